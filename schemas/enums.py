@@ -1,0 +1,190 @@
+"""The closed lists of words that tables, policy and reasons are written in."""
+
+from enum import StrEnum
+
+
+class TaxStatus(StrEnum):
+    """How the account's gains are taxed; only ``taxable`` pays on a sale."""
+
+    TAXABLE = "taxable"
+    TAX_DEFERRED = "tax_deferred"
+    TAX_EXEMPT = "tax_exempt"
+
+
+class AccountStatus(StrEnum):
+    """``frozen`` and ``closed`` accounts are never traded."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    CLOSED = "closed"
+
+
+class SecurityType(StrEnum):
+    """What kind of instrument a security is."""
+
+    ETF = "etf"
+    EQUITY = "equity"
+    MUTUAL_FUND = "mutual_fund"
+    BOND = "bond"
+    OTHER = "other"
+
+
+class RestrictionRule(StrEnum):
+    """What a restriction forbids."""
+
+    NO_BUY = "no_buy"
+    NO_SELL = "no_sell"
+    NO_TRADE = "no_trade"
+
+
+class Side(StrEnum):
+    """Direction of an order or a past trade."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Term(StrEnum):
+    """Holding period of a lot for tax: ``long`` from one calendar year after the day after acquisition."""
+
+    SHORT = "short"
+    LONG = "long"
+
+
+class BandRule(StrEnum):
+    """Which band counts when a class has both."""
+
+    LESSER = "lesser"
+    GREATER = "greater"
+
+
+class Calendar(StrEnum):
+    """How often an account is due whatever its drift: on the first trading day of the period."""
+
+    NONE = "none"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    ANNUAL = "annual"
+
+
+class Unmodelled(StrEnum):
+    """What to do with a holding whose class the model has no target for."""
+
+    SELL = "sell"
+    HOLD = "hold"
+
+
+class ShortTermGains(StrEnum):
+    """Whether a lot at a short-term gain may be sold when no cash is owed."""
+
+    ALLOW = "allow"
+    AVOID = "avoid"
+
+
+class Trigger(StrEnum):
+    """Why an account is looked at."""
+
+    DRIFT = "drift"
+    CASH = "cash"
+    CALENDAR = "calendar"
+    MODEL_CHANGE = "model_change"
+    HARVEST = "harvest"
+    MANUAL = "manual"
+
+
+class Outcome(StrEnum):
+    """What the night did with an account; every account pulled has exactly one."""
+
+    IN_BAND = "in_band"
+    PROPOSED = "proposed"
+    BLOCKED = "blocked"
+    QUARANTINED = "quarantined"
+    FROZEN = "frozen"
+    COOLING_DOWN = "cooling_down"
+    NO_TRADE = "no_trade"
+    ERROR = "error"
+
+
+class Reason(StrEnum):
+    """Why a class out of band was not (fully) traded, or an account not at all."""
+
+    TAX_EXCEEDS_BENEFIT = "tax_exceeds_benefit"
+    COST_EXCEEDS_BENEFIT = "cost_exceeds_benefit"
+    RESTRICTED = "restricted"
+    WASH_SALE_WINDOW = "wash_sale_window"
+    BELOW_MINIMUM = "below_minimum"
+    NO_PRICE = "no_price"
+    NOT_TRADABLE = "not_tradable"
+    MISSING_BASIS = "missing_basis"
+    SHORT_TERM_GAIN_AVOIDED = "short_term_gain_avoided"
+    GAIN_BUDGET_REACHED = "gain_budget_reached"
+    NOTHING_TO_BUY = "nothing_to_buy"
+    UNMODELLED_HELD = "unmodelled_held"
+    NO_CASH_TO_BUY = "no_cash_to_buy"
+    CANNOT_RAISE_CASH = "cannot_raise_cash"
+    NO_INVESTABLE_VALUE = "no_investable_value"
+
+
+class Route(StrEnum):
+    """Where a proposal goes: to a person, or straight to approval by policy."""
+
+    REVIEW = "review"
+    AUTO = "auto"
+
+
+class ProposalState(StrEnum):
+    """Life of a proposal; a proposal has one state."""
+
+    PROPOSED = "proposed"
+    PENDING_REVIEW = "pending_review"
+    AUTO_APPROVED = "auto_approved"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    EXPORTED = "exported"
+    ACKNOWLEDGED = "acknowledged"
+    FILLED = "filled"
+    PARTLY_FILLED = "partly_filled"
+    FAILED = "failed"
+
+
+class RunKind(StrEnum):
+    """Who asked for the run."""
+
+    NIGHTLY = "nightly"
+    THRESHOLD = "threshold"
+    MANUAL = "manual"
+    REPLAY = "replay"
+
+
+class RunState(StrEnum):
+    """Life of a run. ``held``: a guard stopped it, nothing leaves until a person releases it."""
+
+    RUNNING = "running"
+    HELD = "held"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Role(StrEnum):
+    """What a named user may do. ``admin`` may do all, within the maker and checker rules."""
+
+    VIEWER = "viewer"
+    REVIEWER = "reviewer"
+    RELEASER = "releaser"
+    ADMIN = "admin"
+
+
+class Step(StrEnum):
+    """The steps of a night, in order."""
+
+    PULL = "pull"
+    VALIDATE = "validate"
+    MEASURE = "measure"
+    PROPOSE = "propose"
+    ROUTE = "route"
+    PUBLISH = "publish"

@@ -1,0 +1,59 @@
+"""Errors in two families: ``Retryable`` (the same call may succeed later) and ``Terminal`` (a person or a new input is needed).
+
+An account that cannot be traded is a row with a reason, never an exception. A message says what was found and what was
+needed, then gives a hint.
+"""
+
+from typing import ClassVar
+
+
+class TrimtabError(Exception):
+    """Any failure we foresee. ``str()`` of it is fit to show to a person; ``exit_code`` is the command's."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Retryable(TrimtabError):
+    """The same call may succeed later: a locked database, a conflict, a network that comes and goes."""
+
+
+class Terminal(TrimtabError):
+    """Trying again gives the same answer until a person or a new input changes something."""
+
+
+class WrongUsage(Terminal):
+    """The command was asked for something that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class RunHeld(Terminal):
+    """A guard holds the run; a person releases it with a note."""
+
+    exit_code = 3
+
+
+class InputRefused(Terminal):
+    """The landing folder as a whole cannot be used: a table, a column or a file is missing or unreadable."""
+
+    exit_code = 4
+
+
+class DecisionRefused(Terminal):
+    """A review decision breaks a rule: stale, not permitted, the same person twice, or already decided."""
+
+    exit_code = 2
+
+
+class ConservationBroken(Terminal):
+    """Something that must add up does not. Nothing of the run may leave."""
+
+    exit_code = 3
+
+
+class LedgerBusy(Retryable):
+    """The ledger is locked by another writer."""
+
+
+class LakeBusy(Retryable):
+    """The lake's catalogue is locked, or another writer committed first."""

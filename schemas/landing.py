@@ -1,0 +1,236 @@
+"""The landing contract: what a source delivers, as Pandera models (DESIGN section 4).
+
+One class a table; a field's checks are its rules, ``Key`` names its key. Both rows of a duplicate key break the rule: we
+do not guess. Identifiers become file names and SQL values downstream, hence their narrow alphabet. Money is USD.
+Quantities, prices and amounts are Decimal(18, 6); rates, weights and bands are Float64 fractions of 1.
+"""
+
+from datetime import date
+from typing import Annotated, Any, Final
+
+import pandera.polars as pa
+import polars as pl
+
+from schemas.enums import (
+    AccountStatus,
+    BandRule,
+    Calendar,
+    RestrictionRule,
+    SecurityType,
+    ShortTermGains,
+    Side,
+    TaxStatus,
+    Unmodelled,
+)
+
+Exact = Annotated[pl.Decimal, 18, 6]
+"""Money, price or quantity: 18 digits, 6 of them after the point."""
+EXACT: Final = pl.Decimal(18, 6)
+
+IDENTIFIER: Final = (
+    r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\.\.[A-Za-z0-9._-]{1,62})$"
+)
+"""1 to 64 of ``A-Z a-z 0-9 . _ -``, and not ``.`` or ``..``."""
+CASH: Final = "cash"
+"""The asset class every model must have."""
+WEIGHT_SUM_TOLERANCE: Final = 1e-6
+CURRENCY: Final = "USD"
+
+
+LABEL: Final = r"^\S(?:.{0,62}\S)?$"
+"""1 to 64 characters that neither start nor end with a space: classes, custodians, symbols."""
+
+
+def label() -> Any:
+    """Field of a short name."""
+    return pa.Field(str_matches=LABEL)
+
+
+def identifier(*, nullable: bool = False) -> Any:
+    """Field of an identifier."""
+    return pa.Field(str_matches=IDENTIFIER, nullable=nullable)
+
+
+class Accounts(pa.DataFrameModel):
+    """One custodial registration. ``household_id`` null: managed alone."""
+
+    account_id: str = identifier()
+    household_id: str = identifier(nullable=True)
+    custodian: str = label()
+    tax_status: str = pa.Field(isin=list(TaxStatus))
+    model_id: str = identifier()
+    policy_id: str = identifier()
+    status: str = pa.Field(isin=list(AccountStatus))
+    short_term_rate: float = pa.Field(ge=0, le=1)
+    long_term_rate: float = pa.Field(ge=0, le=1)
+    cash_reserve_usd: Exact = pa.Field(ge=0)
+    ytd_short_gain_usd: Exact
+    ytd_long_gain_usd: Exact
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id"]
+
+
+class Lots(pa.DataFrameModel):
+    """A tax lot belongs to one account; the same ``lot_id`` may repeat across accounts. Null cost or date: unknown; a cost of 0 is a real zero."""
+
+    account_id: str = identifier()
+    security_id: str = identifier()
+    lot_id: str = identifier()
+    quantity: Exact = pa.Field(gt=0)
+    unit_cost_usd: Exact = pa.Field(ge=0, nullable=True)
+    acquired_date: date = pa.Field(nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id", "security_id", "lot_id"]
+
+
+class Cash(pa.DataFrameModel):
+    """Cash of an account. ``settled_usd`` may be negative; pending contributions are positive, withdrawals negative."""
+
+    account_id: str = identifier()
+    settled_usd: Exact
+    pending_usd: Exact
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id"]
+
+
+class Securities(pa.DataFrameModel):
+    """What can be held. ``quantity_step`` 1 = whole shares, 0.001 = thousandths."""
+
+    security_id: str = identifier()
+    symbol: str = label()
+    name: str
+    asset_class: str = label()
+    security_type: str = pa.Field(isin=list(SecurityType))
+    quantity_step: Exact = pa.Field(gt=0)
+    half_spread_bps: float = pa.Field(ge=0, lt=10_000)
+    is_tradable: bool
+
+    class Config:
+        """Key."""
+
+        unique = ["security_id"]
+
+
+class Prices(pa.DataFrameModel):
+    """Reference prices."""
+
+    security_id: str = identifier()
+    price_usd: Exact = pa.Field(gt=0)
+    price_date: date
+
+    class Config:
+        """Key."""
+
+        unique = ["security_id"]
+
+
+class ModelTargets(pa.DataFrameModel):
+    """Target of a class in a model. Bands: null = none; ``relative_band`` is a fraction of the target."""
+
+    model_id: str = identifier()
+    asset_class: str = label()
+    target_weight: float = pa.Field(ge=0, le=1)
+    absolute_band: float = pa.Field(ge=0, nullable=True)
+    relative_band: float = pa.Field(ge=0, nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["model_id", "asset_class"]
+
+
+class BuyList(pa.DataFrameModel):
+    """Securities that implement a class, in order of preference. ``tax_status`` null: any account."""
+
+    model_id: str = identifier()
+    asset_class: str = label()
+    security_id: str = identifier()
+    rank: int = pa.Field(ge=1)
+    tax_status: str = pa.Field(isin=list(TaxStatus), nullable=True)
+
+
+class Restrictions(pa.DataFrameModel):
+    """What may not be traded. ``account_id`` null: every account; ``until_date`` null: for good, and the date itself is still restricted."""
+
+    account_id: str = identifier(nullable=True)
+    security_id: str = identifier()
+    rule: str = pa.Field(isin=list(RestrictionRule))
+    until_date: date = pa.Field(nullable=True)
+
+
+class Trades(pa.DataFrameModel):
+    """Recent trades, the last 61 days at least. ``realized_gain_usd`` is null for buys."""
+
+    account_id: str = identifier()
+    security_id: str = identifier()
+    trade_date: date
+    side: str = pa.Field(isin=list(Side))
+    quantity: Exact = pa.Field(gt=0)
+    price_usd: Exact = pa.Field(gt=0)
+    realized_gain_usd: Exact = pa.Field(nullable=True)
+
+
+class Policies(pa.DataFrameModel):
+    """Parameters of ``schemas.policy.Policy``; a parameter absent or null takes its default."""
+
+    policy_id: str = identifier()
+    tracking_penalty: float = pa.Field(gt=0, nullable=True)
+    band_rule: str = pa.Field(isin=list(BandRule), nullable=True)
+    trade_to: float = pa.Field(ge=0, le=1, nullable=True)
+    calendar: str = pa.Field(isin=list(Calendar), nullable=True)
+    is_threshold_triggered: bool = pa.Field(nullable=True)
+    cool_down_days: int = pa.Field(ge=0, nullable=True)
+    min_trade_usd: float = pa.Field(ge=0, nullable=True)
+    min_trade_weight: float = pa.Field(ge=0, le=1, nullable=True)
+    unmodelled: str = pa.Field(isin=list(Unmodelled), nullable=True)
+    short_term_gains: str = pa.Field(isin=list(ShortTermGains), nullable=True)
+    max_realized_gain_usd: float = pa.Field(ge=0, nullable=True)
+    is_harvesting: bool = pa.Field(nullable=True)
+    harvest_min_loss_usd: float = pa.Field(ge=0, nullable=True)
+    harvest_min_loss_fraction: float = pa.Field(ge=0, le=1, nullable=True)
+    wash_sale_days: int = pa.Field(ge=0, nullable=True)
+    auto_approve_max_turnover: float = pa.Field(ge=0, nullable=True)
+    auto_approve_max_tax_usd: float = pa.Field(ge=0, nullable=True)
+    four_eyes_above_usd: float = pa.Field(ge=0, nullable=True)
+    proposal_ttl_hours: float = pa.Field(gt=0, nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["policy_id"]
+
+
+CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
+    "accounts": Accounts,
+    "lots": Lots,
+    "cash": Cash,
+    "securities": Securities,
+    "prices": Prices,
+    "model_targets": ModelTargets,
+    "policies": Policies,
+    "buy_list": BuyList,
+    "restrictions": Restrictions,
+    "trades": Trades,
+}
+"""Every landing table, by name."""
+
+OPTIONAL_TABLES: Final = frozenset({"buy_list", "restrictions", "trades"})
+"""Tables that a source may leave out."""
+
+SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades")
+"""Tables with a row per account, cut into shards; the others are read whole."""
+
+
+def dtypes(table: str) -> dict[str, pl.DataType]:
+    """Column name to Polars type of a landing table, in contract order."""
+    schema = CONTRACTS[table].to_schema()
+    return {name: column.dtype.type for name, column in schema.columns.items()}

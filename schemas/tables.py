@@ -1,0 +1,132 @@
+"""The lake's tables: column names and types (DESIGN section 5).
+
+Every table carries ``run_id``, ``as_of_date`` and ``shard``; the last is how a step replaces what it wrote and is hidden
+from the public views. ``landed_*`` are the landing tables as pulled: contract columns typed, a cell that did not parse is
+null in its column and the whole row stands as it was read in ``raw`` (JSON).
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.landing import CONTRACTS, EXACT, dtypes
+
+USD: Final = pl.Decimal(38, 6)
+"""Sums of money; six digits after the point like the facts they are made of."""
+
+RUN_COLUMNS: Final[dict[str, pl.DataType]] = {
+    "run_id": pl.String(),
+    "as_of_date": pl.Date(),
+    "shard": pl.Int32(),
+}
+
+LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
+    "row_number": pl.Int64(),
+    "raw": pl.String(),
+    "unparsed": pl.String(),
+}
+"""``row_number``: 1 = the first data row of the file. ``unparsed``: names of the columns that could not be read as their type, joined by a bar."""
+
+PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
+    "drift": {
+        "account_id": pl.String(),
+        "asset_class": pl.String(),
+        "value_usd": USD,
+        "weight": pl.Float64(),
+        "target_weight": pl.Float64(),
+        "drift": pl.Float64(),
+        "band": pl.Float64(),
+        "is_out_of_band": pl.Boolean(),
+    },
+    "account_drift": {
+        "account_id": pl.String(),
+        "nav_usd": USD,
+        "one_way_drift": pl.Float64(),
+        "max_abs_drift": pl.Float64(),
+        "triggers": pl.String(),
+    },
+    "account_outcomes": {
+        "account_id": pl.String(),
+        "outcome": pl.String(),
+        "reason": pl.String(),
+    },
+    "proposals": {
+        "proposal_id": pl.String(),
+        "account_id": pl.String(),
+        "triggers": pl.String(),
+        "nav_usd": USD,
+        "one_way_drift_before": pl.Float64(),
+        "one_way_drift_after": pl.Float64(),
+        "turnover": pl.Float64(),
+        "est_cost_usd": USD,
+        "est_tax_usd": USD,
+        "realized_short_gain_usd": USD,
+        "realized_long_gain_usd": USD,
+        "objective_usd": pl.Float64(),
+        "lower_bound_usd": pl.Float64(),
+        "gap_bps": pl.Float64(),
+        "shadow_price": pl.Float64(),
+        "cash_before_usd": USD,
+        "cash_after_usd": USD,
+        "order_count": pl.Int64(),
+        "gross_value_usd": USD,
+        "route": pl.String(),
+        "route_reasons": pl.String(),
+        "content_hash": pl.String(),
+    },
+    "orders": {
+        "order_id": pl.String(),
+        "proposal_id": pl.String(),
+        "account_id": pl.String(),
+        "side": pl.String(),
+        "security_id": pl.String(),
+        "symbol": pl.String(),
+        "quantity": EXACT,
+        "price_usd": EXACT,
+        "value_usd": USD,
+        "est_cost_usd": USD,
+        "est_tax_usd": USD,
+        "reason": pl.String(),
+        "marginal_benefit_bps": pl.Float64(),
+        "marginal_cost_bps": pl.Float64(),
+    },
+    "lot_relief": {
+        "order_id": pl.String(),
+        "account_id": pl.String(),
+        "security_id": pl.String(),
+        "lot_id": pl.String(),
+        "quantity": EXACT,
+        "unit_cost_usd": EXACT,
+        "acquired_date": pl.Date(),
+        "term": pl.String(),
+        "gain_usd": USD,
+    },
+    "class_reasons": {
+        "account_id": pl.String(),
+        "asset_class": pl.String(),
+        "code": pl.String(),
+        "drift_before": pl.Float64(),
+        "drift_after": pl.Float64(),
+        "detail": pl.String(),
+    },
+    "quarantine": {
+        "table_name": pl.String(),
+        "row_number": pl.Int64(),
+        "row": pl.String(),
+        "broken_rules": pl.String(),
+        "account_id": pl.String(),
+        "message": pl.String(),
+    },
+}
+"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown."""
+
+INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
+    **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
+    "gate": {"account_id": pl.String(), "reason": pl.String()},
+    "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
+}
+"""``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""
+
+TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
+    name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()
+}
