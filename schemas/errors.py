@@ -57,3 +57,11 @@ class LedgerBusy(Retryable):
 
 class LakeBusy(Retryable):
     """The lake's catalogue is locked, or another writer committed first."""
+
+
+class AuditBroken(Terminal):
+    """The audit chain was changed outside the program; ``seq`` is the first row that does not fit."""
+
+    def __init__(self, seq: int, message: str) -> None:
+        super().__init__(message)
+        self.seq = seq

@@ -1,0 +1,68 @@
+"""The ledger: what people and machines decided. Small, constrained, transactional; SQLite or PostgreSQL by address alone.
+
+Its parts: runs and steps (``ledger_runs``), proposals and their states (``ledger_proposals``), decisions
+(``ledger_decisions``), exports (``ledger_exports``), users (``ledger_users``) and the audit chain (``ledger_audit``). Every
+method is one transaction, and every transition appends to the audit chain inside it.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+
+from schemas.errors import Retryable, WrongUsage
+from warehouse.ledger_audit import Audit
+from warehouse.ledger_decisions import Decisions
+from warehouse.ledger_exports import Exports
+from warehouse.ledger_rows import AuditRow, DecisionRow, ExportRow, NewRun, RunRow, StepRow, UserRow
+from warehouse.ledger_runs import Runs
+from warehouse.ledger_schema import bring_up_to_date
+from warehouse.ledger_store import create_engine
+from warehouse.ledger_tables import OPEN_STATES, Decision, ExportState
+from warehouse.ledger_users import Users
+
+__all__ = [
+    "OPEN_STATES",
+    "AuditRow",
+    "Decision",
+    "DecisionRow",
+    "ExportRow",
+    "ExportState",
+    "Ledger",
+    "NewRun",
+    "RunRow",
+    "StepRow",
+    "UserRow",
+]
+
+
+class Ledger(Runs, Decisions, Exports, Users, Audit):
+    """All of it behind one name."""
+
+    @classmethod
+    def open(cls, address: str, *, owner: str, now: datetime) -> "Ledger":
+        """Open the ledger at a SQLAlchemy address, making or upgrading its tables first.
+
+        The first opening of all makes ``owner`` a user with the role ``admin``. In SQLite the folder and the file are
+        for their owner alone.
+
+        Raises
+        ------
+        WrongUsage
+            The address is not one, is no ledger, or is of a newer version of the program.
+        Retryable
+            The database cannot be reached, or is locked for too long.
+        """
+        try:
+            shown = sa.make_url(address).render_as_string(hide_password=True)
+            ledger = cls(create_engine(address))
+            bring_up_to_date(ledger, owner=owner, now=now)
+        except ArgumentError:
+            raise WrongUsage(
+                "the ledger's address is not one\n\nHint: sqlite:///path or postgresql://host/db."
+            ) from None
+        except OperationalError as error:
+            raise Retryable(f"the ledger at {shown} cannot be reached: {error.orig}") from error
+        except DatabaseError as error:
+            raise WrongUsage(f"{shown} is not a ledger: {error.orig}") from error
+        return ledger

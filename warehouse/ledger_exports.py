@@ -1,0 +1,190 @@
+"""Exports: a claim, the files, and the publication. An order leaves at most once.
+
+The claim comes first and is one transaction, so of two exporters exactly one writes files. A crash leaves the export
+``writing``; the next exporter finds it with ``open_export`` and finishes the same files.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from schemas.enums import ProposalState, Role, RunState
+from schemas.errors import DecisionRefused, RunHeld, WrongUsage
+from warehouse import ledger_audit
+from warehouse.ledger_audit import Event, canonical
+from warehouse.ledger_decisions import _refuse
+from warehouse.ledger_proposals import Move, Proposals, move, rows_in, to_frame
+from warehouse.ledger_rows import ExportRow
+from warehouse.ledger_runs import run_in
+from warehouse.ledger_store import in_chunks
+from warehouse.ledger_tables import RELEASABLE_STATES, SENT_STATES, ExportState, export_orders, exports, proposals
+from warehouse.ledger_users import need_role
+
+ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
+LAST_EXPORTS: Final[dict[str, pl.DataType]] = {
+    "account_id": pl.String(),
+    "exported_date": pl.Date(),
+    "model_hash": pl.String(),
+}
+
+
+def _is_releasable(run_id: str) -> sa.ColumnElement[bool]:
+    return (proposals.c.run_id == run_id) & proposals.c.state.in_(RELEASABLE_STATES) & proposals.c.export_id.is_(None)
+
+
+def _need_done(connection: Connection, run_id: str) -> None:
+    run = run_in(connection, run_id)
+    if run.state is RunState.HELD:
+        raise RunHeld(f"run {run_id} is held: {run.held_reason}\n\nHint: a releaser can release it with a note.")
+    if run.state is not RunState.DONE:
+        raise DecisionRefused(f"run {run_id} is {run.state}; only a run that is done can be exported")
+
+
+def _open_in(connection: Connection, run_id: str) -> ExportRow | None:
+    is_open = (exports.c.run_id == run_id) & (exports.c.state == ExportState.WRITING)
+    row = connection.execute(sa.select(exports).where(is_open)).one_or_none()
+    return None if row is None else ExportRow.of(row)
+
+
+def _export_in(connection: Connection, export_id: str) -> ExportRow:
+    row = connection.execute(sa.select(exports).where(exports.c.export_id == export_id)).one_or_none()
+    if row is None:
+        raise WrongUsage(f"there is no export {export_id}")
+    return ExportRow.of(row)
+
+
+def _need_releasable(connection: Connection, run_id: str, ids: list[str]) -> None:
+    """Refuse if one of the proposals is not approved, belongs to another run or is claimed already."""
+    rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
+    problems = []
+    for one in ids:
+        row = rows.get(one)
+        if row is None or row.run_id != run_id:
+            problems.append(f"{one} is no proposal of run {run_id}")
+        elif row.export_id is not None:
+            problems.append(f"{one} is already in export {row.export_id}")
+        elif row.state not in RELEASABLE_STATES:
+            problems.append(f"{one} is {row.state}, not approved")
+    _refuse(problems, len(ids))
+
+
+class Exports(Proposals):
+    """What leaves."""
+
+    def exportable(self, run_id: str, now: datetime) -> list[str]:
+        """Proposals of the run that may leave now, sorted; none while the run is not done."""
+        self.expire(now)
+        query = sa.select(proposals.c.proposal_id).where(_is_releasable(run_id)).order_by(proposals.c.proposal_id)
+        with self.reading() as connection:
+            return list(connection.scalars(query)) if run_in(connection, run_id).state is RunState.DONE else []
+
+    def claim_export(self, run_id: str, orders: pl.DataFrame, *, actor: str, folder: str, now: datetime) -> ExportRow:
+        """Claim orders (``order_id``, ``proposal_id``) for the run's next export, in one transaction.
+
+        Raises
+        ------
+        RunHeld
+            The run is held.
+        DecisionRefused
+            A role is missing, the run is not done, another export of it is being written, there is no order, a proposal
+            may not leave (any more), or an order was exported before.
+        """
+        self.expire(now)
+        ids = orders["proposal_id"].unique().sort().to_list()
+        try:
+            with self.writing() as connection:
+                need_role(connection, actor, Role.RELEASER)
+                _need_done(connection, run_id)
+                if (open_now := _open_in(connection, run_id)) is not None:
+                    raise DecisionRefused(f"export {open_now.export_id} is being written; finish it first")
+                if not ids:
+                    raise DecisionRefused(f"run {run_id} has no order to export")
+                _need_releasable(connection, run_id, ids)
+                return _claim(connection, run_id, orders, ids, {"actor": actor, "folder": folder, "started_at": now})
+        except IntegrityError as error:
+            raise DecisionRefused(f"nothing was exported: an order of run {run_id} was exported before") from error
+
+    def open_export(self, run_id: str) -> ExportRow | None:
+        """The run's export being written, or null."""
+        with self.reading() as connection:
+            return _open_in(connection, run_id)
+
+    def export_order_ids(self, export_id: str) -> pl.DataFrame:
+        """Orders of an export and their proposals, sorted by order."""
+        query = sa.select(*export_orders.c["order_id", "proposal_id"]).where(export_orders.c.export_id == export_id)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(export_orders.c.order_id)).all(), ORDERS)
+
+    def publish_export(self, export_id: str, manifest_sha256: str, now: datetime) -> bool:
+        """The files are complete: the export is published, its proposals are exported. False: it was so already.
+
+        Raises
+        ------
+        WrongUsage
+            No such export.
+        DecisionRefused
+            It was published with another manifest.
+        """
+        with self.writing() as connection:
+            export = _export_in(connection, export_id)
+            if export.manifest_sha256 == manifest_sha256:
+                return False
+            if export.state is ExportState.PUBLISHED:
+                raise DecisionRefused(
+                    f"export {export_id} was published with another manifest, {export.manifest_sha256}"
+                )
+            done = {"state": ExportState.PUBLISHED, "manifest_sha256": manifest_sha256, "finished_at": now}
+            connection.execute(sa.update(exports).where(exports.c.export_id == export_id).values(**done))
+            _send(connection, export, manifest_sha256, now)
+        return True
+
+    def exports_of(self, run_id: str) -> list[ExportRow]:
+        """Exports of a run in their order."""
+        query = sa.select(exports).where(exports.c.run_id == run_id).order_by(exports.c.sequence)
+        with self.reading() as connection:
+            return [ExportRow.of(row) for row in connection.execute(query)]
+
+    def last_exports(self) -> pl.DataFrame:
+        """Per account the as-of date and model of its newest exported proposal."""
+        rank = sa.func.row_number().over(
+            partition_by=proposals.c.account_id,
+            order_by=(proposals.c.as_of_date.desc(), proposals.c.state_changed_at.desc(), proposals.c.proposal_id),
+        )
+        columns = proposals.c["account_id", "as_of_date", "model_hash"]
+        ranked = sa.select(*columns, rank.label("rank")).where(proposals.c.state.in_(SENT_STATES)).subquery()
+        query = sa.select(*ranked.c["account_id", "as_of_date", "model_hash"]).where(ranked.c.rank == 1)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(ranked.c.account_id)).all(), LAST_EXPORTS)
+
+
+def _claim(
+    connection: Connection, run_id: str, orders: pl.DataFrame, ids: list[str], values: dict[str, Any]
+) -> ExportRow:
+    """Insert the export and its orders, and mark the proposals."""
+    last = connection.scalar(sa.select(sa.func.max(exports.c.sequence)).where(exports.c.run_id == run_id)) or 0
+    export_id = f"{run_id}-export-{last + 1}"
+    export = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING, **values}
+    connection.execute(sa.insert(exports), export)
+    rows = orders.select(pl.lit(export_id).alias("export_id"), "order_id", "proposal_id").to_dicts()
+    connection.execute(sa.insert(export_orders), rows)
+    for some in in_chunks(ids):
+        connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(export_id=export_id))
+    detail = canonical({"export_id": export_id, "orders": len(rows), "proposals": len(ids), "folder": values["folder"]})
+    event = Event(values["actor"], "export_claimed", run_id, detail=detail)
+    ledger_audit.append(connection, [event], values["started_at"])
+    return _export_in(connection, export_id)
+
+
+def _send(connection: Connection, export: ExportRow, manifest_sha256: str, now: datetime) -> None:
+    """Move the proposals of an export to ``exported`` and audit them and the export."""
+    claimed = sa.select(proposals).where(proposals.c.export_id == export.export_id).order_by(proposals.c.proposal_id)
+    detail = canonical({"export_id": export.export_id})
+    moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in connection.execute(claimed)]
+    move(connection, moves, ProposalState.EXPORTED, event="exported", actor=export.actor, now=now)
+    detail = canonical({"export_id": export.export_id, "manifest_sha256": manifest_sha256, "proposals": len(moves)})
+    event = Event(export.actor, "export_published", export.run_id, detail=detail)
+    ledger_audit.append(connection, [event], now)

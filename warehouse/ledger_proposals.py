@@ -1,0 +1,253 @@
+"""Proposals and their states: routing a night's proposals, expiry, and reading the queue.
+
+Only the newest proposal of an account can be open. Routing therefore first supersedes the older ones of every account the
+run pulled, proposed again or not; what an export has already claimed is left to leave.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from schemas.enums import ProposalState, Route
+from schemas.tables import USD
+from warehouse import ledger_audit
+from warehouse.ledger_audit import CLOCK, POLICY, Event, canonical
+from warehouse.ledger_rows import DecisionRow, RunRow
+from warehouse.ledger_runs import run_in
+from warehouse.ledger_store import Store, in_chunks
+from warehouse.ledger_tables import OPEN_STATES, Decision, audit, decisions, proposals
+
+MOMENT: Final = pl.Datetime("us", "UTC")
+COLUMNS: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "run_id": pl.String(),
+    "submitter": pl.String(),
+    "account_id": pl.String(),
+    "custodian": pl.String(),
+    "as_of_date": pl.Date(),
+    "state": pl.String(),
+    "version": pl.Int64(),
+    "content_hash": pl.String(),
+    "triggers": pl.String(),
+    "route": pl.String(),
+    "route_reasons": pl.String(),
+    "nav_usd": USD,
+    "gross_value_usd": USD,
+    "turnover": pl.Float64(),
+    "est_tax_usd": USD,
+    "est_cost_usd": USD,
+    "order_count": pl.Int64(),
+    "model_hash": pl.String(),
+    "approvals_needed": pl.Int64(),
+    "created_at": MOMENT,
+    "expires_at": MOMENT,
+    "state_changed_at": MOMENT,
+    "export_id": pl.String(),
+}
+"""What a proposal is in the ledger. ``export_id`` is null until an export claims it."""
+
+ROUTED: Final[dict[str, pl.DataType]] = {
+    **{
+        name: COLUMNS[name]
+        for name in (
+            "proposal_id",
+            "account_id",
+            "custodian",
+            "content_hash",
+            "triggers",
+            "route",
+            "route_reasons",
+            "nav_usd",
+            "gross_value_usd",
+            "turnover",
+            "est_tax_usd",
+            "est_cost_usd",
+            "order_count",
+            "model_hash",
+            "approvals_needed",
+        )
+    },
+    "ttl_hours": pl.Float64(),
+}
+"""What ``route_proposals`` reads; none may be null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A proposal on its way to another state."""
+
+    proposal_id: str
+    run_id: str
+    from_state: str
+    detail: str = "{}"
+
+
+def move(
+    connection: Connection, moves: Sequence[Move], to: ProposalState, *, event: str, actor: str, now: datetime
+) -> None:
+    """Change the state of proposals and append one audit row each."""
+    change = {"state": to, "version": proposals.c.version + 1, "state_changed_at": now}
+    for some in in_chunks([item.proposal_id for item in moves]):
+        connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))
+    events = (Event(actor, event, one.run_id, one.proposal_id, one.from_state, to, one.detail) for one in moves)
+    ledger_audit.append(connection, events, now)
+
+
+def rows_in(connection: Connection, column: sa.ColumnElement[Any], values: Collection[str]) -> Iterator[Row[Any]]:
+    """Proposals whose column holds one of the values."""
+    for some in in_chunks(list(values)):
+        yield from connection.execute(sa.select(proposals).where(column.in_(some)))
+
+
+def expire_in(connection: Connection, now: datetime) -> int:
+    """Expire inside the caller's transaction."""
+    late = [
+        Move(row.proposal_id, row.run_id, row.state)
+        for row in connection.execute(sa.select(proposals).where(_is_late(now)).order_by(proposals.c.proposal_id))
+    ]
+    move(connection, late, ProposalState.EXPIRED, event="expired", actor=CLOCK, now=now)
+    return len(late)
+
+
+def _is_late(now: datetime) -> sa.ColumnElement[bool]:
+    """Open, claimed by no export, and its time is over; the last moment itself is over."""
+    return _is_open() & (proposals.c.expires_at <= now)
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    return proposals.c.state.in_(OPEN_STATES) & proposals.c.export_id.is_(None)
+
+
+def _supersede(connection: Connection, run: RunRow, accounts: pl.Series, now: datetime) -> int:
+    """Close the older open proposals of the accounts; how many."""
+    older = _is_open() & (proposals.c.run_id != run.run_id) & (proposals.c.as_of_date <= run.as_of_date)
+    columns = proposals.c["account_id", "proposal_id", "run_id", "state"]
+    found = connection.execute(sa.select(*columns).where(older).order_by(proposals.c.proposal_id))
+    pulled = set(accounts)
+    detail = canonical({"by_run": run.run_id})
+    moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in found if row.account_id in pulled]
+    move(connection, moves, ProposalState.SUPERSEDED, event="superseded", actor=run.submitter, now=now)
+    return len(moves)
+
+
+def _first_state(route: str, *, has_open: bool) -> ProposalState:
+    if has_open:
+        return ProposalState.SUPERSEDED
+    return ProposalState.AUTO_APPROVED if route == Route.AUTO else ProposalState.PENDING_REVIEW
+
+
+def _insert(connection: Connection, run: RunRow, new: pl.DataFrame, now: datetime) -> None:
+    """Insert the proposals; one whose account still has an open proposal is born superseded."""
+    is_open = sa.select(proposals.c.account_id).where(proposals.c.state.in_(OPEN_STATES))
+    taken = set(connection.scalars(is_open))
+    shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date, "version": 1}
+    times = {"created_at": now, "state_changed_at": now}
+    rows = []
+    for row in new.iter_rows(named=True):
+        state = _first_state(row["route"], has_open=row["account_id"] in taken)
+        expires_at = now + timedelta(hours=row.pop("ttl_hours"))
+        rows.append({**row, **shared, **times, "state": state, "expires_at": expires_at})
+    if rows:
+        connection.execute(sa.insert(proposals), rows)
+        ledger_audit.append(connection, (_born(row) for row in rows), now)
+
+
+def _born(row: dict[str, Any]) -> Event:
+    state = row["state"]
+    actor = POLICY if state == ProposalState.AUTO_APPROVED else row["submitter"]
+    detail = canonical({"content_hash": row["content_hash"]})
+    return Event(actor, "routed", row["run_id"], row["proposal_id"], ProposalState.PROPOSED, state, detail)
+
+
+def _is_routed(connection: Connection, run_id: str, accounts_hash: str) -> bool:
+    """Whether these accounts of the run were routed before: what a later run put there since must stand."""
+    query = sa.select(audit.c.detail).where(audit.c.run_id == run_id, audit.c.event == "accounts_routed")
+    return any(f'"accounts_hash":"{accounts_hash}"' in detail for detail in connection.scalars(query))
+
+
+def to_frame(rows: Sequence[Row[Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """Rows as a frame of the given types."""
+    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
+
+
+class Proposals(Store):
+    """The queue."""
+
+    def route_proposals(self, run_id: str, new: pl.DataFrame, accounts_pulled: pl.Series, now: datetime) -> int:
+        """Put a run's proposals (columns ``ROUTED``) into the queue, or straight to approval; how many were new.
+
+        One transaction. Open proposals of earlier runs are superseded for every account pulled. Routing the same again
+        changes nothing: decisions already taken stand. A proposal is born ``superseded`` where a run of a later date, or
+        an export being written, has the account.
+        """
+        accounts = pl.concat([accounts_pulled.cast(pl.String), new["account_id"].cast(pl.String)]).unique().sort()
+        accounts_hash = hashlib.sha256("\n".join(accounts).encode()).hexdigest()
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            known = set(connection.scalars(sa.select(proposals.c.proposal_id).where(proposals.c.run_id == run_id)))
+            fresh = new.select(pl.col(name).cast(kind) for name, kind in ROUTED.items())
+            fresh = fresh.filter(~pl.col("proposal_id").is_in(list(known))).sort("account_id", "proposal_id")
+            if _is_routed(connection, run_id, accounts_hash):
+                superseded = 0
+            else:
+                superseded = _supersede(connection, run, accounts, now)
+            _insert(connection, run, fresh, now)
+            counts = {"accounts": accounts.len(), "new": fresh.height, "superseded": superseded}
+            detail = canonical({**counts, "accounts_hash": accounts_hash})
+            ledger_audit.append(connection, [Event(run.submitter, "accounts_routed", run_id, detail=detail)], now)
+        return fresh.height
+
+    def expire(self, now: datetime) -> int:
+        """Expire what is open, unclaimed and past its time; how many. Writes only when there is something to write."""
+        with self.reading() as connection:
+            if connection.scalar(sa.select(proposals.c.proposal_id).where(_is_late(now)).limit(1)) is None:
+                return 0
+        with self.writing() as connection:
+            return expire_in(connection, now)
+
+    def list_proposals(
+        self,
+        *,
+        states: Collection[ProposalState] | None = None,
+        run_id: str | None = None,
+        account_id: str | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Proposals by account, then newest date first; columns ``COLUMNS``. Null conditions do not restrict."""
+        query = sa.select(proposals)
+        if states is not None:
+            query = query.where(proposals.c.state.in_([str(state) for state in states]))
+        if run_id is not None:
+            query = query.where(proposals.c.run_id == run_id)
+        if account_id is not None:
+            query = query.where(proposals.c.account_id == account_id)
+        order = (proposals.c.account_id, proposals.c.as_of_date.desc(), proposals.c.proposal_id)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(*order).limit(limit)).all(), COLUMNS)
+
+    def get_proposal(self, proposal_id: str) -> dict[str, Any] | None:
+        """One proposal by column name, or null."""
+        with self.reading() as connection:
+            row = connection.execute(sa.select(proposals).where(proposals.c.proposal_id == proposal_id)).one_or_none()
+        return None if row is None else row._asdict()
+
+    def find_proposals(self, prefix: str, limit: int = 3) -> list[str]:
+        """The first few proposals whose name begins so, sorted."""
+        begins = sa.func.substr(proposals.c.proposal_id, 1, len(prefix)) == prefix
+        query = sa.select(proposals.c.proposal_id).where(begins).order_by(proposals.c.proposal_id).limit(limit)
+        with self.reading() as connection:
+            return list(connection.scalars(query))
+
+    def decisions_of(self, proposal_id: str) -> list[DecisionRow]:
+        """What people said about a proposal, oldest first."""
+        columns = decisions.c["proposal_id", "content_hash", "actor", "decision", "note", "decided_at"]
+        query = sa.select(*columns).where(decisions.c.proposal_id == proposal_id).order_by(decisions.c.decision_id)
+        with self.reading() as connection:
+            found = connection.execute(query).all()
+        return [DecisionRow(**{**row._asdict(), "decision": Decision(row.decision)}) for row in found]

@@ -1,0 +1,174 @@
+"""Runs and their finished steps.
+
+A run moves ``running -> done``, ``running -> held -> running`` (a person releases it) and ``running -> failed -> running``
+(it is started again). A hold is never lost: only a release ends it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from schemas.enums import Role, RunState, Step
+from schemas.errors import RunHeld, WrongUsage
+from warehouse import ledger_audit
+from warehouse.ledger_audit import GUARD, Event, canonical
+from warehouse.ledger_rows import NewRun, RunRow, StepRow
+from warehouse.ledger_store import Store
+from warehouse.ledger_tables import runs, steps
+from warehouse.ledger_users import need_role
+
+NEWEST_NIGHT: Final = (runs.c.as_of_date.desc(), runs.c.started_at.desc(), runs.c.run_id.desc())
+NEWEST_START: Final = (runs.c.started_at.desc(), runs.c.run_id.desc())
+
+
+def run_in(connection: Connection, run_id: str) -> RunRow:
+    """The run.
+
+    Raises
+    ------
+    WrongUsage
+        No such run.
+    """
+    row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one_or_none()
+    if row is None:
+        raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
+    return RunRow.of(row)
+
+
+def _move(connection: Connection, run: RunRow, to: RunState, event: Event, now: datetime, **values: Any) -> None:
+    """Change a run's state and append the audit row; ``event`` brings actor, name and detail."""
+    connection.execute(sa.update(runs).where(runs.c.run_id == run.run_id).values(state=to, **values))
+    linked = Event(event.actor, event.event, run.run_id, None, run.state, to, event.detail)
+    ledger_audit.append(connection, [linked], now)
+
+
+class Runs(Store):
+    """What is known of each run."""
+
+    def start_run(self, new: NewRun, now: datetime) -> RunRow:
+        """Insert the run, or return the one of the same name as it stands; one that had failed is running again."""
+        with self.writing() as connection:
+            known = connection.execute(sa.select(runs.c.state).where(runs.c.run_id == new.run_id)).scalar()
+            if known is None:
+                connection.execute(sa.insert(runs), {**asdict(new), "state": RunState.RUNNING, "started_at": now})
+                event = Event(new.submitter, "run_started", new.run_id, to_state=RunState.RUNNING)
+                ledger_audit.append(connection, [event], now)
+            elif known == RunState.FAILED:
+                run = run_in(connection, new.run_id)
+                _move(connection, run, RunState.RUNNING, Event(new.submitter, "run_resumed"), now, finished_at=None)
+            return run_in(connection, new.run_id)
+
+    def get_run(self, run_id: str) -> RunRow | None:
+        """The run, or null."""
+        with self.reading() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one_or_none()
+        return None if row is None else RunRow.of(row)
+
+    def newest_run(self) -> RunRow | None:
+        """The run of the newest as-of date; among several of that date, the one started last."""
+        with self.reading() as connection:
+            row = connection.execute(sa.select(runs).order_by(*NEWEST_NIGHT).limit(1)).one_or_none()
+        return None if row is None else RunRow.of(row)
+
+    def list_runs(self, limit: int | None = 20) -> list[RunRow]:
+        """The runs started last, newest first."""
+        with self.reading() as connection:
+            return [RunRow.of(row) for row in connection.execute(sa.select(runs).order_by(*NEWEST_START).limit(limit))]
+
+    def set_run_shape(self, run_id: str, shard_count: int, accounts_pulled: int) -> None:
+        """Note into how many shards the run is cut and how many accounts it pulled."""
+        with self.writing() as connection:
+            run_in(connection, run_id)
+            values = {"shard_count": shard_count, "accounts_pulled": accounts_pulled}
+            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(**values))
+
+    def hold_run(self, run_id: str, reason: str, now: datetime) -> None:
+        """A guard stops the run. Holding it again keeps the first reason; a release given before is used up.
+
+        Raises
+        ------
+        WrongUsage
+            The run is not running.
+        """
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            if run.state is RunState.HELD:
+                return
+            if run.state is not RunState.RUNNING:
+                raise WrongUsage(f"run {run_id} is {run.state}; only a running one can be held")
+            event = Event(GUARD, "run_held", detail=canonical({"reason": reason}))
+            cleared = {"released_by": None, "release_note": None}
+            _move(connection, run, RunState.HELD, event, now, held_reason=reason, **cleared)
+
+    def release_run(self, run_id: str, *, actor: str, note: str, now: datetime) -> None:
+        """A person lets a held run go on; remembered in ``released_by``, so that the guard lets it pass next time.
+
+        Raises
+        ------
+        DecisionRefused
+            The actor is neither releaser nor admin.
+        WrongUsage
+            The run is not held, or the note is empty.
+        """
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            need_role(connection, actor, Role.RELEASER)
+            if run.state is not RunState.HELD:
+                raise WrongUsage(f"run {run_id} is {run.state}, not held")
+            if not note.strip():
+                raise WrongUsage("a release needs a note that says why the run may go on")
+            event = Event(actor, "run_released", detail=canonical({"note": note, "reason": run.held_reason}))
+            _move(connection, run, RunState.RUNNING, event, now, released_by=actor, release_note=note)
+
+    def fail_run(self, run_id: str, reason: str, now: datetime) -> None:
+        """Note that a running run broke off; one that is held or done stays so."""
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            if run.state is RunState.RUNNING:
+                event = Event(run.submitter, "run_failed", detail=canonical({"reason": reason}))
+                _move(connection, run, RunState.FAILED, event, now, finished_at=now)
+
+    def finish_run(self, run_id: str, counts: Mapping[str, int], now: datetime) -> None:
+        """Close a running run with its counts; a second time changes nothing.
+
+        Raises
+        ------
+        RunHeld
+            The run is held.
+        WrongUsage
+            The run has failed and was not started again.
+        """
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            if run.state is RunState.DONE:
+                return
+            if run.state is RunState.HELD:
+                raise RunHeld(f"run {run_id} is held: {run.held_reason}")
+            if run.state is not RunState.RUNNING:
+                raise WrongUsage(f"run {run_id} is {run.state}; only a running one can be finished")
+            event = Event(run.submitter, "run_done", detail=canonical(dict(counts)))
+            _move(connection, run, RunState.DONE, event, now, finished_at=now, counts=event.detail)
+
+    def finish_step(self, run_id: str, step: Step, shard: int, *, rows: int, seconds: float, now: datetime) -> None:
+        """Note that a step of a shard is in the lake; doing it again replaces the note."""
+        key = {"run_id": run_id, "step": step, "shard": shard}
+        with self.writing() as connection:
+            run_in(connection, run_id)
+            connection.execute(sa.delete(steps).filter_by(**key))
+            connection.execute(sa.insert(steps), {**key, "rows": rows, "seconds": seconds, "finished_at": now})
+
+    def finished_steps(self, run_id: str) -> frozenset[tuple[Step, int]]:
+        """Step and shard of all that is finished."""
+        return frozenset((row.step, row.shard) for row in self.step_rows(run_id))
+
+    def step_rows(self, run_id: str) -> list[StepRow]:
+        """Finished steps in the order in which they finished."""
+        columns = [steps.c.step, steps.c.shard, steps.c.rows, steps.c.seconds, steps.c.finished_at]
+        query = sa.select(*columns).where(steps.c.run_id == run_id).order_by(steps.c.finished_at, steps.c.shard)
+        with self.reading() as connection:
+            found = connection.execute(query).all()
+        return [StepRow(Step(step), *rest) for step, *rest in found]

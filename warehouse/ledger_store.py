@@ -1,0 +1,134 @@
+"""Connections to the ledger: one writer at a time, readers never wait, and a busy database says so in our own words.
+
+Writers queue. In SQLite a write begins with ``BEGIN IMMEDIATE``; in PostgreSQL it first locks the row of ``audit_head``.
+What a write reads is therefore still true when it commits, on either database.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from schemas.errors import LedgerBusy
+from warehouse.ledger_tables import audit_head
+
+BUSY_SECONDS: Final = 30
+"""How long a writer waits for the one before it."""
+WRITES: Final = "trimtab_writes"
+"""Execution option of connections that will write."""
+UPGRADE_LOCK: Final = 7_286_145
+"""PostgreSQL advisory lock for which two first openings race; any number that nobody else uses."""
+BUSY_STATES: Final = frozenset({"40001", "40P01", "55P03"})
+"""PostgreSQL: serialization failure, deadlock, lock not available."""
+
+Item = TypeVar("Item")
+
+
+def create_engine(address: str) -> Engine:
+    """Engine of a ledger address; SQLite files are made readable by their owner alone."""
+    url = sa.make_url(address)
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    _make_private(url.database)
+    wait = {} if "timeout" in url.query else {"timeout": BUSY_SECONDS}
+    engine = sa.create_engine(url, connect_args=wait)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_private(database: str | None) -> None:
+    """SQLite gives its WAL files the mode of the database file."""
+    if database in {None, "", ":memory:"}:
+        return
+    path = Path(str(database))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_writer = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+class Store:
+    """Holds the engine; the parts of the ledger derive from it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view; never waits for a writer."""
+        with busy_told_apart(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, alone among writers: all of it or nothing.
+
+        Raises
+        ------
+        LedgerBusy
+            Another writer did not finish in time.
+        """
+        writer = self.engine.execution_options(**{WRITES: True})
+        with busy_told_apart(), writer.connect() as connection, connection.begin():
+            queue_up(connection)
+            yield connection
+
+    @contextmanager
+    def upgrading(self) -> Iterator[Connection]:
+        """As ``writing``, before the tables are there."""
+        writer = self.engine.execution_options(**{WRITES: True})
+        with busy_told_apart(), writer.connect() as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def queue_up(connection: Connection) -> None:
+    """In PostgreSQL, wait for the writer before us; SQLite has done so at BEGIN."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        connection.execute(sa.select(audit_head.c.one).with_for_update())
+
+
+@contextmanager
+def busy_told_apart() -> Iterator[None]:
+    """Turn "locked" and "conflict" of either database into ``LedgerBusy``; other errors pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_busy(error):
+            raise LedgerBusy("the ledger is busy: another writer did not finish in time\n\nHint: try again.") from error
+        raise
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether the same statement may succeed later."""
+    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return code in BUSY_STATES or re.search(r"database (table |schema )?is locked", str(error.orig)) is not None
+
+
+def in_chunks(values: list[Item], size: int = 5_000) -> Iterator[list[Item]]:
+    """Lists short enough for the parameters of one statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

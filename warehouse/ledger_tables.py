@@ -1,0 +1,291 @@
+"""The ledger's tables: what people and machines decided, with the rules that nobody can skip as constraints.
+
+The same tables stand in ``migrations/versions``; a test holds the two together. Money is exact on every database: NUMERIC
+where there is one, text in SQLite. Times are UTC.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index, Table, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from schemas.enums import ProposalState, Role, Route, RunKind, RunState, Step
+
+OPEN_STATES: Final = (ProposalState.PENDING_REVIEW, ProposalState.APPROVED, ProposalState.AUTO_APPROVED)
+"""Undecided or unexported: what a newer run supersedes and the clock expires. An account has at most one such proposal."""
+RELEASABLE_STATES: Final = (ProposalState.APPROVED, ProposalState.AUTO_APPROVED)
+"""What an export may claim."""
+SENT_STATES: Final = (
+    ProposalState.EXPORTED,
+    ProposalState.ACKNOWLEDGED,
+    ProposalState.FILLED,
+    ProposalState.PARTLY_FILLED,
+    ProposalState.FAILED,
+)
+"""Left in an export."""
+CLAIMED_STATES: Final = (*RELEASABLE_STATES, *SENT_STATES)
+"""States that a proposal named by an export may have."""
+
+
+class Decision(StrEnum):
+    """What a person said about a proposal."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    HOLD = "hold"
+    WITHDRAW = "withdraw"
+
+
+class ExportState(StrEnum):
+    """``writing``: claimed, files not yet complete."""
+
+    WRITING = "writing"
+    PUBLISHED = "published"
+
+
+class Money(TypeDecorator[Decimal]):
+    """USD with six digits after the point; text in SQLite, whose own numbers are binary fractions."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """NUMERIC wherever it is exact."""
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.Numeric(38, 6))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """Fixed point, so that equal amounts are equal texts."""
+        return f"{value:.6f}" if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Back to Decimal."""
+        return None if value is None else Decimal(value)
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment. Only time-zone-aware values go in, and UTC comes out."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without zone: its meaning would depend on the machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; the ledger keeps UTC")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """UTC, whatever the session's zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def one_of(column: str, words: Iterable[str]) -> str:
+    """SQL condition that the column holds one of our own words."""
+    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+metadata = sa.MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", sa.Text, primary_key=True),
+    Column("created_at", Utc, nullable=False),
+    CheckConstraint("name <> ''", name="users_name_given"),
+)
+
+user_roles = Table(
+    "user_roles",
+    metadata,
+    Column("name", sa.Text, ForeignKey("users.name", name="user_roles_user"), primary_key=True),
+    Column("role", sa.Text, primary_key=True),
+    CheckConstraint(one_of("role", Role), name="user_roles_role"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", sa.Text, primary_key=True),
+    Column("as_of_date", sa.Date, nullable=False),
+    Column("kind", sa.Text, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("submitter", sa.Text, nullable=False),
+    Column("input_hash", sa.Text, nullable=False),
+    Column("code_version", sa.Text, nullable=False),
+    Column("source", sa.Text, nullable=False),
+    Column("scope", sa.Text),
+    Column("shard_count", sa.Integer, nullable=False),
+    Column("accounts_pulled", sa.BigInteger, nullable=False),
+    Column("counts", sa.Text),
+    Column("started_at", Utc, nullable=False),
+    Column("finished_at", Utc),
+    Column("held_reason", sa.Text),
+    Column("released_by", sa.Text),
+    Column("release_note", sa.Text),
+    UniqueConstraint("run_id", "submitter", name="runs_submitter"),
+    CheckConstraint(one_of("kind", RunKind), name="runs_kind"),
+    CheckConstraint(one_of("state", RunState), name="runs_state"),
+    CheckConstraint("state <> 'held' OR held_reason IS NOT NULL", name="runs_held_has_reason"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", sa.Text, ForeignKey("runs.run_id", name="steps_run"), primary_key=True),
+    Column("step", sa.Text, primary_key=True),
+    Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+    Column("rows", sa.BigInteger, nullable=False),
+    Column("seconds", sa.Float, nullable=False),
+    Column("finished_at", Utc, nullable=False),
+    CheckConstraint(one_of("step", Step), name="steps_step"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("export_id", sa.Text, primary_key=True),
+    Column("run_id", sa.Text, ForeignKey("runs.run_id", name="exports_run"), nullable=False),
+    Column("sequence", sa.Integer, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("actor", sa.Text, nullable=False),
+    Column("folder", sa.Text, nullable=False),
+    Column("manifest_sha256", sa.Text),
+    Column("started_at", Utc, nullable=False),
+    Column("finished_at", Utc),
+    UniqueConstraint("run_id", "sequence", name="exports_sequence"),
+    CheckConstraint(one_of("state", ExportState), name="exports_state"),
+    CheckConstraint("state <> 'published' OR manifest_sha256 IS NOT NULL", name="exports_published_has_manifest"),
+)
+Index(
+    "exports_one_writing",
+    exports.c.run_id,
+    unique=True,
+    sqlite_where=sa.text("state = 'writing'"),
+    postgresql_where=sa.text("state = 'writing'"),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("proposal_id", sa.Text, primary_key=True),
+    Column("run_id", sa.Text, nullable=False),
+    Column("submitter", sa.Text, nullable=False),
+    Column("account_id", sa.Text, nullable=False),
+    Column("custodian", sa.Text, nullable=False),
+    Column("as_of_date", sa.Date, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("version", sa.Integer, nullable=False),
+    Column("content_hash", sa.Text, nullable=False),
+    Column("triggers", sa.Text, nullable=False),
+    Column("route", sa.Text, nullable=False),
+    Column("route_reasons", sa.Text, nullable=False),
+    Column("nav_usd", Money, nullable=False),
+    Column("gross_value_usd", Money, nullable=False),
+    Column("turnover", sa.Float, nullable=False),
+    Column("est_tax_usd", Money, nullable=False),
+    Column("est_cost_usd", Money, nullable=False),
+    Column("order_count", sa.Integer, nullable=False),
+    Column("model_hash", sa.Text, nullable=False),
+    Column("approvals_needed", sa.Integer, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("state_changed_at", Utc, nullable=False),
+    Column("export_id", sa.Text, ForeignKey("exports.export_id", name="proposals_export")),
+    ForeignKeyConstraint(["run_id", "submitter"], ["runs.run_id", "runs.submitter"], name="proposals_run"),
+    UniqueConstraint("run_id", "account_id", name="proposals_account"),
+    UniqueConstraint("proposal_id", "content_hash", "submitter", name="proposals_content"),
+    CheckConstraint(one_of("state", ProposalState), name="proposals_state"),
+    CheckConstraint(one_of("route", Route), name="proposals_route"),
+    CheckConstraint("approvals_needed IN (1, 2)", name="proposals_approvals"),
+    CheckConstraint(f"export_id IS NULL OR {one_of('state', CLAIMED_STATES)}", name="proposals_claimed_state"),
+    CheckConstraint(f"export_id IS NOT NULL OR NOT ({one_of('state', SENT_STATES)})", name="proposals_sent_in_export"),
+)
+Index("proposals_by_state", proposals.c.state)
+Index("proposals_by_run", proposals.c.run_id)
+Index("proposals_by_export", proposals.c.export_id)
+Index(
+    "proposals_one_open",
+    proposals.c.account_id,
+    unique=True,
+    sqlite_where=sa.text(one_of("state", OPEN_STATES)),
+    postgresql_where=sa.text(one_of("state", OPEN_STATES)),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", sa.Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", sa.Text, nullable=False),
+    Column("content_hash", sa.Text, nullable=False),
+    Column("submitter", sa.Text, nullable=False),
+    Column("actor", sa.Text, ForeignKey("users.name", name="decisions_user"), nullable=False),
+    Column("decision", sa.Text, nullable=False),
+    Column("note", sa.Text, nullable=False),
+    Column("decided_at", Utc, nullable=False),
+    ForeignKeyConstraint(
+        ["proposal_id", "content_hash", "submitter"],
+        ["proposals.proposal_id", "proposals.content_hash", "proposals.submitter"],
+        name="decisions_content",
+    ),
+    CheckConstraint(one_of("decision", Decision), name="decisions_decision"),
+    CheckConstraint("actor <> submitter OR decision <> 'approve'", name="decisions_checker_is_not_maker"),
+    CheckConstraint("decision <> 'reject' OR note <> ''", name="decisions_reject_has_note"),
+)
+Index("decisions_by_proposal", decisions.c.proposal_id)
+Index(
+    "decisions_four_eyes",
+    decisions.c.proposal_id,
+    decisions.c.content_hash,
+    decisions.c.actor,
+    unique=True,
+    sqlite_where=sa.text("decision = 'approve'"),
+    postgresql_where=sa.text("decision = 'approve'"),
+)
+
+export_orders = Table(
+    "export_orders",
+    metadata,
+    Column("order_id", sa.Text, primary_key=True),
+    Column("export_id", sa.Text, ForeignKey("exports.export_id", name="export_orders_export"), nullable=False),
+    Column("proposal_id", sa.Text, ForeignKey("proposals.proposal_id", name="export_orders_proposal"), nullable=False),
+)
+Index("export_orders_by_export", export_orders.c.export_id)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Utc, nullable=False),
+    Column("actor", sa.Text, nullable=False),
+    Column("run_id", sa.Text),
+    Column("proposal_id", sa.Text),
+    Column("event", sa.Text, nullable=False),
+    Column("from_state", sa.Text),
+    Column("to_state", sa.Text),
+    Column("detail", sa.Text, nullable=False),
+    Column("previous_hash", sa.Text, nullable=False),
+    Column("hash", sa.Text, nullable=False),
+    UniqueConstraint("hash", name="audit_hash"),
+)
+Index("audit_by_proposal", audit.c.proposal_id)
+Index("audit_by_run", audit.c.run_id, audit.c.event)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    Column("seq", sa.BigInteger, nullable=False),
+    Column("hash", sa.Text, nullable=False),
+    CheckConstraint("one = 1", name="audit_head_one_row"),
+)
