@@ -1,0 +1,244 @@
+"""The sample book's fixed tables: securities, models, buy lists and policies.
+
+Tickers are real, and so are their prices (``tasks.sample`` reads them); names of models and policies are ours. Every class
+of every model, ``cash`` too, has the 5/25 band: five percentage points or a quarter of the target, whichever is less.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from schemas.landing import CASH, dtypes
+from tasks.core.book_types import Floats, Market, exact
+
+ABSOLUTE_BAND: Final = 0.05
+RELATIVE_BAND: Final = 0.25
+
+
+class SecurityFacts(NamedTuple):
+    """One security: its ticker, name, class and half of the quoted spread in basis points."""
+
+    symbol: str
+    name: str
+    asset_class: str
+    half_spread_bps: float
+
+
+STOCKS: Final = (
+    SecurityFacts("AAPL", "Apple Inc.", "technology", 0.5),
+    SecurityFacts("AMD", "Advanced Micro Devices Inc.", "technology", 1.0),
+    SecurityFacts("BAC", "Bank of America Corp.", "financials", 1.5),
+    SecurityFacts("BBY", "Best Buy Co. Inc.", "consumer_discretionary", 3.0),
+    SecurityFacts("CVX", "Chevron Corp.", "energy", 1.0),
+    SecurityFacts("GE", "General Electric Co.", "industrials", 2.0),
+    SecurityFacts("HD", "Home Depot Inc.", "consumer_discretionary", 1.0),
+    SecurityFacts("JNJ", "Johnson & Johnson", "health_care", 0.8),
+    SecurityFacts("JPM", "JPMorgan Chase & Co.", "financials", 0.7),
+    SecurityFacts("KO", "Coca-Cola Co.", "consumer_staples", 0.9),
+    SecurityFacts("LLY", "Eli Lilly and Co.", "health_care", 2.0),
+    SecurityFacts("MRK", "Merck & Co. Inc.", "health_care", 1.0),
+    SecurityFacts("MSFT", "Microsoft Corp.", "technology", 0.5),
+    SecurityFacts("PEP", "PepsiCo Inc.", "consumer_staples", 1.0),
+    SecurityFacts("PFE", "Pfizer Inc.", "health_care", 1.2),
+    SecurityFacts("PG", "Procter & Gamble Co.", "consumer_staples", 0.8),
+    SecurityFacts("RRC", "Range Resources Corp.", "energy", 5.0),
+    SecurityFacts("UNH", "UnitedHealth Group Inc.", "health_care", 1.5),
+    SecurityFacts("WMT", "Walmart Inc.", "consumer_staples", 0.8),
+    SecurityFacts("XOM", "Exxon Mobil Corp.", "energy", 0.8),
+)
+FUNDS: Final = (
+    SecurityFacts("MTUM", "iShares MSCI USA Momentum Factor ETF", "momentum", 1.5),
+    SecurityFacts("QUAL", "iShares MSCI USA Quality Factor ETF", "quality", 1.0),
+    SecurityFacts("SIZE", "iShares MSCI USA Size Factor ETF", "size", 4.0),
+    SecurityFacts("USMV", "iShares MSCI USA Min Vol Factor ETF", "min_volatility", 1.0),
+    SecurityFacts("VLUE", "iShares MSCI USA Value Factor ETF", "value", 1.5),
+)
+SECURITIES: Final = STOCKS + FUNDS
+SYMBOLS: Final = tuple(security.symbol for security in SECURITIES)
+"""Tickers, which are the security identifiers too, in the order of every array of securities."""
+UNITS_PER_SHARE: Final = np.array([1] * len(STOCKS) + [1000] * len(FUNDS), dtype=np.int64)
+"""How many quantity steps make a share: stocks trade whole, funds in thousandths."""
+
+CLASSES: Final = (*dict.fromkeys(security.asset_class for security in SECURITIES), CASH)
+"""Asset classes in the order of every array of classes; cash is last."""
+CLASS_OF: Final = np.array([CLASSES.index(security.asset_class) for security in SECURITIES], dtype=np.int64)
+
+MODELS: Final[dict[str, dict[str, float]]] = {
+    "capital_preservation": {
+        "min_volatility": 0.36, "quality": 0.14, "consumer_staples": 0.12, "health_care": 0.12, "value": 0.10,
+        "energy": 0.06, CASH: 0.10,
+    },
+    "conservative_income": {
+        "min_volatility": 0.26, "consumer_staples": 0.14, "health_care": 0.14, "value": 0.14, "quality": 0.10,
+        "financials": 0.08, "energy": 0.08, CASH: 0.06,
+    },
+    "conservative": {
+        "min_volatility": 0.22, "quality": 0.14, "consumer_staples": 0.12, "health_care": 0.12, "value": 0.12,
+        "financials": 0.08, "technology": 0.06, "energy": 0.05, "industrials": 0.04, CASH: 0.05,
+    },
+    "moderate": {
+        "technology": 0.12, "health_care": 0.12, "min_volatility": 0.12, "quality": 0.12, "financials": 0.10,
+        "consumer_staples": 0.10, "value": 0.08, "consumer_discretionary": 0.06, "energy": 0.06, "industrials": 0.04,
+        "size": 0.04, CASH: 0.04,
+    },
+    "balanced": {
+        "technology": 0.14, "health_care": 0.11, "financials": 0.10, "quality": 0.10, "consumer_staples": 0.08,
+        "momentum": 0.08, "consumer_discretionary": 0.07, "min_volatility": 0.07, "energy": 0.06, "value": 0.06,
+        "industrials": 0.05, "size": 0.05, CASH: 0.03,
+    },
+    "dividend_value": {
+        "value": 0.22, "consumer_staples": 0.20, "financials": 0.16, "health_care": 0.16, "energy": 0.14,
+        "industrials": 0.08, CASH: 0.04,
+    },
+    "growth": {
+        "technology": 0.24, "momentum": 0.14, "health_care": 0.12, "financials": 0.10, "consumer_discretionary": 0.10,
+        "quality": 0.08, "energy": 0.06, "consumer_staples": 0.05, "industrials": 0.05, "size": 0.04, CASH: 0.02,
+    },
+    "aggressive": {
+        "technology": 0.36, "momentum": 0.18, "consumer_discretionary": 0.14, "financials": 0.10, "health_care": 0.08,
+        "energy": 0.06, "size": 0.06, CASH: 0.02,
+    },
+    "factor_defensive": {"min_volatility": 0.55, "quality": 0.25, "value": 0.15, CASH: 0.05},
+    "factor_blend": {"momentum": 0.19, "quality": 0.19, "size": 0.19, "min_volatility": 0.19, "value": 0.19, CASH: 0.05},
+    "factor_growth": {"momentum": 0.42, "quality": 0.30, "size": 0.18, "value": 0.08, CASH: 0.02},
+}  # fmt: skip
+"""Targets, fractions of 1. Cautious to aggressive, then three of funds alone that suit small accounts."""
+MODEL_IDS: Final = tuple(MODELS)
+FUND_MODELS: Final = tuple(i for i, model in enumerate(MODEL_IDS) if model.startswith("factor_"))
+MIXED_MODELS: Final = tuple(i for i in range(len(MODEL_IDS)) if i not in FUND_MODELS)
+
+PREFERENCE: Final[dict[str, tuple[str, ...]]] = {
+    "technology": ("MSFT", "AAPL", "AMD"),
+    "financials": ("JPM", "BAC"),
+    "consumer_staples": ("PG", "KO", "PEP", "WMT"),
+    "consumer_discretionary": ("HD", "BBY"),
+    "energy": ("XOM", "CVX", "RRC"),
+    "health_care": ("JNJ", "MRK", "UNH", "LLY", "PFE"),
+}
+"""Buy list of the classes that have a choice, first choice first."""
+ONLY_FOR: Final = {
+    ("aggressive", "AMD"): "tax_deferred",
+    ("growth", "BBY"): "tax_exempt",
+    ("dividend_value", "CVX"): "taxable",
+}
+"""Entries of the buy list that serve accounts of one tax status only."""
+RARELY_BOUGHT: Final = "RRC"
+"""Nobody's first choice; a firm-wide restriction forbids buying it."""
+
+POLICIES: Final[dict[str, dict[str, object]]] = {
+    "standard": {"auto_approve_max_turnover": 0.08, "auto_approve_max_tax_usd": 1000.0},
+    "half_way": {"trade_to": 0.5, "auto_approve_max_turnover": 0.06, "auto_approve_max_tax_usd": 1000.0},
+    "band_edge": {"trade_to": 1.0, "auto_approve_max_turnover": 0.05, "auto_approve_max_tax_usd": 500.0},
+    "gentle": {
+        "short_term_gains": "avoid", "unmodelled": "sell", "auto_approve_max_turnover": 0.10,
+        "auto_approve_max_tax_usd": 2000.0,
+    },
+    "monthly": {
+        "calendar": "monthly", "auto_approve_max_turnover": 0.08, "auto_approve_max_tax_usd": 1500.0,
+        "min_trade_usd": 250.0,
+    },
+    "quarterly": {
+        "calendar": "quarterly", "cool_down_days": 5, "auto_approve_max_turnover": 0.08,
+        "auto_approve_max_tax_usd": 1500.0,
+    },
+    "cautious": {"min_trade_usd": 200.0},
+    "generous": {"auto_approve_max_turnover": 0.5, "auto_approve_max_tax_usd": 25000.0},
+    "private": {
+        "four_eyes_above_usd": 250000.0, "min_trade_usd": 250.0, "auto_approve_max_turnover": 0.05,
+        "auto_approve_max_tax_usd": 2000.0,
+    },
+}  # fmt: skip
+"""What differs from the default of each policy; ``cautious`` has no limits of approval, so a person always looks."""
+POLICY_IDS: Final = tuple(POLICIES)
+POLICY_SHARES: Final = (0.36, 0.12, 0.08, 0.12, 0.08, 0.06, 0.05, 0.06, 0.07)
+"""How many of the accounts follow each policy."""
+POLICY_BASE: Final[dict[str, object]] = {
+    "tracking_penalty": 2.0,
+    "band_rule": "lesser",
+    "trade_to": 0.0,
+    "calendar": "none",
+    "is_threshold_triggered": True,
+    "cool_down_days": 0,
+    "min_trade_usd": 100.0,
+    "min_trade_weight": 0.0,
+    "unmodelled": "hold",
+    "short_term_gains": "allow",
+    "is_harvesting": False,
+    "wash_sale_days": 30,
+    "proposal_ttl_hours": 20.0,
+}
+
+
+def target_matrix() -> Floats:
+    """Target weight of each model (rows) and class (columns); 0 where the model leaves the class out."""
+    return np.array([[targets.get(name, 0.0) for name in CLASSES] for targets in MODELS.values()])
+
+
+def reference_tables(market: Market) -> dict[str, pl.DataFrame]:
+    """The landing tables without a row per account: securities, prices, models, buy lists and policies."""
+    return {
+        "securities": securities(),
+        "prices": prices(market),
+        "model_targets": model_targets(),
+        "policies": policies(),
+        "buy_list": buy_list(),
+    }
+
+
+def securities() -> pl.DataFrame:
+    """One row a security, all tradable."""
+    rows = [
+        {
+            **security._asdict(),
+            "security_id": security.symbol,
+            "security_type": "etf" if security in FUNDS else "equity",
+            "is_tradable": True,
+        }
+        for security in SECURITIES
+    ]
+    step = pl.Series("quantity_step", 1 / UNITS_PER_SHARE)
+    return _landing("securities", pl.DataFrame(rows).with_columns(exact(step)))
+
+
+def prices(market: Market) -> pl.DataFrame:
+    """Close of each security on the as-of date."""
+    closes = exact(pl.Series("price_usd", market.closes[-1]))
+    frame = pl.DataFrame({"security_id": SYMBOLS, "price_usd": closes})
+    return _landing("prices", frame.with_columns(price_date=pl.lit(market.as_of_date)))
+
+
+def model_targets() -> pl.DataFrame:
+    """One row a model and class."""
+    rows = [(model, name, target) for model, targets in MODELS.items() for name, target in targets.items()]
+    frame = pl.DataFrame(rows, schema=["model_id", "asset_class", "target_weight"], orient="row")
+    return _landing(
+        "model_targets", frame.with_columns(absolute_band=pl.lit(ABSOLUTE_BAND), relative_band=pl.lit(RELATIVE_BAND))
+    )
+
+
+def buy_list() -> pl.DataFrame:
+    """One row a model, class and security, ranked from 1 within the class; cash has none."""
+    rows = [
+        (model, name, symbol, rank, ONLY_FOR.get((model, symbol)))
+        for model, targets in MODELS.items()
+        for name in targets
+        for rank, symbol in enumerate(_ranked(name), start=1)
+    ]
+    names = list(dtypes("buy_list"))
+    return pl.DataFrame(rows, schema=dict(zip(names, dtypes("buy_list").values(), strict=True)), orient="row")
+
+
+def policies() -> pl.DataFrame:
+    """One row a policy; a null takes the default of ``schemas.policy``."""
+    rows = [{"policy_id": name, **POLICY_BASE, **own} for name, own in POLICIES.items()]
+    return pl.DataFrame(rows, schema=dtypes("policies"))
+
+
+def _ranked(asset_class: str) -> tuple[str, ...]:
+    alone = tuple(security.symbol for security in SECURITIES if security.asset_class == asset_class)
+    return PREFERENCE.get(asset_class, alone)
+
+
+def _landing(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in dtypes(table).items())
