@@ -1,0 +1,141 @@
+"""The landing contract in words: what each column means, and the sentence and name of each rule a cell can break."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import polars as pl
+from pandera.api.checks import Check
+
+from schemas.landing import CONTRACTS, CURRENCY, EXACT, IDENTIFIER, dtypes
+
+MEANINGS: Final[dict[str, str]] = {
+    "account_id": "the account the row belongs to",
+    "household_id": "the household the account is managed with",
+    "custodian": "who holds the account",
+    "tax_status": "how the account's gains are taxed",
+    "model_id": "the model portfolio",
+    "policy_id": "the policy that decides trades",
+    "status": "whether the account may be traded",
+    "short_term_rate": "the tax rate on short-term gains",
+    "long_term_rate": "the tax rate on long-term gains",
+    "cash_reserve_usd": "cash in US dollars that stays uninvested",
+    "ytd_short_gain_usd": "net short-term gain realized this year in US dollars",
+    "ytd_long_gain_usd": "net long-term gain realized this year in US dollars",
+    "security_id": "the security",
+    "lot_id": "the tax lot within the account",
+    "quantity": "how many shares",
+    "unit_cost_usd": "what one share cost in US dollars",
+    "acquired_date": "the day the lot was bought",
+    "settled_usd": "settled cash in US dollars",
+    "pending_usd": "contributions less withdrawals under way in US dollars",
+    "symbol": "the ticker",
+    "name": "the security's name",
+    "asset_class": "the asset class",
+    "security_type": "what kind of instrument it is",
+    "quantity_step": "the smallest step of a quantity",
+    "half_spread_bps": "half the bid-ask spread in basis points",
+    "is_tradable": "whether it may be traded",
+    "price_usd": "the price of one share in US dollars",
+    "price_date": "the day of the price",
+    "target_weight": "the class's share of the account",
+    "absolute_band": "the drift allowed as a fraction of the account",
+    "relative_band": "the drift allowed as a fraction of the target",
+    "rank": "the order of preference",
+    "rule": "what is forbidden",
+    "until_date": "the last day the restriction holds",
+    "trade_date": "the day of the trade",
+    "side": "the direction of the trade",
+    "realized_gain_usd": "the gain the sale realized in US dollars",
+}
+"""Meaning of each column that a source must deliver."""
+
+_TYPES: Final[list[tuple[Any, str]]] = [
+    (EXACT, "a number of at most 12 digits before the point and 6 after it"),
+    (pl.Float64, "a finite number"),
+    (pl.Int64, "a whole number"),
+    (pl.Date, "a date as YYYY-MM-DD"),
+    (pl.Boolean, "true or false"),
+    (pl.String, "a text"),
+]
+_IDENTIFIER: Final = "1 to 64 characters of A-Z a-z 0-9 . _ -, and not . or .."
+_LABEL: Final = "1 to 64 characters without a space at either end"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: its name in ``broken_rules``, the column it looks at and what the column must hold."""
+
+    name: str
+    column: str
+    needed: str
+
+
+CURRENCY_RULE: Final = Rule("currency_usd", "currency", f"{CURRENCY}, the only currency of this version")
+LINE_RULE: Final = Rule("line_complete", "line", "as many cells as the header has columns")
+
+
+def readable(table: str, column: str) -> Rule:
+    """The rule that a cell can be read as its column's type."""
+    if column == "currency":
+        return CURRENCY_RULE
+    return LINE_RULE if column == "line" else Rule(f"{column}_readable", column, _type_words(table, column))
+
+
+def required(table: str, column: str) -> Rule:
+    """The rule that a cell is not empty."""
+    return Rule(f"{column}_required", column, _words(table, column))
+
+
+def unique_key(table: str) -> Rule:
+    """The rule that no two rows share their key."""
+    key = CONTRACTS[table].to_schema().unique or []
+    return Rule(f"unique_{'_'.join(key)}", ", ".join(key), "a key that no other row of the table has")
+
+
+@cache
+def column_rules(table: str) -> dict[tuple[str, str], Rule]:
+    """The rule of each check of the contract, by column and the check's text as Pandera reports it."""
+    return {
+        (name, str(check.error or check.name)): Rule(
+            f"{name}_{_described(column.checks)[0]}", name, _words(table, name)
+        )
+        for name, column in CONTRACTS[table].to_schema().columns.items()
+        for check in column.checks
+    }
+
+
+def expected(table: str, column: str) -> str:
+    """What a source must deliver in a column: ``quantity: how many shares, a number above 0``."""
+    meaning = MEANINGS.get(column)
+    return f"{column}: {meaning}, {_words(table, column)}" if meaning else f"{column}: {_words(table, column)}"
+
+
+def _type_words(table: str, column: str) -> str:
+    wanted = dtypes(table)[column]
+    return next(words for dtype, words in _TYPES if wanted == dtype)
+
+
+def _words(table: str, column: str) -> str:
+    checks = CONTRACTS[table].to_schema().columns[column].checks
+    return _described(checks)[1] if checks else _type_words(table, column)
+
+
+def _described(checks: list[Check]) -> tuple[str, str]:
+    """End of the rule's name and what the cell must hold; two checks of one column (a range) are one rule."""
+    limits: dict[str, Any] = {str(check.name): next(iter((check.statistics or {}).values()), None) for check in checks}
+    low, high = limits.get("greater_than_or_equal_to"), limits.get("less_than_or_equal_to")
+    match limits:
+        case {"str_matches": pattern}:
+            described = ("identifier", _IDENTIFIER) if pattern == IDENTIFIER else ("label", _LABEL)
+        case {"isin": values}:
+            described = "known", f"one of {', '.join(values)}"
+        case {"less_than_or_equal_to": _}:
+            described = f"between_{low}_and_{high}", f"a number from {low} to {high}"
+        case {"less_than": below}:
+            described = f"from_{low}_below_{below}", f"a number from {low} to below {below}"
+        case {"greater_than": above}:
+            described = "positive" if above == 0 else f"above_{above}", f"a number above {above}"
+        case _:
+            described = "not_negative" if low == 0 else f"at_least_{low}", f"a number of {low} or more"
+    return described

@@ -1,0 +1,16 @@
+"""The gate between what was delivered and what is traded on: every row is accepted or quarantined, none is dropped."""
+
+from tasks.core.gate_accounts import GatedAccounts, gate_accounts
+from tasks.core.gate_globals import Gated, gate_globals
+from tasks.core.gate_rows import Checked, accepted, account_key, check_table
+
+__all__ = [
+    "Checked",
+    "Gated",
+    "GatedAccounts",
+    "accepted",
+    "account_key",
+    "check_table",
+    "gate_accounts",
+    "gate_globals",
+]

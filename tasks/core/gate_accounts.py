@@ -1,0 +1,101 @@
+"""The gate for the accounts of one shard: which rows are quarantined and which accounts with them.
+
+1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy.
+2. An account that loses a row its trades depend on is quarantined whole; its good rows are accepted and not traded on.
+3. A row that cannot touch an account's trades costs the account nothing: one of an account nobody delivered, or a
+   restriction or trade of a security that is not there to be traded.
+
+An account's verdict depends on its own rows and on what is common to all, never on another account.
+
+Known limits: a row without a readable account cannot be attributed, so it is quarantined alone. A line of the wrong
+length counts for the account that stands in the account's column.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from tasks.core.contract_words import Rule
+from tasks.core.gate_globals import Gated, is_for_everyone, with_unknown
+from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows
+
+_ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
+_SECURITY: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
+_PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
+_MODEL: Final = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
+_POLICY: Final = Rule("policy_known", "policy_id", "a policy with a good row in the table policies")
+_CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
+_HARMLESS: Final = ("account_known", "security_known")
+"""Rules that cost an account nothing when a restriction or a trade breaks them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatedAccounts:
+    """``quarantine``: source rows with the rules they broke. ``accounts``: ``account_id``, ``reason`` of each account quarantined."""
+
+    quarantine: pl.DataFrame
+    accounts: pl.DataFrame
+
+
+def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, files: Mapping[str, str]) -> GatedAccounts:
+    """Judge the accounts of one shard.
+
+    Parameters
+    ----------
+    tables
+        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions`` and ``trades`` where delivered. Restrictions for
+        everyone are passed over: they are judged with the tables that belong to no account.
+    globals_
+        What the gate accepted of those.
+    files
+        File name of each table, for messages.
+    """
+    delivered = tables["accounts"]["account_id"].drop_nulls().unique()
+    checked = [
+        _check_accounts(tables, globals_),
+        *(_check_rows(table, rows, globals_, delivered) for table, rows in tables.items() if table != "accounts"),
+    ]
+    return GatedAccounts(quarantine_rows(checked, files), _verdicts(checked, tables["accounts"]))
+
+
+def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Checked:
+    checked = with_unknown(check_table("accounts", tables["accounts"]), _MODEL, globals_.models)
+    checked = with_unknown(checked, _POLICY, globals_.policies)
+    return with_unknown(checked, _CASH, tables["cash"]["account_id"].drop_nulls().unique())
+
+
+def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series) -> Checked:
+    own = rows.filter(~is_for_everyone()) if table == "restrictions" else rows
+    checked = with_unknown(check_table(table, own), _ACCOUNT, accounts)
+    if table == "cash":
+        return checked
+    checked = with_unknown(checked, _SECURITY, globals_.securities)
+    return _with_unpriced(checked, globals_) if table == "lots" else checked
+
+
+def _with_unpriced(checked: Checked, globals_: Gated) -> Checked:
+    """Lots of a security that is known and has no price."""
+    unpriced = globals_.securities.filter(~globals_.securities.is_in(globals_.priced.implode()))
+    return checked.with_broken(breaches(checked.rows.filter(pl.col("security_id").is_in(unpriced.implode())), _PRICE))
+
+
+def _verdicts(checked: list[Checked], accounts: pl.DataFrame) -> pl.DataFrame:
+    reasons = pl.concat([_reasons(each) for each in checked])
+    return (
+        reasons.join(accounts.select(account_key()), on="account_id", how="semi")
+        .unique()
+        .sort("account_id", "reason")
+        .group_by("account_id", maintain_order=True)
+        .agg(pl.col("reason").str.join("|"))
+    )
+
+
+def _reasons(checked: Checked) -> pl.DataFrame:
+    """Account and ``table:rule`` of each broken rule that costs the account its night."""
+    harmless = _HARMLESS if checked.table in {"restrictions", "trades"} else ()
+    counted = checked.broken.filter(~pl.col("rule").is_in(harmless))
+    keys = checked.rows.select("row_number", account_key() if checked.table == "accounts" else "account_id")
+    found = counted.join(keys, on="row_number", how="inner").drop_nulls("account_id")
+    return found.select("account_id", reason=pl.concat_str(pl.lit(f"{checked.table}:"), "rule"))

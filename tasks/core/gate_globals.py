@@ -1,0 +1,149 @@
+"""The gate for what belongs to no account: securities, prices, models, policies, buy lists, restrictions for everyone.
+
+1. Each row must keep its contract. A security with a broken row, or without an accepted price, is lost to its holders.
+2. A model is used whole or not at all: one broken row, weights that do not sum to 1 or a missing class ``cash`` breaks it.
+3. A policy that asks for what this version cannot do is broken: its accounts are not traded under other terms.
+4. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from schemas.errors import InputRefused
+from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE
+from tasks.core.contract_words import Rule
+from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows
+
+_ROUNDING: float = 1e-12
+_UNAVAILABLE = "this version cannot do it, so accounts of the policy are not traded"
+_SECURITY = Rule("security_known", "security_id", "a security with a good row in the table securities")
+_HAS_CASH = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
+_WHOLE = Rule("model_whole", "model_id", "a model without a broken row")
+_MODEL = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
+_CLASS = Rule("asset_class_in_model", "asset_class", "a class of the model")
+_HARVESTING = Rule("harvesting_not_available", "is_harvesting", f"false: {_UNAVAILABLE}")
+_BUDGET = Rule("gain_budget_not_available", "max_realized_gain_usd", f"no value: {_UNAVAILABLE}")
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """What accounts may rely on, and the quarantine rows of the tables that belong to no account."""
+
+    quarantine: pl.DataFrame
+    securities: pl.Series
+    priced: pl.Series
+    models: pl.Series
+    policies: pl.Series
+
+
+def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -> Gated:
+    """Judge the tables that belong to no account.
+
+    Parameters
+    ----------
+    tables
+        Parsed rows by table name; optional tables may be absent. Of ``restrictions`` only rows without an account count.
+    files
+        File name of each table, for messages.
+
+    Raises
+    ------
+    InputRefused
+        A restriction for every account is broken.
+    """
+    securities = check_table("securities", tables["securities"])
+    known = securities.good["security_id"]
+    prices = _with_unknown(check_table("prices", tables["prices"]), _SECURITY, known)
+    models = _check_models(tables["model_targets"])
+    policies = _check_policies(tables["policies"])
+    checked = [securities, prices, models, policies]
+    if "buy_list" in tables:
+        checked.append(_check_buy_list(tables["buy_list"], known, models.good))
+    if "restrictions" in tables:
+        checked.append(_check_for_everyone(tables["restrictions"], known, files))
+    return Gated(
+        quarantine=quarantine_rows(checked, files),
+        securities=known,
+        priced=prices.good["security_id"],
+        models=models.good["model_id"].unique(maintain_order=True),
+        policies=policies.good["policy_id"],
+    )
+
+
+def is_for_everyone() -> pl.Expr:
+    """True for a restriction row that names no account; an account that could not be read is not no account."""
+    unreadable = pl.col("unparsed").str.split("|").list.contains("account_id").fill_null(value=False)
+    return pl.col("account_id").is_null() & ~unreadable
+
+
+def with_unknown(checked: Checked, rule: Rule, known: pl.Series) -> Checked:
+    """The rule broken by rows whose identifier is well-formed and not among the known ones."""
+    broken_cells = checked.broken.filter(pl.col("rule").is_in(_identity_rules(rule.column)))
+    rows = checked.rows.filter(pl.col(rule.column).is_not_null() & ~pl.col(rule.column).is_in(known.implode()))
+    if rows.is_empty():
+        return checked
+    return checked.with_broken(breaches(rows.join(broken_cells, on="row_number", how="anti"), rule))
+
+
+def _identity_rules(column: str) -> list[str]:
+    return [f"{column}_identifier", f"{column}_label", "line_complete"]
+
+
+_with_unknown = with_unknown
+
+
+def _check_models(parsed: pl.DataFrame) -> Checked:
+    checked = check_table("model_targets", parsed)
+    lost = checked.rows.join(checked.broken, on="row_number", how="semi")["model_id"].drop_nulls().unique()
+    whole = checked.good.filter(~pl.col("model_id").is_in(lost.implode()))
+    partial = checked.good.filter(pl.col("model_id").is_in(lost.implode()))
+    has_cash = (pl.col("asset_class") == CASH).any().over("model_id")
+    return checked.with_broken(
+        breaches(partial, _WHOLE), breaches(whole.filter(~has_cash), _HAS_CASH), _wrong_sums(whole)
+    )
+
+
+def _wrong_sums(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of models whose weights do not sum to 1; summed in the order of the classes."""
+    total = pl.col("target_weight").sum().over("model_id")
+    off = rows.sort("model_id", "asset_class").with_columns(total=total)
+    off = off.filter((pl.col("total") - 1).abs() > WEIGHT_SUM_TOLERANCE + _ROUNDING)
+    parts = [
+        breaches(
+            group,
+            Rule(
+                "model_weights_sum_to_one",
+                "model_id",
+                f"target_weight to sum to 1 within {WEIGHT_SUM_TOLERANCE:g}, found a sum of {group['total'][0]:.9g}",
+            ),
+        )
+        for _, group in off.group_by("model_id", maintain_order=True)
+    ]
+    return pl.concat([pl.DataFrame(schema=BROKEN), *parts])
+
+
+def _check_policies(parsed: pl.DataFrame) -> Checked:
+    checked = check_table("policies", parsed)
+    harvesting = parsed.filter(pl.col("is_harvesting"))
+    budget = parsed.filter(pl.col("max_realized_gain_usd").is_not_null())
+    return checked.with_broken(breaches(harvesting, _HARVESTING), breaches(budget, _BUDGET))
+
+
+def _check_buy_list(parsed: pl.DataFrame, securities: pl.Series, models: pl.DataFrame) -> Checked:
+    checked = with_unknown(check_table("buy_list", parsed), _SECURITY, securities)
+    checked = with_unknown(checked, _MODEL, models["model_id"].unique())
+    strays = checked.good.join(models, on=["model_id", "asset_class"], how="anti")
+    return checked.with_broken(breaches(strays, _CLASS))
+
+
+def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, files: Mapping[str, str]) -> Checked:
+    checked = check_table("restrictions", parsed.filter(is_for_everyone()))
+    if checked.broken.height:
+        first = quarantine_rows([checked], files)["message"][0]
+        raise InputRefused(
+            f"{first} The row restricts every account, and nothing may trade while it cannot be read.\n\n"
+            "Hint: mend the row, or name the account it is meant for."
+        )
+    return with_unknown(checked, _SECURITY, securities)

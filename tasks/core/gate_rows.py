@@ -1,0 +1,191 @@
+"""The rules a row breaks by itself or against the rows of its own table, and how broken rules become quarantine rows.
+
+Assumptions: rows are parsed (``tasks.core.parse``), ``row_number`` names a row within its table.
+
+1. The Pandera contract runs over the typed columns at once; only offending rows get reasons.
+2. A cell that was there and could not be read breaks ``<column>_readable`` and not ``<column>_required``.
+3. A line of the wrong length breaks ``line_complete`` and nothing else: its cells may stand in the wrong columns.
+4. Every row of a duplicate key breaks the key's rule: we do not guess which is right. A key with a null is no key.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pandera.errors
+import polars as pl
+
+from schemas.landing import CONTRACTS, dtypes
+from schemas.tables import PUBLIC
+from tasks.core.contract_words import LINE_RULE, Rule, column_rules, readable, required, unique_key
+from tasks.core.parse import as_json
+
+BROKEN: Final[dict[str, type[pl.DataType]]] = {"row_number": pl.Int64, "rule": pl.String, "sentence": pl.String}
+"""Grain: row and rule. ``sentence``: what was found and what was needed, without the file and the row."""
+BUY_LIST_KEY: Final = ("model_id", "asset_class", "security_id", "tax_status")
+_LONGEST_FOUND: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A table's parsed rows and the rules they broke (grain: row and rule, as ``BROKEN``)."""
+
+    table: str
+    rows: pl.DataFrame
+    broken: pl.DataFrame
+
+    @property
+    def good(self) -> pl.DataFrame:
+        """Rows that broke nothing."""
+        return (
+            self.rows.join(self.broken, on="row_number", how="anti", maintain_order="left")
+            if self.broken.height
+            else self.rows
+        )
+
+    def with_broken(self, *more: pl.DataFrame) -> "Checked":
+        """The same rows with further broken rules."""
+        return Checked(self.table, self.rows, pl.concat([self.broken, *more]))
+
+
+def check_table(table: str, parsed: pl.DataFrame) -> Checked:
+    """The rows of a table and the rules of its contract that they broke.
+
+    Raises
+    ------
+    pandera.errors.SchemaErrors
+        The frame does not have the contract's columns and types: it was not parsed.
+    """
+    unparsed = _unparsed_cells(parsed)
+    cells = _failures(table, parsed).join(unparsed, on=["index", "column"], how="anti")
+    ragged = unparsed.filter(pl.col("column") == LINE_RULE.column)
+    if ragged.height:
+        cells = cells.join(ragged, on="index", how="anti")
+        unparsed = pl.concat([ragged, unparsed.join(ragged, on="index", how="anti")])
+    found = [
+        breaches(parsed[group["index"]], _rule(table, str(column), str(check)))
+        for (column, check), group in pl.concat([cells, unparsed]).group_by("column", "check")
+    ]
+    return Checked(table, parsed, pl.concat([pl.DataFrame(schema=BROKEN), *found]))
+
+
+def breaches(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """The rule broken by each of the rows; a column the rows lack reads as it stands in ``raw``."""
+    found = pl.concat_str([_found(rows, name) for name in rule.column.split(", ")], separator=", ")
+    sentence = pl.concat_str([pl.lit(f"{rule.column} is "), found, pl.lit(f"; needed {rule.needed}.")])
+    return rows.select("row_number", rule=pl.lit(rule.name), sentence=sentence)
+
+
+def quarantine_rows(checked: Sequence[Checked], files: Mapping[str, str]) -> pl.DataFrame:
+    """One row for each source row that broke a rule, by table and row number.
+
+    ``row`` is the row as read (JSON of text and nulls); ``broken_rules`` are joined by a bar and sorted; ``message`` has
+    a sentence for each. ``files``: name of each table's file, for the message.
+    """
+    parts = [_table_quarantine(each, files.get(each.table, each.table)) for each in checked if each.broken.height]
+    return pl.concat([pl.DataFrame(schema=PUBLIC["quarantine"]), *parts]).sort("table_name", "row_number")
+
+
+def accepted(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table that are not in quarantine, in their order.
+
+    Good rows of a quarantined account are accepted here; the verdict on the account keeps them from being traded on.
+    """
+    lost = quarantine.filter(pl.col("table_name") == table)
+    return parsed.join(lost, on="row_number", how="anti", maintain_order="left") if lost.height else parsed
+
+
+def account_key() -> pl.Expr:
+    """The account's identifier, or ``accounts row <n>`` where it has none: not an identifier, so no account's."""
+    return pl.coalesce("account_id", pl.concat_str(pl.lit("accounts row "), "row_number")).alias("account_id")
+
+
+def _rule(table: str, column: str, check: str) -> Rule:
+    match check:
+        case "readable":
+            return readable(table, column)
+        case "not_nullable":
+            return required(table, column)
+        case "unique":
+            return unique_key(table)
+    return column_rules(table)[column, check]
+
+
+def _unparsed_cells(parsed: pl.DataFrame) -> pl.DataFrame:
+    """Index and column of each cell that was there and could not be read."""
+    return (
+        parsed.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("index"), column=pl.col("unparsed").str.split("|"))
+        .filter(pl.col("column").is_not_null())
+        .explode("column")
+        .with_columns(check=pl.lit("readable"))
+    )
+
+
+def _failures(table: str, parsed: pl.DataFrame) -> pl.DataFrame:
+    """Index, column and check of each breach of the contract; ``unique`` for the key."""
+    typed = parsed.select(list(dtypes(table)))
+    twice = _duplicates(table, typed)
+    try:
+        CONTRACTS[table].validate(typed, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases: pl.DataFrame = error.failure_cases
+        if cases["index"].null_count():
+            raise
+        cells = cases.filter(pl.col("schema_context") == "Column").select(
+            pl.col("index").cast(pl.Int64), "column", "check"
+        )
+        return pl.concat([cells, twice])
+    return twice
+
+
+def _duplicates(table: str, typed: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose whole key another row has too."""
+    key = list(BUY_LIST_KEY) if table == "buy_list" else CONTRACTS[table].to_schema().unique or []
+    wanted = pl.col([name for name in key if name != "tax_status"])
+    twice = (
+        typed.with_row_index("index").filter(pl.struct(key).is_duplicated() & pl.all_horizontal(wanted.is_not_null()))
+        if key
+        else typed.clear().with_row_index("index")
+    )
+    return twice.select(pl.col("index").cast(pl.Int64), column=pl.lit("key"), check=pl.lit("unique"))
+
+
+def _found(rows: pl.DataFrame, column: str) -> pl.Expr:
+    """What stands in the column, as text of bounded length without control characters."""
+    as_read = pl.col("raw").str.json_path_match(f"$.{column}")
+    typed = (
+        as_json(rows.select(column)).str.json_path_match(f"$.{column}")
+        if column in rows.columns
+        else pl.lit(None, dtype=pl.String)
+    )
+    text = pl.coalesce(as_read, typed).str.replace_all(r"[[:cntrl:]]", "?").str.slice(0, _LONGEST_FOUND)
+    return pl.when(text.str.strip_chars() != "").then(text).otherwise(pl.lit("empty"))
+
+
+def _table_quarantine(checked: Checked, file: str) -> pl.DataFrame:
+    reasons = (
+        checked.broken.unique(["row_number", "rule"])
+        .sort("row_number", "rule", "sentence")
+        .group_by("row_number", maintain_order=True)
+        .agg(
+            broken_rules=pl.col("rule").str.join("|"),
+            message=(pl.format("{} row {}: ", pl.lit(file), "row_number") + pl.col("sentence")).str.join(" "),
+        )
+    )
+    rows = checked.rows.join(reasons, on="row_number", how="inner", maintain_order="right")
+    key = (
+        account_key()
+        if checked.table == "accounts"
+        else pl.col("account_id")
+        if "account_id" in rows.columns
+        else pl.lit(None, dtype=pl.String).alias("account_id")
+    )
+    as_typed = as_json(rows.select(list(dtypes(checked.table))))
+    return rows.select(
+        table_name=pl.lit(checked.table),
+        row_number="row_number",
+        row=pl.coalesce("raw", as_typed),
+        broken_rules="broken_rules",
+        account_id=key,
+        message="message",
+    )

@@ -1,0 +1,260 @@
+"""From a landing table as it was read to its contract's types; a cell that does not fit is remembered, never guessed.
+
+1. Each contract column is read as its type. Text is trimmed of spaces around numbers, dates and booleans; a blank cell
+   is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` and digits that Decimal(18, 6) cannot
+   hold do not parse; binary floats are rounded half-even to six digits.
+2. ``unparsed`` names the columns that had a cell and have no value now. Two names are no contract column: ``currency``
+   (a currency other than USD) and ``line`` (the line has more or fewer cells than the header).
+3. ``raw`` is the row as read, a JSON object of all its columns with every cell as text or null.
+
+Known limits: a time of day is not a date, so a midnight is accepted from a date-time column of Parquet only.
+"""
+
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import polars as pl
+
+from schemas.landing import CURRENCY, EXACT, dtypes
+
+LINE: Final = "(line)"
+"""Column that the reader adds when a CSV has lines of the wrong length: the text of such a line, else null."""
+
+_PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,12}(?:\.[0-9]{0,6}0*)?$"
+_NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+_WHOLE: Final = r"^[+-]?[0-9]{1,18}(?:\.0*)?$"
+_DATE: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+_EXACT_BOUND: Final = 10**12
+_WHOLE_FLOAT_BOUND: Final = 2.0**53
+_FIRST_DATE: Final = date(1000, 1, 1)
+_LAST_DATE: Final = date(9999, 12, 31)
+_TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def parse(table: str, raw: pl.DataFrame, *, is_text: bool, first_row: int = 1) -> pl.DataFrame:
+    """Typed rows of a landing table, in the order read: one row out for each row in.
+
+    Parameters
+    ----------
+    table
+        Name of the landing table.
+    raw
+        The rows as read. A contract column that is missing counts as null.
+    is_text
+        True for CSV: ``raw`` is then kept for every row, else only for rows with a cell that did not parse.
+    first_row
+        Number of the first row of ``raw`` in its file, for tables read in batches.
+
+    Returns
+    -------
+    pl.DataFrame
+        The contract columns, then ``row_number`` (1 = first data row), ``raw`` and ``unparsed``.
+    """
+    types = dtypes(table)
+    cells = [name for name in raw.columns if name != LINE]
+    typed = [
+        _read(raw[name], dtype) if name in cells else _nulls(name, dtype, raw.height) for name, dtype in types.items()
+    ]
+    broken = {
+        **{column.name: _is_lost(raw[column.name], column) for column in typed if column.name in cells},
+        "currency": _is_foreign(raw),
+        "line": raw[LINE].is_not_null() if LINE in raw.columns else pl.repeat(value=False, n=raw.height, eager=True),
+    }
+    unparsed = _joined_names(broken, raw.height)
+    numbers = pl.int_range(first_row, first_row + raw.height, dtype=pl.Int64, eager=True).alias("row_number")
+    return pl.DataFrame([*typed, numbers, _as_read(raw, cells, is_text=is_text, unparsed=unparsed), unparsed])
+
+
+def as_json(frame: pl.DataFrame) -> pl.Series:
+    """Each row as a JSON object of text or null; numbers without trailing zeros, so that 5.000000 reads 5."""
+    texts = [_text(frame[name]).alias(name) for name in frame.columns]
+    return pl.DataFrame(texts).to_struct("raw").struct.json_encode()
+
+
+def _nulls(name: str, dtype: pl.DataType, height: int) -> pl.Series:
+    return pl.Series(name, [None], dtype=dtype).new_from_index(0, height)
+
+
+def _read(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """The column as ``dtype``; null where a cell does not fit."""
+    if isinstance(cells.dtype, (pl.Categorical, pl.Enum)):
+        cells = cells.cast(pl.String)
+    if dtype == pl.String:
+        return _read_text(cells)
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object, pl.Time, pl.Duration):
+        return _nulls(cells.name, dtype, cells.len())
+    if isinstance(cells.dtype, pl.String):
+        cells = _trimmed(cells)
+    if dtype == EXACT:
+        return _read_exact(cells)
+    if dtype == pl.Float64:
+        return _read_float(cells)
+    if dtype == pl.Date:
+        return _read_date(cells)
+    return _read_bool(cells) if dtype == pl.Boolean else _read_whole(cells)
+
+
+def _trimmed(cells: pl.Series) -> pl.Series:
+    """Text without the spaces around it; blank is null."""
+    return cells.to_frame().select(_blank_to_null(cells.name)).to_series()
+
+
+def _blank_to_null(name: str) -> pl.Expr:
+    trimmed = pl.col(name).str.strip_chars()
+    return pl.when(trimmed != "").then(trimmed).alias(name)
+
+
+def _where(values: pl.Series, mask: pl.Series) -> pl.Series:
+    """Values where the mask is true, null elsewhere."""
+    return pl.select(pl.when(mask).then(values).alias(values.name)).to_series()
+
+
+def _read_text(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, pl.String):
+        return cells
+    if cells.dtype.is_float():
+        cells = _where(cells, (cells == cells.round(0)) & (cells.abs() < _WHOLE_FLOAT_BOUND)).cast(pl.Int64)
+    if cells.dtype.is_integer() or cells.dtype in (pl.Null, pl.Binary):
+        return cells.cast(pl.String, strict=False)
+    return _nulls(cells.name, pl.String(), cells.len())
+
+
+def _read_exact(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, pl.String):
+        return _exact_from_text(cells)
+    if cells.dtype.is_float():
+        return _exact_from_float(cells.cast(pl.Float64))
+    if cells.dtype.is_integer():
+        return _where(cells, cells.is_between(1 - _EXACT_BOUND, _EXACT_BOUND - 1)).cast(EXACT)
+    if isinstance(cells.dtype, pl.Decimal):
+        exact = cells.cast(EXACT, strict=False)
+        return _where(
+            exact, exact.cast(pl.Decimal(38, 18), strict=False) == cells.cast(pl.Decimal(38, 18), strict=False)
+        )
+    return _nulls(cells.name, EXACT, cells.len())
+
+
+def _exact_from_text(cells: pl.Series) -> pl.Series:
+    """Plain numbers in bulk; what is left (exponents, a bare point, long tails) one by one, exactly."""
+    plain = cells.str.contains(_PLAIN_NUMBER)
+    exact = _where(cells, plain).cast(EXACT, strict=False)
+    odd = (cells.str.contains(_NUMBER) & ~plain).fill_null(value=False).arg_true()
+    if odd.is_empty():
+        return exact
+    return exact.scatter(odd, pl.Series([_exact(text) for text in cells.gather(odd)], dtype=EXACT))
+
+
+def _exact_from_float(numbers: pl.Series) -> pl.Series:
+    """Rounded half-even to six digits, whole part and fraction apart: together they exceed a float's precision."""
+    small = _where(numbers, numbers.abs() < _EXACT_BOUND)
+    whole = small.cast(pl.Int64)
+    fraction = (small - whole.cast(pl.Float64)).round(6, mode="half_to_even")
+    return (whole.cast(EXACT) + fraction.cast(EXACT)).cast(EXACT)
+
+
+def _exact(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    rounded = round(number, 6) if abs(number) < _EXACT_BOUND else None
+    return rounded if rounded == number else None
+
+
+def _read_float(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, pl.String):
+        cells = _where(cells, cells.str.contains(_NUMBER))
+    elif not (cells.dtype.is_numeric() or isinstance(cells.dtype, pl.Null)):
+        return _nulls(cells.name, pl.Float64(), cells.len())
+    numbers = cells.cast(pl.Float64, strict=False)
+    return _where(numbers, numbers.is_finite())
+
+
+def _read_whole(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, pl.String):
+        return _where(cells, cells.str.contains(_WHOLE)).str.replace(r"\..*$", "").cast(pl.Int64, strict=False)
+    if cells.dtype.is_float() or isinstance(cells.dtype, pl.Decimal):
+        numbers = cells.cast(pl.Float64)
+        cells = _where(numbers, (numbers == numbers.round(0)) & (numbers.abs() < _WHOLE_FLOAT_BOUND))
+    elif not (cells.dtype.is_integer() or isinstance(cells.dtype, pl.Null)):
+        return _nulls(cells.name, pl.Int64(), cells.len())
+    return cells.cast(pl.Int64, strict=False)
+
+
+def _read_date(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, pl.String):
+        dates = _where(cells, cells.str.contains(_DATE)).str.to_date("%Y-%m-%d", strict=False)
+    elif isinstance(cells.dtype, pl.Datetime):
+        local = cells.dt.replace_time_zone(None)
+        dates = _where(local, local == local.dt.truncate("1d")).cast(pl.Date)
+    elif cells.dtype in (pl.Date, pl.Null):
+        dates = cells.cast(pl.Date)
+    else:
+        return _nulls(cells.name, pl.Date(), cells.len())
+    return _where(dates, dates.is_between(_FIRST_DATE, _LAST_DATE))
+
+
+def _read_bool(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, (pl.Boolean, pl.Null)):
+        return cells.cast(pl.Boolean)
+    if cells.dtype.is_numeric():
+        return _where(cells == 1, cells.is_in([0, 1]))
+    if isinstance(cells.dtype, pl.String):
+        return cells.str.to_lowercase().replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
+    return _nulls(cells.name, pl.Boolean(), cells.len())
+
+
+def _is_lost(cells: pl.Series, typed: pl.Series) -> pl.Series:
+    """True where there was a cell and no value came of it; a blank text is no cell."""
+    lost = typed.is_null() & cells.is_not_null()
+    if isinstance(cells.dtype, pl.String) and lost.any():
+        return lost & (cells.str.strip_chars() != "").fill_null(value=False)
+    return lost
+
+
+def _is_foreign(raw: pl.DataFrame) -> pl.Series:
+    """True where a currency is named and it is not USD."""
+    if "currency" not in raw.columns:
+        return pl.repeat(value=False, n=raw.height, eager=True)
+    named = raw["currency"].cast(pl.String, strict=False).str.strip_chars()
+    return raw["currency"].is_not_null() & ~named.is_in([CURRENCY, ""]).fill_null(value=False)
+
+
+def _joined_names(broken: dict[str, pl.Series], height: int) -> pl.Series:
+    """Names of the columns whose mask is true, joined by a bar; null where there is none."""
+    named = [
+        pl.select(pl.when(mask).then(pl.lit(name)).alias(name)).to_series()
+        for name, mask in broken.items()
+        if mask.any()
+    ]
+    if not named:
+        return _nulls("unparsed", pl.String(), height)
+    joined = pl.concat_str([pl.col(column.name) for column in named], separator="|", ignore_nulls=True)
+    return pl.DataFrame(named).select(pl.when(joined != "").then(joined).alias("unparsed")).to_series()
+
+
+def _as_read(raw: pl.DataFrame, cells: list[str], *, is_text: bool, unparsed: pl.Series) -> pl.Series:
+    """``raw`` where it is kept; a line of the wrong length stands as it was, under ``line``."""
+    needed = pl.repeat(value=True, n=raw.height, eager=True) if is_text else unparsed.is_not_null()
+    if not needed.any():
+        return _nulls("raw", pl.String(), raw.height)
+    whole = raw.select(cells) if is_text else raw.select(cells).filter(needed)
+    texts = as_json(whole)
+    if not is_text:
+        texts = _nulls("raw", pl.String(), raw.height).scatter(needed.arg_true(), texts)
+    if LINE not in raw.columns:
+        return texts
+    ragged = raw[LINE].is_not_null().arg_true()
+    return texts.scatter(ragged, as_json(raw[ragged].select(pl.col(LINE).alias("line"))))
+
+
+def _text(cells: pl.Series) -> pl.Series:
+    if isinstance(cells.dtype, pl.String):
+        return cells
+    if cells.dtype.is_nested():
+        return pl.Series(cells.name, [None if cell is None else str(cell) for cell in cells.to_list()], dtype=pl.String)
+    texts = cells.cast(pl.String, strict=False)
+    if not isinstance(cells.dtype, pl.Decimal):
+        return texts
+    return texts.str.replace(r"(\.[0-9]*?)0+$", "${1}").str.strip_suffix(".")
