@@ -1,7 +1,8 @@
 """Writes the sample book: a landing folder of accounts on real daily prices.
 
 The prices come from data files in the wheel of ``skfolio`` (20 US stocks from 1990, five factor funds from 2014, both to the
-end of 2022), which are read without importing it.
+end of 2022), which are read without importing it. They are adjusted for splits and dividends, so that an old price is
+lower than the one that was paid: gains are those of total return.
 """
 
 import gzip
@@ -34,6 +35,7 @@ CLAIM: Final = "book.json.part"
 BOOK_VERSION: Final = 1
 """Raised whenever the same request gives another book than before."""
 ROW_GROUP_ROWS: Final = 250_000
+TABLE_ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst", ".parquet.gz", ".parquet.zst")
 PRICE_FILES: Final = ("sp500_dataset.csv.gz", "factors_dataset.csv.gz")
 
 
@@ -82,15 +84,20 @@ def make_book(
     return summary
 
 
-def read_market() -> Market:
+def read_market(package: str = "skfolio") -> Market:
     """Daily closes of every security from the first stock price to the last date that all of them have.
+
+    Parameters
+    ----------
+    package
+        The installed distribution that brings the price files.
 
     Raises
     ------
     WrongUsage
         ``skfolio`` is not installed, or its data files have moved.
     """
-    stocks, funds = (_read_prices(name) for name in PRICE_FILES)
+    stocks, funds = (_read_prices(package, name) for name in PRICE_FILES)
     last = min(stocks["Date"].max(), funds["Date"].max())  # type: ignore[type-var]
     closes = stocks.join(funds, on="Date", how="left").filter(pl.col("Date") <= last).sort("Date")
     return Market(
@@ -159,6 +166,7 @@ def _made_before(folder: Path, request: Mapping[str, object]) -> BookSummary | N
 
 def _clear(folder: Path) -> None:
     """Make the folder ours and remove an earlier sample book; tables that somebody else put there stay."""
+    _require(not folder.is_file(), f"{folder} is a file\n\nHint: name a folder to write the book into.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     tables = list(_tables_in(folder))
     is_ours = not tables or any((folder / name).exists() for name in (MARKER, CLAIM))
@@ -175,7 +183,8 @@ def _clear(folder: Path) -> None:
 
 def _tables_in(folder: Path) -> Iterator[Path]:
     """Files that a reader of the folder would take for landing tables."""
-    return (path for path in sorted(folder.iterdir()) if path.name.split(".")[0] in CONTRACTS and path.suffix)
+    names = {f"{table}{ending}" for table in CONTRACTS for ending in TABLE_ENDINGS}
+    return (path for path in sorted(folder.iterdir()) if path.name in names)
 
 
 def _mark(folder: Path, request: Mapping[str, object], summary: BookSummary) -> None:
@@ -185,15 +194,15 @@ def _mark(folder: Path, request: Mapping[str, object], summary: BookSummary) -> 
     (folder / CLAIM).rename(folder / MARKER)
 
 
-def _read_prices(name: str) -> pl.DataFrame:
+def _read_prices(package: str, name: str) -> pl.DataFrame:
     hint = "Hint: pip install 'trimtab[demo]' brings them."
     try:
-        path = Path(str(distribution("skfolio").locate_file(f"skfolio/datasets/data/{name}")))
+        path = Path(str(distribution(package).locate_file(f"{package}/datasets/data/{name}")))
         content = gzip.decompress(path.read_bytes())
     except PackageNotFoundError:
-        raise WrongUsage(f"the sample book's prices are not installed: they come with skfolio\n\n{hint}") from None
+        raise WrongUsage(f"the sample book's prices are not installed: they come with {package}\n\n{hint}") from None
     except (OSError, EOFError):
-        raise WrongUsage(f"the sample book's prices cannot be read: {name} of skfolio\n\n{hint}") from None
+        raise WrongUsage(f"the sample book's prices cannot be read: {name} of {package}\n\n{hint}") from None
     return pl.read_csv(content, try_parse_dates=True)
 
 
