@@ -10,8 +10,8 @@ hash elsewhere to notice that.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,11 +19,13 @@ from sqlalchemy.engine import Connection
 
 from schemas.errors import AuditBroken
 from warehouse.ledger_rows import AuditRow
-from warehouse.ledger_store import Store
+from warehouse.ledger_store import Store, insert_columns
 from warehouse.ledger_tables import audit, audit_head
 
+ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 GENESIS: Final = "0" * 64
 """Previous hash of the first row."""
+HASHED: Final = tuple(field.name for field in fields(AuditRow) if field.name != "hash")
 CLOCK: Final = "clock"
 """Actor of expiries."""
 POLICY: Final = "policy"
@@ -47,13 +49,19 @@ class Event:
 
 def canonical(value: Any) -> str:
     """JSON with one spelling: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return ENCODER.encode(value)
 
 
-def row_hash(row: dict[str, Any]) -> str:
+def row_hash(row: AuditRow) -> str:
     """Hash of a row's columns other than ``hash`` itself."""
-    content = {name: value for name, value in row.items() if name != "hash"}
-    content["at"] = content["at"].isoformat(timespec="microseconds")
+    return _digest({name: getattr(row, name) for name in HASHED} | {"at": _spelled(row.at)})
+
+
+def _spelled(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
@@ -64,13 +72,27 @@ def append(connection: Connection, events: Iterable[Event], now: datetime) -> No
     if rows:
         last = rows[-1]
         connection.execute(sa.update(audit_head).values(seq=last["seq"], hash=last["hash"]))
-        connection.execute(sa.insert(audit), rows)
+        columns = {name: [row[name] for row in rows] for name in last if name != "at"}
+        insert_columns(connection, audit, columns, {"at": now})
 
 
 def _linked(events: Iterable[Event], seq: int, previous_hash: str, now: datetime) -> Iterator[dict[str, Any]]:
+    """Rows with their numbers and hashes; ``at`` as the text that is hashed."""
+    at = _spelled(now)
     for number, item in enumerate(events, start=seq + 1):
-        row = {**asdict(item), "seq": number, "at": now, "previous_hash": previous_hash}
-        row["hash"] = previous_hash = row_hash(row)
+        row = {
+            "seq": number,
+            "at": at,
+            "actor": item.actor,
+            "run_id": item.run_id,
+            "proposal_id": item.proposal_id,
+            "event": item.event,
+            "from_state": item.from_state,
+            "to_state": item.to_state,
+            "detail": item.detail,
+            "previous_hash": previous_hash,
+        }
+        row["hash"] = previous_hash = _digest(row)
         yield row
 
 
@@ -87,7 +109,7 @@ class Audit(Store):
         if run_id is not None:
             query = query.where(audit.c.run_id == run_id)
         with self.reading() as connection:
-            return [AuditRow(**row._mapping) for row in connection.execute(query)][::-1]  # noqa: SLF001
+            return [AuditRow(*row) for row in connection.execute(query)][::-1]
 
     def verify_audit(self) -> int:
         """Recompute the whole chain; the number of rows checked.
@@ -100,20 +122,20 @@ class Audit(Store):
         with self.reading() as connection:
             head = connection.execute(sa.select(audit_head.c.seq, audit_head.c.hash)).one()
             rows = connection.execution_options(yield_per=10_000).execute(sa.select(audit).order_by(audit.c.seq))
-            count, newest = _checked(row._asdict() for row in rows)
+            count, newest = _checked(AuditRow(*row) for row in rows)
         if (count, newest) != (head.seq, head.hash):
             raise AuditBroken(count + 1, f"the audit chain ends at row {count}, but {head.seq} were written")
         return count
 
 
-def _checked(rows: Iterable[dict[str, Any]]) -> tuple[int, str]:
+def _checked(rows: Iterable[AuditRow]) -> tuple[int, str]:
     """Number and hash of the last row, all links being whole."""
     seq, newest = 0, GENESIS
     for row in rows:
         seq += 1
-        if row["seq"] != seq:
+        if row.seq != seq:
             raise AuditBroken(seq, f"audit row {seq} is missing")
-        if row["previous_hash"] != newest or row_hash(row) != row["hash"]:
+        if row.previous_hash != newest or row_hash(row) != row.hash:
             raise AuditBroken(seq, f"audit row {seq} is not what was written")
-        newest = row["hash"]
+        newest = row.hash
     return seq, newest

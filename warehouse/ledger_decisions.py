@@ -4,6 +4,7 @@ All or nothing: one proposal that cannot be decided refuses the whole batch, and
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from schemas.errors import DecisionRefused
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_proposals import Move, Proposals, move, rows_in
-from warehouse.ledger_store import in_chunks
+from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import Decision, decisions, proposals
 from warehouse.ledger_users import need_role
 
@@ -31,26 +32,39 @@ NEXT_STATE: Final = {
     Decision.WITHDRAW: ProposalState.WITHDRAWN,
 }
 """Where one decision is enough to lead; a hold leads nowhere, an approval depends on how many are needed."""
+NOBODY: Final[frozenset[str]] = frozenset()
 NAMED: Final = 5
 """How many refused proposals a message names."""
 
 
-def _problem(
-    row: Row[Any] | None, decision: Decision, actor: str, seen_hash: str | None, approvers: frozenset[str]
-) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A decision before it is recorded."""
+
+    actor: str
+    decision: Decision
+    note: str
+    now: datetime
+
+
+def _problem(row: Row[Any] | None, said: Said, seen_hash: str | None, approvers: frozenset[str]) -> str | None:
     """Why the decision cannot be taken; null if it can."""
     if row is None:
-        return "there is no such proposal"
-    if row.state != NEEDED_STATE[decision]:
-        return f"is {row.state}; to {decision} it, it must be {NEEDED_STATE[decision]}"
+        return "is no proposal"
+    if row.state != NEEDED_STATE[said.decision]:
+        return f"is {row.state}; to {said.decision} it, it must be {NEEDED_STATE[said.decision]}"
     if row.export_id is not None:
         return f"is being exported in {row.export_id}"
     if seen_hash != row.content_hash:
         return "has changed since it was looked at; look again"
-    if decision is Decision.APPROVE and actor == row.submitter:
-        return f"was submitted by {actor}; another person must approve it"
-    if decision is Decision.APPROVE and actor in approvers:
-        return f"was already approved by {actor}; a second person is needed"
+    return _approver_problem(row, said, approvers) if said.decision is Decision.APPROVE else None
+
+
+def _approver_problem(row: Row[Any], said: Said, approvers: frozenset[str]) -> str | None:
+    if said.actor == row.submitter:
+        return f"was submitted by {said.actor}; another person must approve it"
+    if said.actor in approvers:
+        return f"was already approved by {said.actor}; a second person is needed"
     return None
 
 
@@ -66,11 +80,18 @@ def _approvers(connection: Connection, rows: Mapping[str, Row[Any]]) -> dict[str
     return found
 
 
-def _refuse(problems: list[str], total: int) -> None:
+def refuse(problems: list[str], total: int) -> None:
+    """Say which of the proposals cannot be decided, and why; nothing if there is no problem.
+
+    Raises
+    ------
+    DecisionRefused
+        There is a problem.
+    """
     if problems:
         more = f"\nand {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         listed = "\n".join(problems[:NAMED])
-        raise DecisionRefused(f"nothing was decided; {len(problems)} of {total} cannot be:\n{listed}{more}")
+        raise DecisionRefused(f"nothing was done, because of {len(problems)} of {total} proposals:\n{listed}{more}")
 
 
 def _next_state(decision: Decision, row: Row[Any], approvers: frozenset[str]) -> ProposalState | None:
@@ -104,56 +125,41 @@ class Decisions(Proposals):
             A role or a note is missing, or a proposal is unknown, in another state, changed, submitted by the actor, or
             already approved by them. Nothing was decided.
         """
-        decision, ids = Decision(decision), list(dict.fromkeys(proposal_ids))
+        said, ids = Said(actor, Decision(decision), note, now), list(dict.fromkeys(proposal_ids))
         self.expire(now)
         with self.writing() as connection:
             need_role(connection, actor, Role.REVIEWER)
-            if decision is Decision.REJECT and not note.strip():
+            if said.decision is Decision.REJECT and not note.strip():
                 raise DecisionRefused("a rejection needs a note that says why")
             rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
             approvers = _approvers(connection, rows)
             seen = (
                 content_hashes if content_hashes is not None else {one: row.content_hash for one, row in rows.items()}
             )
-            problems = {
-                one: _problem(rows.get(one), decision, actor, seen.get(one), approvers.get(one, frozenset()))
-                for one in ids
-            }
-            _refuse([f"{one} {problem}" for one, problem in problems.items() if problem], len(ids))
-            return _record(connection, [rows[one] for one in ids], approvers, decision, actor, note, now)
+            problems = [(one, _problem(rows.get(one), said, seen.get(one), approvers.get(one, NOBODY))) for one in ids]
+            refuse([f"{one} {problem}" for one, problem in problems if problem], len(ids))
+            return _record(connection, [rows[one] for one in ids], approvers, said)
 
 
 def _record(
-    connection: Connection,
-    rows: list[Row[Any]],
-    approvers: Mapping[str, frozenset[str]],
-    decision: Decision,
-    actor: str,
-    note: str,
-    now: datetime,
+    connection: Connection, rows: list[Row[Any]], approvers: Mapping[str, frozenset[str]], said: Said
 ) -> dict[str, ProposalState]:
     """Insert the decisions, move what moves, audit all."""
-    said = {"actor": actor, "decision": decision, "note": note, "decided_at": now}
-    if rows:
-        connection.execute(
-            sa.insert(decisions),
-            [
-                {"proposal_id": row.proposal_id, "content_hash": row.content_hash, "submitter": row.submitter, **said}
-                for row in rows
-            ],
-        )
+    shared = {"actor": said.actor, "decision": said.decision.value, "note": said.note, "decided_at": said.now}
+    columns = {name: [getattr(row, name) for row in rows] for name in ("proposal_id", "content_hash", "submitter")}
+    insert_columns(connection, decisions, columns, shared)
     after: dict[str, ProposalState] = {}
     moves: dict[ProposalState, list[Move]] = {}
     stays: list[Event] = []
     for row in rows:
-        detail = canonical({"note": note, "content_hash": row.content_hash})
-        to = _next_state(decision, row, approvers.get(row.proposal_id, frozenset()))
+        detail = canonical({"note": said.note, "content_hash": row.content_hash})
+        to = _next_state(said.decision, row, approvers.get(row.proposal_id, NOBODY))
         after[row.proposal_id] = to or ProposalState(row.state)
         if to is None:
-            stays.append(Event(actor, decision, row.run_id, row.proposal_id, row.state, row.state, detail))
+            stays.append(Event(said.actor, said.decision, row.run_id, row.proposal_id, row.state, row.state, detail))
         else:
             moves.setdefault(to, []).append(Move(row.proposal_id, row.run_id, row.state, detail))
     for to, group in moves.items():
-        move(connection, group, to, event=decision, actor=actor, now=now)
-    ledger_audit.append(connection, stays, now)
+        move(connection, group, to, event=said.decision, actor=said.actor, now=said.now)
+    ledger_audit.append(connection, stays, said.now)
     return after

@@ -16,11 +16,11 @@ from schemas.enums import ProposalState, Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, WrongUsage
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
-from warehouse.ledger_decisions import _refuse
-from warehouse.ledger_proposals import Move, Proposals, move, rows_in, to_frame
+from warehouse.ledger_decisions import refuse
+from warehouse.ledger_proposals import BRIEF, Move, Proposals, move, rows_in, to_frame
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
-from warehouse.ledger_store import in_chunks
+from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import RELEASABLE_STATES, SENT_STATES, ExportState, export_orders, exports, proposals
 from warehouse.ledger_users import need_role
 
@@ -69,7 +69,7 @@ def _need_releasable(connection: Connection, run_id: str, ids: list[str]) -> Non
             problems.append(f"{one} is already in export {row.export_id}")
         elif row.state not in RELEASABLE_STATES:
             problems.append(f"{one} is {row.state}, not approved")
-    _refuse(problems, len(ids))
+    refuse(problems, len(ids))
 
 
 class Exports(Proposals):
@@ -169,11 +169,13 @@ def _claim(
     export_id = f"{run_id}-export-{last + 1}"
     export = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING, **values}
     connection.execute(sa.insert(exports), export)
-    rows = orders.select(pl.lit(export_id).alias("export_id"), "order_id", "proposal_id").to_dicts()
-    connection.execute(sa.insert(export_orders), rows)
+    columns = {name: orders[name].to_list() for name in ORDERS}
+    insert_columns(connection, export_orders, columns, {"export_id": export_id})
     for some in in_chunks(ids):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(export_id=export_id))
-    detail = canonical({"export_id": export_id, "orders": len(rows), "proposals": len(ids), "folder": values["folder"]})
+    detail = canonical(
+        {"export_id": export_id, "orders": orders.height, "proposals": len(ids), "folder": values["folder"]}
+    )
     event = Event(values["actor"], "export_claimed", run_id, detail=detail)
     ledger_audit.append(connection, [event], values["started_at"])
     return _export_in(connection, export_id)
@@ -181,7 +183,7 @@ def _claim(
 
 def _send(connection: Connection, export: ExportRow, manifest_sha256: str, now: datetime) -> None:
     """Move the proposals of an export to ``exported`` and audit them and the export."""
-    claimed = sa.select(proposals).where(proposals.c.export_id == export.export_id).order_by(proposals.c.proposal_id)
+    claimed = sa.select(*BRIEF).where(proposals.c.export_id == export.export_id).order_by(proposals.c.proposal_id)
     detail = canonical({"export_id": export.export_id})
     moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in connection.execute(claimed)]
     move(connection, moves, ProposalState.EXPORTED, event="exported", actor=export.actor, now=now)

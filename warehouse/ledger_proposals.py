@@ -20,7 +20,7 @@ from warehouse import ledger_audit
 from warehouse.ledger_audit import CLOCK, POLICY, Event, canonical
 from warehouse.ledger_rows import DecisionRow, RunRow
 from warehouse.ledger_runs import run_in
-from warehouse.ledger_store import Store, in_chunks
+from warehouse.ledger_store import Store, in_chunks, insert_columns
 from warehouse.ledger_tables import OPEN_STATES, Decision, audit, decisions, proposals
 
 MOMENT: Final = pl.Datetime("us", "UTC")
@@ -78,6 +78,13 @@ ROUTED: Final[dict[str, pl.DataType]] = {
 """What ``route_proposals`` reads; none may be null."""
 
 
+PROPOSED: Final = ProposalState.PROPOSED.value
+BRIEF: Final = proposals.c[
+    "proposal_id", "run_id", "submitter", "account_id", "state", "content_hash", "approvals_needed", "export_id"
+]
+"""The columns that decide what may happen to a proposal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A proposal on its way to another state."""
@@ -95,21 +102,22 @@ def move(
     change = {"state": to, "version": proposals.c.version + 1, "state_changed_at": now}
     for some in in_chunks([item.proposal_id for item in moves]):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))
-    events = (Event(actor, event, one.run_id, one.proposal_id, one.from_state, to, one.detail) for one in moves)
+    name, state = str(event), str(to)  # plain words: drivers take longer over enums
+    events = (Event(actor, name, one.run_id, one.proposal_id, one.from_state, state, one.detail) for one in moves)
     ledger_audit.append(connection, events, now)
 
 
 def rows_in(connection: Connection, column: sa.ColumnElement[Any], values: Collection[str]) -> Iterator[Row[Any]]:
-    """Proposals whose column holds one of the values."""
+    """Columns ``BRIEF`` of the proposals whose column holds one of the values."""
     for some in in_chunks(list(values)):
-        yield from connection.execute(sa.select(proposals).where(column.in_(some)))
+        yield from connection.execute(sa.select(*BRIEF).where(column.in_(some)))
 
 
 def expire_in(connection: Connection, now: datetime) -> int:
     """Expire inside the caller's transaction."""
     late = [
         Move(row.proposal_id, row.run_id, row.state)
-        for row in connection.execute(sa.select(proposals).where(_is_late(now)).order_by(proposals.c.proposal_id))
+        for row in connection.execute(sa.select(*BRIEF).where(_is_late(now)).order_by(proposals.c.proposal_id))
     ]
     move(connection, late, ProposalState.EXPIRED, event="expired", actor=CLOCK, now=now)
     return len(late)
@@ -127,8 +135,7 @@ def _is_open() -> sa.ColumnElement[bool]:
 def _supersede(connection: Connection, run: RunRow, accounts: pl.Series, now: datetime) -> int:
     """Close the older open proposals of the accounts; how many."""
     older = _is_open() & (proposals.c.run_id != run.run_id) & (proposals.c.as_of_date <= run.as_of_date)
-    columns = proposals.c["account_id", "proposal_id", "run_id", "state"]
-    found = connection.execute(sa.select(*columns).where(older).order_by(proposals.c.proposal_id))
+    found = connection.execute(sa.select(*BRIEF).where(older).order_by(proposals.c.proposal_id))
     pulled = set(accounts)
     detail = canonical({"by_run": run.run_id})
     moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in found if row.account_id in pulled]
@@ -146,23 +153,23 @@ def _insert(connection: Connection, run: RunRow, new: pl.DataFrame, now: datetim
     """Insert the proposals; one whose account still has an open proposal is born superseded."""
     is_open = sa.select(proposals.c.account_id).where(proposals.c.state.in_(OPEN_STATES))
     taken = set(connection.scalars(is_open))
+    columns = {name: new[name].to_list() for name in ROUTED}
+    lives = columns.pop("ttl_hours")
+    columns["expires_at"] = [now + timedelta(hours=hours) for hours in lives]
+    columns["state"] = [
+        _first_state(route, has_open=account in taken).value
+        for route, account in zip(columns["route"], columns["account_id"], strict=True)
+    ]
     shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date, "version": 1}
-    times = {"created_at": now, "state_changed_at": now}
-    rows = []
-    for row in new.iter_rows(named=True):
-        state = _first_state(row["route"], has_open=row["account_id"] in taken)
-        expires_at = now + timedelta(hours=row.pop("ttl_hours"))
-        rows.append({**row, **shared, **times, "state": state, "expires_at": expires_at})
-    if rows:
-        connection.execute(sa.insert(proposals), rows)
-        ledger_audit.append(connection, (_born(row) for row in rows), now)
+    insert_columns(connection, proposals, columns, {**shared, "created_at": now, "state_changed_at": now})
+    born = zip(columns["proposal_id"], columns["state"], columns["content_hash"], strict=True)
+    ledger_audit.append(connection, (_born(run, *one) for one in born), now)
 
 
-def _born(row: dict[str, Any]) -> Event:
-    state = row["state"]
-    actor = POLICY if state == ProposalState.AUTO_APPROVED else row["submitter"]
-    detail = canonical({"content_hash": row["content_hash"]})
-    return Event(actor, "routed", row["run_id"], row["proposal_id"], ProposalState.PROPOSED, state, detail)
+def _born(run: RunRow, proposal_id: str, state: str, content_hash: str) -> Event:
+    actor = POLICY if state == ProposalState.AUTO_APPROVED else run.submitter
+    detail = canonical({"content_hash": content_hash})
+    return Event(actor, "routed", run.run_id, proposal_id, PROPOSED, state, detail)
 
 
 def _is_routed(connection: Connection, run_id: str, accounts_hash: str) -> bool:

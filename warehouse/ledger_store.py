@@ -6,8 +6,9 @@ What a write reads is therefore still true when it commits, on either database.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -55,7 +56,7 @@ def _make_private(database: str | None) -> None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
+    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL", "cache_size = -65536"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -132,3 +133,33 @@ def in_chunks(values: list[Item], size: int = 5_000) -> Iterator[list[Item]]:
     """Lists short enough for the parameters of one statement."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+def insert_columns(
+    connection: Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]], shared: Mapping[str, Any]
+) -> None:
+    """Insert many rows given column by column; ``shared`` holds what all of them have in common.
+
+    Values are bound column by column: row by row it takes longer than the database itself.
+    """
+    count = len(next(iter(columns.values())))
+    if count == 0:
+        return
+    compiled = sa.insert(table).inline().compile(dialect=connection.dialect, column_keys=[*columns, *shared])
+    order = getattr(compiled, "positiontup", None)
+    names = order or [*columns, *shared]
+    bound = [_bound(connection, table.c[name], columns.get(name), shared.get(name), count) for name in names]
+    rows: list[Any] = list(zip(*bound, strict=True))
+    if not order:
+        rows = [dict(zip(names, row, strict=True)) for row in rows]
+    connection.exec_driver_sql(str(compiled), rows)
+
+
+def _bound(
+    connection: Connection, column: sa.Column[Any], values: Sequence[Any] | None, shared: Any, count: int
+) -> Iterable[Any]:
+    """A column as the driver wants it."""
+    bind = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    if values is None:
+        return repeat(bind(shared) if bind else shared, count)
+    return map(bind, values) if bind else values
