@@ -1,0 +1,44 @@
+"""``trimtab audit``: read the audit chain and check that nobody changed it."""
+
+from contextlib import closing
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.stores import open_ledger
+from flows.terminal import print_json, print_table
+from schemas.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")
+
+COLUMNS = ("seq", "at", "actor", "event", "run_id", "proposal_id", "from_state", "to_state", "detail")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def verify(*, is_json: Json = False) -> None:
+    """Recompute the chain; fails at the first row that was changed or is missing."""
+    with closing(open_ledger(load_settings())) as ledger:
+        count = ledger.verify_audit()
+    if is_json:
+        print_json({"rows": count, "is_whole": True})
+    else:
+        typer.echo(f"The audit chain is whole: {count:,} rows.")
+
+
+@app.command("list")
+def list_(
+    run: Annotated[str | None, typer.Option("--run", help="Rows of one run.")] = None,
+    proposal: Annotated[str | None, typer.Option("--proposal", help="Rows of one proposal.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most rows, the newest.")] = 50,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Show the newest rows, oldest first."""
+    with closing(open_ledger(load_settings())) as ledger:
+        rows = ledger.audit_rows(limit=limit, proposal_id=proposal, run_id=run)
+    if is_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        print_table(f"{len(rows):,} rows", COLUMNS, ([getattr(row, name) for name in COLUMNS] for row in rows))

@@ -1,0 +1,142 @@
+"""``trimtab review``: look at the queue and decide."""
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from flows.actor import current_actor
+from flows.stores import open_ledger
+from flows.terminal import notice, print_frame, print_json, print_table
+from schemas.enums import ProposalState
+from schemas.errors import WrongUsage
+from schemas.settings import load_settings
+from tasks import review
+from tasks.review import Decided, Detail
+from warehouse.lake import open_lake
+from warehouse.ledger import Decision
+
+app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Proposals, or the first 6 characters or more.")]
+Matching = Annotated[str | None, typer.Option("--filter", help=f"key=value,... with keys {', '.join(review.KEYS)}.")]
+Note = Annotated[str, typer.Option("--note", help="Why; recorded with the decision.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Most rows to print as a table.")]
+
+LISTED: Final = (
+    "proposal_id",
+    "account_id",
+    "custodian",
+    "state",
+    "triggers",
+    "gross_value_usd",
+    "turnover",
+    "est_tax_usd",
+    "order_count",
+    "approvals_needed",
+    "route_reasons",
+    "expires_at",
+)
+ORDERS_SHOWN: Final = ("side", "symbol", "quantity", "price_usd", "value_usd", "est_cost_usd", "est_tax_usd", "reason")
+LOTS_SHOWN: Final = ("security_id", "lot_id", "quantity", "unit_cost_usd", "acquired_date", "term", "gain_usd")
+
+
+@app.command("list")
+def list_(matching: Matching = None, limit: Limit = 50, *, is_json: Json = False) -> None:
+    """Show the proposals that wait for review, or those that a filter matches."""
+    with closing(open_ledger(load_settings())) as ledger:
+        found = review.queue(ledger, review.parse_filter(matching or ""), now=datetime.now(UTC))
+    if is_json:
+        print_json(found.to_dicts())
+        return
+    print_frame(f"{found.height:,} proposals", found.head(limit).select(LISTED))
+    if found.height > limit:
+        notice(f"{found.height - limit:,} more are not shown; --limit shows more, --filter finds some.")
+
+
+@app.command()
+def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Json = False) -> None:
+    """Show one proposal with its orders, the lots they close, and what was decided."""
+    settings = load_settings()
+    with closing(open_ledger(settings)) as ledger:
+        detail = review.show(ledger, proposal, open_lake(settings).read, now=datetime.now(UTC))
+    if is_json:
+        print_json(_as_json(detail))
+    else:
+        print_detail(detail)
+
+
+def _as_json(detail: Detail) -> dict[str, object]:
+    return {
+        "proposal": detail.proposal,
+        "orders": detail.orders.to_dicts(),
+        "lots": detail.lots.to_dicts(),
+        "decisions": [asdict(one) for one in detail.decisions],
+    }
+
+
+def print_detail(detail: Detail) -> None:
+    """The proposal, its orders, its lots and its decisions, as tables."""
+    print_table(f"Proposal {detail.proposal['proposal_id']}", ("what", "value"), detail.proposal.items())
+    print_frame("Orders", detail.orders.select(ORDERS_SHOWN))
+    if detail.lots.height:
+        print_frame("Lots sold", detail.lots.select(LOTS_SHOWN))
+    if detail.decisions:
+        rows = [(one.decided_at, one.actor, one.decision, one.note) for one in detail.decisions]
+        print_table("Decisions", ("decided_at", "actor", "decision", "note"), rows)
+
+
+@app.command()
+def approve(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_json: Json = False) -> None:
+    """Approve proposals; all of them or, if one cannot be, none."""
+    _decide(Decision.APPROVE, ids, matching, note, is_json=is_json)
+
+
+@app.command()
+def reject(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_json: Json = False) -> None:
+    """Reject proposals; needs a note."""
+    _decide(Decision.REJECT, ids, matching, note, is_json=is_json)
+
+
+@app.command()
+def hold(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_json: Json = False) -> None:
+    """Record that you want to look again; the proposals stay in the queue."""
+    _decide(Decision.HOLD, ids, matching, note, is_json=is_json)
+
+
+@app.command()
+def withdraw(ids: Ids = None, note: Note = "", *, is_json: Json = False) -> None:
+    """Take approvals back that have not been exported."""
+    _decide(Decision.WITHDRAW, ids, None, note, is_json=is_json)
+
+
+def _decide(decision: Decision, ids: list[str] | None, matching: str | None, note: str, *, is_json: bool) -> None:
+    if (not ids) == (matching is None):
+        raise WrongUsage(f"say what to {decision}: either proposals or a --filter")
+    actor, now = current_actor(), datetime.now(UTC)
+    with closing(open_ledger(load_settings())) as ledger:
+        if matching is None:
+            decided = review.decide(ledger, ids or [], decision, actor=actor, now=now, note=note)
+        else:
+            decided = review.decide_matching(
+                ledger, review.parse_filter(matching), decision, actor=actor, now=now, note=note
+            )
+    _print_decided(decided, is_json=is_json)
+
+
+def _print_decided(decided: Decided, *, is_json: bool) -> None:
+    if is_json:
+        print_json({"decision": decided.decision, "states": decided.states})
+        return
+    if not decided.states:
+        notice("Nothing matches; nothing was decided.")
+        return
+    counts = Counter(decided.states.values())
+    print_table(f"{decided.decision}: {len(decided.states):,} proposals", ("state now", "proposals"), counts.items())
+    waiting = counts[ProposalState.PENDING_REVIEW]
+    if decided.decision is Decision.APPROVE and waiting:
+        notice(f"{waiting:,} need a second person's approval.")
