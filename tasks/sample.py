@@ -25,6 +25,7 @@ from schemas.landing import CONTRACTS
 from tasks.core.book import book_parts
 from tasks.core.book_reference import SYMBOLS, reference_tables
 from tasks.core.book_types import Market
+from tasks.source import ENDINGS
 
 FileFormat = Literal["parquet", "csv"]
 DEFAULT_SEED: Final = 20221228
@@ -35,7 +36,6 @@ CLAIM: Final = "book.json.part"
 BOOK_VERSION: Final = 1
 """Raised whenever the same request gives another book than before."""
 ROW_GROUP_ROWS: Final = 250_000
-TABLE_ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst", ".parquet.gz", ".parquet.zst")
 PRICE_FILES: Final = ("sp500_dataset.csv.gz", "factors_dataset.csv.gz")
 
 
@@ -183,7 +183,7 @@ def _clear(folder: Path) -> None:
 
 def _tables_in(folder: Path) -> Iterator[Path]:
     """Files that a reader of the folder would take for landing tables."""
-    names = {f"{table}{ending}" for table in CONTRACTS for ending in TABLE_ENDINGS}
+    names = {f"{table}{ending}" for table in CONTRACTS for ending in ENDINGS}
     return (path for path in sorted(folder.iterdir()) if path.name in names)
 
 

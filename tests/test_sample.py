@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import WrongUsage
 from schemas.landing import CASH, CONTRACTS, dtypes
-from tasks.sample import CLAIM, MARKER, BookSummary, FileFormat, make_book, read_market
+from tasks.sample import CLAIM, MARKER, BookSummary, FileFormat, TableFile, make_book, read_market
 
 AS_OF = date(2022, 12, 28)
 FORMATS: tuple[FileFormat, ...] = ("parquet", "csv")
@@ -123,6 +123,23 @@ def test_csv_says_what_parquet_says_but_for_the_unreadable_numbers(tmp_path: Pat
         unlike = [line for line, expected in zip(text, typed, strict=True) if line != expected]
         assert len(unlike) == (6 if name == "lots" else 0)
         assert all(any(word in line for word in ("n/a", '"1,000.00"', "NaN")) for line in unlike)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_table_written_in_pieces_reads_as_one(tmp_path: Path, file_format: FileFormat) -> None:
+    path = tmp_path / f"t.{file_format}"
+    with TableFile(path, file_format) as file:
+        for numbers in ([1, 2], [3]):
+            file.append(pl.DataFrame({"number": numbers}))
+    read = pl.read_csv(path) if file_format == "csv" else pl.read_parquet(path)
+    assert read["number"].to_list() == [1, 2, 3]
+    assert file.rows == 3
+
+
+def test_a_folder_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_book(tmp_path, account_count=5)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 def test_only_the_owner_may_read_whatever_the_umask(tmp_path: Path) -> None:

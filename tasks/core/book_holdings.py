@@ -25,6 +25,9 @@ PUSHED_SHARE: Final = 0.15
 UNMODELLED_SHARE: Final = 0.05
 ANOTHER_SECURITY: Final = (0.55, 0.15)
 """Chance that a class is split over two securities at least, and over three."""
+SHARES_WANTED: Final = 6
+"""A stock is dear for an account whose target would not buy so many of its shares."""
+NEVER: Final = 1e6
 MEAN_LOTS: Final = 19.0
 MOST_LOTS: Final = 60
 YEAR_DAYS: Final = 252
@@ -76,8 +79,8 @@ def _split(rng: np.random.Generator, market: Market, accounts: AccountDraw, targ
     for name, symbols in PREFERENCE.items():
         members = np.array([SYMBOLS.index(symbol) for symbol in symbols])
         room = target[:, CLASSES.index(name)] * accounts.nav_usd
-        is_dear = market.closes[-1][members] > room[:, None] / 6
-        taste = rng.gumbel(size=is_dear.shape) - 0.5 * np.arange(len(members)) - 10.0 * is_dear
+        is_dear = market.closes[-1][members] > room[:, None] / SHARES_WANTED
+        taste = rng.gumbel(size=is_dear.shape) - 0.5 * np.arange(len(members)) - NEVER * is_dear
         place = np.argsort(np.argsort(-taste, axis=1), axis=1)
         wanted = 1 + (rng.random(len(accounts))[:, None] < ANOTHER_SECURITY).sum(axis=1)
         part = rng.uniform(0.5, 1.5, is_dear.shape) * (place < wanted[:, None]) * ((place == 0) | ~is_dear)

@@ -12,13 +12,15 @@ from schemas.policy import Policy
 from tasks.core.book import PART_ACCOUNTS, BookPart, book_parts
 from tasks.core.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
 from tasks.core.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits
-from tasks.core.book_holdings import MOST_LOTS, _cut, draw_lots, draw_weights
+from tasks.core.book_holdings import MOST_LOTS, SHARES_WANTED, _cut, _split, draw_lots, draw_weights
 from tasks.core.book_reference import (
+    CLASSES,
     FUND_MODELS,
     FUNDS,
     MODELS,
     POLICY_IDS,
     POLICY_SHARES,
+    PREFERENCE,
     RARELY_BOUGHT,
     SYMBOLS,
     reference_tables,
@@ -221,6 +223,24 @@ def test_weights_are_fractions_and_leave_room_for_cash(seed: int) -> None:
 
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None)
+def test_a_class_is_split_over_one_to_three_of_its_securities_and_dear_ones_are_left_to_the_rich(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    accounts = draw_accounts(rng, first=1, count=200)
+    target = target_matrix()[accounts.model]
+    shares = _split(rng, MARKET, accounts, target)
+    for name, symbols in PREFERENCE.items():
+        members = [SYMBOLS.index(symbol) for symbol in symbols]
+        split = shares[:, members]
+        can_afford = (
+            MARKET.closes[-1][members] * SHARES_WANTED <= (target[:, CLASSES.index(name)] * accounts.nav_usd)[:, None]
+        )
+        assert split.sum(axis=1) == pytest.approx(np.ones(200))
+        assert np.isin((split > 0).sum(axis=1), (1, 2, 3)).all()
+        assert not (split[can_afford.any(axis=1)] > 0)[~can_afford[can_afford.any(axis=1)]].any()
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
 def test_lots_are_sorted_numbered_positive_and_bought_when_there_was_a_price(seed: int) -> None:
     accounts, _, lots = drawn(200, seed)
     keys = list(zip(lots.account, lots.security, lots.day, lots.sequence, strict=True))
@@ -303,6 +323,13 @@ def test_cash_expects_flows_of_which_some_exceed_what_is_there() -> None:
     assert 0 < (cash["settled_usd"] < 0).sum() < 40
 
 
+def test_a_reserve_comes_on_top_of_the_cash_that_the_model_wants() -> None:
+    reserved = whole(BIG, "accounts").join(BIG.tables["cash"], on="account_id").filter(pl.col("cash_reserve_usd") > 0)
+    quiet = reserved.filter(pl.col("pending_usd") == 0, pl.col("settled_usd") > 0)
+    assert quiet.height > 100
+    assert (quiet["settled_usd"] > quiet["cash_reserve_usd"]).all()
+
+
 def test_restrictions_keep_the_contract_and_end_in_the_past_today_later_or_never() -> None:
     restrictions = BIG.tables["restrictions"]
     CONTRACTS["restrictions"].validate(restrictions, lazy=True)
@@ -343,6 +370,15 @@ def test_buys_have_no_gain_and_sales_have_losses_too_some_of_them_recent() -> No
     assert (sales["realized_gain_usd"] > 0).any()
     recent = sales.filter(pl.col("trade_date") >= AS_OF - timedelta(days=30))
     assert (recent["realized_gain_usd"] < 0).any()
+
+
+@pytest.mark.parametrize(("slope", "sign"), [(-0.1, -1), (0.1, 1)])
+def test_in_a_market_that_only_fell_every_sale_is_a_loss_and_in_one_that_rose_a_gain(slope: float, sign: int) -> None:
+    closes = np.tile(100 + slope * np.arange(700), (25, 1)).T
+    part = next(book_parts(Market(MARKET.dates, closes), account_count=500, seed=1))
+    gains = part.tables["trades"]["realized_gain_usd"].drop_nulls()
+    assert len(gains) > 10
+    assert (gains * sign > 0).all()
 
 
 def test_every_lot_bought_lately_has_its_purchase_among_the_trades() -> None:
