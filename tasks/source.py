@@ -5,6 +5,7 @@ delivers a required table without rows. A CSV line with too few or too many cell
 in its place with its text in the column ``tasks.core.parse.LINE``, to be quarantined.
 """
 
+import csv
 import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
 from tasks.core.contract_words import expected
+from tasks.core.parse import can_read
 from tasks.source_csv import csv_batches, csv_header
 
 BATCH_ROWS: Final = 1_000_000
@@ -32,6 +34,7 @@ OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
 }
 """Columns a source may add without a notice."""
 _HASH_BLOCK: Final = 1 << 20
+_UNREADABLE: Final = (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException, pl.exceptions.PolarsError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +114,19 @@ def read_batches(table: str, path: Path, *, rows: int = BATCH_ROWS) -> Iterator[
     InputRefused
         The file cannot be read, lacks a column, names one twice, or a required table has no rows.
     """
-    if path.stat().st_size == 0:
-        raise InputRefused(f"{path.name} is empty (0 bytes); needed the table {table}: {_columns_wanted(table)}")
+    is_text = not path.name.endswith(".parquet")
     try:
-        is_text = not path.name.endswith(".parquet")
+        if path.stat().st_size == 0:
+            raise InputRefused(f"{path.name} is empty (0 bytes); needed the table {table}: {_columns_wanted(table)}")
         header = csv_header(path) if is_text else pq.read_schema(path).names
         notices = _check_header(table, path, header)
         frames = (
             csv_batches(path, header, rows, one_line_rows=table != "securities")
             if is_text
-            else _parquet_batches(path, rows)
+            else _parquet_batches(table, path, rows)
         )
         yield from _numbered(table, path, frames, is_text=is_text, notices=notices)
-    except (OSError, pa.ArrowException, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise InputRefused(_unreadable(table, path, error)) from error
 
 
@@ -171,7 +174,7 @@ def _missing_column(table: str, path: Path, column: str, header: list[str]) -> s
 def _unreadable(table: str, path: Path, error: Exception) -> str:
     kind = "Parquet" if path.name.endswith(".parquet") else "CSV in UTF-8"
     return (
-        f"{path.name} cannot be read as {kind} ({str(error).splitlines()[0]}); needed the table {table}: "
+        f"{path.name} cannot be read as {kind} ({str(error).partition(chr(10))[0]}); needed the table {table}: "
         f"{_columns_wanted(table)}\n\nHint: deliver the file again; it may have been cut short."
     )
 
@@ -184,10 +187,20 @@ def _candidates(folder: Path, table: str) -> list[Path]:
     return [path for ending in ENDINGS if (path := folder / f"{table}{ending}").is_file()]
 
 
-def _parquet_batches(path: Path, rows: int) -> Iterator[pl.DataFrame]:
+def _parquet_batches(table: str, path: Path, rows: int) -> Iterator[pl.DataFrame]:
     with pq.ParquetFile(path) as file:
         empty = pl.DataFrame(file.schema_arrow.empty_table())
+        _check_types(table, path, empty)
         yield from (pl.DataFrame(batch) for batch in file.iter_batches(rows)) if file.metadata.num_rows else [empty]
+
+
+def _check_types(table: str, path: Path, frame: pl.DataFrame) -> None:
+    """Refuse a column whose every cell would be unreadable."""
+    for name, wanted in dtypes(table).items():
+        if name in frame.columns and not can_read(frame.schema[name], wanted):
+            raise InputRefused(
+                f"{path.name}: the column {name} has the type {frame.schema[name]}; needed {expected(table, name)}"
+            )
 
 
 def _file_hash(path: Path) -> str:

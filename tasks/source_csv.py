@@ -23,12 +23,14 @@ from tasks.core.parse import LINE
 
 _CODECS: Final = {".gz": "gzip", ".zst": "zstd"}
 _BLOCK: Final = 1 << 24
+_PLACE: Final = "(place)"
 
 
 def csv_header(path: Path) -> list[str]:
-    """Names in the first line, without the spaces around them."""
-    with _stream(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-        return [name.strip() for name in next(csv.reader(text), [])]
+    """Names in the first line, without the spaces around them; one without a name is called by its place."""
+    with _text(path) as text:
+        names = [name.strip() for name in next(csv.reader(text), [])]
+    return [name or f"(column {place})" for place, name in enumerate(names, 1)]
 
 
 def csv_batches(path: Path, header: list[str], rows: int, *, one_line_rows: bool) -> Iterator[pl.DataFrame]:
@@ -36,6 +38,9 @@ def csv_batches(path: Path, header: list[str], rows: int, *, one_line_rows: bool
 
     ``one_line_rows``: refuse a cell that holds a line break.
     """
+    if not _has_rows(path):
+        yield pl.DataFrame(schema=dict.fromkeys(header, pl.String))
+        return
     lines = _Lines(header)
     with _stream(path) as stream, _reader(stream, lines) as reader:
         waiting: list[pa.RecordBatch] = []
@@ -47,6 +52,13 @@ def csv_batches(path: Path, header: list[str], rows: int, *, one_line_rows: bool
                 yield lines.in_place(waiting, path)
                 waiting = []
         yield lines.in_place(waiting, path, is_last=True)
+
+
+def _has_rows(path: Path) -> bool:
+    with _text(path) as text:
+        rows = csv.reader(text)
+        next(rows, None)
+        return any(rows)
 
 
 @dataclass(slots=True)
@@ -85,11 +97,11 @@ def _with_lines(
     places = [number for number in range(first, first + frame.height + len(lines)) if number not in numbers]
     extra = pl.DataFrame(
         [[*_cells(text, len(header)), text, number] for number, text in lines],
-        schema={**dict.fromkeys(header, pl.String), LINE: pl.String, "": pl.Int64},
+        schema={**dict.fromkeys(header, pl.String), LINE: pl.String, _PLACE: pl.Int64},
         orient="row",
     )
-    whole = frame.with_columns(pl.lit(None, dtype=pl.String).alias(LINE), pl.Series("", places, dtype=pl.Int64))
-    return pl.concat([whole, extra]).sort("").drop("")
+    whole = frame.with_columns(pl.lit(None, dtype=pl.String).alias(LINE), pl.Series(_PLACE, places, dtype=pl.Int64))
+    return pl.concat([whole, extra]).sort(_PLACE).drop(_PLACE)
 
 
 def _cells(text: str, width: int) -> list[str | None]:
@@ -101,9 +113,8 @@ def _cells(text: str, width: int) -> list[str | None]:
 def _refuse_line_breaks(path: Path, block: pa.RecordBatch, first_row: int) -> None:
     for column in block.columns:
         if b"\n" in (column.buffers()[2] or pa.py_buffer(b"")).to_pybytes():
-            texts = pl.Series(column)
-            row = int(texts.str.contains("\n", literal=True).arg_true()[0])
-            raise InputRefused(_swallowed(path, first_row + row))
+            rows = pl.Series(column).str.contains("\n", literal=True).arg_true()
+            raise InputRefused(_swallowed(path, first_row + int(rows[0])))
 
 
 def _swallowed(path: Path, number: int) -> str:
@@ -111,6 +122,10 @@ def _swallowed(path: Path, number: int) -> str:
         f"{path.name} near row {number}: a quoted cell runs over the end of its line; needed one row a line\n\n"
         'Hint: look for a missing closing quote (").'
     )
+
+
+def _text(path: Path) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_stream(path), encoding="utf-8-sig", newline="")
 
 
 def _stream(path: Path) -> pa.NativeFile:

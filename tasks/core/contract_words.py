@@ -1,5 +1,6 @@
 """The landing contract in words: what each column means, and the sentence and name of each rule a cell can break."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -87,9 +88,8 @@ def required(table: str, column: str) -> Rule:
     return Rule(f"{column}_required", column, _words(table, column))
 
 
-def unique_key(table: str) -> Rule:
+def unique_key(key: Sequence[str]) -> Rule:
     """The rule that no two rows share their key."""
-    key = CONTRACTS[table].to_schema().unique or []
     return Rule(f"unique_{'_'.join(key)}", ", ".join(key), "a key that no other row of the table has")
 
 

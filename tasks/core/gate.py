@@ -1,6 +1,6 @@
 """The gate between what was delivered and what is traded on: every row is accepted or quarantined, none is dropped."""
 
-from tasks.core.gate_accounts import GatedAccounts, gate_accounts
+from tasks.core.gate_accounts import GatedAccounts, gate_accounts, unattributed
 from tasks.core.gate_globals import Gated, gate_globals
 from tasks.core.gate_rows import Checked, accepted, account_key, check_table
 
@@ -13,4 +13,5 @@ __all__ = [
     "check_table",
     "gate_accounts",
     "gate_globals",
+    "unattributed",
 ]

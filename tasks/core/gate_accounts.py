@@ -18,13 +18,11 @@ from typing import Final
 import polars as pl
 
 from tasks.core.contract_words import Rule
-from tasks.core.gate_globals import Gated, is_for_everyone, with_unknown
+from tasks.core.gate_globals import MODEL_KNOWN, SECURITY_KNOWN, Gated, is_for_everyone, with_unknown
 from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
-_SECURITY: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
-_MODEL: Final = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
 _POLICY: Final = Rule("policy_known", "policy_id", "a policy with a good row in the table policies")
 _CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
 _HARMLESS: Final = ("account_known", "security_known")
@@ -60,8 +58,17 @@ def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, files: Ma
     return GatedAccounts(quarantine_rows(checked, files), _verdicts(checked, tables["accounts"]))
 
 
+def unattributed(quarantine: pl.DataFrame) -> pl.DataFrame:
+    """Quarantined rows of accounts' tables whose account could not be read: nobody knows who goes without them."""
+    id_rules = pl.col("broken_rules").str.split("|").list
+    is_malformed = id_rules.contains("account_id_identifier")
+    has_account = pl.col("table_name").is_in(["lots", "cash", "restrictions", "trades"])
+    is_firm_wide = (pl.col("table_name") == "restrictions") & (pl.col("broken_rules") == SECURITY_KNOWN.name)
+    return quarantine.filter(has_account & ~is_firm_wide & (pl.col("account_id").is_null() | is_malformed))
+
+
 def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Checked:
-    checked = with_unknown(check_table("accounts", tables["accounts"]), _MODEL, globals_.models)
+    checked = with_unknown(check_table("accounts", tables["accounts"]), MODEL_KNOWN, globals_.models)
     checked = with_unknown(checked, _POLICY, globals_.policies)
     return with_unknown(checked, _CASH, tables["cash"]["account_id"].drop_nulls().unique())
 
@@ -71,7 +78,7 @@ def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Se
     checked = with_unknown(check_table(table, own), _ACCOUNT, accounts)
     if table == "cash":
         return checked
-    checked = with_unknown(checked, _SECURITY, globals_.securities)
+    checked = with_unknown(checked, SECURITY_KNOWN, globals_.securities)
     return _with_unpriced(checked, globals_) if table == "lots" else checked
 
 

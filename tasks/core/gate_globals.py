@@ -8,6 +8,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -16,15 +17,15 @@ from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE
 from tasks.core.contract_words import Rule
 from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows
 
-_ROUNDING: float = 1e-12
-_UNAVAILABLE = "this version cannot do it, so accounts of the policy are not traded"
-_SECURITY = Rule("security_known", "security_id", "a security with a good row in the table securities")
-_HAS_CASH = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
-_WHOLE = Rule("model_whole", "model_id", "a model without a broken row")
-_MODEL = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
-_CLASS = Rule("asset_class_in_model", "asset_class", "a class of the model")
-_HARVESTING = Rule("harvesting_not_available", "is_harvesting", f"false: {_UNAVAILABLE}")
-_BUDGET = Rule("gain_budget_not_available", "max_realized_gain_usd", f"no value: {_UNAVAILABLE}")
+_ROUNDING: Final = 1e-12
+_UNAVAILABLE: Final = "this version cannot do it, so accounts of the policy are not traded"
+SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
+_HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
+_WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
+MODEL_KNOWN: Final = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
+_CLASS: Final = Rule("asset_class_in_model", "asset_class", "a class of the model")
+_HARVESTING: Final = Rule("harvesting_not_available", "is_harvesting", f"false: {_UNAVAILABLE}")
+_BUDGET: Final = Rule("gain_budget_not_available", "max_realized_gain_usd", f"no value: {_UNAVAILABLE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -
     """
     securities = check_table("securities", tables["securities"])
     known = securities.good["security_id"]
-    prices = _with_unknown(check_table("prices", tables["prices"]), _SECURITY, known)
+    prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
     models = _check_models(tables["model_targets"])
     policies = _check_policies(tables["policies"])
     checked = [securities, prices, models, policies]
@@ -89,9 +90,6 @@ def with_unknown(checked: Checked, rule: Rule, known: pl.Series) -> Checked:
 
 def _identity_rules(column: str) -> list[str]:
     return [f"{column}_identifier", f"{column}_label", "line_complete"]
-
-
-_with_unknown = with_unknown
 
 
 def _check_models(parsed: pl.DataFrame) -> Checked:
@@ -132,8 +130,8 @@ def _check_policies(parsed: pl.DataFrame) -> Checked:
 
 
 def _check_buy_list(parsed: pl.DataFrame, securities: pl.Series, models: pl.DataFrame) -> Checked:
-    checked = with_unknown(check_table("buy_list", parsed), _SECURITY, securities)
-    checked = with_unknown(checked, _MODEL, models["model_id"].unique())
+    checked = with_unknown(check_table("buy_list", parsed), SECURITY_KNOWN, securities)
+    checked = with_unknown(checked, MODEL_KNOWN, models["model_id"].unique())
     strays = checked.good.join(models, on=["model_id", "asset_class"], how="anti")
     return checked.with_broken(breaches(strays, _CLASS))
 
@@ -146,4 +144,4 @@ def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, files: Mapp
             f"{first} The row restricts every account, and nothing may trade while it cannot be read.\n\n"
             "Hint: mend the row, or name the account it is meant for."
         )
-    return with_unknown(checked, _SECURITY, securities)
+    return with_unknown(checked, SECURITY_KNOWN, securities)

@@ -53,8 +53,8 @@ def check_table(table: str, parsed: pl.DataFrame) -> Checked:
 
     Raises
     ------
-    pandera.errors.SchemaErrors
-        The frame does not have the contract's columns and types: it was not parsed.
+    ValueError
+        The frame does not have the contract's types: it was not parsed.
     """
     unparsed = _unparsed_cells(parsed)
     cells = _failures(table, parsed).join(unparsed, on=["index", "column"], how="anti")
@@ -100,6 +100,10 @@ def account_key() -> pl.Expr:
     return pl.coalesce("account_id", pl.concat_str(pl.lit("accounts row "), "row_number")).alias("account_id")
 
 
+def _key(table: str) -> Sequence[str]:
+    return BUY_LIST_KEY if table == "buy_list" else CONTRACTS[table].to_schema().unique or ()
+
+
 def _rule(table: str, column: str, check: str) -> Rule:
     match check:
         case "readable":
@@ -107,7 +111,7 @@ def _rule(table: str, column: str, check: str) -> Rule:
         case "not_nullable":
             return required(table, column)
         case "unique":
-            return unique_key(table)
+            return unique_key(_key(table))
     return column_rules(table)[column, check]
 
 
@@ -124,30 +128,36 @@ def _unparsed_cells(parsed: pl.DataFrame) -> pl.DataFrame:
 def _failures(table: str, parsed: pl.DataFrame) -> pl.DataFrame:
     """Index, column and check of each breach of the contract; ``unique`` for the key."""
     typed = parsed.select(list(dtypes(table)))
-    twice = _duplicates(table, typed)
+    cases = _breaches_of_contract(table, typed)
+    if cases["index"].null_count():
+        raise ValueError(f"the rows of {table} were not parsed: {cases['check'].to_list()}")
+    cells = cases.filter(pl.col("schema_context") == "Column").select("index", "column", "check")
+    twice = (
+        _repeated_choices(typed) if table == "buy_list" else cases.filter(pl.col("schema_context") != "Column")["index"]
+    )
+    key = [name for name in _key(table) if name != "tax_status"]
+    whole = (
+        typed[twice].select(pl.all_horizontal(pl.col(key).is_not_null())).to_series() if key else twice.is_not_null()
+    )
+    return pl.concat(
+        [cells, pl.DataFrame({"index": twice.filter(whole)}).with_columns(column=pl.lit(""), check=pl.lit("unique"))]
+    )
+
+
+def _breaches_of_contract(table: str, typed: pl.DataFrame) -> pl.DataFrame:
+    """Pandera's failure cases; a null index means that the frame as a whole is wrong."""
     try:
         CONTRACTS[table].validate(typed, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases: pl.DataFrame = error.failure_cases
-        if cases["index"].null_count():
-            raise
-        cells = cases.filter(pl.col("schema_context") == "Column").select(
-            pl.col("index").cast(pl.Int64), "column", "check"
-        )
-        return pl.concat([cells, twice])
-    return twice
+        return cases.select("schema_context", "column", "check", pl.col("index").cast(pl.Int64))
+    names = {"schema_context": pl.String, "column": pl.String, "check": pl.String, "index": pl.Int64}
+    return pl.DataFrame(schema=names)
 
 
-def _duplicates(table: str, typed: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose whole key another row has too."""
-    key = list(BUY_LIST_KEY) if table == "buy_list" else CONTRACTS[table].to_schema().unique or []
-    wanted = pl.col([name for name in key if name != "tax_status"])
-    twice = (
-        typed.with_row_index("index").filter(pl.struct(key).is_duplicated() & pl.all_horizontal(wanted.is_not_null()))
-        if key
-        else typed.clear().with_row_index("index")
-    )
-    return twice.select(pl.col("index").cast(pl.Int64), column=pl.lit("key"), check=pl.lit("unique"))
+def _repeated_choices(typed: pl.DataFrame) -> pl.Series:
+    """Index of the rows of a buy list that name a security of a class twice for the same accounts; null means any account."""
+    return typed.select(pl.struct(BUY_LIST_KEY).is_duplicated()).to_series().arg_true().cast(pl.Int64)
 
 
 def _found(rows: pl.DataFrame, column: str) -> pl.Expr:
@@ -164,7 +174,7 @@ def _found(rows: pl.DataFrame, column: str) -> pl.Expr:
 
 def _table_quarantine(checked: Checked, file: str) -> pl.DataFrame:
     reasons = (
-        checked.broken.unique(["row_number", "rule"])
+        checked.broken.unique()
         .sort("row_number", "rule", "sentence")
         .group_by("row_number", maintain_order=True)
         .agg(

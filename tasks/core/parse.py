@@ -27,6 +27,7 @@ _WHOLE: Final = r"^[+-]?[0-9]{1,18}(?:\.0*)?$"
 _DATE: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _EXACT_BOUND: Final = 10**12
 _WHOLE_FLOAT_BOUND: Final = 2.0**53
+_WIDEST: Final = pl.Decimal(38, 18)
 _FIRST_DATE: Final = date(1000, 1, 1)
 _LAST_DATE: Final = date(9999, 12, 31)
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -66,6 +67,17 @@ def parse(table: str, raw: pl.DataFrame, *, is_text: bool, first_row: int = 1) -
     return pl.DataFrame([*typed, numbers, _as_read(raw, cells, is_text=is_text, unparsed=unparsed), unparsed])
 
 
+def can_read(found: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether cells of type ``found`` may hold a ``wanted``; text may always. Judges the column, not its cells."""
+    if isinstance(found, (pl.String, pl.Categorical, pl.Enum, pl.Null)):
+        return True
+    if wanted == pl.String:
+        return found.is_integer() or found.is_float()
+    if wanted == pl.Date:
+        return isinstance(found, (pl.Date, pl.Datetime))
+    return found.is_numeric() or (wanted == pl.Boolean and found == pl.Boolean)
+
+
 def as_json(frame: pl.DataFrame) -> pl.Series:
     """Each row as a JSON object of text or null; numbers without trailing zeros, so that 5.000000 reads 5."""
     texts = [_text(frame[name]).alias(name) for name in frame.columns]
@@ -78,12 +90,12 @@ def _nulls(name: str, dtype: pl.DataType, height: int) -> pl.Series:
 
 def _read(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
     """The column as ``dtype``; null where a cell does not fit."""
+    if not can_read(cells.dtype, dtype):
+        return _nulls(cells.name, dtype, cells.len())
     if isinstance(cells.dtype, (pl.Categorical, pl.Enum)):
         cells = cells.cast(pl.String)
     if dtype == pl.String:
         return _read_text(cells)
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object, pl.Time, pl.Duration):
-        return _nulls(cells.name, dtype, cells.len())
     if isinstance(cells.dtype, pl.String):
         cells = _trimmed(cells)
     if dtype == EXACT:
@@ -111,13 +123,15 @@ def _where(values: pl.Series, mask: pl.Series) -> pl.Series:
 
 
 def _read_text(cells: pl.Series) -> pl.Series:
-    if isinstance(cells.dtype, pl.String):
-        return cells
+    """Text as it stands; a number that is whole, as digits (identifiers often arrive as numbers)."""
     if cells.dtype.is_float():
-        cells = _where(cells, (cells == cells.round(0)) & (cells.abs() < _WHOLE_FLOAT_BOUND)).cast(pl.Int64)
-    if cells.dtype.is_integer() or cells.dtype in (pl.Null, pl.Binary):
-        return cells.cast(pl.String, strict=False)
-    return _nulls(cells.name, pl.String(), cells.len())
+        cells = _whole(cells).cast(pl.Int64)
+    return cells.cast(pl.String)
+
+
+def _whole(numbers: pl.Series) -> pl.Series:
+    """Floats that are whole and exact, else null."""
+    return _where(numbers, (numbers == numbers.round(0)) & (numbers.abs() < _WHOLE_FLOAT_BOUND))
 
 
 def _read_exact(cells: pl.Series) -> pl.Series:
@@ -126,13 +140,12 @@ def _read_exact(cells: pl.Series) -> pl.Series:
     if cells.dtype.is_float():
         return _exact_from_float(cells.cast(pl.Float64))
     if cells.dtype.is_integer():
-        return _where(cells, cells.is_between(1 - _EXACT_BOUND, _EXACT_BOUND - 1)).cast(EXACT)
-    if isinstance(cells.dtype, pl.Decimal):
+        wide = cells.cast(pl.Int128)
+        return _where(wide, wide.is_between(1 - _EXACT_BOUND, _EXACT_BOUND - 1)).cast(EXACT)
+    if isinstance(cells.dtype, pl.Decimal) and cells.dtype != EXACT:
         exact = cells.cast(EXACT, strict=False)
-        return _where(
-            exact, exact.cast(pl.Decimal(38, 18), strict=False) == cells.cast(pl.Decimal(38, 18), strict=False)
-        )
-    return _nulls(cells.name, EXACT, cells.len())
+        return _where(exact, exact.cast(_WIDEST, strict=False) == cells.cast(_WIDEST, strict=False))
+    return cells.cast(EXACT)
 
 
 def _exact_from_text(cells: pl.Series) -> pl.Series:
@@ -165,8 +178,6 @@ def _exact(text: str) -> Decimal | None:
 def _read_float(cells: pl.Series) -> pl.Series:
     if isinstance(cells.dtype, pl.String):
         cells = _where(cells, cells.str.contains(_NUMBER))
-    elif not (cells.dtype.is_numeric() or isinstance(cells.dtype, pl.Null)):
-        return _nulls(cells.name, pl.Float64(), cells.len())
     numbers = cells.cast(pl.Float64, strict=False)
     return _where(numbers, numbers.is_finite())
 
@@ -174,11 +185,8 @@ def _read_float(cells: pl.Series) -> pl.Series:
 def _read_whole(cells: pl.Series) -> pl.Series:
     if isinstance(cells.dtype, pl.String):
         return _where(cells, cells.str.contains(_WHOLE)).str.replace(r"\..*$", "").cast(pl.Int64, strict=False)
-    if cells.dtype.is_float() or isinstance(cells.dtype, pl.Decimal):
-        numbers = cells.cast(pl.Float64)
-        cells = _where(numbers, (numbers == numbers.round(0)) & (numbers.abs() < _WHOLE_FLOAT_BOUND))
-    elif not (cells.dtype.is_integer() or isinstance(cells.dtype, pl.Null)):
-        return _nulls(cells.name, pl.Int64(), cells.len())
+    if cells.dtype.is_float() or cells.dtype.is_decimal():
+        cells = _whole(cells.cast(pl.Float64))
     return cells.cast(pl.Int64, strict=False)
 
 
@@ -188,21 +196,18 @@ def _read_date(cells: pl.Series) -> pl.Series:
     elif isinstance(cells.dtype, pl.Datetime):
         local = cells.dt.replace_time_zone(None)
         dates = _where(local, local == local.dt.truncate("1d")).cast(pl.Date)
-    elif cells.dtype in (pl.Date, pl.Null):
-        dates = cells.cast(pl.Date)
     else:
-        return _nulls(cells.name, pl.Date(), cells.len())
+        dates = cells.cast(pl.Date)
     return _where(dates, dates.is_between(_FIRST_DATE, _LAST_DATE))
 
 
 def _read_bool(cells: pl.Series) -> pl.Series:
-    if isinstance(cells.dtype, (pl.Boolean, pl.Null)):
-        return cells.cast(pl.Boolean)
-    if cells.dtype.is_numeric():
-        return _where(cells == 1, cells.is_in([0, 1]))
     if isinstance(cells.dtype, pl.String):
         return cells.str.to_lowercase().replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
-    return _nulls(cells.name, pl.Boolean(), cells.len())
+    if cells.dtype.is_numeric():
+        numbers = cells.cast(pl.Float64)
+        return _where(numbers == 1, numbers.is_in([0.0, 1.0]))
+    return cells.cast(pl.Boolean)
 
 
 def _is_lost(cells: pl.Series, typed: pl.Series) -> pl.Series:
@@ -217,7 +222,7 @@ def _is_foreign(raw: pl.DataFrame) -> pl.Series:
     """True where a currency is named and it is not USD."""
     if "currency" not in raw.columns:
         return pl.repeat(value=False, n=raw.height, eager=True)
-    named = raw["currency"].cast(pl.String, strict=False).str.strip_chars()
+    named = _text(raw["currency"]).str.strip_chars()
     return raw["currency"].is_not_null() & ~named.is_in([CURRENCY, ""]).fill_null(value=False)
 
 
@@ -250,11 +255,8 @@ def _as_read(raw: pl.DataFrame, cells: list[str], *, is_text: bool, unparsed: pl
 
 
 def _text(cells: pl.Series) -> pl.Series:
-    if isinstance(cells.dtype, pl.String):
-        return cells
-    if cells.dtype.is_nested():
+    """Cells as text: as they stand, decimals without trailing zeros."""
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
         return pl.Series(cells.name, [None if cell is None else str(cell) for cell in cells.to_list()], dtype=pl.String)
-    texts = cells.cast(pl.String, strict=False)
-    if not isinstance(cells.dtype, pl.Decimal):
-        return texts
-    return texts.str.replace(r"(\.[0-9]*?)0+$", "${1}").str.strip_suffix(".")
+    texts = cells.cast(pl.String)
+    return texts.str.replace(r"(\.[0-9]*?)0+$", "${1}").str.strip_suffix(".") if cells.dtype.is_decimal() else texts
