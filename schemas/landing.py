@@ -233,4 +233,5 @@ SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades")
 def dtypes(table: str) -> dict[str, pl.DataType]:
     """Column name to Polars type of a landing table, in contract order."""
     schema = CONTRACTS[table].to_schema()
-    return {name: column.dtype.type for name, column in schema.columns.items()}
+    types = {name: column.dtype.type for name, column in schema.columns.items()}
+    return {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in types.items()}

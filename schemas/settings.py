@@ -6,6 +6,7 @@ refused in both places.
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,11 @@ class Settings(BaseSettings):
     def landing_folder(self) -> Path:
         """Folder that a night reads when no source is named."""
         return Path(self.source_url) if self.source_url else self.home / "landing"
+
+    def landing_for(self, as_of: date) -> Path:
+        """Where the night of a date lands: a folder named after the date in the landing folder, else the folder itself."""
+        dated = self.landing_folder / as_of.isoformat()
+        return dated if dated.is_dir() else self.landing_folder
 
 
 def load_settings(home: Path | None = None) -> Settings:

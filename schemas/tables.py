@@ -73,6 +73,10 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "route": pl.String(),
         "route_reasons": pl.String(),
         "content_hash": pl.String(),
+        "custodian": pl.String(),
+        "model_hash": pl.String(),
+        "approvals_needed": pl.Int64(),
+        "ttl_hours": pl.Float64(),
     },
     "orders": {
         "order_id": pl.String(),
@@ -122,10 +126,11 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
 
 INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
+    "scope": {"account_id": pl.String()},
     "gate": {"account_id": pl.String(), "reason": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
-"""``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""
+"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
     name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()

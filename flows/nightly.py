@@ -1,0 +1,124 @@
+"""The night: pull holdings, validate them, measure drift, propose trades, route the proposals, publish the run."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.runtime import flow_run as this_run
+from prefect.states import Completed, State
+
+from flows.logs import without_tracebacks
+from schemas.enums import RunKind, Step
+from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.settings import Settings, load_settings
+from tasks.measure import measure
+from tasks.propose import propose
+from tasks.publish import publish
+from tasks.pull import Request, pull
+from tasks.route import route
+from tasks.sessions import previous_session
+from tasks.stores import current_actor, open_ledger, private_files
+from tasks.validate import check_quarantine, validate
+
+SCHEDULER = "scheduler"
+"""Submitter of runs that a deployment's schedule starts."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a run came to: accounts by outcome, proposals by route, orders."""
+
+    run_id: str
+    counts: Mapping[str, int]
+
+
+def run_name() -> str:
+    """``<as-of date> <kind>`` of the flow run, for the Prefect UI."""
+    given = this_run.parameters
+    return f"{given.get('as_of') or 'tonight'} {given.get('kind') or RunKind.NIGHTLY}"
+
+
+@flow(name="nightly", flow_run_name=run_name, validate_parameters=False)
+def nightly(
+    as_of: date | None = None,
+    source: str | None = None,
+    kind: str = RunKind.NIGHTLY,
+    accounts: tuple[str, ...] = (),
+    submitter: str | None = None,
+) -> Night | State[Any]:
+    """One night. Without ``as_of`` it is the scheduled day in the exchange's time zone, skipped where there is no trading.
+
+    Running it again on the same inputs continues at the first step that is not recorded as finished.
+    """
+    private_files()
+    without_tracebacks()
+    settings = load_settings()
+    day = _date(as_of) or scheduled_day(settings)
+    if as_of is None and not previous_session(day, settings.exchange)[0]:
+        return Completed(name="Skipped", message=f"{day} is no trading day of {settings.exchange}")
+    folder = Path(source) if source else settings.landing_for(day)
+    request = Request(folder, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
+
+    run = pull(request)
+    progress = Progress(run, settings)
+    for shard in (GLOBAL_SHARD, *run.shards):
+        progress.once(validate, Step.VALIDATE, run, shard)
+    check_quarantine(run)
+    for shard in run.shards:
+        progress.once(measure, Step.MEASURE, run, shard)
+    for shard in run.shards:
+        progress.once(propose, Step.PROPOSE, run, shard)
+    progress.once(route, Step.ROUTE, run, GLOBAL_SHARD)
+    counts = publish(run)
+    progress.finish()
+    get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
+    return Night(run.run_id, counts)
+
+
+def scheduled_day(settings: Settings) -> date:
+    """The day that the schedule meant, in the exchange's time zone: a late start belongs to the day it was due."""
+    due = this_run.scheduled_start_time
+    moment = due if isinstance(due, datetime) else datetime.now(ZoneInfo("UTC"))
+    return moment.astimezone(ZoneInfo(settings.exchange_time_zone)).date()
+
+
+def _date(given: date | str | None) -> date | None:
+    return date.fromisoformat(given) if isinstance(given, str) else given
+
+
+def _submitter() -> str:
+    return SCHEDULER if this_run.deployment_id else current_actor()
+
+
+class Progress:
+    """Skips what an earlier attempt finished, and moves the run's progress bar."""
+
+    def __init__(self, run: RunRef, settings: Settings) -> None:
+        self._finished = open_ledger(settings).finished_steps(run.run_id)
+        self._steps = 3 * run.shard_count + 3
+        self._done = 1
+        self._artifact = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)
+
+    def once(self, step: Any, name: Step, run: RunRef, shard: int) -> None:
+        """Run a step of a shard unless the ledger has it as finished."""
+        if (name, shard) not in self._finished:
+            if name is Step.ROUTE:
+                step(run)
+            else:
+                step(run, shard)
+        self._done += 1
+        update_progress_artifact(self._artifact, min(100.0, 100.0 * self._done / self._steps))
+
+    def finish(self) -> None:
+        """The bar stands at the end."""
+        update_progress_artifact(self._artifact, 100.0)
+
+
+if os.environ.get("PREFECT_SERVER_ANALYTICS_ENABLED") is None:
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"

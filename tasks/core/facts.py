@@ -1,0 +1,97 @@
+"""The accepted facts of one shard, as frames, and what is derived from them once: lot values and account parameters."""
+
+import hashlib
+from dataclasses import dataclass
+
+import polars as pl
+
+from schemas.policy import Policy
+from schemas.tables import USD
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What passed the gate, for one shard.
+
+    Columns are those of the landing contract. ``accounts`` are those to be looked at; ``lots``, ``cash`` and ``trades`` are of
+    every account of their households. ``policies`` has every parameter filled with its default.
+    """
+
+    accounts: pl.DataFrame
+    lots: pl.DataFrame
+    cash: pl.DataFrame
+    securities: pl.DataFrame
+    prices: pl.DataFrame
+    model_targets: pl.DataFrame
+    buy_list: pl.DataFrame
+    policies: pl.DataFrame
+    restrictions: pl.DataFrame
+    trades: pl.DataFrame
+    last_exports: pl.DataFrame
+    members: pl.DataFrame
+    """``account_id, household_key`` of every account landed."""
+
+
+def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:
+    """Policies with each null parameter replaced by its default; parameters whose default is null stay null."""
+    defaults = Policy()
+    return policies.with_columns(
+        pl.col(name).fill_null(value)
+        for name, value in defaults.model_dump(mode="json").items()
+        if value is not None and name in policies.columns
+    )
+
+
+def priced_securities(facts: Facts) -> pl.DataFrame:
+    """Securities with ``price_usd`` (null where there is none)."""
+    return facts.securities.join(facts.prices.select("security_id", "price_usd"), on="security_id", how="left")
+
+
+def valued_lots(facts: Facts, securities: pl.DataFrame) -> pl.DataFrame:
+    """Lots of ``facts.accounts`` with their security's class, price, step, spread and ``value_usd = quantity * price`` (exact)."""
+    own = facts.lots.join(facts.accounts.select("account_id"), on="account_id", how="semi", maintain_order="left")
+    described = securities.select(
+        "security_id", "symbol", "asset_class", "price_usd", "quantity_step", "half_spread_bps", "is_tradable"
+    )
+    return own.join(described, on="security_id", how="left", maintain_order="left").with_columns(
+        value_usd=usd(pl.col("quantity"), pl.col("price_usd"))
+    )
+
+
+def usd(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
+    """``quantity * price`` as Decimal(38, 6), rounded half-even at the sixth digit."""
+    return quantity.cast(USD) * price.cast(USD)
+
+
+def rounded_usd(amount: pl.Expr) -> pl.Expr:
+    """A Float64 amount as Decimal(38, 6), rounded half-even."""
+    return amount.round(6).cast(USD)
+
+
+def exact_sum(numbers: pl.Expr) -> pl.Expr:
+    """Sum of Float64 numbers of the size of weights that does not depend on their order (to 1e-16): bytes repeat."""
+    return numbers.cast(pl.Decimal(38, 16)).sum().cast(pl.Float64)
+
+
+def account_parameters(facts: Facts) -> pl.DataFrame:
+    """One row an account: its columns, its policy's parameters and its cash beyond the reserve, ``cash_usd``; sorted."""
+    cash = facts.cash.select("account_id", available_usd=pl.col("settled_usd").cast(USD) + pl.col("pending_usd"))
+    return (
+        facts.accounts.join(facts.policies, on="policy_id", how="left")
+        .join(cash, on="account_id", how="left")
+        .with_columns(cash_usd=pl.col("available_usd") - pl.col("cash_reserve_usd"))
+        .drop("available_usd")
+        .sort("account_id")
+    )
+
+
+def model_hashes(model_targets: pl.DataFrame) -> pl.DataFrame:
+    """``model_id, model_hash``: SHA-256 (16 hex digits) of a model's targets, whatever its bands."""
+    lines = (
+        model_targets.sort("model_id", "asset_class")
+        .with_columns(line=pl.format("{}={}", "asset_class", "target_weight"))
+        .group_by("model_id", maintain_order=True)
+        .agg(pl.col("line").str.join("\n"))
+    )
+    hashes = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in lines["line"]]
+    return lines.select("model_id", model_hash=pl.Series(hashes, dtype=pl.String))

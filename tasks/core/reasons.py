@@ -1,0 +1,181 @@
+"""Why a class out of band was not, or not fully, traded; and the one outcome of every account.
+
+A class counts as fully traded once it is within one unit of its destination, or within ``NEAR_ENOUGH`` of NAV: the last
+basis points are what costs leave untraded at the optimum.
+
+Overweight: what locked its unsold lots, else the minimum trade, else tax or cost beyond the benefit.
+Underweight: why nothing may be bought, else the minimum trade, else what the money to buy it would cost to raise.
+
+Known limits: a purchase held back because another class's sale is dear names tax or cost, not that class.
+"""
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import AccountStatus, Outcome, Reason, Trigger
+from schemas.tables import PUBLIC
+from tasks.core.propose import Solved
+from tasks.core.rules import BPS, CLASS
+from tasks.core.solver import CANNOT_RAISE_CASH, TRADED
+
+NEAR_ENOUGH: Final = 1e-3
+"""Share of NAV: 10 basis points."""
+
+
+def class_reasons(solved: Solved) -> pl.DataFrame:
+    """Rows of the table ``class_reasons``: one for each class out of band that was not fully traded; sorted."""
+    accounts = solved.accounts.select("account_id", "tracking_penalty", "shadow_price")
+    nav = pl.col("nav_usd").cast(pl.Float64)
+    unit = (pl.col("buy_price_usd") * pl.col("buy_step")).cast(pl.Float64).fill_null(0.0)
+    off = pl.col("after_usd") - pl.col("destination_usd")
+    out = solved.classes.filter("is_out_of_band").join(accounts, on="account_id").with_columns(off=off)
+    left = out.filter(pl.col("off").abs() > pl.max_horizontal(NEAR_ENOUGH * nav, unit))
+    benefit = (pl.col("tracking_penalty") / nav * pl.col("off") + pl.col("shadow_price")) * BPS
+    return (
+        left.join(_unsold(solved.lots), on=CLASS, how="left")
+        .with_columns(
+            benefit_bps=benefit, drift_before="drift", drift_after=pl.col("after_usd") / nav - pl.col("target_weight")
+        )
+        .with_columns(code=pl.when(pl.col("off") > 0).then(_why_not_sold()).otherwise(_why_not_bought()))
+        .with_columns(detail=_detail())
+        .select(PUBLIC["class_reasons"].keys())
+        .sort(CLASS)
+    )
+
+
+def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
+    """By class: the cheapest lot that could still be sold, and the lock that holds most of the rest."""
+    unsold = lots.with_columns(
+        rest=(pl.col("quantity") - pl.col("sold")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64)
+    )
+    unsold = unsold.filter(pl.col("rest") > 0)
+    free = (
+        unsold.filter(pl.col("lock").is_null())
+        .group_by(CLASS)
+        .agg(
+            next_cost_bps=pl.col("cost").min() * BPS,
+            next_tax_bps=pl.col("tax").sort_by("cost", "security_id", "lot_id").first() * BPS,
+            is_small=pl.col("is_lot_dropped").any(),
+        )
+    )
+    locked = (
+        unsold.filter(pl.col("lock").is_not_null())
+        .group_by(*CLASS, "lock")
+        .agg(pl.col("value_usd").sum())
+        .sort(*CLASS, "value_usd", "lock", descending=[False, False, True, False])
+        .group_by(CLASS, maintain_order=True)
+        .agg(pl.col("lock").first())
+    )
+    return free.join(locked, on=CLASS, how="full", coalesce=True)
+
+
+def _why_not_sold() -> pl.Expr:
+    is_taxing = pl.col("next_tax_bps") > pl.col("next_cost_bps") - pl.col("next_tax_bps")
+    return (
+        pl.when(pl.col("next_cost_bps").is_null())
+        .then(pl.coalesce("lock", pl.lit(str(Reason.NO_CASH_TO_BUY))))
+        .when(pl.col("is_small"))
+        .then(pl.lit(str(Reason.BELOW_MINIMUM)))
+        .when(is_taxing)
+        .then(pl.lit(str(Reason.TAX_EXCEEDS_BENEFIT)))
+        .otherwise(pl.lit(str(Reason.COST_EXCEEDS_BENEFIT)))
+    )
+
+
+def _why_not_bought() -> pl.Expr:
+    is_dear = pl.col("shadow_price") * BPS > pl.col("buy_half_spread_bps").fill_null(0.0)
+    return (
+        pl.when(pl.col("buy_lock").is_not_null())
+        .then("buy_lock")
+        .when(pl.col("is_buy_dropped"))
+        .then(pl.lit(str(Reason.BELOW_MINIMUM)))
+        .when(is_dear)
+        .then(pl.lit(str(Reason.TAX_EXCEEDS_BENEFIT)))
+        .otherwise(pl.lit(str(Reason.COST_EXCEEDS_BENEFIT)))
+    )
+
+
+def _detail() -> pl.Expr:
+    dear = pl.format(
+        "the next dollar sold would cost {} bps (tax {}) and is worth {} bps",
+        pl.col("next_cost_bps").round(1),
+        pl.col("next_tax_bps").round(1),
+        pl.col("benefit_bps").round(1),
+    )
+    scarce = pl.format(
+        "a dollar of cash costs {} bps to raise and is worth {} bps here",
+        (pl.col("shadow_price") * BPS).round(1),
+        (pl.col("shadow_price") * BPS - pl.col("benefit_bps")).round(1),
+    )
+    is_priced = pl.col("code").is_in([Reason.TAX_EXCEEDS_BENEFIT, Reason.COST_EXCEEDS_BENEFIT])
+    return pl.when(is_priced & (pl.col("off") > 0)).then(dear).when(is_priced).then(scarce).otherwise(pl.lit(""))
+
+
+def with_standing(
+    accounts: pl.DataFrame, account_drift: pl.DataFrame, last_exports: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
+    """Accounts with NAV and triggers, and ``outcome``/``reason`` where they are settled without solving; null: to be solved.
+
+    An account exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet.
+    """
+    since = (pl.lit(as_of) - pl.col("exported_date")).dt.total_days()
+    waits = pl.lit([str(Trigger.DRIFT), str(Trigger.CALENDAR)])
+    is_waiting = (since < pl.col("cool_down_days")) & (
+        pl.col("triggers").str.split("|").list.set_difference(waits).list.len() == 0
+    )
+    rules = [
+        (pl.col("status") == AccountStatus.FROZEN, Outcome.FROZEN, pl.lit("account_frozen")),
+        (pl.col("status") == AccountStatus.CLOSED, Outcome.FROZEN, pl.lit("account_closed")),
+        (pl.col("nav_usd") <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
+        (pl.col("triggers") == "", Outcome.IN_BAND, pl.lit("no_trigger")),
+        (since <= 0, Outcome.COOLING_DOWN, pl.lit("exported_for_this_date")),
+        (is_waiting, Outcome.COOLING_DOWN, pl.format("cool_down: {} days since the last export", since)),
+    ]
+    outcome, reason = pl.lit(None, pl.String), pl.lit(None, pl.String)
+    for condition, word, why in reversed(rules):
+        holds = condition.fill_null(value=False)
+        outcome = pl.when(holds).then(pl.lit(str(word))).otherwise(outcome)
+        reason = pl.when(holds).then(why).otherwise(reason)
+    return (
+        accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
+        .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
+        .with_columns(outcome=outcome, reason=reason)
+        .drop("exported_date")
+        .sort("account_id")
+    )
+
+
+def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table ``account_outcomes``: exactly one for every account pulled; sorted.
+
+    Parameters
+    ----------
+    standing
+        ``with_standing``; accounts that passed the gate.
+    solved
+        Those of them that were solved.
+    reasons
+        ``class_reasons``.
+    gate
+        ``account_id, reason`` of the quarantined.
+    """
+    codes = reasons.group_by("account_id").agg(codes=pl.col("code").unique().sort().str.join("|"))
+    owed = pl.format("{}: {} USD short", pl.lit(str(Reason.CANNOT_RAISE_CASH)), pl.col("shortfall_usd").round(2))
+    solved_rows = solved.accounts.join(codes, on="account_id", how="left").select(
+        "account_id",
+        outcome=pl.when(pl.col("status") == TRADED)
+        .then(pl.lit(str(Outcome.PROPOSED)))
+        .when(pl.col("status") == CANNOT_RAISE_CASH)
+        .then(pl.lit(str(Outcome.BLOCKED)))
+        .otherwise(pl.lit(str(Outcome.NO_TRADE))),
+        reason=pl.when(pl.col("status") == TRADED)
+        .then("triggers")
+        .when(pl.col("status") == CANNOT_RAISE_CASH)
+        .then(owed)
+        .otherwise(pl.col("codes").fill_null("nothing_worth_trading")),
+    )
+    settled = standing.filter(pl.col("outcome").is_not_null()).select("account_id", "outcome", "reason")
+    quarantined = gate.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason")
+    return pl.concat([settled, solved_rows, quarantined]).sort("account_id")

@@ -1,0 +1,68 @@
+"""The night in numbers, for people: counts, a Markdown page and a table of exceptions."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from schemas.enums import Outcome, Step
+from schemas.run import RunRef
+
+EXAMPLES = 3
+
+
+def counts_of(outcomes: pl.DataFrame, proposals: pl.DataFrame) -> dict[str, int]:
+    """Accounts by outcome, proposals by route, orders."""
+    by_outcome = dict(outcomes["outcome"].value_counts().iter_rows())
+    by_route = dict(proposals["route"].value_counts().iter_rows())
+    return {
+        "accounts": outcomes.height,
+        **{str(outcome): int(by_outcome.get(outcome, 0)) for outcome in Outcome},
+        "route_auto": int(by_route.get("auto", 0)),
+        "route_review": int(by_route.get("review", 0)),
+        "orders": int(proposals["order_count"].sum()),
+    }
+
+
+def exceptions(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """``outcome, reason, accounts, examples``: what was not traded, the most frequent first. Numbers in reasons are left out."""
+    return (
+        outcomes.filter(pl.col("outcome") != Outcome.PROPOSED)
+        .with_columns(reason=pl.col("reason").str.split(":").list.first())
+        .sort("account_id")
+        .group_by("outcome", "reason")
+        .agg(accounts=pl.len(), examples=pl.col("account_id").head(EXAMPLES).str.join(" "))
+        .sort("accounts", "outcome", "reason", descending=[True, False, False])
+    )
+
+
+def markdown(
+    run: RunRef,
+    counts: Mapping[str, int],
+    proposals: pl.DataFrame,
+    seconds: Mapping[Step, float],
+    rows: Mapping[Step, int],
+) -> str:
+    """A page on the run: the funnel, the money and the time of each step."""
+    gaps = proposals["gap_bps"]
+    largest = f"{gaps.max():.4f}" if proposals.height else "none"
+    median = f"{gaps.median():.4f}" if proposals.height else "none"
+    lines = [
+        f"# {run.run_id}",
+        "",
+        "| outcome | accounts |",
+        "|---|---:|",
+        *(f"| {outcome} | {counts[outcome]:,} |" for outcome in Outcome),
+        f"| **pulled** | **{counts['accounts']:,}** |",
+        "",
+        f"{counts['orders']:,} orders of {proposals['gross_value_usd'].sum():,.2f} USD in {proposals.height:,} proposals: "
+        f"{counts['route_auto']:,} approved by policy, {counts['route_review']:,} for review. "
+        f"Gap to the proven bound: median {median} bp, largest {largest} bp of NAV.",
+        "",
+        "| step | rows | seconds | rows per second |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {step} | {rows[step]:,} | {seconds[step]:.2f} | {rows[step] / max(seconds[step], 1e-9):,.0f} |"
+            for step in Step
+        ),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""Tax of selling a lot: its term, and the tax per dollar sold.
+
+Source of the term: Internal Revenue Service, Publication 544 (holding period): count from the day after acquisition; long-term
+if held more than one year. Bought 28 Feb 2015: counted from 1 Mar 2015, long-term from 1 Mar 2016.
+
+Known limits: marginal rates are the account's own columns; gains and losses are not netted against the year's.
+"""
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import TaxStatus, Term
+
+LEAP_DAY: Final = (2, 29)
+
+
+def long_term_from(acquired: pl.Expr) -> pl.Expr:
+    """First date on which a sale is long-term; null where the acquisition date is unknown."""
+    counted = acquired.dt.offset_by("1d")
+    is_leap_day = (counted.dt.month() == LEAP_DAY[0]) & (counted.dt.day() == LEAP_DAY[1])
+    anniversary = counted.dt.offset_by("1y")
+    return pl.when(is_leap_day).then(anniversary.dt.offset_by("1d")).otherwise(anniversary)
+
+
+def term(acquired: pl.Expr, as_of: date) -> pl.Expr:
+    """``long`` or ``short`` for a sale on ``as_of``; null where the acquisition date is unknown."""
+    return (
+        pl.when(acquired.is_null())
+        .then(None)
+        .when(long_term_from(acquired) <= as_of)
+        .then(pl.lit(str(Term.LONG)))
+        .otherwise(pl.lit(str(Term.SHORT)))
+    )
+
+
+def is_taxed() -> pl.Expr:
+    """True where the account pays tax on a sale."""
+    return pl.col("tax_status") == TaxStatus.TAXABLE
+
+
+def is_basis_missing() -> pl.Expr:
+    """True where a lot's cost or date is unknown; a cost of 0 is a real zero."""
+    return pl.col("unit_cost_usd").is_null() | pl.col("acquired_date").is_null()
+
+
+def gain_fraction() -> pl.Expr:
+    """Gain per dollar sold: ``1 - unit_cost / price``; negative at a loss, null where the cost is unknown."""
+    return 1.0 - pl.col("unit_cost_usd").cast(pl.Float64) / pl.col("price_usd").cast(pl.Float64)
+
+
+def tax_rate() -> pl.Expr:
+    """The account's rate for the lot's ``term``; 0 in an account that pays none or for a lot of unknown basis."""
+    rate = pl.when(pl.col("term") == Term.LONG).then("long_term_rate").otherwise("short_term_rate")
+    return pl.when(is_taxed() & ~is_basis_missing()).then(rate).otherwise(0.0)

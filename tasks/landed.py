@@ -1,0 +1,66 @@
+"""What the lake holds of a run's inputs: rows as landed, and the facts that passed the gate."""
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from schemas.errors import InputRefused
+from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
+from schemas.run import GLOBAL_SHARD, RunRef
+from tasks.core.facts import Facts, with_policy_defaults
+from tasks.core.gate_rows import accepted
+from tasks.core.shards import household_key
+from tasks.source import find_tables
+from warehouse.lake import Lake
+from warehouse.ledger import Ledger
+
+GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
+
+
+def landed(lake: Lake, run: RunRef, shard: int) -> dict[str, pl.DataFrame]:
+    """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``)."""
+    names = (*GLOBAL_TABLES, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
+    return {table: lake.read(f"landed_{table}", run.run_id, shard) for table in names}
+
+
+def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
+    """What passed the gate, for the accounts of one shard.
+
+    ``accounts`` and ``cash`` are those in scope that are not quarantined. ``lots``, ``trades`` and ``members`` are of every
+    account landed, because the wash-sale window looks across a household whatever became of its accounts tonight.
+    """
+    broken = pl.concat([lake.read("quarantine", run.run_id, number) for number in (GLOBAL_SHARD, shard)])
+    commons, own = landed(lake, run, GLOBAL_SHARD), landed(lake, run, shard)
+    rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
+    good = {table: accepted(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
+    out = lake.read("gate", run.run_id, shard).select("account_id")
+    scope = lake.read("scope", run.run_id, shard)
+    members = (
+        rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
+    )
+    return Facts(
+        accounts=good["accounts"].join(scope, on="account_id", how="semi").join(out, on="account_id", how="anti"),
+        lots=good["lots"],
+        cash=good["cash"],
+        securities=good["securities"],
+        prices=good["prices"],
+        model_targets=good["model_targets"],
+        buy_list=good["buy_list"],
+        policies=with_policy_defaults(good["policies"]),
+        restrictions=good["restrictions"],
+        trades=good["trades"],
+        last_exports=lake.read("last_exports", run.run_id, shard),
+        members=members.unique(),
+    )
+
+
+def source_names(ledger: Ledger, run: RunRef) -> dict[str, str]:
+    """File name of each landing table of the run, for messages; the table's own name where the source is gone."""
+    row = ledger.get_run(run.run_id)
+    names = {table: table for table in CONTRACTS}
+    try:
+        found = {} if row is None else find_tables(Path(row.source))
+    except InputRefused:
+        return names
+    return names | {table: path.name for table, path in found.items()}

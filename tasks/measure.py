@@ -1,0 +1,53 @@
+"""Measure: drift of every account of a shard, and what triggers it."""
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.enums import RunKind, Step
+from schemas.run import RunRef
+from schemas.settings import Settings, load_settings
+from schemas.tables import PUBLIC
+from tasks.core.calendars import due_on
+from tasks.core.drift import account_drift, drift_by_class
+from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
+from tasks.landed import facts as read_facts
+from tasks.retries import retry_quietly
+from tasks.sessions import previous_session
+from tasks.steps import timed_step
+from tasks.stores import open_ledger
+from warehouse.lake import open_lake
+
+
+@task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
+def measure(run: RunRef, shard: int) -> None:
+    """Write ``drift`` and ``account_drift`` of one shard."""
+    settings = load_settings()
+    lake = open_lake(settings)
+    with timed_step(open_ledger(settings), run, Step.MEASURE, shard) as step:
+        facts = read_facts(lake, run, shard)
+        by_class, by_account = measured(facts, run, settings)
+        step.rows = facts.lots.height
+        lake.replace(run, shard, {"drift": by_class.select(PUBLIC["drift"].keys()), "account_drift": by_account})
+
+
+def measured(facts: Facts, run: RunRef, settings: Settings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Drift by class (with ``nav_usd``) and by account."""
+    accounts = account_parameters(facts)
+    by_class = drift_by_class(valued_lots(facts, priced_securities(facts)), accounts, facts.model_targets)
+    is_session, previous = previous_session(run.as_of_date, settings.exchange)
+    by_account = account_drift(
+        by_class,
+        accounts,
+        due=due_on(run.as_of_date, previous, is_session=is_session),
+        changed_models=changed_models(facts),
+        is_manual=run.kind is RunKind.MANUAL,
+    )
+    return by_class, by_account
+
+
+def changed_models(facts: Facts) -> pl.DataFrame:
+    """``account_id`` of accounts whose model's targets differ from those of their last export."""
+    tonight = facts.accounts.select("account_id", "model_id").join(model_hashes(facts.model_targets), on="model_id")
+    then = facts.last_exports.select("account_id", then="model_hash")
+    return tonight.join(then, on="account_id").filter(pl.col("model_hash") != pl.col("then")).select("account_id")

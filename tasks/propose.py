@@ -1,0 +1,97 @@
+"""Propose: each account's best trades, why each class was not traded, and one outcome for every account of a shard."""
+
+from datetime import date
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.enums import Step
+from schemas.errors import ConservationBroken
+from schemas.run import RunRef
+from schemas.settings import load_settings
+from schemas.tables import PUBLIC
+from tasks.core import conservation
+from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
+from tasks.core.propose import order_rows, proposal_rows, solve
+from tasks.core.reasons import class_reasons, outcomes, with_standing
+from tasks.core.route import with_route
+from tasks.core.rules import compile_book
+from tasks.landed import facts as read_facts
+from tasks.retries import retry_quietly
+from tasks.steps import timed_step
+from tasks.stores import open_ledger
+from warehouse.lake import open_lake
+
+
+@task(cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
+def propose(run: RunRef, shard: int) -> None:
+    """Write ``proposals``, ``orders``, ``lot_relief``, ``class_reasons`` and ``account_outcomes`` of one shard.
+
+    Raises
+    ------
+    ConservationBroken
+        Shares, cash or accounts do not add up; nothing of the shard is written.
+    """
+    settings = load_settings()
+    lake = open_lake(settings)
+    with timed_step(open_ledger(settings), run, Step.PROPOSE, shard) as step:
+        facts = read_facts(lake, run, shard)
+        drift = lake.read("drift", run.run_id, shard)
+        by_account = lake.read("account_drift", run.run_id, shard)
+        gate = lake.read("gate", run.run_id, shard)
+        frames = proposed(facts, drift, by_account, gate, run.run_id, run.as_of_date)
+        scope = lake.read("scope", run.run_id, shard)
+        need_none(
+            "accounts without exactly one outcome",
+            conservation.unaccounted(scope["account_id"], frames["account_outcomes"]),
+        )
+        lake.replace(run, shard, frames)
+        step.rows = scope.height
+
+
+def proposed(
+    facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, gate: pl.DataFrame, run_id: str, as_of: date
+) -> dict[str, pl.DataFrame]:
+    """The five tables of a shard; conservation of shares and cash is checked."""
+    accounts = account_parameters(facts)
+    standing = with_standing(accounts, by_account, facts.last_exports, as_of)
+    to_solve = standing.filter(pl.col("outcome").is_null()).drop("outcome", "reason", "triggers")
+    securities = priced_securities(facts)
+    lots = valued_lots(facts, securities)
+    by_class = drift.join(by_account.select("account_id", "nav_usd"), on="account_id")
+    solved = solve(compile_book(to_solve, by_class, lots, facts, securities, as_of))
+    orders, relief = order_rows(solved, run_id)
+    proposals = proposal_rows(solved, orders, relief, by_account)
+    need_none("sell orders whose lots do not sum to them", conservation.relief_gaps(orders, relief))
+    need_none("lots of which more is sold than held", conservation.oversold(relief, facts.lots))
+    need_none("proposals whose cash does not add up", conservation.cash_gaps(proposals, orders))
+    reasons = class_reasons(solved)
+    limits = accounts.select(
+        "account_id",
+        "custodian",
+        "model_id",
+        "auto_approve_max_turnover",
+        "auto_approve_max_tax_usd",
+        "four_eyes_above_usd",
+        ttl_hours="proposal_ttl_hours",
+    ).join(model_hashes(facts.model_targets), on="model_id", how="left")
+    return {
+        "proposals": with_route(proposals, limits).select(PUBLIC["proposals"].keys()),
+        "orders": orders.select(PUBLIC["orders"].keys()),
+        "lot_relief": relief,
+        "class_reasons": reasons,
+        "account_outcomes": outcomes(standing, solved, reasons, gate),
+    }
+
+
+def need_none(what: str, offenders: pl.DataFrame) -> None:
+    """Stop where something does not add up, naming how many and the first.
+
+    Raises
+    ------
+    ConservationBroken
+        ``offenders`` has rows.
+    """
+    if offenders.height:
+        raise ConservationBroken(f"{offenders.height} {what}; the first: {offenders.row(0, named=True)}")

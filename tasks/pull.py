@@ -1,0 +1,135 @@
+"""Pull: name the run after its inputs and land them in the lake, shard by shard."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.enums import RunKind, Step
+from schemas.errors import WrongUsage
+from schemas.landing import CONTRACTS, SHARDED_TABLES
+from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.settings import Settings, load_settings
+from tasks.core.parse import parse
+from tasks.core.shards import in_scope, shard_accounts, shard_count_for
+from tasks.retries import retry_quietly
+from tasks.source import find_tables, hash_tables, input_hash, read_batches
+from tasks.steps import timed_step
+from tasks.stores import open_ledger, utc_now
+from warehouse.lake import open_lake
+from warehouse.ledger import Ledger, NewRun
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for. ``scope`` empty: every account of the source."""
+
+    source: Path
+    as_of_date: date
+    kind: RunKind
+    submitter: str
+    scope: tuple[str, ...] = ()
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def pull(request: Request) -> RunRef:
+    """Land the source's tables and start, or find again, the run that is named after them.
+
+    Raises
+    ------
+    InputRefused
+        The source as a whole cannot be used.
+    WrongUsage
+        An account asked for is not in the source.
+    """
+    settings = load_settings()
+    paths = find_tables(request.source)
+    inputs = input_hash(hash_tables(paths))
+    ledger = open_ledger(settings)
+    new = NewRun(
+        run_id=run_name(request, inputs),
+        as_of_date=request.as_of_date,
+        kind=request.kind,
+        submitter=request.submitter,
+        input_hash=inputs,
+        code_version=version("trimtab"),
+        source=str(request.source),
+        scope=json.dumps(request.scope) if request.scope else None,
+    )
+    found = ledger.get_run(new.run_id)
+    if found is not None and (Step.PULL, GLOBAL_SHARD) in ledger.finished_steps(new.run_id):
+        ledger.start_run(new, utc_now())
+        return RunRef(new.run_id, request.as_of_date, request.kind, found.shard_count)
+    return _land(request, new, paths, ledger, settings)
+
+
+def run_name(request: Request, inputs: str) -> str:
+    """``<as_of>-<kind>-<12 hex>``: the same night on the same inputs has the same name. Policy is part of the inputs."""
+    parts = [request.as_of_date.isoformat(), request.kind, inputs, *sorted(request.scope)]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return f"{request.as_of_date.isoformat()}-{request.kind}-{digest}"
+
+
+def _land(request: Request, new: NewRun, paths: dict[str, Path], ledger: Ledger, settings: Settings) -> RunRef:
+    accounts = pl.concat(_parsed("accounts", paths))
+    landed, scope = in_scope(accounts, pl.Series(request.scope) if request.scope else None)
+    missing = sorted(set(request.scope) - set(scope))
+    if missing:
+        raise WrongUsage(f"the source has no account {', '.join(missing)}\n\nHint: look at {paths['accounts'].name}.")
+    started = ledger.start_run(new, utc_now())
+    count = started.shard_count or shard_count_for(landed.height, settings.accounts_per_shard)
+    ledger.set_run_shape(new.run_id, count, len(scope))
+    run = RunRef(new.run_id, request.as_of_date, request.kind, count)
+    shards = shard_accounts(landed, count)
+    exports = ledger.last_exports().join(shards, on="account_id")
+    with timed_step(ledger, run, Step.PULL, GLOBAL_SHARD) as step:
+        pulled = scope.to_frame("account_id").join(shards, on="account_id", how="left")
+        batches = _batches(paths, landed, shards, is_scoped=bool(request.scope))
+        tables = [*(f"landed_{table}" for table in CONTRACTS), "scope", "last_exports"]
+        step.rows = open_lake(settings).load(
+            run,
+            tables,
+            _chain(batches, ("scope", pulled.with_columns(pl.col("shard").fill_null(0))), ("last_exports", exports)),
+        )
+    return run
+
+
+def _chain(
+    batches: Iterator[tuple[str, pl.DataFrame]], *more: tuple[str, pl.DataFrame]
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    yield from more
+    yield from batches
+
+
+def _parsed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
+    for raw in read_batches(table, paths[table]):
+        yield parse(table, raw.frame, is_text=raw.is_text, first_row=raw.first_row)
+
+
+def _batches(
+    paths: dict[str, Path], accounts: pl.DataFrame, shards: pl.DataFrame, *, is_scoped: bool
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Every table's rows with their shard. Rows of accounts nobody delivered go to shard 0, or nowhere in a scoped run."""
+    for table in paths:
+        frames: Sequence[pl.DataFrame] | Iterator[pl.DataFrame]
+        frames = [accounts] if table == "accounts" else _parsed(table, paths)
+        for frame in frames:
+            yield f"landed_{table}", _with_shard(table, frame, shards, is_scoped=is_scoped)
+
+
+def _with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_scoped: bool) -> pl.DataFrame:
+    if table not in SHARDED_TABLES:
+        return frame.with_columns(shard=pl.lit(GLOBAL_SHARD, pl.Int32))
+    placed = frame.join(shards, on="account_id", how="left", maintain_order="left")
+    is_global = pl.col("account_id").is_null() & (table == "restrictions")
+    if is_scoped:
+        placed = placed.filter(pl.col("shard").is_not_null() | is_global)
+    elsewhere = pl.when(is_global).then(GLOBAL_SHARD).otherwise(0)
+    return placed.with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))

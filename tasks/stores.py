@@ -1,0 +1,32 @@
+"""Opens the stores that the settings name, on behalf of the operating-system user."""
+
+import os
+import pwd
+from datetime import UTC, datetime
+
+from schemas.settings import Settings
+from warehouse.ledger import Ledger
+
+
+def private_files() -> None:
+    """From here on, files that this process makes are 0600 and folders 0700."""
+    os.umask(0o077)
+
+
+def current_actor() -> str:
+    """Name of the operating-system user, or ``uid-<number>`` where the number has no name."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"
+
+
+def utc_now() -> datetime:
+    """The time of day, for time stamps only; nothing is decided by it below the command line."""
+    return datetime.now(UTC)
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger; whoever opens it first becomes its admin."""
+    return Ledger.open(settings.ledger_address, owner=current_actor(), now=utc_now())

@@ -1,0 +1,3 @@
+-- Append a registered Arrow table, which carries the run columns, to a lake table.
+INSERT INTO lake.{table} BY NAME
+SELECT * FROM incoming
