@@ -95,7 +95,8 @@ def break_lots(frame: pl.DataFrame, lots: LotDraw, hits: Hits, *, is_text: bool)
         quantity = quantity.cast(pl.String)
         for fault, text in TEXTS.items():
             quantity = _put(quantity, rows[fault], text)
-    security_id = _put(frame["security_id"], rows[Fault.UNKNOWN_SECURITY], "DELISTED")
+    unknown = rows[Fault.UNKNOWN_SECURITY]
+    security_id = _put(frame["security_id"], unknown, frame["security_id"].gather(pl.Series(unknown)) + ".OLD")
     edited = len(texts) + sum(
         len(rows[f]) for f in (Fault.ZERO_QUANTITY, Fault.NEGATIVE_QUANTITY, Fault.UNKNOWN_SECURITY)
     )

@@ -430,6 +430,12 @@ def test_the_count_of_broken_rows_is_what_a_reader_finds(part: BookPart) -> None
     assert part.broken_row_count == bad_lots + bad_accounts + missing
 
 
+def test_lots_of_an_unknown_security_break_no_other_rule() -> None:
+    unknown = BIG.tables["lots"].filter(~pl.col("security_id").is_in(SYMBOLS))
+    assert unknown.height == 8
+    assert not unknown.select(lot_key()).to_series().is_duplicated().any()
+
+
 def test_a_book_of_two_thousand_accounts_has_every_fault() -> None:
     accounts, _, lots = drawn(2_000, 5)
     hits = draw_hits(np.random.default_rng(5), accounts, lots)
@@ -474,7 +480,7 @@ def lots_of_two() -> tuple[pl.DataFrame, LotDraw]:
     [
         (Fault.NEGATIVE_QUANTITY, "quantity", [-5, -6, 7, 8, 9, 10]),
         (Fault.ZERO_QUANTITY, "quantity", [0, 0, 7, 8, 9, 10]),
-        (Fault.UNKNOWN_SECURITY, "security_id", ["DELISTED", "DELISTED", "KO", "KO", "KO", "KO"]),
+        (Fault.UNKNOWN_SECURITY, "security_id", ["KO.OLD", "KO.OLD", "KO", "KO", "KO", "KO"]),
         (Fault.DUPLICATE_LOT, "lot_id", ["L1", "L1", "L2", "L3", "L1", "L2", "L3"]),
         (Fault.ORPHAN_LOTS, "account_id", ["A1", "A1", "A1", "A1X", "A1X", "A2", "A2", "A2"]),
     ],
