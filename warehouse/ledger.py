@@ -61,6 +61,8 @@ class Ledger(Runs, Decisions, Exports, Users, Audit):
             raise WrongUsage(
                 "the ledger's address is not one\n\nHint: sqlite:///path or postgresql://host/db."
             ) from None
+        except OSError as error:
+            raise WrongUsage(f"the ledger at {shown} cannot be written: {error.strerror}") from error
         except OperationalError as error:
             raise Retryable(f"the ledger at {shown} cannot be reached: {error.orig}") from error
         except DatabaseError as error:

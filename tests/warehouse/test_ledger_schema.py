@@ -1,0 +1,123 @@
+import contextlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+
+from schemas.enums import Role
+from schemas.errors import LedgerBusy, WrongUsage
+from tests.ledger_book import NOW, opened
+from warehouse.ledger import Ledger
+from warehouse.ledger_schema import HEAD, MIGRATIONS
+from warehouse.ledger_store import create_engine
+from warehouse.ledger_tables import metadata
+
+
+def definitions(engine: sa.Engine) -> set[str]:
+    """What SQLite was told about each table and index, without the spacing."""
+    query = "SELECT sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL AND tbl_name NOT LIKE 'alembic%'"
+    with engine.connect() as connection:
+        return {re.sub(r"\s+", "", row.sql) for row in connection.exec_driver_sql(query)}
+
+
+def test_migrations_make_exactly_the_tables_of_the_metadata(address: str, tmp_path: Path) -> None:
+    migrated = opened(address)
+    declared = create_engine(f"sqlite:///{tmp_path / 'declared.sqlite'}")
+    with declared.begin() as connection:
+        metadata.create_all(connection)
+
+    assert definitions(migrated.engine) == definitions(declared)
+    migrated.close()
+    declared.dispose()
+
+
+def test_head_names_the_newest_migration() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+def test_opening_an_up_to_date_ledger_does_not_load_alembic(address: str) -> None:
+    opened(address).close()
+    code = (
+        "import sys; from tests.ledger_book import opened; opened(sys.argv[1]).close();"
+        "sys.exit('alembic' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code, address], check=False).returncode == 0
+
+
+def test_folder_and_files_are_for_their_owner_alone(ledger: Ledger) -> None:
+    with ledger.writing():
+        folder = Path(ledger.engine.url.database).parent
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert modes == {"ledger.sqlite": 0o600, "ledger.sqlite-wal": 0o600, "ledger.sqlite-shm": 0o600}
+
+
+def test_who_opens_the_ledger_first_is_its_admin_and_nobody_after(address: str) -> None:
+    opened(address).close()
+
+    again = Ledger.open(address, owner="mallory", now=NOW)
+
+    assert [(user.name, user.roles) for user in again.list_users()] == [("ann", frozenset({Role.ADMIN}))]
+    again.close()
+
+
+def test_a_ledger_of_a_newer_program_is_refused(address: str) -> None:
+    ledger = opened(address)
+    with ledger.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    ledger.close()
+
+    with pytest.raises(WrongUsage, match="version 9999, this program knows"):
+        opened(address)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database, but long enough to look at" * 50)
+
+    with pytest.raises(WrongUsage, match="is not a ledger"):
+        opened(f"sqlite:///{tmp_path / 'notes.txt'}")
+
+
+@pytest.mark.parametrize("address", ["", "ledger.sqlite", "nosuch://host/db"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(WrongUsage, match="address"):
+        opened(address)
+
+
+def test_a_folder_in_the_place_of_the_ledger_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="cannot be written"):
+        opened(f"sqlite:///{tmp_path}")
+
+
+def test_a_ledger_locked_for_too_long_is_busy(address: str) -> None:
+    ledger = opened(address)
+    impatient = opened(f"{address}?timeout=0.05")
+
+    with ledger.writing(), pytest.raises(LedgerBusy, match="another writer"):
+        impatient.set_roles("ann", [Role.ADMIN], actor="ann", now=NOW)
+    ledger.close()
+    impatient.close()
+
+
+def test_readers_do_not_wait_for_a_writer(address: str) -> None:
+    ledger = opened(address)
+    impatient = opened(f"{address}?timeout=0.05")
+
+    with ledger.writing():
+        assert impatient.roles_of("ann") == {Role.ADMIN}
+    ledger.close()
+    impatient.close()
+
+
+def test_half_a_transaction_is_no_transaction(ledger: Ledger) -> None:
+    with contextlib.suppress(KeyboardInterrupt), ledger.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO users (name, created_at) VALUES ('ghost', '2026-07-01')")
+        raise KeyboardInterrupt
+
+    assert "ghost" not in {user.name for user in ledger.list_users()}
