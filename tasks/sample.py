@@ -15,7 +15,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Literal
+from typing import IO, Final
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -24,10 +24,9 @@ from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from tasks.core.book import book_parts
 from tasks.core.book_reference import SYMBOLS, reference_tables
-from tasks.core.book_types import Market
+from tasks.core.book_types import FileFormat, Market
 from tasks.source import ENDINGS
 
-FileFormat = Literal["parquet", "csv"]
 DEFAULT_SEED: Final = 20221228
 MARKER: Final = "book.json"
 """Names the request that made the folder, and what came of it; written last."""

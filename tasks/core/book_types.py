@@ -8,7 +8,7 @@ positions in ``Market.dates``. A position one past the end of a list stands for 
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Dates = npt.NDArray[np.datetime64]
+FileFormat = Literal["parquet", "csv"]
+"""How the book's tables are written."""
 
 MICRO: Final = 1_000_000
 """Quantities are counted in millionths of a share."""
