@@ -139,4 +139,4 @@ def _print_decided(decided: Decided, *, is_json: bool) -> None:
     print_table(f"{decided.decision}: {len(decided.states):,} proposals", ("state now", "proposals"), counts.items())
     waiting = counts[ProposalState.PENDING_REVIEW]
     if decided.decision is Decision.APPROVE and waiting:
-        notice(f"{waiting:,} need a second person's approval.")
+        notice(f"{waiting:,} still waiting for a second person's approval.")

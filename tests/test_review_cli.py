@@ -1,0 +1,224 @@
+"""The commands as a person types them, on a ledger and a lake in a folder of their own."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from flows import audit_cli, review_cli, users_cli
+from flows.actor import current_actor
+from flows.stores import open_ledger
+from schemas.enums import RunKind
+from schemas.errors import AuditBroken, DecisionRefused, WrongUsage
+from schemas.run import RunRef
+from schemas.settings import load_settings
+from schemas.tables import PUBLIC
+from tests.ledger_book import route, states
+from warehouse.lake import open_lake
+from warehouse.ledger import Ledger
+
+Run = Callable[..., Result]
+
+app = typer.Typer()
+for name, part in {"review": review_cli.app, "users": users_cli.app, "audit": audit_cli.app}.items():
+    app.add_typer(part, name=name)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """Three proposals of run monday; whoever runs the tests is the admin."""
+    monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path))
+    ledger = open_ledger(load_settings())
+    now = datetime.now(UTC)
+    route(ledger, "monday", ["aa", "ab"], now=now)
+    route(ledger, "monday", ["bb"], now=now, custodian="southbank", approvals_needed=2)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def run(ledger: Ledger) -> Run:
+    def run(*words: str) -> Result:
+        assert ledger.get_run("monday") is not None
+        return CliRunner().invoke(app, words)
+
+    return run
+
+
+def rows(table: str, **columns: list[object]) -> pl.DataFrame:
+    """Rows of a public table; columns not named are null."""
+    height = len(next(iter(columns.values())))
+    names = {name: columns.get(name, [None] * height) for name in PUBLIC[table]}
+    return pl.DataFrame(names, schema=PUBLIC[table])
+
+
+def test_the_list_is_a_table_on_stdout(run: Run) -> None:
+    result = run("review", "list")
+
+    assert result.exit_code == 0
+    assert "3 proposals" in result.stdout
+    assert "monday.bb" in result.stdout
+    assert "12,345.67" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_list_cut_short_says_so_on_stderr(run: Run) -> None:
+    result = run("review", "list", "--limit", "1")
+
+    assert "monday.aa" in result.stdout
+    assert "monday.ab" not in result.stdout
+    assert result.stderr.startswith("2 more are not shown")
+
+
+def test_the_list_as_json_is_whole_and_exact(run: Run) -> None:
+    found = json.loads(run("review", "list", "--filter", "custodian=southbank", "--limit", "1", "--json").stdout)
+
+    assert [one["proposal_id"] for one in found] == ["monday.bb"]
+    assert found[0]["gross_value_usd"] == "12345.670000"
+    assert found[0]["as_of_date"] == "2026-07-01"
+    assert json.loads(run("review", "list", "--filter", "state=rejected", "--json").stdout) == []
+
+
+def test_approving_by_the_beginning_of_a_name(run: Run, ledger: Ledger) -> None:
+    result = run("review", "approve", "monday.b", "monday.aa", "--note", "fine")
+
+    assert result.exit_code == 0
+    assert "approve: 2 proposals" in result.stdout
+    assert result.stderr == "1 still waiting for a second person's approval.\n"
+    assert states(ledger) == {"monday.aa": "approved", "monday.ab": "pending_review", "monday.bb": "pending_review"}
+    assert [one.actor for one in ledger.decisions_of("monday.aa")] == [current_actor()]
+
+
+def test_rejecting_by_filter_decides_all_that_match(run: Run, ledger: Ledger) -> None:
+    result = run("review", "reject", "--filter", "custodian=northbank", "--note", "wrong model", "--json")
+
+    assert json.loads(result.stdout) == {
+        "decision": "reject",
+        "states": {"monday.aa": "rejected", "monday.ab": "rejected"},
+    }
+    assert states(ledger)["monday.bb"] == "pending_review"
+
+
+def test_a_filter_that_matches_nothing_is_a_notice(run: Run) -> None:
+    result = run("review", "approve", "--filter", "custodian=nowhere")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing was decided" in result.stderr
+
+
+def test_holding_and_withdrawing(run: Run, ledger: Ledger) -> None:
+    run("review", "hold", "monday.aa")
+    run("review", "approve", "monday.ab")
+    run("review", "withdraw", "monday.ab")
+
+    assert states(ledger) == {"monday.aa": "pending_review", "monday.ab": "withdrawn", "monday.bb": "pending_review"}
+    assert [one.decision for one in ledger.decisions_of("monday.aa")] == ["hold"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["review", "approve"], WrongUsage),
+        (["review", "approve", "monday.aa", "--filter", "run=monday"], WrongUsage),
+        (["review", "list", "--filter", "colour=red"], WrongUsage),
+        (["review", "show", "tuesday"], WrongUsage),
+        (["review", "reject", "monday.aa"], DecisionRefused),
+        (["users", "set-roles", "stranger"], WrongUsage),
+    ],
+)
+def test_our_own_errors_pass_through_for_the_command_to_show(
+    run: Run, words: list[str], error: type[Exception]
+) -> None:
+    assert isinstance(run(*words).exception, error)
+
+
+@pytest.fixture
+def lake(ledger: Ledger) -> None:
+    """A sale of two lots and a purchase in monday.aa, and an order of monday.ab."""
+    assert ledger.get_run("monday") is not None
+    frames = {
+        "orders": rows(
+            "orders",
+            order_id=["o1", "o2", "o3"],
+            proposal_id=["monday.aa", "monday.aa", "monday.ab"],
+            account_id=["aa", "aa", "ab"],
+            side=["sell", "buy", "sell"],
+            security_id=["S1", "S2", "S3"],
+            symbol=["SPY", "AGG", "QQQ"],
+        ),
+        "lot_relief": rows(
+            "lot_relief",
+            order_id=["o1", "o1", "o3"],
+            account_id=["aa", "aa", "ab"],
+            security_id=["S1", "S1", "S3"],
+            lot_id=["lot-one", "lot-two", "lot-three"],
+        ),
+    }
+    open_lake(load_settings()).replace(RunRef("monday", date(2026, 7, 1), RunKind.NIGHTLY, 1), 0, frames)
+
+
+@pytest.mark.usefixtures("lake")
+def test_showing_a_proposal_shows_its_orders_and_lots(run: Run) -> None:
+    run("review", "hold", "monday.aa", "--note", "asking the adviser")
+    result = run("review", "show", "monday.aa")
+
+    assert result.exit_code == 0
+    for text in ("monday.aa", "SPY", "AGG", "lot-one", "lot-two", "asking the adviser"):
+        assert text in result.stdout
+    assert "QQQ" not in result.stdout
+    assert "lot-three" not in result.stdout
+
+
+@pytest.mark.usefixtures("lake")
+def test_showing_a_proposal_as_json(run: Run) -> None:
+    shown = json.loads(run("review", "show", "monday.ab", "--json").stdout)
+
+    assert shown["proposal"]["account_id"] == "ab"
+    assert [order["order_id"] for order in shown["orders"]] == ["o3"]
+    assert [lot["lot_id"] for lot in shown["lots"]] == ["lot-three"]
+    assert shown["decisions"] == []
+
+
+def test_users_are_added_changed_and_listed(run: Run) -> None:
+    added = run("users", "add", "bob", "--role", "reviewer", "--role", "releaser")
+    changed = run("users", "set-roles", "bob", "--role", "viewer")
+    locked = run("users", "add", "eve")
+
+    assert added.stderr == "bob was added; has the role releaser, reviewer.\n"
+    assert changed.stderr == "bob: has the role viewer.\n"
+    assert locked.stderr == "eve was added; has no role.\n"
+    listed = {user["name"]: user["roles"] for user in json.loads(run("users", "list", "--json").stdout)}
+    assert listed == {"bob": ["viewer"], "eve": [], current_actor(): ["admin"]}
+    assert "3 users" in run("users", "list").stdout
+
+
+def test_a_role_that_is_none_is_wrong_usage(run: Run) -> None:
+    assert run("users", "add", "bob", "--role", "emperor").exit_code == 2
+
+
+def test_the_audit_chain_is_verified_and_listed(run: Run, ledger: Ledger) -> None:
+    total = len(ledger.audit_rows())
+
+    assert run("audit", "verify").stdout == f"The audit chain is whole: {total} rows.\n"
+    assert json.loads(run("audit", "verify", "--json").stdout) == {"rows": total, "is_whole": True}
+    listed = json.loads(run("audit", "list", "--proposal", "monday.aa", "--json").stdout)
+    assert [row["event"] for row in listed] == ["routed"]
+    assert "accounts_routed" in run("audit", "list", "--run", "monday").stdout
+
+
+def test_a_changed_audit_chain_fails_the_check(run: Run, ledger: Ledger) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.text("DROP TRIGGER audit_no_update"))
+        connection.execute(sa.text("UPDATE audit SET actor = 'nobody' WHERE seq = 2"))
+
+    result = run("audit", "verify")
+
+    assert isinstance(result.exception, AuditBroken)
+    assert str(result.exception) == "audit row 2 is not what was written"
