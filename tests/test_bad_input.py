@@ -113,7 +113,7 @@ def test_a_path_as_account_identifier_never_gets_through(tmp_path: Path, kind: s
     verdicts, messages = deliver(tmp_path, book, kind)
     assert set(verdicts) == {"../x"}
     assert (
-        f"accounts.{kind} row 3: account_id is ../x; needed 1 to 64 characters of A-Z a-z 0-9 . _ -, and not . or ..."
+        f"accounts.{kind} row 3: account_id is ../x; needed 1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)."
         in messages
     )
 

@@ -59,7 +59,7 @@ _TYPES: Final[list[tuple[Any, str]]] = [
     (pl.Boolean, "true or false"),
     (pl.String, "a text"),
 ]
-_IDENTIFIER: Final = "1 to 64 characters of A-Z a-z 0-9 . _ -, and not . or .."
+_IDENTIFIER: Final = "1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)"
 _LABEL: Final = "1 to 64 characters without a space at either end"
 
 

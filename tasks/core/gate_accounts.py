@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from tasks.core.contract_words import Rule
-from tasks.core.gate_globals import MODEL_KNOWN, SECURITY_KNOWN, Gated, is_for_everyone, with_unknown
+from tasks.core.gate_globals import MODEL_KNOWN, SECURITY_KNOWN, Gated, with_unknown
 from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
@@ -43,8 +43,8 @@ def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, files: Ma
     Parameters
     ----------
     tables
-        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions`` and ``trades`` where delivered. Restrictions for
-        everyone are passed over: they are judged with the tables that belong to no account.
+        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions`` and ``trades`` where delivered. Restrictions
+        without an account are passed over: they are judged with the tables that belong to no account.
     globals_
         What the gate accepted of those.
     files
@@ -63,7 +63,7 @@ def unattributed(quarantine: pl.DataFrame) -> pl.DataFrame:
     id_rules = pl.col("broken_rules").str.split("|").list
     is_malformed = id_rules.contains("account_id_identifier")
     has_account = pl.col("table_name").is_in(["lots", "cash", "restrictions", "trades"])
-    is_firm_wide = (pl.col("table_name") == "restrictions") & (pl.col("broken_rules") == SECURITY_KNOWN.name)
+    is_firm_wide = (pl.col("table_name") == "restrictions") & ~pl.col("broken_rules").str.contains("account_id_")
     return quarantine.filter(has_account & ~is_firm_wide & (pl.col("account_id").is_null() | is_malformed))
 
 
@@ -74,7 +74,7 @@ def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Chec
 
 
 def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series) -> Checked:
-    own = rows.filter(~is_for_everyone()) if table == "restrictions" else rows
+    own = rows.filter(pl.col("account_id").is_not_null()) if table == "restrictions" else rows
     checked = with_unknown(check_table(table, own), _ACCOUNT, accounts)
     if table == "cash":
         return checked

@@ -73,12 +73,6 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -
     )
 
 
-def is_for_everyone() -> pl.Expr:
-    """True for a restriction row that names no account; an account that could not be read is not no account."""
-    unreadable = pl.col("unparsed").str.split("|").list.contains("account_id").fill_null(value=False)
-    return pl.col("account_id").is_null() & ~unreadable
-
-
 def with_unknown(checked: Checked, rule: Rule, known: pl.Series) -> Checked:
     """The rule broken by rows whose identifier is well-formed and not among the known ones."""
     broken_cells = checked.broken.filter(pl.col("rule").is_in(_identity_rules(rule.column)))
@@ -137,9 +131,12 @@ def _check_buy_list(parsed: pl.DataFrame, securities: pl.Series, models: pl.Data
 
 
 def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, files: Mapping[str, str]) -> Checked:
-    checked = check_table("restrictions", parsed.filter(is_for_everyone()))
-    if checked.broken.height:
-        first = quarantine_rows([checked], files)["message"][0]
+    """Restrictions without an account. One whose account could not be read is somebody's, not everyone's."""
+    checked = check_table("restrictions", parsed.filter(pl.col("account_id").is_null()))
+    somebodys = checked.broken.filter(pl.col("rule") == "account_id_readable")
+    fatal = checked.broken.join(somebodys, on="row_number", how="anti")
+    if fatal.height:
+        first = quarantine_rows([Checked("restrictions", checked.rows, fatal)], files)["message"][0]
         raise InputRefused(
             f"{first} The row restricts every account, and nothing may trade while it cannot be read.\n\n"
             "Hint: mend the row, or name the account it is meant for."

@@ -84,9 +84,10 @@ def test_results_have_the_columns_of_the_lake() -> None:
 def test_a_bad_row_costs_its_account_the_night_and_no_other(
     table: str, row: int, cells: dict[str, str | None], rules: str
 ) -> None:
-    book = spoilt(table, row, **cells)
-    assert broken(book) == {(table, row): rules}
-    assert verdicts(book) == {"A1": "|".join(f"{table}:{rule}" for rule in rules.split("|"))}
+    common, own = gated(parsed(spoilt(table, row, **cells)))
+    assert common.quarantine.is_empty()
+    assert own.quarantine.select("table_name", "row_number", "broken_rules").rows() == [(table, row, rules)]
+    assert own.accounts.rows() == [("A1", "|".join(f"{table}:{rule}" for rule in rules.split("|")))]
 
 
 @pytest.mark.parametrize(
@@ -247,6 +248,23 @@ def test_a_restriction_whose_account_is_malformed_is_not_for_everyone() -> None:
     book = spoilt("restrictions", 2, account_id="../x")
     assert broken(book) == {("restrictions", 2): "account_id_identifier"}
     assert unattributed(gated(parsed(book))[1].quarantine)["row_number"].to_list() == [2]
+
+
+def test_a_restriction_whose_account_cannot_be_read_goes_alone_and_is_unattributed() -> None:
+    tables = parsed(sound_book())
+    numbered = pl.DataFrame({"account_id": [17.5], "security_id": ["STK"], "rule": ["no_buy"], "until_date": [None]})
+    tables["restrictions"] = parse("restrictions", numbered, is_text=False)
+    common, own = gated(tables)
+    assert common.quarantine["broken_rules"].to_list() == ["account_id_readable"]
+    assert unattributed(common.quarantine).height == 1
+    assert own.quarantine.is_empty()
+
+
+def test_a_line_cut_short_that_names_no_account_refuses_restrictions() -> None:
+    book = sound_book()
+    book["restrictions"] = book["restrictions"].with_columns(pl.Series(LINE, [None, ",OLD"]))
+    with pytest.raises(InputRefused, match="row 2: line is ,OLD"):
+        gated(parsed(book))
 
 
 def test_a_lot_without_an_account_is_unattributed() -> None:
