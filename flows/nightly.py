@@ -1,9 +1,10 @@
 """The night: pull holdings, validate them, measure drift, propose trades, route the proposals, publish the run."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ from tasks.publish import publish
 from tasks.pull import Request, pull
 from tasks.route import route
 from tasks.sessions import previous_session
-from tasks.stores import current_actor, open_ledger, private_files
+from tasks.stores import current_actor, open_ledger, private_files, utc_now
 from tasks.validate import check_quarantine, validate
 
 SCHEDULER = "scheduler"
@@ -66,19 +67,30 @@ def nightly(
     request = Request(folder, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
 
     run = pull(request)
-    progress = Progress(run, settings)
-    for shard in (GLOBAL_SHARD, *run.shards):
-        progress.once(validate, Step.VALIDATE, run, shard)
-    check_quarantine(run)
-    for shard in run.shards:
-        progress.once(measure, Step.MEASURE, run, shard)
-    for shard in run.shards:
-        progress.once(propose, Step.PROPOSE, run, shard)
-    progress.once(route, Step.ROUTE, run, GLOBAL_SHARD)
-    counts = publish(run)
-    progress.finish()
+    with failure_noted(run, settings):
+        progress = Progress(run, settings)
+        for shard in (GLOBAL_SHARD, *run.shards):
+            progress.once(Step.VALIDATE, shard, partial(validate, run, shard))
+        check_quarantine(run)
+        for shard in run.shards:
+            progress.once(Step.MEASURE, shard, partial(measure, run, shard))
+        for shard in run.shards:
+            progress.once(Step.PROPOSE, shard, partial(propose, run, shard))
+        progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route, run))
+        counts = publish(run)
+        progress.finish()
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     return Night(run.run_id, counts)
+
+
+@contextmanager
+def failure_noted(run: RunRef, settings: Settings) -> Iterator[None]:
+    """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held."""
+    try:
+        yield
+    except Exception as error:
+        open_ledger(settings).fail_run(run.run_id, str(error), utc_now())
+        raise
 
 
 def scheduled_day(settings: Settings) -> date:
@@ -105,20 +117,13 @@ class Progress:
         self._done = 1
         self._artifact = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)
 
-    def once(self, step: Any, name: Step, run: RunRef, shard: int) -> None:
-        """Run a step of a shard unless the ledger has it as finished."""
-        if (name, shard) not in self._finished:
-            if name is Step.ROUTE:
-                step(run)
-            else:
-                step(run, shard)
+    def once(self, step: Step, shard: int, work: Callable[[], None]) -> None:
+        """Do the work unless the ledger has the step of this shard as finished."""
+        if (step, shard) not in self._finished:
+            work()
         self._done += 1
         update_progress_artifact(self._artifact, min(100.0, 100.0 * self._done / self._steps))
 
     def finish(self) -> None:
         """The bar stands at the end."""
         update_progress_artifact(self._artifact, 100.0)
-
-
-if os.environ.get("PREFECT_SERVER_ANALYTICS_ENABLED") is None:
-    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"

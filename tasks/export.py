@@ -153,7 +153,14 @@ def export_run(
     checkpoint("published")
     accounts = release.orders["account_id"].n_unique()
     return ExportResult(
-        claim.export_id, run_id, claim.sequence, final, accounts, release.orders.height, manifest_sha256, is_published_here
+        claim.export_id,
+        run_id,
+        claim.sequence,
+        final,
+        accounts,
+        release.orders.height,
+        manifest_sha256,
+        is_published_here,
     )
 
 

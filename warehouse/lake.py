@@ -57,13 +57,24 @@ def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
     if "://" not in data_address:
         Path(data_address).mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
-    if data_address.startswith("s3://"):
-        connection.execute("CREATE SECRET (TYPE s3, PROVIDER config)")
-    options = f", META_BUSY_TIMEOUT {BUSY_MILLISECONDS}, META_JOURNAL_MODE 'WAL'" if is_embedded else ""
-    statement = f"ATTACH {quoted(address)} AS lake (DATA_PATH {quoted(data_address)}{options})"
-    retried(lambda: connection.execute(statement))
+    attach_lake(connection, address, data_address)
     retried(lambda: _create_tables(connection))
     return connection
+
+
+def attach_lake(
+    connection: duckdb.DuckDBPyConnection, address: str, data_address: str, *, is_read_only: bool = False
+) -> None:
+    """Attach the lake to a connection as ``lake``."""
+    options = [f"DATA_PATH {quoted(data_address)}"]
+    if is_read_only:
+        options.append("READ_ONLY")
+    if address.startswith("ducklake:sqlite:"):
+        options += [f"META_BUSY_TIMEOUT {BUSY_MILLISECONDS}"] + ([] if is_read_only else ["META_JOURNAL_MODE 'WAL'"])
+    if data_address.startswith("s3://"):
+        connection.execute("CREATE SECRET (TYPE s3, PROVIDER config)")
+    statement = f"ATTACH {quoted(address)} AS lake ({', '.join(options)})"
+    retried(lambda: connection.execute(statement))
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:

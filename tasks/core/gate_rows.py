@@ -96,8 +96,8 @@ def accepted(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) -> pl.D
 
 
 def account_key() -> pl.Expr:
-    """The account's identifier, or ``accounts row <n>`` where it has none: not an identifier, so no account's."""
-    return pl.coalesce("account_id", pl.concat_str(pl.lit("accounts row "), "row_number")).alias("account_id")
+    """The account's identifier, or ``accounts-row-<n>`` where it has none; an account of that very name is quarantined with it."""
+    return pl.coalesce("account_id", pl.concat_str(pl.lit("accounts-row-"), "row_number")).alias("account_id")
 
 
 def _key(table: str) -> Sequence[str]:

@@ -163,7 +163,8 @@ def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate
     """
     codes = reasons.group_by("account_id").agg(codes=pl.col("code").unique().sort().str.join("|"))
     owed = pl.format("{}: {} USD short", pl.lit(str(Reason.CANNOT_RAISE_CASH)), pl.col("shortfall_usd").round(2))
-    solved_rows = solved.accounts.join(codes, on="account_id", how="left").select(
+    triggers = standing.select("account_id", "triggers")
+    solved_rows = solved.accounts.join(triggers, on="account_id").join(codes, on="account_id", how="left").select(
         "account_id",
         outcome=pl.when(pl.col("status") == TRADED)
         .then(pl.lit(str(Outcome.PROPOSED)))

@@ -111,6 +111,15 @@ def rebalance(book: Book) -> Answer:
     return answer
 
 
+def warm_up() -> None:
+    """Compile the kernel, or load it compiled: some seconds once per installation, which no account should be charged."""
+    one, none = np.ones(1), np.zeros(1)
+    offsets = np.array([0, 1], np.int64)
+    code = np.zeros(1, np.int64)
+    lots = (offsets, one, one, one, none, none, one, code)
+    rebalance(Book(one, one, one, none, none, offsets, one, one, one, none, one, one, *lots))
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _rebalance_range(book: Book, room: Scratch, units: Units, answer: Answer, first: int, last: int) -> None:
     for account in range(first, last):

@@ -1,0 +1,267 @@
+"""The ``trimtab`` command. stdout carries the result, stderr the log and progress; a failure is a sentence and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+from flows import audit_cli, review_cli, users_cli
+from flows.terminal import notice, print_frame, print_json, print_table
+from schemas.enums import RunKind
+from schemas.errors import TrimtabError, WrongUsage
+from schemas.settings import Settings, load_settings
+from tasks.stores import current_actor, open_ledger, private_files
+
+UNEXPECTED: Final = 1
+STRICT: Final = 5
+CALM = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+}
+"""Prefect settings that the command defaults to: no telemetry, and time for its own server to start on a busy machine."""
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Keep accounts on their model portfolios.")
+app.add_typer(review_cli.app, name="review")
+app.add_typer(users_cli.app, name="users")
+app.add_typer(audit_cli.app, name="audit")
+
+AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
+Source = Annotated[str | None, typer.Option("--source", help="Landing folder; the settings' where absent.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+QueryFormat = Literal["table", "csv", "json", "parquet"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 unexpected, 2 wrong usage, 3 held, 4 input refused, 5 done but --strict."""
+    private_files()
+    for name, value in CALM.items():
+        os.environ.setdefault(name, value)
+    try:
+        app(args=arguments)
+    except TrimtabError as error:
+        typer.echo(f"trimtab: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+@app.command()
+def nightly(
+    as_of: AsOf,
+    source: Source = None,
+    account: Annotated[list[str] | None, typer.Option("--account", help="Only this account; may be repeated.")] = None,
+    *,
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compute in a throw-away home; nothing is kept.")
+    ] = False,
+    is_export: Annotated[bool, typer.Option("--export", help="Export what policy approved.")] = False,
+    is_strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 5 where accounts were quarantined or blocked.")
+    ] = False,
+    is_json: Json = False,
+) -> None:
+    """Run one night: pull, validate, measure, propose, route, publish."""
+    from flows.run import dry_run, run_night  # noqa: PLC0415 - it imports Prefect, two seconds other commands do without
+
+    scope = tuple(account or ())
+    kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
+    settings = load_settings()
+    run = dry_run if is_dry_run else run_night
+    night = run(settings, parsed_date(as_of), source=source, kind=kind, scope=scope, submitter=current_actor())
+    if is_json:
+        print_json({"run_id": night.run_id, "counts": dict(night.counts)})
+    else:
+        typer.echo(night.run_id)
+        print_table(
+            "accounts", ["outcome", "count"], [[name, f"{count:,}"] for name, count in night.counts.items() if count]
+        )
+    if is_export and not is_dry_run:
+        export(run=night.run_id)
+    if is_strict and night.counts["quarantined"] + night.counts["blocked"]:
+        raise typer.Exit(STRICT)
+
+
+@app.command()
+def export(
+    run: Annotated[
+        str | None, typer.Option("--run", help="Only this run; every run with approved proposals where absent.")
+    ] = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."""
+    from flows.run import run_export  # noqa: PLC0415 - see nightly
+
+    results, waiting = run_export(load_settings(), run)
+    for run_id in waiting:
+        notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
+    if is_json:
+        print_json(
+            [
+                {
+                    "run_id": r.run_id,
+                    "folder": str(r.folder),
+                    "accounts": r.account_count,
+                    "orders": r.order_count,
+                    "manifest_sha256": r.manifest_sha256,
+                }
+                for r in results
+            ]
+        )
+        return
+    for result in results:
+        typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
+    if not results:
+        notice("nothing to export")
+
+
+@app.command()
+def query(
+    text: Annotated[str, typer.Argument(metavar="SQL")],
+    fmt: Annotated[QueryFormat, typer.Option("--format", help="How to print the rows.")] = "table",
+) -> None:
+    """Read the public tables with SQL: every run, or `latest.<table>` for the newest."""
+    from warehouse.query import query as read  # noqa: PLC0415 - DuckDB, only where needed
+
+    settings = load_settings()
+    need_home(settings)
+    rows = read(settings, text)
+    if fmt == "csv":
+        rows.write_csv(sys.stdout)
+    elif fmt == "parquet":
+        rows.write_parquet(sys.stdout.buffer)
+    elif fmt == "json":
+        print_json(rows.to_dicts())
+    else:
+        print_frame(f"{rows.height:,} rows", rows)
+
+
+@app.command()
+def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit", min=1)] = 20) -> None:
+    """List runs, the newest first."""
+    with closing(open_ledger(load_settings())) as ledger:
+        rows = ledger.list_runs(limit)
+    if is_json:
+        print_json(
+            [
+                {
+                    "run_id": row.run_id,
+                    "state": row.state,
+                    "accounts": row.accounts_pulled,
+                    "counts": row.counts,
+                    "held_reason": row.held_reason,
+                }
+                for row in rows
+            ]
+        )
+        return
+    table = [
+        [
+            row.run_id,
+            row.state,
+            f"{row.accounts_pulled:,}",
+            row.submitter,
+            f"{row.started_at:%Y-%m-%d %H:%M}",
+            row.held_reason or "",
+        ]
+        for row in rows
+    ]
+    print_table("runs", ["run", "state", "accounts", "submitter", "started (UTC)", "held because"], table)
+
+
+@app.command()
+def status(*, is_json: Json = False) -> None:
+    """Show the newest run: its state, its steps and how many proposals stand where."""
+    with closing(open_ledger(load_settings())) as ledger:
+        row = ledger.newest_run()
+        steps = [] if row is None else ledger.step_rows(row.run_id)
+        queue = (
+            {} if row is None else dict(ledger.list_proposals(run_id=row.run_id)["state"].value_counts().iter_rows())
+        )
+    if row is None:
+        notice("no run yet\n\nHint: `trimtab demo` makes one.")
+        return
+    if is_json:
+        print_json(
+            {
+                "run_id": row.run_id,
+                "state": row.state,
+                "held_reason": row.held_reason,
+                "counts": row.counts,
+                "queue": queue,
+            }
+        )
+        return
+    held = f" because {row.held_reason}" if row.held_reason and row.state == "held" else ""
+    typer.echo(f"{row.run_id}: {row.state}{held}")
+    print_table(
+        "steps",
+        ["step", "shard", "rows", "seconds"],
+        [[s.step, str(s.shard), f"{s.rows:,}", f"{s.seconds:.2f}"] for s in steps],
+    )
+    print_table("proposals", ["state", "count"], [[state, f"{count:,}"] for state, count in sorted(queue.items())])
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN")],
+    note: Annotated[str, typer.Option("--note", help="Why the run may go on; recorded.")],
+) -> None:
+    """Release a held run and carry it on from where it stopped."""
+    from flows.run import resume_night  # noqa: PLC0415 - see nightly
+
+    night = resume_night(load_settings(), run, actor=current_actor(), note=note)
+    typer.echo(night.run_id)
+
+
+@app.command()
+def demo(
+    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many accounts the sample book has.")] = 5_000,
+    fmt: Annotated[
+        Literal["parquet", "csv"], typer.Option("--format", help="Files of the landing folder.")
+    ] = "parquet",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 20221228,
+) -> None:
+    """Make a sample book on real market prices, run a night on it, export what policy approves, say where to look."""
+    from flows.demo import run_demo  # noqa: PLC0415 - see nightly
+
+    run_demo(load_settings(), account_count=accounts, file_format=fmt, seed=seed)
+
+
+def need_home(settings: Settings) -> None:
+    """Refuse to read stores that are not there.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing has been run in this home.
+    """
+    is_embedded = not settings.lake_url and not settings.ledger_url
+    if is_embedded and not (settings.home / "ledger.sqlite").is_file():
+        raise WrongUsage(f"{settings.home} has no runs yet\n\nHint: `trimtab demo` makes one; TRIMTAB_HOME says where.")
+
+
+def parsed_date(text: str) -> date:
+    """A date in ISO 8601.
+
+    Raises
+    ------
+    WrongUsage
+        It is not one.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage(f"{text} is not a date; needed YYYY-MM-DD") from None
+
+
+__all__ = ["UTC", "Path", "app", "datetime", "main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""``trimtab demo``: a sample book on real market prices, one night on it, and where to look next."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import typer
+
+from flows.run import run_export, run_night
+from flows.terminal import notice, print_table
+from schemas.enums import Outcome, RunKind, Step
+from schemas.settings import Settings
+from tasks.core.book_types import FileFormat
+from tasks.core.solver import warm_up
+from tasks.sample import make_book
+from tasks.stores import open_ledger
+
+SUBMITTER = "demo"
+"""The demo submits its run under its own name, so that whoever typed it may approve: a maker is never the checker."""
+
+MEANINGS = {
+    Outcome.IN_BAND: "every class within its band, nothing to do",
+    Outcome.PROPOSED: "trades proposed",
+    Outcome.BLOCKED: "cash is owed that cannot be raised, or nothing to invest",
+    Outcome.QUARANTINED: "a row that its value depends on is broken",
+    Outcome.FROZEN: "the custodian says frozen or closed",
+    Outcome.COOLING_DOWN: "exported too recently",
+    Outcome.NO_TRADE: "out of band, but tax, cost or a rule outweighs trading",
+    Outcome.ERROR: "see the log",
+}
+
+
+def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat, seed: int) -> None:
+    """Book, night, export, summary. Repeating it with the same book changes nothing."""
+    clock = Clock()
+    folder = settings.landing_folder / "demo"
+    book = make_book(folder, account_count=account_count, seed=seed, file_format=file_format)
+    clock.lap("sample book")
+    warm_up()
+    clock.lap("kernel compiled or loaded")
+    night = run_night(
+        settings, book.as_of_date, source=str(folder), kind=RunKind.NIGHTLY, scope=(), submitter=SUBMITTER
+    )
+    clock.lap("night")
+    exports, waiting = run_export(settings, night.run_id)
+    clock.lap("export")
+    with closing(open_ledger(settings)) as ledger:
+        steps = ledger.step_rows(night.run_id)
+        row = ledger.get_run(night.run_id)
+        pending = ledger.list_proposals(run_id=night.run_id)
+        folders = [
+            Path(done.folder) / folder_name(done.run_id, done.sequence) for done in ledger.exports_of(night.run_id)
+        ]
+    _print_outcomes(night.counts)
+    _print_times(
+        clock,
+        {
+            step: (sum(s.rows for s in steps if s.step == step), sum(s.seconds for s in steps if s.step == step))
+            for step in Step
+        },
+    )
+    states = dict(pending["state"].value_counts().sort("state").iter_rows())
+    typer.echo(
+        f"\n{night.run_id} ({row.state if row else ''}): proposals "
+        + ", ".join(f"{count:,} {state}" for state, count in states.items())
+    )
+    for made in exports:
+        typer.echo(f"exported {made.account_count:,} accounts, {made.order_count:,} orders")
+    for where in folders:
+        typer.echo(f"trade files: {where}")
+    for run_id in waiting:
+        notice(f"{run_id} has approved proposals that may not leave yet")
+    typer.echo(
+        "\nLook next:\n"
+        "  trimtab review list                      proposals that wait for a person\n"
+        "  trimtab review show ID                   one of them, with its orders and lots\n"
+        "  trimtab review approve ID --note WHY     then: trimtab export\n"
+        '  trimtab query "select outcome, count(*) from account_outcomes group by 1"\n'
+        '  trimtab query "select * from latest.quarantine limit 5"\n'
+        "  prefect server start                     the Prefect UI shows the runs"
+    )
+
+
+def folder_name(run_id: str, sequence: int) -> str:
+    """Name of an export's folder: the run, and its number from the second release on."""
+    return run_id if sequence == 1 else f"{run_id}.{sequence}"
+
+
+class Clock:
+    """Seconds of each part of a command."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What went by since the last lap belongs to ``name``."""
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def _print_outcomes(counts: dict[str, int]) -> None:
+    rows = [[outcome, f"{counts[outcome]:,}", meaning] for outcome, meaning in MEANINGS.items() if counts[outcome]]
+    print_table(
+        "what became of each account",
+        ["outcome", "accounts", "meaning"],
+        [*rows, ["pulled", f"{counts['accounts']:,}", ""]],
+    )
+
+
+def _print_times(clock: Clock, steps: dict[Step, tuple[int, float]]) -> None:
+    inside = sum(seconds for _, seconds in steps.values())
+    rows = [[name, "", f"{seconds:.2f}", ""] for name, seconds in clock.laps.items() if name != "night"]
+    rows += [
+        [f"night: {step}", f"{count:,}", f"{seconds:.2f}", f"{count / max(seconds, 1e-9):,.0f}"]
+        for step, (count, seconds) in steps.items()
+    ]
+    rows.append(["night: Prefect's own start and bookkeeping", "", f"{max(clock.laps['night'] - inside, 0):.2f}", ""])
+    print_table("where the time went", ["part", "rows", "seconds", "rows per second"], rows)

@@ -1,0 +1,109 @@
+"""Start a night or an export from the command line, with or without a Prefect server."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+
+from prefect.states import State
+
+from flows.nightly import Night, nightly
+from schemas.enums import RunKind
+from schemas.errors import Terminal, WrongUsage
+from schemas.settings import Settings
+from tasks.export import ExportResult, export_all, export_run
+from tasks.stores import current_actor, open_ledger, utc_now
+from warehouse.lake import open_lake
+
+
+def run_night(
+    settings: Settings, as_of: date, *, source: str | None, kind: RunKind, scope: tuple[str, ...], submitter: str
+) -> Night:
+    """One night, by the flow that a deployment runs too. A run that breaks off is noted as failed in the ledger.
+
+    Raises
+    ------
+    TrimtabError
+        As the flow's tasks do.
+    """
+    folder = str((Path(source) if source else settings.landing_for(as_of)).resolve())
+    with settings_of_tasks(settings):
+        night = nightly(as_of=as_of, source=folder, kind=kind, accounts=scope, submitter=submitter)
+    if isinstance(night, State):
+        raise Terminal(night.message or "the night was skipped")
+    return night
+
+
+def dry_run(
+    settings: Settings, as_of: date, *, source: str | None, kind: RunKind, scope: tuple[str, ...], submitter: str
+) -> Night:
+    """The night in a home that is thrown away: the same numbers, and nothing is kept or queued."""
+    folder = str((Path(source) if source else settings.landing_for(as_of)).resolve())
+    with tempfile.TemporaryDirectory(prefix="trimtab-dry-run-") as home:
+        elsewhere = settings.model_copy(
+            update={"home": Path(home), "lake_url": "", "lake_data_url": "", "ledger_url": "", "export_url": ""}
+        )
+        return run_night(elsewhere, as_of, source=folder, kind=kind, scope=scope, submitter=submitter)
+
+
+def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> Night:
+    """Release a held run and carry it on.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, or it is not held.
+    """
+    with closing(open_ledger(settings)) as ledger:
+        row = ledger.get_run(run_id)
+        if row is None:
+            raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
+        ledger.release_run(run_id, actor=actor, note=note, now=utc_now())
+    return run_night(
+        settings, row.as_of_date, source=row.source, kind=row.kind, scope=scope_of(row.scope), submitter=row.submitter
+    )
+
+
+def run_export(settings: Settings, run_id: str | None) -> tuple[list[ExportResult], tuple[str, ...]]:
+    """Export one run, or every run with approved proposals; the exports made, and the runs that have to wait."""
+    with closing(open_ledger(settings)) as ledger:
+        options = {
+            "lake": open_lake(settings),
+            "ledger": ledger,
+            "export_folder": settings.export_folder,
+            "actor": current_actor(),
+            "now": utc_now(),
+        }
+        if run_id is None:
+            done = export_all(**options)
+            return list(done.results), done.waiting
+        result = export_run(run_id, **options)
+        return ([] if result is None else [result]), ()
+
+
+@contextmanager
+def settings_of_tasks(settings: Settings) -> Iterator[None]:
+    """Tasks read their settings from the environment, as they do in any worker: put these there for a while."""
+    wanted = {
+        f"TRIMTAB_{name.upper()}": str(value)
+        for name, value in settings.model_dump().items()
+        if value != "" and name != "home"
+    } | {"TRIMTAB_HOME": str(settings.home.resolve())}
+    before = {name: value for name, value in os.environ.items() if name.startswith("TRIMTAB_")}
+    for name in before:
+        del os.environ[name]
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name in wanted:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def scope_of(stored: str | None) -> tuple[str, ...]:
+    """The accounts that a run was limited to, as the ledger stores them."""
+    return tuple(json.loads(stored)) if stored else ()
