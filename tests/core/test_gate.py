@@ -272,9 +272,9 @@ def test_a_lot_without_an_account_is_unattributed() -> None:
     assert unattributed(rows)["row_number"].to_list() == [2]
 
 
-def test_an_account_that_cannot_be_named_gets_a_name_no_account_can_have() -> None:
+def test_an_account_without_an_identifier_goes_by_its_row() -> None:
     book = spoilt("accounts", 2, account_id=None)
-    assert verdicts(book) == {"accounts row 2": "accounts:account_id_required"}
+    assert verdicts(book) == {"accounts-row-2": "accounts:account_id_required"}
 
 
 def test_a_path_as_account_is_quarantined_under_its_name() -> None:
