@@ -61,6 +61,8 @@ class Ledger(Runs, Decisions, Exports, Users, Audit):
             raise WrongUsage(
                 "the ledger's address is not one\n\nHint: sqlite:///path or postgresql://host/db."
             ) from None
+        except ModuleNotFoundError as error:
+            raise WrongUsage(f"{shown} needs a driver: {error}\n\nHint: for PostgreSQL install psycopg.") from error
         except OSError as error:
             raise WrongUsage(f"the ledger at {shown} cannot be written: {error.strerror}") from error
         except OperationalError as error:

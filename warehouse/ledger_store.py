@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from schemas.errors import LedgerBusy
+from schemas.errors import LedgerBusy, WrongUsage
 from warehouse.ledger_tables import audit_head
 
 BUSY_SECONDS: Final = 30
@@ -33,10 +33,19 @@ Item = TypeVar("Item")
 
 
 def create_engine(address: str) -> Engine:
-    """Engine of a ledger address; SQLite files are made readable by their owner alone."""
+    """Engine of a ledger address; SQLite files are made readable by their owner alone.
+
+    Raises
+    ------
+    WrongUsage
+        The address names a driver that cannot be called from here.
+    """
     url = sa.make_url(address)
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
+        if engine.dialect.is_async:
+            raise WrongUsage(f"{url.drivername} is for asynchronous programs\n\nHint: postgresql+psycopg://host/db.")
+        return engine
     _make_private(url.database)
     wait = {} if "timeout" in url.query else {"timeout": BUSY_SECONDS}
     engine = sa.create_engine(url, connect_args=wait)

@@ -90,6 +90,14 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         opened(address)
 
 
+@pytest.mark.parametrize(
+    ("driver", "problem"), [("psycopg2cffi", r"//me:\*\*\*@.* needs a driver"), ("asyncpg", "asynchronous")]
+)
+def test_an_address_without_a_driver_that_fits_is_refused(driver: str, problem: str) -> None:
+    with pytest.raises(WrongUsage, match=problem):
+        opened(f"postgresql+{driver}://me:secret@localhost/db")
+
+
 def test_a_folder_in_the_place_of_the_ledger_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="cannot be written"):
         opened(f"sqlite:///{tmp_path}")
