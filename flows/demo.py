@@ -1,6 +1,7 @@
 """``trimtab demo``: a sample book on real market prices, one night on it, and where to look next."""
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class Clock:
         self._last = now
 
 
-def _print_outcomes(counts: dict[str, int]) -> None:
+def _print_outcomes(counts: Mapping[str, int]) -> None:
     rows = [[outcome, f"{counts[outcome]:,}", meaning] for outcome, meaning in MEANINGS.items() if counts[outcome]]
     print_table(
         "what became of each account",

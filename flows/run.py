@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from flows.nightly import Night, nightly
 from schemas.enums import RunKind
@@ -70,17 +70,11 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
 def run_export(settings: Settings, run_id: str | None) -> tuple[list[ExportResult], tuple[str, ...]]:
     """Export one run, or every run with approved proposals; the exports made, and the runs that have to wait."""
     with closing(open_ledger(settings)) as ledger:
-        options = {
-            "lake": open_lake(settings),
-            "ledger": ledger,
-            "export_folder": settings.export_folder,
-            "actor": current_actor(),
-            "now": utc_now(),
-        }
+        lake, folder, actor = open_lake(settings), settings.export_folder, current_actor()
         if run_id is None:
-            done = export_all(**options)
+            done = export_all(lake=lake, ledger=ledger, export_folder=folder, actor=actor, now=utc_now())
             return list(done.results), done.waiting
-        result = export_run(run_id, **options)
+        result = export_run(run_id, lake=lake, ledger=ledger, export_folder=folder, actor=actor, now=utc_now())
         return ([] if result is None else [result]), ()
 
 

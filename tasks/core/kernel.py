@@ -24,7 +24,7 @@ Costs enter the objective here and the cash when orders are cut to whole units (
 Known limits: one security bought per class; a lot bought back within the wash-sale window is the rules' concern.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,10 @@ from numba import njit
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+
+ROUNDING: Final = 1e-9
+"""Share of NAV: a shortfall this small is rounding noise."""
 
 
 class Book(NamedTuple):
@@ -88,7 +92,7 @@ def scratch_for(book: Book) -> Scratch:
     return Scratch(*(np.empty(size) for size in sizes))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sort_breakpoints(at: Any, slope: Any) -> None:
     """Shell sort of two short arrays by the first, in place."""
     count = len(at)
@@ -103,59 +107,72 @@ def sort_breakpoints(at: Any, slope: Any) -> None:
         gap //= 2
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def price_of_cash(book: Book, room: Scratch, account: int) -> tuple[float, float]:
-    """``x = mu / k`` where cash raised equals cash used, and the shortfall in usd (then x is +inf)."""
+@njit(cache=True)
+def put_breakpoints(book: Book, room: Scratch, account: int) -> int:
+    """Write where ``F`` changes its slope, and by how much, sorted, into the account's slice of the scratch; how many."""
     per_cost = book.nav[account] / book.tracking_penalty[account]
     first, last = book.class_start[account], book.class_start[account + 1]
     base = 2 * (book.lot_start[first] + first) + account
     at, slope = room.at[base:], room.slope[base:]
-
     at[0], slope[0] = book.cash_target[account], -1.0
-    count, rising = 1, 1.0  # cash itself falls with x, from the far left
+    count = 1
     for c in range(first, last):
         gap = book.class_target[c] - book.class_value[c]
         if room.buy_cap[c] > 0:
-            top = gap - book.buy_cost[c] * per_cost
-            at[count], slope[count] = top, -1.0
+            at[count], slope[count] = gap - book.buy_cost[c] * per_cost, -1.0
             count += 1
-            if np.isinf(room.buy_cap[c]):
-                rising += 1.0
-            else:
-                at[count], slope[count] = top - room.buy_cap[c], 1.0
+            if not np.isinf(room.buy_cap[c]):
+                at[count], slope[count] = at[count - 1] - room.buy_cap[c], 1.0
                 count += 1
         before = 0.0
         for lot in range(book.lot_start[c], book.lot_start[c + 1]):
             if room.lot_cap[lot] > 0:
-                start = book.lot_cost[lot] * per_cost + gap + before
-                at[count], slope[count] = start, 1.0
+                at[count], slope[count] = book.lot_cost[lot] * per_cost + gap + before, 1.0
+                at[count + 1], slope[count + 1] = at[count] + room.lot_cap[lot], -1.0
                 before += room.lot_cap[lot]
-                at[count + 1], slope[count + 1] = start + room.lot_cap[lot], -1.0
                 count += 2
     sort_breakpoints(at[:count], slope[:count])
+    return count
 
-    x = at[0]
+
+@njit(cache=True)
+def excess_at_left(book: Book, room: Scratch, account: int, x: float) -> tuple[float, float]:
+    """``F`` and its slope at ``x``, left of which no breakpoint lies: nothing is sold, purchases are at their caps."""
+    per_cost = book.nav[account] / book.tracking_penalty[account]
     excess = book.cash[account] - (book.cash_target[account] - x)
-    for c in range(first, last):
+    rising = 1.0  # cash itself
+    for c in range(book.class_start[account], book.class_start[account + 1]):
         if np.isinf(room.buy_cap[c]):
             excess -= book.class_target[c] - book.class_value[c] - book.buy_cost[c] * per_cost - x
+            rising += 1.0
         else:
             excess -= room.buy_cap[c]
+    return excess, rising
+
+
+@njit(cache=True)
+def price_of_cash(book: Book, room: Scratch, account: int) -> tuple[float, float]:
+    """``x = mu / k`` where cash raised equals cash used, and the shortfall in usd (then x is +inf)."""
+    count = put_breakpoints(book, room, account)
+    first = book.class_start[account]
+    base = 2 * (book.lot_start[first] + first) + account
+    at, slope = room.at[base:], room.slope[base:]
+    x = at[0]
+    excess, rising = excess_at_left(book, room, account, x)
     if excess >= 0:
         return x - excess / rising, 0.0
-    for i in range(count):
+    for i in range(count - 1):
         rising += slope[i]
-        if i + 1 < count:
-            following = excess + rising * (at[i + 1] - x)
-            if following >= 0:
-                return x - excess / rising, 0.0
-            excess, x = following, at[i + 1]
-    if excess > -1e-9 * book.nav[account]:
+        following = excess + rising * (at[i + 1] - x)
+        if following >= 0:
+            return x - excess / rising, 0.0
+        excess, x = following, at[i + 1]
+    if excess > -ROUNDING * book.nav[account]:
         return x, 0.0
     return np.inf, -excess
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def trade_at(book: Book, room: Scratch, account: int, x: float) -> None:
     """Fill ``lot_sold`` and ``class_bought`` (usd) with the clips at the price ``x``."""
     per_cost = book.nav[account] / book.tracking_penalty[account]
@@ -169,7 +186,7 @@ def trade_at(book: Book, room: Scratch, account: int, x: float) -> None:
             before += room.lot_cap[lot]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def objective(book: Book, room: Scratch, account: int, cash: float) -> float:
     """What is minimised, in usd, at the trades in ``room`` and the final ``cash``."""
     squares = (cash - book.cash_target[account]) ** 2
@@ -181,10 +198,10 @@ def objective(book: Book, room: Scratch, account: int, cash: float) -> float:
             value -= room.lot_sold[lot]
             paid += book.lot_cost[lot] * room.lot_sold[lot]
         squares += (value - book.class_target[c]) ** 2
-    return 0.5 * book.tracking_penalty[account] / book.nav[account] * squares + paid
+    return float(0.5 * book.tracking_penalty[account] / book.nav[account] * squares + paid)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def cash_before_costs(book: Book, room: Scratch, account: int) -> float:
     """Cash after the trades in ``room`` if they cost nothing."""
     cash = book.cash[account]
@@ -192,4 +209,4 @@ def cash_before_costs(book: Book, room: Scratch, account: int) -> float:
         cash -= room.class_bought[c]
         for lot in range(book.lot_start[c], book.lot_start[c + 1]):
             cash += room.lot_sold[lot]
-    return cash
+    return float(cash)

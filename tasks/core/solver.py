@@ -25,6 +25,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tasks.core.kernel import (
+    ROUNDING,
     Book,
     Flags,
     Floats,
@@ -120,13 +121,13 @@ def warm_up() -> None:
     rebalance(Book(one, one, one, none, none, offsets, one, one, one, none, one, one, *lots))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _rebalance_range(book: Book, room: Scratch, units: Units, answer: Answer, first: int, last: int) -> None:
     for account in range(first, last):
         _rebalance_one(book, room, units, answer, account)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _rebalance_one(book: Book, room: Scratch, units: Units, answer: Answer, account: int) -> None:
     _open_bounds(book, room, account)
     _stay(book, room, units, answer, account)
@@ -152,7 +153,7 @@ def _rebalance_one(book: Book, room: Scratch, units: Units, answer: Answer, acco
         cut_down(book, room, units, account)
         short = raise_cash(book, room, units, account, floor)
         spend_cash(book, room, units, account, floor)
-        if short > 0 or not _bar_small(book, room, units, answer, account):
+        if short > 0 or not _bar_small(book, room, answer, account):
             break
     short = _finish_small(book, room, units, account, floor)
     if short > 0:
@@ -162,7 +163,7 @@ def _rebalance_one(book: Book, room: Scratch, units: Units, answer: Answer, acco
     _certify(book, room, units, answer, account, idle)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def bound_with_costs_paid(book: Book, account: int, mu: float) -> float:
     """Lagrangian dual, usd, at ``mu < 0`` of the problem in which ``K = K0 + sum (1 - s) q - sum (1 + h) b``.
 
@@ -185,10 +186,10 @@ def bound_with_costs_paid(book: Book, account: int, mu: float) -> float:
             sold = min(max(left - price / k, 0.0), book.lot_cap[lot])
             left, paid = left - sold, paid + price * sold
         bound += min(buying, 0.5 * k * left * left + paid)
-    return bound
+    return float(bound)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _open_bounds(book: Book, room: Scratch, account: int) -> None:
     for c in range(book.class_start[account], book.class_start[account + 1]):
         room.buy_cap[c] = book.buy_cap[c]
@@ -196,8 +197,8 @@ def _open_bounds(book: Book, room: Scratch, account: int) -> None:
             room.lot_cap[lot] = book.lot_cap[lot]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _bar_small(book: Book, room: Scratch, units: Units, answer: Answer, account: int) -> bool:
+@njit(cache=True)
+def _bar_small(book: Book, room: Scratch, answer: Answer, account: int) -> bool:
     """Bar every order below the minimum; True where there was one."""
     least = book.min_trade[account]
     found = False
@@ -214,44 +215,56 @@ def _bar_small(book: Book, room: Scratch, units: Units, answer: Answer, account:
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _finish_small(book: Book, room: Scratch, units: Units, account: int, floor: float) -> float:
     """Drop what is still below the minimum; where that leaves cash short, sell more, topped up to the minimum.
 
     Returns what is still missing, usd.
     """
-    least = book.min_trade[account]
     first, last = book.class_start[account], book.class_start[account + 1]
     for c in range(first, last):
-        if room.class_bought[c] < least:
-            set_bought(book, room, units, c, 0)
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            room.lot_cap[lot] = book.lot_cap[lot]  # cash owed may need what was barred
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            if 0 < sold_of(book, room, c, book.lot_security[lot]) < least:
-                _drop(book, room, units, c, book.lot_security[lot])
+        _drop_small(book, room, units, account, c)
     if cash_after_costs(book, room, account) >= floor:
         return 0.0
     short = raise_cash(book, room, units, account, floor)
     for c in range(first, last):
-        if room.class_bought[c] < least:
-            set_bought(book, room, units, c, 0)
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            missing = least - sold_of(book, room, c, book.lot_security[lot])
-            if 0 < missing < least and room.lot_sold[lot] < room.lot_cap[lot] * (1 - 1e-9):
-                wanted = np.ceil(missing / (book.lot_step[lot] * book.lot_price[lot]))
-                set_sold(book, room, units, lot, units.sold[lot] + sell_steps(book, units, lot, wanted))
-    return short
+        _top_up_small(book, room, units, account, c)
+    return float(short)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
+def _drop_small(book: Book, room: Scratch, units: Units, account: int, c: int) -> None:
+    """Take back the orders of a class below the minimum, and open its lots again: cash owed may need what was barred."""
+    least = book.min_trade[account]
+    if room.class_bought[c] < least:
+        set_bought(book, room, units, c, 0)
+    for lot in range(book.lot_start[c], book.lot_start[c + 1]):
+        room.lot_cap[lot] = book.lot_cap[lot]
+        if 0 < sold_of(book, room, c, book.lot_security[lot]) < least:
+            _drop(book, room, units, c, book.lot_security[lot])
+
+
+@njit(cache=True)
+def _top_up_small(book: Book, room: Scratch, units: Units, account: int, c: int) -> None:
+    """Sell on to the minimum where less of a security is sold, and drop a purchase that was cut below it."""
+    least = book.min_trade[account]
+    if room.class_bought[c] < least:
+        set_bought(book, room, units, c, 0)
+    for lot in range(book.lot_start[c], book.lot_start[c + 1]):
+        missing = least - sold_of(book, room, c, book.lot_security[lot])
+        if 0 < missing < least and room.lot_sold[lot] < room.lot_cap[lot] * (1 - ROUNDING):
+            wanted = np.ceil(missing / (book.lot_step[lot] * book.lot_price[lot]))
+            set_sold(book, room, units, lot, units.sold[lot] + sell_steps(book, units, lot, wanted))
+
+
+@njit(cache=True)
 def _drop(book: Book, room: Scratch, units: Units, c: int, security: int) -> None:
     for lot in range(book.lot_start[c], book.lot_start[c + 1]):
         if book.lot_security[lot] == security:
             units.sold[lot], room.lot_sold[lot] = 0, 0.0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _stay(book: Book, room: Scratch, units: Units, answer: Answer, account: int) -> None:
     for c in range(book.class_start[account], book.class_start[account + 1]):
         set_bought(book, room, units, c, 0)
@@ -262,7 +275,7 @@ def _stay(book: Book, room: Scratch, units: Units, answer: Answer, account: int)
     answer.status[account] = STAYS
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _certify(book: Book, room: Scratch, units: Units, answer: Answer, account: int, idle: float) -> None:
     """Keep the trades where they beat ``idle``, the objective of doing nothing, or where cash is owed."""
     cash = cash_after_costs(book, room, account)

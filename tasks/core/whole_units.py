@@ -37,7 +37,7 @@ class Units(NamedTuple):
 WHOLE_LOT = -1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def set_sold(book: Book, room: Scratch, units: Units, lot: int, steps: int) -> None:
     """Sell ``steps`` of a lot, or the lot whole where that is no more than ``steps``."""
     if steps * book.lot_step[lot] >= book.lot_quantity[lot] * (1 - 1e-12):
@@ -48,14 +48,14 @@ def set_sold(book: Book, room: Scratch, units: Units, lot: int, steps: int) -> N
         room.lot_sold[lot] = steps * book.lot_step[lot] * book.lot_price[lot]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def set_bought(book: Book, room: Scratch, units: Units, c: int, steps: int) -> None:
     """Buy ``steps`` of a class's security."""
     units.bought[c] = steps
     room.class_bought[c] = steps * book.buy_step[c] * book.buy_price[c]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def cut_down(book: Book, room: Scratch, units: Units, account: int) -> None:
     """Move 1: the continuous trades in ``room``, cut to whole units."""
     for c in range(book.class_start[account], book.class_start[account + 1]):
@@ -72,7 +72,7 @@ def cut_down(book: Book, room: Scratch, units: Units, account: int) -> None:
             set_sold(book, room, units, lot, steps)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def cash_after_costs(book: Book, room: Scratch, account: int) -> float:
     """Cash beyond the reserve after the trades in ``room`` and their half spreads."""
     cash = book.cash[account]
@@ -80,10 +80,10 @@ def cash_after_costs(book: Book, room: Scratch, account: int) -> float:
         cash -= room.class_bought[c] * (1 + book.buy_cost[c])
         for lot in range(book.lot_start[c], book.lot_start[c + 1]):
             cash += room.lot_sold[lot] * (1 - book.lot_spread[lot])
-    return cash
+    return float(cash)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def class_gap(book: Book, room: Scratch, c: int) -> tuple[float, float, int]:
     """Value above the destination, usd sold, and the next lot that could be sold (-1: none)."""
     gap = book.class_value[c] - book.class_target[c] + room.class_bought[c]
@@ -96,7 +96,7 @@ def class_gap(book: Book, room: Scratch, c: int) -> tuple[float, float, int]:
     return gap - sold, sold, following
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def move_value(k: float, gap: float, over: float, value: float, paid: float, cost: float) -> float:
     """Change of the objective when a class moves by ``value`` usd, cash by ``paid``, at ``cost`` usd.
 
@@ -105,21 +105,21 @@ def move_value(k: float, gap: float, over: float, value: float, paid: float, cos
     return 0.5 * k * (value * (2 * gap + value) + paid * (2 * over + paid)) + cost
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sell_steps(book: Book, units: Units, lot: int, wanted: float) -> int:
     """How many more steps of a lot to sell for about ``wanted``: at least 1, at most what is left (counting a last fraction)."""
     left = book.lot_quantity[lot] / book.lot_step[lot] - units.sold[lot]
     return int(max(1.0, min(np.ceil(left - UNIT_TOLERANCE), wanted)))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def value_of_steps(book: Book, room: Scratch, lot: int, steps: int) -> float:
     """Usd that ``steps`` more of a lot bring; never more than is left of it."""
     whole = book.lot_quantity[lot] * book.lot_price[lot] - room.lot_sold[lot]
-    return min(steps * book.lot_step[lot] * book.lot_price[lot], whole)
+    return float(min(steps * book.lot_step[lot] * book.lot_price[lot], whole))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def raise_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> float:
     """Move 2: until cash after costs is at ``floor``; returns what is still missing, usd (0 = none)."""
     k = book.tracking_penalty[account] / book.nav[account]
@@ -158,54 +158,70 @@ def raise_cash(book: Book, room: Scratch, units: Units, account: int, floor: flo
             set_bought(book, room, units, best_class, units.bought[best_class] - best_steps)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def spend_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> None:
-    """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
-    k = book.tracking_penalty[account] / book.nav[account]
-    first, last = book.class_start[account], book.class_start[account + 1]
-    least = book.min_trade[account]
-    cash = cash_after_costs(book, room, account)
-    for _ in range(8 * (last - first) + 16):
-        over = cash - book.cash_target[account]
-        best, best_class, best_lot, best_steps = -IMPROVEMENT_OF_NAV * book.nav[account], -1, -1, 0
-        for c in range(first, last):
-            gap, sold, following = class_gap(book, room, c)
-            if sold == 0.0 and room.buy_cap[c] > 0:
-                unit = book.buy_step[c] * book.buy_price[c]
-                paid = unit * (1 + book.buy_cost[c])
-                wish = (-gap * unit + over * paid - book.buy_cost[c] * unit / k) / (unit * unit + paid * paid)
-                most = min((cash - floor) / paid, (room.buy_cap[c] - room.class_bought[c]) / unit)
-                steps = int(min(np.round(max(wish, 1.0)), np.floor(most)))
-                if steps >= 1 and (units.bought[c] > 0 or steps * unit >= least):
-                    value = steps * unit
-                    better = move_value(k, gap, over, value, -steps * paid, value * book.buy_cost[c])
-                    if better < best:
-                        best, best_class, best_lot, best_steps = better, c, -1, steps
-            if units.bought[c] == 0 and following >= 0:
-                unit = book.lot_step[following] * book.lot_price[following]
-                paid = unit * (1 - book.lot_spread[following])
-                wish = (gap * unit - over * paid - book.lot_cost[following] * unit / k) / (unit * unit + paid * paid)
-                steps = sell_steps(book, units, following, np.round(wish))
-                value = value_of_steps(book, room, following, steps)
-                if value >= least or sold_of(book, room, c, book.lot_security[following]) > 0:
-                    raised = value * (1 - book.lot_spread[following])
-                    better = move_value(k, gap, over, -value, raised, value * book.lot_cost[following])
-                    if better < best:
-                        best, best_class, best_lot, best_steps = better, c, following, steps
-        if best_class < 0:
-            return
-        if best_lot >= 0:
-            set_sold(book, room, units, best_lot, units.sold[best_lot] + best_steps)
-        else:
-            set_bought(book, room, units, best_class, units.bought[best_class] + best_steps)
-        cash = cash_after_costs(book, room, account)
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sold_of(book: Book, room: Scratch, c: int, security: Any) -> float:
     """Usd sold of one security in a class."""
     sold = 0.0
     for lot in range(book.lot_start[c], book.lot_start[c + 1]):
         if book.lot_security[lot] == security:
             sold += room.lot_sold[lot]
-    return sold
+    return float(sold)
+
+
+@njit(cache=True)
+def more_to_buy(book: Book, room: Scratch, units: Units, account: int, c: int, spare: float) -> tuple[float, int]:
+    """Change of the objective and steps of the best further purchase in a class for ``spare`` usd; (0, 0): none."""
+    k = book.tracking_penalty[account] / book.nav[account]
+    gap, sold, _ = class_gap(book, room, c)
+    if sold > 0 or room.buy_cap[c] == 0:
+        return 0.0, 0
+    over = cash_after_costs(book, room, account) - book.cash_target[account]
+    unit = book.buy_step[c] * book.buy_price[c]
+    paid = unit * (1 + book.buy_cost[c])
+    wish = (-gap * unit + over * paid - book.buy_cost[c] * unit / k) / (unit * unit + paid * paid)
+    most = min(spare / paid, (room.buy_cap[c] - room.class_bought[c]) / unit)
+    steps = int(min(np.round(max(wish, 1.0)), np.floor(most)))
+    if steps < 1 or (units.bought[c] == 0 and steps * unit < book.min_trade[account]):
+        return 0.0, 0
+    return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * book.buy_cost[c]), steps
+
+
+@njit(cache=True)
+def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int) -> tuple[float, int, int]:
+    """Change of the objective, lot and steps of the best further sale in a class; (0, -1, 0): none."""
+    k = book.tracking_penalty[account] / book.nav[account]
+    gap, _, lot = class_gap(book, room, c)
+    if lot < 0 or units.bought[c] > 0:
+        return 0.0, -1, 0
+    over = cash_after_costs(book, room, account) - book.cash_target[account]
+    unit = book.lot_step[lot] * book.lot_price[lot]
+    paid = unit * (1 - book.lot_spread[lot])
+    wish = (gap * unit - over * paid - book.lot_cost[lot] * unit / k) / (unit * unit + paid * paid)
+    steps = sell_steps(book, units, lot, np.round(wish))
+    value = value_of_steps(book, room, lot, steps)
+    if value < book.min_trade[account] and sold_of(book, room, c, book.lot_security[lot]) == 0:
+        return 0.0, -1, 0
+    raised = value * (1 - book.lot_spread[lot])
+    return move_value(k, gap, over, -value, raised, value * book.lot_cost[lot]), lot, steps
+
+
+@njit(cache=True)
+def spend_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> None:
+    """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
+    first, last = book.class_start[account], book.class_start[account + 1]
+    for _ in range(8 * (last - first) + 16):
+        spare = cash_after_costs(book, room, account) - floor
+        best, best_class, best_lot, best_steps = -IMPROVEMENT_OF_NAV * book.nav[account], -1, -1, 0
+        for c in range(first, last):
+            better, steps = more_to_buy(book, room, units, account, c, spare)
+            if better < best:
+                best, best_class, best_lot, best_steps = better, c, -1, steps
+            better, lot, steps = more_to_sell(book, room, units, account, c)
+            if better < best:
+                best, best_class, best_lot, best_steps = better, c, lot, steps
+        if best_class < 0:
+            return
+        if best_lot >= 0:
+            set_sold(book, room, units, best_lot, units.sold[best_lot] + best_steps)
+        else:
+            set_bought(book, room, units, best_class, units.bought[best_class] + best_steps)

@@ -1,0 +1,45 @@
+# Two commands do everything: `make demo` and `make test`. The rest builds on the environment they make.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+ACCOUNTS ?= 5000
+
+export UV_PYTHON := $(CURDIR)/.venv/bin/python
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: setup demo test lint types bench lock clean
+
+setup: .venv/.done
+
+.venv/.done: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "trimtab needs Python 3.11 or newer; try make PYTHON=python3.11"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	$(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/trimtab demo --accounts $(ACCOUNTS)
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks.night
+	$(BIN)/python -m tests.benchmarks.kernel
+
+lock: setup
+	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra demo --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv var
