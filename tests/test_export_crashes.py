@@ -1,0 +1,175 @@
+import errno
+import json
+import os
+import signal
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.errors import DecisionRefused, Terminal
+from tasks.export import export_all, export_run
+from tests.export_scene import (
+    NOW,
+    POINTS,
+    RUN,
+    WAITING,
+    Interrupted,
+    Scene,
+    assert_exported_once,
+    contents,
+    crash_at,
+    exporter,
+    interrupt,
+)
+from warehouse.ledger import ExportRow, Ledger
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path).prepare()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The folder as an export that nothing disturbs leaves it."""
+    scene = Scene(tmp_path_factory.mktemp("undisturbed")).prepare()
+    scene.export()
+    return contents(scene.exports)
+
+
+@pytest.mark.parametrize("call", range(len(POINTS)))
+def test_an_export_interrupted_anywhere_ends_as_if_it_had_not_been(
+    scene: Scene, undisturbed: dict[str, bytes], call: int
+) -> None:
+    with pytest.raises(Interrupted):
+        scene.export(crash_at(call, interrupt))
+    assert contents(scene.exports) in ({}, undisturbed)
+    result = scene.export()
+    assert (result is None) == (POINTS[call] == "published")
+    assert_exported_once(scene, undisturbed)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> list[Scene]:
+    """One scene for each point, its exporter killed there without notice."""
+    scenes = [Scene(tmp_path_factory.mktemp(f"killed{call}")).prepare() for call in range(len(POINTS))]
+    process = exporter("kill", *(scene.home for scene in scenes))
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    return scenes
+
+
+@pytest.mark.parametrize("call", range(len(POINTS)))
+def test_an_export_killed_anywhere_ends_as_if_it_had_not_been(
+    killed: list[Scene], undisturbed: dict[str, bytes], call: int
+) -> None:
+    scene = killed[call]
+    has_leftovers = any(path.startswith("2026-03-02/.") for path in contents(scene.exports))
+    assert has_leftovers == (POINTS[call] in {"files", "manifest", "flushed"})
+    scene.export()
+    assert_exported_once(scene, undisturbed)
+
+
+def test_two_operators_at_once_make_one_folder_and_one_publication(scene: Scene, undisturbed: dict[str, bytes]) -> None:
+    racers = [exporter("race", scene.home, name) for name in ("left", "right")]
+    outputs = [json.loads(racer.communicate(timeout=120)[0]) for racer in racers]
+    assert sorted(output["is_published_here"] for output in outputs) == [False, True]
+    assert outputs[0]["manifest_sha256"] == outputs[1]["manifest_sha256"]
+    assert_exported_once(scene, undisturbed)
+
+
+class Outrun(Ledger):
+    """A ledger in which another operator claims, and maybe publishes, just before we do."""
+
+    rivals_manifest: str | None = None
+
+    def claim_export(self, run_id: str, orders: pl.DataFrame, *, actor: str, folder: str, now: datetime) -> ExportRow:
+        rival = super().claim_export(run_id, orders, actor=actor, folder=folder, now=now)
+        if self.rivals_manifest is not None:
+            self.publish_export(rival.export_id, self.rivals_manifest, now)
+        return super().claim_export(run_id, orders, actor=actor, folder=folder, now=now)
+
+
+def test_a_claim_lost_to_a_slower_operator_is_finished_for_them(scene: Scene, undisturbed: dict[str, bytes]) -> None:
+    scene.ledger = Outrun(scene.ledger.engine)
+    result = scene.export()
+    assert result is not None
+    assert result.sequence == 1
+    assert_exported_once(scene, undisturbed)
+
+
+def test_a_claim_lost_to_a_faster_operator_leaves_nothing_to_do(scene: Scene) -> None:
+    ledger = Outrun(scene.ledger.engine)
+    ledger.rivals_manifest = "theirs"
+    scene.ledger = ledger
+    assert scene.export() is None
+    assert [export.manifest_sha256 for export in ledger.exports_of(RUN)] == ["theirs"]
+    assert not scene.exports.exists()
+
+
+def test_an_order_that_left_never_leaves_again_under_another_proposal(scene: Scene) -> None:
+    scene.export()
+    before = contents(scene.exports)
+    again = pl.col("order_id").str.replace(WAITING, "a1", literal=True)
+    for name in ("orders", "lot_relief"):
+        scene.lake.tables[name] = scene.lake.tables[name].filter(pl.col("account_id") == WAITING).with_columns(again)
+    scene.approve_the_waiting()
+    with pytest.raises(DecisionRefused, match="was exported before"):
+        scene.export()
+    assert contents(scene.exports) == before
+
+
+def test_a_full_disk_is_explained_and_the_claim_is_resumed(scene: Scene, undisturbed: dict[str, bytes]) -> None:
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(Terminal, match="No space left on device"):
+        scene.export(crash_at(2, fill))
+    assert contents(scene.exports) == {}
+    assert scene.ledger.open_export(RUN) is not None
+    scene.export()
+    assert_exported_once(scene, undisturbed)
+
+
+def test_an_approval_after_the_claim_waits_for_the_next_export(scene: Scene, undisturbed: dict[str, bytes]) -> None:
+    with pytest.raises(Interrupted):
+        scene.export(crash_at(0, interrupt))
+    scene.approve_the_waiting()
+    done = export_all(lake=scene.lake, ledger=scene.ledger, export_folder=scene.exports, actor="ops", now=NOW)
+    assert [(result.sequence, result.account_count) for result in done.results] == [(1, 3), (2, 1)]
+    assert contents(scene.final) == contents_of_first(undisturbed)
+
+
+def contents_of_first(undisturbed: dict[str, bytes]) -> dict[str, bytes]:
+    return {path.removeprefix(f"2026-03-02/{RUN}/"): content for path, content in undisturbed.items()}
+
+
+@pytest.mark.parametrize("path", ["accounts/a1.csv", "manifest.json", "accounts/new.csv"])
+def test_a_folder_that_was_tampered_with_is_refused_and_left_as_it_is(scene: Scene, path: str) -> None:
+    with pytest.raises(Interrupted):
+        scene.export(crash_at(POINTS.index("renamed"), interrupt))
+    with (scene.final / path).open("a") as file:
+        file.write("tampered\n")
+    tampered = contents(scene.exports)
+    with pytest.raises(Terminal, match=f"is not this export: {path}"):
+        scene.export()
+    assert contents(scene.exports) == tampered
+    assert scene.ledger.open_export(RUN) is not None
+
+
+def test_a_strange_folder_in_the_place_is_never_overwritten(scene: Scene) -> None:
+    scene.final.mkdir(parents=True)
+    with pytest.raises(Terminal, match="is not this export"):
+        scene.export()
+    assert list(scene.final.iterdir()) == []
+
+
+def test_an_export_begun_elsewhere_is_not_finished_here(scene: Scene) -> None:
+    with pytest.raises(Interrupted):
+        scene.export(crash_at(POINTS.index("placed"), interrupt))
+    options = {"lake": scene.lake, "ledger": scene.ledger, "actor": "ops", "now": NOW}
+    with pytest.raises(Terminal, match="was begun in"):
+        export_run(RUN, export_folder=scene.home / "elsewhere", **options)
+    assert not (scene.home / "elsewhere").exists()
