@@ -4,8 +4,10 @@ Writers queue. In SQLite a write begins with ``BEGIN IMMEDIATE``; in PostgreSQL 
 What a write reads is therefore still true when it commits, on either database.
 """
 
+import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import repeat
@@ -55,12 +57,19 @@ def create_engine(address: str) -> Engine:
 
 
 def _make_private(database: str | None) -> None:
-    """SQLite gives its WAL files the mode of the database file."""
-    if database in {None, "", ":memory:"}:
+    """Create the file for its owner alone; SQLite gives its WAL files the same mode.
+
+    The file is made elsewhere and linked, never opened here: closing it would drop the locks that SQLite holds on it in
+    other threads of this process.
+    """
+    if database in {None, "", ":memory:"} or (path := Path(str(database))).exists():
         return
-    path = Path(str(database))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    descriptor, empty = tempfile.mkstemp(dir=path.parent, prefix=".ledger-")
+    os.close(descriptor)
+    with contextlib.suppress(FileExistsError):
+        os.link(empty, path)
+    Path(empty).unlink()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

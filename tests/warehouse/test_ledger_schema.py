@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from schemas.enums import Role
-from schemas.errors import LedgerBusy, WrongUsage
+from schemas.errors import LedgerBusy, Retryable, WrongUsage
 from tests.ledger_book import NOW, opened
 from warehouse.ledger import Ledger
 from warehouse.ledger_schema import HEAD, MIGRATIONS
@@ -98,8 +98,12 @@ def test_an_address_without_a_driver_that_fits_is_refused(driver: str, problem: 
         opened(f"postgresql+{driver}://me:secret@localhost/db")
 
 
-def test_a_folder_in_the_place_of_the_ledger_is_an_error_in_words(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="cannot be written"):
+def test_a_place_where_no_file_can_be_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(WrongUsage, match="cannot be written: File exists"):
+        opened(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")
+    with pytest.raises(Retryable, match="cannot be reached: unable to open database file"):
         opened(f"sqlite:///{tmp_path}")
 
 
