@@ -124,6 +124,7 @@ class Reason(StrEnum):
     UNMODELLED_HELD = "unmodelled_held"
     NO_CASH_TO_BUY = "no_cash_to_buy"
     CANNOT_RAISE_CASH = "cannot_raise_cash"
+    NO_TARGET = "no_target"
     NO_INVESTABLE_VALUE = "no_investable_value"
 
 

@@ -13,10 +13,13 @@ from schemas.settings import load_settings
 from schemas.tables import PUBLIC
 from tasks.core import conservation
 from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
-from tasks.core.propose import order_rows, proposal_rows, solve
-from tasks.core.reasons import class_reasons, outcomes, with_standing
+from tasks.core.orders import order_rows
+from tasks.core.outcomes import outcomes, with_standing
+from tasks.core.propose import proposal_rows
+from tasks.core.reasons import class_reasons
 from tasks.core.route import with_route
 from tasks.core.rules import compile_book
+from tasks.core.solved import solve
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.steps import timed_step
@@ -40,7 +43,7 @@ def propose(run: RunRef, shard: int) -> None:
         drift = lake.read("drift", run.run_id, shard)
         by_account = lake.read("account_drift", run.run_id, shard)
         gate = lake.read("gate", run.run_id, shard)
-        frames = proposed(facts, drift, by_account, gate, run.run_id, run.as_of_date)
+        frames = proposed(facts, drift, by_account, gate=gate, run_id=run.run_id, as_of=run.as_of_date)
         scope = lake.read("scope", run.run_id, shard)
         need_none(
             "accounts without exactly one outcome",
@@ -51,16 +54,18 @@ def propose(run: RunRef, shard: int) -> None:
 
 
 def proposed(
-    facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, gate: pl.DataFrame, run_id: str, as_of: date
+    facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, *, gate: pl.DataFrame, run_id: str, as_of: date
 ) -> dict[str, pl.DataFrame]:
     """The five tables of a shard; conservation of shares and cash is checked."""
     accounts = account_parameters(facts)
-    standing = with_standing(accounts, by_account, facts.last_exports, as_of)
+    standing = with_standing(
+        accounts, by_account, facts.last_exports, models=facts.model_targets["model_id"].unique(), as_of=as_of
+    )
     to_solve = standing.filter(pl.col("outcome").is_null()).drop("outcome", "reason", "triggers")
     securities = priced_securities(facts)
     lots = valued_lots(facts, securities)
     by_class = drift.join(by_account.select("account_id", "nav_usd"), on="account_id")
-    solved = solve(compile_book(to_solve, by_class, lots, facts, securities, as_of))
+    solved = solve(compile_book(to_solve, by_class, lots, facts=facts, securities=securities, as_of=as_of))
     orders, relief = order_rows(solved, run_id)
     proposals = proposal_rows(solved, orders, relief, by_account)
     need_none("sell orders whose lots do not sum to them", conservation.relief_gaps(orders, relief))
@@ -78,7 +83,7 @@ def proposed(
     ).join(model_hashes(facts.model_targets), on="model_id", how="left")
     return {
         "proposals": with_route(proposals, limits).select(PUBLIC["proposals"].keys()),
-        "orders": orders.select(PUBLIC["orders"].keys()),
+        "orders": orders,
         "lot_relief": relief,
         "class_reasons": reasons,
         "account_outcomes": outcomes(standing, solved, reasons, gate),

@@ -5,6 +5,11 @@ import polars as pl
 from schemas.enums import Side
 
 
+def _sum(numbers: pl.Expr) -> pl.Expr:
+    """Sum, null where any number is."""
+    return pl.when(numbers.null_count() == 0).then(numbers.sum())
+
+
 def unaccounted(account_ids: pl.Series, outcomes: pl.DataFrame) -> pl.DataFrame:
     """Accounts pulled that do not have exactly one outcome, or outcomes of accounts not pulled: ``account_id, rows``."""
     pulled = account_ids.unique().to_frame("account_id").with_columns(is_pulled=pl.lit(value=True))
@@ -19,29 +24,34 @@ def unaccounted(account_ids: pl.Series, outcomes: pl.DataFrame) -> pl.DataFrame:
 
 def relief_gaps(orders: pl.DataFrame, relief: pl.DataFrame) -> pl.DataFrame:
     """Sell orders whose lots do not sum to their quantity: ``order_id, quantity, relieved``."""
-    sums = relief.group_by("order_id").agg(relieved=pl.col("quantity").sum())
+    sums = relief.group_by("order_id").agg(relieved=_sum(pl.col("quantity")))
     sells = orders.filter(pl.col("side") == Side.SELL).select("order_id", "quantity")
     both = sells.join(sums, on="order_id", how="full", coalesce=True)
     return both.filter((pl.col("quantity") - pl.col("relieved")).fill_null(1) != 0).sort("order_id")
 
 
 def oversold(relief: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
-    """Lots of which more is sold than is held: shares after would be negative."""
+    """Lots of which more is sold than is held, so that shares after would be negative: the lot, ``sold`` and ``held``."""
     key = ["account_id", "security_id", "lot_id"]
-    both = relief.join(lots.select(*key, held="quantity"), on=key, how="left")
-    return both.filter((pl.col("held") - pl.col("quantity")).fill_null(-1) < 0)
+    sold = relief.group_by(key).agg(sold=_sum(pl.col("quantity")))
+    both = sold.join(lots.select(*key, held="quantity"), on=key, how="left")
+    return both.filter((pl.col("held") - pl.col("sold")).fill_null(-1) < 0).sort(key)
 
 
 def cash_gaps(proposals: pl.DataFrame, orders: pl.DataFrame, *, tolerance_usd: float = 0.01) -> pl.DataFrame:
-    """Proposals whose cash does not follow from their orders, differs from the solver's, or falls below the reserve.
+    """Proposals whose cash does not follow from their orders (or orders without a proposal), differs from the solver's, or falls below the reserve.
 
     ``cash_after`` is the solver's own figure, found by another way (Float64, in units and steps).
     """
     is_buy = pl.col("side") == Side.BUY
     flow = pl.when(is_buy).then(-pl.col("value_usd")).otherwise("value_usd") - pl.col("est_cost_usd")
-    flows = orders.group_by("proposal_id").agg(flow_usd=flow.sum())
-    both = proposals.join(flows, on="proposal_id", how="left")
+    flows = orders.group_by("proposal_id").agg(flow_usd=_sum(flow))
+    both = proposals.join(flows, on="proposal_id", how="full", coalesce=True)
     gap = pl.col("cash_before_usd") + pl.col("flow_usd") - pl.col("cash_after_usd")
     apart = (pl.col("cash_after_usd").cast(pl.Float64) - pl.col("cash_after")).abs()
     is_broken = (gap.fill_null(1) != 0) | (apart.fill_null(1.0) > tolerance_usd) | (pl.col("cash_after_usd") < 0)
-    return both.filter(is_broken).select("proposal_id", "cash_before_usd", "flow_usd", "cash_after_usd", "cash_after")
+    return (
+        both.filter(is_broken)
+        .select("proposal_id", "cash_before_usd", "flow_usd", "cash_after_usd", "cash_after")
+        .sort("proposal_id")
+    )

@@ -19,13 +19,10 @@ import polars as pl
 from schemas.enums import BandRule, Calendar, Trigger
 from schemas.landing import CASH
 from schemas.tables import USD
-from tasks.core.facts import exact_sum
+from tasks.core.facts import CLASS, exact_sum
 
 WEIGHT_TOLERANCE: Final = 1e-9
 """Weights this close are equal: 0.65 - 0.60 > 0.05 in floating point."""
-
-DRIFT: Final = ("account_id", "asset_class")
-"""Grain of the table ``drift``."""
 
 
 def is_out_of_band(drift: pl.Expr, band: pl.Expr) -> pl.Expr:
@@ -71,7 +68,7 @@ def drift_by_class(lots: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl
     targets = accounts.select("account_id", "model_id").join(model_targets, on="model_id").drop("model_id")
     rules = accounts.select("account_id", "band_rule")
     return (
-        targets.join(values, on=DRIFT, how="full", coalesce=True)
+        targets.join(values, on=CLASS, how="full", coalesce=True)
         .join(nav, on="account_id", how="left")
         .join(rules, on="account_id", how="left")
         .with_columns(pl.col("value_usd").fill_null(0), pl.col("target_weight").fill_null(0.0))
@@ -83,8 +80,8 @@ def drift_by_class(lots: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl
             ),
         )
         .with_columns(is_out_of_band=is_out_of_band(pl.col("drift"), pl.col("band")))
-        .select(*DRIFT, "value_usd", "weight", "target_weight", "drift", "band", "is_out_of_band", "nav_usd")
-        .sort(DRIFT)
+        .select(*CLASS, "value_usd", "weight", "target_weight", "drift", "band", "is_out_of_band", "nav_usd")
+        .sort(CLASS)
     )
 
 

@@ -2,11 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
 from schemas.policy import Policy
 from schemas.tables import USD
+
+BPS: Final = 1e4
+"""Basis points in one."""
+CLASS: Final = ("account_id", "asset_class")
+"""Grain of what is said about a class of an account."""
 
 
 @dataclass(frozen=True)

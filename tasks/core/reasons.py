@@ -1,4 +1,4 @@
-"""Why a class out of band was not, or not fully, traded; and the one outcome of every account.
+"""Why a class out of band was not, or not fully, traded.
 
 A class counts as fully traded once it is within one unit of its destination, or within ``NEAR_ENOUGH`` of NAV: the last
 basis points are what costs leave untraded at the optimum.
@@ -9,16 +9,14 @@ Underweight: why nothing may be bought, else the minimum trade, else what the mo
 Known limits: a purchase held back because another class's sale is dear names tax or cost, not that class.
 """
 
-from datetime import date
 from typing import Final
 
 import polars as pl
 
-from schemas.enums import AccountStatus, Outcome, Reason, Trigger
+from schemas.enums import Reason
 from schemas.tables import PUBLIC
-from tasks.core.propose import Solved
-from tasks.core.rules import BPS, CLASS
-from tasks.core.solver import CANNOT_RAISE_CASH, TRADED
+from tasks.core.facts import BPS, CLASS
+from tasks.core.solved import Solved
 
 NEAR_ENOUGH: Final = 1e-3
 """Share of NAV: 10 basis points."""
@@ -111,72 +109,3 @@ def _detail() -> pl.Expr:
     )
     is_priced = pl.col("code").is_in([Reason.TAX_EXCEEDS_BENEFIT, Reason.COST_EXCEEDS_BENEFIT])
     return pl.when(is_priced & (pl.col("off") > 0)).then(dear).when(is_priced).then(scarce).otherwise(pl.lit(""))
-
-
-def with_standing(
-    accounts: pl.DataFrame, account_drift: pl.DataFrame, last_exports: pl.DataFrame, as_of: date
-) -> pl.DataFrame:
-    """Accounts with NAV and triggers, and ``outcome``/``reason`` where they are settled without solving; null: to be solved.
-
-    An account exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet.
-    """
-    since = (pl.lit(as_of) - pl.col("exported_date")).dt.total_days()
-    waits = pl.lit([str(Trigger.DRIFT), str(Trigger.CALENDAR)])
-    is_waiting = (since < pl.col("cool_down_days")) & (
-        pl.col("triggers").str.split("|").list.set_difference(waits).list.len() == 0
-    )
-    rules = [
-        (pl.col("status") == AccountStatus.FROZEN, Outcome.FROZEN, pl.lit("account_frozen")),
-        (pl.col("status") == AccountStatus.CLOSED, Outcome.FROZEN, pl.lit("account_closed")),
-        (pl.col("nav_usd") <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
-        (pl.col("triggers") == "", Outcome.IN_BAND, pl.lit("no_trigger")),
-        (since <= 0, Outcome.COOLING_DOWN, pl.lit("exported_for_this_date")),
-        (is_waiting, Outcome.COOLING_DOWN, pl.format("cool_down: {} days since the last export", since)),
-    ]
-    outcome, reason = pl.lit(None, pl.String), pl.lit(None, pl.String)
-    for condition, word, why in reversed(rules):
-        holds = condition.fill_null(value=False)
-        outcome = pl.when(holds).then(pl.lit(str(word))).otherwise(outcome)
-        reason = pl.when(holds).then(why).otherwise(reason)
-    return (
-        accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
-        .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
-        .with_columns(outcome=outcome, reason=reason)
-        .drop("exported_date")
-        .sort("account_id")
-    )
-
-
-def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the table ``account_outcomes``: exactly one for every account pulled; sorted.
-
-    Parameters
-    ----------
-    standing
-        ``with_standing``; accounts that passed the gate.
-    solved
-        Those of them that were solved.
-    reasons
-        ``class_reasons``.
-    gate
-        ``account_id, reason`` of the quarantined.
-    """
-    codes = reasons.group_by("account_id").agg(codes=pl.col("code").unique().sort().str.join("|"))
-    owed = pl.format("{}: {} USD short", pl.lit(str(Reason.CANNOT_RAISE_CASH)), pl.col("shortfall_usd").round(2))
-    triggers = standing.select("account_id", "triggers")
-    solved_rows = solved.accounts.join(triggers, on="account_id").join(codes, on="account_id", how="left").select(
-        "account_id",
-        outcome=pl.when(pl.col("status") == TRADED)
-        .then(pl.lit(str(Outcome.PROPOSED)))
-        .when(pl.col("status") == CANNOT_RAISE_CASH)
-        .then(pl.lit(str(Outcome.BLOCKED)))
-        .otherwise(pl.lit(str(Outcome.NO_TRADE))),
-        reason=pl.when(pl.col("status") == TRADED)
-        .then("triggers")
-        .when(pl.col("status") == CANNOT_RAISE_CASH)
-        .then(owed)
-        .otherwise(pl.col("codes").fill_null("nothing_worth_trading")),
-    )
-    settled = standing.filter(pl.col("outcome").is_not_null()).select("account_id", "outcome", "reason")
-    quarantined = gate.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason")
-    return pl.concat([settled, solved_rows, quarantined]).sort("account_id")

@@ -31,7 +31,7 @@ def with_route(proposals: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
         proposals.join(limits, on="account_id", how="left", maintain_order="left")
         .with_columns(
             route_reasons=pl.concat_str(words, separator="|", ignore_nulls=True),
-            approvals_needed=pl.when(needs_two).then(2).otherwise(1),
+            approvals_needed=pl.when(needs_two).then(2).otherwise(1).cast(pl.Int64),
         )
         .with_columns(
             route=pl.when(pl.col("route_reasons") == "")

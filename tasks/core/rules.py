@@ -5,28 +5,37 @@ missing in a taxable account, the class is not in the model and policy holds suc
 Otherwise its cost per dollar is half the spread plus tax. A loss whose security the household bought within the wash-sale
 window saves no tax. With harvesting off a loss never pays for a sale: the tax is floored at minus the cost of a round trip.
 
-Purchases. Of the class's buy list the first security that the account may buy: for its tax status, tradable, priced, of the
-class, not restricted, and not sold at a loss by the household within the wash-sale window.
+Purchases. Of the class's buy list the first security that the account may buy (``purchases``).
 
 Known limits: partial replacement within the window counts as whole; this run's own loss sales do not bar purchases by the
 other accounts of the household.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from schemas.enums import Reason, RestrictionRule, ShortTermGains, Side, Term, Unmodelled
+from schemas.enums import Reason, RestrictionRule, ShortTermGains, Term, Unmodelled
 from schemas.landing import CASH
-from tasks.core.facts import Facts
+from tasks.core.bars import bars, recent_purchases
+from tasks.core.facts import BPS, CLASS, Facts
 from tasks.core.kernel import Book
+from tasks.core.purchases import purchases
 from tasks.core.tax import gain_fraction, is_basis_missing, is_taxed, tax_rate, term
 
-BPS: Final = 1e4
-CLASS: Final = ("account_id", "asset_class")
+SELLING_TERMS: Final = (
+    "model_id",
+    "tax_status",
+    "short_term_rate",
+    "long_term_rate",
+    "unmodelled",
+    "short_term_gains",
+    "wash_sale_days",
+)
+"""What an account's lots need to know of it."""
 
 
 @dataclass(frozen=True)
@@ -41,56 +50,6 @@ class Problem:
     classes: pl.DataFrame
     lots: pl.DataFrame
     book: Book
-
-
-def bars(facts: Facts, as_of: date, rules: tuple[RestrictionRule, ...]) -> tuple[pl.DataFrame, pl.Series]:
-    """Restrictions in force on ``as_of`` (the last date is still restricted): account and security pairs, and securities barred for all."""
-    active = facts.restrictions.filter(
-        pl.col("rule").is_in([str(rule) for rule in rules])
-        & (pl.col("until_date").is_null() | (pl.col("until_date") >= as_of))
-    )
-    pairs = active.filter(pl.col("account_id").is_not_null()).select("account_id", "security_id").unique()
-    return pairs, active.filter(pl.col("account_id").is_null())["security_id"].unique()
-
-
-def loss_sales(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``account_id, security_id`` that the account may not buy: its household sold it at a loss within the window.
-
-    Day ``wash_sale_days`` after the sale is still inside.
-    """
-    sales = (
-        facts.trades.filter(
-            (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= as_of)
-        )
-        .join(facts.members, on="account_id")
-        .select("household_key", "security_id", "trade_date")
-    )
-    return (
-        households.join(sales, on="household_key")
-        .filter(pl.col("trade_date") >= pl.lit(as_of) - pl.duration(days="wash_sale_days"))
-        .select("account_id", "security_id")
-        .unique()
-    )
-
-
-def recent_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``account_id, security_id, recent_quantity``: shares that the account's household holds and bought within its window."""
-    bought = (
-        facts.lots.filter(pl.col("acquired_date") >= as_of - timedelta(days=_longest_window(households)))
-        .join(facts.members, on="account_id")
-        .select("household_key", "security_id", "quantity", "acquired_date")
-    )
-    return (
-        households.join(bought, on="household_key")
-        .filter(pl.col("acquired_date") >= pl.lit(as_of) - pl.duration(days="wash_sale_days"))
-        .group_by("account_id", "security_id")
-        .agg(recent_quantity=pl.col("quantity").sum())
-    )
-
-
-def _longest_window(households: pl.DataFrame) -> int:
-    longest = households["wash_sale_days"].max()
-    return longest if isinstance(longest, int) else 0
 
 
 def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
@@ -120,88 +79,6 @@ def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
     )
 
 
-def choices(facts: Facts, securities: pl.DataFrame) -> pl.DataFrame:
-    """The buy list in order of preference: rank, then one made for the tax status, then by security; only what can be bought."""
-    can_buy = securities.filter(pl.col("is_tradable") & pl.col("price_usd").is_not_null())
-    return (
-        facts.buy_list.rename({"tax_status": "for_tax_status"})
-        .join(can_buy, on=["security_id", "asset_class"], how="inner")
-        .with_columns(is_general=pl.col("for_tax_status").is_null())
-        .sort("model_id", "asset_class", "rank", "is_general", "security_id")
-    )
-
-
-def purchases(
-    classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, households: pl.DataFrame, as_of: date
-) -> pl.DataFrame:
-    """Classes with the security each may buy (``buy_security_id`` and its facts) or ``buy_lock``, why there is none.
-
-    ``classes`` has account_id, asset_class, model_id and tax_status; row order is kept.
-    """
-    pairs, everyone = bars(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
-    restricted = pairs.with_columns(bar=pl.lit(str(Reason.RESTRICTED)))
-    washed = loss_sales(facts, households, as_of).with_columns(bar=pl.lit(str(Reason.WASH_SALE_WINDOW)))
-    barred = pl.concat([restricted, washed]).unique(["account_id", "security_id"], keep="first", maintain_order=True)
-    listed = choices(facts, securities)
-    is_open = ~pl.col("security_id").is_in(everyone.implode())
-    group = ["model_id", "asset_class", "tax_status"]
-    wanted = (
-        classes.select(group)
-        .unique()
-        .join(listed, on=["model_id", "asset_class"])
-        .filter(pl.col("for_tax_status").is_null() | (pl.col("for_tax_status") == pl.col("tax_status")))
-        .sort(*group, "rank", "is_general", "security_id")
-    )
-    first = wanted.filter(is_open).unique(group, keep="first", maintain_order=True)
-    is_listed = wanted.select(group).unique().with_columns(is_listed=pl.lit(value=True))
-    plain = classes.join(first.select(*group, "security_id"), on=group, how="left", maintain_order="left")
-    touched = plain.join(barred, on=["account_id", "security_id"], how="semi").select(*CLASS, *group[:1], "tax_status")
-    alternates = (
-        touched.join(wanted.filter(is_open), on=group)
-        .join(barred, on=["account_id", "security_id"], how="anti")
-        .sort(*CLASS, "rank", "is_general", "security_id")
-        .unique(CLASS, keep="first", maintain_order=True)
-    )
-    why = (
-        touched.join(wanted, on=group)
-        .join(barred, on=["account_id", "security_id"])
-        .sort(*CLASS, "rank", "is_general", "security_id")
-        .unique(CLASS, keep="first", maintain_order=True)
-        .select(*CLASS, "bar")
-    )
-    chosen = (
-        plain.join(
-            touched.select(CLASS).with_columns(is_touched=pl.lit(value=True)),
-            on=CLASS,
-            how="left",
-            maintain_order="left",
-        )
-        .join(alternates.select(*CLASS, alternate="security_id"), on=CLASS, how="left", maintain_order="left")
-        .join(why, on=CLASS, how="left", maintain_order="left")
-        .join(is_listed, on=group, how="left", maintain_order="left")
-        .with_columns(
-            buy_security_id=pl.when(pl.col("is_touched")).then("alternate").otherwise("security_id"),
-        )
-    )
-    no_list = (
-        pl.when(pl.col("is_listed")).then(pl.lit(str(Reason.RESTRICTED))).otherwise(pl.lit(str(Reason.NOTHING_TO_BUY)))
-    )
-    facts_of = securities.select(
-        buy_security_id="security_id",
-        buy_symbol="symbol",
-        buy_price_usd="price_usd",
-        buy_step="quantity_step",
-        buy_half_spread_bps="half_spread_bps",
-    )
-    return (
-        chosen.with_columns(
-            buy_lock=pl.when(pl.col("buy_security_id").is_null()).then(pl.coalesce("bar", no_list)),
-        )
-        .drop("security_id", "alternate", "bar", "is_touched", "is_listed")
-        .join(facts_of, on="buy_security_id", how="left", maintain_order="left")
-    )
-
-
 def destinations(drift: pl.DataFrame) -> pl.DataFrame:
     """Drift rows with ``destination_usd = NAV * (target + clip(drift, -trade_to * band, trade_to * band))``; no band counts as 0."""
     reach = (pl.col("trade_to") * pl.col("band")).fill_null(0.0)
@@ -213,6 +90,7 @@ def compile_book(
     accounts: pl.DataFrame,
     drift: pl.DataFrame,
     lots: pl.DataFrame,
+    *,
     facts: Facts,
     securities: pl.DataFrame,
     as_of: date,
@@ -234,25 +112,24 @@ def compile_book(
     """
     accounts = accounts.sort("account_id")
     households = accounts.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    rows = accounts.select("account_id", "model_id", "tax_status", "trade_to")
-    aimed = destinations(drift.join(rows, on="account_id")).sort(CLASS)
-    cash = aimed.filter(pl.col("asset_class") == CASH)
-    classes = purchases(aimed.filter(pl.col("asset_class") != CASH), facts, securities, households, as_of)
-    modelled = facts.model_targets.select("model_id", "asset_class", is_unmodelled=pl.lit(value=False))
-    selling = (
-        lots.join(
-            accounts.select(
-                "account_id",
-                "model_id",
-                "tax_status",
-                "short_term_rate",
-                "long_term_rate",
-                "unmodelled",
-                "short_term_gains",
-                "wash_sale_days",
-            ),
-            on="account_id",
-        )
+    terms = accounts.select("account_id", "model_id", "tax_status", "trade_to")
+    aimed = destinations(drift.join(terms, on="account_id")).sort(CLASS)
+    is_cash = pl.col("asset_class") == CASH
+    classes = purchases(aimed.filter(~is_cash), facts, securities, households=households, as_of=as_of)
+    described = with_tax_facts(lots, accounts, facts.model_targets, as_of).join(
+        recent_purchases(facts, households, as_of), on=["account_id", "security_id"], how="left"
+    )
+    selling = with_costs(with_locks(described, facts, as_of), classes, as_of)
+    accounts = with_cash_target(accounts, aimed.filter(is_cash), selling.filter(is_cash))
+    selling = selling.filter(~is_cash).sort(*CLASS, "cost", "security_id", "lot_id")
+    return Problem(accounts, classes, selling, to_arrays(accounts, classes, selling))
+
+
+def with_tax_facts(lots: pl.DataFrame, accounts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Lots of ``accounts`` with the accounts' ``SELLING_TERMS``, ``is_unmodelled``, ``term``, ``gain_fraction`` and ``tax_rate``."""
+    modelled = targets.select("model_id", "asset_class", is_unmodelled=pl.lit(value=False))
+    return (
+        lots.join(accounts.select("account_id", *SELLING_TERMS), on="account_id")
         .join(modelled, on=["model_id", "asset_class"], how="left")
         .with_columns(
             pl.col("is_unmodelled").fill_null(value=True),
@@ -260,18 +137,14 @@ def compile_book(
             gain_fraction=gain_fraction(),
         )
         .with_columns(tax_rate=tax_rate())
-        .join(classes.select(*CLASS, "buy_half_spread_bps"), on=CLASS, how="left")
-        .join(recent_purchases(facts, households, as_of), on=["account_id", "security_id"], how="left")
     )
-    selling = with_costs(with_locks(selling, facts, as_of), as_of)
-    held_as_cash = selling.filter(pl.col("asset_class") == CASH)
-    selling = selling.filter(pl.col("asset_class") != CASH).sort(*CLASS, "cost", "security_id", "lot_id")
-    accounts = with_cash_target(accounts, cash, held_as_cash)
-    return Problem(accounts, classes, selling, to_arrays(accounts, classes, selling))
 
 
-def with_costs(lots: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Lots with ``spread``, ``tax`` (per dollar sold, as the solver sees it) and ``cost``, their sum."""
+def with_costs(lots: pl.DataFrame, classes: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Lots with ``is_replaced``, ``spread``, ``tax`` (per dollar sold, as the solver sees it) and ``cost``, the sum of the two.
+
+    A round trip is a sale of the lot and a purchase of what its class in ``classes`` buys.
+    """
     spread = pl.col("half_spread_bps") / BPS
     round_trip = spread + pl.col("buy_half_spread_bps").fill_null(0.0) / BPS
     is_recent = pl.col("acquired_date") >= pl.lit(as_of) - pl.duration(days="wash_sale_days")
@@ -279,7 +152,8 @@ def with_costs(lots: pl.DataFrame, as_of: date) -> pl.DataFrame:
     is_replaced = (pl.col("recent_quantity").fill_null(0) > own) & (pl.col("gain_fraction") < 0)
     tax = (pl.col("tax_rate") * pl.col("gain_fraction")).fill_null(0.0)
     return (
-        lots.with_columns(spread=spread, is_replaced=is_replaced.fill_null(value=False))
+        lots.join(classes.select(*CLASS, "buy_half_spread_bps"), on=CLASS, how="left")
+        .with_columns(spread=spread, is_replaced=is_replaced.fill_null(value=False))
         .with_columns(
             tax=pl.when(pl.col("is_replaced")).then(0.0).otherwise(pl.max_horizontal(tax, -round_trip)),
         )

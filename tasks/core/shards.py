@@ -14,7 +14,7 @@ def shard_accounts(accounts: pl.DataFrame, shard_count: int) -> pl.DataFrame:
     A household stands in one shard whole. An account delivered twice, in two households, stands where its first one does.
     """
     ordered = accounts.filter(pl.col("account_id").is_not_null()).select("account_id", key=household_key())
-    sizes = ordered.group_by("key").len("size").sort("key")
+    sizes = ordered.group_by("key").agg(size=pl.len().cast(pl.Int64)).sort("key")
     total = max(ordered.height, 1)
     before = pl.col("size").cum_sum() - pl.col("size")
     shards = sizes.select("key", shard=(before * shard_count // total).clip(0, shard_count - 1).cast(pl.Int32))

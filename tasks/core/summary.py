@@ -27,7 +27,7 @@ def exceptions(outcomes: pl.DataFrame) -> pl.DataFrame:
     """``outcome, reason, accounts, examples``: what was not traded, the most frequent first. Numbers in reasons are left out."""
     return (
         outcomes.filter(pl.col("outcome") != Outcome.PROPOSED)
-        .with_columns(reason=pl.col("reason").str.split(":").list.first())
+        .with_columns(reason=pl.col("reason").str.split(": ").list.first())
         .sort("account_id")
         .group_by("outcome", "reason")
         .agg(accounts=pl.len(), examples=pl.col("account_id").head(EXAMPLES).str.join(" "))
@@ -43,9 +43,7 @@ def markdown(
     rows: Mapping[Step, int],
 ) -> str:
     """A page on the run: the funnel, the money and the time of each step."""
-    gaps = proposals["gap_bps"]
-    largest = f"{gaps.max():.4f}" if proposals.height else "none"
-    median = f"{gaps.median():.4f}" if proposals.height else "none"
+    median, largest = (_figure(gap) for gap in (proposals["gap_bps"].median(), proposals["gap_bps"].max()))
     lines = [
         f"# {run.run_id}",
         "",
@@ -54,9 +52,11 @@ def markdown(
         *(f"| {outcome} | {counts[outcome]:,} |" for outcome in Outcome),
         f"| **pulled** | **{counts['accounts']:,}** |",
         "",
-        f"{counts['orders']:,} orders of {proposals['gross_value_usd'].sum():,.2f} USD in {proposals.height:,} proposals: "
-        f"{counts['route_auto']:,} approved by policy, {counts['route_review']:,} for review. "
-        f"Gap to the proven bound: median {median} bp, largest {largest} bp of NAV.",
+        (
+            f"{counts['orders']:,} orders of {proposals['gross_value_usd'].sum():,.2f} USD in {proposals.height:,} proposals: "
+            f"{counts['route_auto']:,} approved by policy, {counts['route_review']:,} for review. "
+            f"Gap to the proven bound: median {median} bp, largest {largest} bp of NAV."
+        ),
         "",
         "| step | rows | seconds | rows per second |",
         "|---|---:|---:|---:|",
@@ -66,3 +66,7 @@ def markdown(
         ),
     ]
     return "\n".join(lines)
+
+
+def _figure(gap: object) -> str:
+    return f"{gap:.4f}" if isinstance(gap, float) else "none"

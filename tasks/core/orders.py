@@ -1,0 +1,180 @@
+"""From solved accounts to what order systems read: orders and the lots they close, each with why.
+
+Money and shares are Decimal: an order's value is exactly quantity times reference price, and its lots sum to it. Ids are the
+first 20 hex digits of SHA-256 over run, account, security and side, so that a replay gives the same bytes.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Side
+from schemas.landing import EXACT
+from schemas.tables import PUBLIC, USD
+from tasks.core.facts import BPS, CLASS, rounded_usd, usd
+from tasks.core.solved import Solved
+
+ORDER: Final = (
+    "account_id",
+    "side",
+    "security_id",
+    "symbol",
+    "quantity",
+    "price_usd",
+    "value_usd",
+    "est_tax_usd",
+    "half_spread_bps",
+    "reason",
+    "marginal_benefit_bps",
+    "marginal_cost_bps",
+)
+"""What sells and buys have in common."""
+
+
+def order_rows(solved: Solved, run_id: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of the tables ``orders`` (sorted: an account's sells first, then by symbol) and ``lot_relief``."""
+    selling, lots = sells(solved)
+    orders = pl.concat([selling.select(ORDER), buys(solved).select(ORDER)]).sort(
+        "account_id", pl.col("side") == Side.BUY, "symbol", "security_id"
+    )
+    orders = _with_ids(orders, run_id).with_columns(
+        pl.col("quantity").cast(EXACT),
+        pl.col("est_tax_usd", "value_usd").cast(USD),
+        est_cost_usd=rounded_usd(pl.col("value_usd").cast(pl.Float64) * pl.col("half_spread_bps") / BPS),
+    )
+    return orders.select(PUBLIC["orders"].keys()), _relief(lots, orders)
+
+
+def _with_ids(orders: pl.DataFrame, run_id: str) -> pl.DataFrame:
+    """Orders with ``order_id`` and ``proposal_id``."""
+    keys = orders.select("account_id", "security_id", "side").iter_rows()
+    accounts = orders.select("account_id").unique(maintain_order=True)
+    proposals = accounts.with_columns(proposal_id=hashed((run_id, account) for (account,) in accounts.iter_rows()))
+    return orders.with_columns(order_id=hashed((run_id, *key) for key in keys)).join(
+        proposals, on="account_id", how="left", maintain_order="left"
+    )
+
+
+def _relief(lots: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+    ids = orders.filter(pl.col("side") == Side.SELL).select("account_id", "security_id", "order_id")
+    return (
+        lots.join(ids, on=["account_id", "security_id"], how="left")
+        .with_columns(quantity=pl.col("sold").cast(EXACT), gain_usd=pl.col("gain_usd").cast(USD))
+        .select(PUBLIC["lot_relief"].keys())
+        .sort("account_id", "security_id", "lot_id")
+    )
+
+
+def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Sell orders (one a security of an account) and the lots they close, keyed by account and security.
+
+    A loss that the wash-sale window disallows saves no tax; one of unknown basis none either.
+    """
+    price = pl.col("price_usd")
+    gain = usd(pl.col("sold"), price) - usd(pl.col("sold"), pl.col("unit_cost_usd"))
+    rate = pl.when(pl.col("is_replaced")).then(0.0).otherwise("tax_rate")
+    lots = (
+        solved.lots.filter(pl.col("sold") > 0)
+        .with_columns(value_usd=usd(pl.col("sold"), price), gain_usd=gain)
+        .with_columns(tax_usd=rounded_usd((rate * pl.col("gain_usd").cast(pl.Float64)).fill_null(0.0)))
+    )
+    k = pl.col("tracking_penalty") / pl.col("nav_usd").cast(pl.Float64)
+    over = pl.col("class_value_usd").cast(pl.Float64) - pl.col("destination_usd")
+    orders = (
+        lots.group_by("account_id", "security_id", maintain_order=True)
+        .agg(
+            pl.col("symbol", "asset_class", "price_usd", "half_spread_bps").first(),
+            quantity=pl.col("sold").sum(),
+            value_usd=pl.col("value_usd").sum(),
+            est_tax_usd=pl.col("tax_usd").sum(),
+            marginal_cost_bps=pl.col("cost").max() * BPS,
+        )
+        .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
+        .with_columns(side=pl.lit(str(Side.SELL)), marginal_benefit_bps=(k * over + pl.col("shadow_price")) * BPS)
+        .with_columns(reason=_sell_reason())
+    )
+    return orders, lots
+
+
+def buys(solved: Solved) -> pl.DataFrame:
+    """Buy orders, one a class of an account."""
+    k = pl.col("tracking_penalty") / pl.col("nav_usd").cast(pl.Float64)
+    under = pl.col("destination_usd") - pl.col("class_value_usd").cast(pl.Float64)
+    return (
+        solved.classes.filter(pl.col("bought") > 0)
+        .select(
+            *CLASS,
+            security_id="buy_security_id",
+            symbol="buy_symbol",
+            price_usd="buy_price_usd",
+            half_spread_bps="buy_half_spread_bps",
+            quantity="bought",
+            value_usd="bought_usd",
+            est_tax_usd=pl.lit(0).cast(USD),
+        )
+        .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
+        .with_columns(
+            side=pl.lit(str(Side.BUY)),
+            marginal_benefit_bps=k * under * BPS,
+            marginal_cost_bps=pl.col("half_spread_bps") + pl.col("shadow_price") * BPS,
+        )
+        .with_columns(reason=_placed())
+    )
+
+
+def _class_facts(solved: Solved) -> pl.DataFrame:
+    account = solved.accounts.select("account_id", "nav_usd", "tracking_penalty", "shadow_price", "cash_usd")
+    columns = ["weight", "target_weight", "destination_usd", "after_usd"]
+    classes = solved.classes.select(*CLASS, *columns, class_value_usd="value_usd")
+    return classes.join(account, on="account_id", how="left")
+
+
+def _percent(weight: pl.Expr) -> pl.Expr:
+    return (weight * 100).round(2).cast(pl.String) + "%"
+
+
+def _placed() -> pl.Expr:
+    """``technology at 26.2% against a target of 20.0%; after the trade 21.0%``."""
+    after = pl.col("after_usd") / pl.col("nav_usd").cast(pl.Float64)
+    return pl.format(
+        "{} at {} against a target of {}; after the trade {}",
+        "asset_class",
+        _percent(pl.col("weight")),
+        _percent(pl.col("target_weight")),
+        _percent(after),
+    )
+
+
+def _sell_reason() -> pl.Expr:
+    is_over = pl.col("class_value_usd").cast(pl.Float64) > pl.col("destination_usd")
+    owes = pl.format("raises the cash owed; {}", _placed())
+    return (
+        pl.when(is_over)
+        .then(_placed())
+        .when(pl.col("cash_usd") < 0)
+        .then(owes)
+        .otherwise(pl.format("pays for purchases further from target; {}", _placed()))
+    )
+
+
+def hashed(parts: Iterable[tuple[str, ...]]) -> pl.Series:
+    """SHA-256 of each tuple's parts joined by a bar, 20 hex digits."""
+    digests = [hashlib.sha256("|".join(row).encode()).hexdigest()[:20] for row in parts]
+    return pl.Series(digests, dtype=pl.String)
+
+
+def content_hashes(orders: pl.DataFrame) -> pl.DataFrame:
+    """``proposal_id, content_hash``: SHA-256 over a proposal's orders as they would leave; what an approval refers to."""
+    lines = (
+        orders.sort("proposal_id", "order_id")
+        .select(
+            "proposal_id",
+            line=pl.concat_str("order_id", "account_id", "side", "security_id", "quantity", "price_usd", separator=","),
+        )
+        .group_by("proposal_id", maintain_order=True)
+        .agg(pl.col("line").str.join("\n"))
+    )
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in lines["line"]]
+    return lines.select("proposal_id", content_hash=pl.Series(digests, dtype=pl.String))

@@ -1,0 +1,86 @@
+"""The one outcome of every account: settled without solving, found by solving, or quarantined."""
+
+from datetime import date
+
+import polars as pl
+
+from schemas.enums import AccountStatus, Outcome, Reason, Trigger
+from tasks.core.solved import Solved
+from tasks.core.solver import CANNOT_RAISE_CASH, TRADED
+
+
+def with_standing(
+    accounts: pl.DataFrame, account_drift: pl.DataFrame, last_exports: pl.DataFrame, *, models: pl.Series, as_of: date
+) -> pl.DataFrame:
+    """Accounts with NAV and triggers, and ``outcome``/``reason`` where they are settled without solving; null: to be solved.
+
+    An account whose model is not among ``models``, those that have targets, is never traded: it would be sold to cash. One
+    exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet.
+    """
+    since = (pl.lit(as_of) - pl.col("exported_date")).dt.total_days()
+    waits = pl.lit([str(Trigger.DRIFT), str(Trigger.CALENDAR)])
+    is_waiting = (since < pl.col("cool_down_days")) & (
+        pl.col("triggers").str.split("|").list.set_difference(waits).list.len() == 0
+    )
+    rules = [
+        (pl.col("status") == AccountStatus.FROZEN, Outcome.FROZEN, pl.lit("account_frozen")),
+        (pl.col("status") == AccountStatus.CLOSED, Outcome.FROZEN, pl.lit("account_closed")),
+        (~pl.col("model_id").is_in(models.implode()), Outcome.BLOCKED, pl.lit(str(Reason.NO_TARGET))),
+        (pl.col("nav_usd") <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
+        (pl.col("triggers") == "", Outcome.IN_BAND, pl.lit("no_trigger")),
+        (since <= 0, Outcome.COOLING_DOWN, pl.lit("exported_for_this_date")),
+        (is_waiting, Outcome.COOLING_DOWN, pl.format("cool_down: {} days since the last export", since)),
+    ]
+    outcome, reason = pl.lit(None, pl.String), pl.lit(None, pl.String)
+    for condition, word, why in reversed(rules):
+        holds = condition.fill_null(value=False)
+        outcome = pl.when(holds).then(pl.lit(str(word))).otherwise(outcome)
+        reason = pl.when(holds).then(why).otherwise(reason)
+    return (
+        accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
+        .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
+        .with_columns(outcome=outcome, reason=reason)
+        .drop("exported_date")
+        .sort("account_id")
+    )
+
+
+def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table ``account_outcomes``: exactly one for every account pulled; sorted.
+
+    Parameters
+    ----------
+    standing
+        ``with_standing``; accounts that passed the gate.
+    solved
+        Those of them that were solved.
+    reasons
+        ``class_reasons``.
+    gate
+        ``account_id, reason`` of the quarantined.
+    """
+    settled = standing.filter(pl.col("outcome").is_not_null()).select("account_id", "outcome", "reason")
+    quarantined = gate.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason")
+    tried = _solved_outcomes(solved, standing.select("account_id", "triggers"), reasons)
+    return pl.concat([settled, tried, quarantined]).sort("account_id")
+
+
+def _solved_outcomes(solved: Solved, triggers: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
+    codes = reasons.group_by("account_id").agg(codes=pl.col("code").unique().sort().str.join("|"))
+    owed = pl.format("{}: {} USD short", pl.lit(str(Reason.CANNOT_RAISE_CASH)), pl.col("shortfall_usd").round(2))
+    is_traded, is_stuck = pl.col("status") == TRADED, pl.col("status") == CANNOT_RAISE_CASH
+    blocked, no_trade = pl.lit(str(Outcome.BLOCKED)), pl.lit(str(Outcome.NO_TRADE))
+    untraded = pl.col("codes").fill_null("nothing_worth_trading")
+    return (
+        solved.accounts.join(triggers, on="account_id")
+        .join(codes, on="account_id", how="left")
+        .select(
+            "account_id",
+            outcome=pl.when(is_traded)
+            .then(pl.lit(str(Outcome.PROPOSED)))
+            .when(is_stuck)
+            .then(blocked)
+            .otherwise(no_trade),
+            reason=pl.when(is_traded).then("triggers").when(is_stuck).then(owed).otherwise(untraded),
+        )
+    )
