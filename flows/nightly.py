@@ -20,7 +20,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.measure import measure
 from tasks.propose import propose
-from tasks.publish import publish
+from tasks.publish import publish, show
 from tasks.pull import Request, pull
 from tasks.route import route
 from tasks.sessions import previous_session
@@ -78,6 +78,7 @@ def nightly(
             progress.once(Step.PROPOSE, shard, partial(propose, run, shard))
         progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route, run))
         counts = publish(run)
+        show(run, counts)
         progress.finish()
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     return Night(run.run_id, counts)

@@ -16,7 +16,6 @@ from schemas.errors import WrongUsage
 from schemas.settings import load_settings
 from tasks import review
 from tasks.review import Decided, Detail
-from warehouse.lake import open_lake
 from warehouse.ledger import Decision
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
@@ -61,6 +60,8 @@ def list_(matching: Matching = None, limit: Limit = 50, *, is_json: Json = False
 @app.command()
 def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Json = False) -> None:
     """Show one proposal with its orders, the lots they close, and what was decided."""
+    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
+
     settings = load_settings()
     with closing(open_ledger(settings)) as ledger:
         detail = review.show(ledger, proposal, open_lake(settings).read, now=datetime.now(UTC))

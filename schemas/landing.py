@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import pandera.polars as pa
 import polars as pl
 
+from schemas import units
 from schemas.enums import (
     AccountStatus,
     BandRule,
@@ -25,7 +26,7 @@ from schemas.enums import (
 
 Exact = Annotated[pl.Decimal, 18, 6]
 """Money, price or quantity: 18 digits, 6 of them after the point."""
-EXACT: Final = pl.Decimal(18, 6)
+EXACT: Final = units.EXACT
 
 IDENTIFIER: Final = (
     r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\.\.[A-Za-z0-9._-]{1,62})$"

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         return dated if dated.is_dir() else self.landing_folder
 
 
-def load_settings(home: Path | None = None) -> Settings:
+def load_settings() -> Settings:
     """Settings from ``TRIMTAB_*`` variables over ``<home>/trimtab.toml``.
 
     Raises
@@ -97,7 +97,7 @@ def load_settings(home: Path | None = None) -> Settings:
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise WrongUsage(f"{', '.join(unknown)} is not a setting\n\nHint: known are {', '.join(sorted(known))}.")
-    folder = home or Path(os.environ.get(f"{PREFIX}HOME", "var"))
+    folder = Path(os.environ.get(f"{PREFIX}HOME", "var"))
     try:
         return Settings(**{**_file_settings(folder / "trimtab.toml"), "home": folder})
     except ValidationError as error:

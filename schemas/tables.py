@@ -1,15 +1,14 @@
-"""The lake's tables: column names and types (DESIGN section 5).
+"""The lake's public tables: column names and types (DESIGN section 5); ``schemas.stored`` adds those that only steps read.
 
 Every table carries ``run_id``, ``as_of_date`` and ``shard``; the last is how a step replaces what it wrote and is hidden
-from the public views. ``landed_*`` are the landing tables as pulled: contract columns typed, a cell that did not parse is
-null in its column and the whole row stands as it was read in ``raw`` (JSON).
+from the public views.
 """
 
 from typing import Final
 
 import polars as pl
 
-from schemas.landing import CONTRACTS, EXACT, dtypes
+from schemas.units import EXACT
 
 USD: Final = pl.Decimal(38, 6)
 """Sums of money; six digits after the point like the facts they are made of."""
@@ -19,13 +18,6 @@ RUN_COLUMNS: Final[dict[str, pl.DataType]] = {
     "as_of_date": pl.Date(),
     "shard": pl.Int32(),
 }
-
-LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
-    "row_number": pl.Int64(),
-    "raw": pl.String(),
-    "unparsed": pl.String(),
-}
-"""``row_number``: 1 = the first data row of the file. ``unparsed``: names of the columns that could not be read as their type, joined by a bar."""
 
 PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
     "drift": {
@@ -123,15 +115,3 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
     },
 }
 """Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown."""
-
-INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
-    **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
-    "scope": {"account_id": pl.String()},
-    "gate": {"account_id": pl.String(), "reason": pl.String()},
-    "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
-}
-"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""
-
-TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
-    name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()
-}

@@ -1,4 +1,4 @@
-"""Publish: check that the whole night adds up, close the run and show it in the Prefect UI."""
+"""Publish: check that the whole night adds up and close the run; then show it in the Prefect UI."""
 
 from collections.abc import Mapping
 
@@ -40,13 +40,15 @@ def publish(run: RunRef) -> Mapping[str, int]:
         counts = counts_of(outcomes, proposals)
         ledger.finish_run(run.run_id, counts, utc_now())
         step.rows = outcomes.height
-    show(run, outcomes, proposals, counts)
     return counts
 
 
-def show(run: RunRef, outcomes: pl.DataFrame, proposals: pl.DataFrame, counts: Mapping[str, int]) -> None:
+def show(run: RunRef, counts: Mapping[str, int]) -> None:
     """The summary and the table of exceptions as Prefect artifacts."""
-    steps = open_ledger(load_settings()).step_rows(run.run_id)
+    settings = load_settings()
+    lake = open_lake(settings)
+    outcomes, proposals = (lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))
+    steps = open_ledger(settings).step_rows(run.run_id)
     seconds = {step: sum(row.seconds for row in steps if row.step == step) for step in Step}
     rows = {step: sum(row.rows for row in steps if row.step == step) for step in Step}
     create_markdown_artifact(

@@ -4,6 +4,7 @@ An extension's entry point is derived from its file name, and two wheels name th
 is loaded through a link of the right name in a temporary folder of this process.
 """
 
+import atexit
 import tempfile
 from functools import cache
 from importlib.resources import files
@@ -24,8 +25,10 @@ EXTENSIONS: Final = {
 
 
 @cache
-def _links() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="trimtab-duckdb-")
+def _links() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="trimtab-duckdb-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _extension_path(wheel: str) -> Path:
@@ -43,7 +46,7 @@ def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
     """An in-memory database with ``extensions`` (keys of ``EXTENSIONS``) loaded; it never reaches for the network to get one."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
     for wheel in extensions:
-        link = Path(_links().name) / f"{EXTENSIONS[wheel]}.duckdb_extension"
+        link = _links() / f"{EXTENSIONS[wheel]}.duckdb_extension"
         if not link.is_symlink():
             link.symlink_to(_extension_path(wheel))
         connection.execute(f"LOAD '{link}'")

@@ -5,14 +5,10 @@ addresses differ. Writing is delete and insert in one transaction, so that a ste
 write is no write. Several processes may read and write at once.
 """
 
-import random
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from importlib.resources import files
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -20,22 +16,15 @@ import polars as pl
 from schemas.errors import LakeBusy
 from schemas.run import RunRef
 from schemas.settings import Settings
-from schemas.tables import RUN_COLUMNS, TABLES
-from warehouse.duck import connect, quoted
+from schemas.stored import TABLES
+from schemas.tables import RUN_COLUMNS
+from warehouse.attach import attach_lake, is_passing, retried, sql, transaction
+from warehouse.duck import connect
 
-ATTEMPTS: Final = 6
-BUSY_MILLISECONDS: Final = 30_000
 PRIVATE_FOLDER: Final = 0o700
-T = TypeVar("T")
 
 _connections: dict[tuple[str, str], duckdb.DuckDBPyConnection] = {}
 _lock = threading.Lock()
-
-
-@cache
-def sql(name: str) -> str:
-    """The text of ``warehouse/sql/<name>.sql``."""
-    return (files("warehouse") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def open_lake(settings: Settings) -> "Lake":
@@ -62,35 +51,15 @@ def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def attach_lake(
-    connection: duckdb.DuckDBPyConnection, address: str, data_address: str, *, is_read_only: bool = False
-) -> None:
-    """Attach the lake to a connection as ``lake``."""
-    options = [f"DATA_PATH {quoted(data_address)}"]
-    if is_read_only:
-        options.append("READ_ONLY")
-    if address.startswith("ducklake:sqlite:"):
-        options += [f"META_BUSY_TIMEOUT {BUSY_MILLISECONDS}"] + ([] if is_read_only else ["META_JOURNAL_MODE 'WAL'"])
-    if data_address.startswith("s3://"):
-        connection.execute("CREATE SECRET (TYPE s3, PROVIDER config)")
-    statement = f"ATTACH {quoted(address)} AS lake ({', '.join(options)})"
-    retried(lambda: connection.execute(statement))
-
-
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
     missing = sorted(set(TABLES) - {name for (name,) in found})
     if not missing:
         return
-    connection.execute("BEGIN")
-    try:
+    with transaction(connection):
         for table in missing:
             columns = ", ".join(f'"{name}" {_sql_type(dtype)}' for name, dtype in TABLES[table].items())
             connection.execute(f"CREATE TABLE IF NOT EXISTS lake.{table} ({columns})")
-        connection.execute("COMMIT")
-    except duckdb.Error:
-        connection.execute("ROLLBACK")
-        raise
 
 
 def _sql_type(dtype: pl.DataType) -> str:
@@ -98,33 +67,6 @@ def _sql_type(dtype: pl.DataType) -> str:
         return f"DECIMAL({dtype.precision}, {dtype.scale})"
     names = {pl.String: "VARCHAR", pl.Float64: "DOUBLE", pl.Int64: "BIGINT", pl.Int32: "INTEGER"}
     return {**names, pl.Boolean: "BOOLEAN", pl.Date: "DATE"}[type(dtype)]
-
-
-def retried(work: Callable[[], T]) -> T:
-    """``work()``, again where another writer got in first.
-
-    Raises
-    ------
-    LakeBusy
-        It did every time.
-    """
-    for attempt in range(ATTEMPTS):
-        try:
-            return work()
-        except duckdb.Error as error:
-            if not _is_passing(error):
-                raise
-            if attempt == ATTEMPTS - 1:
-                raise LakeBusy("the lake is being written by others; tried again several times") from error
-        time.sleep(random.uniform(0.05, 0.25) * 2**attempt)  # noqa: S311 - spreads retries, guards nothing
-    raise AssertionError
-
-
-def _is_passing(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return any(
-        sign in text for sign in ("transaction conflict", "database is locked", "failed to commit", "already exists")
-    )
 
 
 class Lake:
@@ -151,22 +93,17 @@ class Lake:
 
         A batch carries its own ``shard`` column; it is stored sorted by it, so that reading a shard prunes.
         """
-        self._cursor.execute("BEGIN")
+        rows = 0
         try:
-            for table in tables:
-                self._cursor.execute(sql("delete_run").format(table=table), {"run_id": run.run_id})
-            rows = 0
-            for table, frame in batches:
-                self._insert(table, frame.sort("shard", maintain_order=True), run)
-                rows += frame.height
-            self._cursor.execute("COMMIT")
+            with transaction(self._cursor):
+                for table in tables:
+                    self._cursor.execute(sql("delete_run").format(table=table), {"run_id": run.run_id})
+                for table, frame in batches:
+                    self._insert(table, frame.sort("shard", maintain_order=True), run)
+                    rows += frame.height
         except duckdb.Error as error:
-            self._cursor.execute("ROLLBACK")
-            if _is_passing(error):
+            if is_passing(error):
                 raise LakeBusy("the lake is being written by others") from error
-            raise
-        except BaseException:
-            self._cursor.execute("ROLLBACK")
             raise
         return rows
 
@@ -178,15 +115,10 @@ class Lake:
 
     def _replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> None:
         key = {"run_id": run.run_id, "shard": shard}
-        self._cursor.execute("BEGIN")
-        try:
+        with transaction(self._cursor):
             for table, frame in frames.items():
                 self._cursor.execute(sql("delete_shard").format(table=table), key)
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
-            self._cursor.execute("COMMIT")
-        except BaseException:
-            self._cursor.execute("ROLLBACK")
-            raise
 
 
 def _with_run_columns(frame: pl.DataFrame, table: str, run: RunRef) -> pl.DataFrame:

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
+from warehouse.attach import attach_lake, sql
 from warehouse.duck import connect, quoted
-from warehouse.lake import attach_lake, sql
 
 LEDGER_VIEWS: Final = {
     "runs": "runs",

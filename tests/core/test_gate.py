@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, EXACT
 from schemas.policy import Policy
-from schemas.tables import INTERNAL, PUBLIC
+from schemas.stored import INTERNAL
+from schemas.tables import PUBLIC
 from tasks.core.contract_words import column_rules, expected
 from tasks.core.gate import accepted, check_table, gate_accounts, unattributed
 from tasks.core.parse import LINE, parse

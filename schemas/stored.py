@@ -1,0 +1,31 @@
+"""Every table that the lake stores: the public ones and those that only steps read.
+
+``landed_*`` are the landing tables as pulled: contract columns typed, a cell that did not parse is null in its column and
+the whole row stands as it was read in ``raw`` (JSON).
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.landing import CONTRACTS, dtypes
+from schemas.tables import PUBLIC, RUN_COLUMNS
+
+LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
+    "row_number": pl.Int64(),
+    "raw": pl.String(),
+    "unparsed": pl.String(),
+}
+"""``row_number``: 1 = the first data row of the file. ``unparsed``: names of the columns that could not be read as their type, joined by a bar."""
+
+INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
+    **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
+    "scope": {"account_id": pl.String()},
+    "gate": {"account_id": pl.String(), "reason": pl.String()},
+    "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
+}
+"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""
+
+TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
+    name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()
+}

@@ -1,0 +1,83 @@
+"""Attach the lake to a DuckDB connection, to read or to write, and try again where another process got in first.
+
+Apart from ``lake``, whose tables bring the landing contract with them and that takes a second to import.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.resources import files
+from typing import Final, TypeVar
+
+import duckdb
+
+from schemas.errors import LakeBusy
+from warehouse.duck import quoted
+
+ATTEMPTS: Final = 6
+BUSY_MILLISECONDS: Final = 30_000
+T = TypeVar("T")
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of ``warehouse/sql/<name>.sql``."""
+    return (files("warehouse") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def attach_lake(
+    connection: duckdb.DuckDBPyConnection, address: str, data_address: str, *, is_read_only: bool = False
+) -> None:
+    """Attach the lake to a connection as ``lake``."""
+    options = [f"DATA_PATH {quoted(data_address)}"]
+    if is_read_only:
+        options.append("READ_ONLY")
+    if address.startswith("ducklake:sqlite:"):
+        options += [f"META_BUSY_TIMEOUT {BUSY_MILLISECONDS}"] + ([] if is_read_only else ["META_JOURNAL_MODE 'WAL'"])
+    if data_address.startswith("s3://"):
+        connection.execute("CREATE SECRET (TYPE s3, PROVIDER config)")
+    statement = f"ATTACH {quoted(address)} AS lake ({', '.join(options)})"
+    retried(lambda: connection.execute(statement))
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of it or nothing, whatever is raised inside."""
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.TransactionException):  # a commit that fails has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def retried(work: Callable[[], T]) -> T:
+    """``work()``, again where another writer got in first.
+
+    Raises
+    ------
+    LakeBusy
+        It did every time.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return work()
+        except duckdb.Error as error:
+            if not is_passing(error):
+                raise
+            if attempt == ATTEMPTS - 1:
+                raise LakeBusy("the lake is being written by others; tried again several times") from error
+        time.sleep(random.uniform(0.05, 0.25) * 2**attempt)  # noqa: S311 - spreads retries, guards nothing
+    raise AssertionError
+
+
+def is_passing(error: duckdb.Error) -> bool:
+    """Whether the same statement may succeed later."""
+    text = str(error).lower()
+    return any(
+        sign in text for sign in ("transaction conflict", "database is locked", "failed to commit", "already exists")
+    )
