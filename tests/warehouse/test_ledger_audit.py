@@ -1,11 +1,13 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from schemas.errors import AuditBroken
 from tests.ledger_book import NOW, route, states
 from warehouse.ledger import Ledger
+from warehouse.ledger_audit import row_hash
 
 
 @pytest.fixture
@@ -50,6 +52,15 @@ def test_two_rows_that_changed_places_are_found(loose: Ledger) -> None:
     with loose.writing() as connection:
         connection.exec_driver_sql(swap)
     assert broken_at(loose, "UPDATE audit SET seq = -seq WHERE seq < 0") == 6
+
+
+@pytest.mark.parametrize("from_the_end", [2, 0])
+def test_a_row_forged_with_a_hash_that_fits_is_found_by_what_follows(loose: Ledger, from_the_end: int) -> None:
+    forged = replace(loose.audit_rows()[-1 - from_the_end], actor="nobody")
+
+    statement = f"UPDATE audit SET actor = 'nobody', hash = '{row_hash(forged)}' WHERE seq = {forged.seq}"
+
+    assert broken_at(loose, statement) == forged.seq + 1
 
 
 def test_the_hash_is_that_of_the_canonical_json_of_the_other_columns(ledger: Ledger) -> None:
