@@ -1,17 +1,27 @@
-"""Keeps tracebacks of failures that we foresee out of the logs: their message is a sentence for a person."""
+"""Tells a foreseen failure in one sentence: no traceback in the logs, and a state of the flow run that says what happened."""
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
-from schemas.errors import TrimtabError
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from schemas.errors import InputRefused, RunHeld, TrimtabError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LOGGERS: Final = (
     "prefect.flow_runs",
     "prefect.task_runs",
     "prefect.engine",
-    "prefect.flow_engine",
-    "prefect.task_engine",
 )
+"""Loggers that Prefect's engine writes an exception of a run to."""
+STATE_NAMES: Final[dict[type[TrimtabError], str]] = {RunHeld: "Held", InputRefused: "Refused"}
+"""Names of the failed state that the Prefect UI shows; anything else is ``Failed``."""
 
 
 class ForeseenWithoutTraceback(logging.Filter):
@@ -20,7 +30,7 @@ class ForeseenWithoutTraceback(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Every record passes."""
         if record.exc_info and isinstance(record.exc_info[1], TrimtabError):
-            record.msg, record.args = "%s", (str(record.exc_info[1]).split("\n", maxsplit=1)[0],)
+            record.msg, record.args = "%s", (sentence(record.exc_info[1]),)
             record.exc_info = None
         return True
 
@@ -31,3 +41,26 @@ def without_tracebacks() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(each, ForeseenWithoutTraceback) for each in logger.filters):
             logger.addFilter(ForeseenWithoutTraceback())
+
+
+def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
+    """Let a flow end in a failed state with the sentence as its message where it breaks off for a foreseen reason.
+
+    Whoever calls the flow directly still gets the exception: Prefect raises what a failed state carries.
+    """
+
+    @wraps(work)
+    def told(*args: P.args, **kwargs: P.kwargs) -> R | State[Any]:
+        without_tracebacks()
+        try:
+            return work(*args, **kwargs)
+        except TrimtabError as error:
+            get_run_logger().error("%s", sentence(error))
+            return Failed(name=STATE_NAMES.get(type(error), "Failed"), message=str(error), data=error)
+
+    return told
+
+
+def sentence(error: BaseException) -> str:
+    """What happened, without the hint."""
+    return str(error).split("\n", maxsplit=1)[0]

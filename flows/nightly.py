@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State
+from prefect.runtime import deployment
 from prefect.runtime import flow_run as this_run
-from prefect.states import Completed, State
+from prefect.states import Completed
 
-from flows.logs import without_tracebacks
+from flows.logs import foreseen_as_state
 from schemas.enums import RunKind, Step
+from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.measure import measure
@@ -42,10 +46,15 @@ class Night:
 def run_name() -> str:
     """``<as-of date> <kind>`` of the flow run, for the Prefect UI."""
     given = this_run.parameters
-    return f"{given.get('as_of') or 'tonight'} {given.get('kind') or RunKind.NIGHTLY}"
+    try:
+        day = given.get("as_of") or scheduled_day(load_settings())
+    except WrongUsage:
+        day = "no settings:"
+    return f"{day} {given.get('kind') or RunKind.NIGHTLY}"
 
 
 @flow(name="nightly", flow_run_name=run_name, validate_parameters=False)
+@foreseen_as_state
 def nightly(
     as_of: date | None = None,
     source: str | None = None,
@@ -58,7 +67,6 @@ def nightly(
     Running it again on the same inputs continues at the first step that is not recorded as finished.
     """
     private_files()
-    without_tracebacks()
     settings = load_settings()
     day = _date(as_of) or scheduled_day(settings)
     if as_of is None and not previous_session(day, settings.exchange)[0]:
@@ -106,7 +114,7 @@ def _date(given: date | str | None) -> date | None:
 
 
 def _submitter() -> str:
-    return SCHEDULER if this_run.deployment_id else current_actor()
+    return SCHEDULER if deployment.id else current_actor()
 
 
 class Progress:
@@ -116,7 +124,8 @@ class Progress:
         self._finished = open_ledger(settings).finished_steps(run.run_id)
         self._steps = 3 * run.shard_count + 3
         self._done = 1
-        self._artifact = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)
+        made = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)
+        self._artifact = cast(UUID, made)  # a coroutine only where the caller is one
 
     def once(self, step: Step, shard: int, work: Callable[[], None]) -> None:
         """Do the work unless the ledger has the step of this shard as finished."""
