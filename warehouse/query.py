@@ -17,13 +17,13 @@ from warehouse.attach import attach_lake, sql
 from warehouse.duck import connect, quoted
 
 LEDGER_VIEWS: Final = {
-    "runs": "runs",
-    "queue": "proposals",
-    "decisions": "decisions",
-    "exports": "exports",
-    "audit": "audit",
+    "runs": ("runs", ()),
+    "queue": ("proposals", ("nav_usd", "gross_value_usd", "est_tax_usd", "est_cost_usd")),
+    "decisions": ("decisions", ()),
+    "exports": ("exports", ()),
+    "audit": ("audit", ()),
 }
-"""Public name, table of the ledger."""
+"""Public name: table of the ledger, and its columns of money (text in SQLite, so that nothing is lost)."""
 
 
 def query(settings: Settings, text: str) -> pl.DataFrame:
@@ -68,9 +68,10 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
         names = ", ".join(f'"{name}"' for name in ("run_id", "as_of_date", *columns))
         connection.execute(f"CREATE VIEW main.{table} AS SELECT {names} FROM lake.{table}")
         connection.execute(sql("latest_view").format(table=table))
-    for name, table in LEDGER_VIEWS.items():
-        connection.execute(f"CREATE VIEW main.{name} AS SELECT * FROM ledger.{table}")
-        connection.execute(f"CREATE VIEW latest.{name} AS SELECT * FROM ledger.{table}")
+    for name, (table, money) in LEDGER_VIEWS.items():
+        amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
+        columns = f"* REPLACE ({amounts})" if money else "*"
+        connection.execute(f"CREATE VIEW main.{name} AS SELECT {columns} FROM ledger.{table}")
     return connection
 
 
