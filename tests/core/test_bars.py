@@ -1,0 +1,125 @@
+import polars as pl
+import pytest
+
+from schemas.enums import RestrictionRule
+from tasks.core.bars import bars, loss_sales, own_bars, recent_purchases
+from tasks.core.facts import Facts, account_parameters
+from tests.core.facts_table import AS_OF, ago, facts_of
+
+NO_BUY = (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE)
+HOUSEHOLD = """
+    account_id | household_id | tax_status
+    a          | h            | taxable
+    ira        | h            | tax_deferred
+    other      |              | taxable
+"""
+
+
+def households_of(facts: Facts) -> pl.DataFrame:
+    return account_parameters(facts).select("account_id", "wash_sale_days").join(facts.members, on="account_id")
+
+
+def washed(facts: Facts) -> list[tuple[str, str]]:
+    return sorted(loss_sales(facts, households_of(facts), AS_OF).rows())
+
+
+def recent(facts: Facts) -> dict[tuple[str, str], float]:
+    found = recent_purchases(facts, households_of(facts), AS_OF)
+    return {(account, security): float(quantity) for account, security, quantity in found.rows()}
+
+
+def sold(days: int, account: str = "a", *, gain: str = "-5", side: str = "sell") -> str:
+    return f"account_id | security_id | trade_date | side | realized_gain_usd\n {account} | S | {ago(days)} | {side} | {gain}"
+
+
+def bought(days: int, account: str = "a") -> str:
+    return f"account_id | security_id | acquired_date | quantity\n {account} | S | {ago(days)} | 3"
+
+
+@pytest.mark.parametrize(("rule", "is_barred"), [("no_buy", True), ("no_trade", True), ("no_sell", False)])
+def test_only_rules_asked_for_count(rule: str, *, is_barred: bool) -> None:
+    facts = facts_of(restrictions=f"security_id | rule\n S | {rule}")
+    pairs, everyone = bars(facts, AS_OF, NO_BUY)
+    assert pairs.rows() == ([("a", "S")] if is_barred else [])
+    assert everyone.is_empty()
+
+
+@pytest.mark.parametrize(("until", "is_barred"), [(ago(0), True), (ago(1), False), (ago(-1), True), ("", True)])
+def test_the_last_date_of_a_restriction_is_still_restricted(until: str, *, is_barred: bool) -> None:
+    facts = facts_of(restrictions=f"security_id | until_date\n S | {until}")
+    assert bars(facts, AS_OF, NO_BUY)[0].is_empty() is not is_barred
+
+
+def test_a_restriction_without_an_account_is_for_everyone() -> None:
+    facts = facts_of(
+        restrictions="""
+            account_id | security_id
+                       | S
+            a          | B
+            a          | B
+        """
+    )
+    pairs, everyone = bars(facts, AS_OF, NO_BUY)
+    assert (pairs.rows(), everyone.to_list()) == ([("a", "B")], ["S"])
+
+
+@pytest.mark.parametrize(("days", "is_barred"), [(0, True), (1, True), (30, True), (31, False), (-1, False)])
+def test_day_30_after_a_loss_sale_is_inside_the_window_and_day_31_outside(days: int, *, is_barred: bool) -> None:
+    assert washed(facts_of(trades=sold(days))) == ([("a", "S")] if is_barred else [])
+
+
+@pytest.mark.parametrize(("gain", "side"), [("0", "sell"), ("5", "sell"), ("", "sell"), ("-5", "buy")])
+def test_only_sales_at_a_loss_count(gain: str, side: str) -> None:
+    assert washed(facts_of(trades=sold(3, gain=gain, side=side))) == []
+
+
+def test_the_window_is_the_accounts_own_policy() -> None:
+    assert washed(facts_of(policy={"wash_sale_days": 10}, trades=sold(10))) == [("a", "S")]
+    assert washed(facts_of(policy={"wash_sale_days": 10}, trades=sold(11))) == []
+
+
+@pytest.mark.parametrize("seller", ["a", "ira"])
+def test_a_loss_sale_bars_the_household_whole_iras_included(seller: str) -> None:
+    facts = facts_of(accounts=HOUSEHOLD, trades=sold(30, seller))
+    assert washed(facts) == [("a", "S"), ("ira", "S")]
+
+
+def test_a_member_that_is_not_traded_tonight_still_bars_its_household() -> None:
+    whole = facts_of(accounts=HOUSEHOLD, trades=sold(30, "ira"))
+    facts = facts_of(accounts="account_id | household_id\n a | h", trades=sold(30, "ira"))
+    assert washed(facts) == []
+    quarantined = Facts(**{**vars(facts), "members": whole.members})
+    assert washed(quarantined) == [("a", "S")]
+
+
+@pytest.mark.parametrize(("days", "is_recent"), [(0, True), (30, True), (31, False)])
+def test_purchases_count_for_the_household_until_day_30(days: int, *, is_recent: bool) -> None:
+    found = recent(facts_of(accounts=HOUSEHOLD, lots=bought(days, "ira")))
+    assert found == ({("a", "S"): 3, ("ira", "S"): 3} if is_recent else {})
+
+
+def test_purchases_of_a_household_are_summed_and_lots_of_unknown_date_are_not_recent() -> None:
+    facts = facts_of(
+        accounts=HOUSEHOLD,
+        lots=f"""
+            account_id | security_id | lot_id | quantity | acquired_date
+            a          | S           | 1      | 3        | {ago(2)}
+            a          | S           | 2      | 4        | {ago(3)}
+            ira        | S           | 1      | 0.5      | {ago(30)}
+            a          | S           | 3      | 9        |
+            other      | S           | 1      | 100      | {ago(1)}
+        """,
+    )
+    assert recent(facts) == {("a", "S"): 7.5, ("ira", "S"): 7.5, ("other", "S"): 100}
+
+
+def test_no_accounts_have_no_bars() -> None:
+    facts = facts_of(lots=bought(3), trades=sold(3))
+    nobody = households_of(facts).clear()
+    assert loss_sales(facts, nobody, AS_OF).is_empty()
+    assert recent_purchases(facts, nobody, AS_OF).is_empty()
+
+
+def test_a_restriction_is_named_before_the_window() -> None:
+    facts = facts_of(restrictions="security_id | rule\n S | no_buy\n B | no_sell", trades=sold(3))
+    assert own_bars(facts, households_of(facts), AS_OF).rows() == [("a", "S", "restricted")]

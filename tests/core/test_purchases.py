@@ -1,0 +1,167 @@
+import polars as pl
+import pytest
+
+from tasks.core.facts import Facts
+from tests.core.facts_table import ago, facts_of, problem_of
+
+THREE = """
+    security_id | asset_class | is_tradable | half_spread_bps
+    S1          | stocks      | true        | 1
+    S2          | stocks      | true        | 2
+    S3          | stocks      | true        | 3
+    B           | bonds       | true        | 4
+"""
+RANKED = """
+    asset_class | security_id | rank
+    stocks      | S3          | 3
+    stocks      | S1          | 1
+    stocks      | S2          | 2
+    bonds       | B           | 1
+"""
+TWO_ACCOUNTS = """
+    account_id | household_id | tax_status
+    a          | h            | taxable
+    ira        | h            | tax_deferred
+"""
+
+
+def world(securities: str = THREE, buy_list: str = RANKED, **more: str) -> Facts:
+    return facts_of(securities=securities, buy_list=buy_list, **more)
+
+
+def choice(facts: Facts, asset_class: str = "stocks", account_id: str = "a") -> tuple[str | None, str | None]:
+    """What the class may buy, and why nothing."""
+    classes = problem_of(facts).classes
+    rows = classes.filter((pl.col("account_id") == account_id) & (pl.col("asset_class") == asset_class))
+    return rows.select("buy_security_id", "buy_lock").row(0)
+
+
+def restricted(*securities: str, account: str = "a", rule: str = "no_buy") -> str:
+    return "account_id | security_id | rule\n" + "\n".join(f"{account} | {name} | {rule}" for name in securities)
+
+
+def loss_of(security: str, account: str = "a", days: int = 30) -> str:
+    return f"account_id | security_id | trade_date\n {account} | {security} | {ago(days)}"
+
+
+def test_the_first_of_the_buy_list_is_bought_at_its_own_terms() -> None:
+    classes = problem_of(world()).classes
+    assert classes.select(pl.col("^buy_.*$"), "asset_class").rows(named=True)[1] == {
+        "asset_class": "stocks",
+        "buy_security_id": "S1",
+        "buy_symbol": "S1",
+        "buy_price_usd": 100,
+        "buy_step": 1,
+        "buy_half_spread_bps": 1,
+        "buy_lock": None,
+    }
+
+
+@pytest.mark.parametrize("rule", ["no_buy", "no_trade"])
+def test_a_restricted_choice_gives_way_to_the_next_rank(rule: str) -> None:
+    assert choice(world(restrictions=restricted("S1", rule=rule))) == ("S2", None)
+    assert choice(world(restrictions=restricted("S1", "S2", rule=rule))) == ("S3", None)
+
+
+def test_a_choice_that_may_not_be_sold_may_be_bought() -> None:
+    assert choice(world(restrictions=restricted("S1", rule="no_sell"))) == ("S1", None)
+
+
+def test_a_restriction_for_everyone_moves_everyone_on() -> None:
+    facts = world(restrictions=restricted("S1", account=""), accounts=TWO_ACCOUNTS)
+    assert choice(facts) == choice(facts, account_id="ira") == ("S2", None)
+
+
+def test_a_restriction_of_one_account_leaves_the_others_their_first_choice() -> None:
+    facts = world(restrictions=restricted("S1", account="ira"), accounts=TWO_ACCOUNTS)
+    assert choice(facts) == ("S1", None)
+    assert choice(facts, account_id="ira") == ("S2", None)
+
+
+def test_a_restricted_alternate_changes_nothing() -> None:
+    assert choice(world(restrictions=restricted("S2"))) == ("S1", None)
+
+
+def test_bars_for_everyone_and_for_the_account_add_up() -> None:
+    rows = "account_id | security_id | rule\n | S1 | no_buy\n a | S2 | no_buy"
+    assert choice(world(restrictions=rows)) == ("S3", None)
+
+
+@pytest.mark.parametrize("seller", ["a", "ira"])
+def test_what_the_household_sold_at_a_loss_gives_way_for_all_its_accounts(seller: str) -> None:
+    facts = world(trades=loss_of("S1", seller), accounts=TWO_ACCOUNTS)
+    assert choice(facts) == choice(facts, account_id="ira") == ("S2", None)
+    assert choice(world(trades=loss_of("S1", seller, days=31), accounts=TWO_ACCOUNTS)) == ("S1", None)
+
+
+def test_a_choice_that_is_not_tradable_gives_way() -> None:
+    assert choice(world(THREE.replace("S1          | stocks      | true ", "S1          | stocks      | false"))) == (
+        "S2",
+        None,
+    )
+
+
+def test_a_choice_without_a_price_gives_way() -> None:
+    assert choice(world(prices="security_id\n S2\n S3\n B")) == ("S2", None)
+
+
+def test_a_choice_of_another_class_or_unknown_is_no_choice() -> None:
+    strays = "asset_class | security_id | rank\n stocks | B | 1\n stocks | GONE | 2\n stocks | S3 | 3\n bonds | B | 1"
+    assert choice(world(buy_list=strays)) == ("S3", None)
+
+
+def test_a_choice_for_a_tax_status_is_for_such_accounts_only() -> None:
+    facts = world(
+        buy_list="""
+            asset_class | security_id | rank | tax_status
+            stocks      | S1          | 1    | tax_deferred
+            stocks      | S2          | 2    |
+        """,
+        accounts=TWO_ACCOUNTS,
+    )
+    assert choice(facts) == ("S2", None)
+    assert choice(facts, account_id="ira") == ("S1", None)
+
+
+def test_at_the_same_rank_a_choice_for_the_tax_status_comes_first_then_the_lower_name() -> None:
+    facts = world(
+        buy_list="""
+            asset_class | security_id | rank | tax_status
+            stocks      | S2          | 1    |
+            stocks      | S1          | 1    |
+            stocks      | S3          | 1    | taxable
+        """,
+        accounts=TWO_ACCOUNTS,
+    )
+    assert choice(facts) == ("S3", None)
+    assert choice(facts, account_id="ira") == ("S1", None)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        ({"buy_list": "asset_class | security_id\n bonds | B"}, "nothing_to_buy"),
+        ({"restrictions": restricted("S1")}, "restricted"),
+        ({"restrictions": restricted("S1", account="")}, "restricted"),
+        ({"trades": loss_of("S1")}, "wash_sale_window"),
+        ({"prices": "security_id\n S2\n S3\n B"}, "no_price"),
+        ({"securities": THREE.replace("S1          | stocks      | true ", "S1 | stocks | false")}, "not_tradable"),
+    ],
+)
+def test_with_nothing_left_the_lock_says_what_bars_the_first_choice(spoilt: dict[str, str], reason: str) -> None:
+    single = {"buy_list": "asset_class | security_id\n stocks | S1\n bonds | B"}
+    facts = world(**{**single, **spoilt})
+    assert choice(facts) == (None, reason)
+    assert choice(facts, "bonds") == ("B", None)
+
+
+def test_with_all_choices_barred_for_different_reasons_the_first_is_named() -> None:
+    facts = world(restrictions=restricted("S2"), trades=loss_of("S1"), prices="security_id\n S1\n S2\n B")
+    assert choice(facts) == (None, "wash_sale_window")
+
+
+def test_a_class_that_may_not_buy_has_no_room_in_the_problem() -> None:
+    problem = problem_of(world(buy_list="asset_class | security_id\n bonds | B"))
+    assert problem.classes["asset_class"].to_list() == ["bonds", "stocks"]
+    assert problem.book.buy_cap.tolist() == [float("inf"), 0]
+    assert problem.book.buy_cost.tolist() == [0.0004, 0]
