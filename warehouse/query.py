@@ -4,6 +4,7 @@ The public tables hold every run; ``latest.<table>`` holds the newest run that h
 each proposal), ``decisions``, ``exports`` and ``audit`` come from the ledger.
 """
 
+import re
 from typing import Final
 
 import duckdb
@@ -26,28 +27,54 @@ LEDGER_VIEWS: Final = {
 """Public name: table of the ledger, and its columns of money (text in SQLite, so that nothing is lost)."""
 
 
+HIDDEN: Final = re.compile(r"(sqlite|postgres|pg|ducklake|duckdb|pragma)_\w+|query(_table)?")
+"""Functions that reach past the views: into other databases, or into text that is run as SQL."""
+
+
 def query(settings: Settings, text: str) -> pl.DataFrame:
     """The rows that one SELECT gives.
 
     Raises
     ------
     WrongUsage
-        The text is not one statement that only reads, or DuckDB cannot run it.
+        The text is not one statement that only reads the public tables, or DuckDB cannot run it.
     """
-    connection = open_reader(settings)
     try:
-        statements = connection.extract_statements(text)
-        if len(statements) != 1 or statements[0].type not in _READING:
-            raise WrongUsage("`trimtab query` takes one SELECT; it only reads")
-        return connection.sql(text).pl() if statements[0].type is _SELECT else connection.execute(text).pl()
+        need_one_select(text)
+        with open_reader(settings) as connection:
+            return connection.sql(text).pl()
     except duckdb.Error as error:
         raise WrongUsage(f"the query cannot be run: {error}\n\nHint: tables are {', '.join(public_names())}.") from None
-    finally:
-        connection.close()
 
 
-_SELECT: Final = duckdb.StatementType.SELECT
-_READING: Final = frozenset({_SELECT})
+def need_one_select(text: str) -> None:
+    """Refuse what is not one SELECT over tables and ordinary functions.
+
+    Raises
+    ------
+    WrongUsage
+        It is not.
+    """
+    with connect() as bare:
+        statements = bare.extract_statements(text)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise WrongUsage("`trimtab query` takes one SELECT; it only reads")
+    hidden = sorted(word for word in _names_in(text) if HIDDEN.fullmatch(word))
+    if hidden:
+        raise WrongUsage(f"`trimtab query` reads the public tables only, not {', '.join(hidden)}")
+
+
+def _names_in(text: str) -> set[str]:
+    """Every word of a statement that is not part of a string or a remark, in lower case."""
+    source = text.encode()
+    tokens = duckdb.tokenize(text)
+    ends = [start for start, _ in tokens[1:]] + [len(source)]
+    names = (
+        source[start:end]
+        for (start, kind), end in zip(tokens, ends, strict=True)
+        if kind != duckdb.token_type.string_const
+    )
+    return {match for name in names for match in re.findall(r"\w+", name.decode(errors="replace").lower())}
 
 
 def public_names() -> list[str]:
@@ -56,7 +83,7 @@ def public_names() -> list[str]:
 
 
 def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A connection with the public views; lake and ledger are attached read-only."""
+    """A connection with the public views; lake and ledger are attached read-only, and no other file can be read."""
     is_sqlite = settings.ledger_address.startswith("sqlite")
     connection = connect("ducklake", "sqlite") if is_sqlite else connect("ducklake", "sqlite", "postgres", "httpfs")
     attach_lake(connection, settings.lake_address, settings.lake_data_address, is_read_only=True)
@@ -72,6 +99,8 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
         amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
         columns = f"* REPLACE ({amounts})" if money else "*"
         connection.execute(f"CREATE VIEW main.{name} AS SELECT {columns} FROM ledger.{table}")
+        if name != "decisions":  # a decision names its proposal, not its run
+            connection.execute(sql("latest_ledger_view").format(view=name))
     return connection
 
 
