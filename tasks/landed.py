@@ -18,10 +18,14 @@ from warehouse.ledger import Ledger
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 
 
-def landed(lake: Lake, run: RunRef, shard: int) -> dict[str, pl.DataFrame]:
-    """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``)."""
+def landed(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) -> dict[str, pl.DataFrame]:
+    """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``).
+
+    ``is_typed_only`` leaves out the rows as they were read, which only the gate needs.
+    """
     names = (*GLOBAL_TABLES, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
-    return {table: lake.read(f"landed_{table}", run.run_id, shard) for table in names}
+    columns = {table: (*dtypes(table), "row_number") if is_typed_only else () for table in names}
+    return {table: lake.read(f"landed_{table}", run.run_id, shard, columns[table]) for table in names}
 
 
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
@@ -30,8 +34,10 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     ``accounts`` and ``cash`` are those in scope that are not quarantined. ``lots``, ``trades`` and ``members`` are of every
     account landed, because the wash-sale window looks across a household whatever became of its accounts tonight.
     """
-    broken = pl.concat([lake.read("quarantine", run.run_id, number) for number in (GLOBAL_SHARD, shard)])
-    commons, own = landed(lake, run, GLOBAL_SHARD), landed(lake, run, shard)
+    broken = pl.concat(
+        [lake.read("quarantine", run.run_id, number, ("table_name", "row_number")) for number in (GLOBAL_SHARD, shard)]
+    )
+    commons, own = (landed(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
     good = {table: accepted(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
     out = lake.read("gate", run.run_id, shard).select("account_id")

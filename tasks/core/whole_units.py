@@ -169,17 +169,19 @@ def sold_of(book: Book, room: Scratch, c: int, security: Any) -> float:
 
 
 @njit(cache=True)
-def more_to_buy(book: Book, room: Scratch, units: Units, account: int, c: int, spare: float) -> tuple[float, int]:
-    """Change of the objective and steps of the best further purchase in a class for ``spare`` usd; (0, 0): none."""
+def more_to_buy(
+    book: Book, room: Scratch, units: Units, account: int, c: int, cash: float, floor: float
+) -> tuple[float, int]:
+    """Change of the objective and steps of the best further purchase in a class that leaves ``floor``; (0, 0): none."""
     k = book.tracking_penalty[account] / book.nav[account]
     gap, sold, _ = class_gap(book, room, c)
     if sold > 0 or room.buy_cap[c] == 0:
         return 0.0, 0
-    over = cash_after_costs(book, room, account) - book.cash_target[account]
+    over = cash - book.cash_target[account]
     unit = book.buy_step[c] * book.buy_price[c]
     paid = unit * (1 + book.buy_cost[c])
     wish = (-gap * unit + over * paid - book.buy_cost[c] * unit / k) / (unit * unit + paid * paid)
-    most = min(spare / paid, (room.buy_cap[c] - room.class_bought[c]) / unit)
+    most = min((cash - floor) / paid, (room.buy_cap[c] - room.class_bought[c]) / unit)
     steps = int(min(np.round(max(wish, 1.0)), np.floor(most)))
     if steps < 1 or (units.bought[c] == 0 and steps * unit < book.min_trade[account]):
         return 0.0, 0
@@ -187,13 +189,13 @@ def more_to_buy(book: Book, room: Scratch, units: Units, account: int, c: int, s
 
 
 @njit(cache=True)
-def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int) -> tuple[float, int, int]:
+def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int, cash: float) -> tuple[float, int, int]:
     """Change of the objective, lot and steps of the best further sale in a class; (0, -1, 0): none."""
     k = book.tracking_penalty[account] / book.nav[account]
     gap, _, lot = class_gap(book, room, c)
     if lot < 0 or units.bought[c] > 0:
         return 0.0, -1, 0
-    over = cash_after_costs(book, room, account) - book.cash_target[account]
+    over = cash - book.cash_target[account]
     unit = book.lot_step[lot] * book.lot_price[lot]
     paid = unit * (1 - book.lot_spread[lot])
     wish = (gap * unit - over * paid - book.lot_cost[lot] * unit / k) / (unit * unit + paid * paid)
@@ -210,13 +212,13 @@ def spend_cash(book: Book, room: Scratch, units: Units, account: int, floor: flo
     """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
     first, last = book.class_start[account], book.class_start[account + 1]
     for _ in range(8 * (last - first) + 16):
-        spare = cash_after_costs(book, room, account) - floor
+        cash = cash_after_costs(book, room, account)
         best, best_class, best_lot, best_steps = -IMPROVEMENT_OF_NAV * book.nav[account], -1, -1, 0
         for c in range(first, last):
-            better, steps = more_to_buy(book, room, units, account, c, spare)
+            better, steps = more_to_buy(book, room, units, account, c, cash, floor)
             if better < best:
                 best, best_class, best_lot, best_steps = better, c, -1, steps
-            better, lot, steps = more_to_sell(book, room, units, account, c)
+            better, lot, steps = more_to_sell(book, room, units, account, c, cash)
             if better < best:
                 best, best_class, best_lot, best_steps = better, c, lot, steps
         if best_class < 0:
