@@ -4,7 +4,8 @@ A class counts as fully traded once it is within one unit of its destination, or
 basis points are what costs leave untraded at the optimum.
 
 Overweight: what locked its unsold lots, else the minimum trade, else tax or cost beyond the benefit.
-Underweight: why nothing may be bought, else the minimum trade, else what the money to buy it would cost to raise.
+Underweight: why nothing may be bought, else the minimum trade, else what the money to buy it would cost: its own spread, or
+the tax or spread of the lot that the next dollar would come from, or there is nothing left to sell.
 
 Known limits: a purchase held back because another class's sale is dear names tax or cost, not that class.
 """
@@ -24,17 +25,24 @@ NEAR_ENOUGH: Final = 1e-3
 
 def class_reasons(solved: Solved) -> pl.DataFrame:
     """Rows of the table ``class_reasons``: one for each class out of band that was not fully traded; sorted."""
-    accounts = solved.accounts.select("account_id", "tracking_penalty", "shadow_price")
     nav = pl.col("nav_usd").cast(pl.Float64)
     unit = (pl.col("buy_price_usd") * pl.col("buy_step")).cast(pl.Float64).fill_null(0.0)
-    off = pl.col("after_usd") - pl.col("destination_usd")
-    out = solved.classes.filter("is_out_of_band").join(accounts, on="account_id").with_columns(off=off)
-    left = out.filter(pl.col("off").abs() > pl.max_horizontal(NEAR_ENOUGH * nav, unit))
-    benefit = (pl.col("tracking_penalty") / nav * pl.col("off") + pl.col("shadow_price")) * BPS
+    classes = (
+        solved.classes.join(solved.accounts.select("account_id", "tracking_penalty", "shadow_price"), on="account_id")
+        .join(_unsold(solved.lots), on=CLASS, how="left")
+        .with_columns(off=pl.col("after_usd") - pl.col("destination_usd"))
+        .with_columns(worth_bps=pl.col("tracking_penalty") / nav * pl.col("off") * BPS)
+    )
+    is_short_of_it = (pl.col("off") * pl.col("drift") > 0) & (
+        pl.col("off").abs() > pl.max_horizontal(NEAR_ENOUGH * nav, unit)
+    )
     return (
-        left.join(_unsold(solved.lots), on=CLASS, how="left")
+        classes.filter(pl.col("is_out_of_band") & is_short_of_it)
+        .join(_cash_sources(classes), on="account_id", how="left")
         .with_columns(
-            benefit_bps=benefit, drift_before="drift", drift_after=pl.col("after_usd") / nav - pl.col("target_weight")
+            benefit_bps=pl.col("worth_bps") + pl.col("shadow_price") * BPS,
+            drift_before="drift",
+            drift_after=pl.col("after_usd") / nav - pl.col("target_weight"),
         )
         .with_columns(code=pl.when(pl.col("off") > 0).then(_why_not_sold()).otherwise(_why_not_bought()))
         .with_columns(detail=_detail())
@@ -69,14 +77,27 @@ def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
     return free.join(locked, on=CLASS, how="full", coalesce=True)
 
 
+def _cash_sources(classes: pl.DataFrame) -> pl.DataFrame:
+    """By account: whether tax is most of the cost of the lot that its next dollar of cash would come from."""
+    return (
+        classes.filter(pl.col("next_cost_bps").is_not_null())
+        .sort("account_id", pl.col("next_cost_bps") - pl.col("worth_bps"), "asset_class")
+        .group_by("account_id", maintain_order=True)
+        .agg(is_source_taxed=_is_mostly_tax().first())
+    )
+
+
+def _is_mostly_tax() -> pl.Expr:
+    return pl.col("next_tax_bps") > pl.col("next_cost_bps") - pl.col("next_tax_bps")
+
+
 def _why_not_sold() -> pl.Expr:
-    is_taxing = pl.col("next_tax_bps") > pl.col("next_cost_bps") - pl.col("next_tax_bps")
     return (
         pl.when(pl.col("next_cost_bps").is_null())
-        .then(pl.coalesce("lock", pl.lit(str(Reason.NO_CASH_TO_BUY))))
+        .then("lock")
         .when(pl.col("is_small"))
         .then(pl.lit(str(Reason.BELOW_MINIMUM)))
-        .when(is_taxing)
+        .when(_is_mostly_tax())
         .then(pl.lit(str(Reason.TAX_EXCEEDS_BENEFIT)))
         .otherwise(pl.lit(str(Reason.COST_EXCEEDS_BENEFIT)))
     )
@@ -89,7 +110,9 @@ def _why_not_bought() -> pl.Expr:
         .then("buy_lock")
         .when(pl.col("is_buy_dropped"))
         .then(pl.lit(str(Reason.BELOW_MINIMUM)))
-        .when(is_dear)
+        .when(is_dear & pl.col("is_source_taxed").is_null())
+        .then(pl.lit(str(Reason.NO_CASH_TO_BUY)))
+        .when(is_dear & pl.col("is_source_taxed"))
         .then(pl.lit(str(Reason.TAX_EXCEEDS_BENEFIT)))
         .otherwise(pl.lit(str(Reason.COST_EXCEEDS_BENEFIT)))
     )

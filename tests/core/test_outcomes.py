@@ -1,0 +1,191 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.enums import AccountStatus, Calendar, Outcome
+from schemas.stored import INTERNAL
+from schemas.tables import PUBLIC
+from tasks.core.conservation import unaccounted
+from tasks.core.drift import account_drift
+from tasks.core.facts import Facts, account_parameters, priced_securities, valued_lots
+from tasks.core.outcomes import outcomes, with_standing
+from tasks.core.reasons import class_reasons
+from tasks.core.rules import compile_book
+from tasks.core.solved import solve
+from tests.core.facts_table import AS_OF, drift_of, facts_of, table
+
+NOBODY = pl.DataFrame(schema=INTERNAL["gate"])
+OVER = "security_id | quantity\n S | 800\n B | 200"
+EVEN = "security_id | quantity\n S | 60\n B | 40"
+
+
+def decided(facts: Facts, *, gate: pl.DataFrame = NOBODY, due: tuple[Calendar, ...] = ()) -> pl.DataFrame:
+    """The outcomes of all accounts, as the night decides them."""
+    accounts, drift, securities = account_parameters(facts), drift_of(facts), priced_securities(facts)
+    nobody = pl.DataFrame(schema={"account_id": pl.String})
+    by_account = account_drift(drift, accounts, due=due, changed_models=nobody)
+    models = facts.model_targets["model_id"].unique()
+    standing = with_standing(accounts, by_account, facts.last_exports, models=models, as_of=AS_OF)
+    open_accounts = standing.filter(pl.col("outcome").is_null())
+    lots = valued_lots(facts, securities)
+    solved = solve(compile_book(open_accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF))
+    return outcomes(standing, solved, class_reasons(solved), gate)
+
+
+def outcome(facts: Facts, *, due: tuple[Calendar, ...] = ()) -> tuple[str, str]:
+    _, word, reason = decided(facts, due=due).row(0)
+    return word, reason
+
+
+def exported(days_ago: int, account_id: str = "a") -> pl.DataFrame:
+    row = (account_id, AS_OF - timedelta(days=days_ago), "hash")
+    return pl.DataFrame([row], schema=INTERNAL["last_exports"], orient="row")
+
+
+def one(policy: dict[str, Any] | None = None, *, status: str = "active", **drawn: str) -> Facts:
+    return facts_of(policy=policy, accounts=f"account_id | status\n a | {status}", **{"lots": OVER, **drawn})
+
+
+def test_an_account_out_of_band_is_proposed_for_its_triggers() -> None:
+    assert outcome(one()) == ("proposed", "drift")
+    assert outcome(one({"calendar": "daily"}), due=(Calendar.DAILY,)) == ("proposed", "drift|calendar")
+
+
+def test_an_account_without_a_trigger_is_in_band() -> None:
+    assert outcome(one(lots=EVEN)) == ("in_band", "no_trigger")
+
+
+@pytest.mark.parametrize(("status", "reason"), [("frozen", "account_frozen"), ("closed", "account_closed")])
+def test_frozen_and_closed_accounts_are_never_traded(status: str, reason: str) -> None:
+    assert outcome(one(status=status)) == ("frozen", reason)
+    assert outcome(one(status=status, cash="settled_usd\n -99999999")) == ("frozen", reason)
+
+
+@pytest.mark.parametrize("cash", ["-100000", "-200000"])
+def test_an_account_without_investable_value_is_blocked(cash: str) -> None:
+    assert outcome(one(cash=f"settled_usd\n {cash}")) == ("blocked", "no_investable_value")
+
+
+def test_an_empty_account_is_blocked() -> None:
+    assert outcome(facts_of()) == ("blocked", "no_investable_value")
+
+
+def test_a_removed_model_never_sells_to_cash() -> None:
+    targets = "model_id | asset_class | target_weight\n other | stocks | 1\n other | cash | 0"
+    facts = one({"calendar": "daily", "unmodelled": "sell"}, model_targets=targets, cash="settled_usd\n -50")
+    assert outcome(facts, due=(Calendar.DAILY,)) == ("blocked", "no_target")
+
+
+def test_cash_that_cannot_be_raised_blocks_with_its_shortfall() -> None:
+    facts = one(cash="settled_usd\n -700.5", restrictions="security_id\n S\n B")
+    assert outcome(facts) == ("blocked", "cannot_raise_cash: 700.5 USD short")
+
+
+def test_an_account_where_nothing_helps_is_not_traded_for_the_reasons_of_its_classes() -> None:
+    assert outcome(one(restrictions="security_id | rule\n S | no_sell\n B | no_sell")) == (
+        "no_trade",
+        "no_cash_to_buy|restricted",
+    )
+    assert outcome(one({"calendar": "daily"}, lots=EVEN), due=(Calendar.DAILY,)) == (
+        "no_trade",
+        "nothing_worth_trading",
+    )
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "cool_down", "word"),
+    [(1, 0, "proposed"), (4, 5, "cooling_down"), (5, 5, "proposed"), (0, 0, "cooling_down"), (-1, 0, "cooling_down")],
+)
+def test_an_account_cools_down_for_the_days_of_its_policy(days_ago: int, cool_down: int, word: str) -> None:
+    facts = replace(one({"cool_down_days": cool_down}), last_exports=exported(days_ago))
+    assert outcome(facts)[0] == word
+
+
+def test_cooling_down_says_since_when() -> None:
+    facts = one({"cool_down_days": 5})
+    assert outcome(replace(facts, last_exports=exported(4))) == (
+        "cooling_down",
+        "cool_down: 4 days since the last export",
+    )
+    assert outcome(replace(facts, last_exports=exported(0))) == ("cooling_down", "exported_for_this_date")
+    assert outcome(replace(facts, last_exports=exported(1, "other")))[0] == "proposed"
+
+
+def test_only_drift_and_calendar_wait_and_cash_owed_does_not() -> None:
+    waiting = one({"cool_down_days": 9, "calendar": "daily"})
+    assert outcome(replace(waiting, last_exports=exported(1)), due=(Calendar.DAILY,))[0] == "cooling_down"
+    owing = one({"cool_down_days": 9}, cash="settled_usd\n -5000")
+    assert outcome(replace(owing, last_exports=exported(1)))[0] == "proposed"
+    assert outcome(replace(owing, last_exports=exported(0)))[0] == "cooling_down"
+
+
+def test_the_quarantined_stand_beside_the_others_sorted() -> None:
+    gate = pl.DataFrame([("0", "lots:quantity_positive")], schema=INTERNAL["gate"], orient="row")
+    found = decided(one(), gate=gate)
+    assert found.rows() == [("0", "quarantined", "lots:quantity_positive"), ("a", "proposed", "drift")]
+    assert found.schema == pl.Schema(PUBLIC["account_outcomes"])
+
+
+def test_without_accounts_there_are_no_outcomes() -> None:
+    assert decided(facts_of(accounts="account_id")).is_empty()
+
+
+accounts = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(AccountStatus),
+        "model_id": st.sampled_from(["m", "m", "gone"]),
+        "stocks": st.integers(0, 900),
+        "bonds": st.integers(0, 900),
+        "cash": st.integers(-50_000, 20_000),
+        "is_restricted": st.booleans(),
+        "exported": st.none() | st.integers(-1, 9),
+        "is_quarantined": st.booleans(),
+    }
+)
+
+
+def book_of(drawn: list[dict[str, Any]], cool_down: int) -> tuple[Facts, pl.DataFrame]:
+    """The accounts drawn, as facts and gate."""
+    named = {f"a{number:02}": account for number, account in enumerate(drawn)}
+    good = {name: account for name, account in named.items() if not account["is_quarantined"]}
+    rows = {
+        "accounts": ["account_id | status | model_id"],
+        "lots": ["account_id | security_id | quantity"],
+        "cash": ["account_id | settled_usd"],
+        "restrictions": ["account_id | security_id"],
+    }
+    for name, account in good.items():
+        rows["accounts"].append(f"{name} | {account['status']} | {account['model_id']}")
+        rows["lots"] += [f"{name} | S | {account['stocks'] + 1}", f"{name} | B | {account['bonds'] + 1}"]
+        rows["cash"].append(f"{name} | {account['cash']}")
+        rows["restrictions"] += [f"{name} | S", f"{name} | B"] if account["is_restricted"] else []
+    plain = facts_of(policy={"cool_down_days": cool_down})
+    tables = {table_name: table.__wrapped__(table_name, "\n".join(lines)) for table_name, lines in rows.items()}
+    exports = [
+        exported(account["exported"], name) for name, account in named.items() if account["exported"] is not None
+    ]
+    last_exports = pl.concat([exported(0).clear(), *exports])
+    members = tables["accounts"].select("account_id", household_key="account_id")
+    out = [(name, "why") for name, account in named.items() if account["is_quarantined"]]
+    gate = pl.DataFrame(out, schema=INTERNAL["gate"], orient="row")
+    return replace(plain, **tables, last_exports=last_exports, members=members), gate
+
+
+@given(drawn=st.lists(accounts, min_size=1, max_size=12), cool_down=st.integers(0, 6), is_due=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_every_account_has_exactly_one_outcome(drawn: list[dict[str, Any]], cool_down: int, *, is_due: bool) -> None:
+    facts, gate = book_of(drawn, cool_down)
+    daily = replace(facts, policies=facts.policies.with_columns(calendar=pl.lit("daily")))
+    found = decided(daily, gate=gate, due=(Calendar.DAILY,) if is_due else ())
+    pulled = pl.Series("account_id", [f"a{number:02}" for number in range(len(drawn))])
+    assert unaccounted(pulled, found).is_empty()
+    assert found["account_id"].to_list() == sorted(pulled)
+    assert found["reason"].null_count() == 0
+    assert set(found["outcome"]) <= set(Outcome)
+    frozen = {f"a{n:02}" for n, one in enumerate(drawn) if one["status"] != "active" and not one["is_quarantined"]}
+    assert set(found.filter(pl.col("outcome") == "frozen")["account_id"]) == frozen

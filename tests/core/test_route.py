@@ -1,0 +1,107 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.core.route import with_route
+
+LIMITS = ("auto_approve_max_turnover", "auto_approve_max_tax_usd", "four_eyes_above_usd")
+amounts = st.none() | st.floats(0, 100)
+
+
+def routed(
+    turnover: float = 0.0,
+    tax: float = 0.0,
+    gross: float = 0.0,
+    *,
+    limits: tuple[float | None, float | None, float | None] = (1.0, 100.0, None),
+) -> tuple[str, str, int]:
+    """Route, reasons and approvals of one proposal."""
+    proposal = pl.DataFrame(
+        {"account_id": ["a"], "turnover": [turnover], "est_tax_usd": [tax], "gross_value_usd": [gross]}
+    )
+    proposal = proposal.with_columns(pl.col("est_tax_usd", "gross_value_usd").cast(pl.Decimal(38, 6)))
+    schema = {"account_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)}
+    found = with_route(proposal, pl.DataFrame([("a", *limits)], schema=schema, orient="row"))
+    assert found.columns == [*proposal.columns, "route_reasons", "approvals_needed", "route"]
+    return found.select("route", "route_reasons", "approvals_needed").row(0)
+
+
+def test_a_proposal_within_every_limit_is_approved_by_policy() -> None:
+    assert routed(0.5, 50) == ("auto", "", 1)
+
+
+def test_touching_a_limit_is_within_it() -> None:
+    assert routed(1.0, 100.0, 500.0, limits=(1.0, 100.0, 500.0)) == ("auto", "", 1)
+
+
+@pytest.mark.parametrize(
+    ("turnover", "tax", "reasons"),
+    [
+        (1.01, 0, "turnover_above_limit"),
+        (0, 100.01, "tax_above_limit"),
+        (2, 200, "turnover_above_limit|tax_above_limit"),
+    ],
+)
+def test_above_either_limit_a_person_looks(turnover: float, tax: float, reasons: str) -> None:
+    assert routed(turnover, tax) == ("review", reasons, 1)
+
+
+@pytest.mark.parametrize("limits", [(None, 100.0, None), (1.0, None, None), (None, None, None)])
+def test_without_either_limit_a_person_always_looks(limits: tuple[float | None, float | None, None]) -> None:
+    assert routed(limits=limits) == ("review", "policy_asks_for_a_person", 1)
+
+
+def test_a_null_limit_does_not_hide_that_the_other_is_broken() -> None:
+    assert routed(2.0, limits=(1.0, None, None))[1] == "policy_asks_for_a_person|turnover_above_limit"
+
+
+def test_above_the_third_limit_two_people_approve() -> None:
+    assert routed(gross=500.01, limits=(1.0, 100.0, 500.0)) == ("review", "four_eyes", 2)
+
+
+def test_a_tax_saved_is_no_tax() -> None:
+    assert routed(tax=-5_000) == ("auto", "", 1)
+
+
+def test_rows_keep_their_order_and_meet_their_own_limits() -> None:
+    proposals = pl.DataFrame(
+        {"account_id": ["c", "a", "b"], "turnover": [0.5] * 3, "est_tax_usd": [0.0] * 3, "gross_value_usd": [0.0] * 3}
+    )
+    limits = pl.DataFrame(
+        [("a", 1.0, 1.0, None), ("b", 0.1, 1.0, None), ("c", 1.0, 1.0, None)],
+        schema=["account_id", *LIMITS],
+        orient="row",
+    )
+    found = with_route(proposals, limits.with_columns(pl.col("four_eyes_above_usd").cast(pl.Float64)))
+    assert found.select("account_id", "route").rows() == [("c", "auto"), ("a", "auto"), ("b", "review")]
+
+
+def test_a_proposal_without_limits_goes_to_a_person() -> None:
+    proposals = pl.DataFrame({"account_id": ["x"], "turnover": [0.0], "est_tax_usd": [0.0], "gross_value_usd": [0.0]})
+    limits = pl.DataFrame(schema={"account_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)})
+    assert with_route(proposals, limits)["route"].to_list() == ["review"]
+
+
+@given(
+    turnover=st.floats(0, 5),
+    tax=st.floats(-10, 200),
+    gross=st.floats(0, 100),
+    limits=st.tuples(amounts, amounts, amounts),
+)
+def test_policy_approves_only_what_breaks_no_limit_and_needs_one_person(
+    turnover: float, tax: float, gross: float, limits: tuple[float | None, float | None, float | None]
+) -> None:
+    route, reasons, approvals = routed(turnover, round(tax, 6), round(gross, 6), limits=limits)
+    most_turnover, most_tax, most_gross = limits
+    is_two = most_gross is not None and round(gross, 6) > most_gross
+    is_auto = (
+        most_turnover is not None
+        and most_tax is not None
+        and turnover <= most_turnover
+        and round(tax, 6) <= most_tax
+        and not is_two
+    )
+    assert route == ("auto" if is_auto else "review")
+    assert (reasons == "") is is_auto
+    assert approvals == (2 if is_two else 1)
