@@ -49,7 +49,7 @@ def run_name() -> str:
     try:
         day = given.get("as_of") or scheduled_day(load_settings())
     except WrongUsage:
-        day = "no settings:"
+        day = "without settings:"
     return f"{day} {given.get('kind') or RunKind.NIGHTLY}"
 
 
