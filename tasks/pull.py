@@ -19,8 +19,9 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.core.parse import parse
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
+from tasks.notices import give_notice
 from tasks.retries import retry_quietly
-from tasks.source import find_tables, hash_tables, input_hash, read_batches
+from tasks.source import find_tables, folder_notices, hash_tables, input_hash, read_batches
 from tasks.steps import timed_step
 from tasks.stores import open_ledger, utc_now
 from warehouse.lake import open_lake
@@ -78,6 +79,8 @@ def run_name(request: Request, inputs: str) -> str:
 
 
 def _land(request: Request, new: NewRun, paths: dict[str, Path], ledger: Ledger, settings: Settings) -> RunRef:
+    for notice in folder_notices(request.source):
+        give_notice(notice)
     accounts = pl.concat(_parsed("accounts", paths))
     landed, scope = in_scope(accounts, pl.Series(request.scope) if request.scope else None)
     missing = sorted(set(request.scope) - set(scope))
@@ -110,6 +113,9 @@ def _chain(
 
 def _parsed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
     for raw in read_batches(table, paths[table]):
+        if raw.first_row == 1:
+            for notice in raw.notices:
+                give_notice(notice)
         yield parse(table, raw.frame, is_text=raw.is_text, first_row=raw.first_row)
 
 

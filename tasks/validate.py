@@ -7,8 +7,9 @@ from schemas.enums import Step
 from schemas.errors import RunHeld
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import load_settings
-from tasks.core.gate import gate_accounts, gate_globals
+from tasks.core.gate import gate_accounts, gate_globals, unattributed
 from tasks.landed import landed, source_names
+from tasks.notices import give_notice
 from tasks.retries import retry_quietly
 from tasks.steps import timed_step
 from tasks.stores import open_ledger, utc_now
@@ -36,6 +37,9 @@ def validate(run: RunRef, shard: int) -> None:
             return
         tables = landed(lake, run, shard)
         verdicts = gate_accounts(tables, gated, files)
+        stray = unattributed(verdicts.quarantine).height
+        if stray:
+            give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
         scope = lake.read("scope", run.run_id, shard)
         out = verdicts.accounts.join(scope, on="account_id", how="semi")
         lake.replace(run, shard, {"quarantine": verdicts.quarantine, "gate": out})

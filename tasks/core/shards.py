@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from tasks.core.gate_rows import account_key
+
 
 def household_key() -> pl.Expr:
     """The household, or the account where it is alone; the prefixes keep the two kinds of name apart."""
@@ -32,9 +34,8 @@ def in_scope(accounts: pl.DataFrame, scope: pl.Series | None) -> tuple[pl.DataFr
     With a scope the rest of its households is landed too, because the wash-sale window looks across a household. An
     accounts row without a readable id counts under a placeholder, so that it has an outcome like any other.
     """
-    placeholder = pl.coalesce("account_id", pl.format("accounts-row-{}", "row_number"))
     if scope is None:
-        return accounts, accounts.select(placeholder.alias("account_id"))["account_id"].unique().sort()
+        return accounts, accounts.select(account_key())["account_id"].unique().sort()
     asked = accounts.filter(pl.col("account_id").is_in(scope.implode()))
     households = asked.select(key=household_key()).unique()
     landed = accounts.with_columns(key=household_key()).join(households, on="key", how="semi").drop("key")
