@@ -1,12 +1,12 @@
 """The ``trimtab`` command. stdout carries the result, stderr the log and progress; a failure is a sentence and an exit code."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -17,7 +17,9 @@ from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import Settings, load_settings
 from tasks.stores import current_actor, open_ledger, private_files
 
-UNEXPECTED: Final = 1
+if TYPE_CHECKING:
+    from tasks.export import ExportResult
+
 STRICT: Final = 5
 CALM = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -43,12 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, value in CALM.items():
         os.environ.setdefault(name, value)
     try:
-        app(args=arguments)
+        _run(arguments)
     except TrimtabError as error:
         typer.echo(f"trimtab: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read us has seen enough; the rest is for nobody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    """Run the command; what it printed is out before it ends, so that a reader who has left is noticed here."""
+    try:
+        app(args=arguments)
+    finally:
+        sys.stdout.flush()
 
 
 @app.command()
@@ -67,22 +78,22 @@ def nightly(
     is_json: Json = False,
 ) -> None:
     """Run one night: pull, validate, measure, propose, route, publish."""
-    from flows.run import dry_run, run_night  # noqa: PLC0415 - it imports Prefect, two seconds other commands do without
+    day, settings = parsed_date(as_of), load_settings()
+    from flows.run import dry_run, run_export, run_night  # noqa: PLC0415 - Prefect, seconds that other commands do without
 
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
-    settings = load_settings()
     run = dry_run if is_dry_run else run_night
-    night = run(settings, parsed_date(as_of), source=source, kind=kind, scope=scope, submitter=current_actor())
+    night = run(settings, day, source=source, kind=kind, scope=scope, submitter=current_actor())
+    made = run_export(settings, night.run_id)[0] if is_export and not is_dry_run else []
     if is_json:
-        print_json({"run_id": night.run_id, "counts": dict(night.counts)})
+        print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": _export_rows(made)})
     else:
         typer.echo(night.run_id)
         print_table(
             "accounts", ["outcome", "count"], [[name, f"{count:,}"] for name, count in night.counts.items() if count]
         )
-    if is_export and not is_dry_run:
-        export(run=night.run_id)
+        _print_exports(made)
     if is_strict and night.counts["quarantined"] + night.counts["blocked"]:
         raise typer.Exit(STRICT)
 
@@ -102,23 +113,29 @@ def export(
     for run_id in waiting:
         notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
     if is_json:
-        print_json(
-            [
-                {
-                    "run_id": r.run_id,
-                    "folder": str(r.folder),
-                    "accounts": r.account_count,
-                    "orders": r.order_count,
-                    "manifest_sha256": r.manifest_sha256,
-                }
-                for r in results
-            ]
-        )
+        print_json(_export_rows(results))
         return
-    for result in results:
-        typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
+    _print_exports(results)
     if not results:
         notice("nothing to export")
+
+
+def _export_rows(results: "Sequence[ExportResult]") -> list[dict[str, object]]:
+    return [
+        {
+            "run_id": result.run_id,
+            "folder": str(result.folder),
+            "accounts": result.account_count,
+            "orders": result.order_count,
+            "manifest_sha256": result.manifest_sha256,
+        }
+        for result in results
+    ]
+
+
+def _print_exports(results: "Sequence[ExportResult]") -> None:
+    for result in results:
+        typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
 
 
 @app.command()
@@ -133,9 +150,11 @@ def query(
     need_home(settings)
     rows = read(settings, text)
     if fmt == "csv":
-        rows.write_csv(sys.stdout)
+        sys.stdout.write(rows.write_csv())
     elif fmt == "parquet":
-        rows.write_parquet(sys.stdout.buffer)
+        content = io.BytesIO()
+        rows.write_parquet(content)
+        sys.stdout.buffer.write(content.getvalue())
     elif fmt == "json":
         print_json(rows.to_dicts())
     else:
@@ -260,8 +279,6 @@ def parsed_date(text: str) -> date:
     except ValueError:
         raise WrongUsage(f"{text} is not a date; needed YYYY-MM-DD") from None
 
-
-__all__ = ["UTC", "Path", "app", "datetime", "main"]
 
 if __name__ == "__main__":
     main()

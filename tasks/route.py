@@ -20,4 +20,5 @@ def route(run: RunRef) -> None:
     with timed_step(ledger, run, Step.ROUTE, GLOBAL_SHARD) as step:
         proposals = lake.read("proposals", run.run_id).sort("account_id")
         pulled = lake.read("scope", run.run_id)["account_id"]
-        step.rows = ledger.route_proposals(run.run_id, proposals, pulled, utc_now())
+        ledger.route_proposals(run.run_id, proposals, pulled, utc_now())
+        step.rows = proposals.height

@@ -67,14 +67,9 @@ def need_one_select(text: str) -> None:
 def _names_in(text: str) -> set[str]:
     """Every word of a statement that is not part of a string or a remark, in lower case."""
     source = text.encode()
-    tokens = duckdb.tokenize(text)
-    ends = [start for start, _ in tokens[1:]] + [len(source)]
-    names = (
-        source[start:end]
-        for (start, kind), end in zip(tokens, ends, strict=True)
-        if kind != duckdb.token_type.string_const
-    )
-    return {match for name in names for match in re.findall(r"\w+", name.decode(errors="replace").lower())}
+    tokens = [source[start:] for start, kind in duckdb.tokenize(text) if kind != duckdb.token_type.string_const]
+    words = (re.match(rb'"?(\w+)', token) for token in tokens)
+    return {word[1].decode().lower() for word in words if word}
 
 
 def public_names() -> list[str]:
@@ -97,11 +92,19 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
         connection.execute(sql("latest_view").format(table=table))
     for name, (table, money) in LEDGER_VIEWS.items():
         amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
-        columns = f"* REPLACE ({amounts})" if money else "*"
-        connection.execute(f"CREATE VIEW main.{name} AS SELECT {columns} FROM ledger.{table}")
+        shown = f"* REPLACE ({amounts})" if money else "*"
+        connection.execute(f"CREATE VIEW main.{name} AS SELECT {shown} FROM ledger.{table}")
         if name != "decisions":  # a decision names its proposal, not its run
             connection.execute(sql("latest_ledger_view").format(view=name))
+    _close_off(connection, settings.lake_data_address)
     return connection
+
+
+def _close_off(connection: duckdb.DuckDBPyConnection, lake_data_address: str) -> None:
+    """From here on the connection opens no file but the lake's, and that cannot be undone."""
+    connection.execute(f"SET allowed_directories = [{quoted(lake_data_address.rstrip('/') + '/')}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _ledger_target(address: str) -> str:

@@ -1,0 +1,54 @@
+"""DuckDB gets its extensions from installed wheels, never from the network, and leaves nothing in the user's folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse.duck import EXTENSIONS, connect, quoted
+
+ROOT = Path(__file__).parents[2]
+
+
+def loaded(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("SELECT extension_name FROM duckdb_extensions() WHERE loaded").fetchall()
+    return {name for (name,) in rows}
+
+
+@pytest.mark.parametrize("wheel", EXTENSIONS)
+def test_an_extension_is_loaded_from_its_wheel(wheel: str) -> None:
+    with connect() as bare, connect(wheel) as connection:
+        assert EXTENSIONS[wheel] not in loaded(bare)
+        assert EXTENSIONS[wheel] in loaded(connection)
+
+
+def test_nothing_is_downloaded_or_loaded_unasked() -> None:
+    with connect() as connection:
+        for name in ("autoinstall_known_extensions", "autoload_known_extensions"):
+            row = connection.execute("SELECT current_setting($name)", {"name": name}).fetchone()
+            assert row == (False,)
+        with pytest.raises(duckdb.Error, match=r"(?i)extension"):
+            connection.execute("SELECT * FROM read_csv('https://127.0.0.1:1/a.csv')")
+
+
+def test_nothing_is_written_into_the_users_folder_or_left_in_the_temporary_one(tmp_path: Path) -> None:
+    home, scratch = tmp_path / "home", tmp_path / "scratch"
+    home.mkdir()
+    scratch.mkdir()
+    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
+    text = "from warehouse.duck import *\nprint(connect(*EXTENSIONS).execute('SELECT 42').fetchone())"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("(42,)\n", "")
+    assert list(home.iterdir()) == []
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["plain", "O'Hara's folder", "''", "a b; DROP TABLE x"])
+def test_a_quoted_text_comes_back_as_it_was(text: str) -> None:
+    with connect() as connection:
+        assert connection.execute(f"SELECT {quoted(text)}").fetchone() == (text,)

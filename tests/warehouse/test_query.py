@@ -1,0 +1,177 @@
+"""The read side: one SELECT over the public tables, and no way to write."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.enums import RunKind
+from schemas.errors import WrongUsage
+from schemas.run import RunRef
+from schemas.settings import Settings
+from schemas.tables import PUBLIC
+from tests.ledger_book import NOW, opened, route, states
+from warehouse.lake import open_lake
+from warehouse.query import LEDGER_VIEWS, need_one_select, open_reader, public_names, query
+
+MONDAY = RunRef("monday", date(2026, 7, 1), RunKind.NIGHTLY, 1)
+TUESDAY = RunRef("tuesday", date(2026, 7, 2), RunKind.NIGHTLY, 1)
+
+
+def outcomes(*accounts: str) -> pl.DataFrame:
+    rows = {"account_id": accounts, "outcome": "in_band", "reason": "no_trigger"}
+    return pl.DataFrame(rows, schema=PUBLIC["account_outcomes"])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Two runs; monday alone has anything in quarantine. Nothing in this file may change it."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    ledger = opened(settings.ledger_address)
+    route(ledger, "monday", ["A1", "A2"], day=1)
+    route(ledger, "tuesday", ["A1"], day=2, now=NOW + timedelta(hours=1))
+    lake = open_lake(settings)
+    broken = {name: ["x"] if kind == pl.String else [1] for name, kind in PUBLIC["quarantine"].items()}
+    quarantine = pl.DataFrame(broken, schema=PUBLIC["quarantine"])
+    lake.replace(MONDAY, 0, {"account_outcomes": outcomes("A1", "A2"), "quarantine": quarantine})
+    lake.replace(TUESDAY, 0, {"account_outcomes": outcomes("A1")})
+    before = states(ledger)
+    yield settings
+    assert states(ledger) == before
+    assert lake.read("account_outcomes", "monday").height == 2
+    ledger.close()
+
+
+def test_a_public_table_holds_every_run(settings: Settings) -> None:
+    rows = query(settings, "SELECT run_id, as_of_date, account_id FROM account_outcomes ORDER BY ALL").rows()
+    assert rows == [
+        ("monday", date(2026, 7, 1), "A1"),
+        ("monday", date(2026, 7, 1), "A2"),
+        ("tuesday", date(2026, 7, 2), "A1"),
+    ]
+
+
+def test_latest_is_the_newest_run_that_has_rows(settings: Settings) -> None:
+    assert query(settings, "SELECT DISTINCT run_id FROM latest.account_outcomes").rows() == [("tuesday",)]
+    assert query(settings, "SELECT DISTINCT run_id FROM latest.quarantine").rows() == [("monday",)]
+    assert query(settings, "SELECT * FROM latest.orders").height == 0
+
+
+def test_the_queue_says_where_each_proposal_stands(settings: Settings) -> None:
+    rows = query(settings, "SELECT account_id, run_id, state FROM queue ORDER BY ALL").rows()
+    assert rows == [
+        ("A1", "monday", "superseded"),
+        ("A1", "tuesday", "pending_review"),
+        ("A2", "monday", "pending_review"),
+    ]
+
+
+def test_the_ledgers_runs_can_be_joined_to_the_lakes_tables(settings: Settings) -> None:
+    text = (
+        "SELECT r.run_id, r.state, count(*) FROM runs AS r JOIN account_outcomes USING (run_id) GROUP BY ALL ORDER BY 1"
+    )
+    assert query(settings, text).rows() == [("monday", "running", 2), ("tuesday", "running", 1)]
+
+
+@pytest.mark.parametrize("schema", ["main", "latest"])
+def test_every_public_name_can_be_read(settings: Settings, schema: str) -> None:
+    with open_reader(settings) as connection:
+        for name in set(public_names()) - ({"decisions"} if schema == "latest" else set()):
+            columns = connection.sql(f"SELECT * FROM {schema}.{name} LIMIT 1").pl().columns
+            assert columns == (["run_id", "as_of_date", *PUBLIC[name]] if name in PUBLIC else columns)
+            assert len(columns) > 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 AS one",
+        "  select 1 as one  ;  ",
+        "WITH t AS (SELECT 1 AS one) SELECT * FROM t",
+        "FROM (SELECT 1 AS one)",
+        "-- a remark; with a semicolon\nSELECT 1 AS one",
+    ],
+)
+def test_a_select_is_a_select_however_it_is_written(settings: Settings, text: str) -> None:
+    assert query(settings, text).to_dicts() == [{"one": 1}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO lake.account_outcomes (account_id) VALUES ('A9')",
+        "UPDATE ledger.proposals SET state = 'approved'",
+        "DELETE FROM ledger.proposals",
+        "DROP VIEW account_outcomes",
+        "CREATE TABLE t AS SELECT 1",
+        "COPY (SELECT 1) TO '{folder}/stolen.csv'",
+        "COPY account_outcomes TO '{folder}/stolen.csv'",
+        "EXPORT DATABASE '{folder}/stolen'",
+        "ATTACH '{folder}/other.db' AS other",
+        "DETACH lake",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "PRAGMA enable_profiling",
+        "CALL pragma_version()",
+        "BEGIN",
+        "VACUUM",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; DROP VIEW account_outcomes",
+        "EXPLAIN ANALYZE DELETE FROM ledger.proposals",
+        "",
+        ";",
+        "-- nothing",
+    ],
+)
+def test_anything_but_one_select_is_refused(settings: Settings, text: str, tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage):
+        query(settings, text.format(folder=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM read_csv('{file}')",
+        "SELECT * FROM read_text('{file}')",
+        "SELECT * FROM '{file}'",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM sqlite_scan('{ledger}', 'users')",
+        "SELECT * FROM sqlite_query('ledger', 'SELECT * FROM users')",
+        "SELECT * FROM \"Sqlite_Scan\"/* */('{ledger}', 'users')",
+        "SELECT (SELECT count(*) FROM sqlite_query('ledger', 'DELETE FROM proposals RETURNING 1'))",
+        "SELECT * FROM query('SELECT * FROM sqlite_' || 'scan(''{ledger}'', ''users'')')",
+        "SELECT * FROM ducklake_snapshots('lake')",
+        "SELECT * FROM postgres_query('ledger', 'SELECT 1')",
+    ],
+)
+def test_a_select_reads_no_other_file_and_hands_nothing_to_sqlite(
+    settings: Settings, text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_text("a\n1\n", encoding="utf-8")
+    ledger = settings.home / "ledger.sqlite"
+    with pytest.raises(WrongUsage):
+        query(settings, text.format(file=file, folder=tmp_path, ledger=ledger))
+
+
+@pytest.mark.parametrize("text", ["SELECT 'query sqlite_scan(1)' AS one", "SELECT 'é—' AS one -- sqlite_scan"])
+def test_words_in_strings_and_remarks_are_only_words(text: str) -> None:
+    need_one_select(text)
+
+
+def test_an_unknown_table_is_refused_with_the_names_of_those_there_are(settings: Settings) -> None:
+    with pytest.raises(WrongUsage, match=r"(?s)the query cannot be run: .*nothing.*Hint: tables are account_drift, "):
+        query(settings, "SELECT * FROM nothing")
+
+
+def test_a_mistake_of_spelling_is_refused_as_a_sentence(settings: Settings) -> None:
+    with pytest.raises(WrongUsage, match="the query cannot be run: Parser Error"):
+        query(settings, "SELEKT 1")
+
+
+def test_the_names_offered_are_those_that_can_be_read() -> None:
+    assert public_names() == sorted({*PUBLIC, *LEDGER_VIEWS})
