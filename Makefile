@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/trimtab demo --accounts $(ACCOUNTS)
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

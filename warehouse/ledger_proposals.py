@@ -21,7 +21,7 @@ from warehouse.ledger_audit import CLOCK, POLICY, Event, canonical
 from warehouse.ledger_rows import DecisionRow, RunRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import Store, in_chunks, insert_columns
-from warehouse.ledger_tables import OPEN_STATES, Decision, audit, decisions, proposals
+from warehouse.ledger_tables import OPEN_STATES, SENT_STATES, Decision, audit, decisions, proposals
 
 MOMENT: Final = pl.Datetime("us", "UTC")
 COLUMNS: Final[dict[str, pl.DataType]] = {
@@ -143,21 +143,25 @@ def _supersede(connection: Connection, run: RunRow, accounts: pl.Series, now: da
     return len(moves)
 
 
-def _first_state(route: str, *, has_open: bool) -> ProposalState:
-    if has_open:
+def _first_state(route: str, *, is_taken: bool) -> ProposalState:
+    if is_taken:
         return ProposalState.SUPERSEDED
     return ProposalState.AUTO_APPROVED if route == Route.AUTO else ProposalState.PENDING_REVIEW
 
 
 def _insert(connection: Connection, run: RunRow, new: pl.DataFrame, now: datetime) -> None:
-    """Insert the proposals; one whose account still has an open proposal is born superseded."""
-    is_open = sa.select(proposals.c.account_id).where(proposals.c.state.in_(OPEN_STATES))
-    taken = set(connection.scalars(is_open))
+    """Insert the proposals; one whose account still has an open proposal, or one sent for this date, is born superseded.
+
+    What was sent may have left after this run was pulled: its holdings do not show those trades yet.
+    """
+    is_sent = proposals.c.state.in_(SENT_STATES) & (proposals.c.as_of_date >= run.as_of_date)
+    is_taken = sa.select(proposals.c.account_id).where(proposals.c.state.in_(OPEN_STATES) | is_sent)
+    taken = set(connection.scalars(is_taken))
     columns = {name: new[name].to_list() for name in ROUTED}
     lives = columns.pop("ttl_hours")
     columns["expires_at"] = [now + timedelta(hours=hours) for hours in lives]
     columns["state"] = [
-        _first_state(route, has_open=account in taken).value
+        _first_state(route, is_taken=account in taken).value
         for route, account in zip(columns["route"], columns["account_id"], strict=True)
     ]
     shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date, "version": 1}
@@ -190,8 +194,8 @@ class Proposals(Store):
         """Put a run's proposals (columns ``ROUTED``) into the queue, or straight to approval; how many were new.
 
         One transaction. Open proposals of earlier runs are superseded for every account pulled. Routing the same again
-        changes nothing: decisions already taken stand. A proposal is born ``superseded`` where a run of a later date, or
-        an export being written, has the account.
+        changes nothing: decisions already taken stand. A proposal is born ``superseded`` where a run of a later date, an
+        export being written, or one already sent for this date has the account.
         """
         accounts = pl.concat([accounts_pulled.cast(pl.String), new["account_id"].cast(pl.String)]).unique().sort()
         accounts_hash = hashlib.sha256("\n".join(accounts).encode()).hexdigest()

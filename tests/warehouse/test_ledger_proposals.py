@@ -107,6 +107,23 @@ def test_what_an_export_is_writing_is_left_alone_and_comes_first(ledger: Ledger)
     assert set(states(ledger, "r1").values()) == {"exported"}
 
 
+def test_an_account_sent_for_this_date_is_not_proposed_again(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1"], route="auto")
+    route(ledger, "later", [], day=2)
+    ledger.finish_run("r1", {}, NOW)
+    ledger.publish_export(claimed(ledger, "r1").export_id, "f00d", NOW)
+
+    route(ledger, "r2", ["a1", "a2"], route="auto")
+    route(ledger, "tomorrow", ["a1"], route="auto", day=2)
+
+    assert states(ledger) == {
+        "r1.a1": "exported",
+        "r2.a1": "superseded",
+        "r2.a2": "auto_approved",
+        "tomorrow.a1": "auto_approved",
+    }
+
+
 def test_shards_are_routed_one_by_one(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1", "a2"])
     route(ledger, "r2", ["a1"], day=2)
