@@ -4,6 +4,7 @@ The default world has one taxable account ``a`` without holdings, a model ``m`` 
 securities ``S`` and ``B`` at 100 USD without spread, each the only choice of its class.
 """
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cache
 from typing import Any, Final
@@ -89,7 +90,7 @@ def table(name: str, text: str) -> pl.DataFrame:
     return _typed(name, rows_of(text))
 
 
-def facts_of(*, policy: dict[str, Any] | None = None, last_exports: pl.DataFrame | None = None, **drawn: str) -> Facts:
+def facts_of(policy: Mapping[str, Any] | None = None, /, **drawn: str) -> Facts:
     """The default world with the tables drawn; ``policy``: parameters of every account's policy that are not the default.
 
     Every account has a row of cash and every security a price of 100 unless the table is drawn.
@@ -103,7 +104,7 @@ def facts_of(*, policy: dict[str, Any] | None = None, last_exports: pl.DataFrame
     return Facts(
         **tables,
         policies=with_policy_defaults(policies),
-        last_exports=pl.DataFrame(schema=INTERNAL["last_exports"]) if last_exports is None else last_exports,
+        last_exports=pl.DataFrame(schema=INTERNAL["last_exports"]),
         members=tables["accounts"].select("account_id", household_key=household_key()),
     )
 

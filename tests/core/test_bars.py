@@ -74,8 +74,8 @@ def test_only_sales_at_a_loss_count(gain: str, side: str) -> None:
 
 
 def test_the_window_is_the_accounts_own_policy() -> None:
-    assert washed(facts_of(policy={"wash_sale_days": 10}, trades=sold(10))) == [("a", "S")]
-    assert washed(facts_of(policy={"wash_sale_days": 10}, trades=sold(11))) == []
+    assert washed(facts_of({"wash_sale_days": 10}, trades=sold(10))) == [("a", "S")]
+    assert washed(facts_of({"wash_sale_days": 10}, trades=sold(11))) == []
 
 
 @pytest.mark.parametrize("seller", ["a", "ira"])

@@ -126,7 +126,7 @@ def test_the_policy_says_which_band_counts() -> None:
         cash        | 0.4           | 0.05          | 0.25
     """
     for rule, stocks, cash in (("lesser", 0.05, 0.05), ("greater", 0.15, 0.1)):
-        facts = facts_of(policy={"band_rule": rule}, model_targets=targets, cash="settled_usd\n 100")
+        facts = facts_of({"band_rule": rule}, model_targets=targets, cash="settled_usd\n 100")
         assert by_class(drift_of(facts), "band") == pytest.approx({"cash": cash, "stocks": stocks})
 
 
@@ -204,17 +204,17 @@ def test_negative_cash_triggers_inside_the_band_and_without_thresholds() -> None
     lots = "security_id | quantity\n S | 10"
     targets = "asset_class | target_weight\n stocks | 1\n cash | 0"
     overdrawn = facts_of(
-        policy={"is_threshold_triggered": False}, lots=lots, cash="settled_usd\n -0.01", model_targets=targets
+        {"is_threshold_triggered": False}, lots=lots, cash="settled_usd\n -0.01", model_targets=targets
     )
     assert triggers(overdrawn) == "cash"
-    even = facts_of(policy={"is_threshold_triggered": False}, lots=lots, model_targets=targets)
+    even = facts_of({"is_threshold_triggered": False}, lots=lots, model_targets=targets)
     assert triggers(even) == ""
 
 
 def test_thresholds_can_be_switched_off() -> None:
     lots = "security_id | quantity\n S | 1"
     assert triggers(facts_of(lots=lots)) == "drift"
-    assert triggers(facts_of(policy={"is_threshold_triggered": False}, lots=lots)) == ""
+    assert triggers(facts_of({"is_threshold_triggered": False}, lots=lots)) == ""
 
 
 def test_thirty_twenty_thirty_twenty_against_quarters_is_ten_percent_one_way() -> None:
@@ -243,7 +243,7 @@ def test_thirty_twenty_thirty_twenty_against_quarters_is_ten_percent_one_way() -
 
 
 def test_triggers_are_named_in_one_order_joined_by_a_bar() -> None:
-    facts = facts_of(policy={"calendar": "monthly"}, lots="security_id | quantity\n S | 1", cash="settled_usd\n -10")
+    facts = facts_of({"calendar": "monthly"}, lots="security_id | quantity\n S | 1", cash="settled_usd\n -10")
     assert triggers(facts, due=[Calendar.MONTHLY], changed=["a"], is_manual=True) == (
         "drift|cash|calendar|model_change|manual"
     )
@@ -252,7 +252,7 @@ def test_triggers_are_named_in_one_order_joined_by_a_bar() -> None:
 
 
 def test_an_account_in_band_has_no_trigger_on_a_day_when_nothing_is_due() -> None:
-    facts = facts_of(policy={"calendar": "daily"}, lots="security_id | quantity\n S | 6\n B | 4")
+    facts = facts_of({"calendar": "daily"}, lots="security_id | quantity\n S | 6\n B | 4")
     assert triggers(facts) == ""
     assert triggers(facts, due=[Calendar.DAILY]) == "calendar"
 

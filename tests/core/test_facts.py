@@ -105,7 +105,7 @@ def test_a_security_without_a_price_is_kept_without_one() -> None:
 
 def test_parameters_are_the_accounts_its_policys_and_its_cash_beyond_the_reserve() -> None:
     facts = facts_of(
-        policy={"trade_to": 0.5},
+        {"trade_to": 0.5},
         accounts="account_id | cash_reserve_usd\n b | 0\n a | 250.5",
         cash="account_id | settled_usd | pending_usd\n a | 100 | -50\n b | 7 | 1",
     )

@@ -48,7 +48,7 @@ def exported(days_ago: int, account_id: str = "a") -> pl.DataFrame:
 
 
 def one(policy: dict[str, Any] | None = None, *, status: str = "active", **drawn: str) -> Facts:
-    return facts_of(policy=policy, accounts=f"account_id | status\n a | {status}", **{"lots": OVER, **drawn})
+    return facts_of(policy, **{"accounts": f"account_id | status\n a | {status}", "lots": OVER, **drawn})
 
 
 def test_an_account_out_of_band_is_proposed_for_its_triggers() -> None:
@@ -121,7 +121,8 @@ def test_only_drift_and_calendar_wait_and_cash_owed_does_not() -> None:
     assert outcome(replace(waiting, last_exports=exported(1)), due=(Calendar.DAILY,))[0] == "cooling_down"
     owing = one({"cool_down_days": 9}, cash="settled_usd\n -5000")
     assert outcome(replace(owing, last_exports=exported(1)))[0] == "proposed"
-    assert outcome(replace(owing, last_exports=exported(0)))[0] == "cooling_down"
+    for days_ago in (0, -1):
+        assert outcome(replace(owing, last_exports=exported(days_ago)))[0] == "cooling_down"
 
 
 def test_the_quarantined_stand_beside_the_others_sorted() -> None:
@@ -164,7 +165,7 @@ def book_of(drawn: list[dict[str, Any]], cool_down: int) -> tuple[Facts, pl.Data
         rows["lots"] += [f"{name} | S | {account['stocks'] + 1}", f"{name} | B | {account['bonds'] + 1}"]
         rows["cash"].append(f"{name} | {account['cash']}")
         rows["restrictions"] += [f"{name} | S", f"{name} | B"] if account["is_restricted"] else []
-    plain = facts_of(policy={"cool_down_days": cool_down})
+    plain = facts_of({"cool_down_days": cool_down})
     tables = {table_name: table.__wrapped__(table_name, "\n".join(lines)) for table_name, lines in rows.items()}
     exports = [
         exported(account["exported"], name) for name, account in named.items() if account["exported"] is not None

@@ -46,7 +46,7 @@ def proposals_of(facts: Facts) -> pl.DataFrame:
 
 def world(policy: dict[str, Any] | None = None, **drawn: str) -> Facts:
     buys = "asset_class | security_id\n stocks | S\n bonds | B"
-    return facts_of(policy=policy, **{"securities": SPREADS, "lots": LOTS, "buy_list": buys, **drawn})
+    return facts_of(policy, **{"securities": SPREADS, "lots": LOTS, "buy_list": buys, **drawn})
 
 
 def test_tables_have_the_columns_of_the_lake() -> None:

@@ -51,7 +51,7 @@ def test_a_class_that_was_fully_traded_or_is_in_band_has_no_reason() -> None:
 def test_an_overweight_class_says_what_stopped_its_sale(
     policy: dict[str, Any], drawn: dict[str, str], code: str
 ) -> None:
-    assert codes(facts_of(policy=policy, **drawn))["stocks"] == code
+    assert codes(facts_of(policy, **drawn))["stocks"] == code
 
 
 def test_a_wide_spread_is_a_cost_and_not_a_tax() -> None:
@@ -81,7 +81,7 @@ def test_an_underweight_class_says_why_nothing_may_be_bought(drawn: dict[str, st
 
 
 def test_an_underweight_class_whose_purchase_is_small_is_below_the_minimum() -> None:
-    assert codes(facts_of(policy={"min_trade_usd": 50_000.0}, **OVER))["bonds"] == "below_minimum"
+    assert codes(facts_of({"min_trade_usd": 50_000.0}, **OVER))["bonds"] == "below_minimum"
 
 
 def test_an_underweight_class_without_cash_names_the_price_of_cash() -> None:
@@ -95,6 +95,31 @@ def test_an_underweight_class_names_no_tax_where_the_spread_of_the_sale_is_the_c
     securities = "security_id | asset_class | half_spread_bps\n S | stocks | 900\n B | bonds | 0"
     facts = facts_of(**OVER, securities=securities, accounts=f"account_id | tax_status\n a | {tax_status}")
     assert codes(facts) == {"bonds": "cost_exceeds_benefit", "stocks": "cost_exceeds_benefit"}
+
+
+def test_the_next_dollar_of_cash_comes_from_what_is_least_missed_and_not_from_what_is_cheapest_to_sell() -> None:
+    facts = facts_of(
+        securities="""
+            security_id | asset_class | half_spread_bps
+            S           | stocks      | 900
+            B           | bonds       | 0
+            G           | gold        | 0
+        """,
+        model_targets="""
+            asset_class | target_weight
+            stocks      | 0.5
+            bonds       | 0.3
+            gold        | 0.2
+            cash        | 0
+        """,
+        lots="""
+            security_id | quantity | unit_cost_usd
+            S           | 700      | 100
+            B           | 100      | 100
+            G           | 200      | 75
+        """,
+    )
+    assert codes(facts)["bonds"] == "cost_exceeds_benefit"
 
 
 def test_an_underweight_class_has_no_cash_where_nothing_may_be_sold() -> None:
@@ -117,7 +142,7 @@ def test_an_underweight_class_that_is_dear_to_buy_names_the_cost() -> None:
 
 def test_of_several_locks_the_one_that_holds_most_is_named() -> None:
     facts = facts_of(
-        policy={"short_term_gains": "avoid"},
+        {"short_term_gains": "avoid"},
         lots=f"""
             security_id | lot_id | quantity | unit_cost_usd | acquired_date
             S           | some   | 300      | 50            | {ago(9)}

@@ -27,7 +27,7 @@ def locks(facts: Facts, account_id: str = "a") -> dict[str, str | None]:
     return dict(lots.select("lot_id", "lock").rows())
 
 
-def costs(facts: Facts) -> dict[str, float]:
+def costs(facts: Facts) -> dict[str, Any]:
     """Cost per dollar sold of each lot of account ``a``."""
     lots = problem_of(facts).lots.filter(pl.col("account_id") == "a")
     return {lot: pytest.approx(cost, abs=1e-12) for lot, cost in lots.select("lot_id", "cost").rows()}
@@ -38,9 +38,9 @@ def lot(**cells: str) -> str:
     return f"{' | '.join(drawn)}\n{' | '.join(drawn.values())}"
 
 
-def one_lock(policy: dict[str, Any] | None = None, *, tax_status: str = "taxable", **cells: str) -> str | None:
+def one_lock(policy: dict[str, Any] | None = None, /, *, tax_status: str = "taxable", **cells: str) -> str | None:
     accounts = f"account_id | tax_status\n a | {tax_status}"
-    return locks(facts_of(policy=policy, accounts=accounts, lots=lot(**cells)))["1"]
+    return locks(facts_of(policy, accounts=accounts, lots=lot(**cells)))["1"]
 
 
 def test_a_lot_is_free_unless_a_rule_locks_it() -> None:
@@ -75,7 +75,7 @@ def test_a_cost_of_zero_is_real_and_taxed_whole() -> None:
 @pytest.mark.parametrize(("unmodelled", "lock"), [("hold", "unmodelled_held"), ("sell", None)])
 def test_a_class_without_a_target_is_held_or_sold_as_policy_says(unmodelled: str, lock: str | None) -> None:
     securities = "security_id | asset_class\n G | gold\n S | stocks\n B | bonds"
-    facts = facts_of(policy={"unmodelled": unmodelled}, securities=securities, lots=lot(security_id="G"))
+    facts = facts_of({"unmodelled": unmodelled}, securities=securities, lots=lot(security_id="G"))
     assert locks(facts) == {"1": lock}
 
 
@@ -101,7 +101,7 @@ def test_only_taxed_gains_of_short_term_are_avoided(cells: dict[str, str], tax_s
 
 def test_a_restriction_is_named_before_every_other_lock() -> None:
     facts = facts_of(
-        policy={"short_term_gains": "avoid"},
+        {"short_term_gains": "avoid"},
         lots=lot(unit_cost_usd="", acquired_date=""),
         restrictions="security_id\n S",
     )
@@ -209,7 +209,7 @@ def test_a_rebalance_lands_between_target_and_the_bands_edge(
 
 def test_seventy_two_percent_of_a_sixty_percent_target_goes_half_way_to_sixty_six() -> None:
     facts = facts_of(
-        policy={"trade_to": 0.5},
+        {"trade_to": 0.5},
         lots="security_id | quantity\n S | 720\n B | 280",
         model_targets="""
             asset_class | target_weight | absolute_band | relative_band
@@ -236,13 +236,13 @@ def test_a_security_of_the_class_cash_is_not_sold_and_lowers_the_cash_to_keep() 
 def test_the_smallest_order_is_the_greater_of_the_two_minimums() -> None:
     lots = lot(quantity="1000")
     assert problem_of(facts_of(lots=lots)).book.min_trade.tolist() == [100]
-    by_weight = facts_of(policy={"min_trade_weight": 0.02, "min_trade_usd": 50}, lots=lots)
+    by_weight = facts_of({"min_trade_weight": 0.02, "min_trade_usd": 50}, lots=lots)
     assert problem_of(by_weight).book.min_trade.tolist() == [2_000]
 
 
 def test_arrays_follow_the_frames() -> None:
     facts = facts_of(
-        policy={"tracking_penalty": 3.0},
+        {"tracking_penalty": 3.0},
         accounts="account_id\n b\n a",
         lots="""
             account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date

@@ -22,7 +22,7 @@ GAINS = f"""
 
 
 def shares(policy: dict[str, Any] | None = None, **drawn: str) -> dict[str, float]:
-    return traded(solved_of(facts_of(policy=policy, **drawn)))
+    return traded(solved_of(facts_of(policy, **drawn)))
 
 
 @pytest.mark.parametrize(("trade_to", "sold"), [(0.0, 120), (0.5, 60), (1.0, 0)])
@@ -32,7 +32,7 @@ def test_a_rebalance_lands_on_target_half_way_or_on_the_edge(trade_to: float, so
 
 
 def test_half_way_from_72_percent_is_66_percent_after_the_trade() -> None:
-    solved = solved_of(facts_of(policy={"trade_to": 0.5}, lots=MIXED, model_targets=RELATIVE))
+    solved = solved_of(facts_of({"trade_to": 0.5}, lots=MIXED, model_targets=RELATIVE))
     stocks = solved.classes.filter(pl.col("asset_class") == "stocks")
     assert stocks["after_usd"].item() == 66_000
     assert solved.accounts["status"].to_list() == [TRADED]
@@ -78,7 +78,7 @@ def test_a_short_term_gain_is_kept_where_other_lots_raise_the_cash_owed() -> Non
 
 
 def test_a_short_term_gain_is_sold_where_cash_cannot_be_raised_otherwise() -> None:
-    solved = solved_of(facts_of(policy={"short_term_gains": "avoid"}, lots=GAINS, cash="settled_usd\n -30000"))
+    solved = solved_of(facts_of({"short_term_gains": "avoid"}, lots=GAINS, cash="settled_usd\n -30000"))
     assert solved.accounts["status"].to_list() == [TRADED]
     assert traded(solved)["S"] < 0
     assert solved.accounts["cash_after"].item() >= 0
@@ -86,7 +86,7 @@ def test_a_short_term_gain_is_sold_where_cash_cannot_be_raised_otherwise() -> No
 
 def test_only_the_account_that_owes_has_its_gains_opened() -> None:
     facts = facts_of(
-        policy={"short_term_gains": "avoid"},
+        {"short_term_gains": "avoid"},
         accounts="account_id\n a\n b",
         lots=f"""
             account_id | security_id | quantity | unit_cost_usd | acquired_date
@@ -143,7 +143,7 @@ def test_units_are_multiples_of_the_step_and_a_lot_sold_whole_keeps_its_fraction
 
 
 def test_what_is_below_the_minimum_is_dropped_and_said() -> None:
-    facts = facts_of(policy={"min_trade_usd": 20_000.0}, lots=MIXED)
+    facts = facts_of({"min_trade_usd": 20_000.0}, lots=MIXED)
     solved = solved_of(facts)
     assert traded(solved) == {}
     dropped = solved.lots.select("security_id", "is_lot_dropped").rows()

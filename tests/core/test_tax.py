@@ -91,7 +91,7 @@ def test_what_was_bought_earlier_is_not_long_term_later(first: date, second: dat
     ],
 )
 def test_tax_per_dollar_is_rate_times_gain_over_price(cost: float, held: str, rate: float, gain: float) -> None:
-    assert rate_and_gain(cost, held=held) == (rate, pytest.approx(gain))
+    assert rate_and_gain(cost, held=held) == pytest.approx((rate, gain))
 
 
 @pytest.mark.parametrize("tax_status", ["tax_deferred", "tax_exempt"])
