@@ -31,6 +31,7 @@ from tasks.core.kernel import (
     Floats,
     Scratch,
     cash_before_costs,
+    compiled,
     objective,
     price_of_cash,
     scratch_for,
@@ -101,6 +102,7 @@ def rebalance(book: Book) -> Answer:
         is_lot_dropped=np.zeros(lots, np.bool_),
         is_buy_dropped=np.zeros(m, np.bool_),
     )
+    book = Book(*(np.require(column, requirements=["C", "W"]) for column in book))  # one type, compiled once
     room, units = scratch_for(book), Units(answer.sold, answer.bought)
     workers = min(n // ACCOUNTS_PER_THREAD + 1, os.cpu_count() or 1)
     edges = np.linspace(0, n, workers + 1).astype(np.int64)
@@ -127,7 +129,7 @@ def _rebalance_range(book: Book, room: Scratch, units: Units, answer: Answer, fi
         _rebalance_one(book, room, units, answer, account)
 
 
-@njit(cache=True)
+@compiled
 def _rebalance_one(book: Book, room: Scratch, units: Units, answer: Answer, account: int) -> None:
     _open_bounds(book, room, account)
     _stay(book, room, units, answer, account)
@@ -163,7 +165,7 @@ def _rebalance_one(book: Book, room: Scratch, units: Units, answer: Answer, acco
     _certify(book, room, units, answer, account, idle)
 
 
-@njit(cache=True)
+@compiled
 def bound_with_costs_paid(book: Book, account: int, mu: float) -> float:
     """Lagrangian dual, usd, at ``mu < 0`` of the problem in which ``K = K0 + sum (1 - s) q - sum (1 + h) b``.
 
@@ -189,7 +191,7 @@ def bound_with_costs_paid(book: Book, account: int, mu: float) -> float:
     return float(bound)
 
 
-@njit(cache=True)
+@compiled
 def _open_bounds(book: Book, room: Scratch, account: int) -> None:
     for c in range(book.class_start[account], book.class_start[account + 1]):
         room.buy_cap[c] = book.buy_cap[c]
@@ -197,7 +199,7 @@ def _open_bounds(book: Book, room: Scratch, account: int) -> None:
             room.lot_cap[lot] = book.lot_cap[lot]
 
 
-@njit(cache=True)
+@compiled
 def _bar_small(book: Book, room: Scratch, answer: Answer, account: int) -> bool:
     """Bar every order below the minimum; True where there was one."""
     least = book.min_trade[account]
@@ -215,7 +217,7 @@ def _bar_small(book: Book, room: Scratch, answer: Answer, account: int) -> bool:
     return found
 
 
-@njit(cache=True)
+@compiled
 def _finish_small(book: Book, room: Scratch, units: Units, account: int, floor: float) -> float:
     """Drop what is still below the minimum; where that leaves cash short, sell more, topped up to the minimum.
 
@@ -232,7 +234,7 @@ def _finish_small(book: Book, room: Scratch, units: Units, account: int, floor: 
     return float(short)
 
 
-@njit(cache=True)
+@compiled
 def _drop_small(book: Book, room: Scratch, units: Units, account: int, c: int) -> None:
     """Take back the orders of a class below the minimum, and open its lots again: cash owed may need what was barred."""
     least = book.min_trade[account]
@@ -244,7 +246,7 @@ def _drop_small(book: Book, room: Scratch, units: Units, account: int, c: int) -
             _drop(book, room, units, c, book.lot_security[lot])
 
 
-@njit(cache=True)
+@compiled
 def _top_up_small(book: Book, room: Scratch, units: Units, account: int, c: int) -> None:
     """Sell on to the minimum where less of a security is sold, and drop a purchase that was cut below it."""
     least = book.min_trade[account]
@@ -257,14 +259,14 @@ def _top_up_small(book: Book, room: Scratch, units: Units, account: int, c: int)
             set_sold(book, room, units, lot, units.sold[lot] + sell_steps(book, units, lot, wanted))
 
 
-@njit(cache=True)
+@compiled
 def _drop(book: Book, room: Scratch, units: Units, c: int, security: int) -> None:
     for lot in range(book.lot_start[c], book.lot_start[c + 1]):
         if book.lot_security[lot] == security:
             units.sold[lot], room.lot_sold[lot] = 0, 0.0
 
 
-@njit(cache=True)
+@compiled
 def _stay(book: Book, room: Scratch, units: Units, answer: Answer, account: int) -> None:
     for c in range(book.class_start[account], book.class_start[account + 1]):
         set_bought(book, room, units, c, 0)
@@ -275,7 +277,7 @@ def _stay(book: Book, room: Scratch, units: Units, answer: Answer, account: int)
     answer.status[account] = STAYS
 
 
-@njit(cache=True)
+@compiled
 def _certify(book: Book, room: Scratch, units: Units, answer: Answer, account: int, idle: float) -> None:
     """Keep the trades where they beat ``idle``, the objective of doing nothing, or where cash is owed."""
     cash = cash_after_costs(book, room, account)

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from tasks.core.kernel import Book, Scratch
+from tasks.core.kernel import Book, Scratch, compiled
 
 CASH_CUSHION = 1e-3
 UNIT_TOLERANCE = 1e-6
@@ -37,7 +36,7 @@ class Units(NamedTuple):
 WHOLE_LOT = -1
 
 
-@njit(cache=True)
+@compiled
 def set_sold(book: Book, room: Scratch, units: Units, lot: int, steps: int) -> None:
     """Sell ``steps`` of a lot, or the lot whole where that is no more than ``steps``."""
     if steps * book.lot_step[lot] >= book.lot_quantity[lot] * (1 - 1e-12):
@@ -48,14 +47,14 @@ def set_sold(book: Book, room: Scratch, units: Units, lot: int, steps: int) -> N
         room.lot_sold[lot] = steps * book.lot_step[lot] * book.lot_price[lot]
 
 
-@njit(cache=True)
+@compiled
 def set_bought(book: Book, room: Scratch, units: Units, c: int, steps: int) -> None:
     """Buy ``steps`` of a class's security."""
     units.bought[c] = steps
     room.class_bought[c] = steps * book.buy_step[c] * book.buy_price[c]
 
 
-@njit(cache=True)
+@compiled
 def cut_down(book: Book, room: Scratch, units: Units, account: int) -> None:
     """Move 1: the continuous trades in ``room``, cut to whole units."""
     for c in range(book.class_start[account], book.class_start[account + 1]):
@@ -72,7 +71,7 @@ def cut_down(book: Book, room: Scratch, units: Units, account: int) -> None:
             set_sold(book, room, units, lot, steps)
 
 
-@njit(cache=True)
+@compiled
 def cash_after_costs(book: Book, room: Scratch, account: int) -> float:
     """Cash beyond the reserve after the trades in ``room`` and their half spreads."""
     cash = book.cash[account]
@@ -83,7 +82,7 @@ def cash_after_costs(book: Book, room: Scratch, account: int) -> float:
     return float(cash)
 
 
-@njit(cache=True)
+@compiled
 def class_gap(book: Book, room: Scratch, c: int) -> tuple[float, float, int]:
     """Value above the destination, usd sold, and the next lot that could be sold (-1: none)."""
     gap = book.class_value[c] - book.class_target[c] + room.class_bought[c]
@@ -96,7 +95,7 @@ def class_gap(book: Book, room: Scratch, c: int) -> tuple[float, float, int]:
     return gap - sold, sold, following
 
 
-@njit(cache=True)
+@compiled
 def move_value(k: float, gap: float, over: float, value: float, paid: float, cost: float) -> float:
     """Change of the objective when a class moves by ``value`` usd, cash by ``paid``, at ``cost`` usd.
 
@@ -105,21 +104,21 @@ def move_value(k: float, gap: float, over: float, value: float, paid: float, cos
     return 0.5 * k * (value * (2 * gap + value) + paid * (2 * over + paid)) + cost
 
 
-@njit(cache=True)
+@compiled
 def sell_steps(book: Book, units: Units, lot: int, wanted: float) -> int:
     """How many more steps of a lot to sell for about ``wanted``: at least 1, at most what is left (counting a last fraction)."""
     left = book.lot_quantity[lot] / book.lot_step[lot] - units.sold[lot]
     return int(max(1.0, min(np.ceil(left - UNIT_TOLERANCE), wanted)))
 
 
-@njit(cache=True)
+@compiled
 def value_of_steps(book: Book, room: Scratch, lot: int, steps: int) -> float:
     """Usd that ``steps`` more of a lot bring; never more than is left of it."""
     whole = book.lot_quantity[lot] * book.lot_price[lot] - room.lot_sold[lot]
     return float(min(steps * book.lot_step[lot] * book.lot_price[lot], whole))
 
 
-@njit(cache=True)
+@compiled
 def raise_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> float:
     """Move 2: until cash after costs is at ``floor``; returns what is still missing, usd (0 = none)."""
     k = book.tracking_penalty[account] / book.nav[account]
@@ -158,7 +157,7 @@ def raise_cash(book: Book, room: Scratch, units: Units, account: int, floor: flo
             set_bought(book, room, units, best_class, units.bought[best_class] - best_steps)
 
 
-@njit(cache=True)
+@compiled
 def sold_of(book: Book, room: Scratch, c: int, security: Any) -> float:
     """Usd sold of one security in a class."""
     sold = 0.0
@@ -168,7 +167,7 @@ def sold_of(book: Book, room: Scratch, c: int, security: Any) -> float:
     return float(sold)
 
 
-@njit(cache=True)
+@compiled
 def more_to_buy(
     book: Book, room: Scratch, units: Units, account: int, c: int, cash: float, floor: float
 ) -> tuple[float, int]:
@@ -188,7 +187,7 @@ def more_to_buy(
     return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * book.buy_cost[c]), steps
 
 
-@njit(cache=True)
+@compiled
 def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int, cash: float) -> tuple[float, int, int]:
     """Change of the objective, lot and steps of the best further sale in a class; (0, -1, 0): none."""
     k = book.tracking_penalty[account] / book.nav[account]
@@ -207,7 +206,7 @@ def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int, 
     return move_value(k, gap, over, -value, raised, value * book.lot_cost[lot]), lot, steps
 
 
-@njit(cache=True)
+@compiled
 def spend_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> None:
     """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
     first, last = book.class_start[account], book.class_start[account + 1]
