@@ -1,5 +1,6 @@
 """What every folder of tests may ask for."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,3 +13,11 @@ def prefect_api() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """A night makes its process's files private from then on; the next test starts as it would alone."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)

@@ -102,7 +102,7 @@ def rebalance(book: Book) -> Answer:
         is_lot_dropped=np.zeros(lots, np.bool_),
         is_buy_dropped=np.zeros(m, np.bool_),
     )
-    book = Book(*(np.require(column, requirements=["C", "W"]) for column in book))  # one type, compiled once
+    book = Book._make(np.require(column, requirements=["C", "W"]) for column in book)  # one type, so compiled once
     room, units = scratch_for(book), Units(answer.sold, answer.bought)
     workers = min(n // ACCOUNTS_PER_THREAD + 1, os.cpu_count() or 1)
     edges = np.linspace(0, n, workers + 1).astype(np.int64)
