@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.stores import open_ledger
 from flows.terminal import print_json, print_table
-from schemas.settings import load_settings
+from tasks.stores import open_ledger, settings_of_a_home
 
 app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")
 
@@ -19,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def verify(*, is_json: Json = False) -> None:
     """Recompute the chain; fails at the first row that was changed or is missing."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
         count = ledger.verify_audit()
     if is_json:
         print_json({"rows": count, "is_whole": True})
@@ -36,7 +35,7 @@ def list_(
     is_json: Json = False,
 ) -> None:
     """Show the newest rows, oldest first."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
         rows = ledger.audit_rows(limit=limit, proposal_id=proposal, run_id=run)
     if is_json:
         print_json([asdict(row) for row in rows])

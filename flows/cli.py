@@ -14,8 +14,8 @@ from flows import audit_cli, review_cli, users_cli
 from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
-from schemas.settings import Settings, load_settings
-from tasks.stores import current_actor, open_ledger, private_files
+from schemas.settings import load_settings
+from tasks.stores import current_actor, open_ledger, private_files, settings_of_a_home
 
 if TYPE_CHECKING:
     from tasks.export import ExportResult
@@ -109,7 +109,7 @@ def export(
     """Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."""
     from flows.run import run_export  # noqa: PLC0415 - see nightly
 
-    results, waiting = run_export(load_settings(), run)
+    results, waiting = run_export(settings_of_a_home(), run)
     for run_id in waiting:
         notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
     if is_json:
@@ -146,9 +146,7 @@ def query(
     """Read the public tables with SQL: every run, or `latest.<table>` for the newest."""
     from warehouse.query import query as read  # noqa: PLC0415 - DuckDB, only where needed
 
-    settings = load_settings()
-    need_home(settings)
-    rows = read(settings, text)
+    rows = read(settings_of_a_home(), text)
     if fmt == "csv":
         sys.stdout.write(rows.write_csv())
     elif fmt == "parquet":
@@ -164,7 +162,7 @@ def query(
 @app.command()
 def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit", min=1)] = 20) -> None:
     """List runs, the newest first."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
         rows = ledger.list_runs(limit)
     if is_json:
         print_json(
@@ -197,7 +195,7 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
 @app.command()
 def status(*, is_json: Json = False) -> None:
     """Show the newest run: its state, its steps and how many proposals stand where."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
         row = ledger.newest_run()
         steps = [] if row is None else ledger.step_rows(row.run_id)
         queue = (
@@ -251,19 +249,6 @@ def demo(
     from flows.demo import run_demo  # noqa: PLC0415 - see nightly
 
     run_demo(load_settings(), account_count=accounts, file_format=fmt, seed=seed)
-
-
-def need_home(settings: Settings) -> None:
-    """Refuse to read stores that are not there.
-
-    Raises
-    ------
-    WrongUsage
-        Nothing has been run in this home.
-    """
-    is_embedded = not settings.lake_url and not settings.ledger_url
-    if is_embedded and not (settings.home / "ledger.sqlite").is_file():
-        raise WrongUsage(f"{settings.home} has no runs yet\n\nHint: `trimtab demo` makes one; TRIMTAB_HOME says where.")
 
 
 def parsed_date(text: str) -> date:

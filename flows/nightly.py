@@ -1,7 +1,6 @@
 """The night: pull holdings, validate them, measure drift, propose trades, route the proposals, publish the run."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -28,7 +27,8 @@ from tasks.publish import publish, show
 from tasks.pull import Request, pull
 from tasks.route import route
 from tasks.sessions import previous_session
-from tasks.stores import current_actor, open_ledger, private_files, utc_now
+from tasks.steps import failure_noted, open_stores
+from tasks.stores import current_actor, private_files
 from tasks.validate import check_quarantine, validate
 
 SCHEDULER = "scheduler"
@@ -75,8 +75,8 @@ def nightly(
     request = Request(folder, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
 
     run = pull(request)
-    with failure_noted(run, settings):
-        progress = Progress(run, settings)
+    with open_stores() as at, failure_noted(at.ledger, run):
+        progress = Progress(run, at.ledger.finished_steps(run.run_id))
         for shard in (GLOBAL_SHARD, *run.shards):
             progress.once(Step.VALIDATE, shard, partial(validate, run, shard))
         check_quarantine(run)
@@ -90,16 +90,6 @@ def nightly(
         progress.finish()
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     return Night(run.run_id, counts)
-
-
-@contextmanager
-def failure_noted(run: RunRef, settings: Settings) -> Iterator[None]:
-    """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held."""
-    try:
-        yield
-    except Exception as error:
-        open_ledger(settings).fail_run(run.run_id, str(error), utc_now())
-        raise
 
 
 def scheduled_day(settings: Settings) -> date:
@@ -120,8 +110,8 @@ def _submitter() -> str:
 class Progress:
     """Skips what an earlier attempt finished, and moves the run's progress bar."""
 
-    def __init__(self, run: RunRef, settings: Settings) -> None:
-        self._finished = open_ledger(settings).finished_steps(run.run_id)
+    def __init__(self, run: RunRef, finished: Collection[tuple[Step, int]]) -> None:
+        self._finished = finished
         self._steps = 3 * run.shard_count + 3
         self._done = 1
         made = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)

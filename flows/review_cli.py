@@ -8,14 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.actor import current_actor
-from flows.stores import open_ledger
 from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
-from schemas.settings import load_settings
 from tasks import review
 from tasks.review import Decided, Detail
+from tasks.stores import current_actor, open_ledger, settings_of_a_home
 from warehouse.ledger import Decision
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
@@ -47,7 +45,7 @@ LOTS_SHOWN: Final = ("security_id", "lot_id", "quantity", "unit_cost_usd", "acqu
 @app.command("list")
 def list_(matching: Matching = None, limit: Limit = 50, *, is_json: Json = False) -> None:
     """Show the proposals that wait for review, or those that a filter matches."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
         found = review.queue(ledger, review.parse_filter(matching or ""), now=datetime.now(UTC))
     if is_json:
         print_json(found.to_dicts())
@@ -62,7 +60,7 @@ def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Jso
     """Show one proposal with its orders, the lots they close, and what was decided."""
     from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
 
-    settings = load_settings()
+    settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
         detail = review.show(ledger, proposal, open_lake(settings).read, now=datetime.now(UTC))
     if is_json:
@@ -119,7 +117,7 @@ def _decide(decision: Decision, ids: list[str] | None, matching: str | None, not
     if (not ids) == (matching is None):
         raise WrongUsage(f"say what to {decision}: either proposals or a --filter")
     actor, now = current_actor(), datetime.now(UTC)
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
         if matching is None:
             decided = review.decide(ledger, ids or [], decision, actor=actor, now=now, note=note)
         else:

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from flows.actor import current_actor
-from flows.stores import open_ledger
 from flows.terminal import notice, print_json, print_table
 from schemas.enums import Role
 from schemas.settings import load_settings
+from tasks.stores import current_actor, open_ledger
 
 app = typer.Typer(no_args_is_help=True, help="Users of the ledger and their roles.")
 

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import RunKind, Step
 from schemas.run import RunRef
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.calendars import due_on
 from tasks.core.drift import account_drift, drift_by_class
@@ -14,21 +14,17 @@ from tasks.core.facts import Facts, account_parameters, model_hashes, priced_sec
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.sessions import previous_session
-from tasks.steps import timed_step
-from tasks.stores import open_ledger
-from warehouse.lake import open_lake
+from tasks.steps import open_stores, timed_step
 
 
 @task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure(run: RunRef, shard: int) -> None:
     """Write ``drift`` and ``account_drift`` of one shard."""
-    settings = load_settings()
-    lake = open_lake(settings)
-    with timed_step(open_ledger(settings), run, Step.MEASURE, shard) as step:
-        facts = read_facts(lake, run, shard)
-        by_class, by_account = measured(facts, run, settings)
+    with open_stores() as at, timed_step(at.ledger, run, Step.MEASURE, shard) as step:
+        facts = read_facts(at.lake, run, shard)
+        by_class, by_account = measured(facts, run, at.settings)
         step.rows = facts.lots.height
-        lake.replace(run, shard, {"drift": by_class.select(PUBLIC["drift"].keys()), "account_drift": by_account})
+        at.lake.replace(run, shard, {"drift": by_class.select(PUBLIC["drift"].keys()), "account_drift": by_account})
 
 
 def measured(facts: Facts, run: RunRef, settings: Settings) -> tuple[pl.DataFrame, pl.DataFrame]:

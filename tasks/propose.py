@@ -9,7 +9,6 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Step
 from schemas.errors import ConservationBroken
 from schemas.run import RunRef
-from schemas.settings import load_settings
 from schemas.tables import PUBLIC
 from tasks.core import conservation
 from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
@@ -22,9 +21,7 @@ from tasks.core.rules import compile_book
 from tasks.core.solved import solve
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
-from tasks.steps import timed_step
-from tasks.stores import open_ledger
-from warehouse.lake import open_lake
+from tasks.steps import open_stores, timed_step
 
 
 @task(cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
@@ -36,9 +33,8 @@ def propose(run: RunRef, shard: int) -> None:
     ConservationBroken
         Shares, cash or accounts do not add up; nothing of the shard is written.
     """
-    settings = load_settings()
-    lake = open_lake(settings)
-    with timed_step(open_ledger(settings), run, Step.PROPOSE, shard) as step:
+    with open_stores() as at, timed_step(at.ledger, run, Step.PROPOSE, shard) as step:
+        lake = at.lake
         facts = read_facts(lake, run, shard)
         drift = lake.read("drift", run.run_id, shard)
         by_account = lake.read("account_drift", run.run_id, shard)

@@ -9,14 +9,12 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.settings import load_settings
 from tasks.core import conservation
 from tasks.core.summary import counts_of, exceptions, markdown
 from tasks.propose import need_none
 from tasks.retries import retry_quietly
-from tasks.steps import timed_step
-from tasks.stores import open_ledger, utc_now
-from warehouse.lake import open_lake
+from tasks.steps import open_stores, timed_step
+from tasks.stores import utc_now
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
@@ -28,27 +26,23 @@ def publish(run: RunRef) -> Mapping[str, int]:
     ConservationBroken
         Accounts in are not outcomes out.
     """
-    settings = load_settings()
-    lake, ledger = open_lake(settings), open_ledger(settings)
-    with timed_step(ledger, run, Step.PUBLISH, GLOBAL_SHARD) as step:
-        outcomes = lake.read("account_outcomes", run.run_id)
+    with open_stores() as at, timed_step(at.ledger, run, Step.PUBLISH, GLOBAL_SHARD) as step:
+        outcomes = at.lake.read("account_outcomes", run.run_id)
         need_none(
             "accounts without exactly one outcome",
-            conservation.unaccounted(lake.read("scope", run.run_id)["account_id"], outcomes),
+            conservation.unaccounted(at.lake.read("scope", run.run_id)["account_id"], outcomes),
         )
-        proposals = lake.read("proposals", run.run_id)
-        counts = counts_of(outcomes, proposals)
-        ledger.finish_run(run.run_id, counts, utc_now())
+        counts = counts_of(outcomes, at.lake.read("proposals", run.run_id))
+        at.ledger.finish_run(run.run_id, counts, utc_now())
         step.rows = outcomes.height
     return counts
 
 
 def show(run: RunRef, counts: Mapping[str, int]) -> None:
     """The summary and the table of exceptions as Prefect artifacts."""
-    settings = load_settings()
-    lake = open_lake(settings)
-    outcomes, proposals = (lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))
-    steps = open_ledger(settings).step_rows(run.run_id)
+    with open_stores() as at:
+        outcomes, proposals = (at.lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))
+        steps = at.ledger.step_rows(run.run_id)
     seconds = {step: sum(row.seconds for row in steps if row.step == step) for step in Step}
     rows = {step: sum(row.rows for row in steps if row.step == step) for step in Step}
     create_markdown_artifact(

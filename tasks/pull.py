@@ -16,16 +16,14 @@ from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS, SHARDED_TABLES
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.settings import Settings, load_settings
 from tasks.core.parse import parse
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
 from tasks.source import find_tables, folder_notices, hash_tables, input_hash, read_batches
-from tasks.steps import timed_step
-from tasks.stores import open_ledger, utc_now
-from warehouse.lake import open_lake
-from warehouse.ledger import Ledger, NewRun
+from tasks.steps import Stores, failure_noted, open_stores, timed_step
+from tasks.stores import utc_now
+from warehouse.ledger import NewRun
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,8 @@ def pull(request: Request) -> RunRef:
     WrongUsage
         An account asked for is not in the source.
     """
-    settings = load_settings()
     paths = find_tables(request.source)
     inputs = input_hash(hash_tables(paths))
-    ledger = open_ledger(settings)
     new = NewRun(
         run_id=run_name(request, inputs),
         as_of_date=request.as_of_date,
@@ -64,11 +60,12 @@ def pull(request: Request) -> RunRef:
         source=str(request.source),
         scope=json.dumps(request.scope) if request.scope else None,
     )
-    found = ledger.get_run(new.run_id)
-    if found is not None and (Step.PULL, GLOBAL_SHARD) in ledger.finished_steps(new.run_id):
-        ledger.start_run(new, utc_now())
-        return RunRef(new.run_id, request.as_of_date, request.kind, found.shard_count)
-    return _land(request, new, paths, ledger, settings)
+    with open_stores() as at:
+        found = at.ledger.get_run(new.run_id)
+        if found is not None and (Step.PULL, GLOBAL_SHARD) in at.ledger.finished_steps(new.run_id):
+            at.ledger.start_run(new, utc_now())
+            return RunRef(new.run_id, request.as_of_date, request.kind, found.shard_count)
+        return _land(request, new, paths, at)
 
 
 def run_name(request: Request, inputs: str) -> str:
@@ -78,7 +75,7 @@ def run_name(request: Request, inputs: str) -> str:
     return f"{request.as_of_date.isoformat()}-{request.kind}-{digest}"
 
 
-def _land(request: Request, new: NewRun, paths: dict[str, Path], ledger: Ledger, settings: Settings) -> RunRef:
+def _land(request: Request, new: NewRun, paths: dict[str, Path], at: Stores) -> RunRef:
     for notice in folder_notices(request.source):
         give_notice(notice)
     accounts = pl.concat(_parsed("accounts", paths))
@@ -86,17 +83,17 @@ def _land(request: Request, new: NewRun, paths: dict[str, Path], ledger: Ledger,
     missing = sorted(set(request.scope) - set(scope))
     if missing:
         raise WrongUsage(f"the source has no account {', '.join(missing)}\n\nHint: look at {paths['accounts'].name}.")
-    started = ledger.start_run(new, utc_now())
-    count = started.shard_count or shard_count_for(landed.height, settings.accounts_per_shard)
-    ledger.set_run_shape(new.run_id, count, len(scope))
+    started = at.ledger.start_run(new, utc_now())
+    count = started.shard_count or shard_count_for(landed.height, at.settings.accounts_per_shard)
+    at.ledger.set_run_shape(new.run_id, count, len(scope))
     run = RunRef(new.run_id, request.as_of_date, request.kind, count)
     shards = shard_accounts(landed, count)
-    exports = ledger.last_exports().join(shards, on="account_id")
-    with timed_step(ledger, run, Step.PULL, GLOBAL_SHARD) as step:
+    exports = at.ledger.last_exports().join(shards, on="account_id")
+    with failure_noted(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
         pulled = scope.to_frame("account_id").join(shards, on="account_id", how="left")
         batches = _batches(paths, landed, shards, is_scoped=bool(request.scope))
         tables = [*(f"landed_{table}" for table in CONTRACTS), "scope", "last_exports"]
-        step.rows = open_lake(settings).load(
+        step.rows = at.lake.load(
             run,
             tables,
             _chain(batches, ("scope", pulled.with_columns(pl.col("shard").fill_null(0))), ("last_exports", exports)),

@@ -2,13 +2,32 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from schemas.enums import Step
 from schemas.run import RunRef
-from tasks.stores import utc_now
+from schemas.settings import Settings, load_settings
+from tasks.stores import open_ledger, utc_now
+from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What a task works on."""
+
+    settings: Settings
+    lake: Lake
+    ledger: Ledger
+
+
+@contextmanager
+def open_stores() -> Iterator[Stores]:
+    """The stores that the environment names: any worker that has the same settings can run any task."""
+    settings = load_settings()
+    with closing(open_ledger(settings)) as ledger:
+        yield Stores(settings, open_lake(settings), ledger)
 
 
 @dataclass
@@ -25,3 +44,13 @@ def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[
     yield progress
     seconds = time.perf_counter() - began
     ledger.finish_step(run.run_id, step, shard, rows=progress.rows, seconds=seconds, now=utc_now())
+
+
+@contextmanager
+def failure_noted(ledger: Ledger, run: RunRef) -> Iterator[None]:
+    """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held."""
+    try:
+        yield
+    except Exception as error:
+        ledger.fail_run(run.run_id, str(error), utc_now())
+        raise

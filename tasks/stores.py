@@ -4,7 +4,8 @@ import os
 import pwd
 from datetime import UTC, datetime
 
-from schemas.settings import Settings
+from schemas.errors import WrongUsage
+from schemas.settings import Settings, load_settings
 from warehouse.ledger import Ledger
 
 
@@ -30,3 +31,17 @@ def utc_now() -> datetime:
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger; whoever opens it first becomes its admin."""
     return Ledger.open(settings.ledger_address, owner=current_actor(), now=utc_now())
+
+
+def settings_of_a_home() -> Settings:
+    """The settings, for commands that look at what is there: looking makes no stores.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing has been run in this home.
+    """
+    settings = load_settings()
+    if not settings.ledger_url and not (settings.home / "ledger.sqlite").is_file():
+        raise WrongUsage(f"{settings.home} has no runs yet\n\nHint: `trimtab demo` makes one; TRIMTAB_HOME says where.")
+    return settings

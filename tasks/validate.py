@@ -3,17 +3,15 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.enums import Step
+from schemas.enums import RunState, Step
 from schemas.errors import RunHeld
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.settings import load_settings
 from tasks.core.gate import gate_accounts, gate_globals, unattributed
 from tasks.landed import landed, source_names
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
-from tasks.steps import timed_step
-from tasks.stores import open_ledger, utc_now
-from warehouse.lake import open_lake
+from tasks.steps import open_stores, timed_step
+from tasks.stores import utc_now
 
 
 @task(cache_policy=NO_CACHE, task_run_name="validate-{shard}", **retry_quietly)
@@ -25,24 +23,21 @@ def validate(run: RunRef, shard: int) -> None:
     InputRefused
         A restriction for every account is broken: nothing may trade without it.
     """
-    settings = load_settings()
-    lake = open_lake(settings)
-    ledger = open_ledger(settings)
-    files = source_names(ledger, run)
-    with timed_step(ledger, run, Step.VALIDATE, shard) as step:
-        commons = landed(lake, run, GLOBAL_SHARD)
+    with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
+        files = source_names(at.ledger, run)
+        commons = landed(at.lake, run, GLOBAL_SHARD)
         gated = gate_globals(commons, files)
         if shard == GLOBAL_SHARD:
-            step.rows = lake.replace(run, shard, {"quarantine": gated.quarantine})
+            step.rows = at.lake.replace(run, shard, {"quarantine": gated.quarantine})
             return
-        tables = landed(lake, run, shard)
+        tables = landed(at.lake, run, shard)
         verdicts = gate_accounts(tables, gated, files)
         stray = unattributed(verdicts.quarantine).height
         if stray:
             give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
-        scope = lake.read("scope", run.run_id, shard)
+        scope = at.lake.read("scope", run.run_id, shard)
         out = verdicts.accounts.join(scope, on="account_id", how="semi")
-        lake.replace(run, shard, {"quarantine": verdicts.quarantine, "gate": out})
+        at.lake.replace(run, shard, {"quarantine": verdicts.quarantine, "gate": out})
         step.rows = sum(frame.height for frame in tables.values())
 
 
@@ -55,20 +50,17 @@ def check_quarantine(run: RunRef) -> None:
     RunHeld
         The share is above the limit and nobody has released the run.
     """
-    settings = load_settings()
-    lake, ledger = open_lake(settings), open_ledger(settings)
-    row = ledger.get_run(run.run_id)
-    out = lake.read("gate", run.run_id).height
-    if row is None or row.released_by is not None or row.accounts_pulled == 0:
-        return
-    share = out / row.accounts_pulled
-    if share > settings.max_quarantined_fraction:
-        reason = (
-            f"{out:,} of {row.accounts_pulled:,} accounts are quarantined ({share:.1%}); "
-            f"the limit is {settings.max_quarantined_fraction:.1%}"
-        )
-        ledger.hold_run(run.run_id, reason, utc_now())
-        raise RunHeld(
-            f'run {run.run_id} is held: {reason}\n\nHint: look at `trimtab query "select * from latest.quarantine"`, then mend '
-            f'the source, or release with `trimtab resume {run.run_id} --note "..."`.'
-        )
+    with open_stores() as at:
+        row = at.ledger.get_run(run.run_id)
+        out = at.lake.read("gate", run.run_id).height
+        if row is None or row.released_by is not None or row.state is RunState.DONE or row.accounts_pulled == 0:
+            return
+        share, most = out / row.accounts_pulled, at.settings.max_quarantined_fraction
+        if share <= most:
+            return
+        reason = f"{out:,} of {row.accounts_pulled:,} accounts are quarantined ({share:.1%}); the limit is {most:.1%}"
+        at.ledger.hold_run(run.run_id, reason, utc_now())
+    raise RunHeld(
+        f'run {run.run_id} is held: {reason}\n\nHint: look at `trimtab query "select * from latest.quarantine"`, then mend '
+        f'the source, or release with `trimtab resume {run.run_id} --note "..."`.'
+    )

@@ -13,13 +13,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from flows import audit_cli, review_cli, users_cli
-from flows.actor import current_actor
-from flows.stores import open_ledger
 from schemas.enums import RunKind
 from schemas.errors import AuditBroken, DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import load_settings
 from schemas.tables import PUBLIC
+from tasks.stores import current_actor, open_ledger
 from tests.ledger_book import route, states
 from warehouse.lake import open_lake
 from warehouse.ledger import Ledger
