@@ -1,4 +1,4 @@
-"""The landing contract: what a source delivers, as Pandera models (DESIGN section 4).
+"""The landing contract: what a source delivers, as Pandera models.
 
 One class a table; a field's checks are its rules, ``Key`` names its key. Both rows of a duplicate key break the rule: we
 do not guess. Identifiers become file names and SQL values downstream, hence their narrow alphabet. Money is USD.

@@ -1,4 +1,4 @@
-"""Policy decides trades; it is versioned with the inputs and never read from the environment (DESIGN section 6).
+"""Policy decides trades; it is versioned with the inputs and never read from the environment.
 
 Grain: one row of the landing table ``policies`` per ``policy_id``. A parameter that is absent or null takes the default
 given here; for the parameters typed ``| None`` null itself is the default and means "no limit" or "always a person".

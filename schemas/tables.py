@@ -1,4 +1,4 @@
-"""The lake's public tables: column names and types (DESIGN section 5); ``schemas.stored`` adds those that only steps read.
+"""The lake's public tables: column names and types; ``schemas.stored`` adds those that only steps read.
 
 Every table carries ``run_id``, ``as_of_date`` and ``shard``; the last is how a step replaces what it wrote and is hidden
 from the public views.
