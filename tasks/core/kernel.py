@@ -42,8 +42,11 @@ ROUNDING: Final = 1e-9
 
 
 def compiled(function: F) -> F:
-    """Compile a function that only compiled code calls: without a way in from Python that takes a fraction of the time."""
-    fast: F = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # options that its stubs leave out
+    """Compile a function that only compiled code calls: without a way in from Python that takes a fraction of the time.
+
+    It is kept on disk as part of what calls it (``solver._entrance``), never by itself.
+    """
+    fast: F = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # options that its stubs leave out
     return fast
 
 

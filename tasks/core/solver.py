@@ -15,7 +15,11 @@ because paying costs from unwanted cash lowers the tracking term; there the boun
 problem whose costs are paid from cash (``bound_with_costs_paid``).
 """
 
+import hashlib
+import inspect
 import os
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -24,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tasks.core import kernel, whole_units
 from tasks.core.kernel import (
     ROUNDING,
     Book,
@@ -121,12 +126,6 @@ def warm_up() -> None:
     code = np.zeros(1, np.int64)
     lots = (offsets, one, one, one, none, none, one, code)
     rebalance(Book(one, one, one, none, none, offsets, one, one, one, none, one, one, *lots))
-
-
-@njit(cache=True, nogil=True)
-def _rebalance_range(book: Book, room: Scratch, units: Units, answer: Answer, first: int, last: int) -> None:
-    for account in range(first, last):
-        _rebalance_one(book, room, units, answer, account)
 
 
 @compiled
@@ -287,3 +286,28 @@ def _certify(book: Book, room: Scratch, units: Units, answer: Answer, account: i
         return
     answer.cash[account], answer.objective[account] = cash, reached
     answer.status[account] = TRADED
+
+
+def _entrance(sources: str) -> Callable[..., None]:
+    """The way in from Python, compiled once and kept on disk.
+
+    Numba looks only at the file of the function it keeps, not at those of the functions it calls. ``sources``, which the
+    compiled function closes over, is part of the name it is kept under: changed code is never run in its old form.
+    """
+
+    @njit(cache=True, nogil=True)
+    def rebalance_range(book: Book, room: Scratch, units: Units, answer: Answer, first: int, last: int) -> None:
+        if sources:
+            for account in range(first, last):
+                _rebalance_one(book, room, units, answer, account)
+
+    compiled_range: Callable[..., None] = rebalance_range
+    return compiled_range
+
+
+def _sources() -> str:
+    modules = (kernel, whole_units, sys.modules[__name__])
+    return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()
+
+
+_rebalance_range = _entrance(_sources())

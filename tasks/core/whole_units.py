@@ -169,31 +169,27 @@ def sold_of(book: Book, room: Scratch, c: int, security: Any) -> float:
 
 @compiled
 def more_to_buy(
-    book: Book, room: Scratch, units: Units, account: int, c: int, cash: float, floor: float
+    book: Book, room: Scratch, account: int, c: int, gap: float, cash: float, floor: float
 ) -> tuple[float, int]:
     """Change of the objective and steps of the best further purchase in a class that leaves ``floor``; (0, 0): none."""
     k = book.tracking_penalty[account] / book.nav[account]
-    gap, sold, _ = class_gap(book, room, c)
-    if sold > 0 or room.buy_cap[c] == 0:
-        return 0.0, 0
     over = cash - book.cash_target[account]
     unit = book.buy_step[c] * book.buy_price[c]
     paid = unit * (1 + book.buy_cost[c])
     wish = (-gap * unit + over * paid - book.buy_cost[c] * unit / k) / (unit * unit + paid * paid)
     most = min((cash - floor) / paid, (room.buy_cap[c] - room.class_bought[c]) / unit)
     steps = int(min(np.round(max(wish, 1.0)), np.floor(most)))
-    if steps < 1 or (units.bought[c] == 0 and steps * unit < book.min_trade[account]):
+    if steps < 1 or (room.class_bought[c] == 0 and steps * unit < book.min_trade[account]):
         return 0.0, 0
     return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * book.buy_cost[c]), steps
 
 
 @compiled
-def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int, cash: float) -> tuple[float, int, int]:
-    """Change of the objective, lot and steps of the best further sale in a class; (0, -1, 0): none."""
+def more_to_sell(
+    book: Book, room: Scratch, units: Units, account: int, c: int, gap: float, lot: int, cash: float
+) -> tuple[float, int]:
+    """Change of the objective and steps of the best further sale of ``lot``, the next of its class; (0, 0): none."""
     k = book.tracking_penalty[account] / book.nav[account]
-    gap, _, lot = class_gap(book, room, c)
-    if lot < 0 or units.bought[c] > 0:
-        return 0.0, -1, 0
     over = cash - book.cash_target[account]
     unit = book.lot_step[lot] * book.lot_price[lot]
     paid = unit * (1 - book.lot_spread[lot])
@@ -201,9 +197,9 @@ def more_to_sell(book: Book, room: Scratch, units: Units, account: int, c: int, 
     steps = sell_steps(book, units, lot, np.round(wish))
     value = value_of_steps(book, room, lot, steps)
     if value < book.min_trade[account] and sold_of(book, room, c, book.lot_security[lot]) == 0:
-        return 0.0, -1, 0
+        return 0.0, 0
     raised = value * (1 - book.lot_spread[lot])
-    return move_value(k, gap, over, -value, raised, value * book.lot_cost[lot]), lot, steps
+    return move_value(k, gap, over, -value, raised, value * book.lot_cost[lot]), steps
 
 
 @compiled
@@ -214,12 +210,15 @@ def spend_cash(book: Book, room: Scratch, units: Units, account: int, floor: flo
         cash = cash_after_costs(book, room, account)
         best, best_class, best_lot, best_steps = -IMPROVEMENT_OF_NAV * book.nav[account], -1, -1, 0
         for c in range(first, last):
-            better, steps = more_to_buy(book, room, units, account, c, cash, floor)
-            if better < best:
-                best, best_class, best_lot, best_steps = better, c, -1, steps
-            better, lot, steps = more_to_sell(book, room, units, account, c, cash)
-            if better < best:
-                best, best_class, best_lot, best_steps = better, c, lot, steps
+            gap, sold, lot = class_gap(book, room, c)
+            if sold == 0 and room.buy_cap[c] > 0:
+                better, steps = more_to_buy(book, room, account, c, gap, cash, floor)
+                if better < best:
+                    best, best_class, best_lot, best_steps = better, c, -1, steps
+            if lot >= 0 and units.bought[c] == 0:
+                better, steps = more_to_sell(book, room, units, account, c, gap, lot, cash)
+                if better < best:
+                    best, best_class, best_lot, best_steps = better, c, lot, steps
         if best_class < 0:
             return
         if best_lot >= 0:
