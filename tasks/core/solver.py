@@ -12,7 +12,7 @@ may not be entered from two threads at once, and take three times as long to com
 The certificate: ``gap_bps = 1e4 * (objective - lower_bound) / NAV`` bounds how much better any answer could be. Where cash has
 a price (``mu >= 0``) the continuous optimum is that bound. Where cash is in surplus (``mu < 0``: nothing to buy) it is not,
 because paying costs from unwanted cash lowers the tracking term; there the bound is the Lagrangian dual, at ``mu``, of the
-problem whose costs are paid from cash (``bound_with_costs_paid``).
+problem whose costs are paid from cash (``kernel.bound_with_costs_paid``).
 """
 
 import hashlib
@@ -35,6 +35,7 @@ from tasks.core.kernel import (
     Flags,
     Floats,
     Scratch,
+    bound_with_costs_paid,
     cash_before_costs,
     compiled,
     objective,
@@ -162,32 +163,6 @@ def _rebalance_one(book: Book, room: Scratch, units: Units, answer: Answer, acco
         answer.status[account], answer.shortfall[account] = CANNOT_RAISE_CASH, short
         return
     _certify(book, room, units, answer, account, idle)
-
-
-@compiled
-def bound_with_costs_paid(book: Book, account: int, mu: float) -> float:
-    """Lagrangian dual, usd, at ``mu < 0`` of the problem in which ``K = K0 + sum (1 - s) q - sum (1 + h) b``.
-
-    A class either sells or buys. Its lots are priced with the widest spread among them, which keeps their order and can
-    only lower the bound.
-    """
-    k = book.tracking_penalty[account] / book.nav[account]
-    bound = mu * (book.cash_target[account] - book.cash[account]) - 0.5 * mu * mu / k
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        gap = book.class_value[c] - book.class_target[c]
-        price = book.buy_cost[c] + mu * (1 + book.buy_cost[c])
-        bought = min(max(-gap - price / k, 0.0), book.buy_cap[c])
-        buying = 0.5 * k * (gap + bought) ** 2 + price * bought
-        widest = 0.0
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            widest = max(widest, book.lot_spread[lot])
-        left, paid = gap, 0.0
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            price = book.lot_cost[lot] - mu * (1 - widest)
-            sold = min(max(left - price / k, 0.0), book.lot_cap[lot])
-            left, paid = left - sold, paid + price * sold
-        bound += min(buying, 0.5 * k * left * left + paid)
-    return float(bound)
 
 
 @compiled
