@@ -69,7 +69,10 @@ def nightly(
     account: Annotated[list[str] | None, typer.Option("--account", help="Only this account; may be repeated.")] = None,
     *,
     is_dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compute in a throw-away home; nothing is kept.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Compute in a throw-away home, as if nothing had been exported before; nothing is kept."
+        ),
     ] = False,
     is_export: Annotated[bool, typer.Option("--export", help="Export what policy approved.")] = False,
     is_strict: Annotated[

@@ -12,6 +12,7 @@ from flows.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
 from tasks.core.book_types import FileFormat
+from tasks.core.release import Export
 from tasks.core.solver import warm_up
 from tasks.sample import make_book
 from tasks.stores import open_ledger
@@ -50,7 +51,8 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         row = ledger.get_run(night.run_id)
         pending = ledger.list_proposals(run_id=night.run_id)
         folders = [
-            Path(done.folder) / folder_name(done.run_id, done.sequence) for done in ledger.exports_of(night.run_id)
+            Path(done.folder) / Export(done.run_id, book.as_of_date, done.sequence, done.export_id).folder_name
+            for done in ledger.exports_of(night.run_id)
         ]
     _print_outcomes(night.counts)
     _print_times(
@@ -80,11 +82,6 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         '  trimtab query "select * from latest.quarantine limit 5"\n'
         "  prefect server start                     the Prefect UI shows the runs"
     )
-
-
-def folder_name(run_id: str, sequence: int) -> str:
-    """Name of an export's folder: the run, and its number from the second release on."""
-    return run_id if sequence == 1 else f"{run_id}.{sequence}"
 
 
 class Clock:

@@ -40,7 +40,10 @@ def run_night(
 def dry_run(
     settings: Settings, as_of: date, *, source: str | None, kind: RunKind, scope: tuple[str, ...], submitter: str
 ) -> Night:
-    """The night in a home that is thrown away: the same numbers, and nothing is kept or queued."""
+    """The night in a home that is thrown away: nothing is kept or queued, and earlier exports are not known.
+
+    So an account that is cooling down, or whose model changed since its last export, is looked at as if it had none.
+    """
     folder = str((Path(source) if source else settings.landing_for(as_of)).resolve())
     with tempfile.TemporaryDirectory(prefix="trimtab-dry-run-") as home:
         elsewhere = settings.model_copy(

@@ -31,8 +31,8 @@ def landed(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) 
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     """What passed the gate, for the accounts of one shard.
 
-    ``accounts`` and ``cash`` are those in scope that are not quarantined. ``lots``, ``trades`` and ``members`` are of every
-    account landed, because the wash-sale window looks across a household whatever became of its accounts tonight.
+    ``accounts`` are those in scope that are not quarantined. The rest is of every account landed, because the wash-sale
+    window looks across a household whatever became of its accounts tonight.
     """
     broken = pl.concat(
         [lake.read("quarantine", run.run_id, number, ("table_name", "row_number")) for number in (GLOBAL_SHARD, shard)]
