@@ -30,11 +30,16 @@ class SecurityType(StrEnum):
 
 
 class RestrictionRule(StrEnum):
-    """What a restriction forbids."""
+    """What a restriction forbids.
+
+    ``no_new``: buy only what the account already holds. ``hold_range``: keep at least, and at most, so much of the security.
+    """
 
     NO_BUY = "no_buy"
     NO_SELL = "no_sell"
     NO_TRADE = "no_trade"
+    NO_NEW = "no_new"
+    HOLD_RANGE = "hold_range"
 
 
 class Side(StrEnum):
@@ -83,6 +88,35 @@ class ShortTermGains(StrEnum):
     AVOID = "avoid"
 
 
+class TradeMode(StrEnum):
+    """How much of a rebalance an account makes.
+
+    ``buy_only``: invest cash. ``sell_only``: raise cash. ``cash_flow_first``: only one of these where it brings every class
+    into its band, else the full rebalance.
+    """
+
+    FULL = "full"
+    BUY_ONLY = "buy_only"
+    SELL_ONLY = "sell_only"
+    CASH_FLOW_FIRST = "cash_flow_first"
+
+
+class TaxRegime(StrEnum):
+    """What one more dollar of gain would cost the account after its trades.
+
+    ``taxed``: each term at its rate. ``short_offset``: net short losses offset long gains. ``long_offset``: net long losses
+    offset short gains. ``untaxed``: losses exceed gains. ``edge``: the trades stop where one of these becomes another.
+    ``none``: the account pays no tax on a sale.
+    """
+
+    NONE = "none"
+    TAXED = "taxed"
+    SHORT_OFFSET = "short_offset"
+    LONG_OFFSET = "long_offset"
+    UNTAXED = "untaxed"
+    EDGE = "edge"
+
+
 class Trigger(StrEnum):
     """Why an account is looked at."""
 
@@ -115,6 +149,16 @@ class Reason(StrEnum):
     RESTRICTED = "restricted"
     WASH_SALE_WINDOW = "wash_sale_window"
     BELOW_MINIMUM = "below_minimum"
+    BELOW_IMPROVEMENT = "below_improvement"
+    TURNOVER_LIMIT_REACHED = "turnover_limit_reached"
+    ORDER_LIMIT_REACHED = "order_limit_reached"
+    FEWER_TRADES = "fewer_trades"
+    BUY_ONLY = "buy_only"
+    SELL_ONLY = "sell_only"
+    NOT_HELD = "not_held"
+    HOLD_RANGE = "hold_range"
+    LOT_FROZEN = "lot_frozen"
+    MEMBER_NOT_TRADED = "member_not_traded"
     NO_PRICE = "no_price"
     NOT_TRADABLE = "not_tradable"
     MISSING_BASIS = "missing_basis"

@@ -21,6 +21,7 @@ from schemas.enums import (
     ShortTermGains,
     Side,
     TaxStatus,
+    TradeMode,
     Unmodelled,
 )
 
@@ -67,6 +68,8 @@ class Accounts(pa.DataFrameModel):
     cash_reserve_usd: Exact = pa.Field(ge=0)
     ytd_short_gain_usd: Exact
     ytd_long_gain_usd: Exact
+    loss_carryforward_short_usd: Exact = pa.Field(ge=0, nullable=True)
+    loss_carryforward_long_usd: Exact = pa.Field(ge=0, nullable=True)
 
     class Config:
         """Key."""
@@ -83,6 +86,7 @@ class Lots(pa.DataFrameModel):
     quantity: Exact = pa.Field(gt=0)
     unit_cost_usd: Exact = pa.Field(ge=0, nullable=True)
     acquired_date: date = pa.Field(nullable=True)
+    is_frozen: bool = pa.Field(nullable=True)
 
     class Config:
         """Key."""
@@ -160,12 +164,19 @@ class BuyList(pa.DataFrameModel):
 
 
 class Restrictions(pa.DataFrameModel):
-    """What may not be traded. ``account_id`` null: every account; ``until_date`` null: for good, and the date itself is still restricted."""
+    """What may not be traded. ``account_id`` null: every account; ``until_date`` null: for good, and the date itself is still restricted.
+
+    The last four columns belong to ``hold_range``: what an account keeps of the security, at least and at most.
+    """
 
     account_id: str = identifier(nullable=True)
     security_id: str = identifier()
     rule: str = pa.Field(isin=list(RestrictionRule))
     until_date: date = pa.Field(nullable=True)
+    min_quantity: Exact = pa.Field(ge=0, nullable=True)
+    max_quantity: Exact = pa.Field(ge=0, nullable=True)
+    min_value_usd: Exact = pa.Field(ge=0, nullable=True)
+    max_value_usd: Exact = pa.Field(ge=0, nullable=True)
 
 
 class Trades(pa.DataFrameModel):
@@ -192,6 +203,11 @@ class Policies(pa.DataFrameModel):
     cool_down_days: int = pa.Field(ge=0, nullable=True)
     min_trade_usd: float = pa.Field(ge=0, nullable=True)
     min_trade_weight: float = pa.Field(ge=0, le=1, nullable=True)
+    improvement: float = pa.Field(ge=0, le=1, nullable=True)
+    max_turnover: float = pa.Field(ge=0, nullable=True)
+    max_orders: int = pa.Field(ge=1, nullable=True)
+    trade_mode: str = pa.Field(isin=list(TradeMode), nullable=True)
+    fewest_trades_bps: float = pa.Field(ge=0, nullable=True)
     unmodelled: str = pa.Field(isin=list(Unmodelled), nullable=True)
     short_term_gains: str = pa.Field(isin=list(ShortTermGains), nullable=True)
     max_realized_gain_usd: float = pa.Field(ge=0, nullable=True)
@@ -210,6 +226,33 @@ class Policies(pa.DataFrameModel):
         unique = ["policy_id"]
 
 
+class Households(pa.DataFrameModel):
+    """Households whose accounts are rebalanced together, to one model under one policy."""
+
+    household_id: str = identifier()
+    model_id: str = identifier()
+    policy_id: str = identifier()
+
+    class Config:
+        """Key."""
+
+        unique = ["household_id"]
+
+
+class LocationPreferences(pa.DataFrameModel):
+    """What holding a class in accounts of a tax status costs, in basis points of its value; what is not listed costs nothing."""
+
+    model_id: str = identifier()
+    asset_class: str = label()
+    tax_status: str = pa.Field(isin=list(TaxStatus))
+    cost_bps: float = pa.Field(ge=0, lt=10_000)
+
+    class Config:
+        """Key."""
+
+        unique = ["model_id", "asset_class", "tax_status"]
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -221,11 +264,21 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "buy_list": BuyList,
     "restrictions": Restrictions,
     "trades": Trades,
+    "households": Households,
+    "location_preferences": LocationPreferences,
 }
 """Every landing table, by name."""
 
-OPTIONAL_TABLES: Final = frozenset({"buy_list", "restrictions", "trades"})
+OPTIONAL_TABLES: Final = frozenset({"buy_list", "restrictions", "trades", "households", "location_preferences"})
 """Tables that a source may leave out."""
+
+OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
+    "accounts": frozenset({"loss_carryforward_short_usd", "loss_carryforward_long_usd"}),
+    "lots": frozenset({"is_frozen"}),
+    "restrictions": frozenset({"min_quantity", "max_quantity", "min_value_usd", "max_value_usd"}),
+    "policies": frozenset(Policies.to_schema().columns) - {"policy_id"},
+}
+"""Columns that a source may leave out: they are null then."""
 
 SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades")
 """Tables with a row per account, cut into shards; the others are read whole."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.enums import BandRule, Calendar, ShortTermGains, Unmodelled
+from schemas.enums import BandRule, Calendar, ShortTermGains, TradeMode, Unmodelled
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -27,6 +27,14 @@ class Policy(BaseModel):
     cool_down_days: Annotated[int, Field(ge=0)] = 0
     min_trade_usd: NonNegative = 100.0
     min_trade_weight: Fraction = 0.0
+    improvement: Fraction = 0.0
+    """A class trades only where that removes at least this share of its deviation from target; 0.5 is common practice."""
+    max_turnover: NonNegative | None = None
+    """Most that may be traded: half of buys + sells over NAV."""
+    max_orders: Annotated[int, Field(ge=1)] | None = None
+    trade_mode: TradeMode = TradeMode.FULL
+    fewest_trades_bps: NonNegative = 0.0
+    """Orders are left out, least useful first, while the objective stays within so many bps of NAV; 0 = off."""
     unmodelled: Unmodelled = Unmodelled.HOLD
     short_term_gains: ShortTermGains = ShortTermGains.ALLOW
     max_realized_gain_usd: NonNegative | None = None

@@ -10,6 +10,7 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC, RUN_COLUMNS
+from schemas.units import EXACT
 
 LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
     "row_number": pl.Int64(),
@@ -22,6 +23,14 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
     "scope": {"account_id": pl.String()},
     "gate": {"account_id": pl.String(), "reason": pl.String()},
+    "pending_orders": {
+        "account_id": pl.String(),
+        "security_id": pl.String(),
+        "side": pl.String(),
+        "quantity": EXACT,
+        "trade_date": pl.Date(),
+        "is_loss": pl.Boolean(),
+    },
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
 """``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""

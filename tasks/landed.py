@@ -58,6 +58,9 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         trades=good["trades"],
         last_exports=lake.read("last_exports", run.run_id, shard),
         members=members.unique(),
+        households=good["households"],
+        location_preferences=good["location_preferences"],
+        pending_orders=lake.read("pending_orders", run.run_id, shard),
     )
 
 

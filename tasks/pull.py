@@ -20,7 +20,7 @@ from tasks.core.parse import parse
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
-from tasks.source import find_tables, folder_notices, hash_tables, input_hash, read_batches
+from tasks.source import find_tables, hash_tables, input_hash, read_batches
 from tasks.steps import Stores, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
 from warehouse.ledger import NewRun
@@ -76,8 +76,6 @@ def run_name(request: Request, inputs: str) -> str:
 
 
 def _land(request: Request, new: NewRun, paths: dict[str, Path], at: Stores) -> RunRef:
-    for notice in folder_notices(request.source):
-        give_notice(notice)
     accounts = pl.concat(_parsed("accounts", paths))
     landed, scope = in_scope(accounts, pl.Series(request.scope) if request.scope else None)
     missing = sorted(set(request.scope) - set(scope))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import InputRefused
-from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
+from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from tasks.core.contract_words import expected
 from tasks.core.parse import can_read
 from tasks.source_csv import csv_batches, csv_header
@@ -26,10 +26,8 @@ from tasks.source_csv import csv_batches, csv_header
 BATCH_ROWS: Final = 1_000_000
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 """How the file of a table may end."""
-IGNORED_TABLES: Final = ("households", "location_preferences")
-"""Tables of the contract that this version does not use."""
-OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
-    "accounts": frozenset({"currency", "loss_carryforward_short_usd", "loss_carryforward_long_usd"}),
+EXTRA_COLUMNS: Final[dict[str, frozenset[str]]] = {
+    "accounts": frozenset({"currency"}),
     "securities": frozenset({"currency"}),
 }
 """Columns a source may add without a notice."""
@@ -77,15 +75,6 @@ def find_tables(folder: Path) -> dict[str, Path]:
                 f"Hint: its columns are {', '.join(dtypes(table))}."
             )
     return {table: paths[0] for table, paths in found.items() if paths}
-
-
-def folder_notices(folder: Path) -> list[str]:
-    """What the folder delivers and this version does not use."""
-    return [
-        f"{path.name} is ignored: this version does not use the table {table}"
-        for table in IGNORED_TABLES
-        for path in _candidates(folder, table)
-    ]
 
 
 def hash_tables(paths: Mapping[str, Path]) -> dict[str, str]:
@@ -143,7 +132,7 @@ def _numbered(
 
 
 def _with_all_columns(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Parameters that a policies file leaves out, as nulls."""
+    """Columns that the file may leave out and does, as nulls."""
     absent = [name for name in dtypes(table) if name not in frame.columns]
     return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
 
@@ -153,11 +142,11 @@ def _check_header(table: str, path: Path, header: list[str]) -> tuple[str, ...]:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InputRefused(f"{path.name} has the column {twice[0]} more than once; needed each column once")
-    needed = ["policy_id"] if table == "policies" else list(dtypes(table))
-    for column in needed:
-        if column not in header:
+    optional = OPTIONAL_COLUMNS.get(table, frozenset())
+    for column in dtypes(table):
+        if column not in header and column not in optional:
             raise InputRefused(_missing_column(table, path, column, header))
-    known = dtypes(table).keys() | OPTIONAL_COLUMNS.get(table, frozenset())
+    known = dtypes(table).keys() | EXTRA_COLUMNS.get(table, frozenset())
     return tuple(f"{path.name}: the column {name} is ignored" for name in header if name not in known)
 
 

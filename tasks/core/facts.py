@@ -36,6 +36,11 @@ class Facts:
     last_exports: pl.DataFrame
     members: pl.DataFrame
     """``account_id, household_key`` of every account landed."""
+    households: pl.DataFrame
+    """Households whose accounts are rebalanced together."""
+    location_preferences: pl.DataFrame
+    pending_orders: pl.DataFrame
+    """Orders proposed or sent by other runs and not yet among the trades: they count in the wash-sale window."""
 
 
 def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:

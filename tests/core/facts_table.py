@@ -35,8 +35,16 @@ DEFAULTS: Final[dict[str, dict[str, str | None]]] = {
         "cash_reserve_usd": "0",
         "ytd_short_gain_usd": "0",
         "ytd_long_gain_usd": "0",
+        "loss_carryforward_short_usd": None,
+        "loss_carryforward_long_usd": None,
     },
-    "lots": {"account_id": "a", "lot_id": "1", "unit_cost_usd": "100", "acquired_date": "2015-01-05"},
+    "lots": {
+        "account_id": "a",
+        "lot_id": "1",
+        "unit_cost_usd": "100",
+        "acquired_date": "2015-01-05",
+        "is_frozen": None,
+    },
     "cash": {"account_id": "a", "settled_usd": "0", "pending_usd": "0"},
     "securities": {
         "symbol": None,
@@ -49,7 +57,17 @@ DEFAULTS: Final[dict[str, dict[str, str | None]]] = {
     "prices": {"price_usd": "100", "price_date": AS_OF.isoformat()},
     "model_targets": {"model_id": "m", "absolute_band": "0.05", "relative_band": None},
     "buy_list": {"model_id": "m", "rank": "1", "tax_status": None},
-    "restrictions": {"account_id": "a", "rule": "no_trade", "until_date": None},
+    "restrictions": {
+        "account_id": "a",
+        "rule": "no_trade",
+        "until_date": None,
+        "min_quantity": None,
+        "max_quantity": None,
+        "min_value_usd": None,
+        "max_value_usd": None,
+    },
+    "households": {"household_id": "h", "model_id": "m", "policy_id": "p"},
+    "location_preferences": {"model_id": "m"},
     "trades": {
         "account_id": "a",
         "trade_date": AS_OF.isoformat(),
@@ -98,13 +116,14 @@ def facts_of(policy: Mapping[str, Any] | None = None, /, **drawn: str) -> Facts:
     tables = {name: table(name, text) for name, text in {**WORLD, **drawn}.items()}
     tables.setdefault("cash", _typed("cash", tables["accounts"].select("account_id")))
     tables.setdefault("prices", _typed("prices", tables["securities"].select("security_id")))
-    for name in ("lots", "restrictions", "trades"):
+    for name in ("lots", "restrictions", "trades", "households", "location_preferences"):
         tables.setdefault(name, pl.DataFrame(schema=dtypes(name)))
     policies = pl.DataFrame([{"policy_id": POLICY, **(policy or {})}], schema=dtypes("policies"))
     return Facts(
         **tables,
         policies=with_policy_defaults(policies),
         last_exports=pl.DataFrame(schema=INTERNAL["last_exports"]),
+        pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
         members=tables["accounts"].select("account_id", household_key=household_key()),
     )
 
