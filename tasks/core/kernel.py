@@ -68,6 +68,9 @@ class Book(NamedTuple):
     buy_cap: Floats
     """Most that may be bought of the class's security, usd; inf = no limit, 0 = nothing to buy."""
     buy_cost: Floats
+    """Half spread plus what holding the class here costs, fraction of a dollar bought."""
+    buy_spread: Floats
+    """Half spread, fraction of a dollar bought: what is paid from cash."""
     buy_price: Floats
     buy_step: Floats
     lot_start: Ints
