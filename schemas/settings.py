@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """A run with a larger share of its accounts quarantined is held."""
     accounts_per_shard: Annotated[int, Field(ge=1)] = 50_000
     """Upper size of a shard; bounds memory."""
+    is_frontier_written: bool = False
+    """Write the table ``frontier`` for every proposed account; about ten times the work of proposing."""
     exchange: str = "XNYS"
     """Exchange calendar that says which days are trading days."""
     exchange_time_zone: str = "America/New_York"

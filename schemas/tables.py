@@ -58,6 +58,9 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "lower_bound_usd": pl.Float64(),
         "gap_bps": pl.Float64(),
         "shadow_price": pl.Float64(),
+        "tax_regime": pl.String(),
+        "marginal_short_rate": pl.Float64(),
+        "marginal_long_rate": pl.Float64(),
         "cash_before_usd": USD,
         "cash_after_usd": USD,
         "order_count": pl.Int64(),
@@ -105,6 +108,19 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "drift_after": pl.Float64(),
         "detail": pl.String(),
     },
+    "frontier": {
+        "account_id": pl.String(),
+        "scenario": pl.String(),
+        "tracking_penalty": pl.Float64(),
+        "trade_to": pl.Float64(),
+        "one_way_drift_after": pl.Float64(),
+        "est_tax_usd": USD,
+        "est_cost_usd": USD,
+        "turnover": pl.Float64(),
+        "order_count": pl.Int64(),
+        "objective_usd": pl.Float64(),
+        "is_chosen": pl.Boolean(),
+    },
     "quarantine": {
         "table_name": pl.String(),
         "row_number": pl.Int64(),
@@ -114,4 +130,4 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "message": pl.String(),
     },
 }
-"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown."""
+"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown. ``frontier`` has one row an account, scenario and tracking_penalty, where settings ask for it."""

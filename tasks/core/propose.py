@@ -40,6 +40,9 @@ def proposal_rows(
             pl.col("realized_short_gain_usd", "realized_long_gain_usd").fill_null(0),
             turnover=pl.col("gross_value_usd").cast(pl.Float64) / (2 * nav),
             gap_bps=BPS * (pl.col("objective_usd") - pl.col("lower_bound_usd")) / nav,
+            tax_regime=pl.lit(None, pl.String),
+            marginal_short_rate=pl.lit(None, pl.Float64),
+            marginal_long_rate=pl.lit(None, pl.Float64),
             cash_before_usd="cash_usd",
             cash_after_usd=pl.col("cash_usd") + pl.col("net_usd") - pl.col("est_cost_usd"),
         )
