@@ -32,7 +32,7 @@ MARKER: Final = "book.json"
 """Names the request that made the folder, and what came of it; written last."""
 CLAIM: Final = "book.json.part"
 """Stands in the folder while the book is being written."""
-BOOK_VERSION: Final = 1
+BOOK_VERSION: Final = 2
 """Raised whenever the same request gives another book than before."""
 ROW_GROUP_ROWS: Final = 250_000
 PRICE_FILES: Final = ("sp500_dataset.csv.gz", "factors_dataset.csv.gz")
@@ -52,7 +52,7 @@ class BookSummary:
 def make_book(
     folder: Path, *, account_count: int, seed: int = DEFAULT_SEED, file_format: FileFormat = "parquet"
 ) -> BookSummary:
-    """Write all ten landing tables of a sample book, unless the folder holds that very book already.
+    """Write every landing table of a sample book, unless the folder holds that very book already.
 
     Parameters
     ----------

@@ -43,7 +43,8 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     good["accounts"] = good["accounts"].join(own.accounts, on="account_id", how="anti")
     landed = tables["accounts"].filter(pl.col("account_id").is_not_null())
     members = landed.select("account_id", household_key=household_key()).unique()
-    return Facts(**good, last_exports=last_exports, members=members), own.accounts
+    nothing = pl.DataFrame(schema=INTERNAL["pending_orders"])
+    return Facts(**good, last_exports=last_exports, members=members, pending_orders=nothing), own.accounts
 
 
 def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.DataFrame = NO_EXPORTS) -> Tables:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
 from tasks.core.parse import LINE
-from tasks.source import find_tables, folder_notices, hash_tables, input_hash, read_batches, read_table
+from tasks.source import find_tables, hash_tables, input_hash, read_batches, read_table
 from tests.landing_book import sound_book, write_book
 
 HEADER = "account_id,settled_usd,pending_usd"
@@ -58,11 +58,12 @@ def test_a_folder_that_does_not_exist_is_refused_with_a_hint(tmp_path: Path) -> 
         find_tables(tmp_path / "nowhere")
 
 
-def test_tables_this_version_does_not_use_are_ignored_with_a_notice(tmp_path: Path) -> None:
-    write_book(tmp_path, sound_book(), "csv")
-    (tmp_path / "households.csv").write_text("household_id\nH1\n")
-    assert folder_notices(tmp_path) == ["households.csv is ignored: this version does not use the table households"]
-    assert "households" not in find_tables(tmp_path)
+def test_columns_that_may_be_absent_are_null(tmp_path: Path) -> None:
+    lots = sound_book()["lots"]
+    lots.write_csv(tmp_path / "lots.csv")
+    lots.cast({"quantity": pl.Float64, "unit_cost_usd": pl.Float64}).write_parquet(tmp_path / "lots.parquet")
+    for name in ("lots.csv", "lots.parquet"):
+        assert read_table("lots", tmp_path / name).frame["is_frozen"].to_list() == [None] * 4
 
 
 def test_a_hash_is_of_the_bytes_and_the_whole_of_all_tables(tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_name_of_a_security_may_run_over_a_line(tmp_path: Path) -> None:
 def test_a_header_without_rows_is_fine_for_optional_tables_only(tmp_path: Path, ending: str) -> None:
     header = "account_id,security_id,rule,until_date"
     table = read_table("restrictions", cash_file(tmp_path, f"{header}{ending}", "restrictions.csv"))
-    assert table.frame.shape == (0, 4)
+    assert table.frame.is_empty()
     with pytest.raises(InputRefused, match=r"cash\.csv has no rows; needed at least one row of the table cash"):
         read_table("cash", cash_file(tmp_path, f"{HEADER}{ending}"))
 

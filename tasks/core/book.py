@@ -3,7 +3,7 @@
 A part is up to ``PART_ACCOUNTS`` consecutive accounts. Each has a random generator of its own, spawned from the seed, so
 that a book comes out the same however it is written, and a million accounts need the memory of one part. Every row of a
 part comes from whole-array operations. What is drawn, and how, is said in the module of each step: ``book_reference``,
-``book_accounts``, ``book_holdings``, ``book_activity``, ``book_faults``.
+``book_policies``, ``book_accounts``, ``book_households``, ``book_holdings``, ``book_activity``, ``book_faults``.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from tasks.core.book_accounts import account_ids, accounts_frame, draw_accounts
 from tasks.core.book_activity import cash_frame, firm_restrictions, lots_frame, restrictions_frame, trades_frame
 from tasks.core.book_faults import break_accounts, break_cash, break_lots, draw_hits
 from tasks.core.book_holdings import draw_lots, draw_weights
+from tasks.core.book_households import draw_managed, households_frame
 from tasks.core.book_types import Market
 
 PART_ACCOUNTS: Final = 50_000
@@ -55,7 +56,7 @@ def book_parts(market: Market, *, account_count: int, seed: int, is_text: bool =
 
 
 def _part(rng: np.random.Generator, market: Market, *, first: int, count: int, width: int, is_text: bool) -> BookPart:
-    accounts = draw_accounts(rng, first=first, count=count)
+    accounts, managed = draw_managed(rng.spawn(1)[0], draw_accounts(rng, first=first, count=count))
     weights = draw_weights(rng, market, accounts)
     lots = draw_lots(rng, market, accounts, weights)
     hits = draw_hits(rng, accounts, lots)
@@ -71,5 +72,6 @@ def _part(rng: np.random.Generator, market: Market, *, first: int, count: int, w
         "cash": cash_table,
         "restrictions": pl.concat([firm_restrictions(), restrictions]) if first == 1 else restrictions,
         "trades": trades,
+        "households": households_frame(accounts, managed, width=width),
     }
     return BookPart(tables, broken_accounts + broken_cash + broken_lots)

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.book_reference import FUND_MODELS, MIXED_MODELS, MODEL_IDS, POLICY_IDS, POLICY_SHARES
+from tasks.core.book_policies import POLICY_IDS, POLICY_SHARES
+from tasks.core.book_reference import FUND_MODELS, MIXED_MODELS, MODEL_IDS
 from tasks.core.book_types import AccountDraw, Floats, Ints, exact
 
 CUSTODIANS: Final = ("northbank", "harbor", "summit", "lakeside", "ironwood")
@@ -28,6 +29,7 @@ SMALLEST_NAV_USD: Final = 5_000.0
 LARGEST_NAV_USD: Final = 80_000_000.0
 SMALL_ACCOUNT_USD: Final = 40_000.0
 TRADING_SHARE: Final = 0.08
+CARRYFORWARD_SHARE: Final = 0.08
 HOUSEHOLD_SIZES: Final = (1, 2, 3, 4, 5)
 HOUSEHOLD_SHARES: Final = (0.80, 0.10, 0.055, 0.025, 0.02)
 """Of the households; 1 is an account that is alone. Some 40 % of accounts come to share one."""
@@ -64,7 +66,8 @@ def accounts_frame(rng: np.random.Generator, accounts: AccountDraw, *, width: in
     """Return the landing table ``accounts``; gains realized this year only where they are taxed."""
     is_taxed = (accounts.tax_status == TAXABLE) & (rng.random(len(accounts)) < 0.5)  # noqa: PLR2004
     short, long = (rng.normal(mean, 0.015, len(accounts)) * accounts.nav_usd * is_taxed for mean in (-0.003, 0.006))
-    household = "H" + pl.Series(accounts.household).cast(pl.String).str.zfill(width)
+    carried = _carryforwards(rng.spawn(1)[0], accounts)
+    household = household_ids(accounts.household, width=width)
     frame = pl.DataFrame(
         {
             "account_id": account_ids(accounts.number, width=width),
@@ -79,9 +82,16 @@ def accounts_frame(rng: np.random.Generator, accounts: AccountDraw, *, width: in
             "cash_reserve_usd": exact(pl.Series(accounts.cash_reserve_usd)),
             "ytd_short_gain_usd": exact(pl.Series(short.round(2))),
             "ytd_long_gain_usd": exact(pl.Series(long.round(2))),
+            "loss_carryforward_short_usd": _some_usd(carried[:, 0]),
+            "loss_carryforward_long_usd": _some_usd(carried[:, 1]),
         },
     )
     return frame.select(*dtypes("accounts"), currency=pl.lit("USD"))
+
+
+def household_ids(household: Ints, *, width: int) -> pl.Series:
+    """``H0000001`` and so on, after the household's first account."""
+    return "H" + pl.Series("household_id", household).cast(pl.String).str.zfill(width)
 
 
 def words(known: tuple[str, ...], positions: Ints) -> pl.Series:
@@ -95,6 +105,18 @@ def _households(rng: np.random.Generator, number: Ints) -> Ints:
     size = np.bincount(member_of)[member_of]
     first = number[np.searchsorted(member_of, member_of)]
     return np.where(size > 1, first, 0)
+
+
+def _carryforwards(rng: np.random.Generator, accounts: AccountDraw) -> Floats:
+    """Losses of earlier years, short and long, of a few taxable accounts; 0: none."""
+    has_losses = (accounts.tax_status == TAXABLE) & (rng.random(len(accounts)) < CARRYFORWARD_SHARE)
+    losses = rng.exponential(0.02, (len(accounts), 2)) * accounts.nav_usd[:, None]
+    return np.asarray(losses * has_losses[:, None] * (rng.random(losses.shape) < (0.5, 0.9)))
+
+
+def _some_usd(amounts: Floats) -> pl.Series:
+    """Money to the cent, null where there is none."""
+    return exact(pl.Series(amounts.round(2))).set(pl.Series(amounts == 0), None)
 
 
 def _models(rng: np.random.Generator, nav: Floats) -> Ints:

@@ -13,7 +13,7 @@ from schemas.landing import dtypes
 from tasks.core.book_accounts import ACTIVE, words
 from tasks.core.book_holdings import unit_costs
 from tasks.core.book_reference import RARELY_BOUGHT, SYMBOLS
-from tasks.core.book_types import MICRO, AccountDraw, Floats, Ints, LotDraw, Market, exact, shares
+from tasks.core.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market, exact, shares
 
 CONTRIBUTION_SHARE: Final = 0.03
 WITHDRAWAL_SHARE: Final = 0.02
@@ -24,7 +24,11 @@ RESTRICTED_SHARE: Final = 0.04
 MEAN_SALES: Final = 0.8
 """Sales of an account that traded lately."""
 LOT_IDS: Final = tuple(f"L{sequence:03d}" for sequence in range(1, 1000))
-RULES: Final = ("no_sell", "no_buy", "no_trade")
+FROZEN_LOT_SHARE: Final = 0.002
+RULES: Final = ("no_sell", "no_buy", "no_trade", "no_new", "hold_range")
+RULE_SHARES: Final = (0.44, 0.26, 0.18, 0.06, 0.06)
+LARGEST_HOLDING: Final = 0.05
+"""Share of the account's value that a holding with an upper limit may have."""
 
 
 def cash_frame(rng: np.random.Generator, accounts: AccountDraw, weights: Floats, ids: pl.Series) -> pl.DataFrame:
@@ -62,6 +66,7 @@ def lots_frame(rng: np.random.Generator, market: Market, lots: LotDraw, ids: pl.
             "acquired_date": _days(market, lots.day).set(
                 fate.is_between(UNKNOWN_BASIS_SHARE / 2, 1.5 * UNKNOWN_BASIS_SHARE), None
             ),
+            "is_frozen": rng.spawn(1)[0].random(len(lots.account)) < FROZEN_LOT_SHARE,
         }
     )
     return frame.select(*dtypes("lots"))
@@ -72,9 +77,9 @@ def restrictions_frame(
 ) -> pl.DataFrame:
     """One row for some accounts, mostly about a holding of theirs. ``until_date``: none, past, the as-of date or to come."""
     lot = _one_lot_each(rng, lots, np.flatnonzero(rng.random(len(accounts)) < RESTRICTED_SHARE))
-    rule = rng.choice(len(RULES), len(lot), p=(0.5, 0.3, 0.2))
+    rule = rng.choice(len(RULES), len(lot), p=RULE_SHARES)
     anything = rng.integers(len(SYMBOLS), size=len(lot))
-    security = np.where(RULES.index("no_buy") == rule, anything, lots.security[lot])
+    security = np.where(np.isin(rule, (RULES.index("no_buy"), RULES.index("no_new"))), anything, lots.security[lot])
     until = rng.choice((-40, 0, 90, 400), len(lot), p=(0.3, 0.1, 0.4, 0.2)) + rng.integers(30, size=len(lot))
     until = np.where(rng.random(len(lot)) < 0.1, 0, until)  # noqa: PLR2004
     until_date = pl.Series(market.dates[-1] + until.astype("timedelta64[D]"))
@@ -84,8 +89,24 @@ def restrictions_frame(
             "security_id": words(SYMBOLS, security),
             "rule": words(RULES, rule),
             "until_date": until_date.set(pl.Series(rng.random(len(lot)) < 0.5), None),  # noqa: PLR2004
+            **_limits(accounts, lots.take(lot), is_range=np.equal(rule, RULES.index("hold_range"))),
         }
     )
+
+
+def _limits(accounts: AccountDraw, lots: LotDraw, *, is_range: Flags) -> dict[str, pl.Series]:
+    """What is kept of a security: by turns the lot at least, a share of the account at most, or a value in between."""
+    nav, turn = accounts.nav_usd[lots.account], np.arange(len(lots.account)) % 3
+
+    def where(name: str, values: Floats, *turns: int) -> pl.Series:
+        return exact(pl.Series(name, values)).set(pl.Series(~(is_range & np.isin(turn, turns))), None)
+
+    return {
+        "min_quantity": where("min_quantity", lots.micros / MICRO, 0),
+        "max_quantity": where("max_quantity", lots.micros / MICRO),
+        "min_value_usd": where("min_value_usd", (LARGEST_HOLDING / 5 * nav).round(-2), 2),
+        "max_value_usd": where("max_value_usd", (LARGEST_HOLDING * nav).round(-2), 1, 2),
+    }
 
 
 def firm_restrictions() -> pl.DataFrame:

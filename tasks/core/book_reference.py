@@ -1,4 +1,4 @@
-"""The sample book's fixed tables: securities, models, buy lists and policies.
+"""The sample book's fixed tables: securities, models, buy lists and where classes are held best; policies stand apart.
 
 Tickers are real, and so are their prices (``tasks.sample`` reads them); names of models and policies are ours. Every class
 of every model, ``cash`` too, has the 5/25 band: five percentage points or a quarter of the target, whichever is less.
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import CASH, dtypes
+from tasks.core.book_policies import policies
 from tasks.core.book_types import Floats, Market, exact
 
 ABSOLUTE_BAND: Final = 0.05
@@ -126,48 +127,13 @@ ONLY_FOR: Final = {
 RARELY_BOUGHT: Final = "RRC"
 """Nobody's first choice; a firm-wide restriction forbids buying it."""
 
-POLICIES: Final[dict[str, dict[str, object]]] = {
-    "standard": {"auto_approve_max_turnover": 0.08, "auto_approve_max_tax_usd": 1000.0},
-    "half_way": {"trade_to": 0.5, "auto_approve_max_turnover": 0.06, "auto_approve_max_tax_usd": 1000.0},
-    "band_edge": {"trade_to": 1.0, "auto_approve_max_turnover": 0.05, "auto_approve_max_tax_usd": 500.0},
-    "gentle": {
-        "short_term_gains": "avoid", "unmodelled": "sell", "auto_approve_max_turnover": 0.10,
-        "auto_approve_max_tax_usd": 2000.0,
+LOCATION: Final[dict[str, dict[tuple[str, str], float]]] = {
+    "balanced": {
+        ("min_volatility", "taxable"): 12.0, ("consumer_staples", "taxable"): 10.0, ("technology", "tax_deferred"): 6.0,
     },
-    "monthly": {
-        "calendar": "monthly", "auto_approve_max_turnover": 0.08, "auto_approve_max_tax_usd": 1500.0,
-        "min_trade_usd": 250.0,
-    },
-    "quarterly": {
-        "calendar": "quarterly", "cool_down_days": 5, "auto_approve_max_turnover": 0.08,
-        "auto_approve_max_tax_usd": 1500.0,
-    },
-    "cautious": {"min_trade_usd": 200.0},
-    "generous": {"auto_approve_max_turnover": 0.5, "auto_approve_max_tax_usd": 25000.0},
-    "private": {
-        "four_eyes_above_usd": 250000.0, "min_trade_usd": 250.0, "auto_approve_max_turnover": 0.05,
-        "auto_approve_max_tax_usd": 2000.0,
-    },
+    "moderate": {("value", "taxable"): 10.0, ("technology", "tax_deferred"): 6.0},
 }  # fmt: skip
-"""What differs from the default of each policy; ``cautious`` has no limits of approval, so a person always looks."""
-POLICY_IDS: Final = tuple(POLICIES)
-POLICY_SHARES: Final = (0.36, 0.12, 0.08, 0.12, 0.08, 0.06, 0.05, 0.06, 0.07)
-"""How many of the accounts follow each policy."""
-POLICY_BASE: Final[dict[str, object]] = {
-    "tracking_penalty": 2.0,
-    "band_rule": "lesser",
-    "trade_to": 0.0,
-    "calendar": "none",
-    "is_threshold_triggered": True,
-    "cool_down_days": 0,
-    "min_trade_usd": 100.0,
-    "min_trade_weight": 0.0,
-    "unmodelled": "hold",
-    "short_term_gains": "allow",
-    "is_harvesting": False,
-    "wash_sale_days": 30,
-    "proposal_ttl_hours": 20.0,
-}
+"""What holding a class costs in accounts of a tax status, in basis points, of the models that mind."""
 
 
 def target_matrix() -> Floats:
@@ -176,13 +142,14 @@ def target_matrix() -> Floats:
 
 
 def reference_tables(market: Market) -> dict[str, pl.DataFrame]:
-    """The landing tables without a row per account: securities, prices, models, buy lists and policies."""
+    """The landing tables without a row per account: securities, prices, models, buy lists, policies, locations."""
     return {
         "securities": securities(),
         "prices": prices(market),
         "model_targets": model_targets(),
         "policies": policies(),
         "buy_list": buy_list(),
+        "location_preferences": location_preferences(),
     }
 
 
@@ -229,10 +196,10 @@ def buy_list() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict(zip(names, dtypes("buy_list").values(), strict=True)), orient="row")
 
 
-def policies() -> pl.DataFrame:
-    """One row a policy; a null takes the default of ``schemas.policy``."""
-    rows = [{"policy_id": name, **POLICY_BASE, **own} for name, own in POLICIES.items()]
-    return pl.DataFrame(rows, schema=dtypes("policies"))
+def location_preferences() -> pl.DataFrame:
+    """One row a model, class and tax status that costs something."""
+    rows = [(model, *where, cost) for model, costs in LOCATION.items() for where, cost in costs.items()]
+    return pl.DataFrame(rows, schema=dtypes("location_preferences"), orient="row")
 
 
 def _ranked(asset_class: str) -> tuple[str, ...]:

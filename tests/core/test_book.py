@@ -13,13 +13,12 @@ from tasks.core.book import PART_ACCOUNTS, BookPart, book_parts
 from tasks.core.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
 from tasks.core.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits
 from tasks.core.book_holdings import MOST_LOTS, SHARES_WANTED, _cut, _split, draw_lots, draw_weights
+from tasks.core.book_policies import POLICY_IDS, POLICY_SHARES
 from tasks.core.book_reference import (
     CLASSES,
     FUND_MODELS,
     FUNDS,
     MODELS,
-    POLICY_IDS,
-    POLICY_SHARES,
     PREFERENCE,
     RARELY_BOUGHT,
     SYMBOLS,
@@ -87,7 +86,9 @@ def close_on(day: date, symbol: str) -> float:
 # Reference tables
 
 
-@pytest.mark.parametrize("table", ["securities", "prices", "model_targets", "policies", "buy_list"])
+@pytest.mark.parametrize(
+    "table", ["securities", "prices", "model_targets", "policies", "buy_list", "location_preferences"]
+)
 def test_reference_tables_keep_the_landing_contract(table: str) -> None:
     frame = reference_tables(MARKET)[table]
     assert dict(frame.schema) == dtypes(table)
@@ -151,12 +152,15 @@ def test_some_entries_of_the_buy_list_serve_one_tax_status_and_the_firms_taboo_i
     assert 1 not in buys.filter(pl.col("tax_status").is_not_null())["rank"]
 
 
-def test_policies_are_policies_without_harvesting_or_gain_budget() -> None:
+def test_policies_are_policies_and_show_every_rule() -> None:
     rows = reference_tables(MARKET)["policies"].to_dicts()
     made = {
         row["policy_id"]: Policy(**{k: v for k, v in row.items() if k != "policy_id" and v is not None}) for row in rows
     }
-    assert not any(policy.is_harvesting or policy.max_realized_gain_usd for policy in made.values())
+    assert [name for name, policy in made.items() if policy.is_harvesting] == ["harvester"]
+    assert [name for name, policy in made.items() if policy.max_realized_gain_usd] == ["gain_budget"]
+    assert made["sparing"].max_orders == 4
+    assert {policy.trade_mode for policy in made.values()} == {"full", "buy_only", "cash_flow_first"}
     assert made["cautious"].auto_approve_max_turnover is None
     assert made["private"].four_eyes_above_usd == 250_000
     assert {policy.trade_to for policy in made.values()} == {0.0, 0.5, 1.0}
@@ -338,7 +342,7 @@ def test_restrictions_keep_the_contract_and_end_in_the_past_today_later_or_never
     assert (until == AS_OF).any()
     assert (until > AS_OF).any()
     assert until.null_count() > 10
-    assert set(restrictions["rule"]) == {"no_sell", "no_buy", "no_trade"}
+    assert set(restrictions["rule"]) == {"no_sell", "no_buy", "no_trade", "no_new", "hold_range"}
     assert restrictions["account_id"].drop_nulls().n_unique() / 4_000 == pytest.approx(0.04, abs=0.015)
 
 
