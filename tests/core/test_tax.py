@@ -5,9 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.tax import gain_fraction, is_basis_missing, long_term_from, tax_rate, term
+from tasks.core.tax import (
+    gain_fraction,
+    gains_before,
+    is_basis_missing,
+    long_term_from,
+    netted_tax,
+    tax_rate,
+    term,
+)
+from tests.core.facts_table import table
 
 dates = st.dates(date(1990, 1, 1), date(2060, 12, 31))
+dollars = st.integers(-500, 500)
 
 
 def first_long_term_date(acquired: date | None) -> date | None:
@@ -108,3 +118,63 @@ def test_a_cost_of_zero_is_known_and_a_missing_date_is_not() -> None:
         {"unit_cost_usd": [0.0, None, 10.0], "acquired_date": [date(2020, 1, 1), date(2020, 1, 1), None]}
     )
     assert lots.select(is_basis_missing()).to_series().to_list() == [False, True, True]
+
+
+def tax_of(short: float, long: float, short_rate: float = 0.4, long_rate: float = 0.2) -> float:
+    year = pl.DataFrame({"s": [float(short)], "l": [float(long)], "rs": [short_rate], "rl": [long_rate]})
+    tax: float = year.select(netted_tax(*(pl.col(name) for name in ("s", "l", "rs", "rl")))).item()
+    return tax
+
+
+def tax_dollar_by_dollar(short: int, long: int) -> float:
+    """Each dollar of loss takes a dollar of the other term's gain away, one at a time; what is left pays."""
+    while short * long < 0:
+        short, long = (short - 1, long + 1) if short > 0 else (short + 1, long - 1)
+    return 0.4 * max(short, 0) + 0.2 * max(long, 0)
+
+
+@given(short=dollars, long=dollars)
+def test_the_tax_of_a_year_is_that_of_its_losses_taken_from_its_gains_dollar_by_dollar(short: int, long: int) -> None:
+    assert tax_of(short, long) == pytest.approx(tax_dollar_by_dollar(short, long))
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "tax"),
+    [
+        (100, 100, 60),
+        (-30, 100, 14),
+        (100, -30, 28),
+        (-100, 30, 0),
+        (30, -100, 0),
+        (-1, -1, 0),
+        (0, 100, 20),
+        (100, 0, 40),
+    ],
+)
+def test_a_net_loss_of_one_term_is_set_against_the_gain_of_the_other(short: float, long: float, tax: float) -> None:
+    assert tax_of(short, long) == pytest.approx(tax)
+
+
+@given(short=dollars, long=dollars, more=st.integers(0, 500), rates=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_another_gain_costs_between_nothing_and_its_rate(
+    short: int, long: int, more: int, rates: tuple[float, float]
+) -> None:
+    extra = tax_of(short + more, long, *rates) - tax_of(short, long, *rates)
+    assert -1e-9 <= extra <= max(rates) * more + 1e-9
+
+
+def test_while_all_gains_are_gains_each_is_taxed_at_its_own_rate() -> None:
+    assert tax_of(50 + 10, 70 + 20) - tax_of(50, 70) == pytest.approx(0.4 * 10 + 0.2 * 20)
+
+
+def test_a_loss_carried_forward_comes_off_the_gains_of_the_year() -> None:
+    accounts = table(
+        "accounts",
+        """
+        account_id | ytd_short_gain_usd | ytd_long_gain_usd | loss_carryforward_short_usd | loss_carryforward_long_usd
+        a          | 100                | -50               | 300                         |
+        b          | 0                  | 20                |                             | 5
+        """,
+    )
+    found = gains_before(accounts).select("short_before_usd", "long_before_usd")
+    assert found.rows() == [(-200.0, -50.0), (0.0, 15.0)]
