@@ -9,7 +9,16 @@ from schemas.landing import dtypes
 from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals
 from tasks.core.parse import parse
 
-GLOBAL_TABLES = ("securities", "prices", "model_targets", "policies", "buy_list", "restrictions")
+GLOBAL_TABLES = (
+    "securities",
+    "prices",
+    "model_targets",
+    "policies",
+    "buy_list",
+    "restrictions",
+    "households",
+    "location_preferences",
+)
 ACCOUNT_TABLES = ("accounts", "lots", "cash", "restrictions", "trades")
 
 BOOK = {
@@ -63,9 +72,18 @@ BOOK = {
         income   | bonds       | BND         | 1    |
     """,
     "restrictions": """
-        account_id | security_id | rule     | until_date
-        A1         | STK         | no_sell  | 2026-02-01
-                   | OLD         | no_trade |
+        account_id | security_id | rule       | until_date | min_quantity | max_quantity | min_value_usd | max_value_usd
+        A1         | STK         | no_sell    | 2026-02-01 |              |              |               |
+                   | OLD         | no_trade   |            |              |              |               |
+        A2         | STK         | hold_range |            | 2            | 9.5          |               | 1000
+    """,
+    "households": """
+        household_id | model_id | policy_id
+        H1           | growth   | plain
+    """,
+    "location_preferences": """
+        model_id | asset_class | tax_status | cost_bps
+        growth   | bonds       | taxable    | 12.5
     """,
     "trades": """
         account_id | security_id | trade_date | side | quantity | price_usd | realized_gain_usd

@@ -12,7 +12,7 @@ from schemas.landing import CONTRACTS, CURRENCY, EXACT, IDENTIFIER, dtypes
 
 MEANINGS: Final[dict[str, str]] = {
     "account_id": "the account the row belongs to",
-    "household_id": "the household the account is managed with",
+    "household_id": "the household of the account",
     "custodian": "who holds the account",
     "tax_status": "how the account's gains are taxed",
     "model_id": "the model portfolio",
@@ -23,11 +23,14 @@ MEANINGS: Final[dict[str, str]] = {
     "cash_reserve_usd": "cash in US dollars that stays uninvested",
     "ytd_short_gain_usd": "net short-term gain realized this year in US dollars",
     "ytd_long_gain_usd": "net long-term gain realized this year in US dollars",
+    "loss_carryforward_short_usd": "short-term losses of earlier years not used yet in US dollars, a positive amount",
+    "loss_carryforward_long_usd": "long-term losses of earlier years not used yet in US dollars, a positive amount",
     "security_id": "the security",
     "lot_id": "the tax lot within the account",
     "quantity": "how many shares",
     "unit_cost_usd": "what one share cost in US dollars",
     "acquired_date": "the day the lot was bought",
+    "is_frozen": "whether the lot is never sold",
     "settled_usd": "settled cash in US dollars",
     "pending_usd": "contributions less withdrawals under way in US dollars",
     "symbol": "the ticker",
@@ -45,11 +48,16 @@ MEANINGS: Final[dict[str, str]] = {
     "rank": "the order of preference",
     "rule": "what is forbidden",
     "until_date": "the last day the restriction holds",
+    "min_quantity": "how many shares are kept at least",
+    "max_quantity": "how many shares are kept at most",
+    "min_value_usd": "what is kept at least in US dollars",
+    "max_value_usd": "what is kept at most in US dollars",
+    "cost_bps": "what holding the class there costs in basis points of its value",
     "trade_date": "the day of the trade",
     "side": "the direction of the trade",
     "realized_gain_usd": "the gain the sale realized in US dollars",
 }
-"""Meaning of each column that a source must deliver."""
+"""Meaning of each column of the landing tables, policies apart."""
 
 _TYPES: Final[list[tuple[Any, str]]] = [
     (EXACT, "a number of at most 12 digits before the point and 6 after it"),

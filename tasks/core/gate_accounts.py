@@ -1,6 +1,6 @@
 """The gate for the accounts of one shard: which rows are quarantined and which accounts with them.
 
-1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy.
+1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy, household.
 2. An account that loses a row its trades depend on is quarantined whole; its good rows are accepted and not traded on.
 3. A row that cannot touch an account's trades costs the account nothing: one of an account nobody delivered, or a
    restriction or trade of a security that is not there to be traded.
@@ -18,12 +18,13 @@ from typing import Final
 import polars as pl
 
 from tasks.core.contract_words import Rule
-from tasks.core.gate_globals import MODEL_KNOWN, SECURITY_KNOWN, Gated, with_unknown
+from tasks.core.gate_globals import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
+from tasks.core.gate_restrictions import check_restrictions
 from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
-_POLICY: Final = Rule("policy_known", "policy_id", "a policy with a good row in the table policies")
+_HOUSEHOLD: Final = Rule("household_whole", "household_id", "a household without a broken row in the table households")
 _CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
 _HARMLESS: Final = ("account_known", "security_known")
 """Rules that cost an account nothing when a restriction or a trade breaks them."""
@@ -69,13 +70,16 @@ def unattributed(quarantine: pl.DataFrame) -> pl.DataFrame:
 
 def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Checked:
     checked = with_unknown(check_table("accounts", tables["accounts"]), MODEL_KNOWN, globals_.models)
-    checked = with_unknown(checked, _POLICY, globals_.policies)
+    checked = with_unknown(checked, POLICY_KNOWN, globals_.policies)
+    lost = checked.rows.filter(pl.col("household_id").is_in(globals_.lost_households.implode()))
+    checked = checked.with_broken(breaches(lost, _HOUSEHOLD))
     return with_unknown(checked, _CASH, tables["cash"]["account_id"].drop_nulls().unique())
 
 
 def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series) -> Checked:
-    own = rows.filter(pl.col("account_id").is_not_null()) if table == "restrictions" else rows
-    checked = with_unknown(check_table(table, own), _ACCOUNT, accounts)
+    is_own = pl.col("account_id").is_not_null()
+    own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
+    checked = with_unknown(own, _ACCOUNT, accounts)
     if table == "cash":
         return checked
     checked = with_unknown(checked, SECURITY_KNOWN, globals_.securities)

@@ -1,8 +1,9 @@
-"""The gate for what belongs to no account: securities, prices, models, policies, buy lists, restrictions for everyone.
+"""The gate for what belongs to no account: securities, prices, models, policies, buy lists, households, restrictions for everyone.
 
 1. Each row must keep its contract. A security with a broken row, or without an accepted price, is lost to its holders.
 2. A model is used whole or not at all: one broken row, weights that do not sum to 1 or a missing class ``cash`` breaks it.
-3. A policy that asks for what this version cannot do is broken: its accounts are not traded under other terms.
+3. A household of which a row is broken, or whose model or policy is, is lost to its accounts: they are not traded apart.
+   What holding a class costs where is not worth an account: a broken preference goes alone, and counts as none.
 4. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
 """
 
@@ -13,19 +14,19 @@ from typing import Final
 import polars as pl
 
 from schemas.errors import InputRefused
-from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE
+from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
+from schemas.stored import LANDED_COLUMNS
 from tasks.core.contract_words import Rule
+from tasks.core.gate_restrictions import check_restrictions
 from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows
 
 _ROUNDING: Final = 1e-12
-_UNAVAILABLE: Final = "this version cannot do it, so accounts of the policy are not traded"
 SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
 _HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
 _WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
 MODEL_KNOWN: Final = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
 _CLASS: Final = Rule("asset_class_in_model", "asset_class", "a class of the model")
-_HARVESTING: Final = Rule("harvesting_not_available", "is_harvesting", f"false: {_UNAVAILABLE}")
-_BUDGET: Final = Rule("gain_budget_not_available", "max_realized_gain_usd", f"no value: {_UNAVAILABLE}")
+POLICY_KNOWN: Final = Rule("policy_known", "policy_id", "a policy with a good row in the table policies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Gated:
     priced: pl.Series
     models: pl.Series
     policies: pl.Series
+    lost_households: pl.Series
+    """Households with a broken row."""
 
 
 def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -> Gated:
@@ -58,10 +61,14 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -
     known = securities.good["security_id"]
     prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
     models = _check_models(tables["model_targets"])
-    policies = _check_policies(tables["policies"])
-    checked = [securities, prices, models, policies]
+    policies = check_table("policies", tables["policies"])
+    households = _check_households(tables, models.good, policies.good)
+    checked = [securities, prices, models, policies, households]
     if "buy_list" in tables:
-        checked.append(_check_buy_list(tables["buy_list"], known, models.good))
+        listed = with_unknown(check_table("buy_list", tables["buy_list"]), SECURITY_KNOWN, known)
+        checked.append(_with_strays(listed, models.good))
+    if "location_preferences" in tables:
+        checked.append(_with_strays(check_table("location_preferences", tables["location_preferences"]), models.good))
     if "restrictions" in tables:
         checked.append(_check_for_everyone(tables["restrictions"], known, files))
     return Gated(
@@ -70,6 +77,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -
         priced=prices.good["security_id"],
         models=models.good["model_id"].unique(maintain_order=True),
         policies=policies.good["policy_id"],
+        lost_households=_lost(households, "household_id"),
     )
 
 
@@ -88,7 +96,7 @@ def _identity_rules(column: str) -> list[str]:
 
 def _check_models(parsed: pl.DataFrame) -> Checked:
     checked = check_table("model_targets", parsed)
-    lost = checked.rows.join(checked.broken, on="row_number", how="semi")["model_id"].drop_nulls().unique()
+    lost = _lost(checked, "model_id")
     whole = checked.good.filter(~pl.col("model_id").is_in(lost.implode()))
     partial = checked.good.filter(pl.col("model_id").is_in(lost.implode()))
     has_cash = (pl.col("asset_class") == CASH).any().over("model_id")
@@ -116,15 +124,20 @@ def _wrong_sums(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=BROKEN), *parts])
 
 
-def _check_policies(parsed: pl.DataFrame) -> Checked:
-    checked = check_table("policies", parsed)
-    harvesting = parsed.filter(pl.col("is_harvesting"))
-    budget = parsed.filter(pl.col("max_realized_gain_usd").is_not_null())
-    return checked.with_broken(breaches(harvesting, _HARVESTING), breaches(budget, _BUDGET))
+def _lost(checked: Checked, column: str) -> pl.Series:
+    """What the column names in rows that are broken."""
+    return checked.rows.join(checked.broken, on="row_number", how="semi")[column].drop_nulls().unique()
 
 
-def _check_buy_list(parsed: pl.DataFrame, securities: pl.Series, models: pl.DataFrame) -> Checked:
-    checked = with_unknown(check_table("buy_list", parsed), SECURITY_KNOWN, securities)
+def _check_households(tables: Mapping[str, pl.DataFrame], models: pl.DataFrame, policies: pl.DataFrame) -> Checked:
+    nobody = {**dtypes("households"), **LANDED_COLUMNS}
+    checked = check_table("households", tables.get("households", pl.DataFrame(schema=nobody)))
+    checked = with_unknown(checked, MODEL_KNOWN, models["model_id"].unique())
+    return with_unknown(checked, POLICY_KNOWN, policies["policy_id"])
+
+
+def _with_strays(checked: Checked, models: pl.DataFrame) -> Checked:
+    """Rows of a model that is not there, or of a class that it does not have."""
     checked = with_unknown(checked, MODEL_KNOWN, models["model_id"].unique())
     strays = checked.good.join(models, on=["model_id", "asset_class"], how="anti")
     return checked.with_broken(breaches(strays, _CLASS))
@@ -132,7 +145,7 @@ def _check_buy_list(parsed: pl.DataFrame, securities: pl.Series, models: pl.Data
 
 def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, files: Mapping[str, str]) -> Checked:
     """Restrictions without an account. One whose account could not be read is somebody's, not everyone's."""
-    checked = check_table("restrictions", parsed.filter(pl.col("account_id").is_null()))
+    checked = check_restrictions(parsed.filter(pl.col("account_id").is_null()))
     somebodys = checked.broken.filter(pl.col("rule") == "account_id_readable")
     fatal = checked.broken.join(somebodys, on="row_number", how="anti")
     if fatal.height:

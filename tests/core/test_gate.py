@@ -102,8 +102,14 @@ def test_a_bad_row_costs_its_account_the_night_and_no_other(
         ("securities", {"quantity_step": "0"}, "quantity_step_positive"),
         ("securities", {"is_tradable": "maybe"}, "is_tradable_readable"),
         ("policies", {"tracking_penalty": "0"}, "tracking_penalty_positive"),
-        ("policies", {"is_harvesting": "true"}, "harvesting_not_available"),
-        ("policies", {"max_realized_gain_usd": "5000"}, "gain_budget_not_available"),
+        ("policies", {"max_realized_gain_usd": "-1"}, "max_realized_gain_usd_not_negative"),
+        ("households", {"model_id": "nope"}, "model_known"),
+        ("households", {"policy_id": "nope"}, "policy_known"),
+        ("households", {"household_id": "a/b"}, "household_id_identifier"),
+        ("location_preferences", {"model_id": "nope"}, "model_known"),
+        ("location_preferences", {"asset_class": "gold"}, "asset_class_in_model"),
+        ("location_preferences", {"tax_status": "roth"}, "tax_status_known"),
+        ("location_preferences", {"cost_bps": "-1"}, "cost_bps_from_0_below_10000"),
         ("buy_list", {"rank": "0"}, "rank_at_least_1"),
         ("buy_list", {"security_id": "NOPE"}, "security_known"),
         ("buy_list", {"model_id": "nope"}, "model_known"),
@@ -203,7 +209,8 @@ def test_a_model_whose_weights_do_not_sum_to_one_is_quarantined_whole_with_the_s
     assert rows["row_number"].to_list() == [1, 2, 3]
     assert set(rows["broken_rules"]) == {"model_weights_sum_to_one"}
     assert "found a sum of 0.9" in rows["message"][0]
-    assert verdicts(book) == {"A1": "accounts:model_known", "A2": "accounts:model_known"}
+    reasons = "accounts:household_whole|accounts:model_known"
+    assert verdicts(book) == {"A1": reasons, "A2": reasons}
 
 
 @pytest.mark.parametrize(("weight", "is_sound"), [("0.7000009", True), ("0.699999", True), ("0.7000011", False)])
@@ -226,10 +233,88 @@ def test_one_broken_row_breaks_the_whole_model_and_its_buy_list() -> None:
     assert ("model_targets", 4) not in rules
 
 
-def test_accounts_of_a_policy_that_cannot_be_followed_are_not_traded() -> None:
-    book = spoilt("policies", 1, is_harvesting="true")
-    assert set(verdicts(book).values()) == {"accounts:policy_known"}
-    assert any("this version cannot do it" in message for message in messages(book))
+def test_accounts_of_a_policy_that_is_broken_are_not_traded() -> None:
+    assert set(verdicts(spoilt("policies", 1, tracking_penalty="0")).values()) == {
+        "accounts:policy_known",
+        "accounts:household_whole|accounts:policy_known",
+    }
+
+
+@pytest.mark.parametrize("cells", [{"model_id": "nope"}, {"policy_id": None}])
+def test_a_broken_household_costs_its_accounts_and_no_other(cells: dict[str, str | None]) -> None:
+    book = spoilt("households", 1, **cells)
+    assert verdicts(book) == {"A1": "accounts:household_whole", "A2": "accounts:household_whole"}
+    needed = "household_id is H1; needed a household without a broken row in the table households."
+    assert f"accounts.csv row 1: {needed}" in messages(book)
+
+
+def test_a_household_named_twice_costs_its_accounts() -> None:
+    book = with_row("households", household_id="H1", model_id="income", policy_id="plain")
+    assert broken(book)["households", 1] == broken(book)["households", 2] == "unique_household_id"
+    assert list(verdicts(book)) == ["A1", "A2"]
+
+
+def test_accounts_of_a_household_that_is_not_listed_are_sound() -> None:
+    assert verdicts(spoilt("accounts", 3, household_id="H9")) == {}
+    book = sound_book()
+    del book["households"]
+    assert verdicts(book) == {}
+
+
+def test_a_household_of_nobody_is_sound_and_one_without_a_readable_name_goes_alone() -> None:
+    assert broken(with_row("households", household_id="H9", model_id="income", policy_id="plain")) == {}
+    nameless = with_row("households", model_id="income", policy_id="plain")
+    assert broken(nameless) == {("households", 2): "household_id_required"}
+    assert verdicts(nameless) == {}
+
+
+@pytest.mark.parametrize("cells", [{"asset_class": "gold"}, {"cost_bps": "x"}])
+def test_a_broken_preference_goes_alone(cells: dict[str, str]) -> None:
+    book = spoilt("location_preferences", 1, **cells)
+    assert list(broken(book)) == [("location_preferences", 1)]
+    assert verdicts(book) == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "rules"),
+    [
+        ({"max_quantity": None, "max_value_usd": None, "min_quantity": None}, "limit_given"),
+        ({"min_quantity": "10"}, "quantities_in_order"),
+        ({"min_value_usd": "1000.01"}, "values_in_order"),
+        ({"rule": "no_buy"}, "limit_of_hold_range"),
+        ({"min_quantity": "-1"}, "min_quantity_not_negative"),
+        ({"max_quantity": None, "max_value_usd": None, "min_quantity": "x"}, "min_quantity_readable"),
+    ],
+)
+def test_a_range_that_says_nothing_or_contradicts_itself_costs_its_account(
+    cells: dict[str, str | None], rules: str
+) -> None:
+    book = spoilt("restrictions", 3, **cells)
+    assert broken(book) == {("restrictions", 3): rules}
+    assert verdicts(book) == {"A2": f"restrictions:{rules}"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"min_quantity": "9.5"},
+        {"min_value_usd": "1000"},
+        {"min_quantity": None, "max_quantity": None},
+        {"max_quantity": "0", "min_quantity": None},
+    ],
+)
+def test_a_range_of_one_value_or_one_side_is_sound(cells: dict[str, str | None]) -> None:
+    assert broken(spoilt("restrictions", 3, **cells)) == {}
+
+
+def test_a_range_for_everyone_that_is_broken_refuses_the_input() -> None:
+    with pytest.raises(InputRefused, match=r"max_value_usd is empty.*one limit at least, where the rule is hold_range"):
+        gated(parsed(spoilt("restrictions", 2, rule="hold_range")))
+
+
+def test_a_range_is_given_as_found() -> None:
+    (message,) = messages(spoilt("restrictions", 3, min_quantity="10"))
+    assert "min_quantity, max_quantity is 10, 9.5; needed a least that is not above the most." in message
 
 
 def test_a_restriction_for_everyone_that_cannot_be_read_refuses_the_input() -> None:
@@ -263,7 +348,7 @@ def test_a_restriction_whose_account_cannot_be_read_goes_alone_and_is_unattribut
 
 def test_a_line_cut_short_that_names_no_account_refuses_restrictions() -> None:
     book = sound_book()
-    book["restrictions"] = book["restrictions"].with_columns(pl.Series(LINE, [None, ",OLD"]))
+    book["restrictions"] = book["restrictions"].with_columns(pl.Series(LINE, [None, ",OLD", None]))
     with pytest.raises(InputRefused, match="row 2: line is ,OLD"):
         gated(parsed(book))
 
