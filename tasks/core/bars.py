@@ -1,7 +1,8 @@
-"""What restrictions and the wash-sale window forbid, by account and security.
+"""What restrictions and the wash-sale window forbid to buy, by account and security.
 
 The window reaches ``wash_sale_days`` to either side of a loss sale, its last day included, and looks at the account's
-household whole: accounts that pay no tax and accounts that are not traded tonight count.
+household whole: accounts that pay no tax and accounts that are not traded tonight count, and so do orders of other runs that
+are not yet among the trades. Which losses a purchase disallows is for ``wash_sales``.
 """
 
 from datetime import date, timedelta
@@ -25,21 +26,37 @@ def bars(facts: Facts, as_of: date, rules: tuple[RestrictionRule, ...]) -> tuple
 def loss_sales(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """``account_id, security_id`` that the account may not buy: its household sold it at a loss within the window.
 
-    Day ``wash_sale_days`` after the sale is still inside.
+    Day ``wash_sale_days`` after the sale is still inside. Orders that are not yet among the trades count on either side of
+    ``as_of``, because they may be filled after it.
     """
-    sales = (
-        facts.trades.filter(
-            (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= as_of)
-        )
-        .join(facts.members, on="account_id")
-        .select("household_key", "security_id", "trade_date")
+    sold = facts.trades.filter(
+        (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= as_of)
     )
+    selling = facts.pending_orders.filter((pl.col("side") == Side.SELL) & pl.col("is_loss"))
+    columns = ("account_id", "security_id", "trade_date")
+    sales = pl.concat([sold.select(columns), selling.select(columns)]).join(facts.members, on="account_id")
     return (
-        households.join(sales, on="household_key")
-        .filter(pl.col("trade_date") >= pl.lit(as_of) - pl.duration(days="wash_sale_days"))
+        households.join(sales.select("household_key", "security_id", "trade_date"), on="household_key")
+        .filter((pl.col("trade_date") - pl.lit(as_of)).abs() <= pl.duration(days="wash_sale_days"))
         .select("account_id", "security_id")
         .unique()
     )
+
+
+def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What rule ``no_new`` bars and whom it spares.
+
+    Returns
+    -------
+    tuple[pl.DataFrame, pl.DataFrame]
+        ``account_id, security_id`` that the account may not buy under a restriction of its own: it does not hold the
+        security. Then those that hold a security which is closed to everyone else.
+    """
+    pairs, everyone = bars(facts, as_of, (RestrictionRule.NO_NEW,))
+    closed = pl.concat([pairs["security_id"], everyone]).unique()
+    held = facts.lots.filter(pl.col("security_id").is_in(closed.implode())).select("account_id", "security_id").unique()
+    spared = held.filter(pl.col("security_id").is_in(everyone.implode()))
+    return pairs.join(held, on=["account_id", "security_id"], how="anti"), spared
 
 
 def recent_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -62,10 +79,36 @@ def _longest_window(households: pl.DataFrame) -> int:
     return longest if isinstance(longest, int) else 0
 
 
-def own_bars(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``account_id, security_id, own_bar``: what an account may not buy for a reason of its own or its household's, and the reason."""
-    pairs, _ = bars(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
-    restricted = pairs.with_columns(own_bar=pl.lit(str(Reason.RESTRICTED)))
-    washed = loss_sales(facts, households, as_of).with_columns(own_bar=pl.lit(str(Reason.WASH_SALE_WINDOW)))
-    both = pl.concat([restricted, washed])
-    return both.unique(["account_id", "security_id"], keep="first", maintain_order=True)
+def own_bars(
+    facts: Facts, households: pl.DataFrame, as_of: date, *, sold_at_loss: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """What an account may not buy for a reason of its own or its household's; what is closed to everyone is not among it.
+
+    Parameters
+    ----------
+    facts
+        The shard's facts.
+    households
+        ``account_id, household_key, wash_sale_days`` of the accounts.
+    as_of
+        Date of the purchase.
+    sold_at_loss
+        ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``account_id, security_id, own_bar``, the reason: a restriction is named before the window, the window before
+        ``not_held``.
+    """
+    key = ["account_id", "security_id"]
+    restricted, _ = bars(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
+    closed, _ = not_held(facts, as_of)
+    found = [
+        (restricted, Reason.RESTRICTED),
+        (loss_sales(facts, households, as_of), Reason.WASH_SALE_WINDOW),
+        (closed.clear() if sold_at_loss is None else sold_at_loss, Reason.WASH_SALE_WINDOW),
+        (closed, Reason.NOT_HELD),
+    ]
+    named = [pairs.select(*key, own_bar=pl.lit(str(reason))) for pairs, reason in found]
+    return pl.concat(named).unique(key, keep="first", maintain_order=True)

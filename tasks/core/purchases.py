@@ -1,9 +1,9 @@
 """What each class of an account may buy: the first choice of its buy list that nothing bars.
 
 1. A choice must be of the class. What bars it for everyone is found once per model, class and tax status: it is not
-   tradable, has no price or is restricted for every account.
-2. Most accounts buy the first choice left. Only those that are barred from it themselves (``bars.own_bars``) are looked at
-   one by one, and take the next alternate.
+   tradable, has no price, is restricted for every account or closed to those that do not hold it.
+2. Most accounts buy the first choice left. Only those that are barred from it themselves (``bars.own_bars``), and holders of
+   what is closed to the others, are looked at one by one, and take the next choice open to them.
 """
 
 from datetime import date
@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
-from tasks.core.bars import bars, own_bars
+from tasks.core.bars import bars, not_held, own_bars
 from tasks.core.facts import CLASS, Facts
 
 GROUP: Final = ("model_id", "asset_class", "tax_status")
@@ -22,7 +22,13 @@ PREFERENCE: Final = ("rank", "is_general", "security_id")
 
 
 def purchases(
-    classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, *, households: pl.DataFrame, as_of: date
+    classes: pl.DataFrame,
+    facts: Facts,
+    securities: pl.DataFrame,
+    *,
+    households: pl.DataFrame,
+    as_of: date,
+    sold_at_loss: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Classes with the security each may buy, or why there is none; row order is kept.
 
@@ -36,6 +42,8 @@ def purchases(
         ``account_id, household_key, wash_sale_days`` of the accounts.
     as_of
         Date of the purchase.
+    sold_at_loss
+        ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
 
     Returns
     -------
@@ -45,7 +53,10 @@ def purchases(
     """
     listed = choices(classes, facts, securities, as_of)
     standard = classes.join(_picked(listed, GROUP), on=GROUP, how="left", maintain_order="left")
-    chosen = _with_alternates(standard, listed, own_bars(facts, households, as_of))
+    own = own_bars(facts, households, as_of, sold_at_loss=sold_at_loss)
+    _, holders = not_held(facts, as_of)
+    touched = _touched(standard, listed, own, holders)
+    chosen = _with_alternates(standard, _own_choices(touched, listed, own, holders))
     lock = pl.when(pl.col("buy_security_id").is_null()).then(pl.coalesce("buy_bar", pl.lit(str(Reason.NOTHING_TO_BUY))))
     return (
         chosen.with_columns(buy_lock=lock)
@@ -54,9 +65,34 @@ def purchases(
     )
 
 
+def open_choices(
+    classes: pl.DataFrame,
+    facts: Facts,
+    securities: pl.DataFrame,
+    *,
+    households: pl.DataFrame,
+    as_of: date,
+    sold_at_loss: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Every choice that each of ``classes`` may buy; parameters as in ``purchases``, which picks the first of them.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``account_id, asset_class, security_id, position`` (0 = best), sorted; a class with no open choice has no row.
+    """
+    own = own_bars(facts, households, as_of, sold_at_loss=sold_at_loss)
+    _, holders = not_held(facts, as_of)
+    listed = choices(classes, facts, securities, as_of)
+    theirs = _own_choices(classes.select(*CLASS, "model_id", "tax_status"), listed, own, holders)
+    is_open = theirs.filter(pl.col("bar").is_null()).unique([*CLASS, "security_id"], keep="first", maintain_order=True)
+    return is_open.select(*CLASS, "security_id", position=pl.int_range(pl.len()).over(CLASS))
+
+
 def choices(classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Choices of each ``GROUP`` in ``classes``, best first, with ``bar``: why nobody may buy one (null: open)."""
+    """Choices of each ``GROUP`` in ``classes``, best first, with ``bar``: why nobody (or nobody new) may buy one, null: open."""
     _, everyone = bars(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
+    _, closed = bars(facts, as_of, (RestrictionRule.NO_NEW,))
     bar = (
         pl.when(~pl.col("is_tradable"))
         .then(pl.lit(str(Reason.NOT_TRADABLE)))
@@ -64,6 +100,8 @@ def choices(classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, as_of
         .then(pl.lit(str(Reason.NO_PRICE)))
         .when(pl.col("security_id").is_in(everyone.implode()))
         .then(pl.lit(str(Reason.RESTRICTED)))
+        .when(pl.col("security_id").is_in(closed.implode()))
+        .then(pl.lit(str(Reason.NOT_HELD)))
     )
     listed = facts.buy_list.rename({"tax_status": "for_tax_status"}).join(securities, on=["security_id", "asset_class"])
     return (
@@ -84,20 +122,30 @@ def _picked(listed: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
     )
 
 
-def _with_alternates(standard: pl.DataFrame, listed: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """The classes with a choice of their own where the account is barred from the standard one."""
+def _touched(standard: pl.DataFrame, listed: pl.DataFrame, own: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
+    """Classes whose account may not buy the standard choice, or holds a choice that is closed to the others."""
+    columns = (*CLASS, "model_id", "tax_status")
+    barred = standard.rename({"buy_security_id": "security_id"}).join(own, on=["account_id", "security_id"], how="semi")
+    closed = listed.filter(pl.col("bar") == Reason.NOT_HELD).select(*GROUP, "security_id")
+    spared = standard.join(holders, on="account_id").join(closed, on=[*GROUP, "security_id"], how="semi")
+    return pl.concat([barred.select(columns), spared.select(columns)]).unique()
+
+
+def _own_choices(classes: pl.DataFrame, listed: pl.DataFrame, own: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
+    """Choices of each class, best first, with ``bar``: why its account may not buy one (null: open)."""
     key = ["account_id", "security_id"]
-    touched = (
-        standard.rename({"buy_security_id": "security_id"})
-        .join(own, on=key, how="semi")
-        .select(*CLASS, "model_id", "tax_status")
-    )
-    theirs = (
-        touched.join(listed, on=GROUP)
+    is_spared = (pl.col("bar") == Reason.NOT_HELD) & pl.col("is_holder").fill_null(value=False)
+    return (
+        classes.join(listed, on=GROUP)
         .join(own, on=key, how="left")
-        .with_columns(bar=pl.coalesce("own_bar", "bar"))
+        .join(holders.with_columns(is_holder=pl.lit(value=True)), on=key, how="left")
+        .with_columns(bar=pl.coalesce("own_bar", pl.when(~is_spared.fill_null(value=False)).then("bar")))
         .sort(*CLASS, *PREFERENCE)
     )
+
+
+def _with_alternates(standard: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """The classes with a choice of their own where they are among ``theirs``."""
     changed = _picked(theirs, CLASS).with_columns(is_changed=pl.lit(value=True))
     both = standard.join(changed, on=CLASS, how="left", suffix="_own", maintain_order="left")
     names = ("buy_security_id", "buy_bar")

@@ -1,8 +1,12 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import polars as pl
 import pytest
 
 from schemas.enums import RestrictionRule
-from tasks.core.bars import bars, loss_sales, own_bars, recent_purchases
+from schemas.stored import INTERNAL
+from tasks.core.bars import bars, loss_sales, not_held, own_bars, recent_purchases
 from tasks.core.facts import Facts, account_parameters
 from tests.core.facts_table import AS_OF, ago, facts_of
 
@@ -30,6 +34,12 @@ def recent(facts: Facts) -> dict[tuple[str, str], float]:
 
 def sold(days: int, account: str = "a", *, gain: str = "-5", side: str = "sell") -> str:
     return f"account_id | security_id | trade_date | side | realized_gain_usd\n {account} | S | {ago(days)} | {side} | {gain}"
+
+
+def pending(days: int, account: str = "a", *, side: str = "sell", is_loss: bool = True) -> pl.DataFrame:
+    """One share of S, ordered by another run so many days before tonight."""
+    order = (account, "S", side, 1, AS_OF - timedelta(days=days), is_loss)
+    return pl.DataFrame([order], schema=INTERNAL["pending_orders"], orient="row")
 
 
 def bought(days: int, account: str = "a") -> str:
@@ -84,6 +94,19 @@ def test_a_loss_sale_bars_the_household_whole_iras_included(seller: str) -> None
     assert washed(facts) == [("a", "S"), ("ira", "S")]
 
 
+@pytest.mark.parametrize(
+    ("days", "is_barred"), [(31, False), (30, True), (0, True), (-1, True), (-30, True), (-31, False)]
+)
+def test_an_order_to_sell_at_a_loss_bars_as_a_sale_does_before_it_is_filled(days: int, *, is_barred: bool) -> None:
+    facts = replace(facts_of(accounts=HOUSEHOLD), pending_orders=pending(days, "ira"))
+    assert washed(facts) == ([("a", "S"), ("ira", "S")] if is_barred else [])
+
+
+def test_an_order_to_buy_or_to_sell_at_a_gain_bars_nothing() -> None:
+    for orders in (pending(1, side="buy"), pending(1, is_loss=False)):
+        assert washed(replace(facts_of(), pending_orders=orders)) == []
+
+
 def test_a_member_that_is_not_traded_tonight_still_bars_its_household() -> None:
     whole = facts_of(accounts=HOUSEHOLD, trades=sold(30, "ira"))
     facts = facts_of(accounts="account_id | household_id\n a | h", trades=sold(30, "ira"))
@@ -123,3 +146,43 @@ def test_no_accounts_have_no_bars() -> None:
 def test_a_restriction_is_named_before_the_window() -> None:
     facts = facts_of(restrictions="security_id | rule\n S | no_buy\n B | no_sell", trades=sold(3))
     assert own_bars(facts, households_of(facts), AS_OF).rows() == [("a", "S", "restricted")]
+
+
+def own(facts: Facts, sold_at_loss: pl.DataFrame | None = None) -> list[tuple[str, str, str]]:
+    return sorted(own_bars(facts, households_of(facts), AS_OF, sold_at_loss=sold_at_loss).rows())
+
+
+def test_what_the_household_sells_at_a_loss_tonight_is_in_the_window() -> None:
+    tonight = pl.DataFrame({"account_id": ["a", "a"], "security_id": ["S", "B"]})
+    facts = facts_of(restrictions="security_id | rule\n S | no_buy")
+    assert own(facts, tonight) == [("a", "B", "wash_sale_window"), ("a", "S", "restricted")]
+
+
+def test_a_soft_close_bars_an_account_that_does_not_hold_the_security() -> None:
+    facts = facts_of(
+        accounts=HOUSEHOLD,
+        restrictions="account_id | security_id | rule\n a | S | no_new\n ira | S | no_new",
+        lots="account_id | security_id | quantity\n ira | S | 1\n a | B | 1",
+    )
+    assert own(facts) == [("a", "S", "not_held")]
+
+
+@pytest.mark.parametrize(("until", "is_barred"), [(ago(0), True), (ago(1), False)])
+def test_a_soft_close_ends_with_its_last_date(until: str, *, is_barred: bool) -> None:
+    facts = facts_of(restrictions=f"security_id | rule | until_date\n S | no_new | {until}")
+    assert own(facts) == ([("a", "S", "not_held")] if is_barred else [])
+
+
+def test_a_soft_close_for_everyone_spares_those_that_hold_the_security() -> None:
+    facts = facts_of(
+        accounts=HOUSEHOLD,
+        restrictions="account_id | security_id | rule\n | S | no_new",
+        lots="account_id | security_id | lot_id | quantity\n ira | S | 1 | 1\n ira | S | 2 | 1\n a | B | 1 | 1",
+    )
+    pairs, spared = not_held(facts, AS_OF)
+    assert (pairs.rows(), spared.rows()) == ([], [("ira", "S")])
+
+
+def test_the_window_is_named_before_a_soft_close() -> None:
+    facts = facts_of(restrictions="security_id | rule\n S | no_new", trades=sold(3))
+    assert own(facts) == [("a", "S", "wash_sale_window")]
