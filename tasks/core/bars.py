@@ -112,3 +112,44 @@ def own_bars(
     ]
     named = [pairs.select(*key, own_bar=pl.lit(str(reason))) for pairs, reason in found]
     return pl.concat(named).unique(key, keep="first", maintain_order=True)
+
+
+def sold_tonight(
+    orders: pl.DataFrame, relief: pl.DataFrame, members: pl.DataFrame, *, taxed: pl.Series
+) -> pl.DataFrame:
+    """``account_id, security_id`` that no account of a household may buy tonight, because one of them sells it at a loss; sorted.
+
+    Parameters
+    ----------
+    orders
+        Tonight's orders: ``order_id, account_id, side, security_id``.
+    relief
+        The lots they close: ``order_id, gain_usd`` (null: unknown, no loss).
+    members
+        ``account_id, household_key``.
+    taxed
+        Ids of the accounts that pay tax on a sale; only these have losses.
+    """
+    losses = relief.filter(pl.col("gain_usd") < 0).select("order_id").unique()
+    sold = (
+        orders.filter((pl.col("side") == Side.SELL) & pl.col("account_id").is_in(taxed.implode()))
+        .join(losses, on="order_id", how="semi")
+        .join(members, on="account_id")
+        .select("household_key", "security_id")
+        .unique()
+    )
+    return sold.join(members, on="household_key").select("account_id", "security_id").unique().sort(pl.all())
+
+
+def wash_conflicts(
+    orders: pl.DataFrame, relief: pl.DataFrame, members: pl.DataFrame, *, taxed: pl.Series
+) -> pl.DataFrame:
+    """``account_id, security_id`` of tonight's purchases that must yield to the household's sales at a loss; sorted.
+
+    A purchase on the day of the sale is within every window. Parameters as in ``sold_tonight``, which says what else the
+    accounts may not buy instead.
+    """
+    bought = orders.filter(pl.col("side") == Side.BUY)
+    return sold_tonight(orders, relief, members, taxed=taxed).join(
+        bought, on=["account_id", "security_id"], how="semi", maintain_order="left"
+    )

@@ -6,9 +6,10 @@ import pytest
 
 from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
-from tasks.core.bars import bars, loss_sales, not_held, own_bars, recent_purchases
+from tasks.core.bars import bars, loss_sales, not_held, own_bars, recent_purchases, sold_tonight, wash_conflicts
 from tasks.core.facts import Facts, account_parameters
 from tests.core.facts_table import AS_OF, ago, facts_of
+from tests.landing_book import rows_of
 
 NO_BUY = (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE)
 HOUSEHOLD = """
@@ -186,3 +187,64 @@ def test_a_soft_close_for_everyone_spares_those_that_hold_the_security() -> None
 def test_the_window_is_named_before_a_soft_close() -> None:
     facts = facts_of(restrictions="security_id | rule\n S | no_new", trades=sold(3))
     assert own(facts) == [("a", "S", "wash_sale_window")]
+
+
+MEMBERS = pl.DataFrame(
+    {"account_id": ["a", "b", "ira", "other"], "household_key": ["h 1", "h 1", "h 1", "a other"]},
+)
+ORDERS = """
+    order_id | account_id | side | security_id
+    1        | a          | sell | S
+    2        | b          | buy  | S
+    3        | ira        | buy  | S
+    4        | other      | buy  | S
+    5        | b          | sell | B
+    6        | ira        | buy  | B
+    7        | ira        | sell | C
+    8        | a          | buy  | C
+"""
+
+
+def conflicts(*gains: tuple[str, str], orders: str = ORDERS) -> list[tuple[str, str]]:
+    """Purchases that yield, given (order, gain of a lot it closes); a and b pay tax."""
+    relief = pl.DataFrame(gains, schema=["order_id", "gain_usd"], orient="row").with_columns(
+        pl.col("gain_usd").cast(pl.Float64, strict=False)
+    )
+    return wash_conflicts(rows_of(orders), relief, MEMBERS, taxed=pl.Series(["a", "b", "other"])).rows()
+
+
+def test_a_purchase_yields_to_a_sale_at_a_loss_in_another_account_of_the_household() -> None:
+    assert conflicts(("1", "-5"), ("5", "3"), ("7", "0")) == [("b", "S"), ("ira", "S")]
+
+
+def test_one_lot_at_a_loss_is_enough_whatever_the_order_gains() -> None:
+    assert conflicts(("5", "100"), ("5", "-1")) == [("ira", "B")]
+
+
+@pytest.mark.parametrize("gain", ["0", "4", ""])
+def test_a_sale_without_a_loss_bars_no_purchase(gain: str) -> None:
+    assert conflicts(("1", gain)) == []
+
+
+def test_a_sale_in_an_account_that_pays_no_tax_has_no_loss() -> None:
+    assert conflicts(("7", "-5")) == []
+
+
+def test_the_accounts_that_do_not_buy_it_tonight_may_not_buy_it_instead_either() -> None:
+    relief = pl.DataFrame({"order_id": ["5"], "gain_usd": [-1.0]})
+    barred = sold_tonight(rows_of(ORDERS), relief, MEMBERS, taxed=pl.Series(["a", "b"]))
+    assert barred.rows() == [("a", "B"), ("b", "B"), ("ira", "B")]
+
+
+def test_without_orders_nothing_conflicts() -> None:
+    header = ORDERS.splitlines()[1]
+    assert conflicts(("1", "-5"), orders=header) == []
+
+
+def test_the_order_of_tonights_orders_changes_no_conflict() -> None:
+    lines = ORDERS.splitlines()
+    backwards = "\n".join(["", lines[1], *reversed(lines[2:])])
+    gains = [("1", "-5"), ("5", "-1"), ("5", "2")]
+    assert (
+        conflicts(*reversed(gains), orders=backwards) == conflicts(*gains) == [("b", "S"), ("ira", "B"), ("ira", "S")]
+    )
