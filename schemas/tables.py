@@ -30,6 +30,17 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "band": pl.Float64(),
         "is_out_of_band": pl.Boolean(),
     },
+    "household_drift": {
+        "household_id": pl.String(),
+        "asset_class": pl.String(),
+        "value_usd": USD,
+        "weight": pl.Float64(),
+        "target_weight": pl.Float64(),
+        "drift": pl.Float64(),
+        "band": pl.Float64(),
+        "is_out_of_band": pl.Boolean(),
+        "nav_usd": USD,
+    },
     "account_drift": {
         "account_id": pl.String(),
         "nav_usd": USD,

@@ -9,7 +9,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.calendars import due_on
-from tasks.core.drift import account_drift, drift_by_class
+from tasks.core.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
@@ -19,31 +19,36 @@ from tasks.steps import open_stores, timed_step
 
 @task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure(run: RunRef, shard: int) -> None:
-    """Write ``drift`` and ``account_drift`` of one shard."""
+    """Write ``drift``, ``account_drift`` and ``household_drift`` of one shard."""
     with open_stores() as at, timed_step(at.ledger, run, Step.MEASURE, shard) as step:
         facts = read_facts(at.lake, run, shard)
-        by_class, by_account = measured(facts, run, at.settings)
         step.rows = facts.lots.height
-        at.lake.replace(run, shard, {"drift": by_class.select(PUBLIC["drift"].keys()), "account_drift": by_account})
+        at.lake.replace(run, shard, measured(facts, run, at.settings))
 
 
-def measured(facts: Facts, run: RunRef, settings: Settings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Drift by class (with ``nav_usd``) and by account."""
+def measured(facts: Facts, run: RunRef, settings: Settings) -> dict[str, pl.DataFrame]:
+    """The tables ``drift``, ``account_drift`` and ``household_drift``."""
     accounts = account_parameters(facts)
     by_class = drift_by_class(valued_lots(facts, priced_securities(facts)), accounts, facts.model_targets)
+    households = household_drift(by_class, accounts, facts.model_targets)
     is_session, previous = previous_session(run.as_of_date, settings.exchange)
     by_account = account_drift(
         by_class,
         accounts,
+        households,
         due=due_on(run.as_of_date, previous, is_session=is_session),
-        changed_models=changed_models(facts),
+        changed_models=changed_models(facts, accounts),
         is_manual=run.kind is RunKind.MANUAL,
     )
-    return by_class, by_account
+    return {
+        "drift": by_class.select(PUBLIC["drift"].keys()),
+        "account_drift": by_account,
+        "household_drift": households,
+    }
 
 
-def changed_models(facts: Facts) -> pl.DataFrame:
-    """``account_id`` of accounts whose model's targets differ from those of their last export."""
-    tonight = facts.accounts.select("account_id", "model_id").join(model_hashes(facts.model_targets), on="model_id")
+def changed_models(facts: Facts, accounts: pl.DataFrame) -> pl.DataFrame:
+    """``account_id`` of accounts, ``facts.account_parameters``, whose model's targets differ from those of their last export."""
+    tonight = accounts.select("account_id", "model_id").join(model_hashes(facts.model_targets), on="model_id")
     then = facts.last_exports.select("account_id", then="model_hash")
     return tonight.join(then, on="account_id").filter(pl.col("model_hash") != pl.col("then")).select("account_id")

@@ -54,10 +54,9 @@ def proposed(
 ) -> dict[str, pl.DataFrame]:
     """The five tables of a shard; conservation of shares and cash is checked."""
     accounts = account_parameters(facts)
-    standing = with_standing(
-        accounts, by_account, facts.last_exports, models=facts.model_targets["model_id"].unique(), as_of=as_of
-    )
-    to_solve = standing.filter(pl.col("outcome").is_null()).drop("outcome", "reason", "triggers")
+    models = facts.model_targets["model_id"].unique()
+    standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=as_of)
+    to_solve = standing.filter(pl.col("outcome").is_null()).drop("outcome", "reason", "triggers", "is_locked")
     securities = priced_securities(facts)
     lots = valued_lots(facts, securities)
     by_class = drift.join(by_account.select("account_id", "nav_usd"), on="account_id")

@@ -10,7 +10,6 @@ from schemas.landing import dtypes
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
-from schemas.tables import PUBLIC
 from tasks.core.book import book_parts
 from tasks.core.book_reference import reference_tables
 from tasks.core.facts import Facts, with_policy_defaults
@@ -51,7 +50,6 @@ def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.Data
     """Every public table that a night over these accounts writes, of one shard."""
     facts, gate = facts_of(tables, last_exports)
     run = RunRef("night", as_of, RunKind.NIGHTLY, 1)
-    drift, by_account = measured(facts, run, Settings())
-    drift = drift.select(PUBLIC["drift"].keys())
-    frames = proposed(facts, drift, by_account, gate=gate, run_id=run.run_id, as_of=as_of)
-    return {"drift": drift, "account_drift": by_account, **frames}
+    drifts = measured(facts, run, Settings())
+    frames = proposed(facts, drifts["drift"], drifts["account_drift"], gate=gate, run_id=run.run_id, as_of=as_of)
+    return {**drifts, **frames}

@@ -7,6 +7,8 @@
     out of band where |drift| > band, touching the edge is inside
 
 A class that is held but has no target is compared with 0 and has no band. Cash beyond the reserve is the class ``cash``.
+Accounts of a household that is managed together are held to no band of their own: bands and triggers are the household's,
+over the value of all its accounts.
 
 Known limits: an account whose NAV is not positive has null weights; it is never out of band and is reported apart.
 """
@@ -21,8 +23,17 @@ from schemas.landing import CASH
 from schemas.tables import USD
 from tasks.core.facts import CLASS, exact_sum
 
+HOUSEHOLD_CLASS: Final = ("household_id", "asset_class")
+"""Grain of what is said about a class of a household."""
+DRIFT_COLUMNS: Final = ("value_usd", "weight", "target_weight", "drift", "band", "is_out_of_band", "nav_usd")
 WEIGHT_TOLERANCE: Final = 1e-9
 """Weights this close are equal: 0.65 - 0.60 > 0.05 in floating point."""
+
+_BREACHES: Final = {
+    "has_class_out": (pl.col("is_out_of_band") & (pl.col("asset_class") != CASH)).any(),
+    "has_cash_out": (pl.col("is_out_of_band") & (pl.col("asset_class") == CASH)).any(),
+}
+"""Whether a class but cash, and whether cash, is out of band."""
 
 
 def is_out_of_band(drift: pl.Expr, band: pl.Expr) -> pl.Expr:
@@ -61,44 +72,87 @@ def drift_by_class(lots: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl
     Returns
     -------
     pl.DataFrame
-        Grain (account_id, asset_class), sorted; columns of the table ``drift`` and ``nav_usd``.
+        Grain (account_id, asset_class), sorted; columns of the table ``drift`` and ``nav_usd``. Accounts of managed
+        households have no ``band``.
     """
     values = class_values(lots, accounts)
     nav = values.group_by("account_id").agg(nav_usd=pl.col("value_usd").sum())
     targets = accounts.select("account_id", "model_id").join(model_targets, on="model_id").drop("model_id")
-    rules = accounts.select("account_id", "band_rule")
+    rules = accounts.select("account_id", "band_rule", is_alone=pl.col("managed_household_id").is_null())
     return (
         targets.join(values, on=CLASS, how="full", coalesce=True)
         .join(nav, on="account_id", how="left")
         .join(rules, on="account_id", how="left")
         .with_columns(pl.col("value_usd").fill_null(0), pl.col("target_weight").fill_null(0.0))
-        .with_columns(weight=_weight())
-        .with_columns(
-            drift=pl.col("weight") - pl.col("target_weight"),
-            band=tolerance_band(
-                pl.col("target_weight"), pl.col("absolute_band"), pl.col("relative_band"), pl.col("band_rule")
-            ),
-        )
-        .with_columns(is_out_of_band=is_out_of_band(pl.col("drift"), pl.col("band")))
-        .select(*CLASS, "value_usd", "weight", "target_weight", "drift", "band", "is_out_of_band", "nav_usd")
+        .pipe(_with_drift, has_band=pl.col("is_alone"))
+        .select(*CLASS, *DRIFT_COLUMNS)
         .sort(CLASS)
     )
 
 
+def household_drift(drift: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl.DataFrame) -> pl.DataFrame:
+    """Drift of each class over all accounts of a household that is managed together.
+
+    Parameters
+    ----------
+    drift
+        Result of ``drift_by_class``.
+    accounts
+        ``facts.account_parameters``: of a household, the accounts that passed the gate.
+    model_targets
+        Targets and bands, one row a class of a model.
+
+    Returns
+    -------
+    pl.DataFrame
+        Grain (household_id, asset_class), sorted; columns of the table ``household_drift``.
+    """
+    members = accounts.filter(pl.col("managed_household_id").is_not_null()).select(
+        "account_id", "model_id", "band_rule", household_id="managed_household_id"
+    )
+    return (
+        drift.join(members, on="account_id")
+        .group_by("household_id", "asset_class")
+        .agg(pl.col("value_usd").sum(), pl.col("target_weight", "model_id", "band_rule").first())
+        .with_columns(nav_usd=pl.col("value_usd").sum().over("household_id"))
+        .join(model_targets.drop("target_weight"), on=["model_id", "asset_class"], how="left")
+        .pipe(_with_drift, has_band=pl.lit(value=True))
+        .select(*HOUSEHOLD_CLASS, *DRIFT_COLUMNS)
+        .sort(HOUSEHOLD_CLASS)
+    )
+
+
+def _with_drift(classes: pl.DataFrame, *, has_band: pl.Expr) -> pl.DataFrame:
+    """Classes with ``weight``, ``drift``, ``band`` (null where it has none) and ``is_out_of_band``."""
+    band = tolerance_band(
+        pl.col("target_weight"), pl.col("absolute_band"), pl.col("relative_band"), pl.col("band_rule")
+    )
+    return (
+        classes.with_columns(weight=_weight())
+        .with_columns(drift=pl.col("weight") - pl.col("target_weight"), band=pl.when(has_band).then(band))
+        .with_columns(is_out_of_band=is_out_of_band(pl.col("drift"), pl.col("band")))
+    )
+
+
 def _weight() -> pl.Expr:
+    """Value over NAV, by its reciprocal: Polars divides so where all have one NAV, and an account alone must weigh the same."""
     nav = pl.col("nav_usd").cast(pl.Float64)
-    return pl.when(nav > 0).then(pl.col("value_usd").cast(pl.Float64) / nav)
+    return pl.when(nav > 0).then(pl.col("value_usd").cast(pl.Float64) * (1 / nav))
 
 
 def account_drift(
     drift: pl.DataFrame,
     accounts: pl.DataFrame,
+    households: pl.DataFrame,
     *,
     due: Collection[Calendar],
     changed_models: pl.DataFrame,
+    harvestable: pl.DataFrame | None = None,
     is_manual: bool = False,
 ) -> pl.DataFrame:
     """NAV, drift in one number and the triggers of each account; sorted by account.
+
+    Accounts of a managed household have its triggers: what is true of one of them, or of the household, is true of all.
 
     Parameters
     ----------
@@ -106,10 +160,14 @@ def account_drift(
         Result of ``drift_by_class``.
     accounts
         ``facts.account_parameters``.
+    households
+        Result of ``household_drift``.
     due
         Calendars whose period begins on the as-of date (``calendars.due_on``).
     changed_models
         ``account_id`` of accounts whose model's targets differ from those of their last export.
+    harvestable
+        ``account_id`` of accounts with lots to be harvested; None: nobody.
     is_manual
         True where a person asked for these accounts.
 
@@ -118,32 +176,45 @@ def account_drift(
     pl.DataFrame
         Columns of the table ``account_drift``. ``one_way_drift`` is half the sum of absolute drifts, 0 without a NAV.
     """
-    is_cash = pl.col("asset_class") == CASH
     totals = drift.group_by("account_id").agg(
         pl.col("nav_usd").first(),
         one_way_drift=exact_sum(pl.col("drift").abs()) / 2,
         max_abs_drift=pl.col("drift").abs().max().fill_null(0.0),
-        has_class_out=(pl.col("is_out_of_band") & ~is_cash).any(),
-        has_cash_out=(pl.col("is_out_of_band") & is_cash).any(),
+        **_BREACHES,
     )
+    joint = households.group_by(managed_household_id="household_id").agg(**_BREACHES)
     asked = accounts.select(
         "account_id",
+        "managed_household_id",
         "is_threshold_triggered",
         is_due=pl.col("calendar").is_in(list(due)),
-        is_overdrawn=pl.col("cash_usd") < 0,
-        is_model_changed=pl.col("account_id").is_in(changed_models["account_id"].implode()),
-    )
+        is_overdrawn=_in_household(pl.col("cash_usd") < 0),
+        is_model_changed=_in_household(_is_among(changed_models)),
+        is_harvestable=_in_household(pl.lit(value=False) if harvestable is None else _is_among(harvestable)),
+    ).join(joint, on="managed_household_id", how="left")
     conditions = {
         Trigger.DRIFT: pl.col("has_class_out") & pl.col("is_threshold_triggered"),
         Trigger.CASH: (pl.col("has_cash_out") & pl.col("is_threshold_triggered")) | pl.col("is_overdrawn"),
         Trigger.CALENDAR: pl.col("is_due"),
         Trigger.MODEL_CHANGE: pl.col("is_model_changed"),
+        Trigger.HARVEST: pl.col("is_harvestable"),
         Trigger.MANUAL: pl.lit(value=is_manual),
     }
     words = [pl.when(condition).then(pl.lit(str(trigger))) for trigger, condition in conditions.items()]
     return (
-        totals.join(asked, on="account_id", how="left")
+        totals.join(asked, on="account_id", how="left", suffix="_jointly")
+        .with_columns(pl.coalesce(f"{name}_jointly", name).alias(name) for name in _BREACHES)
         .with_columns(triggers=pl.concat_str(words, separator="|", ignore_nulls=True))
         .select("account_id", "nav_usd", "one_way_drift", "max_abs_drift", "triggers")
         .sort("account_id")
     )
+
+
+def _is_among(accounts: pl.DataFrame) -> pl.Expr:
+    return pl.col("account_id").is_in(accounts["account_id"].unique().implode())
+
+
+def _in_household(flag: pl.Expr) -> pl.Expr:
+    """Whether the flag is true of the account or, in a managed household, of any of its accounts."""
+    household = "managed_household_id"
+    return pl.when(pl.col(household).is_null()).then(flag).otherwise(flag.any().over(household))

@@ -65,7 +65,7 @@ def valued_lots(facts: Facts, securities: pl.DataFrame) -> pl.DataFrame:
         "security_id", "symbol", "asset_class", "price_usd", "quantity_step", "half_spread_bps", "is_tradable"
     )
     return own.join(described, on="security_id", how="left", maintain_order="left").with_columns(
-        value_usd=usd(pl.col("quantity"), pl.col("price_usd"))
+        pl.col("is_frozen").fill_null(value=False), value_usd=usd(pl.col("quantity"), pl.col("price_usd"))
     )
 
 
@@ -85,14 +85,34 @@ def exact_sum(numbers: pl.Expr) -> pl.Expr:
 
 
 def account_parameters(facts: Facts) -> pl.DataFrame:
-    """One row an account: its columns, its policy's parameters and its cash beyond the reserve, ``cash_usd``; sorted."""
+    """One row an account: its columns, its policy's parameters and its cash beyond the reserve, ``cash_usd``; sorted.
+
+    Accounts of a household that is managed together have the model and the policy of the household, and its name in
+    ``managed_household_id``, which is null for the others. Losses carried forward are 0 where there are none.
+    """
     cash = facts.cash.select("account_id", available_usd=pl.col("settled_usd").cast(USD) + pl.col("pending_usd"))
     return (
-        facts.accounts.join(facts.policies, on="policy_id", how="left")
+        _with_household_terms(facts)
+        .with_columns(pl.col("loss_carryforward_short_usd", "loss_carryforward_long_usd").fill_null(0))
+        .join(facts.policies, on="policy_id", how="left")
         .join(cash, on="account_id", how="left")
         .with_columns(cash_usd=pl.col("available_usd") - pl.col("cash_reserve_usd"))
         .drop("available_usd")
         .sort("account_id")
+    )
+
+
+def _with_household_terms(facts: Facts) -> pl.DataFrame:
+    """Accounts under the model and policy that they are managed by, with ``managed_household_id``."""
+    terms = facts.households.select(
+        "household_id", managed_household_id="household_id", joint_model_id="model_id", joint_policy_id="policy_id"
+    )
+    return (
+        facts.accounts.join(terms, on="household_id", how="left")
+        .with_columns(
+            model_id=pl.coalesce("joint_model_id", "model_id"), policy_id=pl.coalesce("joint_policy_id", "policy_id")
+        )
+        .drop("joint_model_id", "joint_policy_id")
     )
 
 

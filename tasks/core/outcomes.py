@@ -1,6 +1,7 @@
 """The one outcome of every account: settled without solving, found by solving, or quarantined."""
 
 from datetime import date
+from typing import Final
 
 import polars as pl
 
@@ -8,16 +9,73 @@ from schemas.enums import AccountStatus, Outcome, Reason, Trigger
 from tasks.core.solved import Solved
 from tasks.core.solver import CANNOT_RAISE_CASH, TRADED
 
+HOUSEHOLD: Final = "managed_household_id"
+
 
 def with_standing(
-    accounts: pl.DataFrame, account_drift: pl.DataFrame, last_exports: pl.DataFrame, *, models: pl.Series, as_of: date
+    accounts: pl.DataFrame,
+    account_drift: pl.DataFrame,
+    last_exports: pl.DataFrame,
+    members: pl.DataFrame,
+    *,
+    models: pl.Series,
+    as_of: date,
 ) -> pl.DataFrame:
     """Accounts with NAV and triggers, and ``outcome``/``reason`` where they are settled without solving; null: to be solved.
 
     An account whose model is not among ``models``, those that have targets, is never traded: it would be sold to cash. One
     exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet.
+
+    A managed household trades as one: while an account of it is quarantined or waits, all wait. An account that is frozen,
+    closed or without investable value holds up nobody: ``is_locked`` is true where it stays as it is while others trade.
+
+    Parameters
+    ----------
+    accounts
+        ``facts.account_parameters``.
+    account_drift
+        The table of that name.
+    last_exports, members
+        Of the shard's facts.
+    models
+        Models that have targets.
+    as_of
+        The night.
     """
-    since = (pl.lit(as_of) - pl.col("exported_date")).dt.total_days()
+    ranked = (
+        accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
+        .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
+        .join(_landed_counts(members), on=HOUSEHOLD, how="left")
+    )
+    is_joint = pl.col(HOUSEHOLD).is_not_null()
+    settled = ranked.with_columns(_settled(models, as_of))
+    is_traded = is_joint & pl.col("outcome").is_null().any().over(HOUSEHOLD)
+    return (
+        settled.with_columns(is_locked=is_traded & pl.col("outcome").is_not_null())
+        .drop("exported_date", "landed_count")
+        .sort("account_id")
+    )
+
+
+def _landed_counts(members: pl.DataFrame) -> pl.DataFrame:
+    """How many accounts of each household were landed, quarantined or not."""
+    households = members.filter(pl.col("household_key").str.starts_with("h "))
+    return households.group_by(pl.col("household_key").str.strip_prefix("h ").alias(HOUSEHOLD)).agg(
+        landed_count=pl.col("account_id").n_unique()
+    )
+
+
+def _settled(models: pl.Series, as_of: date) -> list[pl.Expr]:
+    """``outcome`` and ``reason`` of what needs no solving: the first rule that holds."""
+    is_joint = pl.col(HOUSEHOLD).is_not_null()
+    passed = pl.len().over(HOUSEHOLD)
+    nav = (
+        pl.when(is_joint)
+        .then(pl.min_horizontal("nav_usd", pl.col("nav_usd").sum().over(HOUSEHOLD)))
+        .otherwise("nav_usd")
+    )
+    exported = pl.when(is_joint).then(pl.col("exported_date").max().over(HOUSEHOLD)).otherwise("exported_date")
+    since = (pl.lit(as_of) - exported).dt.total_days()
     waits = pl.lit([str(Trigger.DRIFT), str(Trigger.CALENDAR)])
     is_waiting = (since < pl.col("cool_down_days")) & (
         pl.col("triggers").str.split("|").list.set_difference(waits).list.len() == 0
@@ -26,7 +84,8 @@ def with_standing(
         (pl.col("status") == AccountStatus.FROZEN, Outcome.FROZEN, pl.lit("account_frozen")),
         (pl.col("status") == AccountStatus.CLOSED, Outcome.FROZEN, pl.lit("account_closed")),
         (~pl.col("model_id").is_in(models.implode()), Outcome.BLOCKED, pl.lit(str(Reason.NO_TARGET))),
-        (pl.col("nav_usd") <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
+        (is_joint & (passed < pl.col("landed_count")), Outcome.BLOCKED, pl.lit(str(Reason.MEMBER_NOT_TRADED))),
+        (nav <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
         (pl.col("triggers") == "", Outcome.IN_BAND, pl.lit("no_trigger")),
         (since <= 0, Outcome.COOLING_DOWN, pl.lit("exported_for_this_date")),
         (is_waiting, Outcome.COOLING_DOWN, pl.format("cool_down: {} days since the last export", since)),
@@ -36,13 +95,7 @@ def with_standing(
         holds = condition.fill_null(value=False)
         outcome = pl.when(holds).then(pl.lit(str(word))).otherwise(outcome)
         reason = pl.when(holds).then(why).otherwise(reason)
-    return (
-        accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
-        .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
-        .with_columns(outcome=outcome, reason=reason)
-        .drop("exported_date")
-        .sort("account_id")
-    )
+    return [outcome.alias("outcome"), reason.alias("reason")]
 
 
 def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate: pl.DataFrame) -> pl.DataFrame:
@@ -53,7 +106,7 @@ def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate
     standing
         ``with_standing``; accounts that passed the gate.
     solved
-        Those of them that were solved.
+        Those of them that were solved, and accounts of their households that are locked.
     reasons
         ``class_reasons``.
     gate
@@ -61,7 +114,8 @@ def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate
     """
     settled = standing.filter(pl.col("outcome").is_not_null()).select("account_id", "outcome", "reason")
     quarantined = gate.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason")
-    tried = _solved_outcomes(solved, standing.select("account_id", "triggers"), reasons)
+    to_solve = standing.filter(pl.col("outcome").is_null())
+    tried = _solved_outcomes(solved, to_solve.select("account_id", "triggers"), reasons)
     return pl.concat([settled, tried, quarantined]).sort("account_id")
 
 

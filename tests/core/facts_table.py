@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
-from tasks.core.drift import drift_by_class
+from tasks.core.drift import drift_by_class, household_drift
 from tasks.core.facts import Facts, account_parameters, priced_securities, valued_lots, with_policy_defaults
 from tasks.core.parse import parse
 from tasks.core.rules import Problem, compile_book
@@ -142,6 +142,11 @@ def drift_of(facts: Facts) -> pl.DataFrame:
     """Drift by class of every account."""
     lots = valued_lots(facts, priced_securities(facts))
     return drift_by_class(lots, account_parameters(facts), facts.model_targets)
+
+
+def household_drift_of(facts: Facts) -> pl.DataFrame:
+    """Drift by class of every household that is managed together."""
+    return household_drift(drift_of(facts), account_parameters(facts), facts.model_targets)
 
 
 def problem_of(facts: Facts, as_of: date = AS_OF) -> Problem:

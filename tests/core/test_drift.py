@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from schemas.tables import PUBLIC
 from schemas.units import EXACT
 from tasks.core.drift import account_drift, is_out_of_band, tolerance_band
 from tasks.core.facts import Facts, account_parameters, model_hashes
-from tests.core.facts_table import by_class, drift_of, facts_of, table
+from tests.core.facts_table import by_class, drift_of, facts_of, household_drift_of, table
 
 NONE_CHANGED = pl.DataFrame(schema={"account_id": pl.String})
 FOUR_SECURITIES = """
@@ -29,7 +30,10 @@ def accounts_of(
 ) -> pl.DataFrame:
     changed_models = pl.DataFrame({"account_id": changed}, schema=NONE_CHANGED.schema)
     parameters = account_parameters(facts)
-    return account_drift(drift_of(facts), parameters, due=due, changed_models=changed_models, is_manual=is_manual)
+    households = household_drift_of(facts)
+    return account_drift(
+        drift_of(facts), parameters, households, due=due, changed_models=changed_models, is_manual=is_manual
+    )
 
 
 def triggers(
@@ -338,3 +342,82 @@ def test_weights_sum_to_one_and_one_way_drift_is_what_is_overweight(
     shuffled = replace(facts, lots=lots.sample(fraction=1, shuffle=True, seed=seed))
     assert drift_of(shuffled).equals(drift)
     assert accounts_of(shuffled).equals(accounts_of(facts))
+
+
+PAIR = "account_id | household_id\n a | h\n b | h\n z |"
+"""Two accounts of a household, and one that is alone."""
+SPLIT = "account_id | security_id | quantity\n a | S | 60\n b | B | 40\n z | S | 60"
+
+
+def pair(policy: dict[str, Any] | None = None, **drawn: str) -> Facts:
+    """One account holds the household's stocks, the other its bonds; together they stand at target."""
+    return facts_of(policy, **{"accounts": PAIR, "lots": SPLIT, "households": "household_id\n h", **drawn})
+
+
+def triggers_by_account(facts: Facts, *, changed: Sequence[str] = (), due: Sequence[Calendar] = ()) -> dict[str, str]:
+    return dict(accounts_of(facts, changed=changed, due=due).select("account_id", "triggers").rows())
+
+
+def test_a_household_drifts_by_what_all_its_accounts_hold() -> None:
+    facts = pair(cash="account_id | settled_usd | pending_usd\n a | 1000 | 0\n b | 0 | -500\n z | 0 | 0")
+    household = household_drift_of(facts)
+    assert household.schema == pl.Schema(PUBLIC["household_drift"])
+    assert household["household_id"].unique().to_list() == ["h"]
+    assert set(household["nav_usd"]) == {Decimal(10500)}
+    assert by_class(household, "value_usd") == {"bonds": 4000, "cash": 500, "stocks": 6000}
+    assert by_class(household, "weight") == pytest.approx({"bonds": 4 / 10.5, "cash": 0.5 / 10.5, "stocks": 6 / 10.5})
+    assert by_class(household, "target_weight") == {"bonds": 0.4, "cash": 0, "stocks": 0.6}
+    assert by_class(household, "band") == {"bonds": 0.05, "cash": 0.05, "stocks": 0.05}
+    assert not household["is_out_of_band"].any()
+
+
+def test_accounts_of_a_household_say_their_own_drift_and_have_no_band() -> None:
+    drift = drift_of(pair())
+    rows = drift.filter(pl.col("account_id") == "a").select("asset_class", "weight", "drift", "band", "is_out_of_band")
+    assert rows.rows() == [
+        ("bonds", 0.0, -0.4, None, False),
+        ("cash", 0.0, 0.0, None, False),
+        ("stocks", 1.0, 0.4, None, False),
+    ]
+    assert drift.filter(pl.col("account_id") == "z").filter(pl.col("asset_class") == "stocks")["is_out_of_band"].item()
+    assert accounts_of(pair()).select("account_id", "one_way_drift", "triggers").rows() == [
+        ("a", pytest.approx(0.4), ""),
+        ("b", pytest.approx(0.6), ""),
+        ("z", pytest.approx(0.4), "drift"),
+    ]
+
+
+def test_what_one_account_or_the_household_triggers_all_its_accounts_have() -> None:
+    lots = "account_id | security_id | quantity\n a | S | 60\n b | B | 40\n b | S | 20\n z | S | 60\n z | B | 40"
+    assert triggers_by_account(pair(lots=lots)) == {"a": "drift", "b": "drift", "z": ""}
+    even = lots.replace(" b | S | 20\n", "")
+    overdrawn = "account_id | settled_usd\n a | 2\n b | -1\n z | 0"
+    assert triggers_by_account(pair(lots=even, cash=overdrawn)) == {"a": "cash", "b": "cash", "z": ""}
+    flush = "account_id | settled_usd\n a | 400\n b | 400\n z | 0"
+    assert triggers_by_account(pair(lots=even, cash=flush)) == {"a": "cash", "b": "cash", "z": ""}
+    assert triggers_by_account(pair(lots=even), changed=["b"]) == {"a": "model_change", "b": "model_change", "z": ""}
+    facts = pair({"calendar": "daily"}, lots=even)
+    assert set(triggers_by_account(facts, due=[Calendar.DAILY]).values()) == {"calendar"}
+
+
+def test_a_household_of_one_account_is_that_account() -> None:
+    facts = pair(accounts="account_id | household_id\n a | h", lots="security_id | quantity\n S | 70\n B | 30")
+    alone = drift_of(replace(facts, households=facts.households.clear()))
+    household = household_drift_of(facts)
+    assert household.drop("household_id").equals(alone.drop("account_id"))
+    assert accounts_of(facts)["triggers"].to_list() == ["drift"]
+
+
+def test_a_household_without_value_has_no_weights() -> None:
+    household = household_drift_of(pair(lots="account_id | security_id | quantity"))
+    assert household["weight"].null_count() == household.height == 3
+    assert not household["is_out_of_band"].any()
+
+
+def test_lots_to_be_harvested_trigger_their_account_and_its_household() -> None:
+    facts, some = pair(), pl.DataFrame({"account_id": ["b", "b"]})
+    found = account_drift(
+        drift_of(facts), account_parameters(facts), household_drift_of(facts),
+        due=(), changed_models=NONE_CHANGED, harvestable=some,
+    )  # fmt: skip
+    assert found["triggers"].to_list() == ["harvest", "harvest", "drift"]

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.landing import dtypes
@@ -44,6 +45,7 @@ def test_a_value_is_exact_and_rounded_half_even_at_the_sixth_digit(quantity: str
 
 
 @given(quantity=amounts, price=amounts)
+@settings(deadline=None)
 def test_a_value_is_the_product_to_half_a_millionth(quantity: Decimal, price: Decimal) -> None:
     assert abs(product(str(quantity), str(price)) - quantity * price) <= Decimal("0.0000005")
 
@@ -56,6 +58,7 @@ def test_an_amount_is_rounded_to_millionths() -> None:
 
 
 @given(numbers=st.lists(st.floats(-10, 10), min_size=1, max_size=30), seed=st.integers(0, 99))
+@settings(deadline=None)
 def test_an_exact_sum_does_not_depend_on_the_order(numbers: list[float], seed: int) -> None:
     frame = pl.DataFrame({"x": numbers})
     shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)
@@ -114,3 +117,30 @@ def test_parameters_are_the_accounts_its_policys_and_its_cash_beyond_the_reserve
         ("a", Decimal("-200.5"), 0.5, 2.0),
         ("b", Decimal(8), 0.5, 2.0),
     ]
+
+
+def test_accounts_of_a_managed_household_follow_its_model_and_policy() -> None:
+    facts = facts_of(
+        accounts="account_id | household_id | model_id\n a | h | m\n b | h | x\n c | g | x\n d | | x",
+        households="household_id | model_id | policy_id\n h | y | q",
+    )
+    strict = facts.policies.with_columns(policy_id=pl.lit("q"), trade_to=pl.lit(0.5))
+    parameters = account_parameters(replace(facts, policies=pl.concat([facts.policies, strict])))
+    assert parameters.select("account_id", "managed_household_id", "model_id", "policy_id", "trade_to").rows() == [
+        ("a", "h", "y", "q", 0.5),
+        ("b", "h", "y", "q", 0.5),
+        ("c", None, "x", "p", 0.0),
+        ("d", None, "x", "p", 0.0),
+    ]
+    assert parameters["household_id"].to_list() == ["h", "h", "g", None]
+
+
+def test_losses_carried_forward_are_zero_where_there_are_none() -> None:
+    facts = facts_of(accounts="account_id | loss_carryforward_short_usd\n a | 12.5\n b |")
+    carried = account_parameters(facts).select("loss_carryforward_short_usd", "loss_carryforward_long_usd")
+    assert carried.rows() == [(Decimal("12.5"), 0), (0, 0)]
+
+
+def test_a_lot_is_frozen_only_where_it_is_said_to_be() -> None:
+    facts = facts_of(lots="security_id | quantity | is_frozen\n S | 1 | true\n B | 1 | false\n S | 2 |")
+    assert valued_lots(facts, priced_securities(facts))["is_frozen"].to_list() == [True, False, False]

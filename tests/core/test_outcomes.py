@@ -17,7 +17,7 @@ from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.reasons import class_reasons
 from tasks.core.rules import compile_book
 from tasks.core.solved import solve
-from tests.core.facts_table import AS_OF, drift_of, facts_of, table
+from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
 
 NOBODY = pl.DataFrame(schema=INTERNAL["gate"])
 OVER = "security_id | quantity\n S | 800\n B | 200"
@@ -28,9 +28,9 @@ def decided(facts: Facts, *, gate: pl.DataFrame = NOBODY, due: tuple[Calendar, .
     """The outcomes of all accounts, as the night decides them."""
     accounts, drift, securities = account_parameters(facts), drift_of(facts), priced_securities(facts)
     nobody = pl.DataFrame(schema={"account_id": pl.String})
-    by_account = account_drift(drift, accounts, due=due, changed_models=nobody)
+    by_account = account_drift(drift, accounts, household_drift_of(facts), due=due, changed_models=nobody)
     models = facts.model_targets["model_id"].unique()
-    standing = with_standing(accounts, by_account, facts.last_exports, models=models, as_of=AS_OF)
+    standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=AS_OF)
     open_accounts = standing.filter(pl.col("outcome").is_null())
     lots = valued_lots(facts, securities)
     solved = solve(compile_book(open_accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF))
@@ -134,6 +134,115 @@ def test_the_quarantined_stand_beside_the_others_sorted() -> None:
 
 def test_without_accounts_there_are_no_outcomes() -> None:
     assert decided(facts_of(accounts="account_id")).is_empty()
+
+
+def household(
+    statuses: str = "active active",
+    policy: dict[str, Any] | None = None,
+    *,
+    lots: str = "account_id | security_id | quantity\n a | S | 800\n b | B | 200",
+    landed: tuple[str, ...] = ("a", "b"),
+    cash: str = "account_id | settled_usd\n a | 0\n b | 0\n z | 0",
+) -> Facts:
+    """Accounts ``a`` and ``b`` of a managed household out of band, and ``z`` that is alone and without value."""
+    first, second = statuses.split()
+    drawn = f"account_id | household_id | status\n a | h | {first}\n b | h | {second}\n z | |active"
+    facts = facts_of(policy, accounts=drawn, lots=lots, households="household_id\n h", cash=cash)
+    members = pl.DataFrame(
+        [*((name, "h h") for name in landed), ("z", "a z")], schema=facts.members.schema, orient="row"
+    )
+    return replace(facts, members=members)
+
+
+def standing(facts: Facts, *, models: tuple[str, ...] = ("m",)) -> dict[str, tuple[str | None, str | None, bool]]:
+    """Outcome, reason and lock of each account before anything is solved."""
+    parameters, nobody = account_parameters(facts), pl.DataFrame(schema={"account_id": pl.String})
+    by_account = account_drift(drift_of(facts), parameters, household_drift_of(facts), due=(), changed_models=nobody)
+    found = with_standing(
+        parameters, by_account, facts.last_exports, facts.members, models=pl.Series(models), as_of=AS_OF
+    )
+    return {name: tuple(rest) for name, *rest in found.select("account_id", "outcome", "reason", "is_locked").rows()}  # type: ignore[misc]
+
+
+ALONE = ("blocked", "no_investable_value", False)
+TO_SOLVE = (None, None, False)
+
+
+def test_a_household_is_solved_whole_whatever_its_accounts_hold() -> None:
+    assert standing(household()) == {"a": TO_SOLVE, "b": TO_SOLVE, "z": ALONE}
+
+
+def test_a_household_in_band_is_left_alone_whatever_its_accounts_hold() -> None:
+    even = "account_id | security_id | quantity\n a | S | 60\n b | B | 40"
+    assert (
+        standing(household(lots=even))["a"] == standing(household(lots=even))["b"] == ("in_band", "no_trigger", False)
+    )
+
+
+def test_no_account_of_a_household_is_traded_while_one_did_not_pass() -> None:
+    found = standing(household(landed=("a", "b", "c")))
+    assert found == {
+        "a": ("blocked", "member_not_traded", False),
+        "b": ("blocked", "member_not_traded", False),
+        "z": ALONE,
+    }
+
+
+@pytest.mark.parametrize("status", ["frozen", "closed"])
+def test_a_frozen_account_of_a_household_is_locked_and_the_others_go_on(status: str) -> None:
+    assert standing(household(f"active {status}")) == {
+        "a": TO_SOLVE,
+        "b": ("frozen", f"account_{status}", True),
+        "z": ALONE,
+    }
+
+
+def test_nothing_is_locked_in_a_household_that_is_not_traded() -> None:
+    assert standing(household("frozen frozen"))["a"] == ("frozen", "account_frozen", False)
+    assert standing(household("active frozen"), models=("gone",))["b"] == ("frozen", "account_frozen", False)
+
+
+@pytest.mark.parametrize("member", ["a", "b"])
+@pytest.mark.parametrize(
+    ("days_ago", "reason"), [(0, "exported_for_this_date"), (3, "cool_down: 3 days since the last export")]
+)
+def test_while_one_account_of_a_household_waits_all_wait(member: str, days_ago: int, reason: str) -> None:
+    facts = household(policy={"cool_down_days": 5})
+    waiting = standing(replace(facts, last_exports=exported(days_ago, member)))
+    assert waiting["a"] == waiting["b"] == ("cooling_down", reason, False)
+    rested = pl.concat([exported(5, "a"), exported(9, "b")])
+    assert standing(replace(facts, last_exports=rested))["b"] == TO_SOLVE
+
+
+def test_an_account_of_a_household_without_value_is_locked_and_the_household_goes_on() -> None:
+    only_a = "account_id | security_id | quantity\n a | S | 800"
+    assert standing(household(lots=only_a))["b"] == ("blocked", "no_investable_value", True)
+    assert standing(household(lots=only_a))["a"] == TO_SOLVE
+
+
+def test_a_household_that_owes_more_than_it_has_is_not_traded() -> None:
+    owed = "account_id | settled_usd\n a | -90000\n b | -20000\n z | 0"
+    found = standing(household(cash=owed))
+    assert found["a"] == found["b"] == ("blocked", "no_investable_value", False)
+
+
+def test_a_locked_account_keeps_its_outcome_beside_those_solved_with_it() -> None:
+    facts = household(
+        "active frozen", lots="account_id | security_id | quantity\n a | S | 800\n a | B | 10\n b | B | 200"
+    )
+    parameters, drift, securities = account_parameters(facts), drift_of(facts), priced_securities(facts)
+    nobody = pl.DataFrame(schema={"account_id": pl.String})
+    by_account = account_drift(drift, parameters, household_drift_of(facts), due=(), changed_models=nobody)
+    judged = with_standing(
+        parameters, by_account, facts.last_exports, facts.members, models=pl.Series(["m"]), as_of=AS_OF
+    )
+    alone = judged.filter(pl.col("account_id") != "z").with_columns(managed_household_id=pl.lit(None, pl.String))
+    solved = solve(
+        compile_book(alone, drift, valued_lots(facts, securities), facts=facts, securities=securities, as_of=AS_OF)
+    )
+    found = outcomes(judged, solved, class_reasons(solved), NOBODY)
+    assert found["account_id"].to_list() == ["a", "b", "z"]
+    assert found["outcome"].to_list() == ["proposed", "frozen", "blocked"]
 
 
 accounts = st.fixed_dictionaries(

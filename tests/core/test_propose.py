@@ -10,7 +10,7 @@ from tasks.core.drift import account_drift
 from tasks.core.facts import Facts, account_parameters
 from tasks.core.orders import content_hashes, hashed, order_rows
 from tasks.core.propose import ROUTED, proposal_rows
-from tests.core.facts_table import ago, drift_of, facts_of, solved_of
+from tests.core.facts_table import ago, drift_of, facts_of, household_drift_of, solved_of
 
 SPREADS = """
     security_id | symbol | asset_class | half_spread_bps
@@ -40,7 +40,9 @@ def proposals_of(facts: Facts) -> pl.DataFrame:
     solved = solved_of(facts)
     orders, relief = order_rows(solved, "r")
     nobody = pl.DataFrame(schema={"account_id": pl.String})
-    by_account = account_drift(drift_of(facts), account_parameters(facts), due=(), changed_models=nobody)
+    by_account = account_drift(
+        drift_of(facts), account_parameters(facts), household_drift_of(facts), due=(), changed_models=nobody
+    )
     return proposal_rows(solved, orders, relief, by_account)
 
 
