@@ -1,89 +1,72 @@
-"""Every rule as a bound or a price: which lots may be sold at what cost, what each class may buy.
+"""Every rule as a bound or a price: accounts, their classes and their lots as frames, and the solver's arrays of them.
 
-Lots. A lot is locked (its cap is 0, the reason kept) where selling is restricted, the security is not tradable, the basis is
-missing in a taxable account, the class is not in the model and policy holds such classes, or a short-term gain is avoided.
-Otherwise its cost per dollar is half the spread plus tax. A loss whose security the household bought within the wash-sale
-window saves no tax. With harvesting off a loss never pays for a sale: the tax is floored at minus the cost of a round trip.
+Lots: ``sales`` (locks and prices), ``hold_ranges`` (what an account must keep, and may) and ``harvest``. Classes: ``classes``
+and ``purchases`` (the first security of the buy list that the account may buy). Accounts: the limits that couple their trades.
 
-Purchases. Of the class's buy list the first security that the account may buy (``purchases``).
+What is sold outright comes first: it leaves its class and joins the cash, less half the spread, before anything is solved
+(``start_value_usd``, ``start_cash_usd`` and ``start_quantity`` are after it; ``value_usd``, ``cash_usd`` and ``quantity`` before).
 
-Known limits: partial replacement within the window counts as whole; this run's own loss sales do not bar purchases by the
-other accounts of the household.
+Households that are managed together are compiled apart from the other accounts: every member has a row for every class of
+its household, whose destination is the household's; values, cash and purchases are its own.
+
+Known limits: but for harvests, this run's own loss sales bar purchases only where the caller says so (``sold_at_loss``). With
+``trade_to`` above 0 the destinations of an account need not sum to its NAV.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from schemas.enums import Reason, RestrictionRule, ShortTermGains, Term, Unmodelled
 from schemas.landing import CASH
-from tasks.core.bars import bars, recent_purchases
+from tasks.core.classes import CLASS_TERMS, destinations, with_buy_caps, with_buy_costs, with_start_values
 from tasks.core.facts import BPS, CLASS, Facts
-from tasks.core.kernel import Book
+from tasks.core.harvest import harvest_candidates, household_losses, with_harvest
+from tasks.core.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
+from tasks.core.kernel import Book, Floats, Ints
+from tasks.core.limits import NO_ORDER_LIMIT, Limits
 from tasks.core.purchases import purchases
-from tasks.core.tax import gain_fraction, is_basis_missing, is_taxed, tax_rate, term
-
-SELLING_TERMS: Final = (
-    "model_id",
-    "tax_status",
-    "short_term_rate",
-    "long_term_rate",
-    "unmodelled",
-    "short_term_gains",
-    "wash_sale_days",
+from tasks.core.sales import (
+    HOLDING,
+    described_lots,
+    outright_gains,
+    outright_proceeds,
+    with_costs,
+    with_prices,
 )
-"""What an account's lots need to know of it."""
+from tasks.core.tax import gains_before, is_taxed
+
+INF: Final = float("inf")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Accounts to be solved, as frames whose row order is that of the arrays in ``book``.
+    """Accounts to be solved, as frames whose row order is that of the arrays in ``book`` and ``limits``.
 
-    ``accounts``: one row an account. ``classes``: one row a class but cash, with its destination and what it may buy.
-    ``lots``: one row a lot, cheapest to sell first within its class, with ``lock`` (null: free).
+    ``accounts``: one row an account, with ``governed_nav_usd``, its own NAV or its household's. ``classes``: one row a class but
+    cash, with its destination and what it may buy. ``lots``: one row a lot, cheapest to sell first within its class, with
+    ``lock`` (null: free). ``household_start``: none for accounts managed alone, else where each household's accounts begin.
     """
 
     accounts: pl.DataFrame
     classes: pl.DataFrame
     lots: pl.DataFrame
     book: Book
+    limits: Limits
+    household_start: Ints | None = None
 
 
-def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
-    """Lots with ``lock``: the reason a lot may not be sold, null where it may."""
-    pairs, everyone = bars(facts, as_of, (RestrictionRule.NO_SELL, RestrictionRule.NO_TRADE))
-    is_gain = pl.col("gain_fraction") > 0
-    return (
-        lots.join(pairs.with_columns(is_barred=pl.lit(value=True)), on=["account_id", "security_id"], how="left")
-        .with_columns(
-            lock=pl.when(pl.col("is_barred").fill_null(value=False) | pl.col("security_id").is_in(everyone.implode()))
-            .then(pl.lit(str(Reason.RESTRICTED)))
-            .when(~pl.col("is_tradable"))
-            .then(pl.lit(str(Reason.NOT_TRADABLE)))
-            .when((pl.col("asset_class") != CASH) & pl.col("is_unmodelled") & (pl.col("unmodelled") == Unmodelled.HOLD))
-            .then(pl.lit(str(Reason.UNMODELLED_HELD)))
-            .when(is_taxed() & is_basis_missing())
-            .then(pl.lit(str(Reason.MISSING_BASIS)))
-            .when(
-                (pl.col("short_term_gains") == ShortTermGains.AVOID)
-                & is_taxed()
-                & is_gain
-                & (pl.col("term") == Term.SHORT)
-            )
-            .then(pl.lit(str(Reason.SHORT_TERM_GAIN_AVOIDED)))
-        )
-        .drop("is_barred")
-    )
+@dataclass(frozen=True)
+class Night:
+    """What the accounts are compiled from beside themselves."""
 
-
-def destinations(drift: pl.DataFrame) -> pl.DataFrame:
-    """Drift rows with ``destination_usd = NAV * (target + clip(drift, -trade_to * band, trade_to * band))``; no band counts as 0."""
-    reach = (pl.col("trade_to") * pl.col("band")).fill_null(0.0)
-    weight = pl.col("target_weight") + pl.col("drift").clip(-reach, reach)
-    return drift.with_columns(destination_usd=weight * pl.col("nav_usd").cast(pl.Float64))
+    lots: pl.DataFrame
+    facts: Facts
+    securities: pl.DataFrame
+    as_of: date
+    sold_at_loss: pl.DataFrame | None
 
 
 def compile_book(
@@ -94,8 +77,9 @@ def compile_book(
     facts: Facts,
     securities: pl.DataFrame,
     as_of: date,
+    sold_at_loss: pl.DataFrame | None = None,
 ) -> Problem:
-    """The accounts to be solved as bounds and prices.
+    """The accounts to be solved, each managed alone, as bounds and prices.
 
     Parameters
     ----------
@@ -109,103 +93,196 @@ def compile_book(
         The shard's facts (households are looked at whole) and ``facts.priced_securities``.
     as_of
         Date of the sale.
+    sold_at_loss
+        ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
     """
-    accounts = accounts.sort("account_id")
-    households = accounts.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    terms = accounts.select("account_id", "model_id", "tax_status", "trade_to")
-    aimed = destinations(drift.join(terms, on="account_id")).sort(CLASS)
+    accounts = accounts.sort("account_id").with_row_index("account_row").with_columns(governed_nav_usd="nav_usd")
+    aimed = destinations(drift.join(accounts.select("account_id", *CLASS_TERMS), on="account_id"))
+    return _compiled(accounts, aimed, Night(lots, facts, securities, as_of, sold_at_loss), own_target="account_id")
+
+
+def compile_households(
+    accounts: pl.DataFrame,
+    household_drift: pl.DataFrame,
+    lots: pl.DataFrame,
+    *,
+    facts: Facts,
+    securities: pl.DataFrame,
+    as_of: date,
+    sold_at_loss: pl.DataFrame | None = None,
+) -> Problem:
+    """The accounts of households that are managed together, as bounds and prices; parameters as in ``compile_book``.
+
+    ``accounts`` are all members of the households to trade, with ``managed_household_id``; a member that is frozen or closed
+    counts and is not traded. ``household_drift`` has one row a class of a household: its weight, drift, band and NAV, which
+    stand in the classes of every member beside ``household_value_usd``; ``value_usd`` there is the member's own.
+    """
+    household = "managed_household_id"
+    household_drift = household_drift.rename({"household_id": household})
+    nav = household_drift.group_by(household).agg(governed_nav_usd=pl.col("nav_usd").first())
+    accounts = (
+        accounts.sort(household, "account_id")
+        .with_row_index("account_row")
+        .join(nav, on=household, how="left", maintain_order="left")
+    )
+    held = lots.join(accounts, on="account_id", how="semi").group_by(CLASS).agg(own_usd=pl.col("value_usd").sum())
+    aimed = (
+        accounts.select("account_id", household, *CLASS_TERMS)
+        .join(household_drift, on=household)
+        .join(held, on=CLASS, how="left")
+        .with_columns(household_value_usd="value_usd", value_usd=pl.col("own_usd").fill_null(0))
+        .drop("own_usd")
+    )
+    night = Night(lots, facts, securities, as_of, sold_at_loss)
+    problem = _compiled(accounts, destinations(aimed), night, own_target=household)
+    sizes = accounts[household].rle().struct.field("len")
+    return replace(problem, household_start=_offsets(sizes))
+
+
+def _compiled(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Night, *, own_target: str) -> Problem:
+    """The problem of ``accounts`` in the order of ``account_row``; ``aimed``: their classes with destinations."""
+    facts, securities, as_of = night.facts, night.securities, night.as_of
     is_cash = pl.col("asset_class") == CASH
-    classes = purchases(aimed.filter(~is_cash), facts, securities, households=households, as_of=as_of)
-    described = with_tax_facts(lots, accounts, facts.model_targets, as_of).join(
-        recent_purchases(facts, households, as_of), on=["account_id", "security_id"], how="left"
+    harvested = harvest_candidates(
+        accounts, night.lots, facts=facts, securities=securities, as_of=as_of, sold_at_loss=night.sold_at_loss
     )
-    selling = with_costs(with_locks(described, facts, as_of), classes, as_of)
-    accounts = with_cash_target(accounts, aimed.filter(is_cash), selling.filter(is_cash))
-    selling = selling.filter(~is_cash).sort(*CLASS, "cost", "security_id", "lot_id")
-    return Problem(accounts, classes, selling, to_arrays(accounts, classes, selling))
-
-
-def with_tax_facts(lots: pl.DataFrame, accounts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Lots of ``accounts`` with the accounts' ``SELLING_TERMS``, ``is_unmodelled``, ``term``, ``gain_fraction`` and ``tax_rate``."""
-    modelled = targets.select("model_id", "asset_class", is_unmodelled=pl.lit(value=False))
-    return (
-        lots.join(accounts.select("account_id", *SELLING_TERMS), on="account_id")
-        .join(modelled, on=["model_id", "asset_class"], how="left")
-        .with_columns(
-            pl.col("is_unmodelled").fill_null(value=True),
-            term=term(pl.col("acquired_date"), as_of),
-            gain_fraction=gain_fraction(),
-        )
-        .with_columns(tax_rate=tax_rate())
+    losses = household_losses(harvested, facts)
+    if night.sold_at_loss is not None:
+        losses = pl.concat([losses, night.sold_at_loss.select(HOLDING)]).unique()
+    aimed = aimed.sort("account_row", "asset_class")
+    households = accounts.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
+    chosen = purchases(
+        aimed.filter(~is_cash), facts, securities, households=households, as_of=as_of, sold_at_loss=losses
     )
+    classes = with_buy_costs(chosen, facts.location_preferences)
+    described = described_lots(night.lots, accounts, facts, as_of)
+    accounts = with_cash_target(accounts, aimed.filter(is_cash), described.filter(is_cash), own_target)
+    priced = with_prices(with_harvest(described.filter(~is_cash), harvested), classes)
+    bought = classes.select("account_id", security_id="buy_security_id")
+    ranges = held_ranges(pl.concat([priced.select(HOLDING), bought]), facts, securities, as_of)
+    selling = with_caps(with_costs(with_excess_sold(priced, ranges)), ranges)
+    selling = selling.sort("account_row", "asset_class", "cost", "security_id", "lot_id")
+    accounts = with_limits(accounts, selling)
+    classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
+    classes = with_owing_free(classes, accounts)
+    return Problem(accounts, classes, selling, *to_arrays(accounts, classes, selling))
 
 
-def with_costs(lots: pl.DataFrame, classes: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Lots with ``is_replaced``, ``spread``, ``tax`` (per dollar sold, as the solver sees it) and ``cost``, the sum of the two.
+def with_cash_target(
+    accounts: pl.DataFrame, cash: pl.DataFrame, held_as_cash: pl.DataFrame, own_target: str
+) -> pl.DataFrame:
+    """Accounts with ``cash_target_usd``: the destination of the class cash less securities that are of that class.
 
-    A round trip is a sale of the lot and a purchase of what its class in ``classes`` buys.
+    Accounts with the same ``own_target`` (an account itself, or its household) share one destination.
     """
-    spread = pl.col("half_spread_bps") / BPS
-    round_trip = spread + pl.col("buy_half_spread_bps").fill_null(0.0) / BPS
-    is_recent = pl.col("acquired_date") >= pl.lit(as_of) - pl.duration(days="wash_sale_days")
-    own = pl.when(is_recent).then("quantity").otherwise(0)
-    is_replaced = (pl.col("recent_quantity").fill_null(0) > own) & (pl.col("gain_fraction") < 0)
-    tax = (pl.col("tax_rate") * pl.col("gain_fraction")).fill_null(0.0)
-    return (
-        lots.join(classes.select(*CLASS, "buy_half_spread_bps"), on=CLASS, how="left")
-        .with_columns(spread=spread, is_replaced=is_replaced.fill_null(value=False))
-        .with_columns(
-            tax=pl.when(pl.col("is_replaced")).then(0.0).otherwise(pl.max_horizontal(tax, -round_trip)),
-        )
-        .with_columns(cost=pl.col("spread") + pl.col("tax"))
-    )
-
-
-def with_cash_target(accounts: pl.DataFrame, cash: pl.DataFrame, held_as_cash: pl.DataFrame) -> pl.DataFrame:
-    """Accounts with ``cash_target_usd``: the destination of the class cash less securities that are of that class."""
-    fund = held_as_cash.group_by("account_id").agg(fund_usd=pl.col("value_usd").sum().cast(pl.Float64))
+    owner = accounts.select("account_id", owner=own_target)
+    fund = held_as_cash.join(owner, on="account_id").group_by("owner").agg(fund_usd=_floats_sum("value_usd"))
     return (
         accounts.join(cash.select("account_id", "destination_usd"), on="account_id", how="left", maintain_order="left")
-        .join(fund, on="account_id", how="left", maintain_order="left")
+        .join(fund, left_on=own_target, right_on="owner", how="left", maintain_order="left")
         .with_columns(cash_target_usd=pl.col("destination_usd") - pl.col("fund_usd").fill_null(0.0))
         .drop("destination_usd", "fund_usd")
     )
 
 
-def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> Book:
-    """Flat arrays of the three frames, which are sorted by account and class."""
-    floor = pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64))
+def _floats_sum(name: str) -> pl.Expr:
+    return pl.col(name).sum().cast(pl.Float64)
 
-    def numbers(frame: pl.DataFrame, expr: pl.Expr) -> np.ndarray:
-        return frame.select(expr.cast(pl.Float64)).to_series().to_numpy()
 
-    free = pl.when(pl.col("lock").is_null()).then("value_usd").otherwise(0)
-    return Book(
-        nav=numbers(accounts, pl.col("nav_usd")),
-        tracking_penalty=numbers(accounts, pl.col("tracking_penalty")),
-        cash=numbers(accounts, pl.col("cash_usd")),
-        cash_target=numbers(accounts, pl.col("cash_target_usd")),
-        min_trade=numbers(accounts, floor),
-        class_start=starts(accounts, classes, "account_id"),
-        class_value=numbers(classes, pl.col("value_usd")),
-        class_target=numbers(classes, pl.col("destination_usd")),
-        buy_cap=numbers(classes, pl.when(pl.col("buy_lock").is_null()).then(float("inf")).otherwise(0.0)),
-        buy_cost=numbers(classes, pl.col("buy_half_spread_bps").fill_null(0.0) / BPS),
-        buy_price=numbers(classes, pl.col("buy_price_usd").fill_null(1)),
-        buy_step=numbers(classes, pl.col("buy_step").fill_null(1)),
-        lot_start=starts(classes, lots, *CLASS),
-        lot_quantity=numbers(lots, pl.col("quantity")),
-        lot_price=numbers(lots, pl.col("price_usd")),
-        lot_step=numbers(lots, pl.col("quantity_step")),
-        lot_spread=numbers(lots, pl.col("spread")),
-        lot_cost=numbers(lots, pl.col("cost")),
-        lot_cap=numbers(lots, free),
-        lot_security=lots.select(pl.col("security_id").rank("dense")).to_series().cast(pl.Int64).to_numpy(),
+def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """Accounts with ``start_cash_usd`` and the limits that couple their trades, after what is sold outright.
+
+    A loss realized outright adds room to the gain budget. No limit: inf, or ``NO_ORDER_LIMIT`` orders.
+    """
+    nav = pl.col("nav_usd").cast(pl.Float64)
+    proceeds = (pl.col("outright_usd") - pl.col("outright_cost_usd")).sum()
+    cash = outright_proceeds(lots).group_by("account_id").agg(proceeds_usd=proceeds)
+    short, long = pl.col("short_outright_usd"), pl.col("long_outright_usd")
+    return (
+        gains_before(accounts)
+        .join(cash, on="account_id", how="left", maintain_order="left")
+        .join(outright_gains(lots), on="account_id", how="left", maintain_order="left")
+        .with_columns(short.fill_null(0.0), long.fill_null(0.0))
+        .with_columns(
+            start_cash_usd=pl.col("cash_usd") + pl.col("proceeds_usd").fill_null(0),
+            short_before_usd=pl.col("short_before_usd") + short,
+            long_before_usd=pl.col("long_before_usd") + long,
+            gain_cap_usd=(pl.col("max_realized_gain_usd") - short - long).clip(lower_bound=0.0).fill_null(INF),
+            turnover_cap_usd=(2 * pl.col("max_turnover") * nav).clip(lower_bound=0.0).fill_null(INF),
+            max_orders=pl.col("max_orders").fill_null(NO_ORDER_LIMIT),
+            fewest_trades_usd=pl.col("fewest_trades_bps") / BPS * nav,
+        )
+        .drop("proceeds_usd")
     )
 
 
-def starts(parents: pl.DataFrame, children: pl.DataFrame, *key: str) -> np.ndarray:
+def with_owing_free(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Classes with ``class_min_usd`` 0 where the account owes cash: it must raise it, however small the trade."""
+    owing = accounts.filter(pl.col("start_cash_usd") < 0)["account_id"]
+    is_owing = pl.col("account_id").is_in(owing.implode())
+    return classes.with_columns(class_min_usd=pl.when(is_owing).then(0.0).otherwise("class_min_usd"))
+
+
+def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> tuple[Book, Limits]:
+    """Flat arrays of the three frames, which are sorted by account and class."""
+    floor = pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64))
+    book = Book(
+        nav=_floats(accounts, "governed_nav_usd"),
+        tracking_penalty=_floats(accounts, "tracking_penalty"),
+        cash=_floats(accounts, "start_cash_usd"),
+        cash_target=_floats(accounts, "cash_target_usd"),
+        min_trade=_floats(accounts, floor),
+        class_start=starts(accounts, classes, "account_id"),
+        class_value=_floats(classes, "start_value_usd"),
+        class_target=_floats(classes, "destination_usd"),
+        buy_cap=_floats(classes, "buy_cap_usd"),
+        buy_cost=_floats(classes, "buy_cost"),
+        buy_spread=_floats(classes, "buy_spread"),
+        buy_price=_floats(classes, pl.col("buy_price_usd").fill_null(1)),
+        buy_step=_floats(classes, pl.col("buy_step").fill_null(1)),
+        lot_start=starts(classes, lots, *CLASS),
+        lot_quantity=_floats(lots, "start_quantity"),
+        lot_price=_floats(lots, "price_usd"),
+        lot_step=_floats(lots, "quantity_step"),
+        lot_spread=_floats(lots, "spread"),
+        lot_cost=_floats(lots, "cost"),
+        lot_cap=_floats(lots, pl.when(pl.col("lock").is_null()).then("cap_usd").otherwise(0.0)),
+        lot_security=lots.select(pl.col("security_id").rank("dense")).to_series().cast(pl.Int64).to_numpy(),
+    )
+    return book, _limits(accounts, classes, lots)
+
+
+def _limits(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> Limits:
+    rates = [
+        _floats(accounts, pl.when(is_taxed()).then(rate).otherwise(0.0))
+        for rate in ("short_term_rate", "long_term_rate")
+    ]
+    return Limits(
+        turnover=_floats(accounts, "turnover_cap_usd"),
+        gain=_floats(accounts, "gain_cap_usd"),
+        short_before=_floats(accounts, "short_before_usd"),
+        long_before=_floats(accounts, "long_before_usd"),
+        short_rate=rates[0],
+        long_rate=rates[1],
+        max_orders=accounts["max_orders"].cast(pl.Int64).to_numpy(),
+        slack=_floats(accounts, "fewest_trades_usd"),
+        class_min=_floats(classes, "class_min_usd"),
+        lot_gain=_floats(lots, "gain"),
+        lot_is_short=lots["is_short"].to_numpy(),
+    )
+
+
+def _floats(frame: pl.DataFrame, column: str | pl.Expr) -> Floats:
+    expr = pl.col(column) if isinstance(column, str) else column
+    return frame.select(expr.cast(pl.Float64)).to_series().to_numpy()
+
+
+def starts(parents: pl.DataFrame, children: pl.DataFrame, *key: str) -> Ints:
     """Offsets (parents + 1) of each parent's children, both frames sorted by ``key``."""
     counts = children.group_by(*key).len("count")
     ordered = parents.select(key).join(counts, on=key, how="left", maintain_order="left")["count"].fill_null(0)
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(ordered.to_numpy(), dtype=np.int64)])
+    return _offsets(ordered)
+
+
+def _offsets(counts: pl.Series) -> Ints:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.to_numpy(), dtype=np.int64)])

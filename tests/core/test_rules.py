@@ -1,176 +1,32 @@
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from tasks.core.facts import Facts
-from tasks.core.rules import destinations, starts
-from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
+from tasks.core.classes import destinations
+from tasks.core.facts import Facts, account_parameters, priced_securities, valued_lots
+from tasks.core.limits import NO_ORDER_LIMIT
+from tasks.core.rules import Problem, compile_book, compile_households, starts
+from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
 
-SPREADS = """
-    security_id | asset_class | half_spread_bps
-    S           | stocks      | 10
-    B           | bonds       | 20
+JOINT = """
+    account_id | household_id | tax_status | status
+    a          | h            | taxable    | active
+    ira        | h            | tax_exempt | active
+    alone      |              | taxable    | active
 """
-HOUSEHOLD = """
-    account_id | household_id | tax_status
-    a          | h            | taxable
-    ira        | h            | tax_deferred
+JOINT_LOTS = """
+    account_id | security_id | lot_id | quantity
+    a          | S           | 1      | 70
+    ira        | B           | 1      | 20
+    alone      | S           | 1      | 5
 """
-
-
-def locks(facts: Facts, account_id: str = "a") -> dict[str, str | None]:
-    """Lock of each lot by its ``lot_id``."""
-    lots = problem_of(facts).lots.filter(pl.col("account_id") == account_id)
-    return dict(lots.select("lot_id", "lock").rows())
-
-
-def costs(facts: Facts) -> dict[str, Any]:
-    """Cost per dollar sold of each lot of account ``a``."""
-    lots = problem_of(facts).lots.filter(pl.col("account_id") == "a")
-    return {lot: pytest.approx(cost, abs=1e-12) for lot, cost in lots.select("lot_id", "cost").rows()}
 
 
 def lot(**cells: str) -> str:
     drawn = {"security_id": "S", "quantity": "10", **cells}
     return f"{' | '.join(drawn)}\n{' | '.join(drawn.values())}"
-
-
-def one_lock(policy: dict[str, Any] | None = None, /, *, tax_status: str = "taxable", **cells: str) -> str | None:
-    accounts = f"account_id | tax_status\n a | {tax_status}"
-    return locks(facts_of(policy, accounts=accounts, lots=lot(**cells)))["1"]
-
-
-def test_a_lot_is_free_unless_a_rule_locks_it() -> None:
-    assert one_lock() is None
-
-
-@pytest.mark.parametrize(("rule", "lock"), [("no_sell", "restricted"), ("no_trade", "restricted"), ("no_buy", None)])
-@pytest.mark.parametrize("account", ["a", ""])
-def test_a_restriction_locks_the_security(rule: str, lock: str | None, account: str) -> None:
-    facts = facts_of(lots=lot(), restrictions=f"account_id | security_id | rule\n {account} | S | {rule}")
-    assert locks(facts) == {"1": lock}
-
-
-def test_a_security_that_is_not_tradable_is_locked() -> None:
-    securities = "security_id | asset_class | is_tradable\n S | stocks | false\n B | bonds | true"
-    assert locks(facts_of(lots=lot(), securities=securities)) == {"1": "not_tradable"}
-
-
-@pytest.mark.parametrize("cells", [{"unit_cost_usd": ""}, {"acquired_date": ""}])
-def test_an_unknown_basis_locks_a_lot_where_gains_are_taxed(cells: dict[str, str]) -> None:
-    assert one_lock(**cells) == "missing_basis"
-    assert one_lock(**cells, tax_status="tax_deferred") is None
-    assert one_lock(**cells, tax_status="tax_exempt") is None
-
-
-def test_a_cost_of_zero_is_real_and_taxed_whole() -> None:
-    facts = facts_of(lots=lot(unit_cost_usd="0"))
-    assert locks(facts) == {"1": None}
-    assert costs(facts) == {"1": 0.2}
-
-
-@pytest.mark.parametrize(("unmodelled", "lock"), [("hold", "unmodelled_held"), ("sell", None)])
-def test_a_class_without_a_target_is_held_or_sold_as_policy_says(unmodelled: str, lock: str | None) -> None:
-    securities = "security_id | asset_class\n G | gold\n S | stocks\n B | bonds"
-    facts = facts_of({"unmodelled": unmodelled}, securities=securities, lots=lot(security_id="G"))
-    assert locks(facts) == {"1": lock}
-
-
-def test_a_class_with_a_target_of_zero_is_modelled() -> None:
-    targets = "asset_class | target_weight\n stocks | 0\n bonds | 1\n cash | 0"
-    assert locks(facts_of(lots=lot(), model_targets=targets)) == {"1": None}
-
-
-@pytest.mark.parametrize(
-    ("cells", "tax_status", "lock"),
-    [
-        ({"unit_cost_usd": "90", "acquired_date": ago(20)}, "taxable", "short_term_gain_avoided"),
-        ({"unit_cost_usd": "90", "acquired_date": ago(20)}, "tax_exempt", None),
-        ({"unit_cost_usd": "90", "acquired_date": ago(2000)}, "taxable", None),
-        ({"unit_cost_usd": "110", "acquired_date": ago(20)}, "taxable", None),
-        ({"unit_cost_usd": "100", "acquired_date": ago(20)}, "taxable", None),
-    ],
-)
-def test_only_taxed_gains_of_short_term_are_avoided(cells: dict[str, str], tax_status: str, lock: str | None) -> None:
-    assert one_lock({"short_term_gains": "avoid"}, tax_status=tax_status, **cells) == lock
-    assert one_lock({"short_term_gains": "allow"}, tax_status=tax_status, **cells) is None
-
-
-def test_a_restriction_is_named_before_every_other_lock() -> None:
-    facts = facts_of(
-        {"short_term_gains": "avoid"},
-        lots=lot(unit_cost_usd="", acquired_date=""),
-        restrictions="security_id\n S",
-    )
-    assert locks(facts) == {"1": "restricted"}
-
-
-@pytest.mark.parametrize(("acquired", "cost"), [(ago(2000), 0.2 * 0.4 + 0.001), (ago(20), 0.4 * 0.4 + 0.001)])
-def test_the_cost_of_a_gain_is_half_the_spread_and_tax_at_its_term(acquired: str, cost: float) -> None:
-    facts = facts_of(securities=SPREADS, lots=lot(unit_cost_usd="60", acquired_date=acquired))
-    assert costs(facts) == {"1": cost}
-
-
-def test_the_term_is_that_of_the_date_of_sale() -> None:
-    facts = facts_of(lots=lot(unit_cost_usd="60", acquired_date="2025-03-01"))
-    assert problem_of(facts, AS_OF).lots["term"].item() == "long"
-    assert problem_of(facts, AS_OF - timedelta(days=1)).lots["term"].item() == "short"
-
-
-def test_with_harvesting_off_a_loss_pays_no_more_than_a_round_trip() -> None:
-    facts = facts_of(securities=SPREADS, lots=lot(unit_cost_usd="300"))
-    assert costs(facts) == {"1": 0.001 - 0.002}
-    assert problem_of(facts).lots["tax"].item() == pytest.approx(-0.002)
-
-
-def test_a_round_trip_counts_the_spread_of_what_the_class_would_buy() -> None:
-    securities = "security_id | asset_class | half_spread_bps\n S | stocks | 10\n T | stocks | 30\n B | bonds | 0"
-    buys = "asset_class | security_id\n stocks | T\n bonds | B"
-    facts = facts_of(securities=securities, buy_list=buys, lots=lot(unit_cost_usd="300"))
-    assert costs(facts) == {"1": 0.001 - 0.004}
-
-
-def test_where_nothing_can_be_bought_a_round_trip_is_the_sale_alone() -> None:
-    facts = facts_of(
-        securities=SPREADS, buy_list="asset_class | security_id\n bonds | B", lots=lot(unit_cost_usd="300")
-    )
-    assert costs(facts) == {"1": 0.0}
-
-
-def test_a_small_loss_saves_its_tax() -> None:
-    facts = facts_of(securities=SPREADS, lots=lot(unit_cost_usd="100.5"))
-    assert costs(facts) == {"1": 0.001 - 0.2 * 0.005}
-
-
-@pytest.mark.parametrize(("buyer", "days", "is_replaced"), [("ira", 30, True), ("ira", 31, False), ("a", 30, True)])
-def test_a_loss_that_the_household_bought_back_saves_no_tax(buyer: str, days: int, *, is_replaced: bool) -> None:
-    facts = facts_of(
-        accounts=HOUSEHOLD,
-        securities=SPREADS,
-        lots=f"""
-            account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date
-            a          | S           | old    | 10       | 300           | 2015-01-05
-            {buyer}    | S           | new    | 2        | 100           | {ago(days)}
-        """,
-    )
-    assert costs(facts)["old"] == (0.001 if is_replaced else -0.001)
-
-
-def test_a_recent_lot_does_not_replace_itself_but_two_replace_each_other() -> None:
-    header = "security_id | lot_id | quantity | unit_cost_usd | acquired_date"
-    alone = facts_of(securities=SPREADS, lots=f"{header}\n S | 1 | 10 | 300 | {ago(5)}")
-    both = facts_of(securities=SPREADS, lots=f"{header}\n S | 1 | 10 | 300 | {ago(5)}\n S | 2 | 1 | 300 | {ago(6)}")
-    assert costs(alone) == {"1": -0.001}
-    assert costs(both) == {"1": 0.001, "2": 0.001}
-
-
-def test_a_gain_is_taxed_whatever_was_bought_back() -> None:
-    header = "security_id | lot_id | quantity | unit_cost_usd | acquired_date"
-    facts = facts_of(lots=f"{header}\n S | old | 10 | 50 | 2015-01-05\n S | new | 5 | 100 | {ago(5)}")
-    assert costs(facts)["old"] == 0.1
 
 
 def test_lots_stand_cheapest_first_within_their_class_ties_by_security_and_lot() -> None:
@@ -273,3 +129,183 @@ def test_offsets_count_children_of_parents_with_and_without() -> None:
     assert starts(parents, children, "k").tolist() == [0, 2, 2, 3]
     assert starts(parents.clear(), children.clear(), "k").tolist() == [0]
     assert starts(parents, children, "k").dtype == np.int64
+
+
+def households_of(facts: Facts) -> Problem:
+    """Every household that is managed together, compiled."""
+    securities = priced_securities(facts)
+    lots = valued_lots(facts, securities)
+    nav = drift_of(facts).select("account_id", "nav_usd").unique()
+    accounts = account_parameters(facts).join(nav, on="account_id").filter(pl.col("managed_household_id").is_not_null())
+    drift = household_drift_of(facts)
+    return compile_households(accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF)
+
+
+def joint(policy: dict[str, Any] | None = None, /, **drawn: str) -> Facts:
+    """A household of a taxable account in stocks and an exempt one in bonds, 100 shares and cash in all, and an account alone."""
+    cash = "account_id | settled_usd\n a | 1000\n ira | 0\n alone | 0"
+    tables = {"accounts": JOINT, "lots": JOINT_LOTS, "cash": cash, "households": "household_id\n h"}
+    return facts_of(policy, **{**tables, **drawn})
+
+
+def test_three_percent_of_a_five_percent_target_is_worth_trading_from_half_of_what_is_missing() -> None:
+    facts = facts_of(
+        {"improvement": 0.5},
+        lots="security_id | quantity\n S | 970\n B | 30",
+        model_targets="asset_class | target_weight\n stocks | 0.95\n bonds | 0.05\n cash | 0",
+    )
+    problem = problem_of(facts)
+    assert problem.limits.class_min == pytest.approx([0.01 * 100_000] * 2)
+    assert problem.classes["class_min_usd"].to_list() == pytest.approx([1_000] * 2)
+
+
+def test_the_least_worth_trading_is_part_of_the_way_to_the_target_and_not_to_the_destination() -> None:
+    lots = "security_id | quantity\n S | 720\n B | 280"
+    assert problem_of(facts_of({"improvement": 0.5, "trade_to": 1.0}, lots=lots)).limits.class_min == pytest.approx(
+        [6_000, 6_000]
+    )
+
+
+def test_an_account_that_owes_cash_may_make_any_trade() -> None:
+    facts = facts_of(
+        {"improvement": 0.5}, lots="security_id | quantity\n S | 970", cash="account_id | settled_usd\n a | -1"
+    )
+    assert problem_of(facts).limits.class_min.tolist() == [0, 0]
+
+
+def test_an_account_that_only_sells_buys_nothing() -> None:
+    problem = problem_of(facts_of({"trade_mode": "sell_only"}, lots=lot()))
+    assert problem.classes["buy_lock"].to_list() == ["sell_only", "sell_only"]
+    assert problem.book.buy_cap.tolist() == [0, 0]
+    free = problem_of(facts_of({"trade_mode": "buy_only"}, lots=lot()))
+    assert free.classes["buy_lock"].to_list() == [None, None]
+    assert free.book.buy_cap.tolist() == [float("inf")] * 2
+
+
+def test_what_bars_a_purchase_for_everyone_is_named_before_the_mode() -> None:
+    facts = facts_of({"trade_mode": "sell_only"}, lots=lot(), buy_list="asset_class | security_id\n stocks | S")
+    assert problem_of(facts).classes["buy_lock"].to_list() == ["nothing_to_buy", "sell_only"]
+
+
+def test_without_limits_nothing_but_cash_and_tax_couples_the_trades() -> None:
+    limits = problem_of(facts_of(lots=lot())).limits
+    assert (limits.turnover[0], limits.gain[0], limits.max_orders[0]) == (float("inf"), float("inf"), NO_ORDER_LIMIT)
+    assert (limits.slack[0], limits.class_min.tolist()) == (0, [0, 0])
+    assert (limits.short_rate[0], limits.long_rate[0]) == (0.4, 0.2)
+
+
+def test_the_policys_limits_are_dollars_of_the_account() -> None:
+    policy = {"max_turnover": 0.1, "max_realized_gain_usd": 250, "max_orders": 3, "fewest_trades_bps": 5}
+    limits = problem_of(facts_of(policy, lots=lot(quantity="1000"))).limits
+    assert limits.turnover.tolist() == pytest.approx([2 * 0.1 * 100_000])
+    assert limits.gain.tolist() == [250]
+    assert limits.max_orders.tolist() == [3]
+    assert limits.slack.tolist() == pytest.approx([50])
+
+
+def test_the_years_gains_less_losses_carried_forward_come_before_the_run() -> None:
+    header = "account_id | ytd_short_gain_usd | ytd_long_gain_usd | loss_carryforward_short_usd"
+    limits = problem_of(facts_of(accounts=f"{header}\n a | 100 | 200 | 130", lots=lot())).limits
+    assert (limits.short_before.tolist(), limits.long_before.tolist()) == ([-30], [200])
+
+
+@pytest.mark.parametrize("tax_status", ["tax_deferred", "tax_exempt"])
+def test_an_account_that_pays_no_tax_has_no_rates(tax_status: str) -> None:
+    limits = problem_of(facts_of(accounts=f"account_id | tax_status\n a | {tax_status}", lots=lot())).limits
+    assert (limits.short_rate.tolist(), limits.long_rate.tolist()) == ([0], [0])
+
+
+def test_gains_stand_beside_their_lots() -> None:
+    header = "security_id | lot_id | quantity | unit_cost_usd | acquired_date"
+    rows = f"S | long | 1 | 60 | 2015-01-05\n S | short | 1 | 90 | {ago(20)}\n S | loss | 1 | 130 | {ago(20)}"
+    problem = problem_of(facts_of(lots=f"{header}\n {rows}"))
+    assert problem.lots["lot_id"].to_list() == ["loss", "short", "long"]
+    assert problem.limits.lot_gain == pytest.approx([0, 0.1, 0.4])
+    assert problem.limits.lot_is_short.tolist() == [True, True, False]
+
+
+def test_what_is_sold_at_a_loss_tonight_is_not_bought() -> None:
+    facts = facts_of(
+        securities="security_id | asset_class\n S | stocks\n T | stocks\n B | bonds",
+        buy_list="asset_class | security_id | rank\n stocks | S | 1\n stocks | T | 2\n bonds | B | 1",
+        lots=lot(),
+    )
+    tonight = pl.DataFrame({"account_id": ["a"], "security_id": ["S"]})
+    assert problem_of(facts).classes["buy_security_id"].to_list() == ["B", "S"]
+    assert recompiled(facts, tonight).classes["buy_security_id"].to_list() == ["B", "T"]
+
+
+def recompiled(facts: Facts, sold_at_loss: pl.DataFrame) -> Problem:
+    securities = priced_securities(facts)
+    drift = drift_of(facts)
+    accounts = account_parameters(facts).join(drift.select("account_id", "nav_usd").unique(), on="account_id")
+    lots = valued_lots(facts, securities)
+    return compile_book(
+        accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF, sold_at_loss=sold_at_loss
+    )
+
+
+def test_members_of_a_household_have_its_destinations_and_their_own_values() -> None:
+    problem = households_of(joint())
+    assert problem.household_start is not None
+    assert problem.household_start.tolist() == [0, 2]
+    assert problem.accounts["account_id"].to_list() == ["a", "ira"]
+    assert problem.classes.select("account_id", "asset_class").rows() == [
+        ("a", "bonds"),
+        ("a", "stocks"),
+        ("ira", "bonds"),
+        ("ira", "stocks"),
+    ]
+    assert problem.book.nav.tolist() == [10_000, 10_000]
+    assert problem.book.class_target == pytest.approx([4_000, 6_000] * 2)
+    assert problem.book.class_value.tolist() == [0, 7_000, 2_000, 0]
+    assert problem.book.cash.tolist() == [1_000, 0]
+    assert problem.book.cash_target.tolist() == [0, 0]
+    assert problem.book.lot_start.tolist() == [0, 0, 1, 2, 2]
+    assert problem.classes["buy_security_id"].to_list() == ["B", "S"] * 2
+
+
+def test_a_class_that_one_member_holds_stands_in_every_member_even_without_a_target() -> None:
+    securities = "security_id | asset_class\n S | stocks\n B | bonds\n G | gold"
+    facts = joint(securities=securities, lots="account_id | security_id | quantity\n a | G | 10\n ira | S | 10")
+    classes = households_of(facts).classes
+    assert classes["asset_class"].to_list() == ["bonds", "gold", "stocks"] * 2
+    assert classes["household_value_usd"].cast(pl.Float64).to_list() == [0, 1_000, 1_000] * 2
+
+
+def test_limits_of_a_member_are_of_its_own_value() -> None:
+    problem = households_of(joint({"max_turnover": 0.1, "min_trade_weight": 0.1}))
+    assert problem.limits.turnover.tolist() == pytest.approx([1_600, 400])
+    assert problem.book.min_trade.tolist() == [800, 200]
+
+
+def test_securities_held_as_cash_by_any_member_lower_the_cash_that_the_household_keeps() -> None:
+    facts = joint(
+        securities="security_id | asset_class\n S | stocks\n M | cash",
+        lots="account_id | security_id | quantity\n a | S | 70\n ira | M | 20",
+        model_targets="asset_class | target_weight\n stocks | 0.6\n cash | 0.4",
+        buy_list="asset_class | security_id\n stocks | S",
+    )
+    assert households_of(facts).accounts["cash_target_usd"].to_list() == pytest.approx([2_000, 2_000])
+
+
+def test_a_member_that_is_frozen_counts_and_is_not_traded() -> None:
+    problem = households_of(joint(accounts=JOINT.replace("tax_exempt | active", "tax_exempt | frozen")))
+    assert problem.book.nav.tolist() == [10_000, 10_000]
+    assert problem.book.buy_cap.tolist() == [float("inf")] * 2 + [0, 0]
+    assert problem.book.lot_cap.tolist() == [7_000, 0]
+    assert problem.lots["lock"].to_list() == [None, "member_not_traded"]
+
+
+def test_households_stand_one_after_another() -> None:
+    accounts = "account_id | household_id\n z | g\n b | h\n a | h\n y | g\n x | h"
+    problem = households_of(facts_of(accounts=accounts, households="household_id\n h\n g", lots=lot(account_id="b")))
+    assert problem.accounts["account_id"].to_list() == ["y", "z", "a", "b", "x"]
+    assert problem.household_start is not None
+    assert problem.household_start.tolist() == [0, 2, 5]
+
+
+def test_accounts_managed_alone_have_no_household() -> None:
+    problem = problem_of(facts_of(lots=lot()))
+    assert problem.household_start is None
+    assert problem.accounts["governed_nav_usd"].to_list() == problem.accounts["nav_usd"].to_list()

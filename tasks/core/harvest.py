@@ -1,0 +1,167 @@
+"""Which lots are sold outright for the tax that their loss saves, and what is bought in their place.
+
+1. A lot of an account that pays tax and whose policy harvests is past both limits: its loss, without the part that a
+   purchase of the household within the wash-sale window disallows, in dollars, and as a fraction of its cost. It goes whole.
+2. It is not locked, nor needed for the least that a range of its security asks the account to hold.
+3. Its class has an eligible alternate: the best choice of its buy list that the account may buy and that no account of the
+   household harvests tonight or sold at a loss in the window. Where a class's only open choices would be harvested, the best of them
+   is not: no account of the household harvests it.
+
+An account that may only buy sells nothing; one that may only sell could not buy the alternate: neither harvests.
+
+Known limits: the part disallowed is taken off each lot of a security in full, as if the lot were sold first.
+"""
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import AccountStatus, TaxStatus, TradeMode
+from tasks.core.facts import CLASS, Facts, usd
+from tasks.core.hold_ranges import held_ranges
+from tasks.core.purchases import open_choices
+from tasks.core.sales import HOLDING, described_lots
+
+LOT: Final = ("account_id", "security_id", "lot_id")
+CANDIDATE: Final = (*LOT, "loss_usd", "alternate")
+HOUSEHOLD_SECURITY: Final = ("household_key", "security_id")
+
+
+def harvest_candidates(
+    accounts: pl.DataFrame,
+    lots: pl.DataFrame,
+    *,
+    facts: Facts,
+    securities: pl.DataFrame,
+    as_of: date,
+    sold_at_loss: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Lots to be harvested among those of ``accounts``.
+
+    Parameters
+    ----------
+    accounts
+        ``facts.account_parameters``; households whose accounts are all here are looked at whole.
+    lots
+        ``facts.valued_lots``.
+    facts, securities
+        The shard's facts and ``facts.priced_securities``.
+    as_of
+        Date of the sale.
+    sold_at_loss
+        ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``account_id, security_id, lot_id, loss_usd`` (positive, without the disallowed part) and ``alternate``, the security
+        to buy; sorted.
+    """
+    able = (
+        accounts.drop("account_row", strict=False)
+        .filter(
+            "is_harvesting",
+            pl.col("tax_status") == TaxStatus.TAXABLE,
+            pl.col("status") == AccountStatus.ACTIVE,
+            pl.col("trade_mode").is_in([TradeMode.FULL, TradeMode.CASH_FLOW_FIRST]),
+        )
+        .with_row_index("account_row")
+    )
+    deep = _past_limits(lots, able)
+    if deep.is_empty():
+        return deep.select(*LOT, loss_usd=pl.lit(0.0), alternate=pl.lit(None, pl.String))
+    free = _free_losses(deep, able, facts, as_of)
+    spare = _above_minimum(free, lots, held_ranges(free.select(HOLDING).unique(), facts, securities, as_of))
+    households = able.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
+    classes = spare.select(*CLASS, "model_id", "tax_status").unique()
+    choices = open_choices(
+        classes, facts, securities, households=households, as_of=as_of, sold_at_loss=sold_at_loss
+    ).join(facts.members, on="account_id")
+    return _with_alternates(spare.join(facts.members, on="account_id"), choices).select(CANDIDATE).sort(LOT)
+
+
+def household_losses(candidates: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """``account_id, security_id``: every account of a household may not buy what one of them harvests."""
+    sold = candidates.select(HOLDING).join(facts.members, on="account_id").select(HOUSEHOLD_SECURITY).unique()
+    return facts.members.join(sold, on="household_key").select(HOLDING)
+
+
+def with_harvest(lots: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Lots with ``outright``, what is sold whatever the solver says, and ``outright_reason``: candidates go whole."""
+    if candidates.is_empty():
+        harvested = lots.with_columns(is_harvested=pl.lit(value=False))
+    else:
+        flags = candidates.select(*LOT, is_harvested=pl.lit(value=True))
+        harvested = lots.join(flags, on=LOT, how="left", maintain_order="left")
+    is_harvested = pl.col("is_harvested").fill_null(value=False)
+    return harvested.with_columns(
+        outright=pl.when(is_harvested).then("quantity").otherwise(pl.lit(0).cast(lots.schema["quantity"])),
+        outright_reason=pl.when(is_harvested).then(pl.lit("harvest")),
+    ).drop("is_harvested")
+
+
+def _past_limits(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Lots whose whole loss is past both limits of their account; the columns of ``lots``."""
+    cost = pl.col("unit_cost_usd")
+    loss = usd(pl.col("quantity"), cost) - pl.col("value_usd")
+    fraction = 1 - pl.col("price_usd").cast(pl.Float64) / cost.cast(pl.Float64)
+    limits = accounts.select("account_id", "harvest_min_loss_usd", "harvest_min_loss_fraction")
+    return (
+        lots.filter(cost > pl.col("price_usd"))
+        .join(limits, on="account_id")
+        .filter(
+            loss.cast(pl.Float64) >= pl.col("harvest_min_loss_usd"), fraction >= pl.col("harvest_min_loss_fraction")
+        )
+        .select(lots.columns)
+    )
+
+
+def _free_losses(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
+    """Those that nothing locks and whose ``loss_usd``, without what was bought back, is still past the limit."""
+    quantity = pl.col("quantity").cast(pl.Float64)
+    counted = (quantity - pl.col("replaced_quantity")).clip(lower_bound=0.0)
+    loss = -counted * pl.col("price_usd").cast(pl.Float64) * pl.col("gain_fraction")
+    return (
+        described_lots(lots, accounts, facts, as_of)
+        .filter(pl.col("lock").is_null())
+        .join(accounts.select("account_id", "harvest_min_loss_usd"), on="account_id")
+        .with_columns(loss_usd=loss.round(6))
+        .filter(pl.col("loss_usd") >= pl.col("harvest_min_loss_usd"), pl.col("loss_usd") > 0)
+    )
+
+
+def _above_minimum(losses: pl.DataFrame, lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
+    """Losses that may go whole, the deepest first, while the account keeps the least it must hold of the security."""
+    least = ranges.filter(pl.col("least").is_not_null()).select(*HOLDING, "least")
+    if least.is_empty():
+        return losses
+    held = lots.join(least, on=HOLDING, how="semi").group_by(HOLDING).agg(held=pl.col("quantity").sum())
+    room = (pl.col("held").cast(pl.Float64) - pl.col("least")).fill_null(float("inf"))
+    gone = pl.col("quantity").cast(pl.Float64).cum_sum().over(HOLDING)
+    return (
+        losses.join(least.join(held, on=HOLDING), on=HOLDING, how="left")
+        .sort(*HOLDING, "gain_fraction", "lot_id")
+        .filter(gone <= room)
+    )
+
+
+def _with_alternates(losses: pl.DataFrame, choices: pl.DataFrame) -> pl.DataFrame:
+    """Losses whose class has an ``alternate`` among ``choices`` (``household_key`` beside both)."""
+    losses = losses.join(choices, on=CLASS, how="semi")
+    best = _best_choices(choices, losses)
+    spared = best.filter(pl.col("alternate").is_null()).select("household_key", security_id="best")
+    losses = losses.join(spared, on=HOUSEHOLD_SECURITY, how="anti")
+    return losses.join(_best_choices(choices, losses).select(*CLASS, "alternate"), on=CLASS)
+
+
+def _best_choices(choices: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:
+    """By class: the ``best`` open choice, and the best that the household does not harvest, ``alternate``."""
+    harvested = losses.select(*HOUSEHOLD_SECURITY, is_harvested=pl.lit(value=True)).unique()
+    is_kept = pl.col("is_harvested").is_null()
+    return (
+        choices.join(harvested, on=HOUSEHOLD_SECURITY, how="left")
+        .sort(*CLASS, "position")
+        .group_by(*CLASS, "household_key", maintain_order=True)
+        .agg(best=pl.col("security_id").first(), alternate=pl.col("security_id").filter(is_kept).first())
+    )
