@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -14,11 +15,13 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
-from schemas.landing import CONTRACTS, SHARDED_TABLES
+from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.stored import LANDED_COLUMNS
 from tasks.core.parse import parse
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
 from tasks.notices import give_notice
+from tasks.pending import pending_orders
 from tasks.retries import retry_quietly
 from tasks.source import find_tables, hash_tables, input_hash, read_batches
 from tasks.steps import Stores, failure_noted, open_stores, timed_step
@@ -76,8 +79,10 @@ def run_name(request: Request, inputs: str) -> str:
 
 
 def _land(request: Request, new: NewRun, paths: dict[str, Path], at: Stores) -> RunRef:
-    accounts = pl.concat(_parsed("accounts", paths))
-    landed, scope = in_scope(accounts, pl.Series(request.scope) if request.scope else None)
+    parsed = {table: _whole(table, paths) for table in ("accounts", "households")}
+    managed = parsed["households"]["household_id"].drop_nulls()
+    landed, scope = in_scope(parsed["accounts"], pl.Series(request.scope) if request.scope else None, managed)
+    parsed["accounts"] = landed
     missing = sorted(set(request.scope) - set(scope))
     if missing:
         raise WrongUsage(f"the source has no account {', '.join(missing)}\n\nHint: look at {paths['accounts'].name}.")
@@ -87,23 +92,25 @@ def _land(request: Request, new: NewRun, paths: dict[str, Path], at: Stores) -> 
     run = RunRef(new.run_id, request.as_of_date, request.kind, count)
     shards = shard_accounts(landed, count)
     exports = at.ledger.last_exports().join(shards, on="account_id")
+    pending = pending_orders(
+        at, run, landed=shards["account_id"], scope=scope, trades=_unnoticed("trades", paths), now=utc_now()
+    ).join(shards, on="account_id")
     with failure_noted(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
         pulled = scope.to_frame("account_id").join(shards, on="account_id", how="left")
-        batches = _batches(paths, landed, shards, is_scoped=bool(request.scope))
-        tables = [*(f"landed_{table}" for table in CONTRACTS), "scope", "last_exports"]
-        step.rows = at.lake.load(
-            run,
-            tables,
-            _chain(batches, ("scope", pulled.with_columns(pl.col("shard").fill_null(0))), ("last_exports", exports)),
-        )
+        own = {
+            "scope": pulled.with_columns(pl.col("shard").fill_null(0)),
+            "last_exports": exports,
+            "pending_orders": pending,
+        }
+        batches = _batches(paths, parsed, shards, is_scoped=bool(request.scope))
+        step.rows = at.lake.load(run, [*(f"landed_{table}" for table in CONTRACTS), *own], chain(own.items(), batches))
     return run
 
 
-def _chain(
-    batches: Iterator[tuple[str, pl.DataFrame]], *more: tuple[str, pl.DataFrame]
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    yield from more
-    yield from batches
+def _whole(table: str, paths: dict[str, Path]) -> pl.DataFrame:
+    """Every row of a table, parsed; none of one that is not delivered."""
+    nothing = pl.DataFrame(schema={**dtypes(table), **LANDED_COLUMNS})
+    return pl.concat(_parsed(table, paths)) if table in paths else nothing
 
 
 def _parsed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
@@ -114,14 +121,23 @@ def _parsed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
         yield parse(table, raw.frame, is_text=raw.is_text, first_row=raw.first_row)
 
 
+def _unnoticed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
+    """The table once more, typed, without its notices; one frame without rows where it is not delivered."""
+    yield pl.DataFrame(schema=dtypes(table))
+    if table in paths:
+        for raw in read_batches(table, paths[table]):
+            yield parse(table, raw.frame, is_text=raw.is_text).select(dtypes(table).keys())
+
+
 def _batches(
-    paths: dict[str, Path], accounts: pl.DataFrame, shards: pl.DataFrame, *, is_scoped: bool
+    paths: dict[str, Path], parsed: dict[str, pl.DataFrame], shards: pl.DataFrame, *, is_scoped: bool
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Every table's rows with their shard. Rows of accounts nobody delivered go to shard 0, or nowhere in a scoped run."""
+    """Every table's rows with their shard. Rows of accounts nobody delivered go to shard 0, or nowhere in a scoped run.
+
+    ``parsed``: tables that were read already.
+    """
     for table in paths:
-        frames: Sequence[pl.DataFrame] | Iterator[pl.DataFrame]
-        frames = [accounts] if table == "accounts" else _parsed(table, paths)
-        for frame in frames:
+        for frame in [parsed[table]] if table in parsed else _parsed(table, paths):
             yield f"landed_{table}", _with_shard(table, frame, shards, is_scoped=is_scoped)
 
 

@@ -77,11 +77,37 @@ class Lake:
 
     def read(self, table: str, run_id: str, shard: int | None = None, columns: tuple[str, ...] = ()) -> pl.DataFrame:
         """Rows of ``table`` of one run (of one shard where given), without the run columns; in no promised order."""
+        return self._rows("read_rows", table, {"run_id": run_id, "shard": shard}, columns)
+
+    def read_account(self, table: str, run_id: str, account_id: str) -> pl.DataFrame:
+        """Rows of ``table`` of one account in one run, without the run columns; in no promised order."""
+        return self._rows("read_account", table, {"run_id": run_id, "account_id": account_id})
+
+    def runs_of(self, account_id: str) -> dict[str, int]:
+        """Runs with an outcome of the account, and the shard that has it."""
+        statement = sql("account_runs")
+        found = retried(lambda: self._fetch(statement, {"account_id": account_id}))
+        return dict(found.sort("run_id").iter_rows())
+
+    def _rows(
+        self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...] = ()
+    ) -> pl.DataFrame:
         schema = {name: dtype for name, dtype in TABLES[table].items() if name not in RUN_COLUMNS}
         wanted = columns or tuple(schema)
-        statement = sql("read_rows").format(table=table, columns=", ".join(f'"{name}"' for name in wanted))
-        rows = retried(lambda: self._fetch(statement, {"run_id": run_id, "shard": shard}))
+        text = sql(statement).format(table=table, columns=", ".join(f'"{name}"' for name in wanted))
+        rows = retried(lambda: self._fetch(text, values))
         return rows.cast({name: schema[name] for name in wanted})
+
+    def orders_of(self, run_id: str, proposals: pl.Series) -> pl.DataFrame:
+        """Orders of the run's proposals named: ``order_id, proposal_id, account_id, security_id, side, quantity, is_loss``.
+
+        ``is_loss``: a sell whose lots' gains sum below 0.
+        """
+        self._cursor.register("wanted", proposals.to_frame("proposal_id").to_arrow())
+        try:
+            return retried(lambda: self._fetch(sql("orders_of"), {"run_id": run_id}))
+        finally:
+            self._cursor.unregister("wanted")
 
     def _fetch(self, statement: str, values: Mapping[str, str | int | None]) -> pl.DataFrame:
         """By way of Arrow: ``sql(..., params=...).pl()`` was measured fifteen times slower."""

@@ -4,7 +4,7 @@ The claim comes first and is one transaction, so of two exporters exactly one wr
 ``writing``; the next exporter finds it with ``open_export`` and finishes the same files.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -21,7 +21,16 @@ from warehouse.ledger_proposals import BRIEF, Move, Proposals, move, rows_in, to
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
-from warehouse.ledger_tables import RELEASABLE_STATES, SENT_STATES, ExportState, export_orders, exports, proposals
+from warehouse.ledger_tables import (
+    AT_MARKET_STATES,
+    OPEN_STATES,
+    RELEASABLE_STATES,
+    SENT_STATES,
+    ExportState,
+    export_orders,
+    exports,
+    proposals,
+)
 from warehouse.ledger_users import need_role
 
 ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
@@ -29,6 +38,13 @@ LAST_EXPORTS: Final[dict[str, pl.DataType]] = {
     "account_id": pl.String(),
     "exported_date": pl.Date(),
     "model_hash": pl.String(),
+}
+LIVE: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "run_id": pl.String(),
+    "account_id": pl.String(),
+    "as_of_date": pl.Date(),
+    "export_id": pl.String(),
 }
 
 
@@ -159,6 +175,22 @@ class Exports(Proposals):
         query = sa.select(*ranked.c["account_id", "as_of_date", "model_hash"]).where(ranked.c.rank == 1)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(ranked.c.account_id)).all(), LAST_EXPORTS)
+
+    def live_proposals(self, run_id: str, first: date, last: date, now: datetime) -> pl.DataFrame:
+        """Proposals of other runs for dates from ``first`` to ``last`` that may yet be traded, or have been sent to be.
+
+        Those that are open and not claimed by an export count until they expire. Sorted by proposal.
+        """
+        is_open = proposals.c.state.in_((ProposalState.PROPOSED, *OPEN_STATES))
+        is_alive = is_open & (proposals.c.export_id.is_not(None) | (proposals.c.expires_at > now))
+        query = (
+            sa.select(*proposals.c[tuple(LIVE)])
+            .where(proposals.c.run_id != run_id, proposals.c.as_of_date.between(first, last))
+            .where(is_alive | proposals.c.state.in_(AT_MARKET_STATES))
+            .order_by(proposals.c.proposal_id)
+        )
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), LIVE)
 
 
 def _claim(

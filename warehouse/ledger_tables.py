@@ -29,6 +29,8 @@ SENT_STATES: Final = (
     ProposalState.FAILED,
 )
 """Left in an export."""
+AT_MARKET_STATES: Final = tuple(state for state in SENT_STATES if state is not ProposalState.FAILED)
+"""Left in an export, and bought or sold for all we know."""
 CLAIMED_STATES: Final = (*RELEASABLE_STATES, *SENT_STATES)
 """States that a proposal named by an export may have."""
 

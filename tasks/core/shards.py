@@ -28,15 +28,28 @@ def shard_count_for(account_count: int, accounts_per_shard: int) -> int:
     return max(1, -(-account_count // accounts_per_shard))
 
 
-def in_scope(accounts: pl.DataFrame, scope: pl.Series | None) -> tuple[pl.DataFrame, pl.Series]:
+def in_scope(accounts: pl.DataFrame, scope: pl.Series | None, managed: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """The accounts to land and the ids of those to be looked at.
 
-    With a scope the rest of its households is landed too, because the wash-sale window looks across a household. An
-    accounts row without a readable id counts under a placeholder, so that it has an outcome like any other.
+    With a scope the rest of its households is landed too, because the wash-sale window looks across a household; the rest
+    of a household that is managed together is looked at with it. An accounts row without a readable id counts under a
+    placeholder, so that it has an outcome like any other.
+
+    Parameters
+    ----------
+    accounts
+        Parsed rows, good and bad.
+    scope
+        Accounts asked for; None: all.
+    managed
+        ``household_id`` of households that are managed together.
     """
     if scope is None:
         return accounts, accounts.select(account_key())["account_id"].unique().sort()
     asked = accounts.filter(pl.col("account_id").is_in(scope.implode()))
     households = asked.select(key=household_key()).unique()
     landed = accounts.with_columns(key=household_key()).join(households, on="key", how="semi").drop("key")
-    return landed, asked["account_id"].unique().sort()
+    joint = asked.filter(pl.col("household_id").is_in(managed.implode())).select("household_id").unique()
+    members = landed.join(joint, on="household_id", how="semi").select(account_key())
+    looked_at = pl.concat([asked.select("account_id"), members])
+    return landed, looked_at["account_id"].unique().sort()

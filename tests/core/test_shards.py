@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tasks.core.shards import household_key, in_scope, shard_accounts, shard_count_for
 
+NO_HOUSEHOLDS = pl.Series([], dtype=pl.String)
 SCHEMA = {"account_id": pl.String, "household_id": pl.String, "row_number": pl.Int64}
 landed = st.lists(
     st.tuples(st.text("abc", min_size=1, max_size=4), st.none() | st.sampled_from(["a", "b", "h1", "h2"])), max_size=40
@@ -70,14 +71,21 @@ def test_shards_hold_no_more_than_asked_for(accounts: int, per_shard: int, count
 
 def test_without_a_scope_every_account_is_landed_and_looked_at_rows_without_one_under_a_placeholder() -> None:
     accounts = accounts_of([("b", None), (None, "h"), ("a", None), ("a", None)])
-    everyone, scope = in_scope(accounts, None)
+    everyone, scope = in_scope(accounts, None, NO_HOUSEHOLDS)
     assert everyone.equals(accounts)
     assert scope.to_list() == ["a", "accounts-row-2", "b"]
 
 
 def test_a_scope_lands_the_rest_of_its_households_beside_it() -> None:
     accounts = accounts_of([("a", "h"), ("b", "h"), ("c", None), ("d", None), (None, "h")])
-    some, scope = in_scope(accounts, pl.Series(["a", "d", "d", "nobody"]))
+    some, scope = in_scope(accounts, pl.Series(["a", "d", "d", "nobody"]), NO_HOUSEHOLDS)
     assert some["account_id"].to_list() == ["a", "b", "d", None]
     assert some.columns == accounts.columns
     assert scope.to_list() == ["a", "d"]
+
+
+def test_a_scope_looks_at_the_whole_of_a_managed_household() -> None:
+    accounts = accounts_of([("a", "h"), ("b", "h"), ("c", "g"), ("d", "g"), (None, "h"), ("e", "f")])
+    some, scope = in_scope(accounts, pl.Series(["b", "c"]), pl.Series(["h", "f"]))
+    assert some["account_id"].to_list() == ["a", "b", "c", "d", None]
+    assert scope.to_list() == ["a", "accounts-row-5", "b", "c"]

@@ -26,7 +26,7 @@ OTHER = RunRef("tuesday", date(2026, 3, 3), RunKind.NIGHTLY, 1)
 CONFLICT = duckdb.TransactionException("TransactionContext Error: Transaction conflict on commit")
 
 
-USED = ("account_drift", "account_outcomes", "gate", "scope")
+USED = ("account_drift", "account_outcomes", "gate", "scope", "orders", "lot_relief")
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +251,32 @@ def test_threads_have_cursors_of_their_own_on_one_connection(settings: Settings)
     one.replace(RUN, 0, {"gate": gate("A1")})
     assert one._cursor is not two._cursor
     assert accounts_in(two, table="gate") == ["A1"]
+
+
+def test_orders_of_some_proposals_say_whether_their_lots_lose(lake: Lake) -> None:
+    orders = pl.DataFrame(
+        {
+            "order_id": ["1", "2", "3", "4"],
+            "proposal_id": ["p", "p", "p", "other"],
+            "account_id": ["a", "a", "a", "b"],
+            "security_id": ["S", "B", "C", "S"],
+            "side": ["sell", "sell", "buy", "sell"],
+            "quantity": [Decimal(3), Decimal(1), Decimal(2), Decimal(9)],
+        }
+    )
+    relief = pl.DataFrame(
+        {"order_id": ["1", "1", "2", "4"], "gain_usd": [Decimal(-5), Decimal(4), None, Decimal(-1)]},
+        schema={"order_id": pl.String, "gain_usd": pl.Decimal(38, 6)},
+    )
+    empty = {name: pl.DataFrame(schema=PUBLIC[name]) for name in ("orders", "lot_relief")}
+    lake.replace(RUN, 0, {
+        "orders": pl.concat([empty["orders"], orders.cast({"quantity": pl.Decimal(18, 6)})], how="diagonal"),
+        "lot_relief": pl.concat([empty["lot_relief"], relief], how="diagonal"),
+    })  # fmt: skip
+    found = lake.orders_of(RUN.run_id, pl.Series(["p"])).sort("order_id")
+    assert found.select("order_id", "account_id", "security_id", "side", "quantity", "is_loss").rows() == [
+        ("1", "a", "S", "sell", Decimal(3), True),
+        ("2", "a", "B", "sell", Decimal(1), False),
+        ("3", "a", "C", "buy", Decimal(2), False),
+    ]
+    assert lake.orders_of(OTHER.run_id, pl.Series(["p"])).is_empty()

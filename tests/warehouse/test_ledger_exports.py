@@ -163,3 +163,29 @@ def test_nothing_was_exported_from_an_empty_ledger(ledger: Ledger) -> None:
     assert ledger.last_exports().is_empty()
     assert ledger.exports_of("r1") == []
     assert ledger.open_export("r1") is None
+
+
+def live(ledger: Ledger, run_id: str, first: int = 1, last: int = 31, *, later: float = 0) -> list[str]:
+    found = ledger.live_proposals(run_id, date(2026, 7, first), date(2026, 7, last), NOW + hours(later))
+    return found["proposal_id"].to_list()
+
+
+def test_proposals_that_may_yet_be_traded_are_live_until_they_expire(approved: Ledger) -> None:
+    route(approved, "r2", ["b1"], day=2)
+    assert live(approved, "r9") == ["r1.a1", "r1.a2", "r1.a3", "r2.b1"]
+    assert live(approved, "r2") == ["r1.a1", "r1.a2", "r1.a3"]
+    assert live(approved, "r9", 2, 2) == ["r2.b1"]
+    assert live(approved, "r9", later=20) == []
+    approved.decide(["r2.b1"], decision="reject", actor="bob", note="no", now=NOW)
+    assert live(approved, "r1") == []
+
+
+def test_what_is_leaving_or_was_sent_stays_live(approved: Ledger) -> None:
+    export = claimed(approved, "r1")
+    assert live(approved, "r9", later=20) == ["r1.a1", "r1.a2"]
+    approved.publish_export(export.export_id, "f00d", NOW)
+    found = approved.live_proposals("r9", date(2026, 7, 1), date(2026, 7, 1), NOW + hours(20))
+    assert found.select("account_id", "run_id", "as_of_date", "export_id").rows() == [
+        ("a1", "r1", date(2026, 7, 1), export.export_id),
+        ("a2", "r1", date(2026, 7, 1), export.export_id),
+    ]

@@ -1,0 +1,70 @@
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from schemas.stored import INTERNAL
+from tasks.core.pending import counted, unseen
+from tests.core.facts_table import ago, table
+from tests.landing_book import rows_of
+
+NO_TRADES = table("trades", "security_id")
+
+
+def drawn(text: str) -> pl.DataFrame:
+    flags = pl.col("^is_.*$").replace_strict({"yes": True, "no": False}, return_dtype=pl.Boolean)
+    return rows_of(text).with_columns(
+        flags, pl.col("^as_of_date$").str.to_date(), pl.col("^quantity$").cast(pl.Decimal(18, 6))
+    )
+
+
+ORDERS = f"""
+    order_id | account_id | security_id | side | quantity | is_loss | is_sent | as_of_date
+    2        | a          | S           | sell | 5        | yes     | yes     | {ago(3)}
+    1        | a          | B           | buy  | 2.5      | no      | no      | {ago(1)}
+"""
+
+
+def test_orders_without_a_trade_are_pending_under_the_date_they_were_proposed_for() -> None:
+    found = unseen(drawn(ORDERS), NO_TRADES)
+    assert found.select("security_id", "side", "quantity", "trade_date", "is_loss").rows() == [
+        ("B", "buy", Decimal("2.5"), date.fromisoformat(ago(1)), False),
+        ("S", "sell", Decimal(5), date.fromisoformat(ago(3)), True),
+    ]
+    assert set(found.columns) == set(INTERNAL["pending_orders"])
+
+
+@pytest.mark.parametrize(
+    ("trade", "is_pending"),
+    [
+        (f"a | S | sell | {ago(3)}", False),
+        (f"a | S | sell | {ago(0)}", False),
+        (f"a | S | sell | {ago(4)}", True),
+        (f"a | S | buy | {ago(2)}", True),
+        (f"a | B | sell | {ago(2)}", True),
+        (f"b | S | sell | {ago(2)}", True),
+    ],
+)
+def test_an_order_that_was_sent_is_seen_in_a_trade_of_its_account_security_and_side_since(
+    trade: str, *, is_pending: bool
+) -> None:
+    trades = table("trades", f"account_id | security_id | side | trade_date\n{trade}")
+    assert ("S" in set(unseen(drawn(ORDERS), trades)["security_id"])) == is_pending
+
+
+def test_an_order_that_was_not_sent_has_no_trade_whatever_was_traded() -> None:
+    trades = table("trades", f"account_id | security_id | side | trade_date\na | B | buy | {ago(0)}")
+    assert "B" in set(unseen(drawn(ORDERS), trades)["security_id"])
+
+
+def test_proposals_that_this_run_replaces_do_not_count_unless_they_are_leaving() -> None:
+    proposals = rows_of("""
+        proposal_id | account_id | export_id
+        1           | in         |
+        2           | in         | e
+        3           | out        |
+        4           | out        | e
+    """)
+    found = counted(proposals, pl.Series(["in"]))
+    assert found.select("proposal_id", "is_sent").rows() == [("2", True), ("3", False), ("4", True)]
