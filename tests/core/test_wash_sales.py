@@ -458,6 +458,11 @@ def test_a_lot_that_an_earlier_sale_used_up_does_not_count_and_an_order_for_more
     assert replaced_lots(replace(facts, pending_orders=pending(0, account="a"))) == {"new": 3, "old": 5}
 
 
+def test_an_order_is_not_of_the_lot_that_was_bought_and_sold_on_its_date() -> None:
+    facts = facts_of(trades=traded("9 | a | buy | 5 | ", "5 | a | sell | 5 | -5"))
+    assert replaced(replace(facts, pending_orders=pending(9, account="a", quantity=3))) == {"a": 5}
+
+
 def test_accounts_do_not_influence_other_households() -> None:
     trades = traded("70 | other | sell | 9 | -9", "40 | a | buy | 2 | ", "12 | a | sell | 1 | -1")
     whole = facts_of(accounts=HOUSEHOLD, lots=bought(12), trades=trades)
