@@ -5,7 +5,7 @@ household whole: accounts that pay no tax and accounts that are not traded tonig
 are not yet among the trades. Which losses a purchase disallows is for ``wash_sales``.
 """
 
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 
@@ -57,26 +57,6 @@ def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
     held = facts.lots.filter(pl.col("security_id").is_in(closed.implode())).select("account_id", "security_id").unique()
     spared = held.filter(pl.col("security_id").is_in(everyone.implode()))
     return pairs.join(held, on=["account_id", "security_id"], how="anti"), spared
-
-
-def recent_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``account_id, security_id, recent_quantity``: shares that the account's household holds and bought within its window."""
-    bought = (
-        facts.lots.filter(pl.col("acquired_date") >= as_of - timedelta(days=_longest_window(households)))
-        .join(facts.members, on="account_id")
-        .select("household_key", "security_id", "quantity", "acquired_date")
-    )
-    return (
-        households.join(bought, on="household_key")
-        .filter(pl.col("acquired_date") >= pl.lit(as_of) - pl.duration(days="wash_sale_days"))
-        .group_by("account_id", "security_id")
-        .agg(recent_quantity=pl.col("quantity").sum())
-    )
-
-
-def _longest_window(households: pl.DataFrame) -> int:
-    longest = households["wash_sale_days"].max()
-    return longest if isinstance(longest, int) else 0
 
 
 def own_bars(

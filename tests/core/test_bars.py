@@ -6,7 +6,7 @@ import pytest
 
 from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
-from tasks.core.bars import bars, loss_sales, not_held, own_bars, recent_purchases, sold_tonight, wash_conflicts
+from tasks.core.bars import bars, loss_sales, not_held, own_bars, sold_tonight, wash_conflicts
 from tasks.core.facts import Facts, account_parameters
 from tests.core.facts_table import AS_OF, ago, facts_of
 from tests.landing_book import rows_of
@@ -28,11 +28,6 @@ def washed(facts: Facts) -> list[tuple[str, str]]:
     return sorted(loss_sales(facts, households_of(facts), AS_OF).rows())
 
 
-def recent(facts: Facts) -> dict[tuple[str, str], float]:
-    found = recent_purchases(facts, households_of(facts), AS_OF)
-    return {(account, security): float(quantity) for account, security, quantity in found.rows()}
-
-
 def sold(days: int, account: str = "a", *, gain: str = "-5", side: str = "sell") -> str:
     return f"account_id | security_id | trade_date | side | realized_gain_usd\n {account} | S | {ago(days)} | {side} | {gain}"
 
@@ -41,10 +36,6 @@ def pending(days: int, account: str = "a", *, side: str = "sell", is_loss: bool 
     """One share of S, ordered by another run so many days before tonight."""
     order = (account, "S", side, 1, AS_OF - timedelta(days=days), is_loss)
     return pl.DataFrame([order], schema=INTERNAL["pending_orders"], orient="row")
-
-
-def bought(days: int, account: str = "a") -> str:
-    return f"account_id | security_id | acquired_date | quantity\n {account} | S | {ago(days)} | 3"
 
 
 @pytest.mark.parametrize(("rule", "is_barred"), [("no_buy", True), ("no_trade", True), ("no_sell", False)])
@@ -116,32 +107,10 @@ def test_a_member_that_is_not_traded_tonight_still_bars_its_household() -> None:
     assert washed(quarantined) == [("a", "S")]
 
 
-@pytest.mark.parametrize(("days", "is_recent"), [(0, True), (30, True), (31, False)])
-def test_purchases_count_for_the_household_until_day_30(days: int, *, is_recent: bool) -> None:
-    found = recent(facts_of(accounts=HOUSEHOLD, lots=bought(days, "ira")))
-    assert found == ({("a", "S"): 3, ("ira", "S"): 3} if is_recent else {})
-
-
-def test_purchases_of_a_household_are_summed_and_lots_of_unknown_date_are_not_recent() -> None:
-    facts = facts_of(
-        accounts=HOUSEHOLD,
-        lots=f"""
-            account_id | security_id | lot_id | quantity | acquired_date
-            a          | S           | 1      | 3        | {ago(2)}
-            a          | S           | 2      | 4        | {ago(3)}
-            ira        | S           | 1      | 0.5      | {ago(30)}
-            a          | S           | 3      | 9        |
-            other      | S           | 1      | 100      | {ago(1)}
-        """,
-    )
-    assert recent(facts) == {("a", "S"): 7.5, ("ira", "S"): 7.5, ("other", "S"): 100}
-
-
 def test_no_accounts_have_no_bars() -> None:
-    facts = facts_of(lots=bought(3), trades=sold(3))
+    facts = facts_of(trades=sold(3))
     nobody = households_of(facts).clear()
     assert loss_sales(facts, nobody, AS_OF).is_empty()
-    assert recent_purchases(facts, nobody, AS_OF).is_empty()
 
 
 def test_a_restriction_is_named_before_the_window() -> None:
