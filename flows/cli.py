@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from flows import audit_cli, review_cli, users_cli
+from flows import audit_cli, explain_cli, review_cli, users_cli
 from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
@@ -32,6 +32,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Ke
 app.add_typer(review_cli.app, name="review")
 app.add_typer(users_cli.app, name="users")
 app.add_typer(audit_cli.app, name="audit")
+app.command("explain")(explain_cli.explain)
 
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
 Source = Annotated[str | None, typer.Option("--source", help="Landing folder; the settings' where absent.")]

@@ -43,8 +43,8 @@ class Scenario(StrEnum):
     CASH_FLOW_ONLY = "cash_flow_only"
     TAX_NEUTRAL = "tax_neutral"
     HALF_WAY = "half_way"
-    FULL = "full"
     POLICY = "policy"
+    FULL = "full"
     SWEEP = "sweep"
 
 

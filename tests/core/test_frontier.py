@@ -15,7 +15,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift import account_drift
 from tasks.core.facts import Facts, account_parameters
 from tasks.core.frontier import FACTORS, Scenario, frontier
-from tests.core.facts_table import AS_OF, drift_of, facts_of
+from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of
 
 ACCOUNTS = 12
 CLASSES = ("stocks", "bonds", "gold", "land")
@@ -32,7 +32,7 @@ CENTS = 0.25
 def frontier_of(facts: Facts, *wanted: str) -> pl.DataFrame:
     drift, accounts = drift_of(facts), account_parameters(facts)
     nobody = pl.DataFrame(schema={"account_id": pl.String})
-    by_account = account_drift(drift, accounts, due=(), changed_models=nobody)
+    by_account = account_drift(drift, accounts, household_drift_of(facts), due=(), changed_models=nobody)
     names = pl.Series(wanted, dtype=pl.String) if wanted else accounts["account_id"]
     return frontier(facts, drift, by_account, names, run_id="r", as_of=AS_OF)
 

@@ -1,0 +1,214 @@
+"""``trimtab explain``: what a run made of one account, as a page or as JSON."""
+
+import sys
+from contextlib import closing
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from flows.explain_tables import (
+    CLASSES,
+    CLASSES_BEFORE,
+    LOTS,
+    ORDERS,
+    SCENARIOS,
+    TERM_KEYS,
+    TERMS,
+    Page,
+    drifted,
+    number,
+    print_rows,
+    usd,
+)
+from flows.terminal import print_json
+from schemas.enums import ProposalState
+from tasks.core.explain_words import STATES
+from tasks.stores import open_ledger, settings_of_a_home
+
+PAGE_WIDTH: Final = 100
+"""Columns of a page that goes to a file or another program."""
+
+
+def explain(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
+    run: Annotated[
+        str | None, typer.Option("--run", help="A run; the newest that has the account where absent.")
+    ] = None,
+    *,
+    is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    has_frontier: Annotated[
+        bool, typer.Option("--frontier", help="Add what other penalties and destinations would have traded.")
+    ] = False,
+) -> None:
+    """Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided."""
+    from tasks.explain import explain as explained  # noqa: PLC0415 - seconds that other commands do without
+    from warehouse.lake import open_lake  # noqa: PLC0415
+
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
+        page = explained(open_lake(settings), ledger, account, run_id=run, has_frontier=has_frontier)
+    if is_json:
+        print_json(page)
+        return
+    print_page(page, Console(file=sys.stdout, width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False))
+
+
+def print_page(page: Page, console: Console) -> None:
+    """Every section that says something, in the order in which an operator asks."""
+    for section in (_head, _quarantine, _drift, _orders, _stopped, _tax, _cash, _wash_sales, _certificate, _decided):
+        section(page, console)
+    if "frontier" in page:
+        _frontier(page, console)
+
+
+def _head(page: Page, console: Console) -> None:
+    account, run, outcome = page["account"], page["run"], page["outcome"]
+    named = ("household_id", "custodian", "tax_status", "model_id", "policy_id")
+    facts = [f"{name.removesuffix('_id').replace('_', ' ')} {account[name]}" for name in named if account[name]]
+    console.print(Text(f"Account {account['account_id']}", style="bold"))
+    _say(console, *([", ".join(facts)] if facts else []))
+    _say(console, f"run {run['run_id']} ({run['kind']}, {run['state']}), as of {run['as_of_date']}")
+    console.print()
+    console.print(
+        Text(f"{outcome['outcome']}: ", style="bold").append(" ".join(outcome["sentences"]), style="not bold")
+    )
+
+
+def _quarantine(page: Page, console: Console) -> None:
+    if page["quarantine"]:
+        _title(console, "Broken rows")
+        _say(console, *(row["message"] for row in page["quarantine"]))
+
+
+def _drift(page: Page, console: Console) -> None:
+    drift = page["drift"]
+    if drift is None:
+        return
+    after = drift["one_way_drift_after"]
+    then = "" if after is None else f", {after:.2%} after"
+    _title(console, "Drift")
+    _say(console, f"NAV {usd(drift['nav_usd'])} USD; one-way drift {drift['one_way_drift_before']:.2%} of it{then}.")
+    print_rows(console, CLASSES if after is not None else CLASSES_BEFORE, page["classes"])
+    if page["household_classes"]:
+        _say(console, "Its household is rebalanced together, and these are the household's bands:")
+        print_rows(console, CLASSES_BEFORE, page["household_classes"])
+
+
+def _orders(page: Page, console: Console) -> None:
+    if not page["orders"]:
+        return
+    _title(console, "Orders")
+    _say(console, "Benefit and cost: of the last dollar traded, in basis points of it; spread and tax: estimates, USD.")
+    print_rows(console, ORDERS, page["orders"])
+    console.print()
+    _say(console, *(f"{order['side']} {order['symbol']}: {order['reason']}" for order in page["orders"]))
+    lots = [{"symbol": order["symbol"], **lot} for order in page["orders"] for lot in order["lots"]]
+    if lots:
+        _title(console, "Lots sold")
+        print_rows(console, LOTS, lots)
+
+
+def _stopped(page: Page, console: Console) -> None:
+    if page["stopped"]:
+        _title(console, "What stopped the rest")
+        _say(console, *(_stop(row) for row in page["stopped"]))
+
+
+def _stop(row: Page) -> str:
+    detail = f" ({row['detail']})" if row["detail"] else ""
+    moved = f"drift {drifted(row['drift_before'])}, {drifted(row['drift_after'])} after"
+    return f"{row['asset_class']}, {moved}: {row['sentence'].rstrip('.')}{detail}."
+
+
+def _tax(page: Page, console: Console) -> None:
+    tax = page["tax"]
+    if tax is None:
+        return
+    _title(console, "Tax")
+    if tax["tax_status"] != "taxable":
+        _say(console, f"The account is {tax['tax_status'].replace('_', '-')}: it pays no tax on a sale.")
+        return
+    terms = [{"term": term, **{name: tax[name.format(term)] for name in TERM_KEYS}} for term in ("short", "long")]
+    print_rows(console, TERMS, [{name.replace("{}_", ""): value for name, value in row.items()} for row in terms])
+    _say(
+        console,
+        f"Tax on the year's gains: {usd(tax['tax_before_usd'])} USD before, {usd(tax['tax_after_usd'])} USD after.",
+    )
+    if tax["regime_sentence"]:
+        _say(console, tax["regime_sentence"])
+
+
+def _cash(page: Page, console: Console) -> None:
+    cash = page["cash"]
+    if cash is None:
+        return
+    _title(console, "Cash")
+    parts = (
+        f"settled {usd(cash['settled_usd'])}, pending {usd(cash['pending_usd'])}, reserve {usd(cash['reserve_usd'])}"
+    )
+    _say(
+        console,
+        f"Beyond the reserve {usd(cash['before_usd'])} USD before, {usd(cash['after_usd'])} USD after ({parts}).",
+    )
+    if cash["price_of_cash_sentence"]:
+        _say(console, cash["price_of_cash_sentence"])
+
+
+def _wash_sales(page: Page, console: Console) -> None:
+    washed = page["wash_sales"]
+    barred = [
+        f"The household sold {row['security_id']} at a loss: not to be bought until {row['until_date']} is over."
+        for row in washed["may_not_buy"]
+    ]
+    replaced = [
+        f"{row['security_id']}: {number(row['replaced_quantity'])} shares bought by the household within the window replace as"
+        f" many of the {number(row['sold_at_loss_quantity'])} sold at a loss; the loss on them saves no tax."
+        for row in washed["losses_replaced"]
+    ]
+    if barred or replaced:
+        _title(console, "Wash sales")
+        _say(console, *barred, *replaced)
+
+
+def _certificate(page: Page, console: Console) -> None:
+    certificate = page["certificate"]
+    if certificate is not None:
+        _title(console, "Certificate")
+        reached = f"Objective {usd(certificate['objective_usd'])} USD, no answer below {usd(certificate['lower_bound_usd'])} USD."
+        _say(console, certificate["sentence"], reached)
+
+
+def _decided(page: Page, console: Console) -> None:
+    proposal = page["proposal"]
+    if proposal is None:
+        return
+    _title(console, "Proposal")
+    why = f" ({', '.join(proposal['route_reasons'].split('|'))})" if proposal["route_reasons"] else ""
+    state = "not routed yet" if proposal["state"] is None else STATES[ProposalState(proposal["state"])]
+    _say(console, f"{proposal['proposal_id']}: {state}. Routed to {proposal['route']}{why}.")
+    spent = f"turnover {proposal['turnover']:.2%}, estimated cost {usd(proposal['est_cost_usd'])} USD"
+    _say(console, f"{proposal['order_count']} orders worth {usd(proposal['gross_value_usd'])} USD, {spent}.")
+    for one in proposal["decisions"]:
+        note = f": {one['note']}" if one["note"] else ""
+        _say(console, f"{one['decided_at']:%Y-%m-%d %H:%M}Z {one['actor']} said {one['decision']}{note}")
+
+
+def _frontier(page: Page, console: Console) -> None:
+    _title(console, "Tracking against tax and cost")
+    if page["frontier"] is None:
+        _say(console, "The account may not be traded at all.")
+        return
+    print_rows(console, SCENARIOS, page["frontier"]["scenarios"])
+    _say(console, page["frontier"]["sentence"])
+
+
+def _title(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(text, style="bold"))
+
+
+def _say(console: Console, *sentences: str) -> None:
+    for sentence in sentences:
+        console.print(Text(sentence))

@@ -1,0 +1,138 @@
+"""Plain sentences for the words that outcomes, reasons, triggers and tax regimes are written in: one for every word."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
+
+OUTCOMES: Final = {
+    Outcome.IN_BAND: "Every class is within its band and nothing else calls for a look: no trades.",
+    Outcome.PROPOSED: "Trades are proposed.",
+    Outcome.BLOCKED: "The account needs trades that cannot be made.",
+    Outcome.QUARANTINED: "A row that the account's value depends on is broken, so it was left alone for the night.",
+    Outcome.FROZEN: "Accounts that are frozen or closed are never traded.",
+    Outcome.COOLING_DOWN: "The account was exported too recently to be traded again.",
+    Outcome.NO_TRADE: "The account was looked at, and no trade was worth making or allowed.",
+    Outcome.ERROR: "Something failed; the log of the run says what.",
+}
+REASONS: Final = {
+    Reason.TAX_EXCEEDS_BENEFIT: "Selling more would cost more in tax than being closer to target is worth.",
+    Reason.COST_EXCEEDS_BENEFIT: "Trading more would cost more in spread than being closer to target is worth.",
+    Reason.RESTRICTED: "A restriction forbids the trade.",
+    Reason.WASH_SALE_WINDOW: "The household sold this at a loss within the wash-sale window; buying it would disallow the loss.",
+    Reason.BELOW_MINIMUM: "The order would be smaller than the smallest that policy allows.",
+    Reason.BELOW_IMPROVEMENT: "The trade would remove less of the deviation than policy asks for.",
+    Reason.TURNOVER_LIMIT_REACHED: "Policy's limit on turnover is used up.",
+    Reason.ORDER_LIMIT_REACHED: "Policy's limit on the number of orders is used up.",
+    Reason.FEWER_TRADES: "The order was left out: policy prefers fewer orders where they are nearly as good.",
+    Reason.BUY_ONLY: "The account only buys.",
+    Reason.SELL_ONLY: "The account only sells.",
+    Reason.NOT_HELD: "The security is closed to accounts that do not hold it yet.",
+    Reason.HOLD_RANGE: "The account must keep at least, or at most, so much of the security.",
+    Reason.LOT_FROZEN: "The lot is frozen and may not be sold.",
+    Reason.MEMBER_NOT_TRADED: "An account of the household cannot be traded tonight.",
+    Reason.NO_PRICE: "There is no price for what the class would buy.",
+    Reason.NOT_TRADABLE: "The security is not tradable.",
+    Reason.MISSING_BASIS: "The cost or the date of a lot is unknown, so the tax of selling it is too.",
+    Reason.SHORT_TERM_GAIN_AVOIDED: "Selling would realize a short-term gain, which policy avoids.",
+    Reason.GAIN_BUDGET_REACHED: "Policy's limit on realized gains is used up.",
+    Reason.NOTHING_TO_BUY: "The buy list has nothing that the account may buy for the class.",
+    Reason.UNMODELLED_HELD: "The model has no such class, and policy holds what the model does not know.",
+    Reason.NO_CASH_TO_BUY: "There is no cash to buy with, and nothing left that may be sold for it.",
+    Reason.CANNOT_RAISE_CASH: "The account owes cash, and what it may sell does not bring enough.",
+    Reason.NO_TARGET: "The account's model has no targets.",
+    Reason.NO_INVESTABLE_VALUE: "The account is worth nothing beyond its reserve.",
+}
+TRIGGERS: Final = {
+    Trigger.DRIFT: "a class is out of its band",
+    Trigger.CASH: "cash is out of its band or owed",
+    Trigger.CALENDAR: "the calendar says it is due",
+    Trigger.MODEL_CHANGE: "its model has changed since its last export",
+    Trigger.HARVEST: "it holds losses worth harvesting",
+    Trigger.MANUAL: "a person asked for it",
+}
+STANDINGS: Final = {
+    "exported_for_this_date": "Its trades for this date have been exported already.",
+    "account_frozen": "The custodian says that it is frozen.",
+    "account_closed": "The custodian says that it is closed.",
+    "nothing_worth_trading": "No trade was worth its cost.",
+    "cool_down": "Policy waits after an export.",
+}
+"""Reasons of an outcome that are neither of a class nor a trigger."""
+REGIMES: Final = {
+    TaxRegime.NONE: "The account pays no tax on a sale.",
+    TaxRegime.TAXED: "One more dollar of gain is taxed at its own term's rate.",
+    TaxRegime.SHORT_OFFSET: "Net short-term losses offset long-term gains: one more dollar of either is taxed at the long-term rate.",
+    TaxRegime.LONG_OFFSET: "Net long-term losses offset short-term gains: one more dollar of either is taxed at the short-term rate.",
+    TaxRegime.UNTAXED: "Losses exceed gains: one more dollar of gain costs no tax this year.",
+    TaxRegime.EDGE: "The trades stop where one more dollar of gain would be taxed differently.",
+}
+STATES: Final = {
+    ProposalState.PROPOSED: "not in the queue yet",
+    ProposalState.PENDING_REVIEW: "waits for a person",
+    ProposalState.AUTO_APPROVED: "approved by policy, not exported yet",
+    ProposalState.APPROVED: "approved by a person, not exported yet",
+    ProposalState.REJECTED: "rejected",
+    ProposalState.EXPIRED: "expired before it was decided or exported",
+    ProposalState.SUPERSEDED: "overtaken by a newer run or an export",
+    ProposalState.WITHDRAWN: "approved, then withdrawn",
+    ProposalState.EXPORTED: "exported",
+    ProposalState.ACKNOWLEDGED: "exported and acknowledged",
+    ProposalState.FILLED: "filled",
+    ProposalState.PARTLY_FILLED: "filled in part",
+    ProposalState.FAILED: "exported and failed",
+}
+
+LEAST_DRIFT: Final = 1e-4
+"""Drift of less than a basis point is none."""
+
+
+def outcome_sentences(outcome: str, reason: str) -> list[str]:
+    """The outcome, then a sentence for each part of its reason."""
+    return [OUTCOMES[Outcome(outcome)], *_reason_sentences(Outcome(outcome), reason)]
+
+
+def _reason_sentences(outcome: Outcome, reason: str) -> Iterator[str]:
+    if outcome is Outcome.PROPOSED:
+        yield f"Looked at because {' and '.join(TRIGGERS[Trigger(word)] for word in reason.split('|'))}."
+    elif outcome is Outcome.IN_BAND:
+        return
+    elif outcome is Outcome.QUARANTINED:
+        yield f"Broken rules: {', '.join(reason.split('|'))}."
+    else:
+        yield from (reason_sentence(part) for part in reason.split("|"))
+
+
+def reason_sentence(reason: str) -> str:
+    """The sentence for a reason ``word`` or ``word: detail``, its detail in brackets; the reason itself where it is no word of ours."""
+    word, _, detail = reason.partition(": ")
+    words = {**STANDINGS, **{str(known): sentence for known, sentence in REASONS.items()}}
+    sentence = words.get(word, reason)
+    return f"{sentence.rstrip('.')} ({detail})." if detail and word in words else sentence
+
+
+def certificate_sentence(gap_bps: float, gap_usd: float) -> str:
+    """What a proposal's certificate means."""
+    return (
+        "No other whole-share trade under the same rules could be better by more than "
+        f"{gap_bps:.3f} bps of NAV ({gap_usd:,.2f} USD)."
+    )
+
+
+def price_of_cash_sentence(bps: float) -> str:
+    """What the account's price of cash means."""
+    if bps < 0:
+        return f"Cash is in surplus: one more dollar of it would make the account worse off by {-bps:.1f} bps."
+    return f"One more dollar of cash would be worth {bps:.1f} bps of it in less drift, tax or spread."
+
+
+def frontier_sentence(policy: dict[str, float], full: dict[str, float]) -> str:
+    """Where policy stands between doing nothing and the full targets; each has ``one_way_drift_after`` and ``paid_usd``."""
+    own = f"Policy's own trades leave {policy['one_way_drift_after']:.2%} of drift for {policy['paid_usd']:,.2f} USD of tax and cost"
+    removed, price = (
+        policy["one_way_drift_after"] - full["one_way_drift_after"],
+        full["paid_usd"] - policy["paid_usd"],
+    )
+    if removed < LEAST_DRIFT:
+        return f"{own}; going to the full targets would remove no more."
+    return f"{own}; going to the full targets would remove another {removed:.2%} of drift for {price:,.2f} USD more."

@@ -1,0 +1,92 @@
+"""Explain: what a run made of one account, from what the lake and the ledger hold of it."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+import polars as pl
+
+from schemas.errors import WrongUsage
+from schemas.run import RunRef
+from tasks.core.explain import Page, Told, frontier_section, household_facts, page
+from tasks.core.facts import Facts
+from tasks.core.frontier import frontier
+from tasks.landed import facts as read_facts
+from warehouse.lake import Lake
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import RunRow
+
+OF_AN_ACCOUNT: Final = (
+    "account_drift",
+    "drift",
+    "proposals",
+    "orders",
+    "lot_relief",
+    "class_reasons",
+    "quarantine",
+)
+
+
+def explain(
+    lake: Lake, ledger: Ledger, account_id: str, *, run_id: str | None = None, has_frontier: bool = False
+) -> Page:
+    """The page of an account in a run; the newest run that has the account where none is named.
+
+    ``has_frontier`` adds the section ``frontier``, worked out from the run's facts.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, or no run has the account.
+    """
+    row, shard = _where(lake, ledger, account_id, run_id)
+    run = RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count)
+    facts = household_facts(read_facts(lake, run, shard), account_id)
+    told = _told(lake, ledger, account_id, row, facts, shard=shard)
+    if not has_frontier:
+        return page(told)
+    return {**page(told), "frontier": frontier_section(_frontier(lake, run, shard, facts, account_id))}
+
+
+def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> tuple[RunRow, int]:
+    """The run and the shard that have the account. Newest: of the newest date; among several, started last."""
+    shards = lake.runs_of(account_id)
+    if run_id is not None:
+        row = ledger.get_run(run_id)
+        if row is None:
+            raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
+        if run_id not in shards:
+            raise WrongUsage(f"run {run_id} has no outcome for an account {account_id}")
+        return row, shards[run_id]
+    known = [row for row in ledger.list_runs(None) if row.run_id in shards]
+    if not known:
+        raise WrongUsage(
+            f"no run has an account {account_id}\n\n"
+            'Hint: `trimtab query "select account_id from latest.account_outcomes"` lists them.'
+        )
+    newest = max(known, key=lambda row: (row.as_of_date, row.started_at, row.run_id))
+    return newest, shards[newest.run_id]
+
+
+def _told(lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int) -> Told:
+    outcome = lake.read_account("account_outcomes", row.run_id, account_id).row(0, named=True)
+    tables = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
+    household = facts.accounts.filter(pl.col("account_id") == account_id).select("household_id")
+    joint = lake.read("household_drift", row.run_id, shard).join(household, on="household_id", how="semi")
+    found = ledger.list_proposals(run_id=row.run_id, account_id=account_id)
+    queue = found.row(0, named=True) if found.height else None
+    decisions = ledger.decisions_of(queue["proposal_id"]) if queue else []
+    return Told(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
+
+
+def _run(row: RunRow) -> dict[str, Any]:
+    return {"run_id": row.run_id, "as_of_date": row.as_of_date, "kind": str(row.kind), "state": str(row.state)}
+
+
+def _frontier(lake: Lake, run: RunRef, shard: int, facts: Facts, account_id: str) -> pl.DataFrame:
+    own = facts.accounts.select("account_id")
+    drift, by_account = (
+        lake.read(table, run.run_id, shard).join(own, on="account_id", how="semi")
+        for table in ("drift", "account_drift")
+    )
+    wanted = pl.Series([account_id], dtype=pl.String)
+    return frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)
