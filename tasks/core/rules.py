@@ -135,8 +135,8 @@ def compile_households(
     )
     night = Night(lots, facts, securities, as_of, sold_at_loss)
     problem = _compiled(accounts, destinations(aimed), night, own_target=household)
-    sizes = accounts[household].rle().struct.field("len")
-    return replace(problem, household_start=_offsets(sizes))
+    row = accounts[household].rank("dense")
+    return replace(problem, household_start=starts(row.unique().sort(), row))
 
 
 def _compiled(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Night, *, own_target: str) -> Problem:
@@ -154,14 +154,14 @@ def _compiled(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Night, *, own_
     chosen = purchases(
         aimed.filter(~is_cash), facts, securities, households=households, as_of=as_of, sold_at_loss=losses
     )
-    classes = with_buy_costs(chosen, facts.location_preferences)
-    described = described_lots(night.lots, accounts, facts, as_of)
-    accounts = with_cash_target(accounts, aimed.filter(is_cash), described.filter(is_cash), own_target)
-    priced = with_prices(with_harvest(described.filter(~is_cash), harvested), classes)
+    classes = with_buy_costs(chosen, facts.location_preferences).with_row_index("class_row")
+    accounts = with_cash_target(accounts, aimed.filter(is_cash), night.lots.filter(is_cash), own_target)
+    described = described_lots(night.lots.filter(~is_cash), accounts, facts, as_of)
+    priced = with_prices(with_harvest(described, harvested), classes)
     bought = classes.select("account_id", security_id="buy_security_id")
     ranges = held_ranges(pl.concat([priced.select(HOLDING), bought]), facts, securities, as_of)
     selling = with_caps(with_costs(with_excess_sold(priced, ranges)), ranges)
-    selling = selling.sort("account_row", "asset_class", "cost", "security_id", "lot_id")
+    selling = selling.sort("class_row", "cost", "security_id", "lot_id")
     accounts = with_limits(accounts, selling)
     classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
     classes = with_owing_free(classes, accounts)
@@ -224,7 +224,7 @@ def with_owing_free(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFra
 
 
 def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> tuple[Book, Limits]:
-    """Flat arrays of the three frames, which are sorted by account and class."""
+    """Flat arrays of the three frames, whole accounts in the order of ``account_row`` and ``class_row``."""
     floor = pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64))
     book = Book(
         nav=_floats(accounts, "governed_nav_usd"),
@@ -232,7 +232,7 @@ def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame)
         cash=_floats(accounts, "start_cash_usd"),
         cash_target=_floats(accounts, "cash_target_usd"),
         min_trade=_floats(accounts, floor),
-        class_start=starts(accounts, classes, "account_id"),
+        class_start=starts(accounts["account_row"], classes["account_row"]),
         class_value=_floats(classes, "start_value_usd"),
         class_target=_floats(classes, "destination_usd"),
         buy_cap=_floats(classes, "buy_cap_usd"),
@@ -240,14 +240,14 @@ def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame)
         buy_spread=_floats(classes, "buy_spread"),
         buy_price=_floats(classes, pl.col("buy_price_usd").fill_null(1)),
         buy_step=_floats(classes, pl.col("buy_step").fill_null(1)),
-        lot_start=starts(classes, lots, *CLASS),
+        lot_start=starts(classes["class_row"], lots["class_row"]),
         lot_quantity=_floats(lots, "start_quantity"),
         lot_price=_floats(lots, "price_usd"),
         lot_step=_floats(lots, "quantity_step"),
         lot_spread=_floats(lots, "spread"),
         lot_cost=_floats(lots, "cost"),
         lot_cap=_floats(lots, pl.when(pl.col("lock").is_null()).then("cap_usd").otherwise(0.0)),
-        lot_security=lots.select(pl.col("security_id").rank("dense")).to_series().cast(pl.Int64).to_numpy(),
+        lot_security=_codes(lots["security_id"]),
     )
     return book, _limits(accounts, classes, lots)
 
@@ -272,17 +272,17 @@ def _limits(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -
     )
 
 
+def _codes(names: pl.Series) -> Ints:
+    """A number for each name, in the order of the names."""
+    return names.cast(pl.Enum(names.unique().sort())).to_physical().cast(pl.Int64).to_numpy()
+
+
 def _floats(frame: pl.DataFrame, column: str | pl.Expr) -> Floats:
     expr = pl.col(column) if isinstance(column, str) else column
     return frame.select(expr.cast(pl.Float64)).to_series().to_numpy()
 
 
-def starts(parents: pl.DataFrame, children: pl.DataFrame, *key: str) -> Ints:
-    """Offsets (parents + 1) of each parent's children, both frames sorted by ``key``."""
-    counts = children.group_by(*key).len("count")
-    ordered = parents.select(key).join(counts, on=key, how="left", maintain_order="left")["count"].fill_null(0)
-    return _offsets(ordered)
-
-
-def _offsets(counts: pl.Series) -> Ints:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.to_numpy(), dtype=np.int64)])
+def starts(parents: pl.Series, children: pl.Series) -> Ints:
+    """Offsets (parents + 1) of each parent's children: row numbers of the parents, and each child's parent's, both ascending."""
+    first = np.searchsorted(children.to_numpy(), parents.to_numpy())
+    return np.append(first, len(children)).astype(np.int64)

@@ -94,18 +94,20 @@ def with_replaced_quantities(lots: pl.DataFrame, facts: Facts, households: pl.Da
     bought.
     """
     total = replaced_quantities(facts, households, as_of).rename({"replaced_quantity": "replacing_quantity"})
-    none = pl.lit(0.0)
-    if total.is_empty():
-        return lots.with_columns(replaced_quantity=none, replacing_quantity=none)
     quantity, window = pl.col("quantity").cast(pl.Float64), pl.duration(days="wash_sale_days")
     own = pl.when(pl.col("acquired_date") >= pl.lit(as_of) - window).then(quantity).otherwise(0.0)
     others = pl.max_horizontal("replaced_quantity", pl.col("replacing_quantity") - own)
     is_part = pl.col("replaced_quantity") < quantity
-    return (
-        with_replaced(lots, facts, households, as_of)
-        .join(total, on=HOLDING, how="left", maintain_order="left")
-        .with_columns(pl.col("replaced_quantity", "replacing_quantity").fill_null(0.0))
+    lots = lots.with_row_index("row")
+    touched = (
+        with_replaced(lots.join(total, on=HOLDING), facts, households, as_of)
         .with_columns(replacing_quantity=pl.when(is_part).then("replaced_quantity").otherwise(others))
+        .select("row", "replaced_quantity", "replacing_quantity")
+    )
+    return (
+        lots.join(touched, on="row", how="left", maintain_order="left")
+        .with_columns(pl.col("replaced_quantity", "replacing_quantity").fill_null(0.0))
+        .drop("row")
     )
 
 
@@ -138,13 +140,13 @@ def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
 
 
 def with_prices(lots: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
-    """Lots with ``spread``, ``location`` and ``tax``, fractions of a dollar sold; the tax of a loss as if nothing were bought back.
+    """Lots with ``class_row`` and ``spread``, ``location`` and ``tax``, fractions of a dollar sold; the tax of a loss as if nothing were bought back.
 
     A round trip is a sale of the lot and a purchase of what its class in ``classes`` buys.
     """
     spread = pl.col("half_spread_bps") / BPS
     tax = (pl.col("tax_rate") * pl.col("gain_fraction")).fill_null(0.0)
-    return lots.join(classes.select(*CLASS, "buy_spread", "location"), on=CLASS, how="left").with_columns(
+    return lots.join(classes.select(*CLASS, "class_row", "buy_spread", "location"), on=CLASS, how="left").with_columns(
         spread=spread, tax=pl.max_horizontal(tax, -spread - pl.col("buy_spread"))
     )
 

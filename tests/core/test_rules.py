@@ -7,7 +7,7 @@ import pytest
 from tasks.core.classes import destinations
 from tasks.core.facts import Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.limits import NO_ORDER_LIMIT
-from tasks.core.rules import Problem, compile_book, compile_households, starts
+from tasks.core.rules import Problem, compile_book, compile_households, starts, to_arrays
 from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
 
 JOINT = """
@@ -124,11 +124,20 @@ def test_arrays_follow_the_frames() -> None:
 
 
 def test_offsets_count_children_of_parents_with_and_without() -> None:
-    parents = pl.DataFrame({"k": ["a", "b", "c"]})
-    children = pl.DataFrame({"k": ["a", "a", "c"]})
-    assert starts(parents, children, "k").tolist() == [0, 2, 2, 3]
-    assert starts(parents.clear(), children.clear(), "k").tolist() == [0]
-    assert starts(parents, children, "k").dtype == np.int64
+    rows = pl.Series([0, 1, 2], dtype=pl.UInt32)
+    assert starts(rows, pl.Series([0, 0, 2], dtype=pl.UInt32)).tolist() == [0, 2, 2, 3]
+    assert starts(rows, rows.clear()).tolist() == [0, 0, 0, 0]
+    assert starts(rows.clear(), rows.clear()).tolist() == [0]
+    assert starts(rows.clear(), rows.clear()).dtype == np.int64
+
+
+def test_a_part_of_the_accounts_has_arrays_of_its_own() -> None:
+    lots = "account_id | security_id | quantity\n a | S | 1\n b | S | 2\n b | B | 3\n c | S | 4"
+    problem = problem_of(facts_of(accounts="account_id\n a\n b\n c", lots=lots))
+    part = (frame.filter(account_id="b") for frame in (problem.accounts, problem.classes, problem.lots))
+    book, limits = to_arrays(*part)
+    assert (book.class_start.tolist(), book.lot_start.tolist()) == ([0, 2], [0, 1, 2])
+    assert (book.lot_quantity.tolist(), len(limits.lot_gain)) == ([3, 2], 2)
 
 
 def households_of(facts: Facts) -> Problem:
