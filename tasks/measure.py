@@ -11,6 +11,7 @@ from schemas.tables import PUBLIC
 from tasks.core.calendars import due_on
 from tasks.core.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
+from tasks.core.harvest import harvest_candidates
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.sessions import previous_session
@@ -29,7 +30,9 @@ def measure(run: RunRef, shard: int) -> None:
 def measured(facts: Facts, run: RunRef, settings: Settings) -> dict[str, pl.DataFrame]:
     """The tables ``drift``, ``account_drift`` and ``household_drift``."""
     accounts = account_parameters(facts)
-    by_class = drift_by_class(valued_lots(facts, priced_securities(facts)), accounts, facts.model_targets)
+    securities = priced_securities(facts)
+    lots = valued_lots(facts, securities)
+    by_class = drift_by_class(lots, accounts, facts.model_targets)
     households = household_drift(by_class, accounts, facts.model_targets)
     is_session, previous = previous_session(run.as_of_date, settings.exchange)
     by_account = account_drift(
@@ -38,6 +41,7 @@ def measured(facts: Facts, run: RunRef, settings: Settings) -> dict[str, pl.Data
         households,
         due=due_on(run.as_of_date, previous, is_session=is_session),
         changed_models=changed_models(facts, accounts),
+        harvestable=harvest_candidates(accounts, lots, facts=facts, securities=securities, as_of=run.as_of_date),
         is_manual=run.kind is RunKind.MANUAL,
     )
     return {

@@ -95,17 +95,17 @@ def restrictions_frame(
 
 
 def _limits(accounts: AccountDraw, lots: LotDraw, *, is_range: Flags) -> dict[str, pl.Series]:
-    """What is kept of a security: by turns the lot at least, a share of the account at most, or a value in between."""
-    nav, turn = accounts.nav_usd[lots.account], np.arange(len(lots.account)) % 3
+    """What is kept of a security: by turns the lot at least, the lot at most, or a share of the account at most, with a least or without."""
+    nav, turn = accounts.nav_usd[lots.account], np.cumsum(is_range) % 4
 
     def where(name: str, values: Floats, *turns: int) -> pl.Series:
         return exact(pl.Series(name, values)).set(pl.Series(~(is_range & np.isin(turn, turns))), None)
 
     return {
-        "min_quantity": where("min_quantity", lots.micros / MICRO, 0),
-        "max_quantity": where("max_quantity", lots.micros / MICRO),
-        "min_value_usd": where("min_value_usd", (LARGEST_HOLDING / 5 * nav).round(-2), 2),
-        "max_value_usd": where("max_value_usd", (LARGEST_HOLDING * nav).round(-2), 1, 2),
+        "min_quantity": where("min_quantity", lots.micros / MICRO, 1),
+        "max_quantity": where("max_quantity", lots.micros / MICRO, 2),
+        "min_value_usd": where("min_value_usd", (LARGEST_HOLDING / 5 * nav).round(-2), 3),
+        "max_value_usd": where("max_value_usd", (LARGEST_HOLDING * nav).round(-2), 0, 3),
     }
 
 

@@ -13,7 +13,8 @@ from tasks.core.book import PART_ACCOUNTS, BookPart, book_parts
 from tasks.core.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
 from tasks.core.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits
 from tasks.core.book_holdings import MOST_LOTS, SHARES_WANTED, _cut, _split, draw_lots, draw_weights
-from tasks.core.book_policies import POLICY_IDS, POLICY_SHARES
+from tasks.core.book_households import draw_managed
+from tasks.core.book_policies import HOUSEHOLD_POLICY, POLICY_IDS, POLICY_SHARES
 from tasks.core.book_reference import (
     CLASSES,
     FUND_MODELS,
@@ -26,6 +27,8 @@ from tasks.core.book_reference import (
     target_matrix,
 )
 from tasks.core.book_types import RECENT_DAYS, AccountDraw, LotDraw, Market
+from tasks.core.parse import parse
+from tests.landing_book import gated
 
 AS_OF = date(2022, 12, 28)
 FIRST_FUND_DAY = 200
@@ -213,6 +216,53 @@ def test_only_taxable_accounts_have_realized_gains() -> None:
     assert (taxed["ytd_long_gain_usd"] < 0).any()
 
 
+def test_some_taxable_accounts_carry_losses_forward_and_no_other_does() -> None:
+    carried = BIG.tables["accounts"].filter(
+        pl.any_horizontal(pl.col("loss_carryforward_short_usd", "loss_carryforward_long_usd").is_not_null())
+    )
+    assert carried.height / 4_000 == pytest.approx(0.05, abs=0.015)
+    assert set(carried["tax_status"]) <= {"taxable", "sheltered"}
+    assert (carried["loss_carryforward_long_usd"].drop_nulls() > 0).all()
+    assert carried["loss_carryforward_short_usd"].null_count() > 0
+
+
+# Households
+
+
+def managed_accounts(part: BookPart) -> pl.DataFrame:
+    return part.tables["accounts"].join(part.tables["households"], on="household_id", suffix="_of_household")
+
+
+def test_households_that_are_managed_keep_the_contract_and_are_of_the_book() -> None:
+    households = BIG.tables["households"]
+    CONTRACTS["households"].validate(households, lazy=True)
+    assert households["household_id"].is_sorted()
+    assert set(households["policy_id"]) == {HOUSEHOLD_POLICY}
+    members = managed_accounts(BIG).group_by("household_id").agg(pl.col("account_id").n_unique())
+    assert members.height == households.height
+    assert members["account_id"].is_between(2, 5).all()
+    assert members["account_id"].sum() / 4_000 == pytest.approx(0.03, abs=0.01)
+
+
+def test_all_accounts_of_a_managed_household_follow_the_model_of_its_largest() -> None:
+    members = managed_accounts(BIG).filter(pl.col("model_id") != "retired_model")
+    assert (members["model_id"] == members["model_id_of_household"]).all()
+    plain = draw_accounts(np.random.default_rng(5), first=1, count=400)
+    accounts, managed = draw_managed(np.random.default_rng(6), plain)
+    for household in managed:
+        of = plain.household == household
+        assert set(accounts.model[of]) == {plain.model[of][plain.nav_usd[of].argmax()]}
+    is_apart = ~np.isin(plain.household, managed)
+    assert (accounts.model[is_apart] == plain.model[is_apart]).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 15])
+def test_a_book_with_a_household_has_a_managed_one(count: int) -> None:
+    part = next(book_parts(MARKET, account_count=count, seed=4))
+    shared = part.tables["accounts"]["household_id"].drop_nulls().n_unique()
+    assert (part.tables["households"].height > 0) == (shared > 0)
+
+
 # Holdings
 
 
@@ -307,6 +357,10 @@ def test_quantities_are_whole_shares_thousandths_of_funds_and_a_few_reinvested_f
     assert (stocks % 1 != 0).mean() == pytest.approx(0.03, abs=0.01)
 
 
+def test_a_few_lots_are_frozen() -> None:
+    assert BIG.tables["lots"]["is_frozen"].mean() == pytest.approx(0.002, abs=0.001)
+
+
 def test_many_lots_are_young_and_few_are_of_the_last_month() -> None:
     age = (AS_OF - pl.col("acquired_date")).dt.total_days()
     young, month = (
@@ -344,6 +398,17 @@ def test_restrictions_keep_the_contract_and_end_in_the_past_today_later_or_never
     assert until.null_count() > 10
     assert set(restrictions["rule"]) == {"no_sell", "no_buy", "no_trade", "no_new", "hold_range"}
     assert restrictions["account_id"].drop_nulls().n_unique() / 4_000 == pytest.approx(0.04, abs=0.015)
+
+
+def test_ranges_have_their_limits_in_order_and_no_other_rule_has_any() -> None:
+    limits = ["min_quantity", "max_quantity", "min_value_usd", "max_value_usd"]
+    ranges = BIG.tables["restrictions"].filter(pl.col("rule") == "hold_range")
+    assert ranges.height > 3
+    assert ranges.select(pl.any_horizontal(pl.col(limits).is_not_null())).to_series().all()
+    assert not (ranges["min_value_usd"] > ranges["max_value_usd"]).any()
+    assert all(ranges[name].count() > 0 for name in limits)
+    others = BIG.tables["restrictions"].filter(pl.col("rule") != "hold_range")
+    assert others.select(pl.col(limits).count()).row(0) == (0, 0, 0, 0)
 
 
 def test_the_firm_forbids_one_security_to_all() -> None:
@@ -432,6 +497,13 @@ def test_the_count_of_broken_rows_is_what_a_reader_finds(part: BookPart) -> None
     safe = accounts.filter(~pl.col("account_id").str.contains("/")).unique("account_id")
     missing = safe.join(part.tables["cash"], on="account_id", how="anti").height
     assert part.broken_row_count == bad_lots + bad_accounts + missing
+
+
+def test_the_gate_finds_the_faults_and_nothing_else() -> None:
+    raw = {**reference_tables(MARKET), **BIG.tables}
+    common, own = gated({table: parse(table, rows, is_text=False) for table, rows in raw.items()})
+    assert common.quarantine.is_empty()
+    assert own.quarantine.height == BIG.broken_row_count
 
 
 def test_lots_of_an_unknown_security_break_no_other_rule() -> None:
