@@ -12,6 +12,7 @@ from schemas.run import RunRef
 from schemas.tables import PUBLIC
 from tasks.core import conservation
 from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
+from tasks.core.frontier import frontier
 from tasks.core.orders import order_rows
 from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.propose import proposal_rows
@@ -26,7 +27,7 @@ from tasks.steps import open_stores, timed_step
 
 @task(cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
 def propose(run: RunRef, shard: int) -> None:
-    """Write ``proposals``, ``orders``, ``lot_relief``, ``class_reasons`` and ``account_outcomes`` of one shard.
+    """Write ``proposals``, ``orders``, ``lot_relief``, ``class_reasons`` and ``account_outcomes`` of one shard, and ``frontier`` where settings ask for it.
 
     Raises
     ------
@@ -45,6 +46,9 @@ def propose(run: RunRef, shard: int) -> None:
             "accounts without exactly one outcome",
             conservation.unaccounted(scope["account_id"], frames["account_outcomes"]),
         )
+        if at.settings.is_frontier_written:
+            wanted = frames["proposals"]["account_id"]
+            frames["frontier"] = frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)
         lake.replace(run, shard, frames)
         step.rows = scope.height
 
