@@ -113,7 +113,7 @@ SCENARIOS: Final = (
 TERM_KEYS: Final = (
     "{}_term_rate",
     "ytd_{}_gain_usd",
-    "loss_carryforward_{}usd",
+    "loss_carryforward_{}_usd",
     "realized_{}_gain_usd",
     "marginal_{}_rate",
 )
