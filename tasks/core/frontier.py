@@ -16,6 +16,8 @@ with policy's own penalty and destination, so that policy's own row is the least
     objective = the solver's objective - its tracking term + policy's tracking term
     tracking term = penalty / (2 NAV) * sum over classes and cash of (held after - destination)^2
 
+Of a household that is managed together, the objective is the household's and stands on each of its accounts.
+
 Known limits: an account that cannot raise the cash it owes has the numbers of ``hold`` in every row.
 """
 
@@ -28,12 +30,14 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, TradeMode
-from schemas.tables import PUBLIC
+from schemas.landing import CASH
+from schemas.tables import PUBLIC, USD
 from tasks.core.facts import CLASS, Facts, account_parameters, exact_sum, priced_securities, valued_lots
 from tasks.core.orders import order_rows
 from tasks.core.propose import proposal_rows
 from tasks.core.rules import compile_book
 from tasks.core.solved import Solved, solve
+from tasks.core.solver import CANNOT_RAISE_CASH
 
 
 class Scenario(StrEnum):
@@ -186,15 +190,18 @@ def _idle(policy: Solved, world: World) -> pl.DataFrame:
 def _scored(solved: Solved, policy: Solved, idle: pl.DataFrame, world: World) -> pl.DataFrame:
     """A scenario's parameters and ``NUMBERS``; an account that it leaves alone has those of ``idle``."""
     orders, relief = order_rows(solved, world.run_id)
-    theirs = _tracking(solved, solved).select("account_id", own_tracking_usd="tracking_usd")
-    traded = (
-        proposal_rows(solved, orders, relief, world.by_account)
-        .join(theirs, on="account_id")
+    rows = proposal_rows(solved, orders, relief, world.by_account).with_columns(objective_usd=pl.lit(None, pl.Float64))
+    traded = rows.select(_typed())
+    counted = pl.concat([traded, idle.join(traded, on="account_id", how="anti")])
+    reached = (
+        solved.accounts.filter(pl.col("status") != CANNOT_RAISE_CASH)
+        .join(_tracking(solved, solved).rename({"tracking_usd": "own_tracking_usd"}), on="account_id")
         .join(_tracking(solved, policy), on="account_id")
-        .with_columns(objective_usd=pl.col("objective_usd") - pl.col("own_tracking_usd") + pl.col("tracking_usd"))
-        .select(_typed())
+        .select("account_id", reached=pl.col("objective_usd") - pl.col("own_tracking_usd") + pl.col("tracking_usd"))
     )
-    return _with_parameters(solved, pl.concat([traded, idle.join(traded, on="account_id", how="anti")]))
+    scored = counted.join(reached, on="account_id", how="left")
+    scored = scored.with_columns(objective_usd=pl.coalesce("reached", "objective_usd")).drop("reached")
+    return _with_parameters(solved, scored)
 
 
 def _with_parameters(solved: Solved, numbers: pl.DataFrame) -> pl.DataFrame:
@@ -206,21 +213,34 @@ def _typed() -> list[pl.Expr]:
 
 
 def _tracking(held: Solved, aims: Solved) -> pl.DataFrame:
-    """``account_id, tracking_usd``: the tracking term of what is held after ``held``, by the penalty and destinations of ``aims``."""
-    nav = pl.col("nav_usd").cast(pl.Float64)
-    goals = aims.accounts.select("account_id", "nav_usd", "tracking_penalty", "cash_target_usd")
-    cash = held.accounts.select("account_id", "cash_after").join(goals, on="account_id")
-    cash = cash.select("account_id", off=(pl.col("cash_after") - pl.col("cash_target_usd")) / nav)
-    classes = (
-        held.classes.select(*CLASS, "after_usd")
-        .join(aims.classes.select(*CLASS, "destination_usd"), on=CLASS)
+    """``account_id, tracking_usd``: the tracking term of what is held after ``held``, by the penalty and destinations of ``aims``.
+
+    That of a household managed together is over all its accounts and stands on each of them, as the solver's objective does.
+    """
+    nav = pl.col("governed_nav_usd").cast(pl.Float64)
+    owners = aims.accounts.select("account_id", owner=pl.coalesce("managed_household_id", "account_id"))
+    goals = aims.accounts.select("account_id", "cash_target_usd").join(owners, on="account_id")
+    cash = (
+        held.accounts.select("account_id", held_usd="cash_after")
         .join(goals, on="account_id")
-        .select("account_id", off=(pl.col("after_usd") - pl.col("destination_usd")) / nav)
+        .select("owner", "held_usd", asset_class=pl.lit(CASH), aim_usd="cash_target_usd")
     )
+    classes = (
+        held.classes.select(*CLASS, held_usd="after_usd")
+        .join(aims.classes.select(*CLASS, aim_usd="destination_usd"), on=CLASS)
+        .join(owners, on="account_id")
+        .select("owner", "held_usd", "asset_class", "aim_usd")
+    )
+    terms = aims.accounts.select("governed_nav_usd", "tracking_penalty", owner=owners["owner"]).unique("owner")
+    off = (pl.col("held_usd").cast(USD).sum().cast(pl.Float64) - pl.col("aim_usd").first()) / nav.first()
     return (
         pl.concat([cash, classes])
-        .group_by("account_id")
+        .join(terms, on="owner")
+        .group_by("owner", "asset_class")
+        .agg(off=off)
+        .group_by("owner")
         .agg(squares=exact_sum(pl.col("off") ** 2))
-        .join(goals, on="account_id")
+        .join(terms, on="owner")
+        .join(owners, on="owner")
         .select("account_id", tracking_usd=pl.col("tracking_penalty") / 2 * nav * pl.col("squares"))
     )
