@@ -24,86 +24,14 @@ Costs enter the objective here and the cash when orders are cut to whole units (
 Known limits: one security bought per class; a lot bought back within the wash-sale window is the rules' concern.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-F = TypeVar("F", bound=Callable[..., Any])
-
+from tasks.core.desk import Desk, compiled
 
 ROUNDING: Final = 1e-9
 """Share of NAV: a shortfall this small is rounding noise."""
-
-
-def compiled(function: F) -> F:
-    """Compile a function that only compiled code calls: without a way in from Python that takes a fraction of the time.
-
-    It is kept on disk as part of what calls it (``solver._entrance``), never by itself.
-    """
-    fast: F = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # options that its stubs leave out
-    return fast
-
-
-class Book(NamedTuple):
-    """Many accounts as flat arrays: n accounts, m classes of accounts, L lots. Dollars, shares, fractions of a dollar.
-
-    ``class_start`` (n + 1) and ``lot_start`` (m + 1) say where an account's classes and a class's lots begin.
-    """
-
-    nav: Floats
-    tracking_penalty: Floats
-    cash: Floats
-    """Settled + pending - reserve; negative is owed."""
-    cash_target: Floats
-    min_trade: Floats
-    class_start: Ints
-    class_value: Floats
-    class_target: Floats
-    buy_cap: Floats
-    """Most that may be bought of the class's security, usd; inf = no limit, 0 = nothing to buy."""
-    buy_cost: Floats
-    """Half spread plus what holding the class here costs, fraction of a dollar bought."""
-    buy_spread: Floats
-    """Half spread, fraction of a dollar bought: what is paid from cash."""
-    buy_price: Floats
-    buy_step: Floats
-    lot_start: Ints
-    lot_quantity: Floats
-    lot_price: Floats
-    lot_step: Floats
-    lot_spread: Floats
-    """Half spread, fraction of a dollar sold."""
-    lot_cost: Floats
-    """Half spread plus tax, fraction of a dollar sold; ascending within a class."""
-    lot_cap: Floats
-    """Most that may be sold of the lot, usd: its value, or 0."""
-    lot_security: Ints
-    """Code of the lot's security; lots with the same code in a class make one order."""
-
-
-class Scratch(NamedTuple):
-    """Room to work in, one slice an account, so that accounts can be solved in parallel without allocating."""
-
-    at: Floats
-    slope: Floats
-    lot_cap: Floats
-    buy_cap: Floats
-    lot_sold: Floats
-    class_bought: Floats
-
-
-def scratch_for(book: Book) -> Scratch:
-    """Scratch of the size that ``book`` needs."""
-    lots, classes = len(book.lot_cap), len(book.buy_cap)
-    breakpoints = 2 * (lots + classes) + len(book.nav)
-    sizes = (breakpoints, breakpoints, lots, classes, lots, classes)
-    return Scratch(*(np.empty(size) for size in sizes))
 
 
 @compiled
@@ -122,57 +50,54 @@ def sort_breakpoints(at: Any, slope: Any) -> None:
 
 
 @compiled
-def put_breakpoints(book: Book, room: Scratch, account: int) -> int:
-    """Write where ``F`` changes its slope, and by how much, sorted, into the account's slice of the scratch; how many."""
-    per_cost = book.nav[account] / book.tracking_penalty[account]
-    first, last = book.class_start[account], book.class_start[account + 1]
-    base = 2 * (book.lot_start[first] + first) + account
-    at, slope = room.at[base:], room.slope[base:]
-    at[0], slope[0] = book.cash_target[account], -1.0
+def put_breakpoints(desk: Desk, account: int) -> int:
+    """Write where ``F`` changes its slope, and by how much, sorted, onto the desk; how many."""
+    per_cost = desk.accounts[account].nav / desk.accounts[account].tracking_penalty
+    first, last = desk.accounts[account].first, desk.accounts[account].last
+    at, slope = desk.at, desk.slope
+    at[0], slope[0] = desk.accounts[account].cash_target, -1.0
     count = 1
     for c in range(first, last):
-        gap = book.class_target[c] - book.class_value[c]
-        if room.buy_cap[c] > 0:
-            at[count], slope[count] = gap - book.buy_cost[c] * per_cost, -1.0
+        gap = desk.classes[c].target - desk.classes[c].value
+        if desk.classes[c].open_cap > 0:
+            at[count], slope[count] = gap - desk.classes[c].buy_cost * per_cost, -1.0
             count += 1
-            if not np.isinf(room.buy_cap[c]):
-                at[count], slope[count] = at[count - 1] - room.buy_cap[c], 1.0
+            if not np.isinf(desk.classes[c].open_cap):
+                at[count], slope[count] = at[count - 1] - desk.classes[c].open_cap, 1.0
                 count += 1
         before = 0.0
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            if room.lot_cap[lot] > 0:
-                at[count], slope[count] = book.lot_cost[lot] * per_cost + gap + before, 1.0
-                at[count + 1], slope[count + 1] = at[count] + room.lot_cap[lot], -1.0
-                before += room.lot_cap[lot]
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            if desk.lots[lot].open_cap > 0:
+                at[count], slope[count] = desk.lots[lot].cost * per_cost + gap + before, 1.0
+                at[count + 1], slope[count + 1] = at[count] + desk.lots[lot].open_cap, -1.0
+                before += desk.lots[lot].open_cap
                 count += 2
     sort_breakpoints(at[:count], slope[:count])
     return count
 
 
 @compiled
-def excess_at_left(book: Book, room: Scratch, account: int, x: float) -> tuple[float, float]:
+def excess_at_left(desk: Desk, account: int, x: float) -> tuple[float, float]:
     """``F`` and its slope at ``x``, left of which no breakpoint lies: nothing is sold, purchases are at their caps."""
-    per_cost = book.nav[account] / book.tracking_penalty[account]
-    excess = book.cash[account] - (book.cash_target[account] - x)
+    per_cost = desk.accounts[account].nav / desk.accounts[account].tracking_penalty
+    excess = desk.accounts[account].cash - (desk.accounts[account].cash_target - x)
     rising = 1.0  # cash itself
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        if np.isinf(room.buy_cap[c]):
-            excess -= book.class_target[c] - book.class_value[c] - book.buy_cost[c] * per_cost - x
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        if np.isinf(desk.classes[c].open_cap):
+            excess -= desk.classes[c].target - desk.classes[c].value - desk.classes[c].buy_cost * per_cost - x
             rising += 1.0
         else:
-            excess -= room.buy_cap[c]
+            excess -= desk.classes[c].open_cap
     return excess, rising
 
 
 @compiled
-def price_of_cash(book: Book, room: Scratch, account: int) -> tuple[float, float]:
+def price_of_cash(desk: Desk, account: int) -> tuple[float, float]:
     """``x = mu / k`` where cash raised equals cash used, and the shortfall in usd (then x is +inf)."""
-    count = put_breakpoints(book, room, account)
-    first = book.class_start[account]
-    base = 2 * (book.lot_start[first] + first) + account
-    at, slope = room.at[base:], room.slope[base:]
+    count = put_breakpoints(desk, account)
+    at, slope = desk.at, desk.slope
     x = at[0]
-    excess, rising = excess_at_left(book, room, account, x)
+    excess, rising = excess_at_left(desk, account, x)
     if excess >= 0:
         return x - excess / rising, 0.0
     for i in range(count - 1):
@@ -181,72 +106,74 @@ def price_of_cash(book: Book, room: Scratch, account: int) -> tuple[float, float
         if following >= 0:
             return x - excess / rising, 0.0
         excess, x = following, at[i + 1]
-    if excess > -ROUNDING * book.nav[account]:
+    if excess > -ROUNDING * desk.accounts[account].nav:
         return x, 0.0
     return np.inf, -excess
 
 
 @compiled
-def trade_at(book: Book, room: Scratch, account: int, x: float) -> None:
+def trade_at(desk: Desk, account: int, x: float) -> None:
     """Fill ``lot_sold`` and ``class_bought`` (usd) with the clips at the price ``x``."""
-    per_cost = book.nav[account] / book.tracking_penalty[account]
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        gap = book.class_target[c] - book.class_value[c]
-        room.class_bought[c] = min(max(gap - book.buy_cost[c] * per_cost - x, 0.0), room.buy_cap[c])
+    per_cost = desk.accounts[account].nav / desk.accounts[account].tracking_penalty
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        gap = desk.classes[c].target - desk.classes[c].value
+        desk.classes[c].bought_usd = min(
+            max(gap - desk.classes[c].buy_cost * per_cost - x, 0.0), desk.classes[c].open_cap
+        )
         before = 0.0
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            start = book.lot_cost[lot] * per_cost + gap + before
-            room.lot_sold[lot] = min(max(x - start, 0.0), room.lot_cap[lot])
-            before += room.lot_cap[lot]
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            start = desk.lots[lot].cost * per_cost + gap + before
+            desk.lots[lot].sold_usd = min(max(x - start, 0.0), desk.lots[lot].open_cap)
+            before += desk.lots[lot].open_cap
 
 
 @compiled
-def objective(book: Book, room: Scratch, account: int, cash: float) -> float:
+def objective(desk: Desk, account: int, cash: float) -> float:
     """What is minimised, in usd, at the trades in ``room`` and the final ``cash``."""
-    squares = (cash - book.cash_target[account]) ** 2
+    squares = (cash - desk.accounts[account].cash_target) ** 2
     paid = 0.0
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        value = book.class_value[c] + room.class_bought[c]
-        paid += book.buy_cost[c] * room.class_bought[c]
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            value -= room.lot_sold[lot]
-            paid += book.lot_cost[lot] * room.lot_sold[lot]
-        squares += (value - book.class_target[c]) ** 2
-    return float(0.5 * book.tracking_penalty[account] / book.nav[account] * squares + paid)
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        value = desk.classes[c].value + desk.classes[c].bought_usd
+        paid += desk.classes[c].buy_cost * desk.classes[c].bought_usd
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            value -= desk.lots[lot].sold_usd
+            paid += desk.lots[lot].cost * desk.lots[lot].sold_usd
+        squares += (value - desk.classes[c].target) ** 2
+    return float(0.5 * desk.accounts[account].tracking_penalty / desk.accounts[account].nav * squares + paid)
 
 
 @compiled
-def cash_before_costs(book: Book, room: Scratch, account: int) -> float:
+def cash_before_costs(desk: Desk, account: int) -> float:
     """Cash after the trades in ``room`` if they cost nothing."""
-    cash = book.cash[account]
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        cash -= room.class_bought[c]
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            cash += room.lot_sold[lot]
+    cash = desk.accounts[account].cash
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        cash -= desk.classes[c].bought_usd
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            cash += desk.lots[lot].sold_usd
     return float(cash)
 
 
 @compiled
-def bound_with_costs_paid(book: Book, account: int, mu: float) -> float:
+def bound_with_costs_paid(desk: Desk, account: int, mu: float) -> float:
     """Lagrangian dual, usd, at ``mu < 0`` of the problem in which ``K = K0 + sum (1 - s) q - sum (1 + h) b``.
 
     A class either sells or buys. Its lots are priced with the widest spread among them, which keeps their order and can
     only lower the bound.
     """
-    k = book.tracking_penalty[account] / book.nav[account]
-    bound = mu * (book.cash_target[account] - book.cash[account]) - 0.5 * mu * mu / k
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        gap = book.class_value[c] - book.class_target[c]
-        price = book.buy_cost[c] + mu * (1 + book.buy_cost[c])
-        bought = min(max(-gap - price / k, 0.0), book.buy_cap[c])
+    k = desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+    bound = mu * (desk.accounts[account].cash_target - desk.accounts[account].cash) - 0.5 * mu * mu / k
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        gap = desk.classes[c].value - desk.classes[c].target
+        price = desk.classes[c].buy_cost + mu * (1 + desk.classes[c].buy_spread)
+        bought = min(max(-gap - price / k, 0.0), desk.classes[c].buy_cap)
         buying = 0.5 * k * (gap + bought) ** 2 + price * bought
         widest = 0.0
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            widest = max(widest, book.lot_spread[lot])
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            widest = max(widest, desk.lots[lot].spread)
         left, paid = gap, 0.0
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            price = book.lot_cost[lot] - mu * (1 - widest)
-            sold = min(max(left - price / k, 0.0), book.lot_cap[lot])
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            price = desk.lots[lot].cost - mu * (1 - widest)
+            sold = min(max(left - price / k, 0.0), desk.lots[lot].cap)
             left, paid = left - sold, paid + price * sold
         bound += min(buying, 0.5 * k * left * left + paid)
     return float(bound)

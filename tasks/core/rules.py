@@ -21,12 +21,11 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import CASH
+from tasks.core.arrays import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
 from tasks.core.classes import CLASS_TERMS, destinations, with_buy_caps, with_buy_costs, with_start_values
 from tasks.core.facts import BPS, CLASS, Facts
 from tasks.core.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
-from tasks.core.kernel import Book, Floats, Ints
-from tasks.core.limits import NO_ORDER_LIMIT, Limits
 from tasks.core.purchases import purchases
 from tasks.core.sales import (
     HOLDING,

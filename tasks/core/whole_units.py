@@ -5,94 +5,142 @@
 3. While something improves the objective: the best single move, buying more of a class that buys (or could) or selling more
    of a class that sells (or could), as many units at once as its parabola asks for and cash allows.
 
+No move goes past what the gain budget and the turnover limit leave. The class totals that the moves look at are kept up to
+date from move to move, so that a move costs O(classes).
+
 Assumptions: quantities, prices and steps are exact decimals with six digits, so a double holds them to a relative 1e-16;
 ``UNIT_TOLERANCE`` absorbs that. Cash keeps ``CASH_CUSHION`` usd so that rounding money to six digits cannot break the reserve.
 
 Known limits: the moves are single, so a swap that needs two at once is not found; the certificate shows what that leaves.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tasks.core.kernel import Book, Scratch, compiled
+from tasks.core.desk import Desk, compiled
 
 CASH_CUSHION = 1e-3
 UNIT_TOLERANCE = 1e-6
 IMPROVEMENT_OF_NAV = 1e-9
 """Share of NAV below which a move is not worth making (rounding noise)."""
-
-
-class Units(NamedTuple):
-    """Whole-unit trades of many accounts."""
-
-    sold: npt.NDArray[np.int64]
-    """Steps sold of a lot; ``WHOLE_LOT`` = the lot whole."""
-    bought: npt.NDArray[np.int64]
-    """Steps bought of a class's security."""
-
-
 WHOLE_LOT = -1
 
 
 @compiled
-def set_sold(book: Book, room: Scratch, units: Units, lot: int, steps: int) -> None:
+def steps_of(value: float, unit: float) -> int:
+    """Whole units in ``value`` usd, rounded down."""
+    return int(np.floor(value / unit + UNIT_TOLERANCE))
+
+
+@compiled
+def is_whole(desk: Desk, lot: int) -> bool:
+    """Whether all of a lot may be sold."""
+    return bool(desk.lots[lot].open_cap >= desk.lots[lot].quantity * desk.lots[lot].price * (1 - 1e-9))
+
+
+@compiled
+def steps_left(desk: Desk, lot: int) -> int:
+    """How many more steps of a lot may be sold, counting a last fraction of a lot that may go whole."""
+    if desk.lots[lot].sold == WHOLE_LOT:
+        return 0
+    if is_whole(desk, lot):
+        return int(np.ceil(desk.lots[lot].quantity / desk.lots[lot].step - UNIT_TOLERANCE)) - desk.lots[lot].sold
+    return steps_of(desk.lots[lot].open_cap, desk.lots[lot].step * desk.lots[lot].price) - desk.lots[lot].sold
+
+
+@compiled
+def set_sold(desk: Desk, lot: int, steps: int) -> None:
     """Sell ``steps`` of a lot, or the lot whole where that is no more than ``steps``."""
-    if steps * book.lot_step[lot] >= book.lot_quantity[lot] * (1 - 1e-12):
-        units.sold[lot] = WHOLE_LOT
-        room.lot_sold[lot] = book.lot_quantity[lot] * book.lot_price[lot]
+    if steps * desk.lots[lot].step >= desk.lots[lot].quantity * (1 - 1e-12):
+        desk.lots[lot].sold = WHOLE_LOT
+        desk.lots[lot].sold_usd = desk.lots[lot].quantity * desk.lots[lot].price
     else:
-        units.sold[lot] = steps
-        room.lot_sold[lot] = steps * book.lot_step[lot] * book.lot_price[lot]
+        desk.lots[lot].sold = steps
+        desk.lots[lot].sold_usd = steps * desk.lots[lot].step * desk.lots[lot].price
 
 
 @compiled
-def set_bought(book: Book, room: Scratch, units: Units, c: int, steps: int) -> None:
+def set_bought(desk: Desk, c: int, steps: int) -> None:
     """Buy ``steps`` of a class's security."""
-    units.bought[c] = steps
-    room.class_bought[c] = steps * book.buy_step[c] * book.buy_price[c]
+    desk.classes[c].bought = steps
+    desk.classes[c].bought_usd = steps * desk.classes[c].buy_step * desk.classes[c].buy_price
 
 
 @compiled
-def cut_down(book: Book, room: Scratch, units: Units, account: int) -> None:
+def cut_down(desk: Desk, account: int) -> None:
     """Move 1: the continuous trades in ``room``, cut to whole units."""
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        steps = 0
-        if room.class_bought[c] > 0:
-            steps = int(np.floor(room.class_bought[c] / (book.buy_price[c] * book.buy_step[c]) + UNIT_TOLERANCE))
-        set_bought(book, room, units, c, steps)
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            sold = room.lot_sold[lot]
-            if sold >= room.lot_cap[lot] * (1 - 1e-12) and sold > 0:
-                steps = int(np.ceil(book.lot_quantity[lot] / book.lot_step[lot]))
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        bought = desk.classes[c].bought_usd
+        set_bought(desk, c, steps_of(bought, desk.classes[c].buy_price * desk.classes[c].buy_step) if bought > 0 else 0)
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            sold = desk.lots[lot].sold_usd
+            if sold <= 0:
+                desk.lots[lot].sold, desk.lots[lot].sold_usd = 0, 0.0
+            elif sold >= desk.lots[lot].open_cap * (1 - 1e-12) and is_whole(desk, lot):
+                desk.lots[lot].sold = WHOLE_LOT
+                desk.lots[lot].sold_usd = desk.lots[lot].quantity * desk.lots[lot].price
             else:
-                steps = int(np.floor(sold / (book.lot_price[lot] * book.lot_step[lot]) + UNIT_TOLERANCE))
-            set_sold(book, room, units, lot, steps)
+                set_sold(desk, lot, steps_of(sold, desk.lots[lot].price * desk.lots[lot].step))
 
 
 @compiled
-def cash_after_costs(book: Book, room: Scratch, account: int) -> float:
+def cash_after_costs(desk: Desk, account: int) -> float:
     """Cash beyond the reserve after the trades in ``room`` and their half spreads."""
-    cash = book.cash[account]
-    for c in range(book.class_start[account], book.class_start[account + 1]):
-        cash -= room.class_bought[c] * (1 + book.buy_cost[c])
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            cash += room.lot_sold[lot] * (1 - book.lot_spread[lot])
+    cash = desk.accounts[account].cash
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        cash -= desk.classes[c].bought_usd * (1 + desk.classes[c].buy_spread)
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            cash += desk.lots[lot].sold_usd * (1 - desk.lots[lot].spread)
     return float(cash)
 
 
 @compiled
-def class_gap(book: Book, room: Scratch, c: int) -> tuple[float, float, int]:
-    """Value above the destination, usd sold, and the next lot that could be sold (-1: none)."""
-    gap = book.class_value[c] - book.class_target[c] + room.class_bought[c]
-    sold, following = 0.0, -1
-    for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-        sold += room.lot_sold[lot]
-        left = room.lot_cap[lot] - room.lot_sold[lot]
-        if following < 0 and room.lot_cap[lot] > 0 and left > 1e-9 * room.lot_cap[lot]:
-            following = lot
-    return gap - sold, sold, following
+def take_stock(desk: Desk, account: int) -> None:
+    """Bring the class totals, cash and what the limits leave up to the trades in ``room``."""
+    gain_left, turnover_left = desk.accounts[account].gain, desk.accounts[account].turnover
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        sold, following = 0.0, -1
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            sold += desk.lots[lot].sold_usd
+            gain_left -= desk.lots[lot].gain * desk.lots[lot].sold_usd
+            if following < 0 and desk.lots[lot].open_cap > 0 and steps_left(desk, lot) > 0:
+                following = lot
+        turnover_left -= sold + desk.classes[c].bought_usd
+        desk.classes[c].gap = desk.classes[c].value - desk.classes[c].target + desk.classes[c].bought_usd - sold
+        desk.classes[c].sold_usd, desk.classes[c].next_lot = sold, following
+    desk.accounts[account].cash_now = cash_after_costs(desk, account)
+    desk.accounts[account].gain_left, desk.accounts[account].turnover_left = gain_left, turnover_left
+
+
+@compiled
+def sell_more(desk: Desk, account: int, c: int, lot: int, steps: int) -> None:
+    """Sell ``steps`` more of a lot and keep the totals."""
+    before = desk.lots[lot].sold_usd
+    set_sold(desk, lot, desk.lots[lot].sold + steps)
+    value = desk.lots[lot].sold_usd - before
+    desk.classes[c].gap -= value
+    desk.classes[c].sold_usd += value
+    desk.accounts[account].cash_now += value * (1 - desk.lots[lot].spread)
+    desk.accounts[account].gain_left -= value * desk.lots[lot].gain
+    desk.accounts[account].turnover_left -= value
+    if lot == desk.classes[c].next_lot and steps_left(desk, lot) <= 0:
+        desk.classes[c].next_lot = -1
+        for following in range(desk.classes[c].first, desk.classes[c].last):
+            if desk.lots[following].open_cap > 0 and steps_left(desk, following) > 0:
+                desk.classes[c].next_lot = following
+                break
+
+
+@compiled
+def buy_more(desk: Desk, account: int, c: int, steps: int) -> None:
+    """Buy ``steps`` more (or less, where negative) of a class and keep the totals."""
+    before = desk.classes[c].bought_usd
+    set_bought(desk, c, desk.classes[c].bought + steps)
+    value = desk.classes[c].bought_usd - before
+    desk.classes[c].gap += value
+    desk.accounts[account].cash_now -= value * (1 + desk.classes[c].buy_spread)
+    desk.accounts[account].turnover_left -= value
 
 
 @compiled
@@ -105,123 +153,130 @@ def move_value(k: float, gap: float, over: float, value: float, paid: float, cos
 
 
 @compiled
-def sell_steps(book: Book, units: Units, lot: int, wanted: float) -> int:
-    """How many more steps of a lot to sell for about ``wanted``: at least 1, at most what is left (counting a last fraction)."""
-    left = book.lot_quantity[lot] / book.lot_step[lot] - units.sold[lot]
-    return int(max(1.0, min(np.ceil(left - UNIT_TOLERANCE), wanted)))
+def sell_steps(desk: Desk, account: int, lot: int, wanted: float) -> tuple[int, float]:
+    """How many more steps of a lot to sell for about ``wanted``, and their value, usd: at least 1 where the limits leave it, else 0."""
+    steps = int(max(1.0, min(float(steps_left(desk, lot)), wanted)))
+    unit = desk.lots[lot].step * desk.lots[lot].price
+    if desk.lots[lot].gain > 0:
+        steps = int(min(float(steps), np.floor(desk.accounts[account].gain_left / (unit * desk.lots[lot].gain))))
+    steps = int(min(float(steps), np.floor(desk.accounts[account].turnover_left / unit)))
+    whole = desk.lots[lot].quantity * desk.lots[lot].price - desk.lots[lot].sold_usd
+    return max(steps, 0), float(min(max(steps, 0) * unit, whole))
 
 
 @compiled
-def value_of_steps(book: Book, room: Scratch, lot: int, steps: int) -> float:
-    """Usd that ``steps`` more of a lot bring; never more than is left of it."""
-    whole = book.lot_quantity[lot] * book.lot_price[lot] - room.lot_sold[lot]
-    return float(min(steps * book.lot_step[lot] * book.lot_price[lot], whole))
-
-
-@compiled
-def raise_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> float:
+def raise_cash(desk: Desk, account: int, floor: float) -> float:
     """Move 2: until cash after costs is at ``floor``; returns what is still missing, usd (0 = none)."""
-    k = book.tracking_penalty[account] / book.nav[account]
-    first, last = book.class_start[account], book.class_start[account + 1]
+    k = desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+    first, last = desk.accounts[account].first, desk.accounts[account].last
     while True:
-        cash = cash_after_costs(book, room, account)
-        short = floor - cash
+        short = floor - desk.accounts[account].cash_now
         if short <= 0:
             return 0.0
-        over = cash - book.cash_target[account]
-        best, best_class, best_lot, best_steps = np.inf, -1, -1, 0
+        over = desk.accounts[account].cash_now - desk.accounts[account].cash_target
+        best, best_class, best_steps = np.inf, -1, 0
         for c in range(first, last):
-            gap, _, following = class_gap(book, room, c)
-            if units.bought[c] > 0:
-                unit = book.buy_step[c] * book.buy_price[c]
-                steps = int(min(units.bought[c], np.ceil(short / (unit * (1 + book.buy_cost[c])))))
+            lot = desk.classes[c].next_lot
+            if desk.classes[c].bought > 0:
+                unit = desk.classes[c].buy_step * desk.classes[c].buy_price
+                steps = int(min(desk.classes[c].bought, np.ceil(short / (unit * (1 + desk.classes[c].buy_spread)))))
                 value = steps * unit
-                raised = value * (1 + book.buy_cost[c])
-                worse = move_value(k, gap, over, -value, raised, -value * book.buy_cost[c]) / raised
-                if worse < best:
-                    best, best_class, best_lot, best_steps = worse, c, -1, steps
-            elif following >= 0:
-                unit = book.lot_step[following] * book.lot_price[following]
-                wanted = np.ceil(short / (unit * (1 - book.lot_spread[following])))
-                steps = sell_steps(book, units, following, wanted)
-                value = value_of_steps(book, room, following, steps)
-                raised = value * (1 - book.lot_spread[following])
-                worse = move_value(k, gap, over, -value, raised, value * book.lot_cost[following]) / raised
-                if worse < best:
-                    best, best_class, best_lot, best_steps = worse, c, following, steps
+                raised = value * (1 + desk.classes[c].buy_spread)
+                cost = -value * desk.classes[c].buy_cost
+            elif lot >= 0:
+                unit = desk.lots[lot].step * desk.lots[lot].price
+                wanted = np.ceil(short / (unit * (1 - desk.lots[lot].spread)))
+                steps, value = sell_steps(desk, account, lot, wanted)
+                raised = value * (1 - desk.lots[lot].spread)
+                cost = value * desk.lots[lot].cost
+            else:
+                continue
+            if steps < 1:
+                continue
+            worse = move_value(k, desk.classes[c].gap, over, -value, raised, cost) / raised
+            if worse < best:
+                best, best_class, best_steps = worse, c, steps
         if best_class < 0:
-            return short
-        if best_lot >= 0:
-            set_sold(book, room, units, best_lot, units.sold[best_lot] + best_steps)
+            return float(short)
+        if desk.classes[best_class].bought > 0:
+            buy_more(desk, account, best_class, -best_steps)
         else:
-            set_bought(book, room, units, best_class, units.bought[best_class] - best_steps)
+            sell_more(desk, account, best_class, desk.classes[best_class].next_lot, best_steps)
 
 
 @compiled
-def sold_of(book: Book, room: Scratch, c: int, security: Any) -> float:
+def sold_of(desk: Desk, c: int, security: Any) -> float:
     """Usd sold of one security in a class."""
     sold = 0.0
-    for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-        if book.lot_security[lot] == security:
-            sold += room.lot_sold[lot]
+    for lot in range(desk.classes[c].first, desk.classes[c].last):
+        if desk.lots[lot].security == security:
+            sold += desk.lots[lot].sold_usd
     return float(sold)
 
 
 @compiled
-def more_to_buy(
-    book: Book, room: Scratch, account: int, c: int, gap: float, cash: float, floor: float
-) -> tuple[float, int]:
+def more_to_buy(desk: Desk, account: int, c: int, floor: float) -> tuple[float, int]:
     """Change of the objective and steps of the best further purchase in a class that leaves ``floor``; (0, 0): none."""
-    k = book.tracking_penalty[account] / book.nav[account]
-    over = cash - book.cash_target[account]
-    unit = book.buy_step[c] * book.buy_price[c]
-    paid = unit * (1 + book.buy_cost[c])
-    wish = (-gap * unit + over * paid - book.buy_cost[c] * unit / k) / (unit * unit + paid * paid)
-    most = min((cash - floor) / paid, (room.buy_cap[c] - room.class_bought[c]) / unit)
-    steps = int(min(np.round(max(wish, 1.0)), np.floor(most)))
-    if steps < 1 or (room.class_bought[c] == 0 and steps * unit < book.min_trade[account]):
+    k = desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+    gap, over = desk.classes[c].gap, desk.accounts[account].cash_now - desk.accounts[account].cash_target
+    unit = desk.classes[c].buy_step * desk.classes[c].buy_price
+    paid = unit * (1 + desk.classes[c].buy_spread)
+    slope = -gap * unit + over * paid - desk.classes[c].buy_cost * unit / k
+    square = unit * unit + paid * paid
+    if 2 * slope <= square or desk.accounts[account].cash_now - floor < paid:
         return 0.0, 0
-    return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * book.buy_cost[c]), steps
+    most = min(
+        (desk.accounts[account].cash_now - floor) / paid, (desk.classes[c].open_cap - desk.classes[c].bought_usd) / unit
+    )
+    most = min(most, desk.accounts[account].turnover_left / unit)
+    steps = int(min(np.round(max(slope / square, 1.0)), np.floor(most)))
+    if steps < 1 or (
+        desk.classes[c].bought_usd == 0 and steps * unit < max(desk.accounts[account].min_trade, desk.classes[c].least)
+    ):
+        return 0.0, 0
+    return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * desk.classes[c].buy_cost), steps
 
 
 @compiled
-def more_to_sell(
-    book: Book, room: Scratch, units: Units, account: int, c: int, gap: float, lot: int, cash: float
-) -> tuple[float, int]:
+def more_to_sell(desk: Desk, account: int, c: int, lot: int) -> tuple[float, int]:
     """Change of the objective and steps of the best further sale of ``lot``, the next of its class; (0, 0): none."""
-    k = book.tracking_penalty[account] / book.nav[account]
-    over = cash - book.cash_target[account]
-    unit = book.lot_step[lot] * book.lot_price[lot]
-    paid = unit * (1 - book.lot_spread[lot])
-    wish = (gap * unit - over * paid - book.lot_cost[lot] * unit / k) / (unit * unit + paid * paid)
-    steps = sell_steps(book, units, lot, np.round(wish))
-    value = value_of_steps(book, room, lot, steps)
-    if value < book.min_trade[account] and sold_of(book, room, c, book.lot_security[lot]) == 0:
+    k = desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+    gap, over = desk.classes[c].gap, desk.accounts[account].cash_now - desk.accounts[account].cash_target
+    unit = desk.lots[lot].step * desk.lots[lot].price
+    paid = unit * (1 - desk.lots[lot].spread)
+    slope = gap * unit - over * paid - desk.lots[lot].cost * unit / k
+    square = unit * unit + paid * paid
+    left = steps_left(desk, lot)
+    if 2 * slope <= square and left > 1:
         return 0.0, 0
-    raised = value * (1 - book.lot_spread[lot])
-    return move_value(k, gap, over, -value, raised, value * book.lot_cost[lot]), steps
+    steps, value = sell_steps(desk, account, lot, np.round(slope / square))
+    if steps < 1 or (desk.classes[c].sold_usd == 0 and value < desk.classes[c].least):
+        return 0.0, 0
+    if value < desk.accounts[account].min_trade and sold_of(desk, c, desk.lots[lot].security) == 0:
+        return 0.0, 0
+    raised = value * (1 - desk.lots[lot].spread)
+    return move_value(k, gap, over, -value, raised, value * desk.lots[lot].cost), steps
 
 
 @compiled
-def spend_cash(book: Book, room: Scratch, units: Units, account: int, floor: float) -> None:
+def spend_cash(desk: Desk, account: int, floor: float) -> None:
     """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
-    first, last = book.class_start[account], book.class_start[account + 1]
+    first, last = desk.accounts[account].first, desk.accounts[account].last
     for _ in range(8 * (last - first) + 16):
-        cash = cash_after_costs(book, room, account)
-        best, best_class, best_lot, best_steps = -IMPROVEMENT_OF_NAV * book.nav[account], -1, -1, 0
+        best, best_class, best_steps, is_sale = -IMPROVEMENT_OF_NAV * desk.accounts[account].nav, -1, 0, False
         for c in range(first, last):
-            gap, sold, lot = class_gap(book, room, c)
-            if sold == 0 and room.buy_cap[c] > 0:
-                better, steps = more_to_buy(book, room, account, c, gap, cash, floor)
+            if desk.classes[c].sold_usd == 0 and desk.classes[c].open_cap > 0:
+                better, steps = more_to_buy(desk, account, c, floor)
                 if better < best:
-                    best, best_class, best_lot, best_steps = better, c, -1, steps
-            if lot >= 0 and units.bought[c] == 0:
-                better, steps = more_to_sell(book, room, units, account, c, gap, lot, cash)
+                    best, best_class, best_steps, is_sale = better, c, steps, False
+            lot = desk.classes[c].next_lot
+            if lot >= 0 and desk.classes[c].bought == 0:
+                better, steps = more_to_sell(desk, account, c, lot)
                 if better < best:
-                    best, best_class, best_lot, best_steps = better, c, lot, steps
+                    best, best_class, best_steps, is_sale = better, c, steps, True
         if best_class < 0:
             return
-        if best_lot >= 0:
-            set_sold(book, room, units, best_lot, units.sold[best_lot] + best_steps)
+        if is_sale:
+            sell_more(desk, account, best_class, desk.classes[best_class].next_lot, best_steps)
         else:
-            set_bought(book, room, units, best_class, units.bought[best_class] + best_steps)
+            buy_more(desk, account, best_class, best_steps)

@@ -6,7 +6,7 @@ import time
 import cvxpy as cp
 import numpy as np
 
-from tasks.core.kernel import Book
+from tasks.core.arrays import Book
 from tasks.core.solver import rebalance, warm_up
 from tests.core.books import referee, take
 
@@ -43,6 +43,7 @@ def book_of(accounts: int, seed: int = 1) -> Book:
         class_target=(nav[:, None] * weights[:, :-1]).ravel(),
         buy_cap=np.full(accounts * CLASSES, np.inf),
         buy_cost=np.full(accounts * CLASSES, 0.0003),
+        buy_spread=np.full(accounts * CLASSES, 0.0003),
         buy_price=price.ravel(),
         buy_step=np.ones(accounts * CLASSES),
         lot_start=starts,

@@ -3,7 +3,7 @@
 import cvxpy as cp
 import numpy as np
 
-from tasks.core.kernel import Book
+from tasks.core.arrays import Book
 from tasks.core.whole_units import CASH_CUSHION
 
 
@@ -48,6 +48,7 @@ def random_book(rng: np.random.Generator, accounts: int, *, max_lots: int = 6, s
             columns["class_target"].append(float(weights[c] * nav))
             columns["buy_cap"].append(float(rng.choice([np.inf, np.inf, np.inf, 0.0, 0.05 * nav])))
             columns["buy_cost"].append(buy_cost)
+            columns["buy_spread"].append(buy_cost)
             columns["buy_price"].append(price)
             columns["buy_step"].append(step)
             for cost, q, p, is_free, spread in lots:
@@ -130,6 +131,7 @@ def small_book(rng: np.random.Generator) -> Book:
         class_target=weights[:classes] * nav,
         buy_cap=np.where(rng.random(classes) < 0.85, np.inf, 0.0),
         buy_cost=buy_cost,
+        buy_spread=buy_cost,
         buy_price=price,
         buy_step=np.ones(classes),
         lot_start=np.concatenate([[0], np.cumsum(has)]).astype(np.int64),

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.kernel import Book
-from tasks.core.solver import CANNOT_RAISE_CASH, STAYS, TRADED, Answer, rebalance
+from tasks.core.arrays import Book
+from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
+from tasks.core.solver import rebalance
 from tasks.core.whole_units import CASH_CUSHION, WHOLE_LOT
 from tests.core.books import enumerated_optimum, highs_bounds, random_book, referee, small_book, take
 
@@ -27,6 +28,7 @@ def one(**columns: object) -> Book:
         "class_start": [0, classes],
         "buy_cap": [np.inf] * classes,
         "buy_cost": [0.0] * classes,
+        "buy_spread": columns.get("buy_cost", [0.0] * classes),
         "buy_price": [1.0] * classes,
         "buy_step": [1.0] * classes,
         "lot_start": [0] * (classes + 1),

@@ -1,0 +1,78 @@
+"""What the solver answers: arrays as in ``kernel.Book``, and the codes in them."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.core.arrays import Book, Floats
+from tasks.core.desk import Desk, compiled
+
+Codes = npt.NDArray[np.int8]
+
+TRADED: Final = 0
+STAYS: Final = 1
+CANNOT_RAISE_CASH: Final = 2
+
+BELOW_MINIMUM: Final = 1
+BELOW_IMPROVEMENT: Final = 2
+ORDER_LIMIT: Final = 3
+FEWER_TRADES: Final = 4
+"""Why an order was dropped; 0: it was not."""
+
+
+class Answer(NamedTuple):
+    """Trades of many accounts. Of a household solved together, objective, optimum and bound stand on each of its accounts."""
+
+    status: Codes
+    """``TRADED``, ``STAYS`` (nothing is worth doing) or ``CANNOT_RAISE_CASH``."""
+    shadow_price: Floats
+    """mu: what one more dollar of cash would lower the objective by, usd."""
+    objective: Floats
+    optimum: Floats
+    """Objective of the continuous optimum, costs not paid from cash, usd."""
+    lower_bound: Floats
+    """No whole-unit answer has a lower objective, usd."""
+    cash: Floats
+    """Final cash beyond the reserve after costs, usd."""
+    shortfall: Floats
+    """Cash owed that cannot be raised, usd."""
+    short_rate: Floats
+    """What one more dollar of short-term gain would cost in tax."""
+    long_rate: Floats
+    gain_price: Floats
+    """What one more dollar of gain budget would be worth, usd; 0: it does not bind."""
+    turnover_price: Floats
+    """What one more dollar of turnover would be worth, usd; 0: the limit does not bind."""
+    sold: npt.NDArray[np.int64]
+    bought: npt.NDArray[np.int64]
+    lot_dropped: Codes
+    """Why the lot's order was dropped; 0: it was not."""
+    buy_dropped: Codes
+
+
+@compiled
+def store(desk: Desk, answer: Answer, book: Book, first: int, last: int) -> None:
+    """Copy the answers of the accounts on the desk to where they stand in the book."""
+    for target in range(first, last):
+        account = desk.accounts[target - first]
+        answer.status[target], answer.shadow_price[target] = account.status, account.shadow_price
+        answer.objective[target], answer.optimum[target] = account.objective, account.optimum
+        answer.lower_bound[target], answer.cash[target] = account.lower_bound, account.cash_after
+        answer.shortfall[target] = account.shortfall
+        answer.short_rate[target], answer.long_rate[target] = account.short_at, account.long_at
+        answer.gain_price[target], answer.turnover_price[target] = account.gain_price, account.turnover_price
+        for c in range(account.first, account.last):
+            at = book.class_start[first] + c
+            answer.bought[at], answer.buy_dropped[at] = desk.classes[c].bought, desk.classes[c].dropped
+            for lot in range(desk.classes[c].first, desk.classes[c].last):
+                home = desk.lots[lot].home
+                answer.sold[home], answer.lot_dropped[home] = desk.lots[lot].sold, desk.lots[lot].dropped
+
+
+def blank_answer(book: Book) -> Answer:
+    """Room for the answers of ``book``."""
+    n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
+    sizes = {"sold": (lots, np.int64), "bought": (m, np.int64), "lot_dropped": (lots, np.int8)}
+    sizes |= {"buy_dropped": (m, np.int8), "status": (n, np.int8)}
+    return Answer(**{name: np.zeros(*sizes.get(name, (n, np.float64))) for name in Answer._fields})

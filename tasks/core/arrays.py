@@ -1,0 +1,93 @@
+"""What the solver is given: many accounts as flat arrays, their bounds and prices (``Book``) and what couples their trades (``Limits``)."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+NO_ORDER_LIMIT: Final = 2**31 - 1
+
+
+class Book(NamedTuple):
+    """Many accounts as flat arrays: n accounts, m classes of accounts, L lots. Dollars, shares, fractions of a dollar.
+
+    ``class_start`` (n + 1) and ``lot_start`` (m + 1) say where an account's classes and a class's lots begin.
+    """
+
+    nav: Floats
+    tracking_penalty: Floats
+    cash: Floats
+    """Settled + pending - reserve; negative is owed."""
+    cash_target: Floats
+    min_trade: Floats
+    class_start: Ints
+    class_value: Floats
+    class_target: Floats
+    buy_cap: Floats
+    """Most that may be bought of the class's security, usd; inf = no limit, 0 = nothing to buy."""
+    buy_cost: Floats
+    """Half spread plus what holding the class here costs, fraction of a dollar bought."""
+    buy_spread: Floats
+    """Half spread, fraction of a dollar bought: what is paid from cash."""
+    buy_price: Floats
+    buy_step: Floats
+    lot_start: Ints
+    lot_quantity: Floats
+    lot_price: Floats
+    lot_step: Floats
+    lot_spread: Floats
+    """Half spread, fraction of a dollar sold."""
+    lot_cost: Floats
+    """Half spread plus tax, fraction of a dollar sold; ascending within a class."""
+    lot_cap: Floats
+    """Most that may be sold of the lot, usd: its value, or 0."""
+    lot_security: Ints
+    """Code of the lot's security; lots with the same code in a class make one order."""
+
+
+class Limits(NamedTuple):
+    """What couples an account's trades beyond its cash: netting of gains, a gain budget, limits on how much is traded.
+
+    One entry an account, class or lot as in ``Book``. Dollars, fractions of a dollar.
+    """
+
+    turnover: Floats
+    """Most of buys + sells, usd; inf = no limit."""
+    gain: Floats
+    """Most of ``sum lot_gain * sold``, usd; inf = no limit."""
+    short_before: Floats
+    """Net short-term gain before these trades, usd: the year's less losses carried forward."""
+    long_before: Floats
+    short_rate: Floats
+    """Tax on short-term gains; 0 where none is paid."""
+    long_rate: Floats
+    max_orders: Ints
+    slack: Floats
+    """Objective, usd, that may be given up for fewer orders."""
+    class_min: Floats
+    """Least that may be traded of a class, usd, where anything is."""
+    lot_gain: Floats
+    """Gain per dollar sold that counts in the netting and in the gain budget."""
+    lot_is_short: Flags
+
+
+def no_limits(book: Book) -> Limits:
+    """Nothing but cash couples the trades: no tax beyond what ``lot_cost`` says."""
+    n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
+    return Limits(
+        turnover=np.full(n, np.inf),
+        gain=np.full(n, np.inf),
+        short_before=np.zeros(n),
+        long_before=np.zeros(n),
+        short_rate=np.zeros(n),
+        long_rate=np.zeros(n),
+        max_orders=np.full(n, NO_ORDER_LIMIT, np.int64),
+        slack=np.zeros(n),
+        class_min=np.zeros(m),
+        lot_gain=np.zeros(lots),
+        lot_is_short=np.zeros(lots, np.bool_),
+    )

@@ -1,0 +1,169 @@
+"""The continuous optimum of one account whose trades may be coupled by tax that nets, a gain budget or a turnover limit.
+
+Given prices on the coupled sums (``a`` and ``b`` of ``netting``, nu on the gain budget, rho on turnover) the problem is the
+kernel's, with the prices added to what a lot or a purchase costs:
+
+    lot       cost + (rate at the margin + nu) * gain + rho          purchase   cost + rho
+
+1. Try the prices at their ends (each gain taxed, or none): mostly the kernel's first answer already stands.
+2. Else an interior point finds the optimum and its prices (``programs``), and the kernel's optimum at those prices, plus what
+   the prices are paid on, is the lower bound: by weak duality whatever the interior point did.
+3. Where the lo term may end on either side of zero, both convex problems are solved and the better is taken; the lower of
+   their bounds holds.
+
+Lots are sorted by their price within their class while an account is at work.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.core.desk import Desk, compiled
+from tasks.core.kernel import (
+    bound_with_costs_paid,
+    cash_before_costs,
+    objective,
+    price_of_cash,
+    trade_at,
+)
+from tasks.core.netting import NEAR_ZERO, added_tax, is_settled, net_gains, price_ends, rates_at, tax_on
+
+TRIES = 3
+"""How often prices at their ends are tried."""
+
+
+class Optimum(NamedTuple):
+    """The continuous optimum of an account under its coupled sums."""
+
+    shortfall: float
+    """Cash owed that cannot be raised, usd (then the rest means nothing)."""
+    mu: float
+    value: float
+    """Objective, usd, costs not paid from cash."""
+    bound: float
+    """No trades under the same rules have a lower objective, usd."""
+    short_rate: float
+    """What one more dollar of short-term gain costs."""
+    long_rate: float
+    gain_price: float
+    """nu: what one more dollar of gain budget is worth."""
+    turnover_price: float
+    """rho: what one more dollar of turnover is worth."""
+
+
+@compiled
+def swap_lots(desk: Desk, i: int, j: int) -> None:
+    """Exchange two lots."""
+    spare = len(desk.lots) - 1
+    desk.lots[spare] = desk.lots[i]
+    desk.lots[i] = desk.lots[j]
+    desk.lots[j] = desk.lots[spare]
+
+
+@compiled
+def price(desk: Desk, account: int, at: Optimum) -> None:
+    """Put the prices in ``at`` on lots and purchases, and sort each class's lots by them (ties: as they stood)."""
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        desk.classes[c].buy_cost = desk.classes[c].buy_base + at.turnover_price
+        first, last = desk.classes[c].first, desk.classes[c].last
+        for lot in range(first, last):
+            rate = at.short_rate if desk.lots[lot].is_short else at.long_rate
+            desk.lots[lot].cost = desk.lots[lot].base + (rate + at.gain_price) * desk.lots[lot].gain + at.turnover_price
+        for i in range(first + 1, last):
+            j = i
+            while j > first and (
+                desk.lots[j - 1].cost > desk.lots[j].cost
+                or (desk.lots[j - 1].cost == desk.lots[j].cost and desk.lots[j - 1].home > desk.lots[j].home)
+            ):
+                swap_lots(desk, j - 1, j)
+                j -= 1
+
+
+@compiled
+def priced_at(short_rate: float, long_rate: float, gain_price: float, turnover_price: float) -> Optimum:
+    """Prices without an answer yet."""
+    return Optimum(0.0, 0.0, 0.0, 0.0, short_rate, long_rate, gain_price, turnover_price)
+
+
+@compiled
+def is_within(desk: Desk, account: int) -> bool:
+    """Whether the trades in ``room`` keep the gain budget and the turnover limit."""
+    if np.isinf(desk.accounts[account].gain) and np.isinf(desk.accounts[account].turnover):
+        return True
+    gain, traded = 0.0, 0.0
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        traded += desk.classes[c].bought_usd
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            traded += desk.lots[lot].sold_usd
+            gain += desk.lots[lot].gain * desk.lots[lot].sold_usd
+    slack = NEAR_ZERO * desk.accounts[account].nav
+    return bool(gain <= desk.accounts[account].gain + slack and traded <= desk.accounts[account].turnover + slack)
+
+
+@compiled
+def true_objective(desk: Desk, account: int, cash: float) -> float:
+    """What is minimised, in usd, at the trades in ``room`` and the final ``cash``, whatever prices lots now have."""
+    squares = (cash - desk.accounts[account].cash_target) ** 2
+    paid = added_tax(desk, account)
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        value = desk.classes[c].value + desk.classes[c].bought_usd
+        paid += desk.classes[c].buy_base * desk.classes[c].bought_usd
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            value -= desk.lots[lot].sold_usd
+            paid += desk.lots[lot].base * desk.lots[lot].sold_usd
+        squares += (value - desk.classes[c].target) ** 2
+    return float(0.5 * desk.accounts[account].tracking_penalty / desk.accounts[account].nav * squares + paid)
+
+
+@compiled
+def dual_value(desk: Desk, account: int, x: float, at: Optimum) -> float:
+    """Lower bound, usd, from the kernel's optimum (in ``room``) at the prices in ``at``, which the book now has."""
+    mu = x * desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+    if x >= 0:
+        bound = objective(desk, account, cash_before_costs(desk, account))
+    else:
+        bound = bound_with_costs_paid(desk, account, mu)
+    short, long = desk.accounts[account].short_before, desk.accounts[account].long_before
+    if desk.accounts[account].short_rate > 0 or desk.accounts[account].long_rate > 0:
+        bound += at.short_rate * short + at.long_rate * long
+        bound -= tax_on(short, long, desk.accounts[account].short_rate, desk.accounts[account].long_rate)
+    if at.gain_price > 0:
+        bound -= at.gain_price * desk.accounts[account].gain
+    if at.turnover_price > 0:
+        bound -= at.turnover_price * desk.accounts[account].turnover
+    return bound
+
+
+@compiled
+def at_ends(desk: Desk, account: int, side: int) -> tuple[Optimum, bool]:
+    """The optimum of one convex problem where its prices are at their ends; whether they are."""
+    a_end, b_end = price_ends(desk, account, side)
+    tolerance = NEAR_ZERO * desk.accounts[account].nav
+    is_hi_short = desk.accounts[account].short_rate >= desk.accounts[account].long_rate
+    hi = desk.accounts[account].short_before if is_hi_short else desk.accounts[account].long_before
+    a = a_end if hi >= 0 else 0.0
+    b = b_end if desk.accounts[account].short_before + desk.accounts[account].long_before >= 0 else 0.0
+    found = priced_at(0.0, 0.0, 0.0, 0.0)
+    for _ in range(TRIES):
+        short_rate, long_rate = rates_at(desk, account, a, b)
+        found = priced_at(short_rate, long_rate, 0.0, 0.0)
+        price(desk, account, found)
+        x, shortfall = price_of_cash(desk, account)
+        if shortfall > 0:
+            return Optimum(shortfall, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), True
+        trade_at(desk, account, x)
+        short, long = net_gains(desk, account)
+        is_a_right = is_settled(a, a_end, short if is_hi_short else long, tolerance)
+        is_b_right = is_settled(b, b_end, short + long, tolerance)
+        if not is_within(desk, account):
+            return found, False
+        if is_a_right and is_b_right:
+            mu = x * desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+            value = true_objective(desk, account, cash_before_costs(desk, account))
+            bound = dual_value(desk, account, x, found)
+            return Optimum(0.0, mu, value, bound, short_rate, long_rate, 0.0, 0.0), True
+        if not is_a_right:
+            a = 0.0 if a > 0 else a_end
+        if not is_b_right:
+            b = 0.0 if b > 0 else b_end
+    return found, False

@@ -1,0 +1,70 @@
+"""One group of accounts from bounds to orders: an account alone, or the accounts of a managed household."""
+
+import numpy as np
+
+from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
+from tasks.core.desk import Desk, compiled
+from tasks.core.fewer import next_try
+from tasks.core.households import solve_household
+from tasks.core.objectives import objective_reached
+from tasks.core.optimum import unraisable
+from tasks.core.passes import open_bounds, solve_within, stay
+from tasks.core.whole_units import IMPROVEMENT_OF_NAV, cash_after_costs
+
+
+@compiled
+def begin(desk: Desk, accounts: int) -> float:
+    """Open the bounds; the objective of doing nothing, usd. In a household an account that cannot raise the cash it owes stays out."""
+    desk.search[:] = 0
+    for account in range(accounts):
+        open_bounds(desk, account)
+        if accounts > 1:
+            desk.accounts[account].shortfall = unraisable(desk, account)
+            open_bounds(desk, account)
+        stay(desk, account)
+    return objective_reached(desk, accounts)
+
+
+@compiled
+def is_traded(desk: Desk, account: int) -> bool:
+    """Whether the account has an order."""
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        if desk.classes[c].bought != 0:
+            return True
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            if desk.lots[lot].sold != 0:
+                return True
+    return False
+
+
+@compiled
+def finish(desk: Desk, accounts: int, idle: float, missing: float) -> None:
+    """Keep the trades where they beat doing nothing or where cash is owed; write the answer."""
+    is_owing = False
+    for account in range(accounts):
+        is_owing = is_owing or (desk.accounts[account].cash < 0 and desk.accounts[account].shortfall == 0)
+    reached = objective_reached(desk, accounts)
+    is_kept = missing == 0 and (is_owing or reached < idle - IMPROVEMENT_OF_NAV * desk.accounts[0].nav)
+    for account in range(accounts):
+        row = desk.accounts[account]
+        if not is_kept:
+            stay(desk, account)
+        row.objective = reached if is_kept else idle
+        row.cash_after = cash_after_costs(desk, account)
+        row.status = TRADED if is_traded(desk, account) else STAYS
+        if row.cash < 0 and missing > 0:
+            row.shortfall = min(missing, -row.cash) if np.isfinite(missing) else -row.cash
+        if row.shortfall > 0:
+            row.status = CANNOT_RAISE_CASH
+
+
+@compiled
+def rebalance_group(desk: Desk, accounts: int) -> None:
+    """The best whole-unit trades of the accounts on the desk, with their certificate."""
+    idle = begin(desk, accounts)
+    attempt, missing, is_again = 0, 0.0, True
+    while is_again:
+        missing = solve_within(desk, 0, attempt) if accounts == 1 else solve_household(desk, accounts, attempt)
+        attempt = 1
+        is_again, missing = next_try(desk, accounts, missing)
+    finish(desk, accounts, idle, missing)

@@ -1,0 +1,107 @@
+"""Tax on an account's net gains, and the prices it puts on lots.
+
+With S the net short-term and L the net long-term gain of the year (losses carried forward taken off), each taxed at its rate
+(26 USC 1222, 1(h)):
+
+    T(S, L) = rs S + rl L     both gains            rl max(S + L, 0)     net short loss, long gain
+              0               both losses           rs max(S + L, 0)     net long loss, short gain
+
+T is not convex, but it is the lesser of two functions that are. With ``hi`` the term of the higher rate and ``lo`` the other:
+
+    taxed    A = (r_hi - r_lo) max(hi, 0) + r_lo max(S + L, 0)         = T where the lo term is a gain, above it elsewhere
+    offset   B = r_hi max(S + L, 0)                                    = T where the lo term is a loss, above it elsewhere
+
+so the best trades under T are the better of the best under A and under B. Both are maxima of linear functions, so the dual has
+two prices, ``a`` on the gain of the hi term and ``b`` on the sum: ``0 <= a <= r_hi - r_lo`` and ``0 <= b <= r_lo`` (``a = 0``,
+``b <= r_hi`` under B), each at its end while its sum is not zero: what a dollar of gain costs at the margin is ``a + b`` or ``b``.
+
+Known limits: the deduction of up to 3,000 USD of net loss from other income (26 USC 1211) is not counted.
+"""
+
+from typing import Final
+
+from tasks.core.desk import Desk, compiled
+
+TAXED_SIDE: Final = 0
+"""The lo term ends as a gain: problem A."""
+OFFSET_SIDE: Final = 1
+"""The lo term ends as a loss: problem B."""
+NEAR_ZERO: Final = 1e-9
+"""Share of NAV: a net gain this small is zero."""
+
+
+@compiled
+def tax_on(short: float, long: float, short_rate: float, long_rate: float) -> float:
+    """T, usd."""
+    if short >= 0 and long >= 0:
+        return short_rate * short + long_rate * long
+    if short < 0 and long < 0:
+        return 0.0
+    return max(short + long, 0.0) * (long_rate if short < 0 else short_rate)
+
+
+@compiled
+def net_gains(desk: Desk, account: int) -> tuple[float, float]:
+    """S and L after the trades in ``room``, usd."""
+    short, long = desk.accounts[account].short_before, desk.accounts[account].long_before
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            gain = desk.lots[lot].gain * desk.lots[lot].sold_usd
+            if desk.lots[lot].is_short:
+                short += gain
+            else:
+                long += gain
+    return short, long
+
+
+@compiled
+def added_tax(desk: Desk, account: int) -> float:
+    """Tax that the trades in ``room`` add, usd."""
+    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    if rs == 0 and rl == 0:
+        return 0.0
+    short, long = net_gains(desk, account)
+    before = tax_on(desk.accounts[account].short_before, desk.accounts[account].long_before, rs, rl)
+    return tax_on(short, long, rs, rl) - before
+
+
+@compiled
+def may_be(desk: Desk, account: int) -> tuple[bool, bool]:
+    """Whether the lo term can end as a gain (A is needed), and as a loss (B is needed)."""
+    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    if rs == rl:
+        return True, False
+    is_lo_short = rs < rl
+    least = desk.accounts[account].short_before if is_lo_short else desk.accounts[account].long_before
+    most = least
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            if desk.lots[lot].is_short == is_lo_short:
+                most += max(desk.lots[lot].gain, 0.0) * desk.lots[lot].open_cap
+                least += min(desk.lots[lot].gain, 0.0) * desk.lots[lot].open_cap
+    return most >= 0 or least >= 0, least < 0
+
+
+@compiled
+def price_ends(desk: Desk, account: int, side: int) -> tuple[float, float]:
+    """The greatest ``a`` and ``b``."""
+    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    if side == OFFSET_SIDE:
+        return 0.0, max(rs, rl)
+    return abs(rs - rl), min(rs, rl)
+
+
+@compiled
+def rates_at(desk: Desk, account: int, a: float, b: float) -> tuple[float, float]:
+    """What a dollar of short-term and of long-term gain costs at the prices ``a`` and ``b``."""
+    if desk.accounts[account].short_rate >= desk.accounts[account].long_rate:
+        return a + b, b
+    return b, a + b
+
+
+@compiled
+def is_settled(price: float, end: float, net: float, tolerance: float) -> bool:
+    """Whether a price is right for the net gain it is on: at its end for a gain, 0 for a loss."""
+    if end == 0:
+        return True
+    return net >= -tolerance if price > 0 else net <= tolerance

@@ -1,0 +1,106 @@
+"""The continuous optimum of an account, by the shortest way that proves it: see ``coupled``."""
+
+import numpy as np
+
+from tasks.core.coupled import Optimum, at_ends, dual_value, price, true_objective
+from tasks.core.desk import Desk, compiled
+from tasks.core.kernel import cash_before_costs, price_of_cash, trade_at
+from tasks.core.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
+from tasks.core.programs import solve_program
+
+
+@compiled
+def unraisable(desk: Desk, account: int) -> float:
+    """Cash owed, usd, that cannot be raised within the turnover limit and the gain budget: lots of least gain first."""
+    owed = -desk.accounts[account].cash
+    if owed <= 0:
+        return 0.0
+    turnover, gain = desk.accounts[account].turnover, desk.accounts[account].gain
+    first, last = desk.accounts[account].first_lot, desk.accounts[account].last_lot
+    used = np.zeros(last - first, np.bool_)
+    for _ in range(last - first):
+        best = -1
+        for lot in range(first, last):
+            is_open = desk.lots[lot].open_cap > 0 and not used[lot - first]
+            if is_open and (best < 0 or desk.lots[lot].gain < desk.lots[best].gain):
+                best = lot
+        if best < 0:
+            break
+        used[best - first] = True
+        most = min(desk.lots[best].open_cap, turnover, owed)
+        if desk.lots[best].gain > 0:
+            most = min(most, gain / desk.lots[best].gain)
+        owed, turnover, gain = owed - most, turnover - most, gain - most * desk.lots[best].gain
+    return float(max(owed, 0.0))
+
+
+@compiled
+def keep(desk: Desk, account: int) -> None:
+    """Keep the trades in ``room`` aside."""
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        desk.classes[c].kept = desk.classes[c].bought_usd
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            desk.lots[lot].kept = desk.lots[lot].sold_usd
+
+
+@compiled
+def bring_back(desk: Desk, account: int) -> None:
+    """Bring back the trades that were kept."""
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        desk.classes[c].bought_usd = desk.classes[c].kept
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            desk.lots[lot].sold_usd = desk.lots[lot].kept
+
+
+@compiled
+def inside(desk: Desk, account: int, side: int) -> Optimum:
+    """The optimum of one convex problem by the interior point, bounded by the kernel at the prices it found."""
+    missing = unraisable(desk, account)
+    if missing > 0:
+        return Optimum(missing, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    _, own, _ = solve_program(desk, account, account + 1, np.full(1, side))
+    value = true_objective(desk, account, cash_before_costs(desk, account))
+    short_rate, long_rate = rates_at(desk, account, max(own[0, 3], 0.0), max(own[0, 4], 0.0))
+    turnover_price, gain_price = max(own[0, 1], 0.0), max(own[0, 2], 0.0)
+    at = Optimum(0.0, 0.0, value, 0.0, short_rate, long_rate, gain_price, turnover_price)
+    keep(desk, account)
+    price(desk, account, at)
+    x, _ = price_of_cash(desk, account)
+    mu, bound = own[0, 0], -np.inf
+    if np.isfinite(x):
+        trade_at(desk, account, x)
+        mu = x * desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+        bound = dual_value(desk, account, x, at)
+    bring_back(desk, account)
+    return Optimum(0.0, mu, value, bound, short_rate, long_rate, gain_price, turnover_price)
+
+
+@compiled
+def continuous_optimum(desk: Desk, account: int) -> Optimum:
+    """Fill ``sold_usd`` and ``bought_usd`` with the continuous optimum; lots and prices are left as it needs them.
+
+    Where both sides of ``netting`` may hold, the one is solved, then the other, and the first again if it was the better.
+    """
+    is_taxed_needed, is_offset_needed = may_be(desk, account)
+    is_open = is_taxed_needed and is_offset_needed
+    side = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
+    first, bound = np.inf, np.inf
+    for number in range(3):
+        found, is_found = at_ends(desk, account, side)
+        if not is_found:
+            found = inside(desk, account, side)
+        bound = min(bound, found.bound)
+        if found.shortfall > 0 or not is_open or number == 2 or (number == 1 and found.value <= first):
+            break
+        first = min(first, found.value)
+        side = TAXED_SIDE if number == 0 else OFFSET_SIDE
+    return Optimum(
+        found.shortfall,
+        found.mu,
+        found.value,
+        bound,
+        found.short_rate,
+        found.long_rate,
+        found.gain_price,
+        found.turnover_price,
+    )

@@ -1,0 +1,187 @@
+"""One account from its continuous optimum to whole-unit orders: the passes of ``solver``."""
+
+import numpy as np
+
+from tasks.core.answers import (
+    BELOW_IMPROVEMENT,
+    BELOW_MINIMUM,
+)
+from tasks.core.coupled import Optimum
+from tasks.core.desk import Desk, compiled
+from tasks.core.kernel import ROUNDING
+from tasks.core.optimum import continuous_optimum
+from tasks.core.whole_units import (
+    CASH_CUSHION,
+    cut_down,
+    raise_cash,
+    sell_more,
+    sell_steps,
+    set_bought,
+    sold_of,
+    spend_cash,
+    take_stock,
+)
+
+MAX_PASSES = 3
+
+
+@compiled
+def cash_floor(desk: Desk, account: int) -> float:
+    """Least cash beyond the reserve that an account may end with, usd."""
+    return min(desk.accounts[account].cash, CASH_CUSHION) if desk.accounts[account].cash >= 0 else CASH_CUSHION
+
+
+@compiled
+def open_bounds(desk: Desk, account: int) -> None:
+    """Let an account trade what its own bounds allow; nothing where the cash it owes cannot be raised."""
+    is_stuck = desk.accounts[account].shortfall > 0
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        row = desk.classes[c]
+        row.open_cap, row.dropped = 0.0 if is_stuck else row.buy_cap, 0
+        for lot in range(row.first, row.last):
+            desk.lots[lot].open_cap = 0.0 if is_stuck else desk.lots[lot].cap
+            desk.lots[lot].dropped = 0
+
+
+@compiled
+def stay(desk: Desk, account: int) -> None:
+    """Trade nothing."""
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        set_bought(desk, c, 0)
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            desk.lots[lot].sold, desk.lots[lot].sold_usd = 0, 0.0
+
+
+@compiled
+def class_least(desk: Desk, account: int, c: int) -> float:
+    """Least that may be traded of a class, usd, in its orders together; cash owed is raised whatever it improves."""
+    return 0.0 if desk.accounts[account].cash < 0 else desk.classes[c].least
+
+
+@compiled
+def bar_small(desk: Desk, account: int) -> bool:
+    """Bar every order below the minimum, and every class whose orders improve too little; True where there was one."""
+    least = desk.accounts[account].min_trade
+    found = False
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        improves = class_least(desk, account, c)
+        bought, sold = desk.classes[c].bought_usd, 0.0
+        first, last = desk.classes[c].first, desk.classes[c].last
+        for lot in range(first, last):
+            sold += desk.lots[lot].sold_usd
+        if 0 < bought < max(least, improves) * (1 - ROUNDING):
+            desk.classes[c].open_cap, desk.classes[c].bought_usd = 0.0, 0.0
+            desk.classes[c].dropped = BELOW_MINIMUM if bought < least else BELOW_IMPROVEMENT
+            found = True
+        if sold == 0:
+            continue
+        is_too_little = sold < improves * (1 - ROUNDING)
+        for lot in range(first, last):
+            if desk.lots[lot].open_cap > 0 and desk.lots[lot].dropped == 0:
+                of_security = sold_of(desk, c, desk.lots[lot].security)
+                if 0 < of_security < least * (1 - ROUNDING):
+                    desk.lots[lot].dropped = BELOW_MINIMUM
+                elif is_too_little:
+                    desk.lots[lot].dropped = BELOW_IMPROVEMENT
+        for lot in range(first, last):
+            if desk.lots[lot].open_cap > 0 and desk.lots[lot].dropped > 0:
+                desk.lots[lot].open_cap, desk.lots[lot].sold_usd = 0.0, 0.0
+                found = True
+    return found
+
+
+@compiled
+def drop_small(desk: Desk, account: int) -> bool:
+    """Take back the whole-unit orders that ``bar_small`` bars; True where there was one."""
+    if not bar_small(desk, account):
+        return False
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        if desk.classes[c].open_cap == 0:
+            set_bought(desk, c, 0)
+        for lot in range(desk.classes[c].first, desk.classes[c].last):
+            if desk.lots[lot].open_cap == 0:
+                desk.lots[lot].sold, desk.lots[lot].sold_usd = 0, 0.0
+    return True
+
+
+@compiled
+def finish_small(desk: Desk, account: int, floor: float) -> float:
+    """Drop what is below the minimum; where that leaves cash short, sell more, topped up to the minimum.
+
+    Returns what is still missing, usd.
+    """
+    if not drop_small(desk, account):
+        return max(floor - desk.accounts[account].cash_now, 0.0)
+    take_stock(desk, account)
+    if desk.accounts[account].cash_now >= floor:
+        spend_cash(desk, account, floor)
+        return 0.0
+    first, last = desk.accounts[account].first, desk.accounts[account].last
+    reopen_lots(desk, account)
+    take_stock(desk, account)
+    short = raise_cash(desk, account, floor)
+    for c in range(first, last):
+        top_up_small(desk, account, c)
+    return float(short)
+
+
+@compiled
+def top_up_small(desk: Desk, account: int, c: int) -> None:
+    """Sell on to the minimum where less of a security is sold, and drop a purchase that was cut below it."""
+    least = desk.accounts[account].min_trade
+    if 0 < desk.classes[c].bought_usd < least:
+        set_bought(desk, c, 0)
+    for lot in range(desk.classes[c].first, desk.classes[c].last):
+        missing = least - sold_of(desk, c, desk.lots[lot].security)
+        if 0 < missing < least and desk.lots[lot].sold_usd < desk.lots[lot].open_cap * (1 - ROUNDING):
+            wanted = np.ceil(missing / (desk.lots[lot].step * desk.lots[lot].price))
+            steps, _ = sell_steps(desk, account, lot, wanted)
+            if steps > 0:
+                sell_more(desk, account, c, lot, steps)
+
+
+@compiled
+def to_units(desk: Desk, account: int) -> float:
+    """Whole units of the continuous trades in ``room``; returns the cash that is missing, usd."""
+    floor = cash_floor(desk, account)
+    cut_down(desk, account)
+    take_stock(desk, account)
+    short = raise_cash(desk, account, floor)
+    spend_cash(desk, account, floor)
+    if short > 0:
+        return short
+    return finish_small(desk, account, floor)
+
+
+@compiled
+def note_optimum(desk: Desk, account: int, found: Optimum) -> None:
+    """Keep the continuous optimum for the certificate and for the reasons."""
+    row = desk.accounts[account]
+    row.shadow_price, row.optimum, row.lower_bound = found.mu, found.value, found.bound
+    row.short_at, row.long_at = found.short_rate, found.long_rate
+    row.gain_price, row.turnover_price = found.gain_price, found.turnover_price
+
+
+@compiled
+def solve_within(desk: Desk, account: int, attempt: int) -> float:
+    """Passes 1 to 3 within the bounds on the desk; returns the cash that is missing, usd. The first attempt keeps its optimum."""
+    is_reopened = False
+    for number in range(attempt, MAX_PASSES + attempt + 1):
+        found = continuous_optimum(desk, account)
+        if number == 0:
+            note_optimum(desk, account, found)
+        if found.shortfall > 0:
+            if number == 0 or is_reopened:
+                return found.shortfall
+            reopen_lots(desk, account)
+            is_reopened = True
+        elif is_reopened or number == MAX_PASSES + attempt or not bar_small(desk, account):
+            break
+    return to_units(desk, account)
+
+
+@compiled
+def reopen_lots(desk: Desk, account: int) -> None:
+    """Let every lot be sold again: cash owed needs what was barred."""
+    for lot in range(desk.accounts[account].first_lot, desk.accounts[account].last_lot):
+        desk.lots[lot].open_cap = desk.lots[lot].cap
