@@ -11,15 +11,14 @@ from schemas.errors import ConservationBroken
 from schemas.run import RunRef
 from schemas.tables import PUBLIC
 from tasks.core import conservation
-from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
+from tasks.core.engine import shard_of, solve_accounts
+from tasks.core.facts import Facts, account_parameters, model_hashes
 from tasks.core.frontier import frontier
 from tasks.core.orders import order_rows
 from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.propose import proposal_rows
 from tasks.core.reasons import class_reasons
 from tasks.core.route import with_route
-from tasks.core.rules import compile_book
-from tasks.core.solved import solve
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
@@ -60,11 +59,8 @@ def proposed(
     accounts = account_parameters(facts)
     models = facts.model_targets["model_id"].unique()
     standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=as_of)
-    to_solve = standing.filter(pl.col("outcome").is_null()).drop("outcome", "reason", "triggers", "is_locked")
-    securities = priced_securities(facts)
-    lots = valued_lots(facts, securities)
-    by_class = drift.join(by_account.select("account_id", "nav_usd"), on="account_id")
-    solved = solve(compile_book(to_solve, by_class, lots, facts=facts, securities=securities, as_of=as_of))
+    to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")
+    solved = solve_accounts(to_solve, shard_of(facts, drift, by_account, as_of))
     orders, relief = order_rows(solved, run_id)
     proposals = proposal_rows(solved, orders, relief, by_account)
     need_none("sell orders whose lots do not sum to them", conservation.relief_gaps(orders, relief))

@@ -32,12 +32,12 @@ import polars as pl
 from schemas.enums import AccountStatus, TradeMode
 from schemas.landing import CASH
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts import CLASS, Facts, account_parameters, exact_sum, priced_securities, valued_lots
+from tasks.core.answers import CANNOT_RAISE_CASH
+from tasks.core.engine import Shard, shard_of, solve_accounts
+from tasks.core.facts import CLASS, Facts, account_parameters, exact_sum
 from tasks.core.orders import order_rows
 from tasks.core.propose import proposal_rows
-from tasks.core.rules import compile_book
-from tasks.core.solved import Solved, solve
-from tasks.core.solver import CANNOT_RAISE_CASH
+from tasks.core.solved import Solved
 
 
 class Scenario(StrEnum):
@@ -95,22 +95,13 @@ SOLVED: Final[tuple[tuple[Scenario, Parameters], ...]] = (
 class World:
     """What is the same in every scenario, read and derived once."""
 
-    facts: Facts
-    drift: pl.DataFrame
+    shard: Shard
     by_account: pl.DataFrame
-    lots: pl.DataFrame
-    securities: pl.DataFrame
-    as_of: date
     run_id: str
 
     def solve(self, accounts: pl.DataFrame) -> Solved:
         """The accounts' best trades under the parameters that stand in their rows."""
-        nav = self.by_account.select("account_id", "nav_usd")
-        drift = self.drift.drop("nav_usd", strict=False).join(nav, on="account_id")
-        problem = compile_book(
-            accounts, drift, self.lots, facts=self.facts, securities=self.securities, as_of=self.as_of
-        )
-        return solve(problem)
+        return solve_accounts(accounts, self.shard)
 
 
 def frontier(
@@ -130,8 +121,7 @@ def frontier(
         Of the run whose facts these are.
     """
     accounts = _solvable(facts, by_account, wanted)
-    securities = priced_securities(facts)
-    world = World(facts, drift, by_account, valued_lots(facts, securities), securities, as_of, run_id)
+    world = World(shard_of(facts, drift, by_account, as_of), by_account, run_id)
     policy = world.solve(accounts)
     idle = _idle(policy, world)
     chosen = _scored(policy, policy, idle, world)

@@ -14,8 +14,10 @@ from schemas.enums import Side
 from schemas.landing import EXACT
 from schemas.tables import PUBLIC, USD
 from tasks.core.facts import BPS, CLASS, rounded_usd, usd
+from tasks.core.realized import with_tax
 from tasks.core.solved import Solved
 
+HARVEST: Final = "harvest"
 ORDER: Final = (
     "account_id",
     "side",
@@ -70,18 +72,15 @@ def _relief(lots: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
 def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Sell orders (one a security of an account) and the lots they close, keyed by account and security.
 
-    A loss that the wash-sale window disallows saves no tax; one of unknown basis none either.
+    Tax is what the sales add to the account's tax (``realized``): a loss that the wash-sale window disallows saves none.
     """
     price = pl.col("price_usd")
     gain = usd(pl.col("sold"), price) - usd(pl.col("sold"), pl.col("unit_cost_usd"))
-    rate = pl.when(pl.col("is_replaced")).then(0.0).otherwise("tax_rate")
-    lots = (
-        solved.lots.filter(pl.col("sold") > 0)
-        .with_columns(value_usd=usd(pl.col("sold"), price), gain_usd=gain)
-        .with_columns(tax_usd=rounded_usd((rate * pl.col("gain_usd").cast(pl.Float64)).fill_null(0.0)))
+    lots = with_tax(solved.lots, solved.accounts).with_columns(
+        pl.col("tax_usd").pipe(rounded_usd), value_usd=usd(pl.col("sold"), price), gain_usd=gain
     )
-    k = pl.col("tracking_penalty") / pl.col("nav_usd").cast(pl.Float64)
-    over = pl.col("class_value_usd").cast(pl.Float64) - pl.col("destination_usd")
+    k = pl.col("tracking_penalty") / pl.col("governed_nav_usd").cast(pl.Float64)
+    over = pl.col("governed_value_usd") - pl.col("destination_usd")
     orders = (
         lots.group_by("account_id", "security_id", maintain_order=True)
         .agg(
@@ -89,7 +88,9 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
             quantity=pl.col("sold").sum(),
             value_usd=pl.col("value_usd").sum(),
             est_tax_usd=pl.col("tax_usd").sum(),
-            marginal_cost_bps=pl.col("cost").max() * BPS,
+            marginal_cost_bps=pl.col("cost_at").max() * BPS,
+            outright_reason=pl.col("outright_reason").drop_nulls().first(),
+            harvested_usd=-pl.col("allowed_gain_usd").filter(pl.col("outright_reason") == HARVEST).sum(),
         )
         .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
         .with_columns(side=pl.lit(str(Side.SELL)), marginal_benefit_bps=(k * over + pl.col("shadow_price")) * BPS)
@@ -100,8 +101,8 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def buys(solved: Solved) -> pl.DataFrame:
     """Buy orders, one a class of an account."""
-    k = pl.col("tracking_penalty") / pl.col("nav_usd").cast(pl.Float64)
-    under = pl.col("destination_usd") - pl.col("class_value_usd").cast(pl.Float64)
+    k = pl.col("tracking_penalty") / pl.col("governed_nav_usd").cast(pl.Float64)
+    under = pl.col("destination_usd") - pl.col("governed_value_usd")
     return (
         solved.classes.filter(pl.col("bought") > 0)
         .select(
@@ -113,22 +114,34 @@ def buys(solved: Solved) -> pl.DataFrame:
             quantity="bought",
             value_usd="bought_usd",
             est_tax_usd=pl.lit(0).cast(USD),
+            location="location",
         )
         .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
         .with_columns(
             side=pl.lit(str(Side.BUY)),
             marginal_benefit_bps=k * under * BPS,
-            marginal_cost_bps=pl.col("half_spread_bps") + pl.col("shadow_price") * BPS,
+            marginal_cost_bps=pl.col("half_spread_bps") + (pl.col("shadow_price") + pl.col("location")) * BPS,
         )
-        .with_columns(reason=_placed())
+        .join(_harvested(solved), on=CLASS, how="left", maintain_order="left")
+        .with_columns(reason=_buy_reason())
     )
 
 
 def _class_facts(solved: Solved) -> pl.DataFrame:
-    account = solved.accounts.select("account_id", "nav_usd", "tracking_penalty", "shadow_price", "cash_usd")
-    columns = ["weight", "target_weight", "destination_usd", "after_usd"]
-    classes = solved.classes.select(*CLASS, *columns, class_value_usd="value_usd")
-    return classes.join(account, on="account_id", how="left")
+    columns = ["governed_nav_usd", "tracking_penalty", "shadow_price", "cash_usd", "managed_household_id"]
+    classes = solved.classes.select(
+        *CLASS, "weight", "target_weight", "destination_usd", "governed_value_usd", "governed_after_usd"
+    )
+    return classes.join(solved.accounts.select("account_id", *columns), on="account_id", how="left")
+
+
+def _harvested(solved: Solved) -> pl.DataFrame:
+    """By class: ``harvested``, the symbols of what is harvested."""
+    return (
+        solved.lots.filter((pl.col("outright_reason") == HARVEST) & (pl.col("sold") > 0))
+        .group_by(CLASS)
+        .agg(harvested=pl.col("symbol").unique().sort().str.join(", "))
+    )
 
 
 def _percent(weight: pl.Expr) -> pl.Expr:
@@ -136,11 +149,13 @@ def _percent(weight: pl.Expr) -> pl.Expr:
 
 
 def _placed() -> pl.Expr:
-    """``technology at 26.2% against a target of 20.0%; after the trade 21.0%``."""
-    after = pl.col("after_usd") / pl.col("nav_usd").cast(pl.Float64)
+    """``technology at 26.2% against a target of 20.0%; after the trade 21.0%``; of a household managed together its own weights."""
+    after = pl.col("governed_after_usd") / pl.col("governed_nav_usd").cast(pl.Float64)
+    whose = pl.when(pl.col("managed_household_id").is_null()).then(pl.lit("")).otherwise(pl.lit(" of the household"))
     return pl.format(
-        "{} at {} against a target of {}; after the trade {}",
+        "{}{} at {} against a target of {}; after the trade {}",
         "asset_class",
+        whose,
         _percent(pl.col("weight")),
         _percent(pl.col("target_weight")),
         _percent(after),
@@ -148,15 +163,25 @@ def _placed() -> pl.Expr:
 
 
 def _sell_reason() -> pl.Expr:
-    is_over = pl.col("class_value_usd").cast(pl.Float64) > pl.col("destination_usd")
+    is_over = pl.col("governed_value_usd") > pl.col("destination_usd")
+    harvests = pl.format("harvests a loss of {} USD; {}", pl.col("harvested_usd").round(2), _placed())
     owes = pl.format("raises the cash owed; {}", _placed())
     return (
-        pl.when(is_over)
+        pl.when(pl.col("outright_reason") == HARVEST)
+        .then(harvests)
+        .when(pl.col("outright_reason").is_not_null())
+        .then(pl.format("more is held than may be; {}", _placed()))
+        .when(is_over)
         .then(_placed())
         .when(pl.col("cash_usd") < 0)
         .then(owes)
         .otherwise(pl.format("pays for purchases further from target; {}", _placed()))
     )
+
+
+def _buy_reason() -> pl.Expr:
+    replaces = pl.format("in place of {}, harvested; {}", "harvested", _placed())
+    return pl.when(pl.col("harvested").is_not_null()).then(replaces).otherwise(_placed())
 
 
 def hashed(parts: Iterable[tuple[str, ...]]) -> pl.Series:

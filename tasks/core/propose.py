@@ -8,13 +8,15 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import Side, Term
+from schemas.enums import Side, TaxRegime, Term
 from schemas.tables import PUBLIC
+from tasks.core.answers import TRADED
 from tasks.core.facts import BPS, exact_sum
 from tasks.core.orders import content_hashes
 from tasks.core.solved import Solved
-from tasks.core.solver import TRADED
+from tasks.core.tax import is_taxed
 
+RATE_TOLERANCE: Final = 1e-9
 ROUTED: Final = ("route", "route_reasons", "approvals_needed", "ttl_hours", "custodian", "model_hash")
 """Columns of a proposal that routing adds."""
 
@@ -28,7 +30,7 @@ def proposal_rows(
     """
     totals = _order_totals(orders)
     before = account_drift.select("account_id", "nav_usd", "triggers", one_way_drift_before="one_way_drift")
-    nav = pl.col("nav_usd").cast(pl.Float64)
+    nav, governed_nav = pl.col("nav_usd").cast(pl.Float64), pl.col("governed_nav_usd").cast(pl.Float64)
     return (
         solved.accounts.filter(pl.col("status") == TRADED)
         .drop("nav_usd")
@@ -39,10 +41,10 @@ def proposal_rows(
         .with_columns(
             pl.col("realized_short_gain_usd", "realized_long_gain_usd").fill_null(0),
             turnover=pl.col("gross_value_usd").cast(pl.Float64) / (2 * nav),
-            gap_bps=BPS * (pl.col("objective_usd") - pl.col("lower_bound_usd")) / nav,
-            tax_regime=pl.lit(None, pl.String),
-            marginal_short_rate=pl.lit(None, pl.Float64),
-            marginal_long_rate=pl.lit(None, pl.Float64),
+            gap_bps=BPS * (pl.col("objective_usd") - pl.col("lower_bound_usd")) / governed_nav,
+            tax_regime=_regime(),
+            marginal_short_rate="short_rate_at",
+            marginal_long_rate="long_rate_at",
             cash_before_usd="cash_usd",
             cash_after_usd=pl.col("cash_usd") + pl.col("net_usd") - pl.col("est_cost_usd"),
         )
@@ -50,6 +52,27 @@ def proposal_rows(
         .select(*(name for name in PUBLIC["proposals"] if name not in ROUTED), "cash_after")
         .sort("account_id")
     )
+
+
+def _regime() -> pl.Expr:
+    """``TaxRegime`` of an account, by what one more dollar of gain of either term costs it."""
+    at = (pl.col("short_rate_at"), pl.col("long_rate_at"))
+    rates = (pl.col("short_term_rate"), pl.col("long_term_rate"))
+
+    def both(short: pl.Expr | float, long: pl.Expr | float) -> pl.Expr:
+        return ((at[0] - short).abs() < RATE_TOLERANCE) & ((at[1] - long).abs() < RATE_TOLERANCE)
+
+    regimes = {
+        TaxRegime.NONE: ~is_taxed(),
+        TaxRegime.TAXED: both(*rates),
+        TaxRegime.UNTAXED: both(0.0, 0.0),
+        TaxRegime.SHORT_OFFSET: both(rates[1], rates[1]),
+        TaxRegime.LONG_OFFSET: both(rates[0], rates[0]),
+    }
+    word = pl.lit(str(TaxRegime.EDGE))
+    for regime, condition in reversed(regimes.items()):
+        word = pl.when(condition).then(pl.lit(str(regime))).otherwise(word)
+    return word
 
 
 def _order_totals(orders: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from schemas.tables import PUBLIC
 from tasks.core.facts import BPS, CLASS
 from tasks.core.solved import Solved
 
+ACCOUNT_PRICES: Final = ("tracking_penalty", "shadow_price", "gain_price", "turnover_price")
 NEAR_ENOUGH: Final = 1e-3
 """Share of NAV: 10 basis points."""
 
@@ -28,9 +29,9 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
     nav = pl.col("nav_usd").cast(pl.Float64)
     unit = (pl.col("buy_price_usd") * pl.col("buy_step")).cast(pl.Float64).fill_null(0.0)
     classes = (
-        solved.classes.join(solved.accounts.select("account_id", "tracking_penalty", "shadow_price"), on="account_id")
+        solved.classes.join(solved.accounts.select("account_id", *ACCOUNT_PRICES), on="account_id")
         .join(_unsold(solved.lots), on=CLASS, how="left")
-        .with_columns(off=pl.col("after_usd") - pl.col("destination_usd"))
+        .with_columns(off=pl.col("governed_after_usd") - pl.col("destination_usd"))
         .with_columns(worth_bps=pl.col("tracking_penalty") / nav * pl.col("off") * BPS)
     )
     is_short_of_it = (pl.col("off") * pl.col("drift") > 0) & (
@@ -42,7 +43,7 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
         .with_columns(
             benefit_bps=pl.col("worth_bps") + pl.col("shadow_price") * BPS,
             drift_before="drift",
-            drift_after=pl.col("after_usd") / nav - pl.col("target_weight"),
+            drift_after=pl.col("governed_after_usd") / nav - pl.col("target_weight"),
         )
         .with_columns(code=pl.when(pl.col("off") > 0).then(_why_not_sold()).otherwise(_why_not_bought()))
         .with_columns(detail=_detail())
@@ -57,13 +58,16 @@ def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
         rest=(pl.col("quantity") - pl.col("sold")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64)
     )
     unsold = unsold.filter(pl.col("rest") > 0)
+    tax_at = pl.col("tax") + pl.col("cost_at") - pl.col("cost")
+    by_cost = ["cost_at", "security_id", "lot_id"]
     free = (
         unsold.filter(pl.col("lock").is_null())
         .group_by(CLASS)
         .agg(
-            next_cost_bps=pl.col("cost").min() * BPS,
-            next_tax_bps=pl.col("tax").sort_by("cost", "security_id", "lot_id").first() * BPS,
-            is_small=pl.col("is_lot_dropped").any(),
+            next_cost_bps=pl.col("cost_at").min() * BPS,
+            next_tax_bps=tax_at.sort_by(by_cost).first() * BPS,
+            next_gain=pl.col("gain").sort_by(by_cost).first(),
+            lot_dropped=pl.col("lot_dropped").drop_nulls().sort().first(),
         )
     )
     locked = (
@@ -95,8 +99,12 @@ def _why_not_sold() -> pl.Expr:
     return (
         pl.when(pl.col("next_cost_bps").is_null())
         .then("lock")
-        .when(pl.col("is_small"))
-        .then(pl.lit(str(Reason.BELOW_MINIMUM)))
+        .when(pl.col("lot_dropped").is_not_null())
+        .then("lot_dropped")
+        .when((pl.col("gain_price") > 0) & (pl.col("next_gain") > 0))
+        .then(pl.lit(str(Reason.GAIN_BUDGET_REACHED)))
+        .when(pl.col("turnover_price") > 0)
+        .then(pl.lit(str(Reason.TURNOVER_LIMIT_REACHED)))
         .when(_is_mostly_tax())
         .then(pl.lit(str(Reason.TAX_EXCEEDS_BENEFIT)))
         .otherwise(pl.lit(str(Reason.COST_EXCEEDS_BENEFIT)))
@@ -108,8 +116,10 @@ def _why_not_bought() -> pl.Expr:
     return (
         pl.when(pl.col("buy_lock").is_not_null())
         .then("buy_lock")
-        .when(pl.col("is_buy_dropped"))
-        .then(pl.lit(str(Reason.BELOW_MINIMUM)))
+        .when(pl.col("buy_dropped").is_not_null())
+        .then("buy_dropped")
+        .when(pl.col("turnover_price") > 0)
+        .then(pl.lit(str(Reason.TURNOVER_LIMIT_REACHED)))
         .when(is_dear & pl.col("is_source_taxed").is_null())
         .then(pl.lit(str(Reason.NO_CASH_TO_BUY)))
         .when(is_dear & pl.col("is_source_taxed"))

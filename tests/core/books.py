@@ -1,18 +1,24 @@
-"""Random accounts for the solver's tests, and an independent referee."""
+"""Random accounts and households for the solver's tests."""
 
-import cvxpy as cp
+from typing import Final
+
 import numpy as np
 
-from tasks.core.arrays import Book
-from tasks.core.whole_units import CASH_CUSHION
+from tasks.core.arrays import Book, Ints, Limits, no_limits
+
+OF_CLASSES: Final = {"class_value", "class_target", "class_min"} | {name for name in Book._fields if name[:4] == "buy_"}
+OF_LOTS: Final = {name for name in (*Book._fields, *Limits._fields) if name[:4] == "lot_"} - {"lot_start"}
+STARTS: Final = {"class_start", "lot_start"}
 
 
-def random_book(rng: np.random.Generator, accounts: int, *, max_lots: int = 6, step: float = 1.0) -> Book:
+def random_book(
+    rng: np.random.Generator, accounts: int, *, max_lots: int = 6, step: float = 1.0, classes_of: Ints | None = None
+) -> Book:
     """Accounts with 1 to 6 classes, locked lots, barred purchases, cash owed, and taxes of either sign."""
     columns: dict[str, list[float]] = {name: [] for name in Book._fields}
     columns["class_start"], columns["lot_start"] = [0], [0]
-    for _ in range(accounts):
-        classes = int(rng.integers(1, 7))
+    for account in range(accounts):
+        classes = int(rng.integers(1, 7)) if classes_of is None else int(classes_of[account])
         nav = 0.0
         values, lots_of = [], []
         for c in range(classes):
@@ -65,47 +71,88 @@ def random_book(rng: np.random.Generator, accounts: int, *, max_lots: int = 6, s
     return Book(**{name: np.array(rows, np.int64 if name in whole else np.float64) for name, rows in columns.items()})
 
 
+def random_limits(rng: np.random.Generator, book: Book, *, taxed: float = 0.8) -> tuple[Book, Limits]:
+    """Netting, gain budgets, turnover limits and prices of location on top of ``book``; some accounts have none of a kind.
+
+    No class buys and sells at once at any marginal rate: what a sale costs is raised where a loss would pay for it.
+    """
+    n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
+    class_of = np.repeat(np.arange(m), np.diff(book.lot_start))
+    account = np.repeat(np.arange(n), np.diff(book.class_start))[class_of]
+    lower = rng.uniform(0, 0.25, n) * (rng.random(n) < 0.9)
+    higher = lower + rng.uniform(0, 0.2, n) * (rng.random(n) < 0.9)
+    is_taxed, is_odd = rng.random(n) < taxed, rng.random(n) < 0.1
+    short_rate, long_rate = np.where(is_odd, (lower, higher), (higher, lower)) * is_taxed
+    before = rng.normal(0, 0.05, (2, n)) * book.nav * (rng.random((2, n)) < 0.8)
+    gain_cap = np.where(rng.random(n) < 0.4, rng.choice([0, 0.005, 0.05], n) * book.nav, np.inf)
+    gain = rng.uniform(-0.6, 0.8, lots) * (rng.random(lots) < 0.85)
+    gain = np.where(np.isfinite(gain_cap[account]), np.maximum(gain, 0), gain)
+    is_short = rng.random(lots) < 0.4
+    location = rng.uniform(0, 0.003, m) * (rng.random(m) < 0.4)
+    buy_cost = book.buy_cost + location
+    least = -buy_cost[class_of] - np.maximum(short_rate, long_rate)[account] * np.minimum(gain, 0)
+    base = book.lot_cost - location[class_of]
+    base = np.where(book.buy_cap[class_of] > 0, np.maximum(base, least), base)
+    cost = base + np.where(is_short, short_rate[account], long_rate[account]) * gain
+    order = np.lexsort((cost, class_of))
+    columns = {name: rows[order] for name, rows in book._asdict().items() if name in OF_LOTS}
+    limits = no_limits(book)._replace(
+        turnover=np.where(rng.random(n) < 0.4, rng.choice([0, 0.05, 0.3, 0.6], n) * book.nav, np.inf),
+        gain=gain_cap,
+        short_before=before[0],
+        long_before=before[1],
+        short_rate=short_rate,
+        long_rate=long_rate,
+        lot_gain=gain[order],
+        lot_is_short=is_short[order],
+    )
+    return book._replace(**columns)._replace(buy_cost=buy_cost, lot_cost=cost[order]), limits
+
+
+def random_households(
+    rng: np.random.Generator, households: int, *, most: int = 10, step: float = 1.0
+) -> tuple[Book, Limits, Ints]:
+    """Households of 2 to ``most`` accounts with limits, and where each one's accounts begin."""
+    members = rng.integers(2, most + 1, households)
+    starts = np.concatenate([[0], np.cumsum(members)]).astype(np.int64)
+    classes = rng.integers(1, 7, households)
+    book = random_book(rng, int(starts[-1]), max_lots=4, step=step, classes_of=np.repeat(classes, members))
+    nav = np.add.reduceat(book.nav, starts[:-1])
+    weights = [rng.dirichlet(np.ones(count + 1)) for count in classes]
+    book = book._replace(
+        nav=np.repeat(nav, members),
+        tracking_penalty=np.repeat(book.tracking_penalty[starts[:-1]], members),
+        cash_target=np.repeat([0.3 * usd * share[-1] for usd, share in zip(nav, weights, strict=True)], members),
+        class_target=np.concatenate(
+            [np.tile(usd * share[:-1], count) for usd, share, count in zip(nav, weights, members, strict=True)]
+        ),
+    )
+    return *random_limits(rng, book, taxed=0.25), starts
+
+
+def pick(book: Book, limits: Limits, accounts: Ints) -> tuple[Book, Limits]:
+    """Some accounts of a book, in the order given."""
+    classes, class_start = _rows(book.class_start, accounts)
+    lots, lot_start = _rows(book.lot_start, classes)
+    starts = {"class_start": class_start, "lot_start": lot_start}
+    picked = {
+        name: rows[lots if name in OF_LOTS else classes if name in OF_CLASSES else accounts]
+        for name, rows in {**book._asdict(), **limits._asdict()}.items()
+        if name not in STARTS
+    } | starts
+    return Book(**{name: picked[name] for name in Book._fields}), Limits(**{n: picked[n] for n in Limits._fields})
+
+
+def _rows(start: Ints, groups: Ints) -> tuple[Ints, Ints]:
+    """Rows of some groups, one group after the other, and where each begins among them."""
+    count = np.diff(start)[groups]
+    first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return np.arange(first[-1]) + np.repeat(start[:-1][groups] - first[:-1], count), first
+
+
 def take(book: Book, account: int) -> Book:
     """One account of a book, alone."""
-    c0, c1 = book.class_start[account], book.class_start[account + 1]
-    l0, l1 = book.lot_start[c0], book.lot_start[c1]
-    parts = {}
-    for name, rows in zip(Book._fields, book, strict=True):
-        if name == "class_start":
-            parts[name] = rows[account : account + 2] - c0
-        elif name == "lot_start":
-            parts[name] = rows[c0 : c1 + 1] - l0
-        elif name.startswith("lot_"):
-            parts[name] = rows[l0:l1]
-        elif name.startswith(("class_", "buy_")):
-            parts[name] = rows[c0:c1]
-        else:
-            parts[name] = rows[account : account + 1]
-    return Book(**parts)
-
-
-def referee(book: Book) -> float | None:
-    """Optimum, usd, of a one-account book by Clarabel, another formulation and another algorithm; None: infeasible."""
-    nav = float(book.nav[0])
-    classes, lots = len(book.buy_cap), len(book.lot_cap)
-    which = np.repeat(np.arange(classes), np.diff(book.lot_start))
-    sold_lots = cp.Variable(lots + 1, nonneg=True)  # one more than there are: a variable may not be empty
-    bought = cp.Variable(classes, nonneg=True)
-    pick = np.zeros((classes, lots + 1))
-    pick[which, np.arange(lots)] = 1
-    cash = book.cash[0] / nav + cp.sum(sold_lots) - cp.sum(bought)
-    track = cp.sum_squares((book.class_value - book.class_target) / nav - pick @ sold_lots + bought)
-    track += cp.square(cash - book.cash_target[0] / nav)
-    cost = np.append(book.lot_cost, 0) @ sold_lots + book.buy_cost @ bought
-    is_capped = np.isfinite(book.buy_cap)
-    limits = [
-        cash >= 0,
-        bought[is_capped] <= book.buy_cap[is_capped] / nav,
-        sold_lots <= np.append(book.lot_cap, 0) / nav,
-    ]
-    problem = cp.Problem(cp.Minimize(0.5 * book.tracking_penalty[0] * track + cost), limits)
-    problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
-    return float(problem.value) * nav if problem.status in {"optimal", "optimal_inaccurate"} else None
+    return pick(book, no_limits(book), np.array([account]))[0]
 
 
 def small_book(rng: np.random.Generator) -> Book:
@@ -143,52 +190,3 @@ def small_book(rng: np.random.Generator) -> Book:
         lot_cap=np.where(rng.random(classes) < 0.9, value, 0.0)[has],
         lot_security=np.arange(has.sum()),
     )
-
-
-def whole_share_trades(book: Book) -> list[np.ndarray]:
-    """For each class of ``small_book`` its possible trades: rows of value moved, cash flow, cost."""
-    choices = []
-    for c in range(len(book.buy_cap)):
-        rows = [(0.0, 0.0, 0.0)]
-        if book.buy_cap[c] > 0:
-            values = np.arange(1, int(book.nav[0] / book.buy_price[c]) + 1) * book.buy_price[c]
-            rows += [(v, -v * (1 + book.buy_cost[c]), v * book.buy_cost[c]) for v in values]
-        for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            values = np.arange(1, int(book.lot_quantity[lot]) + 1) * book.lot_price[lot] * (book.lot_cap[lot] > 0)
-            rows += [(-v, v * (1 - book.lot_spread[lot]), v * book.lot_cost[lot]) for v in values]
-        choices.append(np.array(rows))
-    return choices
-
-
-def enumerated_optimum(book: Book) -> float:
-    """Optimum, usd, over all whole-share trades of ``small_book`` with costs paid from cash, by trying every one."""
-    k, (one, two, three) = book.tracking_penalty[0] / book.nav[0], whole_share_trades(book)
-    gaps = book.class_value - book.class_target
-    worth = [0.5 * k * (gap + rows[:, 0]) ** 2 + rows[:, 2] for gap, rows in zip(gaps, (one, two, three), strict=True)]
-    cash = book.cash[0] + one[:, None, None, 1] + two[None, :, None, 1] + three[None, None, :, 1]
-    total = worth[0][:, None, None] + worth[1][None, :, None] + worth[2][None, None, :]
-    total = total + 0.5 * k * (cash - book.cash_target[0]) ** 2
-    return float(np.where(cash >= CASH_CUSHION, total, np.inf).min())
-
-
-def highs_bounds(book: Book, *, tangents: int = 60) -> tuple[float, float]:
-    """A lower and an upper bound, usd, on the optimum over whole shares of ``small_book``, by HiGHS (mixed-integer).
-
-    A binary chooses each class's trade from a table of exact objectives; the cash term, a parabola of the sum, is bounded
-    below by tangents, so the optimum of the program is a lower bound and its trades, valued exactly, are an upper one.
-    """
-    k, choices = float(book.tracking_penalty[0] / book.nav[0]), whole_share_trades(book)
-    gaps = book.class_value - book.class_target
-    picks = [cp.Variable(len(rows), boolean=True) for rows in choices]
-    worth = sum(
-        pick @ (0.5 * k * (gap + rows[:, 0]) ** 2 + rows[:, 2])
-        for pick, rows, gap in zip(picks, choices, gaps, strict=True)
-    )
-    cash = book.cash[0] + sum(pick @ rows[:, 1] for pick, rows in zip(picks, choices, strict=True))
-    over, off = cash - book.cash_target[0], cp.Variable()
-    at = np.linspace(-book.cash_target[0], book.nav[0], tangents)
-    limits = [cash >= CASH_CUSHION, *(off >= k * point * over - 0.5 * k * point**2 for point in at)]
-    problem = cp.Problem(cp.Minimize(worth + off), [*limits, *(cp.sum(pick) == 1 for pick in picks)])
-    problem.solve(solver=cp.HIGHS)
-    exact = float(worth.value) + 0.5 * k * float(over.value) ** 2
-    return float(problem.value), exact

@@ -4,7 +4,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.core.solver import CANNOT_RAISE_CASH, STAYS, TRADED
+from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
 from tests.core.facts_table import ago, facts_of, solved_of, traded
 
 MIXED = "security_id | quantity\n S | 720\n B | 280"
@@ -146,9 +146,9 @@ def test_what_is_below_the_minimum_is_dropped_and_said() -> None:
     facts = facts_of({"min_trade_usd": 20_000.0}, lots=MIXED)
     solved = solved_of(facts)
     assert traded(solved) == {}
-    dropped = solved.lots.select("security_id", "is_lot_dropped").rows()
-    assert ("S", True) in dropped
-    assert solved.classes.filter(pl.col("asset_class") == "bonds")["is_buy_dropped"].to_list() == [True]
+    dropped = solved.lots.select("security_id", "lot_dropped").rows()
+    assert ("S", "below_minimum") in dropped
+    assert solved.classes.filter(pl.col("asset_class") == "bonds")["buy_dropped"].to_list() == ["below_minimum"]
 
 
 def test_no_accounts_are_no_trouble() -> None:

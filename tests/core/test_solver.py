@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.arrays import Book
 from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
+from tasks.core.arrays import Book
 from tasks.core.solver import rebalance
 from tasks.core.whole_units import CASH_CUSHION, WHOLE_LOT
 from tests.core.books import enumerated_optimum, highs_bounds, random_book, referee, small_book, take
