@@ -81,7 +81,7 @@ def new_desk(accounts: int, classes: int, lots: int) -> Desk:
         np.zeros(lots + 1, LOT),
         np.zeros(breakpoints),
         np.zeros(breakpoints),
-        np.zeros(3, np.int64),
+        np.zeros(4, np.int64),
         np.zeros((classes + lots + 1, 3), np.int64),
         np.zeros((classes + lots + 1, 3), np.int64),
         np.zeros(1),

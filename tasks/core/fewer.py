@@ -4,7 +4,7 @@ After each solution ``next_try`` says whether to solve again, and with which ord
 
 1. While an account has more orders than its limit: its smallest is barred.
 2. Where policy gives something up (``slack``): each order, smallest first, is barred if the solution without it stays
-   within the slack of the one that step 1 left.
+   within the slack of the one that step 1 left and has fewer orders.
 
 Known limits: orders are tried one at a time, smallest first; another choice of as many orders may be better. The certificate
 is against the optimum without either rule, so its gap shows what they cost.
@@ -25,8 +25,8 @@ BUY = -1
 """Stands where a sale has the code of its security."""
 LIMITING, TRYING, RETURNING = 0, 1, 2
 """What the last solution was for: the limit; an order left out on trial; the way back from a trial that cost too much."""
-PHASE, BARRED, TRIED = 0, 1, 2
-"""Where ``Desk.search`` keeps the phase and how many orders are barred and tried."""
+PHASE, BARRED, TRIED, ORDERS = 0, 1, 2, 3
+"""Where ``Desk.search`` keeps the phase, how many orders are barred and tried, and how many the best trades so far make."""
 
 
 @compiled
@@ -127,6 +127,24 @@ def is_trying(desk: Desk, accounts: int) -> bool:
 
 
 @compiled
+def all_orders(desk: Desk, accounts: int) -> int:
+    """How many orders the trades of all the accounts make."""
+    orders = 0
+    for account in range(accounts):
+        orders += order_count(desk, account)
+    return orders
+
+
+@compiled
+def is_fewer(desk: Desk, accounts: int) -> bool:
+    """Whether a trial saved orders and kept the limits: where cash is owed, lots that were barred may have been sold after all."""
+    for account in range(accounts):
+        if order_count(desk, account) > desk.accounts[account].max_orders:
+            return False
+    return all_orders(desk, accounts) < desk.search[ORDERS]
+
+
+@compiled
 def next_try(desk: Desk, accounts: int, missing: float) -> tuple[bool, float]:
     """Whether to solve again (the bounds are set then), and the cash that is missing or, where a limit cannot be kept, owed."""
     row = desk.accounts[0]
@@ -138,11 +156,13 @@ def next_try(desk: Desk, accounts: int, missing: float) -> tuple[bool, float]:
             return found > 0, 0.0 if found > 0 else np.inf
         if row.slack == 0:
             return False, 0.0
-        desk.most[0] = objective_reached(desk, accounts) + row.slack
+        desk.most[0], desk.search[ORDERS] = objective_reached(desk, accounts) + row.slack, all_orders(desk, accounts)
         return is_trying(desk, accounts), 0.0
-    if desk.search[PHASE] == TRYING and (missing > 0 or objective_reached(desk, accounts) > desk.most[0]):
-        desk.search[BARRED] -= 1
-        desk.search[PHASE] = RETURNING
-        apply_bars(desk, accounts)
-        return True, 0.0
+    if desk.search[PHASE] == TRYING:
+        if missing > 0 or objective_reached(desk, accounts) > desk.most[0] or not is_fewer(desk, accounts):
+            desk.search[BARRED] -= 1
+            desk.search[PHASE] = RETURNING
+            apply_bars(desk, accounts)
+            return True, 0.0
+        desk.search[ORDERS] = all_orders(desk, accounts)
     return is_trying(desk, accounts), 0.0

@@ -106,7 +106,7 @@ def drop_small(desk: Desk, account: int) -> bool:
 
 @compiled
 def finish_small(desk: Desk, account: int, floor: float) -> float:
-    """Drop what is below the minimum; where that leaves cash short, sell more, topped up to the minimum.
+    """Drop what is below the minimum; where that leaves cash short, buy less, or where cash is owed sell more, topped up to the minimum.
 
     Returns what is still missing, usd.
     """
@@ -116,6 +116,9 @@ def finish_small(desk: Desk, account: int, floor: float) -> float:
     if desk.accounts[account].cash_now >= floor:
         spend_cash(desk, account, floor)
         return 0.0
+    if desk.accounts[account].cash >= 0:
+        buy_less(desk, account, floor)
+        return 0.0
     first, last = desk.accounts[account].first, desk.accounts[account].last
     reopen_lots(desk, account)
     take_stock(desk, account)
@@ -123,6 +126,16 @@ def finish_small(desk: Desk, account: int, floor: float) -> float:
     for c in range(first, last):
         top_up_small(desk, account, c)
     return float(short)
+
+
+@compiled
+def buy_less(desk: Desk, account: int, floor: float) -> None:
+    """Take back purchases until cash is at ``floor``, and then those that are below the minimum."""
+    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+        desk.classes[c].next_lot = -1
+    raise_cash(desk, account, floor)
+    drop_small(desk, account)
+    take_stock(desk, account)
 
 
 @compiled

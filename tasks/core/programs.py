@@ -145,6 +145,17 @@ def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Progra
 
 
 @compiled
+def net_out(desk: Desk, c: int) -> None:
+    """Set a class's purchase off against its sales, last lots first: where a round trip is free, an inner answer makes both."""
+    for i in range(desk.classes[c].last - desk.classes[c].first):
+        lot = desk.lots[desk.classes[c].last - 1 - i]
+        both = min(desk.classes[c].bought_usd, lot.sold_usd)
+        if both > 0:
+            desk.classes[c].bought_usd -= both
+            lot.sold_usd -= both
+
+
+@compiled
 def solve_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats]:
     """Fill ``lot_sold`` and ``class_bought`` with the optimum; whether it was found, and its prices.
 
@@ -165,6 +176,8 @@ def solve_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[bool, 
             lot.sold_usd = lot.open_cap if value == program.cap[v] else value * scale
         elif of_class[v] >= 0:
             desk.classes[of_class[v]].bought_usd = value * scale
+    for c in range(desk.accounts[first].first, desk.accounts[last - 1].last):
+        net_out(desk, c)
     own = np.zeros((last - first, PRICES))
     for i in range(last - first):
         for kind in range(PRICES):
