@@ -18,7 +18,8 @@ with policy's own penalty and destination, so that policy's own row is the least
 
 Of a household that is managed together, the objective is the household's and stands on each of its accounts.
 
-Known limits: an account that cannot raise the cash it owes has the numbers of ``hold`` in every row.
+Known limits: where losses offset gains another scenario may come out below policy, which sells no loss for the tax alone (as
+long as it does not harvest) however much its gains would be spared. An account that cannot raise the cash it owes has the numbers of ``hold`` in every row.
 """
 
 from collections.abc import Mapping

@@ -13,6 +13,7 @@ from schemas.tables import PUBLIC
 from tasks.core.answers import TRADED
 from tasks.core.facts import BPS, exact_sum
 from tasks.core.orders import content_hashes
+from tasks.core.realized import net_gains
 from tasks.core.solved import Solved
 from tasks.core.tax import is_taxed
 
@@ -42,37 +43,47 @@ def proposal_rows(
             pl.col("realized_short_gain_usd", "realized_long_gain_usd").fill_null(0),
             turnover=pl.col("gross_value_usd").cast(pl.Float64) / (2 * nav),
             gap_bps=BPS * (pl.col("objective_usd") - pl.col("lower_bound_usd")) / governed_nav,
-            tax_regime=_regime(),
-            marginal_short_rate="short_rate_at",
-            marginal_long_rate="long_rate_at",
             cash_before_usd="cash_usd",
             cash_after_usd=pl.col("cash_usd") + pl.col("net_usd") - pl.col("est_cost_usd"),
         )
+        .join(_tax_regimes(solved), on="account_id")
         .join(content_hashes(orders), on="proposal_id")
         .select(*(name for name in PUBLIC["proposals"] if name not in ROUTED), "cash_after")
         .sort("account_id")
     )
 
 
-def _regime() -> pl.Expr:
-    """``TaxRegime`` of an account, by what one more dollar of gain of either term costs it."""
+def _tax_regimes(solved: Solved) -> pl.DataFrame:
+    """``account_id, tax_regime, marginal_short_rate, marginal_long_rate``: where the year's net gains stand after the sales.
+
+    At an edge between two regimes the rates are the solver's, between those of the two.
+    """
     at = (pl.col("short_rate_at"), pl.col("long_rate_at"))
-    rates = (pl.col("short_term_rate"), pl.col("long_term_rate"))
-
-    def both(short: pl.Expr | float, long: pl.Expr | float) -> pl.Expr:
-        return ((at[0] - short).abs() < RATE_TOLERANCE) & ((at[1] - long).abs() < RATE_TOLERANCE)
-
+    short, long, rates = pl.col("short_after"), pl.col("long_after"), (pl.col("short_rate"), pl.col("long_rate"))
+    none = pl.lit(0.0)
     regimes = {
-        TaxRegime.NONE: ~is_taxed(),
-        TaxRegime.TAXED: both(*rates),
-        TaxRegime.UNTAXED: both(0.0, 0.0),
-        TaxRegime.SHORT_OFFSET: both(rates[1], rates[1]),
-        TaxRegime.LONG_OFFSET: both(rates[0], rates[0]),
+        TaxRegime.NONE: (~is_taxed(), none, none),
+        TaxRegime.EDGE: (_is_between(at[0], *rates) | _is_between(at[1], *rates), *at),
+        TaxRegime.TAXED: ((short >= 0) & (long >= 0), *rates),
+        TaxRegime.UNTAXED: (short + long <= 0, none, none),
+        TaxRegime.SHORT_OFFSET: (short < 0, rates[1], rates[1]),
     }
-    word = pl.lit(str(TaxRegime.EDGE))
-    for regime, condition in reversed(regimes.items()):
-        word = pl.when(condition).then(pl.lit(str(regime))).otherwise(word)
-    return word
+    words = (pl.lit(str(TaxRegime.LONG_OFFSET)), rates[0], rates[0])
+    for regime, (condition, *of_terms) in reversed(regimes.items()):
+        new = (pl.lit(str(regime)), *of_terms)
+        words = tuple(pl.when(condition).then(one).otherwise(other) for one, other in zip(new, words, strict=True))
+    named = dict(zip(("tax_regime", "marginal_short_rate", "marginal_long_rate"), words, strict=True))
+    return (
+        net_gains(solved.accounts, solved.lots)
+        .join(solved.accounts.select("account_id", "tax_status", "short_rate_at", "long_rate_at"), on="account_id")
+        .select("account_id", **named)
+    )
+
+
+def _is_between(rate: pl.Expr, short_rate: pl.Expr, long_rate: pl.Expr) -> pl.Expr:
+    """Whether a marginal rate is neither 0 nor one of the account's own."""
+    ends = (pl.lit(0.0), short_rate, long_rate)
+    return pl.all_horizontal((rate - end).abs() > RATE_TOLERANCE for end in ends)
 
 
 def _order_totals(orders: pl.DataFrame) -> pl.DataFrame:

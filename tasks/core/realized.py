@@ -55,19 +55,80 @@ def losses_by_term(lots: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def with_tax(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """Lots sold, with ``allowed_gain_usd`` and ``tax_usd`` (Float64, negative where it saves tax), which sum to the account's added tax."""
-    allowed = with_allowed_gains(lots)
-    realized = (
-        allowed.sort("account_id", "security_id", "lot_id")
+def realized_by_account(lots: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, short, long`` (usd): allowed gains less losses of each term; accounts that sell."""
+    return (
+        with_allowed_gains(lots)
+        .sort("account_id", "security_id", "lot_id")
         .group_by("account_id", maintain_order=True)
         .agg(
             short=pl.col("allowed_gain_usd").filter(pl.col("is_short")).sum(),
             long=pl.col("allowed_gain_usd").filter(~pl.col("is_short")).sum(),
         )
     )
-    rates = realized.join(_before(accounts), on="account_id").select(
-        "account_id", short_rate_paid=_rate(is_short=True), long_rate_paid=_rate(is_short=False)
+
+
+def net_gains(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, short_before, long_before, short_after, long_after, short_rate, long_rate, added_tax_usd`` of every account."""
+    rates = (pl.col("short_rate"), pl.col("long_rate"))
+    after = netted_tax(pl.col("short_after"), pl.col("long_after"), *rates)
+    before = netted_tax(pl.col("short_before"), pl.col("long_before"), *rates)
+    return (
+        _before(accounts)
+        .join(realized_by_account(lots), on="account_id", how="left", maintain_order="left")
+        .with_columns(
+            short_after=pl.col("short_before") + pl.col("short").fill_null(0.0),
+            long_after=pl.col("long_before") + pl.col("long").fill_null(0.0),
+        )
+        .with_columns(added_tax_usd=after - before)
+        .drop("short", "long")
+    )
+
+
+def counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, counted_tax_usd``: the tax that an account's trades are weighed with; ``reckoned_tax_usd``: as the solver did.
+
+    What is sold outright counts in full. Of the rest the gains count with what they add on top of the losses; that the losses
+    themselves save tax on gains of before is left out, since without harvesting nothing is sold for the tax alone.
+    """
+    gain = (pl.col("sold") - pl.col("outright")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64) * pl.col("gain")
+    gains = lots.group_by("account_id", maintain_order=True).agg(
+        short=gain.filter(pl.col("is_short")).sum(), long=gain.filter(~pl.col("is_short")).sum()
+    )
+    rates = (pl.col("short_rate"), pl.col("long_rate"))
+    start = (pl.col("short_before") + pl.col("short_outright"), pl.col("long_before") + pl.col("long_outright"))
+    lost = (start[0] - pl.col("short_loss"), start[1] - pl.col("long_loss"))
+    assumed = (pl.col("short_assumed"), pl.col("long_assumed"))
+    outright = netted_tax(*start, *rates) - netted_tax(pl.col("short_before"), pl.col("long_before"), *rates)
+
+    def added(before: tuple[pl.Expr, pl.Expr]) -> pl.Expr:
+        after = (before[0] + pl.col("short"), before[1] + pl.col("long"))
+        return netted_tax(*after, *rates) - netted_tax(*before, *rates)
+
+    own = accounts.select(
+        "account_id",
+        short_outright="short_outright_usd",
+        long_outright="long_outright_usd",
+        short_assumed="short_before_usd",
+        long_assumed="long_before_usd",
+    )
+    return (
+        _before(accounts)
+        .join(own, on="account_id", maintain_order="left")
+        .join(gains, on="account_id", how="left", maintain_order="left")
+        .join(losses_by_term(lots), on="account_id", how="left", maintain_order="left")
+        .with_columns(pl.col("short", "long", "short_loss", "long_loss").fill_null(0.0))
+        .select("account_id", counted_tax_usd=outright + added(lost), reckoned_tax_usd=added(assumed))
+    )
+
+
+def with_tax(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Lots sold, with ``allowed_gain_usd`` and ``tax_usd`` (Float64, negative where it saves tax), which sum to the account's added tax."""
+    allowed = with_allowed_gains(lots)
+    rates = (
+        realized_by_account(lots)
+        .join(_before(accounts), on="account_id")
+        .select("account_id", short_rate_paid=_rate(is_short=True), long_rate_paid=_rate(is_short=False))
     )
     rate = pl.when("is_short").then("short_rate_paid").otherwise("long_rate_paid")
     return (

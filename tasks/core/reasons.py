@@ -46,6 +46,7 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
             drift_after=pl.col("governed_after_usd") / nav - pl.col("target_weight"),
         )
         .with_columns(code=pl.when(pl.col("off") > 0).then(_why_not_sold()).otherwise(_why_not_bought()))
+        .filter(pl.col("code").is_not_null())  # a member of a household that holds nothing of the class
         .with_columns(detail=_detail())
         .select(PUBLIC["class_reasons"].keys())
         .sort(CLASS)

@@ -2,10 +2,11 @@
 
 1. All accounts are solved. Where cash owed cannot be raised otherwise, avoided short-term gains are opened.
 2. The losses that an answer realizes are set against its gains: accounts whose gains cost tax, or are held back by a gain
-   budget, are solved again with those losses as if realized before; at most ``OFFSET_ROUNDS`` times. An answer whose net gain
-   would pass its budget after all is not taken.
+   budget, are solved again with those losses as if realized before; at most ``OFFSET_ROUNDS`` times. An answer is taken where
+   it is better at the tax that its gains add to its losses (``realized.counted_tax``), and its net gain keeps the budget.
 
 What is sold outright is added to what the solver sells. An account that cannot raise the cash it owes trades nothing.
+Objective and bound are at that tax, and with the cost of what is sold outright.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from tasks.core.answers import (
     Answer,
 )
 from tasks.core.facts import CLASS, usd
-from tasks.core.realized import losses_by_term
+from tasks.core.realized import counted_tax, losses_by_term
 from tasks.core.rules import Problem, starts, to_arrays
 from tasks.core.solver import rebalance
 from tasks.core.whole_units import WHOLE_LOT
@@ -86,9 +87,18 @@ def _with_losses_offset(problem: Problem, found: Solved) -> Solved:
         before = pl.concat([before.join(changed, on="account_id", how="anti"), changed])
         part = part_of(problem, changed["account_id"])
         again = _answered(_with_losses_before(part, before))
-        kept = _within_budget(again)
-        found = merged(found, _only(again, kept))
+        found = merged(found, _only(again, _better(again, found)))
     return found
+
+
+def _better(again: Solved, found: Solved) -> pl.Series:
+    """Accounts (whole households) that ``again`` leaves better off than ``found``, within their gain budgets."""
+    former = found.accounts.select("account_id", former="objective_usd")
+    both = again.accounts.join(former, on="account_id", maintain_order="left").filter(
+        (pl.col("objective_usd") < pl.col("former") - OFFSET_LEAST_USD / 100)
+        & pl.col("account_id").is_in(_within_budget(again).implode())
+    )
+    return both["account_id"]
 
 
 def _worth_another_round(accounts: pl.DataFrame, losses: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
@@ -185,7 +195,21 @@ def _answered(problem: Problem) -> Solved:
     lots = lots.with_columns(cost_at=pl.col("cost") + (rate_at - pl.col("tax_rate")) * pl.col("gain")).drop(
         "short_rate_at", "long_rate_at"
     )
-    return Solved(accounts, _with_bought(problem, answer, lots), lots)
+    return Solved(_with_counted_tax(accounts, lots), _with_bought(problem, answer, lots), lots)
+
+
+def _with_counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """Objective and bound with ``realized.counted_tax`` in the place of the tax that the solver reckoned with, and outright costs."""
+    outright = usd(pl.col("outright"), pl.col("price_usd")).cast(pl.Float64) * pl.col("spread")
+    costs = lots.filter((pl.col("sold") > 0) & (pl.col("outright") > 0)).group_by("account_id", maintain_order=True)
+    more = pl.col("counted_tax_usd") - pl.col("reckoned_tax_usd") + pl.col("outright_cost").fill_null(0.0)
+    return (
+        accounts.join(counted_tax(accounts, lots), on="account_id", how="left", maintain_order="left")
+        .join(costs.agg(outright_cost=outright.sum()), on="account_id", how="left", maintain_order="left")
+        .with_columns(more=more.sum().over(GROUP))
+        .with_columns(pl.col("objective_usd", "lower_bound_usd") + pl.col("more"))
+        .drop("counted_tax_usd", "reckoned_tax_usd", "outright_cost", "more")
+    )
 
 
 def _with_sold(problem: Problem, answer: Answer) -> pl.DataFrame:

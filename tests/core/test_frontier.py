@@ -64,6 +64,13 @@ def one(rows: pl.DataFrame, scenario: Scenario) -> pl.DataFrame:
     return rows.filter(pl.col("scenario") == scenario).sort("account_id")
 
 
+def worst_beyond(rows: pl.DataFrame) -> float:
+    """The least objective of any scenario less policy's own, usd."""
+    policy = one(rows, Scenario.POLICY).select("account_id", best="objective_usd")
+    beyond = rows.join(policy, on="account_id").select((pl.col("objective_usd") - pl.col("best")).min())
+    return float(beyond.item())
+
+
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(deadline=None, max_examples=6, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """A smaller seed is no simpler book: nothing is shrunk."""
@@ -91,10 +98,7 @@ def test_tracking_never_grows_and_what_it_costs_never_falls_as_the_penalty_rises
 @FEW
 @given(SEEDS)
 def test_no_scenario_beats_policy_by_policys_own_measure(seed: int) -> None:
-    rows = random_frontier(seed, -0.5)
-    policy = one(rows, Scenario.POLICY).select("account_id", best="objective_usd")
-    beyond = rows.join(policy, on="account_id").select(pl.col("objective_usd") - pl.col("best"))
-    assert (beyond.to_series() >= -CENTS).all()
+    assert worst_beyond(random_frontier(seed)) >= -CENTS
 
 
 @FEW

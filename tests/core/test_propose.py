@@ -123,10 +123,11 @@ def test_a_loss_that_the_wash_sale_window_disallows_saves_no_tax() -> None:
     replaced, relief = orders_of(facts_of(lots=lots, accounts=accounts))
     (sell,) = replaced.filter(pl.col("side") == "sell").rows(named=True)
     assert relief["gain_usd"].sum() < 0
-    per_share, sold = Decimal("0.2") * 50, sell["quantity"]
-    assert sell["est_tax_usd"] == -per_share * (sold - 20), "20 shares were bought back: their loss saves nothing"
+    per_share = Decimal("0.2") * 50
+    assert relief["lot_id"].to_list() == ["new", "old"]
+    assert sell["est_tax_usd"] == -per_share * (100 - 20), "of 100 shares at a loss 20 were bought back: they save nothing"
     allowed, _ = orders_of(facts_of(lots=lots.replace(ago(10), ago(31)), accounts=accounts))
-    assert allowed["est_tax_usd"].sum() == -per_share * sold
+    assert allowed["est_tax_usd"].sum() == -per_share * 100
 
 
 def test_an_unknown_basis_has_no_gain_and_no_tax() -> None:
