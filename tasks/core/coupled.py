@@ -63,12 +63,15 @@ def swap_lots(desk: Desk, i: int, j: int) -> None:
 @compiled
 def price(desk: Desk, account: int, at: Optimum) -> None:
     """Put the prices in ``at`` on lots and purchases, and sort each class's lots by them (ties: as they stood)."""
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        desk.classes[c].buy_cost = desk.classes[c].buy_base + at.turnover_price
-        first, last = desk.classes[c].first, desk.classes[c].last
+    an_account = desk.accounts[account]
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        a_class.buy_cost = a_class.buy_base + at.turnover_price
+        first, last = a_class.first, a_class.last
         for lot in range(first, last):
-            rate = at.short_rate if desk.lots[lot].is_short else at.long_rate
-            desk.lots[lot].cost = desk.lots[lot].base + (rate + at.gain_price) * desk.lots[lot].gain + at.turnover_price
+            a_lot = desk.lots[lot]
+            rate = at.short_rate if a_lot.is_short else at.long_rate
+            a_lot.cost = a_lot.base + (rate + at.gain_price) * a_lot.gain + at.turnover_price
         for i in range(first + 1, last):
             j = i
             while j > first and (
@@ -87,62 +90,70 @@ def priced_at(short_rate: float, long_rate: float, gain_price: float, turnover_p
 
 @compiled
 def is_within(desk: Desk, account: int) -> bool:
-    """Whether the trades in ``room`` keep the gain budget and the turnover limit."""
-    if np.isinf(desk.accounts[account].gain) and np.isinf(desk.accounts[account].turnover):
+    """Whether the trades on the desk keep the gain budget and the turnover limit."""
+    an_account = desk.accounts[account]
+    if np.isinf(an_account.gain) and np.isinf(an_account.turnover):
         return True
     gain, traded = 0.0, 0.0
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        traded += desk.classes[c].bought_usd
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            traded += desk.lots[lot].sold_usd
-            gain += desk.lots[lot].gain * desk.lots[lot].sold_usd
-    slack = NEAR_ZERO * desk.accounts[account].nav
-    return bool(gain <= desk.accounts[account].gain + slack and traded <= desk.accounts[account].turnover + slack)
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        traded += a_class.bought_usd
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            traded += a_lot.sold_usd
+            gain += a_lot.gain * a_lot.sold_usd
+    slack = NEAR_ZERO * an_account.nav
+    return bool(gain <= an_account.gain + slack and traded <= an_account.turnover + slack)
 
 
 @compiled
 def true_objective(desk: Desk, account: int, cash: float) -> float:
-    """What is minimised, in usd, at the trades in ``room`` and the final ``cash``, whatever prices lots now have."""
-    squares = (cash - desk.accounts[account].cash_target) ** 2
+    """What is minimised, in usd, at the trades on the desk and the final ``cash``, whatever prices lots now have."""
+    an_account = desk.accounts[account]
+    squares = (cash - an_account.cash_target) ** 2
     paid = added_tax(desk, account)
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        value = desk.classes[c].value + desk.classes[c].bought_usd
-        paid += desk.classes[c].buy_base * desk.classes[c].bought_usd
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            value -= desk.lots[lot].sold_usd
-            paid += desk.lots[lot].base * desk.lots[lot].sold_usd
-        squares += (value - desk.classes[c].target) ** 2
-    return float(0.5 * desk.accounts[account].tracking_penalty / desk.accounts[account].nav * squares + paid)
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        value = a_class.value + a_class.bought_usd
+        paid += a_class.buy_base * a_class.bought_usd
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            value -= a_lot.sold_usd
+            paid += a_lot.base * a_lot.sold_usd
+        squares += (value - a_class.target) ** 2
+    return float(0.5 * an_account.tracking_penalty / an_account.nav * squares + paid)
 
 
 @compiled
 def dual_value(desk: Desk, account: int, x: float, at: Optimum) -> float:
-    """Lower bound, usd, from the kernel's optimum (in ``room``) at the prices in ``at``, which the book now has."""
-    mu = x * desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+    """Lower bound, usd, from the kernel's optimum (on the desk) at the prices in ``at``, which the book now has."""
+    an_account = desk.accounts[account]
+    mu = x * an_account.tracking_penalty / an_account.nav
     if x >= 0:
         bound = objective(desk, account, cash_before_costs(desk, account))
     else:
         bound = bound_with_costs_paid(desk, account, mu)
-    short, long = desk.accounts[account].short_before, desk.accounts[account].long_before
-    if desk.accounts[account].short_rate > 0 or desk.accounts[account].long_rate > 0:
+    short, long = an_account.short_before, an_account.long_before
+    if an_account.short_rate > 0 or an_account.long_rate > 0:
         bound += at.short_rate * short + at.long_rate * long
-        bound -= tax_on(short, long, desk.accounts[account].short_rate, desk.accounts[account].long_rate)
+        bound -= tax_on(short, long, an_account.short_rate, an_account.long_rate)
     if at.gain_price > 0:
-        bound -= at.gain_price * desk.accounts[account].gain
+        bound -= at.gain_price * an_account.gain
     if at.turnover_price > 0:
-        bound -= at.turnover_price * desk.accounts[account].turnover
+        bound -= at.turnover_price * an_account.turnover
     return bound
 
 
 @compiled
 def at_ends(desk: Desk, account: int, side: int) -> tuple[Optimum, bool]:
     """The optimum of one convex problem where its prices are at their ends; whether they are."""
+    an_account = desk.accounts[account]
     a_end, b_end = price_ends(desk, account, side)
-    tolerance = NEAR_ZERO * desk.accounts[account].nav
-    is_hi_short = desk.accounts[account].short_rate >= desk.accounts[account].long_rate
-    hi = desk.accounts[account].short_before if is_hi_short else desk.accounts[account].long_before
+    tolerance = NEAR_ZERO * an_account.nav
+    is_hi_short = an_account.short_rate >= an_account.long_rate
+    hi = an_account.short_before if is_hi_short else an_account.long_before
     a = a_end if hi >= 0 else 0.0
-    b = b_end if desk.accounts[account].short_before + desk.accounts[account].long_before >= 0 else 0.0
+    b = b_end if an_account.short_before + an_account.long_before >= 0 else 0.0
     found = priced_at(0.0, 0.0, 0.0, 0.0)
     for _ in range(TRIES):
         short_rate, long_rate = rates_at(desk, account, a, b)
@@ -158,7 +169,7 @@ def at_ends(desk: Desk, account: int, side: int) -> tuple[Optimum, bool]:
         if not is_within(desk, account):
             return found, False
         if is_a_right and is_b_right:
-            mu = x * desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+            mu = x * an_account.tracking_penalty / an_account.nav
             value = true_objective(desk, account, cash_before_costs(desk, account))
             bound = dual_value(desk, account, x, found)
             return Optimum(0.0, mu, value, bound, short_rate, long_rate, 0.0, 0.0), True

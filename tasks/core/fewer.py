@@ -41,13 +41,16 @@ def is_among(orders: Any, count: int, c: int, security: int) -> bool:
 @compiled
 def order_count(desk: Desk, account: int) -> int:
     """How many orders the account's trades make."""
+    an_account = desk.accounts[account]
     orders = 0
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        orders += desk.classes[c].bought_usd > 0
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            is_new = desk.lots[lot].sold_usd > 0
-            for before in range(desk.classes[c].first, lot):
-                is_same = desk.lots[before].security == desk.lots[lot].security
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        orders += a_class.bought_usd > 0
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            is_new = a_lot.sold_usd > 0
+            for before in range(a_class.first, lot):
+                is_same = desk.lots[before].security == a_lot.security
                 is_new = is_new and not (is_same and desk.lots[before].sold_usd > 0)
             orders += is_new
     return orders
@@ -56,12 +59,14 @@ def order_count(desk: Desk, account: int) -> int:
 @compiled
 def smallest_order(desk: Desk, account: int, tried: Any, count: int) -> tuple[int, int, float]:
     """Class, security (``BUY`` for a purchase) and usd of the smallest order not yet tried; class -1: none."""
+    an_account = desk.accounts[account]
     least, at, what = np.inf, -1, BUY
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        value = desk.classes[c].bought_usd
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        value = a_class.bought_usd
         if 0 < value < least and not is_among(tried, count, c, BUY):
             least, at, what = value, c, BUY
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
+        for lot in range(a_class.first, a_class.last):
             security = desk.lots[lot].security
             value = sold_of(desk, c, security)
             if 0 < value < least and not is_among(tried, count, c, security):
@@ -80,8 +85,9 @@ def apply_bars(desk: Desk, accounts: int) -> None:
             desk.classes[c].open_cap, desk.classes[c].dropped = 0.0, why
             continue
         for lot in range(desk.classes[c].first, desk.classes[c].last):
-            if desk.lots[lot].security == security:
-                desk.lots[lot].open_cap, desk.lots[lot].dropped = 0.0, why
+            a_lot = desk.lots[lot]
+            if a_lot.security == security:
+                a_lot.open_cap, a_lot.dropped = 0.0, why
 
 
 @compiled
@@ -97,8 +103,9 @@ def bar(desk: Desk, accounts: int, c: int, security: int, why: int) -> None:
 def is_limited(desk: Desk, accounts: int) -> int:
     """Bar the smallest order of an account that has too many: 1 where there was one, -1 where nothing is left to bar, else 0."""
     for account in range(accounts):
-        if desk.accounts[account].max_orders < NO_ORDER_LIMIT:
-            if order_count(desk, account) <= desk.accounts[account].max_orders:
+        an_account = desk.accounts[account]
+        if an_account.max_orders < NO_ORDER_LIMIT:
+            if order_count(desk, account) <= an_account.max_orders:
                 continue
             c, security, _ = smallest_order(desk, account, desk.barred, desk.search[BARRED])
             if c < 0:

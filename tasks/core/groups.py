@@ -28,10 +28,12 @@ def begin(desk: Desk, accounts: int) -> float:
 @compiled
 def is_traded(desk: Desk, account: int) -> bool:
     """Whether the account has an order."""
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        if desk.classes[c].bought != 0:
+    an_account = desk.accounts[account]
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        if a_class.bought != 0:
             return True
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
+        for lot in range(a_class.first, a_class.last):
             if desk.lots[lot].sold != 0:
                 return True
     return False
@@ -42,7 +44,8 @@ def finish(desk: Desk, accounts: int, idle: float, missing: float) -> None:
     """Keep the trades where they beat doing nothing or where cash is owed; write the answer."""
     is_owing = False
     for account in range(accounts):
-        is_owing = is_owing or (desk.accounts[account].cash < 0 and desk.accounts[account].shortfall == 0)
+        an_account = desk.accounts[account]
+        is_owing = is_owing or (an_account.cash < 0 and an_account.shortfall == 0)
     reached = objective_reached(desk, accounts)
     is_kept = missing == 0 and (is_owing or reached < idle - IMPROVEMENT_OF_NAV * desk.accounts[0].nav)
     for account in range(accounts):

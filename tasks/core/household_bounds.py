@@ -11,29 +11,32 @@ from tasks.core.netting import rates_at, tax_on
 @compiled
 def member_terms(desk: Desk, account: int, at: Any, of_classes: Any, paid_share: float) -> float:
     """An account's part of the dual at its prices ``at`` (see ``programs``) and the classes' ``of_classes``, usd."""
+    an_account = desk.accounts[account]
     mu, turnover_price, gain_price = at[0], max(at[1], 0.0), max(at[2], 0.0)
-    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    rs, rl = an_account.short_rate, an_account.long_rate
     short_rate, long_rate = rates_at(desk, account, max(at[3], 0.0), max(at[4], 0.0))
-    short, long = desk.accounts[account].short_before, desk.accounts[account].long_before
-    is_out = desk.accounts[account].shortfall > 0
-    bound = (of_classes[len(of_classes) - 1] if is_out else -mu) * desk.accounts[account].cash
+    short, long = an_account.short_before, an_account.long_before
+    is_out = an_account.shortfall > 0
+    bound = (of_classes[len(of_classes) - 1] if is_out else -mu) * an_account.cash
     if rs > 0 or rl > 0:
         bound += short_rate * short + long_rate * long - tax_on(short, long, rs, rl)
     if turnover_price > 0:
-        bound -= turnover_price * desk.accounts[account].turnover
+        bound -= turnover_price * an_account.turnover
     if gain_price > 0:
-        bound -= gain_price * desk.accounts[account].gain
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        value = of_classes[c - desk.accounts[account].first]
-        if np.isfinite(desk.classes[c].open_cap):
-            spread = desk.classes[c].buy_spread * paid_share
-            reduced = desk.classes[c].buy_base + turnover_price + mu * (1 + spread) + value
-            bound += min(reduced, 0.0) * desk.classes[c].open_cap
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            rate = short_rate if desk.lots[lot].is_short else long_rate
-            spread = desk.lots[lot].spread * paid_share
-            reduced = desk.lots[lot].base + (rate + gain_price) * desk.lots[lot].gain + turnover_price
-            bound += min(reduced - mu * (1 - spread) - value, 0.0) * desk.lots[lot].open_cap
+        bound -= gain_price * an_account.gain
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        value = of_classes[c - an_account.first]
+        if np.isfinite(a_class.open_cap):
+            spread = a_class.buy_spread * paid_share
+            reduced = a_class.buy_base + turnover_price + mu * (1 + spread) + value
+            bound += min(reduced, 0.0) * a_class.open_cap
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            rate = short_rate if a_lot.is_short else long_rate
+            spread = a_lot.spread * paid_share
+            reduced = a_lot.base + (rate + gain_price) * a_lot.gain + turnover_price
+            bound += min(reduced - mu * (1 - spread) - value, 0.0) * a_lot.open_cap
     return float(bound)
 
 

@@ -62,7 +62,7 @@ def best_sides(desk: Desk, accounts: int, cash: Any, sides: Any) -> tuple[float,
 
 @compiled
 def totals(desk: Desk, accounts: int, held: Any) -> None:
-    """Value of each class, and cash (last), after the trades in ``room``; cash as if trades cost nothing."""
+    """Value of each class, and cash (last), after the trades on the desk; cash as if trades cost nothing."""
     held[:] = 0.0
     classes = len(held) - 1
     for account in range(accounts):
@@ -74,9 +74,10 @@ def totals(desk: Desk, accounts: int, held: Any) -> None:
 
 @compiled
 def class_after(desk: Desk, c: int) -> float:
-    """Value of a class of an account after the trades in ``room``."""
-    value = desk.classes[c].value + desk.classes[c].bought_usd
-    for lot in range(desk.classes[c].first, desk.classes[c].last):
+    """Value of a class of an account after the trades on the desk."""
+    a_class = desk.classes[c]
+    value = a_class.value + a_class.bought_usd
+    for lot in range(a_class.first, a_class.last):
         value -= desk.lots[lot].sold_usd
     return float(value)
 
@@ -84,25 +85,27 @@ def class_after(desk: Desk, c: int) -> float:
 @compiled
 def fold(desk: Desk, account: int, held: Any, target: Any, own_cash: float) -> None:
     """Make an account's destinations what the others leave of the household's."""
+    an_account = desk.accounts[account]
     classes = len(held) - 1
     for j in range(classes):
-        c = desk.accounts[account].first + j
+        c = an_account.first + j
         held[j] -= class_after(desk, c)
         desk.classes[c].target = target[j] - held[j]
     held[classes] -= own_cash
-    desk.accounts[account].cash_target = target[classes] - held[classes]
+    an_account.cash_target = target[classes] - held[classes]
 
 
 @compiled
 def unfold(desk: Desk, account: int, held: Any, target: Any, own_cash: float) -> None:
     """Count the account's position again, and put the household's destinations back."""
+    an_account = desk.accounts[account]
     classes = len(held) - 1
     for j in range(classes):
-        c = desk.accounts[account].first + j
+        c = an_account.first + j
         held[j] += class_after(desk, c)
         desk.classes[c].target = target[j]
     held[classes] += own_cash
-    desk.accounts[account].cash_target = target[classes]
+    an_account.cash_target = target[classes]
 
 
 @compiled

@@ -52,25 +52,28 @@ def sort_breakpoints(at: Any, slope: Any) -> None:
 @compiled
 def put_breakpoints(desk: Desk, account: int) -> int:
     """Write where ``F`` changes its slope, and by how much, sorted, onto the desk; how many."""
-    per_cost = desk.accounts[account].nav / desk.accounts[account].tracking_penalty
-    first, last = desk.accounts[account].first, desk.accounts[account].last
+    an_account = desk.accounts[account]
+    per_cost = an_account.nav / an_account.tracking_penalty
+    first, last = an_account.first, an_account.last
     at, slope = desk.at, desk.slope
-    at[0], slope[0] = desk.accounts[account].cash_target, -1.0
+    at[0], slope[0] = an_account.cash_target, -1.0
     count = 1
     for c in range(first, last):
-        gap = desk.classes[c].target - desk.classes[c].value
-        if desk.classes[c].open_cap > 0:
-            at[count], slope[count] = gap - desk.classes[c].buy_cost * per_cost, -1.0
+        a_class = desk.classes[c]
+        gap = a_class.target - a_class.value
+        if a_class.open_cap > 0:
+            at[count], slope[count] = gap - a_class.buy_cost * per_cost, -1.0
             count += 1
-            if not np.isinf(desk.classes[c].open_cap):
-                at[count], slope[count] = at[count - 1] - desk.classes[c].open_cap, 1.0
+            if not np.isinf(a_class.open_cap):
+                at[count], slope[count] = at[count - 1] - a_class.open_cap, 1.0
                 count += 1
         before = 0.0
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            if desk.lots[lot].open_cap > 0:
-                at[count], slope[count] = desk.lots[lot].cost * per_cost + gap + before, 1.0
-                at[count + 1], slope[count + 1] = at[count] + desk.lots[lot].open_cap, -1.0
-                before += desk.lots[lot].open_cap
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            if a_lot.open_cap > 0:
+                at[count], slope[count] = a_lot.cost * per_cost + gap + before, 1.0
+                at[count + 1], slope[count + 1] = at[count] + a_lot.open_cap, -1.0
+                before += a_lot.open_cap
                 count += 2
     sort_breakpoints(at[:count], slope[:count])
     return count
@@ -79,15 +82,17 @@ def put_breakpoints(desk: Desk, account: int) -> int:
 @compiled
 def excess_at_left(desk: Desk, account: int, x: float) -> tuple[float, float]:
     """``F`` and its slope at ``x``, left of which no breakpoint lies: nothing is sold, purchases are at their caps."""
-    per_cost = desk.accounts[account].nav / desk.accounts[account].tracking_penalty
-    excess = desk.accounts[account].cash - (desk.accounts[account].cash_target - x)
+    an_account = desk.accounts[account]
+    per_cost = an_account.nav / an_account.tracking_penalty
+    excess = an_account.cash - (an_account.cash_target - x)
     rising = 1.0  # cash itself
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        if np.isinf(desk.classes[c].open_cap):
-            excess -= desk.classes[c].target - desk.classes[c].value - desk.classes[c].buy_cost * per_cost - x
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        if np.isinf(a_class.open_cap):
+            excess -= a_class.target - a_class.value - a_class.buy_cost * per_cost - x
             rising += 1.0
         else:
-            excess -= desk.classes[c].open_cap
+            excess -= a_class.open_cap
     return excess, rising
 
 
@@ -113,42 +118,48 @@ def price_of_cash(desk: Desk, account: int) -> tuple[float, float]:
 
 @compiled
 def trade_at(desk: Desk, account: int, x: float) -> None:
-    """Fill ``lot_sold`` and ``class_bought`` (usd) with the clips at the price ``x``."""
-    per_cost = desk.accounts[account].nav / desk.accounts[account].tracking_penalty
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        gap = desk.classes[c].target - desk.classes[c].value
-        desk.classes[c].bought_usd = min(
-            max(gap - desk.classes[c].buy_cost * per_cost - x, 0.0), desk.classes[c].open_cap
-        )
+    """Fill ``sold_usd`` of the lots and ``bought_usd`` of the classes with the clips at the price ``x``."""
+    an_account = desk.accounts[account]
+    per_cost = an_account.nav / an_account.tracking_penalty
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        gap = a_class.target - a_class.value
+        a_class.bought_usd = min(max(gap - a_class.buy_cost * per_cost - x, 0.0), a_class.open_cap)
         before = 0.0
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            start = desk.lots[lot].cost * per_cost + gap + before
-            desk.lots[lot].sold_usd = min(max(x - start, 0.0), desk.lots[lot].open_cap)
-            before += desk.lots[lot].open_cap
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            start = a_lot.cost * per_cost + gap + before
+            a_lot.sold_usd = min(max(x - start, 0.0), a_lot.open_cap)
+            before += a_lot.open_cap
 
 
 @compiled
 def objective(desk: Desk, account: int, cash: float) -> float:
-    """What is minimised, in usd, at the trades in ``room`` and the final ``cash``."""
-    squares = (cash - desk.accounts[account].cash_target) ** 2
+    """What is minimised, in usd, at the trades on the desk and the final ``cash``."""
+    an_account = desk.accounts[account]
+    squares = (cash - an_account.cash_target) ** 2
     paid = 0.0
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        value = desk.classes[c].value + desk.classes[c].bought_usd
-        paid += desk.classes[c].buy_cost * desk.classes[c].bought_usd
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            value -= desk.lots[lot].sold_usd
-            paid += desk.lots[lot].cost * desk.lots[lot].sold_usd
-        squares += (value - desk.classes[c].target) ** 2
-    return float(0.5 * desk.accounts[account].tracking_penalty / desk.accounts[account].nav * squares + paid)
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        value = a_class.value + a_class.bought_usd
+        paid += a_class.buy_cost * a_class.bought_usd
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            value -= a_lot.sold_usd
+            paid += a_lot.cost * a_lot.sold_usd
+        squares += (value - a_class.target) ** 2
+    return float(0.5 * an_account.tracking_penalty / an_account.nav * squares + paid)
 
 
 @compiled
 def cash_before_costs(desk: Desk, account: int) -> float:
-    """Cash after the trades in ``room`` if they cost nothing."""
-    cash = desk.accounts[account].cash
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        cash -= desk.classes[c].bought_usd
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
+    """Cash after the trades on the desk if they cost nothing."""
+    an_account = desk.accounts[account]
+    cash = an_account.cash
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        cash -= a_class.bought_usd
+        for lot in range(a_class.first, a_class.last):
             cash += desk.lots[lot].sold_usd
     return float(cash)
 
@@ -160,20 +171,23 @@ def bound_with_costs_paid(desk: Desk, account: int, mu: float) -> float:
     A class either sells or buys. Its lots are priced with the widest spread among them, which keeps their order and can
     only lower the bound.
     """
-    k = desk.accounts[account].tracking_penalty / desk.accounts[account].nav
-    bound = mu * (desk.accounts[account].cash_target - desk.accounts[account].cash) - 0.5 * mu * mu / k
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        gap = desk.classes[c].value - desk.classes[c].target
-        price = desk.classes[c].buy_cost + mu * (1 + desk.classes[c].buy_spread)
-        bought = min(max(-gap - price / k, 0.0), desk.classes[c].buy_cap)
+    an_account = desk.accounts[account]
+    k = an_account.tracking_penalty / an_account.nav
+    bound = mu * (an_account.cash_target - an_account.cash) - 0.5 * mu * mu / k
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        gap = a_class.value - a_class.target
+        price = a_class.buy_cost + mu * (1 + a_class.buy_spread)
+        bought = min(max(-gap - price / k, 0.0), a_class.buy_cap)
         buying = 0.5 * k * (gap + bought) ** 2 + price * bought
         widest = 0.0
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
+        for lot in range(a_class.first, a_class.last):
             widest = max(widest, desk.lots[lot].spread)
         left, paid = gap, 0.0
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            price = desk.lots[lot].cost - mu * (1 - widest)
-            sold = min(max(left - price / k, 0.0), desk.lots[lot].cap)
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            price = a_lot.cost - mu * (1 - widest)
+            sold = min(max(left - price / k, 0.0), a_lot.cap)
             left, paid = left - sold, paid + price * sold
         bound += min(buying, 0.5 * k * left * left + paid)
     return float(bound)

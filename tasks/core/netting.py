@@ -42,12 +42,15 @@ def tax_on(short: float, long: float, short_rate: float, long_rate: float) -> fl
 
 @compiled
 def net_gains(desk: Desk, account: int) -> tuple[float, float]:
-    """S and L after the trades in ``room``, usd."""
-    short, long = desk.accounts[account].short_before, desk.accounts[account].long_before
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            gain = desk.lots[lot].gain * desk.lots[lot].sold_usd
-            if desk.lots[lot].is_short:
+    """S and L after the trades on the desk, usd."""
+    an_account = desk.accounts[account]
+    short, long = an_account.short_before, an_account.long_before
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            gain = a_lot.gain * a_lot.sold_usd
+            if a_lot.is_short:
                 short += gain
             else:
                 long += gain
@@ -56,36 +59,41 @@ def net_gains(desk: Desk, account: int) -> tuple[float, float]:
 
 @compiled
 def added_tax(desk: Desk, account: int) -> float:
-    """Tax that the trades in ``room`` add, usd."""
-    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    """Tax that the trades on the desk add, usd."""
+    an_account = desk.accounts[account]
+    rs, rl = an_account.short_rate, an_account.long_rate
     if rs == 0 and rl == 0:
         return 0.0
     short, long = net_gains(desk, account)
-    before = tax_on(desk.accounts[account].short_before, desk.accounts[account].long_before, rs, rl)
+    before = tax_on(an_account.short_before, an_account.long_before, rs, rl)
     return tax_on(short, long, rs, rl) - before
 
 
 @compiled
 def may_be(desk: Desk, account: int) -> tuple[bool, bool]:
     """Whether the lo term can end as a gain (A is needed), and as a loss (B is needed)."""
-    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    an_account = desk.accounts[account]
+    rs, rl = an_account.short_rate, an_account.long_rate
     if rs == rl:
         return True, False
     is_lo_short = rs < rl
-    least = desk.accounts[account].short_before if is_lo_short else desk.accounts[account].long_before
+    least = an_account.short_before if is_lo_short else an_account.long_before
     most = least
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            if desk.lots[lot].is_short == is_lo_short:
-                most += max(desk.lots[lot].gain, 0.0) * desk.lots[lot].open_cap
-                least += min(desk.lots[lot].gain, 0.0) * desk.lots[lot].open_cap
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            if a_lot.is_short == is_lo_short:
+                most += max(a_lot.gain, 0.0) * a_lot.open_cap
+                least += min(a_lot.gain, 0.0) * a_lot.open_cap
     return most >= 0 or least >= 0, least < 0
 
 
 @compiled
 def price_ends(desk: Desk, account: int, side: int) -> tuple[float, float]:
     """The greatest ``a`` and ``b``."""
-    rs, rl = desk.accounts[account].short_rate, desk.accounts[account].long_rate
+    an_account = desk.accounts[account]
+    rs, rl = an_account.short_rate, an_account.long_rate
     if side == OFFSET_SIDE:
         return 0.0, max(rs, rl)
     return abs(rs - rl), min(rs, rl)
@@ -94,7 +102,8 @@ def price_ends(desk: Desk, account: int, side: int) -> tuple[float, float]:
 @compiled
 def rates_at(desk: Desk, account: int, a: float, b: float) -> tuple[float, float]:
     """What a dollar of short-term and of long-term gain costs at the prices ``a`` and ``b``."""
-    if desk.accounts[account].short_rate >= desk.accounts[account].long_rate:
+    an_account = desk.accounts[account]
+    if an_account.short_rate >= an_account.long_rate:
         return a + b, b
     return b, a + b
 

@@ -12,7 +12,7 @@ from tasks.core.whole_units import cash_after_costs
 
 @compiled
 def household_objective(desk: Desk, first: int, last: int, cash: Any) -> float:
-    """What is minimised, usd, at the trades in ``room`` and each account's final ``cash`` (NaN: as if trades cost nothing)."""
+    """What is minimised, usd, at the trades on the desk and each account's final ``cash`` (NaN: as if trades cost nothing)."""
     classes = desk.accounts[first].last - desk.accounts[first].first
     over = np.zeros(classes + 1)
     paid = 0.0
@@ -23,8 +23,9 @@ def household_objective(desk: Desk, first: int, last: int, cash: Any) -> float:
             over[j] += desk.classes[c].value + desk.classes[c].bought_usd
             paid += desk.classes[c].buy_base * desk.classes[c].bought_usd
             for lot in range(desk.classes[c].first, desk.classes[c].last):
-                over[j] -= desk.lots[lot].sold_usd
-                paid += desk.lots[lot].base * desk.lots[lot].sold_usd
+                a_lot = desk.lots[lot]
+                over[j] -= a_lot.sold_usd
+                paid += a_lot.base * a_lot.sold_usd
         own = cash[account - first]
         over[classes] += cash_before_costs(desk, account) if np.isnan(own) else own
     squares = (over[classes] - desk.accounts[first].cash_target) ** 2

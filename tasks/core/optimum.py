@@ -12,17 +12,19 @@ from tasks.core.programs import solve_program
 @compiled
 def unraisable(desk: Desk, account: int) -> float:
     """Cash owed, usd, that cannot be raised within the turnover limit and the gain budget: lots of least gain first."""
-    owed = -desk.accounts[account].cash
+    an_account = desk.accounts[account]
+    owed = -an_account.cash
     if owed <= 0:
         return 0.0
-    turnover, gain = desk.accounts[account].turnover, desk.accounts[account].gain
-    first, last = desk.accounts[account].first_lot, desk.accounts[account].last_lot
+    turnover, gain = an_account.turnover, an_account.gain
+    first, last = an_account.first_lot, an_account.last_lot
     used = np.zeros(last - first, np.bool_)
     for _ in range(last - first):
         best = -1
         for lot in range(first, last):
-            is_open = desk.lots[lot].open_cap > 0 and not used[lot - first]
-            if is_open and (best < 0 or desk.lots[lot].gain < desk.lots[best].gain):
+            a_lot = desk.lots[lot]
+            is_open = a_lot.open_cap > 0 and not used[lot - first]
+            if is_open and (best < 0 or a_lot.gain < desk.lots[best].gain):
                 best = lot
         if best < 0:
             break
@@ -36,25 +38,32 @@ def unraisable(desk: Desk, account: int) -> float:
 
 @compiled
 def keep(desk: Desk, account: int) -> None:
-    """Keep the trades in ``room`` aside."""
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        desk.classes[c].kept = desk.classes[c].bought_usd
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            desk.lots[lot].kept = desk.lots[lot].sold_usd
+    """Keep the trades on the desk aside."""
+    an_account = desk.accounts[account]
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        a_class.kept = a_class.bought_usd
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            a_lot.kept = a_lot.sold_usd
 
 
 @compiled
 def bring_back(desk: Desk, account: int) -> None:
     """Bring back the trades that were kept."""
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        desk.classes[c].bought_usd = desk.classes[c].kept
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            desk.lots[lot].sold_usd = desk.lots[lot].kept
+    an_account = desk.accounts[account]
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        a_class.bought_usd = a_class.kept
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            a_lot.sold_usd = a_lot.kept
 
 
 @compiled
 def inside(desk: Desk, account: int, side: int) -> Optimum:
     """The optimum of one convex problem by the interior point, bounded by the kernel at the prices it found."""
+    an_account = desk.accounts[account]
     missing = unraisable(desk, account)
     if missing > 0:
         return Optimum(missing, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -69,7 +78,7 @@ def inside(desk: Desk, account: int, side: int) -> Optimum:
     mu, bound = own[0, 0], -np.inf
     if np.isfinite(x):
         trade_at(desk, account, x)
-        mu = x * desk.accounts[account].tracking_penalty / desk.accounts[account].nav
+        mu = x * an_account.tracking_penalty / an_account.nav
         bound = dual_value(desk, account, x, at)
     bring_back(desk, account)
     return Optimum(0.0, mu, value, bound, short_rate, long_rate, gain_price, turnover_price)

@@ -28,28 +28,34 @@ MAX_PASSES = 3
 @compiled
 def cash_floor(desk: Desk, account: int) -> float:
     """Least cash beyond the reserve that an account may end with, usd."""
-    return min(desk.accounts[account].cash, CASH_CUSHION) if desk.accounts[account].cash >= 0 else CASH_CUSHION
+    an_account = desk.accounts[account]
+    return min(an_account.cash, CASH_CUSHION) if an_account.cash >= 0 else CASH_CUSHION
 
 
 @compiled
 def open_bounds(desk: Desk, account: int) -> None:
     """Let an account trade what its own bounds allow; nothing where the cash it owes cannot be raised."""
-    is_stuck = desk.accounts[account].shortfall > 0
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+    an_account = desk.accounts[account]
+    is_stuck = an_account.shortfall > 0
+    for c in range(an_account.first, an_account.last):
         row = desk.classes[c]
         row.open_cap, row.dropped = 0.0 if is_stuck else row.buy_cap, 0
         for lot in range(row.first, row.last):
-            desk.lots[lot].open_cap = 0.0 if is_stuck else desk.lots[lot].cap
-            desk.lots[lot].dropped = 0
+            a_lot = desk.lots[lot]
+            a_lot.open_cap = 0.0 if is_stuck else a_lot.cap
+            a_lot.dropped = 0
 
 
 @compiled
 def stay(desk: Desk, account: int) -> None:
     """Trade nothing."""
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+    an_account = desk.accounts[account]
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
         set_bought(desk, c, 0)
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            desk.lots[lot].sold, desk.lots[lot].sold_usd = 0, 0.0
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            a_lot.sold, a_lot.sold_usd = 0, 0.0
 
 
 @compiled
@@ -61,31 +67,35 @@ def class_least(desk: Desk, account: int, c: int) -> float:
 @compiled
 def bar_small(desk: Desk, account: int) -> bool:
     """Bar every order below the minimum, and every class whose orders improve too little; True where there was one."""
-    least = desk.accounts[account].min_trade
+    an_account = desk.accounts[account]
+    least = an_account.min_trade
     found = False
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
         improves = class_least(desk, account, c)
-        bought, sold = desk.classes[c].bought_usd, 0.0
-        first, last = desk.classes[c].first, desk.classes[c].last
+        bought, sold = a_class.bought_usd, 0.0
+        first, last = a_class.first, a_class.last
         for lot in range(first, last):
             sold += desk.lots[lot].sold_usd
         if 0 < bought < max(least, improves) * (1 - ROUNDING):
-            desk.classes[c].open_cap, desk.classes[c].bought_usd = 0.0, 0.0
-            desk.classes[c].dropped = BELOW_MINIMUM if bought < least else BELOW_IMPROVEMENT
+            a_class.open_cap, a_class.bought_usd = 0.0, 0.0
+            a_class.dropped = BELOW_MINIMUM if bought < least else BELOW_IMPROVEMENT
             found = True
         if sold == 0:
             continue
         is_too_little = sold < improves * (1 - ROUNDING)
         for lot in range(first, last):
-            if desk.lots[lot].open_cap > 0 and desk.lots[lot].dropped == 0:
-                of_security = sold_of(desk, c, desk.lots[lot].security)
+            a_lot = desk.lots[lot]
+            if a_lot.open_cap > 0 and a_lot.dropped == 0:
+                of_security = sold_of(desk, c, a_lot.security)
                 if 0 < of_security < least * (1 - ROUNDING):
-                    desk.lots[lot].dropped = BELOW_MINIMUM
+                    a_lot.dropped = BELOW_MINIMUM
                 elif is_too_little:
-                    desk.lots[lot].dropped = BELOW_IMPROVEMENT
+                    a_lot.dropped = BELOW_IMPROVEMENT
         for lot in range(first, last):
-            if desk.lots[lot].open_cap > 0 and desk.lots[lot].dropped > 0:
-                desk.lots[lot].open_cap, desk.lots[lot].sold_usd = 0.0, 0.0
+            a_lot = desk.lots[lot]
+            if a_lot.open_cap > 0 and a_lot.dropped > 0:
+                a_lot.open_cap, a_lot.sold_usd = 0.0, 0.0
                 found = True
     return found
 
@@ -93,14 +103,17 @@ def bar_small(desk: Desk, account: int) -> bool:
 @compiled
 def drop_small(desk: Desk, account: int) -> bool:
     """Take back the whole-unit orders that ``bar_small`` bars; True where there was one."""
+    an_account = desk.accounts[account]
     if not bar_small(desk, account):
         return False
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
-        if desk.classes[c].open_cap == 0:
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        if a_class.open_cap == 0:
             set_bought(desk, c, 0)
-        for lot in range(desk.classes[c].first, desk.classes[c].last):
-            if desk.lots[lot].open_cap == 0:
-                desk.lots[lot].sold, desk.lots[lot].sold_usd = 0, 0.0
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            if a_lot.open_cap == 0:
+                a_lot.sold, a_lot.sold_usd = 0, 0.0
     return True
 
 
@@ -110,16 +123,17 @@ def finish_small(desk: Desk, account: int, floor: float) -> float:
 
     Returns what is still missing, usd.
     """
+    an_account = desk.accounts[account]
     if not drop_small(desk, account):
-        return max(floor - desk.accounts[account].cash_now, 0.0)
+        return max(floor - an_account.cash_now, 0.0)
     take_stock(desk, account)
-    if desk.accounts[account].cash_now >= floor:
+    if an_account.cash_now >= floor:
         spend_cash(desk, account, floor)
         return 0.0
-    if desk.accounts[account].cash >= 0:
+    if an_account.cash >= 0:
         buy_less(desk, account, floor)
         return 0.0
-    first, last = desk.accounts[account].first, desk.accounts[account].last
+    first, last = an_account.first, an_account.last
     reopen_lots(desk, account)
     take_stock(desk, account)
     short = raise_cash(desk, account, floor)
@@ -131,7 +145,8 @@ def finish_small(desk: Desk, account: int, floor: float) -> float:
 @compiled
 def buy_less(desk: Desk, account: int, floor: float) -> None:
     """Take back purchases until cash is at ``floor``, and then those that are below the minimum."""
-    for c in range(desk.accounts[account].first, desk.accounts[account].last):
+    an_account = desk.accounts[account]
+    for c in range(an_account.first, an_account.last):
         desk.classes[c].next_lot = -1
     raise_cash(desk, account, floor)
     drop_small(desk, account)
@@ -141,13 +156,15 @@ def buy_less(desk: Desk, account: int, floor: float) -> None:
 @compiled
 def top_up_small(desk: Desk, account: int, c: int) -> None:
     """Sell on to the minimum where less of a security is sold, and drop a purchase that was cut below it."""
+    a_class = desk.classes[c]
     least = desk.accounts[account].min_trade
-    if 0 < desk.classes[c].bought_usd < least:
+    if 0 < a_class.bought_usd < least:
         set_bought(desk, c, 0)
-    for lot in range(desk.classes[c].first, desk.classes[c].last):
-        missing = least - sold_of(desk, c, desk.lots[lot].security)
-        if 0 < missing < least and desk.lots[lot].sold_usd < desk.lots[lot].open_cap * (1 - ROUNDING):
-            wanted = np.ceil(missing / (desk.lots[lot].step * desk.lots[lot].price))
+    for lot in range(a_class.first, a_class.last):
+        a_lot = desk.lots[lot]
+        missing = least - sold_of(desk, c, a_lot.security)
+        if 0 < missing < least and a_lot.sold_usd < a_lot.open_cap * (1 - ROUNDING):
+            wanted = np.ceil(missing / (a_lot.step * a_lot.price))
             steps, _ = sell_steps(desk, account, lot, wanted)
             if steps > 0:
                 sell_more(desk, account, c, lot, steps)
@@ -155,7 +172,7 @@ def top_up_small(desk: Desk, account: int, c: int) -> None:
 
 @compiled
 def to_units(desk: Desk, account: int) -> float:
-    """Whole units of the continuous trades in ``room``; returns the cash that is missing, usd."""
+    """Whole units of the continuous trades on the desk; returns the cash that is missing, usd."""
     floor = cash_floor(desk, account)
     cut_down(desk, account)
     take_stock(desk, account)
@@ -196,5 +213,7 @@ def solve_within(desk: Desk, account: int, attempt: int) -> float:
 @compiled
 def reopen_lots(desk: Desk, account: int) -> None:
     """Let every lot be sold again: cash owed needs what was barred."""
-    for lot in range(desk.accounts[account].first_lot, desk.accounts[account].last_lot):
-        desk.lots[lot].open_cap = desk.lots[lot].cap
+    an_account = desk.accounts[account]
+    for lot in range(an_account.first_lot, an_account.last_lot):
+        a_lot = desk.lots[lot]
+        a_lot.open_cap = a_lot.cap

@@ -32,11 +32,12 @@ def own_rows(desk: Desk, first: int, last: int, count: int, sides: Any) -> tuple
     """Number of each account's own rows (-1: it has none of the kind), and how many rows there are in all."""
     rows = np.full((last - first, PRICES), -1)
     for account in range(first, last):
+        an_account = desk.accounts[account]
         i = account - first
         count = open_row(rows, i, 0, count)
-        if np.isfinite(desk.accounts[account].turnover):
+        if np.isfinite(an_account.turnover):
             count = open_row(rows, i, 1, count)
-        if np.isfinite(desk.accounts[account].gain):
+        if np.isfinite(an_account.gain):
             count = open_row(rows, i, 2, count)
         a, b = price_ends(desk, account, sides[i])
         if a > 0:
@@ -56,23 +57,24 @@ def right_sides(desk: Desk, rows: Any, first: int, last: int, count: int) -> tup
         right[j], soft[j] = desk.classes[desk.accounts[first].first + j].target / scale, 1 / k
     right[classes], soft[classes] = desk.accounts[first].cash_target / scale, 1 / k
     for account in range(first, last):
+        an_account = desk.accounts[account]
         own = rows[account - first]
         for j in range(classes):
-            right[j] -= desk.classes[desk.accounts[account].first + j].value / scale
-        if desk.accounts[account].shortfall > 0:
-            right[classes] -= desk.accounts[account].cash / scale  # stays out, in debt
+            right[j] -= desk.classes[an_account.first + j].value / scale
+        if an_account.shortfall > 0:
+            right[classes] -= an_account.cash / scale  # stays out, in debt
         else:
-            right[own[0]] = desk.accounts[account].cash / scale
+            right[own[0]] = an_account.cash / scale
         if own[1] >= 0:
-            right[own[1]] = desk.accounts[account].turnover / scale
+            right[own[1]] = an_account.turnover / scale
         if own[2] >= 0:
-            right[own[2]] = desk.accounts[account].gain / scale
+            right[own[2]] = an_account.gain / scale
         row = desk.accounts[account]
         hi = row.short_before if row.short_rate >= row.long_rate else row.long_before
         if own[3] >= 0:
             right[own[3]] = hi / scale
         if own[4] >= 0:
-            right[own[4]] = (desk.accounts[account].short_before + desk.accounts[account].long_before) / scale
+            right[own[4]] = (an_account.short_before + an_account.long_before) / scale
     return right, soft
 
 
@@ -90,10 +92,11 @@ def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Progra
     of_lot, of_class = np.full(most, -1), np.full(most, -1)
     v, at = 0, 0
     for account in range(first, last):
+        an_account = desk.accounts[account]
         own = rows[account - first]
-        is_hi_short = desk.accounts[account].short_rate >= desk.accounts[account].long_rate
+        is_hi_short = an_account.short_rate >= an_account.long_rate
         for j in range(classes):
-            c = desk.accounts[account].first + j
+            c = an_account.first + j
             if desk.classes[c].open_cap > 0:
                 cost[v], cap[v], of_class[v] = desk.classes[c].buy_base, desk.classes[c].open_cap / scale, c
                 row[at], row[at + 1], coefficient[at], coefficient[at + 1] = j, own[0], 1.0, 1.0
@@ -104,18 +107,19 @@ def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Progra
                 v += 1
                 start[v] = at
             for lot in range(desk.classes[c].first, desk.classes[c].last):
-                if desk.lots[lot].open_cap > 0:
-                    cost[v], cap[v], of_lot[v] = desk.lots[lot].base, desk.lots[lot].open_cap / scale, lot
+                a_lot = desk.lots[lot]
+                if a_lot.open_cap > 0:
+                    cost[v], cap[v], of_lot[v] = a_lot.base, a_lot.open_cap / scale, lot
                     row[at], row[at + 1], coefficient[at], coefficient[at + 1] = j, own[0], -1.0, -1.0
                     at += 2
-                    gain = desk.lots[lot].gain
+                    gain = a_lot.gain
                     if own[1] >= 0:
                         row[at], coefficient[at] = own[1], 1.0
                         at += 1
                     if own[2] >= 0 and gain != 0:
                         row[at], coefficient[at] = own[2], gain
                         at += 1
-                    if own[3] >= 0 and gain != 0 and desk.lots[lot].is_short == is_hi_short:
+                    if own[3] >= 0 and gain != 0 and a_lot.is_short == is_hi_short:
                         row[at], coefficient[at] = own[3], -gain
                         at += 1
                     if own[4] >= 0 and gain != 0:
@@ -147,17 +151,18 @@ def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Progra
 @compiled
 def net_out(desk: Desk, c: int) -> None:
     """Set a class's purchase off against its sales, last lots first: where a round trip is free, an inner answer makes both."""
-    for i in range(desk.classes[c].last - desk.classes[c].first):
-        lot = desk.lots[desk.classes[c].last - 1 - i]
-        both = min(desk.classes[c].bought_usd, lot.sold_usd)
+    a_class = desk.classes[c]
+    for i in range(a_class.last - a_class.first):
+        lot = desk.lots[a_class.last - 1 - i]
+        both = min(a_class.bought_usd, lot.sold_usd)
         if both > 0:
-            desk.classes[c].bought_usd -= both
+            a_class.bought_usd -= both
             lot.sold_usd -= both
 
 
 @compiled
 def solve_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats]:
-    """Fill ``lot_sold`` and ``class_bought`` with the optimum; whether it was found, and its prices.
+    """Fill ``sold_usd`` and ``bought_usd`` with the optimum; whether it was found, and its prices.
 
     Prices of each account's own rows: of cash (a dollar more is worth so much), turnover, gain budget, and ``a`` and ``b`` of
     ``netting``; and of each class, cash the last: what a dollar less of it is worth.

@@ -91,7 +91,9 @@ def counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     What is sold outright counts in full. Of the rest the gains count with what they add on top of the losses; that the losses
     themselves save tax on gains of before is left out, since without harvesting nothing is sold for the tax alone.
     """
-    gain = (pl.col("sold") - pl.col("outright")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64) * pl.col("gain")
+    gain = (
+        (pl.col("sold") - pl.col("outright")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64) * pl.col("gain")
+    )
     gains = lots.group_by("account_id", maintain_order=True).agg(
         short=gain.filter(pl.col("is_short")).sum(), long=gain.filter(~pl.col("is_short")).sum()
     )
