@@ -38,6 +38,7 @@ SELLING_TERMS: Final = (
     "unmodelled",
     "short_term_gains",
     "wash_sale_days",
+    "managed_household_id",
 )
 """What an account's lots need to know of it."""
 HOLDING: Final = ("account_id", "security_id")
@@ -142,12 +143,14 @@ def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
 def with_prices(lots: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
     """Lots with ``class_row`` and ``spread``, ``location`` and ``tax``, fractions of a dollar sold; the tax of a loss as if nothing were bought back.
 
-    A round trip is a sale of the lot and a purchase of what its class in ``classes`` buys.
+    A round trip is a sale of the lot and a purchase of what its class in ``classes`` buys. In a managed household the purchase may
+    be another account's, at no spread at all: there a loss pays for its own sale and no more, or accounts would trade places.
     """
     spread = pl.col("half_spread_bps") / BPS
     tax = (pl.col("tax_rate") * pl.col("gain_fraction")).fill_null(0.0)
+    bought = pl.when(pl.col("managed_household_id").is_null()).then("buy_spread").otherwise(0.0)
     return lots.join(classes.select(*CLASS, "class_row", "buy_spread", "location"), on=CLASS, how="left").with_columns(
-        spread=spread, tax=pl.max_horizontal(tax, -spread - pl.col("buy_spread"))
+        spread=spread, tax=pl.max_horizontal(tax, -spread - bought)
     )
 
 

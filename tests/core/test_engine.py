@@ -111,9 +111,6 @@ def test_an_account_is_solved_the_same_alone_with_its_household_and_in_a_shard_o
     assert mine.equals(few.accounts.select(columns))
 
 
-CASH_ONLY = "account_id | settled_usd\n a | 30000"
-
-
 def test_cash_flow_first_invests_cash_only_where_that_brings_every_class_into_its_band() -> None:
     lots = "security_id | quantity\n S | 620\n B | 280"
     facts = facts_of({"trade_mode": "cash_flow_first"}, lots=lots, cash="account_id | settled_usd\n a | 10000")
@@ -241,3 +238,17 @@ def test_a_gain_budget_holds_with_the_losses_of_the_run_as_room() -> None:
     assert relief["gain_usd"].sum() <= 1_000
     assert dict(relief.select("lot_id", "gain_usd").rows())["gain"] > 5_000
     assert solved.accounts["gain_price"].item() > 0
+
+
+def test_accounts_of_a_household_do_not_trade_places_for_the_tax_of_a_loss() -> None:
+    securities = "security_id | asset_class | half_spread_bps\n S | stocks | 5\n T | stocks | 1\n B | bonds | 1"
+    lots = """
+        account_id | security_id | quantity | unit_cost_usd
+        a          | S           | 600      | 150
+        a          | B           | 400      | 150
+        ira        | S           | 600      | 100
+        ira        | B           | 400      | 100
+    """
+    facts = facts_of(**TOGETHER, lots=lots, securities=securities, buy_list=ALTERNATES)
+    solved = solved_of(facts)
+    assert (traded(solved, "a"), traded(solved, "ira")) == ({}, {})
