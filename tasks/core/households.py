@@ -153,10 +153,19 @@ def note_household(desk: Desk, accounts: int, bound: float, value: float, prices
 
 
 @compiled
+def reopen_owing(desk: Desk, accounts: int) -> None:
+    """Let accounts sell every lot again that could raise the cash they owe and, for what was barred, no longer can."""
+    for account in range(accounts):
+        if desk.accounts[account].shortfall == 0 and unraisable(desk, account) > 0:
+            reopen_lots(desk, account)
+
+
+@compiled
 def solve_household(desk: Desk, accounts: int, attempt: int) -> float:
     """Steps 1 to 3 within the bounds on the desk; the cash that is missing, usd. The first attempt keeps its optimum."""
     sides, prices, cash = np.zeros(accounts, np.int64), np.zeros((accounts, PRICES)), np.full(accounts, np.nan)
     for number in range(attempt, MAX_PASSES + attempt):
+        reopen_owing(desk, accounts)
         bound, prices = best_sides(desk, accounts, cash, sides)
         if number == 0:
             note_household(desk, accounts, bound, household_objective(desk, 0, accounts, cash), prices)
@@ -165,7 +174,5 @@ def solve_household(desk: Desk, accounts: int, attempt: int) -> float:
             is_small = bar_small(desk, account) or is_small
         if not is_small:
             break
-        for account in range(accounts):
-            if desk.accounts[account].shortfall == 0 and unraisable(desk, account) > 0:
-                reopen_lots(desk, account)
+    reopen_owing(desk, accounts)
     return cut_household(desk, accounts, prices)

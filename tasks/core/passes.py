@@ -19,6 +19,7 @@ from tasks.core.whole_units import (
     set_bought,
     sold_of,
     spend_cash,
+    steps_left,
     take_stock,
 )
 
@@ -163,7 +164,7 @@ def top_up_small(desk: Desk, account: int, c: int) -> None:
     for lot in range(a_class.first, a_class.last):
         a_lot = desk.lots[lot]
         missing = least - sold_of(desk, c, a_lot.security)
-        if 0 < missing < least and a_lot.sold_usd < a_lot.open_cap * (1 - ROUNDING):
+        if 0 < missing < least and steps_left(desk, lot) > 0:
             wanted = np.ceil(missing / (a_lot.step * a_lot.price))
             steps, _ = sell_steps(desk, account, lot, wanted)
             if steps > 0:

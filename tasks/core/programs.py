@@ -175,6 +175,8 @@ def solve_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[bool, 
     for lot in range(desk.accounts[first].first_lot, desk.accounts[last - 1].last_lot):
         desk.lots[lot].sold_usd = 0.0
     for v in range(len(x)):
+        if not is_solved:
+            break
         value = 0.0 if x[v] < SNAP else (program.cap[v] if program.cap[v] - x[v] < SNAP else x[v])
         if of_lot[v] >= 0:
             lot = desk.lots[of_lot[v]]
