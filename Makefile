@@ -18,6 +18,8 @@ setup: .venv/.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 	$(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
 	$(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "compiling the solver: about a minute, once"
+	$(BIN)/python -c "from tasks.core.solver import warm_up; warm_up()"
 	@touch $@
 
 demo: setup
@@ -36,6 +38,7 @@ types: setup
 bench: setup
 	$(BIN)/python -m tests.benchmarks.night
 	$(BIN)/python -m tests.benchmarks.kernel
+	$(BIN)/python -m tests.benchmarks.households
 
 lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \

@@ -57,10 +57,19 @@ def households(tables: Tables) -> list[list[str]]:
     return [sorted(names) for names in named.group_by("key").agg("account_id").sort("key")["account_id"].to_list()]
 
 
+def key_of(frame: pl.DataFrame) -> str:
+    return "account_id" if "account_id" in frame.columns else "household_id"
+
+
+def names_of(frame: pl.DataFrame, accounts: list[str]) -> list[str]:
+    """The accounts, or of a table of households those that the frame has."""
+    return accounts if "account_id" in frame.columns else frame["household_id"].to_list()
+
+
 def assert_same(some: Tables, whole: Tables, accounts: Iterable[str]) -> None:
     names = list(accounts)
     for name, frame in some.items():
-        theirs = whole[name].filter(pl.col("account_id").is_in(names))
+        theirs = whole[name].filter(pl.col(key_of(frame)).is_in(names_of(frame, names)))
         assert frame.equals(theirs), name
         assert frame.schema == theirs.schema, name
 
@@ -74,7 +83,7 @@ def test_the_sample_book_reaches_every_kind_of_outcome(whole: Tables) -> None:
 def test_tables_have_the_columns_of_the_lake(whole: Tables) -> None:
     for name, frame in whole.items():
         assert frame.schema == pl.Schema(PUBLIC[name]), name
-        assert frame["account_id"].is_sorted(), name
+        assert frame[key_of(frame)].is_sorted(), name
 
 
 def test_every_account_pulled_has_exactly_one_outcome(whole: Tables, book: tuple[Tables, date]) -> None:

@@ -49,13 +49,11 @@ LOT: Final = _record(
 
 
 class Desk(NamedTuple):
-    """Records of the accounts at work, of their classes and of their lots, the last lot being a spare; breakpoints and their slopes."""
+    """Records of the accounts at work, of their classes and of their lots, the last lot being a spare."""
 
     accounts: npt.NDArray[np.void]
     classes: npt.NDArray[np.void]
     lots: npt.NDArray[np.void]
-    at: npt.NDArray[np.float64]
-    slope: npt.NDArray[np.float64]
     search: npt.NDArray[np.int64]
     """Phase and counts of the search for fewer orders."""
     barred: npt.NDArray[np.int64]
@@ -74,13 +72,10 @@ def largest(book: Book, starts: Ints) -> tuple[int, int, int]:
 
 def new_desk(accounts: int, classes: int, lots: int) -> Desk:
     """Room for a group of the size."""
-    breakpoints = 2 * (classes + lots) + 1
     return Desk(
         np.zeros(accounts, ACCOUNT),
         np.zeros(classes, CLASS),
         np.zeros(lots + 1, LOT),
-        np.zeros(breakpoints),
-        np.zeros(breakpoints),
         np.zeros(4, np.int64),
         np.zeros((classes + lots + 1, 3), np.int64),
         np.zeros((classes + lots + 1, 3), np.int64),

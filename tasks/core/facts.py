@@ -84,6 +84,11 @@ def exact_sum(numbers: pl.Expr) -> pl.Expr:
     return numbers.cast(pl.Decimal(38, 16)).sum().cast(pl.Float64)
 
 
+def usd_sum(amounts: pl.Expr) -> pl.Expr:
+    """Sum of Float64 amounts of money, each to six digits, that does not depend on their order: bytes repeat."""
+    return rounded_usd(amounts).sum().cast(pl.Float64)
+
+
 def account_parameters(facts: Facts) -> pl.DataFrame:
     """One row an account: its columns, its policy's parameters and its cash beyond the reserve, ``cash_usd``; sorted.
 

@@ -15,8 +15,10 @@ parabola cut at its bounds. In dollars, with ``x = mu / k``:
     K   = max(T_cash - x, 0)
 
 ``F(x) = K0 + sum q - sum b - K`` is piecewise linear and never falls, each part adding slope 0 or 1 between two
-breakpoints. Sort the breakpoints, walk to the zero: that ``x`` satisfies the Karush-Kuhn-Tucker conditions of a convex
-problem, so it is the optimum, in O(L log L). ``F`` negative to the right of every breakpoint: the cash owed cannot be raised.
+breakpoints. A Newton step from any point of the segment that holds its zero ends on the zero itself; from elsewhere it leads
+on to another segment, some four in all, kept between a point where ``F`` is negative and one where it is not and halved now
+and then, so that it ends. That ``x`` satisfies the Karush-Kuhn-Tucker conditions of a convex problem, so it is the optimum,
+in O(L) a step. ``F`` negative to the right of every breakpoint: the cash owed cannot be raised.
 
 Assumptions: ``g_l + h_c >= 0`` in every class, so that no class buys and sells at once; lots of a class sorted by ``g_l``.
 Costs enter the objective here and the cash when orders are cut to whole units (``whole_units``).
@@ -24,7 +26,7 @@ Costs enter the objective here and the cash when orders are cut to whole units (
 Known limits: one security bought per class; a lot bought back within the wash-sale window is the rules' concern.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -32,88 +34,82 @@ from tasks.core.desk import Desk, compiled
 
 ROUNDING: Final = 1e-9
 """Share of NAV: a shortfall this small is rounding noise."""
+EXACT: Final = 1e-13
+"""Share of NAV: an excess this small is zero."""
+MOST_STEPS: Final = 250
+HALVED: Final = 5
+"""Every so many steps the bracket is halved whatever Newton says."""
 
 
 @compiled
-def sort_breakpoints(at: Any, slope: Any) -> None:
-    """Shell sort of two short arrays by the first, in place."""
-    count = len(at)
-    gap = count // 2
-    while gap > 0:
-        for i in range(gap, count):
-            key, carried, j = at[i], slope[i], i
-            while j >= gap and at[j - gap] > key:
-                at[j], slope[j] = at[j - gap], slope[j - gap]
-                j -= gap
-            at[j], slope[j] = key, carried
-        gap //= 2
-
-
-@compiled
-def put_breakpoints(desk: Desk, account: int) -> int:
-    """Write where ``F`` changes its slope, and by how much, sorted, onto the desk; how many."""
+def excess_at(desk: Desk, account: int, x: float) -> tuple[float, float]:
+    """``F`` at ``x``, usd, and its slope to the right of it."""
     an_account = desk.accounts[account]
     per_cost = an_account.nav / an_account.tracking_penalty
-    first, last = an_account.first, an_account.last
-    at, slope = desk.at, desk.slope
-    at[0], slope[0] = an_account.cash_target, -1.0
-    count = 1
-    for c in range(first, last):
-        a_class = desk.classes[c]
-        gap = a_class.target - a_class.value
-        if a_class.open_cap > 0:
-            at[count], slope[count] = gap - a_class.buy_cost * per_cost, -1.0
-            count += 1
-            if not np.isinf(a_class.open_cap):
-                at[count], slope[count] = at[count - 1] - a_class.open_cap, 1.0
-                count += 1
-        before = 0.0
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            if a_lot.open_cap > 0:
-                at[count], slope[count] = a_lot.cost * per_cost + gap + before, 1.0
-                at[count + 1], slope[count + 1] = at[count] + a_lot.open_cap, -1.0
-                before += a_lot.open_cap
-                count += 2
-    sort_breakpoints(at[:count], slope[:count])
-    return count
-
-
-@compiled
-def excess_at_left(desk: Desk, account: int, x: float) -> tuple[float, float]:
-    """``F`` and its slope at ``x``, left of which no breakpoint lies: nothing is sold, purchases are at their caps."""
-    an_account = desk.accounts[account]
-    per_cost = an_account.nav / an_account.tracking_penalty
-    excess = an_account.cash - (an_account.cash_target - x)
-    rising = 1.0  # cash itself
+    over = an_account.cash - max(an_account.cash_target - x, 0.0)
+    rising = 1.0 if x < an_account.cash_target else 0.0
     for c in range(an_account.first, an_account.last):
         a_class = desk.classes[c]
-        if np.isinf(a_class.open_cap):
-            excess -= a_class.target - a_class.value - a_class.buy_cost * per_cost - x
-            rising += 1.0
-        else:
-            excess -= a_class.open_cap
-    return excess, rising
+        gap = a_class.target - a_class.value
+        wish = gap - a_class.buy_cost * per_cost - x
+        if wish > 0 and a_class.open_cap > 0:
+            over -= min(wish, a_class.open_cap)
+            rising += 1.0 if wish <= a_class.open_cap else 0.0
+        before = gap - x
+        for lot in range(a_class.first, a_class.last):
+            a_lot = desk.lots[lot]
+            wish = -(a_lot.cost * per_cost + before)
+            if wish >= 0 and a_lot.open_cap > 0:
+                over += min(wish, a_lot.open_cap)
+                rising += 1.0 if wish < a_lot.open_cap else 0.0
+            before += a_lot.open_cap
+    return over, rising
+
+
+@compiled
+def last_breakpoint(desk: Desk, account: int) -> float:
+    """Where ``F`` stops to rise."""
+    an_account = desk.accounts[account]
+    per_cost = an_account.nav / an_account.tracking_penalty
+    last = an_account.cash_target
+    for c in range(an_account.first, an_account.last):
+        a_class = desk.classes[c]
+        before = a_class.target - a_class.value
+        last = max(last, before - a_class.buy_cost * per_cost)
+        for lot in range(a_class.first, a_class.last):
+            before += desk.lots[lot].open_cap
+            last = max(last, desk.lots[lot].cost * per_cost + before)
+    return float(last)
 
 
 @compiled
 def price_of_cash(desk: Desk, account: int) -> tuple[float, float]:
     """``x = mu / k`` where cash raised equals cash used, and the shortfall in usd (then x is +inf)."""
-    count = put_breakpoints(desk, account)
-    at, slope = desk.at, desk.slope
-    x = at[0]
-    excess, rising = excess_at_left(desk, account, x)
-    if excess >= 0:
-        return x - excess / rising, 0.0
-    for i in range(count - 1):
-        rising += slope[i]
-        following = excess + rising * (at[i + 1] - x)
-        if following >= 0:
-            return x - excess / rising, 0.0
-        excess, x = following, at[i + 1]
-    if excess > -ROUNDING * desk.accounts[account].nav:
-        return x, 0.0
-    return np.inf, -excess
+    an_account = desk.accounts[account]
+    low, high, x = -np.inf, np.inf, min(an_account.cash_target, 0.0)
+    for number in range(MOST_STEPS):
+        over, rising = excess_at(desk, account, x)
+        if abs(over) <= EXACT * an_account.nav:
+            break
+        if over < 0:
+            low = x
+        else:
+            high = x
+        step = x - over / rising if rising > 0 else np.inf
+        is_bracketed = np.isfinite(low) and np.isfinite(high)
+        if low < step < high and not (is_bracketed and number % HALVED == 0):
+            x = step
+        elif is_bracketed:
+            x = 0.5 * (low + high)
+        elif over > 0:
+            x = an_account.cash_target - 1.0  # cash itself rises here
+        elif x < last_breakpoint(desk, account):
+            x = last_breakpoint(desk, account)
+        elif over > -ROUNDING * an_account.nav:
+            break
+        else:
+            return np.inf, -over
+    return x, 0.0
 
 
 @compiled

@@ -13,7 +13,7 @@ import polars as pl
 from schemas.enums import Side
 from schemas.landing import EXACT
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts import BPS, CLASS, rounded_usd, usd
+from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
 from tasks.core.realized import with_tax
 from tasks.core.solved import Solved
 
@@ -90,7 +90,7 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
             est_tax_usd=pl.col("tax_usd").sum(),
             marginal_cost_bps=pl.col("cost_at").max() * BPS,
             outright_reason=pl.col("outright_reason").drop_nulls().first(),
-            harvested_usd=-pl.col("allowed_gain_usd").filter(pl.col("outright_reason") == HARVEST).sum(),
+            harvested_usd=-usd_sum(pl.col("allowed_gain_usd").filter(pl.col("outright_reason") == HARVEST)),
         )
         .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
         .with_columns(side=pl.lit(str(Side.SELL)), marginal_benefit_bps=(k * over + pl.col("shadow_price")) * BPS)

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from tasks.core.facts import usd_sum
 from tasks.core.sales import HOLDING
 from tasks.core.tax import gains_before, is_taxed, netted_tax
 
@@ -48,8 +49,8 @@ def losses_by_term(lots: pl.DataFrame) -> pl.DataFrame:
         .sort("account_id", "security_id", "lot_id")
         .group_by("account_id", maintain_order=True)
         .agg(
-            short_loss=loss.filter(pl.col("is_short")).sum(),
-            long_loss=loss.filter(~pl.col("is_short")).sum(),
+            short_loss=usd_sum(loss.filter(pl.col("is_short"))),
+            long_loss=usd_sum(loss.filter(~pl.col("is_short"))),
         )
         .filter(pl.col("short_loss") + pl.col("long_loss") > 0)
     )
@@ -62,8 +63,8 @@ def realized_by_account(lots: pl.DataFrame) -> pl.DataFrame:
         .sort("account_id", "security_id", "lot_id")
         .group_by("account_id", maintain_order=True)
         .agg(
-            short=pl.col("allowed_gain_usd").filter(pl.col("is_short")).sum(),
-            long=pl.col("allowed_gain_usd").filter(~pl.col("is_short")).sum(),
+            short=usd_sum(pl.col("allowed_gain_usd").filter(pl.col("is_short"))),
+            long=usd_sum(pl.col("allowed_gain_usd").filter(~pl.col("is_short"))),
         )
     )
 
@@ -95,7 +96,7 @@ def counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
         (pl.col("sold") - pl.col("outright")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64) * pl.col("gain")
     )
     gains = lots.group_by("account_id", maintain_order=True).agg(
-        short=gain.filter(pl.col("is_short")).sum(), long=gain.filter(~pl.col("is_short")).sum()
+        short=usd_sum(gain.filter(pl.col("is_short"))), long=usd_sum(gain.filter(~pl.col("is_short")))
     )
     rates = (pl.col("short_rate"), pl.col("long_rate"))
     start = (pl.col("short_before") + pl.col("short_outright"), pl.col("long_before") + pl.col("long_outright"))

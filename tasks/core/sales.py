@@ -23,7 +23,7 @@ import polars as pl
 
 from schemas.enums import AccountStatus, Reason, RestrictionRule, ShortTermGains, Term, TradeMode, Unmodelled
 from tasks.core.bars import bars
-from tasks.core.facts import BPS, CLASS, Facts, usd
+from tasks.core.facts import BPS, CLASS, Facts, usd, usd_sum
 from tasks.core.tax import gain_fraction, is_basis_missing, is_taxed, tax_rate, term
 from tasks.core.wash_sales import replaced_quantities, with_replaced
 
@@ -203,8 +203,8 @@ def outright_gains(lots: pl.DataFrame) -> pl.DataFrame:
         sold.with_columns(counted_gain=gain)
         .group_by("account_id", maintain_order=True)
         .agg(
-            short_outright_usd=pl.col("counted_gain").filter("is_short").sum(),
-            long_outright_usd=pl.col("counted_gain").filter(~pl.col("is_short")).sum(),
+            short_outright_usd=usd_sum(pl.col("counted_gain").filter("is_short")),
+            long_outright_usd=usd_sum(pl.col("counted_gain").filter(~pl.col("is_short"))),
         )
     )
 

@@ -28,7 +28,7 @@ from tasks.core.answers import (
     TRADED,
     Answer,
 )
-from tasks.core.facts import CLASS, usd
+from tasks.core.facts import CLASS, usd, usd_sum
 from tasks.core.realized import counted_tax, losses_by_term
 from tasks.core.rules import Problem, starts, to_arrays
 from tasks.core.solver import rebalance
@@ -135,7 +135,7 @@ def _within_budget(again: Solved) -> pl.Series:
     """Accounts (whole households) whose net gain keeps the budget they had before any loss of the answer was counted."""
     gain = pl.col("sold").cast(pl.Float64) - pl.col("outright").cast(pl.Float64)
     net = again.lots.group_by("account_id").agg(
-        net=(gain * pl.col("price_usd").cast(pl.Float64) * pl.col("true_gain")).sum()
+        net=usd_sum(gain * pl.col("price_usd").cast(pl.Float64) * pl.col("true_gain"))
     )
     outright = pl.col("short_outright_usd") + pl.col("long_outright_usd")
     room = pl.col("max_realized_gain_usd") - outright
@@ -205,8 +205,8 @@ def _with_counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFram
     more = pl.col("counted_tax_usd") - pl.col("reckoned_tax_usd") + pl.col("outright_cost").fill_null(0.0)
     return (
         accounts.join(counted_tax(accounts, lots), on="account_id", how="left", maintain_order="left")
-        .join(costs.agg(outright_cost=outright.sum()), on="account_id", how="left", maintain_order="left")
-        .with_columns(more=more.sum().over(GROUP))
+        .join(costs.agg(outright_cost=usd_sum(outright)), on="account_id", how="left", maintain_order="left")
+        .with_columns(more=usd_sum(more).over(GROUP))
         .with_columns(pl.col("objective_usd", "lower_bound_usd") + pl.col("more"))
         .drop("counted_tax_usd", "reckoned_tax_usd", "outright_cost", "more")
     )
@@ -258,7 +258,9 @@ def _with_bought(problem: Problem, answer: Answer, lots: pl.DataFrame) -> pl.Dat
             sold_usd=pl.col("sold_usd").fill_null(0),
         )
         .with_columns(after_usd=(pl.col("value_usd") + pl.col("bought_usd") - pl.col("sold_usd")).cast(pl.Float64))
-        .with_columns(governed_value_usd=own.sum().over(key), governed_after_usd=pl.col("after_usd").sum().over(key))
+        .with_columns(
+            governed_value_usd=usd_sum(own).over(key), governed_after_usd=usd_sum(pl.col("after_usd")).over(key)
+        )
         .drop("group")
     )
 

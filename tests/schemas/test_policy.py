@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.enums import BandRule, Calendar, ShortTermGains, Unmodelled
+from schemas.enums import BandRule, Calendar, ShortTermGains, TradeMode, Unmodelled
 from schemas.landing import Policies, dtypes
 from schemas.policy import Policy
 
@@ -18,6 +18,11 @@ DEFAULTS = {
     "cool_down_days": 0,
     "min_trade_usd": 100.0,
     "min_trade_weight": 0.0,
+    "improvement": 0.0,
+    "max_turnover": None,
+    "max_orders": None,
+    "trade_mode": TradeMode.FULL,
+    "fewest_trades_bps": 0.0,
     "unmodelled": Unmodelled.HOLD,
     "short_term_gains": ShortTermGains.ALLOW,
     "max_realized_gain_usd": None,
