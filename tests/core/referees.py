@@ -12,7 +12,7 @@ import cvxpy as cp
 import numpy as np
 from scipy import sparse
 
-from tasks.core.arrays import Book, Floats, Limits, no_limits
+from tasks.core.arrays import Book, Flags, Floats, Ints, Limits, no_limits
 from tasks.core.whole_units import CASH_CUSHION
 
 SOLVED: Final = "Solved"
@@ -68,19 +68,26 @@ class Rows:
         self.right.append(right)
 
 
-def solve(squares: Floats, cost: Floats, equal: Rows, least: Rows) -> float | None:
+class Sides(NamedTuple):
+    """Rows that hold as equations, and rows ``<=``."""
+
+    equal: Rows
+    least: Rows
+
+
+def solve(squares: Floats, cost: Floats, rows: Sides) -> float | None:
     """Minimum of ``squares / 2 @ z^2 + cost @ z``; None: infeasible; inf: undecided, as the sliver that signs may leave of a part.
 
     Where the tightest tolerance is out of reach, a wider one is tried.
     """
-    rows = sparse.csc_matrix(np.array(equal.coefficients + least.coefficients))
-    cones = [clarabel.ZeroConeT(len(equal.right)), clarabel.NonnegativeConeT(len(least.right))]
-    sides, settings = np.array(equal.right + least.right), clarabel.DefaultSettings()
+    matrix = sparse.csc_matrix(np.array(rows.equal.coefficients + rows.least.coefficients))
+    cones = [clarabel.ZeroConeT(len(rows.equal.right)), clarabel.NonnegativeConeT(len(rows.least.right))]
+    right, settings = np.array(rows.equal.right + rows.least.right), clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
     for tolerance in (1e-11, 1e-9, 1e-8, 1e-7):
         settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
-        program = clarabel.DefaultSolver(sparse.diags(squares, format="csc"), cost, rows, sides, cones, settings)
+        program = clarabel.DefaultSolver(sparse.diags(squares, format="csc"), cost, matrix, right, cones, settings)
         found = program.solve()
         if str(found.status) in MISSING:
             return None
@@ -89,119 +96,204 @@ def solve(squares: Floats, cost: Floats, equal: Rows, least: Rows) -> float | No
     return np.inf
 
 
-def clarabel_optimum(book: Book, limits: Limits | None = None, out: Floats | None = None) -> float | None:
+def clarabel_optimum(book: Book, limits: Limits | None = None, out: Flags | None = None) -> float | None:
     """Continuous optimum, usd, of all accounts of ``book`` as one household (an account alone is one); None: infeasible.
 
     ``out``: accounts that trade nothing and stay in debt.
     """
     limits = no_limits(book) if limits is None else limits
-    n, classes = len(book.nav), int(book.class_start[1])
+    n = len(book.nav)
     out = np.zeros(n, np.bool_) if out is None else out
     parts = four_parts if n == 1 else two_parts
     choices = [
         parts(*rates) if max(rates) > 0 else [Part((), ())]
         for rates in zip(limits.short_rate.tolist(), limits.long_rate.tolist(), strict=True)
     ]
-    found = [optimum_on(book, limits, out, classes, choice) for choice in product(*choices)]
+    found = [optimum_on(book, limits, out, choice) for choice in product(*choices)]
     best = min((value for value in found if value is not None), default=None)
     assert best != np.inf
     return best
 
 
-def optimum_on(book: Book, limits: Limits, out: Floats, classes: int, choice: tuple[Part, ...]) -> float | None:
-    """Optimum where each account's nets have the signs of its part. ``z``: sold, bought, deviations (cash last), taxes; a share of NAV."""
-    n, bought, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
-    nav, kappa = book.nav[0], book.tracking_penalty[0]
-    class_of = np.repeat(np.arange(bought), np.diff(book.lot_start))
-    owner = np.repeat(np.arange(n), np.diff(book.class_start))
-    column = np.arange(bought) - book.class_start[owner]
-    sell, buy = np.arange(lots), lots + np.arange(bought)
-    over, taxes = lots + bought + np.arange(classes + 1), lots + bought + classes + 1 + np.arange(n)
-    equal, least = Rows(taxes[-1] + 1), Rows(taxes[-1] + 1)
-    for j in range(classes):
+class Places(NamedTuple):
+    """Where a variable stands in ``z``: usd sold and bought, deviations (cash last) and taxes, all as shares of NAV."""
+
+    sold: Ints
+    bought: Ints
+    over: Ints
+    taxes: Ints
+    class_of: Ints
+    """Class of each lot."""
+    owner: Ints
+    """Account of each class."""
+
+    def of(self, account: int) -> tuple[Ints, Ints]:
+        """Lots sold by an account, and what it buys."""
+        return self.sold[self.owner[self.class_of] == account], self.bought[self.owner == account]
+
+
+def places(book: Book) -> Places:
+    """The order of the variables: lots, purchases, deviations, taxes."""
+    n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
+    over = lots + m + np.arange(book.class_start[1] + 1)
+    class_of, owner = (
+        np.repeat(np.arange(m), np.diff(book.lot_start)),
+        np.repeat(np.arange(n), np.diff(book.class_start)),
+    )
+    return Places(np.arange(lots), lots + np.arange(m), over, over[-1] + 1 + np.arange(n), class_of, owner)
+
+
+def add_deviations(book: Book, at: Places, equal: Rows) -> None:
+    """``over`` is what the accounts hold of a class, or in cash, after their trades, less the destination."""
+    nav, column = book.nav[0], np.arange(len(book.buy_cap)) - book.class_start[at.owner]
+    for j in range(len(at.over) - 1):
         gap = (book.class_value[column == j].sum() - book.class_target[j]) / nav
-        sold = sell[column[class_of] == j]
-        equal.add(gap, over=(over[j], 1), bought=(buy[column == j], -1), sold=(sold, 1))
-    equal.add((book.cash.sum() - book.cash_target[0]) / nav, over=(over[-1], 1), bought=(buy, 1), sold=(sell, -1))
-    lot_rate = np.where(limits.lot_is_short, limits.short_rate[owner[class_of]], limits.long_rate[owner[class_of]])
-    for where, cap, is_out in ((sell, book.lot_cap, out[owner[class_of]]), (buy, book.buy_cap, out[owner])):
-        for at, most, is_none in zip(where, np.where(is_out, 0, cap), is_out, strict=True):
-            if most == 0 or is_none:
-                equal.add(0, only=(at, 1))
-                continue
-            least.add(0, only=(at, -1))
-            if np.isfinite(most):
-                least.add(most / nav, only=(at, 1))
-    for account in range(n):
-        own, own_lots = buy[owner == account], sell[owner[class_of] == account]
+        sold = at.sold[column[at.class_of] == j]
+        equal.add(gap, over=(at.over[j], 1), bought=(at.bought[column == j], -1), sold=(sold, 1))
+    gap = (book.cash.sum() - book.cash_target[0]) / nav
+    equal.add(gap, over=(at.over[-1], 1), bought=(at.bought, 1), sold=(at.sold, -1))
+
+
+def add_bounds(book: Book, at: Places, out: Flags, rows: Sides) -> None:
+    """Caps of lots and purchases; 0 for the accounts in ``out``."""
+    caps = np.concatenate([book.lot_cap, book.buy_cap]) / book.nav[0]
+    is_out = np.concatenate([out[at.owner[at.class_of]], out[at.owner]])
+    for variable, cap in enumerate(np.where(is_out, 0, caps)):
+        if cap == 0:
+            rows.equal.add(0, only=(variable, 1))
+            continue
+        rows.least.add(0, only=(variable, -1))
+        if np.isfinite(cap):
+            rows.least.add(cap, only=(variable, 1))
+
+
+def add_limits(book: Book, limits: Limits, at: Places, account: int, least: Rows) -> None:
+    """Cash of 0 or more, turnover and gain budget of one account."""
+    nav, (sold, bought) = book.nav[0], at.of(account)
+    least.add(book.cash[account] / nav, bought=(bought, 1), sold=(sold, -1))
+    if np.isfinite(limits.turnover[account]):
+        least.add(limits.turnover[account] / nav, bought=(bought, 1), sold=(sold, 1))
+    if np.isfinite(limits.gain[account]):
+        least.add(limits.gain[account] / nav, sold=(sold, limits.lot_gain[sold]))
+
+
+def add_tax(book: Book, limits: Limits, at: Places, member: tuple[int, Part], rows: Sides) -> None:
+    """Signs of an account's nets, and its tax above each of the part's functions."""
+    account, part = member
+    nav, (sold, _) = book.nav[0], at.of(account)
+    gain, is_short = limits.lot_gain[sold], limits.lot_is_short[sold]
+    short, long = limits.short_before[account] / nav, limits.long_before[account] / nav
+    for of_short, of_long in part.nonnegative:
+        rows.least.add(of_short * short + of_long * long, sold=(sold, -gain * np.where(is_short, of_short, of_long)))
+    for of_short, of_long in part.taxes:
+        gains = gain * np.where(is_short, of_short, of_long)
+        rows.least.add(-of_short * short - of_long * long, sold=(sold, gains), tax=(at.taxes[account], -1))
+    if not part.taxes:
+        rows.equal.add(0, tax=(at.taxes[account], 1))
+
+
+def optimum_on(book: Book, limits: Limits, out: Flags, choice: tuple[Part, ...]) -> float | None:
+    """Optimum, usd, where each account's nets have the signs of its part; None: there is none."""
+    at = places(book)
+    rows = Sides(Rows(at.taxes[-1] + 1), Rows(at.taxes[-1] + 1))
+    add_deviations(book, at, rows.equal)
+    add_bounds(book, at, out, rows)
+    for account, part in enumerate(choice):
         if not out[account]:
-            least.add(book.cash[account] / nav, bought=(own, 1), sold=(own_lots, -1))
-        if np.isfinite(limits.turnover[account]):
-            least.add(limits.turnover[account] / nav, bought=(own, 1), sold=(own_lots, 1))
-        if np.isfinite(limits.gain[account]):
-            least.add(limits.gain[account] / nav, sold=(own_lots, limits.lot_gain[own_lots]))
-        is_short = limits.lot_is_short[own_lots]
-        short, long = limits.short_before[account] / nav, limits.long_before[account] / nav
-        for of_short, of_long in choice[account].nonnegative:
-            gains = limits.lot_gain[own_lots] * np.where(is_short, of_short, of_long)
-            least.add(of_short * short + of_long * long, sold=(own_lots, -gains))
-        for of_short, of_long in choice[account].taxes:
-            gains = limits.lot_gain[own_lots] * np.where(is_short, of_short, of_long)
-            least.add(-of_short * short - of_long * long, sold=(own_lots, gains), tax=(taxes[account], -1))
-        if not choice[account].taxes:
-            equal.add(0, tax=(taxes[account], 1))
-    squares, cost = np.zeros(equal.width), np.zeros(equal.width)
-    squares[over], cost[taxes], cost[buy] = kappa, 1, book.buy_cost
-    cost[sell] = book.lot_cost - lot_rate * limits.lot_gain
-    found = solve(squares, cost, equal, least)
-    rows = zip(limits.short_before, limits.long_before, limits.short_rate, limits.long_rate, strict=True)
-    return None if found is None else found * nav - sum(tax(*row) for row in rows)
+            add_limits(book, limits, at, account, rows.least)
+        add_tax(book, limits, at, (account, part), rows)
+    account_of_lots = at.owner[at.class_of]
+    rate = np.where(limits.lot_is_short, limits.short_rate[account_of_lots], limits.long_rate[account_of_lots])
+    squares, cost = np.zeros(rows.equal.width), np.zeros(rows.equal.width)
+    squares[at.over], cost[at.taxes], cost[at.bought] = book.tracking_penalty[0], 1, book.buy_cost
+    cost[at.sold] = book.lot_cost - rate * limits.lot_gain
+    found = solve(squares, cost, rows)
+    before = zip(limits.short_before, limits.long_before, limits.short_rate, limits.long_rate, strict=True)
+    return None if found is None else found * book.nav[0] - sum(tax(*row) for row in before)
 
 
-def whole_share_trades(book: Book) -> list[np.ndarray]:
-    """For each class of ``small_book`` its possible trades: rows of value moved, cash flow, cost."""
+def whole_share_trades(book: Book, limits: Limits | None = None) -> list[Floats]:
+    """For each class of ``small_book`` its possible trades: rows of value moved, cash flow, cost, short and long gain."""
+    limits = no_limits(book) if limits is None else limits
     choices = []
     for c in range(len(book.buy_cap)):
-        rows = [(0.0, 0.0, 0.0)]
+        rows = [(0.0, 0.0, 0.0, 0.0, 0.0)]
         if book.buy_cap[c] > 0:
             values = np.arange(1, int(book.nav[0] / book.buy_price[c]) + 1) * book.buy_price[c]
-            rows += [(v, -v * (1 + book.buy_cost[c]), v * book.buy_cost[c]) for v in values]
+            rows += [(v, -v * (1 + book.buy_spread[c]), v * book.buy_cost[c], 0, 0) for v in values]
         for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-            values = np.arange(1, int(book.lot_quantity[lot]) + 1) * book.lot_price[lot] * (book.lot_cap[lot] > 0)
-            rows += [(-v, v * (1 - book.lot_spread[lot]), v * book.lot_cost[lot]) for v in values]
+            gain, is_short = limits.lot_gain[lot], limits.lot_is_short[lot]
+            base = book.lot_cost[lot] - gain * (limits.short_rate[0] if is_short else limits.long_rate[0])
+            flow, values = 1 - book.lot_spread[lot], np.arange(1, int(book.lot_quantity[lot]) + 1) * book.lot_price[lot]
+            values = values * (book.lot_cap[lot] > 0)
+            rows += [(-v, v * flow, v * base, v * gain * is_short, v * gain * (not is_short)) for v in values]
         choices.append(np.array(rows))
     return choices
 
 
-def enumerated_optimum(book: Book) -> float:
+def enumerated_optimum(book: Book, limits: Limits | None = None) -> float:
     """Optimum, usd, over all whole-share trades of ``small_book`` with costs paid from cash, by trying every one."""
-    k, (one, two, three) = book.tracking_penalty[0] / book.nav[0], whole_share_trades(book)
-    gaps = book.class_value - book.class_target
-    worth = [0.5 * k * (gap + rows[:, 0]) ** 2 + rows[:, 2] for gap, rows in zip(gaps, (one, two, three), strict=True)]
-    cash = book.cash[0] + one[:, None, None, 1] + two[None, :, None, 1] + three[None, None, :, 1]
-    total = worth[0][:, None, None] + worth[1][None, :, None] + worth[2][None, None, :]
-    total = total + 0.5 * k * (cash - book.cash_target[0]) ** 2
-    return float(np.where(cash >= CASH_CUSHION, total, np.inf).min())
+    limits = no_limits(book) if limits is None else limits
+    k, trades = book.tracking_penalty[0] / book.nav[0], whole_share_trades(book, limits)
+    axes = ((slice(None), None, None), (None, slice(None), None), (None, None, slice(None)))
+    _, flow, cost, short, long = (
+        sum(rows[at][..., i] for rows, at in zip(trades, axes, strict=True)) for i in range(5)
+    )
+    moved = sum(np.abs(rows[at][..., 0]) for rows, at in zip(trades, axes, strict=True))
+    gaps = zip(book.class_value - book.class_target, trades, axes, strict=True)
+    total = cost + sum(0.5 * k * (gap + rows[at][..., 0]) ** 2 for gap, rows, at in gaps)
+    cash = book.cash[0] + flow
+    total = total + 0.5 * k * (cash - book.cash_target[0]) ** 2 + _added(limits, short, long)
+    is_kept = (moved <= limits.turnover[0]) & (short + long <= limits.gain[0])
+    return float(np.where((cash >= CASH_CUSHION) & is_kept, total, np.inf).min())
 
 
-def highs_bounds(book: Book, *, tangents: int = 60) -> tuple[float, float]:
+def _added(limits: Limits, short: Floats, long: Floats) -> Floats:
+    """Tax, usd, that gains add, element by element."""
+    rates = limits.short_rate[0], limits.long_rate[0]
+    short, long = limits.short_before[0] + short, limits.long_before[0] + long
+    both = rates[0] * short + rates[1] * long
+    one = np.maximum(short + long, 0) * np.where(short > 0, *rates)
+    return np.where((short > 0) & (long > 0), both, one) - tax(limits.short_before[0], limits.long_before[0], *rates)
+
+
+def highs_bounds(book: Book, limits: Limits | None = None, *, tangents: int = 60) -> tuple[float, float]:
     """A lower and an upper bound, usd, on the optimum over whole shares of ``small_book``, by HiGHS (mixed-integer).
 
     A binary chooses each class's trade from a table of exact objectives; the cash term, a parabola of the sum, is bounded
-    below by tangents, so the optimum of the program is a lower bound and its trades, valued exactly, are an upper one.
+    below by tangents, so the optimum of the program is a lower bound and its trades, valued exactly, are an upper one. Tax is
+    linear on each of ``four_parts``, solved one after the other.
     """
-    k, choices = float(book.tracking_penalty[0] / book.nav[0]), whole_share_trades(book)
+    limits = no_limits(book) if limits is None else limits
+    rates = float(limits.short_rate[0]), float(limits.long_rate[0])
+    parts = four_parts(*rates) if max(rates) > 0 else [Part((), ((0.0, 0.0),))]
+    found = [_highs_on(book, limits, part, tangents) for part in parts]
+    return min(low for low, _ in found), min(high for _, high in found)
+
+
+def _highs_on(book: Book, limits: Limits, part: Part, tangents: int) -> tuple[float, float]:
+    k, choices = float(book.tracking_penalty[0] / book.nav[0]), whole_share_trades(book, limits)
     gaps = book.class_value - book.class_target
     picks = [cp.Variable(len(rows), boolean=True) for rows in choices]
     worth = sum(
         pick @ (0.5 * k * (gap + rows[:, 0]) ** 2 + rows[:, 2])
         for pick, rows, gap in zip(picks, choices, gaps, strict=True)
     )
-    cash = book.cash[0] + sum(pick @ rows[:, 1] for pick, rows in zip(picks, choices, strict=True))
-    over, off = cash - book.cash_target[0], cp.Variable()
+    cash, short, long = (sum(pick @ rows[:, i] for pick, rows in zip(picks, choices, strict=True)) for i in (1, 3, 4))
+    over, off, before = (
+        cash + book.cash[0] - book.cash_target[0],
+        cp.Variable(),
+        (limits.short_before, limits.long_before),
+    )
+    short, long = short + before[0][0], long + before[1][0]
+    paid = part.taxes[0][0] * short + part.taxes[0][1] * long
     at = np.linspace(-book.cash_target[0], book.nav[0], tangents)
-    limits = [cash >= CASH_CUSHION, *(off >= k * point * over - 0.5 * k * point**2 for point in at)]
-    problem = cp.Problem(cp.Minimize(worth + off), [*limits, *(cp.sum(pick) == 1 for pick in picks)])
+    rows = [cash + book.cash[0] >= CASH_CUSHION, *(off >= k * point * over - 0.5 * k * point**2 for point in at)]
+    rows += [of_short * short + of_long * long >= 0 for of_short, of_long in part.nonnegative]
+    problem = cp.Problem(cp.Minimize(worth + off + paid), [*rows, *(cp.sum(pick) == 1 for pick in picks)])
     problem.solve(solver=cp.HIGHS)
-    exact = float(worth.value) + 0.5 * k * float(over.value) ** 2
-    return float(problem.value), exact
+    if problem.status != cp.OPTIMAL:
+        return np.inf, np.inf
+    known = tax(before[0][0], before[1][0], limits.short_rate[0], limits.long_rate[0])
+    exact = float(worth.value) + float(paid.value) + 0.5 * k * float(over.value) ** 2
+    return float(problem.value) - known, exact - known

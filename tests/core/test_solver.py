@@ -5,53 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
-from tasks.core.arrays import Book
+from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver import rebalance
 from tasks.core.whole_units import CASH_CUSHION, WHOLE_LOT
-from tests.core.books import enumerated_optimum, highs_bounds, random_book, referee, small_book, take
+from tests.core.books import random_book, small_book, take
+from tests.core.referees import clarabel_optimum, enumerated_optimum, highs_bounds
+from tests.core.trades import account_of_lots, one, sold_shares
 
 SEEDS = st.integers(0, 2**32 - 1)
 NO_DEADLINE = settings(deadline=None, max_examples=60)
-
-
-def one(**columns: object) -> Book:
-    """One account with one class a column entry; what is not given is a plain class without lots."""
-    classes = len(columns["class_value"])  # type: ignore[arg-type]
-    lots = len(columns.get("lot_quantity", []))  # type: ignore[arg-type]
-    plain: dict[str, object] = {
-        "nav": [100_000.0],
-        "tracking_penalty": [2.0],
-        "cash": [0.0],
-        "cash_target": [0.0],
-        "min_trade": [0.0],
-        "class_start": [0, classes],
-        "buy_cap": [np.inf] * classes,
-        "buy_cost": [0.0] * classes,
-        "buy_spread": columns.get("buy_cost", [0.0] * classes),
-        "buy_price": [1.0] * classes,
-        "buy_step": [1.0] * classes,
-        "lot_start": [0] * (classes + 1),
-        "lot_quantity": [],
-        "lot_price": [1.0] * lots,
-        "lot_step": [1.0] * lots,
-        "lot_spread": [0.0] * lots,
-        "lot_cost": [0.0] * lots,
-        "lot_cap": columns.get("lot_quantity", []),
-        "lot_security": list(range(lots)),
-    }
-    whole = {"class_start", "lot_start", "lot_security"}
-    values = {**plain, **columns}
-    return Book(**{name: np.array(values[name], np.int64 if name in whole else np.float64) for name in Book._fields})
-
-
-def sold_shares(book: Book, answer: Answer) -> np.ndarray:
-    return np.where(answer.sold == WHOLE_LOT, book.lot_quantity, answer.sold * book.lot_step)
-
-
-def accounts_of_lots(book: Book) -> np.ndarray:
-    classes = np.repeat(np.arange(len(book.nav)), np.diff(book.class_start))
-    return np.repeat(classes, np.diff(book.lot_start))
 
 
 @NO_DEADLINE
@@ -60,7 +22,7 @@ def test_optimum_equals_clarabels(seed: int) -> None:
     book = random_book(np.random.default_rng(seed), 5)
     answer = rebalance(book)
     for account in range(5):
-        wanted = referee(take(book, account))
+        wanted = clarabel_optimum(take(book, account))
         if wanted is None:
             assert answer.status[account] == CANNOT_RAISE_CASH
             assert answer.shortfall[account] > 0
@@ -123,7 +85,7 @@ def test_no_order_is_below_the_minimum_unless_cash_is_owed(seed: int, least: flo
     answer = rebalance(book)
     values = answer.bought * book.buy_step * book.buy_price
     assert (values[values > 0] >= least * (1 - 1e-9)).all()
-    account, sold = accounts_of_lots(book), sold_shares(book, answer) * book.lot_price
+    account, sold = account_of_lots(book), sold_shares(book, answer) * book.lot_price
     orders: dict[tuple[int, int], float] = {}
     classes = np.repeat(np.arange(len(book.buy_cap)), np.diff(book.lot_start))
     for lot in np.flatnonzero(sold > 0):

@@ -1,5 +1,7 @@
 """What an answer's trades come to, worked out from the book alone: the solver's tests compare its own figures with these."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from tasks.core.answers import Answer
@@ -125,7 +127,7 @@ def objectives(book: Book, limits: Limits, answer: Answer, starts: Ints | None =
     paid = np.add.reduceat(costs + tax_added(book, limits, answer), starts[:-1])
     sold, bought = class_trades(book, answer)
     value, cash, total = book.class_value - sold + bought, cash_after(book, answer), []
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
+    for first, last in pairwise(starts):
         held = value[book.class_start[first] : book.class_start[last]].reshape(last - first, -1).sum(axis=0)
         over = held - book.class_target[book.class_start[first] : book.class_start[first + 1]]
         squares = float(over @ over) + (cash[first:last].sum() - book.cash_target[first]) ** 2

@@ -1,0 +1,245 @@
+"""Every rule that couples an account's trades, in some mix: against Clarabel, in whole units, alone and among others."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
+from tasks.core.arrays import NO_ORDER_LIMIT, Book, Limits, no_limits
+from tasks.core.solver import rebalance
+from tasks.core.whole_units import CASH_CUSHION, WHOLE_LOT
+from tests.core.books import pick, random_book, random_limits
+from tests.core.referees import clarabel_optimum
+from tests.core.trades import (
+    account_of_classes,
+    bought_usd,
+    cash_after,
+    class_trades,
+    objectives,
+    of_accounts,
+    one,
+    order_counts,
+    order_values,
+    sold_shares,
+    sold_usd,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+BOOKS = settings(deadline=None, max_examples=30)
+REFEREED = 2_500
+
+
+def limited_book(seed: int, accounts: int) -> tuple[Book, Limits]:
+    """Accounts with every rule in some mix, lots that may be sold in part, and whole units of 1, 1/2 or 1/100."""
+    rng = np.random.default_rng(seed)
+    book, limits = random_limits(rng, random_book(rng, accounts, step=float(rng.choice([1, 0.5, 0.01]))))
+    book = book._replace(
+        lot_cap=book.lot_cap * rng.choice([1, 1, 0.5, 0.37], len(book.lot_cap)),
+        min_trade=rng.choice([0.0, 0, 100, 1000], accounts),
+    )
+    return book, limits._replace(
+        class_min=rng.choice([0, 0, 0.002, 0.02], len(book.buy_cap)) * book.nav[account_of_classes(book)],
+        max_orders=rng.choice([1, 2, 3, 5, NO_ORDER_LIMIT], accounts),
+        slack=rng.choice([0, 0, 1e-4, 1e-3], accounts) * book.nav,
+    )
+
+
+@cache
+def refereed() -> tuple[Book, Limits, Answer, np.ndarray]:
+    """Accounts with netting, budgets, turnover limits and prices of location; their answer and Clarabel's optima (NaN: none)."""
+    rng = np.random.default_rng(5)
+    book, limits = random_limits(rng, random_book(rng, REFEREED))
+    optima = [clarabel_optimum(*pick(book, limits, np.array([account]))) for account in range(REFEREED)]
+    return book, limits, rebalance(book, limits), np.array([np.nan if found is None else found for found in optima])
+
+
+def test_optimum_under_every_rule_equals_clarabels() -> None:
+    book, _, answer, wanted = refereed()
+    solved = ~np.isnan(wanted)
+    assert solved.sum() > 0.9 * REFEREED
+    assert (np.abs(answer.optimum - wanted) <= 1e-7 * book.nav)[solved].all()
+
+
+def test_cash_that_clarabel_cannot_raise_within_the_limits_is_a_shortfall() -> None:
+    _, _, answer, wanted = refereed()
+    assert np.isnan(wanted).sum() > 50
+    assert (answer.status[np.isnan(wanted)] == CANNOT_RAISE_CASH).all()
+    assert (answer.shortfall[np.isnan(wanted)] > 0).all()
+
+
+def test_lower_bound_is_never_above_clarabels_optimum_and_meets_it_where_cash_has_a_price() -> None:
+    book, _, answer, wanted = refereed()
+    solved = ~np.isnan(wanted)
+    assert (answer.lower_bound <= wanted + 1e-9 * book.nav)[solved].all()
+    assert (answer.lower_bound >= wanted - 1e-7 * book.nav)[solved & (answer.shadow_price >= 0)].all()
+
+
+@BOOKS
+@given(SEEDS)
+def test_no_limit_is_ever_exceeded(seed: int) -> None:
+    book, limits = limited_book(seed, 40)
+    answer = rebalance(book, limits)
+    sold, bought = sold_usd(book, answer), bought_usd(book, answer)
+    assert (of_accounts(book, lots=sold * limits.lot_gain) <= limits.gain + 1e-8 * book.nav).all()
+    assert (of_accounts(book, lots=sold, classes=bought) <= limits.turnover + 1e-8 * book.nav).all()
+    assert (order_counts(book, answer) <= limits.max_orders).all()
+
+
+@BOOKS
+@given(SEEDS)
+def test_nothing_is_sold_or_bought_past_its_bound(seed: int) -> None:
+    book, limits = limited_book(seed, 40)
+    answer = rebalance(book, limits)
+    most = np.floor(book.lot_cap / (book.lot_price * book.lot_step) + 1e-6) * book.lot_step
+    is_whole = book.lot_cap >= book.lot_quantity * book.lot_price * (1 - 1e-9)
+    assert (sold_shares(book, answer) <= np.where(is_whole, book.lot_quantity, most) + 1e-9).all()
+    assert not (answer.sold[~is_whole] == WHOLE_LOT).any()
+    assert (bought_usd(book, answer) <= book.buy_cap * (1 + 1e-9)).all()
+    sold, bought = class_trades(book, answer)
+    assert (np.minimum(sold, bought) == 0).all(), "no class buys and sells"
+
+
+@BOOKS
+@given(SEEDS)
+def test_answer_says_what_its_trades_come_to(seed: int) -> None:
+    book, limits = limited_book(seed, 40)
+    answer = rebalance(book, limits)
+    assert answer.cash == pytest.approx(cash_after(book, answer), abs=1e-6)
+    assert (np.abs(answer.objective - objectives(book, limits, answer)) <= 1e-12 * book.nav).all()
+    least = np.minimum(np.maximum(book.cash, 0), CASH_CUSHION)
+    assert (answer.cash >= least - 1e-9)[answer.status == TRADED].all()
+
+
+@BOOKS
+@given(SEEDS)
+def test_objective_lies_between_the_bound_and_doing_nothing(seed: int) -> None:
+    book, limits = limited_book(seed, 40)
+    answer = rebalance(book, limits)
+    solved, tiny = answer.status != CANNOT_RAISE_CASH, 1e-9 * book.nav
+    assert (answer.objective >= answer.lower_bound - tiny)[solved].all()
+    idle = objectives(book, limits, answer._replace(sold=0 * answer.sold, bought=0 * answer.bought))
+    assert (answer.objective <= idle + tiny)[solved & (book.cash >= 0)].all()
+
+
+@BOOKS
+@given(SEEDS)
+def test_a_class_trades_nothing_or_what_improves_enough_and_no_order_is_small_unless_cash_is_owed(seed: int) -> None:
+    book, limits = limited_book(seed, 40)
+    answer = rebalance(book, limits)
+    sold, bought = class_trades(book, answer)
+    is_open = (sold + bought > 0) & (book.cash[account_of_classes(book)] >= 0)
+    assert (sold + bought >= limits.class_min * (1 - 1e-9))[is_open].all()
+    orders = order_values(book, answer).items()
+    assert all(value >= book.min_trade[key[0]] * (1 - 1e-9) for key, value in orders if book.cash[key[0]] >= 0)
+
+
+@BOOKS
+@given(SEEDS)
+def test_fewer_orders_cost_no_more_than_policy_gives_up(seed: int) -> None:
+    book, limits = limited_book(seed, 40)
+    fewer, most = rebalance(book, limits), rebalance(book, limits._replace(slack=0 * limits.slack))
+    assert ((fewer.status == CANNOT_RAISE_CASH) == (most.status == CANNOT_RAISE_CASH)).all()
+    assert (fewer.objective <= most.objective + limits.slack + 1e-9 * book.nav).all()
+    assert (order_counts(book, fewer) <= order_counts(book, most)).all()
+
+
+def test_an_account_with_limits_gets_the_same_bits_alone_and_among_thousands() -> None:
+    book, limits = limited_book(8, 3_000)
+    together = rebalance(book, limits)
+    for account in range(0, 3_000, 50):
+        alone = rebalance(*pick(book, limits, np.array([account])))
+        classes = slice(*book.class_start[account : account + 2])
+        lots = slice(book.lot_start[classes.start], book.lot_start[classes.stop])
+        for name, rows in together._asdict().items():
+            here = (
+                lots if name in {"sold", "lot_dropped"} else classes if name in {"bought", "buy_dropped"} else account
+            )
+            assert getattr(alone, name).tobytes() == rows[here].tobytes(), name
+
+
+def test_accounts_in_another_order_get_the_same_bits() -> None:
+    book, limits = limited_book(9, 2_000)
+    order = np.random.default_rng(9).permutation(2_000)
+    before, after = rebalance(book, limits), rebalance(*pick(book, limits, order))
+    for name in (
+        "objective",
+        "lower_bound",
+        "optimum",
+        "cash",
+        "shadow_price",
+        "gain_price",
+        "turnover_price",
+        "status",
+    ):
+        assert getattr(before, name)[order].tobytes() == getattr(after, name).tobytes(), name
+
+
+def overweight() -> Book:
+    """60 in one class and 40 in another, 50 wanted of each; half of the first stands at a gain."""
+    return one(
+        class_value=[60_000, 40_000],
+        class_target=[50_000, 50_000],
+        lot_start=[0, 2, 3],
+        lot_quantity=[4_000, 56_000, 40_000],
+    )
+
+
+def test_a_gain_budget_of_nothing_sells_only_what_is_no_gain() -> None:
+    book = overweight()
+    limits = no_limits(book)._replace(gain=np.zeros(1), lot_gain=np.array([0.0, 0.4, 0.0]))
+    answer = rebalance(book, limits)
+    assert answer.sold.tolist() == [WHOLE_LOT, 0, 0]
+    assert answer.bought.tolist() == [0, 4_000]
+    assert answer.gain_price[0] > 0
+
+
+def test_a_turnover_limit_of_nothing_trades_nothing() -> None:
+    book = overweight()
+    answer = rebalance(book, no_limits(book)._replace(turnover=np.zeros(1)))
+    assert answer.status[0] == STAYS
+    assert not answer.sold.any()
+
+
+def test_a_turnover_limit_is_shared_by_what_is_sold_and_what_is_bought() -> None:
+    book = overweight()
+    answer = rebalance(book, no_limits(book)._replace(turnover=np.array([6_000.0])))
+    assert sold_usd(book, answer).sum() == pytest.approx(3_000, abs=1)
+    assert answer.bought[1] == pytest.approx(3_000, abs=1)
+    assert answer.turnover_price[0] > 0
+
+
+def test_one_order_at_most_makes_one_order() -> None:
+    book = one(class_value=[48_000, 42_000], class_target=[50_000, 50_000], cash=[10_000])
+    assert order_counts(book, rebalance(book)).tolist() == [2]
+    answer = rebalance(book, no_limits(book)._replace(max_orders=np.array([1])))
+    assert answer.bought.tolist() == [0, 9_000]
+
+
+def test_an_order_that_is_worth_less_than_policy_gives_up_is_left_out() -> None:
+    book = one(
+        class_value=[60_000, 39_900, 100],
+        class_target=[50_000, 49_950, 50],
+        lot_start=[0, 1, 2, 3],
+        lot_quantity=[60_000, 39_900, 100],
+    )
+    assert order_counts(book, rebalance(book)).tolist() == [3]
+    answer = rebalance(book, no_limits(book)._replace(slack=np.array([1.0])))
+    assert order_counts(book, answer).tolist() == [2]
+
+
+def test_a_round_trip_that_costs_nothing_is_not_made() -> None:
+    book = one(
+        class_value=[60_000, 40_000],
+        class_target=[50_000, 50_000],
+        buy_cost=[0.001, 0.001],
+        lot_start=[0, 1, 2],
+        lot_quantity=[60_000, 40_000],
+        lot_spread=[0.001, 0.001],
+        lot_cost=[-0.001, -0.001],
+    )
+    answer = rebalance(book, no_limits(book)._replace(turnover=np.array([50_000.0])))
+    sold, bought = class_trades(book, answer)
+    assert (np.minimum(sold, bought) == 0).all()
