@@ -1,5 +1,6 @@
 """Solve the accounts and sum each one's orders up in a proposal.
 
+Floats are multiplied by a reciprocal, not divided: Polars divides so itself where all rows share a divisor, and bytes repeat.
 Money and shares are Decimal once units are whole: an account's cash after is exactly its cash before plus sells less buys less
 estimated costs.
 """
@@ -41,8 +42,8 @@ def proposal_rows(
         .join(_drift_after(solved, totals.select("account_id", "est_cost_usd")), on="account_id")
         .with_columns(
             pl.col("realized_short_gain_usd", "realized_long_gain_usd").fill_null(0),
-            turnover=pl.col("gross_value_usd").cast(pl.Float64) / (2 * nav),
-            gap_bps=BPS * (pl.col("objective_usd") - pl.col("lower_bound_usd")) / governed_nav,
+            turnover=pl.col("gross_value_usd").cast(pl.Float64) * (0.5 / nav),
+            gap_bps=(pl.col("objective_usd") - pl.col("lower_bound_usd")) * (BPS / governed_nav),
             cash_before_usd="cash_usd",
             cash_after_usd=pl.col("cash_usd") + pl.col("net_usd") - pl.col("est_cost_usd"),
         )
@@ -113,7 +114,7 @@ def _drift_after(solved: Solved, costs: pl.DataFrame) -> pl.DataFrame:
     The class cash is what the others leave of 1, in weight and in target.
     """
     nav = pl.col("nav_usd").cast(pl.Float64) - pl.col("est_cost_usd").cast(pl.Float64)
-    off = pl.col("after_usd") / pl.col("nav_after") - pl.col("target_weight")
+    off = pl.col("after_usd") * (1.0 / pl.col("nav_after")) - pl.col("target_weight")
     return (
         solved.classes.drop("nav_usd")
         .join(solved.accounts.select("account_id", "nav_usd").join(costs, on="account_id"), on="account_id")

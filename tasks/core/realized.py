@@ -41,7 +41,7 @@ def losses_by_term(lots: pl.DataFrame) -> pl.DataFrame:
     """``account_id, short_loss, long_loss`` (usd, positive) that the sales realize beyond what is sold outright; accounts with any."""
     if lots.filter((pl.col("sold") > pl.col("outright")) & (pl.col("true_gain") < 0)).is_empty():
         return pl.DataFrame(schema={"account_id": pl.String, "short_loss": pl.Float64, "long_loss": pl.Float64})
-    share = 1 - pl.col("outright").cast(pl.Float64) / pl.col("sold").cast(pl.Float64)
+    share = 1 - pl.col("outright").cast(pl.Float64) * (1.0 / pl.col("sold").cast(pl.Float64))
     loss = -pl.col("allowed_gain_usd") * share
     return (
         with_allowed_gains(lots)
@@ -162,4 +162,4 @@ def _rate(*, is_short: bool) -> pl.Expr:
     else:
         both = netted_tax(short + pl.col("short"), long + pl.col("long"), *rates)
         added, gain, own = both - with_short, pl.col("long"), rates[1]
-    return pl.when(gain.abs() > LEAST_USD).then(added / gain).otherwise(own)
+    return pl.when(gain.abs() > LEAST_USD).then(added * (1.0 / gain)).otherwise(own)
