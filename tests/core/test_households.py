@@ -1,0 +1,202 @@
+"""Households managed together: against Clarabel, in whole units, each account's cash its own, alone and among others."""
+
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
+from tasks.core.arrays import NO_ORDER_LIMIT, Book, Ints, Limits, no_limits
+from tasks.core.solver import rebalance
+from tasks.core.whole_units import CASH_CUSHION
+from tests.core.books import pick, random_book, random_households, random_limits
+from tests.core.referees import clarabel_optimum
+from tests.core.trades import (
+    account_of_classes,
+    bought_usd,
+    cash_after,
+    class_trades,
+    objectives,
+    of_accounts,
+    one,
+    order_counts,
+    sold_usd,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+BOOKS = settings(deadline=None, max_examples=20)
+REFEREED = 600
+
+
+def limited_households(seed: int, households: int) -> tuple[Book, Limits, Ints]:
+    """Households with every rule in some mix."""
+    rng = np.random.default_rng(seed)
+    book, limits, starts = random_households(rng, households, step=float(rng.choice([1, 0.5])))
+    members = np.diff(starts)
+    slack = np.repeat(rng.choice([0, 0, 1e-4, 1e-3], households), members)
+    least = np.repeat(rng.choice([0, 0, 0.002], households), members)[account_of_classes(book)]
+    book = book._replace(min_trade=rng.choice([0.0, 0, 100, 1000], len(book.nav)))
+    return (
+        book,
+        limits._replace(
+            class_min=least * book.nav[account_of_classes(book)],
+            max_orders=rng.choice([1, 2, 5, NO_ORDER_LIMIT, NO_ORDER_LIMIT], len(book.nav)),
+            slack=slack * book.nav,
+        ),
+        starts,
+    )
+
+
+@cache
+def refereed() -> tuple[Book, Limits, Ints, Answer]:
+    """Households of 2 to 10 accounts with location, netting, budgets and turnover limits, and their answer."""
+    book, limits, starts = random_households(np.random.default_rng(3), REFEREED)
+    return book, limits, starts, rebalance(book, limits, starts)
+
+
+@cache
+def wanted() -> np.ndarray:
+    """Clarabel's optima; accounts that cannot raise the cash they owe alone stay out, in debt."""
+    book, limits, starts, _ = refereed()
+    alone = book._replace(class_target=book.class_value)
+    out = np.array([clarabel_optimum(*pick(alone, limits, np.array([i]))) is None for i in range(len(book.nav))])
+    groups = [np.arange(*edge) for edge in pairwise(starts)]
+    found = [clarabel_optimum(*pick(book, limits, group), out[group]) for group in groups]
+    return np.array([np.nan if value is None else value for value in found])
+
+
+def test_optimum_of_a_household_equals_clarabels() -> None:
+    book, _, starts, answer = refereed()
+    first = starts[:-1]
+    assert (np.abs(answer.optimum[first] - wanted()) <= 1e-7 * book.nav[first]).all()
+
+
+def test_lower_bound_is_never_above_clarabels_optimum_and_meets_it_where_cash_has_a_price() -> None:
+    book, _, starts, answer = refereed()
+    first = starts[:-1]
+    assert (answer.lower_bound[first] <= wanted() + 1e-9 * book.nav[first]).all()
+    is_priced = np.minimum.reduceat(answer.shadow_price, first) >= 0
+    assert is_priced.sum() > 50
+    assert (answer.lower_bound[first] >= wanted() - 1e-7 * book.nav[first])[is_priced].all()
+
+
+def test_an_account_that_cannot_raise_its_cash_stays_out_and_the_others_trade() -> None:
+    book, limits, starts, answer = refereed()
+    is_out = answer.status == CANNOT_RAISE_CASH
+    number = np.repeat(np.arange(REFEREED), np.diff(starts))
+    some = np.bincount(number, is_out) > 0
+    assert (some & (np.bincount(number, answer.status == TRADED) > 0)).sum() > 20
+    assert (answer.shortfall[is_out] > 0).all()
+    assert (of_accounts(book, lots=sold_usd(book, answer), classes=bought_usd(book, answer))[is_out] == 0).all()
+    assert answer.objective - objectives(book, limits, answer, starts)[number] == pytest.approx(0, abs=1e-3)
+
+
+@BOOKS
+@given(SEEDS)
+def test_value_never_moves_between_accounts(seed: int) -> None:
+    book, limits, starts = limited_households(seed, 12)
+    answer = rebalance(book, limits, starts)
+    assert answer.cash == pytest.approx(cash_after(book, answer), abs=1e-6)
+    least = np.minimum(np.maximum(book.cash, 0), CASH_CUSHION)
+    assert (answer.cash >= least - 1e-9)[answer.status != CANNOT_RAISE_CASH].all()
+    sold, bought = class_trades(book, answer)
+    assert (np.minimum(sold, bought) == 0).all(), "no class of an account buys and sells"
+
+
+@BOOKS
+@given(SEEDS)
+def test_no_limit_of_an_account_is_ever_exceeded(seed: int) -> None:
+    book, limits, starts = limited_households(seed, 12)
+    answer = rebalance(book, limits, starts)
+    sold, bought = sold_usd(book, answer), bought_usd(book, answer)
+    assert (of_accounts(book, lots=sold * limits.lot_gain) <= limits.gain + 1e-8 * book.nav).all()
+    assert (of_accounts(book, lots=sold, classes=bought) <= limits.turnover + 1e-8 * book.nav).all()
+    assert (order_counts(book, answer) <= limits.max_orders).all()
+
+
+@BOOKS
+@given(SEEDS)
+def test_objective_of_a_household_lies_between_the_bound_and_doing_nothing(seed: int) -> None:
+    book, limits, starts = limited_households(seed, 12)
+    answer = rebalance(book, limits, starts)
+    nav, first = book.nav[starts[:-1]], starts[:-1]
+    assert (np.abs(answer.objective[first] - objectives(book, limits, answer, starts)) <= 1e-12 * nav).all()
+    assert (answer.objective >= answer.lower_bound - 1e-9 * book.nav).all()
+    idle = objectives(book, limits, answer._replace(sold=0 * answer.sold, bought=0 * answer.bought), starts)
+    owes = np.minimum.reduceat(book.cash, first) < 0
+    assert (answer.objective[first] <= idle + 1e-9 * nav)[~owes].all()
+
+
+@BOOKS
+@given(SEEDS)
+def test_fewer_orders_of_a_household_cost_no_more_than_policy_gives_up(seed: int) -> None:
+    book, limits, starts = limited_households(seed, 12)
+    fewer = rebalance(book, limits, starts)
+    most = rebalance(book, limits._replace(slack=0 * limits.slack), starts)
+    assert (fewer.objective <= most.objective + limits.slack + 1e-9 * book.nav).all()
+    orders = order_counts(book, fewer) - order_counts(book, most)
+    assert (np.add.reduceat(orders, starts[:-1]) <= 0).all()
+
+
+def test_a_household_gets_the_same_bits_alone_and_among_many() -> None:
+    book, limits, starts = limited_households(8, 400)
+    together = rebalance(book, limits, starts)
+    for number in range(0, 400, 10):
+        group = np.arange(starts[number], starts[number + 1])
+        alone = rebalance(*pick(book, limits, group), np.array([0, len(group)]))
+        classes = slice(book.class_start[group[0]], book.class_start[group[-1] + 1])
+        lots = slice(book.lot_start[classes.start], book.lot_start[classes.stop])
+        for name, rows in together._asdict().items():
+            here = lots if name in {"sold", "lot_dropped"} else classes if name in {"bought", "buy_dropped"} else group
+            assert getattr(alone, name).tobytes() == rows[here].tobytes(), name
+
+
+def test_a_household_of_one_is_the_account_alone() -> None:
+    rng = np.random.default_rng(4)
+    book, limits = random_limits(rng, random_book(rng, 500))
+    apart, together = rebalance(book, limits), rebalance(book, limits, np.arange(501))
+    for name, rows in apart._asdict().items():
+        assert rows.tobytes() == getattr(together, name).tobytes(), name
+
+
+def two_accounts(first: dict[str, object], second: dict[str, object]) -> Book:
+    """A household of two accounts of two classes, 100,000 in all, half wanted in each."""
+    parts = [one(class_target=[50_000, 50_000], **part) for part in (first, second)]
+    rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Book._fields}
+    for name in ("class_start", "lot_start"):
+        ends = [getattr(part, name) for part in parts]
+        rows[name] = np.concatenate([ends[0], ends[0][-1] + ends[1][1:]])
+    return Book(**rows)
+
+
+def test_what_one_account_has_too_much_of_another_may_hold() -> None:
+    book = two_accounts(
+        {"class_value": [50_000, 0], "lot_start": [0, 1, 1], "lot_quantity": [50_000]},
+        {"class_value": [0, 50_000], "lot_start": [0, 0, 1], "lot_quantity": [50_000]},
+    )
+    answer = rebalance(book, no_limits(book), np.array([0, 2]))
+    assert answer.status.tolist() == [STAYS, STAYS]
+    assert (rebalance(book).status == TRADED).all(), "alone, each would trade towards the household's destination"
+
+
+def test_a_household_sells_where_it_costs_no_tax() -> None:
+    lots = {"class_value": [40_000, 10_000], "lot_start": [0, 1, 2], "lot_quantity": [40_000, 10_000]}
+    book = two_accounts({**lots, "lot_cost": [0.1, 0.1]}, {**lots, "lot_cost": [0.0, 0.0]})
+    answer = rebalance(book, no_limits(book), np.array([0, 2]))
+    assert answer.sold.tolist() == [0, 0, 30_000, 0]
+    assert answer.bought.tolist() == [0, 0, 0, pytest.approx(30_000, abs=1)]
+
+
+def test_a_household_buys_where_holding_the_class_costs_least() -> None:
+    book = two_accounts(
+        {"class_value": [25_000, 0], "cash": [25_000], "lot_start": [0, 1, 1], "lot_quantity": [25_000]},
+        {"class_value": [25_000, 0], "cash": [25_000], "lot_start": [0, 1, 1], "lot_quantity": [25_000]},
+    )
+    book = book._replace(buy_cost=np.array([0.0, 0.002, 0.0, 0.0]), cash_target=np.full(2, 10_000.0))
+    answer = rebalance(book, no_limits(book), np.array([0, 2]))
+    assert answer.bought[1] == 0
+    assert answer.bought[3] > 25_000, "more than the account's cash: what it sells for that, the other buys"
+    assert answer.bought[0] > 0
