@@ -1,6 +1,6 @@
 """What the solver answers: arrays as in ``kernel.Book``, and the codes in them."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,12 @@ def store(desk: Desk, answer: Answer, book: Book, first: int, last: int) -> None
 def blank_answer(book: Book) -> Answer:
     """Room for the answers of ``book``."""
     n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
-    sizes = {"sold": (lots, np.int64), "bought": (m, np.int64), "lot_dropped": (lots, np.int8)}
-    sizes |= {"buy_dropped": (m, np.int8), "status": (n, np.int8)}
-    return Answer(**{name: np.zeros(*sizes.get(name, (n, np.float64))) for name in Answer._fields})
+    sizes: dict[str, tuple[int, type[np.generic]]] = {
+        "sold": (lots, np.int64),
+        "bought": (m, np.int64),
+        "lot_dropped": (lots, np.int8),
+        "buy_dropped": (m, np.int8),
+        "status": (n, np.int8),
+    }
+    columns: list[Any] = [np.zeros(*sizes.get(name, (n, np.float64))) for name in Answer._fields]
+    return Answer(*columns)

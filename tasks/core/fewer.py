@@ -148,7 +148,7 @@ def is_fewer(desk: Desk, accounts: int) -> bool:
     for account in range(accounts):
         if order_count(desk, account) > desk.accounts[account].max_orders:
             return False
-    return all_orders(desk, accounts) < desk.search[ORDERS]
+    return bool(all_orders(desk, accounts) < desk.search[ORDERS])
 
 
 @compiled

@@ -25,6 +25,8 @@ from tasks.core.desk import compiled
 MAX_STEPS: Final = 80
 CLOSE: Final = 1e-12
 """Mean complementarity at which the answer is taken."""
+VANISHED: Final = 1e-24
+"""A squared pivot this small is rounding noise."""
 FEASIBLE: Final = 1e-8
 CENTRED: Final = 1e-3
 """Least product of a variable and its price, as a share of the mean."""
@@ -53,7 +55,7 @@ def factor(matrix: Any, size: int) -> None:
             for t in range(j):
                 total -= matrix[i, t] * matrix[j, t]
             if i == j:
-                matrix[i, i] = np.sqrt(total) if total > 1e-24 else 1e150
+                matrix[i, i] = np.sqrt(total) if total > VANISHED else 1e150
             else:
                 matrix[i, j] = total / matrix[j, j]
 

@@ -8,6 +8,9 @@ from tasks.core.kernel import cash_before_costs, price_of_cash, trade_at
 from tasks.core.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
 from tasks.core.programs import solve_program
 
+LAST_TRY = 2
+"""The first problem, the second, and the first again."""
+
 
 @compiled
 def unraisable(desk: Desk, account: int) -> float:
@@ -94,12 +97,12 @@ def continuous_optimum(desk: Desk, account: int) -> Optimum:
     is_open = is_taxed_needed and is_offset_needed
     side = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
     first, bound = np.inf, np.inf
-    for number in range(3):
+    for number in range(LAST_TRY + 1):
         found, is_found = at_ends(desk, account, side)
         if not is_found:
             found = inside(desk, account, side)
         bound = min(bound, found.bound)
-        if found.shortfall > 0 or not is_open or number == 2 or (number == 1 and found.value <= first):
+        if found.shortfall > 0 or not is_open or number == LAST_TRY or (number == 1 and found.value <= first):
             break
         first = min(first, found.value)
         side = TAXED_SIDE if number == 0 else OFFSET_SIDE

@@ -126,7 +126,7 @@ def finish_small(desk: Desk, account: int, floor: float) -> float:
     """
     an_account = desk.accounts[account]
     if not drop_small(desk, account):
-        return max(floor - an_account.cash_now, 0.0)
+        return float(max(floor - an_account.cash_now, 0.0))
     take_stock(desk, account)
     if an_account.cash_now >= floor:
         spend_cash(desk, account, floor)

@@ -16,6 +16,8 @@ from tasks.core.netting import price_ends
 
 PRICES = 5
 """Prices of an account's own rows: cash, turnover, gain budget, gain of the hi term, sum of gains."""
+FIRST_NET = 3
+"""The prices from here on are of nets: rows that a variable enters from either side."""
 SNAP = 1e-7
 """Share of NAV: a trade this close to its bound is at it."""
 
@@ -136,11 +138,11 @@ def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Progra
             if own[kind] < 0:
                 continue
             row[at], coefficient[at], cap[v] = own[kind], 1.0, np.inf
-            if kind >= 3:
-                cost[v] = ends[kind - 3]
+            if kind >= FIRST_NET:
+                cost[v] = ends[kind - FIRST_NET]
             at, v = at + 1, v + 1
             start[v] = at
-            if kind >= 3:
+            if kind >= FIRST_NET:
                 row[at], coefficient[at], cap[v] = own[kind], -1.0, np.inf
                 at, v = at + 1, v + 1
                 start[v] = at
@@ -190,5 +192,5 @@ def solve_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[bool, 
         for kind in range(PRICES):
             if rows[i, kind] >= 0:
                 price = prices[rows[i, kind]]
-                own[i, kind] = price if kind >= 3 else -price
+                own[i, kind] = price if kind >= FIRST_NET else -price
     return is_solved, own, -prices[: desk.accounts[first].last - desk.accounts[first].first + 1]

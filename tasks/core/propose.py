@@ -69,7 +69,7 @@ def _tax_regimes(solved: Solved) -> pl.DataFrame:
         TaxRegime.UNTAXED: (short + long <= 0, none, none),
         TaxRegime.SHORT_OFFSET: (short < 0, rates[1], rates[1]),
     }
-    words = (pl.lit(str(TaxRegime.LONG_OFFSET)), rates[0], rates[0])
+    words: tuple[pl.Expr, ...] = (pl.lit(str(TaxRegime.LONG_OFFSET)), rates[0], rates[0])
     for regime, (condition, *of_terms) in reversed(regimes.items()):
         new = (pl.lit(str(regime)), *of_terms)
         words = tuple(pl.when(condition).then(one).otherwise(other) for one, other in zip(new, words, strict=True))

@@ -48,8 +48,8 @@ def steps_left(desk: Desk, lot: int) -> int:
     if a_lot.sold == WHOLE_LOT:
         return 0
     if is_whole(desk, lot):
-        return int(np.ceil(a_lot.quantity / a_lot.step - UNIT_TOLERANCE)) - a_lot.sold
-    return steps_of(a_lot.open_cap, a_lot.step * a_lot.price, UNIT_TOLERANCE) - a_lot.sold
+        return int(np.ceil(a_lot.quantity / a_lot.step - UNIT_TOLERANCE) - a_lot.sold)
+    return int(steps_of(a_lot.open_cap, a_lot.step * a_lot.price, UNIT_TOLERANCE) - a_lot.sold)
 
 
 @compiled

@@ -125,7 +125,9 @@ def test_a_loss_that_the_wash_sale_window_disallows_saves_no_tax() -> None:
     assert relief["gain_usd"].sum() < 0
     per_share = Decimal("0.2") * 50
     assert relief["lot_id"].to_list() == ["new", "old"]
-    assert sell["est_tax_usd"] == -per_share * (100 - 20), "of 100 shares at a loss 20 were bought back: they save nothing"
+    assert sell["est_tax_usd"] == -per_share * (100 - 20), (
+        "of 100 shares at a loss 20 were bought back: they save nothing"
+    )
     allowed, _ = orders_of(facts_of(lots=lots.replace(ago(10), ago(31)), accounts=accounts))
     assert allowed["est_tax_usd"].sum() == -per_share * 100
 
