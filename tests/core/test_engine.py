@@ -252,3 +252,26 @@ def test_accounts_of_a_household_do_not_trade_places_for_the_tax_of_a_loss() -> 
     facts = facts_of(**TOGETHER, lots=lots, securities=securities, buy_list=ALTERNATES)
     solved = solved_of(facts)
     assert (traded(solved, "a"), traded(solved, "ira")) == ({}, {})
+
+
+@pytest.mark.parametrize("start", [3, 7])
+def test_three_percent_of_a_five_percent_target_with_half_improvement_lands_between_four_and_six(start: int) -> None:
+    rest = 100 - start
+    facts = facts_of(
+        {"improvement": 0.5},
+        lots=f"security_id | quantity | unit_cost_usd\n S | {rest * 10} | 99\n B | {start * 10} | 99",
+        model_targets="asset_class | target_weight\n stocks | 0.95\n bonds | 0.05\n cash | 0",
+    )
+    solved = solved_of(facts)
+    bonds = solved.classes.filter(pl.col("asset_class") == "bonds")
+    assert 0.04 <= bonds["after_usd"].item() / 100_000 <= 0.06
+
+
+def test_a_trade_that_would_improve_too_little_is_not_made_and_says_so() -> None:
+    facts = facts_of(
+        {"improvement": 0.9, "tracking_penalty": 0.5, "min_trade_usd": 0.0},
+        lots="security_id | quantity | unit_cost_usd\n S | 850 | 20\n B | 150 | 60",
+    )
+    solved = solved_of(facts)
+    assert traded(solved) == {}
+    assert "below_improvement" in solved.lots["lot_dropped"].to_list()
