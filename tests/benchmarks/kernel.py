@@ -1,18 +1,32 @@
-"""Accounts per second of the solver kernel, beside CVXPY with Clarabel in the same run. `make bench`."""
+"""The solver kernel: accounts per second, beside other solvers in the same run, the slowest account, memory, compile time. `make bench`."""
 
+import os
 import resource
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
 
+import clarabel
 import cvxpy as cp
 import numpy as np
+import osqp
+from scipy import sparse
 
-from tasks.core.arrays import Book
-from tasks.core.solver import rebalance, warm_up
-from tests.core.books import referee, take
+from tasks.core import solver
+from tasks.core.answers import blank_answer
+from tasks.core.arrays import Book, Limits, no_limits
+from tasks.core.desk import largest, new_desk
+from tests.core.books import take
+from tests.core.referees import Part, Sides, program_on
+from tests.core.trades import account_of_lots
 
 SIZES = (10_000, 100_000, 1_000_000)
+LIMITED = 100_000
 CLASSES, LOTS = 8, 20
 REFEREED = 40
+TIMED = 10_000
 
 
 def book_of(accounts: int, seed: int = 1) -> Book:
@@ -57,34 +71,150 @@ def book_of(accounts: int, seed: int = 1) -> Book:
     )
 
 
-def main() -> None:
-    """Print one line a size, and the ratio to Clarabel per account."""
-    began = time.perf_counter()
-    warm_up()
-    print(f"compiled or loaded in {time.perf_counter() - began:.2f} s")
-    small = book_of(REFEREED)
-    referee(take(small, 0))
-    began = time.perf_counter()
-    worst = 0.0
-    answer = rebalance(small)
-    for account in range(REFEREED):
-        wanted = referee(take(small, account))
-        assert wanted is not None
-        worst = max(worst, abs(wanted - answer.optimum[account]) / small.nav[account])
-    clarabel = (time.perf_counter() - began) / REFEREED
-    print(
-        f"Clarabel through CVXPY {cp.__version__}: {1e3 * clarabel:.2f} ms an account; largest difference {worst:.1e} of NAV"
+def limits_of(book: Book, seed: int = 2) -> tuple[Book, Limits]:
+    """Netting with gains and losses of the year behind it, a gain budget and a turnover limit on every account of ``book``."""
+    rng = np.random.default_rng(seed)
+    n, lots, account = len(book.nav), len(book.lot_cap), account_of_lots(book)
+    gain, is_short = rng.uniform(0, 0.6, lots) * (rng.random(lots) < 0.8), rng.random(lots) < 0.3
+    limits = no_limits(book)._replace(
+        turnover=book.nav * rng.uniform(0.05, 0.5, n),
+        gain=book.nav * rng.uniform(0.002, 0.05, n),
+        short_before=book.nav * rng.normal(0, 0.02, n),
+        long_before=book.nav * rng.normal(0, 0.02, n),
+        short_rate=np.full(n, 0.35),
+        long_rate=np.full(n, 0.2),
+        lot_gain=gain,
+        lot_is_short=is_short,
     )
-    for size in SIZES:
-        book = book_of(size)
+    rate = np.where(is_short, limits.short_rate[account], limits.long_rate[account])
+    cost = book.lot_spread + rate * gain
+    order = np.lexsort((cost, book.lot_security))
+    return book._replace(lot_cost=cost[order]), limits._replace(lot_gain=gain[order], lot_is_short=is_short[order])
+
+
+def by_cvxpy(book: Book) -> float:
+    """Optimum, usd, of a one-account book by CVXPY with Clarabel: how it would be written by hand."""
+    nav = float(book.nav[0])
+    sold, bought = cp.Variable(len(book.lot_cap), nonneg=True), cp.Variable(len(book.buy_cap), nonneg=True)
+    pick = np.zeros((len(book.buy_cap), len(book.lot_cap)))
+    pick[np.repeat(np.arange(len(book.buy_cap)), np.diff(book.lot_start)), np.arange(len(book.lot_cap))] = 1
+    cash = book.cash[0] / nav + cp.sum(sold) - cp.sum(bought)
+    track = cp.sum_squares((book.class_value - book.class_target) / nav - pick @ sold + bought)
+    track += cp.square(cash - book.cash_target[0] / nav)
+    cost = 0.5 * book.tracking_penalty[0] * track + book.lot_cost @ sold + book.buy_cost @ bought
+    problem = cp.Problem(cp.Minimize(cost), [cash >= 0, sold <= book.lot_cap / nav])
+    problem.solve(solver=cp.CLARABEL)
+    return float(problem.value) * nav
+
+
+def by_clarabel(squares: np.ndarray, cost: np.ndarray, rows: Sides) -> tuple[float, float]:
+    """Optimum and seconds of Clarabel alone, at its own tolerances, on a program that is already written down."""
+    matrix = sparse.csc_matrix(np.array(rows.equal.coefficients + rows.least.coefficients))
+    right, settings = np.array(rows.equal.right + rows.least.right), clarabel.DefaultSettings()
+    settings.verbose = False
+    cones = [clarabel.ZeroConeT(len(rows.equal.right)), clarabel.NonnegativeConeT(len(rows.least.right))]
+    diagonal = sparse.diags(squares, format="csc")
+    began = time.perf_counter()
+    found = clarabel.DefaultSolver(diagonal, cost, matrix, right, cones, settings).solve()
+    return float(found.obj_val), time.perf_counter() - began
+
+
+def by_osqp(squares: np.ndarray, cost: np.ndarray, rows: Sides) -> tuple[float, float]:
+    """Optimum and seconds of OSQP alone, likewise, to 1e-7."""
+    matrix = sparse.csc_matrix(np.array(rows.equal.coefficients + rows.least.coefficients))
+    high = np.array(rows.equal.right + rows.least.right)
+    low = np.array(rows.equal.right + [-np.inf] * len(rows.least.right))
+    diagonal, program = sparse.diags(squares, format="csc"), osqp.OSQP()
+    began = time.perf_counter()
+    program.setup(diagonal, cost, matrix, low, high, verbose=False, eps_abs=1e-7, eps_rel=1e-7, max_iter=100_000)
+    found = program.solve()
+    return float(found.info.obj_val), time.perf_counter() - began
+
+
+def compile_seconds() -> float:
+    """Seconds to compile all there is, in a process of its own that finds nothing compiled."""
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as empty:
+        code = "import time; from tasks.core.solver import warm_up; t = time.perf_counter(); warm_up(); print(time.perf_counter() - t)"
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(
+            run, env={**os.environ, "NUMBA_CACHE_DIR": empty}, capture_output=True, text=True, check=True
+        )
+    return float(done.stdout)
+
+
+def account_seconds(book: Book, limits: Limits) -> np.ndarray:
+    """Seconds of each account in the compiled solver, on one thread; what entering it costs is taken off."""
+    desk, answer, starts = (
+        new_desk(*largest(book, np.arange(len(book.nav) + 1))),
+        blank_answer(book),
+        np.arange(len(book.nav) + 1),
+    )
+
+    def entered(first: int, last: int) -> float:
         began = time.perf_counter()
-        answer = rebalance(book)
-        seconds = time.perf_counter() - began
-        gap = 1e4 * (answer.objective - answer.lower_bound) / book.nav
+        solver._rebalance_range(book, limits, desk, answer, starts, first, last)
+        return time.perf_counter() - began
+
+    entered(0, 1)
+    empty = statistics.median(entered(0, 0) for _ in range(1_000))
+    return np.array([entered(account, account + 1) for account in range(len(book.nav))]) - empty
+
+
+def beside_others() -> float:
+    """Print other solvers' time per account and the largest difference from ours; CVXPY's seconds per account."""
+    book = book_of(REFEREED)
+    answer = solver.rebalance(book)
+    alone = [take(book, account) for account in range(REFEREED)]
+    by_cvxpy(alone[0])
+    began = time.perf_counter()
+    optima = np.array([by_cvxpy(one) for one in alone])
+    seconds = (time.perf_counter() - began) / REFEREED
+    off = np.abs(optima - answer.optimum) / book.nav
+    print(
+        f"CVXPY {cp.__version__} with Clarabel: {1e3 * seconds:8.3f} ms an account; largest difference {off.max():.1e} of NAV"
+    )
+    programs = [program_on(one, no_limits(one), np.zeros(1, np.bool_), (Part((), ()),)) for one in alone]
+    for name, solve in (("Clarabel alone, no modelling", by_clarabel), ("OSQP alone, no modelling", by_osqp)):
+        found = [solve(*program) for program in programs]
+        off = np.abs(np.array([value for value, _ in found]) * book.nav - answer.optimum) / book.nav
+        taken = statistics.median(each for _, each in found)
+        print(f"{name + ':':<30}{1e3 * taken:8.3f} ms an account; largest difference {off.max():.1e} of NAV")
+    return seconds
+
+
+def line(book: Book, limits: Limits | None, cvxpy: float) -> float:
+    """Solve and print a line; seconds."""
+    size, began = len(book.nav), time.perf_counter()
+    answer = solver.rebalance(book, limits)
+    seconds = time.perf_counter() - began
+    gap = 1e4 * (answer.objective - answer.lower_bound) / book.nav
+    print(
+        f"{size:>9,} accounts: {seconds:6.2f} s, {size / seconds:>10,.0f} accounts/s, {cvxpy / (seconds / size):>8,.0f} x CVXPY, "
+        f"gap median {np.median(gap):.4f} p99 {np.percentile(gap, 99):.3f} max {gap.max():.2f} bp, "
+        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
+    )
+    return seconds
+
+
+def main() -> None:
+    """Print one line a size, and the ratio to CVXPY with Clarabel per account."""
+    print(f"compiled with nothing to go on in {compile_seconds():.1f} s")
+    began = time.perf_counter()
+    solver.warm_up()
+    print(f"loaded compiled in {time.perf_counter() - began:.2f} s; {os.cpu_count()} cores")
+    cvxpy = beside_others()
+    for size in SIZES:
+        line(book_of(size), None, cvxpy)
+    book, limits = limits_of(book_of(LIMITED))
+    print("the same lots with netting, a gain budget and a turnover limit on every account; first without them:")
+    ratio = line(book, no_limits(book), cvxpy)
+    ratio = line(book, limits, cvxpy) / ratio
+    print(f"{ratio:.1f} times as long")
+    book = book_of(TIMED)
+    for name, pair in (("cash only", (book, no_limits(book))), ("every limit", limits_of(book))):
+        each = 1e6 * account_seconds(*pair)
         print(
-            f"{size:>9,} accounts: {seconds:6.2f} s, {size / seconds:>10,.0f} accounts/s, {clarabel / (seconds / size):>8,.0f} x "
-            f"Clarabel, gap median {np.median(gap):.4f} p99 {np.percentile(gap, 99):.3f} max {gap.max():.2f} bp, "
-            f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
+            f"one account at a time, {name}: median {np.median(each):.1f}, p99 {np.percentile(each, 99):.1f}, slowest {each.max():.0f} us"
         )
 
 

@@ -7,8 +7,9 @@ from tasks.core.answers import STAYS
 from tasks.core.arrays import Book, Limits, no_limits
 from tasks.core.solver import rebalance
 from tests.core.books import random_limits, small_book
-from tests.core.referees import enumerated_optimum, highs_bounds, tax
+from tests.core.referees import tax
 from tests.core.trades import one, sold_usd, tax_added
+from tests.core.whole_shares import enumerated_optimum, highs_bounds
 
 
 def small_netting(rng: np.random.Generator) -> tuple[Book, Limits]:

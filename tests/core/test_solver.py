@@ -9,8 +9,9 @@ from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver import rebalance
 from tasks.core.whole_units import CASH_CUSHION, WHOLE_LOT
 from tests.core.books import random_book, small_book, take
-from tests.core.referees import clarabel_optimum, enumerated_optimum, highs_bounds
+from tests.core.referees import clarabel_optimum
 from tests.core.trades import account_of_lots, one, sold_shares
+from tests.core.whole_shares import enumerated_optimum, highs_bounds
 
 SEEDS = st.integers(0, 2**32 - 1)
 NO_DEADLINE = settings(deadline=None, max_examples=60)
