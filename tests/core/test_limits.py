@@ -238,3 +238,20 @@ def test_a_round_trip_that_costs_nothing_is_not_made() -> None:
     answer = rebalance(book, no_limits(book)._replace(turnover=np.array([50_000.0])))
     sold, bought = class_trades(book, answer)
     assert (np.minimum(sold, bought) == 0).all()
+
+
+def test_a_sale_topped_up_to_the_minimum_stops_at_what_may_be_sold() -> None:
+    book = one(
+        nav=[1_000],
+        class_value=[349.75],
+        class_target=[349.75],
+        cash=[-96.86],
+        min_trade=[1_000],
+        buy_cap=[0],
+        lot_start=[0, 1],
+        lot_quantity=[5],
+        lot_price=[69.95],
+        lot_step=[0.5],
+        lot_cap=[129.4075],
+    )
+    assert rebalance(book).sold.tolist() == [3]
