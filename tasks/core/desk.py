@@ -38,12 +38,13 @@ ACCOUNT: Final = _record(
 )
 """As in ``Book`` and ``Limits``; classes ``first`` to ``last`` and lots likewise; what the trades so far leave of cash and limits; the answer."""
 CLASS: Final = _record(
-    "value target buy_cap buy_cost buy_spread buy_price buy_step least open_cap buy_base bought_usd sold_usd gap kept",
-    "first last next_lot bought dropped",
+    "value target buy_cap buy_cost buy_spread buy_price buy_step least open_cap buy_base bought_usd sold_usd gap kept best_usd",
+    "first last next_lot bought dropped best best_dropped",
 )
-"""``open_cap``: as long as nothing else is decided. ``buy_base``: cost without shadow prices. ``gap``: value after the trades so far less the destination. ``next_lot``: the next that could be sold (-1: none). ``bought``: steps. ``kept``: usd set aside."""
+"""``open_cap``: as long as nothing else is decided. ``buy_base``: cost without shadow prices. ``gap``: value after the trades so far less the destination. ``next_lot``: the next that could be sold (-1: none). ``bought``: steps. ``kept``: usd set aside. ``best``: as the best trades so far are."""
 LOT: Final = _record(
-    "quantity price step spread cost cap gain open_cap base sold_usd kept", "security is_short home sold dropped"
+    "quantity price step spread cost cap gain open_cap base sold_usd kept best_usd",
+    "security is_short home sold dropped best best_dropped",
 )
 """``base``: cost of selling without tax that nets and shadow prices. ``home``: where the lot stood. ``sold``: steps."""
 

@@ -23,8 +23,8 @@ from tasks.core.whole_units import sold_of
 
 BUY = -1
 """Stands where a sale has the code of its security."""
-LIMITING, TRYING, RETURNING = 0, 1, 2
-"""What the last solution was for: the limit; an order left out on trial; the way back from a trial that cost too much."""
+LIMITING, TRYING = 0, 1
+"""What the last solution was for: the limit; an order left out on trial."""
 PHASE, BARRED, TRIED, ORDERS = 0, 1, 2, 3
 """Where ``Desk.search`` keeps the phase, how many orders are barred and tried, and how many the best trades so far make."""
 
@@ -143,6 +143,29 @@ def all_orders(desk: Desk, accounts: int) -> int:
 
 
 @compiled
+def keep_best(desk: Desk, accounts: int) -> None:
+    """Keep the trades on the desk as the best so far; the records go with their lots when these are sorted."""
+    desk.search[ORDERS] = all_orders(desk, accounts)
+    for c in range(desk.accounts[0].first, desk.accounts[accounts - 1].last):
+        row = desk.classes[c]
+        row.best, row.best_usd, row.best_dropped = row.bought, row.bought_usd, row.dropped
+    for i in range(desk.accounts[0].first_lot, desk.accounts[accounts - 1].last_lot):
+        lot = desk.lots[i]
+        lot.best, lot.best_usd, lot.best_dropped = lot.sold, lot.sold_usd, lot.dropped
+
+
+@compiled
+def bring_back_best(desk: Desk, accounts: int) -> None:
+    """Bring back the best trades so far. To solve again might find others that are as good, but more."""
+    for c in range(desk.accounts[0].first, desk.accounts[accounts - 1].last):
+        row = desk.classes[c]
+        row.bought, row.bought_usd, row.dropped = row.best, row.best_usd, row.best_dropped
+    for i in range(desk.accounts[0].first_lot, desk.accounts[accounts - 1].last_lot):
+        lot = desk.lots[i]
+        lot.sold, lot.sold_usd, lot.dropped = lot.best, lot.best_usd, lot.best_dropped
+
+
+@compiled
 def is_fewer(desk: Desk, accounts: int) -> bool:
     """Whether a trial saved orders and kept the limits: where cash is owed, lots that were barred may have been sold after all."""
     for account in range(accounts):
@@ -163,13 +186,13 @@ def next_try(desk: Desk, accounts: int, missing: float) -> tuple[bool, float]:
             return found > 0, 0.0 if found > 0 else np.inf
         if row.slack == 0:
             return False, 0.0
-        desk.most[0], desk.search[ORDERS] = objective_reached(desk, accounts) + row.slack, all_orders(desk, accounts)
+        desk.most[0] = objective_reached(desk, accounts) + row.slack
+        keep_best(desk, accounts)
         return is_trying(desk, accounts), 0.0
     if desk.search[PHASE] == TRYING:
         if missing > 0 or objective_reached(desk, accounts) > desk.most[0] or not is_fewer(desk, accounts):
             desk.search[BARRED] -= 1
-            desk.search[PHASE] = RETURNING
-            apply_bars(desk, accounts)
-            return True, 0.0
-        desk.search[ORDERS] = all_orders(desk, accounts)
+            bring_back_best(desk, accounts)
+        else:
+            keep_best(desk, accounts)
     return is_trying(desk, accounts), 0.0
