@@ -18,7 +18,7 @@ from tasks.core import solver
 from tasks.core.answers import blank_answer
 from tasks.core.arrays import Book, Limits, no_limits
 from tasks.core.desk import largest, new_desk
-from tests.core.books import take
+from tests.core.books import pick, take
 from tests.core.referees import Part, Sides, program_on
 from tests.core.trades import account_of_lots
 
@@ -26,8 +26,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 LIMITED = 100_000
 CLASSES, LOTS = 8, 20
 REFEREED = 40
-TIMED = 10_000
-REPEATS = 5
+TIMED = 5_000
+COPIES, REPEATS = 20, 3
 
 
 def book_of(accounts: int, seed: int = 1) -> Book:
@@ -144,22 +144,19 @@ def compile_seconds() -> float:
 
 
 def account_seconds(book: Book, limits: Limits) -> np.ndarray:
-    """Seconds of each account in the compiled solver, on one thread: the least of ``REPEATS``, less what entering it costs at least."""
-    desk, answer, starts = (
-        new_desk(*largest(book, np.arange(len(book.nav) + 1))),
-        blank_answer(book),
-        np.arange(len(book.nav) + 1),
-    )
+    """Seconds of each account in the compiled solver on one thread: of ``COPIES`` of it in a row, the least of ``REPEATS``."""
+    starts = np.arange(COPIES + 1)
 
-    def entered(first: int, last: int) -> float:
-        began = time.perf_counter()
-        solver._rebalance_range(book, limits, desk, answer, starts, first, last)
-        return time.perf_counter() - began
+    def seconds(account: int) -> float:
+        copies, bounds = pick(book, limits, np.full(COPIES, account))
+        desk, answer, least = new_desk(*largest(copies, starts)), blank_answer(copies), np.inf
+        for _ in range(REPEATS):
+            began = time.perf_counter()
+            solver._rebalance_range(copies, bounds, desk, answer, starts, 0, COPIES)
+            least = min(least, time.perf_counter() - began)
+        return least / COPIES
 
-    entered(0, 1)
-    empty = min(entered(0, 0) for _ in range(10_000))
-    rows = range(len(book.nav))
-    return np.array([min(entered(row, row + 1) for _ in range(REPEATS)) for row in rows]) - empty
+    return np.array([seconds(account) for account in range(len(book.nav))])
 
 
 def beside_others() -> float:
