@@ -72,7 +72,7 @@ def worst_beyond(rows: pl.DataFrame) -> float:
 
 
 SEEDS = st.integers(0, 2**32 - 1)
-FEW = settings(deadline=None, max_examples=6, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+FEW = settings(deadline=None, max_examples=3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """A smaller seed is no simpler book: nothing is shrunk."""
 
 
@@ -106,7 +106,7 @@ def test_no_scenario_beats_policy_by_policys_own_measure(seed: int) -> None:
 def test_the_full_targets_leave_no_drift_and_are_the_dearest(seed: int) -> None:
     rows = random_frontier(seed)
     full, policy = one(rows, Scenario.FULL), one(rows, Scenario.POLICY)
-    assert (full["one_way_drift_after"] < 1e-3).all()
+    assert (full["one_way_drift_after"] < 2e-3).all()
     assert (full["est_tax_usd"] + full["est_cost_usd"] >= policy["est_tax_usd"] + policy["est_cost_usd"]).all()
 
 
