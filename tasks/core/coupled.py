@@ -26,7 +26,8 @@ from tasks.core.kernel import (
     price_of_cash,
     trade_at,
 )
-from tasks.core.netting import NEAR_ZERO, added_tax, is_settled, net_gains, price_ends, rates_at, tax_on
+from tasks.core.netting import NEAR_ZERO, is_settled, net_gains, price_ends, rates_at, tax_on
+from tasks.core.objectives import continuous_objective
 
 TRIES = 3
 """How often prices at their ends are tried."""
@@ -107,24 +108,6 @@ def is_within(desk: Desk, account: int) -> bool:
 
 
 @compiled
-def true_objective(desk: Desk, account: int, cash: float) -> float:
-    """What is minimised, in usd, at the trades on the desk and the final ``cash``, whatever prices lots now have."""
-    an_account = desk.accounts[account]
-    squares = (cash - an_account.cash_target) ** 2
-    paid = added_tax(desk, account)
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        value = a_class.value + a_class.bought_usd
-        paid += a_class.buy_base * a_class.bought_usd
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            value -= a_lot.sold_usd
-            paid += a_lot.base * a_lot.sold_usd
-        squares += (value - a_class.target) ** 2
-    return float(0.5 * an_account.tracking_penalty / an_account.nav * squares + paid)
-
-
-@compiled
 def dual_value(desk: Desk, account: int, x: float, at: Optimum) -> float:
     """Lower bound, usd, from the kernel's optimum (on the desk) at the prices in ``at``, which the book now has."""
     an_account = desk.accounts[account]
@@ -170,7 +153,7 @@ def at_ends(desk: Desk, account: int, side: int) -> tuple[Optimum, bool]:
             return found, False
         if is_a_right and is_b_right:
             mu = x * an_account.tracking_penalty / an_account.nav
-            value = true_objective(desk, account, cash_before_costs(desk, account))
+            value = continuous_objective(desk, account, account + 1)
             bound = dual_value(desk, account, x, found)
             return Optimum(0.0, mu, value, bound, short_rate, long_rate, 0.0, 0.0), True
         if not is_a_right:

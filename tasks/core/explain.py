@@ -28,7 +28,7 @@ from tasks.core.explain_words import (
 from tasks.core.facts import BPS, Facts, account_parameters
 from tasks.core.frontier import Scenario
 from tasks.core.tax import gains_before, is_taxed, netted_tax
-from tasks.core.wash_sales import replaced_quantities
+from tasks.core.wash_sales import replaced_quantities, unused_purchases
 
 Page = dict[str, Any]
 
@@ -276,7 +276,7 @@ def losses_replaced(told: Told, parameters: pl.DataFrame) -> pl.DataFrame:
     taxed = households.filter(is_taxed()).drop("tax_status")
     losses = told.tables["lot_relief"].filter(pl.col("gain_usd") < 0)
     sold = losses.group_by("security_id").agg(sold_at_loss_quantity=pl.col("quantity").sum())
-    replaced = replaced_quantities(told.facts, taxed, told.run["as_of_date"])
+    replaced = replaced_quantities(unused_purchases(told.facts, taxed, told.run["as_of_date"]))
     return replaced.join(sold, on="security_id").drop("account_id").sort("security_id")
 
 

@@ -19,7 +19,7 @@ from tasks.core.arrays import NO_ORDER_LIMIT
 from tasks.core.desk import Desk, compiled
 from tasks.core.objectives import objective_reached
 from tasks.core.passes import open_bounds
-from tasks.core.whole_units import sold_of
+from tasks.core.units import sold_of
 
 BUY = -1
 """Stands where a sale has the code of its security."""

@@ -9,7 +9,8 @@ from tasks.core.households import solve_household
 from tasks.core.objectives import objective_reached
 from tasks.core.optimum import unraisable
 from tasks.core.passes import open_bounds, solve_within, stay
-from tasks.core.whole_units import IMPROVEMENT_OF_NAV, cash_after_costs
+from tasks.core.units import cash_after_costs
+from tasks.core.whole_units import IMPROVEMENT_OF_NAV
 
 
 @compiled

@@ -23,18 +23,19 @@ from tasks.core.desk import Desk, compiled
 from tasks.core.household_bounds import dual_of_household
 from tasks.core.kernel import cash_before_costs
 from tasks.core.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
-from tasks.core.objectives import household_objective
+from tasks.core.objectives import continuous_objective
 from tasks.core.optimum import unraisable
 from tasks.core.passes import MAX_PASSES, bar_small, cash_floor, reopen_lots, to_units
 from tasks.core.programs import PRICES, solve_program
-from tasks.core.whole_units import spend_cash, take_stock
+from tasks.core.units import take_stock
+from tasks.core.whole_units import spend_cash
 
 MOST_SIDES = 6
 SWEEPS = 2
 
 
 @compiled
-def best_sides(desk: Desk, accounts: int, cash: Any, sides: Any) -> tuple[float, Any]:
+def best_sides(desk: Desk, accounts: int, sides: Any) -> tuple[float, Any]:
     """Choose the side of each account's tax (into ``sides``); the household's lower bound and the prices at the best."""
     open_sides = np.zeros(accounts, np.int64)
     count = 0
@@ -54,7 +55,7 @@ def best_sides(desk: Desk, accounts: int, cash: Any, sides: Any) -> tuple[float,
             sides[open_sides[i]] = ((choice if is_again else number) >> i) & 1
         _, own, of_classes = solve_program(desk, 0, accounts, sides)
         bound = min(bound, dual_of_household(desk, 0, accounts, own, of_classes))
-        value = household_objective(desk, 0, accounts, cash)
+        value = continuous_objective(desk, 0, accounts)
         if value < best:
             best, choice, prices = value, number, own
     return (bound if count <= MOST_SIDES else -np.inf), prices
@@ -163,12 +164,12 @@ def reopen_owing(desk: Desk, accounts: int) -> None:
 @compiled
 def solve_household(desk: Desk, accounts: int, attempt: int) -> float:
     """Steps 1 to 3 within the bounds on the desk; the cash that is missing, usd. The first attempt keeps its optimum."""
-    sides, prices, cash = np.zeros(accounts, np.int64), np.zeros((accounts, PRICES)), np.full(accounts, np.nan)
+    sides, prices = np.zeros(accounts, np.int64), np.zeros((accounts, PRICES))
     for number in range(attempt, MAX_PASSES + attempt):
         reopen_owing(desk, accounts)
-        bound, prices = best_sides(desk, accounts, cash, sides)
+        bound, prices = best_sides(desk, accounts, sides)
         if number == 0:
-            note_household(desk, accounts, bound, household_objective(desk, 0, accounts, cash), prices)
+            note_household(desk, accounts, bound, continuous_objective(desk, 0, accounts), prices)
         is_small = False
         for account in range(accounts):
             is_small = bar_small(desk, account) or is_small

@@ -7,11 +7,11 @@ import numpy as np
 from tasks.core.desk import Desk, compiled
 from tasks.core.kernel import cash_before_costs
 from tasks.core.netting import added_tax
-from tasks.core.whole_units import cash_after_costs
+from tasks.core.units import cash_after_costs
 
 
 @compiled
-def household_objective(desk: Desk, first: int, last: int, cash: Any) -> float:
+def objective_of(desk: Desk, first: int, last: int, cash: Any) -> float:
     """What is minimised, usd, at the trades on the desk and each account's final ``cash`` (NaN: as if trades cost nothing)."""
     classes = desk.accounts[first].last - desk.accounts[first].first
     over = np.zeros(classes + 1)
@@ -35,9 +35,15 @@ def household_objective(desk: Desk, first: int, last: int, cash: Any) -> float:
 
 
 @compiled
+def continuous_objective(desk: Desk, first: int, last: int) -> float:
+    """The objective, usd, as if trades cost no cash."""
+    return objective_of(desk, first, last, np.full(last - first, np.nan))
+
+
+@compiled
 def objective_reached(desk: Desk, accounts: int) -> float:
     """The objective, usd, with costs paid from cash."""
     cash = np.zeros(accounts)
     for account in range(accounts):
         cash[account] = cash_after_costs(desk, account)
-    return household_objective(desk, 0, accounts, cash)
+    return objective_of(desk, 0, accounts, cash)

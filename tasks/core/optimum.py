@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tasks.core.coupled import Optimum, at_ends, dual_value, price, true_objective
+from tasks.core.coupled import Optimum, at_ends, dual_value, price
 from tasks.core.desk import Desk, compiled
-from tasks.core.kernel import cash_before_costs, price_of_cash, trade_at
+from tasks.core.kernel import price_of_cash, trade_at
 from tasks.core.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
+from tasks.core.objectives import continuous_objective
 from tasks.core.programs import solve_program
 
 LAST_TRY = 2
@@ -71,7 +72,7 @@ def inside(desk: Desk, account: int, side: int) -> Optimum:
     if missing > 0:
         return Optimum(missing, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     _, own, _ = solve_program(desk, account, account + 1, np.full(1, side))
-    value = true_objective(desk, account, cash_before_costs(desk, account))
+    value = continuous_objective(desk, account, account + 1)
     short_rate, long_rate = rates_at(desk, account, max(own[0, 3], 0.0), max(own[0, 4], 0.0))
     turnover_price, gain_price = max(own[0, 1], 0.0), max(own[0, 2], 0.0)
     at = Optimum(0.0, 0.0, value, 0.0, short_rate, long_rate, gain_price, turnover_price)

@@ -10,18 +10,8 @@ from tasks.core.coupled import Optimum
 from tasks.core.desk import Desk, compiled
 from tasks.core.kernel import ROUNDING
 from tasks.core.optimum import continuous_optimum
-from tasks.core.whole_units import (
-    CASH_CUSHION,
-    cut_down,
-    raise_cash,
-    sell_more,
-    sell_steps,
-    set_bought,
-    sold_of,
-    spend_cash,
-    steps_left,
-    take_stock,
-)
+from tasks.core.units import cut_down, sell_more, set_bought, sold_of, steps_left, take_stock
+from tasks.core.whole_units import CASH_CUSHION, raise_cash, sell_steps, spend_cash
 
 MAX_PASSES = 3
 

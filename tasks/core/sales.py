@@ -25,7 +25,7 @@ from schemas.enums import AccountStatus, Reason, RestrictionRule, ShortTermGains
 from tasks.core.bars import bars
 from tasks.core.facts import BPS, CLASS, Facts, usd, usd_sum
 from tasks.core.tax import gain_fraction, is_basis_missing, is_taxed, tax_rate, term
-from tasks.core.wash_sales import replaced_quantities, with_replaced
+from tasks.core.wash_sales import replaced_quantities, unused_purchases, with_replaced
 
 SELLING_TERMS: Final = (
     "account_row",
@@ -94,14 +94,15 @@ def with_replaced_quantities(lots: pl.DataFrame, facts: Facts, households: pl.Da
     ``replacing_quantity`` is on how many of the holding's shares, the lot's own purchase left out; both are 0 where nothing was
     bought.
     """
-    total = replaced_quantities(facts, households, as_of).rename({"replaced_quantity": "replacing_quantity"})
+    unused = unused_purchases(facts, households, as_of)
+    total = replaced_quantities(unused).rename({"replaced_quantity": "replacing_quantity"})
     quantity, window = pl.col("quantity").cast(pl.Float64), pl.duration(days="wash_sale_days")
     own = pl.when(pl.col("acquired_date") >= pl.lit(as_of) - window).then(quantity).otherwise(0.0)
     others = pl.max_horizontal("replaced_quantity", pl.col("replacing_quantity") - own)
     is_part = pl.col("replaced_quantity") < quantity
     lots = lots.with_row_index("row")
     touched = (
-        with_replaced(lots.join(total, on=HOLDING), facts, households, as_of)
+        with_replaced(lots.join(total, on=HOLDING), unused)
         .with_columns(replacing_quantity=pl.when(is_part).then("replaced_quantity").otherwise(others))
         .select("row", "replaced_quantity", "replacing_quantity")
     )

@@ -32,7 +32,7 @@ from tasks.core.facts import CLASS, usd, usd_sum
 from tasks.core.realized import counted_tax, losses_by_term
 from tasks.core.rules import Problem, starts, to_arrays
 from tasks.core.solver import rebalance
-from tasks.core.whole_units import WHOLE_LOT
+from tasks.core.units import WHOLE_LOT
 
 OFFSET_ROUNDS: Final = 3
 OFFSET_LEAST_USD: Final = 1.0

@@ -47,6 +47,7 @@ from tasks.core import (
     optimum,
     passes,
     programs,
+    units,
     whole_units,
 )
 from tasks.core.answers import Answer, blank_answer, store
@@ -117,6 +118,7 @@ _COMPILED: Final = (
     arrays,
     desk,
     kernel,
+    units,
     whole_units,
     netting,
     interior,

@@ -22,17 +22,8 @@ PURCHASE: Final = (*GROUP, "account_id", "date", "is_pending")
 """Grain of a purchase."""
 
 
-def replaced_quantities(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Shares of a sale at a loss on ``as_of`` that purchases known tonight would disallow.
-
-    Parameters
-    ----------
-    facts
-        The shard's facts.
-    households
-        ``account_id, household_key, wash_sale_days`` of the accounts that may sell.
-    as_of
-        Date of the sale.
+def replaced_quantities(unused: pl.DataFrame) -> pl.DataFrame:
+    """Shares of a sale at a loss tonight that purchases known would disallow, by ``unused_purchases``.
 
     Returns
     -------
@@ -41,19 +32,17 @@ def replaced_quantities(facts: Facts, households: pl.DataFrame, as_of: date) -> 
         recent does not replace itself, which ``with_replaced`` takes off lot by lot.
     """
     total = pl.col("units").sum() / MILLIONTHS
-    unused = unused_purchases(facts, households, as_of)
     key = ("account_id", "security_id")
     return unused.group_by(key).agg(replaced_quantity=total).sort(key)
 
 
-def with_replaced(lots: pl.DataFrame, facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Lots with ``replaced_quantity`` (shares, Float64): on how many of the lot's shares a loss taken on ``as_of`` is disallowed.
+def with_replaced(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
+    """Lots with ``replaced_quantity`` (shares, Float64): on how many of the lot's shares a loss is disallowed.
 
-    It is the household's unused purchases less what is left of the lot's own purchase, at least 0 and at most the lot. Of
+    It is the household's ``unused_purchases`` less what is left of the lot's own purchase, at least 0 and at most the lot. Of
     its own purchase the account's other lots of that day still count. Lots of a security each stand for themselves: sold together,
     the first of them use the purchases up. Row order is kept.
     """
-    unused = unused_purchases(facts, households, as_of)
     key, own = ("account_id", "security_id"), ("account_id", "security_id", "acquired_date")
     total = unused.group_by(key).agg(total=pl.col("units").sum())
     bought = unused.filter((pl.col("buyer_id") == pl.col("account_id")) & ~pl.col("is_pending"))

@@ -23,6 +23,12 @@ ALTERNATES = """
     bonds       | B           | 1
 """
 SECURITIES = "security_id | asset_class\n S | stocks\n T | stocks\n B | bonds"
+AT_A_LOSS = """
+    account_id | security_id | quantity | unit_cost_usd
+    a          | S           | 900      | {cost}
+    a          | B           | 100      | 100
+    ira        | B           | 1000     | 100
+"""
 
 
 def measured(facts: Facts) -> pl.DataFrame:
@@ -49,12 +55,7 @@ def test_a_purchase_yields_to_the_households_loss_sale_of_the_same_night_and_tak
         accounts=HOUSEHOLD,
         securities=SECURITIES,
         buy_list=ALTERNATES,
-        lots="""
-            account_id | security_id | quantity | unit_cost_usd
-            a          | S           | 900      | 150
-            a          | B           | 100      | 100
-            ira        | B           | 1000     | 100
-        """,
+        lots=AT_A_LOSS.format(cost=150),
     )
     solved = solved_of(facts)
     assert traded(solved, "a")["S"] < 0
@@ -66,12 +67,7 @@ def test_a_purchase_yields_to_the_households_loss_sale_of_the_same_night_and_tak
 def test_without_an_alternate_the_purchase_waits_and_says_why() -> None:
     facts = facts_of(
         accounts=HOUSEHOLD,
-        lots="""
-            account_id | security_id | quantity | unit_cost_usd
-            a          | S           | 900      | 150
-            a          | B           | 100      | 100
-            ira        | B           | 1000     | 100
-        """,
+        lots=AT_A_LOSS.format(cost=150),
     )
     solved = solved_of(facts)
     assert traded(solved, "ira") == {"B": -300}, "cash may stand in for half of what it cannot buy"
@@ -80,15 +76,9 @@ def test_without_an_alternate_the_purchase_waits_and_says_why() -> None:
 
 
 def test_a_sale_at_a_gain_bars_nobody_and_neither_does_one_in_another_household() -> None:
-    lots = """
-        account_id | security_id | quantity | unit_cost_usd
-        a          | S           | 900      | {cost}
-        a          | B           | 100      | 100
-        ira        | B           | 1000     | 100
-    """
-    gain = solved_of(facts_of(accounts=HOUSEHOLD, lots=lots.format(cost=99)))
+    gain = solved_of(facts_of(accounts=HOUSEHOLD, lots=AT_A_LOSS.format(cost=99)))
     apart = "account_id | household_id | tax_status\n a | h | taxable\n ira | | tax_deferred"
-    other = solved_of(facts_of(accounts=apart, lots=lots.format(cost=150)))
+    other = solved_of(facts_of(accounts=apart, lots=AT_A_LOSS.format(cost=150)))
     assert traded(gain, "ira")["S"] > 0
     assert traded(other, "ira")["S"] > 0
 

@@ -1,13 +1,17 @@
 """The exact solver against independent referees: Clarabel, HiGHS, enumeration, and the account alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.core import solver
 from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver import rebalance
-from tasks.core.whole_units import CASH_CUSHION, WHOLE_LOT
+from tasks.core.units import WHOLE_LOT
+from tasks.core.whole_units import CASH_CUSHION
 from tests.core.books import random_book, small_book, take
 from tests.core.referees import clarabel_optimum
 from tests.core.trades import account_of_lots, one, sold_shares
@@ -234,3 +238,10 @@ def test_surplus_cash_with_nothing_to_buy_keeps_the_bound_below_the_objective() 
     assert answer.shadow_price[0] < 0
     assert answer.objective[0] < answer.optimum[0], "costs paid from unwanted cash improve on the continuous optimum"
     assert answer.objective[0] >= answer.lower_bound[0]
+
+
+def test_the_compiled_code_is_kept_under_the_text_of_every_module_it_is_made_of() -> None:
+    folder = Path(solver.__file__).parent
+    compiled = {path.stem for path in folder.glob("*.py") if "\n@compiled\n" in path.read_text(encoding="utf-8")}
+    named = {module.__name__.rpartition(".")[2] for module in solver._COMPILED}
+    assert compiled - named == set()

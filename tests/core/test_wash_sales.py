@@ -12,7 +12,7 @@ from schemas.landing import EXACT, dtypes
 from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, account_parameters
 from tasks.core.wash_rule import disallowed
-from tasks.core.wash_sales import replaced_quantities, with_replaced
+from tasks.core.wash_sales import replaced_quantities, unused_purchases, with_replaced
 from tests.core.facts_table import AS_OF, ago, facts_of
 from tests.landing_book import rows_of
 
@@ -318,14 +318,16 @@ def households_of(facts: Facts) -> pl.DataFrame:
 
 def replaced(facts: Facts, security: str = "S") -> dict[str, float]:
     """Shares by account."""
-    found = replaced_quantities(facts, households_of(facts), AS_OF)
+    found = replaced_quantities(unused_purchases(facts, households_of(facts), AS_OF))
     return dict(found.filter(pl.col("security_id") == security).select("account_id", "replaced_quantity").rows())
 
 
 def replaced_lots(facts: Facts) -> dict[str, float]:
     """Shares of each lot."""
     return dict(
-        with_replaced(facts.lots, facts, households_of(facts), AS_OF).select("lot_id", "replaced_quantity").rows()
+        with_replaced(facts.lots, unused_purchases(facts, households_of(facts), AS_OF))
+        .select("lot_id", "replaced_quantity")
+        .rows()
     )
 
 
@@ -475,8 +477,8 @@ def test_accounts_do_not_influence_other_households() -> None:
 def test_nobody_has_nothing_replaced() -> None:
     facts = facts_of(lots=bought(3))
     nobody = households_of(facts).clear()
-    assert replaced_quantities(facts, nobody, AS_OF).is_empty()
-    assert with_replaced(facts.lots.clear(), facts, nobody, AS_OF).is_empty()
+    assert replaced_quantities(unused_purchases(facts, nobody, AS_OF)).is_empty()
+    assert with_replaced(facts.lots.clear(), unused_purchases(facts, nobody, AS_OF)).is_empty()
 
 
 # The same share by share
@@ -565,7 +567,7 @@ def test_tonights_replaced_shares_are_those_of_the_rule_over_the_history(book: B
 def test_tonights_replaced_shares_of_a_lot_leave_its_own_purchase_out(book: Book) -> None:
     book = book._replace(losses=[loss for loss in book.losses if loss[1] < 0])
     facts = facts_of_book(book)
-    found = with_replaced(facts.lots, facts, households_of(facts), AS_OF)
+    found = with_replaced(facts.lots, unused_purchases(facts, households_of(facts), AS_OF))
     by_lot = dict(zip(book.held, found["replaced_quantity"], strict=True))
     assert by_lot == {
         (account, day): min(shares, disallowed_tonight(book, account, day))
@@ -578,9 +580,11 @@ def test_tonights_replaced_shares_of_a_lot_leave_its_own_purchase_out(book: Book
 def test_the_order_of_the_facts_changes_nothing(book: Book, seed: int) -> None:
     facts = facts_of_book(book)
     shuffled = Facts(**{name: frame.sample(fraction=1, shuffle=True, seed=seed) for name, frame in vars(facts).items()})
-    found, again = (replaced_quantities(told, households_of(told), AS_OF) for told in (facts, shuffled))
+    found, again = (
+        replaced_quantities(unused_purchases(told, households_of(told), AS_OF)) for told in (facts, shuffled)
+    )
     assert found.equals(again)
     lots = facts.lots
-    assert with_replaced(lots, facts, households_of(facts), AS_OF).equals(
-        with_replaced(lots, shuffled, households_of(shuffled), AS_OF)
+    assert with_replaced(lots, unused_purchases(facts, households_of(facts), AS_OF)).equals(
+        with_replaced(lots, unused_purchases(shuffled, households_of(shuffled), AS_OF))
     )

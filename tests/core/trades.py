@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.core.answers import Answer
 from tasks.core.arrays import Book, Floats, Ints, Limits
-from tasks.core.whole_units import WHOLE_LOT
+from tasks.core.units import WHOLE_LOT
 from tests.core.referees import tax
 
 
