@@ -59,6 +59,10 @@ class LakeBusy(Retryable):
     """The lake's catalogue is locked, or another writer committed first."""
 
 
+class SourceUnreachable(Retryable):
+    """A source does not answer, or broke off while it was read."""
+
+
 class AuditBroken(Terminal):
     """The audit chain was changed outside the program; ``seq`` is the first row that does not fit."""
 
