@@ -40,7 +40,8 @@ class RawTable:
     """Rows of a landing table as read, in file order.
 
     ``is_text``: the cells are text (CSV). ``first_row``: number of the first row in the file, from 1. ``notices``: what
-    a person may want to know and nothing depends on.
+    a person may want to know and nothing depends on. ``numbers``, where rows do not follow one another in the file: the
+    line of each. ``as_read``, where the cells are not what stood in the file: JSON of what did, for each row.
     """
 
     table: str
@@ -48,6 +49,8 @@ class RawTable:
     is_text: bool
     first_row: int = 1
     notices: tuple[str, ...] = ()
+    numbers: pl.Series | None = None
+    as_read: pl.Series | None = None
 
 
 def find_tables(folder: Path) -> dict[str, Path]:

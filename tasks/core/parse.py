@@ -33,7 +33,15 @@ _LAST_DATE: Final = date(9999, 12, 31)
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
-def parse(table: str, raw: pl.DataFrame, *, is_text: bool, first_row: int = 1) -> pl.DataFrame:
+def parse(
+    table: str,
+    raw: pl.DataFrame,
+    *,
+    is_text: bool,
+    first_row: int = 1,
+    numbers: pl.Series | None = None,
+    as_read: pl.Series | None = None,
+) -> pl.DataFrame:
     """Typed rows of a landing table, in the order read: one row out for each row in.
 
     Parameters
@@ -46,6 +54,10 @@ def parse(table: str, raw: pl.DataFrame, *, is_text: bool, first_row: int = 1) -
         True for CSV: ``raw`` is then kept for every row, else only for rows with a cell that did not parse.
     first_row
         Number of the first row of ``raw`` in its file, for tables read in batches.
+    numbers
+        Number of each row (Int64) where they do not follow one another.
+    as_read
+        What stood in the file for each row, as JSON, where that is not what ``raw`` has.
 
     Returns
     -------
@@ -63,8 +75,11 @@ def parse(table: str, raw: pl.DataFrame, *, is_text: bool, first_row: int = 1) -
         "line": raw[LINE].is_not_null() if LINE in raw.columns else pl.repeat(value=False, n=raw.height, eager=True),
     }
     unparsed = _joined_names(broken, raw.height)
-    numbers = pl.int_range(first_row, first_row + raw.height, dtype=pl.Int64, eager=True).alias("row_number")
-    return pl.DataFrame([*typed, numbers, _as_read(raw, cells, is_text=is_text, unparsed=unparsed), unparsed])
+    if numbers is None:
+        numbers = pl.int_range(first_row, first_row + raw.height, dtype=pl.Int64, eager=True)
+    if as_read is None:
+        as_read = _as_read(raw, cells, is_text=is_text, unparsed=unparsed)
+    return pl.DataFrame([*typed, numbers.alias("row_number"), as_read.alias("raw"), unparsed])
 
 
 def can_read(found: pl.DataType, wanted: pl.DataType) -> bool:
