@@ -1,0 +1,309 @@
+"""A format: one TOML file that says how a custodian's file becomes landing tables. ``deploy/FORMATS.md`` explains each key.
+
+    name = "delimited-example"
+    kind = "delimited"                     # delimited | fixed | flex | ofx
+    files = "HOLD_{as_of:%Y%m%d}*.txt"     # names to take
+    encoding = "utf-8"                     # delimited, fixed
+    separator = "|"                        # delimited
+    quote = '"'                            # delimited; "" where quotes mean nothing
+    comment = "#"                          # lines that start so are skipped
+    decimal = "."                          # how numbers are written
+    thousands = ","
+
+    [header]                               # first line of a delimited or fixed file
+    match = "HDR"
+    as_of = { field = 2, date = "%Y%m%d" } # fixed: { start = 4, width = 8, date = "%Y%m%d" }
+    sequence = { field = 3 }
+
+    [trailer]                              # last line
+    match = "TRL"
+    count = { field = 2 }                  # and records = ["POS"], or counts = "lines"
+    totals = [{ field = 3, of = "quantity", records = ["POS"] }]
+
+    [as_of]                                # any kind: a field that must be the night's date in every such record
+    record = "FlexStatement"
+    field = "toDate"
+    date = "%Y-%m-%d"
+
+    [[records]]                            # delimited, fixed; the readers of flex and ofx name their own
+    kind = "POS"
+    match = "POS"                          # absent: every line that is neither header nor trailer
+    columns = false                        # true: a line after the header names the fields; fields are names then
+    fields = { account = 2, ticker = 3 }   # fixed: { account = [4, 12] }, start from 1 and width
+    width = 9                              # fields (delimited) or characters (fixed) in a line, or [least, most]
+    line_number = 9                        # fixed: [60, 6]
+
+    [[tables]]
+    table = "lots"
+    records = "POS"
+    where = [{ field = "class", is = ["L"] }, { field = "status", not = ["C"] }]
+    distinct = false
+
+    [tables.columns]
+    account_id = { field = "account" }
+    lot_id = { fields = ["lot", "part"], join = "-" }
+    cash_reserve_usd = { value = "0" }     # "{as_of}" is the night's date
+    tax_status = { field = "type", codes = { IRA = "tax_deferred" } }
+    acquired_date = { field = "bought", date = "%m/%d/%Y", null = ["00000000"] }
+    quantity = { field = "quantity", implied_decimals = 3, sign = { field = "dc", negative = ["D"] }, absolute = true }
+    unit_cost_usd = { field = "cost", divided_by = "quantity", scale = 0.01 }   # or times
+    price_usd = { field = "cost", divided_by = { field = "quantity", implied_decimals = 3 } }
+
+An operand (``divided_by``, ``times``, ``of``) is the name of a field, or an amount with the keys of a number.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+
+import polars as pl
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+Whole = Annotated[int, Field(ge=1, strict=True)]
+Span = tuple[Whole, Whole]
+"""Start, from 1, and width in characters."""
+Place = Whole | Span | Annotated[str, Field(min_length=1)]
+"""Where a field stands: its number, its span, or its name in the line that names the fields."""
+Kind = Literal["delimited", "fixed", "flex", "ofx"]
+LINES: Final = ("delimited", "fixed")
+"""Kinds of file that are read line by line."""
+AS_OF: Final = "{as_of}"
+"""As a value: the night's date."""
+_TRIAL: Final = date(2026, 12, 31)
+
+
+def _day_format(text: str) -> str:
+    """A format that gives back the day it wrote; a year of two digits would be a guess at the century."""
+    read = pl.Series([_TRIAL.strftime(text)]).str.to_date(text, strict=False)
+    if re.search("%[ygD]", text) or read[0] != _TRIAL:
+        raise ValueError(f"{text} does not tell a day; needed %Y, %m and %d, as in %m/%d/%Y")
+    return text
+
+
+DayFormat = Annotated[str, BeforeValidator(_day_format)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spot(_Model):
+    """A cell of the header or the trailer: ``field`` counts from 1 (delimited), ``start`` too (fixed)."""
+
+    field: Whole | None = None
+    start: Whole | None = None
+    width: Whole | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.field is None) == (self.start is None) or (self.start is None) != (self.width is None):
+            raise ValueError("needed a field (delimited), or a start and a width (fixed)")
+        return self
+
+
+class DaySpot(Spot):
+    """A day in the header."""
+
+    date: DayFormat
+
+
+class Sign(_Model):
+    """A field that says which way a number goes; with ``positive``, a code of neither list is unreadable."""
+
+    field: str
+    negative: tuple[str, ...]
+    positive: tuple[str, ...] = ()
+
+
+class Number(_Model):
+    """How a number is written. ``signed``: a trailing minus and parentheses are understood; a leading sign always is."""
+
+    number: Literal["plain", "signed"] = "plain"
+    implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
+    sign: Sign | None = None
+    absolute: bool = False
+
+
+class Amount(Number):
+    """A field of a record as a number."""
+
+    field: str
+
+
+Operand = Annotated[Amount, BeforeValidator(lambda given: {"field": given} if isinstance(given, str) else given)]
+
+
+class Count(Spot):
+    """How many lines the file has: ``records`` of these kinds (empty: all), or all ``lines``, header and trailer too."""
+
+    records: tuple[str, ...] = ()
+    counts: Literal["records", "lines"] = "records"
+
+
+class Total(Spot):
+    """Exact sum of an amount over the records of some kinds (empty: all that have its field), as the trailer gives it."""
+
+    of: Operand
+    records: tuple[str, ...] = ()
+    number: Literal["plain", "signed"] = "plain"
+    implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
+
+
+class Header(_Model):
+    """The first line."""
+
+    match: Annotated[str, Field(min_length=1)]
+    as_of: DaySpot | None = None
+    sequence: Spot | None = None
+
+
+class Trailer(_Model):
+    """The last line."""
+
+    match: Annotated[str, Field(min_length=1)]
+    count: Count | None = None
+    totals: tuple[Total, ...] = ()
+
+
+class AsOf(_Model):
+    """A field that holds the night's date in every record of a kind."""
+
+    record: str
+    field: str
+    date: DayFormat
+
+
+class Record(_Model):
+    """A type of line."""
+
+    kind: Annotated[str, Field(min_length=1)]
+    match: str = ""
+    columns: bool = False
+    fields: dict[str, Place]
+    width: Whole | tuple[Whole, Whole] | None = None
+    line_number: Whole | Span | None = None
+
+
+class Condition(_Model):
+    """Records whose field is, or is not, one of some texts; an empty field is ``""``."""
+
+    field: str
+    is_: tuple[str, ...] | None = Field(default=None, alias="is")
+    not_: tuple[str, ...] | None = Field(default=None, alias="not")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.is_ is None) == (self.not_ is None):
+            raise ValueError("needed one of is and not")
+        return self
+
+
+class Column(Number):
+    """How a landing column comes from a record's fields."""
+
+    field: str | None = None
+    fields: tuple[str, ...] = ()
+    join: str = ""
+    value: str | None = None
+    date: DayFormat | None = None
+    null: tuple[str, ...] = ()
+    codes: dict[str, str] = {}
+    scale: Decimal | None = None
+    times: Operand | None = None
+    divided_by: Operand | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sum((self.field is not None, bool(self.fields), self.value is not None)) != 1:
+            raise ValueError("needed one of field, fields and value")
+        if sum((bool(self.codes), self.date is not None, self.is_computed)) > 1:
+            raise ValueError("codes, a date and the keys of a number exclude one another")
+        if self.is_computed and self.field is None:
+            raise ValueError("the keys of a number need a field")
+        return self
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the cell is a number that does not stand in the file as the contract writes numbers."""
+        return (
+            self.number != "plain"
+            or self.implied_decimals > 0
+            or self.absolute
+            or any(each is not None for each in (self.sign, self.scale, self.times, self.divided_by))
+        )
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Every field it reads."""
+        amounts = [amount for amount in (self, self.times, self.divided_by) if amount is not None]
+        signs = [amount.sign.field for amount in amounts if amount.sign]
+        fields = [amount.field for amount in amounts if amount.field is not None]
+        return tuple(dict.fromkeys([*fields, *self.fields, *signs]))
+
+
+class Table(_Model):
+    """A landing table drawn from the records of one kind."""
+
+    table: str
+    records: str
+    where: Annotated[
+        tuple[Condition, ...], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given)
+    ] = ()
+    distinct: bool = False
+    columns: dict[str, Column]
+
+
+class Mapping(_Model):
+    """The whole TOML file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    description: str = ""
+    kind: Kind
+    files: Annotated[str, Field(min_length=1)]
+    encoding: str = "utf-8"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    quote: Annotated[str, Field(max_length=1)] = '"'
+    comment: str = ""
+    decimal: Literal[".", ","] = "."
+    thousands: Annotated[str, Field(max_length=1)] = ""
+    header: Header | None = None
+    trailer: Trailer | None = None
+    as_of: AsOf | None = None
+    records: tuple[Record, ...] = ()
+    tables: Annotated[tuple[Table, ...], Field(min_length=1)]
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            is_ascii = "\nA1|".encode(name) == b"\nA1|"
+        except LookupError:
+            is_ascii = False
+        if not is_ascii:
+            raise ValueError(f"{name} is no encoding that holds ASCII; needed one such as utf-8, latin-1 or cp1252")
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A mapping that holds together. ``digest``: SHA-256 of its TOML file, as hex."""
+
+    mapping: Mapping
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """As the mapping calls itself."""
+        return self.mapping.name
+
+    @property
+    def files(self) -> str:
+        """Pattern of the names to take; may hold ``{as_of}``."""
+        return self.mapping.files
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Landing tables that it delivers."""
+        return frozenset(table.table for table in self.mapping.tables)
