@@ -19,6 +19,19 @@ RUN_COLUMNS: Final[dict[str, pl.DataType]] = {
     "shard": pl.Int32(),
 }
 
+_SOURCE_ROW: Final[dict[str, pl.DataType]] = {
+    "quarantine_id": pl.String(),
+    "table_name": pl.String(),
+    "file_name": pl.String(),
+    "row_number": pl.Int64(),
+    "landed_row": pl.Int64(),
+    "row": pl.String(),
+    "broken_rules": pl.String(),
+    "account_id": pl.String(),
+    "message": pl.String(),
+}
+"""``quarantine_id`` names the row by what stands in it, on any night; ``row_number`` is the row in its file, ``landed_row`` that in the landed table."""
+
 PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
     "drift": {
         "account_id": pl.String(),
@@ -132,13 +145,12 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "objective_usd": pl.Float64(),
         "is_chosen": pl.Boolean(),
     },
-    "quarantine": {
-        "table_name": pl.String(),
-        "row_number": pl.Int64(),
-        "row": pl.String(),
-        "broken_rules": pl.String(),
-        "account_id": pl.String(),
-        "message": pl.String(),
+    "quarantine": _SOURCE_ROW,
+    "released_rows": {
+        **_SOURCE_ROW,
+        "released_by": pl.String(),
+        "release_note": pl.String(),
+        "released_at": pl.String(),
     },
 }
-"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown. ``frontier`` has one row an account, scenario and tracking_penalty, where settings ask for it."""
+"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown. ``released_rows`` are those that broke rules and that a person let through. ``frontier`` has one row an account, scenario and tracking_penalty, where settings ask for it."""

@@ -35,7 +35,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     window looks across a household whatever became of its accounts tonight.
     """
     broken = pl.concat(
-        [lake.read("quarantine", run.run_id, number, ("table_name", "row_number")) for number in (GLOBAL_SHARD, shard)]
+        [lake.read("quarantine", run.run_id, number, ("table_name", "landed_row")) for number in (GLOBAL_SHARD, shard)]
     )
     commons, own = (landed(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import RunState, Step
 from schemas.errors import RunHeld
 from schemas.run import GLOBAL_SHARD, RunRef
-from tasks.core.gate import gate_accounts, gate_globals, unattributed
+from tasks.core.gate import gate_accounts, gate_globals, unattributed, whole_files
 from tasks.landed import landed, source_names
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
@@ -24,14 +24,14 @@ def validate(run: RunRef, shard: int) -> None:
         A restriction for every account is broken: nothing may trade without it.
     """
     with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
-        files = source_names(at.ledger, run)
+        places = whole_files(source_names(at.ledger, run))
         commons = landed(at.lake, run, GLOBAL_SHARD)
-        gated = gate_globals(commons, files)
+        gated = gate_globals(commons, places)
         if shard == GLOBAL_SHARD:
             step.rows = at.lake.replace(run, shard, {"quarantine": gated.quarantine})
             return
         tables = landed(at.lake, run, shard)
-        verdicts = gate_accounts(tables, gated, files)
+        verdicts = gate_accounts(tables, gated, places)
         stray = unattributed(verdicts.quarantine).height
         if stray:
             give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")

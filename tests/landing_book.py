@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals
+from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
 
 GLOBAL_TABLES = (
@@ -133,10 +133,10 @@ def parsed(book: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 def gated(tables: Mapping[str, pl.DataFrame]) -> tuple[Gated, GatedAccounts]:
     """Both gates over parsed tables, every file called ``<table>.csv``."""
-    files = {table: f"{table}.csv" for table in tables}
-    common = gate_globals({name: rows for name, rows in tables.items() if name in GLOBAL_TABLES}, files)
+    places = whole_files({table: f"{table}.csv" for table in tables})
+    common = gate_globals({name: rows for name, rows in tables.items() if name in GLOBAL_TABLES}, places)
     own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
-    return common, gate_accounts(own, common, files)
+    return common, gate_accounts(own, common, places)
 
 
 def write_book(folder: Path, book: Mapping[str, pl.DataFrame], kind: str) -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals
+from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
 from tasks.source import find_tables, read_table
 from tests.landing_book import ACCOUNT_TABLES, GLOBAL_TABLES, sound_book, spoilt, write_book
@@ -19,9 +19,9 @@ def delivered(folder: Path) -> tuple[Gated, GatedAccounts]:
     paths = find_tables(folder)
     raw = {table: read_table(table, path) for table, path in paths.items()}
     tables = {table: parse(table, rows.frame, is_text=rows.is_text) for table, rows in raw.items()}
-    files = {table: path.name for table, path in paths.items()}
-    common = gate_globals({table: rows for table, rows in tables.items() if table in GLOBAL_TABLES}, files)
-    return common, gate_accounts({table: tables[table] for table in ACCOUNT_TABLES}, common, files)
+    places = whole_files({table: path.name for table, path in paths.items()})
+    common = gate_globals({table: rows for table, rows in tables.items() if table in GLOBAL_TABLES}, places)
+    return common, gate_accounts({table: tables[table] for table in ACCOUNT_TABLES}, common, places)
 
 
 def deliver(folder: Path, book: dict[str, pl.DataFrame], kind: str) -> tuple[dict[str, str], list[str]]:

@@ -2,16 +2,20 @@
 
 from tasks.core.gate_accounts import GatedAccounts, gate_accounts, unattributed
 from tasks.core.gate_globals import Gated, gate_globals
+from tasks.core.gate_places import Place, Places, whole_files
 from tasks.core.gate_rows import Checked, accepted, account_key, check_table
 
 __all__ = [
     "Checked",
     "Gated",
     "GatedAccounts",
+    "Place",
+    "Places",
     "accepted",
     "account_key",
     "check_table",
     "gate_accounts",
     "gate_globals",
     "unattributed",
+    "whole_files",
 ]

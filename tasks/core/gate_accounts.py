@@ -19,6 +19,7 @@ import polars as pl
 
 from tasks.core.contract_words import Rule
 from tasks.core.gate_globals import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
+from tasks.core.gate_places import Places
 from tasks.core.gate_restrictions import check_restrictions
 from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows
 
@@ -38,7 +39,7 @@ class GatedAccounts:
     accounts: pl.DataFrame
 
 
-def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, files: Mapping[str, str]) -> GatedAccounts:
+def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, places: Places) -> GatedAccounts:
     """Judge the accounts of one shard.
 
     Parameters
@@ -48,15 +49,15 @@ def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, files: Ma
         without an account are passed over: they are judged with the tables that belong to no account.
     globals_
         What the gate accepted of those.
-    files
-        File name of each table, for messages.
+    places
+        Where the rows of each table stand, for messages.
     """
     delivered = tables["accounts"]["account_id"].drop_nulls().unique()
     checked = [
         _check_accounts(tables, globals_),
         *(_check_rows(table, rows, globals_, delivered) for table, rows in tables.items() if table != "accounts"),
     ]
-    return GatedAccounts(quarantine_rows(checked, files), _verdicts(checked, tables["accounts"]))
+    return GatedAccounts(quarantine_rows(checked, places), _verdicts(checked, tables["accounts"]))
 
 
 def unattributed(quarantine: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.contract_words import Rule
+from tasks.core.gate_places import Places
 from tasks.core.gate_restrictions import check_restrictions
 from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows
 
@@ -42,15 +43,15 @@ class Gated:
     """Households with a broken row."""
 
 
-def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -> Gated:
+def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places) -> Gated:
     """Judge the tables that belong to no account.
 
     Parameters
     ----------
     tables
         Parsed rows by table name; optional tables may be absent. Of ``restrictions`` only rows without an account count.
-    files
-        File name of each table, for messages.
+    places
+        Where the rows of each table stand, for messages.
 
     Raises
     ------
@@ -70,9 +71,9 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], files: Mapping[str, str]) -
     if "location_preferences" in tables:
         checked.append(_with_strays(check_table("location_preferences", tables["location_preferences"]), models.good))
     if "restrictions" in tables:
-        checked.append(_check_for_everyone(tables["restrictions"], known, files))
+        checked.append(_check_for_everyone(tables["restrictions"], known, places))
     return Gated(
-        quarantine=quarantine_rows(checked, files),
+        quarantine=quarantine_rows(checked, places),
         securities=known,
         priced=prices.good["security_id"],
         models=models.good["model_id"].unique(maintain_order=True),
@@ -143,13 +144,13 @@ def _with_strays(checked: Checked, models: pl.DataFrame) -> Checked:
     return checked.with_broken(breaches(strays, _CLASS))
 
 
-def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, files: Mapping[str, str]) -> Checked:
+def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, places: Places) -> Checked:
     """Restrictions without an account. One whose account could not be read is somebody's, not everyone's."""
     checked = check_restrictions(parsed.filter(pl.col("account_id").is_null()))
     somebodys = checked.broken.filter(pl.col("rule") == "account_id_readable")
     fatal = checked.broken.join(somebodys, on="row_number", how="anti")
     if fatal.height:
-        first = quarantine_rows([Checked("restrictions", checked.rows, fatal)], files)["message"][0]
+        first = quarantine_rows([Checked("restrictions", checked.rows, fatal)], places)["message"][0]
         raise InputRefused(
             f"{first} The row restricts every account, and nothing may trade while it cannot be read.\n\n"
             "Hint: mend the row, or name the account it is meant for."

@@ -8,7 +8,8 @@ Assumptions: rows are parsed (``tasks.core.parse``), ``row_number`` names a row 
 4. Every row of a duplicate key breaks the key's rule: we do not guess which is right. A key with a null is no key.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ import polars as pl
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC
 from tasks.core.contract_words import LINE_RULE, Rule, column_rules, readable, required, unique_key
+from tasks.core.gate_places import Places, with_places
 from tasks.core.parse import as_json
 
 BROKEN: Final[dict[str, type[pl.DataType]]] = {"row_number": pl.Int64, "rule": pl.String, "sentence": pl.String}
@@ -76,14 +78,14 @@ def breaches(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     return rows.select("row_number", rule=pl.lit(rule.name), sentence=sentence)
 
 
-def quarantine_rows(checked: Sequence[Checked], files: Mapping[str, str]) -> pl.DataFrame:
-    """One row for each source row that broke a rule, by table and row number.
+def quarantine_rows(checked: Sequence[Checked], places: Places) -> pl.DataFrame:
+    """One row for each source row that broke a rule, by table and landed row.
 
     ``row`` is the row as read (JSON of text and nulls); ``broken_rules`` are joined by a bar and sorted; ``message`` has
-    a sentence for each. ``files``: name of each table's file, for the message.
+    a sentence for each and names the file and the row in it.
     """
-    parts = [_table_quarantine(each, files.get(each.table, each.table)) for each in checked if each.broken.height]
-    return pl.concat([pl.DataFrame(schema=PUBLIC["quarantine"]), *parts]).sort("table_name", "row_number")
+    parts = [_table_quarantine(each, places) for each in checked if each.broken.height]
+    return pl.concat([pl.DataFrame(schema=PUBLIC["quarantine"]), *parts]).sort("table_name", "landed_row")
 
 
 def accepted(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
@@ -91,13 +93,13 @@ def accepted(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) -> pl.D
 
     Good rows of a quarantined account are accepted here; the verdict on the account keeps them from being traded on.
     """
-    lost = quarantine.filter(pl.col("table_name") == table)
+    lost = quarantine.filter(pl.col("table_name") == table).select(row_number="landed_row")
     return parsed.join(lost, on="row_number", how="anti", maintain_order="left") if lost.height else parsed
 
 
-def account_key() -> pl.Expr:
+def account_key(row_number: str = "row_number") -> pl.Expr:
     """The account's identifier, or ``accounts-row-<n>`` where it has none; an account of that very name is quarantined with it."""
-    return pl.coalesce("account_id", pl.concat_str(pl.lit("accounts-row-"), "row_number")).alias("account_id")
+    return pl.coalesce("account_id", pl.concat_str(pl.lit("accounts-row-"), row_number)).alias("account_id")
 
 
 def _key(table: str) -> Sequence[str]:
@@ -172,30 +174,31 @@ def _found(rows: pl.DataFrame, column: str) -> pl.Expr:
     return pl.when(text.str.strip_chars() != "").then(text).otherwise(pl.lit("empty"))
 
 
-def _table_quarantine(checked: Checked, file: str) -> pl.DataFrame:
-    reasons = (
-        checked.broken.unique()
-        .sort("row_number", "rule", "sentence")
-        .group_by("row_number", maintain_order=True)
-        .agg(
-            broken_rules=pl.col("rule").str.join("|"),
-            message=(pl.format("{} row {}: ", pl.lit(file), "row_number") + pl.col("sentence")).str.join(" "),
-        )
-    )
-    rows = checked.rows.join(reasons, on="row_number", how="inner", maintain_order="right")
-    key = (
-        account_key()
-        if checked.table == "accounts"
-        else pl.col("account_id")
-        if "account_id" in rows.columns
-        else pl.lit(None, dtype=pl.String).alias("account_id")
-    )
+def _table_quarantine(checked: Checked, places: Places) -> pl.DataFrame:
+    rows = checked.rows.rename({"row_number": "landed_row"})
+    reasons = _reasons(checked, places)
+    rows = rows.join(reasons, on="landed_row", how="inner", maintain_order="right")
+    has_account = "account_id" in rows.columns
+    account = pl.col("account_id") if has_account else pl.lit(None, dtype=pl.String).alias("account_id")
     as_typed = as_json(rows.select(list(dtypes(checked.table))))
-    return rows.select(
-        table_name=pl.lit(checked.table),
-        row_number="row_number",
+    found = rows.with_columns(
+        account_key("landed_row") if checked.table == "accounts" else account,
         row=pl.coalesce("raw", as_typed),
-        broken_rules="broken_rules",
-        account_id=key,
-        message="message",
+        table_name=pl.lit(checked.table),
     )
+    return found.with_columns(_row_ids(checked.table, found["row"])).select(PUBLIC["quarantine"].keys())
+
+
+def _reasons(checked: Checked, places: Places) -> pl.DataFrame:
+    """``landed_row, file_name, row_number, broken_rules, message`` of each row that broke a rule."""
+    broken = checked.broken.unique().sort("row_number", "rule", "sentence").rename({"row_number": "landed_row"})
+    rows = broken.group_by("landed_row", maintain_order=True).agg("sentence", broken_rules=pl.col("rule").str.join("|"))
+    placed = with_places(rows, checked.table, places).explode("sentence")
+    sentence = pl.format("{} row {}: {}", "file_name", "row_number", "sentence").str.join(" ").alias("message")
+    return placed.group_by("landed_row", "file_name", "row_number", "broken_rules", maintain_order=True).agg(sentence)
+
+
+def _row_ids(table: str, rows: pl.Series) -> pl.Series:
+    """16 hex digits that name a row by its table and what stood in it: the same row has the same name on any night."""
+    ids = [hashlib.sha256(f"{table}\n{row}".encode()).hexdigest()[:16] for row in rows]
+    return pl.Series("quarantine_id", ids, dtype=pl.String)
