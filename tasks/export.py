@@ -23,7 +23,7 @@ from schemas.landing import IDENTIFIER
 from tasks.core.release import Book, Export, make_release
 from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, deliver
 from warehouse.ledger import ExportRow, Ledger, RunRow
-from warehouse.ledger_tables import RELEASABLE_STATES
+from warehouse.ledger_words import RELEASABLE_STATES
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""

@@ -1,8 +1,9 @@
 """The ledger: what people and machines decided. Small, constrained, transactional; SQLite or PostgreSQL by address alone.
 
-Its parts: runs and steps (``ledger_runs``), proposals and their states (``ledger_proposals``), decisions
-(``ledger_decisions``), exports (``ledger_exports``), users (``ledger_users``) and the audit chain (``ledger_audit``). Every
-method is one transaction, and every transition appends to the audit chain inside it.
+Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
+(``ledger_releases``), proposals and their states (``ledger_proposals``), decisions (``ledger_decisions``), exports
+(``ledger_exports``), the kill switch (``ledger_halts``), users (``ledger_users``) and the audit chain (``ledger_audit``).
+Every method is one transaction, and every transition appends to the audit chain inside it.
 """
 
 from datetime import datetime
@@ -14,12 +15,25 @@ from schemas.errors import Retryable, WrongUsage
 from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions
 from warehouse.ledger_exports import Exports
-from warehouse.ledger_rows import AuditRow, DecisionRow, ExportRow, NewRun, RunRow, StepRow, UserRow
+from warehouse.ledger_halts import Halts
+from warehouse.ledger_inputs import Inputs
+from warehouse.ledger_releases import Releases
+from warehouse.ledger_rows import (
+    AuditRow,
+    DecisionRow,
+    ExportRow,
+    HaltRow,
+    InputRow,
+    NewRun,
+    RunRow,
+    StepRow,
+    UserRow,
+)
 from warehouse.ledger_runs import Runs
 from warehouse.ledger_schema import bring_up_to_date
 from warehouse.ledger_store import create_engine
-from warehouse.ledger_tables import OPEN_STATES, Decision, ExportState
 from warehouse.ledger_users import Users
+from warehouse.ledger_words import OPEN_STATES, Decision, ExportState, InputState
 
 __all__ = [
     "OPEN_STATES",
@@ -28,6 +42,9 @@ __all__ = [
     "DecisionRow",
     "ExportRow",
     "ExportState",
+    "HaltRow",
+    "InputRow",
+    "InputState",
     "Ledger",
     "NewRun",
     "RunRow",
@@ -36,7 +53,7 @@ __all__ = [
 ]
 
 
-class Ledger(Runs, Decisions, Exports, Users, Audit):
+class Ledger(Runs, Inputs, Releases, Decisions, Exports, Halts, Users, Audit):
     """All of it behind one name."""
 
     @classmethod

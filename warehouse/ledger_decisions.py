@@ -17,8 +17,9 @@ from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_proposals import Move, Proposals, move, rows_in
 from warehouse.ledger_store import in_chunks, insert_columns
-from warehouse.ledger_tables import Decision, decisions, proposals
+from warehouse.ledger_tables import decisions, proposals
 from warehouse.ledger_users import need_role
+from warehouse.ledger_words import Decision
 
 NEEDED_STATE: Final = {
     Decision.APPROVE: ProposalState.PENDING_REVIEW,

@@ -21,17 +21,9 @@ from warehouse.ledger_proposals import BRIEF, Move, Proposals, move, rows_in, to
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
-from warehouse.ledger_tables import (
-    AT_MARKET_STATES,
-    OPEN_STATES,
-    RELEASABLE_STATES,
-    SENT_STATES,
-    ExportState,
-    export_orders,
-    exports,
-    proposals,
-)
+from warehouse.ledger_tables import export_orders, exports, proposals
 from warehouse.ledger_users import need_role
+from warehouse.ledger_words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, SENT_STATES, ExportState
 
 ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
 LAST_EXPORTS: Final[dict[str, pl.DataType]] = {

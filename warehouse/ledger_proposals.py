@@ -21,7 +21,8 @@ from warehouse.ledger_audit import CLOCK, POLICY, Event, canonical
 from warehouse.ledger_rows import DecisionRow, RunRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import Store, in_chunks, insert_columns
-from warehouse.ledger_tables import OPEN_STATES, SENT_STATES, Decision, audit, decisions, proposals
+from warehouse.ledger_tables import audit, decisions, proposals
+from warehouse.ledger_words import OPEN_STATES, SENT_STATES, Decision
 
 MOMENT: Final = pl.Datetime("us", "UTC")
 COLUMNS: Final[dict[str, pl.DataType]] = {

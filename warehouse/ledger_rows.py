@@ -1,17 +1,22 @@
 """Rows of the ledger as the rest of the program sees them: frozen, with enums and UTC times."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from schemas.enums import Role, RunKind, RunState, Step
-from warehouse.ledger_tables import Decision, ExportState
+from warehouse.ledger_words import Decision, ExportState, InputState
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What is known of a run when it starts. ``scope`` null: every account of the source."""
+    """What is known of a run when it starts.
+
+    ``scope`` null: every account of the source. ``base_run_id``: the earlier run of the night that this one adds late files
+    to.
+    """
 
     run_id: str
     as_of_date: date
@@ -23,11 +28,16 @@ class NewRun:
     scope: str | None = None
     shard_count: int = 0
     accounts_pulled: int = 0
+    base_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. ``held_reason`` stays after a release, so that it can be read what was released; ``released_by`` null: not released."""
+    """One run.
+
+    ``held_reason`` stays after a release, so that it can be read what was released; ``released_by`` null: not released.
+    ``held_guards`` are the guards that held it so far, oldest first.
+    """
 
     run_id: str
     as_of_date: date
@@ -46,14 +56,69 @@ class RunRow:
     held_reason: str | None
     released_by: str | None
     release_note: str | None
+    held_guards: tuple[str, ...]
+    base_run_id: str | None
 
     @classmethod
     def of(cls, row: Any) -> "RunRow":
-        """From a row of the table; null counts become an empty dictionary."""
+        """From a row of the table; null counts become an empty dictionary, null guards an empty tuple."""
         values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
         counts = json.loads(values.pop("counts") or "{}")
         kind, state = RunKind(values.pop("kind")), RunState(values.pop("state"))
-        return cls(**values, kind=kind, state=state, counts=counts)
+        guards = values.pop("held_guards")
+        return cls(
+            **values, kind=kind, state=state, counts=counts, held_guards=tuple(guards.split("|")) if guards else ()
+        )
+
+    def is_released_for(self, guards: Iterable[str]) -> bool:
+        """Whether a person let the run go on past all these guards."""
+        return self.released_by is not None and set(guards) <= set(self.held_guards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRow:
+    """One table of one file that a run looked for.
+
+    ``number`` counts a run's inputs from 0. ``first_row`` and ``last_row`` are the row numbers that its rows have in the
+    landed table; ``reader`` is the digest of the format that read it, empty for a landing file; ``sequence`` is the file's
+    own number, where it has one. ``note`` says why a refused or awaited file gave no rows.
+    """
+
+    number: int
+    source: str
+    name: str
+    table_name: str
+    first_row: int
+    row_count: int
+    last_row: int
+    size_bytes: int
+    sha256: str
+    state: InputState
+    taken_at: datetime
+    modified_at: datetime | None = None
+    sequence: int | None = None
+    reader: str = ""
+    note: str | None = None
+
+    @classmethod
+    def of(cls, row: Any) -> "InputRow":
+        """From a row of the table."""
+        values = dict(row._mapping)  # noqa: SLF001
+        del values["run_id"]
+        return cls(**{**values, "state": InputState(values["state"])})
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRow:
+    """One throw of the kill switch; in force while ``lifted_at`` is null."""
+
+    halt_id: int
+    actor: str
+    note: str
+    halted_at: datetime
+    lifted_by: str | None
+    lift_note: str | None
+    lifted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

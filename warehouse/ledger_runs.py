@@ -4,15 +4,15 @@ A run moves ``running -> done``, ``running -> held -> running`` (a person releas
 (it is started again). A hold is never lost: only a release ends it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from schemas.enums import Role, RunState, Step
+from schemas.enums import Role, RunKind, RunState, Step
 from schemas.errors import RunHeld, WrongUsage
 from warehouse import ledger_audit
 from warehouse.ledger_audit import GUARD, Event, canonical
@@ -23,6 +23,9 @@ from warehouse.ledger_users import need_role
 
 NEWEST_NIGHT: Final = (runs.c.as_of_date.desc(), runs.c.started_at.desc(), runs.c.run_id.desc())
 NEWEST_START: Final = (runs.c.started_at.desc(), runs.c.run_id.desc())
+IS_DONE: Final = runs.c.state == RunState.DONE
+IS_FULL_NIGHT: Final = (runs.c.kind == RunKind.NIGHTLY) & runs.c.scope.is_(None) & runs.c.base_run_id.is_(None)
+"""A night on every account, and not one that adds late files to another."""
 
 
 def run_in(connection: Connection, run_id: str) -> RunRow:
@@ -70,14 +73,33 @@ class Runs(Store):
 
     def newest_run(self) -> RunRow | None:
         """The run of the newest as-of date; among several of that date, the one started last."""
-        with self.reading() as connection:
-            row = connection.execute(sa.select(runs).order_by(*NEWEST_NIGHT).limit(1)).one_or_none()
-        return None if row is None else RunRow.of(row)
+        return self._newest(sa.true())
 
     def list_runs(self, limit: int | None = 20) -> list[RunRow]:
         """The runs started last, newest first."""
         with self.reading() as connection:
             return [RunRow.of(row) for row in connection.execute(sa.select(runs).order_by(*NEWEST_START).limit(limit))]
+
+    def latest_full_run(self, before: date) -> RunRow | None:
+        """The run that finished a whole night, of the newest as-of date before ``before``."""
+        return self._newest(IS_DONE & IS_FULL_NIGHT & (runs.c.as_of_date < before))
+
+    def full_run_of(self, as_of: date) -> RunRow | None:
+        """The run started last among those that finished the whole night of that date."""
+        return self._newest(IS_DONE & IS_FULL_NIGHT & (runs.c.as_of_date == as_of))
+
+    def _newest(self, condition: sa.ColumnElement[bool]) -> RunRow | None:
+        query = sa.select(runs).where(condition).order_by(*NEWEST_NIGHT).limit(1)
+        with self.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else RunRow.of(row)
+
+    def done_runs_since(self, run: RunRow, before: date) -> list[RunRow]:
+        """Finished runs of any kind started when ``run`` was or later, of dates before ``before``; in order of their start."""
+        is_since = (runs.c.started_at >= run.started_at) & (runs.c.as_of_date < before)
+        query = sa.select(runs).where(IS_DONE & is_since).order_by(runs.c.started_at, runs.c.run_id)
+        with self.reading() as connection:
+            return [RunRow.of(row) for row in connection.execute(query)]
 
     def set_run_shape(self, run_id: str, shard_count: int, accounts_pulled: int) -> None:
         """Note into how many shards the run is cut and how many accounts it pulled."""
@@ -86,8 +108,10 @@ class Runs(Store):
             values = {"shard_count": shard_count, "accounts_pulled": accounts_pulled}
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(**values))
 
-    def hold_run(self, run_id: str, reason: str, now: datetime) -> None:
-        """A guard stops the run. Holding it again keeps the first reason; a release given before is used up.
+    def hold_run(self, run_id: str, reason: str, now: datetime, *, guards: Sequence[str] = ()) -> None:
+        """Guards stop the run. Holding it again keeps the first reason; a release given before is used up.
+
+        The guards join those that held it before, so that the next release covers what was released already.
 
         Raises
         ------
@@ -100,9 +124,9 @@ class Runs(Store):
                 return
             if run.state is not RunState.RUNNING:
                 raise WrongUsage(f"run {run_id} is {run.state}; only a running one can be held")
-            event = Event(GUARD, "run_held", detail=canonical({"reason": reason}))
-            cleared = {"released_by": None, "release_note": None}
-            _move(connection, run, RunState.HELD, event, now, held_reason=reason, **cleared)
+            event = Event(GUARD, "run_held", detail=canonical({"reason": reason, "guards": list(guards)}))
+            held = {"held_reason": reason, "held_guards": "|".join(dict.fromkeys([*run.held_guards, *guards])) or None}
+            _move(connection, run, RunState.HELD, event, now, **held, released_by=None, release_note=None)
 
     def release_run(self, run_id: str, *, actor: str, note: str, now: datetime) -> None:
         """A person lets a held run go on; remembered in ``released_by``, so that the guard lets it pass next time.

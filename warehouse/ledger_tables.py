@@ -1,101 +1,22 @@
 """The ledger's tables: what people and machines decided, with the rules that nobody can skip as constraints.
 
-The same tables stand in ``migrations/versions``; a test holds the two together. Money is exact on every database: NUMERIC
-where there is one, text in SQLite. Times are UTC.
+The same tables stand in ``migrations/versions``; a test holds the two together.
 """
-
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index, Table, UniqueConstraint
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from schemas.enums import ProposalState, Role, Route, RunKind, RunState, Step
-
-OPEN_STATES: Final = (ProposalState.PENDING_REVIEW, ProposalState.APPROVED, ProposalState.AUTO_APPROVED)
-"""Undecided or unexported: what a newer run supersedes and the clock expires. An account has at most one such proposal."""
-RELEASABLE_STATES: Final = (ProposalState.APPROVED, ProposalState.AUTO_APPROVED)
-"""What an export may claim."""
-SENT_STATES: Final = (
-    ProposalState.EXPORTED,
-    ProposalState.ACKNOWLEDGED,
-    ProposalState.FILLED,
-    ProposalState.PARTLY_FILLED,
-    ProposalState.FAILED,
+from warehouse.ledger_types import Money, Utc, one_of
+from warehouse.ledger_words import (
+    CLAIMED_STATES,
+    OPEN_STATES,
+    SENT_STATES,
+    TAKEN_STATES,
+    Decision,
+    ExportState,
+    InputState,
 )
-"""Left in an export."""
-AT_MARKET_STATES: Final = tuple(state for state in SENT_STATES if state is not ProposalState.FAILED)
-"""Left in an export, and bought or sold for all we know."""
-CLAIMED_STATES: Final = (*RELEASABLE_STATES, *SENT_STATES)
-"""States that a proposal named by an export may have."""
-
-
-class Decision(StrEnum):
-    """What a person said about a proposal."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
-    HOLD = "hold"
-    WITHDRAW = "withdraw"
-
-
-class ExportState(StrEnum):
-    """``writing``: claimed, files not yet complete."""
-
-    WRITING = "writing"
-    PUBLISHED = "published"
-
-
-class Money(TypeDecorator[Decimal]):
-    """USD with six digits after the point; text in SQLite, whose own numbers are binary fractions."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """NUMERIC wherever it is exact."""
-        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.Numeric(38, 6))
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        """Fixed point, so that equal amounts are equal texts."""
-        return f"{value:.6f}" if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Back to Decimal."""
-        return None if value is None else Decimal(value)
-
-
-class Utc(TypeDecorator[datetime]):
-    """A moment. Only time-zone-aware values go in, and UTC comes out."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a time without zone: its meaning would depend on the machine."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; the ledger keeps UTC")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """UTC, whatever the session's zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def one_of(column: str, words: Iterable[str]) -> str:
-    """SQL condition that the column holds one of our own words."""
-    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
-
 
 metadata = sa.MetaData()
 
@@ -135,6 +56,8 @@ runs = Table(
     Column("held_reason", sa.Text),
     Column("released_by", sa.Text),
     Column("release_note", sa.Text),
+    Column("held_guards", sa.Text),
+    Column("base_run_id", sa.Text),
     UniqueConstraint("run_id", "submitter", name="runs_submitter"),
     CheckConstraint(one_of("kind", RunKind), name="runs_kind"),
     CheckConstraint(one_of("state", RunState), name="runs_state"),
@@ -152,6 +75,30 @@ steps = Table(
     Column("finished_at", Utc, nullable=False),
     CheckConstraint(one_of("step", Step), name="steps_step"),
 )
+
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("run_id", sa.Text, ForeignKey("runs.run_id", name="inputs_run"), primary_key=True),
+    Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    Column("source", sa.Text, nullable=False),
+    Column("name", sa.Text, nullable=False),
+    Column("table_name", sa.Text, nullable=False),
+    Column("first_row", sa.BigInteger, nullable=False),
+    Column("row_count", sa.BigInteger, nullable=False),
+    Column("last_row", sa.BigInteger, nullable=False),
+    Column("size_bytes", sa.BigInteger, nullable=False),
+    Column("sha256", sa.Text, nullable=False),
+    Column("modified_at", Utc),
+    Column("sequence", sa.BigInteger),
+    Column("reader", sa.Text, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("note", sa.Text),
+    Column("taken_at", Utc, nullable=False),
+    CheckConstraint(one_of("state", InputState), name="inputs_state"),
+    CheckConstraint(f"{one_of('state', TAKEN_STATES)} OR note IS NOT NULL", name="inputs_missing_has_note"),
+)
+Index("inputs_by_source", inputs.c.source, inputs.c.reader)
 
 exports = Table(
     "exports",
@@ -290,4 +237,43 @@ audit_head = Table(
     Column("seq", sa.BigInteger, nullable=False),
     Column("hash", sa.Text, nullable=False),
     CheckConstraint("one = 1", name="audit_head_one_row"),
+)
+
+row_releases = Table(
+    "row_releases",
+    metadata,
+    Column("as_of_date", sa.Date, primary_key=True),
+    Column("quarantine_id", sa.Text, primary_key=True),
+    Column("run_id", sa.Text, ForeignKey("runs.run_id", name="row_releases_run"), nullable=False),
+    Column("table_name", sa.Text, nullable=False),
+    Column("broken_rules", sa.Text, nullable=False),
+    Column("actor", sa.Text, ForeignKey("users.name", name="row_releases_user"), nullable=False),
+    Column("note", sa.Text, nullable=False),
+    Column("released_at", Utc, nullable=False),
+    CheckConstraint("note <> ''", name="row_releases_has_note"),
+)
+
+halts = Table(
+    "halts",
+    metadata,
+    Column("halt_id", sa.Integer, primary_key=True, autoincrement=True),
+    Column("actor", sa.Text, ForeignKey("users.name", name="halts_user"), nullable=False),
+    Column("note", sa.Text, nullable=False),
+    Column("halted_at", Utc, nullable=False),
+    Column("lifted_by", sa.Text, ForeignKey("users.name", name="halts_lifter")),
+    Column("lift_note", sa.Text),
+    Column("lifted_at", Utc),
+    CheckConstraint("note <> ''", name="halts_has_note"),
+    CheckConstraint(
+        "lifted_at IS NULL AND lifted_by IS NULL AND lift_note IS NULL "
+        "OR lifted_at IS NOT NULL AND lifted_by IS NOT NULL AND lift_note IS NOT NULL AND lift_note <> ''",
+        name="halts_lifted_by_somebody",
+    ),
+    Index(
+        "halts_one_in_force",
+        sa.text("(lifted_at IS NULL)"),
+        unique=True,
+        sqlite_where=sa.text("lifted_at IS NULL"),
+        postgresql_where=sa.text("lifted_at IS NULL"),
+    ),
 )

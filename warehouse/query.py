@@ -1,7 +1,7 @@
 """The read side: SQL over the public tables, nothing else and never a write.
 
 The public tables hold every run; ``latest.<table>`` holds the newest run that has rows in it. ``runs`` and ``queue`` (the state of
-each proposal), ``decisions``, ``exports`` and ``audit`` come from the ledger.
+each proposal), ``decisions``, ``exports``, ``inputs``, ``row_releases``, ``halts`` and ``audit`` come from the ledger.
 """
 
 import re
@@ -22,10 +22,14 @@ LEDGER_VIEWS: Final = {
     "queue": ("proposals", ("nav_usd", "gross_value_usd", "est_tax_usd", "est_cost_usd")),
     "decisions": ("decisions", ()),
     "exports": ("exports", ()),
+    "inputs": ("inputs", ()),
+    "row_releases": ("row_releases", ()),
+    "halts": ("halts", ()),
     "audit": ("audit", ()),
 }
 """Public name: table of the ledger, and its columns of money (text in SQLite, so that nothing is lost)."""
-
+OF_NO_RUN: Final = frozenset({"decisions", "halts"})
+"""Ledger views without ``run_id``: a decision names its proposal, a halt stops every run."""
 
 HIDDEN: Final = re.compile(r"(sqlite|postgres|pg|ducklake|duckdb|pragma)_\w+|query(_table)?")
 """Functions that reach past the views: into other databases, or into text that is run as SQL."""
@@ -94,7 +98,7 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
         amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
         shown = f"* REPLACE ({amounts})" if money else "*"
         connection.execute(f"CREATE VIEW main.{name} AS SELECT {shown} FROM ledger.{table}")
-        if name != "decisions":  # a decision names its proposal, not its run
+        if name not in OF_NO_RUN:
             connection.execute(sql("latest_ledger_view").format(view=name))
     _close_off(connection, settings.lake_data_address)
     return connection

@@ -1,5 +1,6 @@
 """Every rule of the ledger, tried by going around the code: the database itself must refuse."""
 
+import polars as pl
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -10,13 +11,16 @@ from warehouse.ledger_proposals import COLUMNS
 
 @pytest.fixture
 def queue(ledger: Ledger) -> Ledger:
-    """Run r1 by prefect: a1 pending, a2 approved by bob, a3 exported. Run r0 by bob: b1 pending."""
+    """Run r1 by prefect: a1 pending, a2 approved by bob, a3 exported, q1 released. Run r0 by bob: b1 pending. Halted."""
     route(ledger, "r1", ["a1", "a2", "a3"])
     ledger.decide(["r1.a3"], decision="approve", actor="bob", now=NOW)
     ledger.finish_run("r1", {}, NOW)
     ledger.publish_export(claimed(ledger, "r1").export_id, "f00d", NOW)
     ledger.decide(["r1.a2"], decision="approve", actor="bob", now=NOW)
     route(ledger, "r0", ["b1"], submitter="bob")
+    row = pl.DataFrame({"quarantine_id": ["q1"], "table_name": ["lots"], "broken_rules": ["cash_explained"]})
+    ledger.release_rows("r1", row, actor="bob", note="the custodian confirmed it", now=NOW)
+    ledger.halt("rex", "a wrong price", NOW)
     return ledger
 
 
@@ -38,12 +42,39 @@ def export(number: int, state: str, manifest: str = "NULL") -> str:
     return f"INSERT INTO exports ({names}) VALUES ('x{number}', 'r1', {number}, '{state}', 'rex', 'f', {manifest}, '2026-07-01')"
 
 
+def made(table: str, **values: str) -> str:
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+
+
+def release(**changed: str) -> str:
+    texts = {"table_name": "'lots'", "broken_rules": "'x'", "actor": "'bob'", "note": "'fine'"}
+    key = {"as_of_date": "'2026-07-01'", "quarantine_id": "'q2'", "run_id": "'r1'", "released_at": "'2026-07-01'"}
+    return made("row_releases", **{**key, **texts, **changed})
+
+
+def taken(**changed: str) -> str:
+    numbers = dict.fromkeys(["number", "first_row", "row_count", "last_row", "size_bytes"], "1")
+    texts = dict.fromkeys(["source", "name", "table_name", "sha256", "reader"], "'x'")
+    row = {"run_id": "'r1'", "state": "'read'", "note": "NULL", "taken_at": "'2026-07-01'"}
+    return made("inputs", **{**numbers, **texts, **row, **changed})
+
+
+def halted(**changed: str) -> str:
+    lifted = {"lifted_by": "'ann'", "lift_note": "'mended'", "lifted_at": "'2026-07-02'"}
+    return made("halts", **{"actor": "'rex'", "note": "'why'", "halted_at": "'2026-07-01'", **lifted, **changed})
+
+
 ALLOWED = {
     "an approval by somebody else": decision(),
     "a hold by the submitter": decision(proposal_id="r0.b1", submitter="bob", decision="hold"),
     "a second approval by another person": decision(proposal_id="r1.a2", actor="cat"),
     "a proposal for another account": proposal(),
     "a next export": export(2, "writing"),
+    "a release of another row": release(),
+    "a release of the row for another date": release(quarantine_id="'q1'", as_of_date="'2026-07-02'"),
+    "an input": taken(),
+    "an awaited input that says so": taken(state="'awaited'", note="'not there yet'"),
+    "a halt that is over": halted(),
 }
 REFUSED = {
     "an approval by the submitter": decision(proposal_id="r0.b1", submitter="bob"),
@@ -88,6 +119,21 @@ REFUSED = {
     "a changed decision": "UPDATE decisions SET actor = 'cat'",
     "a deleted decision": "DELETE FROM decisions",
     "a deleted exported order": "DELETE FROM export_orders",
+    "a second release of the row for the date": release(quarantine_id="'q1'"),
+    "a release without a note": release(note="''"),
+    "a release by nobody we know": release(actor="'stranger'"),
+    "a release of no run": release(run_id="'r9'"),
+    "a changed release": "UPDATE row_releases SET note = 'other'",
+    "a deleted release": "DELETE FROM row_releases",
+    "an input of no run": taken(run_id="'r9'"),
+    "an input in no known state": taken(state="'lost'"),
+    "a refused input that does not say why": taken(state="'refused'"),
+    "a second halt in force": halted(lifted_by="NULL", lift_note="NULL", lifted_at="NULL"),
+    "a halt without a note": halted(note="''"),
+    "a halt by nobody we know": halted(actor="'stranger'"),
+    "a halt lifted by nobody": halted(lifted_by="NULL"),
+    "a halt lifted without a note": halted(lift_note="''"),
+    "a halt lifted at no time": halted(lifted_at="NULL"),
 }
 
 

@@ -1,4 +1,6 @@
 from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import pytest
 
@@ -106,6 +108,79 @@ def test_a_second_hold_uses_the_release_up(ledger: Ledger) -> None:
 
     run = ledger.get_run("r1")
     assert (run.held_reason, run.released_by, run.release_note) == ("too many orders", None, None)
+
+
+def test_a_release_covers_the_guards_that_held_the_run_before_it(ledger: Ledger) -> None:
+    ledger.start_run(new_run("r1"), NOW)
+    assert ledger.get_run("r1").held_guards == ()
+    ledger.hold_run("r1", "prices are stale", NOW, guards=["prices_age", "cash"])
+    assert not ledger.get_run("r1").is_released_for(["cash"])
+
+    ledger.release_run("r1", actor="rex", note="the exchange was closed", now=NOW)
+
+    run = ledger.get_run("r1")
+    assert run.held_guards == ("prices_age", "cash")
+    assert run.is_released_for(["cash", "prices_age"])
+    assert run.is_released_for([])
+    assert not run.is_released_for(["cash", "order_count"])
+
+
+def test_a_release_for_further_guards_covers_the_earlier_ones_too(ledger: Ledger) -> None:
+    ledger.start_run(new_run("r1"), NOW)
+    ledger.hold_run("r1", "prices are stale", NOW, guards=["prices_age"])
+    ledger.release_run("r1", actor="rex", note="the exchange was closed", now=NOW)
+
+    ledger.hold_run("r1", "too many orders", NOW, guards=["order_count", "prices_age"])
+    held = ledger.get_run("r1")
+    assert (held.held_guards, held.is_released_for(["prices_age"])) == (("prices_age", "order_count"), False)
+    ledger.release_run("r1", actor="rex", note="expected", now=NOW)
+
+    assert ledger.get_run("r1").is_released_for(["prices_age", "order_count"])
+
+
+def test_a_guard_that_finds_the_run_held_already_is_not_covered_by_its_release(ledger: Ledger) -> None:
+    ledger.start_run(new_run("r1"), NOW)
+    ledger.hold_run("r1", "prices are stale", NOW, guards=["prices_age"])
+    ledger.hold_run("r1", "too many orders", NOW, guards=["order_count"])
+
+    ledger.release_run("r1", actor="rex", note="the exchange was closed", now=NOW)
+
+    assert not ledger.get_run("r1").is_released_for(["order_count"])
+
+
+def done(ledger: Ledger, run_id: str, day: int, start: float, **changed: Any) -> None:
+    ledger.start_run(replace(new_run(run_id, day=day), **changed), NOW + hours(start))
+    ledger.finish_run(run_id, {}, NOW + hours(start))
+
+
+def test_the_latest_full_run_is_a_finished_night_on_every_account(ledger: Ledger) -> None:
+    done(ledger, "monday", 6, 0)
+    done(ledger, "tuesday", 7, 24)
+    done(ledger, "tuesday-again", 7, 25)
+    done(ledger, "late-files", 8, 26, base_run_id="monday")
+    done(ledger, "some-accounts", 8, 27, scope="A1")
+    done(ledger, "looked-again", 8, 28, kind=RunKind.REPLAY)
+    ledger.start_run(new_run("unfinished", day=8), NOW + hours(29))
+
+    assert ledger.latest_full_run(date(2026, 7, 9)).run_id == "tuesday-again"
+    assert ledger.latest_full_run(date(2026, 7, 7)).run_id == "monday"
+    assert ledger.latest_full_run(date(2026, 7, 6)) is None
+    assert ledger.full_run_of(date(2026, 7, 7)).run_id == "tuesday-again"
+    assert ledger.full_run_of(date(2026, 7, 8)) is None
+    assert ledger.get_run("late-files").base_run_id == "monday"
+
+
+def test_runs_since_a_run_are_the_finished_ones_of_any_kind_in_order_of_their_start(ledger: Ledger) -> None:
+    done(ledger, "long-ago", 5, -24)
+    done(ledger, "monday", 6, 0)
+    done(ledger, "sunday-again", 5, 2, kind=RunKind.REPLAY)
+    done(ledger, "some-accounts", 6, 1, scope="A1")
+    done(ledger, "tuesday", 7, 24)
+    ledger.start_run(new_run("unfinished", day=6), NOW + hours(3))
+
+    runs = ledger.done_runs_since(ledger.get_run("monday"), date(2026, 7, 7))
+
+    assert [run.run_id for run in runs] == ["monday", "some-accounts", "sunday-again"]
 
 
 def test_a_reviewer_cannot_release(ledger: Ledger) -> None:

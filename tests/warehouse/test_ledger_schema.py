@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from schemas.enums import Role
@@ -13,15 +15,23 @@ from schemas.errors import LedgerBusy, Retryable, WrongUsage
 from tests.ledger_book import NOW, opened
 from warehouse.ledger import Ledger
 from warehouse.ledger_schema import HEAD, MIGRATIONS
-from warehouse.ledger_store import create_engine
+from warehouse.ledger_store import Store, create_engine
 from warehouse.ledger_tables import metadata
 
 
-def definitions(engine: sa.Engine) -> set[str]:
-    """What SQLite was told about each table and index, without the spacing."""
-    query = "SELECT sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL AND tbl_name NOT LIKE 'alembic%'"
+def definitions(engine: sa.Engine) -> dict[str, set[str]]:
+    """What SQLite was told about each table and index, part by part: a migration adds columns behind the constraints."""
+    query = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL AND tbl_name NOT LIKE 'alembic%'"
     with engine.connect() as connection:
-        return {re.sub(r"\s+", "", row.sql) for row in connection.exec_driver_sql(query)}
+        return {row.name: parts(re.sub(r"\s+", "", row.sql)) for row in connection.exec_driver_sql(query)}
+
+
+def parts(statement: str) -> set[str]:
+    """The pieces of a CREATE between the commas of its outermost parentheses, and what stands around them."""
+    before, rest = statement.split("(", 1)
+    inside, after = rest.rsplit(")", 1)
+    outer = re.sub(r"\([^()]*(\([^()]*\)[^()]*)*\)", lambda found: found[0].replace(",", ";"), inside)
+    return {before, f"after {after}", *outer.split(",")}
 
 
 def test_migrations_make_exactly_the_tables_of_the_metadata(address: str, tmp_path: Path) -> None:
@@ -133,3 +143,24 @@ def test_half_a_transaction_is_no_transaction(ledger: Ledger) -> None:
         raise KeyboardInterrupt
 
     assert "ghost" not in {user.name for user in ledger.list_users()}
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date_with_its_rows(address: str) -> None:
+    store = Store(create_engine(address))
+    with store.upgrading() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO runs (run_id, as_of_date, kind, state, submitter, input_hash, code_version, source, shard_count,"
+            " accounts_pulled, started_at, held_reason, released_by) VALUES"
+            " ('r1', '2026-07-01', 'nightly', 'done', 'ann', 'x', '0', 's', 1, 1, '2026-07-01 22:00:00', 'stale', 'ann')"
+        )
+    store.close()
+
+    ledger = opened(address)
+
+    run = ledger.get_run("r1")
+    assert (run.held_guards, run.base_run_id, run.is_released_for(["stale"])) == ((), None, False)
+    assert ledger.full_run_of(run.as_of_date) == run
+    ledger.close()

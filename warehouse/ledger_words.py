@@ -1,0 +1,56 @@
+"""Words of the ledger that mean nothing elsewhere, and the states that belong together."""
+
+from enum import StrEnum
+from typing import Final
+
+from schemas.enums import ProposalState
+
+OPEN_STATES: Final = (ProposalState.PENDING_REVIEW, ProposalState.APPROVED, ProposalState.AUTO_APPROVED)
+"""Undecided or unexported: what a newer run supersedes and the clock expires. An account has at most one such proposal."""
+RELEASABLE_STATES: Final = (ProposalState.APPROVED, ProposalState.AUTO_APPROVED)
+"""What an export may claim."""
+SENT_STATES: Final = (
+    ProposalState.EXPORTED,
+    ProposalState.ACKNOWLEDGED,
+    ProposalState.FILLED,
+    ProposalState.PARTLY_FILLED,
+    ProposalState.FAILED,
+)
+"""Left in an export."""
+AT_MARKET_STATES: Final = tuple(state for state in SENT_STATES if state is not ProposalState.FAILED)
+"""Left in an export, and bought or sold for all we know."""
+CLAIMED_STATES: Final = (*RELEASABLE_STATES, *SENT_STATES)
+"""States that a proposal named by an export may have."""
+
+
+class Decision(StrEnum):
+    """What a person said about a proposal."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    HOLD = "hold"
+    WITHDRAW = "withdraw"
+
+
+class ExportState(StrEnum):
+    """``writing``: claimed, files not yet complete."""
+
+    WRITING = "writing"
+    PUBLISHED = "published"
+
+
+class InputState(StrEnum):
+    """What became of a file that a run looked for.
+
+    ``copied``: its rows are those that an earlier run of the night read. ``refused`` and ``awaited`` (not there yet) gave
+    no rows.
+    """
+
+    READ = "read"
+    COPIED = "copied"
+    REFUSED = "refused"
+    AWAITED = "awaited"
+
+
+TAKEN_STATES: Final = (InputState.READ, InputState.COPIED)
+"""Files that gave a run its rows."""
