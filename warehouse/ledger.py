@@ -16,7 +16,7 @@ from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions
 from warehouse.ledger_exports import Exports
 from warehouse.ledger_halts import Halts
-from warehouse.ledger_inputs import Inputs
+from warehouse.ledger_inputs import Inputs, LandedBefore
 from warehouse.ledger_releases import Releases
 from warehouse.ledger_rows import (
     AuditRow,
@@ -45,6 +45,7 @@ __all__ = [
     "HaltRow",
     "InputRow",
     "InputState",
+    "LandedBefore",
     "Ledger",
     "NewRun",
     "RunRow",
