@@ -26,12 +26,12 @@ def validate(run: RunRef, shard: int) -> None:
     with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
         places = whole_files(source_names(at.ledger, run))
         commons = landed(at.lake, run, GLOBAL_SHARD)
-        gated = gate_globals(commons, places)
+        gated = gate_globals(commons, places, run.as_of_date)
         if shard == GLOBAL_SHARD:
             step.rows = at.lake.replace(run, shard, {"quarantine": gated.quarantine})
             return
         tables = landed(at.lake, run, shard)
-        verdicts = gate_accounts(tables, gated, places)
+        verdicts = gate_accounts(tables, gated, places, run.as_of_date)
         stray = unattributed(verdicts.quarantine).height
         if stray:
             give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")

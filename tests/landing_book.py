@@ -1,6 +1,7 @@
 """A small sound book as a source would deliver it, and ways to spoil it."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ from schemas.landing import dtypes
 from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
 
+AS_OF = date(2026, 1, 5)
 GLOBAL_TABLES = (
     "securities",
     "prices",
@@ -134,9 +136,9 @@ def parsed(book: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 def gated(tables: Mapping[str, pl.DataFrame]) -> tuple[Gated, GatedAccounts]:
     """Both gates over parsed tables, every file called ``<table>.csv``."""
     places = whole_files({table: f"{table}.csv" for table in tables})
-    common = gate_globals({name: rows for name, rows in tables.items() if name in GLOBAL_TABLES}, places)
+    common = gate_globals({name: rows for name, rows in tables.items() if name in GLOBAL_TABLES}, places, AS_OF)
     own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
-    return common, gate_accounts(own, common, places)
+    return common, gate_accounts(own, common, places, AS_OF)
 
 
 def write_book(folder: Path, book: Mapping[str, pl.DataFrame], kind: str) -> None:

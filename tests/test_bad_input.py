@@ -9,7 +9,7 @@ from schemas.errors import InputRefused
 from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
 from tasks.source import find_tables, read_table
-from tests.landing_book import ACCOUNT_TABLES, GLOBAL_TABLES, sound_book, spoilt, write_book
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, sound_book, spoilt, write_book
 
 KINDS = pytest.mark.parametrize("kind", ["csv", "parquet"])
 
@@ -20,8 +20,8 @@ def delivered(folder: Path) -> tuple[Gated, GatedAccounts]:
     raw = {table: read_table(table, path) for table, path in paths.items()}
     tables = {table: parse(table, rows.frame, is_text=rows.is_text) for table, rows in raw.items()}
     places = whole_files({table: path.name for table, path in paths.items()})
-    common = gate_globals({table: rows for table, rows in tables.items() if table in GLOBAL_TABLES}, places)
-    return common, gate_accounts({table: tables[table] for table in ACCOUNT_TABLES}, common, places)
+    common = gate_globals({table: rows for table, rows in tables.items() if table in GLOBAL_TABLES}, places, AS_OF)
+    return common, gate_accounts({table: tables[table] for table in ACCOUNT_TABLES}, common, places, AS_OF)
 
 
 def deliver(folder: Path, book: dict[str, pl.DataFrame], kind: str) -> tuple[dict[str, str], list[str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import Any, Final
 
@@ -99,6 +100,11 @@ def required(table: str, column: str) -> Rule:
 def unique_key(key: Sequence[str]) -> Rule:
     """The rule that no two rows share their key."""
     return Rule(f"unique_{'_'.join(key)}", ", ".join(key), "a key that no other row of the table has")
+
+
+def not_after(column: str, as_of: date) -> Rule:
+    """The rule that what a row says was so by the as-of date."""
+    return Rule(f"{column}_not_after_as_of", column, f"a date that is not after the as-of date {as_of}")
 
 
 @cache

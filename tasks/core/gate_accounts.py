@@ -13,6 +13,7 @@ length counts for the account that stands in the account's column.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -21,7 +22,7 @@ from tasks.core.contract_words import Rule
 from tasks.core.gate_globals import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
 from tasks.core.gate_places import Places
 from tasks.core.gate_restrictions import check_restrictions
-from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows
+from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
@@ -39,7 +40,7 @@ class GatedAccounts:
     accounts: pl.DataFrame
 
 
-def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, places: Places) -> GatedAccounts:
+def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, places: Places, as_of: date) -> GatedAccounts:
     """Judge the accounts of one shard.
 
     Parameters
@@ -51,11 +52,17 @@ def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, places: P
         What the gate accepted of those.
     places
         Where the rows of each table stand, for messages.
+    as_of
+        No lot may be acquired on a later day.
     """
     delivered = tables["accounts"]["account_id"].drop_nulls().unique()
     checked = [
         _check_accounts(tables, globals_),
-        *(_check_rows(table, rows, globals_, delivered) for table, rows in tables.items() if table != "accounts"),
+        *(
+            _check_rows(table, rows, globals_, delivered, as_of)
+            for table, rows in tables.items()
+            if table != "accounts"
+        ),
     ]
     return GatedAccounts(quarantine_rows(checked, places), _verdicts(checked, tables["accounts"]))
 
@@ -77,14 +84,14 @@ def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Chec
     return with_unknown(checked, _CASH, tables["cash"]["account_id"].drop_nulls().unique())
 
 
-def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series) -> Checked:
+def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series, as_of: date) -> Checked:
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
     checked = with_unknown(own, _ACCOUNT, accounts)
     if table == "cash":
         return checked
     checked = with_unknown(checked, SECURITY_KNOWN, globals_.securities)
-    return _with_unpriced(checked, globals_) if table == "lots" else checked
+    return with_future(_with_unpriced(checked, globals_), "acquired_date", as_of) if table == "lots" else checked
 
 
 def _with_unpriced(checked: Checked, globals_: Gated) -> Checked:

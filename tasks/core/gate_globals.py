@@ -9,6 +9,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -19,7 +20,7 @@ from schemas.stored import LANDED_COLUMNS
 from tasks.core.contract_words import Rule
 from tasks.core.gate_places import Places
 from tasks.core.gate_restrictions import check_restrictions
-from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows
+from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
 
 _ROUNDING: Final = 1e-12
 SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
@@ -43,7 +44,7 @@ class Gated:
     """Households with a broken row."""
 
 
-def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places) -> Gated:
+def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date) -> Gated:
     """Judge the tables that belong to no account.
 
     Parameters
@@ -52,6 +53,8 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places) -> Gated:
         Parsed rows by table name; optional tables may be absent. Of ``restrictions`` only rows without an account count.
     places
         Where the rows of each table stand, for messages.
+    as_of
+        No price may be of a later day.
 
     Raises
     ------
@@ -61,6 +64,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places) -> Gated:
     securities = check_table("securities", tables["securities"])
     known = securities.good["security_id"]
     prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
+    prices = with_future(prices, "price_date", as_of)
     models = _check_models(tables["model_targets"])
     policies = check_table("policies", tables["policies"])
     households = _check_households(tables, models.good, policies.good)

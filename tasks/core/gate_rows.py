@@ -6,11 +6,13 @@ Assumptions: rows are parsed (``tasks.core.parse``), ``row_number`` names a row 
 2. A cell that was there and could not be read breaks ``<column>_readable`` and not ``<column>_required``.
 3. A line of the wrong length breaks ``line_complete`` and nothing else: its cells may stand in the wrong columns.
 4. Every row of a duplicate key breaks the key's rule: we do not guess which is right. A key with a null is no key.
+5. What is dated after the as-of date was not so then.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import pandera.errors
@@ -18,7 +20,7 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC
-from tasks.core.contract_words import LINE_RULE, Rule, column_rules, readable, required, unique_key
+from tasks.core.contract_words import LINE_RULE, Rule, column_rules, not_after, readable, required, unique_key
 from tasks.core.gate_places import Places, with_places
 from tasks.core.parse import as_json
 
@@ -69,6 +71,13 @@ def check_table(table: str, parsed: pl.DataFrame) -> Checked:
         for (column, check), group in pl.concat([cells, unparsed]).group_by("column", "check")
     ]
     return Checked(table, parsed, pl.concat([pl.DataFrame(schema=BROKEN), *found]))
+
+
+def with_future(checked: Checked, column: str, as_of: date) -> Checked:
+    """The rule broken by rows that are dated after the as-of date."""
+    ragged = checked.broken.filter(pl.col("rule") == LINE_RULE.name)
+    late = checked.rows.filter(pl.col(column) > as_of).join(ragged, on="row_number", how="anti")
+    return checked.with_broken(breaches(late, not_after(column, as_of)))
 
 
 def breaches(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:

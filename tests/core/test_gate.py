@@ -13,7 +13,7 @@ from schemas.tables import PUBLIC
 from tasks.core.contract_words import column_rules, expected
 from tasks.core.gate import accepted, check_table, gate_accounts, unattributed
 from tasks.core.parse import LINE, parse
-from tests.landing_book import ACCOUNT_TABLES, gated, parsed, sound_book, spoilt, with_row
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, sound_book, spoilt, with_row
 
 Spoiler = dict[str, pl.DataFrame]
 
@@ -64,6 +64,7 @@ def test_results_have_the_columns_of_the_lake() -> None:
         ("lots", 1, {"quantity": None}, "quantity_required"),
         ("lots", 1, {"unit_cost_usd": "-0.01"}, "unit_cost_usd_not_negative"),
         ("lots", 1, {"acquired_date": "1/2/2020"}, "acquired_date_readable"),
+        ("lots", 1, {"acquired_date": "2026-01-06"}, "acquired_date_not_after_as_of"),
         ("lots", 1, {"lot_id": "a/b", "quantity": "x"}, "lot_id_identifier|quantity_readable"),
         ("lots", 1, {"security_id": ".."}, "security_id_identifier"),
         ("lots", 1, {"security_id": "NOPE"}, "security_known"),
@@ -96,6 +97,7 @@ def test_a_bad_row_costs_its_account_the_night_and_no_other(
         ("prices", {"price_usd": "-1"}, "price_usd_positive"),
         ("prices", {"price_usd": "Inf"}, "price_usd_readable"),
         ("prices", {"price_date": None}, "price_date_required"),
+        ("prices", {"price_date": "2026-01-06"}, "price_date_not_after_as_of"),
         ("securities", {"security_type": "coin"}, "security_type_known"),
         ("securities", {"half_spread_bps": "10000"}, "half_spread_bps_from_0_below_10000"),
         ("securities", {"quantity_step": "0"}, "quantity_step_positive"),
@@ -124,6 +126,23 @@ def test_a_broken_price_costs_exactly_the_holders_of_the_security() -> None:
         "A1": "lots:security_has_price",
         "A2": "lots:security_has_price",
     }
+
+
+def test_a_price_of_tomorrow_costs_exactly_the_holders_of_the_security() -> None:
+    book = spoilt("prices", 2, price_date="2026-01-06")
+    assert verdicts(book) == {"A1": "lots:security_has_price", "A3": "lots:security_has_price"}
+    assert "price_date is 2026-01-06; needed a date that is not after the as-of date 2026-01-05." in messages(book)[0]
+
+
+@pytest.mark.parametrize(("table", "column"), [("prices", "price_date"), ("lots", "acquired_date")])
+def test_what_is_of_the_as_of_date_itself_is_sound(table: str, column: str) -> None:
+    assert broken(spoilt(table, 1, **{column: "2026-01-05"})) == {}
+
+
+def test_a_line_of_the_wrong_length_is_not_also_of_another_day() -> None:
+    book = spoilt("lots", 1, acquired_date="2027-01-01")
+    book["lots"] = book["lots"].with_columns(pl.Series(LINE, ["A1,STK,1,10,90,2027-01-01,x", None, None, None]))
+    assert broken(book) == {("lots", 1): "line_complete"}
 
 
 def test_a_broken_price_of_what_nobody_holds_costs_nobody() -> None:
@@ -493,7 +512,7 @@ def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Spoiler) ->
     common, own = gated(tables)
     for account in tables["accounts"]["account_id"].drop_nulls().unique():
         alone = {name: tables[name].filter(pl.col("account_id") == account) for name in ACCOUNT_TABLES}
-        verdict = gate_accounts(alone, common, {})
+        verdict = gate_accounts(alone, common, {}, AS_OF)
         assert verdict.accounts.equals(own.accounts.filter(pl.col("account_id") == account))
 
 

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from tasks.core.gate import Place, gate_accounts, gate_globals
 from tasks.core.gate_places import with_places
-from tests.landing_book import ACCOUNT_TABLES, GLOBAL_TABLES, gated, parsed, sound_book, spoilt
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, gated, parsed, sound_book, spoilt
 
 TWO_FILES = {"lots": (Place("acme_lots.csv", 1), Place("other_lots.csv", 4))}
 
 
 def quarantined(tables: Mapping[str, pl.DataFrame], places: Mapping[str, tuple[Place, ...]]) -> pl.DataFrame:
-    common = gate_globals({name: tables[name] for name in GLOBAL_TABLES}, places)
-    own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES}, common, places)
+    common = gate_globals({name: tables[name] for name in GLOBAL_TABLES}, places, AS_OF)
+    own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES}, common, places, AS_OF)
     return pl.concat([common.quarantine, own.quarantine])
 
 
