@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from flows import audit_cli, explain_cli, review_cli, users_cli
+from flows import audit_cli, explain_cli, halt_cli, review_cli, status_cli, users_cli
 from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
@@ -33,6 +33,8 @@ app.add_typer(review_cli.app, name="review")
 app.add_typer(users_cli.app, name="users")
 app.add_typer(audit_cli.app, name="audit")
 app.command("explain")(explain_cli.explain)
+app.command("status")(status_cli.status)
+app.command("halt")(halt_cli.halt)
 
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
 Source = Annotated[str | None, typer.Option("--source", help="Landing folder; the settings' where absent.")]
@@ -197,44 +199,15 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
 
 
 @app.command()
-def status(*, is_json: Json = False) -> None:
-    """Show the newest run: its state, its steps and how many proposals stand where."""
-    with closing(open_ledger(settings_of_a_home())) as ledger:
-        row = ledger.newest_run()
-        steps = [] if row is None else ledger.step_rows(row.run_id)
-        queue = (
-            {} if row is None else dict(ledger.list_proposals(run_id=row.run_id)["state"].value_counts().iter_rows())
-        )
-    if row is None:
-        notice("no run yet\n\nHint: `trimtab demo` makes one.")
-        return
-    if is_json:
-        print_json(
-            {
-                "run_id": row.run_id,
-                "state": row.state,
-                "held_reason": row.held_reason,
-                "counts": row.counts,
-                "queue": queue,
-            }
-        )
-        return
-    held = f" because {row.held_reason}" if row.held_reason and row.state == "held" else ""
-    typer.echo(f"{row.run_id}: {row.state}{held}")
-    print_table(
-        "steps",
-        ["step", "shard", "rows", "seconds"],
-        [[s.step, str(s.shard), f"{s.rows:,}", f"{s.seconds:.2f}"] for s in steps],
-    )
-    print_table("proposals", ["state", "count"], [[state, f"{count:,}"] for state, count in sorted(queue.items())])
-
-
-@app.command()
 def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN")],
-    note: Annotated[str, typer.Option("--note", help="Why the run may go on; recorded.")],
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A held run; lift the halt where absent.")] = None,
+    *,
+    note: Annotated[str, typer.Option("--note", help="Why it may go on; recorded.")],
 ) -> None:
-    """Release a held run and carry it on from where it stopped."""
+    """Release a held run and carry it on from where it stopped; without a run, lift the halt."""
+    if run is None:
+        halt_cli.lift(note)
+        return
     from flows.run import resume_night  # noqa: PLC0415 - see nightly
 
     night = resume_night(load_settings(), run, actor=current_actor(), note=note)

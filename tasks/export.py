@@ -6,7 +6,8 @@
 3. Publish: the ledger closes the export and its proposals become ``exported``.
 
 Data first, ledger last: killed at any point, the next call ends with the same folder and one publication. So do two
-calls at the same time.
+calls at the same time. A halt stops an export before the folder has its name, as a crash would: the claim stays, and the
+first call after the halt is lifted finishes it.
 """
 
 import re
@@ -71,7 +72,14 @@ def export_all(
     now: datetime,
     checkpoint: Checkpoint = _go_on,
 ) -> ExportedRuns:
-    """Export every run that has approved proposals; options as in ``export_run``."""
+    """Export every run that has approved proposals; options as in ``export_run``.
+
+    Raises
+    ------
+    RunHeld
+        Everything is halted.
+    """
+    ledger.need_no_halt()
     ledger.expire(now)
     approved = ledger.list_proposals(states=RELEASABLE_STATES)
     results, waiting = [], []
@@ -128,7 +136,7 @@ def export_run(
     Raises
     ------
     RunHeld
-        The run is not done.
+        The run is not done, or everything is halted, maybe only since the export began.
     DecisionRefused
         The actor may not export.
     ConservationBroken
@@ -138,6 +146,7 @@ def export_run(
     """
     run = _done_run(ledger, run_id)
     _need_releaser(ledger, actor)
+    ledger.need_no_halt()
     book = Book(*(lake.read(table, run_id) for table in ("proposals", "orders", "lot_relief", "landed_accounts")))
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
     claim = _claim(run, book, ledger, folder=dated_folder, actor=actor, now=now)
@@ -148,7 +157,7 @@ def export_run(
     approved = ledger.list_proposals(run_id=run_id).filter(pl.col("export_id") == claim.export_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
-    manifest_sha256 = deliver(release, final, checkpoint)
+    manifest_sha256 = deliver(release, final, checkpoint, ledger.need_no_halt)
     is_published_here = ledger.publish_export(claim.export_id, manifest_sha256, now)
     checkpoint("published")
     accounts = release.orders["account_id"].n_unique()

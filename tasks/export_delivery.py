@@ -1,9 +1,11 @@
 """Write the folder of an export: every file in groups, then the manifest, then ``_SUCCESS``, then the rename.
 
-A folder that is there already must be the same, byte for byte; it is never touched.
+A folder that is there already must be the same, byte for byte; it is never touched. While files are written, and once more
+before the rename, the delivery asks whether it may go on.
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from tasks.export_folder import (
     disk_errors_explained,
     flush,
     flush_tree,
+    paced,
     place,
     remove_leftovers,
     staging,
@@ -26,7 +29,17 @@ Checkpoint = Callable[[str], None]
 DELIVERY_CHECKPOINTS: Final = ("files", "manifest", "flushed", "renamed", "placed")
 
 
-def deliver(release: Release, final: Path, checkpoint: Checkpoint) -> str:
+LOOK_SECONDS: Final = 0.1
+"""How long files are written without asking whether that may go on: a look into the ledger takes as long as some files."""
+
+
+def deliver(
+    release: Release,
+    final: Path,
+    checkpoint: Checkpoint,
+    stop: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> str:
     """Make the folder of an export, or find that it is there already.
 
     Parameters
@@ -37,6 +50,11 @@ def deliver(release: Release, final: Path, checkpoint: Checkpoint) -> str:
         The folder's place.
     checkpoint
         Called with a name of ``DELIVERY_CHECKPOINTS`` at each point; stops the delivery by raising.
+    stop
+        Called between files, at most every ``LOOK_SECONDS``, and before the folder gets its name; stops the delivery by
+        raising.
+    clock
+        Seconds; paces ``stop``.
 
     Returns
     -------
@@ -49,7 +67,8 @@ def deliver(release: Release, final: Path, checkpoint: Checkpoint) -> str:
         The folder cannot be written, or is there and differs.
     """
     with disk_errors_explained(final):
-        hashes = _found(release, final, checkpoint) if os.path.lexists(final) else _made(release, final, checkpoint)
+        is_there = os.path.lexists(final)
+        hashes = _found(release, final, checkpoint) if is_there else _made(release, final, checkpoint, stop, clock)
         remove_leftovers(final)
         flush(final.parent)
     checkpoint("placed")
@@ -58,32 +77,36 @@ def deliver(release: Release, final: Path, checkpoint: Checkpoint) -> str:
 
 def _found(release: Release, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
     """A folder that another call renamed but nobody published yet."""
-    hashes = _render(release, _discard, checkpoint)
+    hashes = _render(release, lambda _path, _content: None, checkpoint)
     check_same(final, hashes)
     return hashes
 
 
-def _made(release: Release, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
+def _made(
+    release: Release, final: Path, checkpoint: Checkpoint, stop: Callable[[], None], clock: Callable[[], float]
+) -> dict[str, str]:
     with staging(final) as folder:
-        hashes = _write(release, folder, checkpoint)
+        hashes = _write(release, folder, checkpoint, paced(stop, LOOK_SECONDS, clock))
         checkpoint("flushed")
+        stop()
         if not place(folder, final):
             check_same(final, hashes)
         checkpoint("renamed")
     return hashes
 
 
-def _write(release: Release, folder: Path, checkpoint: Checkpoint) -> dict[str, str]:
+def _write(release: Release, folder: Path, checkpoint: Checkpoint, stop: Callable[[], None]) -> dict[str, str]:
     """Write and flush every file; SHA-256 by path."""
     for name in ("accounts", "lots") if release.lots.height else ("accounts",):
         (folder / name).mkdir(FOLDER_MODE)
-    hashes = _render(release, lambda path, content: write_file(f"{folder}/{path}", content), checkpoint)
+
+    def write(path: str, content: bytes) -> None:
+        stop()
+        write_file(f"{folder}/{path}", content)
+
+    hashes = _render(release, write, checkpoint)
     flush_tree(folder)
     return hashes
-
-
-def _discard(_path: str, _content: bytes) -> None:
-    """Write nothing."""
 
 
 def _render(release: Release, write: Callable[[str, bytes], None], checkpoint: Checkpoint) -> dict[str, str]:

@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,6 +101,19 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def paced(look: Callable[[], None], seconds: float, clock: Callable[[], float]) -> Callable[[], None]:
+    """A call that looks the first time, and again where ``seconds`` have passed since it last did; else it does nothing."""
+    due = float("-inf")
+
+    def call() -> None:
+        nonlocal due
+        if (now := clock()) >= due:
+            due = now + seconds
+            look()
+
+    return call
 
 
 def write_file(path: Path | str, content: bytes) -> None:

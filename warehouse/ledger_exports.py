@@ -17,6 +17,7 @@ from schemas.errors import DecisionRefused, RunHeld, WrongUsage
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_decisions import refuse
+from warehouse.ledger_halts import need_no_halt
 from warehouse.ledger_proposals import BRIEF, Move, Proposals, move, rows_in, to_frame
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
@@ -96,7 +97,7 @@ class Exports(Proposals):
         Raises
         ------
         RunHeld
-            The run is held.
+            Everything is halted, or the run is held.
         DecisionRefused
             A role is missing, the run is not done, another export of it is being written, there is no order, a proposal
             may not leave (any more), or an order was exported before.
@@ -106,6 +107,7 @@ class Exports(Proposals):
         try:
             with self.writing() as connection:
                 need_role(connection, actor, Role.RELEASER)
+                need_no_halt(connection)
                 _need_done(connection, run_id)
                 if (open_now := _open_in(connection, run_id)) is not None:
                     raise DecisionRefused(f"export {open_now.export_id} is being written; finish it first")

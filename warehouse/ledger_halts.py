@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.enums import Role
-from schemas.errors import WrongUsage
+from schemas.errors import RunHeld, WrongUsage
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_rows import HaltRow
@@ -22,6 +22,21 @@ def halt_in(connection: Connection) -> HaltRow | None:
     """The halt in force, or null."""
     row = connection.execute(sa.select(halts).where(IN_FORCE)).one_or_none()
     return None if row is None else HaltRow(*row)
+
+
+def need_no_halt(connection: Connection) -> None:
+    """Refuse while a halt is in force.
+
+    Raises
+    ------
+    RunHeld
+        Says who halted, when and why, and how to lift it.
+    """
+    if (halt := halt_in(connection)) is not None:
+        raise RunHeld(
+            f"everything is halted since {halt.halted_at:%Y-%m-%d %H:%M} UTC by {halt.actor}: {halt.note}\n\n"
+            "Hint: a releaser or an admin lifts the halt with `trimtab resume --note WHY`."
+        )
 
 
 class Halts(Store):
@@ -68,6 +83,17 @@ class Halts(Store):
             detail = canonical({"note": note, "halted_by": lifted.actor, "halt_note": lifted.note})
             ledger_audit.append(connection, [Event(actor, "halt_lifted", detail=detail)], now)
         return lifted
+
+    def need_no_halt(self) -> None:
+        """Refuse while a halt is in force.
+
+        Raises
+        ------
+        RunHeld
+            It is.
+        """
+        with self.reading() as connection:
+            need_no_halt(connection)
 
     def current_halt(self) -> HaltRow | None:
         """The halt in force, or null."""

@@ -16,6 +16,7 @@ from schemas.enums import Role, RunKind, RunState, Step
 from schemas.errors import RunHeld, WrongUsage
 from warehouse import ledger_audit
 from warehouse.ledger_audit import GUARD, Event, canonical
+from warehouse.ledger_halts import need_no_halt
 from warehouse.ledger_rows import NewRun, RunRow, StepRow
 from warehouse.ledger_store import Store
 from warehouse.ledger_tables import runs, steps
@@ -135,12 +136,15 @@ class Runs(Store):
         ------
         DecisionRefused
             The actor is neither releaser nor admin.
+        RunHeld
+            Everything is halted.
         WrongUsage
             The run is not held, or the note is empty.
         """
         with self.writing() as connection:
             run = run_in(connection, run_id)
             need_role(connection, actor, Role.RELEASER)
+            need_no_halt(connection)
             if run.state is not RunState.HELD:
                 raise WrongUsage(f"run {run_id} is {run.state}, not held")
             if not note.strip():

@@ -1,0 +1,86 @@
+"""``trimtab status``: where things stand, and what to do where they stand still."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+
+from flows.halt_cli import HOW_TO_LIFT, sentence
+from flows.terminal import notice, print_json, print_table
+from schemas.enums import RunState
+from tasks.stores import open_ledger, settings_of_a_home
+from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest run, null if there is none yet, and whether everything is halted."""
+
+    halt: HaltRow | None
+    run: RunRow | None
+    inputs: Sequence[InputRow]
+    steps: Sequence[StepRow]
+    queue: Mapping[str, int]
+
+
+def status(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the newest run: its state, what it took, its steps and how many proposals stand where; and a halt."""
+    with closing(open_ledger(settings_of_a_home())) as ledger:
+        standing = _standing(ledger)
+    if is_json:
+        print_json(_as_json(standing))
+        return
+    if standing.halt is not None:
+        typer.echo(f"Everything is {sentence(standing.halt)}\n{HOW_TO_LIFT}\n")
+    if standing.run is None:
+        notice("no run yet\n\nHint: `trimtab demo` makes one.")
+        return
+    _print_run(standing.run, standing)
+
+
+def _standing(ledger: Ledger) -> Standing:
+    halt, run = ledger.current_halt(), ledger.newest_run()
+    if run is None:
+        return Standing(halt, None, (), (), {})
+    queue = dict(ledger.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
+    return Standing(halt, run, ledger.inputs_of(run.run_id), ledger.step_rows(run.run_id), queue)
+
+
+def _as_json(standing: Standing) -> dict[str, object]:
+    run = standing.run
+    of_run = {} if run is None else {name: getattr(run, name) for name in ("state", "held_reason", "counts")}
+    return {
+        "run_id": None if run is None else run.run_id,
+        **of_run,
+        "held_guards": [] if run is None else run.held_guards,
+        "queue": standing.queue,
+        "inputs": [asdict(one) for one in standing.inputs],
+        "halt": None if standing.halt is None else asdict(standing.halt),
+    }
+
+
+def _print_run(run: RunRow, standing: Standing) -> None:
+    typer.echo(_headline(run))
+    if standing.inputs:
+        files = [(one.source, one.name, one.table_name, one.row_count, _state(one)) for one in standing.inputs]
+        print_table("inputs", ["source", "file", "table", "rows", "state"], files)
+    steps = [(one.step, str(one.shard), f"{one.rows:,}", f"{one.seconds:.2f}") for one in standing.steps]
+    print_table("steps", ["step", "shard", "rows", "seconds"], steps)
+    print_table(
+        "proposals", ["state", "count"], [(state, f"{count:,}") for state, count in sorted(standing.queue.items())]
+    )
+
+
+def _headline(run: RunRow) -> str:
+    """The run's state; why it is held, one guard a line, and how it goes on."""
+    if run.state is not RunState.HELD:
+        return f"{run.run_id}: {run.state}"
+    reasons = [f"  {line}" for line in (run.held_reason or "").splitlines() if line]
+    how = f"A releaser or an admin lets it go on with `trimtab resume {run.run_id} --note WHY`."
+    return "\n".join([f"{run.run_id}: held because", *reasons, how])
+
+
+def _state(one: InputRow) -> str:
+    return one.state if one.note is None else f"{one.state}: {one.note}"
