@@ -167,6 +167,8 @@ class Reason(StrEnum):
     NOTHING_TO_BUY = "nothing_to_buy"
     UNMODELLED_HELD = "unmodelled_held"
     NO_CASH_TO_BUY = "no_cash_to_buy"
+    AWAITING_FILE = "awaiting_file"
+    FILE_REFUSED = "file_refused"
     CANNOT_RAISE_CASH = "cannot_raise_cash"
     NO_TARGET = "no_target"
     NO_INVESTABLE_VALUE = "no_investable_value"
@@ -213,6 +215,20 @@ class RunState(StrEnum):
     HELD = "held"
     DONE = "done"
     FAILED = "failed"
+
+
+class Guard(StrEnum):
+    """What can hold a run until a person releases it."""
+
+    QUARANTINE = "quarantine"
+    STALE_PRICES = "stale_prices"
+    PRICE_MOVE = "price_move"
+    MISSING_ACCOUNTS = "missing_accounts"
+    SMALL_SNAPSHOT = "small_snapshot"
+    TURNOVER = "turnover"
+    ORDER_COUNT = "order_count"
+    CONSERVATION = "conservation"
+    HALT = "halt"
 
 
 class Role(StrEnum):

@@ -1,0 +1,177 @@
+"""Guards: what makes a run stop until a person has looked. Each is a limit, a figure, and a sentence where the figure is past it.
+
+Touching a limit is inside. A limit of null never stops a run. Shares of accounts, lots and value are judged only in runs of
+``min_accounts`` or more: one account that closes is a quarter of a book of four.
+
+Sources: the limits of ``schemas.settings``; what they guard against is a source that delivers half of its file, a night
+old, or with a price that nobody checked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Guard
+
+NAMED: Final = 5
+"""How many securities a sentence names; the artifact of the run lists all."""
+_SPLIT: Final = "; a split would explain it"
+_SPLIT_RATIOS: Final = (2, 3, 4, 5, 8, 10, 15, 20, 25, 50, 1.5)
+_SPLIT_TOLERANCE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A guard and why it stops the run."""
+
+    guard: Guard
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a night delivered."""
+
+    accounts: int
+    lots: int
+
+
+def quarantined(out: int, pulled: int, most: float) -> list[Finding]:
+    """More accounts quarantined than ``most`` of those pulled."""
+    if pulled == 0 or out / pulled <= most:
+        return []
+    share = f"{out / pulled:.1%}"
+    return [
+        Finding(Guard.QUARANTINE, f"{out:,} of {pulled:,} accounts are quarantined ({share}); the limit is {most:.1%}")
+    ]
+
+
+def stale_prices(prices: pl.DataFrame, sessions: Sequence[date], *, most: int, most_of_one: int) -> list[Finding]:
+    """Prices that are too old, of securities that are held.
+
+    Parameters
+    ----------
+    prices
+        ``security_id, price_date`` of each security held.
+    sessions
+        Trading days up to the as-of date, in order; enough of them to reach back past both limits.
+    most
+        Trading days by which the newest price may be older than the last session.
+    most_of_one
+        As much for the price of one security.
+    """
+    newest = prices["price_date"].max()
+    if not isinstance(newest, date):
+        return []
+    needed, oldest = sessions[-1 - most], sessions[-1 - most_of_one]
+    if newest < needed:
+        return [
+            Finding(
+                Guard.STALE_PRICES,
+                f"the newest price is dated {newest}; needed {needed} or later. Yesterday's file again?",
+            )
+        ]
+    old = prices.filter(pl.col("price_date") < oldest).sort("price_date", "security_id")
+    if old.is_empty():
+        return []
+    named = ", ".join(
+        f"{security} of {day}" for security, day in old.select("security_id", "price_date").head(NAMED).rows()
+    )
+    return [
+        Finding(
+            Guard.STALE_PRICES,
+            f"{old.height:,} securities held have prices older than {oldest}: {named}{_and_more(old.height)}",
+        )
+    ]
+
+
+def price_moves(prices: pl.DataFrame, most: float | None) -> list[Finding]:
+    """Securities held whose price moved by more than ``most`` since the last night.
+
+    ``prices``: ``security_id, price_usd, last_price_usd`` of each security held; null where there was none.
+    """
+    if most is None:
+        return []
+    moved = (
+        prices.drop_nulls("last_price_usd")
+        .with_columns(ratio=pl.col("price_usd").cast(pl.Float64) / pl.col("last_price_usd").cast(pl.Float64))
+        .filter((pl.col("ratio") - 1).abs() > most)
+        .sort((pl.col("ratio").log()).abs(), "security_id", descending=[True, False])
+    )
+    if moved.is_empty():
+        return []
+    named = ", ".join(
+        f"{security} from {_usd(last)} to {_usd(now)}{_SPLIT if _looks_like_split(ratio) else ''}"
+        for security, last, now, ratio in moved.select("security_id", "last_price_usd", "price_usd", "ratio")
+        .head(NAMED)
+        .rows()
+    )
+    return [
+        Finding(
+            Guard.PRICE_MOVE,
+            f"{moved.height:,} securities held moved by more than {most:.0%}: {named}{_and_more(moved.height)}",
+        )
+    ]
+
+
+def missing_accounts(missing: int, last: int, most: float | None, *, min_accounts: int) -> list[Finding]:
+    """Accounts of the last night that tonight's source does not have."""
+    if most is None or last < min_accounts or missing / last <= most:
+        return []
+    return [
+        Finding(
+            Guard.MISSING_ACCOUNTS,
+            f"{missing:,} of the last night's {last:,} accounts are missing ({missing / last:.1%}); the limit is {most:.1%}",
+        )
+    ]
+
+
+def shrunk(tonight: Size, last: Size, most: float | None, *, min_accounts: int) -> list[Finding]:
+    """Fewer lots than the last night by more than ``most``."""
+    if most is None or last.accounts < min_accounts or last.lots == 0 or 1 - tonight.lots / last.lots <= most:
+        return []
+    return [
+        Finding(
+            Guard.SMALL_SNAPSHOT,
+            f"{tonight.lots:,} lots came, {last.lots:,} the last night ({1 - tonight.lots / last.lots:.1%} fewer); "
+            f"the limit is {most:.1%}",
+        )
+    ]
+
+
+def turnover(gross: Decimal, nav: Decimal, accounts: int, most: float | None, *, min_accounts: int) -> list[Finding]:
+    """Trades of more than ``most`` of the value of all accounts in the run: half of buys and sells over NAV."""
+    if most is None or accounts < min_accounts or nav <= 0 or float(gross / 2 / nav) <= most:
+        return []
+    return [
+        Finding(
+            Guard.TURNOVER,
+            f"the run would turn over {float(gross / 2 / nav):.1%} of {_usd(nav)} USD; the limit is {most:.1%}",
+        )
+    ]
+
+
+def order_count(orders: int, most: int | None) -> list[Finding]:
+    """More orders than ``most``."""
+    if most is None or orders <= most:
+        return []
+    return [Finding(Guard.ORDER_COUNT, f"the run would send {orders:,} orders; the limit is {most:,}")]
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - NAMED:,} more" if count > NAMED else ""
+
+
+def _usd(amount: Decimal) -> str:
+    text = f"{amount:,.6f}".rstrip("0")
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction:0<2}"
+
+
+def _looks_like_split(ratio: float) -> bool:
+    factor = max(ratio, 1 / ratio)
+    return any(abs(factor / simple - 1) <= _SPLIT_TOLERANCE for simple in _SPLIT_RATIOS)
