@@ -1,0 +1,75 @@
+"""Files of a folder on this machine, in place: nothing is copied.
+
+A link to a file counts as that file; folders, pipes and devices do not count.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from schemas.errors import InputRefused, SourceUnreachable
+from schemas.sources import Source
+from tasks.sources.delivered import Delivered
+from tasks.sources.names import names_to_take
+
+_BLOCK: Final = 1 << 20
+
+
+def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[Delivered, ...]:
+    """The wanted files of the source's folder, sorted by name; none where there is no folder.
+
+    Raises
+    ------
+    SourceUnreachable
+        A file is being written.
+    InputRefused
+        The folder or a file may not be read.
+    """
+    folder = _folder_of(source)
+    try:
+        found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        paths = [folder / name for name in names_to_take(found, is_wanted, source.marker)]
+        return tuple(_hashed(source, path) for path in paths if path.is_file())
+    except PermissionError as error:
+        raise InputRefused(
+            f"{error.filename} of {source.name} may not be read; needed a folder and files that this user may read\n\n"
+            "Hint: give read access to the user that runs the night."
+        ) from error
+    except OSError as error:
+        raise SourceUnreachable(
+            f"{error.filename} of {source.name} could not be read: {error.strerror}\n\n"
+            "Hint: files that are still arriving are taken at the next try; otherwise look at the disk or the mount."
+        ) from error
+
+
+def _folder_of(source: Source) -> Path:
+    if "://" not in source.url:
+        return Path(source.url)
+    parts = urlsplit(source.url)
+    if parts.netloc not in {"", "localhost"}:
+        raise InputRefused(
+            f"the address of {source.name} names the machine {parts.netloc}; needed a folder of this one\n\n"
+            "Hint: write file:///folder, with three slashes, or the plain path."
+        )
+    return Path(unquote(parts.path))
+
+
+def _hashed(source: Source, path: Path) -> Delivered:
+    """The file with its hash; refused where it changed meanwhile."""
+    before = path.stat()
+    digest, size_bytes = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size_bytes += len(block)
+    after = path.stat()
+    if {(before.st_size, before.st_mtime_ns), (size_bytes, after.st_mtime_ns)} != {(after.st_size, after.st_mtime_ns)}:
+        raise SourceUnreachable(
+            f"{path.name} of {source.name} is still being written: it had {before.st_size} bytes, now {after.st_size}; "
+            "needed a file that no longer changes\n\nHint: deliver under a name that ends in .part, then rename."
+        )
+    modified_at = datetime.fromtimestamp(after.st_mtime, UTC)
+    return Delivered(source.name, path.name, path, size_bytes, digest.hexdigest(), modified_at)

@@ -1,0 +1,28 @@
+"""Which of the names found at a source stand for files that may be taken."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+UNFINISHED: Final = (".part", ".tmp", ".filepart")
+"""Endings that programs give to files while they write them."""
+
+
+def is_takeable(name: str) -> bool:
+    """Whether a file of this name may ever be taken: not hidden, not unfinished, and safe as a name on this machine.
+
+    No path separator, no control character, no byte that was not text.
+    """
+    is_safe = name.isprintable() and not {"/", "\\"} & set(name)
+    return is_safe and bool(name) and not name.startswith(".") and not name.lower().endswith(UNFINISHED)
+
+
+def names_to_take(found: Collection[str], is_wanted: Callable[[str], bool], marker: str) -> list[str]:
+    """Names among those found that are wanted and, where there is a ``marker``, have theirs beside them; sorted.
+
+    A marker's own file is never taken.
+    """
+    names = [name for name in found if is_takeable(name) and is_wanted(name)]
+    if marker:
+        beside = set(found)
+        names = [name for name in names if f"{name}{marker}" in beside and not name.endswith(marker)]
+    return sorted(names)

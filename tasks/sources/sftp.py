@@ -1,0 +1,168 @@
+"""Files of a folder on an SFTP server, copied to the staging folder over one connection.
+
+1. The server's host key must be the one in ``known_hosts``. There is no way to go on without.
+2. A file is taken when it is complete: its marker stands beside it (where the source has one), its size and time are the
+   same before and after the copy, and the copy has that size. One that is not is left for the next look.
+3. What does not answer within ``ANSWER_SECONDS`` is unreachable.
+
+Known limits: servers tell times in whole seconds, so a file rewritten within the second, in the same size, after it was
+fetched, looks unchanged. ``~/.ssh/config`` is not read.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeVar
+
+import asyncssh
+
+from schemas.errors import InputRefused, SourceUnreachable
+from schemas.sources import Source
+from tasks.sources.delivered import Delivered
+from tasks.sources.names import names_to_take
+from tasks.sources.sftp_host import SftpHost, scan_hint, sftp_host
+from tasks.sources.staging import Incoming, Staging, open_staging
+
+ANSWER_SECONDS: Final = 25
+_GOODBYE_SECONDS: Final = 5
+_BLOCK: Final = 4 << 20
+_FILE_TYPES: Final = (asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKNOWN)
+_T = TypeVar("_T")
+
+
+def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+    """The wanted files of the source's folder that are complete, copied to ``staging``; sorted by name.
+
+    Raises
+    ------
+    SourceUnreachable
+        The server does not answer or broke off.
+    InputRefused
+        The host key is not the known one, the server turned us away, or a key or variable is missing.
+    """
+    host = sftp_host(source)
+    with open_staging(staging, source) as stage, _server_errors(source, host):
+        return _run(_take(source, host, is_wanted, stage))
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for ``work``, in a thread of its own where this one has a running loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+async def _take(
+    source: Source, host: SftpHost, is_wanted: Callable[[str], bool], stage: Staging
+) -> tuple[Delivered, ...]:
+    async with _connected(host) as sftp:
+        try:
+            entries = await _answer(sftp.readdir(host.folder))
+        except asyncssh.SFTPNoSuchFile:
+            return ()
+        names = names_to_take([str(entry.filename) for entry in entries], is_wanted, source.marker)
+        taken = [await _fetched(sftp, host.folder, name, stage) for name in names]
+    return tuple(file for file in taken if file)
+
+
+@asynccontextmanager
+async def _connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
+    connection = await asyncssh.connect(
+        host.name,
+        host.port,
+        config=None,
+        connect_timeout=ANSWER_SECONDS,
+        login_timeout=ANSWER_SECONDS,
+        known_hosts=host.known_hosts,
+        **host.credentials,
+    )
+    try:
+        yield await _answer(connection.start_sftp_client(path_errors="surrogateescape"))
+    finally:
+        connection.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await connection.wait_closed()
+
+
+async def _answer(question: Awaitable[_T]) -> _T:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return await question
+
+
+async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Staging) -> Delivered | None:
+    """The file's copy: the one there is, where its version is the same, else a new one; null where it is not complete."""
+    path = str(PurePosixPath(folder, name))
+    try:
+        before = await _answer(sftp.stat(path))
+        if before.type not in _FILE_TYPES:
+            return None
+        known = stage.kept(name, _version(before))
+        if known:
+            return known
+        with stage.incoming() as incoming:
+            await _copy(sftp, path, incoming, before.size or 0)
+            after = await _answer(sftp.stat(path))
+            if _version(after) != _version(before) or incoming.size_bytes != after.size:
+                return None
+            return stage.place(incoming, name, _version(after), _time(after))
+    except asyncssh.SFTPNoSuchFile:
+        return None
+    except asyncssh.SFTPPermissionDenied as error:
+        raise InputRefused(
+            f"the server of {stage.source_name} does not let us read {path}; needed leave to read it\n\n"
+            "Hint: ask whoever runs the server."
+        ) from error
+
+
+async def _copy(sftp: asyncssh.SFTPClient, path: str, incoming: Incoming, size_bytes: int) -> None:
+    """All bytes of the file, and one block more of one that has grown beyond ``size_bytes``."""
+    handle = await _answer(sftp.open(path, "rb", encoding=None))
+    while block := await _answer(handle.read(_BLOCK, incoming.size_bytes)):
+        incoming.write(bytes(block, "latin-1") if isinstance(block, str) else block)
+        if incoming.size_bytes > size_bytes:
+            break
+    await _answer(handle.close())
+
+
+def _version(found: asyncssh.SFTPAttrs) -> str:
+    return f"{found.size} {found.mtime}"
+
+
+def _time(found: asyncssh.SFTPAttrs) -> datetime | None:
+    return None if found.mtime is None else datetime.fromtimestamp(found.mtime, UTC)
+
+
+@contextmanager
+def _server_errors(source: Source, host: SftpHost) -> Iterator[None]:
+    """Sentences for what goes wrong between us and the server."""
+    where = f"{host.name}:{host.port}"
+    try:
+        yield
+    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+        found = "shows another key than" if host.is_known else "has no key in"
+        raise InputRefused(
+            f"the server {where} of {source.name} {found} {host.known_hosts_path}; needed the key that is known\n\n"
+            f"{scan_hint(host.name, host.port, host.known_hosts_path)}"
+        ) from error
+    except asyncssh.PermissionDenied as error:
+        raise InputRefused(
+            f"the server {where} of {source.name} turned us away; needed a user, and a key or password, that it accepts\n\n"
+            "Hint: look at the user in url, at key_file and password_variable."
+        ) from error
+    except asyncssh.SFTPPermissionDenied as error:
+        raise InputRefused(
+            f"the server {where} of {source.name} does not let us list {host.folder}; needed leave to read it\n\n"
+            "Hint: ask whoever runs the server."
+        ) from error
+    except (OSError, TimeoutError, asyncssh.Error) as error:
+        raise SourceUnreachable(
+            f"the server {where} of {source.name} did not answer or broke off ({type(error).__name__}); "
+            f"needed the files of {host.folder}\n\nHint: look at the network; what came whole is not fetched again."
+        ) from error

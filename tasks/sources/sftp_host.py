@@ -1,0 +1,102 @@
+"""What a connection to an SFTP server needs: where it is, its known key, and who we are to it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import asyncssh
+
+from schemas.errors import InputRefused
+from schemas.sources import Source
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SftpHost:
+    """A server and how to log in. ``credentials``: arguments of ``asyncssh.connect``; never shown."""
+
+    name: str
+    port: int
+    folder: str
+    known_hosts: asyncssh.SSHKnownHosts
+    known_hosts_path: Path
+    credentials: dict[str, Any]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether ``known_hosts`` has any key of this server."""
+        return any(self.known_hosts.match(self.name, "", self.port))
+
+
+def sftp_host(source: Source) -> SftpHost:
+    """The server of a source.
+
+    Raises
+    ------
+    InputRefused
+        The address, ``known_hosts``, the key or the variable of the password cannot be used.
+    """
+    parts = urlsplit(source.url)
+    try:
+        name, port = parts.hostname, parts.port or asyncssh.DEFAULT_PORT
+    except ValueError:
+        name, port = None, 0
+    if not name:
+        raise InputRefused(f"the address of {source.name} is {source.url}; needed sftp://user@host[:port]/folder")
+    path = Path(source.known_hosts or "~/.ssh/known_hosts").expanduser()
+    credentials = {"username": unquote(parts.username) if parts.username else (), **_credentials(source)}
+    return SftpHost(name, port, unquote(parts.path) or "/", _known_hosts(source, path, name, port), path, credentials)
+
+
+def scan_hint(name: str, port: int, path: Path) -> str:
+    """What a person does about a host key."""
+    return (
+        f"Hint: run ssh-keyscan -p {port} {name}, compare the key's fingerprint (ssh-keygen -lf) with the one the owner of "
+        f"the server tells you by another way, and only then put it into {path}."
+    )
+
+
+def _known_hosts(source: Source, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
+    try:
+        return asyncssh.read_known_hosts(str(path))
+    except (OSError, ValueError) as error:
+        raise InputRefused(
+            f"the known hosts of {source.name} in {path} cannot be read ({_reason(error)}); "
+            f"needed the host key of {name}\n\n{scan_hint(name, port, path)}"
+        ) from error
+
+
+def _credentials(source: Source) -> dict[str, Any]:
+    """The key named, else the password, else the user's own keys."""
+    secret = _secret(source)
+    if source.key_file:
+        return {"client_keys": [_key(source, secret)], "agent_path": None}
+    return {"password": secret, "client_keys": None, "agent_path": None} if secret else {}
+
+
+def _secret(source: Source) -> str | None:
+    if not source.password_variable:
+        return None
+    secret = os.environ.get(source.password_variable)
+    if not secret:
+        raise InputRefused(
+            f"the variable {source.password_variable} is not set; needed the password (or the key's passphrase) of "
+            f"{source.name} in it\n\nHint: set it for the user that runs the night, not in trimtab.toml."
+        )
+    return secret
+
+
+def _key(source: Source, passphrase: str | None) -> asyncssh.SSHKey:
+    path = Path(source.key_file).expanduser()
+    try:
+        return asyncssh.read_private_key(path, passphrase)
+    except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise InputRefused(
+            f"the key {path} of {source.name} cannot be used ({_reason(error)}); needed a private key of OpenSSH\n\n"
+            "Hint: where it has a passphrase, name the variable that holds it in password_variable."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
