@@ -1,13 +1,18 @@
 """Find and read the landing folder: one CSV or Parquet file a table, in batches, so that memory stays bounded.
 
-A file as a whole is refused, by name and with what was expected, when it is missing, unreadable, lacks a column or
-delivers a required table without rows. A CSV line with too few or too many cells is no reason to refuse: it is handed on
-in its place with its text in the column ``tasks.core.parse.LINE``, to be quarantined.
+A file as a whole is refused, by name and with what was expected, when it is missing, unreadable, something else than its
+name says, lacks a column or delivers a required table without rows. A CSV line with too few or too many cells is no reason
+to refuse: it is handed on in its place with its text in the column ``tasks.core.parse.LINE``, to be quarantined.
+
+Known limits: a CSV cut short at the end of a line cannot be told from a whole one; where it does not end in a line end a
+notice says so. Guards watch the size of the book.
 """
 
 import csv
 import difflib
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +20,21 @@ from typing import Final
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from tasks.core.contract_words import expected
-from tasks.core.parse import can_read
-from tasks.source_csv import csv_batches, csv_header
+from tasks.core.parse import CURRENCY_COLUMN
+from tasks.source_csv import csv_batches, csv_head, csv_header
+from tasks.source_parquet import parquet_batches, parquet_header
+from tasks.source_signs import Sign, misnamed, sign_of
 
 BATCH_ROWS: Final = 1_000_000
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 """How the file of a table may end."""
-EXTRA_COLUMNS: Final[dict[str, frozenset[str]]] = {
-    "accounts": frozenset({"currency"}),
-    "securities": frozenset({"currency"}),
-}
-"""Columns a source may add without a notice."""
 _HASH_BLOCK: Final = 1 << 20
+_MAGIC_BYTES: Final = 16
+_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _UNREADABLE: Final = (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException, pl.exceptions.PolarsError)
 
 
@@ -59,30 +62,31 @@ def find_tables(folder: Path) -> dict[str, Path]:
     Raises
     ------
     InputRefused
-        The folder does not exist, a required table has no file, or a table has more than one.
+        The folder cannot be read, a required table has no file, a table has more than one, one that is no file, or only
+        some whose name is not quite right.
     """
-    if not folder.is_dir():
-        raise InputRefused(
-            f"{folder} is not a folder; needed the landing folder with one CSV or Parquet file a table\n\n"
-            "Hint: pass --source, or set TRIMTAB_SOURCE_URL."
-        )
-    found = {table: _candidates(folder, table) for table in CONTRACTS}
+    names = _names(folder)
+    found = {
+        table: [folder / f"{table}{ending}" for ending in ENDINGS if f"{table}{ending}" in names] for table in CONTRACTS
+    }
     for table, paths in found.items():
         if len(paths) > 1:
-            names = " and ".join(path.name for path in paths)
-            raise InputRefused(f"{names} both deliver the table {table}; needed one file\n\nHint: remove all but one.")
-        if not paths and table not in OPTIONAL_TABLES:
-            endings = ", ".join(f"{table}{ending}" for ending in ENDINGS)
-            raise InputRefused(
-                f"{folder} has no file of the table {table}; needed one of {endings}\n\n"
-                f"Hint: its columns are {', '.join(dtypes(table))}."
-            )
+            both = " and ".join(path.name for path in paths)
+            raise InputRefused(f"{both} both deliver the table {table}; needed one file\n\nHint: remove all but one.")
+        for path in paths:
+            _refuse_no_file(path)
+        if not paths:
+            _refuse_missing(folder, table, names)
     return {table: paths[0] for table, paths in found.items() if paths}
 
 
 def hash_tables(paths: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 of each table's file, as hex."""
-    return {table: _file_hash(path) for table, path in sorted(paths.items())}
+    """SHA-256 of each table's file, as hex; refuses one that cannot be read."""
+    try:
+        return {table: _file_hash(path) for table, path in sorted(paths.items())}
+    except OSError as error:
+        name = Path(str(error.filename)).name
+        raise InputRefused(f"{name} cannot be opened ({error.strerror})\n\nHint: look at who may read it.") from error
 
 
 def input_hash(hashes: Mapping[str, str]) -> str:
@@ -104,19 +108,20 @@ def read_batches(table: str, path: Path, *, rows: int = BATCH_ROWS) -> Iterator[
     Raises
     ------
     InputRefused
-        The file cannot be read, lacks a column, names one twice, or a required table has no rows.
+        The file cannot be read, is no such file, lacks a column, names one twice, or a required table has no rows.
     """
     is_text = not path.name.endswith(".parquet")
     try:
-        if path.stat().st_size == 0:
-            raise InputRefused(f"{path.name} is empty (0 bytes); needed the table {table}: {_columns_wanted(table)}")
-        header = csv_header(path) if is_text else pq.read_schema(path).names
-        notices = _check_header(table, path, header)
-        frames = (
-            csv_batches(path, header, rows, one_line_rows=table != "securities")
-            if is_text
-            else _parquet_batches(table, path, rows)
-        )
+        _refuse_foreign(table, path, misnamed(_first_bytes(table, path), path.suffix))
+        head = csv_head(path) if is_text else b""
+        _refuse_foreign(table, path, sign_of(head))
+        if is_text and not head:
+            raise InputRefused(
+                f"{path.name} is empty when unpacked; needed the table {table}: {_columns_wanted(table)}"
+            )
+        header = csv_header(path, head) if is_text else parquet_header(path)
+        notices = (*_check_header(table, path, header), *_check_end(path))
+        frames = csv_batches(path, header, rows) if is_text else parquet_batches(table, path, rows)
         yield from _numbered(table, path, frames, is_text=is_text, notices=notices)
     except _UNREADABLE as error:
         raise InputRefused(_unreadable(table, path, error)) from error
@@ -149,25 +154,48 @@ def _check_header(table: str, path: Path, header: list[str]) -> tuple[str, ...]:
     for column in dtypes(table):
         if column not in header and column not in optional:
             raise InputRefused(_missing_column(table, path, column, header))
-    known = dtypes(table).keys() | EXTRA_COLUMNS.get(table, frozenset())
+    known = {*dtypes(table), CURRENCY_COLUMN}
     return tuple(f"{path.name}: the column {name} is ignored" for name in header if name not in known)
 
 
 def _missing_column(table: str, path: Path, column: str, header: list[str]) -> str:
-    spare = [name for name in header if name not in dtypes(table)]
-    close = difflib.get_close_matches(column, spare, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
     return (
-        f"{path.name} has no column {column}; needed {expected(table, column)}\n\n"
-        f"Hint: {guess}columns found: {', '.join(header)}."
+        f"{path.name} has no column {column}; needed {expected(table, column)}\n\nHint: {_hint(table, column, header)}"
     )
+
+
+def _hint(table: str, column: str, header: list[str]) -> str:
+    """What may have happened to the header. What is no header is not shown: it may be a row of somebody's."""
+    for separator, words in _SEPARATORS.items():
+        if len(header) == 1 and column in header[0].split(separator):
+            return f"its cells are separated by {words}; separate them by commas."
+    plain = {_plain(name) for name in dtypes(table)}
+    if not any(_plain(name) in plain for name in header):
+        return "its first line names no column of the table; it must name them all, in English as written here."
+    spare = [name for name in header if name not in dtypes(table)]
+    alike = [name for name in spare if _plain(name) == _plain(column)]
+    close = alike or difflib.get_close_matches(column, spare, n=1)
+    guess = f"did you mean {close[0]}? " if close else ""
+    return f"{guess}columns found: {', '.join(header)}."
+
+
+def _plain(name: str) -> str:
+    """The name without what writers of headers vary: case, spaces and underscores."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _unreadable(table: str, path: Path, error: Exception) -> str:
     kind = "Parquet" if path.name.endswith(".parquet") else "CSV in UTF-8"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{path.name} cannot be opened ({error.strerror}); needed the table {table}\n\nHint: look at who may read it."
+    damage = {
+        ".parquet": "it is damaged or cut short",
+        ".gz": "what is compressed in it is damaged or cut short",
+        ".zst": "what is compressed in it is damaged or cut short",
+    }.get(path.suffix, "its lines make no sense")
     return (
-        f"{path.name} cannot be read as {kind} ({str(error).partition(chr(10))[0]}); needed the table {table}: "
-        f"{_columns_wanted(table)}\n\nHint: deliver the file again; it may have been cut short."
+        f"{path.name} cannot be read as {kind}: {damage}; needed the table {table}: {_columns_wanted(table)}\n\n"
+        "Hint: deliver the file again."
     )
 
 
@@ -175,24 +203,77 @@ def _columns_wanted(table: str) -> str:
     return f"columns {', '.join(dtypes(table))}"
 
 
-def _candidates(folder: Path, table: str) -> list[Path]:
-    return [path for ending in ENDINGS if (path := folder / f"{table}{ending}").is_file()]
+def _names(folder: Path) -> list[str]:
+    """What stands in the folder, sorted."""
+    if not folder.is_dir():
+        raise InputRefused(
+            f"{folder} is not a folder; needed the landing folder with one CSV or Parquet file a table\n\n"
+            "Hint: pass --source, or set TRIMTAB_SOURCE_URL."
+        )
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise InputRefused(
+            f"the folder {folder} cannot be read ({error.strerror})\n\nHint: look at who may read it."
+        ) from error
 
 
-def _parquet_batches(table: str, path: Path, rows: int) -> Iterator[pl.DataFrame]:
-    with pq.ParquetFile(path) as file:
-        empty = pl.DataFrame(file.schema_arrow.empty_table())
-        _check_types(table, path, empty)
-        yield from (pl.DataFrame(batch) for batch in file.iter_batches(rows)) if file.metadata.num_rows else [empty]
+def _refuse_no_file(path: Path) -> None:
+    """Refuse what only has the name of a file: a pipe would never end, and a table must not be missed for a broken link."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        what = "is a link to nothing"
+    except OSError as error:
+        what = f"cannot be opened ({error.strerror})"
+    else:
+        if stat.S_ISREG(mode):
+            return
+        what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device"
+    raise InputRefused(f"{path.name} {what}; needed a file\n\nHint: put the file itself in its place.")
 
 
-def _check_types(table: str, path: Path, frame: pl.DataFrame) -> None:
-    """Refuse a column whose every cell would be unreadable."""
-    for name, wanted in dtypes(table).items():
-        if name in frame.columns and not can_read(frame.schema[name], wanted):
-            raise InputRefused(
-                f"{path.name}: the column {name} has the type {frame.schema[name]}; needed {expected(table, name)}"
-            )
+def _refuse_missing(folder: Path, table: str, names: list[str]) -> None:
+    """Refuse a required table without a file, and any table whose file has nearly its name: it would be passed over."""
+    near = [name for name in names if name.lower().startswith(table)]
+    if table in OPTIONAL_TABLES and not near:
+        return
+    endings = ", ".join(f"{table}{ending}" for ending in ENDINGS)
+    found = f", only {', '.join(near)}" if near else ""
+    hint = (
+        "give the file one of these names, in small letters."
+        if near
+        else f"its columns are {', '.join(dtypes(table))}."
+    )
+    raise InputRefused(f"{folder} has no file of the table {table}{found}; needed one of {endings}\n\nHint: {hint}")
+
+
+def _first_bytes(table: str, path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(_MAGIC_BYTES)
+    if not head:
+        raise InputRefused(f"{path.name} is empty (0 bytes); needed the table {table}: {_columns_wanted(table)}")
+    return head
+
+
+def _refuse_foreign(table: str, path: Path, sign: Sign | None) -> None:
+    if sign is None:
+        return
+    kind = "Parquet" if path.suffix == ".parquet" else "CSV in UTF-8"
+    raise InputRefused(
+        f"{path.name} cannot be read as {kind}: it is {sign.what}; needed the table {table}: {_columns_wanted(table)}\n\n"
+        f"Hint: {sign.hint.format(table=table)}"
+    )
+
+
+def _check_end(path: Path) -> tuple[str, ...]:
+    """A notice where a plain CSV does not end in a line end; what is packed knows its own end."""
+    if path.suffix != ".csv":
+        return ()
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read()
+    return () if last in b"\r\n" else (f"{path.name} does not end in a line end; it may have been cut short",)
 
 
 def _file_hash(path: Path) -> str:

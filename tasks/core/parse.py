@@ -1,8 +1,9 @@
 """From a landing table as it was read to its contract's types; a cell that does not fit is remembered, never guessed.
 
 1. Each contract column is read as its type. Text is trimmed of spaces around numbers, dates and booleans; a blank cell
-   is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` and digits that Decimal(18, 6) cannot
-   hold do not parse; binary floats are rounded half-even to six digits.
+   is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` or outside the years 1000 to 9999, text
+   with a NUL character and digits that Decimal(18, 6) cannot hold do not parse; binary floats are rounded half-even to
+   six digits.
 2. ``unparsed`` names the columns that had a cell and have no value now. Two names are no contract column: ``currency``
    (a currency other than USD) and ``line`` (the line has more or fewer cells than the header).
 3. ``raw`` is the row as read, a JSON object of all its columns with every cell as text or null.
@@ -21,15 +22,20 @@ from schemas.landing import CURRENCY, EXACT, dtypes
 LINE: Final = "(line)"
 """Column that the reader adds when a CSV has lines of the wrong length: the text of such a line, else null."""
 
+CURRENCY_COLUMN: Final = "currency"
+"""Column that any table may have: a row that names a currency other than USD there is not taken for one in USD."""
+
 _PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,12}(?:\.[0-9]{0,6}0*)?$"
 _NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _WHOLE: Final = r"^[+-]?[0-9]{1,18}(?:\.0*)?$"
 _DATE: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _EXACT_BOUND: Final = 10**12
 _WHOLE_FLOAT_BOUND: Final = 2.0**53
-_WIDEST: Final = pl.Decimal(38, 18)
-_FIRST_DATE: Final = date(1000, 1, 1)
-_LAST_DATE: Final = date(9999, 12, 31)
+_UNIX_EPOCH: Final = date(1970, 1, 1)
+_FIRST_DAY: Final = (date(1000, 1, 1) - _UNIX_EPOCH).days
+_LAST_DAY: Final = (date(9999, 12, 31) - _UNIX_EPOCH).days
+_PER_DAY: Final = {None: 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_OUT_OF_RANGE: Final = "a date outside the years 1000 to 9999"
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -71,7 +77,7 @@ def parse(
     ]
     broken = {
         **{column.name: _is_lost(raw[column.name], column) for column in typed if column.name in cells},
-        "currency": _is_foreign(raw),
+        CURRENCY_COLUMN: _is_foreign(raw),
         "line": raw[LINE].is_not_null() if LINE in raw.columns else pl.repeat(value=False, n=raw.height, eager=True),
     }
     unparsed = _joined_names(broken, raw.height)
@@ -141,7 +147,9 @@ def _read_text(cells: pl.Series) -> pl.Series:
     """Text as it stands; a number that is whole, as digits (identifiers often arrive as numbers)."""
     if cells.dtype.is_float():
         cells = _whole(cells).cast(pl.Int64)
-    return cells.cast(pl.String)
+    texts = cells.cast(pl.String)
+    has_nul = texts.str.contains("\0", literal=True)
+    return _where(texts, ~has_nul) if has_nul.any() else texts
 
 
 def _whole(numbers: pl.Series) -> pl.Series:
@@ -159,7 +167,7 @@ def _read_exact(cells: pl.Series) -> pl.Series:
         return _where(wide, wide.is_between(1 - _EXACT_BOUND, _EXACT_BOUND - 1)).cast(EXACT)
     if isinstance(cells.dtype, pl.Decimal) and cells.dtype != EXACT:
         exact = cells.cast(EXACT, strict=False)
-        return _where(exact, exact.cast(_WIDEST, strict=False) == cells.cast(_WIDEST, strict=False))
+        return _where(exact, exact.cast(cells.dtype, strict=False) == cells)
     return cells.cast(EXACT)
 
 
@@ -207,13 +215,20 @@ def _read_whole(cells: pl.Series) -> pl.Series:
 
 def _read_date(cells: pl.Series) -> pl.Series:
     if isinstance(cells.dtype, pl.String):
-        dates = _where(cells, cells.str.contains(_DATE)).str.to_date("%Y-%m-%d", strict=False)
-    elif isinstance(cells.dtype, pl.Datetime):
-        local = cells.dt.replace_time_zone(None)
-        dates = _where(local, local == local.dt.truncate("1d")).cast(pl.Date)
-    else:
-        dates = cells.cast(pl.Date)
-    return _where(dates, dates.is_between(_FIRST_DATE, _LAST_DATE))
+        return _where(cells, cells.str.contains(_DATE)).str.to_date("%Y-%m-%d", strict=False)
+    known = _of_four_digit_years(cells)
+    if isinstance(known.dtype, pl.Datetime):
+        local = known.dt.replace_time_zone(None)
+        known = _where(local, local == local.dt.truncate("1d"))
+    return known.cast(pl.Date)
+
+
+def _of_four_digit_years(moments: pl.Series) -> pl.Series:
+    """Dates or times of the years 1000 to 9999, null for others: far ones cannot be shown, and Polars panics at them."""
+    per_day = _PER_DAY[moments.dtype.time_unit if isinstance(moments.dtype, pl.Datetime) else None]
+    last = min((_LAST_DAY + 1) * per_day - 1, 2**63 - 1)
+    counted = moments.to_physical().cast(pl.Int64)
+    return _where(moments, counted.is_between(max(_FIRST_DAY * per_day, -(2**63)), last))
 
 
 def _read_bool(cells: pl.Series) -> pl.Series:
@@ -235,10 +250,10 @@ def _is_lost(cells: pl.Series, typed: pl.Series) -> pl.Series:
 
 def _is_foreign(raw: pl.DataFrame) -> pl.Series:
     """True where a currency is named and it is not USD."""
-    if "currency" not in raw.columns:
+    if CURRENCY_COLUMN not in raw.columns:
         return pl.repeat(value=False, n=raw.height, eager=True)
-    named = _text(raw["currency"]).str.strip_chars()
-    return raw["currency"].is_not_null() & ~named.is_in([CURRENCY, ""]).fill_null(value=False)
+    named = _text(raw[CURRENCY_COLUMN]).str.strip_chars()
+    return raw[CURRENCY_COLUMN].is_not_null() & ~named.is_in([CURRENCY, ""]).fill_null(value=False)
 
 
 def _joined_names(broken: dict[str, pl.Series], height: int) -> pl.Series:
@@ -271,7 +286,12 @@ def _as_read(raw: pl.DataFrame, cells: list[str], *, is_text: bool, unparsed: pl
 
 def _text(cells: pl.Series) -> pl.Series:
     """Cells as text: as they stand, decimals without trailing zeros."""
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
+    if isinstance(cells.dtype, (pl.Date, pl.Datetime)):
+        texts = _of_four_digit_years(cells).cast(pl.String)
+        return pl.select(
+            pl.when(cells.is_not_null()).then(texts.fill_null(_OUT_OF_RANGE)).alias(cells.name)
+        ).to_series()
+    if cells.dtype.is_nested() or cells.dtype.is_temporal() or cells.dtype in (pl.Binary, pl.Object):
         return pl.Series(cells.name, [None if cell is None else str(cell) for cell in cells.to_list()], dtype=pl.String)
     texts = cells.cast(pl.String)
     return texts.str.replace(r"(\.[0-9]*?)0+$", "${1}").str.strip_suffix(".") if cells.dtype.is_decimal() else texts

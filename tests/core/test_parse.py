@@ -238,3 +238,29 @@ def test_any_text_gives_one_row_each_and_a_value_a_blank_or_a_complaint(texts: l
     assert rows.height == len(texts)
     for text, number, unparsed in zip(texts, rows["quantity"], rows["unparsed"], strict=True):
         assert (number is not None) + (unparsed == "quantity") + (not text.strip()) == 1
+
+
+def test_text_with_a_nul_character_is_unparsed() -> None:
+    rows = read("account_id", ["A\0", "A", None])
+    assert rows["account_id"].to_list() == [None, "A", None]
+    assert rows["unparsed"].to_list() == ["account_id", None, None]
+
+
+@pytest.mark.parametrize("days", [2**31 - 1, -(2**31), 2_932_897, -354_286])
+def test_a_date_outside_the_years_1000_to_9999_is_unparsed_and_said_to_be(days: int) -> None:
+    rows = parse("lots", pl.DataFrame({"acquired_date": pl.Series([days]).cast(pl.Int32).cast(pl.Date)}), is_text=False)
+    assert rows.select("acquired_date", "unparsed").rows() == [(None, "acquired_date")]
+    assert json.loads(rows["raw"][0]) == {"acquired_date": "a date outside the years 1000 to 9999"}
+
+
+@pytest.mark.parametrize("day", [date(1000, 1, 1), date(9999, 12, 31)])
+def test_the_first_and_the_last_date_are_read(day: date) -> None:
+    moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001
+    assert read("acquired_date", [day])["acquired_date"].to_list() == [day]
+    assert read("acquired_date", [moment])["acquired_date"].to_list() == [day]
+    assert read("acquired_date", [day.isoformat()])["acquired_date"].to_list() == [day]
+
+
+def test_a_decimal_is_never_rounded_however_many_digits_it_has() -> None:
+    cells = [Decimal("1.0000000000000000000000000001"), Decimal(1)]
+    assert read("quantity", cells, dtype=pl.Decimal(38, 30))["quantity"].to_list() == [None, Decimal(1)]
