@@ -20,6 +20,7 @@ from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
 from warehouse.attach import attach_lake, is_passing, retried, sql, transaction
 from warehouse.duck import connect
+from warehouse.lake_tables import bring_up_to_date
 
 PRIVATE_FOLDER: Final = 0o700
 
@@ -28,7 +29,7 @@ _lock = threading.Lock()
 
 
 def open_lake(settings: Settings) -> "Lake":
-    """The lake at the settings' addresses, made with all its tables if it is not there yet.
+    """The lake at the settings' addresses, made or brought up to date first: all its tables with all their columns.
 
     The process attaches an address once; each call returns a cursor of its own, so threads may call freely.
     """
@@ -47,26 +48,8 @@ def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
         Path(data_address).mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
     attach_lake(connection, address, data_address)
-    retried(lambda: _create_tables(connection))
+    retried(lambda: bring_up_to_date(connection, TABLES))
     return connection
-
-
-def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
-    missing = sorted(set(TABLES) - {name for (name,) in found})
-    if not missing:
-        return
-    with transaction(connection):
-        for table in missing:
-            columns = ", ".join(f'"{name}" {_sql_type(dtype)}' for name, dtype in TABLES[table].items())
-            connection.execute(f"CREATE TABLE IF NOT EXISTS lake.{table} ({columns})")
-
-
-def _sql_type(dtype: pl.DataType) -> str:
-    if isinstance(dtype, pl.Decimal):
-        return f"DECIMAL({dtype.precision}, {dtype.scale})"
-    names = {pl.String: "VARCHAR", pl.Float64: "DOUBLE", pl.Int64: "BIGINT", pl.Int32: "INTEGER"}
-    return {**names, pl.Boolean: "BOOLEAN", pl.Date: "DATE"}[type(dtype)]
 
 
 class Lake:

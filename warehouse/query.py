@@ -16,6 +16,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from warehouse.attach import attach_lake, sql
 from warehouse.duck import connect, quoted
+from warehouse.lake_tables import absent
 
 LEDGER_VIEWS: Final = {
     "runs": ("runs", ()),
@@ -82,10 +83,18 @@ def public_names() -> list[str]:
 
 
 def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A connection with the public views; lake and ledger are attached read-only, and no other file can be read."""
+    """A connection with the public views; lake and ledger are attached read-only, and no other file can be read.
+
+    A lake of an earlier version is brought up to date first.
+    """
     is_sqlite = settings.ledger_address.startswith("sqlite")
     connection = connect("ducklake", "sqlite") if is_sqlite else connect("ducklake", "sqlite", "postgres", "httpfs")
-    attach_lake(connection, settings.lake_address, settings.lake_data_address, is_read_only=True)
+    addresses = settings.lake_address, settings.lake_data_address
+    attach_lake(connection, *addresses, is_read_only=True)
+    if absent(connection, PUBLIC):
+        connection.execute("DETACH lake")
+        _open_as_steps_do(settings)
+        attach_lake(connection, *addresses, is_read_only=True)
     connection.execute(
         f"ATTACH {_ledger_target(settings.ledger_address)} AS ledger ({_ledger_options(is_sqlite=is_sqlite)})"
     )
@@ -102,6 +111,12 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
             connection.execute(sql("latest_ledger_view").format(view=name))
     _close_off(connection, settings.lake_data_address)
     return connection
+
+
+def _open_as_steps_do(settings: Settings) -> None:
+    from warehouse.lake import open_lake  # noqa: PLC0415 - it brings the landing contract with it, a second
+
+    open_lake(settings)
 
 
 def _close_off(connection: duckdb.DuckDBPyConnection, lake_data_address: str) -> None:
