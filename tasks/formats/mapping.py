@@ -52,18 +52,13 @@
 An operand (``divided_by``, ``times``, ``of``) is the name of a field, or an amount with the keys of a number.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
-import polars as pl
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-Whole = Annotated[int, Field(ge=1, strict=True)]
-Span = tuple[Whole, Whole]
-"""Start, from 1, and width in characters."""
+from tasks.formats.parts import DayFormat, DaySpot, Model, Number, Operand, Scale, Span, Spot, Whole
+
 Place = Whole | Span | Annotated[str, Field(min_length=1)]
 """Where a field stands: its number, its span, or its name in the line that names the fields."""
 Kind = Literal["delimited", "fixed", "flex", "ofx"]
@@ -71,68 +66,6 @@ LINES: Final = ("delimited", "fixed")
 """Kinds of file that are read line by line."""
 AS_OF: Final = "{as_of}"
 """As a value: the night's date."""
-_TRIAL: Final = date(2026, 12, 31)
-
-
-def _day_format(text: str) -> str:
-    """A format that gives back the day it wrote; a year of two digits would be a guess at the century."""
-    read = pl.Series([_TRIAL.strftime(text)]).str.to_date(text, strict=False)
-    if re.search("%[ygD]", text) or read[0] != _TRIAL:
-        raise ValueError(f"{text} does not tell a day; needed %Y, %m and %d, as in %m/%d/%Y")
-    return text
-
-
-DayFormat = Annotated[str, BeforeValidator(_day_format)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Spot(_Model):
-    """A cell of the header or the trailer: ``field`` counts from 1 (delimited), ``start`` too (fixed)."""
-
-    field: Whole | None = None
-    start: Whole | None = None
-    width: Whole | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.field is None) == (self.start is None) or (self.start is None) != (self.width is None):
-            raise ValueError("needed a field (delimited), or a start and a width (fixed)")
-        return self
-
-
-class DaySpot(Spot):
-    """A day in the header."""
-
-    date: DayFormat
-
-
-class Sign(_Model):
-    """A field that says which way a number goes; with ``positive``, a code of neither list is unreadable."""
-
-    field: str
-    negative: tuple[str, ...]
-    positive: tuple[str, ...] = ()
-
-
-class Number(_Model):
-    """How a number is written. ``signed``: a trailing minus and parentheses are understood; a leading sign always is."""
-
-    number: Literal["plain", "signed"] = "plain"
-    implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
-    sign: Sign | None = None
-    absolute: bool = False
-
-
-class Amount(Number):
-    """A field of a record as a number."""
-
-    field: str
-
-
-Operand = Annotated[Amount, BeforeValidator(lambda given: {"field": given} if isinstance(given, str) else given)]
 
 
 class Count(Spot):
@@ -151,7 +84,7 @@ class Total(Spot):
     implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
 
 
-class Header(_Model):
+class Header(Model):
     """The first line."""
 
     match: Annotated[str, Field(min_length=1)]
@@ -159,7 +92,7 @@ class Header(_Model):
     sequence: Spot | None = None
 
 
-class Trailer(_Model):
+class Trailer(Model):
     """The last line."""
 
     match: Annotated[str, Field(min_length=1)]
@@ -167,7 +100,7 @@ class Trailer(_Model):
     totals: tuple[Total, ...] = ()
 
 
-class AsOf(_Model):
+class AsOf(Model):
     """A field that holds the night's date in every record of a kind."""
 
     record: str
@@ -175,7 +108,7 @@ class AsOf(_Model):
     date: DayFormat
 
 
-class Record(_Model):
+class Record(Model):
     """A type of line."""
 
     kind: Annotated[str, Field(min_length=1)]
@@ -186,7 +119,7 @@ class Record(_Model):
     line_number: Whole | Span | None = None
 
 
-class Condition(_Model):
+class Condition(Model):
     """Records whose field is, or is not, one of some texts; an empty field is ``""``."""
 
     field: str
@@ -209,8 +142,8 @@ class Column(Number):
     value: str | None = None
     date: DayFormat | None = None
     null: tuple[str, ...] = ()
-    codes: dict[str, str] = {}
-    scale: Decimal | None = None
+    codes: dict[str, str] = Field(default_factory=dict)
+    scale: Scale = None
     times: Operand | None = None
     divided_by: Operand | None = None
 
@@ -220,6 +153,8 @@ class Column(Number):
             raise ValueError("needed one of field, fields and value")
         if sum((bool(self.codes), self.date is not None, self.is_computed)) > 1:
             raise ValueError("codes, a date and the keys of a number exclude one another")
+        if self.times and self.divided_by:
+            raise ValueError("needed one of times and divided_by")
         if self.is_computed and self.field is None:
             raise ValueError("the keys of a number need a field")
         return self
@@ -243,7 +178,7 @@ class Column(Number):
         return tuple(dict.fromkeys([*fields, *self.fields, *signs]))
 
 
-class Table(_Model):
+class Table(Model):
     """A landing table drawn from the records of one kind."""
 
     table: str
@@ -255,7 +190,7 @@ class Table(_Model):
     columns: dict[str, Column]
 
 
-class Mapping(_Model):
+class Mapping(Model):
     """The whole TOML file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
