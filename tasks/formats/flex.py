@@ -56,7 +56,7 @@ def flex_records(fmt: Format, path: Path) -> Iterator[Records]:
         if file.root is None and path.stat().st_size == 0:
             raise InputRefused(f"{path.name} is empty (0 bytes); needed a Flex statement")
         parser.Parse(b"", True)  # noqa: FBT003 - as above
-    except (OSError, expat.ExpatError) as error:
+    except (OSError, expat.ExpatError, LookupError, ValueError) as error:  # the last two: an encoding it does not know
         raise InputRefused(
             f"{path.name} cannot be read as XML ({error}); needed a whole Flex statement\n\n"
             "Hint: deliver the file again; it may have been cut short."
