@@ -5,13 +5,16 @@
 3. A row that cannot touch an account's trades costs the account nothing: one of an account nobody delivered, or a
    restriction or trade of a security that is not there to be traded.
 
+4. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``gate_compare``). Those rules
+   a person may let a row break; the account is then judged without them.
+
 An account's verdict depends on its own rows and on what is common to all, never on another account.
 
 Known limits: a row without a readable account cannot be attributed, so it is quarantined alone. A line of the wrong
 length counts for the account that stands in the account's column.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -19,7 +22,9 @@ from typing import Final
 import polars as pl
 
 from tasks.core.contract_words import Rule
+from tasks.core.gate_compare import is_let_through, with_history, without
 from tasks.core.gate_globals import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
+from tasks.core.gate_history import History
 from tasks.core.gate_places import Places
 from tasks.core.gate_restrictions import check_restrictions
 from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
@@ -28,19 +33,32 @@ _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table a
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
 _HOUSEHOLD: Final = Rule("household_whole", "household_id", "a household without a broken row in the table households")
 _CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
+_HOLDINGS: Final = ("lots", "cash", "trades")
 _HARMLESS: Final = ("account_known", "security_known")
 """Rules that cost an account nothing when a restriction or a trade breaks them."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatedAccounts:
-    """``quarantine``: source rows with the rules they broke. ``accounts``: ``account_id``, ``reason`` of each account quarantined."""
+    """``quarantine``: source rows with the rules they broke. ``accounts``: ``account_id``, ``reason`` of each account quarantined.
+
+    ``released``: rows, as in ``quarantine``, that broke rules and that a person let through.
+    """
 
     quarantine: pl.DataFrame
     accounts: pl.DataFrame
+    released: pl.DataFrame
 
 
-def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, places: Places, as_of: date) -> GatedAccounts:
+def gate_accounts(
+    tables: Mapping[str, pl.DataFrame],
+    globals_: Gated,
+    places: Places,
+    as_of: date,
+    *,
+    history: History | None = None,
+    released: pl.Series | frozenset[str] = frozenset(),
+) -> GatedAccounts:
     """Judge the accounts of one shard.
 
     Parameters
@@ -54,17 +72,35 @@ def gate_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated, places: P
         Where the rows of each table stand, for messages.
     as_of
         No lot may be acquired on a later day.
+    history
+        The night before; null on the first night: nothing is compared then.
+    released
+        ``quarantine_id`` of the rows that a person lets through.
     """
     delivered = tables["accounts"]["account_id"].drop_nulls().unique()
-    checked = [
-        _check_accounts(tables, globals_),
-        *(
-            _check_rows(table, rows, globals_, delivered, as_of)
-            for table, rows in tables.items()
-            if table != "accounts"
-        ),
-    ]
-    return GatedAccounts(quarantine_rows(checked, places), _verdicts(checked, tables["accounts"]))
+    checked = {
+        table: _check_accounts(tables, globals_)
+        if table == "accounts"
+        else _check_rows(table, rows, globals_, delivered, as_of)
+        for table, rows in tables.items()
+    }
+    if history is not None:
+        sound = _without_broken_holdings(delivered, checked)
+        checked = with_history(checked, sound, globals_.prices, history, as_of)
+    found = quarantine_rows(list(checked.values()), places)
+    passed = found.filter(is_let_through(released))
+    counted = [without(each, passed) for each in checked.values()]
+    return GatedAccounts(
+        quarantine=found.join(passed, on=["table_name", "landed_row"], how="anti", maintain_order="left"),
+        accounts=_verdicts(counted, tables["accounts"]),
+        released=passed,
+    )
+
+
+def _without_broken_holdings(delivered: pl.Series, checked: Mapping[str, Checked]) -> pl.DataFrame:
+    """``account_id`` of the accounts whose lots, cash and trades are sound."""
+    broken = [_reasons(checked[table]) for table in _HOLDINGS if table in checked]
+    return delivered.to_frame("account_id").join(pl.concat(broken), on="account_id", how="anti")
 
 
 def unattributed(quarantine: pl.DataFrame) -> pl.DataFrame:
@@ -100,7 +136,7 @@ def _with_unpriced(checked: Checked, globals_: Gated) -> Checked:
     return checked.with_broken(breaches(checked.rows.filter(pl.col("security_id").is_in(unpriced.implode())), _PRICE))
 
 
-def _verdicts(checked: list[Checked], accounts: pl.DataFrame) -> pl.DataFrame:
+def _verdicts(checked: Sequence[Checked], accounts: pl.DataFrame) -> pl.DataFrame:
     reasons = pl.concat([_reasons(each) for each in checked])
     return (
         reasons.join(accounts.select(account_key()), on="account_id", how="semi")

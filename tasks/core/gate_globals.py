@@ -37,11 +37,17 @@ class Gated:
 
     quarantine: pl.DataFrame
     securities: pl.Series
-    priced: pl.Series
+    prices: pl.DataFrame
+    """``security_id, price_usd``."""
     models: pl.Series
     policies: pl.Series
     lost_households: pl.Series
     """Households with a broken row."""
+
+    @property
+    def priced(self) -> pl.Series:
+        """Securities that have a price."""
+        return self.prices["security_id"]
 
 
 def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date) -> Gated:
@@ -79,7 +85,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
     return Gated(
         quarantine=quarantine_rows(checked, places),
         securities=known,
-        priced=prices.good["security_id"],
+        prices=prices.good.select("security_id", "price_usd"),
         models=models.good["model_id"].unique(maintain_order=True),
         policies=policies.good["policy_id"],
         lost_households=_lost(households, "household_id"),

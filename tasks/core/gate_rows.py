@@ -201,7 +201,9 @@ def _table_quarantine(checked: Checked, places: Places) -> pl.DataFrame:
 def _reasons(checked: Checked, places: Places) -> pl.DataFrame:
     """``landed_row, file_name, row_number, broken_rules, message`` of each row that broke a rule."""
     broken = checked.broken.unique().sort("row_number", "rule", "sentence").rename({"row_number": "landed_row"})
-    rows = broken.group_by("landed_row", maintain_order=True).agg("sentence", broken_rules=pl.col("rule").str.join("|"))
+    rows = broken.group_by("landed_row", maintain_order=True).agg(
+        "sentence", broken_rules=pl.col("rule").unique(maintain_order=True).str.join("|")
+    )
     placed = with_places(rows, checked.table, places).explode("sentence")
     sentence = pl.format("{} row {}: {}", "file_name", "row_number", "sentence").str.join(" ").alias("message")
     return placed.group_by("landed_row", "file_name", "row_number", "broken_rules", maintain_order=True).agg(sentence)

@@ -1,0 +1,103 @@
+"""Lots whose basis is not what it was: costs and dates of a lot do not change by themselves.
+
+Only taxable accounts are looked at: nowhere else does a basis decide anything.
+
+1. A unit cost that was known is known still, is not 0 where it was not, and is within the limit of what it was. After a split
+   it is to be the same cost on the new shares; and all of a holding that split costs what it did, to 1 %.
+2. A date that was known is the same.
+3. A custodian that disallows a loss adds it to the cost of the shares that replace those sold, and moves their date: after a
+   sale at a loss, within ``WASH_DAYS`` days, a lot of the same security may cost more and be of another date.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Side, TaxStatus
+from tasks.core.gate_history import BASIS_UNCHANGED, HOLDING, Comparison, plain, share
+from tasks.core.gate_holdings import Change, is_cost_kept
+
+WASH_DAYS: Final = 61
+
+
+def changed_bases(lots: pl.DataFrame, found: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
+    """Broken rules (as ``BROKEN``) of tonight's lots.
+
+    Parameters
+    ----------
+    lots
+        Lots of the holdings that changed (``changed_lots``).
+    found
+        Those holdings (``holdings``).
+    """
+    accounts = comparison.tonight["accounts"].filter(pl.col("tax_status") == TaxStatus.TAXABLE).select("account_id")
+    wide = (
+        lots.filter(pl.col("row_number").is_not_null())
+        .join(accounts, on="account_id", how="semi")
+        .join(found.drop("quantity", "quantity_then"), on=HOLDING)
+        .join(_washed(comparison), on=HOLDING, how="left")
+        .with_columns(pl.col("is_washed").fill_null(value=False))
+    )
+    return pl.concat([_costs(wide, comparison), _dates(wide), _totals(wide)])
+
+
+def _costs(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
+    is_split = pl.col("change") == Change.SPLIT
+    new, old = (pl.when(is_split).then(name).otherwise(1) for name in ("new_shares", "old_shares"))
+    cost, then = pl.col("unit_cost_usd"), pl.col("unit_cost_usd_then")
+    limit = comparison.limits.max_basis_change_fraction
+    is_moved = (cost * new - then * old).abs() > share(limit, then * old)
+    is_excused = pl.col("is_washed") & (cost * new > then * old)
+    is_lost = cost.is_null() | ((cost == 0) & (then > 0))
+    broken = lots.filter(then.is_not_null() & (is_lost | (is_moved & ~is_excused)))
+    split = pl.when(is_split).then(_split_words()).otherwise(pl.lit(""))
+    sentence = pl.format(
+        "unit_cost_usd is {}, {} on {}{}; needed a cost within {} % of what it was.",
+        plain("unit_cost_usd"),
+        plain("unit_cost_usd_then"),
+        "accepted_date",
+        split,
+        pl.lit(f"{limit * 100:g}"),
+    )
+    return _broken(broken, sentence)
+
+
+def _dates(lots: pl.DataFrame) -> pl.DataFrame:
+    date, then = pl.col("acquired_date"), pl.col("acquired_date_then")
+    broken = lots.filter(then.is_not_null() & date.ne_missing(then) & ~pl.col("is_washed"))
+    found = date.cast(pl.String).fill_null("empty")
+    needed = pl.format("acquired_date is {}, {} on {}; needed the same date.", found, then, "accepted_date")
+    return _broken(broken, needed)
+
+
+def _totals(lots: pl.DataFrame) -> pl.DataFrame:
+    """Lots of a holding that split and does not cost what it did; what nobody knew the cost of is not compared."""
+    is_known = pl.col("known_count_then") > 0
+    broken = lots.filter((pl.col("change") == Change.SPLIT) & is_known & ~is_cost_kept())
+    sentence = pl.format(
+        "unit_cost_usd is {}, which makes a cost of {} of all {}, {} on {}{}; needed the same total cost.",
+        plain("unit_cost_usd"),
+        plain("cost_usd"),
+        "security_id",
+        plain("cost_then_usd"),
+        "accepted_date",
+        _split_words(),
+    )
+    return _broken(broken, sentence)
+
+
+def _split_words() -> pl.Expr:
+    return pl.format(" before a split of {} for {}", "new_shares", "old_shares")
+
+
+def _washed(comparison: Comparison) -> pl.DataFrame:
+    """Holdings sold at a loss lately."""
+    recent = pl.col("trade_date").is_between(comparison.as_of - timedelta(days=WASH_DAYS), comparison.as_of)
+    is_loss = (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0)
+    sold = comparison.tonight["trades"].filter(recent & is_loss)
+    return sold.select(HOLDING).unique().with_columns(is_washed=pl.lit(value=True))
+
+
+def _broken(lots: pl.DataFrame, sentence: pl.Expr) -> pl.DataFrame:
+    return lots.select("row_number", rule=pl.lit(BASIS_UNCHANGED), sentence=sentence)

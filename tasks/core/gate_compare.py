@@ -1,0 +1,71 @@
+"""The rules that compare tonight's rows with the night before, and the rows that a person let through all the same."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+
+from schemas.landing import dtypes
+from tasks.core.gate_basis import changed_bases
+from tasks.core.gate_cash import unexplained_cash
+from tasks.core.gate_history import HOLDING, RELEASABLE, Comparison, History, compare
+from tasks.core.gate_holdings import changed_lots, holdings, unexplained
+from tasks.core.gate_rows import Checked
+
+_COMPARED = ("accounts", "lots", "cash", "trades")
+
+
+def with_history(
+    checked: Mapping[str, Checked], accounts: pl.DataFrame, prices: pl.DataFrame, history: History, as_of: date
+) -> dict[str, Checked]:
+    """The tables with the rules broken against the night before.
+
+    Parameters
+    ----------
+    checked
+        Every table of the accounts.
+    accounts
+        ``account_id`` of those to be compared: delivered, with sound lots, cash and trades.
+    prices
+        ``security_id, price_usd`` that the gate accepted.
+    history
+        The night before.
+    as_of
+        The night's date.
+    """
+    nobody = pl.DataFrame(schema={**dtypes("trades"), "row_number": pl.Int64})
+    tonight = {table: checked[table].rows if table in checked else nobody for table in _COMPARED}
+    comparison = compare(tonight, accounts, prices, history, as_of)
+    lots = changed_lots(comparison)
+    found = holdings(lots, comparison)
+    of_lots, of_accounts = _rows_of(unexplained(found), lots, comparison)
+    broken = {
+        "lots": [of_lots, changed_bases(lots, found, comparison)],
+        "accounts": [of_accounts],
+        "cash": [unexplained_cash(comparison)],
+    }
+    return {table: each.with_broken(*broken.get(table, [])) for table, each in checked.items()}
+
+
+def _rows_of(rules: pl.DataFrame, lots: pl.DataFrame, comparison: Comparison) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rules of holdings as those of tonight's lots, and of the account where no lot is left."""
+    rows = lots.filter(pl.col("row_number").is_not_null()).select(*HOLDING, "row_number")
+    gone = rules.filter(pl.col("lot_count") == 0)
+    accounts = comparison.tonight["accounts"].select("account_id", "row_number")
+    of_lots, of_accounts = rules.join(rows, on=HOLDING), gone.join(accounts, on="account_id")
+    columns = ("row_number", "rule", "sentence")
+    return of_lots.select(columns), of_accounts.select(columns)
+
+
+def is_let_through(released: pl.Series | frozenset[str]) -> pl.Expr:
+    """Quarantine rows that a person released and that broke only rules that may be waved through."""
+    named = pl.Series("released", list(released), dtype=pl.String)
+    only_releasable = pl.col("broken_rules").str.split("|").list.set_difference(sorted(RELEASABLE)).list.len() == 0
+    return pl.col("quarantine_id").is_in(named.implode()) & only_releasable
+
+
+def without(checked: Checked, released: pl.DataFrame) -> Checked:
+    """The rows without what those released had broken."""
+    rows = released.filter(pl.col("table_name") == checked.table).select(row_number="landed_row")
+    return replace(checked, broken=checked.broken.join(rows, on="row_number", how="anti"))

@@ -1,0 +1,130 @@
+"""What tonight's rows are compared with: what each account held when it was last accepted, and the prices of the last night.
+
+An account that was never accepted is new: nothing is compared. Nor is an account of which a lot, a trade or its cash breaks
+another rule tonight: what is missing would look like a change, and the account is quarantined anyhow.
+
+Assumptions: each account of ``accepted`` has its row in ``cash``; ``accepted_date`` is not after the as-of date.
+
+Known limits: an account that was accepted before the last night is compared at the prices of the last night, so that a
+split between the two reads as a change without a cause. A security's trades are those of the account as delivered: a
+correction of an older trade is a change without a cause too. Both wait for a person.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+QUANTITY_EXPLAINED: Final = "quantity_explained"
+SPLIT_SUSPECTED: Final = "split_suspected"
+BASIS_UNCHANGED: Final = "basis_unchanged"
+CASH_EXPLAINED: Final = "cash_explained"
+RELEASABLE: Final = frozenset({QUANTITY_EXPLAINED, SPLIT_SUSPECTED, BASIS_UNCHANGED, CASH_EXPLAINED})
+"""Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, whoever says so."""
+_FRACTION_DIGITS: Final = 6
+HOLDING: Final = ("account_id", "security_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may change without a cause; touching a limit is within it. All are fractions.
+
+    ``max_unexplained_fraction`` and ``max_unexplained_cash_fraction`` are of what the account was worth when last accepted,
+    ``max_basis_change_fraction`` of the lot's unit cost then.
+    """
+
+    max_unexplained_fraction: float = 0.05
+    max_basis_change_fraction: float = 0.2
+    max_unexplained_cash_fraction: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The night before. Rows of accounts that are not in ``accepted`` do not count."""
+
+    lots: pl.DataFrame
+    """``account_id, security_id, lot_id, quantity, unit_cost_usd, acquired_date`` as last accepted."""
+    cash: pl.DataFrame
+    """``account_id, settled_usd, pending_usd`` as last accepted."""
+    accepted: pl.DataFrame
+    """``account_id, accepted_date``: when each account was last accepted."""
+    prices: pl.DataFrame
+    """``security_id, price_usd`` of the last night."""
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Tonight beside the night before, for the accounts that are compared."""
+
+    accounts: pl.DataFrame
+    """``account_id, accepted_date``."""
+    tonight: Mapping[str, pl.DataFrame]
+    """Landed rows of these accounts: ``accounts``, ``lots``, ``cash``, ``trades``."""
+    then: Mapping[str, pl.DataFrame]
+    """``lots`` and ``cash`` of these accounts as last accepted."""
+    prices: pl.DataFrame
+    """``security_id, price_usd, price_then_usd``; null where one of the nights has none."""
+    limits: Limits
+    as_of: date
+
+
+def compare(
+    tonight: Mapping[str, pl.DataFrame], accounts: pl.DataFrame, prices: pl.DataFrame, history: History, as_of: date
+) -> Comparison:
+    """Tonight's rows beside the night before.
+
+    Parameters
+    ----------
+    tonight
+        Landed ``accounts``, ``lots``, ``cash`` and ``trades``.
+    accounts
+        ``account_id`` of those whose rows are sound, without nulls.
+    prices
+        ``security_id, price_usd`` that the gate accepted.
+    history
+        The night before.
+    as_of
+        The night's date.
+    """
+    compared = history.accepted.join(accounts, on="account_id", how="semi")
+    then = history.prices.select("security_id", price_then_usd="price_usd")
+    return Comparison(
+        accounts=compared,
+        tonight={table: rows.join(compared, on="account_id", how="semi") for table, rows in tonight.items()},
+        then={
+            table: rows.join(compared, on="account_id", how="semi")
+            for table, rows in {"lots": history.lots, "cash": history.cash}.items()
+        },
+        prices=prices.select("security_id", "price_usd").join(then, on="security_id", how="full", coalesce=True),
+        limits=history.limits,
+        as_of=as_of,
+    )
+
+
+def values_then(comparison: Comparison, accounts: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, value_usd`` of the accounts when last accepted: lots at the last night's prices, settled and pending cash.
+
+    A lot without such a price counts nothing: limits are never looser for what is not known.
+    """
+    lots = comparison.then["lots"].join(accounts, on="account_id", how="semi")
+    held = lots.join(comparison.prices, on="security_id", how="left").select(
+        "account_id", value_usd=pl.col("quantity") * pl.col("price_then_usd")
+    )
+    cash = comparison.then["cash"].join(accounts, on="account_id", how="semi")
+    owned = cash.select("account_id", value_usd=pl.col("settled_usd") + pl.col("pending_usd"))
+    return pl.concat([held, owned], how="vertical_relaxed").group_by("account_id").agg(pl.col("value_usd").sum())
+
+
+def share(fraction: float, of: pl.Expr) -> pl.Expr:
+    """An exact fraction of an exact number; the fraction counts to a millionth."""
+    return of * pl.lit(Decimal(str(round(fraction, _FRACTION_DIGITS))))
+
+
+def plain(column: str) -> pl.Expr:
+    """An exact number as text without trailing zeros; null reads as empty."""
+    text = pl.col(column).cast(pl.String).str.replace(r"(\.[0-9]*?)0+$", "${1}").str.strip_suffix(".")
+    return text.fill_null("empty")
