@@ -8,7 +8,7 @@ while it is copied is refused, to be tried again.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -107,7 +107,7 @@ def _fetched(source: Source, store: Any, path: str, name: str, stage: Staging) -
                     f"{name} of {source.name} was replaced while it was copied; needed one version of it\n\n"
                     "Hint: it is fetched again at the next try."
                 )
-            return stage.place(incoming, name, version, parsedate_to_datetime(described["Last-Modified"]))
+            return stage.place(incoming, name, version, datetime.fromisoformat(described["Last-Modified"]))
 
 
 def _text(metadata: dict[str, bytes]) -> dict[str, str]:

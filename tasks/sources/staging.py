@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ValidationError
 
@@ -62,7 +63,7 @@ class Incoming:
 
     closed = False
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: FileIO, path: Path) -> None:
         self.path = path
         self.size_bytes = 0
         self._file = file
@@ -81,15 +82,15 @@ class Incoming:
         Terminal
             The disk is full, or refuses.
         """
+        rest = memoryview(block)
         with _disk_errors(self.path):
-            self._file.write(block)
+            while rest:  # a full disk may take a part before it refuses the rest
+                rest = rest[self._file.write(rest) :]
         self._digest.update(block)
         self.size_bytes += len(block)
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
-        with _disk_errors(self.path):
-            self._file.flush()
+        """Nothing is held back."""
 
 
 class Staging:
@@ -118,7 +119,7 @@ class Staging:
         """A new file to write; gone at the end unless ``place`` gave it a name."""
         with _disk_errors(self._folder):
             descriptor, name = tempfile.mkstemp(_UNFINISHED, ".", self._folder)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
             try:
                 yield Incoming(file, Path(name))
             finally:
@@ -130,7 +131,6 @@ class Staging:
         """Give a whole file its name, and remember it. ``shown_as``: what it is called at the source, where not ``name``."""
         path = self._folder / name
         with _disk_errors(path):
-            incoming.flush()
             flush(incoming.path)
             incoming.path.rename(path)
             known = Kept(
