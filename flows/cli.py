@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from flows import audit_cli, explain_cli, halt_cli, review_cli, status_cli, users_cli
+from flows import audit_cli, explain_cli, halt_cli, quarantine_cli, review_cli, status_cli, users_cli
 from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
@@ -32,12 +32,19 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Ke
 app.add_typer(review_cli.app, name="review")
 app.add_typer(users_cli.app, name="users")
 app.add_typer(audit_cli.app, name="audit")
+app.add_typer(quarantine_cli.app, name="quarantine")
 app.command("explain")(explain_cli.explain)
 app.command("status")(status_cli.status)
 app.command("halt")(halt_cli.halt)
 
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
-Source = Annotated[str | None, typer.Option("--source", help="Landing folder; the settings' where absent.")]
+Source = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        help="A folder, s3://, sftp:// or postgresql:// address; may be repeated; the settings' where absent.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 QueryFormat = Literal["table", "csv", "json", "parquet"]
 
@@ -90,7 +97,7 @@ def nightly(
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
     run = dry_run if is_dry_run else run_night
-    night = run(settings, day, source=source, kind=kind, scope=scope, submitter=current_actor())
+    night = run(settings, day, source=source or (), kind=kind, scope=scope, submitter=current_actor())
     made = run_export(settings, night.run_id)[0] if is_export and not is_dry_run else []
     if is_json:
         print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": _export_rows(made)})

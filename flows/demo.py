@@ -35,13 +35,13 @@ MEANINGS = {
 def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat, seed: int) -> None:
     """Book, night, export, summary. Repeating it with the same book changes nothing."""
     clock = Clock()
-    folder = settings.landing_folder / "demo"
+    folder = settings.home / "landing" / "demo"
     book = make_book(folder, account_count=account_count, seed=seed, file_format=file_format)
     clock.lap("sample book")
     warm_up()
     clock.lap("kernel compiled or loaded")
     night = run_night(
-        settings, book.as_of_date, source=str(folder), kind=RunKind.NIGHTLY, scope=(), submitter=SUBMITTER
+        settings, book.as_of_date, source=[str(folder)], kind=RunKind.NIGHTLY, scope=(), submitter=SUBMITTER
     )
     clock.lap("night")
     exports, waiting = run_export(settings, night.run_id)

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from schemas.errors import InputRefused, RunHeld, TrimtabError
+from schemas.errors import ConservationBroken, InputRefused, RunHeld, TrimtabError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +20,11 @@ LOGGERS: Final = (
     "prefect.engine",
 )
 """Loggers that Prefect's engine writes an exception of a run to."""
-STATE_NAMES: Final[dict[type[TrimtabError], str]] = {RunHeld: "Held", InputRefused: "Refused"}
+STATE_NAMES: Final[dict[type[TrimtabError], str]] = {
+    RunHeld: "Held",
+    ConservationBroken: "Held",
+    InputRefused: "Refused",
+}
 """Names of the failed state that the Prefect UI shows; anything else is ``Failed``."""
 
 

@@ -1,10 +1,9 @@
-"""The night: pull holdings, validate them, measure drift, propose trades, route the proposals, publish the run."""
+"""The night: pull holdings, validate them, guard, measure drift, propose trades, guard, route the proposals, publish the run."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,15 +20,16 @@ from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
+from tasks.guards import guard_inputs, guard_trades, shown_if_held
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish, show
-from tasks.pull import Request, pull
+from tasks.pull import Request, pull, pulled
 from tasks.route import route
 from tasks.sessions import previous_session
 from tasks.steps import failure_noted, open_stores
 from tasks.stores import current_actor, private_files
-from tasks.validate import check_quarantine, validate
+from tasks.validate import validate
 
 SCHEDULER = "scheduler"
 """Submitter of runs that a deployment's schedule starts."""
@@ -55,35 +55,40 @@ def run_name() -> str:
 
 @flow(name="nightly", flow_run_name=run_name, validate_parameters=False)
 @foreseen_as_state
-def nightly(
+def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     as_of: date | None = None,
-    source: str | None = None,
+    source: str | tuple[str, ...] | None = None,
     kind: str = RunKind.NIGHTLY,
     accounts: tuple[str, ...] = (),
     submitter: str | None = None,
+    run_id: str | None = None,
 ) -> Night | State[Any]:
     """One night. Without ``as_of`` it is the scheduled day in the exchange's time zone, skipped where there is no trading.
 
-    Running it again on the same inputs continues at the first step that is not recorded as finished.
+    Running it again on the same inputs continues at the first step that is not recorded as finished. With ``run_id`` it
+    carries that run on, on what it pulled then; every other argument but the run's own date is left out.
     """
     private_files()
     settings = load_settings()
     day = _date(as_of) or scheduled_day(settings)
     if as_of is None and not previous_session(day, settings.exchange)[0]:
         return Completed(name="Skipped", message=f"{day} is no trading day of {settings.exchange}")
-    folder = Path(source) if source else settings.landing_for(day)
-    request = Request(folder, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
 
-    run = pull(request)
-    with open_stores() as at, failure_noted(at.ledger, run):
+    run = pulled(run_id) if run_id else None
+    if run is None:
+        given = (source,) if isinstance(source, str) else tuple(source or ())
+        sources = settings.sources_of(day, given)
+        run = pull(Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts)))
+    with shown_if_held(run), open_stores() as at, failure_noted(at.ledger, run):
         progress = Progress(run, at.ledger.finished_steps(run.run_id))
         for shard in (GLOBAL_SHARD, *run.shards):
             progress.once(Step.VALIDATE, shard, partial(validate, run, shard))
-        check_quarantine(run)
+        guard_inputs(run)
         for shard in run.shards:
             progress.once(Step.MEASURE, shard, partial(measure, run, shard))
         for shard in run.shards:
             progress.once(Step.PROPOSE, shard, partial(propose, run, shard))
+        guard_trades(run)
         progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route, run))
         counts = publish(run)
         show(run, counts)

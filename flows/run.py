@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -13,14 +13,21 @@ from prefect.client.schemas.objects import State
 from flows.nightly import Night, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
-from schemas.settings import Settings
+from schemas.settings import NONE, Settings
 from tasks.export import ExportResult, export_all, export_run
 from tasks.stores import current_actor, open_ledger, utc_now
 from warehouse.lake import open_lake
 
 
 def run_night(
-    settings: Settings, as_of: date, *, source: str | None, kind: RunKind, scope: tuple[str, ...], submitter: str
+    settings: Settings,
+    as_of: date,
+    *,
+    source: Sequence[str] = (),
+    kind: RunKind,
+    scope: tuple[str, ...],
+    submitter: str,
+    run_id: str | None = None,
 ) -> Night:
     """One night, by the flow that a deployment runs too. A run that breaks off is noted as failed in the ledger.
 
@@ -29,31 +36,38 @@ def run_night(
     TrimtabError
         As the flow's tasks do.
     """
-    folder = str((Path(source) if source else settings.landing_for(as_of)).resolve())
     with settings_of_tasks(settings):
-        night = nightly(as_of=as_of, source=folder, kind=kind, accounts=scope, submitter=submitter)
+        night = nightly(
+            as_of=as_of, source=_absolute(source), kind=kind, accounts=scope, submitter=submitter, run_id=run_id
+        )
     if isinstance(night, State):
         raise Terminal(night.message or "the night was skipped")
     return night
 
 
 def dry_run(
-    settings: Settings, as_of: date, *, source: str | None, kind: RunKind, scope: tuple[str, ...], submitter: str
+    settings: Settings,
+    as_of: date,
+    *,
+    source: Sequence[str] = (),
+    kind: RunKind,
+    scope: tuple[str, ...],
+    submitter: str,
 ) -> Night:
     """The night in a home that is thrown away: nothing is kept or queued, and earlier exports are not known.
 
     So an account that is cooling down, or whose model changed since its last export, is looked at as if it had none.
     """
-    folder = str((Path(source) if source else settings.landing_for(as_of)).resolve())
+    given = _absolute(source or ([] if settings.sources else [settings.sources_of(as_of)[0].url]))
     with tempfile.TemporaryDirectory(prefix="trimtab-dry-run-") as home:
         elsewhere = settings.model_copy(
             update={"home": Path(home), "lake_url": "", "lake_data_url": "", "ledger_url": "", "export_url": ""}
         )
-        return run_night(elsewhere, as_of, source=folder, kind=kind, scope=scope, submitter=submitter)
+        return run_night(elsewhere, as_of, source=given, kind=kind, scope=scope, submitter=submitter)
 
 
 def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> Night:
-    """Release a held run and carry it on.
+    """Release a held run and carry it on, on what it pulled: files that came since belong to another run.
 
     Raises
     ------
@@ -66,7 +80,12 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
             raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
         ledger.release_run(run_id, actor=actor, note=note, now=utc_now())
     return run_night(
-        settings, row.as_of_date, source=row.source, kind=row.kind, scope=scope_of(row.scope), submitter=row.submitter
+        settings,
+        row.as_of_date,
+        kind=row.kind,
+        scope=scope_of(row.scope),
+        submitter=row.submitter,
+        run_id=run_id,
     )
 
 
@@ -85,8 +104,8 @@ def run_export(settings: Settings, run_id: str | None) -> tuple[list[ExportResul
 def settings_of_tasks(settings: Settings) -> Iterator[None]:
     """Tasks read their settings from the environment, as they do in any worker: put these there for a while."""
     wanted = {
-        f"TRIMTAB_{name.upper()}": str(value)
-        for name, value in settings.model_dump().items()
+        f"TRIMTAB_{name.upper()}": _as_variable(value)
+        for name, value in settings.model_dump(mode="json").items()
         if value != "" and name != "home"
     } | {"TRIMTAB_HOME": str(settings.home.resolve())}
     before = {name: value for name, value in os.environ.items() if name.startswith("TRIMTAB_")}
@@ -99,6 +118,17 @@ def settings_of_tasks(settings: Settings) -> Iterator[None]:
         for name in wanted:
             del os.environ[name]
         os.environ.update(before)
+
+
+def _as_variable(value: object) -> str:
+    if value is None:
+        return NONE
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _absolute(given: Sequence[str]) -> tuple[str, ...]:
+    """Addresses that mean the same wherever the flow runs."""
+    return tuple(address if "://" in address else str(Path(address).resolve()) for address in given)
 
 
 def scope_of(stored: str | None) -> tuple[str, ...]:

@@ -6,16 +6,24 @@ refused in both places.
 
 import os
 import tomllib
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import WrongUsage
+from schemas.sources import Source
 
 PREFIX = "TRIMTAB_"
+NONE = "none"
+"""Written for a limit that is not set, in a file or a variable: neither knows null."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Limit = Annotated[float | None, Field(ge=0), BeforeValidator(lambda given: None if given == NONE else given)]
+Count = Annotated[int | None, Field(ge=0), BeforeValidator(lambda given: None if given == NONE else given)]
 
 
 class Settings(BaseSettings):
@@ -33,9 +41,33 @@ class Settings(BaseSettings):
     export_url: str = ""
     """Folder that receives exports; empty = ``<home>/exports``."""
     source_url: str = ""
-    """Landing folder read when ``--source`` is not given; empty = ``<home>/landing``."""
-    max_quarantined_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Address of the landing tables when neither ``--source`` nor ``sources`` is given; empty = ``<home>/landing``."""
+    sources: tuple[Source, ...] = ()
+    """Where a night's inputs come from, ``[[sources]]`` in the file; together they deliver the landing tables."""
+    max_quarantined_fraction: Fraction = 0.05
     """A run with a larger share of its accounts quarantined is held."""
+    max_price_age_sessions: Annotated[int, Field(ge=0)] = 1
+    """A run whose newest price is older than so many trading days before the as-of date is held; 1 admits the close before."""
+    max_security_price_age_sessions: Annotated[int, Field(ge=0)] = 5
+    """A run that holds a security whose own price is older than so many trading days is held."""
+    max_price_move: Limit = 0.4
+    """A run that holds a security whose price moved by more than this share since the last night is held."""
+    max_missing_accounts_fraction: Limit = 0.05
+    """A run that lacks a larger share of the last night's accounts is held."""
+    max_lots_shrink_fraction: Limit = 0.2
+    """A run whose lots are fewer than the last night's by a larger share is held."""
+    max_run_turnover: Limit = 0.25
+    """A run that would turn over more than this share of its accounts' value is held: half of buys and sells over NAV."""
+    max_run_orders: Count = None
+    """A run with more orders is held."""
+    guard_min_accounts: Annotated[int, Field(ge=1)] = 20
+    """Runs of fewer accounts are not judged by shares of accounts missing, lots gone or value turned over."""
+    max_unexplained_fraction: Fraction = 0.05
+    """A holding that changed, without a trade, by more than this share of its account is quarantined."""
+    max_basis_change_fraction: Annotated[float, Field(ge=0)] = 0.2
+    """A lot whose unit cost changed by a larger share is quarantined."""
+    max_unexplained_cash_fraction: Annotated[float, Field(ge=0)] = 1.0
+    """Cash that changed, without a trade, by more than this share of its account is quarantined."""
     accounts_per_shard: Annotated[int, Field(ge=1)] = 50_000
     """Upper size of a shard; bounds memory."""
     is_frontier_written: bool = False
@@ -77,14 +109,38 @@ class Settings(BaseSettings):
         return Path(self.export_url) if self.export_url else self.home / "exports"
 
     @property
-    def landing_folder(self) -> Path:
-        """Folder that a night reads when no source is named."""
-        return Path(self.source_url) if self.source_url else self.home / "landing"
+    def staging_folder(self) -> Path:
+        """Where files that were fetched from elsewhere stand."""
+        return self.home / "staging"
 
-    def landing_for(self, as_of: date) -> Path:
-        """Where the night of a date lands: a folder named after the date in the landing folder, else the folder itself."""
-        dated = self.landing_folder / as_of.isoformat()
-        return dated if dated.is_dir() else self.landing_folder
+    def sources_of(self, as_of: date, given: Sequence[str] = ()) -> tuple[Source, ...]:
+        """The sources of a night: the addresses given, else those of the settings, else the landing folder.
+
+        A folder in the landing folder that is named after the date comes before the landing folder itself.
+        """
+        if given:
+            names = ["source"] if len(given) == 1 else [f"source-{number}" for number, _ in enumerate(given, 1)]
+            return tuple(_source(name, url).on(as_of) for name, url in zip(names, given, strict=True))
+        if self.sources:
+            return tuple(source.on(as_of) for source in self.sources)
+        landing = _source("landing", self.source_url or str(self.home / "landing")).on(as_of)
+        dated = Path(landing.url) / as_of.isoformat()
+        is_dated = landing.scheme == "file" and dated.is_dir()
+        return (landing.model_copy(update={"url": str(dated)}) if is_dated else landing,)
+
+
+def _source(name: str, url: str) -> Source:
+    """A source of landing tables at an address.
+
+    Raises
+    ------
+    WrongUsage
+        It is no address.
+    """
+    try:
+        return Source(name=name, url=url)
+    except ValidationError as error:
+        raise WrongUsage(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def load_settings() -> Settings:

@@ -60,6 +60,12 @@ class Source(BaseModel):
             raise ValueError(
                 f"the address of {self.name} holds a password; needed one without, secrets come by variables"
             )
+        if self.files and not self.format:
+            raise ValueError(f"{self.name} names files and no format; landing tables are named after their tables")
+        if self.custodians and not self.tables and not self.format:
+            raise ValueError(
+                f"{self.name} serves custodians and names no tables; needed those that their accounts wait for"
+            )
         unknown = sorted(set(self.tables) - set(CONTRACTS))
         if unknown:
             raise ValueError(f"{self.name} names the table {unknown[0]}; needed tables of {', '.join(CONTRACTS)}")
@@ -72,10 +78,11 @@ class Source(BaseModel):
 
     def on(self, as_of: date) -> "Source":
         """The source of one night: ``{as_of}`` replaced in the address and in the pattern."""
-        return self.model_copy(update={"url": _dated(self.url, as_of), "files": _dated(self.files, as_of)})
+        return self.model_copy(update={"url": dated(self.url, as_of), "files": dated(self.files, as_of)})
 
 
-def _dated(text: str, as_of: date) -> str:
+def dated(text: str, as_of: date) -> str:
+    """The text with ``{as_of}`` and ``{as_of:<how to write it>}`` replaced by the date."""
     return AS_OF.sub(lambda found: as_of.strftime(found["format"] or "%Y-%m-%d"), text)
 
 

@@ -22,7 +22,11 @@ LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
 INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
     "scope": {"account_id": pl.String()},
-    "gate": {"account_id": pl.String(), "reason": pl.String()},
+    "gate": {"account_id": pl.String(), "outcome": pl.String(), "reason": pl.String()},
+    "awaiting": {"account_id": pl.String(), "reason": pl.String()},
+    "carried_lots": {name: dtype for name, dtype in dtypes("lots").items() if name != "is_frozen"},
+    "carried_cash": dtypes("cash"),
+    "carried": {"account_id": pl.String(), "accepted_date": pl.Date()},
     "pending_orders": {
         "account_id": pl.String(),
         "security_id": pl.String(),
@@ -33,7 +37,9 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     },
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
-"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts quarantined, and why. ``last_exports``: what the ledger knew of each account when the run was pulled."""
+"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts that go no further, quarantined or waiting for a file, and why. ``awaiting``: accounts whose custodian's file has not come or
+could not be used. ``carried``: when each of those was
+last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
     name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()

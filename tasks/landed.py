@@ -1,19 +1,17 @@
 """What the lake holds of a run's inputs: rows as landed, and the facts that passed the gate."""
 
-from pathlib import Path
+from itertools import groupby
 from typing import Final
 
 import polars as pl
 
-from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import Facts, with_policy_defaults
-from tasks.core.gate_rows import accepted
+from tasks.core.gate import Place, Places, accepted
 from tasks.core.shards import household_key
-from tasks.source import find_tables
 from warehouse.lake import Lake
-from warehouse.ledger import Ledger
+from warehouse.ledger import InputRow, Ledger
 
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 
@@ -64,12 +62,20 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     )
 
 
-def source_names(ledger: Ledger, run: RunRef) -> dict[str, str]:
-    """File name of each landing table of the run, for messages; the table's own name where the source is gone."""
-    row = ledger.get_run(run.run_id)
-    names = {table: table for table in CONTRACTS}
-    try:
-        found = {} if row is None else find_tables(Path(row.source))
-    except InputRefused:
-        return names
-    return names | {table: path.name for table, path in found.items()}
+def places(ledger: Ledger, run: RunRef) -> Places:
+    """Which file each row of a landed table stood in, for messages."""
+    found = {
+        table: [Place(row.name, row.first_row) for row in rows]
+        for table, rows in groupby(
+            sorted((row for row in ledger.inputs_of(run.run_id) if row.row_count), key=_table_and_row), key=_table
+        )
+    }
+    return {table: found.get(table, [Place(table, 1)]) for table in CONTRACTS}
+
+
+def _table(row: InputRow) -> str:
+    return row.table_name
+
+
+def _table_and_row(row: InputRow) -> tuple[str, int]:
+    return row.table_name, row.first_row

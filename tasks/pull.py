@@ -1,39 +1,39 @@
-"""Pull: name the run after its inputs and land them in the lake, shard by shard."""
+"""Pull: take a night's files, name the run after what is in them, and land them in the lake, shard by shard."""
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from importlib.metadata import version
 from itertools import chain
-from pathlib import Path
 
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.enums import RunKind, Step
-from schemas.errors import WrongUsage
-from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
+from schemas.enums import Reason, RunKind, Step
+from schemas.errors import InputRefused, WrongUsage
+from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.stored import LANDED_COLUMNS
-from tasks.core.parse import parse
+from schemas.sources import Source
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
+from tasks.land import REMEMBERED, Landing, with_shard, without_broken
+from tasks.late import LateFiles, standing
 from tasks.notices import give_notice
 from tasks.pending import pending_orders
 from tasks.retries import retry_quietly
-from tasks.source import find_tables, hash_tables, input_hash, read_batches
+from tasks.sources.take import Taken, digest, take
 from tasks.steps import Stores, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
-from warehouse.ledger import NewRun
+from warehouse.ledger import NewRun, RunRow
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. ``scope`` empty: every account of the source."""
+    """What was asked for. ``sources``: as of the night. ``scope`` empty: every account of the sources."""
 
-    source: Path
+    sources: tuple[Source, ...]
     as_of_date: date
     kind: RunKind
     submitter: str
@@ -42,111 +42,190 @@ class Request:
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
 def pull(request: Request) -> RunRef:
-    """Land the source's tables and start, or find again, the run that is named after them.
+    """Land the sources' tables and start, or find again, the run that is named after them.
 
     Raises
     ------
     InputRefused
-        The source as a whole cannot be used.
+        A source that every account needs cannot be used.
+    SourceUnreachable
+        Such a source does not answer.
     WrongUsage
-        An account asked for is not in the source.
+        An account asked for is not in the sources.
     """
-    paths = find_tables(request.source)
-    inputs = input_hash(hash_tables(paths))
-    new = NewRun(
-        run_id=run_name(request, inputs),
-        as_of_date=request.as_of_date,
-        kind=request.kind,
-        submitter=request.submitter,
-        input_hash=inputs,
-        code_version=version("trimtab"),
-        source=str(request.source),
-        scope=json.dumps(request.scope) if request.scope else None,
-    )
     with open_stores() as at:
+        taken = take(request.sources, request.as_of_date, at.settings.staging_folder)
+        taken = without_broken(without_repeats(taken, request.as_of_date, at), request.as_of_date)
+        for each in taken.absent:
+            give_notice(f"{each.source.name}: {each.note}")
+        released = at.ledger.released_rows(request.as_of_date)
+        inputs = digest(taken, (f"released {row}" for row in released["quarantine_id"]))
+        stands = standing(at.ledger, request.as_of_date, taken, _newest(released)) if _is_full(request) else None
+        if isinstance(stands, RunRow):
+            return run_ref(stands)
+        late = stands
+        new = NewRun(
+            run_id=run_name(request, inputs, late),
+            as_of_date=request.as_of_date,
+            kind=request.kind,
+            submitter=request.submitter,
+            input_hash=inputs,
+            code_version=version("trimtab"),
+            source=", ".join(source.url for source in request.sources),
+            scope=json.dumps(request.scope) if request.scope else None,
+            base_run_id=late.base.run_id if late else None,
+        )
         found = at.ledger.get_run(new.run_id)
         if found is not None and (Step.PULL, GLOBAL_SHARD) in at.ledger.finished_steps(new.run_id):
-            at.ledger.start_run(new, utc_now())
-            return RunRef(new.run_id, request.as_of_date, request.kind, found.shard_count)
-        return _land(request, new, paths, at)
+            return run_ref(at.ledger.start_run(new, utc_now()))
+        return _land(request, new, taken, late, at)
 
 
-def run_name(request: Request, inputs: str) -> str:
+def pulled(run_id: str) -> RunRef | None:
+    """The reference of a run whose inputs are in the lake; null where its pull did not finish."""
+    with open_stores() as at:
+        row = at.ledger.get_run(run_id)
+        is_pulled = (Step.PULL, GLOBAL_SHARD) in at.ledger.finished_steps(run_id)
+    return run_ref(row) if row is not None and is_pulled else None
+
+
+def run_ref(row: RunRow) -> RunRef:
+    """The reference of a run that has been pulled."""
+    is_scoped = row.scope is not None or row.base_run_id is not None
+    return RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count, is_scoped=is_scoped)
+
+
+def run_name(request: Request, inputs: str, late: LateFiles | None = None) -> str:
     """``<as_of>-<kind>-<12 hex>``: the same night on the same inputs has the same name. Policy is part of the inputs."""
-    parts = [request.as_of_date.isoformat(), request.kind, inputs, *sorted(request.scope)]
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    return f"{request.as_of_date.isoformat()}-{request.kind}-{digest}"
+    added = () if late is None else (f"after {late.base.run_id}", *late.custodians)
+    parts = [request.as_of_date.isoformat(), request.kind, inputs, *sorted(request.scope), *added]
+    digits = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return f"{request.as_of_date.isoformat()}-{request.kind}-{digits}"
 
 
-def _land(request: Request, new: NewRun, paths: dict[str, Path], at: Stores) -> RunRef:
-    parsed = {table: _whole(table, paths) for table in ("accounts", "households")}
-    managed = parsed["households"]["household_id"].drop_nulls()
-    landed, scope = in_scope(parsed["accounts"], pl.Series(request.scope) if request.scope else None, managed)
+def without_repeats(taken: Taken, as_of: date, at: Stores) -> Taken:
+    """Refuse a file whose own number is not above that of an earlier night: it is an old file again.
+
+    Raises
+    ------
+    InputRefused
+        Every account needs its source.
+    """
+    for each in taken.inputs:
+        last = None if each.sequence is None else at.ledger.last_sequence(each.source.name, each.reader, as_of)
+        if last is None or each.sequence is None or each.sequence > last[1]:
+            continue
+        note = (
+            f"{each.file.name} has the number {each.sequence}, the file of {last[0]} had {last[1]}; needed a higher one"
+        )
+        if not each.source.custodians:
+            raise InputRefused(f"{note}\n\nHint: an earlier night's file again?")
+        taken = taken.without(each.refused(note))
+    return taken
+
+
+def _newest(released: pl.DataFrame) -> datetime | None:
+    newest = released["released_at"].max()
+    return newest if isinstance(newest, datetime) else None
+
+
+def _is_full(request: Request) -> bool:
+    return request.kind is RunKind.NIGHTLY and not request.scope
+
+
+def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, at: Stores) -> RunRef:
+    before = at.ledger.landed_before([each.file.sha256 for each in taken.inputs], new.code_version)
+    landing = Landing(taken, request.as_of_date, utc_now(), before)
+    parsed = {table: landing.whole(table, at.lake) for table in ("accounts", "households")}
+    last = at.ledger.latest_full_run(request.as_of_date)
+    remembered = _remembered(landing, parsed["accounts"], last, at)
+    parsed["accounts"] = pl.concat([parsed["accounts"], *(rows for table, rows in remembered if table == "accounts")])
+    asked = _asked(request, late, parsed["accounts"])
+    landed, scope = in_scope(parsed["accounts"], asked, parsed["households"]["household_id"].drop_nulls())
     parsed["accounts"] = landed
     missing = sorted(set(request.scope) - set(scope))
     if missing:
-        raise WrongUsage(f"the source has no account {', '.join(missing)}\n\nHint: look at {paths['accounts'].name}.")
+        raise WrongUsage(
+            f"the source has no account {', '.join(missing)}\n\n"
+            f"Hint: look at {', '.join(each.file.name for each in taken.of('accounts'))}."
+        )
     started = at.ledger.start_run(new, utc_now())
     count = started.shard_count or shard_count_for(landed.height, at.settings.accounts_per_shard)
     at.ledger.set_run_shape(new.run_id, count, len(scope))
-    run = RunRef(new.run_id, request.as_of_date, request.kind, count)
+    run = replace(run_ref(started), shard_count=count)
     shards = shard_accounts(landed, count)
-    exports = at.ledger.last_exports().join(shards, on="account_id")
-    pending = pending_orders(
-        at, run, landed=shards["account_id"], scope=scope, trades=_unnoticed("trades", paths), now=utc_now()
-    ).join(shards, on="account_id")
     with failure_noted(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
+        pending = pending_orders(
+            at,
+            run,
+            landed=shards["account_id"],
+            scope=scope,
+            trades=landing.typed("trades", at.lake),
+            now=utc_now(),
+        )
         pulled = scope.to_frame("account_id").join(shards, on="account_id", how="left")
         own = {
+            "awaiting": _awaiting(taken, landed).join(shards, on="account_id"),
             "scope": pulled.with_columns(pl.col("shard").fill_null(0)),
-            "last_exports": exports,
-            "pending_orders": pending,
+            "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
+            "pending_orders": pending.join(shards, on="account_id"),
         }
-        batches = _batches(paths, parsed, shards, is_scoped=bool(request.scope))
-        step.rows = at.lake.load(run, [*(f"landed_{table}" for table in CONTRACTS), *own], chain(own.items(), batches))
+        kept = [*parsed.items(), *((table, rows) for table, rows in remembered if table != "accounts")]
+        batches = (
+            (f"landed_{table}", with_shard(table, frame, shards, is_scoped=run.is_scoped))
+            for table, frame in chain(kept, landing.rest())
+        )
+        step.rows = at.lake.load(
+            run,
+            [*(f"landed_{table}" for table in CONTRACTS), *own],
+            chain(own.items(), batches),
+            copies=lambda: landing.copies,
+            shards=shards,
+        )
+        at.ledger.record_inputs(run.run_id, landing.inputs)
     return run
 
 
-def _whole(table: str, paths: dict[str, Path]) -> pl.DataFrame:
-    """Every row of a table, parsed; none of one that is not delivered."""
-    nothing = pl.DataFrame(schema={**dtypes(table), **LANDED_COLUMNS})
-    return pl.concat(_parsed(table, paths)) if table in paths else nothing
+def _awaiting(taken: Taken, accounts: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, reason`` of each account whose custodian's file has not come or could not be used."""
+    reasons = {
+        custodian: str(Reason.FILE_REFUSED if each.is_refused else Reason.AWAITING_FILE)
+        for custodian, each in taken.waiting.items()
+    }
+    waiting = accounts.drop_nulls("account_id").filter(pl.col("custodian").is_in(list(reasons)))
+    reason = pl.col("custodian").replace_strict(reasons, default=None, return_dtype=pl.String)
+    return waiting.select("account_id", reason=reason).unique("account_id", keep="first", maintain_order=True)
 
 
-def _parsed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
-    for raw in read_batches(table, paths[table]):
-        if raw.first_row == 1:
-            for notice in raw.notices:
-                give_notice(notice)
-        yield parse(table, raw.frame, is_text=raw.is_text, first_row=raw.first_row)
+def _asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame) -> pl.Series | None:
+    """The accounts to be looked at; None: all."""
+    if late is not None:
+        return accounts.filter(pl.col("custodian").is_in(late.custodians))["account_id"].drop_nulls()
+    return pl.Series(request.scope) if request.scope else None
 
 
-def _unnoticed(table: str, paths: dict[str, Path]) -> Iterator[pl.DataFrame]:
-    """The table once more, typed, without its notices; one frame without rows where it is not delivered."""
-    yield pl.DataFrame(schema=dtypes(table))
-    if table in paths:
-        for raw in read_batches(table, paths[table]):
-            yield parse(table, raw.frame, is_text=raw.is_text).select(dtypes(table).keys())
-
-
-def _batches(
-    paths: dict[str, Path], parsed: dict[str, pl.DataFrame], shards: pl.DataFrame, *, is_scoped: bool
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Every table's rows with their shard. Rows of accounts nobody delivered go to shard 0, or nowhere in a scoped run.
-
-    ``parsed``: tables that were read already.
-    """
-    for table in paths:
-        for frame in [parsed[table]] if table in parsed else _parsed(table, paths):
-            yield f"landed_{table}", _with_shard(table, frame, shards, is_scoped=is_scoped)
-
-
-def _with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_scoped: bool) -> pl.DataFrame:
-    if table not in SHARDED_TABLES:
-        return frame.with_columns(shard=pl.lit(GLOBAL_SHARD, pl.Int32))
-    placed = frame.join(shards, on="account_id", how="left", maintain_order="left")
-    is_global = pl.col("account_id").is_null() & (table == "restrictions")
-    if is_scoped:
-        placed = placed.filter(pl.col("shard").is_not_null() | is_global)
-    elsewhere = pl.when(is_global).then(GLOBAL_SHARD).otherwise(0)
-    return placed.with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))
+def _remembered(
+    landing: Landing, accounts: pl.DataFrame, last: RunRow | None, at: Stores
+) -> Sequence[tuple[str, pl.DataFrame]]:
+    """What the last night knew of accounts whose custodian's file has not come, by table."""
+    custodians = list(landing.taken.waiting)
+    if last is None or not custodians:
+        return []
+    tables = {table for each in landing.taken.absent for table in each.source.tables}
+    known = (
+        at.lake.read("landed_accounts", last.run_id)
+        .filter(pl.col("custodian").is_in(custodians))
+        .drop("shard", strict=False)
+    )
+    known = known.sort("row_number").unique("account_id", keep="first", maintain_order=True)
+    strangers = known.join(accounts, on="account_id", how="anti", maintain_order="left")
+    waiting = pl.concat([accounts.filter(pl.col("custodian").is_in(custodians)), strangers])["account_id"].drop_nulls()
+    found = []
+    for table in REMEMBERED:
+        if table not in tables:
+            continue
+        rows = strangers if table == "accounts" else at.lake.read(f"landed_{table}", last.run_id).sort("row_number")
+        mine = rows.filter(pl.col("account_id").is_in(waiting.implode()))
+        if mine.height:
+            found.append((table, landing.remembered(table, mine, last.as_of_date)))
+    return found

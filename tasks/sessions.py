@@ -7,12 +7,23 @@ LONGEST_CLOSURE = timedelta(days=30)
 """No exchange of the calendars was closed for longer within living memory of our data."""
 
 
-@cache
 def previous_session(day: date, exchange: str) -> tuple[bool, date | None]:
     """Whether ``day`` is a trading day of ``exchange``, and the trading day before it (null: none within a month)."""
-    import exchange_calendars  # noqa: PLC0415 - it pulls in pandas, a second that only the night should pay
-
-    calendar = exchange_calendars.get_calendar(exchange, start=day - LONGEST_CLOSURE, end=day + timedelta(days=1))
-    sessions = [session.date() for session in calendar.sessions]
+    sessions = _sessions(day, exchange, LONGEST_CLOSURE)
     before = [session for session in sessions if session < day]
     return day in sessions, before[-1] if before else None
+
+
+def sessions_to(day: date, exchange: str, count: int) -> list[date]:
+    """The last ``count`` trading days up to ``day``, itself included where it is one; in order."""
+    return [
+        session for session in _sessions(day, exchange, LONGEST_CLOSURE + 2 * timedelta(days=count)) if session <= day
+    ][-count:]
+
+
+@cache
+def _sessions(day: date, exchange: str, span: timedelta) -> tuple[date, ...]:
+    import exchange_calendars  # noqa: PLC0415 - it pulls in pandas, a second that only the night should pay
+
+    calendar = exchange_calendars.get_calendar(exchange, start=day - span, end=day + timedelta(days=1))
+    return tuple(session.date() for session in calendar.sessions)

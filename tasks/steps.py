@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from schemas.enums import Step
+from schemas.enums import Guard, Step
+from schemas.errors import ConservationBroken
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.stores import open_ledger, utc_now
@@ -48,9 +49,15 @@ def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[
 
 @contextmanager
 def failure_noted(ledger: Ledger, run: RunRef) -> Iterator[None]:
-    """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held."""
+    """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held.
+
+    One in which something does not add up is held: a person has to look, and the step is done again after a release.
+    """
     try:
         yield
+    except ConservationBroken as error:
+        ledger.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION])
+        raise
     except Exception as error:
         ledger.fail_run(run.run_id, str(error), utc_now())
         raise

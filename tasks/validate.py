@@ -1,22 +1,30 @@
 """Validate: set aside the rows that break the landing contract, and the accounts that cannot be trusted without them."""
 
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.enums import RunState, Step
-from schemas.errors import RunHeld
+from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
-from tasks.core.gate import gate_accounts, gate_globals, unattributed, whole_files
-from tasks.landed import landed, source_names
+from schemas.tables import PUBLIC
+from tasks.core.gate import gate_accounts, gate_globals, unattributed
+from tasks.core.gate_history import History
+from tasks.history import carried, read_history
+from tasks.landed import landed, places
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
-from tasks.stores import utc_now
+
+ABSENT_WITH_ITS_FILE: Final = "cash_present"
+"""The rule that an account breaks because its custodian's file has not come."""
 
 
 @task(cache_policy=NO_CACHE, task_run_name="validate-{shard}", **retry_quietly)
 def validate(run: RunRef, shard: int) -> None:
-    """Write ``quarantine`` and ``gate`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
+    """Write ``quarantine``, ``released_rows``, ``gate`` and ``carried*`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
 
     Raises
     ------
@@ -24,43 +32,63 @@ def validate(run: RunRef, shard: int) -> None:
         A restriction for every account is broken: nothing may trade without it.
     """
     with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
-        places = whole_files(source_names(at.ledger, run))
+        where = places(at.ledger, run)
         commons = landed(at.lake, run, GLOBAL_SHARD)
-        gated = gate_globals(commons, places, run.as_of_date)
+        gated = gate_globals(commons, where, as_of=run.as_of_date)
         if shard == GLOBAL_SHARD:
             step.rows = at.lake.replace(run, shard, {"quarantine": gated.quarantine})
             return
         tables = landed(at.lake, run, shard)
-        verdicts = gate_accounts(tables, gated, places, run.as_of_date)
-        stray = unattributed(verdicts.quarantine).height
+        awaiting = at.lake.read("awaiting", run.run_id, shard)
+        history = read_history(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
+        released = at.ledger.released_rows(run.as_of_date)
+        verdicts = gate_accounts(
+            tables,
+            gated,
+            where,
+            as_of=run.as_of_date,
+            history=_without_comparing(history, awaiting),
+            released=released["quarantine_id"],
+        )
+        quarantine = _without_awaited(verdicts.quarantine, awaiting)
+        stray = unattributed(quarantine).height
         if stray:
             give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
         scope = at.lake.read("scope", run.run_id, shard)
-        out = verdicts.accounts.join(scope, on="account_id", how="semi")
-        at.lake.replace(run, shard, {"quarantine": verdicts.quarantine, "gate": out})
+        gate = _stopped(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
+        frames = {"quarantine": quarantine, "released_rows": _released(verdicts.released, released), "gate": gate}
+        at.lake.replace(run, shard, frames | carried(history, gate))
         step.rows = sum(frame.height for frame in tables.values())
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def check_quarantine(run: RunRef) -> None:
-    """Hold the run where more of its accounts are quarantined than the settings allow, until a person releases it.
+def _without_comparing(history: History | None, awaiting: pl.DataFrame) -> History | None:
+    """Accounts whose file has not come are not compared with anything."""
+    if history is None:
+        return None
+    return replace(history, accepted=history.accepted.join(awaiting, on="account_id", how="anti"))
 
-    Raises
-    ------
-    RunHeld
-        The share is above the limit and nobody has released the run.
-    """
-    with open_stores() as at:
-        row = at.ledger.get_run(run.run_id)
-        out = at.lake.read("gate", run.run_id).height
-        if row is None or row.released_by is not None or row.state is RunState.DONE or row.accounts_pulled == 0:
-            return
-        share, most = out / row.accounts_pulled, at.settings.max_quarantined_fraction
-        if share <= most:
-            return
-        reason = f"{out:,} of {row.accounts_pulled:,} accounts are quarantined ({share:.1%}); the limit is {most:.1%}"
-        at.ledger.hold_run(run.run_id, reason, utc_now())
-    raise RunHeld(
-        f'run {run.run_id} is held: {reason}\n\nHint: look at `trimtab query "select * from latest.quarantine"`, then mend '
-        f'the source, or release with `trimtab resume {run.run_id} --note "..."`.'
+
+def _without_awaited(quarantine: pl.DataFrame, awaiting: pl.DataFrame) -> pl.DataFrame:
+    """Quarantined rows but for accounts that lack only what is in a file that has not come."""
+    is_awaited = pl.col("account_id").is_in(awaiting["account_id"].implode()).fill_null(value=False)
+    return quarantine.filter(~(is_awaited & (pl.col("broken_rules") == ABSENT_WITH_ITS_FILE)))
+
+
+def _stopped(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, outcome, reason`` of the accounts that go no further; one that waits is not judged."""
+    waiting = awaiting.select("account_id", outcome=pl.lit(str(Outcome.BLOCKED)), reason="reason")
+    judged = quarantined.join(waiting, on="account_id", how="anti")
+    return pl.concat(
+        [judged.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason"), waiting]
+    ).sort("account_id")
+
+
+def _released(rows: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table ``released_rows``: with who let them pass, why and when."""
+    words = released.select(
+        "quarantine_id",
+        released_by="actor",
+        release_note="note",
+        released_at=pl.col("released_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+    return rows.join(words, on="quarantine_id").select(PUBLIC["released_rows"].keys())

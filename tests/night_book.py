@@ -5,7 +5,7 @@ from datetime import date
 
 import polars as pl
 
-from schemas.enums import RunKind
+from schemas.enums import Outcome, RunKind
 from schemas.landing import dtypes
 from schemas.run import RunRef
 from schemas.settings import Settings
@@ -43,7 +43,9 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     landed = tables["accounts"].filter(pl.col("account_id").is_not_null())
     members = landed.select("account_id", household_key=household_key()).unique()
     nothing = pl.DataFrame(schema=INTERNAL["pending_orders"])
-    return Facts(**good, last_exports=last_exports, members=members, pending_orders=nothing), own.accounts
+    return Facts(**good, last_exports=last_exports, members=members, pending_orders=nothing), own.accounts.with_columns(
+        outcome=pl.lit(str(Outcome.QUARANTINED))
+    )
 
 
 def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.DataFrame = NO_EXPORTS) -> Tables:

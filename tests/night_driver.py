@@ -25,13 +25,14 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.export import ExportResult
+from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
 from tasks.pull import Request, pull
 from tasks.route import route
 from tasks.stores import open_ledger, private_files, utc_now
-from tasks.validate import check_quarantine, validate
+from tasks.validate import validate
 from warehouse import ledger_proposals
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger
@@ -40,18 +41,25 @@ SUBMITTER = "prefect"
 
 
 def run_night(
-    settings: Settings, source: Path, as_of: date, *, kind: RunKind = RunKind.NIGHTLY, scope: tuple[str, ...] = ()
+    settings: Settings,
+    source: Path | None,
+    as_of: date,
+    *,
+    kind: RunKind = RunKind.NIGHTLY,
+    scope: tuple[str, ...] = (),
 ) -> Night:
-    """The flow ``nightly``, step by step; what is recorded as finished is skipped."""
+    """The flow ``nightly``, step by step; what is recorded as finished is skipped. Without ``source``: those of the settings."""
+    given = [] if source is None else [str(source)]
     with settings_of_tasks(settings):
-        run = pull.fn(Request(source, as_of, kind, SUBMITTER, scope))
+        run = pull.fn(Request(settings.sources_of(as_of, given), as_of, kind, SUBMITTER, scope))
         with closing(open_ledger(settings)) as ledger:
             done = ledger.finished_steps(run.run_id)
             works: list[tuple[Step, int, Callable[[], Any]]] = [
                 *((Step.VALIDATE, shard, lambda s=shard: validate.fn(run, s)) for shard in (GLOBAL_SHARD, *run.shards)),
-                (Step.VALIDATE, run.shard_count, lambda: check_quarantine.fn(run)),
+                (Step.VALIDATE, run.shard_count, lambda: guard_inputs.fn(run)),
                 *((Step.MEASURE, shard, lambda s=shard: measure.fn(run, s)) for shard in run.shards),
                 *((Step.PROPOSE, shard, lambda s=shard: propose.fn(run, s)) for shard in run.shards),
+                (Step.PROPOSE, run.shard_count, lambda: guard_trades.fn(run)),
                 (Step.ROUTE, GLOBAL_SHARD, lambda: route.fn(run)),
             ]
             try:

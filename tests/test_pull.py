@@ -47,7 +47,8 @@ def pulled(settings: Settings, tmp_path: Path) -> Pull:
         source.mkdir(exist_ok=True)
         write_book(source, book, "csv")
         with settings_of_tasks(settings):
-            return pull.fn(Request(source, date(2026, 1, day), RunKind.MANUAL, "prefect", scope))
+            night = date(2026, 1, day)
+            return pull.fn(Request(settings.sources_of(night, [str(source)]), night, RunKind.MANUAL, "prefect", scope))
 
     return run
 
@@ -99,7 +100,8 @@ def test_orders_that_a_run_replaces_its_own_and_old_ones_are_not_pending(setting
     proposals_made(settings, first)
     assert read(settings, pulled("A1", "A2"), "pending_orders").is_empty()
     with settings_of_tasks(settings):
-        late = Request(Path(settings.home).parent / "apart", date(2026, 3, 7), RunKind.MANUAL, "prefect", ("A1",))
+        night, folder = date(2026, 3, 7), settings.home.parent / "apart"
+        late = Request(settings.sources_of(night, [str(folder)]), night, RunKind.MANUAL, "prefect", ("A1",))
         assert read(settings, pull.fn(late), "pending_orders").is_empty()
 
 

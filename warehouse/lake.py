@@ -6,14 +6,17 @@ write is no write. Several processes may read and write at once.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import polars as pl
 
 from schemas.errors import LakeBusy
+from schemas.landing import SHARDED_TABLES
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
@@ -52,6 +55,17 @@ def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Landed rows of an earlier run to be landed again, with ``shift`` added to their numbers."""
+
+    table: str
+    from_run: str
+    first_row: int
+    last_row: int
+    shift: int
+
+
 class Lake:
     """Reads and writes lake tables; one thread at a time."""
 
@@ -86,13 +100,50 @@ class Lake:
 
         ``is_loss``: a sell whose lots' gains sum below 0.
         """
-        self._cursor.register("wanted", proposals.to_frame("proposal_id").to_arrow())
-        try:
+        with self._registered(wanted=proposals.to_frame("proposal_id")):
             return retried(lambda: self._fetch(sql("orders_of"), {"run_id": run_id}))
-        finally:
-            self._cursor.unregister("wanted")
 
-    def _fetch(self, statement: str, values: Mapping[str, str | int | None]) -> pl.DataFrame:
+    def last_accepted(self, runs: Sequence[str], accounts: pl.Series) -> pl.DataFrame:
+        """Where the last accepted holdings of some accounts are: ``account_id, run_id, shard, accepted_date, is_carried``.
+
+        ``runs``: the runs to look into, the newest last. An account that none of them accepted or carried has no row.
+        """
+        places = pl.DataFrame(
+            {"run_id": runs, "place": range(len(runs))}, schema={"run_id": pl.String, "place": pl.Int64}
+        )
+        with self._registered(wanted=accounts.to_frame("account_id"), runs=places):
+            return retried(lambda: self._fetch(sql("last_accepted"), {}))
+
+    def rows_of(
+        self, table: str, run_id: str, shards: Sequence[int], accounts: pl.Series, columns: tuple[str, ...]
+    ) -> pl.DataFrame:
+        """Some columns of the rows of some accounts, which stand in the shards named; in no promised order."""
+        names = ", ".join(f'"{name}"' for name in columns)
+        text = sql("rows_of_accounts").format(table=table, columns=names)
+        with self._registered(wanted=accounts.to_frame("account_id")):
+            rows = retried(lambda: self._fetch(text, {"run_id": run_id, "shards": list(shards)}))
+        return rows.cast({name: TABLES[table][name] for name in columns})
+
+    def figures(self, statement: str, **values: str | None) -> dict[str, Any]:
+        """The one row of ``night_size`` or ``trade_sums``."""
+        return retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
+
+    def held_prices(self, run_id: str, last_run: str | None) -> pl.DataFrame:
+        """``security_id, price_usd, price_date, last_price_usd`` of each security that the run's accounts hold."""
+        return retried(lambda: self._fetch(sql("held_prices"), {"run_id": run_id, "last_run": last_run}))
+
+    @contextmanager
+    def _registered(self, **frames: pl.DataFrame) -> Iterator[None]:
+        """Frames that statements may read by these names."""
+        for name, frame in frames.items():
+            self._cursor.register(name, frame.to_arrow())
+        try:
+            yield
+        finally:
+            for name in frames:
+                self._cursor.unregister(name)
+
+    def _fetch(self, statement: str, values: Mapping[str, str | int | list[int] | None]) -> pl.DataFrame:
         """By way of Arrow: ``sql(..., params=...).pl()`` was measured fifteen times slower."""
         frame = pl.from_arrow(self._cursor.execute(statement, values).to_arrow_table())
         return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
@@ -102,10 +153,18 @@ class Lake:
         retried(lambda: self._replace(run, shard, frames))
         return sum(frame.height for frame in frames.values())
 
-    def load(self, run: RunRef, tables: Iterable[str], batches: Iterable[tuple[str, pl.DataFrame]]) -> int:
-        """Make ``batches`` the only rows of ``tables`` for this run, all in one transaction; the rows written.
+    def load(
+        self,
+        run: RunRef,
+        tables: Iterable[str],
+        batches: Iterable[tuple[str, pl.DataFrame]],
+        copies: Callable[[], Sequence[Copy]] = tuple,
+        shards: pl.DataFrame | None = None,
+    ) -> int:
+        """Make ``batches`` and ``copies`` the only rows of ``tables`` for this run, all in one transaction; the rows written.
 
-        A batch carries its own ``shard`` column; it is stored sorted by it, so that reading a shard prunes.
+        A batch carries its own ``shard`` column; it is stored sorted by it, so that reading a shard prunes. ``copies`` is
+        asked when the batches have been read; rows of accounts go to the shards of ``shards`` (``account_id, shard``).
         """
         rows = 0
         try:
@@ -115,17 +174,26 @@ class Lake:
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
                     rows += frame.height
+                rows += sum(self._copy(run, each, shards) for each in copies())
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy("the lake is being written by others") from error
             raise
         return rows
 
+    def _copy(self, run: RunRef, copy: Copy, shards: pl.DataFrame | None) -> int:
+        values = {"run_id": run.run_id, "as_of": run.as_of_date.isoformat(), **asdict(copy)}
+        del values["table"]
+        if shards is None or copy.table not in SHARDED_TABLES:
+            return _count(self._cursor.execute(sql("copy_common").format(table=copy.table), values))
+        values |= {"has_common": copy.table == "restrictions", "is_scoped": run.is_scoped}
+        with self._registered(shards=shards):
+            return _count(self._cursor.execute(sql("copy_sharded").format(table=copy.table), values))
+
     def _insert(self, table: str, frame: pl.DataFrame, run: RunRef) -> None:
         if frame.height:
-            self._cursor.register("incoming", _with_run_columns(frame, table, run).to_arrow())
-            self._cursor.execute(sql("insert_shard").format(table=table))
-            self._cursor.unregister("incoming")
+            with self._registered(incoming=_with_run_columns(frame, table, run)):
+                self._cursor.execute(sql("insert_shard").format(table=table))
 
     def _replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> None:
         key = {"run_id": run.run_id, "shard": shard}
@@ -133,6 +201,11 @@ class Lake:
             for table, frame in frames.items():
                 self._cursor.execute(sql("delete_shard").format(table=table), key)
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
+
+
+def _count(inserted: duckdb.DuckDBPyConnection) -> int:
+    """How many rows a statement inserted."""
+    return int(inserted.fetchall()[0][0])
 
 
 def _with_run_columns(frame: pl.DataFrame, table: str, run: RunRef) -> pl.DataFrame:

@@ -39,6 +39,8 @@ REASONS: Final = {
     Reason.NOTHING_TO_BUY: "The buy list has nothing that the account may buy for the class.",
     Reason.UNMODELLED_HELD: "The model has no such class, and policy holds what the model does not know.",
     Reason.NO_CASH_TO_BUY: "There is no cash to buy with, and nothing left that may be sold for it.",
+    Reason.AWAITING_FILE: "The file of the account's custodian has not come yet.",
+    Reason.FILE_REFUSED: "The file of the account's custodian came and could not be used.",
     Reason.CANNOT_RAISE_CASH: "The account owes cash, and what it may sell does not bring enough.",
     Reason.NO_TARGET: "The account's model has no targets.",
     Reason.NO_INVESTABLE_VALUE: "The account is worth nothing beyond its reserve.",

@@ -1,4 +1,4 @@
-"""The one outcome of every account: settled without solving, found by solving, or quarantined."""
+"""The one outcome of every account: settled without solving, found by solving, or stopped at the gate."""
 
 from datetime import date
 from typing import Final
@@ -110,13 +110,12 @@ def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate
     reasons
         ``class_reasons``.
     gate
-        ``account_id, reason`` of the quarantined.
+        ``account_id, outcome, reason`` of those that went no further: quarantined, or waiting for a file.
     """
     settled = standing.filter(pl.col("outcome").is_not_null()).select("account_id", "outcome", "reason")
-    quarantined = gate.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason")
     to_solve = standing.filter(pl.col("outcome").is_null())
     tried = _solved_outcomes(solved, to_solve.select("account_id", "triggers"), reasons)
-    return pl.concat([settled, tried, quarantined]).sort("account_id")
+    return pl.concat([settled, tried, gate.select(settled.columns)]).sort("account_id")
 
 
 def _solved_outcomes(solved: Solved, triggers: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:

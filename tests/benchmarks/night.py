@@ -19,6 +19,7 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import load_settings
 from tasks.core.solver import warm_up
 from tasks.export import export_run
+from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
@@ -56,13 +57,17 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
     scan = scan_seconds(folder)
     settings = load_settings()
     began = time.perf_counter()
-    run = pull.fn(Request(folder, book.as_of_date, RunKind.NIGHTLY, "bench"))
+    run = pull.fn(
+        Request(settings.sources_of(book.as_of_date, [str(folder)]), book.as_of_date, RunKind.NIGHTLY, "bench")
+    )
     for shard in (GLOBAL_SHARD, *run.shards):
         validate.fn(run, shard)
+    guard_inputs.fn(run)
     for shard in run.shards:
         measure.fn(run, shard)
     for shard in run.shards:
         propose.fn(run, shard)
+    guard_trades.fn(run)
     route.fn(run)
     publish.fn(run)
     night = time.perf_counter() - began

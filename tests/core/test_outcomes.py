@@ -126,7 +126,7 @@ def test_only_drift_and_calendar_wait_and_cash_owed_does_not() -> None:
 
 
 def test_the_quarantined_stand_beside_the_others_sorted() -> None:
-    gate = pl.DataFrame([("0", "lots:quantity_positive")], schema=INTERNAL["gate"], orient="row")
+    gate = pl.DataFrame([("0", "quarantined", "lots:quantity_positive")], schema=INTERNAL["gate"], orient="row")
     found = decided(one(), gate=gate)
     assert found.rows() == [("0", "quarantined", "lots:quantity_positive"), ("a", "proposed", "drift")]
     assert found.schema == pl.Schema(PUBLIC["account_outcomes"])
@@ -281,7 +281,7 @@ def book_of(drawn: list[dict[str, Any]], cool_down: int) -> tuple[Facts, pl.Data
     ]
     last_exports = pl.concat([exported(0).clear(), *exports])
     members = tables["accounts"].select("account_id", household_key="account_id")
-    out = [(name, "why") for name, account in named.items() if account["is_quarantined"]]
+    out = [(name, "quarantined", "why") for name, account in named.items() if account["is_quarantined"]]
     gate = pl.DataFrame(out, schema=INTERNAL["gate"], orient="row")
     return replace(plain, **tables, last_exports=last_exports, members=members), gate
 

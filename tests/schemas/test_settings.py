@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from schemas.errors import WrongUsage
 from schemas.settings import Settings, load_settings
+from schemas.sources import Source
 
 DAY = date(2026, 3, 2)
 
@@ -25,7 +26,8 @@ def test_everything_lives_under_home(home: Path) -> None:
     assert settings.lake_data_address == f"{home}/lake/data"
     assert settings.ledger_address == f"sqlite:///{home}/ledger.sqlite"
     assert settings.export_folder == home / "exports"
-    assert settings.landing_folder == home / "landing"
+    assert [source.url for source in settings.sources_of(DAY)] == [f"{home}/landing"]
+    assert settings.staging_folder == home / "staging"
 
 
 def test_home_is_var_where_nothing_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +43,7 @@ def test_home_is_var_where_nothing_says_otherwise(monkeypatch: pytest.MonkeyPatc
         ("LAKE_DATA_URL", "s3://bucket/lake", lambda s: s.lake_data_address),
         ("LEDGER_URL", "postgresql://host/ledger", lambda s: s.ledger_address),
         ("EXPORT_URL", "/srv/exports", lambda s: str(s.export_folder)),
-        ("SOURCE_URL", "/srv/landing", lambda s: str(s.landing_folder)),
+        ("SOURCE_URL", "/srv/landing", lambda s: s.sources_of(DAY)[0].url),
         ("MAX_QUARANTINED_FRACTION", "0.25", lambda s: str(s.max_quarantined_fraction)),
         ("ACCOUNTS_PER_SHARD", "7", lambda s: str(s.accounts_per_shard)),
     ],
@@ -97,10 +99,46 @@ def test_the_refusal_does_not_show_a_password(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_night_lands_in_the_folder_of_its_date_if_there_is_one(home: Path) -> None:
     settings = load_settings()
-    assert settings.landing_for(DAY) == home / "landing"
+    assert url_of(settings, DAY) == f"{home}/landing"
     (home / "landing" / "2026-03-02").mkdir(parents=True)
-    assert settings.landing_for(DAY) == home / "landing" / "2026-03-02"
-    assert settings.landing_for(date(2026, 3, 3)) == home / "landing"
+    assert url_of(settings, DAY) == f"{home}/landing/2026-03-02"
+    assert url_of(settings, date(2026, 3, 3)) == f"{home}/landing"
+
+
+def url_of(settings: Settings, day: date) -> str:
+    (source,) = settings.sources_of(day)
+    return source.url
+
+
+def test_addresses_given_come_before_those_of_the_settings() -> None:
+    settings = Settings(sources=(Source(name="bank", url="sftp://bank/out/{as_of:%Y%m%d}"),))
+    assert [source.url for source in settings.sources_of(DAY)] == ["sftp://bank/out/20260302"]
+    given = settings.sources_of(DAY, ["/a", "s3://b/{as_of}"])
+    assert [(source.name, source.url) for source in given] == [("source-1", "/a"), ("source-2", "s3://b/2026-03-02")]
+
+
+def test_sources_stand_in_the_file_as_tables(home: Path) -> None:
+    text = """
+        [[sources]]
+        name = "book"
+        url = "postgresql://trimtab@db/book"
+        schema_name = "nightly"
+
+        [[sources]]
+        name = "northbank"
+        url = "sftp://trimtab@files.northbank.example/outgoing"
+        format = "delimited-example"
+        custodians = ["North Bank"]
+    """
+    (home / "trimtab.toml").write_text(text, encoding="utf-8")
+    first, second = load_settings().sources_of(DAY)
+    assert (first.scheme, first.schema_name, second.custodians) == ("postgresql", "nightly", ("North Bank",))
+
+
+def test_a_limit_is_taken_away_by_the_word_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().max_run_turnover == 0.25
+    monkeypatch.setenv("TRIMTAB_MAX_RUN_TURNOVER", "none")
+    assert load_settings().max_run_turnover is None
 
 
 def test_settings_are_frozen() -> None:

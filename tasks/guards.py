@@ -1,0 +1,166 @@
+"""Guards of a run: on what was delivered, before anything is measured, and on what would be traded, before it is routed.
+
+A run that a guard stops is held: nothing of it is routed or leaves until a person releases it with a note. A release covers
+the guards that the person saw; one that stops the run later holds it again.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Final
+
+import polars as pl
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from schemas.enums import Guard, Outcome, RunState
+from schemas.errors import ConservationBroken, RunHeld
+from schemas.run import RunRef
+from tasks.core import guards
+from tasks.core.guards import Finding, Size
+from tasks.history import last_night
+from tasks.notices import give_notice
+from tasks.retries import retry_quietly
+from tasks.sessions import sessions_to
+from tasks.steps import Stores, open_stores
+from tasks.stores import utc_now
+from warehouse.ledger import RunRow
+
+LOOK: Final = {
+    Guard.QUARANTINE: "`trimtab quarantine list`, then mend the source",
+    Guard.STALE_PRICES: "the price source of the night; run the night again when it has delivered",
+    Guard.PRICE_MOVE: "the prices named, against another source",
+    Guard.MISSING_ACCOUNTS: "whether the source delivered all of its accounts",
+    Guard.SMALL_SNAPSHOT: "whether the source delivered all of its lots",
+    Guard.TURNOVER: "`trimtab review list`, the models and the prices: did a model change?",
+    Guard.ORDER_COUNT: "the models and the policies: did one change?",
+    Guard.CONSERVATION: "the log; something does not add up, and a release does not make it",
+    Guard.HALT: "who threw the switch and why; `trimtab resume --note` lifts it",
+}
+"""Where a person looks first."""
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def guard_inputs(run: RunRef) -> None:
+    """Hold a run whose inputs cannot be trusted: too many rows quarantined, prices stale or jumping, accounts or lots gone.
+
+    Raises
+    ------
+    RunHeld
+        A guard stops the run and nobody has released it.
+    """
+    with open_stores() as at:
+        hold_where(at, run, [*_halt(at), *_of_inputs(at, run)])
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def guard_trades(run: RunRef) -> None:
+    """Hold a run that would trade more than the settings allow.
+
+    Raises
+    ------
+    RunHeld
+        A guard stops the run and nobody has released it.
+    """
+    with open_stores() as at:
+        hold_where(at, run, [*_halt(at), *_of_trades(at, run)])
+
+
+def hold_where(at: Stores, run: RunRef, findings: Sequence[Finding]) -> None:
+    """Hold the run for the findings, unless it is done or a person has released it for all of these guards.
+
+    The kill switch is no guard that a release passes: it is lifted.
+
+    Raises
+    ------
+    RunHeld
+        The run is held now.
+    """
+    row = at.ledger.get_run(run.run_id)
+    if not findings or row is None or row.state is RunState.DONE:
+        return
+    if row.is_released_for(finding.guard for finding in findings) and Guard.HALT not in {
+        each.guard for each in findings
+    }:
+        return
+    reason = "; ".join(finding.sentence for finding in findings)
+    at.ledger.hold_run(run.run_id, reason, utc_now(), guards=[finding.guard for finding in findings])
+    raise RunHeld(
+        f"run {run.run_id} is held: {reason}\n\n"
+        f"Hint: look at {LOOK[findings[0].guard]}; or release with `trimtab resume {run.run_id} --note WHY`."
+    )
+
+
+@contextmanager
+def shown_if_held(run: RunRef) -> Iterator[None]:
+    """Show a run that is held as an artifact in the Prefect UI."""
+    try:
+        yield
+    except (RunHeld, ConservationBroken):
+        with open_stores() as at:
+            row = at.ledger.get_run(run.run_id)
+        if row is not None and row.state is RunState.HELD:
+            create_markdown_artifact(held_page(row), key="night-held", description=run.run_id)
+        raise
+
+
+def held_page(row: RunRow) -> str:
+    """What the Prefect UI shows of a held run."""
+    looks = "\n".join(f"| {guard} | {LOOK[Guard(guard)]} |" for guard in row.held_guards)
+    return (
+        f"# {row.run_id} is held\n\n{row.held_reason}\n\n"
+        "Nothing of it is routed or exported until a person releases it.\n\n"
+        f"| guard | look at |\n|---|---|\n{looks}\n\nRelease: `trimtab resume {row.run_id} --note WHY`\n"
+    )
+
+
+def _halt(at: Stores) -> list[Finding]:
+    halt = at.ledger.current_halt()
+    return [] if halt is None else [Finding(Guard.HALT, f"{halt.actor} halted everything: {halt.note}")]
+
+
+def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
+    settings, last = at.settings, last_night(at, run)
+    gate = at.lake.read("gate", run.run_id)
+    sizes = at.lake.figures("night_size", run_id=run.run_id, last_run=last.run_id if last else None)
+    held = at.lake.held_prices(run.run_id, last.run_id if last else None)
+    newest = held["price_date"].max()
+    ages = settings.max_price_age_sessions, settings.max_security_price_age_sessions
+    sessions = sessions_to(run.as_of_date, settings.exchange, max(ages) + 1)
+    if isinstance(newest, date) and newest < sessions[-1]:
+        give_notice(f"the newest price is dated {newest}, before the session of {sessions[-1]}")
+    out = gate.filter(pl.col("outcome") == Outcome.QUARANTINED).height
+    found = [
+        *guards.quarantined(out, sizes["accounts"], settings.max_quarantined_fraction),
+        *guards.stale_prices(held, sessions, most=ages[0], most_of_one=ages[1]),
+        *guards.price_moves(held, settings.max_price_move),
+    ]
+    if last is None or run.is_scoped:
+        return found
+    least = settings.guard_min_accounts
+    tonight, before = Size(sizes["accounts"], sizes["lots"]), Size(sizes["last_accounts"], sizes["last_lots"])
+    most = settings.max_missing_accounts_fraction
+    return [
+        *found,
+        *guards.missing_accounts(sizes["missing"], before.accounts, most, min_accounts=least),
+        *guards.shrunk(tonight, before, settings.max_lots_shrink_fraction, min_accounts=least),
+    ]
+
+
+def _of_trades(at: Stores, run: RunRef) -> list[Finding]:
+    settings, sums = at.settings, at.lake.figures("trade_sums", run_id=run.run_id)
+    accounts = at.lake.read("scope", run.run_id).height
+    found = guards.order_count(sums["orders"], settings.max_run_orders)
+    if run.is_scoped:
+        return found
+    return [
+        *guards.turnover(
+            sums["gross_usd"],
+            sums["nav_usd"],
+            accounts,
+            settings.max_run_turnover,
+            min_accounts=settings.guard_min_accounts,
+        ),
+        *found,
+    ]

@@ -1,0 +1,78 @@
+"""The night before, for the gate to compare with: what each account held when it was last accepted.
+
+An account that was quarantined, or whose file had not come, is compared with the night before that: its change does not
+become the norm by waiting a night. Each run carries the holdings of such accounts on (tables ``carried*``), so that the last
+run over all accounts and those after it know every account.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.stored import INTERNAL
+from tasks.core.gate_history import History, Limits
+from tasks.steps import Stores
+from warehouse.ledger import RunRow
+
+LOTS: Final = tuple(INTERNAL["carried_lots"])
+CASH: Final = tuple(INTERNAL["carried_cash"])
+
+
+def last_night(at: Stores, run: RunRef) -> RunRow | None:
+    """The run over all accounts that tonight is compared with: the newest that was done, of an earlier date."""
+    return at.ledger.latest_full_run(run.as_of_date)
+
+
+def read_history(at: Stores, run: RunRef, accounts: pl.Series) -> History | None:
+    """What some accounts held when they were last accepted; null on the first night.
+
+    ``accounts``: ids of those to be compared.
+    """
+    last = last_night(at, run)
+    if last is None:
+        return None
+    runs = [each.run_id for each in at.ledger.done_runs_since(last, run.as_of_date)]
+    where = at.lake.last_accepted(runs, accounts)
+    return History(
+        lots=_rows(at, where, "lots", LOTS),
+        cash=_rows(at, where, "cash", CASH),
+        accepted=where.select("account_id", "accepted_date"),
+        prices=_prices(at, last.run_id),
+        limits=Limits(
+            max_unexplained_fraction=at.settings.max_unexplained_fraction,
+            max_basis_change_fraction=at.settings.max_basis_change_fraction,
+            max_unexplained_cash_fraction=at.settings.max_unexplained_cash_fraction,
+        ),
+    )
+
+
+def carried(history: History | None, gate: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The tables ``carried*``: what accounts of the gate held when they were last accepted."""
+    if history is None:
+        return {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("carried", "carried_lots", "carried_cash")}
+    stopped = gate.select("account_id")
+    return {
+        "carried": history.accepted.join(stopped, on="account_id", how="semi"),
+        "carried_lots": history.lots.join(stopped, on="account_id", how="semi"),
+        "carried_cash": history.cash.join(stopped, on="account_id", how="semi"),
+    }
+
+
+def _rows(at: Stores, where: pl.DataFrame, table: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    parts = [pl.DataFrame(schema={name: INTERNAL[f"carried_{table}"][name] for name in columns})]
+    for (run_id, is_carried), some in where.sort("run_id", "is_carried").group_by(
+        "run_id", "is_carried", maintain_order=True
+    ):
+        name = f"carried_{table}" if is_carried else f"landed_{table}"
+        shards = some["shard"].unique().sort().to_list()
+        parts.append(at.lake.rows_of(name, str(run_id), shards, some["account_id"], columns))
+    return pl.concat(parts)
+
+
+def _prices(at: Stores, run_id: str) -> pl.DataFrame:
+    prices = at.lake.read("landed_prices", run_id, GLOBAL_SHARD, ("security_id", "price_usd", "row_number"))
+    broken = at.lake.read("quarantine", run_id, GLOBAL_SHARD, ("table_name", "landed_row"))
+    lost = broken.filter(pl.col("table_name") == "prices")
+    good = prices.join(lost, left_on="row_number", right_on="landed_row", how="anti")
+    return good.select("security_id", "price_usd")

@@ -1,0 +1,244 @@
+"""Lay a night's files end to end, table by table, as parsed rows with a number of their own.
+
+1. The files of a table follow one another in the order in which they were taken: ``row_number`` of a landed row is its place
+   in the table, and ``InputRow.first_row`` of its file says which row of which file that is.
+2. A file that an earlier run of the same version landed whole, byte for byte the same, is not read again: its rows are
+   copied within the lake.
+3. Accounts of a custodian whose file has not come are known from the last night; what was known of them stands, and they
+   are not traded.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+import polars as pl
+
+from schemas.errors import InputRefused
+from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
+from schemas.run import GLOBAL_SHARD
+from schemas.stored import LANDED_COLUMNS
+from tasks.core.parse import parse
+from tasks.formats.read import read_format
+from tasks.notices import give_notice
+from tasks.source import RawTable, read_batches
+from tasks.sources.take import Input, Taken
+from warehouse.lake import Copy, Lake
+from warehouse.ledger import InputRow, InputState, LandedBefore
+
+WHOLE_FIRST = ("accounts", "households")
+"""Tables that are read before any other: they say which account belongs to which shard."""
+REMEMBERED = ("accounts", "trades", "restrictions")
+"""What stands of an account from the last night while its custodian's file has not come."""
+
+
+def raw_tables(each: Input, as_of: date, tables: Collection[str]) -> Iterator[RawTable]:
+    """The rows of some of the file's tables as read, batch by batch.
+
+    Raises
+    ------
+    InputRefused
+        The file as a whole cannot be used.
+    """
+    if each.format is not None:
+        yield from read_format(each.format, each.file, as_of, tables=tables)
+        return
+    try:
+        for table in tables:
+            yield from read_batches(table, each.file.path)
+    except InputRefused as error:  # a database's table is read from a file of ours, which nobody knows by its name
+        raise InputRefused(str(error).replace(each.file.path.name, each.file.name)) from error
+
+
+def without_broken(taken: Taken, as_of: date) -> Taken:
+    """The same without sources that serve custodians and cannot be read to their end: their accounts wait."""
+    for each in taken.inputs:
+        if each.source.custodians and each in taken.inputs:
+            try:
+                for _ in raw_tables(each, as_of, each.tables):
+                    pass
+            except InputRefused as error:
+                taken = taken.without(each.refused(str(error).partition("\n")[0]))
+    return taken
+
+
+@dataclass(slots=True)
+class _Spot:
+    """Where the rows of one file stand in their table."""
+
+    first_row: int
+    row_count: int = 0
+    last_row: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last_row = self.first_row - 1
+
+    def put(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows with their numbers in the table."""
+        placed = frame.with_columns(pl.col("row_number") + (self.first_row - 1))
+        self.row_count += placed.height
+        newest = placed["row_number"].max()
+        self.last_row = max(self.last_row, newest if isinstance(newest, int) else 0)
+        return placed
+
+
+class Landing:
+    """The files of one night on their way into the lake."""
+
+    def __init__(
+        self, taken: Taken, as_of: date, now: datetime, before: dict[tuple[str, str, str], LandedBefore]
+    ) -> None:
+        """``before``: what earlier runs landed whole, by content, reader and table."""
+        self.taken, self._as_of, self._now, self._before = taken, as_of, now, before
+        self._next = dict.fromkeys(CONTRACTS, 1)
+        self._rows: list[InputRow] = []
+        self._copies: list[Copy] = []
+
+    def whole(self, table: str, lake: Lake) -> pl.DataFrame:
+        """Every row of a table, parsed; none of one that is not delivered."""
+        parts = [pl.DataFrame(schema={**dtypes(table), **LANDED_COLUMNS})]
+        for each in self.taken.of(table):
+            known = self._known(each, table)
+            if known is None:
+                parts += [frame for _, frame in self._read(each, (table,))]
+            else:
+                found = lake.read(f"landed_{table}", known.run_id).filter(
+                    pl.col("row_number").is_between(known.first_row, known.last_row)
+                )
+                shift = self._copied(each, table, known)
+                parts.append(found.sort("row_number").with_columns(pl.col("row_number") + shift))
+        return pl.concat(parts)
+
+    def rest(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Every other table's rows that have to be read, batch by batch. What can be copied is in ``copies`` afterwards."""
+        for each in self.taken.inputs:
+            tables = [table for table in each.tables if table not in WHOLE_FIRST]
+            for table in list(tables):
+                known = self._known(each, table)
+                if known is not None:
+                    shift = self._copied(each, table, known)
+                    self._copies.append(Copy(table, known.run_id, known.first_row, known.last_row, shift))
+                    tables.remove(table)
+            if tables:
+                yield from self._read(each, tables)
+
+    def remembered(self, table: str, rows: pl.DataFrame, night: date) -> pl.DataFrame:
+        """Rows of the last night that stand in for those of a file that has not come."""
+        spot = self._spot(table)
+        placed = spot.put(rows.with_columns(row_number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)))
+        self._next[table] = spot.last_row + 1
+        name = f"{table} of the night of {night}"
+        self._note(InputState.COPIED, table, spot, name=name)
+        return placed
+
+    def typed(self, table: str, lake: Lake) -> Iterator[pl.DataFrame]:
+        """A table once more, typed, without notices; one frame without rows where it is not delivered."""
+        yield pl.DataFrame(schema=dtypes(table))
+        names = list(dtypes(table))
+        for each in self.taken.of(table):
+            known = self._known(each, table)
+            if known is not None:
+                found = lake.read(f"landed_{table}", known.run_id, columns=(*names, "row_number"))
+                inside = pl.col("row_number").is_between(known.first_row, known.last_row)
+                yield found.filter(inside).select(names)
+                continue
+            for raw in raw_tables(each, self._as_of, (table,)):
+                yield _parsed(raw).select(names)
+
+    @property
+    def copies(self) -> Sequence[Copy]:
+        """Rows to be copied within the lake."""
+        return self._copies
+
+    @property
+    def inputs(self) -> list[InputRow]:
+        """What was taken, and what is waited for."""
+        waited = [
+            InputRow(
+                number=0,
+                source=each.source.name,
+                name=each.source.files or each.source.url,
+                table_name=table,
+                first_row=0,
+                row_count=0,
+                last_row=0,
+                size_bytes=0,
+                sha256="",
+                state=InputState.REFUSED if each.is_refused else InputState.AWAITED,
+                taken_at=self._now,
+                note=each.note,
+            )
+            for each in self.taken.absent
+            for table in each.source.tables or ("",)
+        ]
+        return [replace(row, number=number) for number, row in enumerate([*self._rows, *waited])]
+
+    def _known(self, each: Input, table: str) -> LandedBefore | None:
+        return self._before.get((each.file.sha256, each.reader, table))
+
+    def _spot(self, table: str) -> _Spot:
+        return _Spot(self._next[table])
+
+    def _read(self, each: Input, tables: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+        spots = {table: self._spot(table) for table in tables}
+        for raw in raw_tables(each, self._as_of, tables):
+            if raw.first_row == 1:
+                for notice in raw.notices:
+                    give_notice(notice)
+            yield raw.table, spots[raw.table].put(_parsed(raw))
+        for table, spot in spots.items():
+            self._next[table] = spot.last_row + 1
+            self._note(InputState.READ, table, spot, each)
+
+    def _copied(self, each: Input, table: str, known: LandedBefore) -> int:
+        """Make room for rows that are copied; how much is added to the number of each."""
+        spot = self._spot(table)
+        spot.row_count = known.row_count
+        spot.last_row = spot.first_row + known.last_row - known.first_row
+        self._next[table] = spot.last_row + 1
+        self._note(InputState.COPIED, table, spot, each)
+        return spot.first_row - known.first_row
+
+    def _note(self, state: InputState, table: str, spot: _Spot, each: Input | None = None, *, name: str = "") -> None:
+        row = InputRow(
+            number=0,
+            source="" if each is None else each.source.name,
+            name=name if each is None else each.file.name,
+            table_name=table,
+            first_row=spot.first_row,
+            row_count=spot.row_count,
+            last_row=spot.last_row,
+            size_bytes=0,
+            sha256="",
+            state=state,
+            taken_at=self._now,
+        )
+        if each is not None:
+            file = each.file
+            row = replace(
+                row,
+                size_bytes=file.size_bytes,
+                sha256=file.sha256,
+                modified_at=file.modified_at,
+                sequence=each.sequence,
+                reader=each.reader,
+            )
+        self._rows.append(row)
+
+
+def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_scoped: bool) -> pl.DataFrame:
+    """The rows with their shard. Rows of accounts nobody delivered go to shard 0, or nowhere in a scoped run."""
+    if table not in SHARDED_TABLES:
+        return frame.with_columns(shard=pl.lit(GLOBAL_SHARD, pl.Int32))
+    placed = frame.join(shards, on="account_id", how="left", maintain_order="left")
+    is_global = pl.col("account_id").is_null() & (table == "restrictions")
+    if is_scoped:
+        placed = placed.filter(pl.col("shard").is_not_null() | is_global)
+    elsewhere = pl.when(is_global).then(GLOBAL_SHARD).otherwise(0)
+    return placed.with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))
+
+
+def _parsed(raw: RawTable) -> pl.DataFrame:
+    return parse(
+        raw.table, raw.frame, is_text=raw.is_text, first_row=raw.first_row, numbers=raw.numbers, as_read=raw.as_read
+    )

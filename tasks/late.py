@@ -1,0 +1,73 @@
+"""A night that was run before: whether files have come since that it had to do without, and nothing else has changed.
+
+A night's runs over its date form a chain: one over all accounts, then one for each time late files came, over the accounts
+that those cover. A file that was taken and is no longer at its source (many custodians move what was fetched) counts as
+unchanged: what was landed of it stands.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from tasks.sources.take import Input, Taken
+from warehouse.ledger import InputRow, Ledger, RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class LateFiles:
+    """``base``: the night's run over all accounts. ``custodians``: whose accounts the files that came since cover."""
+
+    base: RunRow
+    custodians: tuple[str, ...]
+
+
+def standing(ledger: Ledger, as_of: date, taken: Taken, newest_release: datetime | None) -> RunRow | LateFiles | None:
+    """What a night that was run before comes to: the run that stands, the late files to run, or null: all accounts anew.
+
+    Parameters
+    ----------
+    ledger
+        Knows the night's runs and what they took.
+    as_of
+        The night.
+    taken
+        What there is now.
+    newest_release
+        When a row of the night was last released from quarantine: a run before that does not stand.
+    """
+    base = ledger.full_run_of(as_of)
+    if base is None:
+        return None
+    chain = [run for run in ledger.done_runs_since(base, as_of + timedelta(days=1)) if _belongs_to(run, base)]
+    if newest_release is not None and newest_release >= chain[-1].started_at:
+        return None
+    seen: dict[str, frozenset[tuple[str, str]]] = {}
+    for run in chain:
+        seen |= _contents_seen(ledger.inputs_of(run.run_id))
+    now = _contents(taken.inputs)
+    gone = seen.keys() - now.keys() - {each.source.name for each in taken.absent if not each.is_refused}
+    changed = {source for source in now if now[source] != seen.get(source)}
+    if not changed and not gone:
+        return chain[-1]
+    serves = {each.source.name: each.source.custodians for each in taken.inputs}
+    if gone or not all(serves[source] for source in changed):
+        return None
+    return LateFiles(base, tuple(sorted({name for source in changed for name in serves[source]})))
+
+
+def _belongs_to(run: RunRow, base: RunRow) -> bool:
+    return base.run_id in {run.run_id, run.base_run_id}
+
+
+def _contents(inputs: Sequence[Input]) -> Mapping[str, frozenset[tuple[str, str]]]:
+    names = {each.source.name for each in inputs}
+    return {
+        name: frozenset((each.reader, each.file.sha256) for each in inputs if each.source.name == name)
+        for name in names
+    }
+
+
+def _contents_seen(rows: Sequence[InputRow]) -> dict[str, frozenset[tuple[str, str]]]:
+    taken = [row for row in rows if row.sha256]
+    names = {row.source for row in taken}
+    return {name: frozenset((row.reader, row.sha256) for row in taken if row.source == name) for name in names}

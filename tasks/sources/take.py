@@ -1,0 +1,196 @@
+"""Take a night's files from every source, and say which landing tables each of them delivers.
+
+1. A source of landing tables delivers a file a table, named after it; one with a format delivers the files its pattern names.
+2. A source that serves custodians may be late or broken: its accounts wait, and the night goes on without them. Any other
+   source that cannot be used refuses the night.
+3. Together the sources deliver every required table, except what a late source would have delivered.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from schemas.errors import InputRefused, SourceUnreachable
+from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
+from schemas.sources import Source, dated
+from tasks.formats.load import load_format
+from tasks.formats.mapping import Format
+from tasks.formats.read import sequence_of
+from tasks.source import ENDINGS
+from tasks.sources.delivered import Delivered
+from tasks.sources.fetch import fetch
+
+PACKED: Final = (".gz", ".zst")
+"""Endings that a custodian's file may have beyond those of its pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file of a night and the landing tables read from it; ``format`` null: it is the landing table itself."""
+
+    source: Source
+    file: Delivered
+    tables: tuple[str, ...]
+    format: Format | None = None
+    sequence: int | None = None
+    """The number that the file itself says it has."""
+
+    def refused(self, note: str) -> "Absent":
+        """Its source, as one that cannot be used."""
+        return Absent(self.source, is_refused=True, note=note)
+
+    @property
+    def reader(self) -> str:
+        """What reads it: the digest of the format, or nothing for a landing table."""
+        return "" if self.format is None else self.format.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A source of some custodians that could not be used. ``is_refused``: it came and is broken; else it has not come."""
+
+    source: Source
+    is_refused: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken, in the order in which it is laid end to end, and what is waited for."""
+
+    inputs: tuple[Input, ...]
+    absent: tuple[Absent, ...] = ()
+
+    def without(self, absent: Absent) -> "Taken":
+        """The same, where a source turned out to be unusable when it was read."""
+        return Taken(tuple(each for each in self.inputs if each.source != absent.source), (*self.absent, absent))
+
+    @property
+    def waiting(self) -> dict[str, Absent]:
+        """Each custodian whose accounts wait, and the source they wait for."""
+        return {custodian: each for each in self.absent for custodian in each.source.custodians}
+
+    def of(self, table: str) -> tuple[Input, ...]:
+        """Files that deliver the table."""
+        return tuple(each for each in self.inputs if table in each.tables)
+
+
+def take(sources: Sequence[Source], as_of: date, staging: Path) -> Taken:
+    """Fetch what the sources have for a night.
+
+    Parameters
+    ----------
+    sources
+        As ``Source.on`` gives them for the night.
+    as_of
+        The night.
+    staging
+        Private folder for files that are fetched; each source and night has its own in it.
+
+    Raises
+    ------
+    InputRefused
+        A source that every account needs cannot be used, or a required table is delivered by none.
+    SourceUnreachable
+        Such a source does not answer.
+    """
+    inputs: list[Input] = []
+    absent: list[Absent] = []
+    for source in sources:
+        try:
+            inputs += _inputs_of(source, as_of, staging / source.name / as_of.isoformat())
+        except (InputRefused, SourceUnreachable) as error:
+            if not source.custodians:
+                raise
+            absent.append(
+                Absent(source, isinstance(error, InputRefused) and not isinstance(error, NotCome), _first_line(error))
+            )
+    taken = Taken(tuple(inputs), tuple(absent))
+    _require_tables(taken, sources)
+    return taken
+
+
+class NotCome(InputRefused):
+    """A source has not delivered yet."""
+
+
+def digest(taken: Taken, more: Iterable[str] = ()) -> str:
+    """SHA-256 over what was taken: contents and what reads them, not where they came from; the order does not matter.
+
+    ``more``: what else decides the night, a line each.
+    """
+    lines = [f"{'|'.join(each.tables)} {each.reader} {each.file.sha256}" for each in taken.inputs]
+    lines += [f"waiting {custodian} {each.is_refused}" for custodian, each in taken.waiting.items()]
+    return hashlib.sha256("\n".join(sorted([*lines, *more])).encode()).hexdigest()
+
+
+def _inputs_of(source: Source, as_of: date, staging: Path) -> list[Input]:
+    return _formatted(source, as_of, staging) if source.format else _landing_tables(source, as_of, staging)
+
+
+def _formatted(source: Source, as_of: date, staging: Path) -> list[Input]:
+    read_by = load_format(source.format)
+    pattern = source.files or dated(read_by.files, as_of)
+    tables = tuple(table for table in CONTRACTS if table in read_by.tables and table in (source.tables or CONTRACTS))
+    files = fetch(source, as_of, is_wanted=lambda name: _fits(name, pattern), staging=staging)
+    if not files:
+        raise NotCome(f"{source.url} has no file {pattern}; needed those of {read_by.name}\n\n{_late_hint(source)}")
+    return [Input(source, file, tables, read_by, sequence_of(read_by, file)) for file in files]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return any(fnmatchcase(name, f"{pattern}{ending}") for ending in ("", *PACKED))
+
+
+def _landing_tables(source: Source, as_of: date, staging: Path) -> list[Input]:
+    wanted = source.tables or tuple(CONTRACTS)
+    names = {f"{table}{ending}": table for table in wanted for ending in ENDINGS}
+    files = fetch(source, as_of, is_wanted=names.__contains__, staging=staging)
+    found: dict[str, Delivered] = {}
+    for file in files:
+        table = names[file.path.name]
+        if table in found:
+            raise InputRefused(
+                f"{found[table].name} and {file.name} both deliver the table {table}; needed one file\n\n"
+                "Hint: remove all but one."
+            )
+        found[table] = file
+    needed = [table for table in source.tables if table not in found and table not in OPTIONAL_TABLES]
+    if needed:
+        raise NotCome(f"{source.url} has no {_file_names(needed[0])}\n\n{_late_hint(source)}")
+    return [Input(source, found[table], (table,)) for table in CONTRACTS if table in found]
+
+
+def _require_tables(taken: Taken, sources: Sequence[Source]) -> None:
+    late = {table for each in taken.absent for table in each.source.tables or CONTRACTS}
+    for table in CONTRACTS:
+        if table in OPTIONAL_TABLES or taken.of(table) or table in late:
+            continue
+        where = " and ".join(source.url for source in sources)
+        if not taken.inputs and len(sources) == 1 and sources[0].scheme == "file" and not Path(where).is_dir():
+            raise InputRefused(
+                f"{where} is not a folder; needed the landing folder with one CSV or Parquet file a table\n\n"
+                "Hint: pass --source, or set TRIMTAB_SOURCE_URL."
+            )
+        raise InputRefused(f"{where} has no {_file_names(table)}\n\nHint: its columns are {', '.join(dtypes(table))}.")
+
+
+def _file_names(table: str) -> str:
+    return f"file of the table {table}; needed one of {', '.join(f'{table}{ending}' for ending in ENDINGS)}"
+
+
+def _late_hint(source: Source) -> str:
+    who = ", ".join(source.custodians)
+    return (
+        f"Hint: accounts of {who} wait; run the night again when it has come."
+        if who
+        else "Hint: deliver it, and run again."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,194 @@
+"""Guards of a run in its stores: what holds it, what a release covers, and that it goes on with what it pulled."""
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.run import settings_of_tasks
+from schemas.enums import Guard, RunState
+from schemas.errors import ConservationBroken, RunHeld
+from schemas.run import RunRef
+from schemas.settings import Settings
+from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
+from tasks.pull import pulled
+from tasks.steps import failure_noted, open_stores
+from tasks.stores import current_actor, open_ledger, utc_now
+from tests.landing_book import sound_book, spoilt, write_book
+from tests.night_driver import run_night
+from warehouse.ledger import RunRow
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+
+AS_OF = date(2026, 1, 5)
+NEXT = date(2026, 1, 6)
+Night = Callable[..., RunRow]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", guard_min_accounts=1, max_run_turnover=None)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Night:
+    """A night on a book, and how its run stands afterwards."""
+
+    def run(settings: Settings, book: dict[str, pl.DataFrame], day: date = AS_OF) -> RunRow:
+        source = tmp_path / f"source-{day}"
+        source.mkdir(exist_ok=True)
+        write_book(source, book, "csv")
+        with suppress(RunHeld):
+            run_night(settings, source, day)
+        return newest(settings)
+
+    return run
+
+
+def newest(settings: Settings) -> RunRow:
+    with closing(open_ledger(settings)) as ledger:
+        row = ledger.newest_run()
+    assert row is not None
+    return row
+
+
+def dated(book: dict[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:
+    book["prices"] = book["prices"].with_columns(price_date=pl.lit(day.isoformat()))
+    return book
+
+
+def release(settings: Settings, row: RunRow) -> None:
+    with closing(open_ledger(settings)) as ledger:
+        ledger.release_run(row.run_id, actor=current_actor(), note="looked", now=utc_now())
+
+
+def held(row: RunRow) -> set[str]:
+    assert row.state is RunState.HELD
+    return set(row.held_guards)
+
+
+def test_a_sound_night_is_not_held(settings: Settings, night: Night) -> None:
+    assert night(settings, sound_book()).state is RunState.DONE
+
+
+def test_stale_prices_hold_the_run(settings: Settings, night: Night) -> None:
+    row = night(settings, sound_book(), date(2026, 1, 8))
+    assert held(row) == {Guard.STALE_PRICES}
+    assert (
+        row.held_reason == "the newest price is dated 2026-01-05; needed 2026-01-07 or later. Yesterday's file again?"
+    )
+
+
+def test_the_close_before_is_admitted_unless_settings_say_otherwise(settings: Settings, night: Night) -> None:
+    strict = settings.model_copy(update={"max_price_age_sessions": 0})
+    assert held(night(strict, sound_book(), NEXT)) == {Guard.STALE_PRICES}
+    assert night(settings, sound_book(), date(2026, 1, 6)).state is RunState.HELD  # the same run, still held
+    other = settings.model_copy(update={"home": settings.home / "other"})
+    assert night(other, sound_book(), NEXT).state is RunState.DONE
+
+
+def test_a_price_that_jumped_holds_the_run(settings: Settings, night: Night) -> None:
+    night(settings, sound_book())
+    row = night(settings, dated(spoilt("prices", 1, price_usd="150"), NEXT), NEXT)
+    assert held(row) == {Guard.PRICE_MOVE}
+    assert (
+        row.held_reason
+        == "1 securities held moved by more than 40%: STK from 101.25 to 150.00; a split would explain it"
+    )
+
+
+def test_the_price_of_what_nobody_holds_may_jump(settings: Settings, night: Night) -> None:
+    night(settings, sound_book())
+    assert night(settings, dated(spoilt("prices", 3, price_usd="900"), NEXT), NEXT).state is RunState.DONE
+
+
+def test_accounts_and_lots_that_are_gone_hold_the_run(settings: Settings, night: Night) -> None:
+    night(settings, sound_book())
+    book = dated(sound_book(), NEXT)
+    book = {
+        table: rows.filter(pl.col("account_id").is_null() | (pl.col("account_id") != "A3"))
+        if "account_id" in rows.columns
+        else rows
+        for table, rows in book.items()
+    }
+    row = night(settings, book, NEXT)
+    assert held(row) == {Guard.MISSING_ACCOUNTS, Guard.SMALL_SNAPSHOT}
+    assert row.held_reason == (
+        "1 of the last night's 3 accounts are missing (33.3%); the limit is 5.0%; "
+        "3 lots came, 4 the last night (25.0% fewer); the limit is 20.0%"
+    )
+
+
+def test_too_many_orders_and_too_much_turnover_hold_the_run_before_anything_is_routed(
+    settings: Settings, night: Night
+) -> None:
+    strict = settings.model_copy(update={"max_run_orders": 0, "max_run_turnover": 0.0})
+    row = night(strict, sound_book())
+    assert held(row) == {Guard.TURNOVER, Guard.ORDER_COUNT}
+    with closing(open_ledger(strict)) as ledger:
+        assert ledger.list_proposals(run_id=row.run_id).is_empty()
+
+
+def test_a_release_covers_what_was_seen_and_not_what_comes_later(settings: Settings, night: Night) -> None:
+    strict = settings.model_copy(update={"max_quarantined_fraction": 0.0, "max_run_orders": 0})
+    broken = spoilt("lots", 4, quantity="1O0")
+    row = night(strict, broken)
+    assert held(row) == {Guard.QUARANTINE}
+    release(strict, row)
+    row = night(strict, broken)
+    assert held(row) == {Guard.QUARANTINE, Guard.ORDER_COUNT}
+    assert str(row.held_reason).startswith("the run would send ")
+    release(strict, row)
+    assert night(strict, broken).state is RunState.DONE
+
+
+def test_the_kill_switch_holds_a_run_that_nobody_can_release_until_it_is_lifted(
+    settings: Settings, night: Night
+) -> None:
+    with closing(open_ledger(settings)) as ledger:
+        ledger.halt(actor=current_actor(), note="market data looks wrong", now=utc_now())
+    row = night(settings, sound_book())
+    assert held(row) == {Guard.HALT}
+    assert row.held_reason == f"{current_actor()} halted everything: market data looks wrong"
+    with pytest.raises(RunHeld, match="market data looks wrong"):
+        release(settings, row)
+    with closing(open_ledger(settings)) as ledger:
+        ledger.lift_halt(actor=current_actor(), note="it was the screen", now=utc_now())
+    release(settings, row)
+    assert night(settings, sound_book()).state is RunState.DONE
+
+
+def test_what_does_not_add_up_holds_the_run(settings: Settings, night: Night) -> None:
+    row = night(settings.model_copy(update={"max_price_age_sessions": 0}), sound_book(), NEXT)
+    release(settings, row)
+    with settings_of_tasks(settings), open_stores() as at:
+        run = pulled(row.run_id)
+        assert run is not None
+        with pytest.raises(ConservationBroken), failure_noted(at.ledger, run):
+            raise ConservationBroken("3 sell orders whose lots do not sum to them")
+    row = newest(settings)
+    assert row.state is RunState.HELD
+    assert Guard.CONSERVATION in row.held_guards
+
+
+def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(settings: Settings, night: Night) -> None:
+    row = night(settings.model_copy(update={"max_run_orders": 0}), sound_book())
+    with settings_of_tasks(settings):
+        assert pulled(row.run_id) == RunRef(row.run_id, AS_OF, row.kind, row.shard_count)
+        assert pulled("2026-01-05-nightly-000000000000") is None
+
+
+def test_every_guard_says_where_to_look(settings: Settings, night: Night) -> None:
+    assert set(LOOK) == set(Guard)
+    row = night(settings.model_copy(update={"max_run_orders": 0}), sound_book())
+    page = held_page(row)
+    assert f"# {row.run_id} is held" in page
+    assert str(row.held_reason) in page
+    assert f"trimtab resume {row.run_id} --note WHY" in page
+
+
+def test_guards_are_tasks_of_the_night() -> None:
+    assert {guard_inputs.name, guard_trades.name} == {"guard_inputs", "guard_trades"}

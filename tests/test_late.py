@@ -1,0 +1,209 @@
+"""Custodians that are late or broken: their accounts wait, the others go on, and what comes later covers its own accounts."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.nightly import Night
+from schemas.settings import Settings
+from schemas.sources import Source
+from tasks.stores import open_ledger
+from tests.landing_book import sound_book
+from tests.night_driver import run_night
+from warehouse.lake import open_lake
+from warehouse.ledger import InputState, RunRow
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+
+AS_OF = date(2026, 1, 5)
+NEXT = date(2026, 1, 6)
+COMMON = ("accounts", "securities", "prices", "model_targets", "policies", "buy_list", "restrictions", "trades")
+CUSTODIANS = {"acme": ("Acme", ["A1", "A2"]), "other": ("Other", ["A3"])}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    sources = [Source(name="book", url=f"{tmp_path}/book")]
+    for name, (custodian, _) in CUSTODIANS.items():
+        url = f"{tmp_path}/{name}/{{as_of}}"
+        sources.append(Source(name=name, url=url, tables=("lots", "cash"), custodians=(custodian,)))
+    deliver(tmp_path / "book", {table: sound_book()[table] for table in COMMON})
+    return Settings(home=tmp_path / "home", sources=tuple(sources))
+
+
+def deliver(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table, rows in tables.items():
+        rows.write_csv(folder / f"{table}.csv")
+
+
+def holdings(name: str) -> dict[str, pl.DataFrame]:
+    """Lots and cash of a custodian's accounts."""
+    mine = pl.col("account_id").is_in(CUSTODIANS[name][1])
+    return {table: sound_book()[table].filter(mine) for table in ("lots", "cash")}
+
+
+@pytest.fixture
+def sends(tmp_path: Path) -> Callable[..., None]:
+    """A custodian delivers its files of a night."""
+
+    def send(name: str, day: date = AS_OF, **changed: pl.DataFrame) -> None:
+        deliver(tmp_path / name / day.isoformat(), {**holdings(name), **changed})
+
+    return send
+
+
+Sends = Callable[..., None]
+
+
+def outcomes(settings: Settings, night: Night) -> dict[str, tuple[str, str]]:
+    rows = open_lake(settings).read("account_outcomes", night.run_id)
+    return {account: (outcome, reason) for account, outcome, reason in rows.sort("account_id").rows()}
+
+
+def row_of(settings: Settings, night: Night) -> RunRow:
+    with closing(open_ledger(settings)) as ledger:
+        row = ledger.get_run(night.run_id)
+    assert row is not None
+    return row
+
+
+def test_accounts_whose_file_has_not_come_are_blocked_and_the_others_go_on(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    found = outcomes(settings, run_night(settings, None, AS_OF))
+    assert found["A3"] == ("blocked", "awaiting_file")
+    assert {found[account][0] for account in ("A1", "A2")} <= {"proposed", "in_band", "no_trade"}
+    assert found.keys() == {"A1", "A2", "A3"}
+
+
+def test_an_account_that_waits_is_not_quarantined_for_what_is_in_its_file(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    night = run_night(settings, None, AS_OF)
+    assert open_lake(settings).read("quarantine", night.run_id).is_empty()
+
+
+def test_a_late_file_runs_its_own_accounts_only(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    first = run_night(settings, None, AS_OF)
+    sends("other")
+    late = run_night(settings, None, AS_OF)
+    assert row_of(settings, late).base_run_id == first.run_id
+    found = outcomes(settings, late)
+    assert found.keys() == {"A3"}
+    assert found["A3"][1] != "awaiting_file"
+
+
+def test_the_night_once_more_is_the_run_that_stands(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    assert run_night(settings, None, AS_OF) == run_night(settings, None, AS_OF)
+    sends("other")
+    late = run_night(settings, None, AS_OF)
+    assert run_night(settings, None, AS_OF) == late
+
+
+def test_a_late_runs_answers_are_those_of_a_night_that_had_everything(
+    settings: Settings, sends: Sends, tmp_path: Path
+) -> None:
+    sends("acme")
+    run_night(settings, None, AS_OF)
+    sends("other")
+    late = run_night(settings, None, AS_OF)
+    punctual = settings.model_copy(update={"home": tmp_path / "punctual"})
+    whole = run_night(punctual, None, AS_OF)
+    for table in ("drift", "account_drift", "account_outcomes"):
+        theirs = open_lake(punctual).read(table, whole.run_id).filter(pl.col("account_id") == "A3")
+        mine = open_lake(settings).read(table, late.run_id)
+        assert mine.sort(mine.columns).equals(theirs.sort(theirs.columns)), table
+
+
+def test_a_file_that_is_mended_runs_its_accounts_again(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    sends("other")
+    first = run_night(settings, None, AS_OF)
+    sends("other", cash=holdings("other")["cash"].with_columns(settled_usd=pl.lit("50")))
+    again = run_night(settings, None, AS_OF)
+    assert row_of(settings, again).base_run_id == first.run_id
+    assert outcomes(settings, again).keys() == {"A3"}
+
+
+def test_a_change_that_touches_everybody_runs_all_accounts(settings: Settings, sends: Sends, tmp_path: Path) -> None:
+    sends("acme")
+    sends("other")
+    run_night(settings, None, AS_OF)
+    prices = sound_book()["prices"].with_columns(price_usd=pl.col("price_usd").replace("101.25", "102"))
+    deliver(tmp_path / "book", {"prices": prices})
+    again = run_night(settings, None, AS_OF)
+    assert row_of(settings, again).base_run_id is None
+    assert outcomes(settings, again).keys() == {"A1", "A2", "A3"}
+
+
+def test_files_that_the_custodian_takes_away_again_change_nothing(
+    settings: Settings, sends: Sends, tmp_path: Path
+) -> None:
+    sends("acme")
+    sends("other")
+    night = run_night(settings, None, AS_OF)
+    for path in (tmp_path / "other" / AS_OF.isoformat()).iterdir():
+        path.unlink()
+    assert run_night(settings, None, AS_OF) == night
+
+
+def test_a_custodians_broken_file_costs_its_accounts_only(settings: Settings, sends: Sends, tmp_path: Path) -> None:
+    sends("acme")
+    sends("other")
+    (tmp_path / "acme" / AS_OF.isoformat() / "lots.csv").write_text("<html>Service unavailable</html>\n")
+    night = run_night(settings, None, AS_OF)
+    found = outcomes(settings, night)
+    assert {found[account] for account in ("A1", "A2")} == {("blocked", "file_refused")}
+    assert found["A3"][0] != "blocked"
+    with closing(open_ledger(settings)) as ledger:
+        notes = {row.note for row in ledger.inputs_of(night.run_id) if row.state is InputState.REFUSED}
+    assert any(note and note.startswith("lots.csv") for note in notes)
+
+
+def test_files_that_did_not_change_are_copied_and_not_read_again(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    sends("other")
+    run_night(settings, None, AS_OF)
+    sends("acme", NEXT)
+    sends("other", NEXT, cash=holdings("other")["cash"].with_columns(settled_usd=pl.lit("1")))
+    night = run_night(settings, None, NEXT)
+    with closing(open_ledger(settings)) as ledger:
+        states = {(row.source, row.table_name): row.state for row in ledger.inputs_of(night.run_id)}
+    assert states["other", "cash"] is InputState.READ
+    assert {state for key, state in states.items() if key != ("other", "cash")} == {InputState.COPIED}
+
+
+@pytest.fixture
+def own_accounts(settings: Settings, tmp_path: Path) -> Settings:
+    """Custodians that deliver their accounts and trades too."""
+    for table in ("accounts", "trades"):
+        (tmp_path / "book" / f"{table}.csv").unlink()
+    sources = [settings.sources[0]]
+    for source in settings.sources[1:]:
+        sources.append(source.model_copy(update={"tables": ("accounts", "lots", "cash", "trades")}))
+        accounts = pl.col("account_id").is_in(CUSTODIANS[source.name][1])
+        book = {table: sound_book()[table].filter(accounts) for table in ("accounts", "trades")}
+        deliver(tmp_path / source.name / AS_OF.isoformat(), {**holdings(source.name), **book})
+    return settings.model_copy(update={"sources": tuple(sources)})
+
+
+def test_accounts_that_came_with_last_nights_file_wait_for_tonights(own_accounts: Settings, tmp_path: Path) -> None:
+    run_night(own_accounts, None, AS_OF)
+    (tmp_path / "other" / AS_OF.isoformat()).rename(tmp_path / "other" / NEXT.isoformat())
+    night = run_night(own_accounts, None, NEXT)
+    found = outcomes(own_accounts, night)
+    assert {account for account, (_, reason) in found.items() if reason == "awaiting_file"} == {"A1", "A2"}
+    trades = open_lake(own_accounts).read("landed_trades", night.run_id)
+    assert set(trades["account_id"]) == {"A1", "A2"}
+
+
+def test_nothing_at_all_from_anywhere_on_the_first_night_is_refused(own_accounts: Settings, tmp_path: Path) -> None:
+    for name in CUSTODIANS:
+        (tmp_path / name / AS_OF.isoformat()).rename(tmp_path / f"{name}-elsewhere")
+    night = run_night(own_accounts, None, AS_OF)
+    assert outcomes(own_accounts, night) == {}
