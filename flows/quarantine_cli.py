@@ -1,0 +1,147 @@
+"""``trimtab quarantine``: look at the rows that a run set aside, let some pass, hand the rest to those who mend the source."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import polars as pl
+import typer
+
+from flows.terminal import notice, print_frame, print_json, print_table
+from tasks import quarantine
+from tasks.quarantine import Detail, Wanted
+from tasks.quarantine_file import FileFormat, format_of, write_rows
+from tasks.review import Reader
+from tasks.stores import current_actor, open_ledger, settings_of_a_home
+from warehouse.ledger import Ledger, RunRow
+
+app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")
+
+Run = Annotated[str | None, typer.Option("--run", help="A run; the newest where absent.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+LISTED: Final = ("quarantine_id", "table_name", "file_name", "row_number", "account_id", "broken_rules")
+LET_THROUGH: Final = ("released_by", "released_at", "release_note")
+SET_ASIDE: Final = ("is_releasable", "released_by")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The ledger, the lake's reader and the run that is looked at."""
+
+    ledger: Ledger
+    read: Reader
+    run: RunRow
+
+
+@contextmanager
+def _stores(run: str | None) -> Iterator[Stores]:
+    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
+
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
+        yield Stores(ledger, open_lake(settings).read, quarantine.run_named(ledger, run))
+
+
+@app.command("list")
+def list_(
+    run: Run = None,
+    table: Annotated[str | None, typer.Option("--table", help="Rows of one landing table.")] = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="Rows that broke this rule, maybe among others.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="Rows of one account.")] = None,
+    *,
+    is_released: Annotated[
+        bool, typer.Option("--released", help="Rows that the run used though they broke rules: a person let them pass.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most rows to print as a table.")] = 50,
+    is_json: Json = False,
+) -> None:
+    """Show the rows that a run set aside, or with --released those that it used all the same."""
+    with _stores(run) as at:
+        rows = (
+            quarantine.let_through(at.read, at.run)
+            if is_released
+            else quarantine.quarantined(at.ledger, at.read, at.run)
+        )
+        found = rows.filter(Wanted(table, rule, account).holds())
+    if is_json:
+        print_json(found.to_dicts())
+        return
+    columns = (*LISTED, *(LET_THROUGH if is_released else SET_ASIDE))
+    what = "rows let through" if is_released else "rows set aside"
+    print_frame(f"{found.height:,} {what} by {at.run.run_id}", found.head(limit).select(columns))
+    if found.is_empty() and rows.height:
+        rules = rows["broken_rules"].str.split("|").explode().unique().sort()
+        notice(f"{rows.height:,} others do not match; rules broken are {', '.join(rules)}.")
+    if found.height > limit:
+        notice(f"{found.height - limit:,} more are not shown; --limit shows more, `trimtab quarantine export` all.")
+
+
+@app.command()
+def show(
+    row: Annotated[str, typer.Argument(metavar="ID", help="A row, or the first 6 characters or more.")],
+    run: Run = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Show one row as it was read: its cells, the rules it broke, what it cost, and what can be done."""
+    with _stores(run) as at:
+        detail = quarantine.show(at.ledger, at.read, at.run, row)
+    if is_json:
+        print_json(asdict(detail))
+    else:
+        print_detail(detail)
+
+
+def print_detail(detail: Detail) -> None:
+    """The row's cells and its rules as tables, the rest as sentences."""
+    typer.echo(f"{detail.quarantine_id} of {detail.table_name}, in {detail.run_id}")
+    for place in detail.places:
+        typer.echo(f"  {place}")
+    print_table("Cells as they were read", ("column", "value"), detail.cells.items())
+    rules = [(one.rule, one.sentence, "yes" if one.is_releasable else "no") for one in detail.rules]
+    print_table("Broken rules", ("rule", "found and needed", "can be released"), rules)
+    typer.echo(f"{detail.cost}\n{detail.outlook}")
+
+
+@app.command()
+def release(
+    rows: Annotated[list[str], typer.Argument(metavar="ID...", help="Rows, or the first 6 characters or more.")],
+    note: Annotated[str, typer.Option("--note", help="Why the rows may be used; recorded.")],
+    run: Run = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Let rows pass that only differ from the night before; all of them or none. Counts from the next run of the night."""
+    with _stores(run) as at:
+        new = quarantine.release(
+            at.ledger, at.read, at.run, rows, actor=current_actor(), note=note, now=datetime.now(UTC)
+        )
+    again = quarantine.again_with(at.run)
+    if is_json:
+        print_json({"released": new, "next": again})
+        return
+    for one in new:
+        typer.echo(one)
+    if new:
+        notice(f"{len(new):,} released for {at.run.as_of_date}. Run the night again: `{again}`.")
+    else:
+        notice("all of them were released before; nothing was changed")
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; its ending says the format.")],
+    run: Run = None,
+    fmt: Annotated[FileFormat | None, typer.Option("--format", help="Instead of what the ending says.")] = None,
+) -> None:
+    """Write every row that a run set aside to a file, for the people who mend the source."""
+    file_format = fmt or format_of(file)
+    with _stores(run) as at:
+        rows = quarantine.quarantined(at.ledger, at.read, at.run)
+    named = {"run_id": pl.lit(at.run.run_id), "as_of_date": pl.lit(at.run.as_of_date)}
+    write_rows(rows.select([expr.alias(name) for name, expr in named.items()] + [pl.all()]), file, file_format)
+    typer.echo(f"{file}  {rows.height:,} rows of {at.run.run_id}")

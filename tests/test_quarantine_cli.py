@@ -1,0 +1,185 @@
+"""``trimtab quarantine`` as a person types it, on a ledger and a lake in a folder of their own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from flows.cli import app
+from schemas.enums import RunKind
+from schemas.errors import DecisionRefused, WrongUsage
+from schemas.run import RunRef
+from schemas.settings import Settings, load_settings
+from schemas.stored import INTERNAL
+from tasks.stores import current_actor, open_ledger
+from tests.cli_session import environment
+from tests.ledger_book import new_run
+from tests.quarantine_scene import GATE, id_of, quarantine, released_before
+from warehouse.lake import open_lake
+from warehouse.ledger import Ledger
+
+Run = Callable[..., Result]
+
+ROWS = quarantine()
+SPLIT = id_of(ROWS, "split_suspected")
+LOT_ID = id_of(ROWS, "lot_id_identifier")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A lake with the rows of run r1; r2, of the day before, was started later and has none."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    gate = GATE.select(
+        [pl.col(name) if name in GATE.columns else pl.lit("quarantined").alias(name) for name in INTERNAL["gate"]]
+    )
+    run = RunRef("r1", date(2026, 7, 2), RunKind.NIGHTLY, 1)
+    open_lake(settings).replace(run, 0, {"quarantine": ROWS, "released_rows": released_before(), "gate": gate})
+    return settings
+
+
+@pytest.fixture
+def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """Whoever runs the tests is the admin of a ledger of the test's own."""
+    monkeypatch.setenv("TRIMTAB_HOME", str(settings.home))
+    (settings.home / "ledger.sqlite").unlink(missing_ok=True)
+    ledger = open_ledger(load_settings())
+    ledger.start_run(new_run("r1", day=2), datetime.now(UTC))
+    ledger.start_run(new_run("r2", day=1), datetime.now(UTC))
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def run(ledger: Ledger) -> Run:
+    def run(*words: str) -> Result:
+        assert ledger.get_run("r1") is not None
+        return CliRunner().invoke(app, ["quarantine", *words])
+
+    return run
+
+
+def test_the_list_shows_the_newest_runs_rows_and_what_can_be_released(run: Run) -> None:
+    result = run("list")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "5 rows set aside by r1" in result.stdout
+    assert "lot_id_identifier|quantity_positive" in result.stdout
+    lines = {
+        line.replace("│", " ").split()[0]: line
+        for line in result.stdout.splitlines()
+        if SPLIT in line or LOT_ID in line
+    }
+    assert ("True" in lines[SPLIT], "True" in lines[LOT_ID]) == (True, False)
+
+
+def test_the_list_can_be_narrowed_and_says_what_else_there_is(run: Run) -> None:
+    assert "1 rows set aside" in run("list", "--table", "cash").stdout
+    assert SPLIT in run("list", "--rule", "split_suspected", "--account", "A3").stdout
+    nothing = run("list", "--rule", "nonsense")
+    assert "0 rows set aside" in nothing.stdout
+    assert nothing.stderr.startswith("5 others do not match; rules broken are cash_explained, lot_id_identifier,")
+    assert "0 rows set aside by r2" in run("list", "--run", "r2").stdout
+
+
+def test_a_list_cut_short_says_so_on_stderr(run: Run) -> None:
+    result = run("list", "--limit", "2")
+
+    assert SPLIT not in result.stdout
+    assert result.stderr.startswith("3 more are not shown")
+
+
+def test_the_list_as_json_is_whole(run: Run) -> None:
+    found = json.loads(run("list", "--limit", "1", "--json").stdout)
+
+    assert [one["quarantine_id"] for one in found] == ROWS["quarantine_id"].to_list()
+    assert found[-1]["is_releasable"] is True
+
+
+def test_rows_let_through_are_listed_with_who_did_and_why(run: Run) -> None:
+    result = run("list", "--released")
+
+    assert "1 rows let through by r1" in result.stdout
+    assert "a return of capital" in result.stdout
+    assert json.loads(run("list", "--released", "--json").stdout)[0]["released_by"] == "bob"
+
+
+def test_a_row_is_shown_with_cells_rules_cost_and_what_to_do(run: Run) -> None:
+    text = run("show", LOT_ID[:7]).stdout
+
+    assert text.startswith(f"{LOT_ID} of lots, in r1\n  =lots.csv row 2\n")
+    assert "a/b" in text
+    assert "quantity is -5; needed a number above 0." in text
+    assert "Account A1 is not traded in this run because of it." in text
+    assert "Mend the row at its source, then run the night again: `trimtab nightly --as-of 2026-07-02`." in text
+
+
+def test_a_row_as_json_has_its_cells_and_rules(run: Run) -> None:
+    told = json.loads(run("show", SPLIT, "--json").stdout)
+
+    assert told["cells"]["quantity"] == "4000"
+    assert [rule["rule"] for rule in told["rules"]] == ["quantity_explained", "split_suspected"]
+    assert told["is_releasable"] is True
+
+
+def test_a_released_row_is_released_once_and_says_what_to_do_next(run: Run, ledger: Ledger) -> None:
+    result = run("release", SPLIT[:6], "--note", "the custodian confirmed it")
+
+    assert (result.exit_code, result.stdout) == (0, f"{SPLIT}\n")
+    assert result.stderr == "1 released for 2026-07-02. Run the night again: `trimtab nightly --as-of 2026-07-02`.\n"
+    (row,) = ledger.released_rows(date(2026, 7, 2)).rows(named=True)
+    assert (row["quarantine_id"], row["actor"], row["note"]) == (SPLIT, current_actor(), "the custodian confirmed it")
+    assert f"Released by {current_actor()} on " in run("show", SPLIT).stdout
+
+    again = run("release", SPLIT, "--note", "once more", "--json")
+    assert json.loads(again.stdout) == {"released": [], "next": "trimtab nightly --as-of 2026-07-02"}
+    assert "released before" in run("release", SPLIT, "--note", "once more").stderr
+
+
+def test_what_cannot_be_released_is_refused_with_a_sentence(run: Run, ledger: Ledger) -> None:
+    result = run("release", SPLIT, LOT_ID, "--note", "please")
+
+    assert isinstance(result.exception, DecisionRefused)
+    assert "Hint: mend the row at its source." in str(result.exception)
+    assert ledger.released_rows(date(2026, 7, 2)).is_empty()
+    assert run("release", SPLIT).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [("show", "nosuchrow"), ("list", "--run", "r9"), ("show", "abc")])
+def test_a_name_of_nothing_is_wrong_usage(run: Run, words: tuple[str, ...]) -> None:
+    assert isinstance(run(*words).exception, WrongUsage)
+
+
+def test_all_rows_are_written_to_a_new_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+
+    result = run("export", str(file))
+
+    assert result.stdout == f"{file}  5 rows of r1\n"
+    found = json.loads(file.read_text())
+    assert [(row["run_id"], row["as_of_date"]) for row in found] == [("r1", "2026-07-02")] * 5
+    assert found[1]["row"]["lot_id"] == "a/b"
+    assert isinstance(run("export", str(file)).exception, WrongUsage)
+    assert run("export", str(tmp_path / "rows.txt"), "--format", "csv").exit_code == 0
+    assert (tmp_path / "rows.txt").read_text().startswith("run_id,as_of_date,quarantine_id,table_name,")
+    assert isinstance(run("export", str(tmp_path / "rows.doc")).exception, WrongUsage)
+
+
+def test_looking_at_quarantine_does_not_import_prefect(ledger: Ledger, settings: Settings) -> None:
+    assert ledger.get_run("r1") is not None
+    text = (
+        "import sys\nfrom flows.cli import main\n"
+        "try:\n    main(['quarantine', 'list', '--json'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'prefect', 'numba', 'alembic'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=environment(settings.home), capture_output=True, text=True, check=True
+    )
+    assert len(json.loads(done.stdout)) == 5
+    assert done.stderr == "[]\n"
