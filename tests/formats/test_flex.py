@@ -324,6 +324,12 @@ def test_a_file_that_is_no_whole_statement_of_the_day_is_refused(
     assert "flex_20260105.xml" in message
 
 
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    whole = flex_xml(sound_book(), AS_OF).strip()
+    for cut in range(len(whole) - 1, 0, -97):
+        assert refusal(tmp_path, whole[:cut])
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

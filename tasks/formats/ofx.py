@@ -1,0 +1,207 @@
+"""Read OFX investment statements, SGML (1.x) and XML (2.x), of one or many accounts.
+
+1. Five kinds of record: ``InvAccount`` (one a statement), ``InvPosition``, ``InvBalance``, ``InvTransaction`` (every child of
+   ``INVTRANLIST``) and ``SecInfo``. Their fields are the elements inside, in small letters; ``acctid``, ``brokerid`` and
+   ``dtasof`` of the statement are in all but ``SecInfo``, ``ticker`` and ``secname`` of the security in all that name one.
+2. Days (``dt...``) are ``YYYY-MM-DD``, the day as it is written: at the place that the statement's offset names.
+3. Added: ``element`` (``POSSTOCK``, ``BUYMF``, ...), ``cursym`` (the statement's currency where an element names none),
+   ``shares`` and ``lot`` of a position, ``cash`` of a balance.
+4. A file is refused that is not whole, that answers with an error, or has two statements of one account.
+
+Known limits: the file is held in memory. OFX has no tax lots and no gain where the broker leaves it out.
+``Records.numbers`` is the place of a record among all of the file's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Final
+from xml.etree.ElementTree import Element
+
+import ofxtools.models
+import polars as pl
+
+from schemas.errors import InputRefused, WrongUsage
+from tasks.formats.mapping import Format
+from tasks.formats.ofx_markup import ofx_tree, text_of
+from tasks.formats.records import Records
+
+KINDS: Final = ("InvAccount", "InvPosition", "InvBalance", "InvTransaction", "SecInfo")
+ADDED: Final = frozenset({"element", "shares", "lot", "cash"})
+"""Fields that no element of a file has."""
+SHARES: Final = frozenset({"POSSTOCK", "POSMF", "POSOTHER"})
+"""Positions whose unit is a share, priced by the share."""
+_CONVERTED_FROM: Final = "ORIGCURRENCY"
+"""What an amount was before it was turned into the statement's currency."""
+_DAY: Final = re.compile(r"^([0-9]{4})([0-9]{2})([0-9]{2})(?:[0-9]{4,6}(?:\.[0-9]+)?)?(?:\[[^\]]*\])?$")
+_KNOWN: Final = frozenset(
+    name
+    for model in vars(ofxtools.models).values()
+    if isinstance(model, type) and issubclass(model, ofxtools.models.Aggregate)
+    for name in model.elements
+)
+
+Cells = dict[str, str]
+
+
+def ofx_records(fmt: Format, path: Path) -> Iterator[Records]:
+    """The records of the kinds that the mapping reads, kind by kind.
+
+    Raises
+    ------
+    InputRefused
+        The file is no OFX investment statement, not the whole of one, or an error in place of one.
+    WrongUsage
+        The mapping reads a record or a field that OFX does not have.
+    """
+    wanted = _wanted(fmt)
+    root = ofx_tree(path)
+    _refuse_errors(path.name, root)
+    securities = [_cells(each) for each in root.iter("SECINFO")]
+    names = {each.get("uniqueid", ""): each for each in securities}
+    found: dict[str, list[tuple[int, Cells]]] = {kind: [] for kind in wanted}
+    for number, (kind, cells) in enumerate(_all(path.name, root, names, securities), 1):
+        if kind in found:
+            found[kind].append((number, cells))
+    for kind, rows in found.items():
+        if rows:
+            yield _records(kind, rows, wanted[kind])
+
+
+def _wanted(fmt: Format) -> dict[str, tuple[str, ...]]:
+    """Fields that the mapping reads of each kind of record."""
+    fields: dict[str, set[str]] = {}
+    for table in fmt.mapping.tables:
+        used = {name for column in table.columns.values() for name in column.used}
+        fields.setdefault(table.records, set()).update(used, (condition.field for condition in table.where))
+    if fmt.mapping.as_of:
+        fields.setdefault(fmt.mapping.as_of.record, set()).add(fmt.mapping.as_of.field)
+    for kind, names in fields.items():
+        if kind not in KINDS:
+            raise WrongUsage(f"the format {fmt.name} reads {kind}; needed one of {', '.join(KINDS)}")
+        strange = sorted(names - _KNOWN - ADDED)
+        if strange:
+            raise WrongUsage(
+                f"the format {fmt.name} reads {strange[0]} of {kind}; needed an element of OFX in small letters, as uniqueid"
+            )
+    return {kind: tuple(sorted(names)) for kind, names in fields.items()}
+
+
+def _records(kind: str, rows: list[tuple[int, Cells]], names: Iterable[str]) -> Records:
+    columns = {name: [cells.get(name) or None for _, cells in rows] for name in names}
+    numbers = pl.Series("numbers", [number for number, _ in rows], dtype=pl.Int64)
+    return Records(kind, pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)), numbers)
+
+
+def _refuse_errors(name: str, root: Element) -> None:
+    """Refuse an answer that says that something went wrong, in its own words."""
+    for parent in ("SONRS", "INVSTMTTRNRS"):
+        for status in root.iterfind(f".//{parent}/STATUS"):
+            cells = _cells(status)
+            if cells.get("severity") == "ERROR":
+                raise InputRefused(
+                    f"{name} is an error in place of a statement (code {cells.get('code', 'unknown')}): "
+                    f"{cells.get('message', 'without a message')[:200]}; needed an OFX investment statement\n\n"
+                    "Hint: ask the broker for the statement again."
+                )
+
+
+def _all(name: str, root: Element, names: dict[str, Cells], securities: list[Cells]) -> Iterator[tuple[str, Cells]]:
+    """Every record of the file in its order, securities last."""
+    seen: set[tuple[str | None, str]] = set()
+    for place, answer in enumerate(root.iter("INVSTMTTRNRS"), 1):
+        statement = answer.find("INVSTMTRS")
+        if statement is None:
+            raise InputRefused(f"{name}: answer {place} holds no statement (INVSTMTRS); needed one")
+        own = _statement_cells(name, place, statement)
+        account = (own.get("brokerid"), own["acctid"])
+        if account in seen:
+            raise InputRefused(f"{name}: statement {place} is of an account that came before; needed one each")
+        seen.add(account)
+        yield "InvAccount", own
+        yield from _statement_records(statement, own, names)
+    if not seen:
+        raise InputRefused(f"{name} has no investment statement (INVSTMTTRNRS); needed one for each account")
+    yield from (("SecInfo", cells) for cells in securities)
+
+
+def _statement_cells(name: str, place: int, statement: Element) -> Cells:
+    """``acctid``, ``brokerid``, ``dtasof`` and ``cursym`` of a statement."""
+    own = _cells(statement, within=("INVACCTFROM",))
+    for field in ("acctid", "dtasof", "curdef"):
+        if not own.get(field):
+            raise InputRefused(f"{name}: statement {place} has no {field.upper()}; needed it")
+    return {**own, "cursym": own["curdef"]}
+
+
+def _statement_records(statement: Element, own: Cells, names: dict[str, Cells]) -> Iterator[tuple[str, Cells]]:
+    positions, transactions = statement.find("INVPOSLIST"), statement.find("INVTRANLIST")
+    for element in () if positions is None else positions:
+        cells = {**own, **_named(_cells(element), names), "element": element.tag}
+        yield "InvPosition", {**cells, "shares": _shares(cells), "lot": _lot(cells)}
+    for balance in statement.iterfind("INVBAL"):
+        cells = {**own, **_cells(balance, within=())}
+        yield "InvBalance", {**cells, "cash": _cash(cells, has_positions=positions is not None)}
+    for element in () if transactions is None else transactions:
+        if len(element):
+            yield "InvTransaction", {**own, **_named(_cells(element), names), "element": element.tag}
+
+
+def _cells(element: Element, *, within: tuple[str, ...] | None = None) -> Cells:
+    """Values inside an element by tag, the first of each; ``within``: look into these of its children only."""
+    found: Cells = {}
+    for child in element:
+        is_meant = child.tag != _CONVERTED_FROM if within is None else child.tag in within
+        if len(child) and is_meant:
+            found = {**_cells(child), **found}
+        elif not len(child):
+            name = child.tag.lower()
+            found.setdefault(name, _plain(name, text_of(child)))
+    return found
+
+
+def _plain(name: str, text: str) -> str:
+    """A day in ISO 8601; other text, and a day that cannot be read, as it stands."""
+    found = _DAY.match(text) if name.startswith("dt") else None
+    try:
+        return date.fromisoformat("-".join(found.groups())).isoformat() if found else text
+    except ValueError:
+        return text
+
+
+def _named(cells: Cells, names: dict[str, Cells]) -> Cells:
+    security = names.get(cells.get("uniqueid", ""), {})
+    return {name: security[name] for name in ("ticker", "secname") if name in security} | cells
+
+
+def _shares(cells: Cells) -> str:
+    """``units``, negative if short, where a unit is a share; else words that no number reads."""
+    units, side = cells.get("units", ""), cells.get("postype", "")
+    if cells["element"] not in SHARES or side not in {"LONG", "SHORT"}:
+        return f"{units} {cells['element']} {side}".strip()
+    return f"-{units.lstrip('+-')}" if side == "SHORT" else units
+
+
+def _lot(cells: Cells) -> str:
+    """The part of the account, and in a retirement plan the source, that holds the position."""
+    return "-".join(cells[name] for name in ("heldinacct", "inv401ksource") if cells.get(name))
+
+
+def _cash(cells: Cells, *, has_positions: bool) -> str:
+    """``availcash`` where nothing is borrowed or sold short and positions are listed; else words that no number reads.
+
+    Whether ``availcash`` counts what was borrowed or came of short sales differs from broker to broker.
+    """
+    available, margin, short = (cells.get(name, "") for name in ("availcash", "marginbalance", "shortbalance"))
+    if not has_positions:
+        return f"{available} (no INVPOSLIST)"
+    return available if _is_zero(margin) and _is_zero(short) else f"{available} + {margin} margin + {short} short"
+
+
+def _is_zero(text: str) -> bool:
+    try:
+        return Decimal(text or "0") == 0
+    except InvalidOperation:
+        return False
