@@ -26,48 +26,57 @@ _BOUND: Final = Decimal(10) ** 22
 """Times the largest scale it still fits."""
 
 
-def plain_number(text: pl.Expr, number: Number, mapping: Mapping) -> pl.Expr:
+def plain_number(text: pl.Series, number: Number, mapping: Mapping) -> pl.Series:
     """Text as ``WIDE`` without regard to its sign field; null where it is not a number as the mapping writes them."""
-    if number.number == "signed":
-        text = (
-            text.str.replace(r"^\(\s*([^()+-]+?)\s*\)$", "-${1}")
-            .str.replace(r"^([^()+-]+?)\s*([+-])$", "${2}${1}")
-            .str.replace(r"^([+-])\s+", "${1}")
-        )
+    body = text.str.strip_chars("+-() ")
     if mapping.thousands:
-        sign = escape(mapping.thousands)
-        grouped = rf"^[+-]?[0-9]{{1,3}}(?:{sign}[0-9]{{3}})*(?:[^{sign}]*)$"
-        is_right = text.str.contains(grouped) | ~text.str.contains(mapping.thousands, literal=True)
-        text = pl.when(is_right).then(text.str.replace_all(mapping.thousands, "", literal=True))
+        body = body.str.replace_all(mapping.thousands, "", literal=True)
     if mapping.decimal != ".":
-        text = pl.when(~text.str.contains(".", literal=True)).then(text.str.replace(mapping.decimal, ".", literal=True))
+        body = body.str.replace(mapping.decimal, ".", literal=True)
+    read = _where(body.cast(WIDE, strict=False), text.str.contains(_pattern(number, mapping)))
+    if number.implied_decimals:
+        read *= _constant(Decimal(1).scaleb(-number.implied_decimals), len(read))
+    is_negative = text.str.contains("[-(]")
+    return pl.select(pl.when(is_negative).then(-read).otherwise(read)).to_series() if is_negative.any() else read
+
+
+def _pattern(number: Number, mapping: Mapping) -> str:
+    """What the whole text of a number looks like."""
+    point, group = escape(mapping.decimal), escape(mapping.thousands)
+    digits = rf"[0-9]{{1,{_DIGITS + number.implied_decimals}}}"
+    if mapping.thousands:
+        digits = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}}){{1,4}}|{digits})"
     if not number.implied_decimals:
-        pattern = rf"^[+-]?(?:[0-9]{{1,{_DIGITS}}}(?:\.[0-9]{{0,12}})?|\.[0-9]{{1,12}})$"
-        return pl.when(text.str.contains(pattern)).then(text).cast(WIDE, strict=False)
-    digits = pl.when(text.str.contains(rf"^[+-]?[0-9]{{1,{_DIGITS + number.implied_decimals}}}$")).then(text)
-    return digits.cast(WIDE, strict=False) * pl.lit(Decimal(1).scaleb(-number.implied_decimals), dtype=WIDE)
+        digits = rf"(?:{digits}(?:{point}[0-9]{{0,12}})?|{point}[0-9]{{1,12}})"
+    if number.number == "signed":
+        return rf"^(?:[+-]?\s*{digits}|{digits}\s*[+-]|\(\s*{digits}\s*\))$"
+    return rf"^[+-]?{digits}$"
 
 
-def amount(amount: Amount | Column, mapping: Mapping) -> pl.Expr:
+def _where(cells: pl.Series, mask: pl.Series) -> pl.Series:
+    return pl.select(pl.when(mask).then(cells).alias(cells.name)).to_series()
+
+
+def amount(amount: Amount | Column, fields: pl.DataFrame, mapping: Mapping) -> pl.Series:
     """A field with its sign, as ``WIDE``; null where it or its sign is unreadable, or it is null."""
-    number = plain_number(pl.col(str(amount.field)), amount, mapping)
+    number = plain_number(fields[str(amount.field)], amount, mapping)
     if amount.absolute:
         number = number.abs()
     if amount.sign is None:
         return number
-    code = pl.col(amount.sign.field).fill_null("")
-    is_negative, is_known = code.is_in(amount.sign.negative), code.is_in(amount.sign.positive)
-    known = is_negative | is_known if amount.sign.positive else pl.lit(value=True)
-    return pl.when(known & (number >= 0)).then(pl.when(is_negative).then(-number).otherwise(number))
+    code = fields[amount.sign.field].fill_null("")
+    is_negative = code.is_in(amount.sign.negative)
+    number = _where(number, (number >= 0) & (is_negative | code.is_in(amount.sign.positive or code.unique())))
+    return pl.select(pl.when(is_negative).then(-number).otherwise(number).alias(number.name)).to_series()
 
 
 def computed(column: Column, fields: pl.DataFrame, mapping: Mapping) -> pl.Series:
     """The column's number as ``WIDE``, null where it has none."""
-    value = fields.select(amount(column, mapping)).to_series()
+    value = amount(column, fields, mapping)
     operand = column.times or column.divided_by
     if operand is None and column.scale is None:
         return value
-    other = fields.select(amount(operand, mapping)).to_series() if operand else _constant(Decimal(1), fields.height)
+    other = amount(operand, fields, mapping) if operand else _constant(Decimal(1), fields.height)
     if column.divided_by:
         other = other.set(other == 0, None)
     near = value / other if column.divided_by else value * other

@@ -118,7 +118,7 @@ def _faults_of_ends(mapping: Mapping) -> Iterator[str]:
     for name in trailer.count.records if trailer.count else ():
         yield from _unknown(mapping, "trailer.count", name, [])
     for total in trailer.totals:
-        fields = [total.of.field, *([total.of.sign.field] if total.of.sign else [])]
+        fields = total.of.used
         if not total.records and not any(set(fields) <= set(record.fields) for record in mapping.records):
             yield f"trailer.totals: no records have {' and '.join(fields)}; needed fields of records"
         for name in total.records:

@@ -82,6 +82,8 @@ def _refuse_page(block: bytes, name: str) -> None:
 
 
 def _utf8(block: bytes, name: str, encoding: str, first: int) -> bytes:
+    if block.isascii():
+        return block
     try:
         text = block.decode(encoding)
     except UnicodeDecodeError as error:

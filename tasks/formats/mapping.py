@@ -172,10 +172,9 @@ class Column(Number):
     @property
     def used(self) -> tuple[str, ...]:
         """Every field it reads."""
-        amounts = [amount for amount in (self, self.times, self.divided_by) if amount is not None]
-        signs = [amount.sign.field for amount in amounts if amount.sign]
-        fields = [amount.field for amount in amounts if amount.field is not None]
-        return tuple(dict.fromkeys([*fields, *self.fields, *signs]))
+        own = [name for name in (self.field, self.sign and self.sign.field) if name]
+        operands = [name for operand in (self.times, self.divided_by) if operand for name in operand.used]
+        return tuple(dict.fromkeys([*own, *self.fields, *operands]))
 
 
 class Table(Model):

@@ -83,5 +83,10 @@ class Amount(Number):
 
     field: str
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Every field it reads."""
+        return (self.field, self.sign.field) if self.sign else (self.field,)
+
 
 Operand = Annotated[Amount, BeforeValidator(lambda given: {"field": given} if isinstance(given, str) else given)]

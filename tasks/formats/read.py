@@ -122,13 +122,15 @@ class _Drawing:
         """Rows of the records that are meant; ``seen``: rows of tables that take equal ones once."""
         self._refuse_unknown_fields(records, name)
         records = self._meant(records)
+        if self.table.distinct:
+            records = _at(records, _firsts(records.cells, self.wanted))
         fields = trimmed(records.cells.select(self.wanted)) if self.wanted else records.cells
         cells = landing_cells(self.table, fields, self.mapping, self.as_of)
         if LINE in records.cells.columns:
             cells = cells.with_columns(records.cells[LINE])
         if self.table.distinct:
             places = _new(cells, seen, self.table.table)
-            cells, records = cells[places], Records(records.kind, records.cells[places], records.numbers.gather(places))
+            cells, records = cells[places], _at(records, places)
         return RawTable(
             self.table.table,
             cells,
@@ -162,20 +164,31 @@ def _holds(condition: Condition) -> pl.Expr:
     return text.is_in(condition.is_) if condition.is_ is not None else ~text.is_in(condition.not_ or ())
 
 
+def _at(records: Records, places: pl.Series) -> Records:
+    return Records(records.kind, records.cells[places], records.numbers.gather(places))
+
+
+def _firsts(cells: pl.DataFrame, names: list[str]) -> pl.Series:
+    """Places of the rows that no row before equals in the columns ``names``; lines of the wrong length always count."""
+    if LINE not in cells.columns:
+        return cells.select(pl.struct(names).is_first_distinct()).to_series().arg_true()
+    return cells.select(pl.struct(names, LINE).is_first_distinct() | pl.col(LINE).is_not_null()).to_series().arg_true()
+
+
 def _new(cells: pl.DataFrame, seen: dict[str, pl.DataFrame], table: str) -> pl.Series:
-    """Places of the rows that no earlier row of the table equals in every cell; lines of the wrong length always count."""
+    """Places of the rows that no row before, of any batch, equals in every cell; lines of the wrong length always count."""
     names = [*dtypes(table), "currency"]
-    place = "(place)"
-    ragged = cells[LINE].is_not_null() if LINE in cells.columns else pl.repeat(value=False, n=cells.height, eager=True)
-    rows = cells.select(
-        names if "currency" in cells.columns else [*names[:-1], pl.lit(None, pl.String).alias("currency")]
-    )
-    rows = rows.with_row_index(place)
-    first = rows.filter(~ragged).unique(names, keep="first", maintain_order=True)
+    rows = cells.with_columns(pl.lit(None, pl.String).alias(name) for name in names if name not in cells.columns)
+    places = pl.DataFrame({"(place)": _firsts(rows, names)})
+    rows = rows[places["(place)"]]
+    ragged = rows[LINE].is_not_null() if LINE in rows.columns else pl.repeat(value=False, n=rows.height, eager=True)
+    rows = rows.select(names).hstack([places["(place)"], ragged.alias(LINE)])
     if table in seen:
-        first = first.join(seen[table], on=names, how="anti", nulls_equal=True, maintain_order="left")
-    seen[table] = pl.concat([seen[table], first.drop(place)]) if table in seen else first.drop(place)
-    return pl.concat([first[place], rows.filter(ragged)[place]]).sort()
+        known = rows.filter(~pl.col(LINE)).join(seen[table], on=names, how="semi", nulls_equal=True)["(place)"]
+        rows = rows.filter(~pl.col("(place)").is_in(known.implode()))
+    fresh = rows.filter(~pl.col(LINE)).select(names)
+    seen[table] = pl.concat([seen[table], fresh]) if table in seen else fresh
+    return rows["(place)"]
 
 
 def _as_read(table: str, cells: pl.DataFrame, records: Records) -> pl.Series:

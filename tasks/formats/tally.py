@@ -22,8 +22,7 @@ LINE_NUMBER = "(line number)"
 
 def trimmed(cells: pl.DataFrame) -> pl.DataFrame:
     """Text without the spaces around it; blank is null."""
-    bare = pl.all().str.strip_chars()
-    return cells.select(pl.when(bare != "").then(bare))
+    return cells.select(pl.all().str.strip_chars().replace("", None))
 
 
 def cell_of(line: str, spot: Spot, mapping: Mapping) -> str:
@@ -65,7 +64,7 @@ class Tally:
                 self._add_sum(place, total, records)
 
     def _add_sum(self, place: int, total: Total, records: Records) -> None:
-        numbers = trimmed(records.cells).select(amount(total.of, self.mapping)).to_series()
+        numbers = amount(total.of, trimmed(records.cells.select(total.of.used)), self.mapping)
         sound = records.cells[LINE].is_null() if LINE in records.cells.columns else pl.Series([True])
         lost = records.numbers.filter(numbers.is_null() | ~sound)
         if len(lost):
@@ -99,7 +98,7 @@ class Tally:
 
     def _check_total(self, place: int, total: Total, text: str, number: int) -> None:
         written = Number(number=total.number, implied_decimals=total.implied_decimals)
-        said = pl.DataFrame({"total": [text]}).select(plain_number(pl.col("total"), written, self.mapping)).item()
+        said = plain_number(pl.Series([text]), written, self.mapping)[0]
         found = self.sums.get(place, Decimal(0))
         if said is None:
             raise InputRefused(
@@ -152,4 +151,4 @@ class Count:
 
 
 def _has(cells: pl.DataFrame, of: Amount) -> bool:
-    return {of.field, *([of.sign.field] if of.sign else [])} <= set(cells.columns)
+    return set(of.used) <= set(cells.columns)
