@@ -13,7 +13,8 @@ import difflib
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,8 +33,12 @@ from tasks.source_signs import Sign, misnamed, sign_of
 BATCH_ROWS: Final = 1_000_000
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 """How the file of a table may end."""
+PACKED: Final = (".gz", ".zst")
+"""Endings of compressed files."""
 _HASH_BLOCK: Final = 1 << 20
 _MAGIC_BYTES: Final = 16
+_LONGEST_NAME: Final = 64
+_MOST_NAMED: Final = 20
 _SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _UNREADABLE: Final = (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException, pl.exceptions.PolarsError)
 
@@ -114,7 +119,7 @@ def read_batches(table: str, path: Path, *, rows: int = BATCH_ROWS) -> Iterator[
     try:
         _refuse_foreign(table, path, misnamed(_first_bytes(table, path), path.suffix))
         head = csv_head(path) if is_text else b""
-        _refuse_foreign(table, path, sign_of(head))
+        _refuse_foreign(table, path, sign_of(head), is_packed=path.suffix in PACKED)
         if is_text and not head:
             raise InputRefused(
                 f"{path.name} is empty when unpacked; needed the table {table}: {_columns_wanted(table)}"
@@ -147,15 +152,17 @@ def _with_all_columns(table: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _check_header(table: str, path: Path, header: list[str]) -> tuple[str, ...]:
     """Notices of ignored columns; refuses a missing or doubled one."""
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
-        raise InputRefused(f"{path.name} has the column {twice[0]} more than once; needed each column once")
+        raise InputRefused(f"{path.name} has the column {_shown(twice[:1])} more than once; needed each column once")
     optional = OPTIONAL_COLUMNS.get(table, frozenset())
     for column in dtypes(table):
         if column not in header and column not in optional:
             raise InputRefused(_missing_column(table, path, column, header))
     known = {*dtypes(table), CURRENCY_COLUMN}
-    return tuple(f"{path.name}: the column {name} is ignored" for name in header if name not in known)
+    spare = [name for name in header if name not in known]
+    more = (f"{path.name}: {len(spare) - _MOST_NAMED} more columns are ignored",) if len(spare) > _MOST_NAMED else ()
+    return (*(f"{path.name}: the column {_shown([name])} is ignored" for name in spare[:_MOST_NAMED]), *more)
 
 
 def _missing_column(table: str, path: Path, column: str, header: list[str]) -> str:
@@ -175,8 +182,14 @@ def _hint(table: str, column: str, header: list[str]) -> str:
     spare = [name for name in header if name not in dtypes(table)]
     alike = [name for name in spare if _plain(name) == _plain(column)]
     close = alike or difflib.get_close_matches(column, spare, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
-    return f"{guess}columns found: {', '.join(header)}."
+    guess = f"did you mean {_shown(close[:1])}? " if close else ""
+    return f"{guess}columns found: {_shown(header)}."
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Names that somebody else chose, for a message: of bounded length, without control characters."""
+    text = ", ".join(name[:_LONGEST_NAME] for name in names[:_MOST_NAMED])
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _plain(name: str) -> str:
@@ -188,11 +201,8 @@ def _unreadable(table: str, path: Path, error: Exception) -> str:
     kind = "Parquet" if path.name.endswith(".parquet") else "CSV in UTF-8"
     if isinstance(error, OSError) and error.strerror:
         return f"{path.name} cannot be opened ({error.strerror}); needed the table {table}\n\nHint: look at who may read it."
-    damage = {
-        ".parquet": "it is damaged or cut short",
-        ".gz": "what is compressed in it is damaged or cut short",
-        ".zst": "what is compressed in it is damaged or cut short",
-    }.get(path.suffix, "its lines make no sense")
+    damaged = "it is" if kind == "Parquet" else "what is packed in it is" if path.suffix in PACKED else ""
+    damage = f"{damaged} damaged or cut short" if damaged else "its lines make no sense"
     return (
         f"{path.name} cannot be read as {kind}: {damage}; needed the table {table}: {_columns_wanted(table)}\n\n"
         "Hint: deliver the file again."
@@ -239,9 +249,9 @@ def _refuse_missing(folder: Path, table: str, names: list[str]) -> None:
     if table in OPTIONAL_TABLES and not near:
         return
     endings = ", ".join(f"{table}{ending}" for ending in ENDINGS)
-    found = f", only {', '.join(near)}" if near else ""
+    found = f", only {_shown(near)}" if near else ""
     hint = (
-        "give the file one of these names, in small letters."
+        "if it is whole, give it one of these names, in small letters."
         if near
         else f"its columns are {', '.join(dtypes(table))}."
     )
@@ -256,13 +266,15 @@ def _first_bytes(table: str, path: Path) -> bytes:
     return head
 
 
-def _refuse_foreign(table: str, path: Path, sign: Sign | None) -> None:
+def _refuse_foreign(table: str, path: Path, sign: Sign | None, *, is_packed: bool = False) -> None:
     if sign is None:
         return
     kind = "Parquet" if path.suffix == ".parquet" else "CSV in UTF-8"
+    subject = "what is packed in it" if is_packed else "it"
+    hint = "pack the CSV itself, once." if is_packed else sign.hint.format(table=table)
     raise InputRefused(
-        f"{path.name} cannot be read as {kind}: it is {sign.what}; needed the table {table}: {_columns_wanted(table)}\n\n"
-        f"Hint: {sign.hint.format(table=table)}"
+        f"{path.name} cannot be read as {kind}: {subject} is {sign.what}; needed the table {table}: "
+        f"{_columns_wanted(table)}\n\nHint: {hint}"
     )
 
 

@@ -9,6 +9,7 @@
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ def csv_header(path: Path, head: bytes) -> list[str]:
     Raises
     ------
     InputRefused
-        The first line is empty or too long, or leaves a quote open.
+        The first line is empty, too long or not UTF-8, or leaves a quote open.
     """
     line = _first_line(head)
     if len(line) > LONGEST_HEADER:
@@ -59,6 +60,7 @@ def csv_header(path: Path, head: bytes) -> list[str]:
             f"{path.name} has a quote in its first line that is not closed there; needed the names of the columns\n\n"
             'Hint: look for a missing closing quote ("), or a name with a line break.'
         )
+    CheckedText(path.name, io.BytesIO(line), longest_line=LONGEST_HEADER).check_all()
     names = [name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]), [])]
     if not any(names):
         raise InputRefused(f"{path.name} has an empty first line; needed the names of the columns")

@@ -14,15 +14,16 @@ class Sign:
 
 _SAVE_AS: Final = 'save the sheet as "CSV UTF-8".'
 _RENAME: Final = "call it {table}"
-_UTF_16: Final = Sign("text in UTF-16", "save it again as UTF-8.")
+_IF_CSV: Final = "if a CSV is in it, else unpack it."
+_UTF_16: Final = Sign("text in UTF-16 or UTF-32", "save it again as UTF-8.")
 _BINARY: Final[tuple[tuple[bytes, Sign], ...]] = (
     (b"PK\x03\x04", Sign("a ZIP file, as an Excel workbook (.xlsx) is one", _SAVE_AS)),
     (b"\xd0\xcf\x11\xe0", Sign("an old Excel workbook (.xls)", _SAVE_AS)),
     (b"%PDF", Sign("a PDF document", "ask the source for the data behind it.")),
     (b"PAR1", Sign("a Parquet file", f"{_RENAME}.parquet.")),
     (b"PARE", Sign("an encrypted Parquet file", "deliver it without encryption, on a disk that is encrypted.")),
-    (b"\x1f\x8b", Sign("compressed by gzip", f"{_RENAME}.csv.gz.")),
-    (b"\x28\xb5\x2f\xfd", Sign("compressed by zstd", f"{_RENAME}.csv.zst.")),
+    (b"\x1f\x8b", Sign("compressed by gzip", f"{_RENAME}.csv.gz {_IF_CSV}")),
+    (b"\x28\xb5\x2f\xfd", Sign("compressed by zstd", f"{_RENAME}.csv.zst {_IF_CSV}")),
     (b"BZh", Sign("compressed by bzip2", "compress it by gzip or zstd.")),
     (b"\xfd7zXZ", Sign("compressed by xz", "compress it by gzip or zstd.")),
     (b"SQLite format 3", Sign("an SQLite database", "export the table as CSV.")),

@@ -1,7 +1,7 @@
 """From a landing table as it was read to its contract's types; a cell that does not fit is remembered, never guessed.
 
 1. Each contract column is read as its type. Text is trimmed of spaces around numbers, dates and booleans; a blank cell
-   is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` or outside the years 1000 to 9999, text
+   is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` or outside the years 1900 to 9999, text
    with a NUL character and digits that Decimal(18, 6) cannot hold do not parse; binary floats are rounded half-even to
    six digits.
 2. ``unparsed`` names the columns that had a cell and have no value now. Two names are no contract column: ``currency``
@@ -32,10 +32,10 @@ _DATE: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _EXACT_BOUND: Final = 10**12
 _WHOLE_FLOAT_BOUND: Final = 2.0**53
 _UNIX_EPOCH: Final = date(1970, 1, 1)
-_FIRST_DAY: Final = (date(1000, 1, 1) - _UNIX_EPOCH).days
+_FIRST_DAY: Final = (date(1900, 1, 1) - _UNIX_EPOCH).days
 _LAST_DAY: Final = (date(9999, 12, 31) - _UNIX_EPOCH).days
 _PER_DAY: Final = {None: 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-_OUT_OF_RANGE: Final = "a date outside the years 1000 to 9999"
+_OUT_OF_RANGE: Final = "a date outside the years 1900 to 9999"
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -215,16 +215,16 @@ def _read_whole(cells: pl.Series) -> pl.Series:
 
 def _read_date(cells: pl.Series) -> pl.Series:
     if isinstance(cells.dtype, pl.String):
-        return _where(cells, cells.str.contains(_DATE)).str.to_date("%Y-%m-%d", strict=False)
-    known = _of_four_digit_years(cells)
+        cells = _where(cells, cells.str.contains(_DATE)).str.to_date("%Y-%m-%d", strict=False)
+    known = _within_years(cells)
     if isinstance(known.dtype, pl.Datetime):
         local = known.dt.replace_time_zone(None)
         known = _where(local, local == local.dt.truncate("1d"))
     return known.cast(pl.Date)
 
 
-def _of_four_digit_years(moments: pl.Series) -> pl.Series:
-    """Dates or times of the years 1000 to 9999, null for others: far ones cannot be shown, and Polars panics at them."""
+def _within_years(moments: pl.Series) -> pl.Series:
+    """Dates or times of the years 1900 to 9999, null for others: a zero of Excel is one of 1899, and far ones Polars panics at."""
     per_day = _PER_DAY[moments.dtype.time_unit if isinstance(moments.dtype, pl.Datetime) else None]
     last = min((_LAST_DAY + 1) * per_day - 1, 2**63 - 1)
     counted = moments.to_physical().cast(pl.Int64)
@@ -287,7 +287,7 @@ def _as_read(raw: pl.DataFrame, cells: list[str], *, is_text: bool, unparsed: pl
 def _text(cells: pl.Series) -> pl.Series:
     """Cells as text: as they stand, decimals without trailing zeros."""
     if isinstance(cells.dtype, (pl.Date, pl.Datetime)):
-        texts = _of_four_digit_years(cells).cast(pl.String)
+        texts = _within_years(cells).cast(pl.String)
         return pl.select(
             pl.when(cells.is_not_null()).then(texts.fill_null(_OUT_OF_RANGE)).alias(cells.name)
         ).to_series()

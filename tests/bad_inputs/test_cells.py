@@ -1,0 +1,260 @@
+"""Cells that are not what their column holds: never guessed, never dropped, and an account that needs them is not traded."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.bad_inputs.deliver import Judged, Spoil, cell, delivered
+from tests.landing_book import sound_book, write_book
+
+NUMBER = "a number of at most 12 digits before the point and 6 after it"
+IDENTIFIER = "1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)"
+DATE = "a date as YYYY-MM-DD"
+NO_MODEL = "accounts:household_whole|accounts:model_known"
+ESCAPE, BIDI, NARROW = "\x1b", "\u202e", "\u200b"
+
+
+def own(found: Judged, file: str) -> list[str]:
+    """Messages on rows of one file."""
+    return [message for message in found.messages if message.startswith(f"{file}.csv ")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1,000", "1.000,00", "1 000", "1'000", "1_000", "$5", "\u20ac5", "5 USD", "5%", "5-", "(5)", "--5", "1/2"),
+        *("NaN", "nan", "inf", "-inf", "Infinity", "1e400", "-1e400", "1e-7", "0x10", "0b1", "1e", "e5", "."),
+        *("1234567890123", "999999999999999999999", "0.1234567", "five", "TRUE", "\uff11\uff12", "\u0663", "\u00bd"),
+        *(
+            "#N/A",
+            "#REF!",
+            "#VALUE!",
+            "#DIV/0!",
+            "N/A",
+            "n/a",
+            "null",
+            "NULL",
+            "None",
+            "-",
+            "\u22125",
+            "=1+1",
+            "5\u200b",
+        ),
+    ],
+)
+def test_what_is_no_plain_number_is_not_made_one(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("lots", 3, quantity=text))
+    assert found.verdicts == {"A2": "lots:quantity_readable"}
+    assert found.messages == (f"lots.csv row 3: quantity is {text}; needed {NUMBER}.",)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message", "verdicts"),
+    [
+        (cell("lots", 3, quantity="-5"), "lots.csv row 3: quantity is -5; needed a number above 0.", {"A2": "lots:quantity_positive"}),
+        (cell("lots", 3, quantity="0"), "lots.csv row 3: quantity is 0; needed a number above 0.", {"A2": "lots:quantity_positive"}),
+        (cell("lots", 3, quantity="-0.0"), "lots.csv row 3: quantity is -0.0; needed a number above 0.", {"A2": "lots:quantity_positive"}),
+        (cell("lots", 3, quantity=None), "lots.csv row 3: quantity is empty; needed a number above 0.", {"A2": "lots:quantity_required"}),
+        (cell("lots", 3, quantity="  "), "lots.csv row 3: quantity is empty; needed a number above 0.", {"A2": "lots:quantity_required"}),
+        (cell("lots", 1, unit_cost_usd="-1"), "lots.csv row 1: unit_cost_usd is -1; needed a number of 0 or more.", {"A1": "lots:unit_cost_usd_not_negative"}),
+        (cell("lots", 1, unit_cost_usd="n/a"), f"lots.csv row 1: unit_cost_usd is n/a; needed {NUMBER}.", {"A1": "lots:unit_cost_usd_readable"}),
+        (cell("cash", 1, settled_usd=None), f"cash.csv row 1: settled_usd is empty; needed {NUMBER}.", {"A1": "cash:settled_usd_required"}),
+        (cell("accounts", 1, short_term_rate="37"), "accounts.csv row 1: short_term_rate is 37; needed a number from 0 to 1.", {"A1": "accounts:short_term_rate_between_0_and_1"}),
+        (cell("accounts", 1, short_term_rate="37%"), "accounts.csv row 1: short_term_rate is 37%; needed a finite number.", {"A1": "accounts:short_term_rate_readable"}),
+        (cell("accounts", 1, cash_reserve_usd="-1"), "accounts.csv row 1: cash_reserve_usd is -1; needed a number of 0 or more.", {"A1": "accounts:cash_reserve_usd_not_negative"}),
+        (cell("accounts", 1, tax_status="Taxable"), "accounts.csv row 1: tax_status is Taxable; needed one of taxable, tax_deferred, tax_exempt.", {"A1": "accounts:tax_status_known"}),
+        (cell("accounts", 1, tax_status="roth"), "accounts.csv row 1: tax_status is roth; needed one of taxable, tax_deferred, tax_exempt.", {"A1": "accounts:tax_status_known"}),
+        (cell("trades", 1, side="SELL"), "trades.csv row 1: side is SELL; needed one of buy, sell.", {"A1": "trades:side_known"}),
+        (cell("trades", 1, price_usd="0"), "trades.csv row 1: price_usd is 0; needed a number above 0.", {"A1": "trades:price_usd_positive"}),
+        (cell("buy_list", 1, rank="1.5"), "buy_list.csv row 1: rank is 1.5; needed a whole number.", {}),
+        (cell("buy_list", 1, rank="0"), "buy_list.csv row 1: rank is 0; needed a number of 1 or more.", {}),
+        (cell("buy_list", 1, rank="first"), "buy_list.csv row 1: rank is first; needed a whole number.", {}),
+        (cell("location_preferences", 1, cost_bps="10000"), "location_preferences.csv row 1: cost_bps is 10000; needed a number from 0 to below 10000.", {}),
+    ],
+)  # fmt: skip
+def test_a_number_or_word_that_may_not_stand_there_costs_whom_it_concerns(
+    tmp_path: Path, spoil: Spoil, message: str, verdicts: dict[str, str]
+) -> None:
+    found = delivered(tmp_path, spoil)
+    assert (found.messages, found.verdicts) == ((message,), verdicts)
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        *(("60", "a number from 0 to 1"), ("-0.1", "a number from 0 to 1"), ("1.1", "a number from 0 to 1")),
+        *(("70%", "a finite number"), ("0,7", "a finite number"), ("NaN", "a finite number")),
+    ],
+)
+def test_a_weight_that_is_no_fraction_of_one_breaks_its_model(tmp_path: Path, text: str, needed: str) -> None:
+    found = delivered(tmp_path, cell("model_targets", 1, target_weight=text))
+    assert found.verdicts == {"A1": NO_MODEL, "A2": NO_MODEL}
+    assert own(found, "model_targets") == [
+        f"model_targets.csv row 1: target_weight is {text}; needed {needed}.",
+        "model_targets.csv row 2: model_id is growth; needed a model without a broken row.",
+        "model_targets.csv row 3: model_id is growth; needed a model without a broken row.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"), [("-101.25", "a number above 0"), ("0", "a number above 0"), ("#N/A", NUMBER)]
+)
+def test_a_price_that_is_none_costs_the_holders_of_the_security(tmp_path: Path, text: str, needed: str) -> None:
+    found = delivered(tmp_path, cell("prices", 1, price_usd=text))
+    assert found.verdicts == dict.fromkeys(("A1", "A2"), "lots:security_has_price")
+    assert own(found, "prices") == [f"prices.csv row 1: price_usd is {text}; needed {needed}."]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("0", Decimal(0)), ("0.00", Decimal(0)), ("", None), ("   ", None), ("\u00a0", None)),
+        *((" 5 ", Decimal(5)), ("+5", Decimal(5)), ("5.", Decimal(5)), (".5", Decimal("0.5")), ("5e0", Decimal(5))),
+        *(("005", Decimal(5)), ("0.10000000000000000000000000", Decimal("0.1"))),
+    ],
+)
+def test_a_cost_of_zero_is_a_real_zero_and_a_blank_is_none(tmp_path: Path, text: str, number: Decimal | None) -> None:
+    found = delivered(tmp_path, cell("lots", 1, unit_cost_usd=text))
+    assert (found.verdicts, found.messages) == ({}, ())
+    assert found.column("lots", "unit_cost_usd")[0] == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1900-01-00", "1899-12-30", "1899-12-31", "0000-00-00", "0001-01-01", "46027", "20260105", "26-01-05"),
+        *("01/02/2026", "02.01.2026", "5-Jan-2026", "Jan 5, 2026", "2026/01/05", "2026-1-5", "2026-13-01"),
+        *("2026-02-30", "2026-01-05T00:00:00", "2026-01-05 00:00:00", "2026-01-05Z", "\uff12026-01-05", "12026-01-05"),
+        *("today", "#VALUE!", "-"),
+    ],
+)
+def test_what_is_no_plain_date_is_not_made_one(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("lots", 1, acquired_date=text))
+    assert found.verdicts == {"A1": "lots:acquired_date_readable"}
+    assert len(found.messages) == 1
+    assert found.messages[0].startswith(f"lots.csv row 1: acquired_date is {text}; needed {DATE}")
+
+
+@pytest.mark.parametrize("text", ["1899-12-30", "soon", "9999-99-99"])
+def test_a_restriction_does_not_lapse_for_a_date_that_is_none(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("restrictions", 1, until_date=text))
+    assert found.verdicts == {"A1": "restrictions:until_date_readable"}
+
+
+def test_a_restriction_may_hold_until_the_end_of_time(tmp_path: Path) -> None:
+    found = delivered(tmp_path, cell("restrictions", 1, until_date="9999-12-31"))
+    assert (found.verdicts, found.messages) == ({}, ())
+
+
+@pytest.mark.parametrize("text", ["2026-01-06", "9999-12-31"])
+def test_a_lot_bought_after_the_night_costs_its_account(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("lots", 1, acquired_date=text))
+    assert found.verdicts == {"A1": "lots:acquired_date_not_after_as_of"}
+    assert found.messages == (
+        f"lots.csv row 1: acquired_date is {text}; needed a date that is not after the as-of date 2026-01-05.",
+    )
+
+
+def test_a_price_of_a_day_after_the_night_costs_the_holders_of_the_security(tmp_path: Path) -> None:
+    found = delivered(tmp_path, cell("prices", 1, price_date="2026-01-06"))
+    assert found.verdicts == dict.fromkeys(("A1", "A2"), "lots:security_has_price")
+    assert own(found, "prices") == [
+        "prices.csv row 1: price_date is 2026-01-06; needed a date that is not after the as-of date 2026-01-05."
+    ]
+
+
+@pytest.mark.parametrize("text", ["yes", "no", "Y", "N", "T", "F", "2", "-1", "0.0", "wahr", "on", "x"])
+def test_what_is_not_true_or_false_is_neither(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("securities", 2, is_tradable=text))
+    assert found.verdicts == dict.fromkeys(("A1", "A3"), "lots:security_known")
+    assert own(found, "securities") == [f"securities.csv row 2: is_tradable is {text}; needed true or false."]
+
+
+MALFORMED = [
+    *(
+        "../../etc/passwd",
+        "/etc/passwd",
+        "C:\\Windows",
+        ".",
+        "..",
+        "a/b",
+        "%2e%2e",
+        "~root",
+        "A 3",
+        " A3",
+        "A3 ",
+        "A3\t",
+    ),
+    *(
+        "=cmd|' /C calc'!A0",
+        "+1",
+        "@SUM(A1)",
+        "=1+1",
+        "x'; DROP TABLE lots; --",
+        "<script>alert(1)</script>",
+        "${HOME}",
+    ),
+    *("\u0410" + "3", "A3" + NARROW, "A" + BIDI + "3", "A3\u00a0", f"A{ESCAPE}[2J", "A" * 65, "\U0001f3e6"),
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_malformed_account_is_quarantined_and_never_shown_as_it_is(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("accounts", 3, account_id=text))
+    shown = text.replace(ESCAPE, "?").replace("\t", "?")
+    assert found.verdicts == {text: "accounts:account_id_identifier"}
+    assert own(found, "accounts") == [f"accounts.csv row 3: account_id is {shown}; needed {IDENTIFIER}."]
+    assert found.column("accounts", "account_id") == ["A1", "A2"]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_lot_of_a_malformed_account_is_nobodys(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("lots", 4, account_id=text))
+    assert found.quarantine["broken_rules"].to_list() == ["account_id_identifier"]
+    assert found.column("lots", "account_id") == ["A1", "A1", "A2"]
+
+
+@pytest.mark.parametrize("text", ["...", "-rf", "NUL", "con", "account_id", "A" * 64])
+def test_an_identifier_may_be_odd_as_long_as_it_is_safe(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("lots", 4, lot_id=text))
+    assert (found.verdicts, found.messages) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("column", "text"), [("symbol", "x" * 65), ("symbol", " STK"), ("symbol", None), ("asset_class", "")]
+)
+def test_a_label_that_is_none_costs_the_holders_of_the_security(tmp_path: Path, column: str, text: str | None) -> None:
+    found = delivered(tmp_path, cell("securities", 1, **{column: text}))
+    assert found.verdicts == dict.fromkeys(("A1", "A2"), "lots:security_known")
+    (message,) = own(found, "securities")
+    assert message.startswith(f"securities.csv row 1: {column} is {text or 'empty'}; needed 1 to 64 characters without")
+
+
+@pytest.mark.parametrize("text", ["cas\u0441h", "Cash", "CASH"])
+def test_a_class_that_only_looks_like_cash_breaks_its_model(tmp_path: Path, text: str) -> None:
+    found = delivered(tmp_path, cell("model_targets", 5, asset_class=text))
+    assert found.verdicts == {"A3": "accounts:model_known"}
+    assert "model_targets.csv row 4: model_id is income; needed a model with the class cash." in found.messages
+
+
+def in_currency(table: str, currency: str | None) -> Spoil:
+    rows = sound_book()[table].with_columns(currency=pl.lit(currency, dtype=pl.String))
+    return lambda folder: write_book(folder, {table: rows}, "csv")
+
+
+@pytest.mark.parametrize("currency", ["EUR", "usd", "US$", "840"])
+@pytest.mark.parametrize("table", ["accounts", "lots", "cash", "prices", "securities"])
+def test_no_table_may_be_in_another_currency(tmp_path: Path, table: str, currency: str) -> None:
+    found = delivered(tmp_path, in_currency(table, currency))
+    assert set(found.verdicts) == {"A1", "A2", "A3"}
+    assert own(found, table)[0] == (
+        f"{table}.csv row 1: currency is {currency}; needed USD, the only currency of this version."
+    )
+
+
+@pytest.mark.parametrize("currency", ["USD", " USD ", "", None])
+def test_a_currency_of_dollars_is_no_news(tmp_path: Path, currency: str | None) -> None:
+    found = delivered(tmp_path, in_currency("lots", currency))
+    assert (found.verdicts, found.messages, found.notices) == ({}, (), ())
