@@ -5,7 +5,6 @@ would take that very text for something (``1.5`` in a format of implied decimals
 that no contract column accepts.
 """
 
-import re
 from datetime import date
 from typing import Final
 
@@ -14,14 +13,13 @@ import polars as pl
 from schemas.landing import dtypes
 from tasks.formats.amounts import as_text, computed
 from tasks.formats.mapping import AS_OF, Column, Mapping, Table
-from tasks.formats.parts import Amount
+from tasks.formats.parts import Amount, days
 
 NOT_AS_WRITTEN: Final = " (not as the format writes it)"
 NO_CODE: Final = " (no code of the format) "
 """Ends in a space: a short name with it is none."""
 _NUMBER: Final = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*$"
 _DAY: Final = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$"
-_ADJACENT: Final = re.compile("%[A-Za-z]%")
 
 
 def landing_cells(table: Table, fields: pl.DataFrame, mapping: Mapping, as_of: date) -> pl.DataFrame:
@@ -35,15 +33,6 @@ def landing_cells(table: Table, fields: pl.DataFrame, mapping: Mapping, as_of: d
         elif name != "currency":
             cells.append(nothing.alias(name))
     return pl.DataFrame(cells)
-
-
-def days(text: pl.Series, day_format: str) -> pl.Series:
-    """Days as Date; null where the text is none, or where digits that run together could be read in two ways."""
-    read = text.str.to_date(day_format, strict=False)
-    if _ADJACENT.search(day_format):
-        is_same = read.dt.to_string(day_format).str.to_lowercase() == text.str.to_lowercase()
-        read = read.set(~is_same.fill_null(value=False), None)
-    return read
 
 
 def _cell(column: Column, fields: pl.DataFrame, mapping: Mapping, as_of: date, *, is_number: bool) -> pl.Series:

@@ -9,8 +9,8 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
 from tasks.core.contract_words import expected
-from tasks.formats.mapping import LINES, Column, Mapping, Place, Record, Table
-from tasks.formats.parts import Spot
+from tasks.formats.mapping import LINES, Column, Mapping, Record, Table
+from tasks.formats.parts import Place, Spot
 
 
 def faults(mapping: Mapping) -> Iterator[str]:

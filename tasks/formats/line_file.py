@@ -13,11 +13,11 @@ import polars as pl
 
 from schemas.errors import InputRefused
 from tasks.core.parse import LINE
-from tasks.formats.columns import days
 from tasks.formats.faults import least_width, widest
 from tasks.formats.lines import BLOCK_BYTES, read_lines
 from tasks.formats.mapping import Mapping, Record
 from tasks.formats.named_columns import with_numbers
+from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.split import split_delimited, split_fixed
 from tasks.formats.tally import LINE_NUMBER, Count, Tally, cell_of, whole_number

@@ -29,8 +29,9 @@ def load_format(name: str) -> Format:
     WrongUsage
         There is no such format, or the mapping does not hold together: the file, the key and what was needed.
     """
-    path = Path(name) if name.endswith(_ENDING) else _SHIPPED / f"{name.replace('-', '_')}{_ENDING}"
-    if not path.is_file():
+    is_path = name.endswith(_ENDING)
+    path = Path(name) if is_path else _SHIPPED / f"{name.replace('-', '_')}{_ENDING}"
+    if not path.is_file() if is_path else name not in shipped_formats():
         raise WrongUsage(
             f"there is no format {name}; needed one of {', '.join(shipped_formats())}, or the path of a TOML file\n\n"
             "Hint: deploy/FORMATS.md says how to write one."
@@ -54,8 +55,12 @@ def _parsed(file: str, content: bytes) -> Mapping:
 
 
 def _key(place: tuple[int | str, ...]) -> str:
-    """``tables[1].columns.quantity``: lists count from 1; the names of types that were tried are left out."""
-    parts = [f"[{each + 1}]" if isinstance(each, int) else f".{each}" for each in place if str(each).islower()]
+    """``tables[1].columns.quantity``: lists count from 1; names of types that were tried are left out."""
+    parts = [
+        f"[{each + 1}]" if isinstance(each, int) else f".{each}"
+        for each in place
+        if isinstance(each, int) or each.isidentifier()
+    ]
     return "".join(parts).removeprefix(".") or "the file"
 
 

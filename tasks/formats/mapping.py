@@ -57,10 +57,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tasks.formats.parts import DayFormat, DaySpot, Model, Number, Operand, Scale, Span, Spot, Whole
+from tasks.formats.parts import DayFormat, DaySpot, Model, Number, Operand, Place, Scale, Span, Spot, Whole
 
-Place = Whole | Span | Annotated[str, Field(min_length=1)]
-"""Where a field stands: its number, its span, or its name in the line that names the fields."""
 Kind = Literal["delimited", "fixed", "flex", "ofx"]
 LINES: Final = ("delimited", "fixed")
 """Kinds of file that are read line by line."""

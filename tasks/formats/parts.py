@@ -1,7 +1,7 @@
 """Parts of a mapping: where a cell stands, how a day and a number are written."""
 
 import re
-from datetime import date
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
@@ -12,13 +12,35 @@ Whole = Annotated[int, Field(ge=1, strict=True)]
 Span = tuple[Whole, Whole]
 """Start, from 1, and width in characters."""
 LARGEST_SCALE: Final = 1000
-_TRIAL: Final = date(2026, 12, 31)
+_TRIAL: Final = datetime(2026, 12, 31)  # noqa: DTZ001 - a day to try formats on
+_ADJACENT: Final = re.compile("%[A-Za-z]%")
+
+
+def _place(given: object) -> object:
+    numbers = given if isinstance(given, list) and len(given) == 2 else [given]  # noqa: PLR2004 - start and width
+    are_numbers = all(isinstance(each, int) and not isinstance(each, bool) and each > 0 for each in numbers)
+    if not are_numbers and (not isinstance(given, str) or not given):
+        raise ValueError("needed a number of a field, from 1; or [start, width]; or the name of a column")
+    return given
+
+
+def days(text: pl.Series, day_format: str) -> pl.Series:
+    """Days as Date; null where the text is none, or where digits that run together could be read in two ways."""
+    has_time = "%H" in day_format
+    read = text.str.to_datetime(day_format, strict=False) if has_time else text.str.to_date(day_format, strict=False)
+    if _ADJACENT.search(day_format):
+        is_same = read.dt.to_string(day_format).str.to_lowercase() == text.str.to_lowercase()
+        read = read.set(~is_same.fill_null(value=False), None)
+    return read.cast(pl.Date)
 
 
 def _day_format(text: str) -> str:
     """A format that gives back the day it wrote; a year of two digits would be a guess at the century."""
-    read = pl.Series([_TRIAL.strftime(text)]).str.to_date(text, strict=False)
-    if re.search("%[ygD]", text) or read[0] != _TRIAL:
+    try:
+        is_read = days(pl.Series([_TRIAL.strftime(text)]), text)[0] == _TRIAL.date()
+    except pl.exceptions.PolarsError:
+        is_read = False
+    if not is_read or re.search("%[ygD]", text):
         raise ValueError(f"{text} does not tell a day; needed %Y, %m and %d, as in %m/%d/%Y")
     return text
 
@@ -31,6 +53,8 @@ def _is_scale(number: Decimal | None) -> Decimal | None:
     return number
 
 
+Place = Annotated[int | Span | str, BeforeValidator(_place)]
+"""Where a field stands: its number, its span, or its name in the line that names the fields."""
 DayFormat = Annotated[str, BeforeValidator(_day_format)]
 Scale = Annotated[Decimal | None, AfterValidator(_is_scale)]
 

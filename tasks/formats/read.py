@@ -18,9 +18,10 @@ import polars as pl
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY, dtypes
 from tasks.core.parse import LINE, as_json
-from tasks.formats.columns import days, landing_cells
+from tasks.formats.columns import landing_cells
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
 from tasks.formats.mapping import LINES, AsOf, Condition, Format, Mapping, Table
+from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.tally import trimmed
 from tasks.source import RawTable
