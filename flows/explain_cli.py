@@ -74,6 +74,8 @@ def _head(page: Page, console: Console) -> None:
     console.print(
         Text(f"{outcome['outcome']}: ", style="bold").append(" ".join(outcome["sentences"]), style="not bold")
     )
+    if page["anomaly"] and page["anomaly"]["sentence"]:
+        console.print(Text("unusual: ", style="bold").append(page["anomaly"]["sentence"], style="not bold"))
 
 
 def _quarantine(page: Page, console: Console) -> None:

@@ -75,12 +75,15 @@ def _as_json(detail: Detail) -> dict[str, object]:
         "orders": detail.orders.to_dicts(),
         "lots": detail.lots.to_dicts(),
         "decisions": [asdict(one) for one in detail.decisions],
+        "unusual": detail.unusual,
     }
 
 
 def print_detail(detail: Detail) -> None:
     """The proposal, its orders, its lots and its decisions, as tables."""
     print_table(f"Proposal {detail.proposal['proposal_id']}", ("what", "value"), detail.proposal.items())
+    if detail.unusual:
+        typer.echo(f"unusual: {detail.unusual}\n")
     print_frame("Orders", detail.orders.select(ORDERS_SHOWN))
     if detail.lots.height:
         print_frame("Lots sold", detail.lots.select(LOTS_SHOWN))

@@ -132,6 +132,13 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "drift_after": pl.Float64(),
         "detail": pl.String(),
     },
+    "anomalies": {
+        "account_id": pl.String(),
+        "residual_bps": pl.Float64(),
+        "score": pl.Float64(),
+        "nights": pl.Int64(),
+        "recent_bps": pl.String(),
+    },
     "frontier": {
         "account_id": pl.String(),
         "scenario": pl.String(),
@@ -153,4 +160,4 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "released_at": pl.String(),
     },
 }
-"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown. ``released_rows`` are those that broke rules and that a person let through. ``frontier`` has one row an account, scenario and tracking_penalty, where settings ask for it."""
+"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown. ``released_rows`` are those that broke rules and that a person let through. ``anomalies`` has a row for each account that was accepted on an earlier night. ``frontier`` has one row an account, scenario and tracking_penalty, where settings ask for it."""

@@ -23,6 +23,7 @@ OF_AN_ACCOUNT: Final = (
     "lot_relief",
     "class_reasons",
     "quarantine",
+    "anomalies",
 )
 
 

@@ -5,6 +5,7 @@ become the norm by waiting a night. Each run carries the holdings of such accoun
 run over all accounts and those after it know every account.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -24,17 +25,22 @@ def last_night(at: Stores, run: RunRef) -> RunRow | None:
     return at.ledger.latest_full_run(run.as_of_date)
 
 
-def read_history(at: Stores, run: RunRef, accounts: pl.Series) -> History | None:
-    """What some accounts held when they were last accepted; null on the first night.
+@dataclass(frozen=True, slots=True)
+class Before:
+    """``history``: what accounts held when they were last accepted. ``recent``: ``account_id, recent_bps`` as ``anomalies`` had them."""
 
-    ``accounts``: ids of those to be compared.
-    """
+    history: History
+    recent: pl.DataFrame
+
+
+def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> Before | None:
+    """The night before of some accounts; null on the first night."""
     last = last_night(at, run)
     if last is None:
         return None
     runs = [each.run_id for each in at.ledger.done_runs_since(last, run.as_of_date)]
     where = at.lake.last_accepted(runs, accounts)
-    return History(
+    history = History(
         lots=_rows(at, where, "lots", LOTS),
         cash=_rows(at, where, "cash", CASH),
         accepted=where.select("account_id", "accepted_date"),
@@ -45,6 +51,7 @@ def read_history(at: Stores, run: RunRef, accounts: pl.Series) -> History | None
             max_unexplained_cash_fraction=at.settings.max_unexplained_cash_fraction,
         ),
     )
+    return Before(history, _recent(at, where))
 
 
 def carried(history: History | None, gate: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -67,6 +74,16 @@ def _rows(at: Stores, where: pl.DataFrame, table: str, columns: tuple[str, ...])
         name = f"carried_{table}" if is_carried else f"landed_{table}"
         shards = some["shard"].unique().sort().to_list()
         parts.append(at.lake.rows_of(name, str(run_id), shards, some["account_id"], columns))
+    return pl.concat(parts)
+
+
+def _recent(at: Stores, where: pl.DataFrame) -> pl.DataFrame:
+    parts = [pl.DataFrame(schema={"account_id": pl.String(), "recent_bps": pl.String()})]
+    for (run_id,), some in where.sort("run_id").group_by("run_id", maintain_order=True):
+        shards = some["shard"].unique().sort().to_list()
+        parts.append(
+            at.lake.rows_of("anomalies", str(run_id), shards, some["account_id"], ("account_id", "recent_bps"))
+        )
     return pl.concat(parts)
 
 

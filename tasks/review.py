@@ -15,6 +15,7 @@ import polars as pl
 
 from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import WrongUsage
+from tasks.core.anomalies import anomaly_sentence
 from warehouse.ledger import Decision, DecisionRow, Ledger
 
 Word = TypeVar("Word", ProposalState, Route, Trigger)
@@ -49,6 +50,8 @@ class Detail:
     orders: pl.DataFrame
     lots: pl.DataFrame
     decisions: tuple[DecisionRow, ...]
+    unusual: str | None
+    """How the account's change of value is unusual, in a sentence; null where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,9 @@ def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> Detail:
         raise WrongUsage(f"there is no proposal {proposal_id}")
     orders = read("orders", proposal["run_id"]).filter(pl.col("proposal_id") == proposal_id)
     lots = read("lot_relief", proposal["run_id"]).filter(pl.col("order_id").is_in(orders["order_id"].to_list()))
-    return Detail(proposal, orders, lots, tuple(ledger.decisions_of(proposal_id)))
+    anomalies = read("anomalies", proposal["run_id"]).filter(pl.col("account_id") == proposal["account_id"])
+    known = anomalies.select("residual_bps", "score", "nights").row(0) if anomalies.height else (None, None, 0)
+    return Detail(proposal, orders, lots, tuple(ledger.decisions_of(proposal_id)), anomaly_sentence(*known))
 
 
 def resolve(ledger: Ledger, names: Iterable[str]) -> list[str]:

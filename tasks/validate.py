@@ -1,5 +1,6 @@
 """Validate: set aside the rows that break the landing contract, and the accounts that cannot be trusted without them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -10,9 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
+from tasks.core.anomalies import anomalies
 from tasks.core.gate import gate_accounts, gate_globals, unattributed
 from tasks.core.gate_history import History
-from tasks.history import carried, read_history
+from tasks.history import Before, carried, read_before
 from tasks.landed import landed, places
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
@@ -24,7 +26,7 @@ ABSENT_WITH_ITS_FILE: Final = "cash_present"
 
 @task(cache_policy=NO_CACHE, task_run_name="validate-{shard}", **retry_quietly)
 def validate(run: RunRef, shard: int) -> None:
-    """Write ``quarantine``, ``released_rows``, ``gate`` and ``carried*`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
+    """Write ``quarantine``, ``released_rows``, ``gate``, ``anomalies`` and ``carried*`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
 
     Raises
     ------
@@ -40,7 +42,8 @@ def validate(run: RunRef, shard: int) -> None:
             return
         tables = landed(at.lake, run, shard)
         awaiting = at.lake.read("awaiting", run.run_id, shard)
-        history = read_history(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
+        before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
+        history = None if before is None else before.history
         released = at.ledger.released_rows(run.as_of_date)
         verdicts = gate_accounts(
             tables,
@@ -57,7 +60,10 @@ def validate(run: RunRef, shard: int) -> None:
         scope = at.lake.read("scope", run.run_id, shard)
         gate = _stopped(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
         frames = {"quarantine": quarantine, "released_rows": _released(verdicts.released, released), "gate": gate}
-        at.lake.replace(run, shard, frames | carried(history, gate))
+        frames |= carried(history, gate)
+        if before is not None:
+            frames["anomalies"] = _anomalies(tables, commons["prices"], before, gate)
+        at.lake.replace(run, shard, frames)
         step.rows = sum(frame.height for frame in tables.values())
 
 
@@ -81,6 +87,15 @@ def _stopped(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(
         [judged.select("account_id", outcome=pl.lit(str(Outcome.QUARANTINED)), reason="reason"), waiting]
     ).sort("account_id")
+
+
+def _anomalies(
+    tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame, before: Before, gate: pl.DataFrame
+) -> pl.DataFrame:
+    """Rows of the table ``anomalies``; accounts that were stopped keep what is known of them."""
+    passed = {table: tables[table].join(gate, on="account_id", how="anti") for table in ("lots", "cash", "trades")}
+    good = prices.drop_nulls("price_usd").unique("security_id", keep="none")
+    return anomalies(passed, good, before.history, before.recent)
 
 
 def _released(rows: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:

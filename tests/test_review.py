@@ -137,7 +137,8 @@ def lake_of_two(table: str, run_id: str) -> pl.DataFrame:
     assert run_id == "monday"
     orders = pl.DataFrame({"order_id": ["o1", "o2"], "proposal_id": ["monday.aa", "monday.ab"]})
     lots = pl.DataFrame({"order_id": ["o1", "o1", "o2"], "lot_id": ["l1", "l2", "l3"]})
-    return {"orders": orders, "lot_relief": lots}[table]
+    unusual = pl.DataFrame({"account_id": ["aa"], "residual_bps": [-80.0], "score": [-5.0], "nights": [7]})
+    return {"orders": orders, "lot_relief": lots, "anomalies": unusual}[table]
 
 
 def test_showing_a_proposal_shows_its_own_orders_lots_and_decisions(ledger: Ledger) -> None:
@@ -149,3 +150,5 @@ def test_showing_a_proposal_shows_its_own_orders_lots_and_decisions(ledger: Ledg
     assert detail.orders["order_id"].to_list() == ["o1"]
     assert detail.lots["lot_id"].to_list() == ["l1", "l2"]
     assert [one.note for one in detail.decisions] == ["asking the adviser"]
+    assert str(detail.unusual).startswith("It is worth 0.80% less than")
+    assert review.show(ledger, "monday.ab", lake_of_two, now=NOW).unusual is None

@@ -15,6 +15,7 @@ import polars as pl
 from schemas.enums import Reason, Side, TaxRegime, TaxStatus, Term
 from schemas.landing import CASH
 from schemas.tables import USD
+from tasks.core.anomalies import anomaly_sentence
 from tasks.core.bars import loss_sales
 from tasks.core.drift import is_out_of_band
 from tasks.core.explain_words import (
@@ -95,6 +96,7 @@ def page(told: Told) -> Page:
             "sentences": outcome_sentences(told.outcome["outcome"], told.outcome["reason"]),
         },
         "quarantine": _rows(told.tables["quarantine"].sort("table_name", "row_number")),
+        "anomaly": _anomaly(told.tables["anomalies"]),
         "drift": _drift(_first(told.tables["account_drift"]), proposal),
         "classes": _rows(_classes(told, proposal)),
         "household_classes": _rows(told.household.sort(pl.col("asset_class") == CASH, "asset_class")),
@@ -109,6 +111,12 @@ def page(told: Told) -> Page:
         "certificate": _certificate(proposal),
         "proposal": _proposal(told, proposal),
     }
+
+
+def _anomaly(frame: pl.DataFrame) -> Page | None:
+    """Null on an account's first night."""
+    row = _first(frame.select("residual_bps", "score", "nights"))
+    return None if row is None else {**row, "sentence": anomaly_sentence(**row)}
 
 
 def _first(frame: pl.DataFrame) -> Page | None:

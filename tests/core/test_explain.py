@@ -63,6 +63,7 @@ def told_of(facts: Facts, outcome: str = "proposed", reason: str = "drift", **mo
         "lot_relief": relief,
         "class_reasons": class_reasons(solved),
         "quarantine": pl.DataFrame(schema=PUBLIC["quarantine"]),
+        "anomalies": pl.DataFrame(schema=PUBLIC["anomalies"]),
         **more,
     }
     tables = {name: frame.filter(pl.col("account_id") == "a") for name, frame in made.items()}
@@ -290,6 +291,15 @@ def test_the_facts_of_a_household_are_its_accounts_and_what_binds_everyone() -> 
     assert facts.lots["account_id"].to_list() == ["a", "b"]
     assert facts.members["account_id"].to_list() == ["a", "b"]
     assert facts.restrictions["account_id"].to_list() == ["b", None]
+
+
+def test_an_unusual_change_of_value_is_said() -> None:
+    assert page(told_of(world()))["anomaly"] is None
+    row = {"account_id": ["a"], "residual_bps": [250.0], "score": [9.0], "nights": [12], "recent_bps": ["1.0"]}
+    told = told_of(world(), anomalies=pl.DataFrame(row, schema=PUBLIC["anomalies"]))
+    anomaly = page(told)["anomaly"]
+    assert anomaly["score"] == 9.0
+    assert anomaly["sentence"].startswith("It is worth 2.50% more than")
 
 
 def test_a_quarantined_account_shows_its_broken_rows_and_nothing_that_was_not_worked_out() -> None:
