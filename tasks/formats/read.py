@@ -20,6 +20,7 @@ from schemas.landing import CURRENCY, dtypes
 from tasks.core.parse import LINE, as_json
 from tasks.formats.columns import landing_cells
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
+from tasks.formats.lines import BLOCK_BYTES
 from tasks.formats.mapping import LINES, AsOf, Condition, Format, Mapping, Table
 from tasks.formats.parts import days
 from tasks.formats.records import Records
@@ -37,8 +38,12 @@ _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
 """Text that certainly is of a type; of other text the gate is asked to show what it was."""
 
 
-def read_format(fmt: Format, file: Delivered, as_of: date, *, tables: Collection[str]) -> Iterator[RawTable]:
+def read_format(
+    fmt: Format, file: Delivered, as_of: date, *, tables: Collection[str], block_bytes: int = BLOCK_BYTES
+) -> Iterator[RawTable]:
     """Rows of the landing tables ``tables``, in batches as the file has them; each table comes at least once, maybe empty.
+
+    ``block_bytes`` bounds how much of a file of lines is held at a time.
 
     Raises
     ------
@@ -50,7 +55,7 @@ def read_format(fmt: Format, file: Delivered, as_of: date, *, tables: Collection
     seen: dict[str, pl.DataFrame] = {}
     is_dated = mapping.as_of is None
     given: set[str] = set()
-    for records in _records(fmt, file, as_of):
+    for records in _records(fmt, file, as_of, block_bytes):
         if mapping.as_of and records.kind == mapping.as_of.record:
             is_dated = _check_day(records, mapping.as_of, file.name, as_of) or is_dated
         for drawing in drawn:
@@ -74,9 +79,9 @@ def sequence_of(fmt: Format, file: Delivered) -> int | None:
     return sequence_in_header(fmt.mapping, file)
 
 
-def _records(fmt: Format, file: Delivered, as_of: date) -> Iterator[Records]:
+def _records(fmt: Format, file: Delivered, as_of: date, block_bytes: int) -> Iterator[Records]:
     if fmt.mapping.kind in LINES:
-        return line_records(fmt.mapping, file, as_of)
+        return line_records(fmt.mapping, file, as_of, block_bytes=block_bytes)
     if fmt.mapping.kind == "flex":
         from tasks.formats.flex import flex_records  # noqa: PLC0415 - an XML parser that other formats do not need
 
@@ -173,7 +178,7 @@ def _firsts(cells: pl.DataFrame, names: list[str]) -> pl.Series:
     """Places of the rows that no row before equals in the columns ``names``; lines of the wrong length always count."""
     if LINE not in cells.columns:
         return cells.select(pl.struct(names).is_first_distinct()).to_series().arg_true()
-    return cells.select(pl.struct(names, LINE).is_first_distinct() | pl.col(LINE).is_not_null()).to_series().arg_true()
+    return cells.select(pl.struct(*names, LINE).is_first_distinct() | pl.col(LINE).is_not_null()).to_series().arg_true()
 
 
 def _new(cells: pl.DataFrame, seen: dict[str, pl.DataFrame], table: str) -> pl.Series:
