@@ -29,6 +29,8 @@ _PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,12}(?:\.[0-9]{0,6}0*)?$"
 _NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _WHOLE: Final = r"^[+-]?[0-9]{1,18}(?:\.0*)?$"
 _DATE: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+_LONGEST_NUMBER: Final = 1000
+"""Bytes of a number written in an odd way: of a million digits even Python's decimals overflow."""
 _EXACT_BOUND: Final = 10**12
 _WHOLE_FLOAT_BOUND: Final = 2.0**53
 _UNIX_EPOCH: Final = date(1970, 1, 1)
@@ -175,7 +177,8 @@ def _exact_from_text(cells: pl.Series) -> pl.Series:
     """Plain numbers in bulk; what is left (exponents, a bare point, long tails) one by one, exactly."""
     plain = cells.str.contains(_PLAIN_NUMBER)
     exact = _where(cells, plain).cast(EXACT, strict=False)
-    odd = (cells.str.contains(_NUMBER) & ~plain).fill_null(value=False).arg_true()
+    is_odd = cells.str.contains(_NUMBER) & ~plain & (cells.str.len_bytes() <= _LONGEST_NUMBER)
+    odd = is_odd.fill_null(value=False).arg_true()
     if odd.is_empty():
         return exact
     return exact.scatter(odd, pl.Series([_exact(text) for text in cells.gather(odd)], dtype=EXACT))

@@ -1,6 +1,6 @@
 """Deliver a landing folder with something wrong in it, and see what becomes of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +73,21 @@ def delivered(folder: Path, *spoils: Spoil) -> Judged:
 def cell(table: str, row: int, **cells: str | None) -> Spoil:
     """Other cells in one row (1 = first)."""
     return lambda folder: write_book(folder, {table: spoilt(table, row, **cells)[table]}, "csv")
+
+
+def rows(table: str, row: int, column: str, texts: Sequence[str], **keys: str) -> Spoil:
+    """One more row for each text, like ``row`` (1 = first) but for the text and ``keys``, in which ``{}`` is its number."""
+
+    def spoil(folder: Path) -> None:
+        book = sound_book()[table]
+        like = book.row(row - 1, named=True)
+        made = [
+            {**like, **{key: pattern.format(number) for key, pattern in keys.items()}, column: text}
+            for number, text in enumerate(texts, 1)
+        ]
+        write_book(folder, {table: pl.concat([book, pl.DataFrame(made, schema=book.schema)])}, "csv")
+
+    return spoil
 
 
 def edit(name: str, change: Callable[[str], str]) -> Spoil:
