@@ -219,11 +219,15 @@ class Sshd:
     def url(self, folder: Path) -> str:
         return f"sftp://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{self.port}{folder}"
 
-    def kill(self) -> None:
-        """End the server and its sessions as if the machine had gone."""
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server and its sessions."""
         for pid in [*_offspring(self.process.pid), self.process.pid]:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
+
+    def kill(self) -> None:
+        """End the server and its sessions as if the machine had gone."""
+        self.signal(signal.SIGKILL)
         self.process.wait()
 
 

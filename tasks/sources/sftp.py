@@ -28,7 +28,14 @@ from tasks.sources.staging import Incoming, Staging, open_staging
 
 ANSWER_SECONDS: Final = 25
 _GOODBYE_SECONDS: Final = 5
-_BLOCK: Final = 4 << 20
+_BLOCK: Final = 1 << 20
+"""Bytes asked for at once: a line must bring so many within ``ANSWER_SECONDS``."""
+_REQUESTS: Final = 16
+"""Requests under way at once."""
+_HOST_KEY_KINDS: Final = (
+    "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
+)
+"""After the kinds that are known: a server without those shows another key, and is refused for that in words."""
 _FILE_TYPES: Final = (asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKNOWN)
 _T = TypeVar("_T")
 
@@ -61,6 +68,7 @@ def _run(work: Coroutine[Any, Any, _T]) -> _T:
 async def _take(
     source: Source, host: SftpHost, is_wanted: Callable[[str], bool], stage: Staging
 ) -> tuple[Delivered, ...]:
+    asyncio.get_running_loop().set_exception_handler(_forget)
     async with _connected(host) as sftp:
         try:
             entries = await _answer(sftp.readdir(host.folder))
@@ -69,6 +77,11 @@ async def _take(
         names = names_to_take([str(entry.filename) for entry in entries], is_wanted, source.marker)
         taken = [await _fetched(sftp, host.folder, name, stage) for name in names]
     return tuple(file for file in taken if file)
+
+
+def _forget(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave unsaid what befell questions that nobody waits for any more: the one that is waited for says what went wrong."""
+    context.clear()
 
 
 @asynccontextmanager
@@ -80,6 +93,7 @@ async def _connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
         connect_timeout=ANSWER_SECONDS,
         login_timeout=ANSWER_SECONDS,
         known_hosts=host.known_hosts,
+        server_host_key_algs=_HOST_KEY_KINDS,
         **host.credentials,
     )
     try:
@@ -123,7 +137,7 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
 
 async def _copy(sftp: asyncssh.SFTPClient, path: str, incoming: Incoming, size_bytes: int) -> None:
     """All bytes of the file, and one block more of one that has grown beyond ``size_bytes``."""
-    handle = await _answer(sftp.open(path, "rb", encoding=None))
+    handle = await _answer(sftp.open(path, "rb", encoding=None, max_requests=_REQUESTS))
     while block := await _answer(handle.read(_BLOCK, incoming.size_bytes)):
         incoming.write(bytes(block, "latin-1") if isinstance(block, str) else block)
         if incoming.size_bytes > size_bytes:
