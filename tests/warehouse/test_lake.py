@@ -15,7 +15,7 @@ from schemas.enums import RunKind
 from schemas.errors import LakeBusy
 from schemas.run import RunRef
 from schemas.settings import Settings
-from schemas.stored import TABLES
+from schemas.stored import INTERNAL, TABLES
 from schemas.tables import PUBLIC, RUN_COLUMNS
 from warehouse import attach
 from warehouse.attach import ATTEMPTS, is_passing, retried
@@ -56,9 +56,7 @@ def outcomes(*accounts: str, outcome: str = "in_band") -> pl.DataFrame:
 
 
 def gate(*accounts: str) -> pl.DataFrame:
-    return pl.DataFrame(
-        {"account_id": accounts, "reason": "lots"}, schema={"account_id": pl.String, "reason": pl.String}
-    )
+    return pl.DataFrame({"account_id": accounts, "outcome": "quarantined", "reason": "lots"}, schema=INTERNAL["gate"])
 
 
 def accounts_in(lake: Lake, run: RunRef = RUN, shard: int | None = None, table: str = "account_outcomes") -> list[str]:

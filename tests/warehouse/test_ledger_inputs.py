@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from schemas.enums import Step
 from schemas.errors import WrongUsage
+from schemas.run import GLOBAL_SHARD
 from tests.ledger_book import NOW, hours, new_run
-from warehouse.ledger import InputRow, InputState, Ledger
+from warehouse.ledger import InputRow, InputState, LandedBefore, Ledger
 
 LOTS = InputRow(
     number=0,
@@ -109,3 +111,37 @@ def test_of_several_files_of_a_date_the_greatest_number_counts(ledger: Ledger) -
     took(ledger, "second", 6, sequence=9)
 
     assert ledger.last_sequence("northbank", "d1ge57", date(2026, 7, 7)) == (date(2026, 7, 6), 42)
+
+
+def landed(ledger: Ledger, run_id: str, start: float = 0, *, is_pulled: bool = True, **changed: Any) -> None:
+    """A run that took one file and put its rows in the lake."""
+    run = {name: changed.pop(name) for name in ("scope", "base_run_id", "code_version") if name in changed}
+    ledger.start_run(replace(new_run(run_id), **run), NOW + hours(start))
+    ledger.record_inputs(run_id, [replace(LOTS, **changed)])
+    if is_pulled:
+        ledger.finish_step(run_id, Step.PULL, GLOBAL_SHARD, rows=120, seconds=1, now=NOW)
+
+
+def test_a_file_is_known_again_by_its_content_its_reader_and_its_table(ledger: Ledger) -> None:
+    landed(ledger, "first", 0)
+    landed(ledger, "second", 1, first_row=51, last_row=170)
+    landed(ledger, "cash", 2, table_name="cash")
+    landed(ledger, "other", 3, sha256="beef")
+
+    found = ledger.landed_before(["f00d", "unknown"], "0.1.0")
+
+    assert found == {
+        ("f00d", "d1ge57", "lots"): LandedBefore("second", 51, 170, 120),
+        ("f00d", "d1ge57", "cash"): LandedBefore("cash", 1, 120, 120),
+    }
+
+
+def test_a_file_is_not_known_from_a_run_that_did_not_land_all_of_it(ledger: Ledger) -> None:
+    landed(ledger, "unfinished", is_pulled=False)
+    landed(ledger, "scoped", scope="A1")
+    landed(ledger, "late-files", base_run_id="scoped")
+    landed(ledger, "other-version", code_version="0.0.9")
+    landed(ledger, "refused", state=InputState.REFUSED, note="of another date")
+    landed(ledger, "unread", sha256="")
+
+    assert ledger.landed_before(["f00d", ""], "0.1.0") == {}

@@ -1,0 +1,60 @@
+"""A row that differs from the night before: set aside, released by a person, used when the night is run again."""
+
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.settings import Settings
+from tasks import quarantine
+from tasks.stores import current_actor, open_ledger, utc_now
+from tests.landing_book import AS_OF, sound_book, spoilt, write_book
+from tests.night_driver import run_night
+from warehouse.lake import open_lake
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+
+NEXT = AS_OF + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home after a sound night."""
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings(home=home, max_quarantined_fraction=1.0)
+    (home / "first").mkdir()
+    write_book(home / "first", sound_book(), "csv")
+    run_night(settings, home / "first", AS_OF)
+    return settings
+
+
+def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, tmp_path: Path) -> None:
+    write_book(tmp_path, spoilt("lots", 1, quantity="40"), "csv")
+    first = run_night(settings, tmp_path, NEXT)
+    read = open_lake(settings).read
+
+    with closing(open_ledger(settings)) as ledger:
+        run = quarantine.run_named(ledger, first.run_id)
+        (row,) = quarantine.quarantined(ledger, read, run).rows(named=True)
+        detail = quarantine.show(ledger, read, run, row["quarantine_id"])
+        assert detail.cells["quantity"] == "40"
+        assert detail.cost == "Account A1 is not traded in this run because of it."
+        quarantine.release(
+            ledger, read, run, [row["quarantine_id"]], actor=current_actor(), note="confirmed", now=utc_now()
+        )
+    assert run_night(settings, tmp_path, NEXT).run_id != first.run_id
+
+    with closing(open_ledger(settings)) as ledger:
+        again = quarantine.run_named(ledger, None)
+        assert quarantine.quarantined(ledger, read, again).is_empty()
+        (used,) = quarantine.let_through(read, again).rows(named=True)
+        assert quarantine.show(ledger, read, again, row["quarantine_id"]).outlook.endswith("this run used it.")
+    assert (used["row"], used["broken_rules"]) == (row["row"], row["broken_rules"])
+    assert (used["released_by"], used["release_note"]) == (current_actor(), "confirmed")
+    outcomes = read("account_outcomes", again.run_id).filter(pl.col("account_id") == "A1")["outcome"].to_list()
+    assert outcomes == ["proposed"]
+    assert read("account_outcomes", first.run_id).filter(pl.col("account_id") == "A1")["outcome"].to_list() == [
+        "quarantined"
+    ]
