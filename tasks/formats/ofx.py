@@ -13,7 +13,7 @@ Known limits: the file is held in memory. OFX has no tax lots and no gain where 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -44,6 +44,8 @@ _KNOWN: Final = frozenset(
 )
 
 Cells = dict[str, str]
+_Row = tuple[int | str | None, ...]
+"""Number of a record, and what stands in the fields that the mapping reads."""
 
 
 def ofx_records(fmt: Format, path: Path) -> Iterator[Records]:
@@ -61,13 +63,11 @@ def ofx_records(fmt: Format, path: Path) -> Iterator[Records]:
     _refuse_errors(path.name, root)
     securities = [_cells(each) for each in root.iter("SECINFO")]
     names = {each.get("uniqueid", ""): each for each in securities}
-    found: dict[str, list[tuple[int, Cells]]] = {kind: [] for kind in wanted}
+    found: dict[str, list[_Row]] = {kind: [] for kind in wanted}
     for number, (kind, cells) in enumerate(_all(path.name, root, names, securities), 1):
         if kind in found:
-            found[kind].append((number, cells))
-    for kind, rows in found.items():
-        if rows:
-            yield _records(kind, rows, wanted[kind])
+            found[kind].append((number, *(cells.get(name) or None for name in wanted[kind])))
+    yield from (_records(kind, wanted[kind], rows) for kind, rows in found.items() if rows)
 
 
 def _wanted(fmt: Format) -> dict[str, tuple[str, ...]]:
@@ -89,10 +89,10 @@ def _wanted(fmt: Format) -> dict[str, tuple[str, ...]]:
     return {kind: tuple(sorted(names)) for kind, names in fields.items()}
 
 
-def _records(kind: str, rows: list[tuple[int, Cells]], names: Iterable[str]) -> Records:
-    columns = {name: [cells.get(name) or None for _, cells in rows] for name in names}
-    numbers = pl.Series("numbers", [number for number, _ in rows], dtype=pl.Int64)
-    return Records(kind, pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)), numbers)
+def _records(kind: str, names: tuple[str, ...], rows: list[_Row]) -> Records:
+    numbers, *columns = zip(*rows, strict=True)
+    cells = pl.DataFrame(dict(zip(names, columns, strict=True)), schema=dict.fromkeys(names, pl.String))
+    return Records(kind, cells, pl.Series("numbers", numbers, dtype=pl.Int64))
 
 
 def _refuse_errors(name: str, root: Element) -> None:

@@ -7,6 +7,7 @@ expanded: there are no entities but those of single characters.
 
 import html
 import io
+import logging
 import re
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from ofxtools.Parser import ParseError, TreeBuilder
 
 from schemas.errors import InputRefused
 from tasks.formats.records import open_bytes
+
+logging.getLogger("ofxtools").setLevel(logging.WARNING)  # below, it logs what stands in the file
 
 _DEEPEST: Final = 40
 _BOM: Final = b"\xef\xbb\xbf"

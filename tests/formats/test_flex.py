@@ -209,6 +209,8 @@ def test_costs_and_cash_of_more_than_six_digits_are_rounded_half_even(tmp_path: 
         ("20200102233000", date(2020, 1, 2)),
         ("2020-01-02", date(2020, 1, 2)),
         ("20200102", date(2020, 1, 2)),
+        ("2020-01-02;09:30:00 AEST", date(2020, 1, 2)),
+        ("MULTI", None),
         ("-", None),
         ("", None),
     ],
