@@ -47,7 +47,7 @@ def test_a_cost_is_not_zero_or_unknown_whatever_the_limit() -> None:
 
 @pytest.mark.parametrize(("then", "now"), [(None, "90"), (None, None), ("0", "0"), (None, "0")])
 def test_a_cost_that_was_not_known_may_become_known_and_a_real_zero_stays(then: str | None, now: str | None) -> None:
-    assert rules(lot(unit_cost_usd=now), history_of(lot(unit_cost_usd=then))) == {}
+    assert rules(lot(unit_cost_usd=now, quantity="101"), history_of(lot(unit_cost_usd=then))) == {}
 
 
 def test_a_real_zero_does_not_become_something() -> None:

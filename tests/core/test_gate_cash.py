@@ -69,8 +69,10 @@ def test_trades_since_the_account_was_accepted_are_paid_in_cash(
         ("30000", "1000", True),
         ("30000", "20000", True),
         ("30000", "82000", False),
-        ("-30000", "-29000", True),
-        ("-30000", "-15000", True),
+        ("-5000", "-11500", True),
+        ("-5000", "-11500.01", False),
+        ("-5000", "8500", True),
+        ("-5000", "8500.01", False),
     ],
 )
 def test_what_was_pending_may_have_come_whole_or_in_part_or_not(
