@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from schemas.errors import WrongUsage
 from tasks.formats.load import load_format, shipped_formats
+from tasks.formats.mapping import AsOf, Column, Condition, Count, Header, Mapping, Record, Table, Total, Trailer
+from tasks.formats.parts import DaySpot, Sign
 from tests.formats.format_files import CASH, format_of
 
 FIXED = """
@@ -135,3 +138,10 @@ def test_files_that_are_no_lines_have_no_lines_of_their_own(tmp_path: Path) -> N
     assert format_of(tmp_path, FLEX).tables == {"cash"}
     message = fault(tmp_path, FLEX.replace("[[tables]]", '[header]\nmatch = "H"\n[[tables]]'))
     assert "kind: flex files have no header, trailer or records of their own" in message
+
+
+def test_the_guide_explains_every_key() -> None:
+    guide = (Path(__file__).parents[2] / "deploy" / "FORMATS.md").read_text()
+    models = (Mapping, Header, Trailer, Count, Total, AsOf, Record, Table, Condition, Column, Sign, DaySpot)
+    keys = {field.alias or name for model in models for name, field in model.model_fields.items()}
+    assert {key for key in keys if not re.search(rf"\b{key}\b", guide)} == set()
