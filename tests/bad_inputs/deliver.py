@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -37,15 +38,15 @@ class Judged:
         return self.accepted(table)[column].to_list()
 
 
-def judged(folder: Path) -> Judged:
+def judged(folder: Path, as_of: date = AS_OF) -> Judged:
     """The folder found, read, parsed and gated, as the night does it."""
     try:
         paths = find_tables(folder)
         raw = {table: list(read_batches(table, path)) for table, path in paths.items()}
         tables = {table: pl.concat(map(_parsed, batches)) for table, batches in raw.items()}
         places = whole_files({table: path.name for table, path in paths.items()})
-        common = gate_globals({name: tables[name] for name in GLOBAL_TABLES if name in tables}, places, AS_OF)
-        own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES if name in tables}, common, places, AS_OF)
+        common = gate_globals({name: tables[name] for name in GLOBAL_TABLES if name in tables}, places, as_of)
+        own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES if name in tables}, common, places, as_of)
     except InputRefused as refused:
         return Judged(str(refused))
     quarantine = pl.concat([common.quarantine, own.quarantine])

@@ -223,8 +223,10 @@ QUARANTINED: dict[str, tuple[Spoil, dict[str, str], list[str]]] = {
         cell("restrictions", 3, min_quantity=None, max_quantity=None, max_value_usd=None),
         {"A2": "restrictions:limit_given"},
         [
-            ("restrictions 3: min_quantity, max_quantity, min_value_usd, max_value_usd is empty, empty, empty, empty; "
-            "needed one limit at least, where the rule is hold_range")
+            (
+                "restrictions 3: min_quantity, max_quantity, min_value_usd, max_value_usd is empty, empty, empty, empty; "
+                "needed one limit at least, where the rule is hold_range"
+            )
         ],
     ),
     "an unknown model": (
