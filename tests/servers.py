@@ -72,17 +72,20 @@ class Postgres:
     def url(self, database: str = "postgres", user: str = "owner") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Name of a database that nobody has used."""
+    def new_schema(self) -> str:
+        """Name of a schema that nobody has used."""
         name = f"book{next(self._names)}"
-        self.run("postgres", f"CREATE DATABASE {name}")
+        self.run("public", f"CREATE SCHEMA {name}")
         return name
 
-    def run(self, database: str, *statements: str) -> list[tuple[Any, ...]]:
-        """Rows of the last statement; each is its own transaction."""
+    def run(self, schema: str, *statements: str) -> list[tuple[Any, ...]]:
+        """Rows of the last statement; each is its own transaction. Names without a schema are in ``schema``."""
         rows: list[tuple[Any, ...]] = []
-        address = self.url(database).replace("owner@", f"owner:{PASSWORD.replace(' ', '%20')}@")
-        with dbapi.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
+        address = self.url().replace("owner@", f"owner:{PASSWORD.replace(' ', '%20')}@")
+        with (
+            dbapi.connect(f"{address}?options=-csearch_path%3D{schema}", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
             for statement in statements:
                 cursor.execute(statement)
                 rows = cursor.fetchall() if cursor.description else []

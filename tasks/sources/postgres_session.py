@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import adbc_driver_manager
+import pyarrow as pa
 from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 from schemas.errors import InputRefused, SourceUnreachable, TrimtabError
@@ -80,7 +81,7 @@ def answers(source: Source, relation: str = "") -> Iterator[None]:
         yield
     except adbc_driver_manager.Error as error:
         raise _explained(source, relation, error, error.sqlstate or "") from error
-    except OSError as error:  # among rows, where the driver has no SQLSTATE
+    except (OSError, pa.ArrowException) as error:  # among rows, where the driver has no SQLSTATE
         is_of_the_query = "ERROR:" in str(error) and "canceling statement" not in str(error)
         raise _explained(source, relation, error, _WRONG_VALUE if is_of_the_query else "") from error
 

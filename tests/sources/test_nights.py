@@ -87,6 +87,8 @@ def assert_same(
 ) -> None:
     for table in COMPARED:
         left, right = (rows[table].drop(but_for, strict=False) for rows in (mine, theirs))
+        differs = [name for name in left.columns if not left[name].sort().equals(right[name].sort())]
+        assert not differs, (table, left.select(differs), right.select(differs))
         assert left.sort(pl.all()).equals(right.sort(pl.all())), table
 
 
