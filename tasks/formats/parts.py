@@ -13,7 +13,7 @@ Span = tuple[Whole, Whole]
 """Start, from 1, and width in characters."""
 LARGEST_SCALE: Final = 1000
 _TRIAL: Final = datetime(2026, 12, 31)  # noqa: DTZ001 - a day to try formats on
-_ADJACENT: Final = re.compile("%[A-Za-z]%")
+_ADJACENT: Final = re.compile("%[YmdjHMS]%[YmdjHMS]")
 
 
 def _place(given: object) -> object:
