@@ -3,6 +3,23 @@
 from enum import StrEnum
 
 
+class LandingTable(StrEnum):
+    """What a source delivers; ``schemas.landing`` has the contract of each."""
+
+    ACCOUNTS = "accounts"
+    LOTS = "lots"
+    CASH = "cash"
+    SECURITIES = "securities"
+    PRICES = "prices"
+    MODEL_TARGETS = "model_targets"
+    POLICIES = "policies"
+    BUY_LIST = "buy_list"
+    RESTRICTIONS = "restrictions"
+    TRADES = "trades"
+    HOUSEHOLDS = "households"
+    LOCATION_PREFERENCES = "location_preferences"
+
+
 class TaxStatus(StrEnum):
     """How the account's gains are taxed; only ``taxable`` pays on a sale."""
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.landing import CONTRACTS
+from schemas.enums import LandingTable
 
 SCHEMES: Final = ("file", "s3", "postgresql", "sftp")
 """How an address may start; one without ``://`` is a folder."""
@@ -66,9 +66,9 @@ class Source(BaseModel):
             raise ValueError(
                 f"{self.name} serves custodians and names no tables; needed those that their accounts wait for"
             )
-        unknown = sorted(set(self.tables) - set(CONTRACTS))
+        unknown = sorted(set(self.tables) - set(LandingTable))
         if unknown:
-            raise ValueError(f"{self.name} names the table {unknown[0]}; needed tables of {', '.join(CONTRACTS)}")
+            raise ValueError(f"{self.name} names the table {unknown[0]}; needed tables of {', '.join(LandingTable)}")
         return self
 
     @property

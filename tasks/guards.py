@@ -84,7 +84,7 @@ def hold_where(at: Stores, run: RunRef, findings: Sequence[Finding]) -> None:
         each.guard for each in findings
     }:
         return
-    reason = "; ".join(finding.sentence for finding in findings)
+    reason = "\n".join(finding.sentence for finding in findings)
     at.ledger.hold_run(run.run_id, reason, utc_now(), guards=[finding.guard for finding in findings])
     raise RunHeld(
         f"run {run.run_id} is held: {reason}\n\n"

@@ -117,7 +117,7 @@ def test_accounts_and_lots_that_are_gone_hold_the_run(settings: Settings, night:
     row = night(settings, book, NEXT)
     assert held(row) == {Guard.MISSING_ACCOUNTS, Guard.SMALL_SNAPSHOT}
     assert row.held_reason == (
-        "1 of the last night's 3 accounts are missing (33.3%); the limit is 5.0%; "
+        "1 of the last night's 3 accounts are missing (33.3%); the limit is 5.0%\n"
         "3 lots came, 4 the last night (25.0% fewer); the limit is 20.0%"
     )
 

@@ -143,7 +143,7 @@ def _without_ends(body: str) -> str:
     parts = body.split("<")
     kept = [
         "\n"
-        if part.startswith("/") and before.startswith(part[1:].split(">")[0] + ">") and before[-1] != ">"
+        if part.startswith("/") and before.startswith(part[1:].split(">")[0] + ">") and before.partition(">")[2].strip()
         else "<" + part
         for before, part in pairwise(parts)
     ]

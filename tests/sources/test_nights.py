@@ -50,7 +50,7 @@ def sample() -> Sample:
 
 @pytest.fixture(scope="module")
 def sound(sample: Sample) -> Sample:
-    """Its sound accounts, without lots whose cost is 0: a statement cannot tell these from lots of unknown cost."""
+    """Its sound accounts, as a statement can tell them: no lot is frozen, and none has a cost of 0, which would be unknown."""
     tables, _ = landed_book(ACCOUNTS)
     bad = gated(tables)[1].accounts
     free = sample.book["lots"].filter(pl.col("unit_cost_usd") == 0)
@@ -63,6 +63,7 @@ def sound(sample: Sample) -> Sample:
     known = book["accounts"].select("account_id")
     for table in ("lots", "cash", "trades"):
         book[table] = book[table].join(known, on="account_id", how="semi")
+    book["lots"] = book["lots"].with_columns(is_frozen=pl.lit(None, pl.Boolean))
     return Sample(book, sample.as_of)
 
 
