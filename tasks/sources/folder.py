@@ -60,16 +60,15 @@ def _folder_of(source: Source) -> Path:
 def _hashed(source: Source, path: Path) -> Delivered:
     """The file with its hash; refused where it changed meanwhile."""
     before = path.stat()
-    digest, size_bytes = hashlib.sha256(), 0
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            size_bytes += len(block)
     after = path.stat()
-    if {(before.st_size, before.st_mtime_ns), (size_bytes, after.st_mtime_ns)} != {(after.st_size, after.st_mtime_ns)}:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise SourceUnreachable(
             f"{path.name} of {source.name} is still being written: it had {before.st_size} bytes, now {after.st_size}; "
             "needed a file that no longer changes\n\nHint: deliver under a name that ends in .part, then rename."
         )
     modified_at = datetime.fromtimestamp(after.st_mtime, UTC)
-    return Delivered(source.name, path.name, path, size_bytes, digest.hexdigest(), modified_at)
+    return Delivered(source.name, path.name, path, after.st_size, digest.hexdigest(), modified_at)

@@ -54,11 +54,7 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) ->
     place = "/".join(part for part in (parts.netloc, unquote(parts.path).strip("/")) if part)
     with _store_errors(source):
         store = _store(source)
-        found = {
-            entry.base_name: entry.path
-            for entry in _listed(store, place, parts.netloc)
-            if entry.type == fs.FileType.File
-        }
+        found = {entry.base_name: entry.path for entry in _listed(store, place) if entry.type == fs.FileType.File}
     with open_staging(staging, source) as stage:
         names = names_to_take(found, is_wanted, source.marker)
         return tuple(_fetched(source, store, found[name], name, stage) for name in names)
@@ -80,12 +76,11 @@ def _store(source: Source) -> Any:
     )
 
 
-def _listed(store: Any, place: str, bucket: str) -> list[Any]:
+def _listed(store: Any, place: str) -> list[Any]:
     """What is under the prefix; nothing where there is no such prefix in the bucket."""
     try:
         return list(store.get_file_info(fs.FileSelector(place)))
     except FileNotFoundError:
-        store.get_file_info(fs.FileSelector(bucket, allow_not_found=False))
         return []
 
 
