@@ -181,6 +181,8 @@ class Landing:
 
     def _read(self, each: Input, tables: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
         spots = {table: self._spot(table) for table in tables}
+        if each.format is not None and each.format.mapping.notice:
+            give_notice(f"{each.file.name}: {each.format.mapping.notice}")
         for raw in raw_tables(each, self._as_of, tables):
             if raw.first_row == 1:
                 for notice in raw.notices:

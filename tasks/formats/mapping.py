@@ -192,6 +192,8 @@ class Mapping(Model):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     description: str = ""
+    notice: str = ""
+    """What whoever reads such a file should know each time; told once for each file."""
     kind: Kind
     files: Annotated[str, Field(min_length=1)]
     encoding: str = "utf-8"
