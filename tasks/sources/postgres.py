@@ -102,7 +102,7 @@ def _write(rows: pa.RecordBatchReader, incoming: Incoming) -> int:
     count = 0
     with pq.ParquetWriter(incoming, schema, compression="zstd") as writer:
         for group in _groups(rows, schema):
-            writer.write_table(group, row_group_size=GROUP_ROWS)
+            writer.write_table(group)
             count += group.num_rows
     return count
 
