@@ -39,6 +39,8 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks.night
 	$(BIN)/python -m tests.benchmarks.kernel
 	$(BIN)/python -m tests.benchmarks.households
+	$(BIN)/python -m tests.benchmarks.gate
+	$(BIN)/python -m tests.benchmarks.pull --postgres
 
 lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \

@@ -72,6 +72,12 @@ class Postgres:
     def url(self, database: str = "postgres", user: str = "owner") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
+    def new_database(self) -> str:
+        """Name of a database that nobody has used."""
+        name = f"book{next(self._names)}"
+        self.run("public", f"CREATE DATABASE {name}")
+        return name
+
     def new_schema(self) -> str:
         """Name of a schema that nobody has used."""
         name = f"book{next(self._names)}"
@@ -99,7 +105,7 @@ def _postgres_program(name: str) -> str:
 
 
 @contextmanager
-def _postgres_in(folder: Path) -> Iterator[Postgres]:
+def postgres_in(folder: Path) -> Iterator[Postgres]:
     """A server whose data is in ``folder``. It refuses to run as root: the user ``postgres`` runs it then."""
     initdb, pg_ctl = _postgres_program("initdb"), _postgres_program("pg_ctl")
     is_root = os.geteuid() == 0
@@ -134,7 +140,7 @@ def run_quietly(words: list[str]) -> None:
 def postgres_server() -> Iterator[Postgres]:
     if os.geteuid() == 0 and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
         unavailable("PostgreSQL does not run as root and there is no user postgres")
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, _postgres_in(Path(folder)) as server:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, postgres_in(Path(folder)) as server:
         yield server
 
 
