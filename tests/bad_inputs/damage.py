@@ -1,4 +1,7 @@
-"""Ways to damage the files of a landing folder at random, as Hypothesis strategies."""
+"""Ways to damage the files of a landing folder at random, as Hypothesis strategies.
+
+Places are drawn from the end of a file: the first numbers that Hypothesis tries would spoil little but headers.
+"""
 
 import csv
 import gzip
@@ -61,6 +64,16 @@ TYPES = [
     *(pl.Datetime("us"), pl.Datetime("ns", "UTC"), pl.Decimal(38, 10), pl.Decimal(5, 1), pl.Categorical(), pl.Binary()),
     *(pl.List(pl.String), pl.Time(), pl.Duration("ms"), pl.Int128()),
 ]
+LIKELY_TYPES = [
+    pl.Float64(),
+    pl.Float64(),
+    pl.Int64(),
+    pl.Float32(),
+    pl.Decimal(38, 10),
+    pl.Date(),
+    pl.Categorical(),
+    pl.Boolean(),
+]
 
 
 def packed(content: bytes, ending: str) -> bytes:
@@ -84,7 +97,7 @@ def unpacked(content: bytes, ending: str) -> bytes:
 def odd_bytes(draw: st.DrawFn, content: bytes) -> bytes:
     """The content with a few bytes put in, written over, taken out, repeated, or cut off."""
     for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.integers(0, len(content)))
+        place = len(content) - draw(st.integers(0, len(content)))
         length = draw(st.integers(0, 40))
         new = draw(st.sampled_from(ODD_BYTES) | st.binary(min_size=1, max_size=4))
         before, rest = content[:place], content[place:]
@@ -95,8 +108,8 @@ def odd_bytes(draw: st.DrawFn, content: bytes) -> bytes:
                     before + new + rest[len(new) :],
                     before + rest[length:],
                     before + rest[:length] + rest,
-                    before,
                     before + bytes(length) + rest[length:],
+                    before,
                 ]
             )
         )
@@ -107,7 +120,7 @@ def odd_bytes(draw: st.DrawFn, content: bytes) -> bytes:
 def odd_lines(draw: st.DrawFn, content: bytes) -> bytes:
     """The text with a line left out, repeated, moved, joined to the next or put in, or with other line ends."""
     lines = content.split(b"\n")
-    one, other = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+    one, other = (len(lines) - draw(st.integers(1, len(lines))) for _ in range(2))
     match draw(st.sampled_from(["drop", "repeat", "swap", "join", "put", "ends", "blank"])):
         case "drop":
             del lines[one]
@@ -131,7 +144,7 @@ def odd_cells(draw: st.DrawFn, content: bytes) -> bytes:
     """The text with other cells, some written as a CSV should and some not, in the header or below it."""
     rows = list(csv.reader(io.StringIO(content.decode())))
     for _ in range(draw(st.integers(1, 4))):
-        row = rows[draw(st.integers(0, len(rows) - 1))]
+        row = rows[-draw(st.integers(1, len(rows)))]
         row[draw(st.integers(0, len(row) - 1))] = draw(st.sampled_from(ODD_CELLS) | st.text(max_size=8))
     if draw(st.booleans()):
         return "\n".join([",".join(row) for row in rows] + [""]).encode("utf-8", "surrogatepass")
@@ -160,11 +173,13 @@ def odd_columns(draw: st.DrawFn, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cast(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """The column as that type, nulls where its cells do not fit; as whole numbers first where text cannot become it."""
-    try:
-        return cells.cast(dtype, strict=False)
-    except pl.exceptions.PolarsError:
-        return cells.str.len_bytes().cast(pl.Int64).cast(dtype if dtype.is_primitive else pl.Int64, strict=False)
+    """The column as that type, nulls where its cells do not fit; their lengths where text cannot become it."""
+    for likely in (cells, cells.str.len_bytes()):
+        try:
+            return likely.cast(dtype, strict=False)
+        except pl.exceptions.PolarsError:
+            continue
+    return cells
 
 
 def as_parquet(rows: pl.DataFrame) -> bytes:
@@ -176,31 +191,49 @@ def as_parquet(rows: pl.DataFrame) -> bytes:
 
 def as_csv(rows: pl.DataFrame) -> bytes:
     """The table as the bytes of a CSV; cells that a CSV cannot hold are left out."""
-    flat = [name for name in rows.columns if not rows.schema[name].is_nested() and rows.schema[name] != pl.Binary]
+    flat = [
+        name for name, dtype in rows.schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Duration)
+    ]
     return rows.select(flat).write_csv().encode()
 
 
 @st.composite
+def other_cells(draw: st.DrawFn, rows: pl.DataFrame) -> pl.DataFrame:
+    """The table with other cells, and some columns of another type."""
+    texts = {name: rows[name].to_list() for name in rows.columns}
+    for _ in range(draw(st.integers(0, 3))):
+        column = texts[draw(st.sampled_from(rows.columns))]
+        column[-draw(st.integers(1, len(column)))] = draw(st.sampled_from(ODD_CELLS) | st.text(max_size=8) | st.none())
+    changed = pl.DataFrame(texts, schema=rows.schema)
+    retyped = draw(st.dictionaries(st.sampled_from(rows.columns), st.sampled_from(LIKELY_TYPES), max_size=3))
+    return changed.with_columns(_cast(changed[name], dtype) for name, dtype in retyped.items())
+
+
+@st.composite
+def damaged_file(draw: st.DrawFn, rows: pl.DataFrame, ending: str) -> bytes:
+    """A file of that kind with other cells, seldom with other columns or with bytes damaged."""
+    how = draw(st.sampled_from(["cells", "cells", "cells", "cells", "lines", "columns", "bytes"]))
+    if how == "columns":
+        rows = draw(odd_columns(rows))
+    if ending == ".parquet":
+        content = as_parquet(draw(other_cells(rows)) if how in {"cells", "lines"} else rows)
+        return draw(odd_bytes(content)) if how == "bytes" else content
+    content = as_csv(rows)
+    if how == "bytes" and ending != ".csv":
+        return draw(odd_bytes(packed(content, ending)))
+    ways = {"cells": odd_cells, "lines": odd_lines, "bytes": odd_bytes}
+    return packed(draw(ways[how](content)) if how in ways else content, ending)
+
+
+@st.composite
 def damaged_files(draw: st.DrawFn, book: Book) -> Files:
-    """Every file of the book, in any of the kinds, with one to three of them damaged."""
-    ending = draw(st.sampled_from(ENDINGS))
-    files: Files = {}
-    damaged = draw(st.sets(st.sampled_from(sorted(book)), min_size=1, max_size=3))
-    for table, rows in book.items():
-        kind = ending if table in damaged else ".csv"
-        how: Callable[[bytes], st.SearchStrategy[bytes]] = draw(st.sampled_from([odd_bytes, odd_lines, odd_cells]))
-        here = draw(odd_columns(rows)) if table in damaged and draw(st.booleans()) else rows
-        if kind == ".parquet":
-            content = as_parquet(here)
-            files[table + kind] = draw(odd_bytes(content)) if here is rows else content
-            continue
-        content = as_csv(here)
-        if table in damaged and content and here is rows:
-            content = draw(how(content))
-        files[table + kind] = packed(content, kind)
-        if table in damaged and kind != ".csv" and draw(st.booleans()):
-            files[table + kind] = draw(odd_bytes(files[table + kind]))
-    return draw(odd_names(files)) if draw(st.integers(0, 5)) == 0 else files
+    """Every file of the book, one to three of them damaged and of any kind."""
+    files = {f"{table}.csv": as_csv(rows) for table, rows in book.items()}
+    for table in draw(st.sets(st.sampled_from(sorted(book)), min_size=1, max_size=3)):
+        ending = draw(st.sampled_from(ENDINGS))
+        del files[f"{table}.csv"]
+        files[table + ending] = draw(damaged_file(book[table], ending))
+    return draw(odd_names(files)) if draw(st.integers(0, 19)) == 19 else files
 
 
 @st.composite

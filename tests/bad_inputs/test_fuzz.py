@@ -29,9 +29,7 @@ from tests.landing_book import AS_OF, sound_book
 FEW = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=150)
 SOUND = sound_book()
-MACHINERY = re.compile(
-    r"Traceback|Error\b|Exception|pyarrow|polars|ArrowInvalid|codec|0x[0-9a-f]{6}|<[a-z_.]+ object", re.IGNORECASE
-)
+MACHINERY = re.compile(r"Traceback|Error\b|Exception|pyarrow|polars|ArrowInvalid|codec|0x[0-9a-f]{6}|<[a-z_.]+ object")
 
 
 def larger_book() -> tuple[Book, date]:
@@ -48,7 +46,7 @@ def is_sentence(refusal: str, names: set[str]) -> bool:
     first, *rest = refusal.split("\n")
     named = any(name in first for name in names) or any(name.partition(".")[0] in first for name in names)
     hint = len(rest) == 0 or (rest[0] == "" and rest[1].startswith("Hint: ") and len(rest) == 2)
-    is_clean = all(letter == "\n" or letter.isprintable() for letter in refusal)
+    is_clean = all(letter == "\n" or letter >= " " for letter in refusal)
     return len(first) > 20 and named and hint and is_clean and not MACHINERY.search(refusal)
 
 
