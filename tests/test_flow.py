@@ -210,8 +210,9 @@ def test_a_run_that_breaks_off_is_failed_in_the_ledger_and_goes_on(home: Path, m
     assert only_run().state is RunState.DONE
 
 
-@pytest.mark.usefixtures("home")
-def test_a_held_run_says_so_and_goes_on_when_released(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_run_says_so_and_goes_on_when_released_on_what_it_pulled(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRIMTAB_MAX_QUARANTINED_FRACTION", "0")
 
     state = ended(as_of=AS_OF, submitter="scheduler")
@@ -221,12 +222,17 @@ def test_a_held_run_says_so_and_goes_on_when_released(monkeypatch: pytest.Monkey
     assert str(state.message).startswith(f"run {row.run_id} is held: 3 of 200 accounts are quarantined (1.5%)")
     assert f"trimtab resume {row.run_id}" in str(state.message)
     assert row.state is RunState.HELD
+    page = artifacts_of(flow_run_of(state))["night-held"]
+    assert (page.type, page.description) == ("markdown", row.run_id)
+    assert "3 of 200 accounts are quarantined" in page.data
+    assert "| quarantine |" in page.data
     shown = CliRunner().invoke(app, ["status"])
-    assert f"{row.run_id}: held because 3 of 200 accounts are quarantined" in shown.stdout
+    assert f"{row.run_id}: held because\n  3 of 200 accounts are quarantined" in shown.stdout
     with pytest.raises(RunHeld) as caught:
         nightly(as_of=AS_OF, submitter="scheduler")
     assert caught.value.exit_code == 3
     before = steps()
+    monkeypatch.setenv("TRIMTAB_SOURCE_URL", str(home / "gone"))
 
     night = resume_night(load_settings(), row.run_id, actor=current_actor(), note="three known accounts")
 
