@@ -56,7 +56,7 @@ class Source(BaseModel):
         parts = urlsplit(self.url)
         if "://" in self.url and parts.scheme not in SCHEMES:
             raise ValueError(f"the address of {self.name} starts with {parts.scheme}; needed a folder or {_schemes()}")
-        if parts.password:
+        if parts.password or "password" in parts.query.lower():
             raise ValueError(
                 f"the address of {self.name} holds a password; needed one without, secrets come by variables"
             )

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
+from schemas.errors import SourceUnreachable
+
 UNFINISHED: Final = (".part", ".tmp", ".filepart")
 """Endings that programs give to files while they write them."""
 
@@ -17,12 +19,22 @@ def is_takeable(name: str) -> bool:
 
 
 def names_to_take(found: Collection[str], is_wanted: Callable[[str], bool], marker: str) -> list[str]:
-    """Names among those found that are wanted and, where there is a ``marker``, have theirs beside them; sorted.
+    """Names among those found that are wanted; sorted. A marker's own file is never taken.
 
-    A marker's own file is never taken.
+    Raises
+    ------
+    SourceUnreachable
+        There is a ``marker``, and a wanted file has not got its own beside it: the night must not run on the others alone.
     """
-    names = [name for name in found if is_takeable(name) and is_wanted(name)]
-    if marker:
-        beside = set(found)
-        names = [name for name in names if f"{name}{marker}" in beside and not name.endswith(marker)]
-    return sorted(names)
+    names = sorted(name for name in found if is_takeable(name) and is_wanted(name))
+    if not marker:
+        return names
+    names = [name for name in names if not name.endswith(marker)]
+    beside = set(found)
+    for name in names:
+        if f"{name}{marker}" not in beside:
+            raise SourceUnreachable(
+                f"{name} has no {name}{marker} beside it; needed that as the sign that it is complete\n\n"
+                "Hint: run the night again when it has come."
+            )
+    return names

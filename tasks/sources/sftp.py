@@ -111,12 +111,21 @@ async def _answer(question: Awaitable[_T]) -> _T:
 
 
 async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Staging) -> Delivered | None:
-    """The file's copy: the one there is, where its version is the same, else a new one; null where it is not complete."""
+    """The file's copy: the one there is, where its version is the same, else a new one; null where it is no file.
+
+    Raises
+    ------
+    SourceUnreachable
+        It is still being written, or goes away: the night must not run on the others alone.
+    """
     path = str(PurePosixPath(folder, name))
     try:
         before = await _answer(sftp.stat(path))
-        if before.type not in _FILE_TYPES:
-            return None
+    except asyncssh.SFTPNoSuchFile:  # a link to nowhere
+        return None
+    if before.type not in _FILE_TYPES:
+        return None
+    try:
         known = stage.kept(name, _version(before))
         if known:
             return known
@@ -124,10 +133,16 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
             await _copy(sftp, path, incoming, before.size or 0)
             after = await _answer(sftp.stat(path))
             if _version(after) != _version(before) or incoming.size_bytes != after.size:
-                return None
+                raise SourceUnreachable(
+                    f"{name} of {stage.source_name} changed while it was copied; needed a file that is complete\n\n"
+                    "Hint: run the night again when the server has all of it; a marker would say when."
+                )
             return stage.place(incoming, name, _version(after), _time(after))
-    except asyncssh.SFTPNoSuchFile:
-        return None
+    except asyncssh.SFTPNoSuchFile as error:
+        raise SourceUnreachable(
+            f"{name} of {stage.source_name} vanished while it was copied; needed a file that stays\n\n"
+            "Hint: run the night again."
+        ) from error
     except asyncssh.SFTPPermissionDenied as error:
         raise InputRefused(
             f"the server of {stage.source_name} does not let us read {path}; needed leave to read it\n\n"

@@ -94,8 +94,7 @@ def _key(source: Source, passphrase: str | None) -> asyncssh.SSHKey:
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
         raise InputRefused(
             f"the key {path} of {source.name} cannot be used ({_reason(error)}); needed a private key\n\n"
-            "Hint: where it has a passphrase, name the variable that holds it in password_variable, and keep the key as PEM "
-            "(ssh-keygen -p -m PKCS8 -f KEY)."
+            "Hint: where it has a passphrase, name the variable that holds it in password_variable."
         ) from error
 
 

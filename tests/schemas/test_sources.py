@@ -29,6 +29,7 @@ def test_the_date_stands_in_the_address_and_in_the_names() -> None:
     [
         ({"url": "ftp://host/x"}, "starts with ftp; needed a folder or file://, s3://"),
         ({"url": "postgresql://me:hunter2@host/db"}, "holds a password; needed one without"),
+        ({"url": "postgresql://me@host/db?password=hunter2"}, "holds a password"),
         ({"url": "/x", "files": "*.txt"}, "names files and no format"),
         ({"url": "/x", "custodians": ("Acme",)}, "serves custodians and names no tables"),
         ({"url": "/x", "tables": ("lotz",)}, "names the table lotz; needed tables of accounts, lots"),

@@ -42,7 +42,10 @@ def test_folders_pipes_hidden_and_unfinished_files_are_not_taken(tmp_path: Path)
 def test_a_marker_says_which_files_are_complete(tmp_path: Path) -> None:
     for name in ("lots.csv", "cash.csv", "cash.csv.done"):
         (tmp_path / name).write_text("x")
-    assert [file.name for file in fetch(Source(url=str(tmp_path), marker=".done"), is_wanted=every)] == ["cash.csv"]
+    source = Source(url=str(tmp_path), marker=".done")
+    assert [file.name for file in fetch(source, is_wanted="cash.csv".__eq__)] == ["cash.csv"]
+    with pytest.raises(SourceUnreachable, match=r"lots\.csv has no lots\.csv\.done beside it"):
+        fetch(source, is_wanted=every)
 
 
 def test_an_address_with_file_is_a_folder_of_this_machine(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from schemas.errors import SourceUnreachable
 from tasks.sources.names import is_takeable, names_to_take
 
 
@@ -32,6 +33,8 @@ def test_only_wanted_names_are_taken_in_order() -> None:
     assert names_to_take(["b", "c", "a"], "ab".__contains__, "") == ["a", "b"]
 
 
-def test_with_a_marker_only_files_that_have_theirs_are_taken_and_no_marker() -> None:
-    found = ["lots.csv", "lots.csv.done", "cash.csv", "accounts.csv.done", "lots.csv.done.done"]
-    assert names_to_take(found, lambda _: True, ".done") == ["lots.csv"]
+def test_with_a_marker_every_wanted_file_needs_its_own_and_no_marker_is_taken() -> None:
+    found = ["lots.csv", "lots.csv.done", "accounts.csv.done", "lots.csv.done.done", "notes.txt"]
+    assert names_to_take(found, lambda name: "csv" in name, ".done") == ["lots.csv"]
+    with pytest.raises(SourceUnreachable, match=r"cash\.csv has no cash\.csv\.done beside it"):
+        names_to_take([*found, "cash.csv"], lambda name: "csv" in name, ".done")

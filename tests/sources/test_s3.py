@@ -63,8 +63,10 @@ def test_a_marker_says_which_objects_are_complete(s3: ObjectStore, tmp_path: Pat
     bucket = s3.new_bucket()
     for name in ("lots.csv", "cash.csv", "cash.csv.done", "prices.csv.part"):
         s3.put(f"{bucket}/{name}", b"x")
-    taken = fetch(source(s3, bucket, marker=".done"), is_wanted=every, staging=tmp_path)
-    assert [file.name for file in taken] == ["cash.csv"]
+    marked = source(s3, bucket, marker=".done")
+    assert [file.name for file in fetch(marked, is_wanted="cash.csv".__eq__, staging=tmp_path)] == ["cash.csv"]
+    with pytest.raises(SourceUnreachable, match=r"lots\.csv has no lots\.csv\.done beside it"):
+        fetch(marked, is_wanted=every, staging=tmp_path)
 
 
 def taken_again(s3: ObjectStore, place: str, staging: Path) -> tuple[Delivered, ...]:
