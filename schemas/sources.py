@@ -33,7 +33,7 @@ class Source(BaseModel):
     files: str = ""
     """Names of the files to take, as a pattern (``POS_{as_of:%Y%m%d}*.txt``); empty: what the format or the landing contract names."""
     tables: tuple[str, ...] = ()
-    """Landing tables to take from here; empty: all that it delivers."""
+    """Landing tables to take from here, each of which it must deliver; empty: all that it has."""
     custodians: tuple[str, ...] = ()
     """Custodians whose accounts wait for this source, and only they; empty: every account needs it."""
     marker: str = ""

@@ -1,4 +1,4 @@
-"""Find and read the landing folder: one CSV or Parquet file a table, in batches, so that memory stays bounded.
+"""Read the landing tables: one CSV or Parquet file a table, in batches, so that memory stays bounded.
 
 A file as a whole is refused, by name and with what was expected, when it is missing, unreadable, something else than its
 name says, lacks a column or delivers a required table without rows. A CSV line with too few or too many cells is no reason
@@ -10,11 +10,9 @@ notice says so. Guards watch the size of the book.
 
 import csv
 import difflib
-import hashlib
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.errors import InputRefused
-from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
+from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from tasks.core.contract_words import expected
 from tasks.core.parse import CURRENCY_COLUMN
 from tasks.source_csv import csv_batches, csv_head, csv_header
@@ -35,7 +33,6 @@ ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 """How the file of a table may end."""
 PACKED: Final = (".gz", ".zst")
 """Endings of compressed files."""
-_HASH_BLOCK: Final = 1 << 20
 _MAGIC_BYTES: Final = 16
 _LONGEST_NAME: Final = 64
 _MOST_NAMED: Final = 20
@@ -59,45 +56,6 @@ class RawTable:
     notices: tuple[str, ...] = ()
     numbers: pl.Series | None = None
     as_read: pl.Series | None = None
-
-
-def find_tables(folder: Path) -> dict[str, Path]:
-    """File of each landing table that the folder delivers.
-
-    Raises
-    ------
-    InputRefused
-        The folder cannot be read, a required table has no file, a table has more than one, one that is no file, or only
-        some whose name is not quite right.
-    """
-    names = _names(folder)
-    found = {
-        table: [folder / f"{table}{ending}" for ending in ENDINGS if f"{table}{ending}" in names] for table in CONTRACTS
-    }
-    for table, paths in found.items():
-        if len(paths) > 1:
-            both = " and ".join(path.name for path in paths)
-            raise InputRefused(f"{both} both deliver the table {table}; needed one file\n\nHint: remove all but one.")
-        for path in paths:
-            _refuse_no_file(path)
-        if not paths:
-            _refuse_missing(folder, table, names)
-    return {table: paths[0] for table, paths in found.items() if paths}
-
-
-def hash_tables(paths: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 of each table's file, as hex; refuses one that cannot be read."""
-    try:
-        return {table: _file_hash(path) for table, path in sorted(paths.items())}
-    except OSError as error:
-        name = Path(str(error.filename)).name
-        raise InputRefused(f"{name} cannot be opened ({error.strerror})\n\nHint: look at who may read it.") from error
-
-
-def input_hash(hashes: Mapping[str, str]) -> str:
-    """One SHA-256 over all tables; the order of the mapping does not matter."""
-    lines = "".join(f"{table} {digest}\n" for table, digest in sorted(hashes.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def read_table(table: str, path: Path) -> RawTable:
@@ -213,49 +171,26 @@ def _columns_wanted(table: str) -> str:
     return f"columns {', '.join(dtypes(table))}"
 
 
-def _names(folder: Path) -> list[str]:
-    """What stands in the folder, sorted."""
-    if not folder.is_dir():
+def refuse_near(where: str, table: str, names: Collection[str]) -> None:
+    """Refuse a table of which only a file with nearly its name is there: it would be passed over.
+
+    Raises
+    ------
+    InputRefused
+        Names what is there and how it must be called.
+    """
+    near = sorted(name for name in names if name.lower().startswith(table))
+    if near:
         raise InputRefused(
-            f"{folder} is not a folder; needed the landing folder with one CSV or Parquet file a table\n\n"
-            "Hint: pass --source, or set TRIMTAB_SOURCE_URL."
+            f"{where} has no {file_names(table, _shown(near))}\n\n"
+            "Hint: if it is whole, give it one of these names, in small letters."
         )
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        raise InputRefused(
-            f"the folder {folder} cannot be read ({error.strerror})\n\nHint: look at who may read it."
-        ) from error
 
 
-def _refuse_no_file(path: Path) -> None:
-    """Refuse what only has the name of a file: a pipe would never end, and a table must not be missed for a broken link."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        what = "is a link to nothing"
-    except OSError as error:
-        what = f"cannot be opened ({error.strerror})"
-    else:
-        if stat.S_ISREG(mode):
-            return
-        what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device"
-    raise InputRefused(f"{path.name} {what}; needed a file\n\nHint: put the file itself in its place.")
-
-
-def _refuse_missing(folder: Path, table: str, names: list[str]) -> None:
-    """Refuse a required table without a file, and any table whose file has nearly its name: it would be passed over."""
-    near = [name for name in names if name.lower().startswith(table)]
-    if table in OPTIONAL_TABLES and not near:
-        return
-    endings = ", ".join(f"{table}{ending}" for ending in ENDINGS)
-    found = f", only {_shown(near)}" if near else ""
-    hint = (
-        "if it is whole, give it one of these names, in small letters."
-        if near
-        else f"its columns are {', '.join(dtypes(table))}."
-    )
-    raise InputRefused(f"{folder} has no file of the table {table}{found}; needed one of {endings}\n\nHint: {hint}")
+def file_names(table: str, found: str = "") -> str:
+    """What a message says of a table without a file. ``found``: names that come near."""
+    only = f", only {found}" if found else ""
+    return f"file of the table {table}{only}; needed one of {', '.join(f'{table}{ending}' for ending in ENDINGS)}"
 
 
 def _first_bytes(table: str, path: Path) -> bytes:
@@ -286,11 +221,3 @@ def _check_end(path: Path) -> tuple[str, ...]:
         file.seek(-1, os.SEEK_END)
         last = file.read()
     return () if last in b"\r\n" else (f"{path.name} does not end in a line end; it may have been cut short",)
-
-
-def _file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from schemas.landing import dtypes
+from schemas.sources import Source
 from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
+from tasks.sources.take import take
 
 AS_OF = date(2026, 1, 5)
 GLOBAL_TABLES = (
@@ -153,3 +155,9 @@ def write_book(folder: Path, book: Mapping[str, pl.DataFrame], kind: str) -> Non
 def _numbers_as_floats(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     numeric = [name for name, dtype in dtypes(table).items() if dtype.is_numeric() and name in rows.columns]
     return rows.with_columns(pl.col(numeric).cast(pl.Float64))
+
+
+def landing_paths(folder: Path) -> dict[str, Path]:
+    """File of each landing table that a night takes from the folder."""
+    taken = take((Source(url=str(folder)),), AS_OF, folder)
+    return {table: each.file.path for each in taken.inputs for table in each.tables}

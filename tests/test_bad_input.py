@@ -8,15 +8,15 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
-from tasks.source import find_tables, read_table
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, sound_book, spoilt, write_book
+from tasks.source import read_table
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, landing_paths, sound_book, spoilt, write_book
 
 KINDS = pytest.mark.parametrize("kind", ["csv", "parquet"])
 
 
 def delivered(folder: Path) -> tuple[Gated, GatedAccounts]:
     """The folder, read, parsed and gated."""
-    paths = find_tables(folder)
+    paths = landing_paths(folder)
     raw = {table: read_table(table, path) for table, path in paths.items()}
     tables = {table: parse(table, rows.frame, is_text=rows.is_text) for table, rows in raw.items()}
     places = whole_files({table: path.name for table, path in paths.items()})

@@ -1,5 +1,4 @@
 import gzip
-import hashlib
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
 from tasks.core.parse import LINE
-from tasks.source import find_tables, hash_tables, input_hash, read_batches, read_table
+from tasks.source import read_batches, read_table
 from tasks.source_csv import csv_batches
 from tests.landing_book import sound_book, write_book
 
@@ -23,56 +22,12 @@ def cash_file(folder: Path, text: str | bytes, name: str = "cash.csv") -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_every_table_of_a_folder_is_found_and_other_files_are_not(tmp_path: Path, kind: str) -> None:
-    write_book(tmp_path, sound_book(), kind)
-    (tmp_path / "notes.txt").write_text("hello")
-    assert find_tables(tmp_path) == {table: tmp_path / f"{table}.{kind}" for table in sound_book()}
-
-
-def test_optional_tables_may_be_absent(tmp_path: Path) -> None:
-    book = sound_book()
-    needed = {table: rows for table, rows in book.items() if table not in {"buy_list", "restrictions", "trades"}}
-    write_book(tmp_path, needed, "csv")
-    assert find_tables(tmp_path).keys() == needed.keys()
-
-
-@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".csv.zst", ".parquet"])
-def test_two_files_of_a_table_are_refused_by_name(tmp_path: Path, ending: str) -> None:
-    write_book(tmp_path, sound_book(), "parquet" if ending != ".parquet" else "csv")
-    (tmp_path / f"lots{ending}").write_text("x")
-    with pytest.raises(InputRefused, match=r"lots\.parquet and lots\.csv.* both deliver the table lots"):
-        find_tables(tmp_path)
-
-
-def test_a_missing_required_table_is_refused_with_the_names_it_may_have(tmp_path: Path) -> None:
-    write_book(tmp_path, sound_book(), "csv")
-    (tmp_path / "cash.csv").unlink()
-    with pytest.raises(
-        InputRefused, match=r"no file of the table cash; needed one of cash\.parquet, cash\.csv, cash\.csv\.gz"
-    ):
-        find_tables(tmp_path)
-
-
-def test_a_folder_that_does_not_exist_is_refused_with_a_hint(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match=r"nowhere is not a folder(.|\n)*Hint: pass --source"):
-        find_tables(tmp_path / "nowhere")
-
-
 def test_columns_that_may_be_absent_are_null(tmp_path: Path) -> None:
     lots = sound_book()["lots"]
     lots.write_csv(tmp_path / "lots.csv")
     lots.cast({"quantity": pl.Float64, "unit_cost_usd": pl.Float64}).write_parquet(tmp_path / "lots.parquet")
     for name in ("lots.csv", "lots.parquet"):
         assert read_table("lots", tmp_path / name).frame["is_frozen"].to_list() == [None] * 4
-
-
-def test_a_hash_is_of_the_bytes_and_the_whole_of_all_tables(tmp_path: Path) -> None:
-    lots, cash = cash_file(tmp_path, "a", "lots.csv"), cash_file(tmp_path, "b")
-    hashes = hash_tables({"lots": lots, "cash": cash})
-    assert hashes == {"cash": hashlib.sha256(b"b").hexdigest(), "lots": hashlib.sha256(b"a").hexdigest()}
-    assert input_hash(hashes) == input_hash(dict(reversed(hashes.items())))
-    assert input_hash(hashes) != input_hash({"lots": hashes["cash"], "cash": hashes["lots"]})
 
 
 def test_every_cell_of_a_csv_is_text_as_it_stands(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Files of a folder on this machine, in place: nothing is copied.
 
-A link to a file counts as that file; folders, pipes and devices do not count.
+A link to a file counts as that file. A folder, a pipe or a device that has a wanted name is refused.
 """
 
 import hashlib
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +27,15 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[Delivere
     SourceUnreachable
         A file is being written.
     InputRefused
-        The folder or a file may not be read.
+        The folder or a file may not be read, or a wanted name is no file's.
     """
     folder = _folder_of(source)
     try:
         found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         paths = [folder / name for name in names_to_take(found, is_wanted, source.marker)]
-        return tuple(_hashed(source, path) for path in paths if path.is_file())
+        for path in paths:
+            _refuse_no_file(path)
+        return tuple(_hashed(source, path) for path in paths)
     except PermissionError as error:
         raise InputRefused(
             f"{error.filename} of {source.name} may not be read; needed a folder and files that this user may read\n\n"
@@ -43,6 +46,21 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[Delivere
             f"{error.filename} of {source.name} could not be read: {error.strerror}\n\n"
             "Hint: files that are still arriving are taken at the next try; otherwise look at the disk or the mount."
         ) from error
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuse what only has the name of a file: a pipe would never end, and a table must not be missed for a broken link."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if not path.is_symlink():
+            raise
+        what = "is a link to nothing"
+    else:
+        if stat.S_ISREG(mode):
+            return
+        what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device"
+    raise InputRefused(f"{path.name} {what}; needed a file\n\nHint: put the file itself in its place.")
 
 
 def _folder_of(source: Source) -> Path:

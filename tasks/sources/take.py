@@ -1,6 +1,7 @@
 """Take a night's files from every source, and say which landing tables each of them delivers.
 
 1. A source of landing tables delivers a file a table, named after it; one with a format delivers the files its pattern names.
+   The tables that it is said to deliver are all needed from it, optional ones too.
 2. A source that serves custodians may be late or broken: its accounts wait, and the night goes on without them. Any other
    source that cannot be used refuses the night.
 3. Together the sources deliver every required table, except what a late source would have delivered.
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
@@ -20,12 +20,9 @@ from schemas.sources import Source, dated
 from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import sequence_of
-from tasks.source import ENDINGS
+from tasks.source import ENDINGS, PACKED, file_names, refuse_near
 from tasks.sources.delivered import Delivered
 from tasks.sources.fetch import fetch
-
-PACKED: Final = (".gz", ".zst")
-"""Endings that a custodian's file may have beyond those of its pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +146,25 @@ def _fits(name: str, pattern: str) -> bool:
 def _landing_tables(source: Source, as_of: date, staging: Path) -> list[Input]:
     wanted = source.tables or tuple(CONTRACTS)
     names = {f"{table}{ending}": table for table in wanted for ending in ENDINGS}
-    files = fetch(source, as_of, is_wanted=names.__contains__, staging=staging)
+    seen: set[str] = set()
+
+    def is_wanted(name: str) -> bool:
+        seen.add(name)
+        return name in names
+
     found: dict[str, Delivered] = {}
-    for file in files:
+    for file in fetch(source, as_of, is_wanted=is_wanted, staging=staging):
         table = names[file.path.name]
         if table in found:
-            raise InputRefused(
-                f"{found[table].name} and {file.name} both deliver the table {table}; needed one file\n\n"
-                "Hint: remove all but one."
-            )
+            both = f"{found[table].name} and {file.name}"
+            raise InputRefused(f"{both} both deliver the table {table}; needed one file\n\nHint: remove all but one.")
         found[table] = file
-    needed = [table for table in source.tables if table not in found and table not in OPTIONAL_TABLES]
+    for table in wanted:
+        if table not in found:
+            refuse_near(source.url, table, seen)
+    needed = [table for table in source.tables if table not in found]
     if needed:
-        raise NotCome(f"{source.url} has no {_file_names(needed[0])}\n\n{_late_hint(source)}")
+        raise NotCome(f"{source.url} has no {file_names(needed[0])}\n\n{_late_hint(source)}")
     return [Input(source, found[table], (table,)) for table in CONTRACTS if table in found]
 
 
@@ -176,11 +179,7 @@ def _require_tables(taken: Taken, sources: Sequence[Source]) -> None:
                 f"{where} is not a folder; needed the landing folder with one CSV or Parquet file a table\n\n"
                 "Hint: pass --source, or set TRIMTAB_SOURCE_URL."
             )
-        raise InputRefused(f"{where} has no {_file_names(table)}\n\nHint: its columns are {', '.join(dtypes(table))}.")
-
-
-def _file_names(table: str) -> str:
-    return f"file of the table {table}; needed one of {', '.join(f'{table}{ending}' for ending in ENDINGS)}"
+        raise InputRefused(f"{where} has no {file_names(table)}\n\nHint: its columns are {', '.join(dtypes(table))}.")
 
 
 def _late_hint(source: Source) -> str:

@@ -11,8 +11,8 @@ from schemas.errors import InputRefused
 from schemas.landing import dtypes
 from tasks.core.gate import accepted, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
-from tasks.source import RawTable, find_tables, read_batches
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, sound_book, spoilt, write_book
+from tasks.source import RawTable, read_batches
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, landing_paths, sound_book, spoilt, write_book
 
 Spoil = Callable[[Path], object]
 """Does something to a landing folder that has the sound book as CSV."""
@@ -41,7 +41,7 @@ class Judged:
 def judged(folder: Path, as_of: date = AS_OF) -> Judged:
     """The folder found, read, parsed and gated, as the night does it."""
     try:
-        paths = find_tables(folder)
+        paths = landing_paths(folder)
         raw = {table: list(read_batches(table, path)) for table, path in paths.items()}
         tables = {table: pl.concat(map(_parsed, batches)) for table, batches in raw.items()}
         places = whole_files({table: path.name for table, path in paths.items()})

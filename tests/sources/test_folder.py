@@ -30,13 +30,28 @@ def test_no_folder_or_an_empty_one_delivers_nothing(tmp_path: Path) -> None:
     assert fetch(Source(url=str(tmp_path / "2026-01-02")), is_wanted=every) == ()
 
 
-def test_folders_pipes_hidden_and_unfinished_files_are_not_taken(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
-    for name in (".hidden", "lots.csv.part", "lots.csv.tmp"):
+def test_hidden_and_unfinished_files_are_not_taken_and_links_are(tmp_path: Path) -> None:
+    for name in (".hidden.csv", "lots.csv.part", "lots.csv.TMP", "real.csv"):
         (tmp_path / name).write_text("x")
-    assert fetch(Source(url=str(tmp_path)), is_wanted=every) == ()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    assert [file.name for file in fetch(Source(url=str(tmp_path)), is_wanted=every)] == ["link.csv", "real.csv"]
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (Path.mkdir, "is a folder"),
+        (os.mkfifo, "is a pipe or a device"),
+        (lambda path: path.symlink_to("nowhere"), "is a link to nothing"),
+    ],
+)
+def test_what_only_has_the_name_of_a_file_is_refused_where_it_is_wanted(
+    tmp_path: Path, make: Callable[[Path], object], what: str
+) -> None:
+    make(tmp_path / "lots.csv")
+    assert fetch(Source(url=str(tmp_path)), is_wanted="cash.csv".__eq__) == ()
+    with pytest.raises(InputRefused, match=rf"lots\.csv {what}; needed a file"):
+        fetch(Source(url=str(tmp_path)), is_wanted=every)
 
 
 def test_a_marker_says_which_files_are_complete(tmp_path: Path) -> None:
