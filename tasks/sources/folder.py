@@ -56,6 +56,10 @@ def _refuse_no_file(path: Path) -> None:
         if not path.is_symlink():
             raise
         what = "is a link to nothing"
+    except PermissionError:
+        raise
+    except OSError as error:
+        what = f"cannot be opened ({error.strerror})"
     else:
         if stat.S_ISREG(mode):
             return

@@ -19,14 +19,14 @@ def is_takeable(name: str) -> bool:
 
 
 def names_to_take(found: Collection[str], is_wanted: Callable[[str], bool], marker: str) -> list[str]:
-    """Names among those found that are wanted; sorted. A marker's own file is never taken.
+    """Names among those found that are wanted; sorted. A marker's own file is never taken. Every name found is asked for.
 
     Raises
     ------
     SourceUnreachable
         There is a ``marker``, and a wanted file has not got its own beside it: the night must not run on the others alone.
     """
-    names = sorted(name for name in found if is_takeable(name) and is_wanted(name))
+    names = sorted(name for name in found if is_wanted(name) and is_takeable(name))
     if not marker:
         return names
     names = [name for name in names if not name.endswith(marker)]

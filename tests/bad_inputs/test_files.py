@@ -245,7 +245,7 @@ ODD: dict[str, tuple[Spoil, str]] = {
     ),
     "two files of a table": (
         content("lots.parquet", PARQUET),
-        "lots.parquet and lots.csv both deliver the table lots; needed one file\n\nHint: remove all but one.",
+        "lots.csv and lots.parquet both deliver the table lots; needed one file\n\nHint: remove all but one.",
     ),
     "a folder": (instead("lots.csv", Path.mkdir), f"lots.csv is a folder; needed a file\n\nHint: {PLACE}"),
     "a link to nothing": (
