@@ -59,7 +59,7 @@ def test_a_variable_that_is_not_set_is_refused_by_name(known: str, monkeypatch: 
         sftp_host(Source(url="sftp://ann@bank.example/out", known_hosts=known, password_variable=VARIABLE))
 
 
-@pytest.mark.parametrize("content", [None, "", "not a key", PUBLIC])
+@pytest.mark.parametrize("content", [None, "", "not a key", PUBLIC], ids=["absent", "empty", "words", "a public key"])
 def test_a_key_that_is_none_is_refused(known: str, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "key").write_text(content)
