@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -52,7 +52,25 @@ ODD_CELLS = [
         "\u0410" + "1",
         "A\u200b",
     ),
-    *('"', '""', 'a"b', "a,b", "a\nb", "a\rb", "\t", "\x1a", "\x7f", "TOTAL", "account_id", "\U0001f3e6", "\u2028"),
+    *(
+        '"',
+        '""',
+        'a"b',
+        "a,b",
+        "a\nb",
+        "a\rb",
+        "\t",
+        "\x1a",
+        "\x7f",
+        "TOTAL",
+        "account_id",
+        "(line)",
+        "2026-1-5",
+        "0.02",
+        "1",
+        "\U0001f3e6",
+        "\u2028",
+    ),
 ]
 ODD_BYTES = [
     *(b",", b";", b"\t", b'"', b'""', b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\xff\xfe"),
@@ -119,7 +137,8 @@ def odd_bytes(draw: st.DrawFn, content: bytes) -> bytes:
 @st.composite
 def odd_lines(draw: st.DrawFn, content: bytes) -> bytes:
     """The text with a line left out, repeated, moved, joined to the next or put in, or with other line ends."""
-    lines = content.split(b"\n")
+    end = b"\n" if b"\n" in content else b"\r"
+    lines = content.split(end)
     one, other = (len(lines) - draw(st.integers(1, len(lines))) for _ in range(2))
     match draw(st.sampled_from(["drop", "repeat", "swap", "join", "put", "ends", "blank"])):
         case "drop":
@@ -136,7 +155,7 @@ def odd_lines(draw: st.DrawFn, content: bytes) -> bytes:
             return draw(st.sampled_from([b"\r", b"\r\n", b"\n\n", b"\n\r"])).join(lines)
         case _:
             lines.insert(one, draw(st.sampled_from([b"", b" ", b",,,,,"])))
-    return b"\n".join(lines)
+    return end.join(lines)
 
 
 @st.composite
@@ -189,12 +208,23 @@ def as_parquet(rows: pl.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def as_csv(rows: pl.DataFrame) -> bytes:
+def as_csv(rows: pl.DataFrame, quote_style: Literal["necessary", "always"] = "necessary") -> bytes:
     """The table as the bytes of a CSV; cells that a CSV cannot hold are left out."""
     flat = [
         name for name, dtype in rows.schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Duration)
     ]
-    return rows.select(flat).write_csv().encode()
+    return rows.select(flat).write_csv(quote_style=quote_style).encode()
+
+
+@st.composite
+def damaged_csv(draw: st.DrawFn, rows: pl.DataFrame) -> bytes:
+    """The table as a CSV with some of its bytes, lines or cells damaged, with any line ends, in quotes or not."""
+    how = draw(st.sampled_from([odd_bytes, odd_lines, odd_cells]))
+    content = as_csv(rows, draw(st.sampled_from(["necessary", "always"])))
+    if how is odd_cells:
+        content = draw(odd_cells(content))
+    content = content.replace(b"\n", draw(st.sampled_from([b"\n", b"\n", b"\r\n", b"\r"])))
+    return content if how is odd_cells else draw(how(content))
 
 
 @st.composite
@@ -218,11 +248,11 @@ def damaged_file(draw: st.DrawFn, rows: pl.DataFrame, ending: str) -> bytes:
     if ending == ".parquet":
         content = as_parquet(draw(other_cells(rows)) if how in {"cells", "lines"} else rows)
         return draw(odd_bytes(content)) if how == "bytes" else content
-    content = as_csv(rows)
+    if how == "columns":
+        return packed(as_csv(rows), ending)
     if how == "bytes" and ending != ".csv":
-        return draw(odd_bytes(packed(content, ending)))
-    ways = {"cells": odd_cells, "lines": odd_lines, "bytes": odd_bytes}
-    return packed(draw(ways[how](content)) if how in ways else content, ending)
+        return draw(odd_bytes(packed(as_csv(rows), ending)))
+    return packed(draw(damaged_csv(rows)), ending)
 
 
 @st.composite

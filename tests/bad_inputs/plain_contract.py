@@ -191,6 +191,10 @@ def trading_faults(accepted: Mapping[str, Rows], delivered: Mapping[str, Rows], 
     models: dict[str, list[Row]] = {}
     for row in accepted["model_targets"]:
         models.setdefault(row["model_id"], []).append(row)
+    accounts = {row["account_id"] for row in delivered["accounts"]}
+    for table in ("lots", "cash", "trades"):
+        strays = {row["account_id"] for row in accepted.get(table, ())} - accounts
+        yield from (f"{table} has accepted rows of {name}, which is no account" for name in strays)
     for account in accepted["accounts"]:
         name = account["account_id"]
         if name in lost:

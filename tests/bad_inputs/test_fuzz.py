@@ -21,7 +21,7 @@ from tasks.core.gate import check_table
 from tasks.core.parse import parse
 from tasks.sample import read_market
 from tasks.source import RawTable, read_batches
-from tests.bad_inputs.damage import Book, Files, as_csv, damaged_files, odd_bytes, odd_cells, odd_lines, unpacked
+from tests.bad_inputs.damage import Book, Files, damaged_csv, damaged_files, unpacked
 from tests.bad_inputs.deliver import Judged, judged
 from tests.bad_inputs.plain_contract import misread, row_faults, text_lines, trading_faults
 from tests.landing_book import AS_OF, sound_book
@@ -110,9 +110,7 @@ def larger() -> tuple[Book, date]:
 @st.composite
 def damaged_table(draw: st.DrawFn, book: Mapping[str, pl.DataFrame]) -> tuple[str, bytes]:
     table = draw(st.sampled_from(sorted(book)))
-    content = as_csv(book[table])
-    how = draw(st.sampled_from([odd_bytes, odd_lines, odd_cells]))
-    return table, draw(how(content))
+    return table, draw(damaged_csv(book[table]))
 
 
 def read(path: Path, table: str, rows: int) -> tuple[list[RawTable], str]:
