@@ -167,9 +167,9 @@ def _with_lines(
 
 
 def _cells(text: str, width: int) -> list[str | None]:
-    """The first cells of a line of the wrong length, padded with nulls."""
+    """The first cells of a line of the wrong length, padded with nulls. Where no comma parts it, no cell of it is known."""
     cells: list[str | None] = [cell or None for cell in next(csv.reader([text[:_CELLS_OF]]), [])]
-    return [*cells, *[None] * width][:width]
+    return [*(cells if len(cells) > 1 else []), *[None] * width][:width]
 
 
 def _refuse_line_breaks(path: Path, block: pa.RecordBatch, first_row: int) -> None:

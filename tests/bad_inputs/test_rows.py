@@ -312,6 +312,10 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
         cell("restrictions", 2, until_date="1899-12-31"),
         f"restrictions.csv row 2: until_date is 1899-12-31; needed a date as YYYY-MM-DD. {EVERYONE}\n\n{MEND}",
     ),
+    "a restriction with semicolons, of who knows whom": (
+        replace("restrictions.csv", "A1,STK,no_sell,2026-02-01,,,,", "A1;STK;no_sell;2026-02-01;;;;"),
+        f"restrictions.csv row 1: line is A1;STK;no_sell;2026-02-01;;;;; needed {LINE}. {EVERYONE}\n\n{MEND}",
+    ),
     "a restriction of everyone cut short": (
         add("restrictions.csv", ",OLD"),
         f"restrictions.csv row 4: line is ,OLD; needed {LINE}. {EVERYONE}\n\n{MEND}",
