@@ -120,11 +120,18 @@ def _halt(at: Stores) -> list[Finding]:
     return [] if halt is None else [Finding(Guard.HALT, f"{halt.actor} halted everything: {halt.note}")]
 
 
+def _is_late(at: Stores, run: RunRef) -> bool:
+    """Whether the run adds late files to another: nobody chose its accounts, so they are judged as those of a night are."""
+    row = at.ledger.get_run(run.run_id)
+    return row is not None and row.base_run_id is not None
+
+
 def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
-    settings, last = at.settings, last_night(at, run)
+    settings, last, is_late = at.settings, last_night(at, run), _is_late(at, run)
     gate = at.lake.read("gate", run.run_id)
-    sizes = at.lake.figures("night_size", run_id=run.run_id, last_run=last.run_id if last else None)
-    held = at.lake.held_prices(run.run_id, last.run_id if last else None)
+    before = last.run_id if last else None
+    sizes = at.lake.figures("night_size", run_id=run.run_id, last_run=before, is_late=is_late)
+    held = at.lake.held_prices(run.run_id, before)
     newest = held["price_date"].max()
     ages = settings.max_price_age_sessions, settings.max_security_price_age_sessions
     sessions = sessions_to(run.as_of_date, settings.exchange, max(ages) + 1)
@@ -136,15 +143,15 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
         *guards.stale_prices(held, sessions, most=ages[0], most_of_one=ages[1]),
         *guards.price_moves(held, settings.max_price_move),
     ]
-    if last is None or run.is_scoped:
+    if last is None or (run.is_scoped and not is_late):
         return found
     least = settings.guard_min_accounts
-    tonight, before = Size(sizes["accounts"], sizes["lots"]), Size(sizes["last_accounts"], sizes["last_lots"])
+    tonight, then = Size(sizes["accounts"], sizes["lots"]), Size(sizes["last_accounts"], sizes["last_lots"])
     most = settings.max_missing_accounts_fraction
     return [
         *found,
-        *guards.missing_accounts(sizes["missing"], before.accounts, most, min_accounts=least),
-        *guards.shrunk(tonight, before, settings.max_lots_shrink_fraction, min_accounts=least),
+        *guards.missing_accounts(sizes["missing"], then.accounts, most, min_accounts=least),
+        *guards.shrunk(tonight, then, settings.max_lots_shrink_fraction, min_accounts=least),
     ]
 
 
@@ -152,7 +159,7 @@ def _of_trades(at: Stores, run: RunRef) -> list[Finding]:
     settings, sums = at.settings, at.lake.figures("trade_sums", run_id=run.run_id)
     accounts = at.lake.read("scope", run.run_id).height
     found = guards.order_count(sums["orders"], settings.max_run_orders)
-    if run.is_scoped:
+    if run.is_scoped and not _is_late(at, run):
         return found
     return [
         *guards.turnover(

@@ -108,11 +108,13 @@ class Lake:
 
         ``runs``: the runs to look into, the newest last. An account that none of them accepted or carried has no row.
         """
-        places = pl.DataFrame(
-            {"run_id": runs, "place": range(len(runs))}, schema={"run_id": pl.String, "place": pl.Int64}
-        )
-        with self._registered(wanted=accounts.to_frame("account_id"), runs=places):
+        with self._registered(wanted=accounts.to_frame("account_id"), runs=_places(runs)):
             return retried(lambda: self._fetch(sql("last_accepted"), {}))
+
+    def last_known(self, runs: Sequence[str]) -> pl.DataFrame:
+        """Where the newest rows of each account in some runs, the newest last, are: ``account_id, run_id, shard, custodian``."""
+        with self._registered(runs=_places(runs)):
+            return retried(lambda: self._fetch(sql("last_known"), {}))
 
     def rows_of(
         self, table: str, run_id: str, shards: Sequence[int], accounts: pl.Series, columns: tuple[str, ...]
@@ -124,9 +126,15 @@ class Lake:
             rows = retried(lambda: self._fetch(text, {"run_id": run_id, "shards": list(shards)}))
         return rows.cast({name: TABLES[table][name] for name in columns})
 
-    def figures(self, statement: str, **values: str | None) -> dict[str, Any]:
+    def figures(self, statement: str, **values: str | int | None) -> dict[str, Any]:
         """The one row of ``night_size`` or ``trade_sums``."""
         return retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
+
+    def has_rows(self, table: str, run_id: str, *, first_row: int, last_row: int, count: int) -> bool:
+        """Whether a run has ``count`` rows of a landing table with numbers between the two."""
+        values: dict[str, str | int] = {"run_id": run_id, "first_row": first_row, "last_row": last_row}
+        found = retried(lambda: self._fetch(sql("landed_count").format(table=table), values))
+        return int(found.item()) == count
 
     def held_prices(self, run_id: str, last_run: str | None) -> pl.DataFrame:
         """``security_id, price_usd, price_date, last_price_usd`` of each security that the run's accounts hold."""
@@ -201,6 +209,11 @@ class Lake:
             for table, frame in frames.items():
                 self._cursor.execute(sql("delete_shard").format(table=table), key)
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
+
+
+def _places(runs: Sequence[str]) -> pl.DataFrame:
+    """``run_id, place``: the runs in their order."""
+    return pl.DataFrame({"run_id": runs, "place": range(len(runs))}, schema={"run_id": pl.String, "place": pl.Int64})
 
 
 def _count(inserted: duckdb.DuckDBPyConnection) -> int:
