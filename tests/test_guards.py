@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.run import settings_of_tasks
+from flows.run import resume_night, settings_of_tasks
 from schemas.enums import Guard, RunState
-from schemas.errors import ConservationBroken, RunHeld
+from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
@@ -179,6 +179,16 @@ def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(settings: Settings,
     with settings_of_tasks(settings):
         assert pulled(row.run_id) == RunRef(row.run_id, AS_OF, row.kind, row.shard_count)
         assert pulled("2026-01-05-nightly-000000000000") is None
+
+
+def test_a_held_run_whose_night_was_run_again_is_not_carried_on(settings: Settings, night: Night) -> None:
+    row = night(settings.model_copy(update={"max_run_orders": 0}), sound_book())
+    newer = night(settings, spoilt("prices", 1, price_usd="103"))
+    assert newer.state is RunState.DONE
+    with pytest.raises(WrongUsage, match=f"run {row.run_id} is replaced by {newer.run_id}"):
+        resume_night(settings, row.run_id, actor=current_actor(), note="looked")
+    with closing(open_ledger(settings)) as ledger:
+        assert getattr(ledger.get_run(row.run_id), "state", None) is RunState.HELD
 
 
 def test_every_guard_says_where_to_look(settings: Settings, night: Night) -> None:

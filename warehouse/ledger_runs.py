@@ -89,6 +89,12 @@ class Runs(Store):
         """The run started last among those that finished the whole night of that date."""
         return self._newest(IS_DONE & IS_FULL_NIGHT & (runs.c.as_of_date == as_of))
 
+    def newer_run_of(self, run: RunRow) -> RunRow | None:
+        """The newest finished run that took the place of ``run``: a later one of the whole night, or of its late files."""
+        is_newer = (runs.c.as_of_date == run.as_of_date) & (runs.c.started_at > run.started_at)
+        is_late = runs.c.base_run_id == run.base_run_id if run.base_run_id else sa.false()
+        return self._newest(IS_DONE & is_newer & (IS_FULL_NIGHT | is_late))
+
     def _newest(self, condition: sa.ColumnElement[bool]) -> RunRow | None:
         query = sa.select(runs).where(condition).order_by(*NEWEST_NIGHT).limit(1)
         with self.reading() as connection:
