@@ -6,6 +6,7 @@ run over all accounts and those after it know every account.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -25,6 +26,15 @@ def last_night(at: Stores, run: RunRef) -> RunRow | None:
     return at.ledger.latest_full_run(run.as_of_date)
 
 
+def runs_from(at: Stores, first: RunRow, before: date) -> list[RunRow]:
+    """Finished runs since ``first``, of its date or later dates before ``before``; the newest last: by date, then by start.
+
+    A run of an older night that was started later knows nothing newer.
+    """
+    runs = [row for row in at.ledger.done_runs_since(first, before) if row.as_of_date >= first.as_of_date]
+    return sorted(runs, key=lambda row: (row.as_of_date, row.started_at))
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """``history``: what accounts held when they were last accepted. ``recent``: ``account_id, recent_bps`` as ``anomalies`` had them."""
@@ -38,7 +48,7 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> Before | None:
     last = last_night(at, run)
     if last is None:
         return None
-    runs = [each.run_id for each in at.ledger.done_runs_since(last, run.as_of_date)]
+    runs = [each.run_id for each in runs_from(at, last, run.as_of_date)]
     where = at.lake.last_accepted(runs, accounts)
     history = History(
         lots=_rows(at, where, "lots", LOTS),

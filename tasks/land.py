@@ -4,17 +4,17 @@
    in the table, and ``InputRow.first_row`` of its file says which row of which file that is.
 2. A file that an earlier run of the same version landed whole, byte for byte the same, is not read again: its rows are
    copied within the lake.
-3. Accounts of a custodian whose file has not come are known from the last night; what was known of them stands, and they
-   are not traded.
+3. Accounts of a custodian whose file has not come are known from before; what was known of them stands, and they are not
+   traded (``tasks.remembered``).
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import polars as pl
 
-from schemas.errors import InputRefused
+from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD
 from schemas.stored import LANDED_COLUMNS
@@ -28,8 +28,6 @@ from warehouse.ledger import InputRow, InputState, LandedBefore
 
 WHOLE_FIRST = ("accounts", "households")
 """Tables that are read before any other: they say which account belongs to which shard."""
-REMEMBERED = ("accounts", "trades", "restrictions")
-"""What stands of an account from the last night while its custodian's file has not come."""
 
 
 def raw_tables(each: Input, as_of: date, tables: Collection[str]) -> Iterator[RawTable]:
@@ -39,15 +37,30 @@ def raw_tables(each: Input, as_of: date, tables: Collection[str]) -> Iterator[Ra
     ------
     InputRefused
         The file as a whole cannot be used.
+    SourceUnreachable
+        It is no longer the file that was taken.
     """
     if each.format is not None:
         yield from read_format(each.format, each.file, as_of, tables=tables)
+    else:
+        try:
+            for table in tables:
+                yield from read_batches(table, each.file.path)
+        except InputRefused as error:  # a database's table is read from a file of ours, which nobody knows by its name
+            raise InputRefused(str(error).replace(each.file.path.name, each.file.name)) from error
+    _need_unchanged(each)
+
+
+def _need_unchanged(each: Input) -> None:
+    """A file of a folder is read in place, after it was hashed: the run is named after what it was then."""
+    if each.source.scheme != "file":
         return
-    try:
-        for table in tables:
-            yield from read_batches(table, each.file.path)
-    except InputRefused as error:  # a database's table is read from a file of ours, which nobody knows by its name
-        raise InputRefused(str(error).replace(each.file.path.name, each.file.name)) from error
+    now = each.file.path.stat()
+    if (now.st_size, datetime.fromtimestamp(now.st_mtime, UTC)) != (each.file.size_bytes, each.file.modified_at):
+        raise SourceUnreachable(
+            f"{each.file.name} of {each.source.name} was replaced while it was read; needed a file that no longer changes"
+            "\n\nHint: deliver under a name that ends in .part, then rename."
+        )
 
 
 def without_broken(taken: Taken, as_of: date) -> Taken:
@@ -123,7 +136,7 @@ class Landing:
                 yield from self._read(each, tables)
 
     def remembered(self, table: str, rows: pl.DataFrame, night: date) -> pl.DataFrame:
-        """Rows of the last night that stand in for those of a file that has not come."""
+        """Rows of an earlier run of ``night`` that stand in for those of a file that has not come."""
         spot = self._spot(table)
         placed = spot.put(rows.with_columns(row_number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)))
         self._next[table] = spot.last_row + 1

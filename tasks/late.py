@@ -2,22 +2,23 @@
 
 A night's runs over its date form a chain: one over all accounts, then one for each time late files came, over the accounts
 that those cover. A file that was taken and is no longer at its source (many custodians move what was fetched) counts as
-unchanged: what was landed of it stands.
+unchanged: what was landed of it stands. One that came and cannot be used is a late file too: its accounts wait.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from tasks.sources.take import Input, Taken
-from warehouse.ledger import InputRow, Ledger, RunRow
+from tasks.sources.take import Taken
+from warehouse.ledger import InputRow, InputState, Ledger, RunRow
 
 
 @dataclass(frozen=True, slots=True)
 class LateFiles:
-    """``base``: the night's run over all accounts. ``custodians``: whose accounts the files that came since cover."""
+    """``base``: the night's run over all accounts; ``newest``: the last to add to it; ``custodians``: whose files came since."""
 
     base: RunRow
+    newest: RunRow
     custodians: tuple[str, ...]
 
 
@@ -44,30 +45,36 @@ def standing(ledger: Ledger, as_of: date, taken: Taken, newest_release: datetime
     seen: dict[str, frozenset[tuple[str, str]]] = {}
     for run in chain:
         seen |= _contents_seen(ledger.inputs_of(run.run_id))
-    now = _contents(taken.inputs)
-    gone = seen.keys() - now.keys() - {each.source.name for each in taken.absent if not each.is_refused}
+    now = _contents(taken)
+    gone = seen.keys() - now.keys() - {each.source.name for each in taken.absent}
     changed = {source for source in now if now[source] != seen.get(source)}
     if not changed and not gone:
         return chain[-1]
-    serves = {each.source.name: each.source.custodians for each in taken.inputs}
+    sources = [*(each.source for each in taken.inputs), *(each.source for each in taken.absent)]
+    serves = {source.name: source.custodians for source in sources}
     if gone or not all(serves[source] for source in changed):
         return None
-    return LateFiles(base, tuple(sorted({name for source in changed for name in serves[source]})))
+    return LateFiles(base, chain[-1], tuple(sorted({name for source in changed for name in serves[source]})))
 
 
 def _belongs_to(run: RunRow, base: RunRow) -> bool:
     return base.run_id in {run.run_id, run.base_run_id}
 
 
-def _contents(inputs: Sequence[Input]) -> Mapping[str, frozenset[tuple[str, str]]]:
-    names = {each.source.name for each in inputs}
-    return {
-        name: frozenset((each.reader, each.file.sha256) for each in inputs if each.source.name == name)
+def _contents(taken: Taken) -> Mapping[str, frozenset[tuple[str, str]]]:
+    """What each source has: readers and contents; nothing for one that cannot be used."""
+    names = {each.source.name for each in taken.inputs}
+    found = {
+        name: frozenset((each.reader, each.file.sha256) for each in taken.inputs if each.source.name == name)
         for name in names
     }
+    return found | {each.source.name: frozenset() for each in taken.absent if each.is_refused}
 
 
 def _contents_seen(rows: Sequence[InputRow]) -> dict[str, frozenset[tuple[str, str]]]:
-    taken = [row for row in rows if row.sha256]
-    names = {row.source for row in taken}
-    return {name: frozenset((row.reader, row.sha256) for row in taken if row.source == name) for name in names}
+    found = [row for row in rows if row.sha256 or row.state is InputState.REFUSED]
+    names = {row.source for row in found}
+    return {
+        name: frozenset((row.reader, row.sha256) for row in found if row.source == name and row.sha256)
+        for name in names
+    }

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from itertools import chain
+from typing import Final
 
 import polars as pl
 from prefect import task
@@ -18,15 +19,19 @@ from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.sources import Source
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
-from tasks.land import REMEMBERED, Landing, with_shard, without_broken
+from tasks.land import Landing, with_shard, without_broken
 from tasks.late import LateFiles, standing
 from tasks.notices import give_notice
 from tasks.pending import pending_orders
+from tasks.remembered import remembered, tables_of
 from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
 from tasks.steps import Stores, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
-from warehouse.ledger import NewRun, RunRow
+from warehouse.ledger import LandedBefore, NewRun, RunRow
+
+HOLDINGS: Final = ("lots", "cash")
+"""Tables without which an account looks like another one."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def pull(request: Request) -> RunRef:
             return run_ref(stands)
         late = stands
         new = NewRun(
-            run_id=run_name(request, inputs, late),
+            run_id=_run_id(request, inputs, late, at),
             as_of_date=request.as_of_date,
             kind=request.kind,
             submitter=request.submitter,
@@ -95,12 +100,23 @@ def run_ref(row: RunRow) -> RunRef:
     return RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count, is_scoped=is_scoped)
 
 
-def run_name(request: Request, inputs: str, late: LateFiles | None = None) -> str:
+def run_name(request: Request, inputs: str, added: Sequence[str] = ()) -> str:
     """``<as_of>-<kind>-<12 hex>``: the same night on the same inputs has the same name. Policy is part of the inputs."""
-    added = () if late is None else (f"after {late.base.run_id}", *late.custodians)
     parts = [request.as_of_date.isoformat(), request.kind, inputs, *sorted(request.scope), *added]
     digits = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return f"{request.as_of_date.isoformat()}-{request.kind}-{digits}"
+
+
+def _run_id(request: Request, inputs: str, late: LateFiles | None, at: Stores) -> str:
+    """The run's name. One that another of the night has replaced does not come back: where its inputs do, they are run anew."""
+    if late is not None:
+        return run_name(request, inputs, (f"after {late.newest.run_id}", *late.custodians))
+    name = run_name(request, inputs)
+    newest = at.ledger.full_run_of(request.as_of_date) if _is_full(request) else None
+    found = at.ledger.get_run(name)
+    if newest is None or found is None or found.started_at >= newest.started_at:
+        return name
+    return run_name(request, inputs, (f"after {newest.run_id}",))
 
 
 def without_repeats(taken: Taken, as_of: date, at: Stores) -> Taken:
@@ -134,12 +150,10 @@ def _is_full(request: Request) -> bool:
 
 
 def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, at: Stores) -> RunRef:
-    before = at.ledger.landed_before([each.file.sha256 for each in taken.inputs], new.code_version)
-    landing = Landing(taken, request.as_of_date, utc_now(), before)
+    landing = Landing(taken, request.as_of_date, utc_now(), _landed_before(taken, new, at))
     parsed = {table: landing.whole(table, at.lake) for table in ("accounts", "households")}
-    last = at.ledger.latest_full_run(request.as_of_date)
-    remembered = _remembered(landing, parsed["accounts"], last, at)
-    parsed["accounts"] = pl.concat([parsed["accounts"], *(rows for table, rows in remembered if table == "accounts")])
+    known = remembered(landing, parsed["accounts"], new, at)
+    parsed["accounts"] = pl.concat([parsed["accounts"], *(rows for table, rows in known if table == "accounts")])
     asked = _asked(request, late, parsed["accounts"])
     landed, scope = in_scope(parsed["accounts"], asked, parsed["households"]["household_id"].drop_nulls())
     parsed["accounts"] = landed
@@ -165,12 +179,12 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
         )
         pulled = scope.to_frame("account_id").join(shards, on="account_id", how="left")
         own = {
-            "awaiting": _awaiting(taken, landed).join(shards, on="account_id"),
+            "awaiting": _awaiting(taken, request.sources, landed).join(shards, on="account_id"),
             "scope": pulled.with_columns(pl.col("shard").fill_null(0)),
             "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
             "pending_orders": pending.join(shards, on="account_id"),
         }
-        kept = [*parsed.items(), *((table, rows) for table, rows in remembered if table != "accounts")]
+        kept = [*parsed.items(), *((table, rows) for table, rows in known if table != "accounts")]
         batches = (
             (f"landed_{table}", with_shard(table, frame, shards, is_scoped=run.is_scoped))
             for table, frame in chain(kept, landing.rest())
@@ -186,15 +200,44 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     return run
 
 
-def _awaiting(taken: Taken, accounts: pl.DataFrame) -> pl.DataFrame:
-    """``account_id, reason`` of each account whose custodian's file has not come or could not be used."""
+def _landed_before(taken: Taken, new: NewRun, at: Stores) -> dict[tuple[str, str, str], LandedBefore]:
+    """What earlier runs landed of the files, as far as the lake still has it."""
+    found = at.ledger.landed_before([each.file.sha256 for each in taken.inputs], new)
+    return {
+        (sha256, reader, table): known
+        for (sha256, reader, table), known in found.items()
+        if at.lake.has_rows(
+            table,
+            known.run_id,
+            first_row=known.first_row,
+            last_row=known.last_row,
+            count=known.row_count,
+        )
+    }
+
+
+def _awaiting(taken: Taken, sources: Sequence[Source], accounts: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, reason`` of each account whose custodian's file has not come or could not be used.
+
+    Where one has not, an account waits too whose lots or cash only custodians' sources deliver, none of them for its own.
+    """
     reasons = {
         custodian: str(Reason.FILE_REFUSED if each.is_refused else Reason.AWAITING_FILE)
         for custodian, each in taken.waiting.items()
     }
-    waiting = accounts.drop_nulls("account_id").filter(pl.col("custodian").is_in(list(reasons)))
-    reason = pl.col("custodian").replace_strict(reasons, default=None, return_dtype=pl.String)
+    is_unserved = [~pl.col("custodian").is_in(served) for served in _served(taken, sources)]
+    is_waiting = pl.any_horizontal(pl.col("custodian").is_in(list(reasons)), *is_unserved)
+    waiting = accounts.drop_nulls("account_id").filter(is_waiting)
+    reason = pl.col("custodian").replace_strict(reasons, default=str(Reason.AWAITING_FILE), return_dtype=pl.String)
     return waiting.select("account_id", reason=reason).unique("account_id", keep="first", maintain_order=True)
+
+
+def _served(taken: Taken, sources: Sequence[Source]) -> Iterator[list[str]]:
+    """Of lots and cash, where custodians' sources alone deliver them and one did not: the custodians that have such a source."""
+    late = {table for each in taken.absent for table in tables_of(each.source)}
+    for table in HOLDINGS:
+        if table in late and all(each.source.custodians for each in taken.of(table)):
+            yield [name for source in sources if table in tables_of(source) for name in source.custodians]
 
 
 def _asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame) -> pl.Series | None:
@@ -202,30 +245,3 @@ def _asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame) -> 
     if late is not None:
         return accounts.filter(pl.col("custodian").is_in(late.custodians))["account_id"].drop_nulls()
     return pl.Series(request.scope) if request.scope else None
-
-
-def _remembered(
-    landing: Landing, accounts: pl.DataFrame, last: RunRow | None, at: Stores
-) -> Sequence[tuple[str, pl.DataFrame]]:
-    """What the last night knew of accounts whose custodian's file has not come, by table."""
-    custodians = list(landing.taken.waiting)
-    if last is None or not custodians:
-        return []
-    tables = {table for each in landing.taken.absent for table in each.source.tables}
-    known = (
-        at.lake.read("landed_accounts", last.run_id)
-        .filter(pl.col("custodian").is_in(custodians))
-        .drop("shard", strict=False)
-    )
-    known = known.sort("row_number").unique("account_id", keep="first", maintain_order=True)
-    strangers = known.join(accounts, on="account_id", how="anti", maintain_order="left")
-    waiting = pl.concat([accounts.filter(pl.col("custodian").is_in(custodians)), strangers])["account_id"].drop_nulls()
-    found = []
-    for table in REMEMBERED:
-        if table not in tables:
-            continue
-        rows = strangers if table == "accounts" else at.lake.read(f"landed_{table}", last.run_id).sort("row_number")
-        mine = rows.filter(pl.col("account_id").is_in(waiting.implode()))
-        if mine.height:
-            found.append((table, landing.remembered(table, mine, last.as_of_date)))
-    return found

@@ -9,8 +9,13 @@ import polars as pl
 import pytest
 
 from flows.nightly import Night
+from schemas.enums import Guard, ProposalState, RunKind, RunState
+from schemas.errors import RunHeld, SourceUnreachable
+from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
+from tasks.land import raw_tables
+from tasks.sources.take import take
 from tasks.stores import open_ledger
 from tests.landing_book import sound_book
 from tests.night_driver import run_night
@@ -21,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning") 
 
 AS_OF = date(2026, 1, 5)
 NEXT = date(2026, 1, 6)
+THIRD = date(2026, 1, 7)
 COMMON = ("accounts", "securities", "prices", "model_targets", "policies", "buy_list", "restrictions", "trades")
 CUSTODIANS = {"acme": ("Acme", ["A1", "A2"]), "other": ("Other", ["A3"])}
 
@@ -70,6 +76,12 @@ def row_of(settings: Settings, night: Night) -> RunRow:
         row = ledger.get_run(night.run_id)
     assert row is not None
     return row
+
+
+def open_proposals(settings: Settings) -> set[str]:
+    """Runs whose proposals wait for a person."""
+    with closing(open_ledger(settings)) as ledger:
+        return set(ledger.list_proposals(states=[ProposalState.PENDING_REVIEW])["run_id"])
 
 
 def test_accounts_whose_file_has_not_come_are_blocked_and_the_others_go_on(settings: Settings, sends: Sends) -> None:
@@ -165,6 +177,119 @@ def test_a_custodians_broken_file_costs_its_accounts_only(settings: Settings, se
     assert any(note and note.startswith("lots.csv") for note in notes)
 
 
+def test_a_file_that_breaks_after_it_was_used_costs_its_accounts_only(
+    settings: Settings, sends: Sends, tmp_path: Path
+) -> None:
+    sends("acme")
+    sends("other")
+    first = run_night(settings, None, AS_OF)
+    (tmp_path / "other" / AS_OF.isoformat() / "lots.csv").write_text("<html>Service unavailable</html>\n")
+    broken = run_night(settings, None, AS_OF)
+    assert outcomes(settings, broken) == {"A3": ("blocked", "file_refused")}
+    assert open_proposals(settings) == {first.run_id}
+    assert run_night(settings, None, AS_OF) == broken
+    sends("other")
+    mended = run_night(settings, None, AS_OF)
+    assert outcomes(settings, mended)["A3"][0] != "blocked"
+    assert run_night(settings, None, AS_OF) == mended
+
+
+def test_inputs_that_come_back_after_others_are_run_anew(settings: Settings, sends: Sends, tmp_path: Path) -> None:
+    sends("acme")
+    sends("other")
+    first = run_night(settings, None, AS_OF)
+    wrong = sound_book()["prices"].with_columns(price_usd=pl.col("price_usd").replace("101.25", "140"))
+    deliver(tmp_path / "book", {"prices": wrong})
+    second = run_night(settings, None, AS_OF)
+    deliver(tmp_path / "book", {"prices": sound_book()["prices"]})
+    third = run_night(settings, None, AS_OF)
+    assert third.run_id not in {first.run_id, second.run_id}
+    assert open_proposals(settings) == {third.run_id}
+    assert run_night(settings, None, AS_OF) == third
+
+
+def test_late_files_are_judged_as_those_of_a_night_are(settings: Settings, sends: Sends) -> None:
+    strict = settings.model_copy(update={"guard_min_accounts": 1, "max_run_turnover": 0.0})
+    run_night(strict, None, AS_OF)
+    for name in CUSTODIANS:
+        sends(name)
+    with pytest.raises(RunHeld, match="turn over"):
+        run_night(strict, None, AS_OF)
+
+
+def test_lots_of_a_late_file_that_shrank_hold_its_run(settings: Settings, sends: Sends) -> None:
+    strict = settings.model_copy(
+        update={"guard_min_accounts": 1, "max_run_turnover": None, "max_quarantined_fraction": 1.0}
+    )
+    for name in CUSTODIANS:
+        sends(name)
+    run_night(strict, None, AS_OF)
+    sends("other", NEXT)
+    run_night(strict, None, NEXT)  # lots of accounts that wait are not missed
+    sends("acme", NEXT, lots=holdings("acme")["lots"].head(1))
+    with pytest.raises(RunHeld, match=r"1 lots came, 3 the last night"):
+        run_night(strict, None, NEXT)
+    with closing(open_ledger(strict)) as ledger:
+        row = ledger.newest_run()
+    assert row is not None
+    assert (row.state, row.held_guards) == (RunState.HELD, (Guard.SMALL_SNAPSHOT,))
+
+
+def test_an_account_of_a_custodian_that_no_source_serves_waits_while_lots_are_late(
+    settings: Settings, sends: Sends, tmp_path: Path
+) -> None:
+    accounts = sound_book()["accounts"].with_columns(custodian=pl.col("custodian").replace("Acme", "ACME Inc"))
+    deliver(tmp_path / "book", {"accounts": accounts, "cash": sound_book()["cash"]})
+    sources = [each.model_copy(update={"tables": ("lots",)}) for each in settings.sources[1:]]
+    lots_only = settings.model_copy(update={"sources": (settings.sources[0], *sources)})
+    sends("other")
+    found = outcomes(lots_only, run_night(lots_only, None, AS_OF))
+    assert {found[account] for account in ("A1", "A2")} == {("blocked", "awaiting_file")}
+    assert found["A3"][0] != "blocked"
+
+
+def test_rows_that_the_lake_no_longer_has_are_read_again(settings: Settings, sends: Sends) -> None:
+    settings = settings.model_copy(update={"max_quarantined_fraction": 1.0})
+    for day in (AS_OF, NEXT):
+        sends("acme", day)
+        sends("other", day)
+    first, lake = run_night(settings, None, AS_OF), open_lake(settings)
+    lake.replace(RunRef(first.run_id, AS_OF, RunKind.NIGHTLY, 1), 0, {"landed_lots": pl.DataFrame()})
+    night = run_night(settings, None, NEXT)
+    assert lake.read("landed_lots", night.run_id).height == sound_book()["lots"].height
+    with closing(open_ledger(settings)) as ledger:
+        states = {(row.table_name, row.state) for row in ledger.inputs_of(night.run_id)}
+    assert ("lots", InputState.READ) in states
+    assert ("cash", InputState.COPIED) in states
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_taken_again(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    sends("other")
+    taken = take(settings.sources_of(AS_OF), AS_OF, settings.staging_folder)
+    sends("acme", lots=holdings("acme")["lots"].head(1))
+    (lots, _) = taken.of("lots")
+    with pytest.raises(SourceUnreachable, match=r"lots.csv of acme was replaced while it was read"):
+        list(raw_tables(lots, AS_OF, ["lots"]))
+
+
+def test_an_older_night_that_is_run_again_is_not_what_the_next_is_compared_with(
+    settings: Settings, sends: Sends
+) -> None:
+    lenient = settings.model_copy(update={"max_quarantined_fraction": 1.0})
+    for day in (AS_OF, NEXT, THIRD):
+        sends("acme", day)
+        sends("other", day)
+    run_night(lenient, None, AS_OF)
+    run_night(lenient, None, NEXT)
+    other = holdings("other")["lots"].with_columns(quantity=pl.lit("300"))
+    sends("other", AS_OF, lots=other)
+    run_night(lenient, None, AS_OF)
+    sends("other", THIRD, lots=other)
+    stale = lenient.model_copy(update={"max_price_age_sessions": 5})
+    assert outcomes(stale, run_night(stale, None, THIRD))["A3"] == ("quarantined", "lots:quantity_explained")
+
+
 def test_files_that_did_not_change_are_copied_and_not_read_again(settings: Settings, sends: Sends) -> None:
     sends("acme")
     sends("other")
@@ -200,6 +325,23 @@ def test_accounts_that_came_with_last_nights_file_wait_for_tonights(own_accounts
     assert {account for account, (_, reason) in found.items() if reason == "awaiting_file"} == {"A1", "A2"}
     trades = open_lake(own_accounts).read("landed_trades", night.run_id)
     assert set(trades["account_id"]) == {"A1", "A2"}
+
+
+def test_what_a_late_file_told_of_accounts_is_known_when_the_next_is_late(
+    own_accounts: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "other" / AS_OF.isoformat()).rename(tmp_path / "other-late")
+    run_night(own_accounts, None, AS_OF)
+    (tmp_path / "other-late").rename(tmp_path / "other" / AS_OF.isoformat())
+    trade = pl.DataFrame({"account_id": ["A3"], "security_id": ["STK"], "trade_date": ["2026-01-02"], "side": ["sell"]})
+    deliver(
+        tmp_path / "other" / AS_OF.isoformat(),
+        {"trades": trade.with_columns(quantity=pl.lit("1"), price_usd=pl.lit("99"), realized_gain_usd=pl.lit("-5"))},
+    )
+    assert outcomes(own_accounts, run_night(own_accounts, None, AS_OF)).keys() == {"A3"}
+    night = run_night(own_accounts, None, NEXT)
+    assert outcomes(own_accounts, night)["A3"] == ("blocked", "awaiting_file")
+    assert "A3" in set(open_lake(own_accounts).read("landed_trades", night.run_id)["account_id"])
 
 
 def test_nothing_at_all_from_anywhere_on_the_first_night_is_refused(own_accounts: Settings, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD
-from warehouse.ledger_rows import InputRow
+from warehouse.ledger_rows import InputRow, NewRun
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import Store
 from warehouse.ledger_tables import inputs, runs, steps
@@ -28,11 +28,14 @@ class LandedBefore:
 class Inputs(Store):
     """What is known of each file."""
 
-    def landed_before(self, sha256: Sequence[str], code_version: str) -> dict[tuple[str, str, str], LandedBefore]:
-        """Files whose rows the lake has whole, read by this version: by content, reader and table; of several the newest run.
+    def landed_before(self, sha256: Sequence[str], run: NewRun) -> dict[tuple[str, str, str], LandedBefore]:
+        """Files whose rows other runs of this version landed whole: by content, reader and table; of several the newest run.
 
-        A run over some accounts only landed only theirs, so that it does not count.
+        A run over some accounts only landed only theirs, so that it does not count. Nor does one of another night where a
+        format read the file: which day a file is of, and what is drawn from the day, depends on the night.
         """
+        is_other = runs.c.run_id != run.run_id
+        is_same_reading = (inputs.c.reader == "") | (runs.c.as_of_date == run.as_of_date)
         is_pulled = sa.exists().where(
             steps.c.run_id == runs.c.run_id, steps.c.step == Step.PULL, steps.c.shard == GLOBAL_SHARD
         )
@@ -40,7 +43,8 @@ class Inputs(Store):
             sa.select(inputs)
             .join(runs, runs.c.run_id == inputs.c.run_id)
             .where(inputs.c.sha256.in_(sha256), inputs.c.sha256 != "", inputs.c.state.in_(TAKEN_STATES))
-            .where(runs.c.scope.is_(None), runs.c.base_run_id.is_(None), runs.c.code_version == code_version, is_pulled)
+            .where(runs.c.scope.is_(None), runs.c.base_run_id.is_(None), runs.c.code_version == run.code_version)
+            .where(is_other, is_same_reading, is_pulled)
             .order_by(runs.c.started_at, runs.c.run_id, inputs.c.number)
         )
         with self.reading() as connection:

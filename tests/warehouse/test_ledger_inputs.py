@@ -128,7 +128,7 @@ def test_a_file_is_known_again_by_its_content_its_reader_and_its_table(ledger: L
     landed(ledger, "cash", 2, table_name="cash")
     landed(ledger, "other", 3, sha256="beef")
 
-    found = ledger.landed_before(["f00d", "unknown"], "0.1.0")
+    found = ledger.landed_before(["f00d", "unknown"], new_run("tonight"))
 
     assert found == {
         ("f00d", "d1ge57", "lots"): LandedBefore("second", 51, 170, 120),
@@ -143,5 +143,13 @@ def test_a_file_is_not_known_from_a_run_that_did_not_land_all_of_it(ledger: Ledg
     landed(ledger, "other-version", code_version="0.0.9")
     landed(ledger, "refused", state=InputState.REFUSED, note="of another date")
     landed(ledger, "unread", sha256="")
+    landed(ledger, "tonight")
 
-    assert ledger.landed_before(["f00d", ""], "0.1.0") == {}
+    assert ledger.landed_before(["f00d", ""], new_run("tonight")) == {}
+
+
+def test_a_file_of_a_format_is_not_known_from_another_night(ledger: Ledger) -> None:
+    landed(ledger, "formatted")
+    landed(ledger, "plain", reader="", table_name="cash")
+
+    assert set(ledger.landed_before(["f00d"], new_run("tomorrow", day=8))) == {("f00d", "", "cash")}
