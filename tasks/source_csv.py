@@ -2,16 +2,20 @@
 
 1. The header is read on its own, so that every column is text: nothing is guessed. Empty cells are null.
 2. Lines with too few or too many cells are set aside by the reader with their row number, cut or padded to the header's
-   columns, and put back in their place. Empty lines are no rows. More than 64 MiB of such lines refuse the file.
+   columns, and put back in their place. Empty lines are no rows.
 3. A cell that runs over the end of its line is refused: a forgotten quote would swallow the rows of others without a trace.
-4. Bytes are judged before they are parsed: text that is not UTF-8, a NUL byte or a line longer than 16 MiB is refused, and
-   the file counts as ended by a line end, so that a quote left open in its last line is found as well.
+4. Bytes are judged before they are parsed, some lines at a time: text that is not UTF-8, a NUL byte or a line longer than
+   16 MiB is refused. The last line is ended if it is not, so that a quote left open in its last cell is found as well.
+
+The parser never reads by itself: it would do so on a thread of its own, which may outlive the interpreter.
+
+Known limits: a quote left open in a line of the wrong length that is the last of the file, or of a part that is parsed at
+once, swallows nothing and costs that line only; elsewhere it refuses the file.
 """
 
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,16 +25,15 @@ import pyarrow.csv as pc
 
 from schemas.errors import InputRefused
 from tasks.core.parse import LINE
-from tasks.source_text import CheckedText
+from tasks.source_text import whole_lines
 
 LONGEST_HEADER: Final = 1 << 16
 """Bytes of the longest first line."""
 _CODECS: Final = {".gz": "gzip", ".zst": "zstd"}
 _BLOCK: Final = 1 << 24
+"""How much is read at once, and how long a line may be."""
 _CELLS_OF: Final = 100_000
 """How much of a line of the wrong length is looked at for its cells."""
-_RAGGED_MOST: Final = 1 << 26
-"""Characters of all lines of the wrong length together: they are kept until the rows around them are read."""
 _PLACE: Final = "(place)"
 
 
@@ -60,8 +63,10 @@ def csv_header(path: Path, head: bytes) -> list[str]:
             f"{path.name} has a quote in its first line that is not closed there; needed the names of the columns\n\n"
             'Hint: look for a missing closing quote ("), or a name with a line break.'
         )
-    CheckedText(path.name, io.BytesIO(line), longest_line=LONGEST_HEADER).check_all()
-    names = [name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]), [])]
+    text = b"".join(
+        whole_lines(path.name, io.BytesIO(line), block_bytes=LONGEST_HEADER, longest_line=LONGEST_HEADER)
+    ).decode("utf-8-sig")
+    names = [name.strip() for name in next(csv.reader([text]), [])]
     if not any(names):
         raise InputRefused(f"{path.name} has an empty first line; needed the names of the columns")
     return [name if name and name[0] != "(" else f"(column {place})" for place, name in enumerate(names, 1)]
@@ -70,90 +75,63 @@ def csv_header(path: Path, head: bytes) -> list[str]:
 def csv_batches(path: Path, header: list[str], rows: int, *, block_bytes: int = _BLOCK) -> Iterator[pl.DataFrame]:
     """The rows in file order, all columns text, about ``rows`` at a time; at least one frame.
 
-    ``block_bytes``: how much is read at once, which bounds a line's length too.
+    ``block_bytes``: how much is read at once.
 
     Raises
     ------
     InputRefused
-        The text is not UTF-8, a line is too long, a cell runs over the end of its line, or most lines are of the wrong length.
+        The text is not UTF-8, a line is too long, or a cell runs over the end of its line.
     """
-    lines = _Lines(header)
+    next_row = 1
+    waiting = [pl.DataFrame(schema=dict.fromkeys(header, pl.String))]
     with _stream(path) as stream:
-        text = CheckedText(path.name, stream, longest_line=block_bytes)
-        if not _has_rows(path):
-            text.check_all()
-            yield pl.DataFrame(schema=dict.fromkeys(header, pl.String))
-            return
-        try:
-            yield from _frames(path, text, lines, rows, block_bytes)
-        except pa.ArrowInvalid as error:
-            if lines.characters <= _RAGGED_MOST:
-                raise
-            raise InputRefused(
-                f"{path.name} has too many lines with more or fewer cells than its header has columns; needed as many\n\n"
-                "Hint: look at what separates its cells."
-            ) from error
-
-
-def _frames(path: Path, text: CheckedText, lines: "_Lines", rows: int, block_bytes: int) -> Iterator[pl.DataFrame]:
-    with _reader(text, lines, block_bytes) as reader:
-        waiting: list[pa.RecordBatch] = []
-        for block in reader:
-            height = sum(batch.num_rows for batch in waiting)
-            _refuse_line_breaks(path, block, lines.next_row + height)
-            waiting.append(block)
-            if height + block.num_rows >= rows:
-                yield lines.in_place(waiting, path)
+        for number, lines in enumerate(whole_lines(path.name, stream, block_bytes=block_bytes, longest_line=_BLOCK)):
+            text = lines[len(_first_line(lines)) :] if number == 0 else lines
+            if not text.strip(b"\r\n"):
+                continue
+            waiting.append(_frame(path, text, header, next_row))
+            next_row += waiting[-1].height
+            if sum(frame.height for frame in waiting) >= rows:
+                yield pl.concat(waiting, how="diagonal")
                 waiting = []
-        yield lines.in_place(waiting, path)
+    if waiting:
+        yield pl.concat(waiting, how="diagonal")
 
 
 def _first_line(head: bytes) -> bytes:
     return head.partition(b"\n")[0].partition(b"\r")[0]
 
 
-def _has_rows(path: Path) -> bool:
-    """Whether anything but empty lines follows the first line."""
-    with _stream(path) as stream:
-        block = stream.read(LONGEST_HEADER)
-        block = block[len(_first_line(block)) :]
-        while block and not block.strip(b"\r\n"):
-            block = stream.read(LONGEST_HEADER)
-        return bool(block)
+def _frame(path: Path, text: bytes, header: list[str], first: int) -> pl.DataFrame:
+    """Whole lines as rows. ``first``: number of the first of them in the file."""
+    ragged: list[tuple[int, str]] = []
 
+    def set_aside(line: pc.InvalidRow) -> str:
+        ragged.append((first + line.number - 1, line.text))
+        return "skip"
 
-@dataclass(slots=True)
-class _Lines:
-    """Lines of the wrong length met so far, and the number of the next row to hand out."""
-
-    header: list[str]
-    next_row: int = 1
-    ragged: list[tuple[int, str]] = field(default_factory=list)
-    characters: int = 0
-    """Of all lines of the wrong length so far."""
-
-    def set_aside(self, line: pc.InvalidRow) -> str:
-        self.ragged.append((line.number - 1, line.text))
-        self.characters += len(line.text)
-        return "error" if self.characters > _RAGGED_MOST else "skip"
-
-    def in_place(self, blocks: list[pa.RecordBatch], path: Path) -> pl.DataFrame:
-        """The blocks as one frame, with the lines that belong between their rows or right behind them."""
-        schema = pa.schema([(name, pa.string()) for name in self.header])
-        frame = pl.DataFrame(pa.Table.from_batches(blocks, schema=schema))
-        after, taken = self.next_row + frame.height, 0
-        while taken < len(self.ragged) and self.ragged[taken][0] <= after:
-            after, taken = after + 1, taken + 1
-        lines, self.ragged = self.ragged[:taken], self.ragged[taken:]
-        first, self.next_row = self.next_row, after
-        return _with_lines(frame, lines, first, self.header, path) if lines else frame
+    rows = pc.read_csv(
+        pa.BufferReader(text),
+        read_options=pc.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=header),
+        parse_options=pc.ParseOptions(newlines_in_values=True, invalid_row_handler=set_aside),
+        convert_options=pc.ConvertOptions(
+            check_utf8=False,
+            column_types=dict.fromkeys(header, pa.string()),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+            null_values=[""],
+        ),
+    )
+    _refuse_line_breaks(path, rows, first)
+    frame = pl.DataFrame(rows)
+    return _with_lines(frame, ragged, first, header, path) if ragged else frame
 
 
 def _with_lines(
     frame: pl.DataFrame, lines: list[tuple[int, str]], first: int, header: list[str], path: Path
 ) -> pl.DataFrame:
     for number, text in lines:
-        if not {"\n", "\r"}.isdisjoint(text.strip("\r\n")):
+        if "\n" in text or "\r" in text:
             raise InputRefused(_swallowed(path, number))
     numbers = {number for number, _ in lines}
     places = [number for number in range(first, first + frame.height + len(lines)) if number not in numbers]
@@ -172,12 +150,13 @@ def _cells(text: str, width: int) -> list[str | None]:
     return [*(cells if len(cells) > 1 else []), *[None] * width][:width]
 
 
-def _refuse_line_breaks(path: Path, block: pa.RecordBatch, first_row: int) -> None:
-    for column in block.columns:
-        cells = (column.buffers()[2] or pa.py_buffer(b"")).to_pybytes()
-        if b"\n" in cells or b"\r" in cells:
-            rows = pl.Series(column).str.contains(r"[\r\n]").arg_true()
-            raise InputRefused(_swallowed(path, first_row + int(rows[0])))
+def _refuse_line_breaks(path: Path, rows: pa.Table, first: int) -> None:
+    for column in rows.columns:
+        for chunk in column.chunks:
+            cells = (chunk.buffers()[2] or pa.py_buffer(b"")).to_pybytes()
+            if b"\n" in cells or b"\r" in cells:
+                broken = pl.Series(column).str.contains(r"[\r\n]").arg_true()
+                raise InputRefused(_swallowed(path, first + int(broken[0])))
 
 
 def _swallowed(path: Path, number: int) -> str:
@@ -189,18 +168,3 @@ def _swallowed(path: Path, number: int) -> str:
 
 def _stream(path: Path) -> pa.NativeFile:
     return pa.input_stream(str(path), compression=_CODECS.get(path.suffix))
-
-
-def _reader(text: CheckedText, lines: _Lines, block_bytes: int) -> pc.CSVStreamingReader:
-    return pc.open_csv(
-        text,
-        read_options=pc.ReadOptions(use_threads=False, block_size=block_bytes, column_names=lines.header, skip_rows=1),
-        parse_options=pc.ParseOptions(newlines_in_values=True, invalid_row_handler=lines.set_aside),
-        convert_options=pc.ConvertOptions(
-            check_utf8=False,
-            column_types=dict.fromkeys(lines.header, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-            null_values=[""],
-        ),
-    )

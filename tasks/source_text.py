@@ -1,6 +1,6 @@
-"""A stream of text whose bytes are judged as they pass, so that a parser behind it meets nothing it would choke on."""
+"""Text in whole lines whose bytes were judged, so that a parser behind it meets nothing that it would choke on."""
 
-import codecs
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from schemas.errors import InputRefused
@@ -15,8 +15,8 @@ class Blocks(Protocol):
         """At most ``size`` bytes; none at the end."""
 
 
-class CheckedText:
-    """A file to read from that hands on text in UTF-8 without NUL bytes or long lines, and one line end more than there is.
+def whole_lines(name: str, blocks: Blocks, *, block_bytes: int, longest_line: int) -> Iterator[bytes]:
+    """The text in UTF-8, about ``block_bytes`` at a time, each time whole lines; the last line is ended where it is not.
 
     Parameters
     ----------
@@ -24,98 +24,73 @@ class CheckedText:
         Name of the file, for messages.
     blocks
         Where the bytes come from.
+    block_bytes
+        How much is read at once.
     longest_line
-        Bytes a line may have at most.
+        Bytes that a line may have.
+
+    Raises
+    ------
+    InputRefused
+        The text is not UTF-8, holds a NUL byte, or has a line that is too long.
     """
+    rest, line = b"", 1
+    following = _filled(blocks, block_bytes)
+    while following:
+        block, following = following, _filled(blocks, block_bytes)
+        rest += block
+        if not following and not rest.endswith(b"\n"):
+            rest += b"\n"
+        _refuse_long(name, rest, line, longest_line)
+        cut = _end_of_lines(rest)
+        if cut:
+            yield _checked(name, rest[:cut], line)
+            line += _line_ends(rest[:cut])
+            rest = rest[cut:]
 
-    closed = False
 
-    def __init__(self, name: str, blocks: Blocks, *, longest_line: int) -> None:
-        self._name = name
-        self._blocks = blocks
-        self._longest = longest_line
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._line = 1
-        self._length = 0
-        self._is_after_return = False
-        self._has_ended = False
+def _filled(blocks: Blocks, size: int) -> bytes:
+    """As many bytes as asked for, unless the end comes first: what unpacks may hand out less."""
+    parts = [blocks.read(size)]
+    while parts[-1] and sum(map(len, parts)) < size:
+        parts.append(blocks.read(size - sum(map(len, parts))))
+    return b"".join(parts)
 
-    def readable(self) -> bool:
-        """Always: it is a file to read from."""
-        return True
 
-    def close(self) -> None:
-        """Nothing: who opened the blocks closes them."""
+def _end_of_lines(text: bytes) -> int:
+    """Where the last whole line ends. A carriage return at the very end may be half of a line end."""
+    known = len(text) - text.endswith(b"\r")
+    return max(text.rfind(b"\n", 0, known), text.rfind(b"\r", 0, known)) + 1
 
-    def read(self, size: int) -> bytes:
-        """``size`` bytes; fewer and a line end behind the last; then none.
 
-        Raises
-        ------
-        InputRefused
-            The text is not UTF-8, holds a NUL byte, or has a line that is too long.
-        """
-        block = self._filled(size)
-        self._check(block)
-        if len(block) == size or self._has_ended:
-            return block
-        self._has_ended = True
-        return block + b"\n"
+def _line_ends(text: bytes) -> int:
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
-    def check_all(self) -> None:
-        """Read to the end."""
-        while self.read(_MEBIBYTE):
-            pass
 
-    def _filled(self, size: int) -> bytes:
-        """As many bytes as asked for, unless the end comes first: a parser takes a short block for one without a line end."""
-        blocks = [self._blocks.read(size)]
-        while blocks[-1] and sum(map(len, blocks)) < size:
-            blocks.append(self._blocks.read(size - sum(map(len, blocks))))
-        return b"".join(blocks)
+def _refuse_long(name: str, text: bytes, line: int, longest: int) -> None:
+    ends = [place for place in (text.find(b"\n"), text.find(b"\r")) if place >= 0]
+    if min(ends, default=len(text)) > longest:
+        raise InputRefused(
+            f"{name} line {line} is longer than {longest / _MEBIBYTE:g} MiB; needed one row a line\n\n"
+            "Hint: the file may have lost its line ends."
+        )
 
-    def _check(self, block: bytes) -> None:
-        self._refuse_nul(block)
-        self._refuse_foreign(block)
-        self._refuse_long(block)
-        self._line = self._number(block, len(block))
-        self._is_after_return = block.endswith(b"\r") or (not block and self._is_after_return)
 
-    def _refuse_nul(self, block: bytes) -> None:
-        place = block.find(b"\0")
-        if place >= 0:
-            raise InputRefused(
-                f"{self._name} line {self._number(block, place)} holds a NUL byte; needed text in UTF-8\n\n"
-                "Hint: deliver the file again; it may have been damaged or cut short."
-            )
-
-    def _refuse_foreign(self, block: bytes) -> None:
-        pending = self._decoder.getstate()[0]
-        if block.isascii() and block and not pending:
-            return
+def _checked(name: str, text: bytes, line: int) -> bytes:
+    """The text, if it is UTF-8 without NUL bytes. ``line``: number of its first line in the file."""
+    place = text.find(b"\0")
+    if place >= 0:
+        raise InputRefused(
+            f"{name} line {line + _line_ends(text[:place])} holds a NUL byte; needed text in UTF-8\n\n"
+            "Hint: deliver the file again; it may have been damaged or cut short."
+        )
+    if not text.isascii():
         try:
-            self._decoder.decode(block, final=not block)
+            text.decode()
         except UnicodeDecodeError as error:
-            line = self._number(block, max(error.start - len(pending), 0))
-            byte = f"0x{error.object[error.start]:02X}"
+            where, byte = line + _line_ends(text[: error.start]), text[error.start]
             raise InputRefused(
-                f"{self._name} line {line} is not UTF-8 (found the byte {byte}); needed text in UTF-8\n\n"
+                f"{name} line {where} is not UTF-8 (found the byte 0x{byte:02X}); needed text in UTF-8\n\n"
                 "Hint: save the file again as UTF-8; it may be Windows-1252 or Latin-1."
             ) from error
-
-    def _refuse_long(self, block: bytes) -> None:
-        ends = [place for place in (block.find(b"\n"), block.find(b"\r")) if place >= 0]
-        if self._length + min(ends, default=len(block)) > self._longest:
-            size = f"{self._longest / _MEBIBYTE:g} MiB"
-            raise InputRefused(
-                f"{self._name} line {self._line} is longer than {size}; needed one row a line\n\n"
-                "Hint: the file may have lost its line ends."
-            )
-        last = max(block.rfind(b"\n"), block.rfind(b"\r"))
-        self._length = len(block) - last - 1 if ends else self._length + len(block)
-
-    def _number(self, block: bytes, place: int) -> int:
-        """Number of the line in the file, from 1, on which that place of the block stands."""
-        before = block[:place]
-        pairs = before.count(b"\r\n") + (self._is_after_return and before.startswith(b"\n"))
-        return self._line + before.count(b"\n") + before.count(b"\r") - pairs
+    return text
