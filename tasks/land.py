@@ -241,16 +241,28 @@ class Landing:
         self._rows.append(row)
 
 
-def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_scoped: bool) -> pl.DataFrame:
-    """The rows with their shard. Rows of accounts nobody delivered go to shard 0, or nowhere in a scoped run."""
+def with_the_others(shards: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, shard`` of the accounts of a run, and of all others of the night with a shard of null."""
+    named = accounts.select("account_id").drop_nulls().unique()
+    others = named.join(shards, on="account_id", how="anti")
+    return pl.concat([shards, others.with_columns(shard=pl.lit(None, pl.Int32))])
+
+
+def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_narrow: bool) -> pl.DataFrame:
+    """The rows with their shard; rows of accounts whose shard is null are left out.
+
+    Rows of accounts nobody delivered go to shard 0, where they are quarantined; in a run over accounts that somebody named
+    (``is_narrow``) they are left out: they are the business of the night's other runs.
+    """
     if table not in SHARDED_TABLES:
         return frame.with_columns(shard=pl.lit(GLOBAL_SHARD, pl.Int32))
-    placed = frame.join(shards, on="account_id", how="left", maintain_order="left")
+    known = shards.with_columns(is_known=pl.lit(value=True))
+    placed = frame.join(known, on="account_id", how="left", maintain_order="left")
     is_global = pl.col("account_id").is_null() & (table == "restrictions")
-    if is_scoped:
-        placed = placed.filter(pl.col("shard").is_not_null() | is_global)
+    is_stray = pl.col("is_known").is_null()
+    wanted = is_global | pl.col("shard").is_not_null() | (is_stray & (not is_narrow))
     elsewhere = pl.when(is_global).then(GLOBAL_SHARD).otherwise(0)
-    return placed.with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))
+    return placed.filter(wanted).drop("is_known").with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))
 
 
 def _parsed(raw: RawTable) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.sources import Source
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
-from tasks.land import Landing, with_shard, without_broken
+from tasks.land import Landing, with_shard, with_the_others, without_broken
 from tasks.late import LateFiles, standing
 from tasks.notices import give_notice
 from tasks.pending import pending_orders
@@ -28,7 +28,7 @@ from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
 from tasks.steps import Stores, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
-from warehouse.ledger import LandedBefore, NewRun, RunRow
+from warehouse.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
 
 HOLDINGS: Final = ("lots", "cash")
 """Tables without which an account looks like another one."""
@@ -154,8 +154,9 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     parsed = {table: landing.whole(table, at.lake) for table in ("accounts", "households")}
     known = remembered(landing, parsed["accounts"], new, at)
     parsed["accounts"] = pl.concat([parsed["accounts"], *(rows for table, rows in known if table == "accounts")])
-    asked = _asked(request, late, parsed["accounts"])
-    landed, scope = in_scope(parsed["accounts"], asked, parsed["households"]["household_id"].drop_nulls())
+    everybody = parsed["accounts"]
+    asked = _asked(request, late, everybody, at)
+    landed, scope = in_scope(everybody, asked, parsed["households"]["household_id"].drop_nulls())
     parsed["accounts"] = landed
     missing = sorted(set(request.scope) - set(scope))
     if missing:
@@ -184,9 +185,11 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
             "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
             "pending_orders": pending.join(shards, on="account_id"),
         }
+        placing = shards if late is None else with_the_others(shards, everybody)
+        is_narrow = bool(request.scope)
         kept = [*parsed.items(), *((table, rows) for table, rows in known if table != "accounts")]
         batches = (
-            (f"landed_{table}", with_shard(table, frame, shards, is_scoped=run.is_scoped))
+            (f"landed_{table}", with_shard(table, frame, placing, is_narrow=is_narrow))
             for table, frame in chain(kept, landing.rest())
         )
         step.rows = at.lake.load(
@@ -194,7 +197,8 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
             [*(f"landed_{table}" for table in CONTRACTS), *own],
             chain(own.items(), batches),
             copies=lambda: landing.copies,
-            shards=shards,
+            shards=placing,
+            is_narrow=is_narrow,
         )
         at.ledger.record_inputs(run.run_id, landing.inputs)
     return run
@@ -240,8 +244,16 @@ def _served(taken: Taken, sources: Sequence[Source]) -> Iterator[list[str]]:
             yield [name for source in sources if table in tables_of(source) for name in source.custodians]
 
 
-def _asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame) -> pl.Series | None:
-    """The accounts to be looked at; None: all."""
-    if late is not None:
-        return accounts.filter(pl.col("custodian").is_in(late.custodians))["account_id"].drop_nulls()
-    return pl.Series(request.scope) if request.scope else None
+def _asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame, at: Stores) -> pl.Series | None:
+    """The accounts to be looked at; None: all.
+
+    Late files cover their custodians' accounts. What they tell may forbid what another account of the household was about to
+    do (a loss sold there, bought here), so that members whose proposals have not left are looked at again too.
+    """
+    if late is None:
+        return pl.Series(request.scope) if request.scope else None
+    theirs = accounts.filter(pl.col("custodian").is_in(late.custodians))
+    households = theirs.select("household_id").drop_nulls().unique()
+    open_ = at.ledger.list_proposals(states=OPEN_STATES).select("account_id")
+    members = accounts.join(households, on="household_id", how="semi").join(open_, on="account_id", how="semi")
+    return pl.concat([theirs, members])["account_id"].drop_nulls().unique()

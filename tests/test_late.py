@@ -349,3 +349,38 @@ def test_nothing_at_all_from_anywhere_on_the_first_night_is_refused(own_accounts
         (tmp_path / name / AS_OF.isoformat()).rename(tmp_path / f"{name}-elsewhere")
     night = run_night(own_accounts, None, AS_OF)
     assert outcomes(own_accounts, night) == {}
+
+
+def test_a_late_file_is_looked_at_with_the_open_proposals_of_its_households(
+    settings: Settings, sends: Sends, tmp_path: Path
+) -> None:
+    accounts = sound_book()["accounts"].with_columns(
+        household_id=pl.when(pl.col("account_id") == "A2").then(None).otherwise(pl.lit("H9")),
+        status=pl.lit("active"),
+    )
+    deliver(tmp_path / "book", {"accounts": accounts})
+    sends("acme", cash=holdings("acme")["cash"].with_columns(settled_usd=pl.lit("900")))
+    first = run_night(settings, None, AS_OF)
+    assert {account: outcome for account, (outcome, _) in outcomes(settings, first).items()} == {
+        "A1": "proposed",
+        "A2": "proposed",
+        "A3": "blocked",
+    }
+    sends("other")
+    assert outcomes(settings, run_night(settings, None, AS_OF)).keys() == {"A1", "A3"}
+
+
+def test_rows_of_a_late_file_that_are_nobodys_are_quarantined_and_not_lost(settings: Settings, sends: Sends) -> None:
+    sends("acme")
+    run_night(settings, None, AS_OF)
+    lots = holdings("other")["lots"]
+    ghost, nobody = (lots.with_columns(account_id=pl.lit(name, pl.String)) for name in ("GHOST", None))
+    sends("other", lots=pl.concat([lots, ghost, nobody]))
+    late = run_night(settings, None, AS_OF)
+    broken = open_lake(settings).read("quarantine", late.run_id).sort("row_number")
+    assert broken.select("row_number", "account_id", "broken_rules").rows() == [
+        (2, "GHOST", "account_known"),
+        (3, None, "account_id_required"),
+    ]
+    landed = open_lake(settings).read("landed_lots", late.run_id)
+    assert set(landed["account_id"]) == {"A3", "GHOST", None}

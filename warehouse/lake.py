@@ -168,11 +168,14 @@ class Lake:
         batches: Iterable[tuple[str, pl.DataFrame]],
         copies: Callable[[], Sequence[Copy]] = tuple,
         shards: pl.DataFrame | None = None,
+        *,
+        is_narrow: bool = False,
     ) -> int:
         """Make ``batches`` and ``copies`` the only rows of ``tables`` for this run, all in one transaction; the rows written.
 
         A batch carries its own ``shard`` column; it is stored sorted by it, so that reading a shard prunes. ``copies`` is
-        asked when the batches have been read; rows of accounts go to the shards of ``shards`` (``account_id, shard``).
+        asked when the batches have been read; rows of accounts go to the shards of ``shards`` (``account_id, shard``), as
+        ``sql/copy_sharded.sql`` says.
         """
         rows = 0
         try:
@@ -182,19 +185,19 @@ class Lake:
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
                     rows += frame.height
-                rows += sum(self._copy(run, each, shards) for each in copies())
+                rows += sum(self._copy(run, each, shards, is_narrow=is_narrow) for each in copies())
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy("the lake is being written by others") from error
             raise
         return rows
 
-    def _copy(self, run: RunRef, copy: Copy, shards: pl.DataFrame | None) -> int:
+    def _copy(self, run: RunRef, copy: Copy, shards: pl.DataFrame | None, *, is_narrow: bool) -> int:
         values = {"run_id": run.run_id, "as_of": run.as_of_date.isoformat(), **asdict(copy)}
         del values["table"]
         if shards is None or copy.table not in SHARDED_TABLES:
             return _count(self._cursor.execute(sql("copy_common").format(table=copy.table), values))
-        values |= {"has_common": copy.table == "restrictions", "is_scoped": run.is_scoped}
+        values |= {"has_common": copy.table == "restrictions", "is_narrow": is_narrow}
         with self._registered(shards=shards):
             return _count(self._cursor.execute(sql("copy_sharded").format(table=copy.table), values))
 

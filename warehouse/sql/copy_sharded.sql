@@ -1,6 +1,7 @@
 -- Land again rows of accounts, which an earlier run landed from the very same file, in the shards of this run.
--- `shards`: registered table of account_id, shard. Rows that belong to everyone ($has_common: they name no account) go to
--- shard -1; those of accounts it lacks to shard 0, or nowhere in a scoped run. $shift is added to each row's number.
+-- `shards`: registered table of account_id, shard (null: an account of the night that is not of this run; left out). Rows that
+-- belong to everyone ($has_common: they name no account) go to shard -1; those of accounts it lacks to shard 0, or nowhere
+-- in a run over accounts that somebody named ($is_narrow). $shift is added to each row's number.
 INSERT INTO lake.landed_{table} BY NAME
 SELECT
     r.* REPLACE (
@@ -10,8 +11,12 @@ SELECT
         r.row_number + $shift AS row_number
     )
 FROM lake.landed_{table} r
-LEFT JOIN shards s USING (account_id)
+LEFT JOIN shards s ON s.account_id = r.account_id
 WHERE r.run_id = $from_run
   AND r.row_number BETWEEN $first_row AND $last_row
-  AND (NOT $is_scoped OR s.shard IS NOT NULL OR ($has_common AND r.account_id IS NULL))
+  AND (
+      s.shard IS NOT NULL
+      OR ($has_common AND r.account_id IS NULL)
+      OR (s.account_id IS NULL AND NOT $is_narrow)
+  )
 ORDER BY shard, row_number

@@ -1,0 +1,116 @@
+"""Files laid end to end: a row is known by its file and its row there, read or copied, in a run over all accounts or some."""
+
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.enums import RunKind
+from schemas.landing import CONTRACTS
+from schemas.settings import Settings
+from schemas.sources import Source
+from tasks.stores import open_ledger
+from tests.landing_book import sound_book, write_book
+from tests.night_driver import run_night
+from warehouse.lake import open_lake
+from warehouse.ledger import InputState
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+
+AS_OF = date(2026, 1, 5)
+NEXT = date(2026, 1, 6)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Lots and cash in two places: of A1 and A2 here, of A3 there, each with a row that cannot be read."""
+    book = sound_book()
+    lots, cash = book.pop("lots"), book.pop("cash")
+    lots = lots.with_columns(quantity=pl.col("quantity").replace({"5.5": "5,5", "3": "three"}))
+    mine = pl.col("account_id") != "A3"
+    places = {
+        "book": book,
+        "here": {"lots": lots.filter(mine), "cash": cash.filter(mine)},
+        "there": {"lots": lots.filter(~mine), "cash": cash.filter(~mine)},
+    }
+    for name, tables in places.items():
+        (tmp_path / name).mkdir()
+        write_book(tmp_path / name, tables, "csv")
+    sources = [Source(name=name, url=str(tmp_path / name)) for name in places]
+    return Settings(home=tmp_path / "home", sources=tuple(sources), max_quarantined_fraction=1.0)
+
+
+def messages(settings: Settings, run_id: str) -> list[str]:
+    return open_lake(settings).read("quarantine", run_id)["message"].sort().to_list()
+
+
+def states(settings: Settings, run_id: str) -> set[InputState]:
+    with closing(open_ledger(settings)) as ledger:
+        return {row.state for row in ledger.inputs_of(run_id)}
+
+
+def landed(settings: Settings, run_id: str) -> dict[str, pl.DataFrame]:
+    lake = open_lake(settings)
+    found = {table: lake.read(f"landed_{table}", run_id) for table in CONTRACTS}
+    return {table: rows.sort("row_number") for table, rows in found.items()}
+
+
+BROKEN = [
+    "lots.csv row 1: quantity is three; needed a number of at most 12 digits before the point and 6 after it.",
+    "lots.csv row 2: quantity is 5,5; needed a number of at most 12 digits before the point and 6 after it.",
+]
+
+
+def test_a_broken_row_is_told_by_the_row_of_its_own_file(settings: Settings) -> None:
+    assert messages(settings, run_night(settings, None, AS_OF).run_id) == BROKEN
+
+
+def test_rows_have_one_number_each_in_their_table(settings: Settings) -> None:
+    night = run_night(settings, None, AS_OF)
+    lots = landed(settings, night.run_id)["lots"]
+    assert lots["row_number"].to_list() == [1, 2, 3, 4]
+    assert lots["account_id"].to_list() == ["A1", "A1", "A2", "A3"]
+    gate = open_lake(settings).read("gate", night.run_id).sort("account_id")
+    assert gate["account_id"].to_list() == ["A1", "A3"]
+
+
+def test_rows_that_are_copied_are_the_rows_that_were_read(settings: Settings) -> None:
+    first = run_night(settings, None, AS_OF)
+    second = run_night(settings, None, NEXT)
+    assert states(settings, second.run_id) == {InputState.COPIED}
+    before, after = landed(settings, first.run_id), landed(settings, second.run_id)
+    for table in CONTRACTS:
+        assert after[table].equals(before[table]), table
+    assert messages(settings, second.run_id) == BROKEN
+
+
+def test_files_in_another_order_are_copied_to_their_new_places(settings: Settings) -> None:
+    run_night(settings, None, AS_OF)
+    book, here, there = settings.sources
+    turned = settings.model_copy(update={"sources": (book, there, here)})
+    second = run_night(turned, None, NEXT)
+    assert states(turned, second.run_id) == {InputState.COPIED}
+    lots = landed(turned, second.run_id)["lots"]
+    assert lots.select("account_id", "row_number").rows() == [("A3", 1), ("A1", 2), ("A1", 3), ("A2", 4)]
+    assert messages(turned, second.run_id) == BROKEN
+
+
+def test_a_run_over_one_account_copies_what_it_needs(settings: Settings) -> None:
+    run_night(settings, None, AS_OF)
+    night = run_night(settings, None, NEXT, kind=RunKind.MANUAL, scope=("A3",))
+    assert states(settings, night.run_id) == {InputState.COPIED}
+    rows = landed(settings, night.run_id)
+    for table in ("accounts", "lots", "cash"):
+        assert rows[table]["account_id"].to_list() == ["A3"], table
+    assert rows["restrictions"]["account_id"].to_list() == [None]
+    assert rows["prices"].height == 3
+    assert messages(settings, night.run_id) == BROKEN[:1]
+
+
+def test_nothing_is_copied_from_a_run_over_some_accounts(settings: Settings) -> None:
+    run_night(settings, None, AS_OF, kind=RunKind.MANUAL, scope=("A3",))
+    night = run_night(settings, None, AS_OF)
+    assert states(settings, night.run_id) == {InputState.READ}
+    assert landed(settings, night.run_id)["lots"].height == 4
