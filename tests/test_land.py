@@ -7,13 +7,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from flows.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.landing import CONTRACTS
+from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
+from tasks.pull import Request, pull
 from tasks.stores import open_ledger
+from tasks.validate import validate
 from tests.landing_book import sound_book, write_book
-from tests.night_driver import run_night
 from warehouse.lake import open_lake
 from warehouse.ledger import InputState
 
@@ -42,6 +45,16 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", sources=tuple(sources), max_quarantined_fraction=1.0)
 
 
+def pulled(settings: Settings, as_of: date, scope: tuple[str, ...] = ()) -> RunRef:
+    """A run pulled and validated; what comes after does not matter here."""
+    kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
+    with settings_of_tasks(settings):
+        run = pull.fn(Request(settings.sources_of(as_of), as_of, kind, "prefect", scope))
+        for shard in (GLOBAL_SHARD, *run.shards):
+            validate.fn(run, shard)
+    return run
+
+
 def messages(settings: Settings, run_id: str) -> list[str]:
     return open_lake(settings).read("quarantine", run_id)["message"].sort().to_list()
 
@@ -64,11 +77,11 @@ BROKEN = [
 
 
 def test_a_broken_row_is_told_by_the_row_of_its_own_file(settings: Settings) -> None:
-    assert messages(settings, run_night(settings, None, AS_OF).run_id) == BROKEN
+    assert messages(settings, pulled(settings, AS_OF).run_id) == BROKEN
 
 
 def test_rows_have_one_number_each_in_their_table(settings: Settings) -> None:
-    night = run_night(settings, None, AS_OF)
+    night = pulled(settings, AS_OF)
     lots = landed(settings, night.run_id)["lots"]
     assert lots["row_number"].to_list() == [1, 2, 3, 4]
     assert lots["account_id"].to_list() == ["A1", "A1", "A2", "A3"]
@@ -77,8 +90,8 @@ def test_rows_have_one_number_each_in_their_table(settings: Settings) -> None:
 
 
 def test_rows_that_are_copied_are_the_rows_that_were_read(settings: Settings) -> None:
-    first = run_night(settings, None, AS_OF)
-    second = run_night(settings, None, NEXT)
+    first = pulled(settings, AS_OF)
+    second = pulled(settings, NEXT)
     assert states(settings, second.run_id) == {InputState.COPIED}
     before, after = landed(settings, first.run_id), landed(settings, second.run_id)
     for table in CONTRACTS:
@@ -87,10 +100,10 @@ def test_rows_that_are_copied_are_the_rows_that_were_read(settings: Settings) ->
 
 
 def test_files_in_another_order_are_copied_to_their_new_places(settings: Settings) -> None:
-    run_night(settings, None, AS_OF)
+    pulled(settings, AS_OF)
     book, here, there = settings.sources
     turned = settings.model_copy(update={"sources": (book, there, here)})
-    second = run_night(turned, None, NEXT)
+    second = pulled(turned, NEXT)
     assert states(turned, second.run_id) == {InputState.COPIED}
     lots = landed(turned, second.run_id)["lots"]
     assert lots.select("account_id", "row_number").rows() == [("A3", 1), ("A1", 2), ("A1", 3), ("A2", 4)]
@@ -98,8 +111,8 @@ def test_files_in_another_order_are_copied_to_their_new_places(settings: Setting
 
 
 def test_a_run_over_one_account_copies_what_it_needs(settings: Settings) -> None:
-    run_night(settings, None, AS_OF)
-    night = run_night(settings, None, NEXT, kind=RunKind.MANUAL, scope=("A3",))
+    pulled(settings, AS_OF)
+    night = pulled(settings, NEXT, ("A3",))
     assert states(settings, night.run_id) == {InputState.COPIED}
     rows = landed(settings, night.run_id)
     for table in ("accounts", "lots", "cash"):
@@ -110,7 +123,7 @@ def test_a_run_over_one_account_copies_what_it_needs(settings: Settings) -> None
 
 
 def test_nothing_is_copied_from_a_run_over_some_accounts(settings: Settings) -> None:
-    run_night(settings, None, AS_OF, kind=RunKind.MANUAL, scope=("A3",))
-    night = run_night(settings, None, AS_OF)
+    pulled(settings, AS_OF, ("A3",))
+    night = pulled(settings, AS_OF)
     assert states(settings, night.run_id) == {InputState.READ}
     assert landed(settings, night.run_id)["lots"].height == 4
