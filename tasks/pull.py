@@ -155,6 +155,9 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     known = remembered(landing, parsed["accounts"], new, at)
     parsed["accounts"] = pl.concat([parsed["accounts"], *(rows for table, rows in known if table == "accounts")])
     everybody = parsed["accounts"]
+    if everybody.is_empty():
+        notes = "; ".join(each.note for each in taken.absent)
+        raise InputRefused(f"no account is known: {notes}\n\nHint: run the night again when a file has come.")
     asked = _asked(request, late, everybody, at)
     landed, scope = in_scope(everybody, asked, parsed["households"]["household_id"].drop_nulls())
     parsed["accounts"] = landed

@@ -10,7 +10,7 @@ import pytest
 
 from flows.nightly import Night
 from schemas.enums import Guard, ProposalState, RunKind, RunState
-from schemas.errors import RunHeld, SourceUnreachable
+from schemas.errors import InputRefused, RunHeld, SourceUnreachable
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
@@ -347,8 +347,8 @@ def test_what_a_late_file_told_of_accounts_is_known_when_the_next_is_late(
 def test_nothing_at_all_from_anywhere_on_the_first_night_is_refused(own_accounts: Settings, tmp_path: Path) -> None:
     for name in CUSTODIANS:
         (tmp_path / name / AS_OF.isoformat()).rename(tmp_path / f"{name}-elsewhere")
-    night = run_night(own_accounts, None, AS_OF)
-    assert outcomes(own_accounts, night) == {}
+    with pytest.raises(InputRefused, match=r"no account is known: .*acme/2026-01-05 has no file of the table accounts"):
+        run_night(own_accounts, None, AS_OF)
 
 
 def test_a_late_file_is_looked_at_with_the_open_proposals_of_its_households(
