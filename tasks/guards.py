@@ -138,14 +138,17 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     if isinstance(newest, date) and newest < sessions[-1]:
         give_notice(f"the newest price is dated {newest}, before the session of {sessions[-1]}")
     out = gate.filter(pl.col("outcome") == Outcome.QUARANTINED).height
+    least, most_out = settings.guard_min_accounts, settings.max_quarantined_fraction
     found = [
-        *guards.quarantined(out, sizes["accounts"], settings.max_quarantined_fraction),
+        *guards.quarantined(out, sizes["accounts"], most_out),
+        *guards.lots_lost(
+            sizes["lost_lots"], sizes["landed_lots"], most_out, accounts=sizes["accounts"], min_accounts=least
+        ),
         *guards.stale_prices(held, sessions, most=ages[0], most_of_one=ages[1]),
         *guards.price_moves(held, settings.max_price_move),
     ]
     if last is None or (run.is_scoped and not is_late):
         return found
-    least = settings.guard_min_accounts
     tonight, then = Size(sizes["accounts"], sizes["lots"]), Size(sizes["last_accounts"], sizes["last_lots"])
     most = settings.max_missing_accounts_fraction
     return [

@@ -202,3 +202,11 @@ def test_every_guard_says_where_to_look(settings: Settings, night: Night) -> Non
 
 def test_guards_are_tasks_of_the_night() -> None:
     assert {guard_inputs.name, guard_trades.name} == {"guard_inputs", "guard_trades"}
+
+
+def test_lots_that_are_nobodys_hold_the_run(settings: Settings, night: Night) -> None:
+    book = sound_book()
+    book["lots"] = book["lots"].with_columns(account_id=pl.lit("GHOST"))
+    row = night(settings, book)
+    assert held(row) == {Guard.QUARANTINE}
+    assert row.held_reason == "4 of 4 lots are quarantined (100.0%); the limit is 5.0%"

@@ -50,6 +50,18 @@ def quarantined(out: int, pulled: int, most: float) -> list[Finding]:
     ]
 
 
+def lots_lost(out: int, landed: int, most: float, *, accounts: int, min_accounts: int) -> list[Finding]:
+    """More lots quarantined than ``most`` of those landed: whose they are may not be known, and their accounts look poorer."""
+    if accounts < min_accounts or landed == 0 or out / landed <= most:
+        return []
+    return [
+        Finding(
+            Guard.QUARANTINE,
+            f"{out:,} of {landed:,} lots are quarantined ({out / landed:.1%}); the limit is {most:.1%}",
+        )
+    ]
+
+
 def stale_prices(prices: pl.DataFrame, sessions: Sequence[date], *, most: int, most_of_one: int) -> list[Finding]:
     """Prices that are too old, of securities that are held.
 

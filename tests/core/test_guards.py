@@ -41,6 +41,16 @@ def test_accounts_quarantined_up_to_the_limit_stop_nothing() -> None:
     )
 
 
+def test_lots_quarantined_beyond_the_limit_stop_the_run_whoever_they_belong_to() -> None:
+    assert guards.lots_lost(50, 1_000, 0.05, accounts=20, min_accounts=20) == []
+    assert guards.lots_lost(0, 0, 0.0, accounts=20, min_accounts=20) == []
+    assert one(guards.lots_lost(51, 1_000, 0.05, accounts=20, min_accounts=20)) == (
+        Guard.QUARANTINE,
+        "51 of 1,000 lots are quarantined (5.1%); the limit is 5.0%",
+    )
+    assert guards.lots_lost(999, 1_000, 0.05, accounts=19, min_accounts=20) == []
+
+
 @pytest.mark.parametrize(
     ("days", "most", "is_held"), [((9, 2), 0, False), ((8, 8), 0, True), ((8, 8), 1, False), ((7,), 1, True)]
 )

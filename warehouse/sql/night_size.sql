@@ -25,4 +25,6 @@ SELECT
         FROM lake.scope l
         ANTI JOIN mine USING (account_id)
         WHERE l.run_id = $last_run AND NOT $is_late
-    ) AS missing
+    ) AS missing,
+    (SELECT count(*) FROM lake.landed_lots WHERE run_id = $run_id) AS landed_lots,
+    (SELECT count(*) FROM lake.quarantine WHERE run_id = $run_id AND table_name = 'lots') AS lost_lots
