@@ -161,7 +161,7 @@ def _landing_tables(source: Source, as_of: date, staging: Path) -> list[Input]:
         found[table] = file
     for table in wanted:
         if table not in found:
-            refuse_near(source.url, table, seen)
+            refuse_near(source.url, table, seen - names.keys())
     needed = [table for table in source.tables if table not in found]
     if needed:
         raise NotCome(f"{source.url} has no {file_names(needed[0])}\n\n{_late_hint(source)}")
