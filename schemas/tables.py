@@ -91,6 +91,8 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "gross_value_usd": USD,
         "route": pl.String(),
         "route_reasons": pl.String(),
+        "look_reasons": pl.String(),
+        "priority": pl.Int64(),
         "content_hash": pl.String(),
         "custodian": pl.String(),
         "model_hash": pl.String(),

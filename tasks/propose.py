@@ -18,7 +18,7 @@ from tasks.core.orders import order_rows
 from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.propose import proposal_rows
 from tasks.core.reasons import class_reasons
-from tasks.core.route import with_route
+from tasks.core.route import with_look, with_route
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
@@ -77,7 +77,7 @@ def proposed(
         ttl_hours="proposal_ttl_hours",
     ).join(model_hashes(facts.model_targets), on="model_id", how="left")
     return {
-        "proposals": with_route(proposals, limits).select(PUBLIC["proposals"].keys()),
+        "proposals": with_look(with_route(proposals, limits)).select(PUBLIC["proposals"].keys()),
         "orders": orders,
         "lot_relief": relief,
         "class_reasons": reasons,

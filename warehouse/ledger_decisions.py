@@ -147,7 +147,9 @@ def _record(
 ) -> dict[str, ProposalState]:
     """Insert the decisions, move what moves, audit all."""
     shared = {"actor": said.actor, "decision": said.decision.value, "note": said.note, "decided_at": said.now}
-    columns = {name: [getattr(row, name) for row in rows] for name in ("proposal_id", "content_hash", "submitter")}
+    columns = {
+        name: [getattr(row, name) for row in rows] for name in ("proposal_id", "content_hash", "submitter", "amender")
+    }
     insert_columns(connection, decisions, columns, shared)
     after: dict[str, ProposalState] = {}
     moves: dict[ProposalState, list[Move]] = {}

@@ -34,13 +34,21 @@ COLUMNS: Final[dict[str, pl.DataType]] = {
     "as_of_date": pl.Date(),
     "state": pl.String(),
     "version": pl.Int64(),
+    "amender": pl.String(),
+    "replaces": pl.String(),
+    "revision": pl.Int64(),
     "content_hash": pl.String(),
     "triggers": pl.String(),
     "route": pl.String(),
     "route_reasons": pl.String(),
+    "look_reasons": pl.String(),
+    "priority": pl.Int64(),
     "nav_usd": USD,
     "gross_value_usd": USD,
     "turnover": pl.Float64(),
+    "one_way_drift_before": pl.Float64(),
+    "one_way_drift_after": pl.Float64(),
+    "gap_bps": pl.Float64(),
     "est_tax_usd": USD,
     "est_cost_usd": USD,
     "order_count": pl.Int64(),
@@ -48,10 +56,17 @@ COLUMNS: Final[dict[str, pl.DataType]] = {
     "approvals_needed": pl.Int64(),
     "created_at": MOMENT,
     "expires_at": MOMENT,
+    "cut_off_at": MOMENT,
     "state_changed_at": MOMENT,
+    "held_by": pl.String(),
+    "assignee": pl.String(),
     "export_id": pl.String(),
 }
-"""What a proposal is in the ledger. ``export_id`` is null until an export claims it."""
+"""What a proposal is in the ledger.
+
+``version`` counts what people made of it, ``revision`` every change of the row; ``amender`` is empty for what the run
+proposed, and ``replaces`` names the version before. ``held_by``: who holds it back; ``export_id`` is null until an export
+claims it."""
 
 ROUTED: Final[dict[str, pl.DataType]] = {
     **{
@@ -64,9 +79,14 @@ ROUTED: Final[dict[str, pl.DataType]] = {
             "triggers",
             "route",
             "route_reasons",
+            "look_reasons",
+            "priority",
             "nav_usd",
             "gross_value_usd",
             "turnover",
+            "one_way_drift_before",
+            "one_way_drift_after",
+            "gap_bps",
             "est_tax_usd",
             "est_cost_usd",
             "order_count",
@@ -76,12 +96,23 @@ ROUTED: Final[dict[str, pl.DataType]] = {
     },
     "ttl_hours": pl.Float64(),
 }
-"""What ``route_proposals`` reads; none may be null."""
+"""What ``route_proposals`` reads; only drift and gap may be null."""
 
 
 PROPOSED: Final = ProposalState.PROPOSED.value
 BRIEF: Final = proposals.c[
-    "proposal_id", "run_id", "submitter", "account_id", "state", "content_hash", "approvals_needed", "export_id"
+    "proposal_id",
+    "run_id",
+    "submitter",
+    "account_id",
+    "custodian",
+    "state",
+    "amender",
+    "revision",
+    "content_hash",
+    "approvals_needed",
+    "held_by",
+    "export_id",
 ]
 """The columns that decide what may happen to a proposal."""
 
@@ -100,7 +131,7 @@ def move(
     connection: Connection, moves: Sequence[Move], to: ProposalState, *, event: str, actor: str, now: datetime
 ) -> None:
     """Change the state of proposals and append one audit row each."""
-    change = {"state": to, "version": proposals.c.version + 1, "state_changed_at": now}
+    change = {"state": to, "revision": proposals.c.revision + 1, "state_changed_at": now}
     for some in in_chunks([item.proposal_id for item in moves]):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))
     name, state = str(event), str(to)  # plain words: drivers take longer over enums
@@ -165,7 +196,8 @@ def _insert(connection: Connection, run: RunRow, new: pl.DataFrame, now: datetim
         _first_state(route, is_taken=account in taken).value
         for route, account in zip(columns["route"], columns["account_id"], strict=True)
     ]
-    shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date, "version": 1}
+    shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date}
+    shared |= {"version": 1, "amender": "", "revision": 1}
     insert_columns(connection, proposals, columns, {**shared, "created_at": now, "state_changed_at": now})
     born = zip(columns["proposal_id"], columns["state"], columns["content_hash"], strict=True)
     ledger_audit.append(connection, (_born(run, *one) for one in born), now)

@@ -111,16 +111,34 @@ class Store:
 
     @contextmanager
     def upgrading(self) -> Iterator[Connection]:
-        """As ``writing``, before the tables are there."""
+        """As ``writing``, before the tables are there; SQLite's foreign keys are looked at once, at the end."""
         writer = self.engine.execution_options(**{WRITES: True})
-        with busy_told_apart(), writer.connect() as connection, connection.begin():
+        with busy_told_apart(), writer.connect() as connection, _foreign_keys_off(connection), connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
             yield connection
+            if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise WrongUsage("the ledger's rows do not belong together; it was left as it is")
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _foreign_keys_off(connection: Connection) -> Iterator[None]:
+    """SQLite lets a table be made anew under its name only while its foreign keys are off, and outside a transaction."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.driver_connection
+    for pragma in ("foreign_keys = OFF", "legacy_alter_table = ON"):
+        raw.execute(f"PRAGMA {pragma}").close()
+    try:
+        yield
+    finally:
+        for pragma in ("foreign_keys = ON", "legacy_alter_table = OFF"):
+            raw.execute(f"PRAGMA {pragma}").close()
 
 
 def queue_up(connection: Connection) -> None:

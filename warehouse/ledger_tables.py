@@ -3,30 +3,62 @@
 The same tables stand in ``migrations/versions``; a test holds the two together.
 """
 
+from typing import Any, Final
+
+import polars as pl
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index, Table, UniqueConstraint
 
 from schemas.enums import ProposalState, Role, Route, RunKind, RunState, Step
+from schemas.tables import PUBLIC, USD
+from schemas.units import EXACT
 from warehouse.ledger_types import Money, Utc, one_of
 from warehouse.ledger_words import (
     CLAIMED_STATES,
+    NOTED,
     OPEN_STATES,
     SENT_STATES,
     TAKEN_STATES,
     Decision,
     ExportState,
     InputState,
+    SignIn,
 )
 
 metadata = sa.MetaData()
+
+_TYPES: Final[dict[pl.DataType, Any]] = {
+    pl.Int64(): sa.BigInteger(),
+    pl.Float64(): sa.Float(),
+    pl.Date(): sa.Date(),
+    USD: Money(),
+    EXACT: Money(),
+}
+
+
+def _amended(table: str, *key: str) -> list[Column[Any]]:
+    """The columns of a public table of the lake, for versions that a person made."""
+    return [
+        Column(
+            name,
+            _TYPES.get(dtype, sa.Text()),
+            *([ForeignKey("proposals.proposal_id", name=f"amended_{table}_proposal")] if name == "proposal_id" else []),
+            primary_key=name in key,
+        )
+        for name, dtype in PUBLIC[table].items()
+    ]
+
 
 users = Table(
     "users",
     metadata,
     Column("name", sa.Text, primary_key=True),
     Column("created_at", Utc, nullable=False),
+    Column("password_hash", sa.Text),
+    Column("subject", sa.Text),
     CheckConstraint("name <> ''", name="users_name_given"),
 )
+Index("users_subject", users.c.subject, unique=True)
 
 user_roles = Table(
     "user_roles",
@@ -135,13 +167,21 @@ proposals = Table(
     Column("as_of_date", sa.Date, nullable=False),
     Column("state", sa.Text, nullable=False),
     Column("version", sa.Integer, nullable=False),
+    Column("amender", sa.Text, nullable=False),
+    Column("replaces", sa.Text, ForeignKey("proposals.proposal_id", name="proposals_replaced")),
+    Column("revision", sa.Integer, nullable=False),
     Column("content_hash", sa.Text, nullable=False),
     Column("triggers", sa.Text, nullable=False),
     Column("route", sa.Text, nullable=False),
     Column("route_reasons", sa.Text, nullable=False),
+    Column("look_reasons", sa.Text, nullable=False),
+    Column("priority", sa.Integer, nullable=False),
     Column("nav_usd", Money, nullable=False),
     Column("gross_value_usd", Money, nullable=False),
     Column("turnover", sa.Float, nullable=False),
+    Column("one_way_drift_before", sa.Float),
+    Column("one_way_drift_after", sa.Float),
+    Column("gap_bps", sa.Float),
     Column("est_tax_usd", Money, nullable=False),
     Column("est_cost_usd", Money, nullable=False),
     Column("order_count", sa.Integer, nullable=False),
@@ -149,18 +189,25 @@ proposals = Table(
     Column("approvals_needed", sa.Integer, nullable=False),
     Column("created_at", Utc, nullable=False),
     Column("expires_at", Utc, nullable=False),
+    Column("cut_off_at", Utc),
     Column("state_changed_at", Utc, nullable=False),
+    Column("held_by", sa.Text, ForeignKey("users.name", name="proposals_holder")),
+    Column("assignee", sa.Text, ForeignKey("users.name", name="proposals_assignee")),
     Column("export_id", sa.Text, ForeignKey("exports.export_id", name="proposals_export")),
     ForeignKeyConstraint(["run_id", "submitter"], ["runs.run_id", "runs.submitter"], name="proposals_run"),
-    UniqueConstraint("run_id", "account_id", name="proposals_account"),
-    UniqueConstraint("proposal_id", "content_hash", "submitter", name="proposals_content"),
+    UniqueConstraint("run_id", "account_id", "version", name="proposals_account"),
+    UniqueConstraint("proposal_id", "content_hash", "submitter", "amender", name="proposals_content"),
     CheckConstraint(one_of("state", ProposalState), name="proposals_state"),
     CheckConstraint(one_of("route", Route), name="proposals_route"),
     CheckConstraint("approvals_needed IN (1, 2)", name="proposals_approvals"),
+    CheckConstraint(
+        "version = 1 AND amender = '' AND replaces IS NULL OR version > 1 AND amender <> '' AND replaces IS NOT NULL",
+        name="proposals_amended_by_somebody",
+    ),
     CheckConstraint(f"export_id IS NULL OR {one_of('state', CLAIMED_STATES)}", name="proposals_claimed_state"),
     CheckConstraint(f"export_id IS NOT NULL OR NOT ({one_of('state', SENT_STATES)})", name="proposals_sent_in_export"),
 )
-Index("proposals_by_state", proposals.c.state)
+Index("proposals_queue", proposals.c.state, proposals.c.priority.desc(), proposals.c.proposal_id)
 Index("proposals_by_run", proposals.c.run_id)
 Index("proposals_by_export", proposals.c.export_id)
 Index(
@@ -178,18 +225,21 @@ decisions = Table(
     Column("proposal_id", sa.Text, nullable=False),
     Column("content_hash", sa.Text, nullable=False),
     Column("submitter", sa.Text, nullable=False),
+    Column("amender", sa.Text, nullable=False),
     Column("actor", sa.Text, ForeignKey("users.name", name="decisions_user"), nullable=False),
     Column("decision", sa.Text, nullable=False),
     Column("note", sa.Text, nullable=False),
     Column("decided_at", Utc, nullable=False),
     ForeignKeyConstraint(
-        ["proposal_id", "content_hash", "submitter"],
-        ["proposals.proposal_id", "proposals.content_hash", "proposals.submitter"],
+        ["proposal_id", "content_hash", "submitter", "amender"],
+        ["proposals.proposal_id", "proposals.content_hash", "proposals.submitter", "proposals.amender"],
         name="decisions_content",
     ),
     CheckConstraint(one_of("decision", Decision), name="decisions_decision"),
-    CheckConstraint("actor <> submitter OR decision <> 'approve'", name="decisions_checker_is_not_maker"),
-    CheckConstraint("decision <> 'reject' OR note <> ''", name="decisions_reject_has_note"),
+    CheckConstraint(
+        "actor <> submitter AND actor <> amender OR decision <> 'approve'", name="decisions_checker_is_not_maker"
+    ),
+    CheckConstraint(f"note <> '' OR NOT ({one_of('decision', NOTED)})", name="decisions_has_note"),
 )
 Index("decisions_by_proposal", decisions.c.proposal_id)
 Index(
@@ -200,6 +250,18 @@ Index(
     unique=True,
     sqlite_where=sa.text("decision = 'approve'"),
     postgresql_where=sa.text("decision = 'approve'"),
+)
+
+amended_proposals = Table("amended_proposals", metadata, *_amended("proposals", "proposal_id"))
+"""What the lake's table ``proposals`` says of a proposal, of versions after the first."""
+
+amended_orders = Table("amended_orders", metadata, *_amended("orders", "proposal_id", "order_id"))
+
+amended_lots = Table(
+    "amended_lots",
+    metadata,
+    Column("proposal_id", sa.Text, ForeignKey("proposals.proposal_id", name="amended_lots_proposal"), primary_key=True),
+    *_amended("lot_relief", "order_id", "lot_id"),
 )
 
 export_orders = Table(
@@ -276,4 +338,54 @@ halts = Table(
         sqlite_where=sa.text("lifted_at IS NULL"),
         postgresql_where=sa.text("lifted_at IS NULL"),
     ),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_hash", sa.Text, primary_key=True),
+    Column("name", sa.Text, ForeignKey("users.name", name="sessions_user"), nullable=False),
+    Column("method", sa.Text, nullable=False),
+    Column("signed_in_at", Utc, nullable=False),
+    Column("seen_at", Utc, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+    CheckConstraint(one_of("method", SignIn), name="sessions_method"),
+)
+Index("sessions_by_user", sessions.c.name)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", sa.Text, primary_key=True),
+    Column("token_hash", sa.Text, nullable=False),
+    Column("label", sa.Text, nullable=False),
+    Column("owner", sa.Text, ForeignKey("users.name", name="tokens_owner"), nullable=False),
+    Column("scopes", sa.Text, nullable=False),
+    Column("custodians", sa.Text),
+    Column("created_by", sa.Text, ForeignKey("users.name", name="tokens_maker"), nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("revoked_at", Utc),
+    UniqueConstraint("token_hash", name="tokens_hash"),
+    CheckConstraint("scopes <> ''", name="tokens_has_scope"),
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("key_hash", sa.Text, primary_key=True),
+    Column("failures", sa.Integer, nullable=False),
+    Column("first_at", Utc, nullable=False),
+    Column("last_at", Utc, nullable=False),
+)
+
+saved_filters = Table(
+    "saved_filters",
+    metadata,
+    Column("owner", sa.Text, ForeignKey("users.name", name="saved_filters_owner"), primary_key=True),
+    Column("name", sa.Text, primary_key=True),
+    Column("filter", sa.Text, nullable=False),
+    Column("saved_at", Utc, nullable=False),
+    CheckConstraint("name <> ''", name="saved_filters_named"),
 )

@@ -109,7 +109,9 @@ class Users(Store):
 
     def list_users(self) -> list[UserRow]:
         """Every user, by name."""
-        query = sa.select(users, user_roles.c.role).outerjoin(user_roles, user_roles.c.name == users.c.name)
+        query = sa.select(users.c.name, users.c.created_at, user_roles.c.role).outerjoin(
+            user_roles, user_roles.c.name == users.c.name
+        )
         found: dict[str, UserRow] = {}
         with self.reading() as connection:
             for name, created_at, role in connection.execute(query.order_by(users.c.name)):

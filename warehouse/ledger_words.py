@@ -24,12 +24,28 @@ CLAIMED_STATES: Final = (*RELEASABLE_STATES, *SENT_STATES)
 
 
 class Decision(StrEnum):
-    """What a person said about a proposal."""
+    """What a person said about a proposal.
+
+    ``hold`` keeps it from being approved by anybody else until ``unhold``; ``comment`` changes nothing.
+    """
 
     APPROVE = "approve"
     REJECT = "reject"
     HOLD = "hold"
+    UNHOLD = "unhold"
     WITHDRAW = "withdraw"
+    COMMENT = "comment"
+
+
+NOTED: Final = (Decision.REJECT, Decision.COMMENT)
+"""What is said only with a note."""
+
+
+class SignIn(StrEnum):
+    """How a person showed who they are."""
+
+    PASSWORD = "password"  # noqa: S105 - a word, not a password
+    OIDC = "oidc"
 
 
 class ExportState(StrEnum):

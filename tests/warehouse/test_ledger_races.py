@@ -1,5 +1,6 @@
 """Several processes at one ledger, each started from nothing as another user's would be."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -59,7 +60,8 @@ def watch(address: str, total: int) -> list[int]:
     """How many were approved, at each look, until all are."""
     ledger = opened(address)
     seen = [0]
-    while seen[-1] < total:
+    end = time.monotonic() + 60
+    while seen[-1] < total and time.monotonic() < end:
         seen.append(list(states(ledger).values()).count("approved"))
     ledger.close()
     return seen
