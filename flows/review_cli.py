@@ -14,7 +14,7 @@ from schemas.errors import WrongUsage
 from tasks import review
 from tasks.review import Decided, Detail
 from tasks.stores import current_actor, open_ledger, settings_of_a_home
-from warehouse.ledger import Decision
+from warehouse.ledger import Decision, Sort
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
 
@@ -22,9 +22,11 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Proposal
 Matching = Annotated[str | None, typer.Option("--filter", help=f"key=value,... with keys {', '.join(review.KEYS)}.")]
 Note = Annotated[str, typer.Option("--note", help="Why; recorded with the decision.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Order = Annotated[Sort, typer.Option("--sort", help="What comes first.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Most rows to print as a table.")]
 
 LISTED: Final = (
+    "priority",
     "proposal_id",
     "account_id",
     "custodian",
@@ -36,6 +38,8 @@ LISTED: Final = (
     "order_count",
     "approvals_needed",
     "route_reasons",
+    "look_reasons",
+    "held_by",
     "expires_at",
 )
 ORDERS_SHOWN: Final = ("side", "symbol", "quantity", "price_usd", "value_usd", "est_cost_usd", "est_tax_usd", "reason")
@@ -43,10 +47,10 @@ LOTS_SHOWN: Final = ("security_id", "lot_id", "quantity", "unit_cost_usd", "acqu
 
 
 @app.command("list")
-def list_(matching: Matching = None, limit: Limit = 50, *, is_json: Json = False) -> None:
-    """Show the proposals that wait for review, or those that a filter matches."""
+def list_(matching: Matching = None, sort: Order = Sort.PRIORITY, limit: Limit = 50, *, is_json: Json = False) -> None:
+    """Show the proposals that wait for review, or those that a filter matches, what to look at first on top."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        found = review.queue(ledger, review.parse_filter(matching or ""), now=datetime.now(UTC))
+        found = review.queue(ledger, review.parse_filter(matching or ""), now=datetime.now(UTC), sort=sort)
     if is_json:
         print_json(found.to_dicts())
         return
@@ -106,8 +110,35 @@ def reject(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_js
 
 @app.command()
 def hold(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_json: Json = False) -> None:
-    """Record that you want to look again; the proposals stay in the queue."""
+    """Keep proposals from being approved by anybody else; they stay in the queue."""
     _decide(Decision.HOLD, ids, matching, note, is_json=is_json)
+
+
+@app.command()
+def unhold(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_json: Json = False) -> None:
+    """Release what is held; somebody else's hold needs a note."""
+    _decide(Decision.UNHOLD, ids, matching, note, is_json=is_json)
+
+
+@app.command()
+def comment(ids: Ids = None, note: Note = "", *, is_json: Json = False) -> None:
+    """Say something about proposals; it changes nothing."""
+    _decide(Decision.COMMENT, ids, None, note, is_json=is_json)
+
+
+@app.command()
+def assign(
+    ids: Ids = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="NAME", help="Who looks; nobody in particular where absent.")
+    ] = None,
+) -> None:
+    """Say who is to look at proposals."""
+    if not ids:
+        raise WrongUsage("say which proposals to assign")
+    with closing(open_ledger(settings_of_a_home())) as ledger:
+        review.assign(ledger, ids, to, actor=current_actor(), now=datetime.now(UTC))
+    notice(f"{len(ids):,} assigned to {to or 'nobody'}.")
 
 
 @app.command()

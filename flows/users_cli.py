@@ -1,5 +1,7 @@
 """``trimtab users``: who may look, approve, release and administer."""
 
+import getpass
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,13 +9,16 @@ from typing import Annotated
 import typer
 
 from flows.terminal import notice, print_json, print_table
-from schemas.enums import Role
+from schemas.enums import Role, Scope
+from schemas.errors import WrongUsage
 from schemas.settings import load_settings
+from tasks import access
 from tasks.stores import current_actor, open_ledger
 
 app = typer.Typer(no_args_is_help=True, help="Users of the ledger and their roles.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As the operating system calls them.")]
+Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
 Roles = Annotated[list[Role] | None, typer.Option("--role", help="May be given several times.")]
 
 
@@ -30,11 +35,106 @@ def list_(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
 
 @app.command()
-def add(name: Name, roles: Roles = None) -> None:
-    """Add a user."""
+def add(name: Name, roles: Roles = None, *, is_stdin: Stdin = False) -> None:
+    """Add a user; with a password, given on stdin, they can sign in to the console."""
+    password = _from_stdin() if is_stdin else None
     with closing(open_ledger(load_settings())) as ledger:
+        if password is not None:
+            access.need_good_password(name, password)
         ledger.add_user(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
+        if password is not None:
+            access.set_password(ledger, name, password, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} was added; {_may(roles)}.")
+
+
+@app.command("set-password")
+def set_password(name: Name, *, is_stdin: Stdin = False) -> None:
+    """Set a user's password for the console, typed twice or given on stdin; their sessions end."""
+    password = _from_stdin() if is_stdin else _typed_twice()
+    with closing(open_ledger(load_settings())) as ledger:
+        access.set_password(ledger, name, password, actor=current_actor(), now=datetime.now(UTC))
+    notice(f"{name} has a new password.")
+
+
+@app.command()
+def link(
+    name: Name, subject: Annotated[str, typer.Option("--subject", help="<issuer>|<sub> of the identity provider.")]
+) -> None:
+    """Let who an identity provider calls SUBJECT sign in as this user."""
+    with closing(open_ledger(load_settings())) as ledger:
+        ledger.link_subject(name, subject, actor=current_actor(), now=datetime.now(UTC))
+    notice(f"{name} is linked.")
+
+
+@app.command()
+def tokens(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the tokens of machines, without the secrets, which are not kept."""
+    with closing(open_ledger(load_settings())) as ledger:
+        found = ledger.list_tokens()
+    rows = [
+        {
+            "token_id": one.token_id,
+            "label": one.label,
+            "owner": one.owner,
+            "scopes": sorted(one.scopes),
+            "custodians": None if one.custodians is None else sorted(one.custodians),
+            "expires_at": one.expires_at,
+            "revoked_at": one.revoked_at,
+        }
+        for one in found
+    ]
+    if is_json:
+        print_json(rows)
+    else:
+        print_table(
+            f"{len(rows)} tokens", tuple(rows[0]) if rows else ("token_id",), [tuple(row.values()) for row in rows]
+        )
+
+
+@app.command("add-token")
+def add_token(
+    owner: Name,
+    label: Annotated[str, typer.Option("--label", help="What it is for.")],
+    scopes: Annotated[list[Scope], typer.Option("--scope", help="May be given several times.")],
+    custodians: Annotated[
+        list[str] | None, typer.Option("--custodian", help="Only this custodian; may be repeated.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", help="How long it lasts.")] = access.TOKEN_DAYS,
+) -> None:
+    """Make a token for a machine that acts as a user. It is printed once, and only its hash is kept."""
+    with closing(open_ledger(load_settings())) as ledger:
+        secret = access.make_token(
+            ledger,
+            label=label,
+            owner=owner,
+            scopes=scopes,
+            custodians=custodians,
+            actor=current_actor(),
+            now=datetime.now(UTC),
+            days=days,
+        )
+    typer.echo(secret)
+
+
+@app.command("revoke-token")
+def revoke_token(token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID")]) -> None:
+    """End a token."""
+    with closing(open_ledger(load_settings())) as ledger:
+        ledger.revoke_token(token_id, actor=current_actor(), now=datetime.now(UTC))
+    notice(f"{token_id} is revoked.")
+
+
+def _from_stdin() -> str:
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _typed_twice() -> str:
+    if not sys.stdin.isatty():
+        raise WrongUsage("a password is typed at a terminal\n\nHint: --password-stdin takes it from a pipe.")
+    first, second = getpass.getpass("password: "), getpass.getpass("again: ")
+    if first != second:
+        raise WrongUsage("the two passwords differ")
+    return first
 
 
 @app.command("set-roles")

@@ -266,3 +266,12 @@ class Step(StrEnum):
     PROPOSE = "propose"
     ROUTE = "route"
     PUBLISH = "publish"
+
+
+class Scope(StrEnum):
+    """What a token may be used for; the roles of its owner still apply."""
+
+    RUNS_READ = "runs:read"
+    PROPOSALS_READ = "proposals:read"
+    DECISIONS_WRITE = "decisions:write"
+    EXPORTS_READ = "exports:read"

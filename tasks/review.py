@@ -2,11 +2,11 @@
 
 A filter is text such as ``state=pending_review,custodian=northbank,min_value=10000``; all its conditions hold. Values are
 the proposals' gross value in USD. Without ``state`` only what waits for review is meant; ``state=any`` means every state
-and ``state=approved|exported`` either.
+and ``state=approved|exported`` either; ``held=no`` leaves out what somebody holds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeVar
@@ -16,30 +16,33 @@ import polars as pl
 from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import WrongUsage
 from tasks.core.anomalies import anomaly_sentence
-from warehouse.ledger import Decision, DecisionRow, Ledger
+from warehouse.ledger import Decision, DecisionRow, Filter, Ledger, Seen, Sort
 
 Word = TypeVar("Word", ProposalState, Route, Trigger)
 Reader = Callable[[str, str], pl.DataFrame]
 """Reads a table of the lake for a run: ``read(table, run_id)``."""
 
-KEYS: Final = ("state", "run", "account", "custodian", "route", "min_value", "max_value", "trigger")
+KEYS: Final = (
+    "state",
+    "run",
+    "account",
+    "custodian",
+    "route",
+    "min_value",
+    "max_value",
+    "trigger",
+    "reason",
+    "min_tax",
+    "min_turnover",
+    "held",
+    "assignee",
+)
 MIN_PREFIX: Final = 6
 """Fewest characters by which a proposal may be named."""
 ANY_STATE: Final = "any"
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which proposals are meant. Null: no condition; ``states`` null: every state."""
-
-    states: frozenset[ProposalState] | None = frozenset({ProposalState.PENDING_REVIEW})
-    run: str | None = None
-    account: str | None = None
-    custodian: str | None = None
-    route: Route | None = None
-    min_value: Decimal | None = None
-    max_value: Decimal | None = None
-    trigger: Trigger | None = None
+EVERYTHING: Final = 10_000_000
+"""More proposals than any ledger has."""
+ANSWERS: Final = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,11 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision led to: the state of each proposal afterwards."""
+    """What a decision led to: the state of each proposal afterwards, and why others were left as they are."""
 
     decision: Decision
     states: dict[str, ProposalState]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_filter(text: str) -> Filter:
@@ -108,36 +112,38 @@ def _amount(key: str, value: str) -> Decimal:
     return amount
 
 
-_FIELDS: Final = {"state": "states"}
+def _answer(key: str, value: str) -> bool:
+    if value not in ANSWERS:
+        raise WrongUsage(f"{key} is yes or no, not {value!r}")
+    return ANSWERS[value]
+
+
+def _fraction(key: str, value: str) -> Decimal:
+    amount = _amount(key, value)
+    if not 0 <= amount <= 1:
+        raise WrongUsage(f"{key} is a fraction of NAV such as 0.1, not {value!r}")
+    return amount
+
+
+_FIELDS: Final = {"state": "states", "held": "is_held"}
 _VALUES: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "state": _states,
     "route": lambda key, value: _word(Route, key, value),
     "trigger": lambda key, value: _word(Trigger, key, value),
     "min_value": _amount,
     "max_value": _amount,
+    "min_tax": _amount,
+    "min_turnover": _fraction,
+    "held": _answer,
 }
 
 
-def queue(ledger: Ledger, wanted: Filter, *, now: datetime) -> pl.DataFrame:
-    """Proposals that match, by account; what is past its time has expired first."""
+def queue(
+    ledger: Ledger, wanted: Filter, *, now: datetime, sort: Sort = Sort.ACCOUNT, limit: int | None = None
+) -> pl.DataFrame:
+    """Proposals that match; what is past its time has expired first."""
     ledger.expire(now)
-    found = ledger.list_proposals(states=wanted.states, run_id=wanted.run, account_id=wanted.account)
-    return found.filter(*_conditions(wanted))
-
-
-def _conditions(wanted: Filter) -> list[pl.Expr]:
-    conditions = [pl.lit(value=True)]
-    if wanted.custodian is not None:
-        conditions.append(pl.col("custodian") == wanted.custodian)
-    if wanted.route is not None:
-        conditions.append(pl.col("route") == wanted.route.value)
-    if wanted.min_value is not None:
-        conditions.append(pl.col("gross_value_usd") >= wanted.min_value)
-    if wanted.max_value is not None:
-        conditions.append(pl.col("gross_value_usd") <= wanted.max_value)
-    if wanted.trigger is not None:
-        conditions.append(pl.col("triggers").str.split("|").list.contains(wanted.trigger.value))
-    return conditions
+    return ledger.page(wanted, sort=sort, limit=limit or EVERYTHING).rows
 
 
 def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> Detail:
@@ -192,13 +198,27 @@ def decide(
 
 
 def decide_matching(
-    ledger: Ledger, wanted: Filter, decision: Decision, *, actor: str, now: datetime, note: str = ""
+    ledger: Ledger,
+    wanted: Filter,
+    decision: Decision,
+    *,
+    actor: str,
+    now: datetime,
+    note: str = "",
+    is_all_or_none: bool = True,
 ) -> Decided:
-    """Decide everything that matches, exactly as it stood when it matched, all or none."""
-    found = queue(ledger, wanted, now=now)
-    seen = dict(zip(found["proposal_id"], found["content_hash"], strict=True))
-    states = ledger.decide(seen, decision=decision, actor=actor, now=now, note=note, content_hashes=seen)
-    return Decided(decision, states)
+    """Decide everything that matches, exactly as it stood when it matched.
+
+    With ``is_all_or_none`` one proposal that cannot be decided refuses the batch; without, the others are decided.
+    """
+    ledger.expire(now)
+    seen = ledger.seen(wanted)
+    if is_all_or_none:
+        states = ledger.decide(seen, decision=decision, actor=actor, now=now, note=note, content_hashes=seen)
+        return Decided(decision, states)
+    looked = {one: Seen(content) for one, content in seen.items()}
+    taken = ledger.decide_what_can_be(looked, decision=decision, actor=actor, now=now, note=note)
+    return Decided(decision, taken.states, taken.refused)
 
 
 def approve(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
@@ -212,10 +232,25 @@ def reject(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, n
 
 
 def hold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
-    """Record that somebody wants to look again; the proposal stays where it is."""
+    """Keep a proposal from being approved by anybody else; it stays where it is."""
     return decide(ledger, names, Decision.HOLD, actor=actor, now=now, note=note)
 
 
 def withdraw(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
     """Take an approval back before it is exported."""
     return decide(ledger, names, Decision.WITHDRAW, actor=actor, now=now, note=note)
+
+
+def unhold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
+    """Release what is held; somebody else's hold with a note that says why."""
+    return decide(ledger, names, Decision.UNHOLD, actor=actor, now=now, note=note)
+
+
+def comment(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> Decided:
+    """Say something that changes nothing."""
+    return decide(ledger, names, Decision.COMMENT, actor=actor, now=now, note=note)
+
+
+def assign(ledger: Ledger, names: Iterable[str], assignee: str | None, *, actor: str, now: datetime) -> None:
+    """Say who is to look at some proposals; null: nobody in particular."""
+    ledger.assign(resolve(ledger, names), assignee, actor=actor, now=now)

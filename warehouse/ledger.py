@@ -1,8 +1,9 @@
 """The ledger: what people and machines decided. Small, constrained, transactional; SQLite or PostgreSQL by address alone.
 
 Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
-(``ledger_releases``), proposals and their states (``ledger_proposals``), decisions (``ledger_decisions``), exports
-(``ledger_exports``), the kill switch (``ledger_halts``), users (``ledger_users``) and the audit chain (``ledger_audit``).
+(``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
+(``ledger_decisions``), exports (``ledger_exports``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
+in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
 
@@ -12,11 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from schemas.errors import Retryable, WrongUsage
+from warehouse.ledger_access import Access, SessionRow, TokenRow
 from warehouse.ledger_audit import Audit
-from warehouse.ledger_decisions import Decisions
+from warehouse.ledger_decisions import Decisions, Seen, Taken
 from warehouse.ledger_exports import Exports
 from warehouse.ledger_halts import Halts
 from warehouse.ledger_inputs import Inputs, LandedBefore
+from warehouse.ledger_queue import Filter, Page, Queue, Sort, Totals
 from warehouse.ledger_releases import Releases
 from warehouse.ledger_rows import (
     AuditRow,
@@ -33,7 +36,7 @@ from warehouse.ledger_runs import Runs
 from warehouse.ledger_schema import bring_up_to_date
 from warehouse.ledger_store import create_engine
 from warehouse.ledger_users import Users
-from warehouse.ledger_words import OPEN_STATES, Decision, ExportState, InputState
+from warehouse.ledger_words import OPEN_STATES, Decision, ExportState, InputState, SignIn
 
 __all__ = [
     "OPEN_STATES",
@@ -42,19 +45,28 @@ __all__ = [
     "DecisionRow",
     "ExportRow",
     "ExportState",
+    "Filter",
     "HaltRow",
     "InputRow",
     "InputState",
     "LandedBefore",
     "Ledger",
     "NewRun",
+    "Page",
     "RunRow",
+    "Seen",
+    "SessionRow",
+    "SignIn",
+    "Sort",
     "StepRow",
+    "Taken",
+    "TokenRow",
+    "Totals",
     "UserRow",
 ]
 
 
-class Ledger(Runs, Inputs, Releases, Decisions, Exports, Halts, Users, Audit):
+class Ledger(Runs, Inputs, Releases, Queue, Decisions, Exports, Halts, Users, Access, Audit):
     """All of it behind one name."""
 
     @classmethod

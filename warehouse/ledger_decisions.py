@@ -1,6 +1,7 @@
 """Decisions by people: checked in words here, and once more by the constraints of the table.
 
-All or nothing: one proposal that cannot be decided refuses the whole batch, and says which and why.
+``decide`` is all or nothing: one proposal that cannot be decided refuses the whole batch, and says which and why.
+``decide_what_can_be`` takes those that can be and says of the others why not. Either is one transaction.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,16 +19,18 @@ from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_proposals import Move, Proposals, move, rows_in
 from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import decisions, proposals
-from warehouse.ledger_users import need_role
+from warehouse.ledger_users import need_role, roles_in
 from warehouse.ledger_words import Decision
 
+WAITING: Final = ProposalState.PENDING_REVIEW
 NEEDED_STATE: Final = {
-    Decision.APPROVE: ProposalState.PENDING_REVIEW,
-    Decision.REJECT: ProposalState.PENDING_REVIEW,
-    Decision.HOLD: ProposalState.PENDING_REVIEW,
+    Decision.APPROVE: WAITING,
+    Decision.REJECT: WAITING,
+    Decision.HOLD: WAITING,
+    Decision.UNHOLD: WAITING,
     Decision.WITHDRAW: ProposalState.APPROVED,
 }
-"""What a proposal must be for each decision."""
+"""What a proposal must be for each decision; a comment is taken on any."""
 NEXT_STATE: Final = {
     Decision.REJECT: ProposalState.REJECTED,
     Decision.WITHDRAW: ProposalState.WITHDRAWN,
@@ -36,6 +39,18 @@ NEXT_STATE: Final = {
 NOBODY: Final[frozenset[str]] = frozenset()
 NAMED: Final = 5
 """How many refused proposals a message names."""
+NOTES: Final = {
+    Decision.REJECT: "a rejection needs a note that says why",
+    Decision.COMMENT: "a comment needs a text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a person looked at; a proposal that is not this any more is not decided. ``revision`` null: any."""
+
+    content_hash: str
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +63,87 @@ class Said:
     now: datetime
 
 
-def _problem(row: Row[Any] | None, said: Said, seen_hash: str | None, approvers: frozenset[str]) -> str | None:
-    """Why the decision cannot be taken; null if it can."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a batch: the state of each proposal decided, and why the others were not."""
+
+    states: dict[str, ProposalState]
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Makers:
+    """Who may not approve: people who did so already, and those who made a version of it. By proposal."""
+
+    approvers: Mapping[str, frozenset[str]]
+    amenders: Mapping[str, frozenset[str]]
+
+
+def state_problem(row: Row[Any] | None, seen: Seen | None, needed: ProposalState | None, verb: str) -> str | None:
+    """Why nobody can do this to a proposal as it stands; null if it can be done."""
     if row is None:
         return "is no proposal"
-    if row.state != NEEDED_STATE[said.decision]:
-        return f"is {row.state}; to {said.decision} it, it must be {NEEDED_STATE[said.decision]}"
-    if row.export_id is not None:
+    if needed is not None and row.state != needed:
+        return f"is {row.state}; to {verb} it, it must be {needed}"
+    if needed is not None and row.export_id is not None:
         return f"is being exported in {row.export_id}"
-    if seen_hash != row.content_hash:
+    if seen is None or seen.content_hash != row.content_hash or seen.revision not in {None, row.revision}:
         return "has changed since it was looked at; look again"
-    return _approver_problem(row, said, approvers) if said.decision is Decision.APPROVE else None
-
-
-def _approver_problem(row: Row[Any], said: Said, approvers: frozenset[str]) -> str | None:
-    if said.actor == row.submitter:
-        return f"was submitted by {said.actor}; another person must approve it"
-    if said.actor in approvers:
-        return f"was already approved by {said.actor}; a second person is needed"
     return None
 
 
-def _approvers(connection: Connection, rows: Mapping[str, Row[Any]]) -> dict[str, frozenset[str]]:
-    """Who approved each proposal as it stands now."""
-    found: dict[str, frozenset[str]] = {}
+def _problem(row: Row[Any] | None, said: Said, seen: Seen | None, makers: _Makers) -> str | None:
+    """Why the decision cannot be taken; null if it can."""
+    problem = state_problem(row, seen, NEEDED_STATE.get(said.decision), said.decision)
+    if problem or row is None:
+        return problem
+    if said.decision in {Decision.HOLD, Decision.UNHOLD}:
+        return _hold_problem(row, said)
+    return _approval_problem(row, said, makers) if said.decision is Decision.APPROVE else None
+
+
+def _hold_problem(row: Row[Any], said: Said) -> str | None:
+    if said.decision is Decision.HOLD:
+        return f"is held by {row.held_by} already" if row.held_by not in {None, said.actor} else None
+    if row.held_by is None:
+        return "is not held"
+    if row.held_by != said.actor and not said.note.strip():
+        return f"is held by {row.held_by}; say in a note why it may go on"
+    return None
+
+
+def _approval_problem(row: Row[Any], said: Said, makers: _Makers) -> str | None:
+    if said.actor == row.submitter:
+        return f"was submitted by {said.actor}; another person must approve it"
+    if said.actor in makers.amenders.get(row.proposal_id, NOBODY):
+        return f"was changed by {said.actor}; another person must approve it"
+    if said.actor in makers.approvers.get(row.proposal_id, NOBODY):
+        return f"was already approved by {said.actor}; a second person is needed"
+    return held_problem(row, said.actor)
+
+
+def held_problem(row: Row[Any], actor: str) -> str | None:
+    """Why somebody else's hold stops the actor; null if it does not."""
+    if row.held_by is not None and row.held_by != actor:
+        return f"is held by {row.held_by}; it must be released first"
+    return None
+
+
+def _makers(connection: Connection, rows: Mapping[str, Row[Any]]) -> _Makers:
+    """Who approved each proposal as it stands now, and who made the versions up to it."""
+    approvers: dict[str, frozenset[str]] = {}
+    amenders: dict[str, frozenset[str]] = {}
     for some in in_chunks(list(rows)):
         is_approval = decisions.c.proposal_id.in_(some) & (decisions.c.decision == Decision.APPROVE)
         columns = decisions.c["proposal_id", "content_hash", "actor"]
         for proposal_id, content_hash, actor in connection.execute(sa.select(*columns).where(is_approval)):
             if content_hash == rows[proposal_id].content_hash:
-                found[proposal_id] = found.get(proposal_id, frozenset()) | {actor}
-    return found
+                approvers[proposal_id] = approvers.get(proposal_id, NOBODY) | {actor}
+    for one, row in rows.items():
+        if row.amender:
+            same = (proposals.c.run_id == row.run_id) & (proposals.c.account_id == row.account_id)
+            amenders[one] = frozenset(connection.scalars(sa.select(proposals.c.amender).where(same)))
+    return _Makers(approvers, amenders)
 
 
 def refuse(problems: list[str], total: int) -> None:
@@ -118,39 +183,90 @@ class Decisions(Proposals):
         """Record what a person said of some proposals, in one transaction; the state of each afterwards.
 
         ``content_hashes`` is what the person saw, by proposal; null: as the proposals stand. With two approvals needed
-        the first one leaves ``pending_review``. ``hold`` is recorded and changes no state.
+        the first one leaves ``pending_review``. ``hold`` and ``comment`` change no state.
 
         Raises
         ------
         DecisionRefused
-            A role or a note is missing, or a proposal is unknown, in another state, changed, submitted by the actor, or
-            already approved by them. Nothing was decided.
+            A role or a note is missing, or a proposal is unknown, in another state, changed, held by somebody else,
+            made by the actor, or already approved by them. Nothing was decided.
         """
         said, ids = Said(actor, Decision(decision), note, now), list(dict.fromkeys(proposal_ids))
-        self.expire(now)
+        seen = None if content_hashes is None else {one: Seen(content) for one, content in content_hashes.items()}
+        return self._decide(ids, said, seen, is_all_or_none=True).states
+
+    def decide_what_can_be(
+        self, seen: Mapping[str, Seen], *, decision: Decision, actor: str, now: datetime, note: str = ""
+    ) -> Taken:
+        """Decide those of the proposals that can be, in one transaction, and say why the others cannot.
+
+        Raises
+        ------
+        DecisionRefused
+            A role or a note is missing.
+        """
+        return self._decide(list(seen), Said(actor, Decision(decision), note, now), seen, is_all_or_none=False)
+
+    def assign(self, proposal_ids: Iterable[str], assignee: str | None, *, actor: str, now: datetime) -> None:
+        """Say who is to look at some waiting proposals, all or none; null: nobody in particular.
+
+        Raises
+        ------
+        DecisionRefused
+            The actor or the assignee may not review, or a proposal does not wait for review.
+        """
+        ids = list(dict.fromkeys(proposal_ids))
         with self.writing() as connection:
             need_role(connection, actor, Role.REVIEWER)
-            if said.decision is Decision.REJECT and not note.strip():
-                raise DecisionRefused("a rejection needs a note that says why")
+            if assignee is not None:
+                need_role(connection, assignee, Role.REVIEWER)
             rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
-            approvers = _approvers(connection, rows)
-            seen = (
-                content_hashes if content_hashes is not None else {one: row.content_hash for one, row in rows.items()}
-            )
-            problems = [(one, _problem(rows.get(one), said, seen.get(one), approvers.get(one, NOBODY))) for one in ids]
+            found = [(one, rows.get(one)) for one in ids]
+            problems = [
+                (one, state_problem(row, row and Seen(row.content_hash), WAITING, "assign")) for one, row in found
+            ]
             refuse([f"{one} {problem}" for one, problem in problems if problem], len(ids))
-            return _record(connection, [rows[one] for one in ids], approvers, said)
+            _change(connection, ids, assignee=assignee)
+            detail = canonical({"assignee": assignee})
+            events = [
+                Event(actor, "assigned", row.run_id, one, row.state, row.state, detail) for one, row in rows.items()
+            ]
+            ledger_audit.append(connection, events, now)
+
+    def _decide(self, ids: list[str], said: Said, seen: Mapping[str, Seen] | None, *, is_all_or_none: bool) -> Taken:
+        self.expire(said.now)
+        with self.writing() as connection:
+            _need_right(connection, said)
+            rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
+            makers = _makers(connection, rows) if said.decision is Decision.APPROVE else _Makers({}, {})
+            looked = seen if seen is not None else {one: Seen(row.content_hash) for one, row in rows.items()}
+            found = [(one, _problem(rows.get(one), said, looked.get(one), makers)) for one in ids]
+            refused = {one: problem for one, problem in found if problem}
+            if is_all_or_none:
+                refuse([f"{one} {problem}" for one, problem in refused.items()], len(ids))
+            taken = [rows[one] for one in ids if one not in refused]
+            return Taken(_record(connection, taken, makers.approvers, said), refused)
+
+
+def _need_right(connection: Connection, said: Said) -> None:
+    """Refuse somebody without the role, and a decision without its note."""
+    if said.decision is Decision.COMMENT and roles_in(connection, said.actor):
+        pass
+    else:
+        need_role(connection, said.actor, Role.REVIEWER)
+    if said.decision in NOTES and not said.note.strip():
+        raise DecisionRefused(NOTES[said.decision])
 
 
 def _record(
     connection: Connection, rows: list[Row[Any]], approvers: Mapping[str, frozenset[str]], said: Said
 ) -> dict[str, ProposalState]:
     """Insert the decisions, move what moves, audit all."""
+    if not rows:
+        return {}
     shared = {"actor": said.actor, "decision": said.decision.value, "note": said.note, "decided_at": said.now}
-    columns = {
-        name: [getattr(row, name) for row in rows] for name in ("proposal_id", "content_hash", "submitter", "amender")
-    }
-    insert_columns(connection, decisions, columns, shared)
+    kept = ("proposal_id", "content_hash", "submitter", "amender")
+    insert_columns(connection, decisions, {name: [getattr(row, name) for row in rows] for name in kept}, shared)
     after: dict[str, ProposalState] = {}
     moves: dict[ProposalState, list[Move]] = {}
     stays: list[Event] = []
@@ -164,5 +280,16 @@ def _record(
             moves.setdefault(to, []).append(Move(row.proposal_id, row.run_id, row.state, detail))
     for to, group in moves.items():
         move(connection, group, to, event=said.decision, actor=said.actor, now=said.now)
+    if said.decision is not Decision.COMMENT:
+        held_by = {Decision.HOLD: {"held_by": said.actor}, Decision.WITHDRAW: {}}
+        still = [str(event.proposal_id) for event in stays]
+        _change(connection, still, **held_by.get(said.decision, {"held_by": None}))
     ledger_audit.append(connection, stays, said.now)
     return after
+
+
+def _change(connection: Connection, proposal_ids: list[str], **values: str | None) -> None:
+    """Set columns of proposals that stay in their state."""
+    for some in in_chunks(proposal_ids):
+        change = {"revision": proposals.c.revision + 1, **values}
+        connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))

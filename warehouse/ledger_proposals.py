@@ -215,7 +215,7 @@ def _is_routed(connection: Connection, run_id: str, accounts_hash: str) -> bool:
     return any(f'"accounts_hash":"{accounts_hash}"' in detail for detail in connection.scalars(query))
 
 
-def to_frame(rows: Sequence[Row[Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+def to_frame(rows: Sequence[Row[Any] | tuple[Any, ...]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Rows as a frame of the given types."""
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 

@@ -75,14 +75,14 @@ def test_the_hash_is_that_of_the_canonical_json_of_the_other_columns(ledger: Led
 
 def test_every_proposal_has_a_row_for_each_state_it_was_in(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
-    ledger.decide(["r1.a1"], decision="hold", actor="bob", note="asking the adviser", now=NOW)
+    ledger.decide(["r1.a1"], decision="hold", actor="cat", note="asking the adviser", now=NOW)
     ledger.decide(["r1.a1"], decision="approve", actor="cat", now=NOW)
     ledger.decide(["r1.a1"], decision="withdraw", actor="bob", now=NOW)
 
     trail = [(row.actor, row.event, row.from_state, row.to_state) for row in ledger.audit_rows(proposal_id="r1.a1")]
     assert trail == [
         ("prefect", "routed", "proposed", "pending_review"),
-        ("bob", "hold", "pending_review", "pending_review"),
+        ("cat", "hold", "pending_review", "pending_review"),
         ("cat", "approve", "pending_review", "approved"),
         ("bob", "withdraw", "approved", "withdrawn"),
     ]

@@ -25,7 +25,13 @@ def queue(ledger: Ledger) -> Ledger:
 
 
 def decision(**changed: str) -> str:
-    defaults = {"proposal_id": "r1.a1", "content_hash": "as-proposed", "submitter": "prefect", "actor": "bob"}
+    defaults = {
+        "proposal_id": "r1.a1",
+        "content_hash": "as-proposed",
+        "submitter": "prefect",
+        "amender": "",
+        "actor": "bob",
+    }
     values = {**defaults, "decision": "approve", "note": "", "decided_at": "2026-07-01", **changed}
     return f"INSERT INTO decisions ({', '.join(values)}) VALUES ({', '.join(repr(value) for value in values.values())})"
 
@@ -88,6 +94,10 @@ REFUSED = {
     "a second proposal of the account in the run": proposal(account_id="'a3'"),
     "a second open proposal of the account": proposal(account_id="'b1'", state="'approved'"),
     "a proposal of no run": proposal(run_id="'r9'"),
+    "a second version that nobody made": proposal(version="2", replaces="'r1.a3'"),
+    "a second version that replaces nothing": proposal(version="2", amender="'bob'"),
+    "a first version made by a person": proposal(amender="'bob'", replaces="'r1.a3'"),
+    "a comment without a text": decision(decision="comment"),
     "a proposal with another submitter than its run": proposal(submitter="'bob'"),
     "a proposal in no known state": proposal(state="'limbo'"),
     "a proposal on no known route": proposal(route="'express'"),
@@ -111,7 +121,7 @@ REFUSED = {
     "a step of no run": "INSERT INTO steps VALUES ('r9', 'pull', 0, 0, 0, '2026-07-01')",
     "a role that is none": "INSERT INTO user_roles VALUES ('bob', 'emperor')",
     "a role of nobody": "INSERT INTO user_roles VALUES ('stranger', 'admin')",
-    "a user without a name": "INSERT INTO users VALUES ('', '2026-07-01')",
+    "a user without a name": "INSERT INTO users (name, created_at) VALUES ('', '2026-07-01')",
     "the deletion of somebody who decided": "DELETE FROM users WHERE name = 'bob'",
     "a second head of the audit chain": "INSERT INTO audit_head VALUES (2, 0, 'x')",
     "a changed audit row": "UPDATE audit SET actor = 'nobody' WHERE seq = 3",

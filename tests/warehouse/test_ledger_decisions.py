@@ -6,6 +6,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from tests.ledger_book import NOW, PENDING, claimed, hours, route, states
 from warehouse.ledger import Ledger
+from warehouse.ledger_decisions import Seen
 
 
 def refused(ledger: Ledger, *ids: str, **said: Any) -> str:
@@ -119,7 +120,7 @@ def test_deciding_nothing_is_nothing(ledger: Ledger) -> None:
     assert ledger.decide([], decision="approve", actor="bob", now=NOW) == {}
 
 
-def test_a_hold_does_not_stand_in_the_way_of_an_approval(ledger: Ledger) -> None:
+def test_a_hold_does_not_stand_in_the_way_of_who_placed_it(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
 
     ledger.decide(["r1.a1"], decision="hold", actor="bob", now=NOW)
@@ -153,3 +154,71 @@ def test_proposals_of_a_held_run_may_be_decided(ledger: Ledger) -> None:
 def test_a_kind_of_decision_that_does_not_exist_is_an_error(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="maybe"):
         ledger.decide([], decision="maybe", actor="bob", now=NOW)
+
+
+def test_a_hold_keeps_others_from_approving_until_it_is_released(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1"])
+    ledger.decide(["r1.a1"], decision="hold", actor="bob", note="asking the adviser", now=NOW)
+
+    assert "is held by bob; it must be released first" in refused(ledger, "r1.a1", actor="cat")
+    assert "is held by bob already" in refused(ledger, "r1.a1", actor="cat", decision="hold")
+    assert "is held by bob; say in a note why it may go on" in refused(ledger, "r1.a1", actor="cat", decision="unhold")
+    ledger.decide(["r1.a1"], decision="unhold", actor="cat", note="the adviser called back", now=NOW)
+
+    assert "is not held" in refused(ledger, "r1.a1", actor="cat", decision="unhold", note="again")
+    ledger.decide(["r1.a1"], decision="approve", actor="cat", now=NOW)
+    assert states(ledger) == {"r1.a1": "approved"}
+
+
+def test_a_comment_may_come_from_any_role_at_any_time_and_needs_a_text(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1"])
+    ledger.decide(["r1.a1"], decision="reject", actor="bob", note="no", now=NOW)
+
+    ledger.decide(["r1.a1"], decision="comment", actor="vic", note="why not?", now=NOW)
+
+    assert "a comment needs a text" in refused(ledger, "r1.a1", decision="comment", actor="vic")
+    assert "no role" in refused(ledger, "r1.a1", decision="comment", actor="stranger", note="hello")
+    assert [one.note for one in ledger.decisions_of("r1.a1")] == ["no", "why not?"]
+    assert states(ledger) == {"r1.a1": "rejected"}
+
+
+def test_of_a_batch_what_can_be_decided_is_and_the_rest_says_why_not(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1", "a2", "a3", "a4"])
+    ledger.decide(["r1.a2"], decision="reject", actor="cat", note="no", now=NOW)
+    ledger.decide(["r1.a3"], decision="hold", actor="cat", now=NOW)
+    seen = {f"r1.{account}": Seen("as-proposed") for account in ("a1", "a2", "a3", "zz")} | {"r1.a4": Seen("other")}
+
+    taken = ledger.decide_what_can_be(seen, decision="approve", actor="bob", now=NOW)
+
+    assert taken.states == {"r1.a1": ProposalState.APPROVED}
+    assert taken.refused == {
+        "r1.a2": "is rejected; to approve it, it must be pending_review",
+        "r1.a3": "is held by cat; it must be released first",
+        "r1.zz": "is no proposal",
+        "r1.a4": "has changed since it was looked at; look again",
+    }
+
+
+def test_a_row_that_changed_since_is_not_decided_by_who_asks_for_its_revision(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1"], approvals_needed=2)
+    ledger.decide(["r1.a1"], decision="approve", actor="bob", now=NOW)
+
+    late = ledger.decide_what_can_be({"r1.a1": Seen("as-proposed", 1)}, decision="approve", actor="cat", now=NOW)
+    fresh = ledger.decide_what_can_be({"r1.a1": Seen("as-proposed", 2)}, decision="approve", actor="cat", now=NOW)
+
+    assert late.refused == {"r1.a1": "has changed since it was looked at; look again"}
+    assert fresh.states == {"r1.a1": ProposalState.APPROVED}
+
+
+def test_only_a_reviewer_is_assigned_what_waits(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1", "a2"])
+    ledger.decide(["r1.a2"], decision="reject", actor="cat", note="no", now=NOW)
+
+    ledger.assign(["r1.a1"], "cat", actor="bob", now=NOW)
+
+    assert ledger.get_proposal("r1.a1")["assignee"] == "cat"
+    with pytest.raises(DecisionRefused, match="vic has the role viewer; needed is reviewer"):
+        ledger.assign(["r1.a1"], "vic", actor="bob", now=NOW)
+    with pytest.raises(DecisionRefused, match="is rejected; to assign it"):
+        ledger.assign(["r1.a1", "r1.a2"], None, actor="bob", now=NOW)
+    assert [row.event for row in ledger.audit_rows(proposal_id="r1.a1")] == ["routed", "assigned"]

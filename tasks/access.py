@@ -1,0 +1,199 @@
+"""Signing in: passwords of local users, sessions of browsers and tokens of machines.
+
+A secret is 256 random bits, kept only as its SHA-256; a password is kept as an argon2id hash. Guessing is slowed down by name
+and by address: after five failures each further one doubles the wait, up to an hour.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+from schemas.enums import Scope
+from schemas.errors import DecisionRefused, WrongUsage
+from warehouse.ledger import Ledger, SessionRow, SignIn, TokenRow
+
+LEAST_CHARACTERS: Final = 12
+MOST_CHARACTERS: Final = 1_000
+FREE_FAILURES: Final = 5
+FIRST_WAIT: Final = timedelta(seconds=30)
+LONGEST_WAIT: Final = timedelta(hours=1)
+TOKEN_DAYS: Final = 90
+MOST_TOKEN_DAYS: Final = 366
+PREFIX: Final = "trimtab_"
+"""What every token begins with, so that it is recognized where it should not be."""
+REFUSED: Final = "this name and password do not belong together"
+"""Said whichever of the two is wrong."""
+
+
+class SignInRefused(DecisionRefused):
+    """Nobody was signed in; says why as far as a stranger may know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long a session lasts at most, and unused."""
+
+    session: timedelta
+    idle: timedelta
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Checked where there is no such user, so that they take as long as others."""
+    return _hasher().hash(secrets.token_hex())
+
+
+def digest(secret: str) -> str:
+    """What is kept of a random secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def set_password(ledger: Ledger, name: str, password: str, *, actor: str, now: datetime) -> None:
+    """Give a user a password.
+
+    Raises
+    ------
+    WrongUsage
+        It is too short or too easy, or there is no such user.
+    DecisionRefused
+        The actor is neither the user nor an admin.
+    """
+    need_good_password(name, password)
+    ledger.set_password_hash(name, _hasher().hash(password), actor=actor, now=now)
+
+
+def need_good_password(name: str, password: str) -> None:
+    """Refuse what is guessed first.
+
+    Raises
+    ------
+    WrongUsage
+        It is.
+    """
+    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
+        raise WrongUsage(f"a password has at least {LEAST_CHARACTERS} characters\n\nHint: four words are a good one.")
+    if name.lower() in password.lower() or len(set(password.lower())) < LEAST_CHARACTERS // 2:
+        raise WrongUsage("this password is too easy to guess\n\nHint: four words are a good one, without your name.")
+
+
+def sign_in(ledger: Ledger, name: str, password: str, *, address: str, now: datetime, lifetime: Lifetime) -> str:
+    """Check a password; the secret of the new session.
+
+    Raises
+    ------
+    SignInRefused
+        Name and password do not belong together, or too many failures came before.
+    """
+    keys = [digest(f"name {name}"), digest(f"address {address}")]
+    _need_patience(ledger, keys, now)
+    kept = ledger.password_hash_of(name)
+    is_right = _is_right(kept or _nobodys_hash(), password) and kept is not None
+    if not is_right or not ledger.roles_of(name):
+        ledger.note_failure(keys, now)
+        raise SignInRefused(REFUSED)
+    ledger.forget_failures(keys[0])
+    if kept is not None and _hasher().check_needs_rehash(kept):
+        ledger.refresh_password_hash(name, _hasher().hash(password))
+    return new_session(ledger, name, SignIn.PASSWORD, now=now, lifetime=lifetime)
+
+
+def _is_right(kept: str, password: str) -> bool:
+    try:
+        return _hasher().verify(kept, password[:MOST_CHARACTERS])
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+def _need_patience(ledger: Ledger, keys: list[str], now: datetime) -> None:
+    waits = [
+        each.last_at + min(FIRST_WAIT * 2 ** min(each.count - FREE_FAILURES, 16), LONGEST_WAIT)
+        for each in ledger.failures_of(keys)
+        if each.count >= FREE_FAILURES
+    ]
+    if waits and (until := max(waits)) > now:
+        raise SignInRefused(f"too many failed attempts; try again after {until:%H:%M:%S} UTC")
+
+
+def sign_in_as_subject(ledger: Ledger, subject: str, *, now: datetime, lifetime: Lifetime) -> str:
+    """The secret of a new session of whom an identity provider vouches for.
+
+    Raises
+    ------
+    SignInRefused
+        Nobody here is linked to this subject, or they have no role.
+    """
+    name = ledger.user_of_subject(subject)
+    if name is None or not ledger.roles_of(name):
+        raise SignInRefused("nobody here is linked to this sign-in; ask an admin for `trimtab users link`")
+    return new_session(ledger, name, SignIn.OIDC, now=now, lifetime=lifetime)
+
+
+def new_session(ledger: Ledger, name: str, method: SignIn, *, now: datetime, lifetime: Lifetime) -> str:
+    """The secret of a new session."""
+    secret = secrets.token_urlsafe(32)
+    ledger.start_session(name, digest(secret), method, now=now, expires_at=now + lifetime.session)
+    return secret
+
+
+def session_of(ledger: Ledger, secret: str, *, now: datetime, lifetime: Lifetime) -> SessionRow | None:
+    """Whose session a secret is; null: nobody's any more."""
+    return ledger.session_user(digest(secret), now, idle=lifetime.idle) if secret else None
+
+
+def sign_out(ledger: Ledger, secret: str, *, now: datetime) -> None:
+    """End a session."""
+    ledger.end_session(digest(secret), now)
+
+
+def make_token(
+    ledger: Ledger,
+    *,
+    label: str,
+    owner: str,
+    scopes: Collection[Scope],
+    custodians: Collection[str] | None,
+    actor: str,
+    now: datetime,
+    days: int = TOKEN_DAYS,
+) -> str:
+    """A new token; it is not kept and cannot be shown again.
+
+    Raises
+    ------
+    WrongUsage
+        It would last too long, has no scope, or its owner no role.
+    DecisionRefused
+        The actor may not make it.
+    """
+    if not 0 < days <= MOST_TOKEN_DAYS:
+        raise WrongUsage(f"a token lasts 1 to {MOST_TOKEN_DAYS} days, not {days}")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    ledger.add_token(
+        secrets.token_hex(6),
+        digest(secret),
+        label=label,
+        owner=owner,
+        scopes=scopes,
+        custodians=custodians,
+        actor=actor,
+        now=now,
+        expires_at=now + timedelta(days=days),
+    )
+    return secret
+
+
+def token_of(ledger: Ledger, secret: str, *, now: datetime) -> TokenRow | None:
+    """The token that a secret is; null: none in force."""
+    return ledger.token_of(digest(secret), now) if secret.startswith(PREFIX) else None
