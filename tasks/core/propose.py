@@ -19,7 +19,16 @@ from tasks.core.solved import Solved
 from tasks.core.tax import is_taxed
 
 RATE_TOLERANCE: Final = 1e-9
-ROUTED: Final = ("route", "route_reasons", "approvals_needed", "ttl_hours", "custodian", "model_hash")
+ROUTED: Final = (
+    "route",
+    "route_reasons",
+    "look_reasons",
+    "priority",
+    "approvals_needed",
+    "ttl_hours",
+    "custodian",
+    "model_hash",
+)
 """Columns of a proposal that routing adds."""
 
 
