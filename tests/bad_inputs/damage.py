@@ -176,7 +176,8 @@ def odd_cells(draw: st.DrawFn, content: bytes) -> bytes:
 def odd_columns(draw: st.DrawFn, rows: pl.DataFrame) -> pl.DataFrame:
     """The table with a column left out, renamed, added, moved, or of another type, or without rows."""
     column = draw(st.sampled_from(rows.columns))
-    renamed = draw(st.sampled_from([column.upper(), f" {column}", "x", "(line)", "currency"]))
+    free = [name for name in (column.upper(), f" {column}", "x", "(line)", "currency") if name not in rows.columns]
+    renamed = draw(st.sampled_from(free))
     added = draw(st.sampled_from(["note", "(line)", "(place)", "currency", 'a"b', "", "raw", "row_number", "line"]))
     others = [other for other in rows.columns if other != column] or ["x"]
     ways: list[Callable[[], pl.DataFrame]] = [
