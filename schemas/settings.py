@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import WrongUsage
@@ -75,6 +75,20 @@ class Settings(BaseSettings):
     exchange: str = "XNYS"
     """Exchange calendar that says which days are trading days."""
     exchange_time_zone: str = "America/New_York"
+    console_url: str = ""
+    """Address at which people reach the console, behind a proxy or not; empty = as each request names it."""
+    console_session_hours: Annotated[float, Field(gt=0, le=168)] = 12
+    """Longest time that somebody stays signed in."""
+    console_idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30
+    """Time without doing anything after which somebody is signed out."""
+    prefect_ui_url: str = ""
+    """Address of the Prefect UI, which the console's runs link to; empty = no link."""
+    oidc_issuer_url: str = ""
+    """Identity provider (OpenID Connect) that signs people in to the console; empty = local users only."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    is_password_sign_in: bool = True
+    """Whether local users may sign in with their password."""
 
     @classmethod
     def settings_customise_sources(
