@@ -147,9 +147,11 @@ def new_session(ledger: Ledger, name: str, method: SignIn, *, now: datetime, lif
     return secret
 
 
-def session_of(ledger: Ledger, secret: str, *, now: datetime, lifetime: Lifetime) -> SessionRow | None:
-    """Whose session a secret is; null: nobody's any more."""
-    return ledger.session_user(digest(secret), now, idle=lifetime.idle) if secret else None
+def session_of(
+    ledger: Ledger, secret: str, *, now: datetime, lifetime: Lifetime, is_use: bool = True
+) -> SessionRow | None:
+    """Whose session a secret is; null: nobody's any more. A page that only looks whether it still stands is no use of it."""
+    return ledger.session_user(digest(secret), now, idle=lifetime.idle, is_use=is_use) if secret else None
 
 
 def sign_out(ledger: Ledger, secret: str, *, now: datetime) -> None:

@@ -211,13 +211,25 @@ def decide_matching(
 
     With ``is_all_or_none`` one proposal that cannot be decided refuses the batch; without, the others are decided.
     """
+    seen = seen_matching(ledger, wanted, now=now)
+    if not is_all_or_none:
+        return decide_seen(ledger, seen, decision, actor=actor, now=now, note=note)
+    hashes = {one: each.content_hash for one, each in seen.items()}
+    states = ledger.decide(seen, decision=decision, actor=actor, now=now, note=note, content_hashes=hashes)
+    return Decided(decision, states)
+
+
+def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str, Seen]:
+    """Everything that matches as it stands now, to be decided later exactly as it is seen."""
     ledger.expire(now)
-    seen = ledger.seen(wanted)
-    if is_all_or_none:
-        states = ledger.decide(seen, decision=decision, actor=actor, now=now, note=note, content_hashes=seen)
-        return Decided(decision, states)
-    looked = {one: Seen(content) for one, content in seen.items()}
-    taken = ledger.decide_what_can_be(looked, decision=decision, actor=actor, now=now, note=note)
+    return {one: Seen(content) for one, content in ledger.seen(wanted).items()}
+
+
+def decide_seen(
+    ledger: Ledger, seen: Mapping[str, Seen], decision: Decision, *, actor: str, now: datetime, note: str = ""
+) -> Decided:
+    """Decide those of the proposals that still are what was seen and can be decided; says why the others cannot."""
+    taken = ledger.decide_what_can_be(seen, decision=decision, actor=actor, now=now, note=note)
     return Decided(decision, taken.states, taken.refused)
 
 

@@ -126,15 +126,20 @@ class Access(Store):
             detail = canonical({"method": method.value})
             ledger_audit.append(connection, [Event(name, "signed_in", detail=detail)], now)
 
-    def session_user(self, session_hash: str, now: datetime, *, idle: timedelta) -> SessionRow | None:
-        """Whose session it is; null: it is unknown, over, unused for longer than ``idle``, or its user has no role."""
+    def session_user(
+        self, session_hash: str, now: datetime, *, idle: timedelta, is_use: bool = True
+    ) -> SessionRow | None:
+        """Whose session it is; null: it is unknown, over, unused for longer than ``idle``, or its user has no role.
+
+        Asking counts as using it, unless ``is_use`` says otherwise.
+        """
         is_it = sessions.c.session_hash == session_hash
         with self.reading() as connection:
             row = connection.execute(sa.select(sessions).where(is_it)).one_or_none()
             roles = roles_in(connection, row.name) if row is not None else frozenset()
         if row is None or row.ended_at is not None or not roles or now >= min(row.expires_at, row.seen_at + idle):
             return None
-        if now - row.seen_at >= SEEN_EVERY:
+        if is_use and now - row.seen_at >= SEEN_EVERY:
             with self.writing() as connection:
                 connection.execute(sa.update(sessions).where(is_it).values(seen_at=now))
         return SessionRow(row.name, roles, SignIn(row.method), row.signed_in_at, row.expires_at)

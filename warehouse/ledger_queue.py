@@ -77,6 +77,19 @@ _SORTS: Final[dict[Sort, tuple[sa.ColumnElement[Any], bool]]] = {
 """Expression and whether the greatest comes first."""
 
 
+def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[float]:
+    return sa.func.coalesce(sa.func.sum(_number(column)), 0.0)
+
+
+_SUMS: Final = (
+    sa.func.count(),
+    _sum(proposals.c.nav_usd),
+    _sum(proposals.c.gross_value_usd),
+    _sum(proposals.c.est_tax_usd),
+    sa.func.count(proposals.c.held_by),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some of the queue. ``after`` names its last row for the next page; null: there is none."""
@@ -90,6 +103,7 @@ class Totals:
     """What a filter comes to."""
 
     count: int
+    nav_usd: Decimal
     gross_value_usd: Decimal
     est_tax_usd: Decimal
     held: int
@@ -121,15 +135,8 @@ class Queue(Proposals):
 
     def totals(self, wanted: Filter) -> Totals:
         """How many proposals match, and their sums."""
-        columns = (
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(_number(proposals.c.gross_value_usd)), 0.0),
-            sa.func.coalesce(sa.func.sum(_number(proposals.c.est_tax_usd)), 0.0),
-            sa.func.count(proposals.c.held_by),
-        )
         with self.reading() as connection:
-            count, gross, tax, held = connection.execute(sa.select(*columns).where(*conditions(wanted))).one()
-        return Totals(count, _cents(gross), _cents(tax), held)
+            return _totals(*connection.execute(sa.select(*_SUMS).where(*conditions(wanted))).one())
 
     def seen(self, wanted: Filter) -> dict[str, str]:
         """Content hash of every proposal that matches, by name: what a decision on the filter is about."""
@@ -152,19 +159,9 @@ class Queue(Proposals):
         is_current = ~proposals.c.proposal_id.in_(
             sa.select(proposals.c.replaces).where(proposals.c.run_id == run_id, proposals.c.replaces.is_not(None))
         )
-        query = (
-            sa.select(
-                proposals.c.state,
-                sa.func.count(),
-                sa.func.sum(_number(proposals.c.gross_value_usd)),
-                sa.func.sum(_number(proposals.c.est_tax_usd)),
-                sa.func.count(proposals.c.held_by),
-            )
-            .where(proposals.c.run_id == run_id, is_current)
-            .group_by(proposals.c.state)
-        )
+        query = sa.select(proposals.c.state, *_SUMS).where(proposals.c.run_id == run_id, is_current)
         with self.reading() as connection:
-            return {row[0]: Totals(row[1], _cents(row[2]), _cents(row[3]), row[4]) for row in connection.execute(query)}
+            return {row[0]: _totals(*row[1:]) for row in connection.execute(query.group_by(proposals.c.state))}
 
     def next_cut_offs(self, now: datetime) -> dict[str, tuple[datetime, int]]:
         """By custodian, the next cut-off and how many proposals that wait for a person have it."""
@@ -233,6 +230,10 @@ def _comes_after(
     value, name = after
     beyond = expression < value if is_descending else expression > value
     return sa.or_(beyond, (expression == value) & (proposals.c.proposal_id > name))
+
+
+def _totals(count: int, nav: float, gross: float, tax: float, held: int) -> Totals:
+    return Totals(count, _cents(nav), _cents(gross), _cents(tax), held)
 
 
 def _cents(amount: float) -> Decimal:
