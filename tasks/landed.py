@@ -22,8 +22,8 @@ def landed(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) 
     ``is_typed_only`` leaves out the rows as they were read, which only the gate needs.
     """
     names = (*GLOBAL_TABLES, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
-    columns = {table: (*dtypes(table), "row_number") if is_typed_only else () for table in names}
-    return {table: lake.read(f"landed_{table}", run.run_id, shard, columns[table]) for table in names}
+    columns = {f"landed_{table}": (*dtypes(table), "row_number") if is_typed_only else () for table in names}
+    return {table.removeprefix("landed_"): rows for table, rows in lake.read_tables(columns, run.run_id, shard).items()}
 
 
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:

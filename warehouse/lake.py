@@ -24,10 +24,11 @@ from schemas.tables import RUN_COLUMNS
 from warehouse.attach import attach_lake, is_passing, retried, sql, transaction
 from warehouse.duck import connect
 from warehouse.lake_tables import bring_up_to_date
+from warehouse.unfilled import Filled, make_stand_ins
 
 PRIVATE_FOLDER: Final = 0o700
 
-_connections: dict[tuple[str, str], duckdb.DuckDBPyConnection] = {}
+_connections: dict[tuple[str, str], tuple[duckdb.DuckDBPyConnection, Filled]] = {}
 _lock = threading.Lock()
 
 
@@ -39,8 +40,9 @@ def open_lake(settings: Settings) -> "Lake":
     key = (settings.lake_address, settings.lake_data_address)
     with _lock:
         if key not in _connections:
-            _connections[key] = _attach(*key)
-        return Lake(_connections[key].cursor())
+            _connections[key] = _attach(*key), Filled()
+        connection, filled = _connections[key]
+        return Lake(connection.cursor(), filled)
 
 
 def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
@@ -52,6 +54,7 @@ def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
     connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
     attach_lake(connection, address, data_address)
     retried(lambda: bring_up_to_date(connection, TABLES))
+    make_stand_ins(connection, TABLES)
     return connection
 
 
@@ -69,12 +72,24 @@ class Copy:
 class Lake:
     """Reads and writes lake tables; one thread at a time."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = cursor
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled) -> None:
+        self._cursor, self._filled = cursor, filled
 
     def read(self, table: str, run_id: str, shard: int | None = None, columns: tuple[str, ...] = ()) -> pl.DataFrame:
         """Rows of ``table`` of one run (of one shard where given), without the run columns; in no promised order."""
         return self._rows("read_rows", table, {"run_id": run_id, "shard": shard}, columns)
+
+    def read_tables(
+        self, columns: Mapping[str, tuple[str, ...]], run_id: str, shard: int | None = None
+    ) -> dict[str, pl.DataFrame]:
+        """``read`` of several tables at one moment; ``columns``: by table, none meaning all. One look at the catalogue for all."""
+
+        def reading() -> dict[str, pl.DataFrame]:
+            values = {"run_id": run_id, "shard": shard}
+            with transaction(self._cursor):
+                return {table: self._rows_once("read_rows", table, values, names) for table, names in columns.items()}
+
+        return retried(reading)
 
     def read_account(self, table: str, run_id: str, account_id: str) -> pl.DataFrame:
         """Rows of ``table`` of one account in one run, without the run columns; in no promised order."""
@@ -89,11 +104,15 @@ class Lake:
     def _rows(
         self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...] = ()
     ) -> pl.DataFrame:
+        return retried(lambda: self._rows_once(statement, table, values, columns))
+
+    def _rows_once(
+        self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...]
+    ) -> pl.DataFrame:
         schema = {name: dtype for name, dtype in TABLES[table].items() if name not in RUN_COLUMNS}
         wanted = columns or tuple(schema)
         text = sql(statement).format(table=table, columns=", ".join(f'"{name}"' for name in wanted))
-        rows = retried(lambda: self._fetch(text, values))
-        return rows.cast({name: schema[name] for name in wanted})
+        return self._fetch(text, values).cast({name: schema[name] for name in wanted})
 
     def orders_of(self, run_id: str, proposals: pl.Series) -> pl.DataFrame:
         """Orders of the run's proposals named: ``order_id, proposal_id, account_id, security_id, side, quantity, is_loss``.
@@ -153,7 +172,8 @@ class Lake:
 
     def _fetch(self, statement: str, values: Mapping[str, str | int | list[int] | None]) -> pl.DataFrame:
         """By way of Arrow: ``sql(..., params=...).pl()`` was measured fifteen times slower."""
-        frame = pl.from_arrow(self._cursor.execute(statement, values).to_arrow_table())
+        text = self._filled.stood_in(statement, self._cursor)
+        frame = pl.from_arrow(self._cursor.execute(text, values).to_arrow_table())
         return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
     def replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> int:
@@ -180,8 +200,7 @@ class Lake:
         rows = 0
         try:
             with transaction(self._cursor):
-                for table in tables:
-                    self._cursor.execute(sql("delete_run").format(table=table), {"run_id": run.run_id})
+                self._delete("delete_run", tables, {"run_id": run.run_id})
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
                     rows += frame.height
@@ -201,16 +220,20 @@ class Lake:
         with self._registered(shards=shards):
             return _count(self._cursor.execute(sql("copy_sharded").format(table=copy.table), values))
 
+    def _delete(self, statement: str, tables: Iterable[str], key: Mapping[str, str | int]) -> None:
+        for table in self._filled.among(tables, self._cursor):
+            self._cursor.execute(sql(statement).format(table=table), key)
+
     def _insert(self, table: str, frame: pl.DataFrame, run: RunRef) -> None:
         if frame.height:
             with self._registered(incoming=_with_run_columns(frame, table, run)):
                 self._cursor.execute(sql("insert_shard").format(table=table))
 
     def _replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> None:
-        key = {"run_id": run.run_id, "shard": shard}
+        key: dict[str, str | int] = {"run_id": run.run_id, "shard": shard}
         with transaction(self._cursor):
+            self._delete("delete_shard", frames, key)
             for table, frame in frames.items():
-                self._cursor.execute(sql("delete_shard").format(table=table), key)
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
 
 

@@ -20,6 +20,7 @@ from schemas.tables import PUBLIC, RUN_COLUMNS
 from warehouse import attach
 from warehouse.attach import ATTEMPTS, is_passing, retried
 from warehouse.lake import Lake, open_lake
+from warehouse.unfilled import Filled
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
 OTHER = RunRef("tuesday", date(2026, 3, 3), RunKind.NIGHTLY, 1)
@@ -164,7 +165,7 @@ def test_a_writer_that_lost_the_race_tries_again(lake: Lake, settings: Settings,
                 rival.replace(RUN, 0, {"account_outcomes": outcomes("A2")})
             super()._insert(table, frame, run)
 
-    Overtaken(open_lake(settings)._cursor).replace(RUN, 0, {"account_outcomes": outcomes("A3")})
+    Overtaken(open_lake(settings)._cursor, Filled()).replace(RUN, 0, {"account_outcomes": outcomes("A3")})
 
     assert len(no_waiting) == 1
     assert accounts_in(lake) == ["A3"]
