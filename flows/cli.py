@@ -112,6 +112,19 @@ def nightly(
 
 
 @app.command()
+def console(
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen at; 0.0.0.0 behind a proxy with TLS.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen at.")] = 8080,
+) -> None:
+    """Serve the review console and the REST API until stopped. Users sign in with `trimtab users set-password`."""
+    from console.serve import serve  # noqa: PLC0415 - see nightly
+
+    serve(load_settings(), host, port)
+
+
+@app.command()
 def export(
     run: Annotated[
         str | None, typer.Option("--run", help="Only this run; every run with approved proposals where absent.")

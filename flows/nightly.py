@@ -28,7 +28,7 @@ from tasks.pull import Request, pull, pulled
 from tasks.route import route
 from tasks.sessions import previous_session
 from tasks.steps import failure_noted, open_stores
-from tasks.stores import current_actor, private_files
+from tasks.stores import current_actor, private_files, utc_now
 from tasks.validate import validate
 
 SCHEDULER = "scheduler"
@@ -80,6 +80,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
         sources = settings.sources_of(day, given)
         run = pull(Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts)))
     with shown_if_held(run), open_stores() as at, failure_noted(at.ledger, run):
+        at.ledger.note_flow_run(run.run_id, str(this_run.id), utc_now())
         progress = Progress(run, at.ledger.finished_steps(run.run_id))
         for shard in (GLOBAL_SHARD, *run.shards):
             progress.once(Step.VALIDATE, shard, partial(validate, run, shard))

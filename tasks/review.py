@@ -212,11 +212,7 @@ def decide_matching(
     With ``is_all_or_none`` one proposal that cannot be decided refuses the batch; without, the others are decided.
     """
     seen = seen_matching(ledger, wanted, now=now)
-    if not is_all_or_none:
-        return decide_seen(ledger, seen, decision, actor=actor, now=now, note=note)
-    hashes = {one: each.content_hash for one, each in seen.items()}
-    states = ledger.decide(seen, decision=decision, actor=actor, now=now, note=note, content_hashes=hashes)
-    return Decided(decision, states)
+    return decide_seen(ledger, seen, decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
 
 
 def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str, Seen]:
@@ -226,10 +222,20 @@ def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str,
 
 
 def decide_seen(
-    ledger: Ledger, seen: Mapping[str, Seen], decision: Decision, *, actor: str, now: datetime, note: str = ""
+    ledger: Ledger,
+    seen: Mapping[str, Seen],
+    decision: Decision,
+    *,
+    actor: str,
+    now: datetime,
+    note: str = "",
+    is_all_or_none: bool = False,
 ) -> Decided:
-    """Decide those of the proposals that still are what was seen and can be decided; says why the others cannot."""
-    taken = ledger.decide_what_can_be(seen, decision=decision, actor=actor, now=now, note=note)
+    """Decide those of the proposals that still are what was seen and can be decided; says why the others cannot.
+
+    With ``is_all_or_none`` one that cannot be decided refuses the batch.
+    """
+    taken = ledger.decide_seen(seen, decision=decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
     return Decided(decision, taken.states, taken.refused)
 
 

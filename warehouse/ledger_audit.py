@@ -100,14 +100,20 @@ class Audit(Store):
     """Reading and checking the chain."""
 
     def audit_rows(
-        self, *, limit: int | None = None, proposal_id: str | None = None, run_id: str | None = None
+        self,
+        *,
+        limit: int | None = None,
+        proposal_id: str | None = None,
+        run_id: str | None = None,
+        actor: str | None = None,
+        below: int | None = None,
     ) -> list[AuditRow]:
-        """The newest ``limit`` rows, oldest first; null = all of them."""
+        """The newest ``limit`` rows that match, of numbers below ``below``, oldest first; null = no condition."""
         query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
-        if proposal_id is not None:
-            query = query.where(audit.c.proposal_id == proposal_id)
-        if run_id is not None:
-            query = query.where(audit.c.run_id == run_id)
+        wanted = {audit.c.proposal_id: proposal_id, audit.c.run_id: run_id, audit.c.actor: actor}
+        query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+        if below is not None:
+            query = query.where(audit.c.seq < below)
         with self.reading() as connection:
             return [AuditRow(*row) for row in connection.execute(query)][::-1]
 

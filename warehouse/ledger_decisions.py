@@ -1,7 +1,8 @@
 """Decisions by people: checked in words here, and once more by the constraints of the table.
 
 ``decide`` is all or nothing: one proposal that cannot be decided refuses the whole batch, and says which and why.
-``decide_what_can_be`` takes those that can be and says of the others why not. Either is one transaction.
+``decide_seen`` takes those that can be and says of the others why not, unless it is asked for all or none. Either is one
+transaction.
 """
 
 from collections.abc import Iterable, Mapping
@@ -195,17 +196,25 @@ class Decisions(Proposals):
         seen = None if content_hashes is None else {one: Seen(content) for one, content in content_hashes.items()}
         return self._decide(ids, said, seen, is_all_or_none=True).states
 
-    def decide_what_can_be(
-        self, seen: Mapping[str, Seen], *, decision: Decision, actor: str, now: datetime, note: str = ""
+    def decide_seen(
+        self,
+        seen: Mapping[str, Seen],
+        *,
+        decision: Decision,
+        actor: str,
+        now: datetime,
+        note: str = "",
+        is_all_or_none: bool = False,
     ) -> Taken:
-        """Decide those of the proposals that can be, in one transaction, and say why the others cannot.
+        """Decide those of the proposals that still are what was seen and can be, in one transaction; say why others cannot.
 
         Raises
         ------
         DecisionRefused
-            A role or a note is missing.
+            A role or a note is missing; with ``is_all_or_none``, one of the proposals cannot be decided.
         """
-        return self._decide(list(seen), Said(actor, Decision(decision), note, now), seen, is_all_or_none=False)
+        said = Said(actor, Decision(decision), note, now)
+        return self._decide(list(seen), said, seen, is_all_or_none=is_all_or_none)
 
     def assign(self, proposal_ids: Iterable[str], assignee: str | None, *, actor: str, now: datetime) -> None:
         """Say who is to look at some waiting proposals, all or none; null: nobody in particular.

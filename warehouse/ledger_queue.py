@@ -56,6 +56,7 @@ class Sort(StrEnum):
     DRIFT = "drift"
     CUT_OFF = "cut_off"
     ACCOUNT = "account"
+    AGE = "age"
 
 
 def _number(column: sa.ColumnElement[Any]) -> sa.ColumnElement[float]:
@@ -73,6 +74,7 @@ _SORTS: Final[dict[Sort, tuple[sa.ColumnElement[Any], bool]]] = {
         False,
     ),
     Sort.ACCOUNT: (proposals.c.account_id, False),
+    Sort.AGE: (proposals.c.created_at, False),
 }
 """Expression and whether the greatest comes first."""
 

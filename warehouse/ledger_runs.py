@@ -4,6 +4,7 @@ A run moves ``running -> done``, ``running -> held -> running`` (a person releas
 (it is started again). A hold is never lost: only a release ends it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -19,11 +20,12 @@ from warehouse.ledger_audit import GUARD, Event, canonical
 from warehouse.ledger_halts import need_no_halt
 from warehouse.ledger_rows import NewRun, RunRow, StepRow
 from warehouse.ledger_store import Store
-from warehouse.ledger_tables import runs, steps
+from warehouse.ledger_tables import audit, runs, steps
 from warehouse.ledger_users import need_role
 
 NEWEST_NIGHT: Final = (runs.c.as_of_date.desc(), runs.c.started_at.desc(), runs.c.run_id.desc())
 NEWEST_START: Final = (runs.c.started_at.desc(), runs.c.run_id.desc())
+FLOW_RUN: Final = "flow_run"
 IS_DONE: Final = runs.c.state == RunState.DONE
 IS_FULL_NIGHT: Final = (runs.c.kind == RunKind.NIGHTLY) & runs.c.scope.is_(None) & runs.c.base_run_id.is_(None)
 """A night on every account, and not one that adds late files to another."""
@@ -48,6 +50,11 @@ def _move(connection: Connection, run: RunRow, to: RunState, event: Event, now: 
     connection.execute(sa.update(runs).where(runs.c.run_id == run.run_id).values(state=to, **values))
     linked = Event(event.actor, event.event, run.run_id, None, run.state, to, event.detail)
     ledger_audit.append(connection, [linked], now)
+
+
+def _newest_flow_run(connection: Connection, run_id: str) -> str | None:
+    is_it = (audit.c.run_id == run_id) & (audit.c.event == FLOW_RUN)
+    return connection.scalar(sa.select(audit.c.detail).where(is_it).order_by(audit.c.seq.desc()).limit(1))
 
 
 class Runs(Store):
@@ -114,6 +121,20 @@ class Runs(Store):
             run_in(connection, run_id)
             values = {"shard_count": shard_count, "accounts_pulled": accounts_pulled}
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(**values))
+
+    def note_flow_run(self, run_id: str, flow_run: str, now: datetime) -> None:
+        """Note which flow run of the orchestrator works on the run; the same again changes nothing."""
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            detail = canonical({"flow_run": flow_run})
+            if _newest_flow_run(connection, run_id) != detail:
+                ledger_audit.append(connection, [Event(run.submitter, FLOW_RUN, run_id, detail=detail)], now)
+
+    def flow_run_of(self, run_id: str) -> str | None:
+        """The flow run that worked on the run last; null: none is known."""
+        with self.reading() as connection:
+            detail = _newest_flow_run(connection, run_id)
+        return None if detail is None else str(json.loads(detail)["flow_run"])
 
     def hold_run(self, run_id: str, reason: str, now: datetime, *, guards: Sequence[str] = ()) -> None:
         """Guards stop the run. Holding it again keeps the first reason; a release given before is used up.

@@ -188,7 +188,7 @@ def test_of_a_batch_what_can_be_decided_is_and_the_rest_says_why_not(ledger: Led
     ledger.decide(["r1.a3"], decision="hold", actor="cat", now=NOW)
     seen = {f"r1.{account}": Seen("as-proposed") for account in ("a1", "a2", "a3", "zz")} | {"r1.a4": Seen("other")}
 
-    taken = ledger.decide_what_can_be(seen, decision="approve", actor="bob", now=NOW)
+    taken = ledger.decide_seen(seen, decision="approve", actor="bob", now=NOW)
 
     assert taken.states == {"r1.a1": ProposalState.APPROVED}
     assert taken.refused == {
@@ -203,8 +203,8 @@ def test_a_row_that_changed_since_is_not_decided_by_who_asks_for_its_revision(le
     route(ledger, "r1", ["a1"], approvals_needed=2)
     ledger.decide(["r1.a1"], decision="approve", actor="bob", now=NOW)
 
-    late = ledger.decide_what_can_be({"r1.a1": Seen("as-proposed", 1)}, decision="approve", actor="cat", now=NOW)
-    fresh = ledger.decide_what_can_be({"r1.a1": Seen("as-proposed", 2)}, decision="approve", actor="cat", now=NOW)
+    late = ledger.decide_seen({"r1.a1": Seen("as-proposed", 1)}, decision="approve", actor="cat", now=NOW)
+    fresh = ledger.decide_seen({"r1.a1": Seen("as-proposed", 2)}, decision="approve", actor="cat", now=NOW)
 
     assert late.refused == {"r1.a1": "has changed since it was looked at; look again"}
     assert fresh.states == {"r1.a1": ProposalState.APPROVED}

@@ -1,0 +1,206 @@
+"""The REST API under ``/api``: what systems around trimtab read, and how they decide. The service layer is that of the pages."""
+
+import re
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import polars as pl
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from console.api_caller import Caller, caller_with
+from console.api_models import (
+    DecidedOut,
+    DecisionIn,
+    DecisionOut,
+    DecisionsIn,
+    DetailOut,
+    ExportOut,
+    ExportsOut,
+    LotOut,
+    MeOut,
+    OrderOut,
+    ProblemOut,
+    ProposalOut,
+    ProposalsOut,
+    RunOut,
+    RunsOut,
+    etag_of,
+)
+from console.backend import Backend
+from console.cursors import after_of, cursor_of
+from console.problems import Problem
+from schemas.enums import Scope
+from tasks import review
+from warehouse.ledger import RunRow, Seen, Sort
+
+MOST: Final = 500
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ProblemOut, "content": {"application/problem+json": {}}}
+    for status in (400, 401, 403, 404, 409, 422, 503)
+}
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+Named = Annotated[str, Path(min_length=1, max_length=128)]
+FilterText = Annotated[
+    str,
+    Query(alias="filter", max_length=2_000, description=f"key=value,... with keys {', '.join(review.KEYS)}."),
+]
+ETAG: Final = re.compile(r'"([0-9a-zA-Z._-]{1,128})-(\d{1,9})"')
+
+
+def api_router(backend: Backend) -> APIRouter:
+    """Every route of the API."""
+    router = APIRouter(responses=PROBLEMS)
+    reads_runs = caller_with(backend, Scope.RUNS_READ)
+    _add_me(router, reads_runs)
+    _add_runs(router, backend, reads_runs)
+    _add_proposals(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
+    _add_decisions(router, backend, caller_with(backend, Scope.DECISIONS_WRITE))
+    _add_exports(router, backend, caller_with(backend, Scope.EXPORTS_READ))
+    return router
+
+
+def _add_me(router: APIRouter, reads: Any) -> None:
+    @router.get("/me", tags=["access"])
+    def me(caller: Caller = reads) -> MeOut:
+        """Whose token this is."""
+        token = caller.token
+        custodians = None if token.custodians is None else sorted(token.custodians)
+        return MeOut(
+            name=token.owner,
+            roles=sorted(token.roles),
+            scopes=sorted(token.scopes),
+            custodians=custodians,
+            expires_at=token.expires_at,
+        )
+
+
+def _add_runs(router: APIRouter, backend: Backend, reads: Any) -> None:
+    @router.get("/runs", tags=["runs"])
+    def runs(limit: Limit = 20, caller: Caller = reads) -> RunsOut:
+        """The runs started last, newest first."""
+        caller.need_everything("A run")
+        return RunsOut(runs=[RunOut.of(run) for run in backend.ledger.list_runs(limit)])
+
+    @router.get("/runs/{run_id}", tags=["runs"])
+    def run(run_id: Named, caller: Caller = reads) -> RunOut:
+        """One run."""
+        caller.need_everything("A run")
+        return RunOut.of(_need_run(backend, run_id))
+
+
+def _need_run(backend: Backend, run_id: str) -> RunRow:
+    found = backend.ledger.get_run(run_id)
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"There is no run {run_id}.")
+    return found
+
+
+def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
+    @router.get("/proposals", tags=["proposals"])
+    def proposals(
+        text: FilterText = "",
+        sort: Sort = Sort.PRIORITY,
+        limit: Limit = 100,
+        cursor: Annotated[str | None, Query(max_length=2_000)] = None,
+        caller: Caller = reads,
+    ) -> ProposalsOut:
+        """Proposals that match, what comes first first; the next page with ``cursor``. Empty filter: what waits for a person."""
+        wanted = caller.sees(review.parse_filter(text))
+        after = None if cursor is None else after_of(cursor, sort, text)
+        backend.ledger.expire(backend.now())
+        page = backend.ledger.page(wanted, sort=sort, limit=limit, after=after)
+        following = None if page.after is None else cursor_of(page.after, sort, text)
+        return ProposalsOut(
+            proposals=[ProposalOut.of(row) for row in page.rows.iter_rows(named=True)], next_cursor=following
+        )
+
+    @router.get("/proposals/{proposal_id}", tags=["proposals"])
+    def proposal(proposal_id: Named, response: Response, caller: Caller = reads) -> DetailOut:
+        """One proposal with its orders; its ``ETag`` is what a decision's ``If-Match`` takes."""
+        known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+        detail = review.show(backend.ledger, proposal_id, backend.reader(known["account_id"]), now=backend.now())
+        response.headers["etag"] = etag_of(detail.proposal)
+        return DetailOut(
+            proposal=ProposalOut.of(detail.proposal),
+            orders=_orders(detail.orders, detail.lots),
+            decisions=[
+                DecisionOut(**{name: getattr(one, name) for name in DecisionOut.model_fields})
+                for one in detail.decisions
+            ],
+        )
+
+
+def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> list[OrderOut]:
+    """Sells first, then by symbol; each with its lots."""
+    by_order: dict[str, list[LotOut]] = {}
+    for row in lots.sort("order_id", "lot_id").iter_rows(named=True):
+        by_order.setdefault(row["order_id"], []).append(LotOut(**{name: row[name] for name in LotOut.model_fields}))
+    plain = [name for name in OrderOut.model_fields if name != "lots"]
+    sorted_rows = orders.sort("side", "symbol", "security_id", descending=[True, False, False])
+    return [
+        OrderOut(**{name: row[name] for name in plain}, lots=by_order.get(row["order_id"], []))
+        for row in sorted_rows.iter_rows(named=True)
+    ]
+
+
+def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
+    precondition: dict[int | str, dict[str, Any]] = {
+        status: {"model": ProblemOut, "content": {"application/problem+json": {}}} for status in (412, 428)
+    }
+
+    @router.post("/proposals/{proposal_id}/decisions", tags=["decisions"], responses=precondition)
+    def decide(
+        proposal_id: Named,
+        said: DecisionIn,
+        response: Response,
+        if_match: Annotated[str | None, Header(max_length=200)] = None,
+        caller: Caller = decides,
+    ) -> ProposalOut:
+        """Decide one proposal, exactly as it was looked at: ``If-Match`` names its ``ETag``."""
+        known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+        if if_match is None:
+            raise Problem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
+        if if_match != etag_of(known):
+            raise Problem(HTTPStatus.PRECONDITION_FAILED, "The proposal has changed since it was looked at.")
+        seen = {proposal_id: Seen(known["content_hash"], known["revision"])}
+        taken = review.decide_seen(
+            backend.ledger, seen, said.decision, actor=caller.name, now=backend.now(), note=said.note
+        )
+        if taken.refused:
+            raise Problem(HTTPStatus.CONFLICT, f"{proposal_id} {taken.refused[proposal_id]}.")
+        after = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+        response.headers["etag"] = etag_of(after)
+        return ProposalOut.of(after)
+
+    @router.post("/decisions", tags=["decisions"])
+    def decide_many(said: DecisionsIn, caller: Caller = decides) -> DecidedOut:
+        """Decide many proposals in one transaction, each exactly as it was looked at."""
+        seen = {one.proposal_id: _seen(backend, caller, one.proposal_id, one.etag) for one in said.proposals}
+        decided = review.decide_seen(
+            backend.ledger,
+            seen,
+            said.decision,
+            actor=caller.name,
+            now=backend.now(),
+            note=said.note,
+            is_all_or_none=said.is_all_or_none,
+        )
+        return DecidedOut(states=decided.states, refused=dict(decided.refused))
+
+
+def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> Seen:
+    """What the caller looked at; an etag that is none fits no proposal."""
+    known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+    found = ETAG.fullmatch(etag)
+    if found is None or found[1] != known["content_hash"][:32]:
+        return Seen("")
+    return Seen(known["content_hash"], int(found[2]))
+
+
+def _add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
+    @router.get("/runs/{run_id}/exports", tags=["exports"])
+    def exports(run_id: Named, caller: Caller = reads) -> ExportsOut:
+        """What left of a run, in order."""
+        caller.need_everything("An export")
+        _need_run(backend, run_id)
+        return ExportsOut(exports=[ExportOut.of(one) for one in backend.ledger.exports_of(run_id)])

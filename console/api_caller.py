@@ -1,0 +1,73 @@
+"""Who calls the API: the bearer of a token, what it may do, and whose accounts it may see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from console.backend import Backend
+from console.problems import Problem
+from schemas.enums import Scope
+from tasks.access import token_of
+from warehouse.ledger import Filter, TokenRow
+
+BEARER = HTTPBearer(auto_error=False, description="A token made with `trimtab users add-token`.")
+UNAUTHORIZED = {"www-authenticate": "Bearer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The token of a call, which has the scope that the route needs."""
+
+    token: TokenRow
+
+    @property
+    def name(self) -> str:
+        """The user on whose behalf it acts."""
+        return self.token.owner
+
+    def sees(self, wanted: Filter) -> Filter:
+        """The filter, narrowed to what the caller may see."""
+        return replace(wanted, custodians=self.token.custodians)
+
+    def need_sight(self, proposal: dict[str, Any] | None, name: str) -> dict[str, Any]:
+        """The proposal; one that the caller may not see is as one that is not there.
+
+        Raises
+        ------
+        Problem
+            404.
+        """
+        custodians = self.token.custodians
+        if proposal is None or (custodians is not None and proposal["custodian"] not in custodians):
+            raise Problem(HTTPStatus.NOT_FOUND, f"There is no proposal {name}.")
+        return proposal
+
+    def need_everything(self, what: str) -> None:
+        """Refuse a caller who may see some custodians only what holds those of all.
+
+        Raises
+        ------
+        Problem
+            403.
+        """
+        if self.token.custodians is not None:
+            raise Problem(HTTPStatus.FORBIDDEN, f"{what} holds every custodian's accounts; this token sees some only.")
+
+
+def caller_with(backend: Backend, scope: Scope) -> Any:
+    """The parameter of a route that gives its caller, who must have the scope."""
+
+    def find(given: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> Caller:
+        token = token_of(backend.ledger, given.credentials, now=backend.now()) if given is not None else None
+        if token is None:
+            raise Problem(HTTPStatus.UNAUTHORIZED, "A token in force is needed.", UNAUTHORIZED)
+        if scope not in token.scopes:
+            raise Problem(HTTPStatus.FORBIDDEN, f"This token lacks the scope {scope}.")
+        return Caller(token)
+
+    finder: Callable[..., Caller] = find
+    return Depends(finder)

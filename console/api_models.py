@@ -1,0 +1,227 @@
+"""What the API takes and gives. Amounts of money are decimal strings in USD, times are UTC."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from schemas.enums import ProposalState, Role, Route, RunKind, RunState
+from warehouse.ledger import Decision, ExportState
+
+Text = Annotated[str, StringConstraints(max_length=4_000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+MOST_AT_ONCE = 10_000
+
+
+class Model(BaseModel):
+    """Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+class ProblemOut(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class RunOut(Model):
+    """One run. ``counts``: accounts by outcome, proposals by route, orders."""
+
+    run_id: str
+    as_of_date: date
+    kind: RunKind
+    state: RunState
+    submitter: str
+    accounts_pulled: int
+    counts: dict[str, int]
+    started_at: datetime
+    finished_at: datetime | None
+    held_reason: str | None
+    released_by: str | None
+
+    @classmethod
+    def of(cls, run: Any) -> "RunOut":
+        """From the ledger's row."""
+        return cls(**{name: getattr(run, name) for name in cls.model_fields})
+
+
+class RunsOut(Model):
+    """Runs, the newest first."""
+
+    runs: list[RunOut]
+
+
+class ProposalOut(Model):
+    """One proposal as it stands in the queue; ``etag`` is what ``If-Match`` takes."""
+
+    proposal_id: str
+    run_id: str
+    account_id: str
+    custodian: str
+    as_of_date: date
+    state: ProposalState
+    version: int
+    replaces: str | None
+    triggers: list[str]
+    route: Route
+    route_reasons: list[str]
+    look_reasons: list[str]
+    priority: int
+    nav_usd: Decimal
+    gross_value_usd: Decimal
+    turnover: float
+    one_way_drift_before: float | None
+    one_way_drift_after: float | None
+    gap_bps: float | None
+    est_tax_usd: Decimal
+    est_cost_usd: Decimal
+    order_count: int
+    approvals_needed: int
+    content_hash: str
+    created_at: datetime
+    expires_at: datetime
+    cut_off_at: datetime | None
+    state_changed_at: datetime
+    held_by: str | None
+    assignee: str | None
+    export_id: str | None
+    etag: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "ProposalOut":
+        """From the ledger's row."""
+        lists = {
+            name: row[name].split("|") if row[name] else [] for name in ("triggers", "route_reasons", "look_reasons")
+        }
+        plain = {name: row[name] for name in cls.model_fields if name not in {"etag", *lists}}
+        return cls(**plain, **lists, etag=etag_of(row))
+
+
+def etag_of(row: Mapping[str, Any]) -> str:
+    """What a proposal is now: changes with its content, its state, its holds and its assignee."""
+    return f'"{row["content_hash"][:32]}-{row["revision"]}"'
+
+
+class ProposalsOut(Model):
+    """A page of the queue; ``next_cursor`` null: the last."""
+
+    proposals: list[ProposalOut]
+    next_cursor: str | None
+
+
+class LotOut(Model):
+    """A tax lot that a sell closes, in part or whole; null: its basis is not known."""
+
+    lot_id: str
+    quantity: Decimal
+    unit_cost_usd: Decimal | None
+    acquired_date: date | None
+    term: str | None
+    gain_usd: Decimal | None
+
+
+class OrderOut(Model):
+    """One order of a proposal, and why."""
+
+    order_id: str
+    side: str
+    security_id: str
+    symbol: str | None
+    quantity: Decimal
+    price_usd: Decimal
+    value_usd: Decimal
+    est_cost_usd: Decimal
+    est_tax_usd: Decimal
+    reason: str
+    lots: list[LotOut]
+
+
+class DecisionOut(Model):
+    """What one person said of a proposal."""
+
+    actor: str
+    decision: Decision
+    note: str
+    content_hash: str
+    decided_at: datetime
+
+
+class DetailOut(Model):
+    """A proposal with its orders and what was said of it."""
+
+    proposal: ProposalOut
+    orders: list[OrderOut]
+    decisions: list[DecisionOut]
+
+
+class DecisionIn(Model):
+    """A decision; a rejection and a comment need a note."""
+
+    decision: Decision
+    note: Text = ""
+
+
+class SeenIn(Model):
+    """A proposal, and its ``etag`` as it was looked at."""
+
+    proposal_id: Name
+    etag: Name
+
+
+class DecisionsIn(Model):
+    """One decision on many proposals, in one transaction.
+
+    With ``is_all_or_none`` one that cannot be decided refuses all; else the others are decided.
+    """
+
+    decision: Decision
+    note: Text = ""
+    proposals: Annotated[list[SeenIn], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    is_all_or_none: bool = True
+
+
+class DecidedOut(Model):
+    """State of each proposal decided, and why others were not."""
+
+    states: dict[str, ProposalState]
+    refused: dict[str, str]
+
+
+class ExportOut(Model):
+    """One export of a run; ``manifest_sha256`` null: it is being written."""
+
+    export_id: str
+    run_id: str
+    sequence: int
+    state: ExportState
+    actor: str
+    manifest_sha256: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, export: Any) -> "ExportOut":
+        """From the ledger's row."""
+        return cls(**{name: getattr(export, name) for name in cls.model_fields})
+
+
+class ExportsOut(Model):
+    """Exports of a run, in order."""
+
+    exports: list[ExportOut]
+
+
+class MeOut(Model):
+    """Whose token this is and what it may do; ``custodians`` null: all."""
+
+    name: str
+    roles: list[Role]
+    scopes: list[str]
+    custodians: list[str] | None
+    expires_at: datetime

@@ -1,0 +1,70 @@
+"""The console as one application: the guard around it, the API, the sign-in, and the pages."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from nicegui import ui
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.staticfiles import StaticFiles
+
+from console.api import api_router
+from console.backend import Backend
+from console.guard import Guard
+from console.metrics import metrics_router
+from console.pages import register
+from console.problems import add_problems
+from console.sign_in import sign_in_router
+
+STATIC: Final = Path(__file__).parent / "static"
+SIGN_IN_SECONDS: Final = 600
+"""How long the way to the identity provider and back may take."""
+STYLE: Final = '<link rel="stylesheet" href="/static/console.css">'
+Dispatch = Callable[..., Awaitable[None]]
+
+
+def make_api(backend: Backend) -> FastAPI:
+    """Everything but the pages."""
+    app = FastAPI(
+        title="trimtab",
+        version=version("trimtab"),
+        summary="Runs, proposals, decisions and exports, for systems around trimtab.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    add_problems(app)
+    app.include_router(metrics_router(backend))
+    app.include_router(api_router(backend), prefix="/api")
+    app.include_router(sign_in_router(backend))
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=secrets.token_urlsafe(32),
+        session_cookie="trimtab_sign_in",
+        max_age=SIGN_IN_SECONDS,
+        path="/sign-in",
+        same_site="lax",
+        https_only=backend.is_https,
+    )
+    app.add_middleware(Guard, backend=backend)
+    return app
+
+
+def make_app(backend: Backend) -> FastAPI:
+    """The whole console. Once a process: the pages' framework knows one application."""
+    app = make_api(backend)
+    ui.add_head_html(STYLE, shared=True)
+    register(backend)
+    ui.run_with(
+        app,
+        title="trimtab",
+        favicon=STATIC / "favicon.svg",
+        dark=None,
+        language="en-US",
+        show_welcome_message=False,
+        tailwind=False,
+    )
+    return app

@@ -1,0 +1,90 @@
+"""What pages and routes share: the settings, the ledger, the lake, and the time."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from schemas.enums import RunState
+from schemas.settings import Settings
+from tasks.access import Lifetime
+from tasks.review import Reader
+from tasks.stores import open_ledger, utc_now
+from tasks.tonight import Picture, picture
+from warehouse.lake import Lake, open_lake
+from warehouse.ledger import Ledger, RunRow
+
+MOST_PICTURES: Final = 8
+"""How many finished runs' pictures are kept."""
+LOOK_AGAIN: Final = timedelta(milliseconds=500)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One console's stores. Safe to share between threads: the ledger pools connections, the lake gives each caller its own cursor."""
+
+    settings: Settings
+    ledger: Ledger
+    now: Callable[[], datetime] = utc_now
+    _pictures: dict[str, Picture] = field(default_factory=dict)
+    _change: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """How long people stay signed in."""
+        settings = self.settings
+        return Lifetime(
+            timedelta(hours=settings.console_session_hours), timedelta(minutes=settings.console_idle_minutes)
+        )
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the console over TLS."""
+        return urlsplit(self.settings.console_url).scheme == "https"
+
+    @property
+    def lake(self) -> Lake:
+        """The lake, for the calling thread."""
+        return open_lake(self.settings)
+
+    def reader(self, account_id: str) -> Reader:
+        """Reads an account's rows of a table for a run."""
+        lake = self.lake
+
+        def read(table: str, run_id: str) -> pl.DataFrame:
+            return lake.read_account(table, run_id, account_id)
+
+        return read
+
+    def newest_change(self) -> int:
+        """Number of the newest change of anything; as of half a second ago, so that many open pages ask as often as one."""
+        with self._lock:
+            now = self.now()
+            at, change = self._change.get("newest", (now - LOOK_AGAIN, 0))
+            if not timedelta() <= now - at < LOOK_AGAIN:
+                change = self.ledger.newest_change()
+                self._change["newest"] = (now, change)
+            return change
+
+    def picture(self, run: RunRow) -> Picture:
+        """What the lake holds of a run; kept once the run is done."""
+        with self._lock:
+            if run.run_id in self._pictures:
+                return self._pictures[run.run_id]
+        seen = picture(self.lake.read, run.run_id)
+        if run.state is RunState.DONE:
+            with self._lock:
+                self._pictures[run.run_id] = seen
+                while len(self._pictures) > MOST_PICTURES:
+                    del self._pictures[next(iter(self._pictures))]
+        return seen
+
+
+def open_backend(settings: Settings) -> Backend:
+    """The stores that the settings name."""
+    return Backend(settings, open_ledger(settings))

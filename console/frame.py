@@ -1,0 +1,156 @@
+"""What every page has around it: who is signed in, the way to the other pages, a halt in force, and the theme."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from fastapi import Request
+from nicegui import run, ui
+
+from console.backend import Backend
+from console.guard import session_in
+from console.words import clock, sentence
+from schemas.enums import Role
+from schemas.errors import TrimtabError
+from tasks.access import session_of
+
+Answer = TypeVar("Answer")
+
+PAGES: Final = (
+    ("/", "Tonight"),
+    ("/queue", "Queue"),
+    ("/quarantine", "Quarantine"),
+    ("/runs", "Runs"),
+    ("/audit", "Audit"),
+)
+THEMES: Final = {"auto": None, "light": False, "dark": True}
+LOOKS_EVERY_SECONDS: Final = 1.0
+SESSION_EVERY: Final = 10
+"""How many looks go by before it is asked whether the session still stands."""
+
+
+@dataclass
+class Desk:
+    """One open page: the stores, and who sits before it."""
+
+    backend: Backend
+    name: str
+    roles: frozenset[Role]
+    secret: str
+
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return self.backend.now()
+
+    @property
+    def may_review(self) -> bool:
+        """Whether buttons for decisions are worth showing; the ledger asks again."""
+        return not self.roles.isdisjoint({Role.REVIEWER, Role.ADMIN})
+
+    @property
+    def may_release(self) -> bool:
+        """As ``may_review``, for what releasers do."""
+        return not self.roles.isdisjoint({Role.RELEASER, Role.ADMIN})
+
+    def is_here(self, *, is_use: bool) -> bool:
+        """Whether the person is still signed in."""
+        backend = self.backend
+        found = session_of(backend.ledger, self.secret, now=backend.now(), lifetime=backend.lifetime, is_use=is_use)
+        return found is not None and found.name == self.name
+
+    async def ask(self, work: Callable[[], Answer]) -> Answer | None:
+        """Do work that a person asked for, outside the event loop; a refusal becomes a notice, and null comes back.
+
+        Somebody who is no longer signed in is sent to the sign-in page instead.
+        """
+        if not await run.io_bound(lambda: self.is_here(is_use=True)):
+            self.send_away()
+            return None
+        return await self.look(work)
+
+    async def look(self, work: Callable[[], Answer]) -> Answer | None:
+        """As ``ask``, for what a page does on its own."""
+        try:
+            return await run.io_bound(work)
+        except TrimtabError as error:
+            ui.notify(sentence(str(error)), type="negative", multi_line=True, timeout=10_000, close_button="Close")
+            return None
+
+    def send_away(self) -> None:
+        """To the sign-in page, and back here afterwards."""
+        ui.run_javascript("location.assign('/sign-in?next=' + encodeURIComponent(location.pathname + location.search))")
+
+
+def desk_of(backend: Backend, request: Request) -> Desk:
+    """The page's desk."""
+    session = session_in(request)
+    return Desk(backend, session.name, session.roles, str(request.scope["state"]["secret"]))
+
+
+@contextmanager
+def frame(desk: Desk, request: Request, title: str) -> Iterator[ui.element]:
+    """The page with its header; what is made inside goes into the main part."""
+    ui.page_title(f"{title} · trimtab")
+    theme = request.cookies.get("theme", "auto")
+    dark = ui.dark_mode(THEMES.get(theme))
+    with ui.header().classes("bar"):
+        ui.link("trimtab", "/").classes("brand")
+        with ui.element("nav").props('aria-label="Pages"').classes("pages"):
+            for path, name in PAGES:
+                link = ui.link(name, path).classes("page-link")
+                if name == title:
+                    link.props('aria-current="page"')
+        ui.space()
+        _person(desk, dark)
+    main = ui.element("main").classes("page").props('tabindex="-1"')
+    ui.skip_link(target=main)
+    with main:
+        _halt(desk)
+        yield main
+
+
+def _person(desk: Desk, dark: ui.dark_mode) -> None:
+    def use(name: str) -> None:
+        dark.value = THEMES[name]
+        ui.run_javascript(f"document.cookie = 'theme={name}; path=/; max-age=31536000; samesite=lax'")
+
+    with ui.button(desk.name, icon="person").props("flat no-caps").classes("person"), ui.menu():
+        roles = ", ".join(sorted(desk.roles)) or "no role"
+        ui.item_label(roles).props("header")
+        for name in THEMES:
+            ui.menu_item({"auto": "Theme of the system"}.get(name, f"{name.capitalize()} theme"), lambda n=name: use(n))
+        ui.separator()
+        ui.menu_item("Sign out", lambda: ui.run_javascript(_SIGN_OUT))
+
+
+_SIGN_OUT: Final = "fetch('/sign-out', {method: 'POST'}).then(() => location.assign('/sign-in'))"
+
+
+def _halt(desk: Desk) -> None:
+    halt = desk.backend.ledger.current_halt()
+    if halt is not None:
+        with ui.element("div").classes("banner bad").props('role="alert"'):
+            ui.label(f"Everything is halted since {clock(halt.halted_at)} by {halt.actor}: {halt.note}")
+            ui.label("Nothing leaves until a releaser lifts it with trimtab resume --note WHY.").classes("quiet")
+
+
+def follow(desk: Desk, refresh: Callable[[], Awaitable[None]]) -> None:
+    """Call ``refresh`` whenever anything was decided by anybody, and send those away whose session is over."""
+    seen = {"change": -1, "looks": 0}
+
+    async def look() -> None:
+        seen["looks"] += 1
+        if seen["looks"] % SESSION_EVERY == 0 and not await run.io_bound(lambda: desk.is_here(is_use=False)):
+            desk.send_away()
+            return
+        change = await desk.look(desk.backend.newest_change)
+        if change is None or change == seen["change"]:
+            return
+        is_first, seen["change"] = seen["change"] < 0, change
+        if not is_first:
+            await refresh()
+
+    ui.timer(LOOKS_EVERY_SECONDS, look)

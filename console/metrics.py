@@ -1,0 +1,78 @@
+"""``/metrics`` for Prometheus: counts and times read from the ledger at each look, never an account or a name."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import JSONResponse, Response
+
+from console.backend import Backend
+from schemas.enums import ProposalState, RunState
+from warehouse.ledger import Filter, Sort
+
+EVERY: Final = Filter(states=None)
+
+
+class LedgerCollector(Collector):
+    """The queue and the newest run as gauges."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the ledger once."""
+        ledger, now = self._backend.ledger, self._backend.now()
+        states = GaugeMetricFamily("trimtab_proposals", "Proposals by state.", labels=["state"])
+        counts = ledger.counts_by("state", EVERY)
+        for state in ProposalState:
+            states.add_metric([str(state)], counts.get(str(state), 0))
+        yield states
+        waiting = ledger.totals(Filter())
+        yield _gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
+        yield _gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
+        yield _gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
+        cut_offs = [at for at, _ in ledger.next_cut_offs(now).values()]
+        if cut_offs:
+            left = (min(cut_offs) - now).total_seconds()
+            yield _gauge("trimtab_next_cut_off_seconds", "Time to the next cut-off with proposals waiting.", left)
+        yield _gauge("trimtab_halted", "1 while everything is halted.", float(ledger.current_halt() is not None))
+        run = ledger.newest_run()
+        if run is not None:
+            of_run = GaugeMetricFamily("trimtab_newest_run", "1 for the state of the newest run.", labels=["state"])
+            for known in RunState:
+                of_run.add_metric([str(known)], float(run.state is known))
+            yield of_run
+            yield _gauge("trimtab_newest_run_started", "When it started, in Unix time.", run.started_at.timestamp())
+
+    def _age(self, now: datetime) -> float:
+        oldest = self._backend.ledger.page(Filter(), sort=Sort.AGE, limit=1).rows
+        return (now - oldest["created_at"][0]).total_seconds() if oldest.height else 0.0
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    found = GaugeMetricFamily(name, text)
+    found.add_metric([], value)
+    return found
+
+
+def metrics_router(backend: Backend) -> APIRouter:
+    """``/metrics`` and ``/healthz``."""
+    router = APIRouter()
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(backend))
+
+    @router.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    @router.get("/healthz", tags=["health"])
+    def healthz() -> Response:
+        """200 while the ledger answers; 503 otherwise."""
+        backend.ledger.newest_change()
+        return JSONResponse({"status": "ok"})
+
+    return router

@@ -1,0 +1,80 @@
+"""Asking for a decision, and telling what became of it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from nicegui import ui
+
+from console.words import plural
+from schemas.enums import ProposalState
+from warehouse.ledger import Decision
+
+VERBS: Final = {
+    Decision.APPROVE: "Approve",
+    Decision.REJECT: "Reject",
+    Decision.HOLD: "Hold",
+    Decision.UNHOLD: "Release the hold on",
+    Decision.WITHDRAW: "Withdraw the approval of",
+    Decision.COMMENT: "Comment on",
+}
+DONE: Final = {
+    Decision.APPROVE: "approved",
+    Decision.REJECT: "rejected",
+    Decision.HOLD: "held",
+    Decision.UNHOLD: "released",
+    Decision.WITHDRAW: "withdrawn",
+    Decision.COMMENT: "commented on",
+}
+NEEDS_NOTE: Final = frozenset({Decision.REJECT, Decision.COMMENT})
+NAMED: Final = 5
+"""How many refusals a notice names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a decision on some proposals."""
+
+    decision: Decision
+    states: Mapping[str, ProposalState]
+    refused: Mapping[str, str]
+
+
+async def decision_dialog(decision: Decision, what: str, *, is_asked: bool) -> str | None:
+    """The note to decide with; null: not after all. Without ``is_asked`` nothing is asked."""
+    if not is_asked:
+        return ""
+    needs_note = decision in NEEDS_NOTE
+    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog"):
+        ui.label(f"{VERBS[decision]} {what}?").classes("panel-title")
+        note = ui.textarea("Why (recorded)" if needs_note else "Note (optional, recorded)")
+        note.props("outlined autofocus autogrow").classes("full")
+        with ui.row().classes("dialog-buttons"):
+            ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
+            go = ui.button(VERBS[decision].split(" ", maxsplit=1)[0], on_click=lambda: dialog.submit(note.value or ""))
+            go.props("no-caps unelevated")
+            if needs_note:
+                go.bind_enabled_from(note, "value", backward=lambda text: bool((text or "").strip()))
+    answer: str | None = await dialog
+    return answer
+
+
+def tell(outcome: Outcome) -> None:
+    """A notice of what was done, and one of what was not and why."""
+    if outcome.states:
+        waiting = sum(1 for state in outcome.states.values() if state is ProposalState.PENDING_REVIEW)
+        text = f"{plural(len(outcome.states), 'proposal')} {DONE[outcome.decision]}."
+        if outcome.decision is Decision.APPROVE and waiting:
+            text += f" {waiting:,} of them wait for a second person."
+        ui.notify(text, type="positive")
+    if outcome.refused:
+        reasons = Counter(outcome.refused.values()).most_common(NAMED)
+        lines = "; ".join(f"{number:,}: {reason}" for reason, number in reasons)
+        ui.notify(
+            f"{plural(len(outcome.refused), 'proposal')} left as they are. {lines}",
+            type="warning",
+            multi_line=True,
+            timeout=12_000,
+            close_button="Close",
+        )

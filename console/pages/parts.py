@@ -1,0 +1,159 @@
+"""Pieces that several pages are made of."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from nicegui import ui
+
+from console.charts import class_chart, height_of
+from console.words import NONE, day, dollars, percent, plural, shares, word
+
+LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
+Page = Mapping[str, Any]
+
+
+@contextmanager
+def panel(title: str, *, wide: bool = False) -> Iterator[ui.element]:
+    """A titled part of a page."""
+    with ui.element("section").classes("panel wide" if wide else "panel") as section:
+        ui.label(title).classes("panel-title").props('role="heading" aria-level="2"')
+        yield section
+
+
+def facts(pairs: Mapping[str, str]) -> None:
+    """Names with their values, one a line."""
+    with ui.element("dl").classes("facts"):
+        for name, value in pairs.items():
+            with ui.element("dt"):
+                ui.label(name)
+            with ui.element("dd"):
+                ui.label(value)
+
+
+def plain_table(
+    columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], *, numbers: Sequence[str] = (), link: str = ""
+) -> ui.table:
+    """A table without paging; ``link`` names the column whose cells lead to the row's ``link``."""
+    described = [
+        {"name": name, "label": label, "field": name, "align": "right" if name in numbers else "left"}
+        for name, label in columns.items()
+    ]
+    keyed = [{**row, "id": number} for number, row in enumerate(rows)]
+    table = ui.table(rows=keyed, columns=described, row_key="id").props("flat dense wrap-cells").classes("plain")
+    if link:
+        table.add_slot(f"body-cell-{link}", LINK_CELL)
+    return table
+
+
+def chips(words: Sequence[str], kind: str = "") -> None:
+    """Words as small labels in a row."""
+    for each in words:
+        ui.label(each).classes(f"chip {kind}")
+
+
+def class_panel(page: Page) -> None:
+    """Weights by class, now and after, within their bands; and what stopped a class that stays out."""
+    classes = page["classes"]
+    if not classes:
+        return
+    with panel("Weights by class", wide=True):
+        chart = ui.echart(class_chart(classes)).style(f"height: {height_of(len(classes))}px")
+        chart.props('role="img" aria-label="Weight of each class now and after the trades, with its band"')
+        with ui.expansion("As a table").classes("quiet"):
+            rows = [
+                {
+                    "class": word(row["asset_class"]),
+                    "value": dollars(row["value_usd"]),
+                    "weight": percent(row["weight"]),
+                    "target": percent(row["target_weight"]),
+                    "band": percent(row["band"]),
+                    "drift": percent(row["drift"]),
+                    "after": percent(row.get("weight_after")),
+                    "out": "out of band" if row["is_out_of_band"] else "",
+                }
+                for row in classes
+            ]
+            columns = {name: name for name in ("class", "value", "weight", "target", "band", "drift", "after")}
+            plain_table({**columns, "out": ""}, rows, numbers=("value", "weight", "target", "band", "drift", "after"))
+        for row in page["stopped"]:
+            with ui.element("p").classes("note"):
+                ui.label(f"{word(row['asset_class'])}: {row['sentence']}")
+                ui.label(str(row["detail"] or "")).classes("quiet")
+
+
+def order_rows(orders: Sequence[Page]) -> list[dict[str, Any]]:
+    """Orders as rows of the table that ``orders_table`` draws; their lots are text."""
+    return [
+        {
+            "order_id": one["order_id"],
+            "side": one["side"],
+            "symbol": one["symbol"] or one["security_id"],
+            "quantity": shares(one["quantity"]),
+            "price": f"{float(one['price_usd']):,.2f}",
+            "value": dollars(one["value_usd"]),
+            "tax": dollars(one["est_tax_usd"]),
+            "cost": dollars(one["est_cost_usd"]),
+            "reason": one["reason"],
+            "lots": [_lot(lot) for lot in one.get("lots", [])],
+        }
+        for one in orders
+    ]
+
+
+def _lot(lot: Page) -> dict[str, str]:
+    return {
+        "lot": str(lot["lot_id"]),
+        "quantity": shares(lot["quantity"]),
+        "cost": "unknown" if lot["unit_cost_usd"] is None else f"{float(lot['unit_cost_usd']):,.2f}",
+        "acquired": day(lot["acquired_date"]),
+        "term": str(lot["term"] or NONE),
+        "gain": dollars(lot["gain_usd"]),
+    }
+
+
+ORDER_COLUMNS: Final = {
+    "side": "",
+    "symbol": "symbol",
+    "quantity": "quantity",
+    "price": "price",
+    "value": "value",
+    "tax": "tax",
+    "cost": "cost",
+    "reason": "reason",
+}
+ORDER_BODY: Final = """
+<q-tr :props="props" :class="props.row.side">
+  <q-td v-for="col in props.cols" :key="col.name" :props="props">
+    <template v-if="col.name === 'side'"><span :class="'side ' + props.row.side">{{ props.row.side }}</span></template>
+    <template v-else-if="col.name === 'reason'">
+      <div>{{ props.row.reason }}</div>
+      <details v-if="props.row.lots.length" class="lots"><summary>{{ props.row.lots.length === 1 ? '1 lot' : props.row.lots.length + ' lots' }}</summary>
+        <table><thead><tr><th>lot</th><th>shares</th><th>unit cost</th><th>acquired</th><th>term</th><th>gain</th></tr></thead>
+        <tbody><tr v-for="lot in props.row.lots" :key="lot.lot"><td>{{ lot.lot }}</td><td>{{ lot.quantity }}</td><td>{{ lot.cost }}</td><td>{{ lot.acquired }}</td><td>{{ lot.term }}</td><td>{{ lot.gain }}</td></tr></tbody></table>
+      </details>
+    </template>
+    <template v-else>{{ col.value }}</template>
+  </q-td>
+</q-tr>
+"""
+
+
+def orders_table(orders: Sequence[Page]) -> ui.table:
+    """Orders with their reasons and, below each sell, the lots that it closes."""
+    numbers = ("quantity", "price", "value", "tax", "cost")
+    columns = [
+        {"name": name, "label": label, "field": name, "align": "right" if name in numbers else "left"}
+        for name, label in ORDER_COLUMNS.items()
+    ]
+    table = ui.table(rows=order_rows(orders), columns=columns, row_key="order_id")
+    table.props("flat dense wrap-cells").classes("plain orders")
+    table.add_slot("body", ORDER_BODY)
+    return table
+
+
+def orders_panel(orders: Sequence[Page]) -> None:
+    """The orders of a proposal."""
+    sells = sum(1 for one in orders if one["side"] == "sell")
+    with panel(f"Orders: {plural(sells, 'sell')}, {plural(len(orders) - sells, 'buy')}", wide=True):
+        orders_table(orders)

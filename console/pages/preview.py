@@ -1,0 +1,95 @@
+"""The proposal under the queue's cursor: enough to decide most of them without leaving the queue."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from nicegui import ui
+
+from console.charts import class_chart, height_of
+from console.frame import Desk
+from console.pages.parts import chips, facts
+from console.words import clock, dollars, from_to, percent, plural, shares, words
+from schemas.enums import ProposalState
+from schemas.errors import WrongUsage
+from tasks import review
+from tasks.review import Detail
+from warehouse.ledger import Decision
+
+MOST_ORDERS: Final = 40
+Deciding = Callable[[str, Decision], Awaitable[None]]
+
+
+async def preview(desk: Desk, side: ui.element, proposal_id: str, decide: Deciding) -> None:
+    """Draw the proposal into ``side``; what is there stays until it is read."""
+    found = await desk.look(lambda: _read(desk, proposal_id))
+    if found is None:
+        return
+    detail, classes = found
+    side.clear()
+    with side:
+        _head(desk, detail.proposal, decide)
+        if classes:
+            ui.echart(class_chart(classes)).style(f"height: {height_of(len(classes))}px")
+        _orders(detail)
+        if detail.unusual:
+            ui.label(f"Unusual: {detail.unusual}").classes("note")
+        for one in detail.decisions:
+            said = f": {one.note}" if one.note else ""
+            ui.label(f"{clock(one.decided_at)} {one.actor}, {one.decision}{said}").classes("quiet")
+
+
+def _read(desk: Desk, proposal_id: str) -> tuple[Detail, list[dict[str, Any]]]:
+    proposal = desk.backend.ledger.get_proposal(proposal_id)
+    if proposal is None:
+        raise WrongUsage(f"there is no proposal {proposal_id}")
+    read = desk.backend.reader(proposal["account_id"])
+    detail = review.show(desk.backend.ledger, proposal_id, read, now=desk.now)
+    return detail, read("drift", proposal["run_id"]).sort("asset_class").to_dicts()
+
+
+def _head(desk: Desk, proposal: dict[str, Any], decide: Deciding) -> None:
+    with ui.row().classes("headline"):
+        ui.link(proposal["account_id"], f"/proposals/{proposal['proposal_id']}").classes("title mono")
+        ui.label(proposal["custodian"]).classes("quiet")
+    chips(words(proposal["look_reasons"]))
+    chips(words(proposal["route_reasons"]), "mark")
+    if desk.may_review and proposal["state"] == ProposalState.PENDING_REVIEW:
+        buttons(proposal, decide)
+    facts(
+        {
+            "account value": dollars(proposal["nav_usd"]),
+            "trades": f"{dollars(proposal['gross_value_usd'])} ({percent(proposal['turnover'])} turnover)",
+            "tax, cost": f"{dollars(proposal['est_tax_usd'])}, {dollars(proposal['est_cost_usd'])}",
+            "drift": from_to(proposal["one_way_drift_before"], proposal["one_way_drift_after"]),
+        }
+    )
+
+
+def buttons(proposal: dict[str, Any], decide: Deciding) -> None:
+    """The decisions that may be taken on a waiting proposal."""
+    name = proposal["proposal_id"]
+    with ui.row().classes("decisions"):
+        ui.button("Approve", on_click=lambda: decide(name, Decision.APPROVE)).props("no-caps unelevated dense")
+        ui.button("Reject", on_click=lambda: decide(name, Decision.REJECT)).props("no-caps outline dense")
+        if proposal["held_by"]:
+            ui.button("Release hold", on_click=lambda: decide(name, Decision.UNHOLD)).props("no-caps flat dense")
+        else:
+            ui.button("Hold", on_click=lambda: decide(name, Decision.HOLD)).props("no-caps flat dense")
+
+
+def _orders(detail: Detail) -> None:
+    rows = detail.orders.sort("side", "symbol", descending=[True, False]).to_dicts()
+    ui.label(plural(len(rows), "order")).classes("panel-title")
+    with ui.element("table").classes("mini"):
+        for row in rows[:MOST_ORDERS]:
+            with ui.element("tr"):
+                for text, kind in (
+                    (row["side"], f"side {row['side']}"),
+                    (row["symbol"] or row["security_id"], "mono"),
+                    (shares(row["quantity"]), "number"),
+                    (dollars(row["value_usd"]), "number"),
+                ):
+                    with ui.element("td").classes(kind):
+                        ui.label(text)
+    if len(rows) > MOST_ORDERS:
+        ui.label(f"and {len(rows) - MOST_ORDERS} more").classes("quiet")

@@ -1,0 +1,312 @@
+"""One proposal with everything that a reviewer may ask: what is traded and why, tax, cost, rules, the proof, the history."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+from nicegui import ui
+
+from console.backend import Backend
+from console.charts import frontier_chart
+from console.frame import Desk, desk_of, follow, frame
+from console.pages.decide import Outcome, decision_dialog, tell
+from console.pages.parts import chips, class_panel, facts, orders_panel, panel, plain_table
+from console.pages.preview import buttons
+from console.words import clock, day, dollars, from_to, percent, shares, until, word, words
+from schemas.enums import ProposalState, Role
+from schemas.errors import WrongUsage
+from tasks import review
+from tasks.explain import explain
+from tasks.versions import Change, changes, version_before
+from warehouse.ledger import Decision, DecisionRow, Seen
+
+STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
+UNASKED: Final = frozenset({Decision.APPROVE, Decision.HOLD})
+RELEASABLE: Final = frozenset({ProposalState.APPROVED, ProposalState.AUTO_APPROVED})
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """What the page shows, read at once."""
+
+    proposal: dict[str, Any]
+    page: dict[str, Any]
+    decisions: Sequence[DecisionRow]
+    before: dict[str, Any] | None
+    changes: Sequence[Change]
+
+
+def register(backend: Backend) -> None:
+    """``/proposals/<id>``."""
+
+    @ui.page("/proposals/{proposal_id}")
+    async def page(request: Request, proposal_id: str) -> None:
+        desk = desk_of(backend, request)
+        with frame(desk, request, "Proposal"):
+            content = ui.column().classes("stack")
+            with content:
+                ui.spinner(size="lg")
+
+        async def show() -> None:
+            seeing = await desk.look(lambda: _read(desk, proposal_id))
+            content.clear()
+            with content:
+                if seeing is None:
+                    ui.label("There is nothing to show here.").classes("quiet")
+                    ui.link("To the queue", "/queue")
+                else:
+                    _draw(desk, seeing, show)
+
+        await show()
+        follow(desk, show)
+
+
+def _read(desk: Desk, proposal_id: str) -> Seeing:
+    backend = desk.backend
+    ledger = backend.ledger
+    ledger.expire(desk.now)
+    (full,) = review.resolve(ledger, [proposal_id])
+    proposal = ledger.get_proposal(full)
+    if proposal is None:
+        raise WrongUsage(f"there is no proposal {proposal_id}")
+    found = explain(backend.lake, ledger, proposal["account_id"], run_id=proposal["run_id"])
+    read = backend.reader(proposal["account_id"])
+    orders = review.show(ledger, full, read, now=desk.now).orders
+    before = version_before(ledger, proposal)
+    return Seeing(
+        proposal, found, ledger.decisions_of(full), before, changes(ledger, read, before, orders, now=desk.now)
+    )
+
+
+def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
+    _head(desk, seeing, again)
+    class_panel(seeing.page)
+    orders_panel(seeing.page["orders"])
+    with ui.element("div").classes("halves"):
+        _tax(seeing.page)
+        _cash(seeing.page)
+        _proof(seeing.page)
+        _rules(seeing.page)
+        _history(seeing)
+        _changes(seeing)
+        _frontier(desk, seeing.proposal)
+
+
+def _head(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
+    proposal, account = seeing.proposal, seeing.page["account"]
+    with ui.element("section").classes("panel head"):
+        with ui.row().classes("headline"):
+            ui.link(proposal["account_id"], f"/accounts/{proposal['account_id']}").classes("title mono")
+            ui.label(word(proposal["state"])).classes(f"state {proposal['state']}")
+            if proposal["version"] > 1:
+                ui.label(f"version {proposal['version']}, changed by {proposal['amender']}").classes("chip mark")
+            if proposal["held_by"]:
+                ui.label(f"held by {proposal['held_by']}").classes("chip mark")
+            ui.space()
+            ui.label(f"night of {proposal['as_of_date']}").classes("quiet")
+        ui.label(
+            f"{account['tax_status']}, model {account['model_id']}, policy {account['policy_id']}, "
+            f"at {account['custodian']}"
+        ).classes("quiet")
+        for text in seeing.page["outcome"]["sentences"]:
+            ui.label(text)
+        with ui.row().classes("chips"):
+            chips(words(proposal["look_reasons"]))
+            chips(words(proposal["route_reasons"]), "mark")
+        if seeing.page["anomaly"] and seeing.page["anomaly"]["sentence"]:
+            ui.label(f"Unusual: {seeing.page['anomaly']['sentence']}").classes("note")
+        with ui.element("div").classes("tiles small"):
+            _figures(desk, proposal)
+        _decisions(desk, proposal, again)
+
+
+def _figures(desk: Desk, proposal: dict[str, Any]) -> None:
+    is_waiting = proposal["state"] in STATES_THAT_WAIT
+    ends = min(filter(None, (proposal["cut_off_at"], proposal["expires_at"])))
+    for figure, text in (
+        (dollars(proposal["nav_usd"]), "account value"),
+        (dollars(proposal["gross_value_usd"]), f"of trades, {percent(proposal['turnover'])} turnover"),
+        (dollars(proposal["est_tax_usd"]), "estimated tax"),
+        (dollars(proposal["est_cost_usd"]), "estimated cost"),
+        (
+            from_to(proposal["one_way_drift_before"], proposal["one_way_drift_after"]),
+            "one-way drift",
+        ),
+        (
+            until(ends, desk.now) if is_waiting else clock(proposal["state_changed_at"]),
+            "ends" if is_waiting else "since",
+        ),
+    ):
+        with ui.element("div").classes("tile"):
+            ui.label(figure).classes("figure")
+            ui.label(text).classes("quiet")
+
+
+def _decisions(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:
+    async def decide(name: str, decision: Decision) -> None:
+        what = f"this proposal for {proposal['account_id']}"
+        note = await decision_dialog(decision, what, is_asked=decision not in UNASKED)
+        if note is None:
+            return
+        seen = {name: Seen(proposal["content_hash"], proposal["revision"])}
+        decided = await desk.ask(
+            lambda: review.decide_seen(desk.backend.ledger, seen, decision, actor=desk.name, now=desk.now, note=note)
+        )
+        if decided is not None:
+            tell(Outcome(decision, decided.states, decided.refused))
+            await again()
+
+    name = proposal["proposal_id"]
+    with ui.row().classes("decisions"):
+        if desk.may_review and proposal["state"] in STATES_THAT_WAIT:
+            buttons(proposal, decide)
+            _assign(desk, proposal, again)
+        if desk.may_review and proposal["state"] in RELEASABLE:
+            ui.button("Withdraw approval…", on_click=lambda: decide(name, Decision.WITHDRAW)).props("no-caps outline")
+        ui.button("Comment…", on_click=lambda: decide(name, Decision.COMMENT)).props("no-caps flat dense")
+
+
+def _assign(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:
+    async def give(name: str | None) -> None:
+        ledger = desk.backend.ledger
+        await desk.ask(lambda: ledger.assign([proposal["proposal_id"]], name, actor=desk.name, now=desk.now))
+        await again()
+
+    reviewers = [user.name for user in desk.backend.ledger.list_users() if user.roles & {Role.REVIEWER, Role.ADMIN}]
+    with ui.button(proposal["assignee"] or "Assign").props("no-caps flat dense icon-right=expand_more"), ui.menu():
+        for reviewer in reviewers:
+            ui.menu_item(reviewer, lambda n=reviewer: give(n))
+        ui.menu_item("nobody", lambda: give(None))
+
+
+def _tax(page: dict[str, Any]) -> None:
+    tax = page["tax"]
+    if tax is None:
+        return
+    with panel("Tax"):
+        facts(
+            {
+                "estimated": dollars(tax["est_tax_usd"]),
+                "realized, short term": dollars(tax["realized_short_gain_usd"]),
+                "realized, long term": dollars(tax["realized_long_gain_usd"]),
+                "this year so far, short": dollars(tax["ytd_short_gain_usd"]),
+                "this year so far, long": dollars(tax["ytd_long_gain_usd"]),
+                "rates, short and long": f"{percent(tax['short_term_rate'])}, {percent(tax['long_term_rate'])}",
+            }
+        )
+        ui.label(tax["regime_sentence"] or "").classes("note")
+
+
+def _cash(page: dict[str, Any]) -> None:
+    cash = page["cash"]
+    if cash is None:
+        return
+    with panel("Cash"):
+        names = {"settled": "settled_usd", "pending": "pending_usd", "reserve": "reserve_usd"}
+        both = {"before the trades": "before_usd", "after the trades": "after_usd"}
+        facts({name: dollars(cash[key]) for name, key in (names | both).items()})
+        ui.label(cash["price_of_cash_sentence"] or "").classes("note")
+
+
+def _proof(page: dict[str, Any]) -> None:
+    proof = page["certificate"]
+    if proof is None:
+        return
+    with panel("Proof"):
+        ui.label(proof["sentence"])
+        facts(
+            {
+                "objective": f"{proof['objective_usd']:,.4f} USD",
+                "proven bound": f"{proof['lower_bound_usd']:,.4f} USD",
+                "gap": f"{proof['gap_bps']:.4f} bps of NAV",
+            }
+        )
+
+
+def _rules(page: dict[str, Any]) -> None:
+    wash = page["wash_sales"]
+    with panel("Wash sales and restrictions"):
+        said = False
+        for row in wash["may_not_buy"]:
+            ui.label(
+                f"{row['security_id']} was sold at a loss in the household: not bought until {day(row['until_date'])}."
+            )
+            said = True
+        for row in wash["losses_replaced"]:
+            ui.label(f"A loss on {row['security_id']} is replaced by a purchase and saves no tax now.")
+            said = True
+        for row in page["stopped"]:
+            ui.label(f"{word(row['asset_class'])}: {row['sentence']}")
+            said = True
+        if not said:
+            ui.label("None is in the way.").classes("quiet")
+
+
+def _history(seeing: Seeing) -> None:
+    proposal = seeing.proposal
+    with panel("History"):
+        maker = proposal["amender"] or proposal["submitter"]
+        rows = [{"at": clock(proposal["created_at"]), "who": maker, "what": "proposed", "note": ""}]
+        rows += [
+            {"at": clock(one.decided_at), "who": one.actor, "what": str(one.decision), "note": one.note}
+            for one in seeing.decisions
+        ]
+        plain_table({"at": "at", "who": "who", "what": "what", "note": "note"}, rows)
+        facts(
+            {
+                "proposal": proposal["proposal_id"],
+                "content": proposal["content_hash"][:16],
+                "approvals needed": str(proposal["approvals_needed"]),
+                "expires": clock(proposal["expires_at"]),
+                "cut-off": clock(proposal["cut_off_at"]),
+                "export": proposal["export_id"] or "not exported",
+            }
+        )
+        ui.link("Its rows of the audit chain", f"/audit?proposal={proposal['proposal_id']}")
+
+
+def _changes(seeing: Seeing) -> None:
+    if seeing.before is None:
+        return
+    before = seeing.before
+    same_run = before["run_id"] == seeing.proposal["run_id"]
+    title = f"Against version {before['version']}" if same_run else f"Against the night of {before['as_of_date']}"
+    with panel(title):
+        ui.link(f"{word(before['state'])}: {before['proposal_id']}", f"/proposals/{before['proposal_id']}").classes(
+            "quiet"
+        )
+        rows = [
+            {"side": one.side, "symbol": one.symbol, "before": shares(one.before), "now": shares(one.now)}
+            for one in seeing.changes
+        ]
+        if rows:
+            columns = {"side": "", "symbol": "symbol", "before": "then", "now": "now"}
+            plain_table(columns, rows, numbers=("before", "now"))
+        else:
+            ui.label("The same orders.").classes("quiet")
+
+
+def _frontier(desk: Desk, proposal: dict[str, Any]) -> None:
+    """What other ways of trading would give; worked out when asked for, it takes seconds."""
+    with panel("Other ways to trade", wide=True) as section:
+        button = ui.button("Work them out", icon="insights").props("no-caps outline")
+
+    async def work() -> None:
+        button.props("loading")
+        found = await desk.look(lambda: _scenarios(desk, proposal))
+        button.props(remove="loading")
+        if found is not None:
+            button.set_visibility(False)
+            with section:
+                ui.label(found["sentence"])
+                ui.echart(frontier_chart(found["scenarios"])).style("height: 340px")
+
+    button.on_click(work)
+
+
+def _scenarios(desk: Desk, proposal: dict[str, Any]) -> dict[str, Any]:
+    backend, account_id, run_id = desk.backend, proposal["account_id"], proposal["run_id"]
+    page = explain(backend.lake, backend.ledger, account_id, run_id=run_id, has_frontier=True)
+    found: dict[str, Any] = page["frontier"]
+    return found

@@ -1,0 +1,459 @@
+"""The queue: what to look at first, decided one by one, by selection, or all that a filter matches.
+
+Rows are filtered, sorted and paged by the database. A decision is about exactly what was on the screen, or counted in the
+dialog: what changed since is left alone and named.
+
+Keys: j and k move, Enter opens, x selects, a approves, r rejects, h holds, / goes to the filter, ? explains.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Request
+from nicegui import events, ui
+
+from console.backend import Backend
+from console.frame import Desk, desk_of, follow, frame
+from console.pages.decide import Outcome, decision_dialog, tell
+from console.pages.preview import preview
+from console.words import count, dollars, from_to, large_dollars, percent, plural, sentence, span, word, words
+from schemas.errors import WrongUsage
+from tasks import review
+from warehouse.ledger import Decision, Filter, Page, Seen, Sort, Totals
+
+PAGE_ROWS: Final = 50
+COLUMNS: Final = (
+    ("priority", "first", "right"),
+    ("account", "account", "left"),
+    ("custodian", "custodian", "left"),
+    ("why", "why look", "left"),
+    ("traded", "trades", "right"),
+    ("turnover", "of NAV", "right"),
+    ("tax", "tax", "right"),
+    ("drift", "drift", "right"),
+    ("left", "time left", "right"),
+)
+BODY: Final = """
+<q-tr :props="props" :class="{cursor: props.row.is_cursor, fresh: props.row.is_fresh}" @click="() => $parent.$emit('pick', props.row.id)"
+      @dblclick="() => $parent.$emit('open', props.row.id)" :aria-selected="props.row.is_cursor">
+  <q-td auto-width><q-checkbox dense v-model="props.selected" :aria-label="'Select ' + props.row.account" @click.stop /></q-td>
+  <q-td v-for="col in props.cols" :key="col.name" :props="props">
+    <template v-if="col.name === 'account'"><a :href="props.row.link" class="row-link mono" @click.stop>{{ props.row.account }}</a>
+      <div v-if="props.row.marks.length"><span v-for="each in props.row.marks" :key="each" class="chip mark">{{ each }}</span></div></template>
+    <template v-else-if="col.name === 'why'"><span v-for="each in props.row.reasons" :key="each" class="chip">{{ each }}</span></template>
+    <template v-else>{{ col.value }}</template>
+  </q-td>
+</q-tr>
+"""
+SORT_LABELS: Final = {
+    Sort.PRIORITY: "what to look at first",
+    Sort.CUT_OFF: "next cut-off",
+    Sort.VALUE: "largest trades",
+    Sort.TAX: "largest tax",
+    Sort.TURNOVER: "largest turnover",
+    Sort.DRIFT: "largest drift",
+    Sort.AGE: "oldest",
+    Sort.ACCOUNT: "account",
+}
+KEYS_HELP: Final = (
+    ("j  k", "next, previous"),
+    ("Enter", "open the proposal"),
+    ("x", "select or unselect"),
+    ("a", "approve the one under the cursor, or the selection"),
+    ("r", "reject it, with a note"),
+    ("h", "hold it"),
+    ("/", "to the filter"),
+    ("?", "this help"),
+)
+
+
+@dataclass
+class State:
+    """What a person looks at."""
+
+    text: str = ""
+    sort: Sort = Sort.PRIORITY
+    skip: int = 0
+    cursor: str | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    seen: dict[str, Seen] = field(default_factory=dict)
+
+
+def register(backend: Backend) -> None:
+    """``/queue?filter=&sort=``."""
+
+    @ui.page("/queue")
+    async def page(request: Request, filter: str = "", sort: str = "") -> None:  # noqa: A002 - the query's names
+        desk = desk_of(backend, request)
+        with frame(desk, request, "Queue"):
+            known = Sort(sort) if sort in set(Sort) else Sort.PRIORITY
+            view = View(desk, State(text=filter, sort=known))
+            await view.build()
+        follow(desk, view.refresh)
+
+
+class View:
+    """One open queue."""
+
+    def __init__(self, desk: Desk, state: State) -> None:
+        self.desk = desk
+        self.state = state
+        self.selected: set[str] = set()
+
+    @property
+    def ledger(self) -> Any:
+        """The ledger."""
+        return self.desk.backend.ledger
+
+    async def build(self) -> None:
+        """Draw the page once."""
+        self._help = _help_dialog()
+        await self._bar()
+        self.totals = ui.row().classes("totals").props('role="status" aria-live="polite"')
+        with ui.element("div").classes("split"):
+            with ui.element("div").classes("grid"):
+                self._grid()
+                self._pager()
+            self.side = ui.element("aside").classes("side").props('aria-label="The proposal under the cursor"')
+        ui.keyboard(self._key, ignore=["input", "select", "textarea", "button"])
+        await self.refresh()
+
+    async def _bar(self) -> None:
+        with ui.row().classes("filter-bar"):
+            self.input = (
+                ui.input("Filter", value=self.state.text, placeholder="custodian=northbank, min_value=10000, held=no")
+                .props("outlined dense clearable")
+                .classes("filter-input")
+                .on("keydown.enter", self._filter_typed)
+                .on("clear", self._filter_typed)
+            )
+            ui.select(
+                {str(key): label for key, label in SORT_LABELS.items()}, value=str(self.state.sort), label="Order by"
+            ).props("outlined dense").classes("narrow").on_value_change(self._sorted)
+            with ui.button("Add", icon="filter_alt").props("flat no-caps"), ui.menu():
+                await self._suggestions()
+            self.saved = ui.button("Saved", icon="bookmark").props("flat no-caps")
+            with self.saved:
+                self.saved_menu = ui.menu()
+            await self._draw_saved()
+            ui.button(icon="keyboard", on_click=self._help.open).props('flat round aria-label="Keys"')
+
+    async def _suggestions(self) -> None:
+        wanted = Filter()
+        found = await self.desk.look(
+            lambda: (self.ledger.counts_by("custodian", wanted), self.ledger.counts_by("look_reasons", wanted))
+        )
+        custodians, joined = found or ({}, {})
+        reasons: dict[str, int] = {}
+        for text, number in joined.items():
+            for each in filter(None, text.split("|")):
+                reasons[each] = reasons.get(each, 0) + number
+        for name, number in custodians.items():
+            ui.menu_item(f"{name} ({number:,})", lambda n=name: self._with("custodian", n))
+        ui.separator()
+        for name, number in sorted(reasons.items(), key=lambda item: -item[1]):
+            ui.menu_item(f"{word(name)} ({number:,})", lambda n=name: self._with("reason", n))
+        ui.separator()
+        ui.menu_item("not held", lambda: self._with("held", "no"))
+        ui.menu_item("assigned to me", lambda: self._with("assignee", self.desk.name))
+        ui.menu_item("approved", lambda: self._with("state", "approved|auto_approved"))
+        ui.menu_item("every state", lambda: self._with("state", "any"))
+
+    async def _draw_saved(self) -> None:
+        filters: Mapping[str, str] = await self.desk.look(lambda: self.ledger.saved_filters(self.desk.name)) or {}
+        self.saved_menu.clear()
+        with self.saved_menu:
+            for name, text in filters.items():
+                with ui.menu_item(on_click=lambda t=text: self._use(t)):
+                    ui.label(f"{name}: {text or 'all that waits'}")
+                    ui.button(icon="close").props(f'flat dense round aria-label="Forget {_attribute(name)}"').on(
+                        "click.stop", lambda n=name: self._forget(n)
+                    )
+            if filters:
+                ui.separator()
+            ui.menu_item("Save this filter…", self._save)
+
+    async def _save(self) -> None:
+        with ui.dialog() as dialog, ui.card():
+            name = ui.input("Name").props("autofocus outlined")
+            with ui.row():
+                ui.button("Save", on_click=lambda: dialog.submit(name.value)).props("no-caps")
+                ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
+        given = (await dialog or "").strip()
+        if given:
+            text = self.state.text
+            await self.desk.ask(lambda: self.ledger.save_filter(self.desk.name, given, text, self.desk.now))
+            await self._draw_saved()
+
+    async def _forget(self, name: str) -> None:
+        await self.desk.ask(lambda: self.ledger.drop_filter(self.desk.name, name))
+        await self._draw_saved()
+
+    def _grid(self) -> None:
+        columns = [{"name": name, "label": label, "field": name, "align": align} for name, label, align in COLUMNS]
+        self.table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple")
+        self.table.props('flat dense wrap-cells hide-pagination :rows-per-page-options="[0]"').classes("queue")
+        self.table.add_slot("body", BODY)
+        self.table.on_select(self._on_select)
+        self.table.on("pick", self._picked)
+        self.table.on("open", self._opened)
+
+    def _pager(self) -> None:
+        with ui.row().classes("pager"):
+            self.back = ui.button(icon="chevron_left", on_click=lambda: self._turn(-PAGE_ROWS))
+            self.back.props('flat round aria-label="Previous page"')
+            self.where = ui.label().classes("quiet")
+            self.forth = ui.button(icon="chevron_right", on_click=lambda: self._turn(PAGE_ROWS))
+            self.forth.props('flat round aria-label="Next page"')
+
+    def wanted(self) -> Filter:
+        """The filter as typed."""
+        return review.parse_filter(self.state.text)
+
+    async def refresh(self) -> None:
+        """Read the page again; the cursor stays on its proposal, or goes to the one that took its place."""
+        state = self.state
+        try:
+            wanted = self.wanted()
+        except WrongUsage as error:
+            self.input.props(f'error error-message="{_attribute(sentence(str(error)))}"')
+            return
+        self.input.props(remove="error error-message")
+        found = await self.desk.look(lambda: self._read(wanted))
+        if found is None:
+            return
+        page, totals = found
+        place = next((number for number, row in enumerate(state.rows) if row["id"] == state.cursor), 0)
+        before = state.seen
+        now = self.desk.now
+        state.rows = [_row(row, now) for row in page.rows.iter_rows(named=True)]
+        state.seen = {
+            row["proposal_id"]: Seen(row["content_hash"], row["revision"]) for row in page.rows.iter_rows(named=True)
+        }
+        for row in state.rows:
+            row["is_fresh"] = bool(before) and before.get(row["id"]) != state.seen[row["id"]]
+        shown = {row["id"] for row in state.rows}
+        self.selected &= shown
+        self.table.selected = [row for row in state.rows if row["id"] in self.selected]
+        if state.cursor not in shown:
+            state.cursor = state.rows[min(place, len(state.rows) - 1)]["id"] if state.rows else None
+        self._draw(totals)
+        await self._draw_side()
+
+    def _read(self, wanted: Filter) -> tuple[Page, Totals]:
+        self.ledger.expire(self.desk.now)
+        totals = self.ledger.totals(wanted)
+        self.state.skip = min(self.state.skip, max(totals.count - 1, 0) // PAGE_ROWS * PAGE_ROWS)
+        return self.ledger.page(wanted, sort=self.state.sort, limit=PAGE_ROWS, skip=self.state.skip), totals
+
+    def _draw(self, totals: Totals) -> None:
+        state = self.state
+        self._point()
+        self.totals.clear()
+        with self.totals:
+            ui.label(plural(totals.count, "proposal")).classes("strong")
+            ui.label(f"{large_dollars(totals.gross_value_usd)} of trades")
+            ui.label(f"{large_dollars(totals.est_tax_usd)} of tax")
+            if totals.held:
+                ui.label(f"{totals.held:,} held")
+            ui.space()
+            if self.desk.may_review and totals.count:
+                self._bulk(totals.count)
+        last = min(state.skip + PAGE_ROWS, totals.count)
+        self.where.text = f"{state.skip + 1:,}–{last:,} of {totals.count:,}" if totals.count else "nothing here"  # noqa: RUF001
+        self.back.set_enabled(state.skip > 0)
+        self.forth.set_enabled(last < totals.count)
+
+    def _bulk(self, number: int) -> None:
+        if self.selected:
+            ui.label(f"{len(self.selected)} selected").classes("strong")
+            ui.button("Approve selected", on_click=lambda: self._decide(Decision.APPROVE)).props("no-caps unelevated")
+            ui.button("Reject selected", on_click=lambda: self._decide(Decision.REJECT)).props("no-caps outline")
+            return
+        ui.button(f"Approve all {count(number)}…", on_click=lambda: self._decide_all(Decision.APPROVE)).props(
+            "no-caps unelevated"
+        )
+        with ui.button(icon="more_vert").props('flat round aria-label="More decisions on all that match"'), ui.menu():
+            ui.menu_item(f"Reject all {count(number)}…", lambda: self._decide_all(Decision.REJECT))
+            ui.menu_item(f"Hold all {count(number)}…", lambda: self._decide_all(Decision.HOLD))
+            ui.menu_item(f"Withdraw all {count(number)}…", lambda: self._decide_all(Decision.WITHDRAW))
+
+    def _point(self) -> None:
+        """Show where the cursor is."""
+        for row in self.state.rows:
+            row["is_cursor"] = row["id"] == self.state.cursor
+        self.table.rows = self.state.rows
+        self.table.update()
+
+    async def _draw_side(self) -> None:
+        cursor = self.state.cursor
+        if cursor is None:
+            self.side.clear()
+            with self.side:
+                ui.label("Nothing matches: the queue is done, or the filter is narrow.").classes("quiet")
+            return
+        await preview(self.desk, self.side, cursor, self._one)
+
+    async def _one(self, proposal_id: str, decision: Decision) -> None:
+        await self._decide(decision, {proposal_id})
+
+    async def _decide(self, decision: Decision, chosen: set[str] | None = None) -> None:
+        """Decide the selection, or what is under the cursor, as it stood on the screen."""
+        ids = chosen or self.selected or ({self.state.cursor} if self.state.cursor else set())
+        seen = {one: self.state.seen[one] for one in ids if one in self.state.seen}
+        if seen:
+            await self._say(decision, seen, plural(len(seen), "proposal"))
+
+    async def _decide_all(self, decision: Decision) -> None:
+        """Decide everything that the filter matches, as it stands when the dialog opens."""
+        wanted = self.wanted()
+        seen = await self.desk.ask(lambda: review.seen_matching(self.ledger, wanted, now=self.desk.now))
+        if seen:
+            totals: Totals | None = await self.desk.look(lambda: self.ledger.totals(wanted))
+            worth = f", {large_dollars(totals.gross_value_usd)} of trades" if totals else ""
+            matching = f" matching {self.state.text}" if self.state.text else " that wait"
+            await self._say(decision, seen, f"{plural(len(seen), 'proposal')}{matching}{worth}", is_bulk=True)
+
+    async def _say(self, decision: Decision, seen: Mapping[str, Seen], what: str, *, is_bulk: bool = False) -> None:
+        note = await decision_dialog(decision, what, is_asked=is_bulk or decision is Decision.REJECT)
+        if note is None:
+            return
+        desk = self.desk
+        decided = await desk.ask(
+            lambda: review.decide_seen(desk.backend.ledger, seen, decision, actor=desk.name, now=desk.now, note=note)
+        )
+        if decided is not None:
+            tell(Outcome(decision, decided.states, decided.refused))
+            self.selected.clear()
+            await self.refresh()
+
+    async def _on_select(self, event: events.TableSelectionEventArguments) -> None:
+        self.selected = {row["id"] for row in event.selection}
+        await self.refresh()
+
+    async def _picked(self, event: events.GenericEventArguments) -> None:
+        await self._move_to(str(event.args))
+
+    def _opened(self, event: events.GenericEventArguments) -> None:
+        ui.navigate.to(f"/proposals/{event.args}")
+
+    async def _move_to(self, proposal_id: str) -> None:
+        if proposal_id in self.state.seen and proposal_id != self.state.cursor:
+            self.state.cursor = proposal_id
+            self._point()
+            await self._draw_side()
+
+    async def _key(self, event: events.KeyEventArguments) -> None:
+        if not event.action.keydown or event.modifiers.ctrl or event.modifiers.alt or event.modifiers.meta:
+            return
+        key = event.key.name
+        if key in {"j", "k", "ArrowDown", "ArrowUp"}:
+            await self._step(1 if key in {"j", "ArrowDown"} else -1)
+        elif key == "Enter" and self.state.cursor:
+            ui.navigate.to(f"/proposals/{self.state.cursor}")
+        elif key == "x" and self.state.cursor:
+            self.selected ^= {self.state.cursor}
+            await self.refresh()
+        elif key == "/":
+            self.input.run_method("focus")
+        elif key == "?":
+            self._help.open()
+        elif self.desk.may_review and key in {"a", "r", "h"}:
+            await self._decide({"a": Decision.APPROVE, "r": Decision.REJECT, "h": Decision.HOLD}[key])
+
+    async def _step(self, by: int) -> None:
+        ids = [row["id"] for row in self.state.rows]
+        if self.state.cursor in ids:
+            place = ids.index(self.state.cursor) + by
+            if 0 <= place < len(ids):
+                await self._move_to(ids[place])
+            elif place >= len(ids):
+                await self._turn(PAGE_ROWS)
+
+    async def _turn(self, by: int) -> None:
+        self.state.skip = max(self.state.skip + by, 0)
+        self.state.cursor = None
+        await self.refresh()
+
+    async def _with(self, key: str, value: str) -> None:
+        """The filter with one key set anew."""
+        parts = dict(part.split("=", 1) for part in self.state.text.split(",") if "=" in part)
+        found = {name.strip(): text.strip() for name, text in parts.items()} | {key: value}
+        await self._use(",".join(f"{name}={text}" for name, text in found.items()))
+
+    async def _use(self, text: str) -> None:
+        self.input.value = text
+        await self._filter_typed()
+
+    async def _filter_typed(self) -> None:
+        self.state.text = (self.input.value or "").strip()
+        self.state.skip, self.state.cursor = 0, None
+        self.state.seen = {}
+        self.selected.clear()
+        self._remember()
+        await self.refresh()
+
+    async def _sorted(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self.state.sort = Sort(event.value)
+        self.state.skip, self.state.cursor, self.state.seen = 0, None, {}
+        self._remember()
+        await self.refresh()
+
+    def _remember(self) -> None:
+        """The address leads back here."""
+        chosen = {"filter": self.state.text, "sort": "" if self.state.sort is Sort.PRIORITY else str(self.state.sort)}
+        query = urlencode({name: value for name, value in chosen.items() if value})
+        ui.navigate.history.replace(f"/queue?{query}" if query else "/queue")
+
+
+def _help_dialog() -> ui.dialog:
+    with ui.dialog() as dialog, ui.card():
+        ui.label("Keys").classes("panel-title")
+        with ui.element("dl").classes("facts"):
+            for key, meaning in KEYS_HELP:
+                with ui.element("dt"):
+                    ui.label(key).classes("mono")
+                with ui.element("dd"):
+                    ui.label(meaning)
+        ui.label(f"The filter knows {', '.join(review.KEYS)}.").classes("quiet")
+    return dialog
+
+
+def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A proposal as the grid shows it."""
+    is_waiting = row["state"] == "pending_review"
+    marks = [] if is_waiting else [word(row["state"])]
+    if row["held_by"]:
+        marks.append(f"held by {row['held_by']}")
+    if row["approvals_needed"] > 1:
+        marks.append("four eyes")
+    if row["version"] > 1:
+        marks.append(f"version {row['version']}")
+    if row["assignee"]:
+        marks.append(f"for {row['assignee']}")
+    ends = min(filter(None, (row["cut_off_at"], row["expires_at"])), default=None) if is_waiting else None
+    return {
+        "id": row["proposal_id"],
+        "link": f"/proposals/{row['proposal_id']}",
+        "priority": row["priority"],
+        "account": row["account_id"],
+        "custodian": row["custodian"],
+        "why": "",
+        "reasons": words(row["look_reasons"]) or words(row["route_reasons"]),
+        "traded": dollars(row["gross_value_usd"]),
+        "turnover": percent(row["turnover"]),
+        "tax": dollars(row["est_tax_usd"]),
+        "drift": from_to(row["one_way_drift_before"], row["one_way_drift_after"]),
+        "left": span(ends - now) if ends else "",
+        "marks": marks,
+        "is_cursor": False,
+        "is_fresh": False,
+    }
+
+
+def _attribute(text: str) -> str:
+    """Text that can stand between double quotes in a list of properties."""
+    return text.replace("\\", "/").replace('"', "'").replace("\n", " ")

@@ -1,0 +1,177 @@
+"""Tonight: how far the newest run's accounts came, what stops the others, and how long is left."""
+
+from datetime import datetime
+from typing import Final
+
+from fastapi import Request
+from nicegui import ui
+
+from console.backend import Backend
+from console.charts import drift_chart, funnel_chart
+from console.frame import Desk, desk_of, follow, frame
+from console.pages.parts import facts, panel, plain_table
+from console.words import clock, count, large_dollars, plural, until, word
+from schemas.enums import RunState
+from tasks.core.explain_words import OUTCOMES, REASONS, STANDINGS, STATES
+from tasks.core.funnel import Part, Stage
+from tasks.tonight import Tonight
+from tasks.tonight import tonight as look_at
+from warehouse.ledger import RunRow
+
+MOST_REASONS: Final = 12
+SOON_HOURS: Final = 1.0
+MEANINGS: Final = {
+    str(name): text for said in (OUTCOMES, STATES, REASONS, STANDINGS) for name, text in dict(said).items()
+}
+
+
+def register(backend: Backend) -> None:
+    """``/``, of the newest run, and ``/?run=`` of another."""
+
+    @ui.page("/")
+    async def page(request: Request, run: str = "") -> None:
+        desk = desk_of(backend, request)
+        with frame(desk, request, "Tonight"):
+            content = ui.column().classes("stack")
+
+        async def show() -> None:
+            seen = await desk.look(lambda: _seen(desk, run))
+            content.clear()
+            with content:
+                if seen is None:
+                    ui.label("No run yet. trimtab demo makes one on a sample book.").classes("quiet")
+                else:
+                    _night(seen, desk.now)
+
+        await show()
+        follow(desk, show)
+
+
+def _seen(desk: Desk, name: str) -> Tonight | None:
+    ledger = desk.backend.ledger
+    found = ledger.get_run(name) if name else ledger.newest_run()
+    return None if found is None else look_at(ledger, found, desk.backend.picture(found), now=desk.now)
+
+
+def _night(seen: Tonight, now: datetime) -> None:
+    _headline(seen)
+    with ui.element("div").classes("tiles"):
+        _tile(count(seen.waiting.count), "wait for a person", link="/queue")
+        _tile(large_dollars(seen.waiting.gross_value_usd), "of trades wait")
+        _tile(count(seen.ready), "approved, not exported", link="/queue?filter=state%3Dapproved%7Cauto_approved")
+        _cut_off_tile(seen, now)
+    if seen.stages:
+        with panel("How far accounts came", wide=True), ui.element("div").classes("chart-and-table"):
+            ui.echart(funnel_chart(seen.stages)).style("height: 250px").props(
+                'role="img" aria-label="Accounts by stage"'
+            )
+            _stops(seen.stages)
+    with ui.element("div").classes("halves"):
+        with panel("Drift from the model, accounts"):
+            chart = ui.echart(drift_chart(seen.before, seen.after)).style("height: 320px")
+            chart.props('role="img" aria-label="Accounts by one-way drift, now and after the trades"')
+        _cut_offs(seen, now)
+        _reasons(seen)
+        _steps(seen)
+
+
+def _headline(seen: Tonight) -> None:
+    run_row = seen.run
+    with ui.row().classes("headline"):
+        ui.label(f"Night of {run_row.as_of_date.isoformat()}").classes("title").props('role="heading" aria-level="1"')
+        ui.label(word(run_row.state)).classes(f"state {run_row.state}")
+        ui.label(run_row.run_id).classes("quiet mono")
+    if run_row.state is RunState.HELD:
+        with ui.element("div").classes("banner bad").props('role="alert"'):
+            ui.label("Held by its guards; nothing of it leaves.")
+            for line in filter(None, (run_row.held_reason or "").splitlines()):
+                ui.label(line)
+            ui.label(f"A releaser lets it go on with trimtab resume {run_row.run_id} --note WHY.").classes("quiet")
+    elif run_row.released_by:
+        with ui.element("div").classes("banner"):
+            ui.label(
+                f"{run_row.released_by} let it go on past {', '.join(run_row.held_guards)}: {run_row.release_note}"
+            )
+
+
+def _tile(figure: str, text: str, link: str = "", *, is_urgent: bool = False) -> None:
+    with ui.link(target=link) if link else ui.element("div") as tile:
+        ui.label(figure).classes("figure")
+        ui.label(text).classes("quiet")
+    tile.classes("tile urgent" if is_urgent else "tile")
+
+
+def _cut_off_tile(seen: Tonight, now: datetime) -> None:
+    nearest = min(((at, name) for name, (at, _) in seen.cut_offs.items()), default=None)
+    if nearest is None:
+        _tile("–", "no cut-off ahead")  # noqa: RUF001
+        return
+    at, custodian = nearest
+    hours = (at - now).total_seconds() / 3600
+    _tile(until(at, now), f"to the cut-off of {custodian}", is_urgent=hours < SOON_HOURS)
+
+
+def _stops(stages: tuple[Stage, ...]) -> None:
+    """Where the others are: every stage is the next one and its rows here."""
+    rows = [
+        {"stage": stage.here.name, "why": word(part.name), "what": _meaning(part), **_numbers(part)}
+        for stage in stages
+        for part in stage.stopped
+        if part.accounts
+    ]
+    columns = {"stage": "of", "why": "stopped", "what": "", "accounts": "accounts", "nav": "value", "traded": "trades"}
+    plain_table(columns, rows, numbers=("accounts", "nav", "traded"))
+
+
+def _numbers(part: Part) -> dict[str, str]:
+    traded = large_dollars(part.traded_usd) if part.traded_usd else ""
+    return {"accounts": count(part.accounts), "nav": large_dollars(part.nav_usd), "traded": traded}
+
+
+def _meaning(part: Part) -> str:
+    return MEANINGS.get(part.name, "")
+
+
+def _cut_offs(seen: Tonight, now: datetime) -> None:
+    if not seen.cut_offs:
+        return
+    with panel("Cut-offs"):
+        rows = [
+            {"custodian": name, "left": until(at, now), "at": clock(at), "waiting": count(number)}
+            for name, (at, number) in sorted(seen.cut_offs.items(), key=lambda item: item[1][0])
+        ]
+        columns = {"custodian": "custodian", "left": "left", "at": "at", "waiting": "waiting"}
+        plain_table(columns, rows, numbers=("waiting",))
+
+
+def _reasons(seen: Tonight) -> None:
+    if not seen.reasons:
+        return
+    with panel("Not traded, by reason"):
+        rows = [
+            {"outcome": word(outcome), "reason": MEANINGS.get(reason, word(reason)), "accounts": count(number)}
+            for outcome, reason, number in seen.reasons[:MOST_REASONS]
+        ]
+        plain_table({"outcome": "", "reason": "reason", "accounts": "accounts"}, rows, numbers=("accounts",))
+        if len(seen.reasons) > MOST_REASONS:
+            ui.label(f"and {plural(len(seen.reasons) - MOST_REASONS, 'more reason')}").classes("quiet")
+
+
+def _steps(seen: Tonight) -> None:
+    with panel("The run"):
+        facts(_run_facts(seen.run))
+        seconds: dict[str, float] = {}
+        for row in seen.steps:
+            seconds[row.step] = seconds.get(row.step, 0.0) + row.seconds
+        rows = [{"step": name, "seconds": f"{taken:.1f}"} for name, taken in seconds.items()]
+        plain_table({"step": "step", "seconds": "seconds"}, rows, numbers=("seconds",))
+
+
+def _run_facts(run_row: RunRow) -> dict[str, str]:
+    return {
+        "accounts pulled": count(run_row.accounts_pulled),
+        "started": clock(run_row.started_at),
+        "finished": clock(run_row.finished_at),
+        "submitted by": run_row.submitter,
+        "code": run_row.code_version,
+    }
