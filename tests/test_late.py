@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from schemas.sources import Source
 from tasks.land import raw_tables
 from tasks.sources.take import take
 from tasks.stores import open_ledger
+from tests.home_copy import copy_home
 from tests.landing_book import sound_book
 from tests.night_driver import run_night
 from warehouse.lake import open_lake
@@ -33,12 +35,17 @@ CUSTODIANS = {"acme": ("Acme", ["A1", "A2"]), "other": ("Other", ["A3"])}
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    sources = [Source(name="book", url=f"{tmp_path}/book")]
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> Settings:
+    """A home and its sources; everything is delivered but what custodians send."""
+    sources = [Source(name="book", url=f"{folder}/book")]
     for name, (custodian, _) in CUSTODIANS.items():
-        url = f"{tmp_path}/{name}/{{as_of}}"
+        url = f"{folder}/{name}/{{as_of}}"
         sources.append(Source(name=name, url=url, tables=("lots", "cash"), custodians=(custodian,)))
-    deliver(tmp_path / "book", {table: sound_book()[table] for table in COMMON})
-    return Settings(home=tmp_path / "home", sources=tuple(sources))
+    deliver(folder / "book", {table: sound_book()[table] for table in COMMON})
+    return Settings(home=folder / "home", sources=tuple(sources))
 
 
 def deliver(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
@@ -53,17 +60,78 @@ def holdings(name: str) -> dict[str, pl.DataFrame]:
     return {table: sound_book()[table].filter(mine) for table in ("lots", "cash")}
 
 
+Sends = Callable[..., None]
+
+
 @pytest.fixture
-def sends(tmp_path: Path) -> Callable[..., None]:
+def sends(tmp_path: Path) -> Sends:
+    return sends_to(tmp_path)
+
+
+def sends_to(folder: Path) -> Sends:
     """A custodian delivers its files of a night."""
 
     def send(name: str, day: date = AS_OF, **changed: pl.DataFrame) -> None:
-        deliver(tmp_path / name / day.isoformat(), {**holdings(name), **changed})
+        deliver(folder / name / day.isoformat(), {**holdings(name), **changed})
 
     return send
 
 
-Sends = Callable[..., None]
+@dataclass(frozen=True)
+class Evening:
+    """A home as it stood when its nights, the last of which is ``night``, were over."""
+
+    settings: Settings
+    night: Night
+
+    def again(self, settings: Settings) -> Night:
+        """The same in the home of other settings."""
+        copy_home(self.settings.home, settings.home)
+        return self.night
+
+
+def evening(folder: Path, *custodians: str) -> Evening:
+    """After the first night, for which some custodians have delivered."""
+    settings, send = settings_in(folder), sends_to(folder)
+    for name in custodians:
+        send(name)
+    return Evening(settings, run_night(settings, None, AS_OF))
+
+
+@pytest.fixture(scope="module")
+def evening_without_other(tmp_path_factory: pytest.TempPathFactory) -> Evening:
+    return evening(tmp_path_factory.mktemp("without"), "acme")
+
+
+@pytest.fixture(scope="module")
+def evening_with_all(tmp_path_factory: pytest.TempPathFactory) -> Evening:
+    return evening(tmp_path_factory.mktemp("all"), "acme", "other")
+
+
+@pytest.fixture(scope="module")
+def late_evening(tmp_path_factory: pytest.TempPathFactory, evening_without_other: Evening) -> Evening:
+    """The file that had not come has, and its run is done."""
+    folder = tmp_path_factory.mktemp("late")
+    settings, send = settings_in(folder), sends_to(folder)
+    evening_without_other.again(settings)
+    for name in CUSTODIANS:
+        send(name)
+    return Evening(settings, run_night(settings, None, AS_OF))
+
+
+@pytest.fixture
+def without_other(settings: Settings, sends: Sends, evening_without_other: Evening) -> Night:
+    """The night on which one custodian's files did not come, in the home of this test."""
+    sends("acme")
+    return evening_without_other.again(settings)
+
+
+@pytest.fixture
+def with_all(settings: Settings, sends: Sends, evening_with_all: Evening) -> Night:
+    """The night for which everything came, in the home of this test."""
+    for name in CUSTODIANS:
+        sends(name)
+    return evening_with_all.again(settings)
 
 
 def outcomes(settings: Settings, night: Night) -> dict[str, tuple[str, str]]:
@@ -84,68 +152,52 @@ def open_proposals(settings: Settings) -> set[str]:
         return set(ledger.list_proposals(states=[ProposalState.PENDING_REVIEW])["run_id"])
 
 
-def test_accounts_whose_file_has_not_come_are_blocked_and_the_others_go_on(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    found = outcomes(settings, run_night(settings, None, AS_OF))
+def test_accounts_whose_file_has_not_come_are_blocked_and_the_others_go_on(evening_without_other: Evening) -> None:
+    found = outcomes(evening_without_other.settings, evening_without_other.night)
     assert found["A3"] == ("blocked", "awaiting_file")
     assert {found[account][0] for account in ("A1", "A2")} <= {"proposed", "in_band", "no_trade"}
     assert found.keys() == {"A1", "A2", "A3"}
 
 
-def test_an_account_that_waits_is_not_quarantined_for_what_is_in_its_file(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    night = run_night(settings, None, AS_OF)
-    assert open_lake(settings).read("quarantine", night.run_id).is_empty()
+def test_an_account_that_waits_is_not_quarantined_for_what_is_in_its_file(evening_without_other: Evening) -> None:
+    lake = open_lake(evening_without_other.settings)
+    assert lake.read("quarantine", evening_without_other.night.run_id).is_empty()
 
 
-def test_a_late_file_runs_its_own_accounts_only(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    first = run_night(settings, None, AS_OF)
-    sends("other")
-    late = run_night(settings, None, AS_OF)
-    assert row_of(settings, late).base_run_id == first.run_id
-    found = outcomes(settings, late)
+def test_a_late_file_runs_its_own_accounts_only(late_evening: Evening, evening_without_other: Evening) -> None:
+    row = row_of(late_evening.settings, late_evening.night)
+    assert row.base_run_id == evening_without_other.night.run_id
+    found = outcomes(late_evening.settings, late_evening.night)
     assert found.keys() == {"A3"}
     assert found["A3"][1] != "awaiting_file"
 
 
-def test_the_night_once_more_is_the_run_that_stands(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    assert run_night(settings, None, AS_OF) == run_night(settings, None, AS_OF)
+def test_the_night_once_more_is_the_run_that_stands(settings: Settings, sends: Sends, without_other: Night) -> None:
+    assert run_night(settings, None, AS_OF) == without_other
     sends("other")
     late = run_night(settings, None, AS_OF)
     assert run_night(settings, None, AS_OF) == late
 
 
 def test_a_late_runs_answers_are_those_of_a_night_that_had_everything(
-    settings: Settings, sends: Sends, tmp_path: Path
+    late_evening: Evening, evening_with_all: Evening
 ) -> None:
-    sends("acme")
-    run_night(settings, None, AS_OF)
-    sends("other")
-    late = run_night(settings, None, AS_OF)
-    punctual = settings.model_copy(update={"home": tmp_path / "punctual"})
-    whole = run_night(punctual, None, AS_OF)
+    punctual, whole = evening_with_all.settings, evening_with_all.night
     for table in ("drift", "account_drift", "account_outcomes"):
         theirs = open_lake(punctual).read(table, whole.run_id).filter(pl.col("account_id") == "A3")
-        mine = open_lake(settings).read(table, late.run_id)
+        mine = open_lake(late_evening.settings).read(table, late_evening.night.run_id)
         assert mine.sort(mine.columns).equals(theirs.sort(theirs.columns)), table
 
 
-def test_a_file_that_is_mended_runs_its_accounts_again(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    sends("other")
-    first = run_night(settings, None, AS_OF)
+def test_a_file_that_is_mended_runs_its_accounts_again(settings: Settings, sends: Sends, with_all: Night) -> None:
     sends("other", cash=holdings("other")["cash"].with_columns(settled_usd=pl.lit("50")))
     again = run_night(settings, None, AS_OF)
-    assert row_of(settings, again).base_run_id == first.run_id
+    assert row_of(settings, again).base_run_id == with_all.run_id
     assert outcomes(settings, again).keys() == {"A3"}
 
 
-def test_a_change_that_touches_everybody_runs_all_accounts(settings: Settings, sends: Sends, tmp_path: Path) -> None:
-    sends("acme")
-    sends("other")
-    run_night(settings, None, AS_OF)
+@pytest.mark.usefixtures("with_all")
+def test_a_change_that_touches_everybody_runs_all_accounts(settings: Settings, tmp_path: Path) -> None:
     prices = sound_book()["prices"].with_columns(price_usd=pl.col("price_usd").replace("101.25", "102"))
     deliver(tmp_path / "book", {"prices": prices})
     again = run_night(settings, None, AS_OF)
@@ -154,14 +206,11 @@ def test_a_change_that_touches_everybody_runs_all_accounts(settings: Settings, s
 
 
 def test_files_that_the_custodian_takes_away_again_change_nothing(
-    settings: Settings, sends: Sends, tmp_path: Path
+    settings: Settings, with_all: Night, tmp_path: Path
 ) -> None:
-    sends("acme")
-    sends("other")
-    night = run_night(settings, None, AS_OF)
     for path in (tmp_path / "other" / AS_OF.isoformat()).iterdir():
         path.unlink()
-    assert run_night(settings, None, AS_OF) == night
+    assert run_night(settings, None, AS_OF) == with_all
 
 
 def test_a_custodians_broken_file_costs_its_accounts_only(settings: Settings, sends: Sends, tmp_path: Path) -> None:
@@ -178,15 +227,12 @@ def test_a_custodians_broken_file_costs_its_accounts_only(settings: Settings, se
 
 
 def test_a_file_that_breaks_after_it_was_used_costs_its_accounts_only(
-    settings: Settings, sends: Sends, tmp_path: Path
+    settings: Settings, sends: Sends, with_all: Night, tmp_path: Path
 ) -> None:
-    sends("acme")
-    sends("other")
-    first = run_night(settings, None, AS_OF)
     (tmp_path / "other" / AS_OF.isoformat() / "lots.csv").write_text("<html>Service unavailable</html>\n")
     broken = run_night(settings, None, AS_OF)
     assert outcomes(settings, broken) == {"A3": ("blocked", "file_refused")}
-    assert open_proposals(settings) == {first.run_id}
+    assert open_proposals(settings) == {with_all.run_id}
     assert run_night(settings, None, AS_OF) == broken
     sends("other")
     mended = run_night(settings, None, AS_OF)
@@ -194,16 +240,13 @@ def test_a_file_that_breaks_after_it_was_used_costs_its_accounts_only(
     assert run_night(settings, None, AS_OF) == mended
 
 
-def test_inputs_that_come_back_after_others_are_run_anew(settings: Settings, sends: Sends, tmp_path: Path) -> None:
-    sends("acme")
-    sends("other")
-    first = run_night(settings, None, AS_OF)
+def test_inputs_that_come_back_after_others_are_run_anew(settings: Settings, with_all: Night, tmp_path: Path) -> None:
     wrong = sound_book()["prices"].with_columns(price_usd=pl.col("price_usd").replace("101.25", "140"))
     deliver(tmp_path / "book", {"prices": wrong})
     second = run_night(settings, None, AS_OF)
     deliver(tmp_path / "book", {"prices": sound_book()["prices"]})
     third = run_night(settings, None, AS_OF)
-    assert third.run_id not in {first.run_id, second.run_id}
+    assert third.run_id not in {with_all.run_id, second.run_id}
     assert open_proposals(settings) == {third.run_id}
     assert run_night(settings, None, AS_OF) == third
 
@@ -217,13 +260,11 @@ def test_late_files_are_judged_as_those_of_a_night_are(settings: Settings, sends
         run_night(strict, None, AS_OF)
 
 
+@pytest.mark.usefixtures("with_all")
 def test_lots_of_a_late_file_that_shrank_hold_its_run(settings: Settings, sends: Sends) -> None:
     strict = settings.model_copy(
         update={"guard_min_accounts": 1, "max_run_turnover": None, "max_quarantined_fraction": 1.0}
     )
-    for name in CUSTODIANS:
-        sends(name)
-    run_night(strict, None, AS_OF)
     sends("other", NEXT)
     run_night(strict, None, NEXT)  # lots of accounts that wait are not missed
     sends("acme", NEXT, lots=holdings("acme")["lots"].head(1))
@@ -248,13 +289,12 @@ def test_an_account_of_a_custodian_that_no_source_serves_waits_while_lots_are_la
     assert found["A3"][0] != "blocked"
 
 
-def test_rows_that_the_lake_no_longer_has_are_read_again(settings: Settings, sends: Sends) -> None:
+def test_rows_that_the_lake_no_longer_has_are_read_again(settings: Settings, sends: Sends, with_all: Night) -> None:
     settings = settings.model_copy(update={"max_quarantined_fraction": 1.0})
-    for day in (AS_OF, NEXT):
-        sends("acme", day)
-        sends("other", day)
-    first, lake = run_night(settings, None, AS_OF), open_lake(settings)
-    lake.replace(RunRef(first.run_id, AS_OF, RunKind.NIGHTLY, 1), 0, {"landed_lots": pl.DataFrame()})
+    for name in CUSTODIANS:
+        sends(name, NEXT)
+    lake = open_lake(settings)
+    lake.replace(RunRef(with_all.run_id, AS_OF, RunKind.NIGHTLY, 1), 0, {"landed_lots": pl.DataFrame()})
     night = run_night(settings, None, NEXT)
     assert lake.read("landed_lots", night.run_id).height == sound_book()["lots"].height
     with closing(open_ledger(settings)) as ledger:
@@ -273,14 +313,14 @@ def test_a_file_that_is_replaced_while_it_is_read_is_taken_again(settings: Setti
         list(raw_tables(lots, AS_OF, ["lots"]))
 
 
+@pytest.mark.usefixtures("with_all")
 def test_an_older_night_that_is_run_again_is_not_what_the_next_is_compared_with(
     settings: Settings, sends: Sends
 ) -> None:
     lenient = settings.model_copy(update={"max_quarantined_fraction": 1.0})
-    for day in (AS_OF, NEXT, THIRD):
+    for day in (NEXT, THIRD):
         sends("acme", day)
         sends("other", day)
-    run_night(lenient, None, AS_OF)
     run_night(lenient, None, NEXT)
     other = holdings("other")["lots"].with_columns(quantity=pl.lit("300"))
     sends("other", AS_OF, lots=other)
@@ -290,10 +330,8 @@ def test_an_older_night_that_is_run_again_is_not_what_the_next_is_compared_with(
     assert outcomes(stale, run_night(stale, None, THIRD))["A3"] == ("quarantined", "lots:quantity_explained")
 
 
+@pytest.mark.usefixtures("with_all")
 def test_files_that_did_not_change_are_copied_and_not_read_again(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    sends("other")
-    run_night(settings, None, AS_OF)
     sends("acme", NEXT)
     sends("other", NEXT, cash=holdings("other")["cash"].with_columns(settled_usd=pl.lit("1")))
     night = run_night(settings, None, NEXT)
@@ -370,9 +408,8 @@ def test_a_late_file_is_looked_at_with_the_open_proposals_of_its_households(
     assert outcomes(settings, run_night(settings, None, AS_OF)).keys() == {"A1", "A3"}
 
 
+@pytest.mark.usefixtures("without_other")
 def test_rows_of_a_late_file_that_are_nobodys_are_quarantined_and_not_lost(settings: Settings, sends: Sends) -> None:
-    sends("acme")
-    run_night(settings, None, AS_OF)
     lots = holdings("other")["lots"]
     ghost, nobody = (lots.with_columns(account_id=pl.lit(name, pl.String)) for name in ("GHOST", None))
     sends("other", lots=pl.concat([lots, ghost, nobody]))
