@@ -17,6 +17,7 @@ from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
 from tasks.pull import pulled
 from tasks.steps import failure_noted, open_stores
 from tasks.stores import current_actor, open_ledger, utc_now
+from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import run_night
 from warehouse.ledger import RunRow
@@ -30,15 +31,23 @@ Night = Callable[..., RunRow]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", guard_min_accounts=1, max_run_turnover=None)
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> Settings:
+    return Settings(home=folder / "home", guard_min_accounts=1, max_run_turnover=None)
 
 
 @pytest.fixture
 def night(tmp_path: Path) -> Night:
+    return nights_in(tmp_path)
+
+
+def nights_in(folder: Path) -> Night:
     """A night on a book, and how its run stands afterwards."""
 
     def run(settings: Settings, book: dict[str, pl.DataFrame], day: date = AS_OF) -> RunRow:
-        source = tmp_path / f"source-{day}"
+        source = folder / f"source-{day}"
         source.mkdir(exist_ok=True)
         write_book(source, book, "csv")
         with suppress(RunHeld):
@@ -46,6 +55,51 @@ def night(tmp_path: Path) -> Night:
         return newest(settings)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def sound_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home after a night on the sound book."""
+    folder = tmp_path_factory.mktemp("sound")
+    settings = settings_in(folder)
+    nights_in(folder)(settings, sound_book())
+    return settings
+
+
+@pytest.fixture(scope="module")
+def home_of_a_held_run(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home whose night on the sound book is held: no order is allowed."""
+    folder = tmp_path_factory.mktemp("held")
+    settings = settings_in(folder)
+    nights_in(folder)(settings.model_copy(update={"max_run_orders": 0}), sound_book())
+    return settings
+
+
+@pytest.fixture(scope="module")
+def home_with_old_prices(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home whose night on the sound book, a day later, is held: only that day's own prices are allowed."""
+    folder = tmp_path_factory.mktemp("old")
+    settings = settings_in(folder)
+    nights_in(folder)(settings.model_copy(update={"max_price_age_sessions": 0}), sound_book(), NEXT)
+    return settings
+
+
+@pytest.fixture
+def after_a_sound_night(settings: Settings, sound_home: Settings) -> Settings:
+    copy_home(sound_home.home, settings.home)
+    return settings
+
+
+@pytest.fixture
+def with_a_held_run(settings: Settings, home_of_a_held_run: Settings) -> Settings:
+    copy_home(home_of_a_held_run.home, settings.home)
+    return settings
+
+
+@pytest.fixture
+def with_old_prices(settings: Settings, home_with_old_prices: Settings) -> Settings:
+    copy_home(home_with_old_prices.home, settings.home)
+    return settings
 
 
 def newest(settings: Settings) -> RunRow:
@@ -70,8 +124,8 @@ def held(row: RunRow) -> set[str]:
     return set(row.held_guards)
 
 
-def test_a_sound_night_is_not_held(settings: Settings, night: Night) -> None:
-    assert night(settings, sound_book()).state is RunState.DONE
+def test_a_sound_night_is_not_held(sound_home: Settings) -> None:
+    assert newest(sound_home).state is RunState.DONE
 
 
 def test_stale_prices_hold_the_run(settings: Settings, night: Night) -> None:
@@ -82,17 +136,17 @@ def test_stale_prices_hold_the_run(settings: Settings, night: Night) -> None:
     )
 
 
-def test_the_close_before_is_admitted_unless_settings_say_otherwise(settings: Settings, night: Night) -> None:
-    strict = settings.model_copy(update={"max_price_age_sessions": 0})
-    assert held(night(strict, sound_book(), NEXT)) == {Guard.STALE_PRICES}
-    assert night(settings, sound_book(), date(2026, 1, 6)).state is RunState.HELD  # the same run, still held
-    other = settings.model_copy(update={"home": settings.home / "other"})
+def test_the_close_before_is_admitted_unless_settings_say_otherwise(
+    with_old_prices: Settings, night: Night, tmp_path: Path
+) -> None:
+    assert held(newest(with_old_prices)) == {Guard.STALE_PRICES}
+    assert night(with_old_prices, sound_book(), NEXT).state is RunState.HELD  # the same run, still held
+    other = with_old_prices.model_copy(update={"home": tmp_path / "other"})
     assert night(other, sound_book(), NEXT).state is RunState.DONE
 
 
-def test_a_price_that_jumped_holds_the_run(settings: Settings, night: Night) -> None:
-    night(settings, sound_book())
-    row = night(settings, dated(spoilt("prices", 1, price_usd="150"), NEXT), NEXT)
+def test_a_price_that_jumped_holds_the_run(after_a_sound_night: Settings, night: Night) -> None:
+    row = night(after_a_sound_night, dated(spoilt("prices", 1, price_usd="150"), NEXT), NEXT)
     assert held(row) == {Guard.PRICE_MOVE}
     assert (
         row.held_reason
@@ -100,13 +154,11 @@ def test_a_price_that_jumped_holds_the_run(settings: Settings, night: Night) -> 
     )
 
 
-def test_the_price_of_what_nobody_holds_may_jump(settings: Settings, night: Night) -> None:
-    night(settings, sound_book())
-    assert night(settings, dated(spoilt("prices", 3, price_usd="900"), NEXT), NEXT).state is RunState.DONE
+def test_the_price_of_what_nobody_holds_may_jump(after_a_sound_night: Settings, night: Night) -> None:
+    assert night(after_a_sound_night, dated(spoilt("prices", 3, price_usd="900"), NEXT), NEXT).state is RunState.DONE
 
 
-def test_accounts_and_lots_that_are_gone_hold_the_run(settings: Settings, night: Night) -> None:
-    night(settings, sound_book())
+def test_accounts_and_lots_that_are_gone_hold_the_run(after_a_sound_night: Settings, night: Night) -> None:
     book = dated(sound_book(), NEXT)
     book = {
         table: rows.filter(pl.col("account_id").is_null() | (pl.col("account_id") != "A3"))
@@ -114,7 +166,7 @@ def test_accounts_and_lots_that_are_gone_hold_the_run(settings: Settings, night:
         else rows
         for table, rows in book.items()
     }
-    row = night(settings, book, NEXT)
+    row = night(after_a_sound_night, book, NEXT)
     assert held(row) == {Guard.MISSING_ACCOUNTS, Guard.SMALL_SNAPSHOT}
     assert row.held_reason == (
         "1 of the last night's 3 accounts are missing (33.3%); the limit is 5.0%\n"
@@ -161,39 +213,40 @@ def test_the_kill_switch_holds_a_run_that_nobody_can_release_until_it_is_lifted(
     assert night(settings, sound_book()).state is RunState.DONE
 
 
-def test_what_does_not_add_up_holds_the_run(settings: Settings, night: Night) -> None:
-    row = night(settings.model_copy(update={"max_price_age_sessions": 0}), sound_book(), NEXT)
-    release(settings, row)
-    with settings_of_tasks(settings), open_stores() as at:
+def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
+    row = newest(with_old_prices)
+    release(with_old_prices, row)
+    with settings_of_tasks(with_old_prices), open_stores() as at:
         run = pulled(row.run_id)
         assert run is not None
         with pytest.raises(ConservationBroken), failure_noted(at.ledger, run):
             raise ConservationBroken("3 sell orders whose lots do not sum to them")
-    row = newest(settings)
+    row = newest(with_old_prices)
     assert row.state is RunState.HELD
     assert Guard.CONSERVATION in row.held_guards
 
 
-def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(settings: Settings, night: Night) -> None:
-    row = night(settings.model_copy(update={"max_run_orders": 0}), sound_book())
-    with settings_of_tasks(settings):
+def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(with_a_held_run: Settings) -> None:
+    row = newest(with_a_held_run)
+    assert held(row) == {Guard.ORDER_COUNT}
+    with settings_of_tasks(with_a_held_run):
         assert pulled(row.run_id) == RunRef(row.run_id, AS_OF, row.kind, row.shard_count)
         assert pulled("2026-01-05-nightly-000000000000") is None
 
 
-def test_a_held_run_whose_night_was_run_again_is_not_carried_on(settings: Settings, night: Night) -> None:
-    row = night(settings.model_copy(update={"max_run_orders": 0}), sound_book())
-    newer = night(settings, spoilt("prices", 1, price_usd="103"))
+def test_a_held_run_whose_night_was_run_again_is_not_carried_on(with_a_held_run: Settings, night: Night) -> None:
+    row = newest(with_a_held_run)
+    newer = night(with_a_held_run, spoilt("prices", 1, price_usd="103"))
     assert newer.state is RunState.DONE
     with pytest.raises(WrongUsage, match=f"run {row.run_id} is replaced by {newer.run_id}"):
-        resume_night(settings, row.run_id, actor=current_actor(), note="looked")
-    with closing(open_ledger(settings)) as ledger:
+        resume_night(with_a_held_run, row.run_id, actor=current_actor(), note="looked")
+    with closing(open_ledger(with_a_held_run)) as ledger:
         assert getattr(ledger.get_run(row.run_id), "state", None) is RunState.HELD
 
 
-def test_every_guard_says_where_to_look(settings: Settings, night: Night) -> None:
+def test_every_guard_says_where_to_look(home_of_a_held_run: Settings) -> None:
     assert set(LOOK) == set(Guard)
-    row = night(settings.model_copy(update={"max_run_orders": 0}), sound_book())
+    row = newest(home_of_a_held_run)
     page = held_page(row)
     assert f"# {row.run_id} is held" in page
     assert str(row.held_reason) in page
