@@ -1,8 +1,6 @@
 """Tables of the lake that never had a row: read as empty, and read as they are from the first row on, whoever writes it."""
 
-from concurrent.futures import ProcessPoolExecutor
 from datetime import date
-from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +10,8 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
-from warehouse.lake import open_lake
+from warehouse import lake as lake_module
+from warehouse.lake import Lake, open_lake
 from warehouse.unfilled import Filled
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
@@ -27,9 +26,10 @@ def gate(*accounts: str) -> pl.DataFrame:
     return pl.DataFrame({"account_id": accounts, "outcome": "quarantined", "reason": "lots"}, schema=INTERNAL["gate"])
 
 
-def write_elsewhere(home: str, *accounts: str) -> int:
-    """In a process of its own."""
-    return open_lake(Settings(home=Path(home))).replace(RUN, 0, {"gate": gate(*accounts)})
+def attached_apart(settings: Settings) -> Lake:
+    """The lake on a connection of its own, as another process has it."""
+    connection = lake_module._attach(settings.lake_address, settings.lake_data_address)
+    return Lake(connection.cursor(), Filled())
 
 
 def test_a_table_that_never_had_a_row_is_read_from_memory(settings: Settings) -> None:
@@ -53,12 +53,11 @@ def test_a_table_whose_rows_are_gone_again_has_had_rows(settings: Settings) -> N
     assert lake.read("gate", RUN.run_id).is_empty()
 
 
-def test_rows_that_another_process_writes_are_read_and_replaced(settings: Settings) -> None:
+def test_rows_that_others_write_are_read_and_replaced(settings: Settings) -> None:
     lake = open_lake(settings)
     assert lake.read("gate", RUN.run_id).is_empty()
 
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert pool.submit(write_elsewhere, str(settings.home), "A1", "A2").result() == 2
+    attached_apart(settings).replace(RUN, 0, {"gate": gate("A1", "A2")})
 
     assert lake.read("gate", RUN.run_id)["account_id"].sort().to_list() == ["A1", "A2"]
     lake.replace(RUN, 0, {"gate": gate("A3")})
