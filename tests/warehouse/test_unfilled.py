@@ -55,6 +55,8 @@ def test_a_table_whose_rows_are_gone_again_has_had_rows(settings: Settings) -> N
 
 def test_rows_that_others_write_are_read_and_replaced(settings: Settings) -> None:
     lake = open_lake(settings)
+    lake.replace(RUN, 0, {"scope": pl.DataFrame({"account_id": ["A1"]})})
+    assert lake.read("scope", RUN.run_id).height == 1
     assert lake.read("gate", RUN.run_id).is_empty()
 
     attached_apart(settings).replace(RUN, 0, {"gate": gate("A1", "A2")})
