@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -58,6 +59,7 @@ def make_home(home: Path, accounts: int = ACCOUNTS) -> str:
 def copied(home: Path, to: Path) -> Path:
     """A home of the same content; its lake still reads the files of the first one."""
     shutil.copytree(home, to, ignore=shutil.ignore_patterns("landing", "data"))
+    (to / "trimtab.toml").write_text(f"lake_data_url = '{home / 'lake' / 'data'}'\n")
     return to
 
 
@@ -103,7 +105,7 @@ class Api:
 
 def api_on(home: Path, **settings: Any) -> Iterator[Api]:
     """The application on a home."""
-    found = Settings(home=home, **settings)
+    found = Settings(home=home, **tomllib.loads((home / "trimtab.toml").read_text()), **settings)
     with closing(open_ledger(found)) as ledger:
         backend = Backend(found, ledger)
         with TestClient(make_api(backend), base_url="http://testserver", follow_redirects=False) as client:
