@@ -9,6 +9,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, Form, Request
 from httpx2 import HTTPError
+from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -93,7 +94,7 @@ def _add_provider(router: APIRouter, backend: Backend, provider: Any) -> None:
             return _page(backend, wanted, _sentence(str(refused)), 403)
         except TrimtabError as error:
             return _page(backend, wanted, _sentence(str(error)), 503)
-        except (AuthlibBaseError, HTTPError, KeyError, ValueError):
+        except (AuthlibBaseError, JoseError, HTTPError, KeyError, ValueError):
             return _page(backend, wanted, "The identity provider did not vouch for you; try again.", 403)
         return _welcome(backend, request, secret, wanted)
 
