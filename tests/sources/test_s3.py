@@ -136,8 +136,10 @@ def test_a_store_that_is_not_there_is_unreachable(s3: ObjectStore, tmp_path: Pat
         fetch(away, is_wanted=every, staging=tmp_path)
 
 
-@pytest.mark.slow
-def test_a_store_that_never_answers_is_unreachable(s3: ObjectStore, tmp_path: Path) -> None:
+def test_a_store_that_never_answers_is_unreachable(
+    s3: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE_SECONDS", 1)
     with closing(create_server(("127.0.0.1", 0))) as silent:
         mute = source(s3, "bucket/in").model_copy(update={"endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"})
         with pytest.raises(SourceUnreachable, match="NETWORK_CONNECTION"):
