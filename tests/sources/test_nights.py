@@ -94,13 +94,22 @@ def assert_same(
 
 
 @pytest.fixture(scope="module")
-def from_a_folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
-    home = tmp_path_factory.mktemp("folder")
-    return answers(Settings(home=home / "home"), written(home / "landing", sample.book), sample.as_of)
+def home_from_a_folder(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("folder") / "home")
+
+
+@pytest.fixture(scope="module")
+def from_a_folder(sample: Sample, home_from_a_folder: Settings) -> dict[str, pl.DataFrame]:
+    landing = written(home_from_a_folder.home.with_name("landing"), sample.book)
+    return answers(home_from_a_folder, landing, sample.as_of)
 
 
 def test_the_same_objects_in_s3_are_the_same_run(
-    s3: ObjectStore, sample: Sample, from_a_folder: dict[str, pl.DataFrame], tmp_path: Path
+    s3: ObjectStore,
+    sample: Sample,
+    home_from_a_folder: Settings,
+    from_a_folder: dict[str, pl.DataFrame],
+    tmp_path: Path,
 ) -> None:
     bucket = s3.new_bucket()
     for path in written(tmp_path / "landing", sample.book).iterdir():
@@ -108,8 +117,7 @@ def test_the_same_objects_in_s3_are_the_same_run(
     source = Source(name="bucket", url=f"s3://{bucket}/nights/{{as_of}}", endpoint=s3.endpoint)
     settings = Settings(home=tmp_path / "home", sources=(source,))
     assert_same(answers(settings, None, sample.as_of), from_a_folder)
-    twin = Settings(home=tmp_path / "twin")
-    assert run_night(twin, tmp_path / "landing", sample.as_of) == run_night(settings, None, sample.as_of)
+    assert run_night(home_from_a_folder, tmp_path / "landing", sample.as_of) == run_night(settings, None, sample.as_of)
 
 
 def test_the_same_files_over_sftp(
