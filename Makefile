@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/trimtab demo --accounts $(ACCOUNTS)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,7 +18,10 @@ from tasks.sample import make_book
 from tests.cli_session import Command, environment, session
 from tests.night_driver import export, files_of, public_tables, run_night
 
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
+]
 
 DAY = "2022-12-28"
 NEXT_DAY = "2022-12-29"

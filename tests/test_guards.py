@@ -22,7 +22,10 @@ from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import run_night
 from warehouse.ledger import RunRow
 
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
+]
 
 AS_OF = date(2026, 1, 5)
 NEXT = date(2026, 1, 6)

@@ -22,11 +22,15 @@ from tasks.core.gate_rows import accepted
 from tasks.export import ExportResult
 from tasks.sample import BookSummary, make_book
 from tasks.stores import current_actor, open_ledger, utc_now
+from tests.home_copy import copy_home
 from tests.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake import open_lake
 from warehouse.ledger import Decision
 
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
+]
 
 
 @dataclass(frozen=True)
@@ -296,16 +300,15 @@ def test_an_account_that_nobody_delivered_is_refused_by_name(source: Path, book:
 
 @pytest.fixture(scope="module")
 def corrected(
-    tmp_path_factory: pytest.TempPathFactory, source: Path, book: BookSummary
+    tmp_path_factory: pytest.TempPathFactory, home: Home, source: Path, book: BookSummary
 ) -> tuple[Home, Home, dict[str, str]]:
     """A night whose automatic part left and of which one proposal was approved; then one on corrected inputs; states between."""
     folder = tmp_path_factory.mktemp("corrected")
-    settings = Settings(home=folder / "home")
-    night = run_night(settings, source, book.as_of_date)
-    first = Home(settings, night, export(settings, night.run_id))
+    settings = Settings(home=copy_home(home.settings.home, folder / "home"))
+    first = Home(settings, home.night, home.exports)
     pending = sorted(one for one, state in first.states().items() if state == ProposalState.PENDING_REVIEW)
     with closing(open_ledger(settings)) as ledger:
-        needs = ledger.list_proposals(run_id=night.run_id).filter(pl.col("approvals_needed") == 1)
+        needs = ledger.list_proposals(run_id=first.run_id).filter(pl.col("approvals_needed") == 1)
         chosen = next(one for one in pending if one in set(needs["proposal_id"]))
         ledger.decide([chosen], decision=Decision.APPROVE, actor=current_actor(), note="checked", now=utc_now())
     run_night(settings, source, book.as_of_date)

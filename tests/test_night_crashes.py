@@ -20,7 +20,10 @@ from tasks.stores import open_ledger
 from tests.night_driver import POINTS, export, files_of, killed, public_tables, run_night
 from warehouse.lake import open_lake
 
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
+]
 
 ACCOUNTS = 120
 NEIGHBOUR = Path(__file__).with_name("night_neighbour.py")
