@@ -15,7 +15,7 @@ def dollars(amount: Number | None) -> str:
     if amount is None:
         return NONE
     value = float(amount)
-    digits = 0 if abs(value) >= 100 or value == 0 else 2
+    digits = 0 if abs(value) >= 100 or abs(value) < 0.005 else 2
     text = f"${abs(value):,.{digits}f}"
     return f"−{text}" if value < 0 and float(f"{value:.{digits}f}") != 0 else text
 

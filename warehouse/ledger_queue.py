@@ -235,8 +235,8 @@ def _comes_after(
 
 
 def _totals(count: int, nav: float, gross: float, tax: float, held: int) -> Totals:
-    return Totals(count, _cents(nav), _cents(gross), _cents(tax), held)
+    return Totals(count, _amount(nav), _amount(gross), _amount(tax), held)
 
 
-def _cents(amount: float) -> Decimal:
-    return Decimal(str(amount)).quantize(Decimal("0.01"))
+def _amount(amount: float) -> Decimal:
+    return Decimal(str(amount)).quantize(Decimal("0.000001"))

@@ -139,7 +139,9 @@ class View:
             with self.saved:
                 self.saved_menu = ui.menu()
             await self._draw_saved()
-            ui.button(icon="keyboard", on_click=self._help.open).props('flat round aria-label="Keys"')
+            ui.button(icon="keyboard", on_click=self._help.open).props('flat round aria-label="Keys"').classes(
+                "keys-button"
+            )
 
     async def _suggestions(self) -> None:
         wanted = Filter()

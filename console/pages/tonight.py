@@ -125,7 +125,11 @@ def _stops(stages: tuple[Stage, ...]) -> None:
 
 def _numbers(part: Part) -> dict[str, str]:
     traded = large_dollars(part.traded_usd) if part.traded_usd else ""
-    return {"accounts": count(part.accounts), "nav": large_dollars(part.nav_usd), "traded": traded}
+    return {
+        "accounts": count(part.accounts),
+        "nav": large_dollars(part.nav_usd) if part.nav_usd else "not known",
+        "traded": traded,
+    }
 
 
 def _meaning(part: Part) -> str:

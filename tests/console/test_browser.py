@@ -1,0 +1,256 @@
+"""Reviewers at work in a real browser, on a night of which everything waits for a person."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pytest
+from playwright.sync_api import Browser, expect
+
+from schemas.settings import Settings
+from tasks.stores import open_ledger
+from tests.console.browser import Person, chromium, console_on, person
+from tests.console.scene import make_home
+from warehouse.ledger import Filter, Ledger
+
+MANY: Final = 500
+LIVE_MS: Final = 6_000
+"""How soon everybody sees what somebody decided."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("browser") / "home"
+    make_home(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def ledger(home: Path) -> Iterator[Ledger]:
+    with closing(open_ledger(Settings(home=home))) as ledger:
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    with console_on(home) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+Entering = Callable[..., Person]
+
+
+@pytest.fixture
+def enter(browser: Browser, address: str) -> Iterator[Entering]:
+    """Signs somebody in; what any page complained of fails the test."""
+    entered: list[Person] = []
+
+    def let_in(name: str, **how: bool | int) -> Person:
+        entered.append(person(browser, address, name, **how))  # type: ignore[arg-type]
+        return entered[-1]
+
+    yield let_in
+    for one in entered:
+        one.page.context.close()
+        assert one.said == []
+
+
+def waiting(ledger: Ledger, **wanted: str) -> pl.DataFrame:
+    return ledger.page(Filter(**wanted), limit=100_000).rows  # type: ignore[arg-type]
+
+
+def filtered(one: Person, text: str) -> None:
+    field = one.page.get_by_label("Filter")
+    field.fill(text)
+    field.press("Enter")
+
+
+def test_a_filter_is_decided_on_whole_and_not_only_the_page(enter: Entering, ledger: Ledger) -> None:
+    bob = enter("bob")
+    before = waiting(ledger)
+    easy = before.filter(pl.col("approvals_needed") == 1)
+    limit = float(easy["gross_value_usd"].cast(pl.Float64).sort()[MANY + 20])
+    filtered(bob, f"max_value={limit:.0f}")
+    wanted = before.filter(pl.col("gross_value_usd").cast(pl.Float64) <= round(limit))
+    assert wanted.height >= MANY
+    bob.page.get_by_role("button", name=f"Approve all {wanted.height:,}").click()
+    dialog = bob.page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Approve {wanted.height:,} proposals matching max_value={limit:.0f}")
+    dialog.get_by_label("Note").fill("small ones, looked through")
+    bob.shot("bulk")
+    dialog.get_by_role("button", name="Approve").click()
+    expect(bob.page.get_by_text(f"{wanted.height:,} proposals approved.")).to_be_visible(timeout=30_000)
+    expect(bob.page.get_by_text("Nothing matches")).to_be_visible()
+    left = set(waiting(ledger)["proposal_id"])
+    done = {one for one in wanted["proposal_id"] if one not in left}
+    assert done == set(wanted["proposal_id"])
+    decided = [ledger.decisions_of(one) for one in wanted["proposal_id"][:5]]
+    assert {(said.actor, said.note) for (said,) in decided} == {("bob", "small ones, looked through")}
+
+
+def test_four_eyes_are_two_people(enter: Entering, ledger: Ledger) -> None:
+    row = waiting(ledger).filter(pl.col("approvals_needed") == 2).row(0, named=True)
+    bob, cat = enter("bob"), enter("cat")
+    for one in (bob, cat):
+        one.go(f"/proposals/{row['proposal_id']}")
+    bob.page.get_by_role("button", name="Approve").click()
+    expect(bob.page.get_by_text("1 of them wait for a second person")).to_be_visible()
+    expect(bob.page.get_by_role("cell", name="bob")).to_be_visible(timeout=LIVE_MS)
+    bob.page.get_by_role("button", name="Approve").click()
+    expect(bob.page.get_by_text("already approved by bob; a second person is needed")).to_be_visible()
+    expect(cat.page.get_by_role("cell", name="bob")).to_be_visible(timeout=LIVE_MS)
+    cat.page.get_by_role("button", name="Approve").click()
+    expect(cat.page.locator(".state.approved")).to_be_visible()
+    expect(bob.page.locator(".state.approved")).to_be_visible(timeout=LIVE_MS)
+    assert ledger.get_proposal(row["proposal_id"])["state"] == "approved"  # type: ignore[index]
+
+
+def test_what_somebody_else_decides_arrives_by_itself(enter: Entering, ledger: Ledger) -> None:
+    first, second = (row for row in waiting(ledger).head(2).iter_rows(named=True))
+    bob, cat = enter("bob"), enter("cat")
+    expect(bob.page.get_by_role("link", name=first["account_id"]).first).to_be_visible()
+    cat.go(f"/proposals/{first['proposal_id']}")
+    cat.page.get_by_role("button", name="Reject").click()
+    cat.page.get_by_label("Why (recorded)").fill("the client asked to wait")
+    cat.page.get_by_role("dialog").get_by_role("button", name="Reject").click()
+    expect(bob.page.locator("table.q-table").get_by_role("link", name=first["account_id"])).to_have_count(
+        0, timeout=LIVE_MS
+    )
+    cat.go(f"/proposals/{second['proposal_id']}")
+    cat.page.get_by_role("button", name="Hold").click()
+    expect(bob.page.get_by_text("held by cat").first).to_be_visible(timeout=LIVE_MS)
+    bob.go(f"/proposals/{second['proposal_id']}")
+    bob.page.get_by_role("button", name="Approve").click()
+    expect(bob.page.get_by_text("is held by cat; it must be released first")).to_be_visible()
+
+
+def test_the_queue_is_worked_with_the_keyboard_alone(enter: Entering, ledger: Ledger) -> None:
+    sam = enter("sam")
+    rows = waiting(ledger, custodian="harbor").filter(pl.col("held_by").is_null())
+    filtered(sam, "custodian=harbor, held=no")
+    expect(sam.page.get_by_text(f"{rows.height:,} proposals")).to_be_visible()
+    sam.page.locator("body").click(position={"x": 5, "y": 5})
+    cursor = sam.page.locator("tr.cursor")
+    expect(cursor).to_contain_text(rows["account_id"][0])
+    sam.page.keyboard.press("j")
+    expect(cursor).to_contain_text(rows["account_id"][1])
+    sam.shot("queue")
+    sam.page.keyboard.press("h")
+    expect(sam.page.get_by_text("1 proposal held.")).to_be_visible()
+    assert ledger.get_proposal(rows["proposal_id"][1])["held_by"] == "sam"  # type: ignore[index]
+    sam.page.keyboard.press("?")
+    expect(sam.page.get_by_text("approve the one under the cursor")).to_be_visible()
+
+
+def test_a_viewer_sees_everything_and_is_offered_nothing(enter: Entering, ledger: Ledger) -> None:
+    row = waiting(ledger).row(0, named=True)
+    vic = enter("vic")
+    expect(vic.page.get_by_role("link", name=row["account_id"]).first).to_be_visible()
+    expect(vic.page.get_by_role("button", name=re.compile("Approve|Reject|Hold"))).to_have_count(0)
+    vic.page.keyboard.press("a")
+    vic.go(f"/proposals/{row['proposal_id']}")
+    expect(vic.page.get_by_text("Weights by class")).to_be_visible()
+    expect(vic.page.get_by_role("button", name=re.compile("Approve|Reject|Hold"))).to_have_count(0)
+    assert ledger.get_proposal(row["proposal_id"])["state"] == "pending_review"  # type: ignore[index]
+
+
+def test_a_role_taken_away_meanwhile_is_refused_where_it_counts(enter: Entering, ledger: Ledger) -> None:
+    row = waiting(ledger).filter(pl.col("held_by").is_null()).row(0, named=True)
+    admin = next(user.name for user in ledger.list_users() if "admin" in user.roles)
+    cat = enter("cat")
+    cat.go(f"/proposals/{row['proposal_id']}")
+    expect(cat.page.get_by_role("button", name="Approve")).to_be_visible()
+    ledger.set_roles("cat", ["viewer"], actor=admin, now=row["created_at"])
+    try:
+        cat.page.get_by_role("button", name="Approve").click()
+        expect(cat.page.get_by_text("has the role viewer; needed is reviewer or admin")).to_be_visible()
+    finally:
+        ledger.set_roles("cat", ["reviewer"], actor=admin, now=row["created_at"])
+    assert ledger.get_proposal(row["proposal_id"])["state"] == "pending_review"  # type: ignore[index]
+
+
+def test_signing_out_closes_every_page(enter: Entering, ledger: Ledger) -> None:
+    row = waiting(ledger).row(0, named=True)
+    bob = enter("bob")
+    other = bob.page.context.new_page()
+    other.goto(f"{bob.address}/proposals/{row['proposal_id']}")
+    bob.page.get_by_role("button", name="bob").click()
+    bob.page.get_by_text("Sign out").click()
+    bob.page.wait_for_url("**/sign-in")
+    other.get_by_role("button", name="Approve").click()
+    other.wait_for_url("**/sign-in?next=*")
+
+
+def test_what_a_person_writes_is_text_and_never_markup(enter: Entering, ledger: Ledger) -> None:
+    row = waiting(ledger).row(1, named=True)
+    bob = enter("bob")
+    bob.go(f"/proposals/{row['proposal_id']}")
+    bob.page.get_by_role("button", name="Comment").click()
+    evil = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>{{ 7*7 }}'
+    bob.page.get_by_label("Why (recorded)").fill(evil)
+    bob.page.get_by_role("dialog").get_by_role("button", name="Comment").click()
+    expect(bob.page.get_by_text(evil)).to_be_visible()
+    bob.go(f"/audit?proposal={row['proposal_id']}")
+    expect(bob.page.get_by_text("window.taken=1").first).to_be_visible()
+    bob.go("/queue?filter=%3Cimg%20src%3Dx%20onerror%3D%22window.taken%3D1%22%3E%3D1")
+    expect(bob.page.get_by_text("A filter knows no")).to_be_visible()
+    assert bob.page.evaluate("window.taken") is None
+
+
+PAGES: Final = {
+    "tonight": ("/", "How far accounts came"),
+    "proposal": ("/proposals/{proposal}", "Weights by class"),
+    "account": ("/accounts/{account}", "Proposals"),
+    "quarantine": ("/quarantine", "Rows set aside"),
+    "runs": ("/runs", "nightly"),
+    "audit": ("/audit", "Verify the chain"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_opens_without_a_complaint(enter: Entering, ledger: Ledger, name: str, theme: str) -> None:
+    row = waiting(ledger).row(2, named=True)
+    path, text = PAGES[name]
+    vic = enter("vic", is_dark=theme == "dark")
+    vic.go(path.format(proposal=row["proposal_id"], account=row["account_id"]))
+    expect(vic.page.get_by_text(text).first).to_be_visible(timeout=20_000)
+    expect(vic.page.get_by_role("navigation", name="Pages")).to_be_visible()
+    vic.shot(name if theme == "light" else f"{name}-dark")
+    assert vic.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+
+@pytest.mark.parametrize("path", ["/", "/queue", "/quarantine", "/runs", "/audit"])
+def test_pages_fit_a_tablet(enter: Entering, path: str) -> None:
+    vic = enter("vic", width=820)
+    vic.go(path)
+    expect(vic.page.get_by_role("navigation", name="Pages")).to_be_visible()
+    vic.page.wait_for_timeout(500)
+    assert vic.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    vic.shot(f"tablet{path.replace('/', '-')}")
+
+
+def test_a_chain_that_was_tampered_with_is_said_to_be(enter: Entering, home: Path) -> None:
+
+    bob = enter("bob")
+    bob.go("/audit")
+    bob.page.get_by_role("button", name="Verify the chain").click()
+    expect(bob.page.get_by_text("The chain is whole")).to_be_visible(timeout=15_000)
+    with closing(sqlite3.connect(home / "ledger.sqlite")) as connection, connection:
+        for (trigger,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE tbl_name = 'audit' AND type = 'trigger'"
+        ).fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute("UPDATE audit SET detail = detail || ' ' WHERE seq = 40")
+    bob.page.get_by_role("button", name="Verify the chain").click()
+    expect(bob.page.get_by_text(re.compile("row 40", re.IGNORECASE)).first).to_be_visible(timeout=15_000)
