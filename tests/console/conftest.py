@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.console.scene import Api, api_on, copied, make_home
+from tests.servers import _no_settings_of_mine, postgres, postgres_server
+
+__all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 
 
 @pytest.fixture(scope="session")
