@@ -6,8 +6,8 @@ from datetime import date
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.gate import GatedAccounts, History, Limits, gate_accounts, gate_globals
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed, rows_of, sound_book
+from tasks.core.gate import GatedAccounts, History, Limits, gate_accounts
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated_commons, parsed, rows_of, sound_book
 
 ACCEPTED = date(2026, 1, 2)
 THEN = {
@@ -80,7 +80,7 @@ def judged(
 ) -> GatedAccounts:
     """Both gates over the book after ``history``, which is ``book_then`` where it is not given; files are ``<table>``."""
     tables = parsed(book)
-    common = gate_globals({name: rows for name, rows in tables.items() if name in GLOBAL_TABLES}, {}, AS_OF)
+    common = gated_commons(tables, {})
     own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
     history = history or history_of(book_then())
     return gate_accounts(own, common, {}, AS_OF, history=history, released=released)

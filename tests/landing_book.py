@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from schemas.landing import dtypes
 from schemas.sources import Source
-from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
+from tasks.core.gate import Gated, GatedAccounts, Places, gate_accounts, gate_globals, whole_files
 from tasks.core.parse import parse
 from tasks.sources.take import take
 
@@ -138,9 +139,21 @@ def parsed(book: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 def gated(tables: Mapping[str, pl.DataFrame]) -> tuple[Gated, GatedAccounts]:
     """Both gates over parsed tables, every file called ``<table>.csv``."""
     places = whole_files({table: f"{table}.csv" for table in tables})
-    common = gate_globals({name: rows for name, rows in tables.items() if name in GLOBAL_TABLES}, places, AS_OF)
+    common = gated_commons(tables, places)
     own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
     return common, gate_accounts(own, common, places, AS_OF)
+
+
+def gated_commons(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date = AS_OF) -> Gated:
+    """``gate_globals`` over the global tables among these, asked once for the same rows: most tests spoil something else."""
+    commons = {name: tables[name] for name in GLOBAL_TABLES if name in tables}
+    key = (as_of, repr(places), *((name, rows.serialize()) for name, rows in commons.items()))
+    if key not in _gated_commons:
+        _gated_commons[key] = gate_globals(commons, places, as_of)
+    return _gated_commons[key]
+
+
+_gated_commons: dict[tuple[Any, ...], Gated] = {}
 
 
 def write_book(folder: Path, book: Mapping[str, pl.DataFrame], kind: str) -> None:

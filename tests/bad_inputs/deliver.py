@@ -9,10 +9,10 @@ import polars as pl
 
 from schemas.errors import InputRefused
 from schemas.landing import dtypes
-from tasks.core.gate import accepted, gate_accounts, gate_globals, whole_files
+from tasks.core.gate import accepted, gate_accounts, whole_files
 from tasks.core.parse import parse
 from tasks.source import RawTable, read_batches
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, landing_paths, sound_book, spoilt, write_book
+from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated_commons, landing_paths, sound_book, spoilt, write_book
 
 Spoil = Callable[[Path], object]
 """Does something to a landing folder that has the sound book as CSV."""
@@ -45,7 +45,7 @@ def judged(folder: Path, as_of: date = AS_OF) -> Judged:
         raw = {table: list(read_batches(table, path)) for table, path in paths.items()}
         tables = {table: pl.concat(map(_parsed, batches)) for table, batches in raw.items()}
         places = whole_files({table: path.name for table, path in paths.items()})
-        common = gate_globals({name: tables[name] for name in GLOBAL_TABLES if name in tables}, places, as_of)
+        common = gated_commons(tables, places, as_of)
         own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES if name in tables}, common, places, as_of)
     except InputRefused as refused:
         return Judged(str(refused))
