@@ -198,6 +198,20 @@ class Route(StrEnum):
     AUTO = "auto"
 
 
+class LookReason(StrEnum):
+    """Why a person should look at a proposal sooner than at others, whether or not policy asks for a person."""
+
+    HOLD = "hold"
+    SHORT_CASH = "short_cash"
+    ANOMALY = "anomaly"
+    LARGE_TAX = "large_tax"
+    NEW_MODEL = "new_model"
+    LARGE_TURNOVER = "large_turnover"
+    LOW_IMPROVEMENT = "low_improvement"
+    FIRST_TRADE = "first_trade"
+    HARVEST = "harvest"
+
+
 class ProposalState(StrEnum):
     """Life of a proposal; a proposal has one state."""
 

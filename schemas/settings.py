@@ -6,14 +6,15 @@ refused in both places.
 
 import os
 import tomllib
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.enums import LookReason
 from schemas.errors import WrongUsage
 from schemas.sources import Source
 
@@ -75,6 +76,12 @@ class Settings(BaseSettings):
     exchange: str = "XNYS"
     """Exchange calendar that says which days are trading days."""
     exchange_time_zone: str = "America/New_York"
+    always_review: frozenset[LookReason] = frozenset({LookReason.HOLD, LookReason.ANOMALY})
+    """Reasons to look that send a proposal to a person whatever policy says."""
+    cut_offs: Mapping[str, time] = Field(default_factory=dict)
+    """By custodian, the time of day in the exchange's time zone by which its orders must have left."""
+    reminder_minutes: Annotated[int, Field(ge=1)] = 60
+    """How long before a cut-off people are reminded of what still waits."""
     console_url: str = ""
     """Address at which people reach the console, behind a proxy or not; empty = as each request names it."""
     console_session_hours: Annotated[float, Field(gt=0, le=168)] = 12

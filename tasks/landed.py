@@ -32,19 +32,23 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     ``accounts`` are those in scope that are not quarantined. The rest is of every account landed, because the wash-sale
     window looks across a household whatever became of its accounts tonight.
     """
-    broken = pl.concat(
-        [lake.read("quarantine", run.run_id, number, ("table_name", "landed_row")) for number in (GLOBAL_SHARD, shard)]
+    names = ("table_name", "landed_row")
+    known = lake.read_tables(
+        {"quarantine": names, "gate": ("account_id",), "scope": (), "last_exports": (), "pending_orders": ()},
+        run.run_id,
+        shard,
     )
+    broken = pl.concat([lake.read("quarantine", run.run_id, GLOBAL_SHARD, names), known["quarantine"]])
     commons, own = (landed(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
     good = {table: accepted(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
-    out = lake.read("gate", run.run_id, shard).select("account_id")
-    scope = lake.read("scope", run.run_id, shard)
     members = (
         rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
     )
     return Facts(
-        accounts=good["accounts"].join(scope, on="account_id", how="semi").join(out, on="account_id", how="anti"),
+        accounts=good["accounts"]
+        .join(known["scope"], on="account_id", how="semi")
+        .join(known["gate"], on="account_id", how="anti"),
         lots=good["lots"],
         cash=good["cash"],
         securities=good["securities"],
@@ -54,11 +58,11 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         policies=with_policy_defaults(good["policies"]),
         restrictions=good["restrictions"],
         trades=good["trades"],
-        last_exports=lake.read("last_exports", run.run_id, shard),
+        last_exports=known["last_exports"],
         members=members.unique(),
         households=good["households"],
         location_preferences=good["location_preferences"],
-        pending_orders=lake.read("pending_orders", run.run_id, shard),
+        pending_orders=known["pending_orders"],
     )
 
 

@@ -1,12 +1,13 @@
 """Propose: each account's best trades, why each class was not traded, and one outcome for every account of a shard."""
 
+from collections.abc import Collection
 from datetime import date
 
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.enums import Step
+from schemas.enums import LookReason, Step
 from schemas.errors import ConservationBroken
 from schemas.run import RunRef
 from schemas.tables import PUBLIC
@@ -18,7 +19,7 @@ from tasks.core.orders import order_rows
 from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.propose import proposal_rows
 from tasks.core.reasons import class_reasons
-from tasks.core.route import with_look, with_route
+from tasks.core.route import Noticed, noticed, with_look, with_route
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
@@ -39,7 +40,19 @@ def propose(run: RunRef, shard: int) -> None:
         drift = lake.read("drift", run.run_id, shard)
         by_account = lake.read("account_drift", run.run_id, shard)
         gate = lake.read("gate", run.run_id, shard)
-        frames = proposed(facts, drift, by_account, gate=gate, run_id=run.run_id, as_of=run.as_of_date)
+        known = noticed(
+            lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
+        )
+        frames = proposed(
+            facts,
+            drift,
+            by_account,
+            gate=gate,
+            run_id=run.run_id,
+            as_of=run.as_of_date,
+            known=known,
+            always=at.settings.always_review,
+        )
         scope = lake.read("scope", run.run_id, shard)
         need_none(
             "accounts without exactly one outcome",
@@ -53,7 +66,15 @@ def propose(run: RunRef, shard: int) -> None:
 
 
 def proposed(
-    facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, *, gate: pl.DataFrame, run_id: str, as_of: date
+    facts: Facts,
+    drift: pl.DataFrame,
+    by_account: pl.DataFrame,
+    *,
+    gate: pl.DataFrame,
+    run_id: str,
+    as_of: date,
+    known: Noticed,
+    always: Collection[LookReason],
 ) -> dict[str, pl.DataFrame]:
     """The five tables of a shard; conservation of shares and cash is checked."""
     accounts = account_parameters(facts)
@@ -77,7 +98,7 @@ def proposed(
         ttl_hours="proposal_ttl_hours",
     ).join(model_hashes(facts.model_targets), on="model_id", how="left")
     return {
-        "proposals": with_look(with_route(proposals, limits)).select(PUBLIC["proposals"].keys()),
+        "proposals": with_route(with_look(proposals, known), limits, always).select(PUBLIC["proposals"].keys()),
         "orders": orders,
         "lot_relief": relief,
         "class_reasons": reasons,

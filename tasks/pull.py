@@ -186,6 +186,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
             "awaiting": _awaiting(taken, request.sources, landed).join(shards, on="account_id"),
             "scope": pulled.with_columns(pl.col("shard").fill_null(0)),
             "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
+            "held_accounts": at.ledger.held_accounts().join(shards, on="account_id"),
             "pending_orders": pending.join(shards, on="account_id"),
         }
         placing = shards if late is None else with_the_others(shards, everybody)

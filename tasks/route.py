@@ -5,6 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
+from tasks.cut_offs import next_cut_offs
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
 from tasks.stores import utc_now
@@ -16,5 +17,6 @@ def route(run: RunRef) -> None:
     with open_stores() as at, timed_step(at.ledger, run, Step.ROUTE, GLOBAL_SHARD) as step:
         proposals = at.lake.read("proposals", run.run_id).sort("account_id")
         pulled = at.lake.read("scope", run.run_id)["account_id"]
-        at.ledger.route_proposals(run.run_id, proposals, pulled, utc_now())
+        now = utc_now()
+        at.ledger.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))
         step.rows = proposals.height

@@ -1,6 +1,7 @@
 """Trading days of an exchange, from exchange_calendars."""
 
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import cache
 
 LONGEST_CLOSURE = timedelta(days=30)
@@ -27,3 +28,23 @@ def _sessions(day: date, exchange: str, span: timedelta) -> tuple[date, ...]:
 
     calendar = exchange_calendars.get_calendar(exchange, start=day - span, end=day + timedelta(days=1))
     return tuple(session.date() for session in calendar.sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A trading day. ``early_close``: when it ends, in UTC, where it ends earlier than usual."""
+
+    day: date
+    early_close: datetime | None
+
+
+def sessions_from(day: date, exchange: str) -> list[Session]:
+    """The trading days of the month that begins with ``day``, itself included where it is one; in order."""
+    import exchange_calendars  # noqa: PLC0415 - see below
+
+    calendar = exchange_calendars.get_calendar(exchange, start=day, end=day + LONGEST_CLOSURE)
+    early = {session.date() for session in calendar.early_closes}
+    return [
+        Session(session.date(), calendar.session_close(session).to_pydatetime() if session.date() in early else None)
+        for session in calendar.sessions
+    ]

@@ -15,6 +15,7 @@ from tasks.core.book_reference import reference_tables
 from tasks.core.facts import Facts, with_policy_defaults
 from tasks.core.gate import accepted
 from tasks.core.parse import parse
+from tasks.core.route import Noticed
 from tasks.core.shards import household_key
 from tasks.measure import measured
 from tasks.propose import proposed
@@ -53,5 +54,14 @@ def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.Data
     facts, gate = facts_of(tables, last_exports)
     run = RunRef("night", as_of, RunKind.NIGHTLY, 1)
     drifts = measured(facts, run, Settings())
-    frames = proposed(facts, drifts["drift"], drifts["account_drift"], gate=gate, run_id=run.run_id, as_of=as_of)
+    frames = proposed(
+        facts,
+        drifts["drift"],
+        drifts["account_drift"],
+        gate=gate,
+        run_id=run.run_id,
+        as_of=as_of,
+        known=Noticed(),
+        always=(),
+    )
     return {**drifts, **frames}

@@ -5,9 +5,10 @@ run pulled, proposed again or not; what an export has already claimed is left to
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -99,6 +100,9 @@ ROUTED: Final[dict[str, pl.DataType]] = {
 """What ``route_proposals`` reads; only drift and gap may be null."""
 
 
+UNDECIDED: Final = (ProposalState.PENDING_REVIEW, ProposalState.EXPIRED, ProposalState.SUPERSEDED)
+"""States in which a hold still means what it said."""
+NONE_AHEAD: Final[Mapping[str, datetime]] = MappingProxyType({})
 PROPOSED: Final = ProposalState.PROPOSED.value
 BRIEF: Final = proposals.c[
     "proposal_id",
@@ -175,14 +179,31 @@ def _supersede(connection: Connection, run: RunRow, accounts: pl.Series, now: da
     return len(moves)
 
 
-def _first_state(route: str, *, is_taken: bool) -> ProposalState:
+def _first_state(route: str, *, is_taken: bool, is_held: bool) -> ProposalState:
     if is_taken:
         return ProposalState.SUPERSEDED
-    return ProposalState.AUTO_APPROVED if route == Route.AUTO else ProposalState.PENDING_REVIEW
+    return ProposalState.AUTO_APPROVED if route == Route.AUTO and not is_held else ProposalState.PENDING_REVIEW
 
 
-def _insert(connection: Connection, run: RunRow, new: pl.DataFrame, now: datetime) -> None:
+def held_in(connection: Connection) -> dict[str, str]:
+    """Accounts whose newest proposal was left undecided while somebody held it, and who."""
+    newest = sa.func.row_number().over(
+        partition_by=proposals.c.account_id,
+        order_by=(proposals.c.created_at.desc(), proposals.c.version.desc(), proposals.c.as_of_date.desc()),
+    )
+    ever = sa.select(proposals.c.account_id).where(proposals.c.held_by.is_not(None))
+    columns = proposals.c["account_id", "held_by", "state"]
+    ranked = sa.select(*columns, newest.label("rank")).where(proposals.c.account_id.in_(ever)).subquery()
+    is_held = (ranked.c.rank == 1) & ranked.c.held_by.is_not(None) & ranked.c.state.in_(UNDECIDED)
+    return {row.account_id: row.held_by for row in connection.execute(sa.select(ranked).where(is_held))}
+
+
+def _insert(
+    connection: Connection, run: RunRow, new: pl.DataFrame, now: datetime, cut_offs: Mapping[str, datetime]
+) -> None:
     """Insert the proposals; one whose account still has an open proposal, or one sent for this date, is born superseded.
+
+    A hold on the account's last undecided proposal goes on with the new one, which then waits for a person whatever its route.
 
     What was sent may have left after this run was pulled: its holdings do not show those trades yet.
     """
@@ -192,8 +213,11 @@ def _insert(connection: Connection, run: RunRow, new: pl.DataFrame, now: datetim
     columns = {name: new[name].to_list() for name in ROUTED}
     lives = columns.pop("ttl_hours")
     columns["expires_at"] = [now + timedelta(hours=hours) for hours in lives]
+    held = held_in(connection)
+    columns["held_by"] = [held.get(account) for account in columns["account_id"]]
+    columns["cut_off_at"] = [cut_offs.get(custodian) for custodian in columns["custodian"]]
     columns["state"] = [
-        _first_state(route, is_taken=account in taken).value
+        _first_state(route, is_taken=account in taken, is_held=account in held).value
         for route, account in zip(columns["route"], columns["account_id"], strict=True)
     ]
     shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date}
@@ -223,8 +247,17 @@ def to_frame(rows: Sequence[Row[Any] | tuple[Any, ...]], schema: dict[str, pl.Da
 class Proposals(Store):
     """The queue."""
 
-    def route_proposals(self, run_id: str, new: pl.DataFrame, accounts_pulled: pl.Series, now: datetime) -> int:
+    def route_proposals(
+        self,
+        run_id: str,
+        new: pl.DataFrame,
+        accounts_pulled: pl.Series,
+        now: datetime,
+        cut_offs: Mapping[str, datetime] = NONE_AHEAD,
+    ) -> int:
         """Put a run's proposals (columns ``ROUTED``) into the queue, or straight to approval; how many were new.
+
+        ``cut_offs``: by custodian, when its orders must have left; none where a custodian has none.
 
         One transaction. Open proposals of earlier runs are superseded for every account pulled. Routing the same again
         changes nothing: decisions already taken stand. A proposal is born ``superseded`` where a run of a later date, an
@@ -241,11 +274,17 @@ class Proposals(Store):
                 superseded = 0
             else:
                 superseded = _supersede(connection, run, accounts, now)
-            _insert(connection, run, fresh, now)
+            _insert(connection, run, fresh, now, cut_offs)
             counts = {"accounts": accounts.len(), "new": fresh.height, "superseded": superseded}
             detail = canonical({**counts, "accounts_hash": accounts_hash})
             ledger_audit.append(connection, [Event(run.submitter, "accounts_routed", run_id, detail=detail)], now)
         return fresh.height
+
+    def held_accounts(self) -> pl.DataFrame:
+        """``account_id, held_by`` of accounts whose newest proposal was left undecided while somebody held it; sorted."""
+        with self.reading() as connection:
+            found = sorted(held_in(connection).items())
+        return pl.DataFrame(found, schema={"account_id": pl.String, "held_by": pl.String}, orient="row")
 
     def expire(self, now: datetime) -> int:
         """Expire what is open, unclaimed and past its time; how many. Writes only when there is something to write."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
+from schemas.enums import LookReason, Outcome, ProposalState, Reason, TaxRegime, Trigger
 
 OUTCOMES: Final = {
     Outcome.IN_BAND: "Every class is within its band and nothing else calls for a look: no trades.",
@@ -52,6 +52,17 @@ TRIGGERS: Final = {
     Trigger.MODEL_CHANGE: "its model has changed since its last export",
     Trigger.HARVEST: "it holds losses worth harvesting",
     Trigger.MANUAL: "a person asked for it",
+}
+LOOKS: Final = {
+    LookReason.HOLD: "Somebody holds the account back.",
+    LookReason.SHORT_CASH: "It owes cash before the trades.",
+    LookReason.ANOMALY: "It is worth more or less than prices, trades and flows explain, against its own history.",
+    LookReason.LARGE_TAX: "The tax is more than 0.5 % of the account's value.",
+    LookReason.NEW_MODEL: "Its model has changed since its last export.",
+    LookReason.LARGE_TURNOVER: "It turns over more than 10 % of the account's value.",
+    LookReason.LOW_IMPROVEMENT: "It brings the account less than 0.5 % of its value closer to the model.",
+    LookReason.FIRST_TRADE: "Nothing was ever exported for the account.",
+    LookReason.HARVEST: "It sells at a loss for the tax.",
 }
 STANDINGS: Final = {
     "exported_for_this_date": "Its trades for this date have been exported already.",

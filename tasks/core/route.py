@@ -1,10 +1,13 @@
 """Where each proposal goes: to a person, or straight to approval by its policy's limits."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from schemas.enums import Route, Trigger
+from schemas.enums import LookReason, Route, Trigger
+from tasks.core.anomalies import UNUSUAL
 
 TURNOVER: Final = "turnover_above_limit"
 TAX: Final = "tax_above_limit"
@@ -14,34 +17,62 @@ FOUR_EYES: Final = "four_eyes"
 LARGE_TAX_WEIGHT: Final = 0.005
 """Tax above this share of NAV is worth a look."""
 LARGE_TURNOVER: Final = 0.10
+ROUNDING: Final = 1e-9
+"""Added to a logarithm: that of a power of ten may come out just below."""
 LEAST_IMPROVEMENT: Final = 0.005
 """Trades that bring one-way drift down by less are worth a look."""
 
-POINTS: Final[dict[str, int]] = {
-    "short_cash": 30,
-    "large_tax": 25,
-    "new_model": 20,
-    "large_turnover": 15,
-    "low_improvement": 10,
-    "harvest": 5,
+POINTS: Final = {
+    LookReason.HOLD: 40,
+    LookReason.SHORT_CASH: 30,
+    LookReason.ANOMALY: 30,
+    LookReason.LARGE_TAX: 25,
+    LookReason.NEW_MODEL: 20,
+    LookReason.LARGE_TURNOVER: 15,
+    LookReason.LOW_IMPROVEMENT: 10,
+    LookReason.FIRST_TRADE: 5,
+    LookReason.HARVEST: 5,
 }
-"""Reasons to look, and what each adds to the priority."""
+"""What each reason to look adds to the priority."""
 
 
-def with_look(proposals: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Accounts that something is known of beyond their trades; null or absent: nothing.
+
+    ``held``: somebody held the account's last undecided proposal. ``exported``: something was exported for it before.
+    """
+
+    unusual: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    exported: frozenset[str] | None = None
+
+
+def noticed(anomalies: pl.DataFrame, held: pl.DataFrame, last_exports: pl.DataFrame) -> Noticed:
+    """From the tables ``anomalies``, ``held_accounts`` and ``last_exports``."""
+    unusual = anomalies.filter(pl.col("score").abs() > UNUSUAL)
+    return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in (unusual, held, last_exports)))
+
+
+def with_look(proposals: pl.DataFrame, known: Noticed) -> pl.DataFrame:
     """Proposals with ``look_reasons`` and ``priority``: points of the reasons, and 5 for each power of ten of USD traded."""
-    nav = pl.col("nav_usd").cast(pl.Float64)
+    nav, account = pl.col("nav_usd").cast(pl.Float64), pl.col("account_id")
     conditions = {
-        "short_cash": pl.col("cash_before_usd") < 0,
-        "large_tax": pl.col("est_tax_usd").cast(pl.Float64) > LARGE_TAX_WEIGHT * nav,
-        "new_model": _has_trigger(Trigger.MODEL_CHANGE),
-        "large_turnover": pl.col("turnover") > LARGE_TURNOVER,
-        "low_improvement": pl.col("one_way_drift_before") - pl.col("one_way_drift_after") < LEAST_IMPROVEMENT,
-        "harvest": _has_trigger(Trigger.HARVEST),
+        LookReason.HOLD: account.is_in(sorted(known.held)),
+        LookReason.SHORT_CASH: pl.col("cash_before_usd") < 0,
+        LookReason.ANOMALY: account.is_in(sorted(known.unusual)),
+        LookReason.LARGE_TAX: pl.col("est_tax_usd").cast(pl.Float64) > LARGE_TAX_WEIGHT * nav,
+        LookReason.NEW_MODEL: _has_trigger(Trigger.MODEL_CHANGE),
+        LookReason.LARGE_TURNOVER: pl.col("turnover") > LARGE_TURNOVER,
+        LookReason.LOW_IMPROVEMENT: pl.col("one_way_drift_before") - pl.col("one_way_drift_after") < LEAST_IMPROVEMENT,
+        LookReason.FIRST_TRADE: pl.lit(value=False)
+        if known.exported is None
+        else account.is_in(sorted(known.exported)).not_(),
+        LookReason.HARVEST: _has_trigger(Trigger.HARVEST),
     }
-    words = [pl.when(condition).then(pl.lit(word)) for word, condition in conditions.items()]
+    words = [pl.when(condition).then(pl.lit(str(word))) for word, condition in conditions.items()]
     points = [pl.when(condition).then(POINTS[word]).otherwise(0) for word, condition in conditions.items()]
-    size = 5 * pl.max_horizontal(pl.col("gross_value_usd").cast(pl.Float64), 1.0).log10().floor()
+    size = 5 * (pl.max_horizontal(pl.col("gross_value_usd").cast(pl.Float64), 1.0).log10() + ROUNDING).floor()
     return proposals.with_columns(
         look_reasons=pl.concat_str(words, separator="|", ignore_nulls=True),
         priority=(pl.sum_horizontal(points) + size).cast(pl.Int64),
@@ -52,19 +83,22 @@ def _has_trigger(trigger: Trigger) -> pl.Expr:
     return pl.col("triggers").str.split("|").list.contains(trigger.value)
 
 
-def with_route(proposals: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
+def with_route(proposals: pl.DataFrame, limits: pl.DataFrame, always: Collection[LookReason] = ()) -> pl.DataFrame:
     """Proposals with ``route``, ``route_reasons`` and ``approvals_needed``; row order kept.
 
     ``limits``: account_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of the first
-    two means always a person; orders above the third need two approvers.
+    two means always a person; orders above the third need two approvers. Whoever has a reason to look that is among
+    ``always`` goes to a person too.
     """
     needs_two = (pl.col("gross_value_usd").cast(pl.Float64) > pl.col("four_eyes_above_usd")).fill_null(value=False)
     is_asked = pl.col("auto_approve_max_turnover").is_null() | pl.col("auto_approve_max_tax_usd").is_null()
+    looks = pl.col("look_reasons").str.split("|")
     conditions = {
         PERSON: is_asked,
         TURNOVER: pl.col("turnover") > pl.col("auto_approve_max_turnover"),
         TAX: pl.col("est_tax_usd").cast(pl.Float64) > pl.col("auto_approve_max_tax_usd"),
         FOUR_EYES: needs_two,
+        **{str(reason): looks.list.contains(str(reason)) for reason in LookReason if reason in always},
     }
     words = [pl.when(condition).then(pl.lit(word)) for word, condition in conditions.items()]
     return (

@@ -1,9 +1,14 @@
+from collections.abc import Collection
+from typing import Any
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.route import with_route
+from schemas.enums import LookReason
+from tasks.core.explain_words import LOOKS
+from tasks.core.route import POINTS, Noticed, noticed, with_look, with_route
 
 LIMITS = ("auto_approve_max_turnover", "auto_approve_max_tax_usd", "four_eyes_above_usd")
 amounts = st.none() | st.floats(0, 100)
@@ -14,15 +19,23 @@ def routed(
     tax: float = 0.0,
     gross: float = 0.0,
     *,
+    looks: str = "",
+    always: Collection[LookReason] = (),
     limits: tuple[float | None, float | None, float | None] = (1.0, 100.0, None),
 ) -> tuple[str, str, int]:
     """Route, reasons and approvals of one proposal."""
     proposal = pl.DataFrame(
-        {"account_id": ["a"], "turnover": [turnover], "est_tax_usd": [tax], "gross_value_usd": [gross]}
+        {
+            "account_id": ["a"],
+            "turnover": [turnover],
+            "est_tax_usd": [tax],
+            "gross_value_usd": [gross],
+            "look_reasons": [looks],
+        }
     )
     proposal = proposal.with_columns(pl.col("est_tax_usd", "gross_value_usd").cast(pl.Decimal(38, 6)))
     schema = {"account_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)}
-    found = with_route(proposal, pl.DataFrame([("a", *limits)], schema=schema, orient="row"))
+    found = with_route(proposal, pl.DataFrame([("a", *limits)], schema=schema, orient="row"), always)
     assert found.columns == [*proposal.columns, "route_reasons", "approvals_needed", "route"]
     return found.select("route", "route_reasons", "approvals_needed").row(0)
 
@@ -67,7 +80,7 @@ def test_a_tax_saved_is_no_tax() -> None:
 def test_rows_keep_their_order_and_meet_their_own_limits() -> None:
     proposals = pl.DataFrame(
         {"account_id": ["c", "a", "b"], "turnover": [0.5] * 3, "est_tax_usd": [0.0] * 3, "gross_value_usd": [0.0] * 3}
-    )
+    ).with_columns(look_reasons=pl.lit(""))
     limits = pl.DataFrame(
         [("a", 1.0, 1.0, None), ("b", 0.1, 1.0, None), ("c", 1.0, 1.0, None)],
         schema=["account_id", *LIMITS],
@@ -78,7 +91,9 @@ def test_rows_keep_their_order_and_meet_their_own_limits() -> None:
 
 
 def test_a_proposal_without_limits_goes_to_a_person() -> None:
-    proposals = pl.DataFrame({"account_id": ["x"], "turnover": [0.0], "est_tax_usd": [0.0], "gross_value_usd": [0.0]})
+    proposals = pl.DataFrame(
+        {"account_id": ["x"], "turnover": [0.0], "est_tax_usd": [0.0], "gross_value_usd": [0.0]}
+    ).with_columns(look_reasons=pl.lit(""))
     limits = pl.DataFrame(schema={"account_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)})
     assert with_route(proposals, limits)["route"].to_list() == ["review"]
 
@@ -105,3 +120,73 @@ def test_policy_approves_only_what_breaks_no_limit_and_needs_one_person(
     assert route == ("auto" if is_auto else "review")
     assert (reasons == "") is is_auto
     assert approvals == (2 if is_two else 1)
+
+
+CALM: dict[str, Any] = {
+    "account_id": "a",
+    "nav_usd": 100_000.0,
+    "cash_before_usd": 1.0,
+    "est_tax_usd": 0.0,
+    "triggers": "drift",
+    "turnover": 0.05,
+    "one_way_drift_before": 0.06,
+    "one_way_drift_after": 0.01,
+    "gross_value_usd": 9_999.0,
+}
+
+
+def looked(known: Noticed = Noticed(), **values: Any) -> tuple[str, int]:  # noqa: B008 - frozen
+    found = with_look(pl.DataFrame([{**CALM, **values}]), known)
+    return found.select("look_reasons", "priority").row(0)
+
+
+def test_a_proposal_like_any_other_has_no_reason_to_be_looked_at() -> None:
+    assert looked() == ("", 15)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"cash_before_usd": -0.01}, "short_cash"),
+        ({"est_tax_usd": 500.01}, "large_tax"),
+        ({"triggers": "drift|model_change"}, "new_model"),
+        ({"turnover": 0.1001}, "large_turnover"),
+        ({"one_way_drift_after": 0.0551}, "low_improvement"),
+        ({"triggers": "harvest"}, "harvest"),
+    ],
+)
+def test_each_figure_beyond_its_limit_is_a_reason_to_look(values: dict[str, Any], reason: str) -> None:
+    assert looked(**values) == (reason, 15 + POINTS[LookReason(reason)])
+
+
+@pytest.mark.parametrize("values", [{"est_tax_usd": 500.0}, {"turnover": 0.1}, {"cash_before_usd": 0.0}])
+def test_touching_the_figure_is_none(values: dict[str, Any]) -> None:
+    assert looked(**values)[0] == ""
+
+
+def test_what_is_known_of_the_account_is_a_reason_too() -> None:
+    known = Noticed(unusual=frozenset("a"), held=frozenset("a"), exported=frozenset("b"))
+    assert looked(known)[0] == "hold|anomaly|first_trade"
+    assert looked(Noticed(frozenset("b"), frozenset("b"), frozenset("a")))[0] == ""
+
+
+def test_larger_trades_come_first_among_equals() -> None:
+    assert [looked(gross_value_usd=value)[1] for value in (0.5, 10.0, 99.0, 100.0, 1e6)] == [0, 5, 5, 10, 30]
+
+
+def test_accounts_are_noticed_for_what_is_unusual_only() -> None:
+    anomalies = pl.DataFrame({"account_id": ["a", "b", "c", "d"], "score": [3.6, -3.6, 3.5, None]})
+    held = pl.DataFrame({"account_id": ["h"], "held_by": ["bob"]})
+    exported = pl.DataFrame({"account_id": ["e"]})
+    assert noticed(anomalies, held, exported) == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"))
+
+
+def test_some_reasons_to_look_send_a_proposal_to_a_person_whatever_policy_says() -> None:
+    always = frozenset({LookReason.HOLD, LookReason.ANOMALY})
+    assert routed(looks="hold|harvest", always=always) == ("review", "hold", 1)
+    assert routed(looks="harvest", always=always) == ("auto", "", 1)
+    assert routed(2.0, looks="hold|anomaly", always=always)[1] == "turnover_above_limit|hold|anomaly"
+
+
+def test_every_reason_has_its_points_and_its_sentence() -> None:
+    assert set(POINTS) == set(LOOKS) == set(LookReason)

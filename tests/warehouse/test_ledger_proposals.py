@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -191,3 +191,33 @@ def test_twenty_thousand_proposals_are_routed_superseded_and_decided(ledger: Led
     counts = ledger.list_proposals().group_by("run_id", "state").len().sort("run_id").rows()
     assert counts == [("r1", "superseded", 20_000), ("r2", ProposalState.APPROVED, 20_000)]
     assert ledger.verify_audit() > 80_000
+
+
+def test_a_hold_goes_on_with_the_accounts_next_proposal_which_then_waits(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1", "a2"])
+    ledger.decide(["r1.a1"], decision="hold", actor="bob", now=NOW)
+    assert ledger.held_accounts().rows() == [("a1", "bob")]
+    route(ledger, "r2", ["a1", "a2"], day=2, route="auto", route_reasons="")
+    found = {row["account_id"]: row for row in ledger.list_proposals(run_id="r2").iter_rows(named=True)}
+    assert (found["a1"]["state"], found["a1"]["held_by"]) == ("pending_review", "bob")
+    assert (found["a2"]["state"], found["a2"]["held_by"]) == ("auto_approved", None)
+    ledger.decide(["r2.a1"], decision="unhold", actor="bob", now=NOW)
+    assert ledger.held_accounts().is_empty()
+    route(ledger, "r3", ["a1"], day=3)
+    assert ledger.get_proposal("r3.a1")["held_by"] is None
+
+
+def test_a_hold_outlives_the_proposal_that_expires_and_not_the_one_that_is_rejected(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1", "a2"])
+    ledger.decide(["r1.a1", "r1.a2"], decision="hold", actor="bob", now=NOW)
+    ledger.decide(["r1.a2"], decision="reject", actor="cat", note="no", now=NOW)
+    ledger.expire(NOW + timedelta(days=1))
+    assert ledger.held_accounts().rows() == [("a1", "bob")]
+
+
+def test_each_custodians_proposals_have_its_cut_off(ledger: Ledger) -> None:
+    ledger.start_run(new_run("r1"), NOW)
+    frame = pl.concat([proposed("r1", ["a1"]), proposed("r1", ["a2"], custodian="harbor")])
+    ledger.route_proposals("r1", frame, frame["account_id"], NOW, {"harbor": NOW + timedelta(hours=3)})
+    assert ledger.get_proposal("r1.a1")["cut_off_at"] is None
+    assert ledger.get_proposal("r1.a2")["cut_off_at"] == NOW + timedelta(hours=3)

@@ -2,6 +2,9 @@ import contextlib
 import re
 import subprocess
 import sys
+from contextlib import closing
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DatabaseError
 
 from schemas.enums import Role
-from schemas.errors import LedgerBusy, Retryable, WrongUsage
+from schemas.errors import DecisionRefused, LedgerBusy, Retryable, WrongUsage
 from tests.ledger_book import NOW, opened
 from warehouse.ledger import Ledger
 from warehouse.ledger_schema import HEAD, MIGRATIONS
@@ -164,3 +168,85 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_with_its_rows(addre
     assert (run.held_guards, run.base_run_id, run.is_released_for(["stale"])) == ((), None, False)
     assert ledger.full_run_of(run.as_of_date) == run
     ledger.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def older(request: pytest.FixtureRequest, address: str) -> str:
+    """A ledger before there were versions of a proposal: two proposals, one approved and one in an export."""
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres")
+        address = server.url(server.new_database()).replace("postgresql://", "postgresql+psycopg://")
+    store = Store(create_engine(address))
+    moment, columns = "'2026-07-01 22:00:00+00:00'", ", ".join(f'"{name}"' for name in OLD_PROPOSAL)
+    with store.upgrading() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0002")
+        for statement in (
+            f"INSERT INTO users (name, created_at) VALUES ('ann', {moment}), ('bob', {moment})",
+            "INSERT INTO user_roles (name, role) VALUES ('ann', 'admin'), ('bob', 'reviewer')",
+            f"INSERT INTO runs ({OLD_RUN}) VALUES ('r1', '2026-07-01', 'nightly', 'done', 'ann', 'x', '0', 's', 1, 2, {moment})",
+            f"INSERT INTO exports ({OLD_EXPORT}) VALUES ('r1-1', 'r1', 1, 'writing', 'ann', 'exports', {moment})",
+            *(
+                f"INSERT INTO proposals ({columns}) VALUES ('{name}', 'r1', 'ann', '{name}', 'northbank', '2026-07-01', 'approved',"
+                f" {changes}, 'hash-{name}', 'drift', 'review', 'tax_above_limit', 1000.5, 99.25, 0.1, 1, 0.5, 2, 'm', 1,"
+                f" {moment}, {moment}, {moment}, {export})"
+                for name, changes, export in (("a1", 2, "NULL"), ("a2", 3, "'r1-1'"))
+            ),
+            f"INSERT INTO decisions ({OLD_DECISION}) VALUES ('a1', 'hash-a1', 'ann', 'bob', 'approve', 'fine', {moment})",
+        ):
+            connection.exec_driver_sql(statement)
+    store.close()
+    return address
+
+
+OLD_RUN = "run_id, as_of_date, kind, state, submitter, input_hash, code_version, source, shard_count, accounts_pulled, started_at"
+OLD_EXPORT = "export_id, run_id, sequence, state, actor, folder, started_at"
+OLD_DECISION = "proposal_id, content_hash, submitter, actor, decision, note, decided_at"
+OLD_PROPOSAL = (
+    "proposal_id",
+    "run_id",
+    "submitter",
+    "account_id",
+    "custodian",
+    "as_of_date",
+    "state",
+    "version",
+    "content_hash",
+    "triggers",
+    "route",
+    "route_reasons",
+    "nav_usd",
+    "gross_value_usd",
+    "turnover",
+    "est_tax_usd",
+    "est_cost_usd",
+    "order_count",
+    "model_hash",
+    "approvals_needed",
+    "created_at",
+    "expires_at",
+    "state_changed_at",
+    "export_id",
+)
+
+
+def test_proposals_from_before_versions_keep_what_was_decided_of_them(older: str) -> None:
+    with closing(opened(older)) as ledger:
+        need_kept(ledger)
+
+
+def need_kept(ledger: Ledger) -> None:
+    first, second = (ledger.get_proposal(name) for name in ("a1", "a2"))
+    assert first is not None
+    assert second is not None
+    assert (first["version"], first["amender"], first["revision"], first["look_reasons"]) == (1, "", 2, "")
+    assert (second["revision"], second["export_id"]) == (3, "r1-1")
+    assert first["gross_value_usd"] == Decimal("99.25")
+    (said,) = ledger.decisions_of("a1")
+    assert (said.actor, str(said.decision), said.note) == ("bob", "approve", "fine")
+    ledger.add_user("cat", [Role.REVIEWER], actor="ann", now=NOW)
+    with pytest.raises(DecisionRefused, match="is approved"):
+        ledger.decide(["a1"], decision="approve", actor="cat", now=NOW - timedelta(hours=1))
+    with ledger.writing() as connection, pytest.raises(DatabaseError):
+        connection.exec_driver_sql("UPDATE decisions SET note = 'changed'")
