@@ -4,6 +4,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Final
 
 import typer
@@ -124,6 +125,41 @@ def unhold(ids: Ids = None, matching: Matching = None, note: Note = "", *, is_js
 def comment(ids: Ids = None, note: Note = "", *, is_json: Json = False) -> None:
     """Say something about proposals; it changes nothing."""
     _decide(Decision.COMMENT, ids, None, note, is_json=is_json)
+
+
+@app.command()
+def amend(
+    proposal: Annotated[str, typer.Argument(metavar="ID")],
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="ORDER", help="Leave this order out; its id or symbol.")
+    ] = None,
+    shrink: Annotated[
+        list[str] | None, typer.Option("--shrink", metavar="ORDER=QUANTITY", help="Make this order so small.")
+    ] = None,
+    note: Note = "",
+) -> None:
+    """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
+    wish = {name: Decimal(0) for name in drop or ()} | dict(_quantity(text) for text in shrink or ())
+    from tasks.amend import amend as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
+    from warehouse.lake import open_lake  # noqa: PLC0415 - as above
+
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
+        lake, now = open_lake(settings), datetime.now(UTC)
+        name = make_version(ledger, lake, proposal, wish, actor=current_actor(), now=now, note=note)
+    typer.echo(name)
+    notice("The new version waits for another person: who changed it may not approve it.")
+
+
+def _quantity(text: str) -> tuple[str, Decimal]:
+    name, equals, quantity = text.partition("=")
+    try:
+        amount = Decimal(quantity)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not (name and equals and amount.is_finite()):
+        raise WrongUsage(f"--shrink takes an order and its quantity, as in AAPL=12, not {text!r}")
+    return name, amount
 
 
 @app.command()

@@ -11,6 +11,7 @@ from tasks.core.explain import Page, Told, frontier_section, household_facts, pa
 from tasks.core.facts import Facts
 from tasks.core.frontier import frontier
 from tasks.landed import facts as read_facts
+from tasks.versions import newest_rows
 from warehouse.lake import Lake
 from warehouse.ledger import Ledger
 from warehouse.ledger_rows import RunRow
@@ -70,11 +71,12 @@ def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> t
 
 def _told(lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int) -> Told:
     outcome = lake.read_account("account_outcomes", row.run_id, account_id).row(0, named=True)
-    tables = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
+    stored = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
+    tables = newest_rows(stored, ledger.amended(row.run_id, account_id))
     household = facts.accounts.filter(pl.col("account_id") == account_id).select("household_id")
     joint = lake.read("household_drift", row.run_id, shard).join(household, on="household_id", how="semi")
     found = ledger.list_proposals(run_id=row.run_id, account_id=account_id)
-    queue = found.row(0, named=True) if found.height else None
+    queue = found.sort("version").row(-1, named=True) if found.height else None
     decisions = ledger.decisions_of(queue["proposal_id"]) if queue else []
     return Told(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
 

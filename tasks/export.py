@@ -23,6 +23,7 @@ from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
 from schemas.landing import IDENTIFIER
 from tasks.core.release import Book, Export, make_release
 from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, deliver
+from tasks.versions import newest_rows
 from warehouse.ledger import ExportRow, Ledger, RunRow
 from warehouse.ledger_words import RELEASABLE_STATES
 
@@ -147,7 +148,7 @@ def export_run(
     run = _done_run(ledger, run_id)
     _need_releaser(ledger, actor)
     ledger.need_no_halt()
-    book = Book(*(lake.read(table, run_id) for table in ("proposals", "orders", "lot_relief", "landed_accounts")))
+    book = _book(lake, ledger, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
     claim = _claim(run, book, ledger, folder=dated_folder, actor=actor, now=now)
     if claim is None:
@@ -171,6 +172,12 @@ def export_run(
         manifest_sha256,
         is_published_here,
     )
+
+
+def _book(lake: Lake, ledger: Ledger, run_id: str) -> Book:
+    """What was proposed, the newest versions in the place of those that people changed."""
+    stored = {table: lake.read(table, run_id) for table in ("proposals", "orders", "lot_relief")}
+    return Book(**newest_rows(stored, ledger.amended(run_id)), accounts=lake.read("landed_accounts", run_id))
 
 
 def _done_run(ledger: Ledger, run_id: str) -> RunRow:

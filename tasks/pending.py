@@ -34,9 +34,13 @@ def pending_orders(
     proposals = counted(live.join(landed.to_frame("account_id"), on="account_id", how="semi"), scope)
     if proposals.is_empty():
         return pl.DataFrame(schema=INTERNAL["pending_orders"])
-    orders = pl.concat(
+    stored = [
         at.lake.orders_of(str(name), some["proposal_id"])
         for (name,), some in proposals.sort("run_id").group_by("run_id")
-    ).join(proposals.select("proposal_id", "as_of_date", "is_sent"), on="proposal_id")
+    ]
+    versions = at.ledger.amended_orders_of(proposals["proposal_id"].to_list())
+    orders = pl.concat([*stored, versions.select(stored[0].columns)]).join(
+        proposals.select("proposal_id", "as_of_date", "is_sent"), on="proposal_id"
+    )
     theirs = orders.select("account_id").unique()
     return unseen(orders, pl.concat(batch.join(theirs, on="account_id", how="semi") for batch in trades))

@@ -20,6 +20,7 @@ from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.propose import proposal_rows
 from tasks.core.reasons import class_reasons
 from tasks.core.route import Noticed, noticed, with_look, with_route
+from tasks.core.solved import Solved
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
@@ -78,15 +79,10 @@ def proposed(
 ) -> dict[str, pl.DataFrame]:
     """The five tables of a shard; conservation of shares and cash is checked."""
     accounts = account_parameters(facts)
-    models = facts.model_targets["model_id"].unique()
-    standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=as_of)
-    to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")
-    solved = solve_accounts(to_solve, shard_of(facts, drift, by_account, as_of))
+    standing, solved = solved_of(accounts, facts, drift, by_account, as_of=as_of)
     orders, relief = order_rows(solved, run_id)
     proposals = proposal_rows(solved, orders, relief, by_account)
-    need_none("sell orders whose lots do not sum to them", conservation.relief_gaps(orders, relief))
-    need_none("lots of which more is sold than held", conservation.oversold(relief, facts.lots))
-    need_none("proposals whose cash does not add up", conservation.cash_gaps(proposals, orders))
+    need_conserved(proposals, orders, relief, facts.lots)
     reasons = class_reasons(solved)
     limits = accounts.select(
         "account_id",
@@ -104,6 +100,29 @@ def proposed(
         "class_reasons": reasons,
         "account_outcomes": outcomes(standing, solved, reasons, gate),
     }
+
+
+def solved_of(
+    accounts: pl.DataFrame, facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, *, as_of: date
+) -> tuple[pl.DataFrame, Solved]:
+    """Where each account stands before anything is solved, and the best trades of those that are."""
+    models = facts.model_targets["model_id"].unique()
+    standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=as_of)
+    to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")
+    return standing, solve_accounts(to_solve, shard_of(facts, drift, by_account, as_of))
+
+
+def need_conserved(proposals: pl.DataFrame, orders: pl.DataFrame, relief: pl.DataFrame, lots: pl.DataFrame) -> None:
+    """Stop where shares or cash do not add up; ``proposals`` with the solver's ``cash_after``.
+
+    Raises
+    ------
+    ConservationBroken
+        They do not.
+    """
+    need_none("sell orders whose lots do not sum to them", conservation.relief_gaps(orders, relief))
+    need_none("lots of which more is sold than held", conservation.oversold(relief, lots))
+    need_none("proposals whose cash does not add up", conservation.cash_gaps(proposals, orders))
 
 
 def need_none(what: str, offenders: pl.DataFrame) -> None:

@@ -147,7 +147,7 @@ def queue(
 
 
 def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> Detail:
-    """One proposal, named in full or by the beginning of its name, with its orders and lots from the lake.
+    """One proposal, named in full or by the beginning of its name, with its orders and lots.
 
     Raises
     ------
@@ -159,11 +159,19 @@ def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> Detail:
     proposal = ledger.get_proposal(proposal_id)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
-    orders = read("orders", proposal["run_id"]).filter(pl.col("proposal_id") == proposal_id)
-    lots = read("lot_relief", proposal["run_id"]).filter(pl.col("order_id").is_in(orders["order_id"].to_list()))
+    orders, lots = orders_and_lots(ledger, read, proposal)
     anomalies = read("anomalies", proposal["run_id"]).filter(pl.col("account_id") == proposal["account_id"])
     known = anomalies.select("residual_bps", "score", "nights").row(0) if anomalies.height else (None, None, 0)
     return Detail(proposal, orders, lots, tuple(ledger.decisions_of(proposal_id)), anomaly_sentence(*known))
+
+
+def orders_and_lots(ledger: Ledger, read: Reader, proposal: Mapping[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Orders of a proposal and the lots that they close: the first version's from the lake, a person's from the ledger."""
+    if proposal["version"] > 1:
+        return ledger.version_rows(proposal["proposal_id"])
+    orders = read("orders", proposal["run_id"]).filter(pl.col("proposal_id") == proposal["proposal_id"])
+    lots = read("lot_relief", proposal["run_id"]).filter(pl.col("order_id").is_in(orders["order_id"].to_list()))
+    return orders, lots
 
 
 def resolve(ledger: Ledger, names: Iterable[str]) -> list[str]:

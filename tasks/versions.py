@@ -1,19 +1,37 @@
-"""What a proposal replaced: the version before it, or the account's proposal of an earlier night."""
+"""Versions of proposals: the newest in the place of what the lake holds, and what each replaced."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from tasks.core.order_changes import Change, order_changes
-from tasks.review import Reader, show
-from warehouse.ledger import Filter, Ledger
+from tasks.review import Reader, orders_and_lots
+from warehouse.ledger import Amended, Filter, Ledger
 
 MOST: Final = 1_000
 """Proposals of one account that are looked through."""
 
-__all__ = ["Change", "changes", "version_before"]
+
+def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str, pl.DataFrame]:
+    """The tables ``proposals``, ``orders`` and ``lot_relief`` of a run with the newest versions in the place of those replaced.
+
+    Tables that are not there, and others, stay as they are; ``orders`` must be there where ``lot_relief`` is.
+    """
+    if not known.replaced:
+        return dict(tables)
+    gone = sorted(known.replaced)
+    is_gone = pl.col("proposal_id").is_in(gone)
+    found = dict(tables)
+    if "lot_relief" in tables:
+        old_orders = tables["orders"].filter(is_gone)["order_id"]
+        kept = tables["lot_relief"].filter(~pl.col("order_id").is_in(old_orders.implode()))
+        found["lot_relief"] = pl.concat([kept, known.lots.select(kept.columns)])
+    for table, rows in (("proposals", known.proposals), ("orders", known.orders)):
+        if table in tables:
+            kept = tables[table].filter(~is_gone)
+            found[table] = pl.concat([kept, rows.select(kept.columns)])
+    return found
 
 
 def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -27,10 +45,8 @@ def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any
     return older.row(-1, named=True) if older.height else None
 
 
-def changes(
-    ledger: Ledger, read: Reader, before: Mapping[str, Any] | None, orders: pl.DataFrame, *, now: datetime
-) -> list[Change]:
+def changes(ledger: Ledger, read: Reader, before: Mapping[str, Any] | None, orders: pl.DataFrame) -> Sequence[Change]:
     """How orders differ from those of the proposal before; none where there is no such proposal."""
     if before is None:
         return []
-    return order_changes(show(ledger, before["proposal_id"], read, now=now).orders, orders)
+    return order_changes(orders_and_lots(ledger, read, before)[0], orders)

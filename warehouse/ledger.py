@@ -2,7 +2,7 @@
 
 Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
 (``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
-(``ledger_decisions``), exports (``ledger_exports``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
+(``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
 in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from schemas.errors import Retryable, WrongUsage
 from warehouse.ledger_access import Access, SessionRow, TokenRow
+from warehouse.ledger_amend import Amended, Amending
 from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions, Seen, Taken
 from warehouse.ledger_exports import Exports
@@ -40,6 +41,7 @@ from warehouse.ledger_words import OPEN_STATES, Decision, ExportState, InputStat
 
 __all__ = [
     "OPEN_STATES",
+    "Amended",
     "AuditRow",
     "Decision",
     "DecisionRow",
@@ -66,7 +68,7 @@ __all__ = [
 ]
 
 
-class Ledger(Runs, Inputs, Releases, Queue, Decisions, Exports, Halts, Users, Access, Audit):
+class Ledger(Runs, Inputs, Releases, Queue, Decisions, Amending, Exports, Halts, Users, Access, Audit):
     """All of it behind one name."""
 
     @classmethod

@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from warehouse.attach import attach_lake, sql
 from warehouse.duck import connect, quoted
-from warehouse.lake_tables import absent
+from warehouse.lake_tables import absent, sql_type
 
 LEDGER_VIEWS: Final = {
     "runs": ("runs", ()),
@@ -31,6 +31,9 @@ LEDGER_VIEWS: Final = {
 """Public name: table of the ledger, and its columns of money (text in SQLite, so that nothing is lost)."""
 OF_NO_RUN: Final = frozenset({"decisions", "halts"})
 """Ledger views without ``run_id``: a decision names its proposal, a halt stops every run."""
+
+VERSIONED: Final = {"proposals": "versions_view", "orders": "versions_view", "lot_relief": "version_lots_view"}
+"""Public tables of which the ledger has the versions that people made, and how their views are told."""
 
 HIDDEN: Final = re.compile(r"(sqlite|postgres|pg|ducklake|duckdb|pragma)_\w+|query(_table)?")
 """Functions that reach past the views: into other databases, or into text that is run as SQL."""
@@ -101,7 +104,7 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection.execute("CREATE SCHEMA latest")
     for table, columns in PUBLIC.items():
         names = ", ".join(f'"{name}"' for name in ("run_id", "as_of_date", *columns))
-        connection.execute(f"CREATE VIEW main.{table} AS SELECT {names} FROM lake.{table}")
+        connection.execute(sql(VERSIONED.get(table, "public_view")).format(table=table, names=names, **_typed(table)))
         connection.execute(sql("latest_view").format(table=table))
     for name, (table, money) in LEDGER_VIEWS.items():
         amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
@@ -111,6 +114,12 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
             connection.execute(sql("latest_ledger_view").format(view=name))
     _close_off(connection, settings.lake_data_address)
     return connection
+
+
+def _typed(table: str) -> dict[str, str]:
+    """Columns of the ledger's versions as the lake has them: SQLite keeps money as text."""
+    columns = (f'CAST(a."{name}" AS {sql_type(dtype)}) AS "{name}"' for name, dtype in PUBLIC[table].items())
+    return {"typed": ", ".join(columns)}
 
 
 def _open_as_steps_do(settings: Settings) -> None:

@@ -17,8 +17,9 @@ from console.words import clock, day, dollars, from_to, percent, shares, until, 
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks import review
+from tasks.core.order_changes import Change
 from tasks.explain import explain
-from tasks.versions import Change, changes, version_before
+from tasks.versions import changes, version_before
 from warehouse.ledger import Decision, DecisionRow, Seen
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
@@ -74,9 +75,7 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     read = backend.reader(proposal["account_id"])
     orders = review.show(ledger, full, read, now=desk.now).orders
     before = version_before(ledger, proposal)
-    return Seeing(
-        proposal, found, ledger.decisions_of(full), before, changes(ledger, read, before, orders, now=desk.now)
-    )
+    return Seeing(proposal, found, ledger.decisions_of(full), before, changes(ledger, read, before, orders))
 
 
 def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:

@@ -19,6 +19,7 @@ from tasks.core.anomalies import anomaly_sentence
 from tasks.core.bars import loss_sales
 from tasks.core.drift import is_out_of_band
 from tasks.core.explain_words import (
+    NO_CERTIFICATE,
     REASONS,
     REGIMES,
     certificate_sentence,
@@ -245,6 +246,8 @@ def _cash(told: Told, account: Page | None, proposal: Page | None) -> Page | Non
 def _certificate(proposal: Page | None) -> Page | None:
     if proposal is None:
         return None
+    if proposal["objective_usd"] is None or proposal["lower_bound_usd"] is None:
+        return {**_only(proposal, CERTIFICATE), "gap_usd": None, "sentence": NO_CERTIFICATE}
     gap_usd = proposal["objective_usd"] - proposal["lower_bound_usd"]
     return {
         **_only(proposal, CERTIFICATE),

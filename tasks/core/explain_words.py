@@ -53,6 +53,9 @@ TRIGGERS: Final = {
     Trigger.HARVEST: "it holds losses worth harvesting",
     Trigger.MANUAL: "a person asked for it",
 }
+NO_CERTIFICATE: Final = (
+    "A person left out of the trades what a rule sells outright: the bound that was proven is of other trades."
+)
 LOOKS: Final = {
     LookReason.HOLD: "Somebody holds the account back.",
     LookReason.SHORT_CASH: "It owes cash before the trades.",

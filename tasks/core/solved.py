@@ -243,15 +243,19 @@ def _with_certificates(problem: Problem, answer: Answer, lots: pl.DataFrame) -> 
 
 
 def _with_bought(problem: Problem, answer: Answer, lots: pl.DataFrame) -> pl.DataFrame:
+    bought = _steps(answer.bought, pl.col("buy_step").fill_null(1))
+    classes = problem.classes.with_columns(bought=bought, buy_dropped=_in_words(answer.buy_dropped))
+    return with_values_after(classes, problem.accounts, lots)
+
+
+def with_values_after(classes: pl.DataFrame, accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """Classes with what is ``bought`` of them, beside the value of it, of what is sold, and of what is there afterwards."""
     sold = lots.group_by(CLASS).agg(sold_usd=usd(pl.col("sold"), pl.col("price_usd")).sum())
-    group = problem.accounts.select("account_id", group=GROUP)
+    group = accounts.select("account_id", group=GROUP)
     own = pl.col("value_usd").cast(pl.Float64)
     key = ("group", "asset_class")
     return (
-        problem.classes.with_columns(
-            bought=_steps(answer.bought, pl.col("buy_step").fill_null(1)), buy_dropped=_in_words(answer.buy_dropped)
-        )
-        .join(sold, on=CLASS, how="left", maintain_order="left")
+        classes.join(sold, on=CLASS, how="left", maintain_order="left")
         .join(group, on="account_id", how="left", maintain_order="left")
         .with_columns(
             bought_usd=usd(pl.col("bought"), pl.col("buy_price_usd").fill_null(1)),

@@ -1,0 +1,132 @@
+"""Make a version of a proposal: the account solved again, a person's wish, the checks, and the ledger."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import polars as pl
+
+from schemas.enums import Side
+from schemas.errors import ConservationBroken, WrongUsage
+from schemas.run import RunRef
+from tasks.core.amend import Version, Wish, amended
+from tasks.core.explain import household_facts
+from tasks.core.facts import account_parameters
+from tasks.core.orders import order_rows
+from tasks.core.solved import Solved
+from tasks.landed import facts as read_facts
+from tasks.propose import need_conserved, solved_of
+from tasks.review import resolve
+from tasks.versions import newest_rows
+from warehouse.lake import Lake
+from warehouse.ledger import Ledger, Seen
+
+
+def amend(
+    ledger: Ledger,
+    lake: Lake,
+    name: str,
+    wish: Mapping[str, Decimal],
+    *,
+    actor: str,
+    now: datetime,
+    note: str,
+    seen: Seen | None = None,
+) -> str:
+    """Drop or make smaller orders of a waiting proposal; the name of the version that takes its place.
+
+    ``wish``: the quantity wanted by order, 0 to drop it; an order is named by its id, or by its symbol or security where the
+    proposal has one order of it. ``seen``: what the person looked at; null: as the proposal stands.
+
+    Raises
+    ------
+    WrongUsage
+        The wish is none, or what would be left fails a check; says which.
+    DecisionRefused
+        The ledger refuses it: see ``Ledger.amend_proposal``.
+    """
+    ledger.expire(now)
+    (proposal_id,) = resolve(ledger, [name])
+    proposal = ledger.get_proposal(proposal_id)
+    run = ledger.get_run(proposal["run_id"]) if proposal else None
+    if proposal is None or run is None:
+        raise WrongUsage(f"there is no proposal {name}")
+    account_id, run_id = proposal["account_id"], run.run_id
+    first = lake.read_account("orders", run_id, account_id)
+    standing = _standing(ledger, lake, run_id, account_id)
+    if standing.proposal.is_empty() or standing.proposal["proposal_id"][0] != proposal_id:
+        raise WrongUsage(f"{proposal_id} is not the account's newest version")
+    wanted = _named(standing.orders, wish)
+    shard = lake.runs_of(account_id)[run_id]
+    solved, by_account, lots = _solved(
+        lake, RunRef(run_id, run.as_of_date, run.kind, run.shard_count), shard, account_id
+    )
+    _need_same(order_rows(solved, run_id)[0].filter(pl.col("account_id") == account_id), first)
+    new = amended(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
+    need_conserved(new.proposal, new.orders, new.relief, lots)
+    return ledger.amend_proposal(
+        proposal_id,
+        seen or Seen(proposal["content_hash"]),
+        proposal=new.proposal,
+        orders=new.orders,
+        lots=new.relief,
+        actor=actor,
+        note=note,
+        now=now,
+    )
+
+
+def _need_same(again: pl.DataFrame, orders: pl.DataFrame) -> None:
+    """Refuse to change trades that this version of the program would not have made.
+
+    Raises
+    ------
+    ConservationBroken
+        Solving the account again gives other orders.
+    """
+    columns = ["order_id", "quantity", "price_usd"]
+    if not again.select(columns).sort("order_id").equals(orders.select(columns).sort("order_id")):
+        raise ConservationBroken(
+            "solving the account again gives other orders than its night did\n\n"
+            "Hint: the program may have changed since; run the night again, or approve or reject the proposal as it is."
+        )
+
+
+def _standing(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> Version:
+    names = ("proposals", "orders", "lot_relief")
+    tables = {table: lake.read_account(table, run_id, account_id) for table in names}
+    rows = newest_rows(tables, ledger.amended(run_id, account_id))
+    return Version(*(rows[table] for table in names))
+
+
+def _solved(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solved, pl.DataFrame, pl.DataFrame]:
+    """The account as its night solved it, its row of ``account_drift``, and its lots."""
+    facts = household_facts(read_facts(lake, run, shard), account_id)
+    own = facts.accounts.select("account_id")
+    drift, by_account = (
+        lake.read(table, run.run_id, shard).join(own, on="account_id", how="semi")
+        for table in ("drift", "account_drift")
+    )
+    _, every = solved_of(account_parameters(facts), facts, drift, by_account, as_of=run.as_of_date)
+    is_mine = pl.col("account_id") == account_id
+    if every.accounts.filter(is_mine)["managed_household_id"].drop_nulls().len():
+        mine = every
+    else:
+        mine = Solved(every.accounts.filter(is_mine), every.classes.filter(is_mine), every.lots.filter(is_mine))
+    return mine, by_account, facts.lots
+
+
+def _named(orders: pl.DataFrame, wish: Mapping[str, Decimal]) -> Wish:
+    """The wish by side and security."""
+    found: dict[tuple[Side, str], Decimal] = {}
+    for name, quantity in wish.items():
+        is_it = (pl.col("order_id") == name) | (pl.col("symbol") == name) | (pl.col("security_id") == name)
+        rows = orders.filter(is_it).select("side", "security_id").rows()
+        if len(rows) != 1:
+            how_many = "several orders" if rows else "no order"
+            listed = ", ".join(sorted(orders["symbol"].fill_null("").to_list()))
+            raise WrongUsage(
+                f"the proposal has {how_many} called {name}\n\nHint: it has {listed}, or name the order by its id."
+            )
+        found[Side(rows[0][0]), rows[0][1]] = quantity
+    return found

@@ -1,0 +1,264 @@
+"""What a person may leave of a proposal: always conserved, never below the reserve, and honestly reckoned."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.enums import RunKind, Side
+from schemas.errors import WrongUsage
+from schemas.run import RunRef
+from schemas.settings import Settings
+from schemas.tables import PUBLIC
+from tasks.core.amend import Version, amended
+from tasks.core.facts import account_parameters
+from tasks.core.route import Noticed
+from tasks.core.solved import Solved
+from tasks.measure import measured
+from tasks.propose import need_conserved, proposed, solved_of
+from tests.night_book import facts_of, landed_book
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+
+
+@dataclass(frozen=True)
+class Night:
+    """A small night, its proposals and how they were solved."""
+
+    frames: dict[str, pl.DataFrame]
+    by_account: pl.DataFrame
+    solved: Solved
+    lots: pl.DataFrame
+    steps: dict[str, Decimal]
+
+    def of(self, account_id: str) -> tuple[Solved, Version]:
+        def own(frame: pl.DataFrame) -> pl.DataFrame:
+            return frame.filter(pl.col("account_id") == account_id)
+
+        solved = Solved(own(self.solved.accounts), own(self.solved.classes), own(self.solved.lots))
+        return solved, Version(*(own(self.frames[table]) for table in ("proposals", "orders", "lot_relief")))
+
+    def amend(self, account_id: str, wish: dict[tuple[Side, str], Decimal], version: int = 2) -> Version:
+        solved, now = self.of(account_id)
+        return amended(solved, now, wish, by_account=self.by_account, run_id="night", version=version)
+
+
+@cache
+def night() -> Night:
+    tables, as_of = landed_book(160, seed=3)
+    facts, gate = facts_of(tables)
+    drifts = measured(facts, RunRef("night", as_of, RunKind.NIGHTLY, 1), Settings())
+    drift, by_account = drifts["drift"], drifts["account_drift"]
+    frames = proposed(facts, drift, by_account, gate=gate, run_id="night", as_of=as_of, known=Noticed(), always=())
+    _, solved = solved_of(account_parameters(facts), facts, drift, by_account, as_of=as_of)
+    steps = dict(tables["securities"].select("security_id", "quantity_step").iter_rows())
+    return Night(frames, by_account, solved, facts.lots, steps)
+
+
+def alone() -> list[str]:
+    """Accounts with a proposal that are managed alone."""
+    found = night().solved.accounts.filter(pl.col("managed_household_id").is_null())["account_id"]
+    proposals = night().frames["proposals"]
+    return proposals.filter(pl.col("account_id").is_in(found.implode()))["account_id"].to_list()
+
+
+def orders_of(account_id: str) -> list[dict[str, Any]]:
+    return night().frames["orders"].filter(pl.col("account_id") == account_id).rows(named=True)
+
+
+def dropped(account_id: str, *sides: Side) -> Version:
+    """The first order of each side left out."""
+    wish = {}
+    for side in sides:
+        first = next(one for one in orders_of(account_id) if one["side"] == side)
+        wish[side, first["security_id"]] = Decimal(0)
+    return night().amend(account_id, wish)
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> tuple[str, dict[tuple[Side, str], Decimal]]:
+    account_id = draw(st.sampled_from(alone()))
+    orders = orders_of(account_id)
+    chosen = draw(st.lists(st.sampled_from(range(len(orders))), min_size=1, unique=True))
+    wish = {}
+    for number in chosen:
+        one = orders[number]
+        step = night().steps[one["security_id"]]
+        share = draw(st.integers(0, 9))
+        wish[Side(one["side"]), one["security_id"]] = one["quantity"] * share / 10 // step * step
+    return account_id, wish
+
+
+@settings(deadline=None, max_examples=150)
+@given(wishes())
+def test_what_is_left_adds_up_or_is_refused_in_a_sentence(drawn: tuple[str, dict[tuple[Side, str], Decimal]]) -> None:
+    account_id, wish = drawn
+    _, before = night().of(account_id)
+    try:
+        after = night().amend(account_id, wish)
+    except WrongUsage:
+        return
+    need_conserved(after.proposal, after.orders, after.relief, night().lots)
+    row, was = after.proposal.row(0, named=True), before.proposal.row(0, named=True)
+    assert row["cash_after_usd"] >= 0
+    assert row["gross_value_usd"] < was["gross_value_usd"]
+    assert row["order_count"] == after.orders.height > 0
+    old = {(one["side"], one["security_id"]): one for one in orders_of(account_id)}
+    for one in after.orders.rows(named=True):
+        key = (Side(one["side"]), one["security_id"])
+        assert one["order_id"] == old[key]["order_id"]
+        assert one["quantity"] == wish.get(key, old[key]["quantity"])
+        assert one["proposal_id"] == row["proposal_id"] != was["proposal_id"]
+    assert {key for key in old if wish.get(key) != 0} == {
+        (one["side"], one["security_id"]) for one in after.orders.rows(named=True)
+    }
+    if row["gap_bps"] is not None:
+        assert row["lower_bound_usd"] == was["lower_bound_usd"]
+        assert row["gap_bps"] >= -1e-6
+    assert (row["route"], row["route_reasons"].split("|")[-1]) == ("review", "amended")
+    assert row["content_hash"] != was["content_hash"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(wishes())
+def test_the_dearest_lots_are_given_back_first(drawn: tuple[str, dict[tuple[Side, str], Decimal]]) -> None:
+    account_id, wish = drawn
+    solved, before = night().of(account_id)
+    try:
+        after = night().amend(account_id, wish)
+    except WrongUsage:
+        return
+    rank = {(row["security_id"], row["lot_id"]): number for number, row in enumerate(solved.lots.rows(named=True))}
+    was = {(row["security_id"], row["lot_id"]): row["quantity"] for row in before.relief.rows(named=True)}
+    left = {(row["security_id"], row["lot_id"]): row["quantity"] for row in after.relief.rows(named=True)}
+    for security in {key[0] for key in was}:
+        shares = [
+            (left.get(key, Decimal(0)), was[key])
+            for key in sorted((key for key in was if key[0] == security), key=rank.__getitem__)
+        ]
+        touched = [number for number, (now, then) in enumerate(shares) if now < then]
+        assert all(now == 0 for now, _ in shares[touched[0] + 1 :]) if touched else True
+
+
+def test_the_objective_is_the_engines_where_the_trades_are() -> None:
+    """Making nothing smaller, by way of the same terms, changes nothing; and what is left is summed up by another formula."""
+    checked = 0
+    for account_id in alone():
+        solved, before = night().of(account_id)
+        if solved.accounts["tax_status"][0] == "taxable" or len(orders_of(account_id)) < 3:
+            continue  # without tax the terms can be summed up here
+        try:
+            after = dropped(account_id, Side.BUY)
+        except (WrongUsage, StopIteration):
+            continue
+        account = solved.accounts.row(0, named=True)
+        change = objective(account, solved, after) - objective(account, solved, before)
+        told = after.proposal["objective_usd"][0] - before.proposal["objective_usd"][0]
+        assert told == pytest.approx(change, abs=1e-6 * float(account["nav_usd"]) / 1e4)
+        checked += 1
+    assert checked >= 3
+
+
+def objective(account: dict[str, Any], solved: Solved, version: Version) -> float:
+    """Tracking and spread of a version, from its orders alone."""
+    nav = float(account["governed_nav_usd"])
+    cash = float(account["cash_usd"])
+    value = {row["asset_class"]: float(row["value_usd"]) for row in solved.classes.rows(named=True)}
+    place = {row["security_id"]: row["asset_class"] for row in solved.lots.rows(named=True)}
+    place |= {row["buy_security_id"]: row["asset_class"] for row in solved.classes.rows(named=True)}
+    location = {row["asset_class"]: row["location"] or 0.0 for row in solved.classes.rows(named=True)}
+    paid = 0.0
+    for one in version.orders.rows(named=True):
+        sign = 1 if one["side"] == "buy" else -1
+        value[place[one["security_id"]]] += sign * float(one["value_usd"])
+        cash -= sign * float(one["value_usd"]) + float(one["est_cost_usd"])
+        paid += float(one["est_cost_usd"]) + sign * location[place[one["security_id"]]] * float(one["value_usd"])
+    squares = (cash - float(account["cash_target_usd"])) ** 2 + sum(
+        (value[row["asset_class"]] - float(row["destination_usd"])) ** 2 for row in solved.classes.rows(named=True)
+    )
+    return float(account["tracking_penalty"]) / (2 * nav) * squares + paid
+
+
+def test_a_version_can_be_made_of_a_version() -> None:
+    account_id = next(one for one in alone() if sum(1 for order in orders_of(one) if order["side"] == "buy") >= 3)
+    solved, first = night().of(account_id)
+    buys = [one for one in orders_of(account_id) if one["side"] == "buy"]
+    second = night().amend(account_id, {(Side.BUY, buys[0]["security_id"]): Decimal(0)})
+    third = amended(
+        solved,
+        Version(second.proposal.select(PUBLIC["proposals"].keys()), second.orders, second.relief),
+        {(Side.BUY, buys[1]["security_id"]): Decimal(0)},
+        by_account=night().by_account,
+        run_id="night",
+        version=3,
+    )
+    both = night().amend(account_id, {(Side.BUY, one["security_id"]): Decimal(0) for one in buys[:2]})
+    assert third.orders.drop("proposal_id").equals(both.orders.drop("proposal_id"))
+    assert third.proposal["objective_usd"][0] == pytest.approx(both.proposal["objective_usd"][0], abs=1e-9)
+    assert third.proposal["route_reasons"][0].count("amended") == 1
+    assert first.orders.height == third.orders.height + 2
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_an_order_does_not_grow_nor_stay(factor: int) -> None:
+    account_id = alone()[0]
+    one = orders_of(account_id)[0]
+    with pytest.raises(WrongUsage, match="it can be made smaller or dropped"):
+        night().amend(account_id, {(Side(one["side"]), one["security_id"]): one["quantity"] * factor})
+
+
+def test_an_order_that_is_not_there_is_not_made() -> None:
+    with pytest.raises(WrongUsage, match="has no order to buy NONE"):
+        night().amend(alone()[0], {(Side.BUY, "NONE"): Decimal(0)})
+
+
+def test_nothing_left_is_a_rejection() -> None:
+    account_id = alone()[0]
+    wish = {(Side(one["side"]), one["security_id"]): Decimal(0) for one in orders_of(account_id)}
+    with pytest.raises(WrongUsage, match=r"reject the proposal instead|below the account's reserve"):
+        night().amend(account_id, wish)
+
+
+def test_cash_that_is_owed_is_still_raised() -> None:
+    deepest = night().solved.accounts.sort("cash_usd")["account_id"].to_list()
+    account_id = next(one for one in deepest if one in alone())
+    wish = {(Side.SELL, one["security_id"]): Decimal(0) for one in orders_of(account_id) if one["side"] == "sell"}
+    kept = wish.popitem()
+    assert kept[1] == 0
+    with pytest.raises(WrongUsage, match=r"cash would end [\d,.]+ USD below the account's reserve"):
+        night().amend(account_id, wish)
+
+
+def test_half_a_unit_is_no_unit() -> None:
+    account_id, one = next(
+        (account, order)
+        for account in alone()
+        for order in orders_of(account)
+        if order["side"] == "buy" and night().steps[order["security_id"]] == 1
+    )
+    with pytest.raises(WrongUsage, match="trades in steps of 1"):
+        night().amend(account_id, {(Side.BUY, one["security_id"]): Decimal("0.5")})
+
+
+def test_an_order_below_the_smallest_is_refused() -> None:
+    account_id, one = next(
+        (account, order)
+        for account in alone()
+        for order in orders_of(account)
+        if order["side"] == "buy" and 1 < order["price_usd"] < 90 and order["quantity"] > 3
+    )
+    with pytest.raises(WrongUsage, match="the smallest that policy allows"):
+        night().amend(account_id, {(Side.BUY, one["security_id"]): Decimal(1)})
+
+
+def test_an_account_rebalanced_with_its_household_is_not_changed_alone() -> None:
+    managed = night().solved.accounts.filter(pl.col("managed_household_id").is_not_null())["account_id"].to_list()
+    account_id = next(one for one in night().frames["proposals"]["account_id"] if one in managed)
+    one = orders_of(account_id)[0]
+    with pytest.raises(WrongUsage, match="together with its household"):
+        night().amend(account_id, {(Side(one["side"]), one["security_id"]): Decimal(0)})

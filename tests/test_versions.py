@@ -1,0 +1,216 @@
+"""A version that a person made takes the place of what the run proposed: in review, in what leaves, in what is asked."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows.nightly import Night
+from schemas.enums import ProposalState, Role
+from schemas.errors import DecisionRefused, WrongUsage
+from schemas.settings import Settings
+from tasks import review
+from tasks.amend import amend
+from tasks.core.release import Book
+from tasks.explain import explain
+from tasks.export import _book
+from tasks.sample import make_book
+from tasks.stores import current_actor, open_ledger, utc_now
+from tests.night_driver import export, run_night
+from warehouse.lake import Lake, open_lake
+from warehouse.ledger import Ledger, Seen
+from warehouse.query import query
+
+AS_OF = date(2022, 12, 28)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
+]
+
+
+@dataclass
+class Scene:
+    """A night of which everything waits, and its people: bob and cat review."""
+
+    settings: Settings
+    night: Night
+    ledger: Ledger
+    lake: Lake
+
+    def proposal(self, number: int) -> dict[str, Any]:
+        """One of an account that is managed alone and buys at least twice."""
+        buys = self.lake.read("orders", self.night.run_id).filter(pl.col("side") == "buy")
+        many = buys.group_by("proposal_id").len().filter(pl.col("len") > 1)["proposal_id"]
+        waiting = self.ledger.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=self.night.run_id)
+        own = waiting.filter(pl.col("proposal_id").is_in(many.implode()) & (pl.col("version") == 1))
+        households = self.lake.read("household_drift", self.night.run_id)["household_id"].to_list()
+        landed = self.lake.read("landed_accounts", self.night.run_id).select("account_id", "household_id")
+        alone = landed.filter(pl.col("household_id").is_null() | ~pl.col("household_id").is_in(households))
+        return own.join(alone, on="account_id", how="semi").sort("account_id").row(number, named=True)
+
+    def buys(self, proposal: dict[str, Any]) -> list[dict[str, Any]]:
+        is_it = (pl.col("proposal_id") == proposal["proposal_id"]) & (pl.col("side") == "buy")
+        return self.lake.read("orders", self.night.run_id).filter(is_it).sort("symbol").rows(named=True)
+
+    def amend(self, proposal: dict[str, Any], wish: dict[str, Decimal], actor: str = "bob", **how: Any) -> str:
+        how.setdefault("note", "too much of it")
+        return amend(self.ledger, self.lake, proposal["proposal_id"], wish, actor=actor, now=utc_now(), **how)
+
+    def drop_one(self, number: int) -> tuple[dict[str, Any], dict[str, Any], str]:
+        """A proposal, the order left out of it, and the version's name."""
+        before = self.proposal(number)
+        left_out = self.buys(before)[0]
+        return before, left_out, self.amend(before, {left_out["order_id"]: Decimal(0)})
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    home = tmp_path_factory.mktemp("versions")
+    settings = Settings(home=home / "home")
+    make_book(home / "landing", account_count=160)
+    policies = pl.read_parquet(home / "landing" / "policies.parquet")
+    policies.with_columns(
+        auto_approve_max_turnover=pl.lit(None, pl.Float64), four_eyes_above_usd=pl.lit(None, pl.Float64)
+    ).write_parquet(home / "landing" / "policies.parquet")
+    night = run_night(settings, home / "landing", AS_OF)
+    with closing(open_ledger(settings)) as ledger:
+        for name in ("bob", "cat"):
+            ledger.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
+        ledger.add_user("vic", [Role.VIEWER], actor=current_actor(), now=utc_now())
+        yield Scene(settings, night, ledger, open_lake(settings))
+
+
+def test_a_version_waits_for_another_person_with_its_own_name_and_hash(scene: Scene) -> None:
+    before, left_out, name = scene.drop_one(0)
+    old, new = scene.ledger.get_proposal(before["proposal_id"]), scene.ledger.get_proposal(name)
+    assert old is not None
+    assert new is not None
+    assert (old["state"], new["state"]) == ("superseded", "pending_review")
+    assert (new["version"], new["amender"], new["replaces"]) == (2, "bob", before["proposal_id"])
+    assert new["content_hash"] != old["content_hash"]
+    assert new["gross_value_usd"] == old["gross_value_usd"] - left_out["value_usd"]
+    assert (new["expires_at"], new["custodian"], new["submitter"]) == (
+        old["expires_at"],
+        old["custodian"],
+        old["submitter"],
+    )
+    with pytest.raises(DecisionRefused, match="was changed by bob; another person must approve it"):
+        scene.ledger.decide([name], decision="approve", actor="bob", now=utc_now())
+    assert scene.ledger.decide([name], decision="approve", actor="cat", now=utc_now())[name] == "approved"
+    with pytest.raises(DecisionRefused, match="is superseded"):
+        scene.ledger.decide([before["proposal_id"]], decision="approve", actor="cat", now=utc_now())
+    assert scene.ledger.verify_audit() > 0
+
+
+def test_only_the_versions_orders_leave_and_each_once(scene: Scene) -> None:
+    before, left_out, name = scene.drop_one(0)
+    scene.ledger.decide([name], decision="approve", actor="cat", now=utc_now())
+    results = export(scene.settings, scene.night.run_id)
+    path = results[-1].folder / "accounts" / f"{before['account_id']}.csv"
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    expected = scene.ledger.version_rows(name)[0]
+    assert [row["client_order_id"] for row in rows] == [
+        one["order_id"] for one in expected.sort(pl.col("side") == "buy", "symbol").rows(named=True)
+    ]
+    assert left_out["order_id"] not in {row["client_order_id"] for row in rows}
+    assert {row["client_order_id"]: Decimal(row["quantity"]) for row in rows} == {
+        one["order_id"]: one["quantity"] for one in expected.rows(named=True)
+    }
+    assert export(scene.settings, scene.night.run_id) == []
+
+
+def test_the_book_of_an_export_has_each_account_once(scene: Scene) -> None:
+    before, left_out, name = scene.drop_one(0)
+    book: Book = _book(scene.lake, scene.ledger, scene.night.run_id)
+    assert book.proposals["account_id"].is_unique().all()
+    assert book.orders["order_id"].is_unique().all()
+    mine = book.orders.filter(pl.col("account_id") == before["account_id"])
+    assert mine["proposal_id"].unique().to_list() == [name]
+    assert left_out["order_id"] not in mine["order_id"].to_list()
+
+
+def test_what_is_asked_of_the_public_tables_is_the_newest_version(scene: Scene) -> None:
+    before, left_out, name = scene.drop_one(0)
+    account = before["account_id"]
+    orders = query(scene.settings, f"SELECT * FROM orders WHERE account_id = '{account}'")
+    assert orders["proposal_id"].unique().to_list() == [name]
+    assert left_out["order_id"] not in orders["order_id"].to_list()
+    assert orders.select("order_id", "quantity", "value_usd").sort("order_id").rows() == (
+        scene.ledger.version_rows(name)[0].select("order_id", "quantity", "value_usd").sort("order_id").rows()
+    )
+    lots = query(
+        scene.settings,
+        f"SELECT order_id, lot_id, quantity, gain_usd, acquired_date FROM lot_relief WHERE account_id = '{account}'",
+    )
+    kept = scene.ledger.version_rows(name)[1].select(lots.columns)
+    assert lots.sort("order_id", "lot_id").rows() == kept.sort("order_id", "lot_id").rows()
+    told = query(
+        scene.settings, f"SELECT proposal_id, gross_value_usd FROM latest.proposals WHERE account_id = '{account}'"
+    )
+    assert told["proposal_id"].to_list() == [name]
+
+
+def test_review_and_explanation_show_the_version(scene: Scene) -> None:
+    before, left_out, name = scene.drop_one(0)
+
+    def read(table: str, run_id: str) -> pl.DataFrame:
+        return scene.lake.read_account(table, run_id, before["account_id"])
+
+    shown = review.show(scene.ledger, name, read, now=utc_now())
+    former = review.show(scene.ledger, before["proposal_id"], read, now=utc_now())
+    assert left_out["order_id"] not in shown.orders["order_id"].to_list()
+    assert left_out["order_id"] in former.orders["order_id"].to_list()
+    page = explain(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
+    assert page["proposal"]["proposal_id"] == name
+    assert {one["order_id"] for one in page["orders"]} == set(shown.orders["order_id"])
+    assert "could be better" in page["certificate"]["sentence"]
+
+
+def test_versions_count_as_pending_orders_of_the_next_night(scene: Scene) -> None:
+    before, left_out, name = scene.drop_one(0)
+    found = scene.ledger.amended_orders_of([name, before["proposal_id"]])
+    stored = scene.lake.orders_of(scene.night.run_id, pl.Series([before["proposal_id"]]))
+    assert found.columns == stored.columns
+    assert found.schema == stored.schema
+    assert set(found["order_id"]) == set(stored["order_id"]) - {left_out["order_id"]}
+    both = stored.join(found, on="order_id", suffix="_now")
+    assert (both["is_loss"] == both["is_loss_now"]).all()
+
+
+@pytest.mark.parametrize(
+    ("actor", "note", "message"),
+    [("vic", "why", "has the role viewer"), ("bob", " ", "without a note"), ("nobody", "why", "has no role")],
+)
+def test_who_may_not_and_what_has_no_reason_changes_nothing(scene: Scene, actor: str, note: str, message: str) -> None:
+    before = scene.proposal(0)
+    with pytest.raises(DecisionRefused, match=message):
+        scene.amend(before, {scene.buys(before)[0]["symbol"]: Decimal(0)}, actor=actor, note=note)
+    assert scene.ledger.get_proposal(before["proposal_id"]) == before
+
+
+def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None:
+    before = scene.proposal(0)
+    wish = {scene.buys(before)[0]["order_id"]: Decimal(0)}
+    with pytest.raises(DecisionRefused, match="has changed since it was looked at"):
+        scene.amend(before, wish, seen=Seen("another"))
+    scene.ledger.decide([before["proposal_id"]], decision="hold", actor="cat", now=utc_now())
+    with pytest.raises(DecisionRefused, match="is held by cat"):
+        scene.amend(before, wish)
+    name = scene.amend(before, wish, actor="cat")
+    assert scene.ledger.get_proposal(name)["held_by"] == "cat"  # type: ignore[index]
+    with pytest.raises(WrongUsage, match="is not the account's newest version"):
+        scene.amend(before, wish, actor="cat")
+
+
+@pytest.mark.parametrize("order", ["NONE", "", "'; DROP TABLE proposals; --"])
+def test_an_order_that_is_none_is_named(scene: Scene, order: str) -> None:
+    with pytest.raises(WrongUsage, match="the proposal has no order called"):
+        scene.amend(scene.proposal(0), {order: Decimal(0)})
