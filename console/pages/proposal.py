@@ -10,6 +10,7 @@ from nicegui import ui
 from console.backend import Backend
 from console.charts import frontier_chart
 from console.frame import Desk, desk_of, follow, frame
+from console.pages.amend import change_orders
 from console.pages.decide import Outcome, decision_dialog, tell
 from console.pages.parts import chips, class_panel, facts, orders_panel, panel, plain_table
 from console.pages.preview import buttons
@@ -36,6 +37,7 @@ class Seeing:
     decisions: Sequence[DecisionRow]
     before: dict[str, Any] | None
     changes: Sequence[Change]
+    orders: Sequence[dict[str, Any]]
 
 
 def register(backend: Backend) -> None:
@@ -75,7 +77,9 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     read = backend.reader(proposal["account_id"])
     orders = review.show(ledger, full, read, now=desk.now).orders
     before = version_before(ledger, proposal)
-    return Seeing(proposal, found, ledger.decisions_of(full), before, changes(ledger, read, before, orders))
+    sorted_orders = orders.sort("side", "symbol", "security_id", descending=[True, False, False]).to_dicts()
+    said = ledger.decisions_of(full)
+    return Seeing(proposal, found, said, before, changes(ledger, read, before, orders), sorted_orders)
 
 
 def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
@@ -117,7 +121,7 @@ def _head(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> N
             ui.label(f"Unusual: {seeing.page['anomaly']['sentence']}").classes("note")
         with ui.element("div").classes("tiles small"):
             _figures(desk, proposal)
-        _decisions(desk, proposal, again)
+        _decisions(desk, seeing, again)
 
 
 def _figures(desk: Desk, proposal: dict[str, Any]) -> None:
@@ -142,7 +146,9 @@ def _figures(desk: Desk, proposal: dict[str, Any]) -> None:
             ui.label(text).classes("quiet")
 
 
-def _decisions(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:
+def _decisions(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
+    proposal = seeing.proposal
+
     async def decide(name: str, decision: Decision) -> None:
         what = f"this proposal for {proposal['account_id']}"
         note = await decision_dialog(decision, what, is_asked=decision not in UNASKED)
@@ -161,6 +167,7 @@ def _decisions(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitab
         if desk.may_review and proposal["state"] in STATES_THAT_WAIT:
             buttons(proposal, decide)
             _assign(desk, proposal, again)
+            ui.button("Change orders…", on_click=lambda: change_orders(desk, seeing)).props("no-caps flat dense")
         if desk.may_review and proposal["state"] in RELEASABLE:
             ui.button("Withdraw approval…", on_click=lambda: decide(name, Decision.WITHDRAW)).props("no-caps outline")
         ui.button("Comment…", on_click=lambda: decide(name, Decision.COMMENT)).props("no-caps flat dense")

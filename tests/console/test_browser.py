@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import pytest
@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from tasks.stores import open_ledger
 from tests.console.browser import Person, chromium, console_on, person
 from tests.console.scene import make_home
+from warehouse.lake import open_lake
 from warehouse.ledger import Filter, Ledger
 
 MANY: Final = 500
@@ -150,6 +151,49 @@ def test_the_queue_is_worked_with_the_keyboard_alone(enter: Entering, ledger: Le
     assert ledger.get_proposal(rows["proposal_id"][1])["held_by"] == "sam"  # type: ignore[index]
     sam.page.keyboard.press("?")
     expect(sam.page.get_by_text("approve the one under the cursor")).to_be_visible()
+
+
+def test_an_order_is_dropped_and_the_rest_waits_for_another_person(enter: Entering, home: Path, ledger: Ledger) -> None:
+    bob, cat = enter("bob"), enter("cat")
+    row, left_out = with_two_buys(home, ledger)
+    bob.go(f"/proposals/{row['proposal_id']}")
+    bob.page.get_by_role("button", name="Change orders").click()
+    dialog = bob.page.get_by_role("dialog")
+    field = dialog.get_by_label(f"Shares to buy of {left_out['symbol']}", exact=True)
+    dialog.get_by_role("row", name=left_out["symbol"]).get_by_role("button", name="Drop").first.click()
+    expect(field).to_have_value("0")
+    dialog.get_by_label("Why (recorded)").fill("the client wants none of it")
+    bob.shot("change-orders")
+    dialog.get_by_role("button", name="Make version").click()
+    expect(bob.page.get_by_text("version 2, changed by bob")).to_be_visible(timeout=20_000)
+    expect(bob.page.get_by_text("Against version 1")).to_be_visible()
+    bob.shot("version")
+    bob.page.get_by_role("button", name="Approve").click()
+    expect(bob.page.get_by_text("was changed by bob; another person must approve it")).to_be_visible()
+    cat.go(bob.page.url.removeprefix(bob.address))
+    cat.page.get_by_role("button", name="Approve").click()
+    expect(cat.page.get_by_text(re.compile("approved|wait for a second person")).first).to_be_visible()
+    old = ledger.get_proposal(row["proposal_id"])
+    assert old is not None
+    assert old["state"] == "superseded"
+    new = ledger.get_proposal(bob.page.url.rsplit("/", 1)[1])
+    assert new is not None
+    assert new["order_count"] == row["order_count"] - 1
+
+
+def with_two_buys(home: Path, ledger: Ledger) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A waiting proposal of an account that is managed alone, and one of its buys of which it has no sell."""
+    lake = open_lake(Settings(home=home))
+    rows = waiting(ledger).filter(pl.col("held_by").is_null())
+    run_id = rows["run_id"][0]
+    managed = lake.read("household_drift", run_id)["household_id"].unique().to_list()
+    landed = lake.read("landed_accounts", run_id).select("account_id", "household_id")
+    alone = landed.filter(pl.col("household_id").is_null() | ~pl.col("household_id").is_in(managed))
+    orders = lake.read("orders", run_id)
+    buys = orders.filter(pl.col("side") == "buy").join(alone, on="account_id", how="semi")
+    many = buys.group_by("proposal_id").len().filter(pl.col("len") > 1)["proposal_id"]
+    row = rows.filter(pl.col("proposal_id").is_in(many.implode())).row(0, named=True)
+    return row, buys.filter(pl.col("proposal_id") == row["proposal_id"]).sort("symbol").row(0, named=True)
 
 
 def test_a_viewer_sees_everything_and_is_offered_nothing(enter: Entering, ledger: Ledger) -> None:
