@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 
 from console.api_caller import Caller, caller_with
 from console.api_models import (
+    AmendmentIn,
     DecidedOut,
     DecisionIn,
     DecisionOut,
@@ -31,6 +32,7 @@ from console.cursors import after_of, cursor_of
 from console.problems import Problem
 from schemas.enums import Scope
 from tasks import review
+from tasks.amend import amend
 from warehouse.ledger import RunRow, Seen, Sort
 
 MOST: Final = 500
@@ -157,11 +159,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
         caller: Caller = decides,
     ) -> ProposalOut:
         """Decide one proposal, exactly as it was looked at: ``If-Match`` names its ``ETag``."""
-        known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
-        if if_match is None:
-            raise Problem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
-        if if_match != etag_of(known):
-            raise Problem(HTTPStatus.PRECONDITION_FAILED, "The proposal has changed since it was looked at.")
+        known = _looked_at(backend, caller, proposal_id, if_match)
         seen = {proposal_id: Seen(known["content_hash"], known["revision"])}
         taken = review.decide_seen(
             backend.ledger, seen, said.decision, actor=caller.name, now=backend.now(), note=said.note
@@ -169,6 +167,30 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
         if taken.refused:
             raise Problem(HTTPStatus.CONFLICT, f"{proposal_id} {taken.refused[proposal_id]}.")
         after = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+        response.headers["etag"] = etag_of(after)
+        return ProposalOut.of(after)
+
+    @router.post("/proposals/{proposal_id}/amendments", tags=["decisions"], responses=precondition)
+    def make_version(
+        proposal_id: Named,
+        wanted: AmendmentIn,
+        response: Response,
+        if_match: Annotated[str | None, Header(max_length=200)] = None,
+        caller: Caller = decides,
+    ) -> ProposalOut:
+        """Drop orders or make them smaller; the version that takes the proposal's place waits for another person."""
+        known = _looked_at(backend, caller, proposal_id, if_match)
+        name = amend(
+            backend.ledger,
+            backend.lake,
+            proposal_id,
+            {one.order_id: one.quantity for one in wanted.orders},
+            actor=caller.name,
+            now=backend.now(),
+            note=wanted.note,
+            seen=Seen(known["content_hash"], known["revision"]),
+        )
+        after = caller.need_sight(backend.ledger.get_proposal(name), name)
         response.headers["etag"] = etag_of(after)
         return ProposalOut.of(after)
 
@@ -186,6 +208,22 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
             is_all_or_none=said.is_all_or_none,
         )
         return DecidedOut(states=decided.states, refused=dict(decided.refused))
+
+
+def _looked_at(backend: Backend, caller: Caller, proposal_id: str, if_match: str | None) -> dict[str, Any]:
+    """The proposal, which is what the caller looked at.
+
+    Raises
+    ------
+    Problem
+        404, 428 without ``If-Match``, 412 where it names something else.
+    """
+    known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+    if if_match is None:
+        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
+    if if_match != etag_of(known):
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, "The proposal has changed since it was looked at.")
+    return known
 
 
 def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> Seen:

@@ -186,6 +186,20 @@ class DecisionsIn(Model):
     is_all_or_none: bool = True
 
 
+class AmendedOrderIn(Model):
+    """The quantity wanted of one order, less than what stands; 0 drops it."""
+
+    order_id: Name
+    quantity: Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=6)]
+
+
+class AmendmentIn(Model):
+    """Orders to be dropped or made smaller, and why."""
+
+    orders: Annotated[list[AmendedOrderIn], Field(min_length=1, max_length=500)]
+    note: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+
+
 class DecidedOut(Model):
     """State of each proposal decided, and why others were not."""
 

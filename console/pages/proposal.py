@@ -38,6 +38,8 @@ class Seeing:
     before: dict[str, Any] | None
     changes: Sequence[Change]
     orders: Sequence[dict[str, Any]]
+    newest: str | None
+    """The version that took its place; null: this is the newest."""
 
 
 def register(backend: Backend) -> None:
@@ -79,18 +81,27 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     before = version_before(ledger, proposal)
     sorted_orders = orders.sort("side", "symbol", "security_id", descending=[True, False, False]).to_dicts()
     said = ledger.decisions_of(full)
-    return Seeing(proposal, found, said, before, changes(ledger, read, before, orders), sorted_orders)
+    newest = found["proposal"]["proposal_id"] if found["proposal"] else full
+    differs = changes(ledger, read, before, orders)
+    return Seeing(proposal, found, said, before, differs, sorted_orders, None if newest == full else newest)
 
 
 def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
     _head(desk, seeing, again)
-    class_panel(seeing.page)
-    orders_panel(seeing.page["orders"])
+    if seeing.newest is None:
+        class_panel(seeing.page)
+        orders_panel(seeing.page["orders"])
+    else:
+        with ui.element("div").classes("banner"):
+            ui.label("A newer version took the place of this one.")
+            ui.link("To the newest version", f"/proposals/{seeing.newest}")
+        orders_panel(seeing.orders)
     with ui.element("div").classes("halves"):
-        _tax(seeing.page)
-        _cash(seeing.page)
-        _proof(seeing.page)
-        _rules(seeing.page)
+        if seeing.newest is None:
+            _tax(seeing.page)
+            _cash(seeing.page)
+            _proof(seeing.page)
+            _rules(seeing.page)
         _history(seeing)
         _changes(seeing)
         _frontier(desk, seeing.proposal)
@@ -227,6 +238,8 @@ def _proof(page: dict[str, Any]) -> None:
                 "proven bound": f"{proof['lower_bound_usd']:,.4f} USD",
                 "gap": f"{proof['gap_bps']:.4f} bps of NAV",
             }
+            if proof["gap_bps"] is not None
+            else {}
         )
 
 

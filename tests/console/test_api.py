@@ -210,6 +210,30 @@ def test_many_are_decided_together_or_what_can_be(api: Api) -> None:
     assert list(taken["refused"]) == [ids[0]]
 
 
+def test_an_order_is_dropped_through_the_api_and_the_version_waits_for_somebody_else(api: Api) -> None:
+    bob, cat = api.token("bob"), api.token("cat")
+    for one in single(api):
+        body, etag = api.detail(one, bob)
+        buys = [order for order in body["orders"] if order["side"] == "buy"]
+        if len(buys) > 1:
+            wanted = {"orders": [{"order_id": buys[0]["order_id"], "quantity": "0"}], "note": "none of it"}
+            path = f"/api/proposals/{one}/amendments"
+            answer = api.client.post(path, json=wanted, headers={**bob, "if-match": etag})
+            if answer.status_code == 200:
+                break
+            assert "with its household" in answer.json()["detail"]
+    new = answer.json()
+    assert (new["version"], new["replaces"], new["state"]) == (2, one, "pending_review")
+    assert new["order_count"] == len(body["orders"]) - 1
+    assert answer.headers["etag"] == new["etag"] != etag
+    kept = api.detail(new["proposal_id"], bob)[0]["orders"]
+    assert buys[0]["order_id"] not in {order["order_id"] for order in kept}
+    assert api.decide(new["proposal_id"], "approve", bob).status_code == 409
+    assert api.decide(new["proposal_id"], "approve", cat).json()["state"] == "approved"
+    assert api.client.post(path, json=wanted, headers=bob).status_code == 428
+    assert api.client.post(path, json=wanted, headers={**bob, "if-match": etag}).status_code == 412
+
+
 @pytest.mark.parametrize("etag", ["x", '"-1"', '""', "W/"])
 def test_an_etag_that_is_none_fits_nothing(api: Api, etag: str) -> None:
     headers, one = api.token("bob"), single(api)[0]

@@ -46,6 +46,7 @@ OPERATIONS: Final = (
     "GET /api/proposals",
     "GET /api/proposals/{proposal_id}",
     "POST /api/proposals/{proposal_id}/decisions",
+    "POST /api/proposals/{proposal_id}/amendments",
     "POST /api/decisions",
 )
 
