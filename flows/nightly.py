@@ -20,6 +20,7 @@ from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
+from tasks.announce import announce_queue
 from tasks.guards import guard_inputs, guard_trades, shown_if_held
 from tasks.measure import measure
 from tasks.propose import propose
@@ -93,6 +94,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
         progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route, run))
         counts = publish(run)
         show(run, counts)
+        announce_queue(at, run.run_id, utc_now())
         progress.finish()
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     return Night(run.run_id, counts)

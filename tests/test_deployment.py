@@ -56,11 +56,12 @@ def test_every_way_to_start_prefect_has_its_telemetry_off() -> None:
 
 
 def test_the_schedule_is_a_weekday_evening_in_new_york() -> None:
-    (deployment,) = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]
-    (schedule,) = deployment["schedules"]
+    nightly, remind = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]
+    (schedule,) = nightly["schedules"]
     assert (schedule["cron"], schedule["timezone"]) == ("0 20 * * 1-5", "America/New_York")
-    path, name = deployment["entrypoint"].split(":")
-    assert f"def {name}(" in (ROOT / path).read_text()
+    for deployment in (nightly, remind):
+        path, name = deployment["entrypoint"].split(":")
+        assert f"def {name}(" in (ROOT / path).read_text()
 
 
 def runbook_commands(program: str) -> list[list[str]]:

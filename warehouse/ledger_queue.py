@@ -15,10 +15,13 @@ import polars as pl
 import sqlalchemy as sa
 
 from schemas.enums import ProposalState, Route, Trigger
+from warehouse import ledger_audit
+from warehouse.ledger_audit import CLOCK, Event, canonical
 from warehouse.ledger_proposals import COLUMNS, Proposals, to_frame
-from warehouse.ledger_tables import audit_head, proposals
+from warehouse.ledger_tables import audit, audit_head, proposals
 
 WAITING: Final = frozenset({ProposalState.PENDING_REVIEW})
+REMINDED: Final = "review_reminded"
 NO_CUT_OFF: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """Where a proposal without a cut-off stands among cut-offs."""
 
@@ -175,6 +178,16 @@ class Queue(Proposals):
             for custodian, moment, count in connection.execute(query.order_by(at.desc())):
                 found[custodian] = (moment, count)
         return found
+
+    def note_reminder(self, custodian: str, cut_off_at: datetime, now: datetime) -> bool:
+        """Note that people were reminded of a custodian's cut-off; false if they were before."""
+        detail = canonical({"custodian": custodian, "cut_off_at": cut_off_at.isoformat()})
+        with self.writing() as connection:
+            is_it = (audit.c.event == REMINDED) & (audit.c.detail == detail)
+            if connection.scalar(sa.select(audit.c.seq).where(is_it).limit(1)) is not None:
+                return False
+            ledger_audit.append(connection, [Event(CLOCK, REMINDED, detail=detail)], now)
+            return True
 
     def newest_change(self) -> int:
         """Number of the newest row of the audit chain: whoever has seen this one has seen everything."""
