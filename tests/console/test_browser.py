@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from schemas.settings import Settings
-from tasks.stores import open_ledger
+from tasks.stores import open_ledger, utc_now
 from tests.console.browser import Person, chromium, console_on, person
 from tests.console.scene import make_home
+from tests.ledger_book import new_run, proposed
 from warehouse.lake import open_lake
 from warehouse.ledger import Filter, Ledger
 
@@ -249,6 +250,33 @@ def test_what_a_person_writes_is_text_and_never_markup(enter: Entering, ledger: 
     bob.go("/queue?filter=%3Cimg%20src%3Dx%20onerror%3D%22window.taken%3D1%22%3E%3D1")
     expect(bob.page.get_by_text("A filter knows no")).to_be_visible()
     assert bob.page.evaluate("window.taken") is None
+
+
+def test_names_from_files_are_text_and_never_markup(enter: Entering, ledger: Ledger) -> None:
+    evil = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>{{ 7*7 }}${7*7}'
+    frame = pl.concat(
+        [proposed("evil", ["odd-1"], custodian=evil), proposed("evil", ["odd-2"], custodian="javascript:alert(1)")]
+    )
+    now = utc_now()
+    ledger.start_run(new_run("evil", day=3), now)
+    ledger.route_proposals("evil", frame, frame["account_id"], now)
+    try:
+        bob = enter("bob")
+        bob.go("/queue?filter=run%3Devil")
+        expect(bob.page.get_by_text("2 proposals")).to_be_visible()
+        expect(bob.page.locator("table.q-table").get_by_text(evil)).to_be_visible()
+        expect(bob.page.locator("aside").get_by_text("0 orders")).to_be_visible()
+        bob.page.get_by_role("button", name="Add").click()
+        expect(bob.page.get_by_role("menuitem", name=evil)).to_be_visible()
+        bob.page.keyboard.press("Escape")
+        bob.go("/proposals/evil.odd-1")
+        expect(bob.page.get_by_text("has no outcome for an account odd-1")).to_be_visible()
+        bob.go("/runs")
+        expect(bob.page.get_by_role("cell", name="2026-07-03")).to_be_visible()
+        assert bob.page.evaluate("window.taken") is None
+    finally:
+        admin = next(user.name for user in ledger.list_users() if "admin" in user.roles)
+        ledger.decide(["evil.odd-1", "evil.odd-2"], decision="reject", actor=admin, note="a test", now=utc_now())
 
 
 PAGES: Final = {
