@@ -18,7 +18,7 @@ from tasks.tonight import Picture, picture
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger, RunRow
 
-MOST_PICTURES: Final = 8
+MOST_PICTURES: Final = 2
 """How many finished runs' pictures are kept."""
 LOOK_AGAIN: Final = timedelta(milliseconds=500)
 

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from fastapi import Request
 from nicegui import run, ui
+from nicegui.client import ClientConnectionTimeout
 
 from console.backend import Backend
 from console.guard import session_in
@@ -27,6 +28,7 @@ PAGES: Final = (
 )
 THEMES: Final = {"auto": None, "light": False, "dark": True}
 LOOKS_EVERY_SECONDS: Final = 1.0
+CONNECT_SECONDS: Final = 60
 SESSION_EVERY: Final = 10
 """How many looks go by before it is asked whether the session still stands."""
 
@@ -78,6 +80,14 @@ class Desk:
         except TrimtabError as error:
             ui.notify(sentence(str(error)), type="negative", multi_line=True, timeout=10_000, close_button="Close")
             return None
+
+    async def arrived(self) -> bool:
+        """Wait until the browser has the page's frame: what takes time comes after it. False: it went away meanwhile."""
+        try:
+            await ui.context.client.connected(timeout=CONNECT_SECONDS)
+        except ClientConnectionTimeout:
+            return False
+        return not ui.context.client.is_deleted
 
     def send_away(self) -> None:
         """To the sign-in page, and back here afterwards."""
@@ -137,14 +147,19 @@ def _halt(desk: Desk) -> None:
             ui.label("Nothing leaves until a releaser lifts it with trimtab resume --note WHY.").classes("quiet")
 
 
-def follow(desk: Desk, refresh: Callable[[], Awaitable[None]]) -> None:
-    """Call ``refresh`` whenever anything was decided by anybody, and send those away whose session is over."""
+def follow(desk: Desk, refresh: Callable[[], Awaitable[None]], *, every: int = 1) -> None:
+    """Call ``refresh`` after anything was decided by anybody, and send those away whose session is over.
+
+    ``every``: refresh at most each so many looks; what happens in between is seen at the next.
+    """
     seen = {"change": -1, "looks": 0}
 
     async def look() -> None:
         seen["looks"] += 1
         if seen["looks"] % SESSION_EVERY == 0 and not await run.io_bound(lambda: desk.is_here(is_use=False)):
             desk.send_away()
+            return
+        if seen["looks"] % every:
             return
         change = await desk.look(desk.backend.newest_change)
         if change is None or change == seen["change"]:

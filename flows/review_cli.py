@@ -1,11 +1,12 @@
 """``trimtab review``: look at the queue and decide."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,8 +14,10 @@ from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
+from tasks.core.order_changes import Change
 from tasks.review import Decided, Detail
 from tasks.stores import current_actor, open_ledger, settings_of_a_home
+from tasks.versions import changes, version_before
 from warehouse.ledger import Decision, Sort
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
@@ -67,20 +70,28 @@ def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Jso
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        detail = review.show(ledger, proposal, open_lake(settings).read, now=datetime.now(UTC))
+        read = open_lake(settings).read
+        detail = review.show(ledger, proposal, read, now=datetime.now(UTC))
+        before = version_before(ledger, detail.proposal)
+        differences = changes(ledger, read, before, detail.orders)
     if is_json:
-        print_json(_as_json(detail))
-    else:
-        print_detail(detail)
+        print_json(_as_json(detail, before, differences))
+        return
+    print_detail(detail)
+    if before is not None:
+        rows = [(one.side, one.symbol, one.before, one.now) for one in differences]
+        print_table(f"Against {before['proposal_id']} ({before['state']})", ("side", "symbol", "then", "now"), rows)
 
 
-def _as_json(detail: Detail) -> dict[str, object]:
+def _as_json(detail: Detail, before: Mapping[str, Any] | None, differences: Sequence[Change]) -> dict[str, object]:
     return {
         "proposal": detail.proposal,
         "orders": detail.orders.to_dicts(),
         "lots": detail.lots.to_dicts(),
         "decisions": [asdict(one) for one in detail.decisions],
         "unusual": detail.unusual,
+        "replaces": None if before is None else before["proposal_id"],
+        "changes": [asdict(one) for one in differences],
     }
 
 

@@ -26,6 +26,8 @@ def register(backend: Backend) -> None:
             content = ui.column().classes("stack")
             with content:
                 ui.spinner(size="lg")
+        if not await desk.arrived():
+            return
         found = await desk.look(lambda: _read(desk, account_id, run or None))
         content.clear()
         with content:

@@ -53,6 +53,9 @@ def register(backend: Backend) -> None:
                 button.on_click(lambda: _verify(desk, button))
             table = plain_table(COLUMNS, [], numbers=("seq",))
 
+        if not await desk.arrived():
+            return
+
         async def show() -> None:
             rows = await desk.look(lambda: _rows(desk, wanted))
             table.rows = rows or []

@@ -19,23 +19,50 @@ MOST_ORDERS: Final = 40
 Deciding = Callable[[str, Decision], Awaitable[None]]
 
 
-async def preview(desk: Desk, side: ui.element, proposal_id: str, decide: Deciding) -> None:
-    """Draw the proposal into ``side``; what is there stays until it is read."""
-    found = await desk.look(lambda: _read(desk, proposal_id))
-    if found is None:
-        return
-    detail, classes = found
-    side.clear()
-    with side:
-        _head(desk, detail.proposal, decide)
-        if classes:
-            ui.echart(class_chart(classes)).style(f"height: {height_of(len(classes))}px")
-        _orders(detail)
-        if detail.unusual:
-            ui.label(f"Unusual: {detail.unusual}").classes("note")
-        for one in detail.decisions:
-            said = f": {one.note}" if one.note else ""
-            ui.label(f"{clock(one.decided_at)} {one.actor}, {one.decision}{said}").classes("quiet")
+class Preview:
+    """The part of the page beside the queue. Its chart stays and takes new values: making one anew each time is slow."""
+
+    def __init__(self, desk: Desk, side: ui.element, decide: Deciding) -> None:
+        self._desk = desk
+        self._decide = decide
+        with side:
+            self._head = ui.element("div")
+            self._chart = ui.echart(class_chart([])).classes("hidden")
+            self._rest = ui.element("div")
+
+    def say(self, text: str) -> None:
+        """A sentence instead of a proposal."""
+        self._head.clear()
+        self._rest.clear()
+        self._chart.classes(add="hidden")
+        with self._head:
+            ui.label(text).classes("quiet")
+
+    async def show(self, proposal_id: str) -> None:
+        """A proposal; what is there stays until it is read."""
+        found = await self._desk.look(lambda: _read(self._desk, proposal_id))
+        if found is None:
+            return
+        detail, classes = found
+        self._head.clear()
+        with self._head:
+            _head(self._desk, detail.proposal, self._decide)
+        self._draw_chart(classes)
+        self._rest.clear()
+        with self._rest:
+            _orders(detail)
+            if detail.unusual:
+                ui.label(f"Unusual: {detail.unusual}").classes("note")
+            for one in detail.decisions:
+                said = f": {one.note}" if one.note else ""
+                ui.label(f"{clock(one.decided_at)} {one.actor}, {one.decision}{said}").classes("quiet")
+
+    def _draw_chart(self, classes: list[dict[str, Any]]) -> None:
+        self._chart.options.clear()
+        self._chart.options.update(class_chart(classes))
+        self._chart.style(f"height: {height_of(len(classes))}px")
+        self._chart.classes(remove="hidden") if classes else self._chart.classes(add="hidden")
+        self._chart.update()
 
 
 def _read(desk: Desk, proposal_id: str) -> tuple[Detail, list[dict[str, Any]]]:

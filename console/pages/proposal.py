@@ -40,6 +40,7 @@ class Seeing:
     orders: Sequence[dict[str, Any]]
     newest: str | None
     """The version that took its place; null: this is the newest."""
+    mark: tuple[object, ...]
 
 
 def register(backend: Backend) -> None:
@@ -52,9 +53,13 @@ def register(backend: Backend) -> None:
             content = ui.column().classes("stack")
             with content:
                 ui.spinner(size="lg")
+        if not await desk.arrived():
+            return
+        drawn: list[tuple[object, ...]] = []
 
         async def show() -> None:
             seeing = await desk.look(lambda: _read(desk, proposal_id))
+            drawn[:] = [] if seeing is None else [seeing.mark]
             content.clear()
             with content:
                 if seeing is None:
@@ -63,14 +68,30 @@ def register(backend: Backend) -> None:
                 else:
                     _draw(desk, seeing, show)
 
+        async def look_again() -> None:
+            """Draw anew only what has changed: others decide all the time."""
+            mark = await desk.look(lambda: _mark(desk, proposal_id))
+            if mark is not None and drawn != [mark]:
+                await show()
+
         await show()
-        follow(desk, show)
+        follow(desk, look_again)
+
+
+def _mark(desk: Desk, name: str) -> tuple[object, ...]:
+    """What changes when anything that the page shows of decisions does."""
+    ledger = desk.backend.ledger
+    ledger.expire(desk.now)
+    (full,) = review.resolve(ledger, [name])
+    proposal = ledger.get_proposal(full) or {}
+    newest = ledger.amended(str(proposal.get("run_id")), str(proposal.get("account_id"))).replaced
+    return proposal.get("revision"), len(ledger.decisions_of(full)), full in newest
 
 
 def _read(desk: Desk, proposal_id: str) -> Seeing:
     backend = desk.backend
     ledger = backend.ledger
-    ledger.expire(desk.now)
+    mark = _mark(desk, proposal_id)
     (full,) = review.resolve(ledger, [proposal_id])
     proposal = ledger.get_proposal(full)
     if proposal is None:
@@ -83,7 +104,7 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     said = ledger.decisions_of(full)
     newest = found["proposal"]["proposal_id"] if found["proposal"] else full
     differs = changes(ledger, read, before, orders)
-    return Seeing(proposal, found, said, before, differs, sorted_orders, None if newest == full else newest)
+    return Seeing(proposal, found, said, before, differs, sorted_orders, None if newest == full else newest, mark)
 
 
 def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
@@ -118,7 +139,7 @@ def _head(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> N
             if proposal["held_by"]:
                 ui.label(f"held by {proposal['held_by']}").classes("chip mark")
             ui.space()
-            ui.label(f"night of {proposal['as_of_date']}").classes("quiet")
+            ui.link(f"night of {proposal['as_of_date']}", f"/?run={proposal['run_id']}").classes("quiet")
         ui.label(
             f"{account['tax_status']}, model {account['model_id']}, policy {account['policy_id']}, "
             f"at {account['custodian']}"

@@ -32,6 +32,8 @@ def register(backend: Backend) -> None:
     async def page(request: Request, run: str = "", rule: str = "", table: str = "", account: str = "") -> None:
         desk = desk_of(backend, request)
         with frame(desk, request, "Quarantine"):
+            if not await desk.arrived():
+                return
             view = View(desk, run or None, Wanted(table or None, rule or None, account or None))
             await view.build()
 

@@ -18,7 +18,7 @@ from nicegui import events, ui
 from console.backend import Backend
 from console.frame import Desk, desk_of, follow, frame
 from console.pages.decide import Outcome, decision_dialog, tell
-from console.pages.preview import preview
+from console.pages.preview import Preview
 from console.words import count, dollars, from_to, large_dollars, percent, plural, sentence, span, word, words
 from schemas.errors import WrongUsage
 from tasks import review
@@ -89,6 +89,8 @@ def register(backend: Backend) -> None:
     async def page(request: Request, filter: str = "", sort: str = "") -> None:  # noqa: A002 - the query's names
         desk = desk_of(backend, request)
         with frame(desk, request, "Queue"):
+            if not await desk.arrived():
+                return
             known = Sort(sort) if sort in set(Sort) else Sort.PRIORITY
             view = View(desk, State(text=filter, sort=known))
             await view.build()
@@ -117,7 +119,8 @@ class View:
             with ui.element("div").classes("grid"):
                 self._grid()
                 self._pager()
-            self.side = ui.element("aside").classes("side").props('aria-label="The proposal under the cursor"')
+            side = ui.element("aside").classes("side").props('aria-label="The proposal under the cursor"')
+            self.preview = Preview(self.desk, side, self._one)
         ui.keyboard(self._key, ignore=["input", "select", "textarea", "button"])
         await self.refresh()
 
@@ -291,13 +294,10 @@ class View:
         self.table.update()
 
     async def _draw_side(self) -> None:
-        cursor = self.state.cursor
-        if cursor is None:
-            self.side.clear()
-            with self.side:
-                ui.label("Nothing matches: the queue is done, or the filter is narrow.").classes("quiet")
-            return
-        await preview(self.desk, self.side, cursor, self._one)
+        if self.state.cursor is None:
+            self.preview.say("Nothing matches: the queue is done, or the filter is narrow.")
+        else:
+            await self.preview.show(self.state.cursor)
 
     async def _one(self, proposal_id: str, decision: Decision) -> None:
         await self._decide(decision, {proposal_id})

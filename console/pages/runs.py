@@ -51,6 +51,9 @@ def register(backend: Backend) -> None:
             table = ui.table(rows=[], columns=columns, row_key="id").props("flat dense wrap-cells").classes("plain")
             table.add_slot("body", BODY)
 
+        if not await desk.arrived():
+            return
+
         async def show() -> None:
             rows = await desk.look(lambda: [_row(desk, run) for run in backend.ledger.list_runs(MOST_RUNS)])
             table.rows = rows or []

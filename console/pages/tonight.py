@@ -20,6 +20,8 @@ from warehouse.ledger import RunRow
 
 MOST_REASONS: Final = 12
 SOON_HOURS: Final = 1.0
+REFRESH_SECONDS: Final = 4
+"""How often the page is drawn anew at most, while people decide."""
 MEANINGS: Final = {
     str(name): text for said in (OUTCOMES, STATES, REASONS, STANDINGS) for name, text in dict(said).items()
 }
@@ -33,6 +35,10 @@ def register(backend: Backend) -> None:
         desk = desk_of(backend, request)
         with frame(desk, request, "Tonight"):
             content = ui.column().classes("stack")
+            with content:
+                ui.spinner(size="lg")
+        if not await desk.arrived():
+            return
 
         async def show() -> None:
             seen = await desk.look(lambda: _seen(desk, run))
@@ -44,7 +50,7 @@ def register(backend: Backend) -> None:
                     _night(seen, desk.now)
 
         await show()
-        follow(desk, show)
+        follow(desk, show, every=REFRESH_SECONDS)
 
 
 def _seen(desk: Desk, name: str) -> Tonight | None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.console.scene import PASSWORD
 from tests.servers import free_port, unavailable
@@ -28,7 +28,7 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-SIZE: Final = {"width": 1280, "height": 860}
+SIZE: Final[ViewportSize] = {"width": 1280, "height": 860}
 SHOTS: Final = "SCREENSHOTS"
 """Variable that names a folder for pictures of the pages."""
 
@@ -92,17 +92,17 @@ class Person:
             self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
-def person(browser: Browser, address: str, name: str, *, is_dark: bool = False, width: int = 1280) -> Person:
-    """Somebody signed in."""
-    context = browser.new_context(
-        viewport={"width": width, "height": SIZE["height"]}, color_scheme="dark" if is_dark else "light"
-    )
+def person(browser: Browser, address: str, name: str, known: dict[str, Any]) -> Person:
+    """Somebody signed in; ``known`` holds the cookies of those who have been."""
+    context = browser.new_context(viewport=SIZE, color_scheme="light", storage_state=known.get(name))
     found = Person(context.new_page(), address)
     found.page.on("console", lambda message: found.said.append(message.text) if message.type == "error" else None)
     found.page.on("pageerror", lambda error: found.said.append(str(error)))
     found.go("/queue")
-    found.page.get_by_label("Name").fill(name)
-    found.page.get_by_label("Password").fill(PASSWORD)
-    found.page.get_by_role("button", name="Sign in").click()
-    found.page.wait_for_url("**/queue")
+    if name not in known:
+        found.page.get_by_label("Name").fill(name)
+        found.page.get_by_label("Password").fill(PASSWORD)
+        found.page.get_by_role("button", name="Sign in").click()
+        found.page.wait_for_url("**/queue")
+        known[name] = context.storage_state()
     return found
