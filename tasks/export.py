@@ -11,6 +11,7 @@ first call after the halt is lifted finishes it.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -148,14 +149,15 @@ def export_run(
     run = _done_run(ledger, run_id)
     _need_releaser(ledger, actor)
     ledger.need_no_halt()
-    book = _book(lake, ledger, run_id)
+    stored = _stored(lake, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
-    claim = _claim(run, book, ledger, folder=dated_folder, actor=actor, now=now)
+    claim = _claim(run, stored, ledger, folder=dated_folder, actor=actor, now=now)
     if claim is None:
         return None
     checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
     approved = ledger.list_proposals(run_id=run_id).filter(pl.col("export_id") == claim.export_id)
+    book = _book(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
     manifest_sha256 = deliver(release, final, checkpoint, ledger.need_no_halt)
@@ -174,10 +176,18 @@ def export_run(
     )
 
 
-def _book(lake: Lake, ledger: Ledger, run_id: str) -> Book:
-    """What was proposed, the newest versions in the place of those that people changed."""
-    stored = {table: lake.read(table, run_id) for table in ("proposals", "orders", "lot_relief")}
-    return Book(**newest_rows(stored, ledger.amended(run_id)), accounts=lake.read("landed_accounts", run_id))
+def _stored(lake: Lake, run_id: str) -> dict[str, pl.DataFrame]:
+    """What the run proposed."""
+    return {table: lake.read(table, run_id) for table in ("proposals", "orders", "lot_relief", "landed_accounts")}
+
+
+def _book(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> Book:
+    """What was proposed, with the newest versions in the place of those that people changed until now.
+
+    Once a proposal is approved nobody changes it: read after it is known what is approved, this has all of that.
+    """
+    tables = newest_rows(stored, ledger.amended(run_id))
+    return Book(*(tables[table] for table in stored))
 
 
 def _done_run(ledger: Ledger, run_id: str) -> RunRow:
@@ -196,9 +206,12 @@ def _need_releaser(ledger: Ledger, actor: str) -> None:
         raise DecisionRefused(f"{actor} may not export, that takes the role releaser\n\nHint: see `trimtab users`.")
 
 
-def _claim(run: RunRow, book: Book, ledger: Ledger, *, folder: Path, actor: str, now: datetime) -> ExportRow | None:
+def _claim(
+    run: RunRow, stored: Mapping[str, pl.DataFrame], ledger: Ledger, *, folder: Path, actor: str, now: datetime
+) -> ExportRow | None:
     """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
     while (claim := ledger.open_export(run.run_id)) is None and (ids := ledger.exportable(run.run_id, now)):
+        book = _book(stored, ledger, run.run_id)
         orders = book.orders.filter(pl.col("proposal_id").is_in(ids)).select("order_id", "proposal_id")
         approved = ledger.list_proposals(run_id=run.run_id).filter(pl.col("proposal_id").is_in(ids))
         planned = Export(run.run_id, run.as_of_date, sequence=0, export_id="")

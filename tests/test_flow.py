@@ -1,10 +1,12 @@
 """The night as a Prefect flow: states, artifacts, retries, holds, and what it says when it cannot go on."""
 
 import logging
+import time
+from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import pytest
@@ -14,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flow_engine import run_flow
+from prefect.runtime import flow_run
 from prefect.states import Scheduled
 from typer.testing import CliRunner
 
@@ -24,14 +27,19 @@ from flows.run import resume_night
 from schemas.enums import RunState, Step
 from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Terminal, TrimtabError, WrongUsage
 from schemas.settings import load_settings
+from tasks.announce import PENDING, REMINDER, announce_queue, remind
 from tasks.retries import ATTEMPTS, retry_quietly
 from tasks.sample import make_book
 from tasks.sessions import previous_session
+from tasks.steps import Stores
 from tasks.stores import current_actor, open_ledger
+from tests.ledger_book import NOW
+from tests.queue_scene import CUT_OFF, waiting_queue
 from warehouse.ledger import RunRow
 
 AS_OF = date(2022, 12, 28)
 ACCOUNTS = 200
+PATIENCE_SECONDS: Final = 20
 
 pytestmark = [
     pytest.mark.slow,
@@ -293,3 +301,55 @@ def test_only_foreseen_failures_lose_their_traceback(name: str, caplog: pytest.L
     foreseen, bug = caplog.records
     assert (foreseen.getMessage(), foreseen.exc_info) == ("the source is gone", None)
     assert bug.exc_info is not None
+
+
+def events_named(name: str, resource: str) -> list[dict[str, Any]]:
+    """Events that the server has of a resource, once there are any."""
+    wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        with get_client(sync_client=True) as client:
+            answer = client._client.post("/events/filter", json={"filter": wanted, "limit": 50})
+        found: list[dict[str, Any]] = answer.json()["events"]
+        if found:
+            return found
+        time.sleep(0.2)
+    return []
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    with waiting_queue(tmp_path / "home") as stores:
+        yield stores
+
+
+def test_a_night_that_leaves_something_to_people_says_so_with_a_link(stores: Stores) -> None:
+    @flow
+    def night() -> str:
+        assert announce_queue(stores, "r1", NOW) == 3
+        return str(flow_run.id)
+
+    name = night()
+    (event,) = events_named(PENDING, "trimtab.run.r1")
+    link = "https://trimtab.example.com/queue?filter=run%3Dr1"
+    assert event["payload"] == {
+        "run_id": "r1",
+        "waiting": 3,
+        "gross_value_usd": "37037.010000",
+        "next_cut_off_at": CUT_OFF.isoformat(),
+        "link": link,
+    }
+    with get_client(sync_client=True) as client:
+        is_of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(name)]))
+        (artifact,) = client.read_artifacts(artifact_filter=is_of_run)
+    assert artifact.key == "review-queue"
+    assert f"[3 proposals wait for review]({link})" in str(artifact.data)
+
+
+def test_a_reminder_is_an_event_of_the_custodian(stores: Stores) -> None:
+    moment = CUT_OFF - timedelta(minutes=10)
+    (first,) = remind(stores, moment)
+    (event,) = events_named(REMINDER, "trimtab.custodian.northbank")
+    assert (event["payload"]["waiting"], event["payload"]["cut_off_at"]) == (2, first.cut_off_at.isoformat())
+    assert set(event["payload"]) == {"custodian", "cut_off_at", "waiting", "gross_value_usd", "link"}
+    assert remind(stores, moment) == []

@@ -93,13 +93,13 @@ class Person:
 
 
 def person(browser: Browser, address: str, name: str, known: dict[str, Any]) -> Person:
-    """Somebody signed in; ``known`` holds the cookies of those who have been."""
+    """Somebody signed in, on no page yet; ``known`` holds the cookies of those who have been."""
     context = browser.new_context(viewport=SIZE, color_scheme="light", storage_state=known.get(name))
     found = Person(context.new_page(), address)
     found.page.on("console", lambda message: found.said.append(message.text) if message.type == "error" else None)
     found.page.on("pageerror", lambda error: found.said.append(str(error)))
-    found.go("/queue")
     if name not in known:
+        found.go("/queue")
         found.page.get_by_label("Name").fill(name)
         found.page.get_by_label("Password").fill(PASSWORD)
         found.page.get_by_role("button", name="Sign in").click()

@@ -88,6 +88,7 @@ def filtered(one: Person, text: str) -> None:
 
 def test_a_filter_is_decided_on_whole_and_not_only_the_page(enter: Entering, ledger: Ledger) -> None:
     bob = enter("bob")
+    bob.go("/queue")
     before = waiting(ledger)
     easy = before.filter(pl.col("approvals_needed") == 1)
     limit = float(easy["gross_value_usd"].cast(pl.Float64).sort()[MANY + 20])
@@ -129,6 +130,7 @@ def test_four_eyes_are_two_people(enter: Entering, ledger: Ledger) -> None:
 def test_what_somebody_else_decides_arrives_by_itself(enter: Entering, ledger: Ledger) -> None:
     first, second = (row for row in waiting(ledger).head(2).iter_rows(named=True))
     bob, cat = enter("bob"), enter("cat")
+    bob.go("/queue")
     expect(bob.page.get_by_role("link", name=first["account_id"]).first).to_be_visible()
     cat.go(f"/proposals/{first['proposal_id']}")
     cat.page.get_by_role("button", name="Reject").click()
@@ -147,6 +149,7 @@ def test_what_somebody_else_decides_arrives_by_itself(enter: Entering, ledger: L
 
 def test_the_queue_is_worked_with_the_keyboard_alone(enter: Entering, ledger: Ledger) -> None:
     sam = enter("sam")
+    sam.go("/queue")
     rows = waiting(ledger, custodian="harbor").filter(pl.col("held_by").is_null())
     filtered(sam, "custodian=harbor, held=no")
     expect(sam.page.get_by_text(f"{rows.height:,} proposals")).to_be_visible()
@@ -209,6 +212,7 @@ def with_two_buys(home: Path, ledger: Ledger) -> tuple[dict[str, Any], dict[str,
 def test_a_viewer_sees_everything_and_is_offered_nothing(enter: Entering, ledger: Ledger) -> None:
     row = waiting(ledger).row(0, named=True)
     vic = enter("vic")
+    vic.go("/queue")
     expect(vic.page.get_by_role("link", name=row["account_id"]).first).to_be_visible()
     expect(vic.page.get_by_role("button", name=re.compile("Approve|Reject|Hold"))).to_have_count(0)
     vic.page.keyboard.press("a")
@@ -236,6 +240,7 @@ def test_a_role_taken_away_meanwhile_is_refused_where_it_counts(enter: Entering,
 def test_signing_out_closes_every_page(enter: Entering, ledger: Ledger, known: dict[str, Any]) -> None:
     row = waiting(ledger).row(0, named=True)
     bob = enter("bob")
+    bob.go("/queue")
     other = bob.page.context.new_page()
     other.goto(f"{bob.address}/proposals/{row['proposal_id']}")
     bob.page.get_by_role("button", name="bob").click()

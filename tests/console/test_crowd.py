@@ -23,8 +23,8 @@ from tests.servers import Postgres
 from warehouse.ledger import Ledger
 
 PEOPLE: Final = 20
-SINGLE: Final = 80
-DOUBLE: Final = 20
+SINGLE: Final = 48
+DOUBLE: Final = 12
 """Proposals that need one approval, and two."""
 REFUSED: Final = {409, 412}
 
