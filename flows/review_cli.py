@@ -44,6 +44,7 @@ LISTED: Final = (
     "route_reasons",
     "look_reasons",
     "held_by",
+    "cut_off_at",
     "expires_at",
 )
 ORDERS_SHOWN: Final = ("side", "symbol", "quantity", "price_usd", "value_usd", "est_cost_usd", "est_tax_usd", "reason")

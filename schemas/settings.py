@@ -5,14 +5,16 @@ refused in both places.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from schemas.enums import LookReason
 from schemas.errors import WrongUsage
@@ -25,6 +27,27 @@ NONE = "none"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Limit = Annotated[float | None, Field(ge=0), BeforeValidator(lambda given: None if given == NONE else given)]
 Count = Annotated[int | None, Field(ge=0), BeforeValidator(lambda given: None if given == NONE else given)]
+
+
+def _time_of_day(given: object) -> object:
+    """Hours and minutes as text, or a time of TOML; seconds and zones would be left out in silence."""
+    if isinstance(given, time) and given == given.replace(second=0, microsecond=0, tzinfo=None):
+        return given
+    if isinstance(given, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:00)?", given):
+        return time.fromisoformat(given)
+    raise ValueError(f"{given} is no time of day; needed hours and minutes, such as 15:30")
+
+
+def _known_zone(given: str) -> str:
+    try:
+        ZoneInfo(given)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{given} is no time zone; needed one such as America/New_York") from None
+    return given
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class Settings(BaseSettings):
@@ -75,10 +98,10 @@ class Settings(BaseSettings):
     """Write the table ``frontier`` for every proposed account; about ten times the work of proposing."""
     exchange: str = "XNYS"
     """Exchange calendar that says which days are trading days."""
-    exchange_time_zone: str = "America/New_York"
+    exchange_time_zone: Zone = "America/New_York"
     always_review: frozenset[LookReason] = frozenset({LookReason.HOLD, LookReason.ANOMALY})
-    """Reasons to look that send a proposal to a person whatever policy says."""
-    cut_offs: Mapping[str, time] = Field(default_factory=dict)
+    """Reasons to look that send a proposal to a person whatever policy says; a run keeps those it was pulled with."""
+    cut_offs: Mapping[str, TimeOfDay] = Field(default_factory=dict)
     """By custodian, the time of day in the exchange's time zone by which its orders must have left."""
     reminder_minutes: Annotated[int, Field(ge=1)] = 60
     """How long before a cut-off people are reminded of what still waits."""
@@ -182,7 +205,13 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise WrongUsage(f"setting {where}: {first['msg']}\n\nHint: see deploy/env.example.") from None
+        what = first["msg"].removeprefix("Value error, ")
+        raise WrongUsage(f"setting {where}: {what}\n\nHint: see deploy/env.example.") from None
+    except SettingsError as error:  # its text names the field, and shows nothing of the value
+        names = [name for name in Settings.model_fields if f'"{name}"' in str(error)]
+        raise WrongUsage(
+            f"setting {', '.join(names)}: the variable is not JSON\n\nHint: see deploy/env.example."
+        ) from None
 
 
 def _file_settings(path: Path) -> dict[str, Any]:

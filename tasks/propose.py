@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import LookReason, Step
 from schemas.errors import ConservationBroken
-from schemas.run import RunRef
+from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core import conservation
 from tasks.core.engine import shard_of, solve_accounts
@@ -44,6 +44,7 @@ def propose(run: RunRef, shard: int) -> None:
         known = noticed(
             lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
         )
+        always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
         frames = proposed(
             facts,
             drift,
@@ -52,7 +53,7 @@ def propose(run: RunRef, shard: int) -> None:
             run_id=run.run_id,
             as_of=run.as_of_date,
             known=known,
-            always=at.settings.always_review,
+            always=[LookReason(reason) for reason in always],
         )
         scope = lake.read("scope", run.run_id, shard)
         need_none(

@@ -188,6 +188,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
             "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
             "held_accounts": at.ledger.held_accounts().join(shards, on="account_id"),
             "pending_orders": pending.join(shards, on="account_id"),
+            "always_review": _always_review(at),
         }
         placing = shards if late is None else with_the_others(shards, everybody)
         is_narrow = bool(request.scope)
@@ -206,6 +207,12 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
         )
         at.ledger.record_inputs(run.run_id, landing.inputs)
     return run
+
+
+def _always_review(at: Stores) -> pl.DataFrame:
+    """The setting, landed with the run: its routes are the same whichever attempt decides them."""
+    reasons = sorted(str(reason) for reason in at.settings.always_review)
+    return pl.DataFrame({"reason": reasons, "shard": GLOBAL_SHARD}, schema={"reason": pl.String, "shard": pl.Int32})
 
 
 def _landed_before(taken: Taken, new: NewRun, at: Stores) -> dict[tuple[str, str, str], LandedBefore]:

@@ -36,7 +36,8 @@ def test_a_holiday_is_passed_over() -> None:
 
 
 def test_a_half_day_ends_when_the_exchange_closes() -> None:
-    assert ahead(2026, 11, 25, 20, 0)["northbank"] == "Fri 27 Nov 13:00"
+    assert ahead(2026, 11, 25, 20, 0) == {"northbank": "Fri 27 Nov 13:00", "harbor": "Fri 27 Nov 09:00"}
+    assert ahead(2026, 11, 27, 13, 0, 1)["northbank"] == "Mon 30 Nov 15:30"
 
 
 def test_summer_time_changes_nothing_on_the_clock() -> None:

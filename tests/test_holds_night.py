@@ -1,16 +1,20 @@
-"""A hold outlives the night: the account's next proposal says so, waits for a person, and is the same in a replay."""
+"""A hold outlives the night: the account's next proposal says so, waits for a person, and is the same done again."""
 
 from contextlib import closing
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from flows.run import settings_of_tasks
+from schemas.enums import LookReason
 from schemas.settings import Settings
+from tasks.propose import propose
+from tasks.pull import run_ref
 from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
-from tests.night_driver import run_night
+from tests.night_driver import public_tables, run_night
 from warehouse.lake import open_lake
 
 AS_OF = date(2022, 12, 28)
@@ -22,7 +26,7 @@ pytestmark = [
 
 
 def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "home", cut_offs={"northbank": "15:30"})  # type: ignore[arg-type]
+    settings = Settings(home=tmp_path / "home", cut_offs={"northbank": time(15, 30)})
     landing = tmp_path / "landing"
     make_book(landing, account_count=120)
     policies = pl.read_parquet(landing / "policies.parquet")
@@ -51,3 +55,15 @@ def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) 
         assert set(others["state"]) == {"auto_approved"}
     stored = open_lake(settings).read("held_accounts", second.run_id)
     assert stored.rows() == [(held["account_id"], current_actor())]
+
+    before = public_tables(settings, second.run_id)
+    with closing(open_ledger(settings)) as ledger:
+        ledger.decide([mine["proposal_id"]], decision="unhold", actor=current_actor(), now=utc_now())
+        assert ledger.held_accounts().is_empty()
+        run = run_ref(ledger.get_run(second.run_id))
+    lax = settings.model_copy(update={"always_review": frozenset({LookReason.HARVEST})})
+    with settings_of_tasks(lax):
+        for shard in run.shards:
+            propose.fn(run, shard)
+    for table, rows in public_tables(settings, second.run_id).items():
+        assert rows.equals(before[table]), table

@@ -19,7 +19,7 @@ from schemas.run import RunRef
 from schemas.settings import load_settings
 from schemas.tables import PUBLIC
 from tasks.stores import current_actor, open_ledger
-from tests.ledger_book import route, states
+from tests.ledger_book import new_run, proposed, route, states
 from warehouse.lake import open_lake
 from warehouse.ledger import Ledger
 
@@ -66,6 +66,21 @@ def test_the_list_is_a_table_on_stdout(run: Run) -> None:
     assert "monday.bb" in result.stdout
     assert "12,345.67" in result.stdout
     assert result.stderr == ""
+
+
+def test_the_list_shows_cut_offs_and_sorts_by_them(run: Run, ledger: Ledger) -> None:
+    moment, frame = datetime.now(UTC), proposed("tuesday", ["ca"], custodian="harbor")
+    ledger.start_run(new_run("tuesday", 2), moment)
+    ledger.route_proposals(
+        "tuesday", frame, frame["account_id"], moment, {"harbor": datetime(2031, 5, 6, 19, 30, tzinfo=UTC)}
+    )
+    shown = run("review", "list", "--sort", "cut_off").stdout
+
+    assert "2031-05-06" in shown
+    assert "19:30Z" in shown
+    found = json.loads(run("review", "list", "--sort", "cut_off", "--json").stdout)
+    assert [one["proposal_id"] for one in found] == ["tuesday.ca", "monday.aa", "monday.ab", "monday.bb"]
+    assert [one["cut_off_at"] for one in found] == ["2031-05-06T19:30:00+00:00", None, None, None]
 
 
 def test_a_list_cut_short_says_so_on_stderr(run: Run) -> None:

@@ -102,6 +102,8 @@ ROUTED: Final[dict[str, pl.DataType]] = {
 
 UNDECIDED: Final = (ProposalState.PENDING_REVIEW, ProposalState.EXPIRED, ProposalState.SUPERSEDED)
 """States in which a hold still means what it said."""
+DECIDED: Final = (ProposalState.APPROVED, ProposalState.REJECTED)
+"""States that end a hold: somebody made up their mind."""
 NONE_AHEAD: Final[Mapping[str, datetime]] = MappingProxyType({})
 PROPOSED: Final = ProposalState.PROPOSED.value
 BRIEF: Final = proposals.c[
@@ -134,8 +136,9 @@ class Move:
 def move(
     connection: Connection, moves: Sequence[Move], to: ProposalState, *, event: str, actor: str, now: datetime
 ) -> None:
-    """Change the state of proposals and append one audit row each."""
+    """Change the state of proposals and append one audit row each. What is decided is held no more."""
     change = {"state": to, "revision": proposals.c.revision + 1, "state_changed_at": now}
+    change |= {"held_by": None} if to in DECIDED else {}
     for some in in_chunks([item.proposal_id for item in moves]):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))
     name, state = str(event), str(to)  # plain words: drivers take longer over enums
@@ -186,14 +189,18 @@ def _first_state(route: str, *, is_taken: bool, is_held: bool) -> ProposalState:
 
 
 def held_in(connection: Connection) -> dict[str, str]:
-    """Accounts whose newest proposal was left undecided while somebody held it, and who."""
+    """Accounts whose newest proposal was left undecided while somebody held it, and who.
+
+    One that was born superseded says nothing: nobody could hold it, or let it go.
+    """
+    is_unseen = (proposals.c.state == ProposalState.SUPERSEDED) & (proposals.c.revision == 1)
     newest = sa.func.row_number().over(
         partition_by=proposals.c.account_id,
-        order_by=(proposals.c.created_at.desc(), proposals.c.version.desc(), proposals.c.as_of_date.desc()),
+        order_by=(proposals.c.created_at.desc(), proposals.c.version.desc(), proposals.c.proposal_id.desc()),
     )
     ever = sa.select(proposals.c.account_id).where(proposals.c.held_by.is_not(None))
     columns = proposals.c["account_id", "held_by", "state"]
-    ranked = sa.select(*columns, newest.label("rank")).where(proposals.c.account_id.in_(ever)).subquery()
+    ranked = sa.select(*columns, newest.label("rank")).where(proposals.c.account_id.in_(ever), ~is_unseen).subquery()
     is_held = (ranked.c.rank == 1) & ranked.c.held_by.is_not(None) & ranked.c.state.in_(UNDECIDED)
     return {row.account_id: row.held_by for row in connection.execute(sa.select(ranked).where(is_held))}
 

@@ -1,11 +1,12 @@
 """Settings: variables over the file over defaults, and no name that is not one."""
 
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from schemas.enums import LookReason
 from schemas.errors import WrongUsage
 from schemas.settings import Settings, load_settings
 from schemas.sources import Source
@@ -139,6 +140,56 @@ def test_a_limit_is_taken_away_by_the_word_none(monkeypatch: pytest.MonkeyPatch)
     assert load_settings().max_run_turnover == 0.25
     monkeypatch.setenv("TRIMTAB_MAX_RUN_TURNOVER", "none")
     assert load_settings().max_run_turnover is None
+
+
+def test_cut_offs_and_reasons_are_told_by_variables_as_by_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'always_review = ["harvest"]\n[cut_offs]\nnorthbank = "15:30"\nharbor = 09:00:00\n'
+    (home / "trimtab.toml").write_text(text, encoding="utf-8")
+    settings = load_settings()
+    assert settings.cut_offs == {"northbank": time(15, 30), "harbor": time(9)}
+    assert settings.always_review == {LookReason.HARVEST}
+
+    monkeypatch.setenv("TRIMTAB_CUT_OFFS", '{"northbank": "16:00"}')
+    monkeypatch.setenv("TRIMTAB_ALWAYS_REVIEW", "[]")
+    assert load_settings().cut_offs == {"northbank": time(16), "harbor": time(9)}  # the variable wins by custodian
+    assert load_settings().always_review == frozenset()
+
+
+def test_a_home_is_careful_where_nothing_says_otherwise() -> None:
+    assert load_settings().always_review == {LookReason.HOLD, LookReason.ANOMALY}
+    assert load_settings().cut_offs == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "CUT_OFFS",
+            '{"northbank": "25:00"}',
+            r"setting cut_offs\.northbank: 25:00 is no time of day; needed hours and",
+        ),
+        ("CUT_OFFS", '{"northbank": "15:30+02:00"}', "is no time of day"),
+        ("CUT_OFFS", '{"northbank": "15:30:15"}', "is no time of day"),
+        ("CUT_OFFS", '{"northbank": 55800}', "55800 is no time of day"),
+        ("CUT_OFFS", "northbank=15:30", "setting cut_offs: the variable is not JSON"),
+        ("ALWAYS_REVIEW", '["holds"]', r"setting always_review.*: Input should be 'hold', 'short_cash'"),
+        ("ALWAYS_REVIEW", "hold", "setting always_review: the variable is not JSON"),
+        ("EXCHANGE_TIME_ZONE", "Newyork", "setting exchange_time_zone: Newyork is no time zone; needed one such as"),
+        ("EXCHANGE_TIME_ZONE", "../etc", "is no time zone"),
+    ],
+)
+def test_a_wrong_cut_off_reason_or_zone_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
+) -> None:
+    monkeypatch.setenv(f"TRIMTAB_{name}", text)
+    with pytest.raises(WrongUsage, match=message):
+        load_settings()
+
+
+def test_a_time_of_the_file_with_seconds_is_refused(home: Path) -> None:
+    (home / "trimtab.toml").write_text("[cut_offs]\nnorthbank = 15:30:15\n", encoding="utf-8")
+    with pytest.raises(WrongUsage, match="15:30:15 is no time of day"):
+        load_settings()
 
 
 def test_settings_are_frozen() -> None:

@@ -215,6 +215,28 @@ def test_a_hold_outlives_the_proposal_that_expires_and_not_the_one_that_is_rejec
     assert ledger.held_accounts().rows() == [("a1", "bob")]
 
 
+def test_an_approval_ends_the_hold_even_where_the_proposal_is_superseded_before_it_leaves(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1"])
+    ledger.decide(["r1.a1"], decision="hold", actor="bob", now=NOW)
+    ledger.decide(["r1.a1"], decision="approve", actor="bob", now=NOW)
+    assert ledger.held_accounts().is_empty()
+    route(ledger, "r2", ["a1"], day=2, route="auto", route_reasons="")
+    assert states(ledger) == {"r1.a1": "superseded", "r2.a1": "auto_approved"}
+    assert ledger.get_proposal("r2.a1")["held_by"] is None
+
+
+def test_a_proposal_born_superseded_neither_keeps_a_hold_nor_ends_it(ledger: Ledger) -> None:
+    route(ledger, "r2", ["a1"], day=2)
+    ledger.decide(["r2.a1"], decision="hold", actor="bob", now=NOW)
+    route(ledger, "r1", ["a1"], now=NOW + timedelta(hours=1))
+    assert states(ledger, "r1") == {"r1.a1": "superseded"}
+    assert ledger.held_accounts().rows() == [("a1", "bob")]
+    ledger.decide(["r2.a1"], decision="unhold", actor="bob", now=NOW + timedelta(hours=2))
+    assert ledger.held_accounts().is_empty()
+    route(ledger, "r3", ["a1"], day=3, now=NOW + timedelta(hours=3))
+    assert ledger.get_proposal("r3.a1")["held_by"] is None
+
+
 def test_each_custodians_proposals_have_its_cut_off(ledger: Ledger) -> None:
     ledger.start_run(new_run("r1"), NOW)
     frame = pl.concat([proposed("r1", ["a1"]), proposed("r1", ["a2"], custodian="harbor")])
