@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from flows.terminal import notice, print_frame, print_json, print_table
-from schemas.enums import ProposalState
+from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
+from tasks.core.explain_words import LOOKS
 from tasks.core.order_changes import Change
 from tasks.review import Decided, Detail
 from tasks.stores import current_actor, open_ledger, settings_of_a_home
@@ -99,6 +100,10 @@ def _as_json(detail: Detail, before: Mapping[str, Any] | None, differences: Sequ
 def print_detail(detail: Detail) -> None:
     """The proposal, its orders, its lots and its decisions, as tables."""
     print_table(f"Proposal {detail.proposal['proposal_id']}", ("what", "value"), detail.proposal.items())
+    if reasons := detail.proposal["look_reasons"]:
+        print_table(
+            "Why to look", ("reason", "what it says"), [(one, LOOKS[LookReason(one)]) for one in reasons.split("|")]
+        )
     if detail.unusual:
         typer.echo(f"unusual: {detail.unusual}\n")
     print_frame("Orders", detail.orders.select(ORDERS_SHOWN))

@@ -191,6 +191,17 @@ def test_showing_a_proposal_shows_its_orders_and_lots(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("lake")
+def test_showing_a_proposal_says_in_sentences_why_to_look_at_it(run: Run, ledger: Ledger) -> None:
+    route(ledger, "monday", ["cc"], now=datetime.now(UTC), look_reasons="hold|first_trade")
+    shown = run("review", "show", "monday.cc")
+
+    assert shown.exit_code == 0
+    assert "Somebody holds the account back." in shown.stdout
+    assert "Nothing was ever exported for the account." in shown.stdout
+    assert "Why to look" not in run("review", "show", "monday.aa").stdout
+
+
+@pytest.mark.usefixtures("lake")
 def test_showing_a_proposal_as_json(run: Run) -> None:
     shown = json.loads(run("review", "show", "monday.ab", "--json").stdout)
 
