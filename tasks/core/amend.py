@@ -6,8 +6,10 @@
 3. Checked: something is left; what is made smaller is not below the smallest order that policy allows; cash after costs is
    not below the reserve; the net gain keeps the gain budget.
 4. Orders, lots, tax, costs and drift follow by the functions that made the first version. The objective is the engine's plus
-   what changed of its terms (tracking, spread, location, counted tax); the proven bound stays, so the gap says what the
-   change costs. Where what a rule sells outright was made smaller the bound is of other trades, and there is no certificate.
+   what changed of its terms (tracking, spread, location, tax); the proven bound stays, so the gap says what the change costs.
+   Tax changes as the solver reckoned it, which is what the bound was proven of, or as it is counted now that a loss left out
+   covers no gain any more, whichever is dearer. Where what a rule sells outright was made smaller the bound is of other
+   trades, and there is no certificate.
 
 Known limits: accounts of a household that is rebalanced together are refused, because their certificate is the household's.
 """
@@ -230,8 +232,14 @@ def _reckoned(solved: Solved, left: Solved) -> Solved:
     if left.lots.filter(pl.col("sold") < pl.col("outright")).height:
         nothing = pl.lit(None, pl.Float64)
         return replace(found, accounts=found.accounts.with_columns(objective_usd=nothing, lower_bound_usd=nothing))
-    change = _terms(found) - _terms(solved)
+    change = _terms(found) - _terms(solved) + _dearer_tax(solved, found)
     return replace(found, accounts=found.accounts.with_columns(pl.col("objective_usd") + change))
+
+
+def _dearer_tax(solved: Solved, found: Solved) -> float:
+    """What changed of the tax, usd: as the solver reckoned it or as it is counted, whichever is more."""
+    before, after = (counted_tax(each.accounts, each.lots).row(0, named=True) for each in (solved, found))
+    return max(float(after[tax] - before[tax]) for tax in ("counted_tax_usd", "reckoned_tax_usd"))
 
 
 def _cash_after(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> float:
@@ -246,7 +254,7 @@ def _cash_after(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFram
 
 
 def _terms(found: Solved) -> float:
-    """The terms of the objective that trades change, usd: tracking, spread and location, counted tax."""
+    """The terms of the objective that trades change but for tax, usd: tracking, spread and location."""
     account = found.accounts.row(0, named=True)
     nav = float(account["governed_nav_usd"])
     off = pl.concat(
@@ -265,8 +273,7 @@ def _terms(found: Solved) -> float:
     buying = found.classes.filter(pl.col("bought") > 0).select(
         usd_sum(pl.col("bought_usd").cast(pl.Float64) * pl.col("buy_cost"))
     )
-    tax = counted_tax(found.accounts, found.lots)["counted_tax_usd"][0]
-    return float(account["tracking_penalty"] / 2 * nav * squares + selling + buying.item() + tax)
+    return float(account["tracking_penalty"] / 2 * nav * squares + selling + buying.item())
 
 
 def _named(
