@@ -52,7 +52,6 @@ def amend(
     if proposal is None or run is None:
         raise WrongUsage(f"there is no proposal {name}")
     account_id, run_id = proposal["account_id"], run.run_id
-    first = lake.read_account("orders", run_id, account_id)
     standing = _standing(ledger, lake, run_id, account_id)
     if standing.proposal.is_empty() or standing.proposal["proposal_id"][0] != proposal_id:
         raise WrongUsage(f"{proposal_id} is not the account's newest version")
@@ -61,7 +60,7 @@ def amend(
     solved, by_account, lots = _solved(
         lake, RunRef(run_id, run.as_of_date, run.kind, run.shard_count), shard, account_id
     )
-    _need_same(order_rows(solved, run_id)[0].filter(pl.col("account_id") == account_id), first)
+    _need_same(solved, lake, run_id, account_id)
     new = amended(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
     need_conserved(new.proposal, new.orders, new.relief, lots)
     return ledger.amend_proposal(
@@ -76,20 +75,24 @@ def amend(
     )
 
 
-def _need_same(again: pl.DataFrame, orders: pl.DataFrame) -> None:
+def _need_same(solved: Solved, lake: Lake, run_id: str, account_id: str) -> None:
     """Refuse to change trades that this version of the program would not have made.
 
     Raises
     ------
     ConservationBroken
-        Solving the account again gives other orders.
+        Solving the account again gives other orders, or other lots.
     """
-    columns = ["order_id", "quantity", "price_usd"]
-    if not again.select(columns).sort("order_id").equals(orders.select(columns).sort("order_id")):
-        raise ConservationBroken(
-            "solving the account again gives other orders than its night did\n\n"
-            "Hint: the program may have changed since; run the night again, or approve or reject the proposal as it is."
-        )
+    compared = {"orders": ["order_id", "quantity", "price_usd"], "lot_relief": ["order_id", "lot_id", "quantity"]}
+    again = dict(zip(compared, order_rows(solved, run_id), strict=True))
+    for table, columns in compared.items():
+        was = lake.read_account(table, run_id, account_id).select(columns).sort(columns)
+        now = again[table].filter(pl.col("account_id") == account_id).select(columns).sort(columns)
+        if not now.equals(was):
+            raise ConservationBroken(
+                "solving the account again gives other orders than its night did\n\n"
+                "Hint: the program may have changed since; run the night again, or approve or reject the proposal as it is."
+            )
 
 
 def _standing(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> Version:
@@ -128,5 +131,8 @@ def _named(orders: pl.DataFrame, wish: Mapping[str, Decimal]) -> Wish:
             raise WrongUsage(
                 f"the proposal has {how_many} called {name}\n\nHint: it has {listed}, or name the order by its id."
             )
-        found[Side(rows[0][0]), rows[0][1]] = quantity
+        key = Side(rows[0][0]), rows[0][1]
+        if key in found:
+            raise WrongUsage(f"the order to {key[0]} {key[1]} is named twice; say once what is to become of it")
+        found[key] = quantity
     return found

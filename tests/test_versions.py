@@ -1,6 +1,7 @@
 """A version that a person made takes the place of what the run proposed: in review, in what leaves, in what is asked."""
 
 import csv
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner, Result
 
+from flows import review_cli
 from flows.nightly import Night
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused, WrongUsage
@@ -24,7 +27,7 @@ from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import export, run_night
 from warehouse.lake import Lake, open_lake
-from warehouse.ledger import Ledger, Seen
+from warehouse.ledger import Decision, Ledger, Seen
 from warehouse.query import query
 
 AS_OF = date(2022, 12, 28)
@@ -102,16 +105,16 @@ def test_a_version_waits_for_another_person_with_its_own_name_and_hash(scene: Sc
         old["submitter"],
     )
     with pytest.raises(DecisionRefused, match="was changed by bob; another person must approve it"):
-        scene.ledger.decide([name], decision="approve", actor="bob", now=utc_now())
-    assert scene.ledger.decide([name], decision="approve", actor="cat", now=utc_now())[name] == "approved"
+        scene.ledger.decide([name], decision=Decision.APPROVE, actor="bob", now=utc_now())
+    assert scene.ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())[name] == "approved"
     with pytest.raises(DecisionRefused, match="is superseded"):
-        scene.ledger.decide([before["proposal_id"]], decision="approve", actor="cat", now=utc_now())
+        scene.ledger.decide([before["proposal_id"]], decision=Decision.APPROVE, actor="cat", now=utc_now())
     assert scene.ledger.verify_audit() > 0
 
 
 def test_only_the_versions_orders_leave_and_each_once(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    scene.ledger.decide([name], decision="approve", actor="cat", now=utc_now())
+    scene.ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())
     results = export(scene.settings, scene.night.run_id)
     path = results[-1].folder / "accounts" / f"{before['account_id']}.csv"
     with path.open() as file:
@@ -201,7 +204,7 @@ def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None
     wish = {scene.buys(before)[0]["order_id"]: Decimal(0)}
     with pytest.raises(DecisionRefused, match="has changed since it was looked at"):
         scene.amend(before, wish, seen=Seen("another"))
-    scene.ledger.decide([before["proposal_id"]], decision="hold", actor="cat", now=utc_now())
+    scene.ledger.decide([before["proposal_id"]], decision=Decision.HOLD, actor="cat", now=utc_now())
     with pytest.raises(DecisionRefused, match="is held by cat"):
         scene.amend(before, wish)
     name = scene.amend(before, wish, actor="cat")
@@ -214,3 +217,68 @@ def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None
 def test_an_order_that_is_none_is_named(scene: Scene, order: str) -> None:
     with pytest.raises(WrongUsage, match="the proposal has no order called"):
         scene.amend(scene.proposal(0), {order: Decimal(0)})
+
+
+def test_an_order_named_twice_is_no_wish(scene: Scene) -> None:
+    before = scene.proposal(0)
+    first = scene.buys(before)[0]
+    with pytest.raises(WrongUsage, match="is named twice; say once"):
+        scene.amend(before, {first["symbol"]: Decimal(0), first["order_id"]: first["quantity"] / 2})
+
+
+def test_the_command_makes_a_version_and_shows_it_beside_the_one_before(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_HOME", str(scene.settings.home))
+    before = scene.proposal(0)
+    gone, less = scene.buys(before)[:2]
+    step = Decimal(1) if less["quantity"] == less["quantity"].to_integral_value() else Decimal("0.001")
+    wanted = less["quantity"] - step
+
+    made = run_command(
+        "amend",
+        before["proposal_id"][:8],
+        *("--drop", gone["symbol"], "--shrink", f"{less['order_id']}={wanted}", "--note", "none of it, and less"),
+    )
+    assert made.exit_code == 0
+    name = made.stdout.strip()
+    assert "waits for another person" in made.stderr
+
+    shown = json.loads(run_command("show", name, "--json").stdout)
+    assert (shown["proposal"]["version"], shown["proposal"]["amender"]) == (2, current_actor())
+    assert shown["replaces"] == before["proposal_id"]
+    assert [(one["symbol"], Decimal(one["before"]), Decimal(one["now"])) for one in shown["changes"]] == [
+        (gone["symbol"], gone["quantity"], Decimal(0)),
+        (less["symbol"], less["quantity"], wanted),
+    ]
+    assert [(one["decision"], one["note"]) for one in shown["decisions"]] == [("comment", "none of it, and less")]
+    page = " ".join(run_command("show", name).stdout.split())
+    assert f"Against {before['proposal_id']} (superseded)" in page
+    assert "none of it, and less" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "say which orders to drop or make smaller"),
+        (("--shrink", "MSFT"), "--shrink takes an order and its quantity, as in AAPL=12"),
+        (("--shrink", "MSFT=some"), "--shrink takes an order and its quantity, as in AAPL=12"),
+        (("--shrink", "MSFT=nan"), "--shrink takes an order and its quantity, as in AAPL=12"),
+        (("--drop", "MSFT", "--shrink", "MSFT=1"), "an order is named twice"),
+        (("--drop", "MSFT", "--drop", "MSFT"), "an order is named twice"),
+        (("--drop", "NONE"), "the proposal has no order called NONE"),
+    ],
+)
+def test_the_command_refuses_in_a_sentence(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setenv("TRIMTAB_HOME", str(scene.settings.home))
+    before = scene.proposal(0)
+    refused = run_command("amend", before["proposal_id"], *words, "--note", "why")
+    assert isinstance(refused.exception, WrongUsage)
+    assert message in str(refused.exception)
+    assert scene.ledger.get_proposal(before["proposal_id"]) == before
+
+
+def run_command(*words: str) -> Result:
+    return CliRunner().invoke(review_cli.app, words)

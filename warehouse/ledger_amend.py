@@ -19,8 +19,9 @@ from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_decisions import Seen, held_problem, refuse, state_problem
 from warehouse.ledger_proposals import ROUTED, Move, Proposals, move, to_frame
 from warehouse.ledger_store import in_chunks, insert_columns
-from warehouse.ledger_tables import amended_lots, amended_orders, amended_proposals, proposals
+from warehouse.ledger_tables import amended_lots, amended_orders, amended_proposals, decisions, proposals
 from warehouse.ledger_users import need_role
+from warehouse.ledger_words import Decision
 
 TABLES: Final = {"proposals": amended_proposals, "orders": amended_orders, "lot_relief": amended_lots}
 """Where the versions' rows of a public table are."""
@@ -59,7 +60,8 @@ class Amending(Proposals):
     ) -> str:
         """Put a version in the place of a waiting proposal, in one transaction; the new proposal's name.
 
-        ``proposal`` (one row), ``orders`` and ``lots`` have the columns of the public tables.
+        ``proposal`` (one row), ``orders`` and ``lots`` have the columns of the public tables. The note stands as the first comment on
+        the version, so that whoever decides on it reads why it was made.
 
         Raises
         ------
@@ -80,6 +82,15 @@ class Amending(Proposals):
             _insert(connection, row, new, actor=actor, now=now)
             for table, frame in (("proposals", proposal), ("orders", orders), ("lot_relief", lots)):
                 _store(connection, table, frame, new["proposal_id"])
+            said = {name: new[name] for name in ("proposal_id", "content_hash")}
+            said |= {
+                "submitter": row and row.submitter,
+                "amender": actor,
+                "actor": actor,
+                "note": note,
+                "decided_at": now,
+            }
+            connection.execute(sa.insert(decisions), {**said, "decision": str(Decision.COMMENT)})
             told = canonical({"content_hash": new["content_hash"], "replaces": proposal_id, "note": note})
             state = str(ProposalState.PENDING_REVIEW)
             born = Event(
