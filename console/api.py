@@ -31,6 +31,7 @@ from console.backend import Backend
 from console.cursors import after_of, cursor_of
 from console.problems import Problem
 from schemas.enums import Scope
+from schemas.errors import WrongUsage
 from tasks import review
 from tasks.amend import amend
 from warehouse.ledger import RunRow, Seen, Sort
@@ -180,6 +181,8 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
     ) -> ProposalOut:
         """Drop orders or make them smaller; the version that takes the proposal's place waits for another person."""
         known = _looked_at(backend, caller, proposal_id, if_match)
+        if len({one.order_id for one in wanted.orders}) < len(wanted.orders):
+            raise WrongUsage("an order is named twice; say once what is to become of it")
         name = amend(
             backend.ledger,
             backend.lake,

@@ -178,8 +178,10 @@ def _certificate(page: Page, console: Console) -> None:
     certificate = page["certificate"]
     if certificate is not None:
         _title(console, "Certificate")
-        reached = f"Objective {usd(certificate['objective_usd'])} USD, no answer below {usd(certificate['lower_bound_usd'])} USD."
-        _say(console, certificate["sentence"], reached)
+        _say(console, certificate["sentence"])
+        if certificate["gap_usd"] is not None:
+            reached = f"Objective {usd(certificate['objective_usd'])} USD, no answer below {usd(certificate['lower_bound_usd'])} USD."
+            _say(console, reached)
 
 
 def _decided(page: Page, console: Console) -> None:

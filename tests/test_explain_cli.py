@@ -17,6 +17,7 @@ from flows.explain_tables import LOTS, print_rows
 from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
+from tasks.explain import explain
 from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
@@ -201,3 +202,17 @@ def test_text_from_files_is_printed_as_it_stands() -> None:
     print_rows(Console(file=written, width=WIDTH), LOTS, [named])
     assert "[red]S[/red]" in written.getvalue()
     assert "[link=x]1" in written.getvalue()
+
+
+def test_a_proposal_without_a_certificate_prints_no_empty_amounts(
+    settings: Settings, lake: Lake, outcomes: pl.DataFrame
+) -> None:
+    with closing(open_ledger(settings)) as ledger:
+        page = explain(lake, ledger, first(outcomes, Outcome.PROPOSED))
+    whole, without = io.StringIO(), io.StringIO()
+    explain_cli.print_page(page, Console(file=whole, width=WIDTH))
+    nothing = {**dict.fromkeys(page["certificate"]), "sentence": "There is none."}
+    explain_cli.print_page({**page, "certificate": nothing}, Console(file=without, width=WIDTH))
+    assert "no answer below" in whole.getvalue()
+    assert "There is none." in without.getvalue()
+    assert "Objective " not in without.getvalue()

@@ -234,6 +234,19 @@ def test_an_order_is_dropped_through_the_api_and_the_version_waits_for_somebody_
     assert api.client.post(path, json=wanted, headers={**bob, "if-match": etag}).status_code == 412
 
 
+def test_an_order_named_twice_says_nothing_of_what_is_wanted(api: Api) -> None:
+    headers, one = api.token("bob"), single(api)[0]
+    body, etag = api.detail(one, headers)
+    name, path = body["orders"][0]["order_id"], f"/api/proposals/{one}/amendments"
+    wanted = {"orders": [{"order_id": name, "quantity": quantity} for quantity in ("0", "1")], "note": "either"}
+    answer = api.client.post(path, json=wanted, headers={**headers, "if-match": etag})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "An order is named twice; say once what is to become of it.",
+    )
+    assert api.detail(one, headers)[1] == etag
+
+
 @pytest.mark.parametrize("etag", ["x", '"-1"', '""', "W/"])
 def test_an_etag_that_is_none_fits_nothing(api: Api, etag: str) -> None:
     headers, one = api.token("bob"), single(api)[0]

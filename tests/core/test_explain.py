@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift import account_drift
 from tasks.core.explain import Page, Told, frontier_section, household_facts, may_not_buy, page
 from tasks.core.explain_words import (
+    NO_CERTIFICATE,
     OUTCOMES,
     REASONS,
     REGIMES,
@@ -325,6 +327,14 @@ def test_the_certificate_says_what_it_means() -> None:
         "No other whole-share trade under the same rules could be better by more than 0.012 bps of NAV (4,567.89 USD)."
     )
     assert "0.012" not in certificate["sentence"]
+
+
+def test_a_proposal_without_a_certificate_says_so() -> None:
+    told = told_of(world())
+    nothing = {name: pl.lit(None, pl.Float64) for name in ("objective_usd", "lower_bound_usd", "gap_bps")}
+    without = replace(told, tables={**told.tables, "proposals": told.tables["proposals"].with_columns(**nothing)})
+    certificate = page(without)["certificate"]
+    assert certificate == {**dict.fromkeys(nothing), "gap_usd": None, "sentence": NO_CERTIFICATE}
 
 
 def test_the_price_of_cash_is_said_for_scarce_cash_and_for_surplus() -> None:
