@@ -1,5 +1,6 @@
 """One proposal with everything that a reviewer may ask: what is traded and why, tax, cost, rules, the proof, the history."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,8 +57,9 @@ def register(backend: Backend) -> None:
         if not await desk.arrived():
             return
         drawn: list[tuple[object, ...]] = []
+        drawing = asyncio.Lock()
 
-        async def show() -> None:
+        async def draw() -> None:
             seeing = await desk.look(lambda: _read(desk, proposal_id))
             drawn[:] = [] if seeing is None else [seeing.mark]
             content.clear()
@@ -68,11 +70,16 @@ def register(backend: Backend) -> None:
                 else:
                     _draw(desk, seeing, show)
 
+        async def show() -> None:
+            async with drawing:
+                await draw()
+
         async def look_again() -> None:
-            """Draw anew only what has changed: others decide all the time."""
-            mark = await desk.look(lambda: _mark(desk, proposal_id))
-            if mark is not None and drawn != [mark]:
-                await show()
+            """Draw anew only what has changed, and not twice: a button that is replaced under the mouse takes no click."""
+            async with drawing:
+                mark = await desk.look(lambda: _mark(desk, proposal_id))
+                if mark is not None and drawn != [mark]:
+                    await draw()
 
         await show()
         follow(desk, look_again)
