@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 
 from flows import review_cli
 from flows.nightly import Night
-from schemas.enums import ProposalState, Role
-from schemas.errors import DecisionRefused, WrongUsage
+from schemas.enums import ProposalState, Role, RunKind
+from schemas.errors import ConservationBroken, DecisionRefused, WrongUsage
+from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks import review
 from tasks.amend import amend
@@ -47,16 +48,32 @@ class Scene:
     ledger: Ledger
     lake: Lake
 
-    def proposal(self, number: int) -> dict[str, Any]:
-        """One of an account that is managed alone and buys at least twice."""
-        buys = self.lake.read("orders", self.night.run_id).filter(pl.col("side") == "buy")
-        many = buys.group_by("proposal_id").len().filter(pl.col("len") > 1)["proposal_id"]
+    def waiting(self) -> pl.DataFrame:
+        """First versions that wait, of accounts that are managed alone."""
         waiting = self.ledger.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=self.night.run_id)
-        own = waiting.filter(pl.col("proposal_id").is_in(many.implode()) & (pl.col("version") == 1))
         households = self.lake.read("household_drift", self.night.run_id)["household_id"].to_list()
         landed = self.lake.read("landed_accounts", self.night.run_id).select("account_id", "household_id")
         alone = landed.filter(pl.col("household_id").is_null() | ~pl.col("household_id").is_in(households))
-        return own.join(alone, on="account_id", how="semi").sort("account_id").row(number, named=True)
+        return waiting.filter(pl.col("version") == 1).join(alone, on="account_id", how="semi").sort("account_id")
+
+    def proposal(self, number: int) -> dict[str, Any]:
+        """One that waits and buys at least twice."""
+        buys = self.lake.read("orders", self.night.run_id).filter(pl.col("side") == "buy")
+        many = buys.group_by("proposal_id").len().filter(pl.col("len") > 1)["proposal_id"]
+        return self.waiting().filter(pl.col("proposal_id").is_in(many.implode())).row(number, named=True)
+
+    def sell_of_lots(self) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+        """A proposal that waits, one of its sells, and the sell's lots: gains of one term that are taxed, the greatest first."""
+        lots, orders = (self.lake.read(table, self.night.run_id) for table in ("lot_relief", "orders"))
+        taxed = self.lake.read("landed_accounts", self.night.run_id).filter(pl.col("tax_status") == "taxable")
+        waiting = self.waiting().join(taxed, on="account_id", how="semi")
+        for sell in orders.join(waiting, on="proposal_id", how="semi").sort("order_id").rows(named=True):
+            mine = lots.filter(pl.col("order_id") == sell["order_id"]).sort("unit_cost_usd")
+            is_gain = mine["gain_usd"].is_not_null().all() and (mine["gain_usd"] > 0).all()
+            if mine.height > 1 and is_gain and mine["term"].n_unique() == 1:
+                before = waiting.filter(pl.col("proposal_id") == sell["proposal_id"])
+                return before.row(0, named=True), sell, mine.rows(named=True)
+        raise AssertionError("no proposal that waits sells several lots at a gain")
 
     def buys(self, proposal: dict[str, Any]) -> list[dict[str, Any]]:
         is_it = (pl.col("proposal_id") == proposal["proposal_id"]) & (pl.col("side") == "buy")
@@ -79,9 +96,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     settings = Settings(home=home / "home")
     make_book(home / "landing", account_count=160)
     policies = pl.read_parquet(home / "landing" / "policies.parquet")
-    policies.with_columns(
-        auto_approve_max_turnover=pl.lit(None, pl.Float64), four_eyes_above_usd=pl.lit(None, pl.Float64)
-    ).write_parquet(home / "landing" / "policies.parquet")
+    nobody_alone = dict.fromkeys(("auto_approve_max_turnover", "four_eyes_above_usd"), pl.lit(None, pl.Float64))
+    small = pl.lit(50).cast(policies.schema["min_trade_usd"])
+    policies.with_columns(**nobody_alone, min_trade_usd=small).write_parquet(home / "landing" / "policies.parquet")
     night = run_night(settings, home / "landing", AS_OF)
     with closing(open_ledger(settings)) as ledger:
         for name in ("bob", "cat"):
@@ -217,6 +234,70 @@ def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None
 def test_an_order_that_is_none_is_named(scene: Scene, order: str) -> None:
     with pytest.raises(WrongUsage, match="the proposal has no order called"):
         scene.amend(scene.proposal(0), {order: Decimal(0)})
+
+
+def test_a_smaller_sell_leaves_with_the_lots_that_are_left_of_it(scene: Scene) -> None:
+    before, sell, lots = scene.sell_of_lots()
+    dearest, others = lots[0], lots[1:]
+    least = sell["quantity"] - dearest["quantity"]
+    name = scene.amend(before, {sell["order_id"]: least})
+    scene.ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())
+    folder = export(scene.settings, scene.night.run_id)[-1].folder
+
+    def cells(file: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+        with (folder / file / f"{before['account_id']}.csv").open() as text:
+            return [tuple(row[one] for one in columns) for row in csv.DictReader(text)]
+
+    left = {one: Decimal(quantity) for one, quantity in cells("accounts", ("client_order_id", "quantity"))}
+    relieved = [row for row in cells("lots", ("client_order_id", "lot_id", "quantity")) if row[0] == sell["order_id"]]
+    assert left[sell["order_id"]] == least < sell["quantity"]
+    assert {lot: Decimal(quantity) for _, lot, quantity in relieved} == {
+        one["lot_id"]: one["quantity"] for one in others
+    }
+    assert len(left) == before["order_count"]
+    assert export(scene.settings, scene.night.run_id) == []
+
+
+def test_a_version_of_a_version_takes_the_place_of_both(scene: Scene) -> None:
+    before, left_out, second = scene.drop_one(0)
+    kept = next(one for one in scene.buys(before) if one["order_id"] != left_out["order_id"])
+    two = scene.ledger.get_proposal(second)
+    assert two is not None
+    third = scene.amend(two, {kept["symbol"]: Decimal(0)}, actor="cat")
+
+    gone = {left_out["order_id"], kept["order_id"]}
+    known = scene.ledger.amended(scene.night.run_id, before["account_id"])
+    assert {before["proposal_id"], second} == known.replaced
+    first = set(scene.lake.read_account("orders", scene.night.run_id, before["account_id"])["order_id"])
+    assert set(known.orders["order_id"]) == first - gone
+    told = query(scene.settings, f"SELECT order_id FROM orders WHERE account_id = '{before['account_id']}'")
+    assert set(told["order_id"]) == first - gone
+    page = explain(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
+    assert page["proposal"]["proposal_id"] == third
+    row = known.proposals.row(0, named=True)
+    assert row["gap_bps"] > two["gap_bps"] > before["gap_bps"]
+
+
+@pytest.mark.parametrize("table", ["orders", "lot_relief"])
+def test_what_is_solved_otherwise_than_its_night_did_is_not_changed(scene: Scene, table: str) -> None:
+    """As after a change of the program: what the lake holds is not what solving the account gives."""
+    run_id = scene.night.run_id
+    selling = scene.lake.read("orders", run_id).filter(pl.col("side") == "sell")
+    sell = selling.join(scene.waiting(), on="proposal_id", how="semi").sort("order_id").row(0, named=True)
+    before = scene.ledger.get_proposal(sell["proposal_id"])
+    assert before is not None
+    shard = scene.lake.runs_of(before["account_id"])[run_id]
+    run = RunRef(run_id, AS_OF, RunKind.NIGHTLY, 1)
+    stored = scene.lake.read(table, run_id, shard)
+    is_it = pl.col("order_id") == sell["order_id"]
+    other = stored.with_columns(quantity=pl.when(is_it).then(pl.col("quantity") + 1).otherwise("quantity"))
+    scene.lake.replace(run, shard, {table: other.cast(stored.schema)})
+    try:
+        with pytest.raises(ConservationBroken, match="gives other orders than its night did"):
+            scene.amend(before, {sell["order_id"]: Decimal(0)})
+    finally:
+        scene.lake.replace(run, shard, {table: stored})
+    assert scene.ledger.get_proposal(before["proposal_id"]) == before
 
 
 def test_an_order_named_twice_is_no_wish(scene: Scene) -> None:
