@@ -172,7 +172,9 @@ def query(
     """Read the public tables with SQL: every run, or `latest.<table>` for the newest."""
     from warehouse.query import query as read  # noqa: PLC0415 - DuckDB, only where needed
 
-    rows = read(settings_of_a_home(), text)
+    settings = settings_of_a_home()
+    open_ledger(settings).close()  # brings one of an earlier version up to date, which the reader may not
+    rows = read(settings, text)
     if fmt == "csv":
         sys.stdout.write(rows.write_csv())
     elif fmt == "parquet":

@@ -11,12 +11,17 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from flows.cli import main
 from schemas.settings import Settings
 from tasks.sample import make_book
 from tests.cli_session import Command, environment, session
 from tests.night_driver import export, files_of, public_tables, run_night
+from warehouse.lake import open_lake
+from warehouse.ledger_schema import MIGRATIONS
+from warehouse.ledger_store import Store, create_engine
 
 pytestmark = [
     pytest.mark.slow,
@@ -194,6 +199,22 @@ def test_a_home_without_runs_says_what_to_do(shell: Shell, tmp_path: Path, monke
     assert shell("query", "SELECT 1") == 2
     assert "has no runs yet\n\nHint: `trimtab demo` makes one" in shell.err
     assert not (tmp_path / "empty").exists()
+
+
+def test_a_query_brings_a_ledger_of_an_earlier_version_up_to_date(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path))
+    settings = Settings(home=tmp_path)
+    open_lake(settings)
+    store = Store(create_engine(settings.ledger_address))
+    with store.upgrading() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0002")
+    store.close()
+    assert shell("query", "SELECT count(*) AS orders FROM orders", "--format", "json") == 0
+    assert json.loads(shell.out) == [{"orders": 0}]
 
 
 def test_status_and_runs_tell_of_the_night(shell: Shell) -> None:
