@@ -31,9 +31,9 @@ from console.backend import Backend
 from console.cursors import after_of, cursor_of
 from console.problems import Problem
 from schemas.enums import Scope
-from schemas.errors import WrongUsage
 from tasks import review
 from tasks.amend import amend
+from tasks.core.blocks import sells_first
 from warehouse.ledger import RunRow, Seen, Sort
 
 MOST: Final = 500
@@ -139,7 +139,7 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> list[OrderOut]:
     for row in lots.sort("order_id", "lot_id").iter_rows(named=True):
         by_order.setdefault(row["order_id"], []).append(LotOut(**{name: row[name] for name in LotOut.model_fields}))
     plain = [name for name in OrderOut.model_fields if name != "lots"]
-    sorted_rows = orders.sort("side", "symbol", "security_id", descending=[True, False, False])
+    sorted_rows = orders.sort(sells_first(), "symbol", "security_id")
     return [
         OrderOut(**{name: row[name] for name in plain}, lots=by_order.get(row["order_id"], []))
         for row in sorted_rows.iter_rows(named=True)
@@ -167,9 +167,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
         )
         if taken.refused:
             raise Problem(HTTPStatus.CONFLICT, f"{proposal_id} {taken.refused[proposal_id]}.")
-        after = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
-        response.headers["etag"] = etag_of(after)
-        return ProposalOut.of(after)
+        return _as_it_stands(backend, caller, proposal_id, response)
 
     @router.post("/proposals/{proposal_id}/amendments", tags=["decisions"], responses=precondition)
     def make_version(
@@ -181,21 +179,17 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
     ) -> ProposalOut:
         """Drop orders or make them smaller; the version that takes the proposal's place waits for another person."""
         known = _looked_at(backend, caller, proposal_id, if_match)
-        if len({one.order_id for one in wanted.orders}) < len(wanted.orders):
-            raise WrongUsage("an order is named twice; say once what is to become of it")
         name = amend(
             backend.ledger,
             backend.lake,
             proposal_id,
-            {one.order_id: one.quantity for one in wanted.orders},
+            [(one.order_id, one.quantity) for one in wanted.orders],
             actor=caller.name,
             now=backend.now(),
             note=wanted.note,
             seen=Seen(known["content_hash"], known["revision"]),
         )
-        after = caller.need_sight(backend.ledger.get_proposal(name), name)
-        response.headers["etag"] = etag_of(after)
-        return ProposalOut.of(after)
+        return _as_it_stands(backend, caller, name, response)
 
     @router.post("/decisions", tags=["decisions"])
     def decide_many(said: DecisionsIn, caller: Caller = decides) -> DecidedOut:
@@ -211,6 +205,13 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
             is_all_or_none=said.is_all_or_none,
         )
         return DecidedOut(states=decided.states, refused=dict(decided.refused))
+
+
+def _as_it_stands(backend: Backend, caller: Caller, proposal_id: str, response: Response) -> ProposalOut:
+    """The proposal after what was done, with its new ``ETag``."""
+    known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+    response.headers["etag"] = etag_of(known)
+    return ProposalOut.of(known)
 
 
 def _looked_at(backend: Backend, caller: Caller, proposal_id: str, if_match: str | None) -> dict[str, Any]:

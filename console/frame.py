@@ -122,6 +122,24 @@ def frame(desk: Desk, request: Request, title: str) -> Iterator[ui.element]:
         yield main
 
 
+async def waiting_page(desk: Desk, request: Request, title: str) -> ui.column | None:
+    """A page whose content takes time: its frame, sent at once, and the column to fill, which shows that something comes.
+
+    Null: the browser went away meanwhile.
+    """
+    with frame(desk, request, title):
+        content = ui.column().classes("stack")
+        with content:
+            ui.spinner(size="lg")
+    return content if await desk.arrived() else None
+
+
+def nothing_here() -> None:
+    """What a page says that has nothing to show; why was said in a notice."""
+    ui.label("There is nothing to show here.").classes("quiet")
+    ui.link("To the queue", "/queue")
+
+
 def _person(desk: Desk, dark: ui.dark_mode) -> None:
     def use(name: str) -> None:
         dark.value = THEMES[name]

@@ -7,7 +7,6 @@ Scripts may be inline and may be evaluated because the pages' framework needs bo
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -60,13 +59,7 @@ def is_secure(backend: Backend, connection: HTTPConnection) -> bool:
 
 def secret_of(backend: Backend, connection: HTTPConnection) -> str:
     """The session's secret that the browser sent; empty if none."""
-    cookies: SimpleCookie = SimpleCookie()
-    try:
-        cookies.load(connection.headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    found = cookies.get(cookie_name(is_secure=is_secure(backend, connection)))
-    return found.value if found is not None else ""
+    return connection.cookies.get(cookie_name(is_secure=is_secure(backend, connection)), "")
 
 
 def own_origin(backend: Backend, connection: HTTPConnection) -> str:

@@ -156,10 +156,7 @@ def amend(
     note: Note = "",
 ) -> None:
     """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
-    wishes = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
-    wish = dict(wishes)
-    if len(wish) < len(wishes):
-        raise WrongUsage("an order is named twice; say once what is to become of it")
+    wish = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
     from tasks.amend import amend as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
     from warehouse.lake import open_lake  # noqa: PLC0415 - as above
 

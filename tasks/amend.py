@@ -1,6 +1,6 @@
 """Make a version of a proposal: the account solved again, a person's wish, the checks, and the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from tasks.core.explain import household_facts
 from tasks.core.facts import account_parameters
 from tasks.core.orders import order_rows
 from tasks.core.solved import Solved
+from tasks.landed import drifts_of
 from tasks.landed import facts as read_facts
 from tasks.propose import need_conserved, solved_of
 from tasks.review import resolve
@@ -26,7 +27,7 @@ def amend(
     ledger: Ledger,
     lake: Lake,
     name: str,
-    wish: Mapping[str, Decimal],
+    wish: Sequence[tuple[str, Decimal]],
     *,
     actor: str,
     now: datetime,
@@ -35,8 +36,8 @@ def amend(
 ) -> str:
     """Drop or make smaller orders of a waiting proposal; the name of the version that takes its place.
 
-    ``wish``: the quantity wanted by order, 0 to drop it; an order is named by its id, or by its symbol or security where the
-    proposal has one order of it. ``seen``: what the person looked at; null: as the proposal stands.
+    ``wish``: orders and the quantity wanted of each, 0 to drop it; an order is named once, by its id, or by its symbol or security
+    where the proposal has one order of it. ``seen``: what the person looked at; null: as the proposal stands.
 
     Raises
     ------
@@ -105,11 +106,7 @@ def _standing(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> Versi
 def _solved(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solved, pl.DataFrame, pl.DataFrame]:
     """The account as its night solved it, its row of ``account_drift``, and its lots."""
     facts = household_facts(read_facts(lake, run, shard), account_id)
-    own = facts.accounts.select("account_id")
-    drift, by_account = (
-        lake.read(table, run.run_id, shard).join(own, on="account_id", how="semi")
-        for table in ("drift", "account_drift")
-    )
+    drift, by_account = drifts_of(lake, run, shard, facts)
     _, every = solved_of(account_parameters(facts), facts, drift, by_account, as_of=run.as_of_date)
     is_mine = pl.col("account_id") == account_id
     if every.accounts.filter(is_mine)["managed_household_id"].drop_nulls().len():
@@ -119,10 +116,12 @@ def _solved(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solve
     return mine, by_account, facts.lots
 
 
-def _named(orders: pl.DataFrame, wish: Mapping[str, Decimal]) -> Wish:
+def _named(orders: pl.DataFrame, wish: Sequence[tuple[str, Decimal]]) -> Wish:
     """The wish by side and security."""
+    if len(dict(wish)) < len(wish):
+        raise WrongUsage("an order is named twice; say once what is to become of it")
     found: dict[tuple[Side, str], Decimal] = {}
-    for name, quantity in wish.items():
+    for name, quantity in wish:
         is_it = (pl.col("order_id") == name) | (pl.col("symbol") == name) | (pl.col("security_id") == name)
         rows = orders.filter(is_it).select("side", "security_id").rows()
         if len(rows) != 1:

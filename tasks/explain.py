@@ -10,6 +10,7 @@ from schemas.run import RunRef
 from tasks.core.explain import Page, Told, frontier_section, household_facts, page
 from tasks.core.facts import Facts
 from tasks.core.frontier import frontier
+from tasks.landed import drifts_of
 from tasks.landed import facts as read_facts
 from tasks.versions import newest_rows
 from warehouse.lake import Lake
@@ -86,10 +87,6 @@ def _run(row: RunRow) -> dict[str, Any]:
 
 
 def _frontier(lake: Lake, run: RunRef, shard: int, facts: Facts, account_id: str) -> pl.DataFrame:
-    own = facts.accounts.select("account_id")
-    drift, by_account = (
-        lake.read(table, run.run_id, shard).join(own, on="account_id", how="semi")
-        for table in ("drift", "account_drift")
-    )
+    drift, by_account = drifts_of(lake, run, shard, facts)
     wanted = pl.Series([account_id], dtype=pl.String)
     return frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)

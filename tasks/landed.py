@@ -66,6 +66,16 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     )
 
 
+def drifts_of(lake: Lake, run: RunRef, shard: int, facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The tables ``drift`` and ``account_drift`` of the accounts of ``facts``, which are among those of the shard."""
+    own = facts.accounts.select("account_id")
+    drift, by_account = (
+        lake.read(table, run.run_id, shard).join(own, on="account_id", how="semi")
+        for table in ("drift", "account_drift")
+    )
+    return drift, by_account
+
+
 def places(ledger: Ledger, run: RunRef) -> Places:
     """Which file each row of a landed table stood in, for messages."""
     found = {

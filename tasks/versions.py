@@ -1,16 +1,13 @@
 """Versions of proposals: the newest in the place of what the lake holds, and what each replaced."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
 from tasks.core.order_changes import Change, order_changes
 from tasks.review import Reader, orders_and_lots
-from warehouse.ledger import Amended, Filter, Ledger
-
-MOST: Final = 1_000
-"""Proposals of one account that are looked through."""
+from warehouse.ledger import Amended, Ledger
 
 
 def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str, pl.DataFrame]:
@@ -38,7 +35,7 @@ def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any
     """The version that this one replaces, else the account's newest proposal of another run before it; null: neither."""
     if proposal["replaces"]:
         return ledger.get_proposal(proposal["replaces"])
-    every = ledger.page(Filter(states=None, account=proposal["account_id"]), limit=MOST).rows
+    every = ledger.list_proposals(account_id=proposal["account_id"])
     older = every.filter(
         (pl.col("run_id") != proposal["run_id"]) & (pl.col("created_at") < proposal["created_at"])
     ).sort("created_at", "version", "proposal_id")

@@ -81,7 +81,9 @@ class Scene:
 
     def amend(self, proposal: dict[str, Any], wish: dict[str, Decimal], actor: str = "bob", **how: Any) -> str:
         how.setdefault("note", "too much of it")
-        return amend(self.ledger, self.lake, proposal["proposal_id"], wish, actor=actor, now=utc_now(), **how)
+        return amend(
+            self.ledger, self.lake, proposal["proposal_id"], list(wish.items()), actor=actor, now=utc_now(), **how
+        )
 
     def drop_one(self, number: int) -> tuple[dict[str, Any], dict[str, Any], str]:
         """A proposal, the order left out of it, and the version's name."""

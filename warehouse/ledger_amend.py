@@ -6,7 +6,7 @@ The lake holds what a run proposed; what people made of it is in the ledger, who
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 import sqlalchemy as sa
@@ -73,18 +73,16 @@ class Amending(Proposals):
         new = proposal.row(0, named=True)
         with self.writing() as connection:
             need_role(connection, actor, Role.REVIEWER)
-            row = connection.execute(sa.select(proposals).where(proposals.c.proposal_id == proposal_id)).one_or_none()
-            problem = state_problem(row, seen, ProposalState.PENDING_REVIEW, "change") or _problem(row, actor, note)
-            refuse([f"{proposal_id} {problem}"] if problem else [], 1)
+            row = _waiting(connection, proposal_id, seen, actor=actor, note=note)
             detail = canonical({"by": new["proposal_id"], "note": note, "content_hash": seen.content_hash})
-            was = Move(proposal_id, str(row and row.run_id), ProposalState.PENDING_REVIEW, detail)
+            was = Move(proposal_id, row.run_id, ProposalState.PENDING_REVIEW, detail)
             move(connection, [was], ProposalState.SUPERSEDED, event="amended", actor=actor, now=now)
             _insert(connection, row, new, actor=actor, now=now)
             for table, frame in (("proposals", proposal), ("orders", orders), ("lot_relief", lots)):
                 _store(connection, table, frame, new["proposal_id"])
             said = {name: new[name] for name in ("proposal_id", "content_hash")}
             said |= {
-                "submitter": row and row.submitter,
+                "submitter": row.submitter,
                 "amender": actor,
                 "actor": actor,
                 "note": note,
@@ -132,17 +130,27 @@ class Amending(Proposals):
         )
 
 
-def _problem(row: Row[Any] | None, actor: str, note: str) -> str | None:
-    if not note.strip():
-        return "is not changed without a note that says why"
-    return held_problem(row, actor) if row is not None else None
+def _waiting(connection: Connection, proposal_id: str, seen: Seen, *, actor: str, note: str) -> Row[Any]:
+    """The proposal's row.
+
+    Raises
+    ------
+    DecisionRefused
+        The actor cannot change it, or gives no reason.
+    """
+    found = connection.execute(sa.select(proposals).where(proposals.c.proposal_id == proposal_id)).one_or_none()
+    problem = state_problem(found, seen, ProposalState.PENDING_REVIEW, "change")
+    if not problem and not note.strip():
+        problem = "is not changed without a note that says why"
+    row = cast("Row[Any]", found)  # what is no proposal has a problem already
+    problem = problem or held_problem(row, actor)
+    refuse([f"{proposal_id} {problem}"] if problem else [], 1)
+    return row
 
 
-def _insert(
-    connection: Connection, before: Row[Any] | None, new: Mapping[str, Any], *, actor: str, now: datetime
-) -> None:
+def _insert(connection: Connection, before: Row[Any], new: Mapping[str, Any], *, actor: str, now: datetime) -> None:
     """The version's row in the queue."""
-    old = before._mapping if before is not None else {}  # noqa: SLF001 - SQLAlchemy's public name for it
+    old = before._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     values = {name: old[name] for name in KEPT}
     values |= {name: new[name] for name in ROUTED if name != "ttl_hours"}
     values |= {

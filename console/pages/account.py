@@ -7,11 +7,10 @@ from fastapi import Request
 from nicegui import ui
 
 from console.backend import Backend
-from console.frame import Desk, desk_of, frame
+from console.frame import Desk, desk_of, nothing_here, waiting_page
 from console.pages.parts import class_panel, facts, orders_panel, panel, plain_table
 from console.words import count, dollars, percent, word
 from tasks.explain import explain
-from warehouse.ledger import Filter
 
 MOST_PROPOSALS: Final = 100
 
@@ -22,18 +21,14 @@ def register(backend: Backend) -> None:
     @ui.page("/accounts/{account_id}")
     async def page(request: Request, account_id: str, run: str = "") -> None:
         desk = desk_of(backend, request)
-        with frame(desk, request, "Account"):
-            content = ui.column().classes("stack")
-            with content:
-                ui.spinner(size="lg")
-        if not await desk.arrived():
+        content = await waiting_page(desk, request, "Account")
+        if content is None:
             return
         found = await desk.look(lambda: _read(desk, account_id, run or None))
         content.clear()
         with content:
             if found is None:
-                ui.label("There is nothing to show here.").classes("quiet")
-                ui.link("To the queue", "/queue")
+                nothing_here()
             else:
                 _draw(*found)
 
@@ -41,8 +36,8 @@ def register(backend: Backend) -> None:
 def _read(desk: Desk, account_id: str, run: str | None) -> tuple[dict[str, Any], pl.DataFrame]:
     ledger = desk.backend.ledger
     page = explain(desk.backend.lake, ledger, account_id, run_id=run)
-    every = ledger.page(Filter(states=None, account=account_id), limit=MOST_PROPOSALS).rows
-    return page, every.sort("created_at", "version", descending=True)
+    every = ledger.list_proposals(account_id=account_id).sort("created_at", "version", descending=True)
+    return page, every.head(MOST_PROPOSALS)
 
 
 def _draw(page: dict[str, Any], proposals: pl.DataFrame) -> None:

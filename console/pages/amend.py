@@ -89,11 +89,11 @@ def _fields(orders: Sequence[dict[str, Any]]) -> dict[str, ui.input]:
     return found
 
 
-def _wish(orders: Sequence[dict[str, Any]], wanted: Mapping[str, str]) -> dict[str, Decimal]:
+def _wish(orders: Sequence[dict[str, Any]], wanted: Mapping[str, str]) -> list[tuple[str, Decimal]]:
     """The quantities that are not what stands."""
-    found = {}
+    found = []
     for one in orders:
         quantity = Decimal((wanted[one["order_id"]] or "0").replace(",", "").strip())
         if quantity != one["quantity"]:
-            found[one["order_id"]] = quantity
+            found.append((one["order_id"], quantity))
     return found

@@ -12,6 +12,7 @@ from console.words import clock, dollars, from_to, percent, plural, shares, word
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
+from tasks.core.blocks import sells_first
 from tasks.review import Detail
 from warehouse.ledger import Decision
 
@@ -105,7 +106,7 @@ def buttons(proposal: dict[str, Any], decide: Deciding) -> None:
 
 
 def _orders(detail: Detail) -> None:
-    rows = detail.orders.sort("side", "symbol", descending=[True, False]).to_dicts()
+    rows = detail.orders.sort(sells_first(), "symbol", "security_id").to_dicts()
     ui.label(plural(len(rows), "order")).classes("panel-title")
     with ui.element("table").classes("mini"):
         for row in rows[:MOST_ORDERS]:

@@ -10,15 +10,24 @@ from nicegui import ui
 
 from console.backend import Backend
 from console.charts import frontier_chart
-from console.frame import Desk, desk_of, follow, frame
+from console.frame import Desk, desk_of, follow, nothing_here, waiting_page
 from console.pages.amend import change_orders
 from console.pages.decide import Outcome, decision_dialog, tell
-from console.pages.parts import chips, class_panel, facts, orders_panel, panel, plain_table
+from console.pages.parts import chips, class_panel, orders_panel, panel
 from console.pages.preview import buttons
-from console.words import clock, day, dollars, from_to, percent, shares, until, word, words
+from console.pages.proposal_panels import (
+    cash_panel,
+    changes_panel,
+    history_panel,
+    proof_panel,
+    rules_panel,
+    tax_panel,
+)
+from console.words import clock, dollars, from_to, percent, until, word, words
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks import review
+from tasks.core.blocks import sells_first
 from tasks.core.order_changes import Change
 from tasks.explain import explain
 from tasks.versions import changes, version_before
@@ -50,11 +59,8 @@ def register(backend: Backend) -> None:
     @ui.page("/proposals/{proposal_id}")
     async def page(request: Request, proposal_id: str) -> None:
         desk = desk_of(backend, request)
-        with frame(desk, request, "Proposal"):
-            content = ui.column().classes("stack")
-            with content:
-                ui.spinner(size="lg")
-        if not await desk.arrived():
+        content = await waiting_page(desk, request, "Proposal")
+        if content is None:
             return
         drawn: list[tuple[object, ...]] = []
         drawing = asyncio.Lock()
@@ -65,8 +71,7 @@ def register(backend: Backend) -> None:
             content.clear()
             with content:
                 if seeing is None:
-                    ui.label("There is nothing to show here.").classes("quiet")
-                    ui.link("To the queue", "/queue")
+                    nothing_here()
                 else:
                     _draw(desk, seeing, show)
 
@@ -107,7 +112,7 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     read = backend.reader(proposal["account_id"])
     orders = review.show(ledger, full, read, now=desk.now).orders
     before = version_before(ledger, proposal)
-    sorted_orders = orders.sort("side", "symbol", "security_id", descending=[True, False, False]).to_dicts()
+    sorted_orders = orders.sort(sells_first(), "symbol", "security_id").to_dicts()
     said = ledger.decisions_of(full)
     newest = found["proposal"]["proposal_id"] if found["proposal"] else full
     differs = changes(ledger, read, before, orders)
@@ -126,12 +131,12 @@ def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> N
         orders_panel(seeing.orders)
     with ui.element("div").classes("halves"):
         if seeing.newest is None:
-            _tax(seeing.page)
-            _cash(seeing.page)
-            _proof(seeing.page)
-            _rules(seeing.page)
-        _history(seeing)
-        _changes(seeing)
+            tax_panel(seeing.page)
+            cash_panel(seeing.page)
+            proof_panel(seeing.page)
+            rules_panel(seeing.page)
+        history_panel(seeing.proposal, seeing.decisions)
+        changes_panel(seeing.proposal, seeing.before, seeing.changes)
         _frontier(desk, seeing.proposal)
 
 
@@ -223,115 +228,6 @@ def _assign(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitable[
         for reviewer in reviewers:
             ui.menu_item(reviewer, lambda n=reviewer: give(n))
         ui.menu_item("nobody", lambda: give(None))
-
-
-def _tax(page: dict[str, Any]) -> None:
-    tax = page["tax"]
-    if tax is None:
-        return
-    with panel("Tax"):
-        facts(
-            {
-                "estimated": dollars(tax["est_tax_usd"]),
-                "realized, short term": dollars(tax["realized_short_gain_usd"]),
-                "realized, long term": dollars(tax["realized_long_gain_usd"]),
-                "this year so far, short": dollars(tax["ytd_short_gain_usd"]),
-                "this year so far, long": dollars(tax["ytd_long_gain_usd"]),
-                "rates, short and long": f"{percent(tax['short_term_rate'])}, {percent(tax['long_term_rate'])}",
-            }
-        )
-        ui.label(tax["regime_sentence"] or "").classes("note")
-
-
-def _cash(page: dict[str, Any]) -> None:
-    cash = page["cash"]
-    if cash is None:
-        return
-    with panel("Cash"):
-        names = {"settled": "settled_usd", "pending": "pending_usd", "reserve": "reserve_usd"}
-        both = {"before the trades": "before_usd", "after the trades": "after_usd"}
-        facts({name: dollars(cash[key]) for name, key in (names | both).items()})
-        ui.label(cash["price_of_cash_sentence"] or "").classes("note")
-
-
-def _proof(page: dict[str, Any]) -> None:
-    proof = page["certificate"]
-    if proof is None:
-        return
-    with panel("Proof"):
-        ui.label(proof["sentence"])
-        facts(
-            {
-                "objective": f"{proof['objective_usd']:,.4f} USD",
-                "proven bound": f"{proof['lower_bound_usd']:,.4f} USD",
-                "gap": f"{proof['gap_bps']:.4f} bps of NAV",
-            }
-            if proof["gap_bps"] is not None
-            else {}
-        )
-
-
-def _rules(page: dict[str, Any]) -> None:
-    wash = page["wash_sales"]
-    with panel("Wash sales and restrictions"):
-        said = False
-        for row in wash["may_not_buy"]:
-            ui.label(
-                f"{row['security_id']} was sold at a loss in the household: not bought until {day(row['until_date'])}."
-            )
-            said = True
-        for row in wash["losses_replaced"]:
-            ui.label(f"A loss on {row['security_id']} is replaced by a purchase and saves no tax now.")
-            said = True
-        for row in page["stopped"]:
-            ui.label(f"{word(row['asset_class'])}: {row['sentence']}")
-            said = True
-        if not said:
-            ui.label("None is in the way.").classes("quiet")
-
-
-def _history(seeing: Seeing) -> None:
-    proposal = seeing.proposal
-    with panel("History"):
-        maker = proposal["amender"] or proposal["submitter"]
-        rows = [{"at": clock(proposal["created_at"]), "who": maker, "what": "proposed", "note": ""}]
-        rows += [
-            {"at": clock(one.decided_at), "who": one.actor, "what": str(one.decision), "note": one.note}
-            for one in seeing.decisions
-        ]
-        plain_table({"at": "at", "who": "who", "what": "what", "note": "note"}, rows)
-        facts(
-            {
-                "proposal": proposal["proposal_id"],
-                "content": proposal["content_hash"][:16],
-                "approvals needed": str(proposal["approvals_needed"]),
-                "expires": clock(proposal["expires_at"]),
-                "cut-off": clock(proposal["cut_off_at"]),
-                "export": proposal["export_id"] or "not exported",
-            }
-        )
-        ui.link("Its rows of the audit chain", f"/audit?proposal={proposal['proposal_id']}")
-
-
-def _changes(seeing: Seeing) -> None:
-    if seeing.before is None:
-        return
-    before = seeing.before
-    same_run = before["run_id"] == seeing.proposal["run_id"]
-    title = f"Against version {before['version']}" if same_run else f"Against the night of {before['as_of_date']}"
-    with panel(title):
-        ui.link(f"{word(before['state'])}: {before['proposal_id']}", f"/proposals/{before['proposal_id']}").classes(
-            "quiet"
-        )
-        rows = [
-            {"side": one.side, "symbol": one.symbol, "before": shares(one.before), "now": shares(one.now)}
-            for one in seeing.changes
-        ]
-        if rows:
-            columns = {"side": "", "symbol": "symbol", "before": "then", "now": "now"}
-            plain_table(columns, rows, numbers=("before", "now"))
-        else:
-            ui.label("The same orders.").classes("quiet")
 
 
 def _frontier(desk: Desk, proposal: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from console.backend import Backend
 from console.frame import Desk, desk_of, follow, frame
 from console.pages.decide import Outcome, decision_dialog, tell
 from console.pages.preview import Preview
+from console.pages.queue_filter import FilterBar
 from console.words import count, dollars, from_to, large_dollars, percent, plural, sentence, span, word, words
 from schemas.errors import WrongUsage
 from tasks import review
@@ -48,26 +49,6 @@ BODY: Final = """
   </q-td>
 </q-tr>
 """
-SORT_LABELS: Final = {
-    Sort.PRIORITY: "what to look at first",
-    Sort.CUT_OFF: "next cut-off",
-    Sort.VALUE: "largest trades",
-    Sort.TAX: "largest tax",
-    Sort.TURNOVER: "largest turnover",
-    Sort.DRIFT: "largest drift",
-    Sort.AGE: "oldest",
-    Sort.ACCOUNT: "account",
-}
-KEYS_HELP: Final = (
-    ("j  k", "next, previous"),
-    ("Enter", "open the proposal"),
-    ("x", "select or unselect"),
-    ("a", "approve the one under the cursor, or the selection"),
-    ("r", "reject it, with a note"),
-    ("h", "hold it"),
-    ("/", "to the filter"),
-    ("?", "this help"),
-)
 
 
 @dataclass
@@ -112,8 +93,8 @@ class View:
 
     async def build(self) -> None:
         """Draw the page once."""
-        self._help = _help_dialog()
-        await self._bar()
+        self.bar = FilterBar(self.desk, self.state.text, self.state.sort, self._chosen)
+        await self.bar.build()
         self.totals = ui.row().classes("totals").props('role="status" aria-live="polite"')
         with ui.element("div").classes("split"):
             with ui.element("div").classes("grid"):
@@ -123,79 +104,6 @@ class View:
             self.preview = Preview(self.desk, side, self._one)
         ui.keyboard(self._key, ignore=["input", "select", "textarea", "button"])
         await self.refresh()
-
-    async def _bar(self) -> None:
-        with ui.row().classes("filter-bar"):
-            self.input = (
-                ui.input("Filter", value=self.state.text, placeholder="custodian=northbank, min_value=10000, held=no")
-                .props("outlined dense clearable")
-                .classes("filter-input")
-                .on("keydown.enter", self._filter_typed)
-                .on("clear", self._filter_typed)
-            )
-            ui.select(
-                {str(key): label for key, label in SORT_LABELS.items()}, value=str(self.state.sort), label="Order by"
-            ).props("outlined dense").classes("narrow").on_value_change(self._sorted)
-            with ui.button("Add", icon="filter_alt").props("flat no-caps"), ui.menu():
-                await self._suggestions()
-            self.saved = ui.button("Saved", icon="bookmark").props("flat no-caps")
-            with self.saved:
-                self.saved_menu = ui.menu()
-            await self._draw_saved()
-            ui.button(icon="keyboard", on_click=self._help.open).props('flat round aria-label="Keys"').classes(
-                "keys-button"
-            )
-
-    async def _suggestions(self) -> None:
-        wanted = Filter()
-        found = await self.desk.look(
-            lambda: (self.ledger.counts_by("custodian", wanted), self.ledger.counts_by("look_reasons", wanted))
-        )
-        custodians, joined = found or ({}, {})
-        reasons: dict[str, int] = {}
-        for text, number in joined.items():
-            for each in filter(None, text.split("|")):
-                reasons[each] = reasons.get(each, 0) + number
-        for name, number in custodians.items():
-            ui.menu_item(f"{name} ({number:,})", lambda n=name: self._with("custodian", n))
-        ui.separator()
-        for name, number in sorted(reasons.items(), key=lambda item: -item[1]):
-            ui.menu_item(f"{word(name)} ({number:,})", lambda n=name: self._with("reason", n))
-        ui.separator()
-        ui.menu_item("not held", lambda: self._with("held", "no"))
-        ui.menu_item("assigned to me", lambda: self._with("assignee", self.desk.name))
-        ui.menu_item("approved", lambda: self._with("state", "approved|auto_approved"))
-        ui.menu_item("every state", lambda: self._with("state", "any"))
-
-    async def _draw_saved(self) -> None:
-        filters: Mapping[str, str] = await self.desk.look(lambda: self.ledger.saved_filters(self.desk.name)) or {}
-        self.saved_menu.clear()
-        with self.saved_menu:
-            for name, text in filters.items():
-                with ui.menu_item(on_click=lambda t=text: self._use(t)):
-                    ui.label(f"{name}: {text or 'all that waits'}")
-                    ui.button(icon="close").props(f'flat dense round aria-label="Forget {_attribute(name)}"').on(
-                        "click.stop", lambda n=name: self._forget(n)
-                    )
-            if filters:
-                ui.separator()
-            ui.menu_item("Save this filter…", self._save)
-
-    async def _save(self) -> None:
-        with ui.dialog() as dialog, ui.card():
-            name = ui.input("Name").props("autofocus outlined")
-            with ui.row():
-                ui.button("Save", on_click=lambda: dialog.submit(name.value)).props("no-caps")
-                ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-        given = (await dialog or "").strip()
-        if given:
-            text = self.state.text
-            await self.desk.ask(lambda: self.ledger.save_filter(self.desk.name, given, text, self.desk.now))
-            await self._draw_saved()
-
-    async def _forget(self, name: str) -> None:
-        await self.desk.ask(lambda: self.ledger.drop_filter(self.desk.name, name))
-        await self._draw_saved()
 
     def _grid(self) -> None:
         columns = [{"name": name, "label": label, "field": name, "align": align} for name, label, align in COLUMNS]
@@ -224,9 +132,9 @@ class View:
         try:
             wanted = self.wanted()
         except WrongUsage as error:
-            self.input.props(f'error error-message="{_attribute(sentence(str(error)))}"')
+            self.bar.complain(sentence(str(error)))
             return
-        self.input.props(remove="error error-message")
+        self.bar.complain("")
         found = await self.desk.look(lambda: self._read(wanted))
         if found is None:
             return
@@ -360,9 +268,9 @@ class View:
             self.selected ^= {self.state.cursor}
             await self.refresh()
         elif key == "/":
-            self.input.run_method("focus")
+            self.bar.focus()
         elif key == "?":
-            self._help.open()
+            self.bar.help()
         elif self.desk.may_review and key in {"a", "r", "h"}:
             await self._decide({"a": Decision.APPROVE, "r": Decision.REJECT, "h": Decision.HOLD}[key])
 
@@ -380,27 +288,10 @@ class View:
         self.state.cursor = None
         await self.refresh()
 
-    async def _with(self, key: str, value: str) -> None:
-        """The filter with one key set anew."""
-        parts = dict(part.split("=", 1) for part in self.state.text.split(",") if "=" in part)
-        found = {name.strip(): text.strip() for name, text in parts.items()} | {key: value}
-        await self._use(",".join(f"{name}={text}" for name, text in found.items()))
-
-    async def _use(self, text: str) -> None:
-        self.input.value = text
-        await self._filter_typed()
-
-    async def _filter_typed(self) -> None:
-        self.state.text = (self.input.value or "").strip()
-        self.state.skip, self.state.cursor = 0, None
-        self.state.seen = {}
+    async def _chosen(self, text: str, sort: Sort) -> None:
+        """Another filter or order: from the top, and nothing of it was seen before."""
+        self.state = State(text=text, sort=sort)
         self.selected.clear()
-        self._remember()
-        await self.refresh()
-
-    async def _sorted(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        self.state.sort = Sort(event.value)
-        self.state.skip, self.state.cursor, self.state.seen = 0, None, {}
         self._remember()
         await self.refresh()
 
@@ -409,19 +300,6 @@ class View:
         chosen = {"filter": self.state.text, "sort": "" if self.state.sort is Sort.PRIORITY else str(self.state.sort)}
         query = urlencode({name: value for name, value in chosen.items() if value})
         ui.navigate.history.replace(f"/queue?{query}" if query else "/queue")
-
-
-def _help_dialog() -> ui.dialog:
-    with ui.dialog() as dialog, ui.card():
-        ui.label("Keys").classes("panel-title")
-        with ui.element("dl").classes("facts"):
-            for key, meaning in KEYS_HELP:
-                with ui.element("dt"):
-                    ui.label(key).classes("mono")
-                with ui.element("dd"):
-                    ui.label(meaning)
-        ui.label(f"The filter knows {', '.join(review.KEYS)}.").classes("quiet")
-    return dialog
 
 
 def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -454,8 +332,3 @@ def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "is_cursor": False,
         "is_fresh": False,
     }
-
-
-def _attribute(text: str) -> str:
-    """Text that can stand between double quotes in a list of properties."""
-    return text.replace("\\", "/").replace('"', "'").replace("\n", " ")

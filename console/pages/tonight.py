@@ -8,7 +8,7 @@ from nicegui import ui
 
 from console.backend import Backend
 from console.charts import drift_chart, funnel_chart
-from console.frame import Desk, desk_of, follow, frame
+from console.frame import Desk, desk_of, follow, waiting_page
 from console.pages.parts import facts, panel, plain_table
 from console.words import clock, count, large_dollars, plural, until, word
 from schemas.enums import RunState
@@ -33,11 +33,8 @@ def register(backend: Backend) -> None:
     @ui.page("/")
     async def page(request: Request, run: str = "") -> None:
         desk = desk_of(backend, request)
-        with frame(desk, request, "Tonight"):
-            content = ui.column().classes("stack")
-            with content:
-                ui.spinner(size="lg")
-        if not await desk.arrived():
+        content = await waiting_page(desk, request, "Tonight")
+        if content is None:
             return
 
         async def show() -> None:

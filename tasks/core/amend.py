@@ -76,7 +76,7 @@ def amended(
     WrongUsage
         A sentence that says which check it fails.
     """
-    need_smaller(now.orders, wish)
+    _need_smaller(now.orders, wish)
     if solved.accounts.height != 1 or solved.accounts["managed_household_id"][0] is not None:
         raise WrongUsage(
             "the account is rebalanced together with its household; its orders cannot be changed alone\n\n"
@@ -95,7 +95,7 @@ def amended(
     return _named(now.proposal, rows, orders, relief, run_id=run_id, version=version)
 
 
-def need_smaller(orders: pl.DataFrame, wish: Wish) -> None:
+def _need_smaller(orders: pl.DataFrame, wish: Wish) -> None:
     """Refuse a wish that is none.
 
     Raises

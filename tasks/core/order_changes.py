@@ -7,6 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from tasks.core.blocks import sells_first
+
 SAME: Final = ("security_id", "side")
 """An account has at most one order of a security and side."""
 
@@ -30,7 +32,7 @@ def order_changes(before: pl.DataFrame, now: pl.DataFrame) -> list[Change]:
         .with_columns(pl.coalesce("symbol", "symbol_now", "security_id").alias("shown"))
         .with_columns(pl.col("quantity", "quantity_now").fill_null(0))
         .filter(pl.col("quantity") != pl.col("quantity_now"))
-        .sort("side", "shown", descending=[True, False])
+        .sort(sells_first(), "shown")
     )
     return list(_changes(joined))
 

@@ -9,6 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 from console.app import make_api
 from console.backend import Backend
 from console.guard import is_local
+from tasks.access import digest
 from tests.console.scene import Api, api_on, cookie_in, sign_in, value_of
 
 HTML = {"accept": "text/html"}
@@ -53,8 +54,6 @@ def test_a_forged_session_is_no_session(guarded: Api, secret: str) -> None:
 
 
 def test_the_hash_that_the_ledger_keeps_is_no_session(guarded: Api) -> None:
-    from tasks.access import digest  # noqa: PLC0415
-
     secret = value_of(cookie_in(sign_in(guarded.client, "bob")))
     guarded.client.cookies.clear()
     forged = guarded.client.get("/page", headers={**HTML, "cookie": f"trimtab={digest(secret)}"})
