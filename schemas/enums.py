@@ -289,3 +289,29 @@ class Scope(StrEnum):
     PROPOSALS_READ = "proposals:read"
     DECISIONS_WRITE = "decisions:write"
     EXPORTS_READ = "exports:read"
+
+
+class ProfileFormat(StrEnum):
+    """How a profile writes an export's orders, beside the files that every export has."""
+
+    FIX44 = "fix44"
+    FIX50SP2 = "fix50sp2"
+    IBKR_BASKET = "ibkr_basket"
+    IBKR_ALLOCATION = "ibkr_allocation"
+    ALPACA = "alpaca"
+    MAPPED = "mapped"
+    JSONL = "jsonl"
+
+
+class ExecutionKind(StrEnum):
+    """What a message about an order says.
+
+    ``cancelled``: what is not filled will not be. ``bust``: a fill never was. ``correct``: a fill was otherwise.
+    """
+
+    ACKNOWLEDGED = "acknowledged"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    FILL = "fill"
+    BUST = "bust"
+    CORRECT = "correct"

@@ -31,6 +31,9 @@ from warehouse.ledger_words import RELEASABLE_STATES
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""
 
+BOOK: Final = ("proposals", "orders", "lot_relief", "landed_accounts", "landed_securities")
+"""Tables of the lake that an export is made of."""
+
 
 class Lake(Protocol):
     """The part of the lake that an export reads."""
@@ -178,7 +181,7 @@ def export_run(
 
 def _stored(lake: Lake, run_id: str) -> dict[str, pl.DataFrame]:
     """What the run proposed."""
-    return {table: lake.read(table, run_id) for table in ("proposals", "orders", "lot_relief", "landed_accounts")}
+    return {table: lake.read(table, run_id) for table in BOOK}
 
 
 def _book(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> Book:

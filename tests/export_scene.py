@@ -79,7 +79,15 @@ def lake_of(accounts: tuple[str, ...] = ACCOUNTS) -> MemoryLake:
             "lot_relief": table("lot_relief", lots),
             "proposals": table("proposals", [{"proposal_id": f"p-{a}", "content_hash": f"hash-{a}"} for a in accounts]),
             "landed_accounts": table(
-                "landed_accounts", [{"account_id": a, "custodian": "Acme, Inc"} for a in accounts]
+                "landed_accounts",
+                [{"account_id": a, "custodian": "Acme, Inc", "tax_status": "taxable"} for a in accounts],
+            ),
+            "landed_securities": table(
+                "landed_securities",
+                [
+                    {"security_id": name, "symbol": symbol, "security_type": "etf", "quantity_step": Decimal(1)}
+                    for name, symbol in (("s1", "AAA"), ("s2", "=BB"))
+                ],
             ),
         }
     )

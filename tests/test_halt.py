@@ -17,7 +17,7 @@ from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings
 from tasks.core.release import Book, Export, Release, make_release
-from tasks.export import export_all
+from tasks.export import BOOK, export_all
 from tasks.export_delivery import LOOK_SECONDS, deliver
 from tasks.stores import current_actor, open_ledger
 from tests.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
@@ -93,7 +93,7 @@ def test_an_export_that_can_be_seen_already_is_recorded_though_everything_is_hal
 @pytest.fixture
 def release(scene: Scene) -> Release:
     """What an export of the scene would write."""
-    book = Book(*(scene.lake.read(name, RUN) for name in ("proposals", "orders", "lot_relief", "landed_accounts")))
+    book = Book(*(scene.lake.read(name, RUN) for name in BOOK))
     ids = scene.ledger.exportable(RUN, NOW)
     approved = scene.ledger.list_proposals(run_id=RUN).filter(pl.col("proposal_id").is_in(ids))
     orders = book.orders.filter(pl.col("proposal_id").is_in(ids)).select("order_id", "proposal_id")

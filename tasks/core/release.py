@@ -5,6 +5,7 @@ approved; every order can be written (an account with one custodian and a safe f
 the lots closed sum to each sell.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -19,12 +20,13 @@ from tasks.core.csv_cells import cents
 
 
 class Book(NamedTuple):
-    """What the lake holds of a run, whole: its ``proposals``, ``orders``, ``lot_relief`` and landed ``accounts``."""
+    """What the lake holds of a run, whole: its ``proposals``, ``orders``, ``lot_relief``, landed ``accounts`` and ``securities``."""
 
     proposals: pl.DataFrame
     orders: pl.DataFrame
     lot_relief: pl.DataFrame
     accounts: pl.DataFrame
+    securities: pl.DataFrame
 
 
 class Export(NamedTuple):
@@ -45,7 +47,8 @@ class Export(NamedTuple):
 class Release:
     """What leaves in one export.
 
-    ``orders``: one row an order, with ``custodian`` and ``value_usd`` in whole cents, sorted by account, sells before
+    ``orders``: one row an order, with ``custodian``, ``tax_status`` and ``household_id`` of its account, ``security_type``,
+    ``security_name`` and ``quantity_step`` of its security, and ``value_usd`` in whole cents; sorted by account, sells before
     buys, then symbol. ``lots``: one row per order and lot closed, sorted likewise. ``blocks``: one row per custodian,
     security and side.
     """
@@ -54,6 +57,15 @@ class Release:
     orders: pl.DataFrame
     lots: pl.DataFrame
     blocks: pl.DataFrame
+
+    def of(self, custodians: Collection[str]) -> "Release":
+        """What leaves of these custodians' accounts; all of it where none is named."""
+        if not custodians:
+            return self
+        is_theirs = pl.col("custodian").is_in(list(custodians))
+        orders = self.orders.filter(is_theirs)
+        lots = self.lots.join(orders.select("order_id"), on="order_id", how="semi", maintain_order="left")
+        return Release(self.export, orders, lots, self.blocks.filter(is_theirs))
 
 
 def make_release(export: Export, book: Book, *, approved: pl.DataFrame, claimed: pl.DataFrame) -> Release:
@@ -76,7 +88,7 @@ def make_release(export: Export, book: Book, *, approved: pl.DataFrame, claimed:
         Something does not add up; the message names the first offender.
     """
     check_approved(approved, book.proposals, book.orders)
-    orders = released_orders(claimed, book.orders, book.accounts)
+    orders = released_orders(claimed, book)
     blocks = block_orders(orders, run_id=export.run_id, sequence=export.sequence)
     return Release(export, orders, released_lots(orders, book.lot_relief), blocks)
 
@@ -113,19 +125,17 @@ def check_approved(approved: pl.DataFrame, proposals: pl.DataFrame, orders: pl.D
     )
 
 
-def released_orders(claimed: pl.DataFrame, orders: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+def released_orders(claimed: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Claimed orders as they leave, sorted by account, sells before buys, then symbol.
 
     Parameters
     ----------
     claimed
         ``order_id`` and ``proposal_id`` of every order that leaves.
-    orders
-        The lake's orders; those of other proposals are left alone.
-    accounts
-        ``account_id`` and ``custodian``.
+    book
+        The lake's side; orders of other proposals are left alone.
     """
-    ours = orders.join(claimed.select("proposal_id").unique(), on="proposal_id", how="semi")
+    ours = book.orders.join(claimed.select("proposal_id").unique(), on="proposal_id", how="semi")
     pair = ("order_id", "proposal_id")
     refuse_any(
         claimed.join(ours, on=pair, how="anti").sort(pair),
@@ -136,7 +146,8 @@ def released_orders(claimed: pl.DataFrame, orders: pl.DataFrame, accounts: pl.Da
     )
     refuse_any(ours.filter(pl.col("order_id").is_duplicated()).sort(pair), "order {order_id} stands in the lake twice")
     leaving = (
-        ours.join(custodians(accounts), on="account_id", how="left")
+        ours.join(owners(book.accounts), on="account_id", how="left")
+        .join(instruments(book.securities), on="security_id", how="left")
         .with_columns(cents("value_usd"))
         .sort("account_id", sells_first(), "symbol", "security_id", "order_id")
     )
@@ -144,10 +155,20 @@ def released_orders(claimed: pl.DataFrame, orders: pl.DataFrame, accounts: pl.Da
     return leaving
 
 
-def custodians(accounts: pl.DataFrame) -> pl.DataFrame:
-    """One row an account; ``custodian`` is null where rows of the account disagree."""
-    is_single = pl.col("custodian").n_unique() == 1
-    return accounts.group_by("account_id").agg(custodian=pl.when(is_single).then(pl.col("custodian").first()))
+def owners(accounts: pl.DataFrame) -> pl.DataFrame:
+    """One row an account: ``custodian``, ``tax_status``, ``household_id``; each is null where rows of the account disagree."""
+    return accounts.group_by("account_id").agg(_agreed("custodian"), _agreed("tax_status"), _agreed("household_id"))
+
+
+def instruments(securities: pl.DataFrame) -> pl.DataFrame:
+    """One row a security: ``security_type``, ``security_name``, ``quantity_step``; each is null where its rows disagree."""
+    return securities.group_by("security_id").agg(
+        _agreed("security_type"), _agreed("name").alias("security_name"), _agreed("quantity_step")
+    )
+
+
+def _agreed(column: str) -> pl.Expr:
+    return pl.when(pl.col(column).n_unique() == 1).then(pl.col(column).first()).alias(column)
 
 
 def check_writable(orders: pl.DataFrame) -> None:

@@ -47,7 +47,23 @@ RELIEF = (
     {"order_id": "o3", "lot_id": "l1", "quantity": Decimal(1)},
     {"order_id": "elsewhere", "lot_id": "l1", "quantity": Decimal(1)},
 )
-ACCOUNTS = pl.DataFrame({"account_id": ["a1", "a2", "a3"], "custodian": ["x", "y", "y"]})
+ACCOUNTS = pl.DataFrame(
+    {
+        "account_id": ["a1", "a2", "a3"],
+        "custodian": ["x", "y", "y"],
+        "tax_status": "taxable",
+        "household_id": ["h1", None, None],
+    },
+    schema_overrides={"household_id": pl.String},
+)
+SECURITIES = pl.DataFrame(
+    {
+        "security_id": ["aaa", "bbb", "zzz"],
+        "security_type": ["etf", "mutual_fund", None],
+        "name": ["Fund A", "Fund B", "Z"],
+        "quantity_step": [Decimal(1), Decimal("0.001"), Decimal(1)],
+    }
+)
 PROPOSALS = ({"proposal_id": "p1", "content_hash": "h1"}, {"proposal_id": "p2", "content_hash": "h2"})
 APPROVED = pl.DataFrame({"proposal_id": ["p1", "p2"], "content_hash": ["h1", "h2"], "order_count": [3, 1]})
 
@@ -59,7 +75,8 @@ def release(
     approved: pl.DataFrame = APPROVED,
     claimed: tuple[str, ...] = ("o1", "o2", "o3", "o4"),
 ) -> Release:
-    book = Book(table("proposals", *PROPOSALS), table("orders", *orders), table("lot_relief", *relief), accounts)
+    lake = (table("proposals", *PROPOSALS), table("orders", *orders), table("lot_relief", *relief))
+    book = Book(*lake, accounts, SECURITIES)
     of = {"o4": "p2"}
     pairs = pl.DataFrame({"order_id": list(claimed), "proposal_id": [of.get(name, "p1") for name in claimed]})
     return make_release(EXPORT, book, approved=approved, claimed=pairs)
@@ -73,6 +90,24 @@ def test_orders_leave_by_account_sells_first_then_by_symbol_in_whole_cents() -> 
         ("o1", "x", Decimal("50.00")),
         ("o4", "y", Decimal("20.00")),
     ]
+
+
+def test_orders_leave_with_what_is_known_of_their_account_and_security() -> None:
+    columns = ("order_id", "tax_status", "household_id", "security_type", "security_name", "quantity_step")
+    assert release().orders.select(columns).rows()[:2] == [
+        ("o3", "taxable", "h1", "mutual_fund", "Fund B", Decimal("0.001")),
+        ("o2", "taxable", "h1", None, "Z", Decimal(1)),
+    ]
+
+
+def test_a_part_of_a_release_is_what_leaves_of_some_custodians() -> None:
+    whole = release()
+    assert whole.of(()) is whole
+    part = whole.of(["y"])
+    assert part.orders["order_id"].to_list() == ["o4"]
+    assert part.lots.is_empty()
+    assert part.blocks["custodian"].to_list() == ["y"]
+    assert whole.of(["x"]).lots["order_id"].to_list() == ["o3", "o2", "o2"]
 
 
 def test_lots_follow_their_orders() -> None:
@@ -160,13 +195,13 @@ def test_an_order_that_cannot_be_written_is_named(changed: dict[str, object], se
 
 @pytest.mark.parametrize("account_id", ["..", "a/b", "../a", "", "a b", "a\n", "x" * 65, "é", None])
 def test_an_account_id_that_is_no_identifier_never_names_a_file(account_id: str | None) -> None:
-    accounts = pl.concat([ACCOUNTS, pl.DataFrame({"account_id": [account_id], "custodian": ["x"]})])
+    accounts = pl.concat([ACCOUNTS, pl.DataFrame({"account_id": [account_id], "custodian": ["x"]})], how="diagonal")
     with pytest.raises(ConservationBroken, match="of order o4 cannot name a file"):
         release(orders=(*ORDERS[:3], {**ORDERS[3], "account_id": account_id}), accounts=accounts)
 
 
 def test_an_account_whose_rows_name_two_custodians_has_none() -> None:
-    accounts = pl.concat([ACCOUNTS, pl.DataFrame({"account_id": ["a2"], "custodian": ["z"]})])
+    accounts = pl.concat([ACCOUNTS, pl.DataFrame({"account_id": ["a2"], "custodian": ["z"]})], how="diagonal")
     with pytest.raises(ConservationBroken, match="order o4 lacks a custodian"):
         release(accounts=accounts)
 

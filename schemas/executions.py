@@ -1,0 +1,50 @@
+"""What a broker or custodian says about orders: the tables that a file of executions is read into.
+
+``EXECUTIONS`` has one row a message: an acknowledgement, a rejection, a fill, or the bust or correction of a fill.
+``EXECUTION_LOTS`` has one row per fill and tax lot that it closed, where the file tells.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.units import EXACT
+
+EXECUTIONS: Final[dict[str, pl.DataType]] = {
+    "row_number": pl.Int64(),
+    "raw": pl.String(),
+    "execution_id": pl.String(),
+    "kind": pl.String(),
+    "client_order_id": pl.String(),
+    "account_id": pl.String(),
+    "symbol": pl.String(),
+    "security_id": pl.String(),
+    "side": pl.String(),
+    "quantity": EXACT,
+    "price_usd": EXACT,
+    "fees_usd": EXACT,
+    "trade_date": pl.Date(),
+    "executed_at": pl.Datetime("us", "UTC"),
+    "reference_id": pl.String(),
+    "text": pl.String(),
+}
+"""``execution_id`` is the sender's own and unique to one message of theirs. ``kind`` is an ``ExecutionKind``. ``client_order_id`` names the order, or the block,
+as it was exported. ``quantity`` and ``price_usd`` are those of this fill alone, never running totals; a correction has those that hold
+from now on. ``fees_usd`` are positive. ``reference_id``: the execution that a bust or a correction is about. ``raw``: the record as it was read."""
+
+EXECUTION_LOTS: Final[dict[str, pl.DataType]] = {
+    "row_number": pl.Int64(),
+    "execution_id": pl.String(),
+    "lot_id": pl.String(),
+    "acquired_date": pl.Date(),
+    "quantity": EXACT,
+    "unit_cost_usd": EXACT,
+}
+"""``lot_id`` null: the file names lots by their date and cost alone."""
+
+UNREAD: Final[dict[str, pl.DataType]] = {
+    "row_number": pl.Int64(),
+    "raw": pl.String(),
+    "message": pl.String(),
+}
+"""Records that could not be read as an execution, each with a sentence that says why."""
