@@ -63,6 +63,10 @@ class SourceUnreachable(Retryable):
     """A source does not answer, or broke off while it was read."""
 
 
+class PlaceUnreachable(Retryable):
+    """A place that exports are delivered to does not answer, or broke off while it was written to."""
+
+
 class AuditBroken(Terminal):
     """The audit chain was changed outside the program; ``seq`` is the first row that does not fit."""
 

@@ -39,7 +39,7 @@ def refused(orders: pl.DataFrame, faults: Mapping[str, pl.Expr]) -> pl.DataFrame
         for sentence, is_faulty in faults.items()
     ]
     found = pl.concat(parts).unique("order_id", keep="first", maintain_order=True).sort("place")
-    return found.select(REFUSALS)
+    return found.select(list(REFUSALS))
 
 
 def _sentence(sentence: str, schema: pl.Schema) -> pl.Expr:
