@@ -48,3 +48,33 @@ UNREAD: Final[dict[str, pl.DataType]] = {
     "message": pl.String(),
 }
 """Records that could not be read as an execution, each with a sentence that says why."""
+
+MESSAGES: Final[dict[str, pl.DataType]] = {
+    "source": pl.String(),
+    "execution_id": pl.String(),
+    "kind": pl.String(),
+    "order_id": pl.String(),
+    "block_id": pl.String(),
+    "quantity": EXACT,
+    "price_usd": EXACT,
+    "fees_usd": EXACT,
+    "trade_date": pl.Date(),
+    "executed_at": pl.Datetime("us", "UTC"),
+    "reference_id": pl.String(),
+}
+"""Executions that belong to an order of ours, or to a block: exactly one of ``order_id`` and ``block_id`` is given. ``source``: whose ``execution_id`` it is."""
+
+SENT_ORDERS: Final[dict[str, pl.DataType]] = {
+    "order_id": pl.String(),
+    "proposal_id": pl.String(),
+    "block_id": pl.String(),
+    "account_id": pl.String(),
+    "custodian": pl.String(),
+    "side": pl.String(),
+    "security_id": pl.String(),
+    "symbol": pl.String(),
+    "quantity": EXACT,
+    "quantity_step": EXACT,
+    "price_usd": EXACT,
+}
+"""Orders as they left in an export, for what comes back to be held against."""

@@ -1,0 +1,71 @@
+"""What the market did, out of fills, busts and corrections that may come in any order and more than once.
+
+1. A bust or a correction names the execution that it is about, which may be a correction itself: following the names ends at
+   a fill, or at one that nobody has told us of. That is the *root*; every message belongs to one.
+2. A root that anybody busted never was. A bust is final.
+3. Else the last correction holds: the one that follows the longest chain, then the latest, then the greatest id.
+4. Else the fill itself.
+
+So the answer depends on the set of messages alone, not on their order. A correction whose fill never came counts: it says
+what holds. Ids are those of one source; the same id of another source is another execution.
+
+Known limits: names that go round in a circle have no root; their messages count for nothing and are told by ``circles``.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import ExecutionKind
+
+ID: Final = ("source", "execution_id")
+ROOT: Final = ("source", "root_id")
+CHANGES: Final = (ExecutionKind.BUST, ExecutionKind.CORRECT)
+FILLS: Final = (ExecutionKind.FILL, *CHANGES)
+
+
+def net_fills(messages: pl.DataFrame) -> pl.DataFrame:
+    """One row per root that was not busted: a fill as it stands, with ``root_id``, sorted by source and root.
+
+    Parameters
+    ----------
+    messages
+        Table ``MESSAGES``; acknowledgements, rejections and cancellations are left out. Ids of a source are unique.
+    """
+    rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
+    busted = rooted.filter(pl.col("kind") == ExecutionKind.BUST).select(ROOT)
+    standing = rooted.filter(pl.col("root_id").is_not_null() & (pl.col("kind") != ExecutionKind.BUST))
+    return (
+        standing.join(busted, on=ROOT, how="anti")
+        .sort(*ROOT, "depth", "executed_at", "execution_id", nulls_last=False)
+        .group_by(ROOT, maintain_order=True)
+        .last()
+        .select(*messages.columns, "root_id")
+        .sort(ROOT)
+    )
+
+
+def circles(messages: pl.DataFrame) -> pl.DataFrame:
+    """Busts and corrections whose names go round in a circle, by source and id."""
+    rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
+    return rooted.filter(pl.col("root_id").is_null()).select(messages.columns).sort(ID)
+
+
+def with_roots(fills: pl.DataFrame) -> pl.DataFrame:
+    """Fills, busts and corrections with ``root_id`` and ``depth``: how many names lead to it. Null root: a circle."""
+    names = (
+        fills.filter(pl.col("kind").is_in(CHANGES))
+        .select(*ID, name="reference_id")
+        .with_columns(depth=pl.lit(1, pl.Int64))
+    )
+    for _ in range(names.height.bit_length()):  # each look doubles how far a name reaches
+        further = names.select("source", pl.col("execution_id").alias("name"), next="name", more="depth")
+        names = names.join(further, on=("source", "name"), how="left").select(
+            *ID, pl.coalesce("next", "name").alias("name"), depth=pl.col("depth") + pl.col("more").fill_null(0)
+        )
+    is_circle = pl.col("depth") > names.height
+    roots = names.select(*ID, "depth", root_id=pl.when(~is_circle).then(pl.col("name")))
+    return fills.join(roots, on=ID, how="left").with_columns(
+        root_id=pl.when(pl.col("kind") == ExecutionKind.FILL).then(pl.col("execution_id")).otherwise(pl.col("root_id")),
+        depth=pl.col("depth").fill_null(0),
+    )
