@@ -315,3 +315,36 @@ class ExecutionKind(StrEnum):
     FILL = "fill"
     BUST = "bust"
     CORRECT = "correct"
+
+
+class OrderState(StrEnum):
+    """What became of an order that left. ``failed``: nothing was filled and nothing will be."""
+
+    EXPORTED = "exported"
+    ACKNOWLEDGED = "acknowledged"
+    PARTLY_FILLED = "partly_filled"
+    FILLED = "filled"
+    FAILED = "failed"
+
+
+class Break(StrEnum):
+    """How what came back differs from what left.
+
+    ``exception_void``: an order of a block did not get what a person fixed for it. ``unknown_fill``: a bust or a correction
+    that leads to no fill.
+    """
+
+    OVERFILLED = "overfilled"
+    WRONG_SIDE = "wrong_side"
+    WRONG_SECURITY = "wrong_security"
+    WRONG_ACCOUNT = "wrong_account"
+    CONFLICTING = "conflicting"
+    EXCEPTION_VOID = "exception_void"
+    UNKNOWN_ORDER = "unknown_order"
+    UNKNOWN_FILL = "unknown_fill"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    NOT_FILLED = "not_filled"
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    DUPLICATE = "duplicate"
+    UNREAD = "unread"

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.tables import USD
 from schemas.units import EXACT
 
 EXECUTIONS: Final[dict[str, pl.DataType]] = {
@@ -78,3 +79,26 @@ SENT_ORDERS: Final[dict[str, pl.DataType]] = {
     "price_usd": EXACT,
 }
 """Orders as they left in an export, for what comes back to be held against."""
+
+ORDER_STATES: Final[dict[str, pl.DataType]] = {
+    "order_id": pl.String(),
+    "state": pl.String(),
+    "is_closed": pl.Boolean(),
+    "filled_quantity": EXACT,
+    "average_price_usd": EXACT,
+    "gross_usd": USD,
+    "fees_usd": USD,
+    "first_trade_date": pl.Date(),
+    "last_trade_date": pl.Date(),
+}
+"""What became of each order. ``is_closed``: nothing more will be filled. ``average_price_usd`` null: nothing is filled. ``gross_usd`` is in whole cents."""
+
+BREAKS: Final[dict[str, pl.DataType]] = {
+    "order_id": pl.String(),
+    "account_id": pl.String(),
+    "code": pl.String(),
+    "ordered_quantity": EXACT,
+    "filled_quantity": EXACT,
+    "amount_usd": USD,
+}
+"""What of an order differs from what left. ``amount_usd``: what is not filled, or filled too much, at the order's reference price."""

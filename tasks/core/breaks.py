@@ -1,0 +1,86 @@
+"""Breaks: where what came back differs from what left, each with the amount that is at stake.
+
+Grain: an order and a code; a block's own breaks (a fill beyond all its orders) stand under the block's name without an
+account. Amounts are at the order's reference price.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Break, ExecutionKind, OrderState
+from schemas.executions import BREAKS
+from tasks.core.net_fills import net_fills
+
+ALARMS: Final = frozenset(
+    {
+        Break.OVERFILLED,
+        Break.WRONG_SIDE,
+        Break.WRONG_SECURITY,
+        Break.WRONG_ACCOUNT,
+        Break.CONFLICTING,
+        Break.EXCEPTION_VOID,
+    }
+)
+"""Breaks that a person must look at now: the market did what nobody asked for, or two truths are told."""
+PRODUCT: Final = pl.Decimal(38, 12)
+
+
+def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:
+    """Table ``BREAKS``: by order and code. What is filled as ordered has no row.
+
+    Parameters
+    ----------
+    orders, states, messages, fixed
+        As ``order_states`` takes and gives them.
+    """
+    both = orders.join(states, on="order_id").rename({"quantity": "ordered_quantity"})
+    ended = messages.filter(pl.col("kind") == ExecutionKind.REJECTED)
+    is_rejected = pl.col("order_id").is_in(ended["order_id"].drop_nulls().implode()) | pl.col("block_id").is_in(
+        ended["block_id"].drop_nulls().implode()
+    )
+    short = pl.col("filled_quantity") < pl.col("ordered_quantity")
+    code = (
+        pl.when(pl.col("filled_quantity") > pl.col("ordered_quantity"))
+        .then(pl.lit(Break.OVERFILLED))
+        .when(short & pl.col("is_closed") & is_rejected.fill_null(value=False))
+        .then(pl.lit(Break.REJECTED))
+        .when(short & pl.col("is_closed"))
+        .then(pl.lit(Break.CANCELLED))
+        .when(pl.col("state") == OrderState.EXPORTED)
+        .then(pl.lit(Break.NOT_ACKNOWLEDGED))
+        .when(short)
+        .then(pl.lit(Break.NOT_FILLED))
+    )
+    parts = [_rows(both.with_columns(code=code)), _overfilled_blocks(orders, messages), _void(both, fixed)]
+    return pl.concat(parts).sort("order_id", "code")
+
+
+def _rows(both: pl.DataFrame) -> pl.DataFrame:
+    """Orders with a code, as ``BREAKS``."""
+    gap = (pl.col("ordered_quantity") - pl.col("filled_quantity")).abs()
+    amount = (gap.cast(PRODUCT) * pl.col("price_usd").cast(PRODUCT)).round(2, mode="half_to_even")
+    found = both.filter(pl.col("code").is_not_null()).with_columns(amount_usd=amount)
+    return found.select(BREAKS.keys()).cast(BREAKS)  # type: ignore[arg-type]
+
+
+def _overfilled_blocks(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """Blocks that were filled beyond all their orders: the rest is nobody's."""
+    fills = net_fills(messages.filter(pl.col("block_id").is_not_null()))
+    filled = fills.group_by("block_id").agg(filled_quantity=pl.col("quantity").sum())
+    ordered = orders.group_by("block_id").agg(
+        ordered_quantity=pl.col("quantity").sum(), price_usd=pl.col("price_usd").max()
+    )
+    both = filled.join(ordered, on="block_id").filter(pl.col("filled_quantity") > pl.col("ordered_quantity"))
+    named = both.with_columns(
+        order_id="block_id", account_id=pl.lit(None, pl.String), code=pl.lit(Break.OVERFILLED, pl.String)
+    )
+    return _rows(named)
+
+
+def _void(both: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:
+    """Orders of filled blocks that did not get what a person fixed."""
+    wanted = fixed.select("order_id", "block_id", fixed_quantity="quantity")
+    joined = both.join(wanted, on=("order_id", "block_id"))
+    is_void = (pl.col("filled_quantity") != pl.col("fixed_quantity")) & (pl.col("state") != OrderState.EXPORTED)
+    return _rows(joined.filter(is_void).with_columns(code=pl.lit(Break.EXCEPTION_VOID, pl.String)))

@@ -1,0 +1,203 @@
+"""What became of orders: filled quantities, average prices and states, out of the orders that left and the messages about them.
+
+1. ``net_fills`` says what the market did.
+2. A fill that names a block is shared out among the block's orders (``allocation``) at the block's average price; one that
+   names an order is the order's own.
+3. An order's gross is the sum of quantity times price of its fills, rounded half-even to cents once.
+4. Its state follows from what is filled and from what was said: see ``_state``.
+
+Everything is a function of the set of messages, so that files may come in any order and more than once.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from schemas.enums import ExecutionKind, OrderState
+from schemas.executions import ORDER_STATES
+from tasks.core.allocation import Part, cents, pro_rata, shares
+from tasks.core.net_fills import net_fills
+
+UNIT: Final = Decimal("0.000001")
+WIDE: Final = pl.Decimal(38, 12)
+"""Six digits of quantity times six of price: a product is exact."""
+PARTS: Final[dict[str, pl.DataType]] = {
+    "order_id": pl.String(),
+    "filled_quantity": ORDER_STATES["filled_quantity"],
+    "gross_usd": pl.Decimal(38, 12),
+    "fees_usd": ORDER_STATES["fees_usd"],
+    "first_trade_date": pl.Date(),
+    "last_trade_date": pl.Date(),
+}
+
+
+def order_states(
+    orders: pl.DataFrame, messages: pl.DataFrame, fixed: pl.DataFrame, *, min_units: int = 1
+) -> pl.DataFrame:
+    """Table ``ORDER_STATES``: a row for each of the orders, by name.
+
+    Parameters
+    ----------
+    orders
+        Table ``SENT_ORDERS``: with an order, every order of its block.
+    messages
+        Table ``MESSAGES``: all that was ever said about these orders and blocks.
+    fixed
+        ``block_id``, ``order_id`` and ``quantity`` of what a person allots to an order of a block, whatever its share is; void for
+        a block that is not filled with so much.
+    min_units
+        Least share of an order in a block, in units of the security's step, where it did not order less.
+    """
+    fills = net_fills(messages)
+    own = _sums(fills.filter(pl.col("order_id").is_not_null()), "order_id")
+    allotted = _allotted(orders, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id"), fixed, min_units)
+    filled = _added(pl.concat([own, allotted]))
+    said = _said(orders, messages)
+    both = orders.join(filled, on="order_id", how="left").join(said, on="order_id", how="left")
+    nothing = pl.col("filled_quantity", "gross_usd", "fees_usd").fill_null(0)
+    return (
+        both.with_columns(nothing)
+        .with_columns(average_price_usd=_average(), state=_state(), is_closed=_is_closed())
+        .with_columns(pl.col("gross_usd").round(2, mode="half_to_even").cast(ORDER_STATES["gross_usd"]))
+        .select(ORDER_STATES.keys())
+        .cast(ORDER_STATES)  # type: ignore[arg-type]
+        .sort("order_id")
+    )
+
+
+def _sums(fills: pl.DataFrame, name: str) -> pl.DataFrame:
+    """What was filled of each order, or of each block under the name ``block_id``, exact."""
+    return fills.group_by(pl.col(name).alias("order_id" if name == "order_id" else "block_id")).agg(
+        filled_quantity=pl.col("quantity").sum(),
+        gross_usd=(pl.col("quantity").cast(WIDE) * pl.col("price_usd").cast(WIDE)).sum(),
+        fees_usd=pl.col("fees_usd").fill_null(0).sum().cast(PARTS["fees_usd"]),
+        first_trade_date=pl.col("trade_date").min(),
+        last_trade_date=pl.col("trade_date").max(),
+    )
+
+
+def _allotted(orders: pl.DataFrame, blocks: pl.DataFrame, fixed: pl.DataFrame, min_units: int) -> pl.DataFrame:
+    """What each order has of its block's fills. An order of a block that was not filled has no row."""
+    theirs = orders.join(blocks.select("block_id"), on="block_id", how="semi").join(
+        fixed.select("block_id", "order_id", fixed_quantity="quantity"), on=("block_id", "order_id"), how="left"
+    )
+    members: dict[Any, pl.DataFrame] = dict(theirs.sort("account_id", "order_id").group_by("block_id"))
+    rows = [
+        row
+        for block in blocks.sort("block_id").iter_rows(named=True)
+        for row in _shared(block, members[block["block_id"],], min_units)
+    ]
+    return pl.DataFrame(rows, schema=PARTS, orient="row")
+
+
+def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Iterable[tuple[Any, ...]]:
+    """An order's rows of ``PARTS``; what the market filled beyond all orders is nobody's."""
+    step = _step(block, members)
+    parts = [
+        Part((row["account_id"], row["order_id"]), _units(row["quantity"], step), _units(row["fixed_quantity"], step))
+        for row in members.iter_rows(named=True)
+    ]
+    filled = _units(block["filled_quantity"], step)
+    if sum(part.fixed or 0 for part in parts) > filled:  # what a person fixed is not there any more
+        parts = [Part(part.key, part.ordered) for part in parts]
+    units = shares(parts, filled, min_units=min_units)
+    unplaced = filled - sum(units)
+    gross = pro_rata([*units, unplaced], cents(block["gross_usd"]))
+    fees = pro_rata([*units, unplaced], int(block["fees_usd"].scaleb(6)))
+    for (_, name), share, paid, fee in zip((part.key for part in parts), units, gross, fees, strict=False):
+        if share:
+            dates = block["first_trade_date"], block["last_trade_date"]
+            yield (name, share * step, Decimal(paid).scaleb(-2), Decimal(fee).scaleb(-6), *dates)
+
+
+def _step(block: dict[str, Any], members: pl.DataFrame) -> Decimal:
+    """The security's step, or the smallest unit of all where something is no multiple of it."""
+    step = members["quantity_step"].max()
+    amounts = [block["filled_quantity"], *members["quantity"], *members["fixed_quantity"].drop_nulls()]
+    is_whole = isinstance(step, Decimal) and step > 0 and not any(amount % step for amount in amounts)
+    return step if is_whole and isinstance(step, Decimal) else UNIT
+
+
+def _units(quantity: Any, step: Decimal) -> Any:
+    return None if quantity is None else int(quantity / step)
+
+
+def _added(parts: pl.DataFrame) -> pl.DataFrame:
+    """An order's own fills and its shares together."""
+    return parts.group_by("order_id").agg(
+        pl.col("filled_quantity", "gross_usd", "fees_usd").sum(),
+        pl.col("first_trade_date").min(),
+        pl.col("last_trade_date").max(),
+    )
+
+
+def _said(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """What else was said about each order, or about its block: whether it was taken, turned down, ended."""
+    to_orders = messages.filter(pl.col("order_id").is_not_null()).select("order_id", "kind")
+    to_blocks = messages.filter(pl.col("block_id").is_not_null()).join(
+        orders.select("block_id", one="order_id"), on="block_id"
+    )
+    words = pl.concat([to_orders, to_blocks.select(order_id="one", kind="kind")])
+    return words.group_by("order_id").agg(
+        **{f"is_{kind}": (pl.col("kind") == kind).any() for kind in (ExecutionKind.REJECTED, ExecutionKind.CANCELLED)},
+        is_acknowledged=pl.len() > 0,
+    )
+
+
+def _average() -> pl.Expr:
+    filled = pl.when(pl.col("filled_quantity") > 0).then(pl.col("filled_quantity").cast(WIDE))
+    return (pl.col("gross_usd").cast(WIDE) / filled).round(6, mode="half_to_even")
+
+
+def _is_over() -> pl.Expr:
+    """Whether somebody said that nothing more will come."""
+    return (pl.col("is_rejected") | pl.col("is_cancelled")).fill_null(value=False)
+
+
+def _state() -> pl.Expr:
+    """By what is filled; where nothing is, by what was said."""
+    is_known = pl.col("is_acknowledged").fill_null(value=False)
+    return (
+        pl.when(pl.col("filled_quantity") >= pl.col("quantity"))
+        .then(pl.lit(OrderState.FILLED))
+        .when(pl.col("filled_quantity") > 0)
+        .then(pl.lit(OrderState.PARTLY_FILLED))
+        .when(_is_over())
+        .then(pl.lit(OrderState.FAILED))
+        .when(is_known)
+        .then(pl.lit(OrderState.ACKNOWLEDGED))
+        .otherwise(pl.lit(OrderState.EXPORTED))
+    )
+
+
+def _is_closed() -> pl.Expr:
+    return _is_over() | (pl.col("filled_quantity") >= pl.col("quantity"))
+
+
+def proposal_states(orders: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+    """``proposal_id`` and ``state`` of each proposal, by name: what became of all its orders together.
+
+    ``filled``: all are. ``failed``: all did. ``partly_filled``: something is filled. ``acknowledged``: somebody answered. Else ``exported``.
+
+    Parameters
+    ----------
+    orders, states
+        Tables ``SENT_ORDERS`` and ``ORDER_STATES``: every order of each proposal.
+    """
+    joined = orders.select("order_id", "proposal_id").join(states.select("order_id", "state"), on="order_id")
+    is_ = {state: pl.col("state") == state for state in OrderState}
+    some_filled = (is_[OrderState.FILLED] | is_[OrderState.PARTLY_FILLED]).any()
+    state = (
+        pl.when(is_[OrderState.FILLED].all())
+        .then(pl.lit(OrderState.FILLED))
+        .when(is_[OrderState.FAILED].all())
+        .then(pl.lit(OrderState.FAILED))
+        .when(some_filled)
+        .then(pl.lit(OrderState.PARTLY_FILLED))
+        .when(is_[OrderState.EXPORTED].all())
+        .then(pl.lit(OrderState.EXPORTED))
+        .otherwise(pl.lit(OrderState.ACKNOWLEDGED))
+    )
+    return joined.group_by("proposal_id").agg(state=state).sort("proposal_id")
