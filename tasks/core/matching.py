@@ -1,0 +1,210 @@
+"""Which order each execution is about, and which executions cannot be used and why.
+
+1. An execution names an order or a block of ours; a bust or correction without a name is about what the execution that it
+   refers to is about.
+2. One that is known already, the same in every column, says nothing new; it is set aside as a duplicate, unless it is the
+   same row of the same file, read again.
+3. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
+4. Side, security and account, where the message tells them, must be the order's. A fill of a block tells no account.
+
+Accepted + set aside = read: every row ends up somewhere.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Break
+from schemas.executions import EXECUTIONS, MESSAGES
+
+SAID: Final = (
+    "kind",
+    "client_order_id",
+    "account_id",
+    "symbol",
+    "security_id",
+    "side",
+    "quantity",
+    "price_usd",
+    "fees_usd",
+    "trade_date",
+    "executed_at",
+    "reference_id",
+)
+"""What makes two messages of one id the same message."""
+ASIDE: Final[dict[str, pl.DataType]] = {
+    "row_number": pl.Int64(),
+    "execution_id": pl.String(),
+    "client_order_id": pl.String(),
+    "code": pl.String(),
+    "raw": pl.String(),
+    "message": pl.String(),
+    "quantity": EXECUTIONS["quantity"],
+    "price_usd": EXECUTIONS["price_usd"],
+}
+"""Executions that are not used: a code of ``Break`` and a sentence."""
+NAMES: Final = ("account_id", "symbol", "security_id", "side")
+
+
+def matched(
+    executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Executions that are new and belong to orders of ours, as ``MESSAGES`` with ``row_number`` and what they said; and the others as ``ASIDE``.
+
+    Parameters
+    ----------
+    executions
+        Table ``EXECUTIONS`` of one file.
+    source
+        Whose ids they are.
+    orders
+        Table ``SENT_ORDERS``: every order that the executions name, by itself, by its block, or through ``known``.
+    known
+        Earlier executions of the source that have one of these ids or are referred to: ``execution_id``, ``order_id``, ``block_id``, and what they
+        said (``SAID``).
+    """
+    named = _with_order(executions, orders, known)
+    first = named.sort("row_number").unique("execution_id", keep="first", maintain_order=True)
+    judged = named.join(_known(known), on="execution_id", how="left", suffix="_known").join(
+        first.select("execution_id", first_row="row_number", **{f"{name}_first": name for name in SAID}),
+        on="execution_id",
+        how="left",
+    )
+    code, sentence = _verdict()
+    answers = judged.with_columns(code=code, message=sentence).sort("row_number")
+    accepted = answers.filter(pl.col("code").is_null()).with_columns(source=pl.lit(source))
+    aside = answers.filter(pl.col("code").is_not_null())
+    extra = [name for name in ("row_number", *SAID, "text") if name not in MESSAGES]
+    return accepted.select(*MESSAGES, *extra), aside.select(list(ASIDE))
+
+
+def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Executions with ``order_id`` or ``block_id`` and what was ordered: ``ordered_*``; null where nobody knows."""
+    about = _about(orders)
+    given = executions.join(about, on="client_order_id", how="left")
+    through = pl.concat(
+        [
+            given.filter(pl.col("order_id").is_not_null() | pl.col("block_id").is_not_null()).select(
+                "execution_id", "order_id", "block_id"
+            ),
+            known.select("execution_id", "order_id", "block_id"),
+        ]
+    ).unique("execution_id", keep="last", maintain_order=True)
+    missing = given.filter(pl.col("order_id").is_null() & pl.col("block_id").is_null())
+    found = missing.drop("order_id", "block_id", *(f"ordered_{name}" for name in NAMES)).join(
+        through.rename({"execution_id": "reference_id"}), on="reference_id", how="left"
+    )
+    key = pl.coalesce("order_id", "block_id")
+    found = found.with_columns(key=key).join(
+        about.select(key="client_order_id", **{f"ordered_{name}": f"ordered_{name}" for name in NAMES}),
+        on="key",
+        how="left",
+    )
+    rest = given.join(missing.select("row_number"), on="row_number", how="anti")
+    return pl.concat([rest, found.select(rest.columns)]).sort("row_number")
+
+
+def _about(orders: pl.DataFrame) -> pl.DataFrame:
+    """One row per name that an execution may use: each order, and each block."""
+    singles = orders.select(
+        client_order_id="order_id",
+        order_id="order_id",
+        block_id=pl.lit(None, pl.String),
+        **{f"ordered_{name}": name for name in NAMES},
+    )
+    blocks = (
+        orders.filter(pl.col("block_id").is_not_null())
+        .sort("order_id")
+        .unique("block_id", keep="first", maintain_order=True)
+        .select(
+            client_order_id="block_id",
+            order_id=pl.lit(None, pl.String),
+            block_id="block_id",
+            ordered_account_id=pl.lit(None, pl.String),
+            ordered_symbol="symbol",
+            ordered_security_id="security_id",
+            ordered_side="side",
+        )
+    )
+    return pl.concat([singles, blocks])
+
+
+def _known(known: pl.DataFrame) -> pl.DataFrame:
+    return known.select("execution_id", pl.lit(value=True).alias("is_known"), *SAID)
+
+
+def _same(suffix: str) -> pl.Expr:
+    return pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}{suffix}")) for name in SAID)
+
+
+def _plain(column: str) -> pl.Expr:
+    """A symbol without the sign that class shares are written with: ``BRK.B``, ``BRK B`` and ``BRK/B`` are one."""
+    return pl.col(column).str.replace_all(r"[^0-9A-Za-z]", "").str.to_uppercase()
+
+
+def _verdict() -> tuple[pl.Expr, pl.Expr]:
+    """Code and sentence of each row that is not used; null where it is."""
+    is_known = pl.col("is_known").fill_null(value=False)
+    is_later = pl.col("row_number") != pl.col("first_row")
+    two_truths = (~_same("_first")).any().over("execution_id")
+    is_lost = pl.col("order_id").is_null() & pl.col("block_id").is_null()
+    verdicts: list[tuple[pl.Expr, Break, pl.Expr]] = [
+        (
+            is_known & _same("_known"),
+            Break.DUPLICATE,
+            pl.format("execution {} is known already", "execution_id"),
+        ),
+        (
+            is_known,
+            Break.CONFLICTING,
+            pl.format("execution {} was told otherwise before; what was told first stands", "execution_id"),
+        ),
+        (
+            two_truths,
+            Break.CONFLICTING,
+            pl.format(
+                "execution {} stands in the file more than once and not the same; none of them is taken", "execution_id"
+            ),
+        ),
+        (
+            is_later,
+            Break.DUPLICATE,
+            pl.format("execution {} stands in the file already, in row {}", "execution_id", "first_row"),
+        ),
+        (
+            is_lost,
+            Break.UNKNOWN_ORDER,
+            pl.format(
+                "execution {} is about {}, which never left in an export",
+                "execution_id",
+                pl.coalesce("client_order_id", "reference_id", pl.lit("nothing")),
+            ),
+        ),
+        (
+            pl.col("side") != pl.col("ordered_side"),
+            Break.WRONG_SIDE,
+            pl.format("execution {} is a {}, the order is a {}", "execution_id", "side", "ordered_side"),
+        ),
+        (
+            (pl.col("security_id") != pl.col("ordered_security_id"))
+            & ((_plain("symbol") != _plain("ordered_symbol")) | pl.col("symbol").is_null()),
+            Break.WRONG_SECURITY,
+            pl.format("execution {} is in {}, the order in {}", "execution_id", "security_id", "ordered_security_id"),
+        ),
+        (
+            _plain("symbol") != _plain("ordered_symbol"),
+            Break.WRONG_SECURITY,
+            pl.format("execution {} is in {}, the order in {}", "execution_id", "symbol", "ordered_symbol"),
+        ),
+        (
+            pl.col("account_id") != pl.col("ordered_account_id"),
+            Break.WRONG_ACCOUNT,
+            pl.format("execution {} is of another account than its order", "execution_id"),
+        ),
+    ]
+    is_true = [condition.fill_null(value=False) for condition, *_ in verdicts]
+    codes = [
+        pl.when(condition).then(pl.lit(str(code))) for condition, (_, code, _) in zip(is_true, verdicts, strict=True)
+    ]
+    texts = [pl.when(condition).then(text) for condition, (*_, text) in zip(is_true, verdicts, strict=True)]
+    return pl.coalesce(codes), pl.coalesce(texts)

@@ -1,0 +1,141 @@
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.executions import EXECUTIONS, SENT_ORDERS
+from tasks.core.matching import SAID, matched
+
+ORDERS = pl.DataFrame(
+    [
+        {
+            "order_id": name,
+            "block_id": f"block-{side}",
+            "account_id": account,
+            "side": side,
+            "security_id": "S2",
+            "symbol": "BRK.B",
+            "quantity": Decimal(10),
+        }
+        for name, account, side in (("o1", "A1", "buy"), ("o2", "A2", "buy"), ("o3", "A1", "sell"))
+    ],
+    schema=SENT_ORDERS,
+)
+KNOWN = {"execution_id": pl.String(), "order_id": pl.String(), "block_id": pl.String()} | {
+    name: EXECUTIONS[name] for name in SAID
+}
+
+
+def fill(name: str, about: str | None = "o1", **other: Any) -> dict[str, Any]:
+    basic = {"execution_id": name, "kind": "fill", "client_order_id": about, "quantity": Decimal(4)}
+    return basic | {"price_usd": Decimal(9), "side": "buy"} | other
+
+
+def table(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([{"row_number": place, **row} for place, row in enumerate(rows, 1)], schema=EXECUTIONS)
+
+
+def known(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([{"order_id": "o1", **row} for row in rows], schema=KNOWN)
+
+
+def told(*rows: dict[str, Any], before: pl.DataFrame | None = None) -> tuple[list[str], list[tuple[int, str, str]]]:
+    """Ids taken; row, code and sentence of the others."""
+    accepted, aside = matched(table(*rows), "broker", ORDERS, known() if before is None else before)
+    assert accepted.height + aside.height == len(rows)
+    return accepted["execution_id"].to_list(), aside.select("row_number", "code", "message").rows()
+
+
+def test_an_execution_is_about_the_order_or_the_block_that_it_names() -> None:
+    accepted, aside = matched(table(fill("e1"), fill("e2", "block-buy")), "broker", ORDERS, known())
+    assert aside.is_empty()
+    assert accepted.select("source", "execution_id", "order_id", "block_id").rows() == [
+        ("broker", "e1", "o1", None),
+        ("broker", "e2", None, "block-buy"),
+    ]
+
+
+def test_a_bust_without_a_name_is_about_what_its_fill_is_about() -> None:
+    bust = {"execution_id": "x", "kind": "bust", "reference_id": "e1"}
+    accepted, _ = matched(table(bust, fill("e1")), "broker", ORDERS, known())
+    assert accepted.select("execution_id", "order_id").rows() == [("x", "o1"), ("e1", "o1")]
+    accepted, _ = matched(table(bust), "broker", ORDERS, known(fill("e1")))
+    assert accepted.select("execution_id", "order_id").rows() == [("x", "o1")]
+
+
+def test_an_order_that_never_left_is_named() -> None:
+    assert told(fill("e1", "o9"), {"execution_id": "x", "kind": "bust", "reference_id": "gone"}, fill("e2")) == (
+        ["e2"],
+        [
+            (1, "unknown_order", "execution e1 is about o9, which never left in an export"),
+            (2, "unknown_order", "execution x is about gone, which never left in an export"),
+        ],
+    )
+
+
+def test_what_is_known_already_says_nothing_new() -> None:
+    assert told(fill("e1"), fill("e2"), before=known(fill("e1"))) == (
+        ["e2"],
+        [(1, "duplicate", "execution e1 is known already")],
+    )
+    assert told(fill("e1"), fill("e1")) == (
+        ["e1"],
+        [(2, "duplicate", "execution e1 stands in the file already, in row 1")],
+    )
+
+
+def test_of_two_truths_the_first_told_stands_and_in_one_file_neither() -> None:
+    other = fill("e1", quantity=Decimal(5))
+    assert told(other, before=known(fill("e1"))) == (
+        [],
+        [(1, "conflicting", "execution e1 was told otherwise before; what was told first stands")],
+    )
+    sentence = "execution e1 stands in the file more than once and not the same; none of them is taken"
+    assert told(fill("e1"), other, fill("e2")) == (["e2"], [(1, "conflicting", sentence), (2, "conflicting", sentence)])
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "sentence"),
+    [
+        ({"side": "sell"}, "wrong_side", "execution e1 is a sell, the order is a buy"),
+        ({"security_id": "S1"}, "wrong_security", "execution e1 is in S1, the order in S2"),
+        ({"symbol": "BRK A"}, "wrong_security", "execution e1 is in BRK A, the order in BRK.B"),
+        ({"account_id": "A2"}, "wrong_account", "execution e1 is of another account than its order"),
+    ],
+)
+def test_what_does_not_fit_its_order_is_set_aside(changed: dict[str, Any], code: str, sentence: str) -> None:
+    assert told(fill("e1", **changed)) == ([], [(1, code, sentence)])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"symbol": "BRK B"},
+        {"symbol": "brk/b"},
+        {"symbol": "BRK.B", "security_id": "084670702"},
+        {"account_id": "A1"},
+        {"side": None},
+    ],
+)
+def test_other_ways_to_say_the_same_fit(changed: dict[str, Any]) -> None:
+    assert told(fill("e1", **changed)) == (["e1"], [])
+
+
+def test_a_fill_of_a_block_is_of_no_account() -> None:
+    assert told(fill("e1", "block-buy", account_id="OMNIBUS")) == (["e1"], [])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["o1", "o9", None, "block-sell"]), st.integers(1, 2)),
+        max_size=8,
+    )
+)
+def test_every_row_ends_up_somewhere_and_once(rows: list[tuple[str, str | None, int]]) -> None:
+    found = table(*(fill(name, about, quantity=Decimal(units)) for name, about, units in rows))
+    accepted, aside = matched(found, "broker", ORDERS, known())
+    assert sorted([*accepted["row_number"], *aside["row_number"]]) == list(range(1, len(rows) + 1))
+    assert accepted["execution_id"].is_unique().all()
