@@ -15,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
-from schemas.errors import InputRefused, SourceUnreachable
+from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
 from tasks.sources.delivered import Delivered
 from tasks.sources.names import names_to_take
+from tasks.sources.remote import FETCHING, Remote, Use
 from tasks.sources.staging import Staging, open_staging
 
 CONNECT_SECONDS: Final = 5
@@ -50,30 +51,42 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) ->
     InputRefused
         There is no such bucket, or no access to it.
     """
-    parts = urlsplit(source.url)
-    place = "/".join(part for part in (parts.netloc, unquote(parts.path).strip("/")) if part)
-    with _store_errors(source):
+    with store_errors(source, FETCHING):
         store = _store(source)
-        found = {entry.base_name: entry.path for entry in _listed(store, place) if entry.type == fs.FileType.File}
+        listed = _listed(store, prefix_of(source))
+        found = {entry.base_name: entry.path for entry in listed if entry.type == fs.FileType.File}
     with open_staging(staging, source) as stage:
         names = names_to_take(found, is_wanted, source.marker)
         return tuple(_fetched(source, store, found[name], name, stage) for name in names)
 
 
-def _store(source: Source) -> Any:
-    parts = urlsplit(source.endpoint)
-    if source.endpoint and (parts.scheme not in {"http", "https"} or not parts.netloc):
-        raise InputRefused(
-            f"the endpoint of {source.name} is {source.endpoint}; needed http:// or https://, a host and perhaps a port"
+def prefix_of(remote: Remote) -> str:
+    """The bucket and the prefix of an address, without a slash at the end."""
+    parts = urlsplit(remote.url)
+    return "/".join(part for part in (parts.netloc, unquote(parts.path).strip("/")) if part)
+
+
+def open_store(remote: Remote, use: Use, **options: Any) -> Any:
+    """The object store as a file system of pyarrow's; ``options`` are of ``S3FileSystem``. Nothing is asked yet."""
+    parts = urlsplit(remote.endpoint)
+    if remote.endpoint and (parts.scheme not in {"http", "https"} or not parts.netloc):
+        raise use.refused(
+            f"the endpoint of {remote.name} is {remote.endpoint}; needed http:// or https://, a host and perhaps a port\n\n"
+            "Hint: leave it out for Amazon's own."
         )
     return fs.S3FileSystem(
-        region=source.region,
+        region=remote.region,
         endpoint_override=parts.netloc or None,
         scheme=parts.scheme or "https",
         connect_timeout=CONNECT_SECONDS,
         request_timeout=SILENCE_SECONDS,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3),
+        **options,
     )
+
+
+def _store(source: Source) -> Any:
+    return open_store(source, FETCHING)
 
 
 def _listed(store: Any, place: str) -> list[Any]:
@@ -86,7 +99,7 @@ def _listed(store: Any, place: str) -> list[Any]:
 
 def _fetched(source: Source, store: Any, path: str, name: str, stage: Staging) -> Delivered:
     """The object's copy: the one there is, where its version is the same, else a new one."""
-    with _store_errors(source), store.open_input_stream(path) as stream:
+    with store_errors(source, FETCHING), store.open_input_stream(path) as stream:
         described = _text(stream.metadata())
         version = f"{described['Content-Length']} {described['ETag']}"
         known = stage.kept(name, version)
@@ -110,7 +123,7 @@ def _text(metadata: dict[str, bytes]) -> dict[str, str]:
 
 
 @contextmanager
-def _store_errors(source: Source) -> Iterator[None]:
+def store_errors(remote: Remote, use: Use) -> Iterator[None]:
     """Sentences for what the store refuses. Of its own words only the code is shown."""
     try:
         yield
@@ -118,27 +131,32 @@ def _store_errors(source: Source) -> Iterator[None]:
         text = str(error)
         found = _CODE.search(text)
         code = found[1] if found else type(error).__name__
-        raise _explained(source, code, text) from error
+        raise _explained(remote, use, code, text) from error
 
 
-def _explained(source: Source, code: str, text: str) -> Exception:
-    bucket = urlsplit(source.url).netloc
+def no_bucket(remote: Remote, use: Use) -> Terminal:
+    """What is said where the store knows no bucket of that name."""
+    return use.refused(
+        f"{remote.name} has no bucket {urlsplit(remote.url).netloc}; needed one that exists\n\n"
+        "Hint: compare its url, endpoint and region with the store's."
+    )
+
+
+def _explained(remote: Remote, use: Use, code: str, text: str) -> Exception:
     if code == "NO_SUCH_BUCKET":
-        return InputRefused(
-            f"{source.name} has no bucket {bucket}; needed one that exists\n\n"
-            "Hint: compare url, endpoint and region of the source with the store's."
-        )
+        return no_bucket(remote, use)
     if code in _NO_ACCESS or any(word in text for word in _NO_ACCESS_WORDS):
-        return InputRefused(
-            f"{source.name} gives no access to {source.url} ({code}); needed leave to list and read it\n\n"
+        return use.refused(
+            f"{remote.name} gives no access to {remote.url} ({code}); needed leave to {use.leave} it\n\n"
             "Hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN, AWS_PROFILE) for the night's user."
         )
     if "HTTP status 301" in text or code in {"PERMANENT_REDIRECT", "AUTHORIZATION_HEADER_MALFORMED"}:
-        return InputRefused(
-            f"the bucket {bucket} of {source.name} is not in the region {source.region}; needed its own\n\n"
-            "Hint: set region of the source."
+        bucket = urlsplit(remote.url).netloc
+        return use.refused(
+            f"the bucket {bucket} of {remote.name} is not in the region {remote.region}; needed its own\n\n"
+            "Hint: set its region in the settings."
         )
-    return SourceUnreachable(
-        f"{source.name} could not be read at {source.endpoint or 'Amazon S3'} ({code}); needed {source.url}\n\n"
+    return use.unreachable(
+        f"{remote.name} could not be {use.done} at {remote.endpoint or 'Amazon S3'} ({code}); needed {remote.url}\n\n"
         "Hint: look at the network and the store; the next try goes on where this one stopped."
     )

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncssh
 
@@ -23,6 +23,7 @@ from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.sources.delivered import Delivered
 from tasks.sources.names import names_to_take
+from tasks.sources.remote import FETCHING, Remote, Use
 from tasks.sources.sftp_host import SftpHost, scan_hint, sftp_host
 from tasks.sources.staging import Incoming, Staging, open_staging
 
@@ -51,41 +52,69 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) ->
         The host key is not the known one, the server turned us away, or a key or variable is missing.
     """
     host = sftp_host(source)
-    with open_staging(staging, source) as stage, _server_errors(source, host):
-        return _run(_take(source, host, is_wanted, stage))
+    with open_staging(staging, source) as stage, server_errors(source, host, FETCHING), own_loop() as run:
+        return run(_take(source, host, is_wanted, stage))
 
 
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Wait for ``work``, in a thread of its own where this one has a running loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
+class Runner(Protocol):
+    """Waits for work that is done in another thread."""
+
+    def __call__(self, work: Coroutine[Any, Any, _T], /) -> _T:
+        """What it comes to."""
+
+
+@contextmanager
+def own_loop() -> Iterator[Runner]:
+    """A loop of our own in a thread of its own: this one may be running another. What is connected in it stays so to the end.
+
+    Work whose waiting is interrupted is cancelled.
+    """
+    runner = asyncio.Runner()
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        loop = pool.submit(runner.get_loop).result()
+        # Of questions that nobody waits for any more nothing is said: the one that is waited for tells what went wrong.
+        loop.set_exception_handler(lambda _, context: context.clear())
+
+        def run(work: Coroutine[Any, Any, _T]) -> _T:
+            done = pool.submit(runner.run, work)
+            try:
+                return done.result()
+            finally:
+                if not done.done():
+                    loop.call_soon_threadsafe(_cancel_all, loop)
+
+        try:
+            yield run
+        finally:
+            pool.submit(runner.close).result()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
 
 
 async def _take(
     source: Source, host: SftpHost, is_wanted: Callable[[str], bool], stage: Staging
 ) -> tuple[Delivered, ...]:
-    asyncio.get_running_loop().set_exception_handler(_forget)
-    async with _connected(host) as sftp:
+    async with connected(host) as sftp:
         try:
-            entries = await _answer(sftp.readdir(host.folder))
+            entries = await answer(sftp.readdir(host.folder))
         except asyncssh.SFTPNoSuchFile:
             return ()
+        except asyncssh.SFTPPermissionDenied as error:
+            raise InputRefused(
+                f"the server of {source.name} does not let us list {host.folder}; needed leave to read it\n\n"
+                "Hint: ask whoever runs the server."
+            ) from error
         names = names_to_take([str(entry.filename) for entry in entries], is_wanted, source.marker)
         taken = [await _fetched(sftp, host.folder, name, stage) for name in names]
     return tuple(file for file in taken if file)
 
 
-def _forget(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Leave unsaid what befell questions that nobody waits for any more: the one that is waited for says what went wrong."""
-    context.clear()
-
-
 @asynccontextmanager
-async def _connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
+async def connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
+    """A session on the server, whose host key is the known one."""
     connection = await asyncssh.connect(
         host.name,
         host.port,
@@ -97,7 +126,7 @@ async def _connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
         **host.credentials,
     )
     try:
-        yield await _answer(connection.start_sftp_client(path_errors="surrogateescape"))
+        yield await answer(connection.start_sftp_client(path_errors="surrogateescape"))
     finally:
         connection.close()
         with suppress(TimeoutError):
@@ -105,7 +134,14 @@ async def _connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
                 await connection.wait_closed()
 
 
-async def _answer(question: Awaitable[_T]) -> _T:
+async def answer(question: Awaitable[_T]) -> _T:
+    """The server's answer.
+
+    Raises
+    ------
+    TimeoutError
+        It does not come within ``ANSWER_SECONDS``.
+    """
     async with asyncio.timeout(ANSWER_SECONDS):
         return await question
 
@@ -120,7 +156,7 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
     """
     path = str(PurePosixPath(folder, name))
     try:
-        before = await _answer(sftp.stat(path))
+        before = await answer(sftp.stat(path))
     except asyncssh.SFTPNoSuchFile:  # a link to nowhere
         return None
     if before.type not in _FILE_TYPES:
@@ -131,7 +167,7 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
             return known
         with stage.incoming() as incoming:
             await _copy(sftp, path, incoming, before.size or 0)
-            after = await _answer(sftp.stat(path))
+            after = await answer(sftp.stat(path))
             if _version(after) != _version(before) or incoming.size_bytes != after.size:
                 raise SourceUnreachable(
                     f"{name} of {stage.source_name} changed while it was copied; needed a file that is complete\n\n"
@@ -152,12 +188,12 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
 
 async def _copy(sftp: asyncssh.SFTPClient, path: str, incoming: Incoming, size_bytes: int) -> None:
     """All bytes of the file, and one block more of one that has grown beyond ``size_bytes``."""
-    handle = await _answer(sftp.open(path, "rb", encoding=None, max_requests=_REQUESTS))
-    while block := await _answer(handle.read(_BLOCK, incoming.size_bytes)):
+    handle = await answer(sftp.open(path, "rb", encoding=None, max_requests=_REQUESTS))
+    while block := await answer(handle.read(_BLOCK, incoming.size_bytes)):
         incoming.write(bytes(block, "latin-1") if isinstance(block, str) else block)
         if incoming.size_bytes > size_bytes:
             break
-    await _answer(handle.close())
+    await answer(handle.close())
 
 
 def _version(found: asyncssh.SFTPAttrs) -> str:
@@ -169,29 +205,24 @@ def _time(found: asyncssh.SFTPAttrs) -> datetime | None:
 
 
 @contextmanager
-def _server_errors(source: Source, host: SftpHost) -> Iterator[None]:
+def server_errors(remote: Remote, host: SftpHost, use: Use) -> Iterator[None]:
     """Sentences for what goes wrong between us and the server."""
     where = f"{host.name}:{host.port}"
     try:
         yield
     except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
         found = "shows another key than" if host.is_known else "has no key in"
-        raise InputRefused(
-            f"the server {where} of {source.name} {found} {host.known_hosts_path}; needed the key that is known\n\n"
+        raise use.refused(
+            f"the server {where} of {remote.name} {found} {host.known_hosts_path}; needed the key that is known\n\n"
             f"{scan_hint(host.name, host.port, host.known_hosts_path)}"
         ) from error
     except asyncssh.PermissionDenied as error:
-        raise InputRefused(
-            f"the server {where} of {source.name} turned us away; needed a user, and a key or password, that it accepts\n\n"
+        raise use.refused(
+            f"the server {where} of {remote.name} turned us away; needed a user, and a key or password, that it accepts\n\n"
             "Hint: look at the user in url, at key_file and password_variable."
         ) from error
-    except asyncssh.SFTPPermissionDenied as error:
-        raise InputRefused(
-            f"the server {where} of {source.name} does not let us list {host.folder}; needed leave to read it\n\n"
-            "Hint: ask whoever runs the server."
-        ) from error
     except (OSError, TimeoutError, asyncssh.Error) as error:
-        raise SourceUnreachable(
-            f"the server {where} of {source.name} did not answer or broke off ({type(error).__name__}); "
-            f"needed the files of {host.folder}\n\nHint: look at the network; what came whole is not fetched again."
+        raise use.unreachable(
+            f"the server {where} of {remote.name} did not answer or broke off ({type(error).__name__}); "
+            f"needed its folder {host.folder}\n\nHint: look at the network; what came whole is not sent again."
         ) from error

@@ -8,8 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
-from schemas.errors import InputRefused
-from schemas.sources import Source
+from tasks.sources.remote import FETCHING, Remote, Use
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -29,24 +28,25 @@ class SftpHost:
         return any(self.known_hosts.match(self.name, "", self.port))
 
 
-def sftp_host(source: Source) -> SftpHost:
-    """The server of a source.
+def sftp_host(remote: Remote, use: Use = FETCHING) -> SftpHost:
+    """The server of an address, and how to log in.
 
     Raises
     ------
-    InputRefused
-        The address, ``known_hosts``, the key or the variable of the password cannot be used.
+    Terminal
+        The address, ``known_hosts``, the key or the variable of the password cannot be used; it is ``use.refused``.
     """
-    parts = urlsplit(source.url)
+    parts = urlsplit(remote.url)
     try:
         name, port = parts.hostname, parts.port or asyncssh.DEFAULT_PORT
     except ValueError:
         name, port = None, 0
     if not name:
-        raise InputRefused(f"the address of {source.name} is {source.url}; needed sftp://user@host[:port]/folder")
-    path = Path(source.known_hosts or "~/.ssh/known_hosts").expanduser()
-    credentials = {"username": unquote(parts.username) if parts.username else (), **_credentials(source)}
-    return SftpHost(name, port, unquote(parts.path) or "/", _known_hosts(source, path, name, port), path, credentials)
+        raise use.refused(f"the address of {remote.name} is {remote.url}; needed sftp://user@host[:port]/folder")
+    path = Path(remote.known_hosts or "~/.ssh/known_hosts").expanduser()
+    known_hosts = _known_hosts(remote, use, path, name, port)
+    credentials = {"username": unquote(parts.username) if parts.username else (), **_credentials(remote, use)}
+    return SftpHost(name, port, unquote(parts.path) or "/", known_hosts, path, credentials)
 
 
 def scan_hint(name: str, port: int, path: Path) -> str:
@@ -57,43 +57,43 @@ def scan_hint(name: str, port: int, path: Path) -> str:
     )
 
 
-def _known_hosts(source: Source, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
+def _known_hosts(remote: Remote, use: Use, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
     try:
         return asyncssh.read_known_hosts(str(path))
     except (OSError, ValueError) as error:
-        raise InputRefused(
-            f"the known hosts of {source.name} in {path} cannot be read ({_reason(error)}); "
+        raise use.refused(
+            f"the known hosts of {remote.name} in {path} cannot be read ({_reason(error)}); "
             f"needed the host key of {name}\n\n{scan_hint(name, port, path)}"
         ) from error
 
 
-def _credentials(source: Source) -> dict[str, Any]:
+def _credentials(remote: Remote, use: Use) -> dict[str, Any]:
     """The key named, else the password, else the user's own keys."""
-    secret = _secret(source)
-    if source.key_file:
-        return {"client_keys": [_key(source, secret)], "agent_path": None}
+    secret = _secret(remote, use)
+    if remote.key_file:
+        return {"client_keys": [_key(remote, use, secret)], "agent_path": None}
     return {"password": secret, "client_keys": None, "agent_path": None} if secret else {}
 
 
-def _secret(source: Source) -> str | None:
-    if not source.password_variable:
+def _secret(remote: Remote, use: Use) -> str | None:
+    if not remote.password_variable:
         return None
-    secret = os.environ.get(source.password_variable)
+    secret = os.environ.get(remote.password_variable)
     if not secret:
-        raise InputRefused(
-            f"the variable {source.password_variable} is not set; needed the password (or the key's passphrase) of "
-            f"{source.name} in it\n\nHint: set it for the user that runs the night, not in trimtab.toml."
+        raise use.refused(
+            f"the variable {remote.password_variable} is not set; needed the password (or the key's passphrase) of "
+            f"{remote.name} in it\n\nHint: set it for the user that runs the night, not in trimtab.toml."
         )
     return secret
 
 
-def _key(source: Source, passphrase: str | None) -> asyncssh.SSHKey:
-    path = Path(source.key_file).expanduser()
+def _key(remote: Remote, use: Use, passphrase: str | None) -> asyncssh.SSHKey:
+    path = Path(remote.key_file).expanduser()
     try:
         return asyncssh.read_private_key(path, passphrase)
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        raise InputRefused(
-            f"the key {path} of {source.name} cannot be used ({_reason(error)}); needed a private key\n\n"
+        raise use.refused(
+            f"the key {path} of {remote.name} cannot be used ({_reason(error)}); needed a private key\n\n"
             "Hint: where it has a passphrase, name the variable that holds it in password_variable."
         ) from error
 
