@@ -2,7 +2,8 @@
 
 Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
 (``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
-(``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
+(``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), where they were delivered (``ledger_deliveries``), what came back
+(``ledger_executions``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
 in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
@@ -17,6 +18,9 @@ from warehouse.ledger_access import Access, SessionRow, TokenRow
 from warehouse.ledger_amend import Amended, Amending
 from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions, Seen, Taken
+from warehouse.ledger_deliveries import Deliveries
+from warehouse.ledger_execution_rows import ExecutionFile, Rules
+from warehouse.ledger_executions import Executions, Reading, TakenFile
 from warehouse.ledger_exports import Exports
 from warehouse.ledger_halts import Halts
 from warehouse.ledger_inputs import Inputs, LandedBefore
@@ -25,6 +29,7 @@ from warehouse.ledger_releases import Releases
 from warehouse.ledger_rows import (
     AuditRow,
     DecisionRow,
+    DeliveryRow,
     ExportRow,
     HaltRow,
     InputRow,
@@ -37,7 +42,7 @@ from warehouse.ledger_runs import Runs
 from warehouse.ledger_schema import bring_up_to_date
 from warehouse.ledger_store import create_engine
 from warehouse.ledger_users import Users
-from warehouse.ledger_words import OPEN_STATES, Decision, ExportState, InputState, SignIn
+from warehouse.ledger_words import OPEN_STATES, Decision, DeliveryState, ExportState, InputState, SignIn
 
 __all__ = [
     "OPEN_STATES",
@@ -45,6 +50,9 @@ __all__ = [
     "AuditRow",
     "Decision",
     "DecisionRow",
+    "DeliveryRow",
+    "DeliveryState",
+    "ExecutionFile",
     "ExportRow",
     "ExportState",
     "Filter",
@@ -55,6 +63,8 @@ __all__ = [
     "Ledger",
     "NewRun",
     "Page",
+    "Reading",
+    "Rules",
     "RunRow",
     "Seen",
     "SessionRow",
@@ -62,13 +72,16 @@ __all__ = [
     "Sort",
     "StepRow",
     "Taken",
+    "TakenFile",
     "TokenRow",
     "Totals",
     "UserRow",
 ]
 
 
-class Ledger(Runs, Inputs, Releases, Queue, Decisions, Amending, Exports, Halts, Users, Access, Audit):
+class Ledger(
+    Runs, Inputs, Releases, Queue, Decisions, Amending, Exports, Deliveries, Executions, Halts, Users, Access, Audit
+):
     """All of it behind one name."""
 
     @classmethod

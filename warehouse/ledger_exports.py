@@ -14,11 +14,12 @@ from sqlalchemy.exc import IntegrityError
 
 from schemas.enums import ProposalState, Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, WrongUsage
+from schemas.executions import SENT_ORDERS
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_decisions import refuse
 from warehouse.ledger_halts import need_no_halt
-from warehouse.ledger_proposals import BRIEF, Move, Proposals, move, rows_in, to_frame
+from warehouse.ledger_proposals import BRIEF, MOMENT, Move, Proposals, move, rows_in, to_frame
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
@@ -41,8 +42,21 @@ LIVE: Final[dict[str, pl.DataType]] = {
 }
 
 
+LATE: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "account_id": pl.String(),
+    "custodian": pl.String(),
+    "cut_off_at": MOMENT,
+}
+
+
 def _is_releasable(run_id: str) -> sa.ColumnElement[bool]:
     return (proposals.c.run_id == run_id) & proposals.c.state.in_(RELEASABLE_STATES) & proposals.c.export_id.is_(None)
+
+
+def _is_in_time(now: datetime) -> sa.ColumnElement[bool]:
+    """Before the cut-off of the custodian, if there is one; the moment itself is too late."""
+    return proposals.c.cut_off_at.is_(None) | (proposals.c.cut_off_at > now)
 
 
 def _need_done(connection: Connection, run_id: str) -> None:
@@ -66,8 +80,8 @@ def _export_in(connection: Connection, export_id: str) -> ExportRow:
     return ExportRow.of(row)
 
 
-def _need_releasable(connection: Connection, run_id: str, ids: list[str]) -> None:
-    """Refuse if one of the proposals is not approved, belongs to another run or is claimed already."""
+def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: datetime) -> None:
+    """Refuse if one of the proposals is not approved, belongs to another run, is claimed already or past its cut-off."""
     rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
     problems = []
     for one in ids:
@@ -78,6 +92,8 @@ def _need_releasable(connection: Connection, run_id: str, ids: list[str]) -> Non
             problems.append(f"{one} is already in export {row.export_id}")
         elif row.state not in RELEASABLE_STATES:
             problems.append(f"{one} is {row.state}, not approved")
+        elif row.cut_off_at is not None and row.cut_off_at <= now:
+            problems.append(f"{one} is past the cut-off of {row.custodian}")
     refuse(problems, len(ids))
 
 
@@ -85,14 +101,27 @@ class Exports(Proposals):
     """What leaves."""
 
     def exportable(self, run_id: str, now: datetime) -> list[str]:
-        """Proposals of the run that may leave now, sorted; none while the run is not done."""
+        """Proposals of the run that may leave now, sorted; none while the run is not done. Past its cut-off nothing may."""
         self.expire(now)
-        query = sa.select(proposals.c.proposal_id).where(_is_releasable(run_id)).order_by(proposals.c.proposal_id)
+        may_leave = _is_releasable(run_id) & _is_in_time(now)
+        query = sa.select(proposals.c.proposal_id).where(may_leave).order_by(proposals.c.proposal_id)
         with self.reading() as connection:
             return list(connection.scalars(query)) if run_in(connection, run_id).state is RunState.DONE else []
 
-    def claim_export(self, run_id: str, orders: pl.DataFrame, *, actor: str, folder: str, now: datetime) -> ExportRow:
-        """Claim orders (``order_id``, ``proposal_id``) for the run's next export, in one transaction.
+    def past_cut_off(self, run_id: str, now: datetime) -> pl.DataFrame:
+        """Approved proposals of the run that came too late for their custodian, by proposal: ``LATE``."""
+        is_late = _is_releasable(run_id) & ~_is_in_time(now)
+        query = sa.select(*proposals.c[tuple(LATE)]).where(is_late).order_by(proposals.c.proposal_id)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), LATE)
+
+    def claim_export(
+        self, run_id: str, orders: pl.DataFrame, *, actor: str, folder: str, now: datetime, plan: str | None = None
+    ) -> ExportRow:
+        """Claim orders for the run's next export, in one transaction.
+
+        ``orders`` has ``order_id``, ``proposal_id`` and what is known of the other columns of ``SENT_ORDERS``. ``plan`` is what the
+        export is written by, as text; it is kept with it.
 
         Raises
         ------
@@ -113,8 +142,9 @@ class Exports(Proposals):
                     raise DecisionRefused(f"export {open_now.export_id} is being written; finish it first")
                 if not ids:
                     raise DecisionRefused(f"run {run_id} has no order to export")
-                _need_releasable(connection, run_id, ids)
-                return _claim(connection, run_id, orders, ids, {"actor": actor, "folder": folder, "started_at": now})
+                _need_releasable(connection, run_id, ids, now)
+                given = {"actor": actor, "folder": folder, "started_at": now, "plan": plan}
+                return _claim(connection, run_id, orders, ids, given)
         except IntegrityError as error:
             raise DecisionRefused(f"nothing was exported: an order of run {run_id} was exported before") from error
 
@@ -195,7 +225,7 @@ def _claim(
     export_id = f"{run_id}-export-{last + 1}"
     export = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING, **values}
     connection.execute(sa.insert(exports), export)
-    columns = {name: orders[name].to_list() for name in ORDERS}
+    columns = {name: orders[name].to_list() for name in SENT_ORDERS if name in orders.columns}
     insert_columns(connection, export_orders, columns, {"export_id": export_id})
     for some in in_chunks(ids):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(export_id=export_id))

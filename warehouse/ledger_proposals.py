@@ -118,6 +118,7 @@ BRIEF: Final = proposals.c[
     "content_hash",
     "approvals_needed",
     "held_by",
+    "cut_off_at",
     "export_id",
 ]
 """The columns that decide what may happen to a proposal."""

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from schemas.enums import Role, RunKind, RunState, Step
-from warehouse.ledger_words import Decision, ExportState, InputState
+from warehouse.ledger_words import Decision, DeliveryState, ExportState, InputState
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,10 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True)
 class ExportRow:
-    """One export of a run. ``manifest_sha256`` and ``finished_at`` are null while it is being written."""
+    """One export of a run. ``manifest_sha256`` and ``finished_at`` are null while it is being written.
+
+    ``plan`` is what it is written by; null in an export of a ledger before version 4.
+    """
 
     export_id: str
     run_id: str
@@ -157,12 +160,36 @@ class ExportRow:
     manifest_sha256: str | None
     started_at: datetime
     finished_at: datetime | None
+    plan: str | None = None
 
     @classmethod
     def of(cls, row: Any) -> "ExportRow":
         """From a row of the table."""
         values = dict(row._mapping)  # noqa: SLF001
         return cls(**{**values, "state": ExportState(values["state"])})
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One export on its way to one place. ``problem``: why the last attempt failed; null: none did, or it is delivered."""
+
+    export_id: str
+    name: str
+    url: str
+    state: DeliveryState
+    file_count: int
+    size_bytes: int
+    manifest_sha256: str
+    attempts: int
+    problem: str | None
+    started_at: datetime
+    delivered_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Any) -> "DeliveryRow":
+        """From a row of the table."""
+        values = dict(row._mapping)  # noqa: SLF001
+        return cls(**{**values, "state": DeliveryState(values["state"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ exports = Table(
     Column("manifest_sha256", sa.Text),
     Column("started_at", Utc, nullable=False),
     Column("finished_at", Utc),
+    Column("plan", sa.Text),
     UniqueConstraint("run_id", "sequence", name="exports_sequence"),
     CheckConstraint(one_of("state", ExportState), name="exports_state"),
     CheckConstraint("state <> 'published' OR manifest_sha256 IS NOT NULL", name="exports_published_has_manifest"),
@@ -270,8 +271,20 @@ export_orders = Table(
     Column("order_id", sa.Text, primary_key=True),
     Column("export_id", sa.Text, ForeignKey("exports.export_id", name="export_orders_export"), nullable=False),
     Column("proposal_id", sa.Text, ForeignKey("proposals.proposal_id", name="export_orders_proposal"), nullable=False),
+    Column("block_id", sa.Text),
+    Column("account_id", sa.Text),
+    Column("custodian", sa.Text),
+    Column("side", sa.Text),
+    Column("security_id", sa.Text),
+    Column("symbol", sa.Text),
+    Column("quantity", Money),
+    Column("quantity_step", Money),
+    Column("price_usd", Money),
 )
+"""Orders as they left. Those of a ledger before version 4 have no columns after ``proposal_id``."""
 Index("export_orders_by_export", export_orders.c.export_id)
+Index("export_orders_by_block", export_orders.c.block_id)
+Index("export_orders_by_proposal", export_orders.c.proposal_id)
 
 audit = Table(
     "audit",

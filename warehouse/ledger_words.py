@@ -55,6 +55,13 @@ class ExportState(StrEnum):
     PUBLISHED = "published"
 
 
+class DeliveryState(StrEnum):
+    """``sending``: not all of it has been acknowledged by the place."""
+
+    SENDING = "sending"
+    DELIVERED = "delivered"
+
+
 class InputState(StrEnum):
     """What became of a file that a run looked for.
 

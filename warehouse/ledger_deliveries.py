@@ -1,0 +1,114 @@
+"""Deliveries: which export has reached which place, acknowledged with the hash of its manifest.
+
+A row is ``sending`` from the first attempt on and ``delivered`` once the place has all of it; a crash in between leaves it
+``sending``, and the next attempt goes on.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from schemas.errors import DecisionRefused
+from warehouse import ledger_audit
+from warehouse.ledger_audit import Event, canonical
+from warehouse.ledger_market_tables import deliveries
+from warehouse.ledger_rows import DeliveryRow, ExportRow
+from warehouse.ledger_store import Store
+from warehouse.ledger_tables import exports
+from warehouse.ledger_words import DeliveryState, ExportState
+
+
+class Deliveries(Store):
+    """What was delivered where."""
+
+    def begin_delivery(
+        self,
+        export_id: str,
+        name: str,
+        *,
+        url: str,
+        file_count: int,
+        size_bytes: int,
+        manifest_sha256: str,
+        now: datetime,
+    ) -> DeliveryRow:
+        """Enter an attempt to deliver an export to a place; one that is delivered stays as it is.
+
+        Raises
+        ------
+        DecisionRefused
+            The export is not published, or was begun to be delivered there with another manifest.
+        """
+        with self.writing() as connection:
+            export = connection.execute(
+                sa.select(exports.c.state).where(exports.c.export_id == export_id)
+            ).one_or_none()
+            if export is None or export.state != ExportState.PUBLISHED:
+                raise DecisionRefused(f"export {export_id} is not published; only a whole export is delivered")
+            row = _delivery_in(connection, export_id, name)
+            if row is None:
+                fresh = {"export_id": export_id, "name": name, "url": url, "state": DeliveryState.SENDING}
+                sizes = {"file_count": file_count, "size_bytes": size_bytes, "manifest_sha256": manifest_sha256}
+                connection.execute(sa.insert(deliveries).values(**fresh, **sizes, attempts=1, started_at=now))
+                _note(connection, export_id, "delivery_begun", {"name": name, "url": url}, now)
+            elif row.manifest_sha256 != manifest_sha256:
+                raise DecisionRefused(f"export {export_id} was begun to be delivered to {name} with another manifest")
+            elif row.state is not DeliveryState.DELIVERED:
+                _set(connection, export_id, name, attempts=row.attempts + 1, url=url)
+            found = _delivery_in(connection, export_id, name)
+        assert found is not None  # noqa: S101 - it was just written
+        return found
+
+    def note_delivery_problem(self, export_id: str, name: str, problem: str) -> None:
+        """Why an attempt failed; not audited, the next may succeed."""
+        with self.writing() as connection:
+            _set(connection, export_id, name, problem=problem)
+
+    def finish_delivery(self, export_id: str, name: str, now: datetime) -> bool:
+        """The place has acknowledged all of it. False: it had so already."""
+        with self.writing() as connection:
+            row = _delivery_in(connection, export_id, name)
+            if row is None or row.state is DeliveryState.DELIVERED:
+                return False
+            _set(connection, export_id, name, state=DeliveryState.DELIVERED, delivered_at=now, problem=None)
+            detail = {"name": name, "files": row.file_count, "manifest_sha256": row.manifest_sha256}
+            _note(connection, export_id, "delivered", detail, now)
+        return True
+
+    def deliveries_of(self, export_ids: Collection[str]) -> list[DeliveryRow]:
+        """Deliveries of some exports, by export and name."""
+        query = sa.select(deliveries).where(deliveries.c.export_id.in_(export_ids))
+        with self.reading() as connection:
+            found = connection.execute(query.order_by(deliveries.c.export_id, deliveries.c.name)).all()
+        return [DeliveryRow.of(row) for row in found]
+
+    def published_exports(self, run_id: str | None = None) -> list[ExportRow]:
+        """Whole exports, of one run or of all, in the order in which they were finished."""
+        query = sa.select(exports).where(exports.c.state == ExportState.PUBLISHED)
+        if run_id is not None:
+            query = query.where(exports.c.run_id == run_id)
+        with self.reading() as connection:
+            found = connection.execute(query.order_by(exports.c.finished_at, exports.c.export_id)).all()
+        return [ExportRow.of(row) for row in found]
+
+
+def _delivery_in(connection: Connection, export_id: str, name: str) -> DeliveryRow | None:
+    is_it = (deliveries.c.export_id == export_id) & (deliveries.c.name == name)
+    row = connection.execute(sa.select(deliveries).where(is_it)).one_or_none()
+    return None if row is None else DeliveryRow.of(row)
+
+
+def _set(connection: Connection, export_id: str, name: str, **values: Any) -> None:
+    is_it = (deliveries.c.export_id == export_id) & (deliveries.c.name == name)
+    connection.execute(sa.update(deliveries).where(is_it).values(**values))
+
+
+def _note(connection: Connection, export_id: str, event: str, detail: dict[str, Any], now: datetime) -> None:
+    export = connection.execute(
+        sa.select(exports.c.run_id, exports.c.actor).where(exports.c.export_id == export_id)
+    ).one()
+    text = canonical({"export_id": export_id, **detail})
+    ledger_audit.append(connection, [Event(export.actor, event, export.run_id, detail=text)], now)
