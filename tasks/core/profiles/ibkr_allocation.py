@@ -55,9 +55,13 @@ def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
 def _groups(allocations: pl.DataFrame) -> pl.DataFrame:
     shares = allocations.with_columns(pl.col("quantity").cast(pl.Int64))
     members = shares.group_by("block_id", maintain_order=True).agg("account_id", "quantity")
-    lines = [_group(*row) for row in members.iter_rows()]
-    content = "".join(f"{line}\n" for line in lines)
-    return pl.DataFrame({"path": ["groups.jsonl"], "rows": [allocations.height], "content": [content]})
+    bodies = [_group(*row) for row in members.iter_rows()]
+    lines = pl.DataFrame(
+        {"line": bodies, "members": members["quantity"].list.len()}, schema_overrides={"line": pl.String}
+    )
+    return lines.group_by(path=pl.lit("groups.jsonl")).agg(
+        rows=pl.col("members").sum().cast(pl.Int64), content=pl.col("line").str.join("\n") + "\n"
+    )
 
 
 def _group(name: str, accounts: list[str], shares: list[int]) -> str:
