@@ -13,7 +13,7 @@ basket's advisor field ``Profile`` is the name of an existing one ("Basket Field
 https://clientam.com.hk/en/software/tws/usersguidebook/specializedorderentry/Basket_Fields.htm). By the method Shares an order's size is the
 sum of its accounts' shares ("Create a share allocation profile" in the same guide), as a block's is.
 
-Known limits: the block's id comes back, not the orders' own; fills are split by the same shares. The Allocation Order Tool reads no file that is
+Known limits: the block's id comes back, not the orders' own; how a partial fill is split follows the advisor's presets in TWS. The Allocation Order Tool reads no file that is
 publicly described, so nothing is written for it. The Web API's own orders need IBKR's contract numbers, which are not known
 here, hence the basket. That a basket's ``Profile`` finds a group made through the Web API follows from these pages and was
 not tried against TWS: try one block in a paper account. Groups stay until they are deleted. Otherwise as ``ibkr_basket``.
@@ -56,11 +56,9 @@ def _groups(allocations: pl.DataFrame) -> pl.DataFrame:
     shares = allocations.with_columns(pl.col("quantity").cast(pl.Int64))
     members = shares.group_by("block_id", maintain_order=True).agg("account_id", "quantity")
     bodies = [_group(*row) for row in members.iter_rows()]
-    lines = pl.DataFrame(
-        {"line": bodies, "members": members["quantity"].list.len()}, schema_overrides={"line": pl.String}
-    )
-    return lines.group_by(path=pl.lit("groups.jsonl")).agg(
-        rows=pl.col("members").sum().cast(pl.Int64), content=pl.col("line").str.join("\n") + "\n"
+    lines = members.select(pl.lit("groups.jsonl").alias("path"), pl.Series("line", bodies, dtype=pl.String), "quantity")
+    return lines.group_by("path").agg(
+        rows=pl.col("quantity").list.len().sum().cast(pl.Int64), content=pl.col("line").str.join("\n") + "\n"
     )
 
 

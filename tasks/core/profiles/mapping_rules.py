@@ -3,10 +3,9 @@ r"""What a mapping may say: the TOML text by which profile ``mapped`` writes a c
     description = "trades for Example Custody, layout of 2026-01"
     files = "TRD_{custodian}_{as_of:%Y%m%d}_{sequence:03}.txt"   # also {account_id}, {run_id}
     grain = "orders"                  # or "lots": a line per lot that a sell closes
-    encoding = "ascii"                # or utf-8
-    separator = "|"
+    encoding = "ascii"                # or "utf-8"
+    separator = "|"                   # and decimal = "."
     quote = '"'                       # "" where quotes mean nothing: what would need them is refused
-    decimal = "."
     line_end = "\r\n"
     formulas = "refuse"               # text that a spreadsheet would run; or "apostrophe": written after one
     has_names = true                  # a line with the columns' names
@@ -25,12 +24,8 @@ r"""What a mapping may say: the TOML text by which profile ``mapped`` writes a c
     decimals = 4                      # more is refused; is_rounded = true rounds money half-even
     is_padded = true                  # always so many
 
-    [[columns]]
-    name = "Type"
-    value = "MKT"
-
-Also in a column: ``date`` (how a day is written), ``max_length`` (longer is refused, never cut), ``is_required``, ``null`` (what
-stands for nothing). Names that the mappings of incoming files have too (``tasks/formats/mapping.py``) mean the same.
+Also in a column: ``value`` in place of a field, ``date`` (how a day is written), ``max_length`` (longer is refused, never cut),
+``is_required``, ``null`` (what stands for nothing). Names that the mappings of incoming files have too (``tasks/formats/mapping.py``) mean the same.
 """
 
 import re

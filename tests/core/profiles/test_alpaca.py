@@ -78,3 +78,10 @@ def test_a_formula_stands_in_no_cell_because_the_reason_is_not_written() -> None
 
 def test_the_order_of_the_books_rows_changes_no_byte() -> None:
     assert files_of(release(LISTED)).equals(files_of(release(LISTED[::-1])))
+
+
+def test_nothing_leaves_nothing() -> None:
+    made = release(LISTED)
+    empty = Release(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
+    assert list(alpaca.files(empty, PROFILE)) == []
+    assert reasons(empty) == {}

@@ -139,3 +139,10 @@ def test_the_order_of_the_books_rows_changes_no_byte() -> None:
     one, other = named(release(WHOLE)), named(release(WHOLE[::-1]))
     for files, profile in ((ibkr_basket.files, BASKET), (ibkr_allocation.files, ALLOCATION)):
         assert pl.concat(files(one, profile)).equals(pl.concat(files(other, profile)))
+
+
+def test_nothing_leaves_nothing() -> None:
+    made = named(release(WHOLE))
+    empty = Release(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
+    for files, profile in ((ibkr_basket.files, BASKET), (ibkr_allocation.files, ALLOCATION)):
+        assert pl.concat(files(empty, profile)).is_empty()

@@ -174,6 +174,7 @@ def test_rounding_is_half_even_and_a_decimal_comma_is_quoted_where_it_separates(
     [
         (('field = "side"', 'codes = { buy = "B" }'), "the column X has no code for it, found sell"),
         (('field = "quantity"', "decimals = 0"), "the column X takes 0 digits after the point, found 100.125"),
+        (('field = "quantity"', "decimals = 2"), "the column X takes 2 digits after the point, found 100.125"),
         (('field = "symbol"', "max_length = 4"), "the column X takes 4 characters, found BRK.B"),
         (('field = "quantity"', "max_length = 6"), "the column X takes 6 characters, found 100.125"),
         (('field = "household_id"', "is_required = true"), "the column X needs the household_id, found nothing"),
