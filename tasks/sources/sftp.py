@@ -37,7 +37,7 @@ _HOST_KEY_KINDS: Final = (
     "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
 )
 """After the kinds that are known: a server without those shows another key, and is refused for that in words."""
-_FILE_TYPES: Final = (asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKNOWN)
+FILE_TYPES: Final = (asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKNOWN)
 _T = TypeVar("_T")
 
 
@@ -159,7 +159,7 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
         before = await answer(sftp.stat(path))
     except asyncssh.SFTPNoSuchFile:  # a link to nowhere
         return None
-    if before.type not in _FILE_TYPES:
+    if before.type not in FILE_TYPES:
         return None
     try:
         known = stage.kept(name, _version(before))

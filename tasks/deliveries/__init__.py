@@ -1,0 +1,1 @@
+"""Places that finished exports are delivered to: folders, object stores and SFTP servers."""
