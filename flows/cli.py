@@ -6,19 +6,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
-from flows import audit_cli, explain_cli, halt_cli, quarantine_cli, review_cli, status_cli, users_cli
-from flows.terminal import notice, print_frame, print_json, print_table
+from flows import audit_cli, explain_cli, export_cli, halt_cli, quarantine_cli, review_cli, status_cli, users_cli
+from flows.export_cli import export_rows, print_exports
+from flows.terminal import print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
 from tasks.stores import current_actor, open_ledger, private_files, settings_of_a_home
-
-if TYPE_CHECKING:
-    from tasks.export import ExportResult
 
 STRICT: Final = 5
 CALM = {
@@ -32,6 +30,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Ke
 app.add_typer(review_cli.app, name="review")
 app.add_typer(users_cli.app, name="users")
 app.add_typer(audit_cli.app, name="audit")
+app.add_typer(export_cli.app, name="export")
 app.add_typer(quarantine_cli.app, name="quarantine")
 app.command("explain")(explain_cli.explain)
 app.command("status")(status_cli.status)
@@ -98,15 +97,15 @@ def nightly(
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
     run = dry_run if is_dry_run else run_night
     night = run(settings, day, source=source or (), kind=kind, scope=scope, submitter=current_actor())
-    made = run_export(settings, night.run_id)[0] if is_export and not is_dry_run else []
+    made = run_export(settings, night.run_id).results if is_export and not is_dry_run else ()
     if is_json:
-        print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": _export_rows(made)})
+        print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": export_rows(made)})
     else:
         typer.echo(night.run_id)
         print_table(
             "accounts", ["outcome", "count"], [[name, f"{count:,}"] for name, count in night.counts.items() if count]
         )
-        _print_exports(made)
+        print_exports(made)
     if is_strict and night.counts["quarantined"] + night.counts["blocked"]:
         raise typer.Exit(STRICT)
 
@@ -122,46 +121,6 @@ def console(
     from console.serve import serve  # noqa: PLC0415 - see nightly
 
     serve(load_settings(), host, port)
-
-
-@app.command()
-def export(
-    run: Annotated[
-        str | None, typer.Option("--run", help="Only this run; every run with approved proposals where absent.")
-    ] = None,
-    *,
-    is_json: Json = False,
-) -> None:
-    """Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."""
-    from flows.run import run_export  # noqa: PLC0415 - see nightly
-
-    results, waiting = run_export(settings_of_a_home(), run)
-    for run_id in waiting:
-        notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
-    if is_json:
-        print_json(_export_rows(results))
-        return
-    _print_exports(results)
-    if not results:
-        notice("nothing to export")
-
-
-def _export_rows(results: "Sequence[ExportResult]") -> list[dict[str, object]]:
-    return [
-        {
-            "run_id": result.run_id,
-            "folder": str(result.folder),
-            "accounts": result.account_count,
-            "orders": result.order_count,
-            "manifest_sha256": result.manifest_sha256,
-        }
-        for result in results
-    ]
-
-
-def _print_exports(results: "Sequence[ExportResult]") -> None:
-    for result in results:
-        typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
 
 
 @app.command()

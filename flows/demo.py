@@ -44,15 +44,15 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         settings, book.as_of_date, source=[str(folder)], kind=RunKind.NIGHTLY, scope=(), submitter=SUBMITTER
     )
     clock.lap("night")
-    exports, waiting = run_export(settings, night.run_id)
+    done = run_export(settings, night.run_id)
     clock.lap("export")
     with closing(open_ledger(settings)) as ledger:
         steps = ledger.step_rows(night.run_id)
         row = ledger.get_run(night.run_id)
         pending = ledger.list_proposals(run_id=night.run_id)
         folders = [
-            Path(done.folder) / Export(done.run_id, book.as_of_date, done.sequence, done.export_id).folder_name
-            for done in ledger.exports_of(night.run_id)
+            Path(one.folder) / Export(one.run_id, book.as_of_date, one.sequence, one.export_id).folder_name
+            for one in ledger.exports_of(night.run_id)
         ]
     _print_outcomes(night.counts)
     _print_times(
@@ -67,12 +67,12 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         f"\n{night.run_id} ({row.state if row else ''}): proposals "
         + ", ".join(f"{count:,} {state}" for state, count in states.items())
     )
-    for made in exports:
+    for made in done.results:
         typer.echo(f"exported {made.account_count:,} accounts, {made.order_count:,} orders")
     for where in folders:
         typer.echo(f"trade files: {where}")
-    for run_id in waiting:
-        notice(f"{run_id} has approved proposals that may not leave yet")
+    for held in done.held_back.iter_rows(named=True):
+        notice(f"{held['proposal_id']} stays: {held['reason']}")
     typer.echo(
         "\nLook next:\n"
         "  trimtab review list                      proposals that wait for a person\n"

@@ -14,7 +14,9 @@ from flows.nightly import Night, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import NONE, Settings
-from tasks.export import ExportResult, export_all, export_run
+from tasks.deliver import Courier, Delivered, deliver_exports
+from tasks.export_all import ExportedRuns, Exporter, export_all
+from tasks.export_plan import Plan, signer_of
 from tasks.stores import current_actor, open_ledger, utc_now
 from warehouse.lake import open_lake
 
@@ -95,15 +97,29 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
     )
 
 
-def run_export(settings: Settings, run_id: str | None) -> tuple[list[ExportResult], tuple[str, ...]]:
-    """Export one run, or every run with approved proposals; the exports made, and the runs that have to wait."""
+def run_export(settings: Settings, run_id: str | None, custodians: Sequence[str] = ()) -> ExportedRuns:
+    """Export one run, or every run with approved proposals; of some custodians, or of all."""
+    signer = signer_of(settings)
     with closing(open_ledger(settings)) as ledger:
-        lake, folder, actor = open_lake(settings), settings.export_folder, current_actor()
-        if run_id is None:
-            done = export_all(lake=lake, ledger=ledger, export_folder=folder, actor=actor, now=utc_now())
-            return list(done.results), done.waiting
-        result = export_run(run_id, lake=lake, ledger=ledger, export_folder=folder, actor=actor, now=utc_now())
-        return ([] if result is None else [result]), ()
+        by = Exporter(
+            lake=open_lake(settings),
+            ledger=ledger,
+            export_folder=settings.export_folder,
+            actor=current_actor(),
+            now=utc_now(),
+            plan=Plan.of(settings, signer),
+            signer=signer,
+            deliveries=settings.deliveries,
+        )
+        return export_all(by, run_id=run_id, custodians=custodians)
+
+
+def run_deliveries(settings: Settings, run_id: str | None = None) -> list[Delivered]:
+    """Deliver what has not been acknowledged yet, of one run or of all."""
+    if not settings.deliveries:
+        return []
+    with closing(open_ledger(settings)) as ledger:
+        return deliver_exports(Courier(ledger=ledger, deliveries=settings.deliveries, now=utc_now), run_id)
 
 
 @contextmanager

@@ -10,14 +10,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from schemas.enums import LookReason
 from schemas.errors import WrongUsage
+from schemas.exports import Delivery, Profile
 from schemas.sources import Source
 
 PREFIX = "TRIMTAB_"
@@ -101,6 +102,14 @@ class Settings(BaseSettings):
     exchange_time_zone: Zone = "America/New_York"
     always_review: frozenset[LookReason] = frozenset({LookReason.HOLD, LookReason.ANOMALY})
     """Reasons to look that send a proposal to a person whatever policy says; a run keeps those it was pulled with."""
+    profiles: tuple[Profile, ...] = ()
+    """Further ways in which an export is written, ``[[profiles]]`` in the file."""
+    deliveries: tuple[Delivery, ...] = ()
+    """Where exports are copied to, ``[[deliveries]]`` in the file."""
+    signing_key_file: Path | None = None
+    """Ed25519 private key (PEM) that signs the manifests of exports; absent: they are not signed."""
+    min_allocation_units: Annotated[int, Field(ge=1)] = 1
+    """Least share of an order in a block that is filled in part, in units of the security's quantity step."""
     cut_offs: Mapping[str, TimeOfDay] = Field(default_factory=dict)
     """By custodian, the time of day in the exchange's time zone by which its orders must have left."""
     reminder_minutes: Annotated[int, Field(ge=1)] = 60
@@ -131,6 +140,23 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables win over the file, which arrives as initial values."""
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _check_exports(self) -> Self:
+        for kind, names in (
+            ("profiles", [one.name for one in self.profiles]),
+            ("deliveries", [one.name for one in self.deliveries]),
+        ):
+            twice = sorted(name for name in set(names) if names.count(name) > 1)
+            if twice:
+                raise ValueError(f"{kind} has {twice[0]} twice; needed names that differ")
+        known = {one.name for one in self.profiles}
+        for delivery in self.deliveries:
+            if delivery.profile and delivery.profile not in known:
+                raise ValueError(
+                    f"the delivery {delivery.name} takes the profile {delivery.profile}, which there is not"
+                )
+        return self
 
     @property
     def lake_address(self) -> str:

@@ -1,17 +1,21 @@
 """Export approved orders exactly once.
 
-1. Claim: one transaction of the ledger fixes which orders leave. An export left open by a crash is resumed instead.
-2. Write: the folder is rendered from the lake and the claim alone, beside its final place, and then renamed. A folder
-   that is there already must be the same, byte for byte.
+1. Claim: one transaction of the ledger fixes which orders leave, and by which plan they are written. An export left open by a
+   crash is resumed instead.
+2. Write: the folder is rendered from the lake, the claim and its plan alone, beside its final place, and then renamed. A
+   folder that is there already must be the same, byte for byte.
 3. Publish: the ledger closes the export and its proposals become ``exported``.
 
 Data first, ledger last: killed at any point, the next call ends with the same folder and one publication. So do two
 calls at the same time. A halt stops an export before the folder has its name, as a crash would: the claim stays, and the
 first call after the halt is lifted finishes it.
+
+Not claimed are proposals past their custodian's cut-off, and those of which a profile cannot express an order
+(``tasks.export_held``): they stay approved until they expire or are withdrawn.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,16 +25,21 @@ import polars as pl
 
 from schemas.enums import Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
+from schemas.executions import SENT_ORDERS
 from schemas.landing import IDENTIFIER
-from tasks.core.release import Book, Export, make_release
-from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, deliver
+from tasks.core.blocks import allocate
+from tasks.core.profiles import refusals_of
+from tasks.core.release import Book, Export, Release, make_release
+from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
+from tasks.export_plan import Plan
+from tasks.signing import Signer
 from tasks.versions import newest_rows
 from warehouse.ledger import ExportRow, Ledger, RunRow
-from warehouse.ledger_words import RELEASABLE_STATES
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""
 
+NO_PLAN: Final = Plan()
 BOOK: Final = ("proposals", "orders", "lot_relief", "landed_accounts", "landed_securities")
 """Tables of the lake that an export is made of."""
 
@@ -56,54 +65,8 @@ class ExportResult:
     is_published_here: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedRuns:
-    """What ``export_all`` did. ``waiting``: runs with approved proposals that may not leave: held, unfinished or failed."""
-
-    results: tuple[ExportResult, ...]
-    waiting: tuple[str, ...]
-
-
 def _go_on(_point: str) -> None:
     """Stops nothing."""
-
-
-def export_all(
-    *,
-    lake: Lake,
-    ledger: Ledger,
-    export_folder: Path,
-    actor: str,
-    now: datetime,
-    checkpoint: Checkpoint = _go_on,
-) -> ExportedRuns:
-    """Export every run that has approved proposals; options as in ``export_run``.
-
-    Raises
-    ------
-    RunHeld
-        Everything is halted.
-    """
-    ledger.need_no_halt()
-    ledger.expire(now)
-    approved = ledger.list_proposals(states=RELEASABLE_STATES)
-    results, waiting = [], []
-    for run_id in approved["run_id"].unique().sort():
-        run = ledger.get_run(run_id)
-        if run is None or run.state is not RunState.DONE:
-            waiting.append(run_id)
-            continue
-        while result := export_run(
-            run_id,
-            lake=lake,
-            ledger=ledger,
-            export_folder=export_folder,
-            actor=actor,
-            now=now,
-            checkpoint=checkpoint,
-        ):
-            results.append(result)
-    return ExportedRuns(tuple(results), tuple(waiting))
 
 
 def export_run(
@@ -114,6 +77,8 @@ def export_run(
     export_folder: Path,
     actor: str,
     now: datetime,
+    plan: Plan = NO_PLAN,
+    signer: Signer | None = None,
     checkpoint: Checkpoint = _go_on,
 ) -> ExportResult | None:
     """Export what is approved of a run, or finish an export of it that was interrupted.
@@ -130,6 +95,10 @@ def export_run(
         Who exports; needs the role releaser or admin.
     now
         UTC; goes to the ledger, never into a file.
+    plan
+        What a new export is written by; one that is resumed keeps its own.
+    signer
+        Signs manifests, where the plan asks for it.
     checkpoint
         Called with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising.
 
@@ -147,23 +116,26 @@ def export_run(
     ConservationBroken
         Something does not add up; nothing was written.
     Terminal, Retryable
-        The folder cannot be written, or is there and differs.
+        The folder cannot be written, or is there and differs; the claim asks for another key.
     """
-    run = _done_run(ledger, run_id)
+    run = done_run(ledger, run_id)
     _need_releaser(ledger, actor)
     ledger.need_no_halt()
-    stored = _stored(lake, run_id)
+    stored = stored_tables(lake, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
-    claim = _claim(run, stored, ledger, folder=dated_folder, actor=actor, now=now)
+    claim = _claim(run, stored, ledger, folder=dated_folder, plan=plan, actor=actor, now=now)
     if claim is None:
         return None
     checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
     approved = ledger.list_proposals(run_id=run_id).filter(pl.col("export_id") == claim.export_id)
-    book = _book(stored, ledger, run_id)
+    book = book_of(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
-    manifest_sha256 = deliver(release, final, checkpoint, ledger.need_no_halt)
+    written_by = Plan.stored(claim.plan)
+    signs = written_by.need(signer, claim.export_id)
+    sending = Sending(release, written_by.profiles, None if signs is None else signs.sign)
+    manifest_sha256 = deliver(sending, final, checkpoint, ledger.need_no_halt)
     is_published_here = ledger.publish_export(claim.export_id, manifest_sha256, now)
     checkpoint("published")
     accounts = release.orders["account_id"].n_unique()
@@ -179,12 +151,12 @@ def export_run(
     )
 
 
-def _stored(lake: Lake, run_id: str) -> dict[str, pl.DataFrame]:
+def stored_tables(lake: Lake, run_id: str) -> dict[str, pl.DataFrame]:
     """What the run proposed."""
     return {table: lake.read(table, run_id) for table in BOOK}
 
 
-def _book(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> Book:
+def book_of(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> Book:
     """What was proposed, with the newest versions in the place of those that people changed until now.
 
     Once a proposal is approved nobody changes it: read after it is known what is approved, this has all of that.
@@ -193,7 +165,16 @@ def _book(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> Bo
     return Book(*(tables[table] for table in stored))
 
 
-def _done_run(ledger: Ledger, run_id: str) -> RunRow:
+def done_run(ledger: Ledger, run_id: str) -> RunRow:
+    """A run that may be exported.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run.
+    RunHeld
+        It is not done.
+    """
     run = ledger.get_run(run_id)
     if run is None or not re.fullmatch(IDENTIFIER, run_id):
         raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
@@ -210,17 +191,31 @@ def _need_releaser(ledger: Ledger, actor: str) -> None:
 
 
 def _claim(
-    run: RunRow, stored: Mapping[str, pl.DataFrame], ledger: Ledger, *, folder: Path, actor: str, now: datetime
+    run: RunRow,
+    stored: Mapping[str, pl.DataFrame],
+    ledger: Ledger,
+    *,
+    folder: Path,
+    plan: Plan,
+    actor: str,
+    now: datetime,
 ) -> ExportRow | None:
     """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
     while (claim := ledger.open_export(run.run_id)) is None and (ids := ledger.exportable(run.run_id, now)):
-        book = _book(stored, ledger, run.run_id)
-        orders = book.orders.filter(pl.col("proposal_id").is_in(ids)).select("order_id", "proposal_id")
-        approved = ledger.list_proposals(run_id=run.run_id).filter(pl.col("proposal_id").is_in(ids))
-        planned = Export(run.run_id, run.as_of_date, sequence=0, export_id="")
-        make_release(planned, book, approved=approved, claimed=orders)  # what does not add up is not even claimed
+        release, _ = planned_release(run, stored, ledger, ids, plan)  # what does not add up is not even claimed
+        if release.orders.is_empty():
+            return None
+        blocks = allocate(release.orders, release.blocks)
         try:
-            return ledger.claim_export(run.run_id, orders, actor=actor, folder=str(folder), now=now)
+            return ledger.claim_export(
+                run.run_id,
+                blocks.select(name for name in SENT_ORDERS if name in blocks.columns),
+                actor=actor,
+                folder=str(folder),
+                now=now,
+                plan=plan.text,
+                sequence=release.export.sequence,
+            )
         except DecisionRefused:
             if ledger.exportable(run.run_id, now) == ids:  # else another call was faster: look again
                 raise
@@ -230,3 +225,28 @@ def _claim(
             "Hint: finish it there first, so that it cannot appear in both."
         )
     return claim
+
+
+def planned_release(
+    run: RunRow, stored: Mapping[str, pl.DataFrame], ledger: Ledger, ids: Collection[str], plan: Plan
+) -> tuple[Release, pl.DataFrame]:
+    """What would leave of some proposals by the plan, and the orders that a profile cannot express.
+
+    A proposal with such an order stays whole: half of it is not what was approved.
+    """
+    book = book_of(stored, ledger, run.run_id)
+    approved = ledger.list_proposals(run_id=run.run_id).filter(pl.col("proposal_id").is_in(list(ids)))
+    if plan.custodians:
+        approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
+    export = Export(run.run_id, run.as_of_date, ledger.next_sequence(run.run_id), "")
+    release = _release_of(export, book, approved)
+    refused = refusals_of(release, plan.profiles)
+    if refused.is_empty():
+        return release, refused
+    staying = release.orders.join(refused, on="order_id", how="semi")["proposal_id"]
+    return _release_of(export, book, approved.filter(~pl.col("proposal_id").is_in(staying.implode()))), refused
+
+
+def _release_of(export: Export, book: Book, approved: pl.DataFrame) -> Release:
+    leaving = book.orders.join(approved.select("proposal_id"), on="proposal_id", how="semi")
+    return make_release(export, book, approved=approved, claimed=leaving.select("order_id", "proposal_id"))

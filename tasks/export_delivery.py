@@ -1,5 +1,8 @@
 """Write the folder of an export: every file in groups, then the manifest, then ``_SUCCESS``, then the rename.
 
+A profile's files are in a folder of its name with a manifest and ``_SUCCESS`` of their own, so that the folder can be delivered
+alone; the export's manifest lists them too. A signature stands beside each manifest, where the export is signed.
+
 A folder that is there already must be the same, byte for byte; it is never touched. While files are written, and once more
 before the rename, the delivery asks whether it may go on.
 """
@@ -7,10 +10,24 @@ before the rename, the delivery asks whether it may go on.
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tasks.core.export_files import MANIFEST, SUCCESS, FileEntry, manifest_bytes, rendered_files, sha256, success_bytes
+import polars as pl
+
+from schemas.exports import Profile
+from tasks.core.export_files import (
+    MANIFEST,
+    SIGNATURE,
+    SUCCESS,
+    FileEntry,
+    manifest_bytes,
+    profile_files,
+    rendered_files,
+    sha256,
+    success_bytes,
+)
 from tasks.core.release import Release
 from tasks.export_folder import (
     FOLDER_MODE,
@@ -26,6 +43,7 @@ from tasks.export_folder import (
 )
 
 Checkpoint = Callable[[str], None]
+Write = Callable[[str, bytes], None]
 DELIVERY_CHECKPOINTS: Final = ("files", "manifest", "flushed", "renamed", "placed")
 
 
@@ -33,8 +51,17 @@ LOOK_SECONDS: Final = 0.1
 """How long files are written without asking whether that may go on: a look into the ledger takes as long as some files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What leaves, and how it is written. ``sign`` null: manifests are not signed."""
+
+    release: Release
+    profiles: tuple[Profile, ...] = ()
+    sign: Callable[[bytes], bytes] | None = None
+
+
 def deliver(
-    release: Release,
+    sending: Sending,
     final: Path,
     checkpoint: Checkpoint,
     stop: Callable[[], None],
@@ -44,7 +71,7 @@ def deliver(
 
     Parameters
     ----------
-    release
+    sending
         What leaves; the bytes depend on it alone.
     final
         The folder's place.
@@ -68,25 +95,25 @@ def deliver(
     """
     with disk_errors_explained(final):
         is_there = os.path.lexists(final)
-        hashes = _found(release, final, checkpoint) if is_there else _made(release, final, checkpoint, stop, clock)
+        hashes = _found(sending, final, checkpoint) if is_there else _made(sending, final, checkpoint, stop, clock)
         remove_leftovers(final)
         flush(final.parent)
     checkpoint("placed")
     return hashes[MANIFEST]
 
 
-def _found(release: Release, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
+def _found(sending: Sending, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
     """A folder that another call renamed but nobody published yet."""
-    hashes = _render(release, lambda _path, _content: None, checkpoint)
+    hashes = _render(sending, lambda _path, _content: None, checkpoint)
     check_same(final, hashes)
     return hashes
 
 
 def _made(
-    release: Release, final: Path, checkpoint: Checkpoint, stop: Callable[[], None], clock: Callable[[], float]
+    sending: Sending, final: Path, checkpoint: Checkpoint, stop: Callable[[], None], clock: Callable[[], float]
 ) -> dict[str, str]:
     with staging(final) as folder:
-        hashes = _write(release, folder, checkpoint, paced(stop, LOOK_SECONDS, clock))
+        hashes = _write(sending, folder, checkpoint, paced(stop, LOOK_SECONDS, clock))
         checkpoint("flushed")
         stop()
         if not place(folder, final):
@@ -95,32 +122,62 @@ def _made(
     return hashes
 
 
-def _write(release: Release, folder: Path, checkpoint: Checkpoint, stop: Callable[[], None]) -> dict[str, str]:
+def _write(sending: Sending, folder: Path, checkpoint: Checkpoint, stop: Callable[[], None]) -> dict[str, str]:
     """Write and flush every file; SHA-256 by path."""
-    for name in ("accounts", "lots") if release.lots.height else ("accounts",):
+    made = {"accounts", "lots"} if sending.release.lots.height else {"accounts"}
+    for name in sorted(made | {profile.name for profile in sending.profiles}):
         (folder / name).mkdir(FOLDER_MODE)
 
     def write(path: str, content: bytes) -> None:
         stop()
         write_file(f"{folder}/{path}", content)
 
-    hashes = _render(release, write, checkpoint)
+    hashes = _render(sending, write, checkpoint)
     flush_tree(folder)
     return hashes
 
 
-def _render(release: Release, write: Callable[[str, bytes], None], checkpoint: Checkpoint) -> dict[str, str]:
+def _render(sending: Sending, write: Write, checkpoint: Checkpoint) -> dict[str, str]:
     """Hand every file to ``write``, the manifest and ``_SUCCESS`` last; SHA-256 by path."""
     entries = []
-    for group in rendered_files(release):
-        for path, rows, text in group.iter_rows():
-            content = text.encode()
-            write(path, content)
-            entries.append(FileEntry(path, rows, len(content), sha256(content)))
+    for group in rendered_files(sending.release):
+        entries += _written(group, write)
         checkpoint("files")
-    manifest = manifest_bytes(release, entries)
-    last = {MANIFEST: manifest, SUCCESS: success_bytes(manifest)}
-    for path, content in last.items():
-        write(path, content)
+    for profile in sending.profiles:
+        entries += _render_profile(sending, profile, write, checkpoint)
+    manifest = manifest_bytes(sending.release, entries)
+    last = _closed("", manifest, sending, write)
     checkpoint("manifest")
-    return {entry.path: entry.sha256 for entry in entries} | {path: sha256(content) for path, content in last.items()}
+    return {entry.path: entry.sha256 for entry in (*entries, *last)}
+
+
+def _render_profile(sending: Sending, profile: Profile, write: Write, checkpoint: Checkpoint) -> list[FileEntry]:
+    """As ``_render``, for a profile's own folder."""
+    entries: list[FileEntry] = []
+    release = sending.release.of(profile.custodians)
+    for group in profile_files(release, profile):
+        entries += _written(group, write)
+        checkpoint("files")
+    prefix = f"{profile.name}/"
+    inside = [entry._replace(path=entry.path.removeprefix(prefix)) for entry in entries]
+    return [*entries, *_closed(prefix, manifest_bytes(release, inside, profile.name), sending, write)]
+
+
+def _written(group: pl.DataFrame, write: Write) -> list[FileEntry]:
+    entries = []
+    for path, rows, text in group.iter_rows():
+        content = text.encode()
+        write(path, content)
+        entries.append(FileEntry(path, rows, len(content), sha256(content)))
+    return entries
+
+
+def _closed(prefix: str, manifest: bytes, sending: Sending, write: Write) -> list[FileEntry]:
+    """The files that end a folder: its manifest, the signature, and ``_SUCCESS``."""
+    last = {MANIFEST: manifest}
+    if sending.sign is not None:
+        last[SIGNATURE] = sending.sign(manifest)
+    last[SUCCESS] = success_bytes(manifest)
+    for name, content in last.items():
+        write(prefix + name, content)
+    return [FileEntry(prefix + name, 0, len(content), sha256(content)) for name, content in last.items()]

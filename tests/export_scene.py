@@ -7,23 +7,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from schemas.enums import Route, RunKind
 from schemas.stored import TABLES
 from tasks.export import ExportResult, export_run
+from tasks.export_all import ExportedRuns, Exporter, export_all
 from warehouse.ledger import Decision, ExportState, Ledger, NewRun
+from warehouse.ledger_proposals import NONE_AHEAD
 
 RUN = "2026-03-02-nightly-0123456789ab"
 AS_OF = date(2026, 3, 2)
 NOW = datetime(2026, 3, 3, 1, tzinfo=UTC)
 ACCOUNTS = ("a1", "a2", "-a3", "b4")
+CUSTODIAN = "Acme, Inc"
+ONE_CUSTODIAN: Mapping[str, str] = MappingProxyType({})
 WAITING = "b4"
 """The account whose proposal waits for a person; policy approves the others."""
 POINTS = ("claimed", "files", "files", "files", "manifest", "flushed", "renamed", "placed", "published")
@@ -50,7 +56,7 @@ def table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
     return pl.DataFrame([{column: row.get(column) for column in schema} for row in rows], schema=schema)
 
 
-def lake_of(accounts: tuple[str, ...] = ACCOUNTS) -> MemoryLake:
+def lake_of(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] = ONE_CUSTODIAN) -> MemoryLake:
     """Each account sells three of AAA out of two lots and buys two of =BB."""
     orders = [
         {
@@ -80,7 +86,10 @@ def lake_of(accounts: tuple[str, ...] = ACCOUNTS) -> MemoryLake:
             "proposals": table("proposals", [{"proposal_id": f"p-{a}", "content_hash": f"hash-{a}"} for a in accounts]),
             "landed_accounts": table(
                 "landed_accounts",
-                [{"account_id": a, "custodian": "Acme, Inc", "tax_status": "taxable"} for a in accounts],
+                [
+                    {"account_id": a, "custodian": custodians.get(a, CUSTODIAN), "tax_status": "taxable"}
+                    for a in accounts
+                ],
             ),
             "landed_securities": table(
                 "landed_securities",
@@ -93,12 +102,12 @@ def lake_of(accounts: tuple[str, ...] = ACCOUNTS) -> MemoryLake:
     )
 
 
-def routed(accounts: tuple[str, ...] = ACCOUNTS) -> pl.DataFrame:
+def routed(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] = ONE_CUSTODIAN) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "proposal_id": [f"p-{account}" for account in accounts],
             "account_id": accounts,
-            "custodian": "Acme, Inc",
+            "custodian": [custodians.get(account, CUSTODIAN) for account in accounts],
             "content_hash": [f"hash-{account}" for account in accounts],
             "triggers": "drift",
             "route": [Route.REVIEW if account == WAITING else Route.AUTO for account in accounts],
@@ -126,15 +135,17 @@ class Scene:
     """A run that is done, with three proposals approved and one waiting."""
 
     home: Path
-    lake: MemoryLake = field(default_factory=lake_of)
+    custodians: Mapping[str, str] = field(default_factory=dict)
+    """Of accounts that are not at ``CUSTODIAN``."""
 
     def __post_init__(self) -> None:
+        self.lake = lake_of(custodians=self.custodians)
         self.ledger = Ledger.open(f"sqlite:///{self.home / 'ledger.sqlite'}", owner="ops", now=NOW)
 
-    def prepare(self) -> "Scene":
+    def prepare(self, cut_offs: Mapping[str, datetime] = NONE_AHEAD) -> "Scene":
         new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
         self.ledger.start_run(new, NOW)
-        self.ledger.route_proposals(RUN, routed(), pl.Series(ACCOUNTS), NOW)
+        self.ledger.route_proposals(RUN, routed(custodians=self.custodians), pl.Series(ACCOUNTS), NOW, cut_offs)
         self.ledger.finish_run(RUN, {}, NOW)
         return self
 
@@ -156,6 +167,10 @@ class Scene:
             now=NOW,
             checkpoint=checkpoint,
         )
+
+    def export_all(self, now: datetime = NOW, **options: Any) -> ExportedRuns:
+        by = Exporter(lake=self.lake, ledger=self.ledger, export_folder=self.exports, actor="ops", now=now, **options)
+        return export_all(by)
 
     def approve_the_waiting(self) -> None:
         self.ledger.decide(

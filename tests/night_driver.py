@@ -74,7 +74,7 @@ def run_night(
 
 def export(settings: Settings, run_id: str | None = None) -> list[ExportResult]:
     """What ``trimtab export`` does."""
-    return run_export(settings, run_id)[0]
+    return list(run_export(settings, run_id).results)
 
 
 def public_tables(settings: Settings, run_id: str) -> dict[str, pl.DataFrame]:

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, RunHeld, WrongUsage
-from tasks.export import CHECKPOINTS, export_all, export_run
+from tasks.export import CHECKPOINTS, export_run
 from tests.export_scene import (
     ACCOUNTS,
     AS_OF,
@@ -163,7 +163,7 @@ def test_a_run_that_is_not_done_is_refused_and_skipped(tmp_path: Path) -> None:
     scene.ledger.hold_run(RUN, "prices are stale", NOW)
     with pytest.raises(RunHeld, match="is held: prices are stale"):
         scene.export()
-    done = export_all(lake=scene.lake, ledger=scene.ledger, export_folder=scene.exports, actor="ops", now=NOW)
+    done = scene.export_all(NOW)
     assert (done.results, done.waiting) == ((), (RUN,))
     assert not scene.exports.exists()
 
@@ -175,7 +175,7 @@ def test_an_unknown_run_is_wrong_usage(scene: Scene) -> None:
 
 def test_what_expired_stays(scene: Scene) -> None:
     later = NOW + timedelta(hours=21)
-    done = export_all(lake=scene.lake, ledger=scene.ledger, export_folder=scene.exports, actor="ops", now=later)
+    done = scene.export_all(later)
     assert done.results == ()
     assert set(scene.states().values()) == {ProposalState.EXPIRED}
 

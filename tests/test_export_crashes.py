@@ -4,12 +4,13 @@ import os
 import signal
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from schemas.errors import DecisionRefused, Terminal
-from tasks.export import export_all, export_run
+from tasks.export import export_run
 from tests.export_scene import (
     NOW,
     POINTS,
@@ -85,11 +86,11 @@ class Outrun(Ledger):
 
     rivals_manifest: str | None = None
 
-    def claim_export(self, run_id: str, orders: pl.DataFrame, *, actor: str, folder: str, now: datetime) -> ExportRow:
-        rival = super().claim_export(run_id, orders, actor=actor, folder=folder, now=now)
+    def claim_export(self, run_id: str, orders: pl.DataFrame, *, now: datetime, **options: Any) -> ExportRow:
+        rival = super().claim_export(run_id, orders, now=now, **options)
         if self.rivals_manifest is not None:
             self.publish_export(rival.export_id, self.rivals_manifest, now)
-        return super().claim_export(run_id, orders, actor=actor, folder=folder, now=now)
+        return super().claim_export(run_id, orders, now=now, **options)
 
 
 def test_a_claim_lost_to_a_slower_operator_is_finished_for_them(scene: Scene, undisturbed: dict[str, bytes]) -> None:
@@ -137,7 +138,7 @@ def test_an_approval_after_the_claim_waits_for_the_next_export(scene: Scene, und
     with pytest.raises(Interrupted):
         scene.export(crash_at(0, interrupt))
     scene.approve_the_waiting()
-    done = export_all(lake=scene.lake, ledger=scene.ledger, export_folder=scene.exports, actor="ops", now=NOW)
+    done = scene.export_all(NOW)
     assert [(result.sequence, result.account_count) for result in done.results] == [(1, 3), (2, 1)]
     assert contents(scene.final) == contents_of_first(undisturbed)
 

@@ -17,8 +17,8 @@ from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings
 from tasks.core.release import Book, Export, Release, make_release
-from tasks.export import BOOK, export_all
-from tasks.export_delivery import LOOK_SECONDS, deliver
+from tasks.export import BOOK
+from tasks.export_delivery import LOOK_SECONDS, Sending, deliver
 from tasks.stores import current_actor, open_ledger
 from tests.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.ledger_book import new_run, route
@@ -46,7 +46,7 @@ def test_no_export_starts_while_everything_is_halted(scene: Scene) -> None:
     with pytest.raises(RunHeld, match=refusal):
         scene.export()
     with pytest.raises(RunHeld, match="a wrong price"):
-        export_all(lake=scene.lake, ledger=scene.ledger, export_folder=scene.exports, actor="ops", now=NOW)
+        scene.export_all(NOW)
 
     assert scene.ledger.exports_of(RUN) == []
     assert not scene.exports.exists()
@@ -123,7 +123,7 @@ def test_an_export_under_way_stops_between_two_accounts_files(release: Release, 
     switch = Switch(tmp_path, last=3)
 
     with pytest.raises(RunHeld):
-        deliver(release, tmp_path / "out" / "run", lambda _: None, switch, ticking(2 * LOOK_SECONDS))
+        deliver(Sending(release), tmp_path / "out" / "run", lambda _: None, switch, ticking(2 * LOOK_SECONDS))
 
     assert switch.seen == [0, 1, 2]
     assert contents(tmp_path / "out") == {}
@@ -133,7 +133,7 @@ def test_the_switch_is_looked_at_at_most_every_tenth_of_a_second(release: Releas
     """One look at the first file, one each time the clock has gone on enough, and one before the rename."""
     often, rarely, once = (Switch(tmp_path, last=0) for _ in range(3))
     for name, switch, seconds in (("a", often, LOOK_SECONDS), ("b", rarely, LOOK_SECONDS / 4), ("c", once, 0.0)):
-        deliver(release, tmp_path / "out" / name, lambda _: None, switch, ticking(seconds))
+        deliver(Sending(release), tmp_path / "out" / name, lambda _: None, switch, ticking(seconds))
 
     files = len(contents(tmp_path / "out" / "a"))
     assert (len(often.seen), len(rarely.seen), len(once.seen)) == (files + 1, -(-files // 4) + 1, 2)

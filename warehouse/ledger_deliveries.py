@@ -17,7 +17,7 @@ from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_market_tables import deliveries
 from warehouse.ledger_rows import DeliveryRow, ExportRow
 from warehouse.ledger_store import Store
-from warehouse.ledger_tables import exports
+from warehouse.ledger_tables import export_orders, exports
 from warehouse.ledger_words import DeliveryState, ExportState
 
 
@@ -84,6 +84,12 @@ class Deliveries(Store):
         with self.reading() as connection:
             found = connection.execute(query.order_by(deliveries.c.export_id, deliveries.c.name)).all()
         return [DeliveryRow.of(row) for row in found]
+
+    def custodians_of(self, export_id: str) -> list[str]:
+        """Custodians whose orders an export holds, sorted."""
+        query = sa.select(export_orders.c.custodian).where(export_orders.c.export_id == export_id).distinct()
+        with self.reading() as connection:
+            return sorted(connection.scalars(query.where(export_orders.c.custodian.is_not(None))))
 
     def published_exports(self, run_id: str | None = None) -> list[ExportRow]:
         """Whole exports, of one run or of all, in the order in which they were finished."""

@@ -4,6 +4,7 @@ The claim comes first and is one transaction, so of two exporters exactly one wr
 ``writing``; the next exporter finds it with ``open_export`` and finishes the same files.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from warehouse.ledger_proposals import BRIEF, MOMENT, Move, Proposals, move, row
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
-from warehouse.ledger_tables import export_orders, exports, proposals
+from warehouse.ledger_tables import audit, export_orders, exports, proposals
 from warehouse.ledger_users import need_role
 from warehouse.ledger_words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, SENT_STATES, ExportState
 
@@ -116,12 +117,20 @@ class Exports(Proposals):
             return to_frame(connection.execute(query).all(), LATE)
 
     def claim_export(
-        self, run_id: str, orders: pl.DataFrame, *, actor: str, folder: str, now: datetime, plan: str | None = None
+        self,
+        run_id: str,
+        orders: pl.DataFrame,
+        *,
+        actor: str,
+        folder: str,
+        now: datetime,
+        plan: str | None = None,
+        sequence: int | None = None,
     ) -> ExportRow:
         """Claim orders for the run's next export, in one transaction.
 
         ``orders`` has ``order_id``, ``proposal_id`` and what is known of the other columns of ``SENT_ORDERS``. ``plan`` is what the
-        export is written by, as text; it is kept with it.
+        export is written by, as text; it is kept with it. ``sequence`` is the export's number that the orders' blocks are named for.
 
         Raises
         ------
@@ -142,11 +151,30 @@ class Exports(Proposals):
                     raise DecisionRefused(f"export {open_now.export_id} is being written; finish it first")
                 if not ids:
                     raise DecisionRefused(f"run {run_id} has no order to export")
+                if sequence not in {None, _last_sequence(connection, run_id) + 1}:
+                    raise DecisionRefused(f"another export of run {run_id} was made meanwhile; look again")
                 _need_releasable(connection, run_id, ids, now)
                 given = {"actor": actor, "folder": folder, "started_at": now, "plan": plan}
                 return _claim(connection, run_id, orders, ids, given)
         except IntegrityError as error:
             raise DecisionRefused(f"nothing was exported: an order of run {run_id} was exported before") from error
+
+    def next_sequence(self, run_id: str) -> int:
+        """Number that the run's next export would have."""
+        with self.reading() as connection:
+            return _last_sequence(connection, run_id) + 1
+
+    def note_refused(self, run_id: str, reasons: Mapping[str, str], *, actor: str, now: datetime) -> int:
+        """Audit why approved proposals cannot be exported; what was said before is not said again. How many were new."""
+        with self.writing() as connection:
+            is_said = (audit.c.run_id == run_id) & (audit.c.event == "export_refused")
+            columns = audit.c["proposal_id", "detail"]
+            said = {(row.proposal_id, row.detail) for row in connection.execute(sa.select(*columns).where(is_said))}
+            wanted = [(one, canonical({"reason": reason})) for one, reason in sorted(reasons.items())]
+            fresh = [pair for pair in wanted if pair not in said]
+            events = (Event(actor, "export_refused", run_id, one, detail=detail) for one, detail in fresh)
+            ledger_audit.append(connection, events, now)
+        return len(fresh)
 
     def open_export(self, run_id: str) -> ExportRow | None:
         """The run's export being written, or null."""
@@ -217,11 +245,15 @@ class Exports(Proposals):
             return to_frame(connection.execute(query).all(), LIVE)
 
 
+def _last_sequence(connection: Connection, run_id: str) -> int:
+    return connection.scalar(sa.select(sa.func.max(exports.c.sequence)).where(exports.c.run_id == run_id)) or 0
+
+
 def _claim(
     connection: Connection, run_id: str, orders: pl.DataFrame, ids: list[str], values: dict[str, Any]
 ) -> ExportRow:
     """Insert the export and its orders, and mark the proposals."""
-    last = connection.scalar(sa.select(sa.func.max(exports.c.sequence)).where(exports.c.run_id == run_id)) or 0
+    last = _last_sequence(connection, run_id)
     export_id = f"{run_id}-export-{last + 1}"
     export = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING, **values}
     connection.execute(sa.insert(exports), export)

@@ -14,11 +14,15 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from schemas.enums import Side
+from schemas.exports import Profile
+from tasks.core.block_warnings import block_warnings
 from tasks.core.blocks import allocate
 from tasks.core.csv_cells import csv_files, money_cell, number_cell, text_cell
+from tasks.core.profiles import FORMATS
 from tasks.core.release import Release
 
 MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = "manifest.json.sig"
 SUCCESS: Final = "_SUCCESS"
 FORMAT: Final = "trimtab-export/1"
 ACCOUNTS_PER_GROUP: Final = 1_000
@@ -46,6 +50,15 @@ def rendered_files(release: Release) -> Iterator[pl.DataFrame]:
     for lots in _by_accounts(release.lots):
         yield lot_files(lots)
     yield block_files(release)
+
+
+def profile_files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+    """Every file of a profile but its manifest, as ``rendered_files``; paths begin with the profile's name.
+
+    ``release`` is of the profile's custodians.
+    """
+    for group in FORMATS[profile.format].files(release, profile):
+        yield group.with_columns(path=pl.lit(f"{profile.name}/") + pl.col("path"))
 
 
 def _by_accounts(rows: pl.DataFrame) -> list[pl.DataFrame]:
@@ -119,8 +132,11 @@ def block_files(release: Release) -> pl.DataFrame:
     )
 
 
-def manifest_bytes(release: Release, entries: Iterable[FileEntry]) -> bytes:
-    """``manifest.json``: what the export is, its control totals and every file. Numbers of money and shares are text, exact."""
+def manifest_bytes(release: Release, entries: Iterable[FileEntry], profile: str = "") -> bytes:
+    """``manifest.json``: what the export is, its control totals and every file. Numbers of money and shares are text, exact.
+
+    That of a profile's folder tells the profile, the orders that it writes and its own files.
+    """
     blocks = release.blocks.select(
         "block_id",
         number_cell("quantity"),
@@ -134,8 +150,10 @@ def manifest_bytes(release: Release, entries: Iterable[FileEntry]) -> bytes:
         "run_id": release.export.run_id,
         "as_of_date": release.export.as_of_date.isoformat(),
         "sequence": release.export.sequence,
+        **({"profile": profile} if profile else {}),
         "totals": control_totals(release),
         "blocks": blocks.to_dicts(),
+        "warnings": block_warnings(release).to_dicts(),
         "files": [entry._asdict() for entry in entries],
     }
     return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()

@@ -99,7 +99,7 @@ def refuse_any(offenders: pl.DataFrame, sentence: str) -> None:
         more = f" (and {offenders.height - 1} more)" if offenders.height > 1 else ""
         raise ConservationBroken(
             f"{sentence.format(**row)}{more}\n\n"
-            "Hint: nothing was written. Run the night again; if this comes back, the lake or the ledger was changed by hand."
+            "Hint: nothing left. Export again; if this comes back, the lake or the ledger was changed by hand."
         )
 
 

@@ -33,10 +33,10 @@ FILES_PER_GROUP: Final = 1_000
 _SYMBOL: Final = r"^[A-Z][A-Z0-9]*(\.[A-Z0-9]+)?$"
 
 
-def refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no US equity, or has a name that Alpaca does not take."""
     return refused(
-        orders,
+        release.orders,
         {
             "Alpaca trades shares, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(TRADED),
             "the symbol {symbol} is not one that Alpaca writes: capitals and digits, and a share class after a point": ~pl.col(
@@ -58,7 +58,7 @@ def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
     ConservationBroken
         An order cannot be written; ``refusals`` says so before.
     """
-    refuse_any(refusals(release.orders, profile), "order {order_id} cannot be written: {reason}")
+    refuse_any(refusals(release, profile), "order {order_id} cannot be written: {reason}")
     lines = release.orders.select(path=pl.format("{}.jsonl", "account_id"), line=_body())
     bodies = lines.group_by("path", maintain_order=True).agg(
         rows=pl.len().cast(pl.Int64), content=pl.col("line").str.join("\n") + "\n"

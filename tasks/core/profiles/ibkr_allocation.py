@@ -32,9 +32,9 @@ from tasks.core.profiles.words import refused
 from tasks.core.release import Release, refuse_any
 
 
-def refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """As a basket: what is no whole number of listed shares, or has a name that it cannot hold."""
-    return refused(orders, basket_faults())
+    return refused(release.orders, basket_faults())
 
 
 def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
@@ -45,7 +45,7 @@ def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
     ConservationBroken
         An order cannot be written, ``refusals`` says so before; or the allocations do not sum to the blocks.
     """
-    refuse_any(refusals(release.orders, profile), "order {order_id} cannot be written: {reason}")
+    refuse_any(refusals(release, profile), "order {order_id} cannot be written: {reason}")
     blocks = release.blocks
     cells = blocks.select(**basket_cells("block_id"), Profile="block_id", OrderRef="block_id")
     yield csv_files(pl.repeat("blocks.csv", blocks.height, dtype=pl.String, eager=True), cells)

@@ -29,9 +29,9 @@ from tasks.core.release import Release, refuse_any
 FILE: Final = "basket.csv"
 
 
-def refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no whole number of listed shares, or has a name that a basket cannot hold."""
-    return refused(orders, basket_faults())
+    return refused(release.orders, basket_faults())
 
 
 def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
@@ -43,6 +43,6 @@ def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
         An order cannot be written; ``refusals`` says so before.
     """
     orders = release.orders
-    refuse_any(refusals(orders, profile), "order {order_id} cannot be written: {reason}")
+    refuse_any(refusals(release, profile), "order {order_id} cannot be written: {reason}")
     cells = orders.select(**basket_cells("order_id"), Account="account_id", OrderRef="order_id")
     yield csv_files(pl.repeat(FILE, orders.height, dtype=pl.String, eager=True), cells)

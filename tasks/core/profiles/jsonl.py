@@ -17,7 +17,7 @@ from tasks.core.profiles.words import no_refusals
 from tasks.core.release import Release
 
 
-def refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """None: everything can be said."""
     return no_refusals()
 

@@ -7,8 +7,7 @@ custodian's or everybody's, as its name's pattern says. Sums and counts in heade
 2. an order with a text that does not fit its column is refused with a reason: nothing is cut, rounded (unless the mapping says so) or replaced;
 3. texts become cells (``null``, quotes) and cells lines.
 
-Known limits: delimited lines only, no fields at fixed places. With ``grain = "lots"`` only sells are written, and what does not fit about
-a lot (its id, its cost) is found when the file is written, which stops the export. Custodians whose names differ in capitals alone
+Known limits: delimited lines only, no fields at fixed places. With ``grain = "lots"`` only sells are written. Custodians whose names differ in capitals alone
 have files whose names do too.
 """
 
@@ -34,12 +33,10 @@ _LONGEST_NAME: Final = 40
 _DIGITS_OF_HASH: Final = 8
 
 
-def refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """Orders with a value that does not fit its column, each with its first fault."""
+def refusals(release: Release, profile: Profile) -> pl.DataFrame:
+    """Orders with a value that does not fit its column, or with a lot that has one, each with its first fault."""
     mapping = read_mapping(profile)
-    rows = _named(orders)
-    if mapping.grain == "lots":
-        rows = rows.filter(pl.col("side") == Side.SELL)
+    rows = _rows(release, mapping)
     return refused(rows, _faults(mapping, rows.columns))
 
 
@@ -51,11 +48,11 @@ def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
     WrongUsage
         The mapping does not hold together.
     ConservationBroken
-        An order cannot be written, ``refusals`` says so before; or a lot cannot.
+        An order cannot be written; ``refusals`` says so before.
     """
     mapping = read_mapping(profile)
     rows = _rows(release, mapping)
-    refuse_any(refused(rows, _faults(mapping, rows.columns)), "order {order_id} cannot be written: {reason}")
+    refuse_any(refusals(release, profile), "order {order_id} cannot be written: {reason}")
     placed = rows.with_columns(_path(mapping, release))
     both = _bodies(placed, mapping).join(_totals(placed), on="path", how="left", maintain_order="left")
     done = both.select("path", rows="lines", content=_content(mapping, release.export))

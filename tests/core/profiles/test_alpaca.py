@@ -23,7 +23,7 @@ def files_of(made: Release) -> pl.DataFrame:
 
 
 def reasons(made: Release) -> dict[str, str]:
-    return dict(alpaca.refusals(made.orders, PROFILE).select("order_id", "reason").iter_rows())
+    return dict(alpaca.refusals(made, PROFILE).select("order_id", "reason").iter_rows())
 
 
 def test_an_account_has_a_file_and_each_line_is_the_body_of_one_request() -> None:

@@ -38,8 +38,8 @@ def text_of(files: Files, made: Release, profile: Profile, path: str) -> str:
 
 
 def reasons(made: Release) -> dict[str, str]:
-    refused = ibkr_basket.refusals(made.orders, BASKET)
-    assert refused.equals(ibkr_allocation.refusals(made.orders, ALLOCATION))
+    refused = ibkr_basket.refusals(made, BASKET)
+    assert refused.equals(ibkr_allocation.refusals(made, ALLOCATION))
     return dict(refused.select("order_id", "reason").iter_rows())
 
 

@@ -39,7 +39,7 @@ def test_numbers_are_exact_text_and_a_sell_names_its_lots() -> None:
 
 
 def test_everything_can_be_said() -> None:
-    assert jsonl.refusals(release().orders, PROFILE).is_empty()
+    assert jsonl.refusals(release(), PROFILE).is_empty()
 
 
 def test_an_order_is_refused_for_its_first_fault_with_its_numbers_filled_in() -> None:

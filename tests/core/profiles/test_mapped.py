@@ -49,7 +49,7 @@ def cells_of(*lines: str, orders: tuple[tuple[str, str, str, str, str], ...] = P
 
 
 def reasons(made: Release, by: Profile) -> list[str]:
-    return mapped.refusals(made.orders, by)["reason"].to_list()
+    return mapped.refusals(made, by)["reason"].to_list()
 
 
 def lots_of(made: Release, **changes: object) -> Release:
@@ -259,15 +259,17 @@ def test_buys_close_no_lot_and_are_not_refused_for_what_is_not_written() -> None
         (('field = "acquired_date"', "is_required = true"), {"acquired_date": pl.Series([None], dtype=pl.Date)[0]}),
     ],
 )
-def test_a_lot_that_does_not_fit_stops_the_file(lines: tuple[str, ...], changes: dict[str, object]) -> None:
+def test_an_order_with_a_lot_that_does_not_fit_is_refused_before_the_file_is_written(lines: tuple[str, ...], changes: dict[str, object]) -> None:
     by = profile('grain = "lots"', columns=column("X", *lines) + ID)
+    assert reasons(lots_of(release(PLAIN), **changes), by)[0].startswith("the column X")
     with pytest.raises(ConservationBroken, match="cannot be written: the column X"):
         written(lots_of(release(PLAIN), **changes), by)
 
 
-def test_a_run_whose_name_is_too_long_stops_the_file() -> None:
+def test_a_run_whose_name_is_too_long_for_its_column_is_refused() -> None:
     by = profile(columns=column("X", 'field = "run_id"', "max_length = 5") + ID)
-    assert reasons(release(PLAIN), by) == []
+    (sentence,) = set(reasons(release(PLAIN), by))
+    assert sentence == "the column X takes 5 characters, found 2026-03-02-nightly-0123456789ab"
     with pytest.raises(ConservationBroken, match="takes 5 characters, found 2026-03-02-nightly"):
         written(release(PLAIN), by)
 
@@ -335,7 +337,7 @@ COLUMNS_REFUSED = {
 def test_a_mapping_that_does_not_hold_together_is_refused_with_a_sentence(text: str, sentence: str) -> None:
     by = Profile(name="custody", format=ProfileFormat.MAPPED, mapping=text)
     with pytest.raises(WrongUsage) as refused:
-        mapped.refusals(release().orders, by)
+        mapped.refusals(release(), by)
     assert str(refused.value).startswith("mapping of the profile custody: ")
     assert sentence in str(refused.value)
     assert str(refused.value).endswith("Hint: deploy/PROFILES.md says what each key means.")
@@ -344,7 +346,7 @@ def test_a_mapping_that_does_not_hold_together_is_refused_with_a_sentence(text: 
 @pytest.mark.parametrize(("lines", "sentence"), COLUMNS_REFUSED.items())
 def test_a_column_that_does_not_hold_together_is_refused_with_a_sentence(lines: str, sentence: str) -> None:
     with pytest.raises(WrongUsage) as refused:
-        mapped.refusals(release().orders, profile(columns=column("X", lines) + ID))
+        mapped.refusals(release(), profile(columns=column("X", lines) + ID))
     assert sentence in str(refused.value)
 
 
@@ -357,7 +359,7 @@ def test_a_column_that_does_not_hold_together_is_refused_with_a_sentence(lines: 
 )
 def test_a_text_of_the_mapping_itself_must_fit_its_file(top: str, lines: str, sentence: str) -> None:
     with pytest.raises(WrongUsage, match=sentence):
-        mapped.refusals(release().orders, profile(top, columns=column("X", lines) + ID))
+        mapped.refusals(release(), profile(top, columns=column("X", lines) + ID))
     assert reasons(release(PLAIN), profile(columns=column("X", lines) + ID)) == []
 
 

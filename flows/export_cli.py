@@ -1,0 +1,112 @@
+"""``trimtab export``: let what is approved leave, and check what has left."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.terminal import notice, print_json
+from tasks.stores import settings_of_a_home
+
+if TYPE_CHECKING:
+    from tasks.deliver import Delivered
+    from tasks.export import ExportResult
+
+app = typer.Typer(
+    help="Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FAILED = 1
+
+
+@app.callback(invoke_without_command=True)
+def export(
+    context: typer.Context,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Only this run; every run with approved proposals where absent.")
+    ] = None,
+    custodian: Annotated[
+        list[str] | None, typer.Option("--custodian", help="Only orders of this custodian; may be repeated.")
+    ] = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Export what is approved, and deliver it where the settings say. Safe to repeat."""
+    if context.invoked_subcommand is not None:
+        return
+    from flows.run import run_deliveries, run_export  # noqa: PLC0415 - Prefect, seconds that other commands do without
+
+    settings = settings_of_a_home()
+    done = run_export(settings, run, custodian or ())
+    for run_id in done.waiting:
+        notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
+    for row in done.held_back.iter_rows(named=True):
+        notice(f"{row['proposal_id']} of {row['account_id']} stays: {row['reason']}")
+    delivered = run_deliveries(settings, run)
+    if is_json:
+        print_json(export_rows(done.results, delivered))
+    else:
+        print_exports(done.results)
+        _print_deliveries(delivered)
+    if not done.results and not delivered:
+        notice("nothing to export")
+    if any(one.problem for one in delivered):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder, or one of its profiles.")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="Public key (PEM) that must have signed it; not asked for where absent."),
+    ] = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Check a folder against its manifest; needs nothing else but the public key. Fails at the first thing that is wrong."""
+    from tasks.export_verify import verify as check  # noqa: PLC0415 - as above
+    from tasks.signing import read_public_key  # noqa: PLC0415
+
+    found = check(folder, None if key is None else read_public_key(key))
+    if is_json:
+        shown = {"export_id": found.export_id, "files": found.file_count, "orders": found.order_count}
+        print_json({**shown, "is_whole": True, "is_signed": found.is_signed})
+        return
+    signed = "and signed by the key" if found.is_signed else "(the signature was not checked: no --key)"
+    typer.echo(f"{found.export_id} is whole: {found.file_count:,} files, {found.order_count:,} orders, {signed}")
+
+
+def export_rows(results: "Sequence[ExportResult]", delivered: "Sequence[Delivered]" = ()) -> list[dict[str, object]]:
+    """Exports, each with where it was delivered now."""
+    return [
+        {
+            "run_id": result.run_id,
+            "folder": str(result.folder),
+            "accounts": result.account_count,
+            "orders": result.order_count,
+            "manifest_sha256": result.manifest_sha256,
+            "deliveries": [
+                {"name": one.name, "is_delivered": one.problem is None, "problem": one.problem}
+                for one in delivered
+                if one.export_id == result.export_id
+            ],
+        }
+        for result in results
+    ]
+
+
+def print_exports(results: "Sequence[ExportResult]") -> None:
+    """A line an export."""
+    for result in results:
+        typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
+
+
+def _print_deliveries(delivered: "Sequence[Delivered]") -> None:
+    for one in delivered:
+        if one.problem is None:
+            typer.echo(f"{one.export_id} delivered to {one.name}: {one.file_count:,} files")
+        else:
+            notice(f"{one.export_id} is not delivered to {one.name}: {one.problem}")

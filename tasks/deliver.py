@@ -1,0 +1,162 @@
+"""Copy finished exports to the places that they are for, and have the ledger acknowledge each.
+
+1. An export's plan names its places; one that is added to the settings later gets nothing that left before.
+2. Files are read from the export's folder and must be what its manifest says. The manifest, its signature and ``_SUCCESS`` go
+   last: who waits for ``_SUCCESS`` sees all of it.
+3. An attempt that broke off is gone on with: what is there already is read back and left alone when it is the same.
+4. What may pass by itself is tried again, after 1, 2, 4 and 8 seconds; what needs a person is told and waits.
+
+Known limits: a place without ``_SUCCESS`` shows whole files of an export that is not whole yet.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from schemas.errors import ConservationBroken, Retryable, Terminal
+from schemas.exports import Delivery
+from tasks.core.export_files import MANIFEST, SIGNATURE, SUCCESS, sha256
+from tasks.core.release import Export
+from tasks.deliveries.place import Place, opened
+from tasks.export_delivery import LOOK_SECONDS
+from tasks.export_folder import paced
+from tasks.export_plan import Plan
+from tasks.export_verify import verify
+from warehouse.ledger import DeliveryState, ExportRow, Ledger
+
+ATTEMPTS: Final = 5
+BATCH: Final = 32
+"""Files handed to a place at a time; the halt is looked at in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An export and a place. ``problem`` null: the place has acknowledged all of it."""
+
+    export_id: str
+    name: str
+    file_count: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Courier:
+    """Who delivers where."""
+
+    ledger: Ledger
+    deliveries: tuple[Delivery, ...]
+    now: Callable[[], datetime]
+    wait: Callable[[float], None] = time.sleep
+
+
+def deliver_exports(by: Courier, run_id: str | None = None) -> list[Delivered]:
+    """Deliver every whole export, of one run or of all, to the places that have not acknowledged it yet.
+
+    A place that cannot be reached does not stop the others.
+
+    Raises
+    ------
+    RunHeld
+        Everything is halted, maybe only since the delivery began.
+    """
+    by.ledger.need_no_halt()
+    exports = by.ledger.published_exports(run_id)
+    wanted = [(export, place) for export in exports for place in _places(by, export)]
+    rows = by.ledger.deliveries_of({export.export_id for export, _ in wanted})
+    done = {(row.export_id, row.name) for row in rows if row.state is DeliveryState.DELIVERED}
+    return [_delivered(by, export, place) for export, place in wanted if (export.export_id, place.name) not in done]
+
+
+def _places(by: Courier, export: ExportRow) -> list[Delivery]:
+    named = Plan.stored(export.plan).deliveries
+    return [place for place in by.deliveries if place.name in named]
+
+
+def _delivered(by: Courier, export: ExportRow, place: Delivery) -> Delivered:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return Delivered(export.export_id, place.name, _attempt(by, export, place), None)
+        except (Retryable, Terminal) as error:
+            problem = str(error)
+            if not isinstance(error, Retryable) or attempt == ATTEMPTS:
+                break
+            by.wait(2.0 ** (attempt - 1))
+    by.ledger.note_delivery_problem(export.export_id, place.name, problem)
+    return Delivered(export.export_id, place.name, 0, problem)
+
+
+def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
+    """One attempt; how many files the place has."""
+    _need_theirs(by.ledger, export, place)
+    folder, name = _folder(export, place)
+    files = _Files(folder)
+    row = by.ledger.begin_delivery(
+        export.export_id,
+        place.name,
+        url=place.url,
+        file_count=len(files.hashes),
+        size_bytes=files.size_bytes,
+        manifest_sha256=files.hashes[MANIFEST],
+        now=by.now(),
+    )
+    stop = paced(by.ledger.need_no_halt, LOOK_SECONDS, time.monotonic)
+    with opened(place) as there:
+        _send(there, name, files, stop, is_again=row.attempts > 1)
+    by.ledger.finish_delivery(export.export_id, place.name, by.now())
+    return len(files.hashes)
+
+
+def _need_theirs(ledger: Ledger, export: ExportRow, place: Delivery) -> None:
+    """Nobody else's orders go to a place that is for some custodians."""
+    strangers = sorted(set(ledger.custodians_of(export.export_id)) - set(place.custodians)) if place.custodians else []
+    if strangers:
+        raise ConservationBroken(
+            f"export {export.export_id} holds orders of {strangers[0]}, and {place.name} is for {', '.join(place.custodians)}\n\n"
+            "Hint: a delivery for some custodians takes exports made after it was set up."
+        )
+
+
+def _folder(export: ExportRow, place: Delivery) -> tuple[Path, str]:
+    """Where the files are, and what the folder is called at the place."""
+    dated = Path(export.folder)
+    name = Export(export.run_id, date.fromisoformat(dated.name), export.sequence, export.export_id).folder_name
+    parts = (dated.name, name, *([place.profile] if place.profile else []))
+    return Path(dated, *parts[1:]), "/".join(parts)
+
+
+class _Files:
+    """The files of a folder in the order in which they are sent; each is checked when it is read."""
+
+    def __init__(self, folder: Path) -> None:
+        verify(folder)
+        self.folder = folder
+        last = [name for name in (MANIFEST, SIGNATURE, SUCCESS) if (folder / name).is_file()]
+        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        self.paths = [*(path for path in found if path not in last), *last]
+        self.hashes = {path: sha256((folder / path).read_bytes()) for path in self.paths}
+        self.size_bytes = sum((folder / path).stat().st_size for path in self.paths)
+
+    def read(self, path: str) -> bytes:
+        content = (self.folder / path).read_bytes()
+        if sha256(content) != self.hashes[path]:
+            raise ConservationBroken(f"{path} of {self.folder} was changed while it was delivered")
+        return content
+
+
+def _send(place: Place, name: str, files: _Files, stop: Callable[[], None], *, is_again: bool) -> None:
+    there = place.found(name, files.paths) if is_again else {}
+    missing = [path for path in files.paths if there.get(path) != files.hashes[path]]
+    own = [path for path in missing if path in {MANIFEST, SIGNATURE, SUCCESS}]
+    for some in (*_batches([path for path in missing if path not in own]), *([path] for path in own)):
+        stop()
+        place.put(name, [(path, files.read(path)) for path in some])
+
+
+def _batches(paths: Sequence[str]) -> Iterator[list[str]]:
+    source = iter(paths)
+    while batch := list(islice(source, BATCH)):
+        yield batch

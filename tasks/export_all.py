@@ -1,0 +1,140 @@
+"""Export everything that is approved: run by run, and what goes to different places apart.
+
+Where a delivery is for some custodians alone, an export must hold nobody else's orders: custodians whose orders go to the same
+places leave together, the others in exports of their own. Without such deliveries a run's orders leave in one.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import RunState
+from schemas.exports import Delivery
+from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
+from tasks.export_delivery import Checkpoint
+from tasks.export_plan import Plan
+from tasks.signing import Signer
+from warehouse.ledger import Ledger
+from warehouse.ledger_words import RELEASABLE_STATES
+
+HELD_BACK: Final[dict[str, pl.DataType]] = {
+    "run_id": pl.String(),
+    "proposal_id": pl.String(),
+    "account_id": pl.String(),
+    "reason": pl.String(),
+}
+"""Approved proposals that may not leave, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """What every export of a call has in common."""
+
+    lake: Lake
+    ledger: Ledger
+    export_folder: Path
+    actor: str
+    now: datetime
+    plan: Plan = NO_PLAN
+    signer: Signer | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    checkpoint: Checkpoint = lambda _point: None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRuns:
+    """What was exported. ``waiting``: runs with approved proposals that are held, unfinished or failed. ``held_back``: table ``HELD_BACK``."""
+
+    results: tuple[ExportResult, ...]
+    waiting: tuple[str, ...]
+    held_back: pl.DataFrame
+
+
+def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:
+    """Export every run that has approved proposals, or one; of some custodians, or of all.
+
+    Raises
+    ------
+    RunHeld
+        Everything is halted, or the one run is not done.
+    TrimtabError
+        As ``export_run``.
+    """
+    by.ledger.need_no_halt()
+    by.ledger.expire(by.now)
+    results: list[ExportResult] = []
+    waiting: list[str] = []
+    held_back = [pl.DataFrame(schema=HELD_BACK)]
+    for one in [run_id] if run_id else _runs(by.ledger):
+        run = by.ledger.get_run(one)
+        if run_id is None and (run is None or run.state is not RunState.DONE):
+            waiting.append(one)
+            continue
+        results += _exported(by, one, custodians)
+        held_back.append(_held_back(by, one))
+    return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back))
+
+
+def _runs(ledger: Ledger) -> Sequence[str]:
+    """Runs with something approved, or with an export that was begun."""
+    return ledger.list_proposals(states=RELEASABLE_STATES)["run_id"].unique().sort().to_list()
+
+
+def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
+    """Every export of a run that can be made now. The first call finishes one that was interrupted, whosever it is."""
+    results = []
+    for group in _groups(by, run_id, custodians):
+        plan = by.plan.model_copy(update={"custodians": group, "deliveries": _places(by, group)})
+        while result := export_run(
+            run_id,
+            lake=by.lake,
+            ledger=by.ledger,
+            export_folder=by.export_folder,
+            actor=by.actor,
+            now=by.now,
+            plan=plan,
+            signer=by.signer,
+            checkpoint=by.checkpoint,
+        ):
+            results.append(result)
+    return results
+
+
+def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tuple[str, ...]]:
+    """Custodians that leave together; the empty group is everybody."""
+    if not wanted and not any(delivery.custodians for delivery in by.deliveries):
+        return [()]
+    known = by.ledger.list_proposals(run_id=run_id, states=RELEASABLE_STATES)["custodian"].unique().sort()
+    places: dict[tuple[str, ...], list[str]] = {}
+    for custodian in known:
+        if not wanted or custodian in wanted:
+            places.setdefault(_places(by, (custodian,)), []).append(custodian)
+    return [tuple(group) for group in places.values()]
+
+
+def _places(by: Exporter, group: Collection[str]) -> tuple[str, ...]:
+    """Places that take the orders of all these custodians, or of everybody."""
+    return tuple(
+        one.name for one in by.deliveries if not one.custodians or (group and set(group) <= set(one.custodians))
+    )
+
+
+def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
+    """Approved proposals that a profile or a cut-off keeps; the reasons are audited once."""
+    run = done_run(by.ledger, run_id)
+    late = by.ledger.past_cut_off(run_id, by.now)
+    told = pl.format("the cut-off of {} was at {} UTC", "custodian", pl.col("cut_off_at").dt.strftime("%Y-%m-%d %H:%M"))
+    rows = [late.select("proposal_id", "account_id", reason=told)]
+    if ids := by.ledger.exportable(run_id, by.now) if by.plan.profiles else []:
+        stored = stored_tables(by.lake, run_id)
+        _, refused = planned_release(run, stored, by.ledger, ids, by.plan)
+        proposals = by.ledger.list_proposals(run_id=run_id).select("proposal_id", "account_id")
+        named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
+        rows.append(named.filter(pl.col("proposal_id").is_in(ids)).select("proposal_id", "account_id", "reason"))
+    found = pl.concat(rows)
+    by.ledger.note_refused(run_id, dict(found.select("proposal_id", "reason").iter_rows()), actor=by.actor, now=by.now)
+    return found.select(pl.lit(run_id).alias("run_id"), *list(HELD_BACK)[1:])

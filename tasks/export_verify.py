@@ -1,0 +1,144 @@
+"""Check an exported folder with nothing but itself and, where it is signed, the public key.
+
+1. ``_SUCCESS`` names the manifest's hash, and the signature is the key's.
+2. Every file listed is there with its hash, and no other file is.
+3. What the manifest says adds up once more from the files: orders, accounts, dollars bought and sold; allocations to blocks;
+   lots to sells. (A profile's folder has formats of its own; there the first two hold.)
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from schemas.errors import Terminal, WrongUsage
+from tasks.core.export_files import FORMAT, MANIFEST, SIGNATURE, SUCCESS
+from tasks.signing import is_signed
+
+OWN: Final = (MANIFEST, SIGNATURE, SUCCESS)
+"""Files that a manifest does not list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A folder that is whole. ``is_signed``: a key was given, and the signature is its own."""
+
+    export_id: str
+    file_count: int
+    order_count: int
+    is_signed: bool
+
+
+class ExportBroken(Terminal):
+    """A folder is not what was exported; none of its files should be used."""
+
+
+def verify(folder: Path, key: Ed25519PublicKey | None = None) -> Verified:
+    """Check a folder.
+
+    Raises
+    ------
+    WrongUsage
+        It is no exported folder.
+    ExportBroken
+        Something is missing, was changed, or does not add up; the message names the first.
+    """
+    manifest = _manifest(folder, key)
+    listed = {str(entry["path"]): entry for entry in manifest["files"]}
+    found = dict(_files(folder))
+    for path in sorted(listed.keys() | found.keys()):
+        _check_file(folder, path, listed.get(path), is_there=path in found)
+    if "profile" not in manifest:
+        _check_sums(folder, manifest, listed)
+    return Verified(str(manifest["export_id"]), len(listed), int(manifest["totals"]["orders"]), key is not None)
+
+
+def _manifest(folder: Path, key: Ed25519PublicKey | None) -> dict[str, Any]:
+    content = _bytes(folder, MANIFEST)
+    said = _bytes(folder, SUCCESS).split()[:1]
+    if said != [hashlib.sha256(content).hexdigest().encode()]:
+        raise ExportBroken(
+            f"{MANIFEST} of {folder} is not the one that {SUCCESS} names; it was changed, or is not whole"
+        )
+    if key is not None:
+        if not (folder / SIGNATURE).is_file():
+            raise ExportBroken(f"{folder} has no {SIGNATURE}; needed one by the key given")
+        if not is_signed(content, _bytes(folder, SIGNATURE), key):
+            raise ExportBroken(f"{SIGNATURE} of {folder} is not of the key given; do not use these files")
+    manifest: dict[str, Any] = json.loads(content)
+    if manifest.get("format") != FORMAT:
+        raise WrongUsage(f"{folder} is of the format {manifest.get('format')}; needed {FORMAT}")
+    return manifest
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise WrongUsage(
+            f"{folder} has no {name} ({error.strerror}); needed a folder that was exported whole\n\n"
+            "Hint: name the folder <as-of date>/<run>; one without _SUCCESS is not complete yet."
+        ) from None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file but the folder's own, by its path inside."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            inside = path.relative_to(folder).as_posix()
+            if inside not in OWN:
+                yield inside, path
+
+
+def _check_file(folder: Path, path: str, entry: dict[str, Any] | None, *, is_there: bool) -> None:
+    if entry is None:
+        raise ExportBroken(f"{path} of {folder} is not in the manifest; somebody put it there")
+    if not is_there:
+        raise ExportBroken(f"{path} of {folder} is missing")
+    if hashlib.sha256((folder / path).read_bytes()).hexdigest() != entry["sha256"]:
+        raise ExportBroken(f"{path} of {folder} was changed: its hash is not the manifest's")
+
+
+def _check_sums(folder: Path, manifest: dict[str, Any], listed: dict[str, Any]) -> None:
+    orders = [row for path in listed if path.startswith("accounts/") for row in _rows(folder / path)]
+    totals = manifest["totals"]
+    _need("orders", len(orders), totals["orders"])
+    _need("accounts", len({row["account_id"] for row in orders}), totals["accounts"])
+    for side in ("sell", "buy"):
+        value = sum((Decimal(row["estimated_value_usd"]) for row in orders if row["side"] == side), Decimal(0))
+        _need(f"dollars of {side} orders", value, Decimal(totals[f"{side}_value_usd"]))
+    blocks = {row["block_id"]: Decimal(row["quantity"]) for row in _rows(folder / "blocks.csv")}
+    _need("allocations by block", _sums(_rows(folder / "allocations.csv"), "block_id"), blocks)
+    sells = {row["client_order_id"]: Decimal(row["quantity"]) for row in orders if row["side"] == "sell"}
+    lots = (row for path in listed if path.startswith("lots/") for row in _rows(folder / path))
+    _need("lots by sell", _sums(lots, "client_order_id"), sells)
+
+
+def _sums(rows: Iterator[dict[str, str]], name: str) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        sums[row[name]] += Decimal(row["quantity"])
+    return dict(sums)
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    yield from csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+
+
+def _need(what: str, found: object, needed: object) -> None:
+    if isinstance(found, dict) and isinstance(needed, dict):
+        for name in sorted(found.keys() | needed.keys()):
+            if found.get(name) != needed.get(name):
+                raise ExportBroken(f"the {what} {name} come to {found.get(name)}, needed {needed.get(name)}")
+    elif found != needed:
+        raise ExportBroken(f"the {what} come to {found}, the manifest says {needed}")
