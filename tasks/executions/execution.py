@@ -53,6 +53,7 @@ def execution(cells: Cells, dialect: Dialect) -> Execution:
     """
     told = {column: text.strip() for column, text in cells.items() if text and text.strip()}
     kind = _kind(told, dialect)
+    executed_at = _moment(told, dialect)  # before what is missing: a day may have been made of it
     _refuse_missing(told, kind, dialect)
     names = {column: values.name(told[column], dialect.name(column)) for column in IDENTIFIERS if column in told}
     return Execution(
@@ -67,7 +68,7 @@ def execution(cells: Cells, dialect: Dialect) -> Execution:
         price_usd=_amount(told, "price_usd", dialect),
         fees_usd=values.not_negative(told["fees_usd"], dialect.name("fees_usd")) if "fees_usd" in told else None,
         trade_date=_day(told, "trade_date", dialect),
-        executed_at=_moment(told, dialect),
+        executed_at=executed_at,
         reference_id=names.get("reference_id"),
         text=values.words(told["text"], dialect.name("text")) if "text" in told else None,
     )

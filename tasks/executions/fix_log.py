@@ -27,13 +27,12 @@ from tasks.executions import fix_words as fix
 from tasks.executions.execution import execution
 from tasks.executions.fix_message import end_of, fields_of, version_of
 from tasks.executions.gathered import Gathered
-from tasks.executions.values import market_day
+from tasks.executions.values import iso_day, market_day
 from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, Ignored, Unreadable, shown
 
 _START: Final = re.compile(rb"(?<![0-9])8=FIX")
 _HAS_FIELDS: Final = re.compile(rb"\x01|(?:^|\||\^A)[1-9][0-9]{0,5}=[^|]*?(?:\||\^A)")
 _OLD: Final = re.compile(r"FIX\.4\.[0-3]")
-_DAY: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _MOMENT: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})-([0-9:]{8}(?:\.[0-9]+)?)")
 _NO_MESSAGE: Final = "lines without a message"
 _DIALECT: Final = Dialect(
@@ -151,7 +150,7 @@ def _cells(fields: Mapping[int, str]) -> Cells | Ignored:
         "quantity": fields.get(fix.LAST_QTY) if is_fill else None,
         "price_usd": fields.get(fix.LAST_PX) if is_fill else None,
         "fees_usd": fields.get(fix.COMMISSION) if fields.get(fix.COMM_TYPE) == fix.ABSOLUTE else None,
-        "trade_date": _iso_day(fields.get(fix.TRADE_DATE)) or (market_day(executed_at) if is_fill else None),
+        "trade_date": iso_day(fields.get(fix.TRADE_DATE)) or (market_day(executed_at) if is_fill else None),
         "executed_at": executed_at,
         "reference_id": fields.get(fix.EXEC_REF_ID),
         "text": "; ".join(filter(None, (side_name, fields.get(fix.TEXT) or _reason(fields)))),
@@ -192,13 +191,8 @@ def _reason(fields: Mapping[int, str]) -> str:
     return f"OrdRejReason {fields[fix.ORD_REJ_REASON]}" if fix.ORD_REJ_REASON in fields else ""
 
 
-def _iso_day(text: str | None) -> str | None:
-    """``2026-01-05`` for ``20260105``; what is no day stays as it is, to be told of."""
-    found = _DAY.fullmatch(text or "")
-    return "-".join(found.groups()) if found else text
-
-
 def _iso_moment(text: str | None) -> str | None:
     """``2026-01-05T14:30:00Z`` for ``20260105-14:30:00``; what is no time stays as it is."""
     found = _MOMENT.fullmatch(text or "")
-    return f"{found[1]}-{found[2]}-{found[3]}T{found[4]}Z" if found else text
+    iso = f"{found[1]}-{found[2]}-{found[3]}T{found[4]}Z" if found else None
+    return iso if market_day(iso) else text

@@ -19,7 +19,6 @@ _SIDES: Final[Mapping[str, tuple[Side, bool, str]]] = {
 }
 """The way it goes, whether it is a cancellation, and the sign of its quantity."""
 _SHARES: Final = ("STK", "FUND")
-_DAY: Final = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
 _MOMENT: Final = re.compile(
     r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:(?:[;,T ] ?)?([0-9]{2}):?([0-9]{2}):?([0-9]{2}))?(?: ([A-Z]{2,5}))?"
 )
@@ -105,7 +104,7 @@ def trade_cells(trade: Element, standing: Standing) -> Cells:
         "quantity": _unsigned(trade, sign),
         "price_usd": _ungrouped(trade.get("tradePrice")),
         "fees_usd": _fees(trade),
-        "trade_date": _iso_day(trade.get("tradeDate")),
+        "trade_date": values.iso_day(trade.get("tradeDate")),
         "executed_at": _iso_moment(trade.get("dateTime")),
         "reference_id": reference,
         "text": trade.get("notes"),
@@ -162,12 +161,6 @@ def _ungrouped(text: str | None) -> str | None:
     return text.replace(",", "") if text and _GROUPED.fullmatch(text) else text
 
 
-def _iso_day(text: str | None) -> str | None:
-    """``2026-01-05`` for ``20260105``; what is no day stays as it is, to be told of."""
-    found = _DAY.fullmatch(text or "")
-    return "-".join(found.groups()) if found else text
-
-
 def _iso_moment(text: str | None) -> str | None:
     """A time with its zone; null for a day alone. What is no time, or of another zone, stays as it is."""
     found = _MOMENT.fullmatch(text or "")
@@ -177,9 +170,8 @@ def _iso_moment(text: str | None) -> str | None:
     if parts[3] is None:
         return None
     local = "{}-{}-{}T{}:{}:{}".format(*parts)
-    if zone is None:
-        return values.in_market(local)
-    return local + _ZONES[zone] if zone in _ZONES else text
+    iso = values.in_market(local) if zone is None else local + _ZONES.get(zone, zone)
+    return iso if values.market_day(iso) else text
 
 
 def lot_cells(element: Element) -> Cells:
@@ -188,7 +180,7 @@ def lot_cells(element: Element) -> Cells:
     opened = _MOMENT.fullmatch(element.get("openDateTime") or "")
     return {
         "lot_id": element.get("transactionID"),
-        "acquired_date": "-".join(opened.groups()[:3]) if opened else element.get("openDateTime"),
+        "acquired_date": values.iso_day("-".join(opened.groups()[:3])) if opened else element.get("openDateTime"),
         "quantity": quantity,
         "unit_cost_usd": _unit_cost(_ungrouped(element.get("cost")), quantity),
     }

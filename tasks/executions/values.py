@@ -20,6 +20,7 @@ _BOUND: Final = 10**12
 _LONGEST_NUMBER: Final = 100
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DAY: Final = re.compile(r"(?:19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}")
+_COMPACT_DAY: Final = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
 _MOMENT: Final = re.compile(
     r"(?:19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,12})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 )
@@ -93,6 +94,17 @@ def moment(text: str, column: str, needed: str) -> datetime:
         return datetime.fromisoformat(text if _MOMENT.fullmatch(text) else "").astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Unreadable(f"{column} is {shown(text)}; needed {needed}") from error
+
+
+def iso_day(text: str | None) -> str | None:
+    """``2026-01-05`` for ``20260105``; what is no day stays as it is, to be told of."""
+    found = _COMPACT_DAY.fullmatch(text or "")
+    if found is None:
+        return text
+    try:
+        return date(*map(int, found.groups())).isoformat()
+    except ValueError:
+        return text
 
 
 def market_day(text: str | None) -> str | None:

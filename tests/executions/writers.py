@@ -204,6 +204,7 @@ def flex_text(*elements: str, account: str = "U1") -> str:
     """An activity statement with these trades and lots."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<FlexQueryResponse queryName="q" type="AF">\n<FlexStatements count="1">\n'
-        f'<FlexStatement accountId={quoteattr(account)} fromDate="20260105" toDate="20260105">\n<Trades>\n{"".join(elements)}'
+        f'<FlexStatement accountId={quoteattr(account)} fromDate="20260105" toDate="20260105" period="" '
+        f'whenGenerated="20260105;231500">\n<Trades>\n{"".join(elements)}'
         "</Trades>\n</FlexStatement>\n</FlexStatements>\n</FlexQueryResponse>\n"
     )
