@@ -1,0 +1,120 @@
+"""What FIX messages have in common: versions, the header, how a security is named, and what an order must be to become one.
+
+Sources: FIX 4.4 with errata 2003-06-18, volumes 1 (header), 4 (New Order - Single), 5 (Allocation Instruction) and 6 (fields); FIX 5.0 SP2 and FIXT.1.1
+with errata 2011-08-18, the same places; field by field at https://fiximate.fixtrading.org.
+
+1. SecurityID (48) is left out: ours is the firm's own, and SecurityIDSource (22) has no code for that but one agreed upon (100 and
+   up). Symbol (55) names the security.
+2. SecurityType (167) is CS for a share and MF for a mutual fund. An exchange-traded fund has no code in either version (``ETF`` came with
+   a later extension pack), and the field may be left out except in fixed income. What kind of bond or other thing ours is, we
+   do not know, so these are refused.
+3. There is no clock here: SendingTime (52) and the like are the as-of date at midnight UTC. Whoever sends the messages over a
+   session sets 34 and 52 anew, with them 9 and 10; a FIX engine does so by itself.
+"""
+
+from datetime import date
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from schemas.enums import ProfileFormat, SecurityType, Side
+from schemas.exports import Profile
+from tasks.core.blocks import BLOCK
+from tasks.core.profiles import fix_encoding as fix
+from tasks.core.profiles.words import refused
+
+SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
+SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "MF", SecurityType.ETF: ""}
+"""SecurityType (167) of what can be ordered; empty: left out."""
+_PLAIN: Final = "printable ASCII that neither starts nor ends with a space"
+
+
+class Version(NamedTuple):
+    """What differs between versions: BeginString (8), ApplVerID (1128), and whether an allocation may name a lot."""
+
+    begin: str
+    application: str
+    has_lots: bool
+
+
+VERSIONS: Final = {
+    ProfileFormat.FIX44: Version("FIX.4.4", "", has_lots=False),
+    ProfileFormat.FIX50SP2: Version("FIXT.1.1", "9", has_lots=True),
+}
+
+
+def order_refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Orders that FIX cannot say: no symbol, a kind of security without a code, text that is no plain ASCII, too many digits."""
+    return refused(
+        orders,
+        {
+            f"sender and target of the profile {profile.name} are to be {_PLAIN}": pl.lit(
+                not _is_plain_session(profile)
+            ),
+            "the security {security_id} has no symbol, and FIX would name it by that": _is_blank("symbol"),
+            f"FIX writes {_PLAIN}, the symbol of {{security_id}} is otherwise": ~fix.is_plain("symbol"),
+            f"FIX writes {_PLAIN}, the account's id is otherwise": ~fix.is_plain("account_id"),
+            f"FIX writes {_PLAIN}, the order's id is otherwise": ~fix.is_plain("order_id"),
+            f"FIX writes {_PLAIN}, the order's reason is otherwise": ~(_is_blank("reason") | fix.is_plain("reason")),
+            "FIX has codes for shares and funds, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(
+                list(SECURITY_TYPES)
+            ),
+            f"FIX is read to {fix.MOST_DIGITS} digits, the quantity of {{symbol}} has more": ~_is_readable(profile),
+        },
+    )
+
+
+def _is_plain_session(profile: Profile) -> bool:
+    names = pl.DataFrame({"name": [profile.sender, profile.target]})
+    return bool(names.select(fix.is_plain("name").all()).item())
+
+
+def _is_blank(column: str) -> pl.Expr:
+    return pl.col(column).fill_null("").str.strip_chars() == ""
+
+
+def _is_readable(profile: Profile) -> pl.Expr:
+    """The order's quantity, and its block's where that is written."""
+    quantity = pl.col("quantity")
+    alone = fix.is_readable_number(quantity)
+    return alone & fix.is_readable_number(quantity.sum().over(BLOCK)) if profile.grain == "blocks" else alone
+
+
+def header(kind: str, profile: Profile, day: date, *, sequence: pl.Expr) -> pl.Expr:
+    """Standard header from MsgType (35) on. ApplVerID (1128) comes right after it, where some receivers want it.
+
+    Parameters
+    ----------
+    kind
+        MsgType.
+    profile
+        Its format, sender and target.
+    day
+        SendingTime is its midnight.
+    sequence
+        MsgSeqNum.
+    """
+    return pl.concat_str(
+        fix.fixed(35, kind),
+        fix.fixed(1128, VERSIONS[profile.format].application),
+        fix.fixed(49, profile.sender),
+        fix.fixed(56, profile.target),
+        fix.field(34, sequence),
+        fix.fixed(52, midnight(day)),
+    )
+
+
+def midnight(day: date) -> str:
+    """UTCTimestamp of the day's first moment."""
+    return f"{day:%Y%m%d}-00:00:00.000"
+
+
+def instrument() -> pl.Expr:
+    """Symbol (55) and, where it has a code, SecurityType (167), of ``symbol`` and ``security_type``."""
+    code = pl.col("security_type").replace_strict(SECURITY_TYPES, return_dtype=pl.String)
+    return pl.concat_str(fix.field(55, pl.col("symbol")), fix.field(167, code))
+
+
+def side() -> pl.Expr:
+    """Side (54), of ``side``."""
+    return fix.field(54, pl.col("side").replace_strict(SIDES, return_dtype=pl.String))
