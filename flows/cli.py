@@ -10,7 +10,17 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from flows import audit_cli, explain_cli, export_cli, halt_cli, quarantine_cli, review_cli, status_cli, users_cli
+from flows import (
+    audit_cli,
+    explain_cli,
+    export_cli,
+    halt_cli,
+    quarantine_cli,
+    reconcile_cli,
+    review_cli,
+    status_cli,
+    users_cli,
+)
 from flows.export_cli import export_rows, print_exports
 from flows.terminal import print_frame, print_json, print_table
 from schemas.enums import RunKind
@@ -35,6 +45,8 @@ app.add_typer(quarantine_cli.app, name="quarantine")
 app.command("explain")(explain_cli.explain)
 app.command("status")(status_cli.status)
 app.command("halt")(halt_cli.halt)
+app.command("reconcile")(reconcile_cli.reconcile)
+app.command("allot")(reconcile_cli.allot)
 
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
 Source = Annotated[

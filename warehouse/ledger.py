@@ -19,7 +19,7 @@ from warehouse.ledger_amend import Amended, Amending
 from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions, Seen, Taken
 from warehouse.ledger_deliveries import Deliveries
-from warehouse.ledger_execution_rows import ExecutionFile, Rules
+from warehouse.ledger_execution_rows import ExecutionFile, Rules, Settled
 from warehouse.ledger_executions import Executions, Reading, TakenFile
 from warehouse.ledger_exports import Exports
 from warehouse.ledger_halts import Halts
@@ -68,6 +68,7 @@ __all__ = [
     "RunRow",
     "Seen",
     "SessionRow",
+    "Settled",
     "SignIn",
     "Sort",
     "StepRow",

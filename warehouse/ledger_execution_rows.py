@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.enums import ProposalState
-from schemas.executions import MESSAGES, ORDER_STATES, SENT_ORDERS
+from schemas.executions import BREAKS, MESSAGES, ORDER_STATES, SENT_ORDERS
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_market_tables import (
@@ -19,6 +19,7 @@ from warehouse.ledger_market_tables import (
     execution_lots,
     executions,
     executions_aside,
+    order_breaks,
     order_states,
 )
 from warehouse.ledger_proposals import MOMENT, Move, move, rows_in, to_frame
@@ -55,12 +56,25 @@ Sum = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """From orders and their states: ``proposal_id`` and ``state`` of their proposals."""
 
 
+Differ = Callable[[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame], pl.DataFrame]
+"""From orders, their states, the messages and what people allotted: table ``BREAKS``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What messages come to."""
 
     settle: Settle
     sums: Sum
+    breaks: Differ
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Orders whose state changed (``ORDER_STATES``), and breaks that were not there before (``BREAKS``)."""
+
+    changed: pl.DataFrame
+    new_breaks: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,24 +188,41 @@ def enter_file(
     ledger_audit.append(connection, [Event(actor, "executions_taken", detail=detail)], now)
 
 
-def settle_in(
-    connection: Connection, about: Collection[str], rules: Rules, *, actor: str, now: datetime
-) -> pl.DataFrame:
-    """Compute the states of orders and blocks anew, keep them, and move their proposals; the states that changed."""
+def settle_in(connection: Connection, about: Collection[str], rules: Rules, *, actor: str, now: datetime) -> Settled:
+    """Compute the states of orders and blocks anew, keep them and their breaks, and move their proposals."""
     orders = _with_filled_blocks(connection, sent_in(connection, about))
     if orders.is_empty():
-        return pl.DataFrame(schema=ORDER_STATES)
+        return Settled(pl.DataFrame(schema=ORDER_STATES), pl.DataFrame(schema=BREAKS))
     blocks = orders["block_id"].drop_nulls().unique()
     messages = messages_in(connection, {*orders["order_id"], *blocks})
-    states = rules.settle(orders, messages, fixed_in(connection, blocks))
+    fixed = fixed_in(connection, blocks)
+    states = rules.settle(orders, messages, fixed)
     before = states_in(connection, orders["order_id"])
     changed = states.join(before, on=list(ORDER_STATES), how="anti", nulls_equal=True).sort("order_id")
     for some in in_chunks(changed["order_id"].to_list()):
         connection.execute(sa.delete(order_states).where(order_states.c.order_id.in_(some)))
     columns = {name: changed[name].to_list() for name in ORDER_STATES}
     insert_columns(connection, order_states, columns, {"changed_at": now})
+    found = rules.breaks(orders, states, messages, fixed)
+    new_breaks = _keep_breaks(connection, {*orders["order_id"], *blocks}, found, now)
     _move_proposals(connection, changed["order_id"], rules.sums, actor, now)
-    return changed
+    return Settled(changed, new_breaks)
+
+
+def _keep_breaks(connection: Connection, names: Collection[str], found: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Replace the breaks of these orders and blocks; one that was there before keeps its age. Those that are new."""
+    table = order_breaks
+    since: dict[tuple[str, str], datetime] = {}
+    for some in in_chunks(sorted(names)):
+        known = sa.select(*table.c["order_id", "code", "since_at"]).where(table.c.order_id.in_(some))
+        for row in connection.execute(known):
+            since[row.order_id, row.code] = row.since_at
+        connection.execute(sa.delete(table).where(table.c.order_id.in_(some)))
+    keys = found.select("order_id", "code").rows()
+    columns = {name: found[name].to_list() for name in BREAKS} | {"since_at": [since.get(key, now) for key in keys]}
+    insert_columns(connection, table, columns, {})
+    is_new = pl.Series([key not in since for key in keys], dtype=pl.Boolean)
+    return found.filter(is_new)
 
 
 def _with_filled_blocks(connection: Connection, orders: pl.DataFrame) -> pl.DataFrame:

@@ -12,15 +12,16 @@ from typing import Any, Final
 import polars as pl
 import sqlalchemy as sa
 
-from schemas.enums import Break, Role
+from schemas.enums import Break, Role, Side
 from schemas.errors import WrongUsage
-from schemas.executions import EXECUTION_LOTS, MESSAGES
+from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_execution_rows import (
     SENT,
     ExecutionFile,
     Rules,
+    Settled,
     enter,
     enter_aside,
     enter_file,
@@ -38,6 +39,7 @@ from warehouse.ledger_market_tables import (
     execution_lots,
     executions,
     executions_aside,
+    order_breaks,
     order_states,
 )
 from warehouse.ledger_proposals import MOMENT, Proposals, to_frame
@@ -74,12 +76,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class TakenFile:
-    """What came of a file: executions entered, set aside (by code), read again; orders whose state changed; those that are alarming."""
+    """What came of a file: how many executions were entered and how many read before; those set aside; what changed."""
 
     taken: int
-    aside: pl.DataFrame
     again: int
-    changed: pl.DataFrame
+    aside: pl.DataFrame
+    settled: Settled
 
 
 class Executions(Proposals):
@@ -112,8 +114,8 @@ class Executions(Proposals):
             enter_aside(connection, file, aside, now)
             enter_file(connection, file, accepted.height, aside.height, actor=actor, now=now)
             about = {*accepted["order_id"].drop_nulls(), *accepted["block_id"].drop_nulls()}
-            changed = settle_in(connection, about, rules, actor=actor, now=now)
-        return TakenFile(accepted.height, aside, again, changed)
+            settled = settle_in(connection, about, rules, actor=actor, now=now)
+        return TakenFile(accepted.height, again, aside, settled)
 
     def allot(
         self,
@@ -124,8 +126,8 @@ class Executions(Proposals):
         actor: str,
         note: str,
         now: datetime,
-    ) -> pl.DataFrame:
-        """Fix what orders of a block get of its fills, with a note that says why; null takes it back. Returns the orders that changed.
+    ) -> Settled:
+        """Fix what orders of a block get of its fills, with a note that says why; null takes it back.
 
         Raises
         ------
@@ -154,16 +156,44 @@ class Executions(Proposals):
             ledger_audit.append(connection, [Event(actor, "allotted", detail=detail)], now)
             return settle_in(connection, {block_id}, rules, actor=actor, now=now)
 
-    def sent_orders(self, *, is_open: bool = False) -> pl.DataFrame:
-        """Orders that left in whole exports, ``SENT``, by order; those alone that are not filled as ordered where ``is_open``."""
-        query = sent_query()
-        if is_open:
-            is_done = (order_states.c.state == "filled") & (order_states.c.filled_quantity == export_orders.c.quantity)
-            query = query.outerjoin(order_states, order_states.c.order_id == export_orders.c.order_id).where(
-                order_states.c.order_id.is_(None) | ~is_done
-            )
+    def sent_orders(self, order_ids: Collection[str] = ()) -> pl.DataFrame:
+        """Orders that left in whole exports, ``SENT``, by order; all where none is named."""
+        query = sent_query().order_by(export_orders.c.order_id)
         with self.reading() as connection:
-            return to_frame(connection.execute(query.order_by(export_orders.c.order_id)).all(), SENT)
+            if not order_ids:
+                return to_frame(connection.execute(query).all(), SENT)
+            chunks = in_chunks(sorted(order_ids))
+            found = [
+                row for some in chunks for row in connection.execute(query.where(export_orders.c.order_id.in_(some)))
+            ]
+        return to_frame(found, SENT)
+
+    def unanswered_orders(self) -> pl.DataFrame:
+        """Orders that left and that nobody has said anything about, ``SENT``, by order."""
+        query = sent_query().outerjoin(order_states, order_states.c.order_id == export_orders.c.order_id)
+        query = query.where(order_states.c.order_id.is_(None)).order_by(export_orders.c.order_id)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), SENT)
+
+    def filled_orders(self, side: Side = Side.SELL) -> pl.DataFrame:
+        """Orders of a side of which something is filled: ``SENT`` with ``filled_quantity``, ``average_price_usd`` and trade dates."""
+        answers = ("filled_quantity", "average_price_usd", "first_trade_date", "last_trade_date")
+        query = (
+            sent_query()
+            .add_columns(*order_states.c[answers])
+            .join(order_states, order_states.c.order_id == export_orders.c.order_id)
+            .where(export_orders.c.side == side, order_states.c.last_trade_date.is_not(None))
+        )
+        schema = {**SENT, **{name: ORDER_STATES[name] for name in answers}}
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(export_orders.c.order_id)).all(), schema)
+
+    def breaks_known(self) -> pl.DataFrame:
+        """Breaks of orders and blocks that anything was said about: ``BREAKS`` and ``since_at``, by order and code."""
+        names = (*BREAKS, "since_at")
+        query = sa.select(*order_breaks.c[names]).order_by(order_breaks.c.order_id, order_breaks.c.code)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), {**BREAKS, "since_at": MOMENT})
 
     def states_of(self, order_ids: Collection[str]) -> pl.DataFrame:
         """``ORDER_STATES`` of orders that anything was said about."""

@@ -34,9 +34,10 @@ deliveries = Table(
 execution_files = Table(
     "execution_files",
     metadata,
-    Column("sha256", sa.Text, primary_key=True),
-    Column("source", sa.Text, primary_key=True),
-    Column("received_at", Utc, primary_key=True),
+    Column("reading_id", sa.Integer, primary_key=True, autoincrement=True),
+    Column("sha256", sa.Text, nullable=False),
+    Column("source", sa.Text, nullable=False),
+    Column("received_at", Utc, nullable=False),
     Column("name", sa.Text, nullable=False),
     Column("format", sa.Text, nullable=False),
     Column("row_count", sa.BigInteger, nullable=False),
@@ -128,6 +129,20 @@ order_states = Table(
     Column("changed_at", Utc, nullable=False),
     CheckConstraint(one_of("state", OrderState), name="order_states_state"),
 )
+
+order_breaks = Table(
+    "order_breaks",
+    metadata,
+    Column("order_id", sa.Text, primary_key=True),
+    Column("code", sa.Text, primary_key=True),
+    Column("account_id", sa.Text),
+    Column("ordered_quantity", Money, nullable=False),
+    Column("filled_quantity", Money, nullable=False),
+    Column("amount_usd", Money, nullable=False),
+    Column("since_at", Utc, nullable=False),
+    CheckConstraint(one_of("code", Break), name="order_breaks_code"),
+)
+"""Breaks of orders that anything was said about, and under a block's name of the block itself."""
 
 allocation_exceptions = Table(
     "allocation_exceptions",

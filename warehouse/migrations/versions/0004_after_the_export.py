@@ -10,6 +10,10 @@ down_revision = "0003"
 
 MONEY: Final = sa.Text().with_variant(sa.Numeric(38, 6), "postgresql")
 MOMENT: Final = sa.DateTime(timezone=True)
+BREAKS: Final = (
+    "'overfilled', 'wrong_side', 'wrong_security', 'wrong_account', 'conflicting', 'exception_void', 'unknown_order', "
+    "'unknown_fill', 'rejected', 'cancelled', 'not_filled', 'not_acknowledged', 'duplicate', 'unread'"
+)
 FIXED: Final = ("executions", "execution_lots", "execution_files", "executions_aside", "allocation_exceptions")
 """New tables whose rows are never changed or deleted."""
 
@@ -52,9 +56,10 @@ def _deliveries() -> None:
 def _executions() -> None:
     op.create_table(
         "execution_files",
-        sa.Column("sha256", sa.Text, primary_key=True),
-        sa.Column("source", sa.Text, primary_key=True),
-        sa.Column("received_at", MOMENT, primary_key=True),
+        sa.Column("reading_id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("sha256", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("format", sa.Text, nullable=False),
         sa.Column("row_count", sa.BigInteger, nullable=False),
@@ -126,12 +131,7 @@ def _executions() -> None:
         sa.Column("quantity", MONEY),
         sa.Column("price_usd", MONEY),
         sa.Column("received_at", MOMENT, nullable=False),
-        sa.CheckConstraint(
-            "code IN ('overfilled', 'wrong_side', 'wrong_security', 'wrong_account', 'conflicting', 'exception_void', "
-            "'unknown_order', 'unknown_fill', 'rejected', 'cancelled', 'not_filled', 'not_acknowledged', 'duplicate', "
-            "'unread')",
-            name="executions_aside_code",
-        ),
+        sa.CheckConstraint(f"code IN ({BREAKS})", name="executions_aside_code"),
     )
 
 
@@ -153,6 +153,17 @@ def _answers() -> None:
         sa.CheckConstraint(
             "state IN ('exported', 'acknowledged', 'partly_filled', 'filled', 'failed')", name="order_states_state"
         ),
+    )
+    op.create_table(
+        "order_breaks",
+        sa.Column("order_id", sa.Text, primary_key=True),
+        sa.Column("code", sa.Text, primary_key=True),
+        sa.Column("account_id", sa.Text),
+        sa.Column("ordered_quantity", MONEY, nullable=False),
+        sa.Column("filled_quantity", MONEY, nullable=False),
+        sa.Column("amount_usd", MONEY, nullable=False),
+        sa.Column("since_at", MOMENT, nullable=False),
+        sa.CheckConstraint(f"code IN ({BREAKS})", name="order_breaks_code"),
     )
     op.create_table(
         "allocation_exceptions",

@@ -1,0 +1,152 @@
+"""``trimtab reconcile`` and ``trimtab allot``: what brokers and custodians say of orders, and what people fix of a block's fills."""
+
+from contextlib import closing
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import polars as pl
+import typer
+
+from flows.terminal import notice, print_frame, print_json
+from schemas.errors import WrongUsage
+from schemas.settings import Settings
+from tasks.stores import current_actor, open_ledger, settings_of_a_home, utc_now
+
+if TYPE_CHECKING:
+    from tasks.reconcile import Reconciled
+
+ALARMED: Final = 3
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def reconcile(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A file of executions; the open breaks where absent."),
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="Whose execution ids these are; the format's name where absent.")
+    ] = "",
+    fmt: Annotated[
+        str | None, typer.Option("--format", help="csv, fix, flex or alpaca; told by the content where absent.")
+    ] = None,
+    *,
+    is_lots: Annotated[
+        bool, typer.Option("--lots", help="Show lots that were closed beside those proposed, and the tax difference.")
+    ] = False,
+    is_json: Json = False,
+) -> None:
+    """Take in what brokers and custodians say of orders; show breaks. Exit 3 where something is alarming."""
+    settings = settings_of_a_home()
+    if file is None:
+        _show_lots(settings, is_json=is_json) if is_lots else _show_breaks(settings, is_json=is_json)
+        return
+    from flows.run import run_reconcile  # noqa: PLC0415 - Prefect, seconds that other commands do without
+
+    done = run_reconcile(settings, file, source=source, fmt=fmt)
+    if is_json:
+        print_json(shown(done))
+    else:
+        _print(done)
+    if done.alarms.height:
+        raise typer.Exit(ALARMED)
+
+
+def shown(done: "Reconciled") -> dict[str, Any]:
+    """What came of a file, for a program."""
+    return {
+        "source": done.source,
+        "format": done.format,
+        "rows": done.row_count,
+        "taken": done.taken,
+        "read_before": done.again,
+        "ignored": dict(done.ignored),
+        "set_aside": done.aside.drop("raw").to_dicts(),
+        "orders": done.settled.changed.to_dicts(),
+        "breaks": done.settled.new_breaks.to_dicts(),
+        "alarms": done.alarms.to_dicts(),
+    }
+
+
+def _print(done: "Reconciled") -> None:
+    states = done.settled.changed["state"].value_counts().sort("state")
+    told = ", ".join(f"{count:,} {state}" for state, count in states.iter_rows()) or "no order changed"
+    typer.echo(
+        f"{done.row_count:,} records of {done.source} ({done.format}): {done.taken:,} taken, {done.again:,} read before, "
+        f"{done.aside.height:,} set aside; {told}"
+    )
+    for name, count in sorted(done.ignored.items()):
+        notice(f"{count:,} records are none of our business: {name}")
+    if done.aside.height:
+        print_frame("set aside", done.aside.select("row_number", "code", "message"))
+    if done.settled.new_breaks.height:
+        print_frame("new breaks", done.settled.new_breaks)
+    for row in done.alarms.iter_rows(named=True):
+        notice(f"ALARM {row['code']}: {row['message']}")
+
+
+def _show_breaks(settings: Settings, *, is_json: bool) -> None:
+    from tasks.reconcile import open_breaks  # noqa: PLC0415 - readers of every format
+
+    with closing(open_ledger(settings)) as ledger:
+        breaks, aside = open_breaks(ledger, utc_now()), ledger.set_aside()
+    if is_json:
+        print_json({"breaks": breaks.to_dicts(), "set_aside": aside.to_dicts()})
+        return
+    by_code = breaks.group_by("code").agg(orders=pl.len(), amount_usd=pl.col("amount_usd").sum()).sort("code")
+    print_frame("open breaks", by_code)
+    print_frame("of them the first", breaks.drop("run_id").head(50))
+    if aside.height:
+        print_frame(
+            "executions set aside", aside.select("source", "row_number", "code", "message", "received_at").head(50)
+        )
+
+
+def _show_lots(settings: Settings, *, is_json: bool) -> None:
+    from tasks.reconcile import lot_differences  # noqa: PLC0415 - as above
+    from warehouse.lake import open_lake  # noqa: PLC0415
+
+    with closing(open_ledger(settings)) as ledger:
+        found = lot_differences(open_lake(settings), ledger)
+    if is_json:
+        print_json(found.to_dicts())
+    else:
+        print_frame("lots closed beside those proposed", found)
+
+
+def allot(
+    block: Annotated[str, typer.Argument(metavar="BLOCK")],
+    order: Annotated[
+        list[str],
+        typer.Option("--order", metavar="ID=QUANTITY", help="What the order gets; ID= takes it back. May be repeated."),
+    ],
+    note: Annotated[str, typer.Option("--note", help="Why it differs from the rule; recorded.")],
+) -> None:
+    """Fix what orders of a block get of its fills, against the pro-rata rule."""
+    from tasks.reconcile import rules  # noqa: PLC0415 - as above
+
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
+        done = ledger.allot(
+            block,
+            dict(_quantity(text) for text in order),
+            rules=rules(settings.min_allocation_units),
+            actor=current_actor(),
+            note=note,
+            now=utc_now(),
+        )
+    typer.echo(f"{done.changed.height:,} orders changed")
+    if done.changed.height:
+        print_frame("orders", done.changed.select("order_id", "state", "filled_quantity", "gross_usd"))
+
+
+def _quantity(text: str) -> tuple[str, Decimal | None]:
+    name, sign, amount = text.rpartition("=")
+    try:
+        quantity = Decimal(amount) if amount else None
+    except InvalidOperation:
+        quantity, sign = None, ""
+    if not sign or (quantity is not None and not quantity.is_finite()):
+        raise WrongUsage(f"{text} is no allotment; needed ID=QUANTITY, or ID= to take it back")
+    return name, quantity

@@ -1,0 +1,179 @@
+"""Hold what brokers and custodians say against the orders that left.
+
+1. Read the file (``tasks.executions``): what cannot be read is set aside row by row.
+2. Match each execution to an order or a block (``tasks.core.matching``), enter the new ones, and compute anew what has become
+   of every order that they touch, in one transaction of the ledger.
+3. What is set aside, and what differs from what left, is told with amounts; some of it is an alarm (``ALARMS``).
+
+Reading a file again changes nothing, in whatever order files come.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Break
+from schemas.executions import BREAKS
+from tasks.core.breaks import ALARMS, breaks
+from tasks.core.export_files import sha256
+from tasks.core.matching import ASIDE, matched
+from tasks.core.net_fills import net_fills
+from tasks.core.order_states import order_states, proposal_states
+from tasks.core.relieved import DIFFERENCES, relief_differences
+from tasks.executions.read import Read, read_executions
+from tasks.executions.words import ExecutionFormat
+from tasks.export import Lake
+from tasks.versions import newest_rows
+from warehouse.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, TakenFile
+
+OPEN_BREAKS: Final[dict[str, pl.DataType]] = {
+    **BREAKS,
+    "custodian": pl.String(),
+    "symbol": pl.String(),
+    "side": pl.String(),
+    "run_id": pl.String(),
+    "age_days": pl.Int64(),
+}
+"""Breaks with the order that they are about, and for how many days they have been there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What came of a file. ``ignored``: records that are none of our business, by name."""
+
+    source: str
+    format: str
+    row_count: int
+    taken: int
+    again: int
+    ignored: Mapping[str, int]
+    aside: pl.DataFrame
+    settled: Settled
+
+    @property
+    def alarms(self) -> pl.DataFrame:
+        """``order_id``, ``code``, ``message`` of what a person must look at now."""
+        named = [str(code) for code in ALARMS]
+        rows = self.aside.filter(pl.col("code").is_in(named))
+        told = rows.select(pl.col("client_order_id").alias("order_id"), "code", "message")
+        found = self.settled.new_breaks.filter(pl.col("code").is_in(named))
+        text = pl.format("{} was filled with {}, ordered were {}", "order_id", "filled_quantity", "ordered_quantity")
+        return pl.concat([told, found.select("order_id", "code", message=text)])
+
+
+def rules(min_units: int) -> Rules:
+    """What messages come to, for the ledger."""
+    return Rules(partial(order_states, min_units=min_units), proposal_states, breaks)
+
+
+def reconcile(
+    path: Path,
+    *,
+    ledger: Ledger,
+    actor: str,
+    now: datetime,
+    source: str = "",
+    format: ExecutionFormat | None = None,  # noqa: A002 - as the option is called
+    min_units: int = 1,
+) -> Reconciled:
+    """Take a file of executions in.
+
+    Parameters
+    ----------
+    path
+        The file.
+    ledger
+        Where orders are, and what was said about them.
+    actor
+        Who reconciles; needs the role releaser or admin.
+    now
+        UTC; when the file was received.
+    source
+        Whose execution ids these are; empty: the format's name.
+    format
+        Null: told by what the file holds.
+    min_units
+        Least share of an order in a block, in units of its security's step.
+
+    Raises
+    ------
+    InputRefused
+        The file as a whole cannot be used.
+    DecisionRefused
+        The actor may not.
+    """
+    read = read_executions(path, format)
+    named = source or str(read.format)
+    rows = read.executions.height + read.unread.height
+    file = ExecutionFile(named, path.name, sha256(path.read_bytes()), str(read.format), rows)
+    taken: TakenFile = ledger.take_executions(
+        file,
+        _reading(read),
+        judge=lambda orders, known: matched(read.executions, named, orders, known),
+        rules=rules(min_units),
+        actor=actor,
+        now=now,
+    )
+    return Reconciled(named, str(read.format), rows, taken.taken, taken.again, read.ignored, taken.aside, taken.settled)
+
+
+def _reading(read: Read) -> Reading:
+    names = read.executions["client_order_id"].drop_nulls()
+    ids = pl.concat([read.executions["execution_id"], read.executions["reference_id"]]).drop_nulls()
+    unread = read.unread.with_columns(code=pl.lit(str(Break.UNREAD)))
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in ASIDE.items() if name not in unread.columns]
+    return Reading(frozenset(names), frozenset(ids), read.lots, unread.with_columns(missing).select(list(ASIDE)))
+
+
+def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
+    """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
+    known = ledger.breaks_known()
+    silent = ledger.unanswered_orders()
+    orders = ledger.sent_orders(known["order_id"].to_list()) if known.height else silent.clear()
+    worth = (pl.col("quantity").cast(pl.Decimal(38, 12)) * pl.col("price_usd").cast(pl.Decimal(38, 12))).round(2)
+    untold = silent.select(
+        "order_id",
+        "account_id",
+        code=pl.lit(str(Break.NOT_ACKNOWLEDGED)),
+        ordered_quantity="quantity",
+        filled_quantity=pl.lit(Decimal(0)).cast(BREAKS["filled_quantity"]),
+        amount_usd=worth.cast(BREAKS["amount_usd"]),
+        since_at="sent_at",
+    )
+    about = pl.concat([orders, silent]).select("order_id", "custodian", "symbol", "side", "run_id")
+    is_alarm = pl.col("code").is_in([str(code) for code in ALARMS])
+    return (
+        pl.concat([known, untold])
+        .join(about, on="order_id", how="left")
+        .with_columns(age_days=(pl.lit(now) - pl.col("since_at")).dt.total_days())
+        .sort(~is_alarm, "since_at", -pl.col("amount_usd"), "order_id", "code")
+        .select(list(OPEN_BREAKS))
+    )
+
+
+def lot_differences(lake: Lake, ledger: Ledger) -> pl.DataFrame:
+    """Table ``DIFFERENCES`` of every filled sell whose lots were told."""
+    states = ledger.filled_orders()
+    told = _standing_lots(ledger, states["order_id"].to_list())
+    parts = [pl.DataFrame(schema=DIFFERENCES)]
+    named = states.join(told.select("order_id").unique(), on="order_id", how="semi")
+    for (run_id,), sells in named.group_by("run_id", maintain_order=True):
+        stored = {table: lake.read(table, str(run_id)) for table in ("proposals", "orders", "lot_relief")}
+        newest = newest_rows(stored, ledger.amended(str(run_id)))
+        rates = newest["proposals"].select("proposal_id", "marginal_short_rate", "marginal_long_rate")
+        relief = newest["lot_relief"].join(sells.select("order_id"), on="order_id", how="semi")
+        parts.append(relief_differences(sells, relief, told, rates))
+    return pl.concat(parts).sort("order_id")
+
+
+def _standing_lots(ledger: Ledger, order_ids: list[str]) -> pl.DataFrame:
+    """Lots of the fills that stand: those of a fill that was corrected are the correction's."""
+    lots = ledger.lots_of(order_ids)
+    fills = net_fills(ledger.messages_of(lots["order_id"].unique().to_list()))
+    return lots.join(fills.select("source", "execution_id"), on=("source", "execution_id"), how="semi")
