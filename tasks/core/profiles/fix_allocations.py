@@ -31,7 +31,7 @@ from tasks.core.profiles.fix_messages import VERSIONS, header, instrument, side
 from tasks.core.release import refuse_any
 
 
-def with_allocations(messages: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+def with_allocations(messages: pl.DataFrame, shares: pl.DataFrame, members: tuple[pl.Expr, ...]) -> pl.DataFrame:
     """Add ``allocations``: the group of a message as text, empty for a message that has none.
 
     Parameters
@@ -39,8 +39,9 @@ def with_allocations(messages: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFra
     messages
         ``client_order_id`` and ``quantity``.
     shares
-        A row an allocation, in order: ``client_order_id`` of its message, ``account_id``, ``order_id``, ``quantity``, and ``lot_id``,
-        ``acquired_date`` and ``unit_cost_usd``, which may be null.
+        A row an allocation, in order: ``client_order_id`` of its message, ``quantity``, and what the members are made of.
+    members
+        Fields of an allocation, in the group's order.
 
     Raises
     ------
@@ -49,9 +50,7 @@ def with_allocations(messages: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFra
     """
     groups = shares.group_by("client_order_id", maintain_order=True).agg(
         pl.col("quantity").sum().alias("allocated"),
-        allocations=pl.concat_str(
-            fix.field(78, pl.len()), pl.concat_str(*_allocation(), *_lot()).str.join("", ignore_nulls=False)
-        ),
+        allocations=pl.concat_str(fix.field(78, pl.len()), pl.concat_str(*members).str.join("", ignore_nulls=False)),
     )
     both = messages.join(groups, on="client_order_id", how="left", maintain_order="left")
     is_whole = (pl.col("allocated") == pl.col("quantity")).fill_null(value=False) | pl.col("allocated").is_null()
@@ -61,16 +60,30 @@ def with_allocations(messages: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFra
     return both.drop("allocated").with_columns(pl.col("allocations").fill_null(""))
 
 
-def _allocation() -> tuple[pl.Expr, ...]:
+def pre_trade() -> tuple[pl.Expr, ...]:
+    """Members of PreAllocGrp, of an order: account, id, quantity and the lot."""
     lot = pl.col("lot_id")
     name = pl.when(lot.is_null()).then("order_id").otherwise(pl.concat_str("order_id", pl.lit("/"), lot))
-    return fix.field(79, pl.col("account_id")), fix.field(467, name), fix.number(80, "quantity")
+    return _account(), fix.field(467, name), _quantity(), fix.field(1752, lot), _basis()
 
 
-def _lot() -> tuple[pl.Expr, ...]:
+def post_trade() -> tuple[pl.Expr, ...]:
+    """Members of AllocGrp, of an AllocationInstruction, where the quantity comes before the id."""
+    return _account(), _quantity(), fix.field(467, pl.col("order_id"))
+
+
+def _account() -> pl.Expr:
+    return fix.field(79, pl.col("account_id"))
+
+
+def _quantity() -> pl.Expr:
+    return fix.number(80, "quantity")
+
+
+def _basis() -> pl.Expr:
     is_known = pl.col("acquired_date").is_not_null() & pl.col("unit_cost_usd").is_not_null()
     basis = pl.concat_str(fix.day(1753, "acquired_date"), fix.number(1754, "unit_cost_usd"))
-    return fix.field(1752, pl.col("lot_id")), pl.when(is_known).then(basis).otherwise(pl.lit(""))
+    return pl.when(is_known).then(basis).otherwise(pl.lit(""))
 
 
 class FilledBlock(NamedTuple):
@@ -110,7 +123,8 @@ def allocation_instruction(
     """
     message = pl.DataFrame([filled], schema=_FILLED, orient="row").with_columns(allocation_id=pl.lit(allocation_id))
     _check(message, shares)
-    whole = with_allocations(message, shares.with_columns(client_order_id=pl.lit(filled.block_id), **_NO_LOT))
+    refuse_any(message.filter(pl.lit(shares.is_empty())), "nothing of block {client_order_id} is allocated")
+    whole = with_allocations(message, shares.with_columns(client_order_id=pl.lit(filled.block_id)), post_trade())
     head = header("J", profile, filled.trade_date, sequence=pl.lit(sequence))
     body = whole.select(pl.concat_str(head, *_instruction()))
     return str(fix.framed(VERSIONS[profile.format].begin, body.to_series()).item())
@@ -124,11 +138,6 @@ _FILLED = {
     "quantity": EXACT,
     "average_price_usd": EXACT,
     "trade_date": pl.Date(),
-}
-_NO_LOT = {
-    "lot_id": pl.lit(None, pl.String),
-    "acquired_date": pl.lit(None, pl.Date),
-    "unit_cost_usd": pl.lit(None, EXACT),
 }
 
 

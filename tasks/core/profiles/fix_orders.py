@@ -32,7 +32,7 @@ import polars as pl
 from schemas.exports import Profile
 from tasks.core.blocks import allocate
 from tasks.core.profiles import fix_encoding as fix
-from tasks.core.profiles.fix_allocations import with_allocations
+from tasks.core.profiles.fix_allocations import pre_trade, with_allocations
 from tasks.core.profiles.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, side
 from tasks.core.release import Release, refuse_any
 
@@ -65,7 +65,7 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
         rows=pl.lit(1, pl.Int64),
         client_order_id="order_id",
     )
-    return with_allocations(messages, lots.with_columns(client_order_id="order_id"))
+    return with_allocations(messages, lots.with_columns(client_order_id="order_id"), pre_trade())
 
 
 def _blocks(release: Release, lots: pl.DataFrame) -> pl.DataFrame:
@@ -86,7 +86,7 @@ def _blocks(release: Release, lots: pl.DataFrame) -> pl.DataFrame:
         .join(closed, on="order_id", how="left", maintain_order="left_right")
         .with_columns(quantity=pl.coalesce("closed", "quantity"))
     )
-    return with_allocations(messages, shares)
+    return with_allocations(messages, shares, pre_trade())
 
 
 def _files(messages: pl.DataFrame, profile: Profile, as_of: date) -> pl.DataFrame:
