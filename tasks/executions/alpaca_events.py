@@ -131,7 +131,6 @@ def _message(event: Mapping[str, Any], kind: ExecutionKind, order: Mapping[str, 
     is_trade = kind in {*CLOSES_LOTS, ExecutionKind.BUST}
     executed_at = _text(event, "timestamp") or _text(event, "at")
     side, side_name = _side(_text(order, "side"))
-    quantity = _text(event, "qty")
     return {
         "execution_id": _text(event, "execution_id") if is_trade else _event_id(event),
         "kind": kind,
@@ -139,15 +138,19 @@ def _message(event: Mapping[str, Any], kind: ExecutionKind, order: Mapping[str, 
         "account_id": _text(event, "account_id"),
         "symbol": _text(order, "symbol"),
         "side": side,
-        "quantity": (quantity.removeprefix("-") if quantity and kind is ExecutionKind.BUST else quantity)
-        if is_trade
-        else None,
+        "quantity": _quantity(event, kind) if is_trade else None,
         "price_usd": _text(event, "price") if is_trade else None,
         "trade_date": market_day(executed_at) if is_trade else None,
         "executed_at": executed_at,
         "reference_id": _text(event, "previous_execution_id") if is_trade else None,
         "text": "; ".join(filter(None, (side_name, _text(event, "reason")))),
     }
+
+
+def _quantity(event: Mapping[str, Any], kind: ExecutionKind) -> str | None:
+    """``qty``; that of a bust may be negative, for what is taken back."""
+    quantity = _text(event, "qty")
+    return quantity.removeprefix("-") if quantity and kind is ExecutionKind.BUST else quantity
 
 
 def _event_id(event: Mapping[str, Any]) -> str | None:

@@ -44,6 +44,8 @@ _DIALECT: Final = Dialect()
 _LOT_DIALECT: Final = Dialect({ours: theirs for theirs, ours in OF_A_LOT.items()})
 _DISARMED: Final = re.compile("'" + FORMULA_START.removeprefix("^"))
 _BATCH: Final = 100_000
+_BLOCK: Final = 1 << 24
+"""How much is read at once."""
 _PACKED: Final = {b"\x1f\x8b": ".gz", b"\x28\xb5": ".zst"}
 
 
@@ -113,7 +115,7 @@ def _refuse_header(name: str, header: list[str]) -> None:
 def _lines(path: Path, header: list[str]) -> Iterator[_Line]:
     """The lines in file order; each cell as text without the spaces around it, blank is null."""
     first = 1
-    for frame in csv_batches(path, header, _BATCH):
+    for frame in csv_batches(path, header, _BATCH, block_bytes=_BLOCK):
         raws = as_json(frame.select(header))
         for number, (raw, row) in enumerate(zip(raws, frame.iter_rows(named=True), strict=True), first):
             ragged = row.get(LINE)

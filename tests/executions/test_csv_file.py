@@ -7,6 +7,7 @@ import pytest
 
 from schemas.errors import InputRefused
 from tasks.core.csv_cells import text_cell
+from tasks.executions import csv_file
 from tasks.executions.read import Read
 from tasks.executions.words import ExecutionFormat
 from tests.executions.writers import csv_text, read_text
@@ -252,6 +253,15 @@ def test_a_file_that_cannot_be_trusted_is_refused(tmp_path: Path, text: str | by
     with pytest.raises(InputRefused) as found:
         read_text(tmp_path, text)
     assert str(found.value) == message
+
+
+def test_rows_are_counted_through_a_file_that_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_file, "_BATCH", 1)
+    monkeypatch.setattr(csv_file, "_BLOCK", 64)
+    lots = [{"lot_id": "L1", "lot_quantity": 4}, {"lot_id": "L2", "lot_quantity": 6}]
+    found = read(tmp_path, FILL, *({**FILL, "execution_id": f"E{place}", "lots": lots} for place in range(2, 6)))
+    assert found.executions["row_number"].to_list() == [1, 2, 4, 6, 8]
+    assert found.lots["row_number"].to_list() == list(range(2, 10))
 
 
 def test_a_header_alone_is_a_file_without_executions(tmp_path: Path) -> None:

@@ -200,6 +200,12 @@ def test_a_log_cut_short_loses_its_last_message_alone(tmp_path: Path) -> None:
     assert message_of(found) == "the message is not whole; needed the fields 8, 9 and 35 first and 10 last"
 
 
+def test_a_nul_character_is_written_out_where_a_record_is_kept(tmp_path: Path) -> None:
+    found = read_text(tmp_path, fix_report({**FILL, "text": "a\0b"}))
+    assert message_of(found) == "Text(58) is 'a\\x00b'; needed text without NUL characters and half characters"
+    assert "58=a\\0b" in found.unread["raw"].item()
+
+
 def test_a_file_without_a_message_is_refused(tmp_path: Path) -> None:
     from tasks.executions.words import ExecutionFormat  # noqa: PLC0415 - for this test alone
 

@@ -188,6 +188,11 @@ def test_a_cost_of_nothing_is_unknown_and_a_purchase_that_stands_twice_names_nei
     assert found.lots.select("lot_id", "unit_cost_usd").rows() == [(None, None), (None, None)]
 
 
+def test_a_sale_that_went_short_closed_less_than_it_sold(tmp_path: Path) -> None:
+    found = read(tmp_path, flex_trade(SALE), flex_lot(SALE, SECOND))
+    assert (found.lots["quantity"].to_list(), found.unread.height) == ([Decimal(2)], 0)
+
+
 def test_closed_lots_may_be_trades_of_their_level(tmp_path: Path) -> None:
     lot = flex_lot(SALE, FIRST, quantity="-10").replace("<Lot ", "<Trade ")
     found = read(tmp_path, flex_trade(SALE), lot)
