@@ -7,7 +7,8 @@
 3. The order is ClOrdID(11); of a cancellation OrigClOrdID(41) where it is there, for then ClOrdID names the request to cancel.
 4. TradeDate(75) is sent for trades of another day alone: without it, the day in New York of TransactTime(60).
 5. A side that we never send (sell short and the like) is read as the way it goes, and named in ``text``.
-6. Commission(12) is the fee where CommType(13) is 3, absolute; commissions by share or percent have none.
+6. A class of shares may stand in SymbolSfx(65): the symbol is then both, as ``BRK.B``.
+7. Commission(12) is the fee where CommType(13) is 3, absolute; commissions by share or percent have none.
 
 A version before 4.4 refuses the file: its ExecTransType(20) says otherwise what was busted. ``row_number`` is the place among the
 records. Messages sent again (PossDupFlag) are kept: who takes them knows them by ``execution_id``.
@@ -144,7 +145,7 @@ def _cells(fields: Mapping[int, str]) -> Cells | Ignored:
         "kind": kind,
         "client_order_id": _order(fields, exec_type),
         "account_id": fields.get(fix.ACCOUNT),
-        "symbol": fields.get(fix.SYMBOL),
+        "symbol": ".".join(filter(None, (fields.get(fix.SYMBOL), fields.get(fix.SYMBOL_SFX)))),
         "security_id": fields.get(fix.SECURITY_ID),
         "side": side,
         "quantity": fields.get(fix.LAST_QTY) if is_fill else None,

@@ -29,6 +29,7 @@ SIDE: Final = 54
 SYMBOL: Final = 55
 TEXT: Final = 58
 TRANSACT_TIME: Final = 60
+SYMBOL_SFX: Final = 65
 TRADE_DATE: Final = 75
 ORD_REJ_REASON: Final = 103
 EXEC_TYPE: Final = 150
@@ -118,7 +119,7 @@ READ: Final = frozenset(
             LAST_QTY,
         ),
         *(MSG_TYPE, ORIG_CL_ORD_ID, SECURITY_ID, SIDE, SYMBOL, TEXT, TRANSACT_TIME, TRADE_DATE, ORD_REJ_REASON),
-        *(EXEC_TYPE, PRICE_TYPE, COMM_CURRENCY, APPL_VER_ID),
+        *(EXEC_TYPE, PRICE_TYPE, COMM_CURRENCY, APPL_VER_ID, SYMBOL_SFX),
     }
 )
 """Fields whose value counts: each stands once in a message."""

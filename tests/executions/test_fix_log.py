@@ -120,6 +120,10 @@ def test_only_an_absolute_commission_is_the_fee(tmp_path: Path, comm_type: str |
     assert only(read_text(tmp_path, fix_report(FILL, f12="0.35", f13=comm_type)))["fees_usd"] == fees
 
 
+def test_a_class_of_shares_may_stand_beside_the_symbol(tmp_path: Path) -> None:
+    assert only(read_text(tmp_path, fix_report({**FILL, "symbol": "BRK"}, f65="B")))["symbol"] == "BRK.B"
+
+
 def test_a_rejection_without_a_text_tells_its_reason(tmp_path: Path) -> None:
     rejected = {"execution_id": "X1", "kind": "rejected", "client_order_id": "O1"}
     assert only(read_text(tmp_path, fix_report(rejected, f103="3")))["text"] == "OrdRejReason 3"
