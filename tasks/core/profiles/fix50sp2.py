@@ -5,7 +5,7 @@ An order that closes lots has an allocation per lot, with the fields of extensio
     …|11=<order_id>|1=A1|78=2|79=A1|467=<order_id>/L1|80=10|1752=L1|1753=20190506|1754=200|79=A1|467=<order_id>/L2|80=2|1752=L2|…
 
 Known limits: a receiver without that extension pack refuses sells. It is agreed upon at logon (DefaultApplExtID, 1407) or beforehand, not in
-each message (ApplExtID, 1156), which the header of many engines lacks.
+each message (ApplExtID, 1156), a field that QuickFIX 1.15 does not know.
 """
 
 from collections.abc import Iterator

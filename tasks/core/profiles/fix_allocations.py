@@ -87,7 +87,7 @@ def _basis() -> pl.Expr:
 
 
 class FilledBlock(NamedTuple):
-    """What became of a block. ``quantity`` is what was filled; ``security_type`` null: not known, left out."""
+    """What became of a block. ``quantity`` is what was filled; ``security_type`` null: not known, left out. Up to six digits after the point."""
 
     block_id: str
     side: Side
@@ -123,7 +123,8 @@ def allocation_instruction(
     """
     message = pl.DataFrame([filled], schema=_FILLED, orient="row").with_columns(allocation_id=pl.lit(allocation_id))
     _check(message, shares)
-    refuse_any(message.filter(pl.lit(shares.is_empty())), "nothing of block {client_order_id} is allocated")
+    if shares.is_empty():
+        refuse_any(message, "nothing of block {client_order_id} is allocated")
     whole = with_allocations(message, shares.with_columns(client_order_id=pl.lit(filled.block_id)), post_trade())
     head = header("J", profile, filled.trade_date, sequence=pl.lit(sequence))
     body = whole.select(pl.concat_str(head, *_instruction()))

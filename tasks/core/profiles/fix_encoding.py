@@ -3,11 +3,11 @@
 A message is ``8=<BeginString>|9=<BodyLength>|<body>10=<CheckSum>|``, where ``|`` stands for SOH (0x01). BodyLength counts the
 bytes after its own SOH up to that before ``10=``; CheckSum is the sum of all bytes before ``10=``, modulo 256, as three digits.
 
-Source: FIX Tagvalue Encoding 1.0, sections "Message length" and "Checksum"
-(https://www.fixtrading.org/standards/tagvalue-online/); the same in FIX 4.4, volume 2.
+Source: ISO 3531-1:2022 (FIX tagvalue encoding), 5.2.2 and 5.3.2; the rules of FIX 4.4 and 5.0 are the same and public
+(http://fixwiki.org/fixwiki/FPL:Tag_Value_Syntax).
 
-Values are printable ASCII. The standard would take other characters in ``Encoded...`` fields, which not every field has and
-hardly a receiver reads; nothing here needs them.
+Values are printable ASCII. The standard has other characters in ``Encoded...`` fields only, beside an ASCII text, and only a few
+fields have such a twin; neither symbols nor ids do.
 """
 
 from typing import Final
@@ -52,11 +52,11 @@ def day(tag: int, column: str) -> pl.Expr:
 
 
 def is_readable_number(number: pl.Expr) -> pl.Expr:
-    """True where a Decimal has no more significant digits than every receiver must read."""
+    """True where a Decimal of up to six digits after the point has no more significant ones than every receiver must read."""
     digits = number.cast(pl.Decimal(38, 6)).cast(pl.String).str.replace(".", "", literal=True)
     is_whole = digits.str.ends_with("000000")
     significant = pl.when(is_whole).then(digits.str.head(-6)).otherwise(digits.str.strip_chars_end("0"))
-    return significant.str.strip_chars_start("0").str.len_chars() <= MOST_DIGITS
+    return significant.str.len_chars() <= MOST_DIGITS
 
 
 def framed(begin: str, bodies: pl.Series) -> pl.Series:

@@ -48,9 +48,7 @@ def order_refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     return refused(
         orders,
         {
-            f"sender and target of the profile {profile.name} are to be {_PLAIN}": pl.lit(
-                not _is_plain_session(profile)
-            ),
+            f"sender and target of the profile {profile.name} are to be {_PLAIN}": _is_session_faulty(profile),
             "the security {security_id} has no symbol, and FIX would name it by that": _is_blank("symbol"),
             f"FIX writes {_PLAIN}, the symbol of {{security_id}} is otherwise": ~fix.is_plain("symbol"),
             f"FIX writes {_PLAIN}, the account's id is otherwise": ~fix.is_plain("account_id"),
@@ -64,9 +62,11 @@ def order_refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     )
 
 
-def _is_plain_session(profile: Profile) -> bool:
+def _is_session_faulty(profile: Profile) -> pl.Expr:
+    """The same for every order. A bare literal that passes ``fill_null`` cannot filter a large frame (Polars 2.1)."""
     names = pl.DataFrame({"name": [profile.sender, profile.target]})
-    return bool(names.select(fix.is_plain("name").all()).item())
+    is_plain = bool(names.select(fix.is_plain("name").all()).item())
+    return pl.col("order_id").is_null() | (not is_plain)
 
 
 def _is_blank(column: str) -> pl.Expr:
@@ -81,7 +81,7 @@ def _is_readable(profile: Profile) -> pl.Expr:
 
 
 def header(kind: str, profile: Profile, day: date, *, sequence: pl.Expr) -> pl.Expr:
-    """Standard header from MsgType (35) on. ApplVerID (1128) comes right after it, where some receivers want it.
+    """Standard header from MsgType (35) on. By the standard only the first three fields have their place; ApplVerID (1128) is the next.
 
     Parameters
     ----------

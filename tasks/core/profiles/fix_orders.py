@@ -19,7 +19,7 @@ not depend on one another, ClOrdID brings each back alone, and who refuses one o
 Sources: as ``fix_messages``.
 
 Known limits: mutual funds are bought and sold at the market as shares are, not subscribed and redeemed at the next valuation (54=D or E,
-40=M), as funds are outside the USA. How a partly filled block is split (PreallocMethod, 591) is left to what the parties agreed. A block
+40=M), as the standard has it for collective investment vehicles. How a partly filled block is split (PreallocMethod, 591) is left to what the parties agreed. A block
 of very many accounts is one long message, which engines may limit.
 """
 
@@ -46,10 +46,12 @@ def order_files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
     Raises
     ------
     ConservationBroken
-        An order cannot be written, ``order_refusals`` says so before; or allocations do not sum to their order.
+        An order cannot be written, ``order_refusals`` says so before; or a lot; or allocations do not sum to their order.
     """
     refuse_any(order_refusals(release.orders, profile), "order {order_id} cannot be written: {reason}")
     lots = release.lots if VERSIONS[profile.format].has_lots else release.lots.clear()
+    is_plain = fix.is_plain("lot_id").fill_null(value=False)
+    refuse_any(lots.filter(~is_plain), "FIX cannot write the lot {lot_id!r} that order {order_id} closes")
     messages = _blocks(release, lots) if profile.grain == "blocks" else _orders(release.orders, lots)
     file = pl.col("path").rle_id() // FILES_PER_GROUP
     for group in messages.with_columns(group=file).partition_by("group", maintain_order=True, include_key=False):

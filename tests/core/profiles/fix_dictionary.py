@@ -1,7 +1,7 @@
 """A reader of FIX messages that knows nothing of the code that wrote them: the standard's rules out of ``fix_dictionary.txt``.
 
 ``faults_of`` says what is wrong with a message: frame, unknown or missing fields, an order that a group does not have, wrong types and
-codes. Fields outside groups may stand in any order after the first three (and ApplVerID comes fourth where it is given).
+codes. Outside groups fields may stand in any order after the first three; ApplVerID is looked for in the fourth place.
 """
 
 import re

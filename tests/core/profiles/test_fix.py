@@ -10,6 +10,7 @@ from schemas.enums import ProfileFormat, SecurityType, Side
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
 from schemas.units import EXACT
+from tasks.core.blocks import block_orders
 from tasks.core.profiles import fix44, fix50sp2
 from tasks.core.profiles.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
 from tasks.core.profiles.fix_encoding import checksums, framed, is_readable_number
@@ -188,6 +189,16 @@ def test_the_allocations_of_every_message_sum_to_its_quantity(version: ProfileFo
         assert len({value for tag, value in message if tag == "467"}) == int(dict(message)["78"])
 
 
+def test_a_large_block_names_its_accounts_in_order() -> None:
+    made = release(BUYS[:1])
+    account = pl.format("A{}", pl.int_range(pl.len()).shuffle(seed=1).cast(pl.String).str.zfill(5))
+    orders = pl.concat([made.orders] * 30_000).with_columns(account_id=account).with_columns(order_id="account_id")
+    many = Release(EXPORT, orders, made.lots, block_orders(orders, run_id=EXPORT.run_id, sequence=1))
+    (content,) = contents(many, profile(ProfileFormat.FIX50SP2, "blocks")).values()
+    named = [value for tag, value in messages(content)[0] if tag == "79"]
+    assert named == sorted(orders["account_id"])
+
+
 def test_allocations_that_do_not_sum_to_the_order_are_not_written() -> None:
     made = release()
     short = Release(EXPORT, made.orders, made.lots.filter(pl.col("lot_id") != "L2"), made.blocks)
@@ -203,6 +214,15 @@ def test_a_message_without_allocations_has_no_group() -> None:
     order = pl.DataFrame({"client_order_id": ["o"], "quantity": [Decimal(1)]})
     nobody = SHARES.clear().with_columns(client_order_id=pl.lit(""))
     assert with_allocations(order, nobody, post_trade())["allocations"].to_list() == [""]
+
+
+@pytest.mark.parametrize("lot", [f"L{SOH}", "", None])
+def test_a_lot_whose_id_would_break_a_message_is_not_written(lot: str | None) -> None:
+    made = release()
+    broken = Release(EXPORT, made.orders, made.lots.with_columns(lot_id=pl.lit(lot, pl.String)), made.blocks)
+    with pytest.raises(ConservationBroken, match="FIX cannot write the lot .* that order -A3-sell-S2 closes"):
+        contents(broken, profile(ProfileFormat.FIX50SP2))
+    assert contents(broken, profile(ProfileFormat.FIX44)) == contents(made, profile(ProfileFormat.FIX44))
 
 
 # --- what cannot be said
@@ -263,6 +283,13 @@ def test_a_session_that_cannot_be_written_refuses_every_order(name: str) -> None
 def test_everything_else_can_be_said_fractions_too(version: ProfileFormat) -> None:
     for grain in ("accounts", "blocks"):
         assert reasons(release(), profile(version, grain)) == set()
+
+
+def test_a_large_book_is_looked_at_as_a_small_one() -> None:
+    made = release()
+    large = pl.concat([made.orders] * 5_000)
+    assert fix44.refusals(large, profile(ProfileFormat.FIX44)).is_empty()
+    assert fix44.refusals(large, profile(ProfileFormat.FIX44, sender="Ä")).height == len(ORDERS), "ids are the same"
 
 
 # --- the same night
