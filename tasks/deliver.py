@@ -1,9 +1,9 @@
 """Copy finished exports to the places that they are for, and have the ledger acknowledge each.
 
 1. An export's plan names its places; one that is added to the settings later gets nothing that left before.
-2. Files are read from the export's folder and must be what its manifest says. The manifest, its signature and ``_SUCCESS`` go
-   last: who waits for ``_SUCCESS`` sees all of it.
-3. An attempt that broke off is gone on with: what is there already is read back and left alone when it is the same.
+2. Files are read from the export's folder and must be what its manifest says. When the place has all of them they are read
+   back and compared; then go the manifest, its signature and ``_SUCCESS``: who waits for ``_SUCCESS`` sees all of it, and right.
+3. An attempt that broke off is gone on with: what is there already is left alone when it is the same.
 4. What may pass by itself is tried again, after 1, 2, 4 and 8 seconds; what needs a person is told and waits.
 
 Known limits: a place without ``_SUCCESS`` shows whole files of an export that is not whole yet.
@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import ConservationBroken, Retryable, Terminal
+from schemas.errors import ConservationBroken, PlaceUnreachable, Retryable, Terminal
 from schemas.exports import Delivery
 from tasks.core.export_files import MANIFEST, SIGNATURE, SUCCESS, sha256
 from tasks.core.release import Export
@@ -94,7 +94,7 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
     _need_theirs(by.ledger, export, place)
     folder, name = _folder(export, place)
     files = _Files(folder)
-    row = by.ledger.begin_delivery(
+    by.ledger.begin_delivery(
         export.export_id,
         place.name,
         url=place.url,
@@ -105,7 +105,7 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
     )
     stop = paced(by.ledger.need_no_halt, LOOK_SECONDS, time.monotonic)
     with opened(place) as there:
-        _send(there, name, files, stop, is_again=row.attempts > 1)
+        _send(there, name, files, stop)
     by.ledger.finish_delivery(export.export_id, place.name, by.now())
     return len(files.hashes)
 
@@ -147,13 +147,19 @@ class _Files:
         return content
 
 
-def _send(place: Place, name: str, files: _Files, stop: Callable[[], None], *, is_again: bool) -> None:
-    there = place.found(name, files.paths) if is_again else {}
-    missing = [path for path in files.paths if there.get(path) != files.hashes[path]]
-    own = [path for path in missing if path in {MANIFEST, SIGNATURE, SUCCESS}]
-    for some in (*_batches([path for path in missing if path not in own]), *([path] for path in own)):
+def _send(place: Place, name: str, files: _Files, stop: Callable[[], None]) -> None:
+    own = [path for path in files.paths if path in {MANIFEST, SIGNATURE, SUCCESS}]
+    others = files.paths[: -len(own)]
+    for some in _batches(others):
         stop()
         place.put(name, [(path, files.read(path)) for path in some])
+    there = place.found(name, others)
+    wrong = [path for path in others if there.get(path) != files.hashes[path]]
+    if wrong:
+        raise PlaceUnreachable(f"{wrong[0]} is not at the place as it was sent; needed the same bytes")
+    for path in own:
+        stop()
+        place.put(name, [(path, files.read(path))])
 
 
 def _batches(paths: Sequence[str]) -> Iterator[list[str]]:

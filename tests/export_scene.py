@@ -1,9 +1,8 @@
-"""A run ready to export, on the real ledger; as a script, a process that exports it and may be killed."""
+"""A run ready to export, on the real ledger; as a script, a process that races another to export it."""
 
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -213,17 +212,10 @@ def assert_exported_once(scene: Scene, undisturbed: dict[str, bytes]) -> None:
 
 
 def exporter(*arguments: str | Path) -> "subprocess.Popen[str]":
-    """This file as a process of its own: ``kill <home> ...`` or ``race <home> <name>``."""
+    """This file as a process of its own: ``<name> <home> ...``."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "POLARS_MAX_THREADS": "1"}
     command = [sys.executable, __file__, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-
-
-def kill_inside_all(homes: list[Path], call: int = 0) -> None:
-    """Exports inside exports: each is at another call of its checkpoint when the innermost one kills the process."""
-    if call == len(homes):
-        os.kill(os.getpid(), signal.SIGKILL)
-    Scene(homes[call]).export(crash_at(call, lambda: kill_inside_all(homes, call + 1)))
 
 
 def meet(home: Path, name: str) -> Callable[[str], None]:
@@ -239,14 +231,12 @@ def meet(home: Path, name: str) -> Callable[[str], None]:
     return checkpoint
 
 
-def race(home: Path, name: str) -> None:
-    result = Scene(home).export(meet(home, name))
-    assert result is not None
-    print(json.dumps({"is_published_here": result.is_published_here, "manifest_sha256": result.manifest_sha256}))
+def race(name: str, homes: list[Path]) -> None:
+    for home in homes:
+        result = Scene(home).export(meet(home, name))
+        assert result is not None
+        print(json.dumps({"is_published_here": result.is_published_here, "manifest_sha256": result.manifest_sha256}))
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "kill":
-        kill_inside_all([Path(home) for home in sys.argv[2:]])
-    else:
-        race(Path(sys.argv[2]), sys.argv[3])
+    race(sys.argv[1], [Path(home) for home in sys.argv[2:]])

@@ -36,12 +36,7 @@ class Desk:
         self.home = home
 
     def file(self, *rows: dict[str, Any], name: str = "fills.csv") -> Path:
-        path = self.home / name
-        with path.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        return path
+        return write_fills(self.home / name, *rows)
 
     def take(self, *rows: dict[str, Any], name: str = "fills.csv", **options: Any) -> Reconciled:
         return reconcile(self.file(*rows, name=name), ledger=self.ledger, actor="ops", now=NOW, **options)
@@ -62,3 +57,12 @@ def fill(name: str, order: str, quantity: str, price: str = "10", **other: Any) 
     side = "sell" if "sell" in order else "buy"
     basic = {"execution_id": name, "kind": "fill", "client_order_id": order, "quantity": quantity, "price_usd": price}
     return basic | {"side": side, "trade_date": "2026-03-03"} | other
+
+
+def write_fills(path: Path, *rows: dict[str, Any]) -> Path:
+    """A CSV file of executions."""
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path

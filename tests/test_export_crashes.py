@@ -1,7 +1,7 @@
 import errno
 import json
 import os
-import signal
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from schemas.errors import DecisionRefused, Terminal
 from tasks.export import export_run
+from tests.deliveries.mounts import small_disk
 from tests.export_scene import (
     NOW,
     POINTS,
@@ -25,6 +26,9 @@ from tests.export_scene import (
     interrupt,
 )
 from warehouse.ledger import ExportRow, Ledger
+
+TIMES = 10
+"""How often two operators race."""
 
 
 @pytest.fixture
@@ -52,33 +56,51 @@ def test_an_export_interrupted_anywhere_ends_as_if_it_had_not_been(
     assert_exported_once(scene, undisturbed)
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> list[Scene]:
-    """One scene for each point, its exporter killed there without notice."""
-    scenes = [Scene(tmp_path_factory.mktemp(f"killed{call}")).prepare() for call in range(len(POINTS))]
-    process = exporter("kill", *(scene.home for scene in scenes))
-    process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL
-    return scenes
-
-
-@pytest.mark.parametrize("call", range(len(POINTS)))
-def test_an_export_killed_anywhere_ends_as_if_it_had_not_been(
-    killed: list[Scene], undisturbed: dict[str, bytes], call: int
+def test_two_operators_at_once_make_one_folder_and_one_publication_every_time(
+    tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
-    scene = killed[call]
-    has_leftovers = any(path.startswith("2026-03-02/.") for path in contents(scene.exports))
-    assert has_leftovers == (POINTS[call] in {"files", "manifest", "flushed"})
-    scene.export()
-    assert_exported_once(scene, undisturbed)
+    scenes = [Scene(tmp_path / str(number)).prepare() for number in range(TIMES)]
+    racers = [exporter(name, *(scene.home for scene in scenes)) for name in ("left", "right")]
+    told = [racer.communicate(timeout=240)[0].splitlines() for racer in racers]
+    for scene, *lines in zip(scenes, *told, strict=True):
+        left, right = map(json.loads, lines)
+        assert {left["is_published_here"], right["is_published_here"]} == {False, True}
+        assert left["manifest_sha256"] == right["manifest_sha256"]
+        assert_exported_once(scene, undisturbed)
 
 
-def test_two_operators_at_once_make_one_folder_and_one_publication(scene: Scene, undisturbed: dict[str, bytes]) -> None:
-    racers = [exporter("race", scene.home, name) for name in ("left", "right")]
-    outputs = [json.loads(racer.communicate(timeout=120)[0]) for racer in racers]
-    assert sorted(output["is_published_here"] for output in outputs) == [False, True]
-    assert outputs[0]["manifest_sha256"] == outputs[1]["manifest_sha256"]
-    assert_exported_once(scene, undisturbed)
+def test_a_disk_that_fills_up_leaves_nothing_to_see_and_room_is_all_it_takes(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    scene = Scene(tmp_path).prepare()
+    with small_disk(scene.exports) as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(disk_room(disk) - 5 * 4096))
+        with pytest.raises(Terminal, match="No space left on device"):
+            scene.export()
+        assert set(contents(scene.exports)) == {"ballast"}
+        ballast.unlink()
+        scene.export()
+        assert_exported_once(scene, undisturbed)
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_the_claim_waits(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    scene = Scene(tmp_path).prepare()
+    with small_disk(scene.exports) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(Terminal, match="Read-only file system"):
+            scene.export()
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        scene.export()
+        assert_exported_once(scene, undisturbed)
+
+
+def disk_room(disk: Path) -> int:
+    """Bytes that still fit."""
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
 
 
 class Outrun(Ledger):

@@ -52,6 +52,15 @@ def test_reading_a_file_again_changes_nothing(desk: Desk) -> None:
     assert desk.ledger.breaks_known().equals(breaks)
 
 
+def test_an_execution_told_twice_in_one_file_counts_once_and_two_truths_not_at_all(desk: Desk) -> None:
+    done = desk.take(
+        fill("e1", "a1-sell", "1"), fill("e1", "a1-sell", "1"), fill("e2", "a2-sell", "1"), fill("e2", "a2-sell", "2")
+    )
+    assert done.aside.select("row_number", "code").rows() == [(2, "duplicate"), (3, "conflicting"), (4, "conflicting")]
+    assert done.alarms["code"].to_list() == ["conflicting", "conflicting"]
+    assert desk.states() == {"a1-sell": ("partly_filled", "1")}
+
+
 def test_files_in_any_order_come_to_the_same(tmp_path: Path) -> None:
     files = [
         (fill("e1", "a1-sell", "1"),),

@@ -141,7 +141,14 @@ def _fault(cells: dict[str, str | None], ragged: str | None, width: int) -> str 
 
 
 def _take(gathered: Gathered, lines: list[_Line]) -> None:
-    """The lines of one execution: read together, or unread together."""
+    """The lines of one execution: read together, or unread together; each by itself where none has a lot.
+
+    One id twice without lots is a message told twice, or two that contradict each other; who matches it to an order says so.
+    """
+    if len(lines) > 1 and not any(any(_lot_cells(line).values()) for line in lines):
+        for line in lines:
+            _take(gathered, [line])
+        return
     try:
         _refuse_faulty(lines)
         _refuse_different(lines)

@@ -135,15 +135,21 @@ class Line:
                 self._start(self._receive, far, near)
 
     def _send(self, near: socket.socket, far: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             while block := near.recv(1 << 16):
-                with self._lock:
-                    allowed = block[: self._bytes_left]
-                    self._bytes_left -= len(allowed)
-                far.sendall(allowed)
-                if not self._bytes_left:
-                    self.cut()
+                self.pass_on(block, far)
             far.shutdown(socket.SHUT_WR)
+        except OSError:
+            _end(near, far)
+
+    def pass_on(self, block: bytes, far: socket.socket) -> None:
+        """Send on what may still be sent."""
+        with self._lock:
+            allowed = block[: self._bytes_left]
+            self._bytes_left -= len(allowed)
+        far.sendall(allowed)
+        if not self._bytes_left:
+            self.cut()
 
     def _receive(self, far: socket.socket, near: socket.socket) -> None:
         with suppress(OSError):
@@ -153,15 +159,21 @@ class Line:
 
     def cut(self) -> None:
         """End what is under way and take no more."""
-        for end in (self._listener, *self._ends):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        _end(self._listener, *self._ends)
 
     def close(self) -> None:
         self.cut()
         for thread in self._threads:
             thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
+
+
+def _end(*ends: socket.socket) -> None:
+    """Wake whoever waits for them: there is nothing more."""
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

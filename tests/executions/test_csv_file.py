@@ -90,8 +90,14 @@ def test_lines_of_one_execution_that_differ_are_all_unread(tmp_path: Path) -> No
     assert found.lots.rows() == []
 
 
-def test_a_line_that_stands_twice_is_unread_twice(tmp_path: Path) -> None:
-    found = read(tmp_path, FILL, FILL)
+def test_a_line_without_lots_that_stands_twice_is_two_messages(tmp_path: Path) -> None:
+    found = read(tmp_path, FILL, {**FILL, "quantity": "1"})
+    assert messages(found) == []
+    assert found.executions.select("row_number", "execution_id").rows() == [(1, "E1"), (2, "E1")]
+
+
+def test_one_line_with_a_lot_and_one_without_are_unread(tmp_path: Path) -> None:
+    found = read(tmp_path, FILL, {**FILL, "lots": [{"lot_id": "L1", "lot_quantity": 12}]})
     assert messages(found) == ["execution E1 stands on 2 lines, not each with a lot; needed one line for each"] * 2
 
 

@@ -259,7 +259,9 @@ def test_buys_close_no_lot_and_are_not_refused_for_what_is_not_written() -> None
         (('field = "acquired_date"', "is_required = true"), {"acquired_date": pl.Series([None], dtype=pl.Date)[0]}),
     ],
 )
-def test_an_order_with_a_lot_that_does_not_fit_is_refused_before_the_file_is_written(lines: tuple[str, ...], changes: dict[str, object]) -> None:
+def test_an_order_with_a_lot_that_does_not_fit_is_refused_before_the_file_is_written(
+    lines: tuple[str, ...], changes: dict[str, object]
+) -> None:
     by = profile('grain = "lots"', columns=column("X", *lines) + ID)
     assert reasons(lots_of(release(PLAIN), **changes), by)[0].startswith("the column X")
     with pytest.raises(ConservationBroken, match="cannot be written: the column X"):
