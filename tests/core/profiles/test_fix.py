@@ -220,7 +220,7 @@ def test_a_message_without_allocations_has_no_group() -> None:
 def test_a_lot_whose_id_would_break_a_message_is_not_written(lot: str | None) -> None:
     made = release()
     broken = Release(EXPORT, made.orders, made.lots.with_columns(lot_id=pl.lit(lot, pl.String)), made.blocks)
-    with pytest.raises(ConservationBroken, match="FIX cannot write the lot .* that order -A3-sell-S2 closes"):
+    with pytest.raises(ConservationBroken, match=r"FIX cannot write the lot .* that order -A3-sell-S2 closes"):
         contents(broken, profile(ProfileFormat.FIX50SP2))
     assert contents(broken, profile(ProfileFormat.FIX44)) == contents(made, profile(ProfileFormat.FIX44))
 
