@@ -14,9 +14,9 @@ from tasks.core.profiles.fix_orders import order_files
 from tasks.core.release import Release
 
 
-def refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+def refusals(release: Release, profile: Profile) -> pl.DataFrame:
     """What has no code or no plain text in FIX; fractions of shares can be said."""
-    return order_refusals(orders, profile)
+    return order_refusals(release, profile)
 
 
 def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:

@@ -22,6 +22,7 @@ from schemas.exports import Profile
 from tasks.core.blocks import BLOCK
 from tasks.core.profiles import fix_encoding as fix
 from tasks.core.profiles.words import refused
+from tasks.core.release import Release
 
 SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
 SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "MF", SecurityType.ETF: ""}
@@ -43,10 +44,13 @@ VERSIONS: Final = {
 }
 
 
-def order_refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+def order_refusals(release: Release, profile: Profile) -> pl.DataFrame:
     """Orders that FIX cannot say: no symbol, a kind of security without a code, text that is no plain ASCII, too many digits."""
+    unwritable = (
+        sayable_lots(release, profile).filter(~fix.is_plain("lot_id").fill_null(value=False))["order_id"].unique()
+    )
     return refused(
-        orders,
+        release.orders,
         {
             f"sender and target of the profile {profile.name} are to be {_PLAIN}": _is_session_faulty(profile),
             "the security {security_id} has no symbol, and FIX would name it by that": _is_blank("symbol"),
@@ -54,12 +58,20 @@ def order_refusals(orders: pl.DataFrame, profile: Profile) -> pl.DataFrame:
             f"FIX writes {_PLAIN}, the account's id is otherwise": ~fix.is_plain("account_id"),
             f"FIX writes {_PLAIN}, the order's id is otherwise": ~fix.is_plain("order_id"),
             f"FIX writes {_PLAIN}, the order's reason is otherwise": ~(_is_blank("reason") | fix.is_plain("reason")),
+            f"FIX writes {_PLAIN}, the id of a lot that it closes is otherwise": pl.col("order_id").is_in(
+                unwritable.implode()
+            ),
             "FIX has codes for shares and funds, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(
                 list(SECURITY_TYPES)
             ),
             f"FIX is read to {fix.MOST_DIGITS} digits, the quantity of {{symbol}} has more": ~_is_readable(profile),
         },
     )
+
+
+def sayable_lots(release: Release, profile: Profile) -> pl.DataFrame:
+    """Lots that the messages name: all, or none in a version that has no fields for them."""
+    return release.lots if VERSIONS[profile.format].has_lots else release.lots.clear()
 
 
 def _is_session_faulty(profile: Profile) -> pl.Expr:

@@ -33,7 +33,7 @@ from schemas.exports import Profile
 from tasks.core.blocks import allocate
 from tasks.core.profiles import fix_encoding as fix
 from tasks.core.profiles.fix_allocations import pre_trade, with_allocations
-from tasks.core.profiles.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, side
+from tasks.core.profiles.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, sayable_lots, side
 from tasks.core.release import Release, refuse_any
 
 FILES_PER_GROUP: Final = 1_000
@@ -46,12 +46,10 @@ def order_files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
     Raises
     ------
     ConservationBroken
-        An order cannot be written, ``order_refusals`` says so before; or a lot; or allocations do not sum to their order.
+        An order cannot be written, ``order_refusals`` says so before; or allocations do not sum to their order.
     """
-    refuse_any(order_refusals(release.orders, profile), "order {order_id} cannot be written: {reason}")
-    lots = release.lots if VERSIONS[profile.format].has_lots else release.lots.clear()
-    is_plain = fix.is_plain("lot_id").fill_null(value=False)
-    refuse_any(lots.filter(~is_plain), "FIX cannot write the lot {lot_id!r} that order {order_id} closes")
+    refuse_any(order_refusals(release, profile), "order {order_id} cannot be written: {reason}")
+    lots = sayable_lots(release, profile)
     messages = _blocks(release, lots) if profile.grain == "blocks" else _orders(release.orders, lots)
     file = pl.col("path").rle_id() // FILES_PER_GROUP
     for group in messages.with_columns(group=file).partition_by("group", maintain_order=True, include_key=False):

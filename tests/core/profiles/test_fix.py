@@ -67,7 +67,7 @@ def with_all(**texts: str | None) -> Release:
 
 
 def reasons(made: Release, sort: Profile) -> set[str]:
-    return set(MODULES[sort.format].refusals(made.orders, sort)["reason"])
+    return set(MODULES[sort.format].refusals(made, sort)["reason"])
 
 
 # --- frames
@@ -220,7 +220,10 @@ def test_a_message_without_allocations_has_no_group() -> None:
 def test_a_lot_whose_id_would_break_a_message_is_not_written(lot: str | None) -> None:
     made = release()
     broken = Release(EXPORT, made.orders, made.lots.with_columns(lot_id=pl.lit(lot, pl.String)), made.blocks)
-    with pytest.raises(ConservationBroken, match=r"FIX cannot write the lot .* that order -A3-sell-S2 closes"):
+    refused = fix50sp2.refusals(broken, profile(ProfileFormat.FIX50SP2))
+    assert refused["order_id"].to_list() == ["-A3-sell-S2", "A1-sell-S2", "A2-sell-S3"]
+    assert refused["reason"].str.ends_with("the id of a lot that it closes is otherwise").all()
+    with pytest.raises(ConservationBroken, match="order -A3-sell-S2 cannot be written"):
         contents(broken, profile(ProfileFormat.FIX50SP2))
     assert contents(broken, profile(ProfileFormat.FIX44)) == contents(made, profile(ProfileFormat.FIX44))
 
@@ -272,7 +275,7 @@ def test_a_quantity_of_too_many_digits_is_refused_and_so_is_its_block() -> None:
 
 @pytest.mark.parametrize("name", ["sender", "target"])
 def test_a_session_that_cannot_be_written_refuses_every_order(name: str) -> None:
-    found = fix44.refusals(release().orders, profile(ProfileFormat.FIX44, **{name: f"A{SOH}"}))
+    found = fix44.refusals(release(), profile(ProfileFormat.FIX44, **{name: f"A{SOH}"}))
     assert found.height == len(ORDERS)
     assert set(found["reason"]) == {
         "sender and target of the profile fix are to be printable ASCII that neither starts nor ends with a space"
@@ -287,7 +290,7 @@ def test_everything_else_can_be_said_fractions_too(version: ProfileFormat) -> No
 
 def test_a_large_book_is_looked_at_as_a_small_one() -> None:
     made = release()
-    large = pl.concat([made.orders] * 5_000)
+    large = Release(EXPORT, pl.concat([made.orders] * 5_000), made.lots, made.blocks)
     assert fix44.refusals(large, profile(ProfileFormat.FIX44)).is_empty()
     assert fix44.refusals(large, profile(ProfileFormat.FIX44, sender="Ä")).height == len(ORDERS), "ids are the same"
 
