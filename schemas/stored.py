@@ -35,6 +35,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
         "trade_date": pl.Date(),
         "is_loss": pl.Boolean(),
     },
+    "known_fills": dtypes("trades"),
     "always_review": {"reason": pl.String()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
@@ -42,7 +43,8 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
 """``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts that go no further, quarantined or waiting for a file, and why. ``awaiting``: accounts whose custodian's file has not come or
 could not be used. ``carried``: when each of those was
 last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
-of whom somebody held the last undecided proposal. ``always_review``: the setting as it was then."""
+of whom somebody held the last undecided proposal. ``known_fills``: what brokers
+told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``always_review``: the setting as it was then."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
     name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()

@@ -34,7 +34,14 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     """
     names = ("table_name", "landed_row")
     known = lake.read_tables(
-        {"quarantine": names, "gate": ("account_id",), "scope": (), "last_exports": (), "pending_orders": ()},
+        {
+            "quarantine": names,
+            "gate": ("account_id",),
+            "scope": (),
+            "last_exports": (),
+            "pending_orders": (),
+            "known_fills": (),
+        },
         run.run_id,
         shard,
     )
@@ -57,7 +64,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         buy_list=good["buy_list"],
         policies=with_policy_defaults(good["policies"]),
         restrictions=good["restrictions"],
-        trades=good["trades"],
+        trades=pl.concat([good["trades"], known["known_fills"].select(good["trades"].columns)]),
         last_exports=known["last_exports"],
         members=members.unique(),
         households=good["households"],

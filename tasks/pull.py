@@ -22,7 +22,7 @@ from tasks.core.shards import in_scope, shard_accounts, shard_count_for
 from tasks.land import Landing, with_shard, with_the_others, without_broken
 from tasks.late import LateFiles, standing
 from tasks.notices import give_notice
-from tasks.pending import pending_orders
+from tasks.pending import orders_under_way
 from tasks.remembered import remembered, tables_of
 from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
@@ -173,7 +173,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     run = replace(run_ref(started), shard_count=count)
     shards = shard_accounts(landed, count)
     with failure_noted(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
-        pending = pending_orders(
+        under_way = orders_under_way(
             at,
             run,
             landed=shards["account_id"],
@@ -187,7 +187,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
             "scope": pulled.with_columns(pl.col("shard").fill_null(0)),
             "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
             "held_accounts": at.ledger.held_accounts().join(shards, on="account_id"),
-            "pending_orders": pending.join(shards, on="account_id"),
+            **{table: rows.join(shards, on="account_id") for table, rows in under_way.items()},
             "always_review": _always_review(at),
         }
         placing = shards if late is None else with_the_others(shards, everybody)

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import Outcome, Step
+from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.anomalies import anomalies
@@ -43,7 +44,8 @@ def validate(run: RunRef, shard: int) -> None:
         tables = landed(at.lake, run, shard)
         awaiting = at.lake.read("awaiting", run.run_id, shard)
         before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
-        history = None if before is None else before.history
+        fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
+        history = None if before is None else replace(before.history, fills=fills)
         released = at.ledger.released_rows(run.as_of_date)
         verdicts = gate_accounts(
             tables,
@@ -62,7 +64,8 @@ def validate(run: RunRef, shard: int) -> None:
         frames = {"quarantine": quarantine, "released_rows": _released(verdicts.released, released), "gate": gate}
         frames |= carried(history, gate)
         if before is not None:
-            frames["anomalies"] = _anomalies(tables, commons["prices"], before, gate)
+            traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
+            frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons["prices"], before, gate)
         at.lake.replace(run, shard, frames)
         step.rows = sum(frame.height for frame in tables.values())
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from schemas.enums import ProposalState, Role
-from schemas.tables import PUBLIC
+from schemas.tables import PUBLIC, USD
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_decisions import Seen, held_problem, refuse, state_problem
@@ -118,7 +118,11 @@ class Amending(Proposals):
         """Orders of versions among the proposals named, as ``Lake.orders_of`` gives them; the rest are in the lake."""
         with self.reading() as connection:
             orders, lots = (_rows(connection, table, list(proposal_ids)) for table in ("orders", "lot_relief"))
-        losing = lots.group_by("order_id").agg(is_loss=pl.col("gain_usd").sum() < 0)
+        cost = (pl.col("quantity").cast(USD) * pl.col("unit_cost_usd").cast(USD)).sum()
+        is_known = pl.col("unit_cost_usd").is_not_null().all()
+        losing = lots.group_by("order_id").agg(
+            is_loss=pl.col("gain_usd").sum() < 0, cost_usd=pl.when(is_known).then(cost)
+        )
         return orders.join(losing, on="order_id", how="left").select(
             "order_id",
             "proposal_id",
@@ -127,6 +131,7 @@ class Amending(Proposals):
             "side",
             "quantity",
             is_loss=pl.col("is_loss").fill_null(value=False) & (pl.col("side") == "sell"),
+            cost_usd="cost_usd",
         )
 
 

@@ -26,7 +26,7 @@ from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import audit, export_orders, exports, proposals
 from warehouse.ledger_users import need_role
-from warehouse.ledger_words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, SENT_STATES, ExportState
+from warehouse.ledger_words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, ExportState
 
 ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
 LAST_EXPORTS: Final[dict[str, pl.DataType]] = {
@@ -217,13 +217,13 @@ class Exports(Proposals):
             return [ExportRow.of(row) for row in connection.execute(query)]
 
     def last_exports(self) -> pl.DataFrame:
-        """Per account the as-of date and model of its newest exported proposal."""
+        """Per account the as-of date and model of its newest exported proposal; one that came to nothing does not count."""
         rank = sa.func.row_number().over(
             partition_by=proposals.c.account_id,
             order_by=(proposals.c.as_of_date.desc(), proposals.c.state_changed_at.desc(), proposals.c.proposal_id),
         )
         columns = proposals.c["account_id", "as_of_date", "model_hash"]
-        ranked = sa.select(*columns, rank.label("rank")).where(proposals.c.state.in_(SENT_STATES)).subquery()
+        ranked = sa.select(*columns, rank.label("rank")).where(proposals.c.state.in_(AT_MARKET_STATES)).subquery()
         query = sa.select(*ranked.c["account_id", "as_of_date", "model_hash"]).where(ranked.c.rank == 1)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(ranked.c.account_id)).all(), LAST_EXPORTS)

@@ -18,6 +18,8 @@ from typing import Final
 
 import polars as pl
 
+from schemas.landing import dtypes
+
 QUANTITY_EXPLAINED: Final = "quantity_explained"
 SPLIT_SUSPECTED: Final = "split_suspected"
 BASIS_UNCHANGED: Final = "basis_unchanged"
@@ -54,6 +56,8 @@ class History:
     prices: pl.DataFrame
     """``security_id, price_usd`` of the last night."""
     limits: Limits = field(default_factory=Limits)
+    fills: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dtypes("trades")))
+    """What brokers told of orders since, and the landed trades do not show; explains as trades do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ def compare(
     """
     compared = history.accepted.join(accounts, on="account_id", how="semi")
     then = history.prices.select("security_id", price_then_usd="price_usd")
+    tonight = {**tonight, "trades": pl.concat([tonight["trades"], history.fills], how="diagonal_relaxed")}
     return Comparison(
         accounts=compared,
         tonight={table: rows.join(compared, on="account_id", how="semi") for table, rows in tonight.items()},

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from schemas.stored import INTERNAL
-from tasks.core.pending import counted, unseen
+from tasks.core.pending import counted, known_fills, unseen
 from tests.core.facts_table import ago, table
 from tests.landing_book import rows_of
 
@@ -14,9 +14,17 @@ NO_TRADES = table("trades", "security_id")
 
 def drawn(text: str) -> pl.DataFrame:
     flags = pl.col("^is_.*$").replace_strict({"yes": True, "no": False}, return_dtype=pl.Boolean)
-    return rows_of(text).with_columns(
+    orders = rows_of(text).with_columns(
         flags, pl.col("^as_of_date$").str.to_date(), pl.col("^quantity$").cast(pl.Decimal(18, 6))
     )
+    nothing = {
+        "filled_quantity": Decimal(0),
+        "is_closed": False,
+        "average_price_usd": None,
+        "last_trade_date": None,
+        "cost_usd": None,
+    }
+    return orders.with_columns(**{name: pl.lit(value) for name, value in nothing.items() if name not in orders.columns})
 
 
 ORDERS = f"""
@@ -68,3 +76,60 @@ def test_proposals_that_this_run_replaces_do_not_count_unless_they_are_leaving()
     """)
     found = counted(proposals, pl.Series(["in"]))
     assert found.select("proposal_id", "is_sent").rows() == [("2", True), ("3", False), ("4", True)]
+
+
+# --- what brokers told
+
+
+def told(**known: object) -> pl.DataFrame:
+    """The sell of the orders above, with what is known of it."""
+    types = {
+        "filled_quantity": pl.Decimal(18, 6),
+        "average_price_usd": pl.Decimal(18, 6),
+        "cost_usd": pl.Decimal(38, 6),
+        "last_trade_date": pl.Date,
+        "is_closed": pl.Boolean,
+    }
+    sell = drawn(ORDERS).filter(pl.col("side") == "sell")
+    return sell.with_columns(**{name: pl.lit(value).cast(types[name]) for name, value in known.items()})
+
+
+PARTLY = {
+    "filled_quantity": Decimal(2),
+    "average_price_usd": Decimal(9),
+    "cost_usd": Decimal(60),
+    "last_trade_date": date.fromisoformat(ago(2)),
+}
+"""Two of five that cost 12 each, sold at 9."""
+
+
+def test_what_is_filled_is_a_trade_and_the_rest_may_yet_be() -> None:
+    orders = told(**PARTLY)
+    assert unseen(orders, NO_TRADES)["quantity"].to_list() == [Decimal(3)]
+    assert known_fills(orders, NO_TRADES).to_dicts() == [
+        {
+            "account_id": "a",
+            "security_id": "S",
+            "trade_date": date.fromisoformat(ago(2)),
+            "side": "sell",
+            "quantity": Decimal(2),
+            "price_usd": Decimal(9),
+            "realized_gain_usd": Decimal(-6),
+        }
+    ]
+
+
+def test_nothing_is_expected_of_an_order_that_is_over() -> None:
+    orders = told(**PARTLY, is_closed=True)
+    assert unseen(orders, NO_TRADES).is_empty()
+    assert known_fills(orders, NO_TRADES).height == 1
+    assert known_fills(told(is_closed=True), NO_TRADES).is_empty()
+
+
+def test_a_fill_that_the_trades_show_is_not_counted_twice() -> None:
+    trades = table("trades", f"account_id | security_id | side | trade_date\na | S | sell | {ago(2)}")
+    assert known_fills(told(**PARTLY), trades).is_empty()
+
+
+def test_the_gain_of_a_fill_is_unknown_where_a_cost_is() -> None:
+    assert known_fills(told(**{**PARTLY, "cost_usd": None}), NO_TRADES)["realized_gain_usd"].to_list() == [None]

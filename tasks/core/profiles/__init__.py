@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from tasks.core.profiles import alpaca, ibkr_allocation, ibkr_basket, jsonl, mapped
+from tasks.core.profiles import alpaca, fix44, fix50sp2, ibkr_allocation, ibkr_basket, jsonl, mapped
 from tasks.core.profiles.words import REFUSALS
 from tasks.core.release import Release
 
@@ -29,6 +29,8 @@ class Format(Protocol):
 
 
 FORMATS: Final[dict[ProfileFormat, Format]] = {
+    ProfileFormat.FIX44: fix44,
+    ProfileFormat.FIX50SP2: fix50sp2,
     ProfileFormat.IBKR_BASKET: ibkr_basket,
     ProfileFormat.IBKR_ALLOCATION: ibkr_allocation,
     ProfileFormat.ALPACA: alpaca,

@@ -34,7 +34,7 @@ def refused(orders: pl.DataFrame, faults: Mapping[str, pl.Expr]) -> pl.DataFrame
     """
     parts = [
         orders.with_row_index("place")
-        .filter(is_faulty.fill_null(value=True))
+        .filter((is_faulty | pl.col("order_id").is_null()).fill_null(value=True))
         .select("place", "order_id", "account_id", reason=_sentence(sentence, orders.schema))
         for sentence, is_faulty in faults.items()
     ]
