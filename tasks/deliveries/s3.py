@@ -1,7 +1,7 @@
 """A prefix of a bucket in an object store.
 
-1. An object appears whole at the end of its upload, or not at all: what breaks off underway has no name. Up to 10 MB go
-   in one request, more in parts.
+1. An object appears whole at the end of its upload, or not at all: what breaks off underway has no name. A small one goes in
+   one request, a big one in parts.
 2. Before an upload the name is looked at; after it, the object's size.
 3. A few objects are under way at once.
 
@@ -29,14 +29,16 @@ from tasks.sources.s3 import no_bucket, open_store, prefix_of, store_errors
 
 THREADS: Final = 16
 """Objects under way at once; each waits for the network most of the time."""
+SMALL_BYTES: Final = 5 << 20
+"""Up to here an object goes in one request. pyarrow's own limit is 10 MiB."""
 _BLOCK: Final = 8 << 20
 
 
 @contextmanager
 def opened(delivery: Delivery) -> Iterator["Bucket"]:
     """The prefix, in a bucket that is there and lets us in."""
-    # Opened late, a small object is one request instead of three.
-    store = open_store(delivery, DELIVERING, allow_delayed_open=True)
+    # Not in the background, pyarrow would give an object its name although one of its parts failed.
+    store = open_store(delivery, DELIVERING, background_writes=True)
     place = prefix_of(delivery)
     with store_errors(delivery, DELIVERING):
         bucket = store.get_file_info(place.partition("/")[0])
@@ -52,6 +54,9 @@ class Bucket:
     def __init__(self, delivery: Delivery, store: Any, place: str, pool: ThreadPoolExecutor) -> None:
         self._delivery = delivery
         self._store = store
+        # A stream of this one asks for nothing before it is closed, so that a small object is one request. A big one must not
+        # go this way: where its upload in parts cannot begin, pyarrow puts an empty object under its name.
+        self._small = open_store(delivery, DELIVERING, allow_delayed_open=True)
         self._place = place
         self._pool = pool
 
@@ -94,7 +99,8 @@ class Bucket:
 
     def _send(self, target: tuple[str, bytes]) -> None:
         key, content = target
-        stream = self._store.open_output_stream(key, compression=None)
+        store = self._small if len(content) <= SMALL_BYTES else self._store
+        stream = store.open_output_stream(key, compression=None)
         stream.write(content)
         stream.close()
         size = self._store.get_file_info(key).size
