@@ -103,13 +103,14 @@ def nightly(
 ) -> None:
     """Run one night: pull, validate, measure, propose, route, publish."""
     day, settings = parsed_date(as_of), load_settings()
-    from flows.run import dry_run, run_export, run_night  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from flows.run import dry_run, run_night  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from tasks.release import export_approved  # noqa: PLC0415
 
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
     run = dry_run if is_dry_run else run_night
     night = run(settings, day, source=source or (), kind=kind, scope=scope, submitter=current_actor())
-    made = run_export(settings, night.run_id).results if is_export and not is_dry_run else ()
+    made = export_approved(settings, night.run_id).results if is_export and not is_dry_run else ()
     if is_json:
         print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": export_rows(made)})
     else:

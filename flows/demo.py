@@ -7,13 +7,14 @@ from pathlib import Path
 
 import typer
 
-from flows.run import run_export, run_night
+from flows.run import run_night
 from flows.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
 from tasks.core.book_types import FileFormat
 from tasks.core.release import Export
 from tasks.core.solver import warm_up
+from tasks.release import export_approved
 from tasks.sample import make_book
 from tasks.stores import open_ledger
 
@@ -44,7 +45,7 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         settings, book.as_of_date, source=[str(folder)], kind=RunKind.NIGHTLY, scope=(), submitter=SUBMITTER
     )
     clock.lap("night")
-    done = run_export(settings, night.run_id)
+    done = export_approved(settings, night.run_id)
     clock.lap("export")
     with closing(open_ledger(settings)) as ledger:
         steps = ledger.step_rows(night.run_id)

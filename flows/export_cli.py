@@ -36,15 +36,15 @@ def export(
     """Export what is approved, and deliver it where the settings say. Safe to repeat."""
     if context.invoked_subcommand is not None:
         return
-    from flows.run import run_deliveries, run_export  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from tasks.release import deliver_exported, export_approved  # noqa: PLC0415 - a second that other commands do without
 
     settings = settings_of_a_home()
-    done = run_export(settings, run, custodian or ())
+    done = export_approved(settings, run, custodian or ())
     for run_id in done.waiting:
         notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
     for row in done.held_back.iter_rows(named=True):
         notice(f"{row['proposal_id']} of {row['account_id']} stays: {row['reason']}")
-    delivered = run_deliveries(settings, run)
+    delivered = deliver_exported(settings, run)
     if is_json:
         print_json(export_rows(done.results, delivered))
     else:

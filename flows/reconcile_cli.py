@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.reconcile import Reconciled
 
 ALARMED: Final = 3
+FORMATS: Final = ("csv", "fix", "flex", "alpaca")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -42,9 +43,11 @@ def reconcile(
     if file is None:
         _show_lots(settings, is_json=is_json) if is_lots else _show_breaks(settings, is_json=is_json)
         return
-    from flows.run import run_reconcile  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from tasks.execution_files import reconcile_one  # noqa: PLC0415 - a second that other commands do without
 
-    done = run_reconcile(settings, file, source=source, fmt=fmt)
+    if fmt is not None and fmt not in FORMATS:
+        raise WrongUsage(f"{fmt} is no format of executions; needed one of {', '.join(FORMATS)}")
+    done = reconcile_one(settings, file, source=source, fmt=fmt)
     if is_json:
         print_json(shown(done))
     else:

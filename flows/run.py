@@ -14,13 +14,7 @@ from flows.nightly import Night, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import NONE, Settings
-from tasks.deliver import Courier, Delivered, deliver_exports
-from tasks.executions.words import ExecutionFormat
-from tasks.export_all import ExportedRuns, Exporter, export_all
-from tasks.export_plan import Plan, signer_of
-from tasks.reconcile import Reconciled, reconcile
-from tasks.stores import current_actor, open_ledger, utc_now
-from warehouse.lake import open_lake
+from tasks.stores import open_ledger, utc_now
 
 
 def run_night(
@@ -97,55 +91,6 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
         submitter=row.submitter,
         run_id=run_id,
     )
-
-
-def run_export(settings: Settings, run_id: str | None, custodians: Sequence[str] = ()) -> ExportedRuns:
-    """Export one run, or every run with approved proposals; of some custodians, or of all."""
-    signer = signer_of(settings)
-    with closing(open_ledger(settings)) as ledger:
-        by = Exporter(
-            lake=open_lake(settings),
-            ledger=ledger,
-            export_folder=settings.export_folder,
-            actor=current_actor(),
-            now=utc_now(),
-            plan=Plan.of(settings, signer),
-            signer=signer,
-            deliveries=settings.deliveries,
-        )
-        return export_all(by, run_id=run_id, custodians=custodians)
-
-
-def run_deliveries(settings: Settings, run_id: str | None = None) -> list[Delivered]:
-    """Deliver what has not been acknowledged yet, of one run or of all."""
-    if not settings.deliveries:
-        return []
-    with closing(open_ledger(settings)) as ledger:
-        return deliver_exports(Courier(ledger=ledger, deliveries=settings.deliveries, now=utc_now), run_id)
-
-
-def run_reconcile(settings: Settings, path: Path, *, source: str = "", fmt: str | None = None) -> Reconciled:
-    """Take a file of executions in.
-
-    Raises
-    ------
-    WrongUsage
-        There is no such format.
-    InputRefused
-        The file cannot be used.
-    """
-    if fmt is not None and fmt not in set(ExecutionFormat):
-        raise WrongUsage(f"{fmt} is no format of executions; needed one of {', '.join(ExecutionFormat)}")
-    with closing(open_ledger(settings)) as ledger:
-        return reconcile(
-            path,
-            ledger=ledger,
-            actor=current_actor(),
-            now=utc_now(),
-            source=source,
-            format=None if fmt is None else ExecutionFormat(fmt),
-            min_units=settings.min_allocation_units,
-        )
 
 
 @contextmanager

@@ -89,3 +89,31 @@ class Delivery(BaseModel):
     def scheme(self) -> str:
         """``file`` for a folder."""
         return urlsplit(self.url).scheme if "://" in self.url else "file"
+
+
+class ExecutionSource(BaseModel):
+    """Where a broker or custodian puts files of executions. Frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=NAME)]
+    """Whose execution ids the files have; one name a sender."""
+    url: str
+    """A folder, ``s3://bucket/prefix`` or ``sftp://user@host[:port]/folder``."""
+    files: str = "*"
+    """Names of the files to take, as a pattern."""
+    format: Literal["", "csv", "fix", "flex", "alpaca"] = ""
+    """Empty: told by what a file holds."""
+    marker: str = ""
+    """A file is complete when a file of its name and this ending (``.done``) stands beside it; empty: when it no longer grows."""
+    endpoint: str = ""
+    region: str = "us-east-1"
+    known_hosts: str = ""
+    key_file: str = ""
+    password_variable: str = ""
+    """As of a delivery."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        Delivery(name=self.name, url=self.url)
+        return self

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from schemas.enums import LookReason
 from schemas.errors import WrongUsage
-from schemas.exports import Delivery, Profile
+from schemas.exports import Delivery, ExecutionSource, Profile
 from schemas.sources import Source
 
 PREFIX = "TRIMTAB_"
@@ -106,8 +106,12 @@ class Settings(BaseSettings):
     """Further ways in which an export is written, ``[[profiles]]`` in the file."""
     deliveries: tuple[Delivery, ...] = ()
     """Where exports are copied to, ``[[deliveries]]`` in the file."""
-    signing_key_file: Path | None = None
-    """Ed25519 private key (PEM) that signs the manifests of exports; absent: they are not signed."""
+    executions: tuple[ExecutionSource, ...] = ()
+    """Where files of executions come from, ``[[executions]]`` in the file; none: only those named to ``trimtab reconcile``."""
+    release_minutes: Annotated[int, Field(ge=1)] = 30
+    """How long before a custodian's cut-off the scheduled release lets its approved orders leave."""
+    signing_key_file: str = ""
+    """Ed25519 private key (PEM) that signs the manifests of exports; empty: they are not signed."""
     min_allocation_units: Annotated[int, Field(ge=1)] = 1
     """Least share of an order in a block that is filled in part, in units of the security's quantity step."""
     cut_offs: Mapping[str, TimeOfDay] = Field(default_factory=dict)
@@ -146,6 +150,7 @@ class Settings(BaseSettings):
         for kind, names in (
             ("profiles", [one.name for one in self.profiles]),
             ("deliveries", [one.name for one in self.deliveries]),
+            ("executions", [one.name for one in self.executions]),
         ):
             twice = sorted(name for name in set(names) if names.count(name) > 1)
             if twice:

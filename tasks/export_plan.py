@@ -72,7 +72,7 @@ class Plan(BaseModel):
 
 def signer_of(settings: Settings) -> Signer | None:
     """The signer that the settings name; null where exports are not signed."""
-    return None if settings.signing_key_file is None else read_signer(settings.signing_key_file)
+    return read_signer(Path(settings.signing_key_file)) if settings.signing_key_file else None
 
 
 def _with_text(profile: Profile) -> Profile:

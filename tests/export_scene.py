@@ -16,10 +16,13 @@ from typing import Any
 
 import polars as pl
 
-from schemas.enums import Route, RunKind
+from schemas.enums import Role, Route, RunKind
+from schemas.run import RunRef
 from schemas.stored import TABLES
 from tasks.export import ExportResult, export_run
 from tasks.export_all import ExportedRuns, Exporter, export_all
+from tasks.stores import current_actor
+from warehouse.lake import Lake
 from warehouse.ledger import Decision, ExportState, Ledger, NewRun
 from warehouse.ledger_proposals import NONE_AHEAD
 
@@ -136,17 +139,27 @@ class Scene:
     home: Path
     custodians: Mapping[str, str] = field(default_factory=dict)
     """Of accounts that are not at ``CUSTODIAN``."""
+    moment: datetime = NOW
+    """When the night was."""
 
     def __post_init__(self) -> None:
         self.lake = lake_of(custodians=self.custodians)
-        self.ledger = Ledger.open(f"sqlite:///{self.home / 'ledger.sqlite'}", owner="ops", now=NOW)
+        self.ledger = Ledger.open(f"sqlite:///{self.home / 'ledger.sqlite'}", owner="ops", now=self.moment)
 
-    def prepare(self, cut_offs: Mapping[str, datetime] = NONE_AHEAD) -> "Scene":
+    def prepare(self, cut_offs: Mapping[str, datetime] = NONE_AHEAD, *, is_owned_here: bool = False) -> "Scene":
+        """``is_owned_here``: the operating-system user may export too."""
+        if is_owned_here:
+            self.ledger.add_user(current_actor(), {Role.RELEASER}, actor="ops", now=self.moment)
         new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
-        self.ledger.start_run(new, NOW)
-        self.ledger.route_proposals(RUN, routed(custodians=self.custodians), pl.Series(ACCOUNTS), NOW, cut_offs)
-        self.ledger.finish_run(RUN, {}, NOW)
+        self.ledger.start_run(new, self.moment)
+        proposals = routed(custodians=self.custodians)
+        self.ledger.route_proposals(RUN, proposals, pl.Series(ACCOUNTS), self.moment, cut_offs)
+        self.ledger.finish_run(RUN, {}, self.moment)
         return self
+
+    def load(self, lake: Lake) -> None:
+        """Put the scene's tables into a real lake."""
+        lake.replace(RunRef(RUN, AS_OF, RunKind.NIGHTLY, 1), 0, self.lake.tables)
 
     @property
     def exports(self) -> Path:

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from flows.nightly import Night
-from flows.run import run_export, settings_of_tasks
+from flows.run import settings_of_tasks
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
@@ -30,6 +30,7 @@ from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
 from tasks.pull import Request, pull
+from tasks.release import export_approved
 from tasks.route import route
 from tasks.stores import open_ledger, private_files, utc_now
 from tasks.validate import validate
@@ -74,7 +75,7 @@ def run_night(
 
 def export(settings: Settings, run_id: str | None = None) -> list[ExportResult]:
     """What ``trimtab export`` does."""
-    return list(run_export(settings, run_id).results)
+    return list(export_approved(settings, run_id).results)
 
 
 def public_tables(settings: Settings, run_id: str) -> dict[str, pl.DataFrame]:

@@ -155,7 +155,7 @@ def test_a_key_that_cannot_be_used_is_refused(key: Path, content: str | None, mo
     if content is not None:
         key.chmod(mode)
     with pytest.raises(WrongUsage, match=sentence):
-        signer_of(Settings(signing_key_file=key))
+        signer_of(Settings(signing_key_file=str(key)))
 
 
 # --- verification

@@ -1,7 +1,6 @@
 """The night as a Prefect flow: states, artifacts, retries, holds, and what it says when it cannot go on."""
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime, timedelta
@@ -14,7 +13,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import State
 from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run
 from prefect.states import Scheduled
@@ -34,6 +33,7 @@ from tasks.sessions import previous_session
 from tasks.steps import Stores
 from tasks.stores import current_actor, open_ledger
 from tests.ledger_book import NOW
+from tests.prefect_reader import artifacts_of, events_named, flow_run_of
 from tests.queue_scene import CUT_OFF, waiting_queue
 from warehouse.ledger import RunRow
 
@@ -71,19 +71,6 @@ def done(**parameters: Any) -> Night:
     night = nightly(**parameters)
     assert isinstance(night, Night)
     return night
-
-
-def flow_run_of(state: State[Any]) -> FlowRun:
-    with get_client(sync_client=True) as client:
-        return client.read_flow_run(cast("UUID", state.state_details.flow_run_id))
-
-
-def artifacts_of(run: FlowRun) -> dict[str, Any]:
-    with get_client(sync_client=True) as client:
-        found = client.read_artifacts(
-            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
-        )
-    return {str(one.key): one for one in found if one.key}
 
 
 def only_run() -> RunRow:
@@ -301,20 +288,6 @@ def test_only_foreseen_failures_lose_their_traceback(name: str, caplog: pytest.L
     foreseen, bug = caplog.records
     assert (foreseen.getMessage(), foreseen.exc_info) == ("the source is gone", None)
     assert bug.exc_info is not None
-
-
-def events_named(name: str, resource: str) -> list[dict[str, Any]]:
-    """Events that the server has of a resource, once there are any."""
-    wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        with get_client(sync_client=True) as client:
-            answer = client._client.post("/events/filter", json={"filter": wanted, "limit": 50})
-        found: list[dict[str, Any]] = answer.json()["events"]
-        if found:
-            return found
-        time.sleep(0.2)
-    return []
 
 
 @pytest.fixture

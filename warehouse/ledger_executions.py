@@ -36,6 +36,7 @@ from warehouse.ledger_execution_rows import (
 )
 from warehouse.ledger_market_tables import (
     allocation_exceptions,
+    execution_files,
     execution_lots,
     executions,
     executions_aside,
@@ -155,6 +156,12 @@ class Executions(Proposals):
             detail = canonical({"block_id": block_id, "quantities": said, "note": note})
             ledger_audit.append(connection, [Event(actor, "allotted", detail=detail)], now)
             return settle_in(connection, {block_id}, rules, actor=actor, now=now)
+
+    def files_read(self, source: str) -> frozenset[str]:
+        """SHA-256 of the source's files that were read whole before."""
+        query = sa.select(execution_files.c.sha256).where(execution_files.c.source == source)
+        with self.reading() as connection:
+            return frozenset(connection.scalars(query))
 
     def sent_orders(self, order_ids: Collection[str] = ()) -> pl.DataFrame:
         """Orders that left in whole exports, ``SENT``, by order; all where none is named."""

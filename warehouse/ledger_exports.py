@@ -109,6 +109,13 @@ class Exports(Proposals):
         with self.reading() as connection:
             return list(connection.scalars(query)) if run_in(connection, run_id).state is RunState.DONE else []
 
+    def custodians_due(self, before: datetime) -> list[str]:
+        """Custodians that have something approved which must leave by then, or whenever it is approved; sorted."""
+        is_due = proposals.c.cut_off_at.is_(None) | (proposals.c.cut_off_at <= before)
+        is_approved = proposals.c.state.in_(RELEASABLE_STATES)
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(proposals.c.custodian).where(is_approved, is_due).distinct()))
+
     def past_cut_off(self, run_id: str, now: datetime) -> pl.DataFrame:
         """Approved proposals of the run that came too late for their custodian, by proposal: ``LATE``."""
         is_late = _is_releasable(run_id) & ~_is_in_time(now)

@@ -1,0 +1,96 @@
+"""Files of executions as brokers and custodians put them somewhere: each is fetched whole and read once."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from schemas.errors import Terminal
+from schemas.exports import ExecutionSource
+from schemas.settings import Settings
+from schemas.sources import Source
+from tasks.core.export_files import sha256
+from tasks.executions.words import ExecutionFormat
+from tasks.reconcile import Reconciled, reconcile
+from tasks.sources import folder, s3, sftp
+from tasks.stores import current_actor, open_ledger, utc_now
+from warehouse.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """One file that was new. ``done`` null: it was refused, ``problem`` says why."""
+
+    source: str
+    name: str
+    done: Reconciled | None
+    problem: str | None
+
+
+def reconcile_new(settings: Settings) -> list[TakenIn]:
+    """Take in every file of the settings' sources that was not read before; one that is refused does not stop the others.
+
+    Raises
+    ------
+    Retryable
+        A source does not answer; what others had is taken in already.
+    Terminal
+        A source turned us away.
+    """
+    with closing(open_ledger(settings)) as ledger:
+        return [one for source in settings.executions for one in _of_source(settings, source, ledger)]
+
+
+def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str | None = None) -> Reconciled:
+    """Take in one file.
+
+    Raises
+    ------
+    TrimtabError
+        As ``reconcile``.
+    """
+    with closing(open_ledger(settings)) as ledger:
+        return _take(settings, path, source, fmt, ledger)
+
+
+def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: Ledger) -> Reconciled:
+    return reconcile(
+        path,
+        ledger=ledger,
+        actor=current_actor(),
+        now=utc_now(),
+        source=source,
+        format=ExecutionFormat(fmt) if fmt else None,
+        min_units=settings.min_allocation_units,
+    )
+
+
+def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> Iterator[TakenIn]:
+    read = ledger.files_read(source.name)
+    for path, name in _fetched(settings, source):
+        if sha256(path.read_bytes()) in read:
+            continue
+        try:
+            yield TakenIn(source.name, name, _take(settings, path, source.name, source.format, ledger), None)
+        except Terminal as error:
+            yield TakenIn(source.name, name, None, str(error))
+
+
+def _fetched(settings: Settings, source: ExecutionSource) -> Iterator[tuple[Path, str]]:
+    """The source's files on this machine, by name."""
+    same = ("name", "url", "marker", "endpoint", "region", "known_hosts", "key_file", "password_variable")
+    place = Source(**{name: getattr(source, name) for name in same})
+
+    def is_wanted(name: str) -> bool:
+        return fnmatch(name, source.files)
+
+    staging = settings.staging_folder / "executions" / source.name
+    match place.scheme:
+        case "s3":
+            found = s3.fetch(place, is_wanted=is_wanted, staging=staging)
+        case "sftp":
+            found = sftp.fetch(place, is_wanted=is_wanted, staging=staging)
+        case _:
+            found = folder.fetch(place, is_wanted=is_wanted)
+    yield from ((Path(each.path), each.name) for each in found)

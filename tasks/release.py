@@ -1,0 +1,55 @@
+"""Let what is approved leave: export it, then deliver it. For the command line, the console and the flow alike."""
+
+from collections.abc import Collection
+from contextlib import closing
+from datetime import timedelta
+
+from schemas.settings import Settings
+from tasks.deliver import Courier, Delivered, deliver_exports
+from tasks.export_all import ExportedRuns, Exporter, export_all
+from tasks.export_plan import Plan, signer_of
+from tasks.stores import current_actor, open_ledger, utc_now
+from warehouse.lake import open_lake
+
+
+def export_approved(settings: Settings, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:
+    """Export one run, or every run with approved proposals; of some custodians, or of all.
+
+    Raises
+    ------
+    TrimtabError
+        As ``export_all``.
+    """
+    signer = signer_of(settings)
+    with closing(open_ledger(settings)) as ledger:
+        by = Exporter(
+            lake=open_lake(settings),
+            ledger=ledger,
+            export_folder=settings.export_folder,
+            actor=current_actor(),
+            now=utc_now(),
+            plan=Plan.of(settings, signer),
+            signer=signer,
+            deliveries=settings.deliveries,
+        )
+        return export_all(by, run_id=run_id, custodians=custodians)
+
+
+def deliver_exported(settings: Settings, run_id: str | None = None) -> list[Delivered]:
+    """Deliver what no place has acknowledged yet, of one run or of all.
+
+    Raises
+    ------
+    RunHeld
+        Everything is halted.
+    """
+    if not settings.deliveries:
+        return []
+    with closing(open_ledger(settings)) as ledger:
+        return deliver_exports(Courier(ledger=ledger, deliveries=settings.deliveries, now=utc_now), run_id)
+
+
+def custodians_due(settings: Settings) -> list[str]:
+    """Custodians whose approved orders should leave now: their cut-off is near, or they have none."""
+    with closing(open_ledger(settings)) as ledger:
+        return ledger.custodians_due(utc_now() + timedelta(minutes=settings.release_minutes))

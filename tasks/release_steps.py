@@ -1,0 +1,81 @@
+"""The steps of the flow ``release``, and what they show in the Prefect UI: counts and places, no accounts."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from schemas.settings import load_settings
+from tasks.deliver import Delivered
+from tasks.export_all import ExportedRuns
+from tasks.release import deliver_exported, export_approved
+from tasks.retries import retry_quietly
+
+EXPORTED: Final = "trimtab.exported"
+HELD_BACK: Final = "trimtab.export-held-back"
+DELIVERED: Final = "trimtab.delivered"
+NOT_DELIVERED: Final = "trimtab.delivery-failed"
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
+    """Export what is approved; how many exports were made."""
+    done = export_approved(load_settings(), run_id, custodians)
+    _show_exports(done)
+    return len(done.results)
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def deliver_step(run_id: str | None) -> list[str]:
+    """Deliver what is exported; a sentence for each place that does not have all of it."""
+    done = deliver_exported(load_settings(), run_id)
+    _show_deliveries(done)
+    return [f"{one.export_id} is not delivered to {one.name}: {one.problem}" for one in done if one.problem]
+
+
+def _show_exports(done: ExportedRuns) -> None:
+    for result in done.results:
+        payload = {
+            "run_id": result.run_id,
+            "export_id": result.export_id,
+            "accounts": result.account_count,
+            "orders": result.order_count,
+            "manifest_sha256": result.manifest_sha256,
+        }
+        emit_event(EXPORTED, resource={"prefect.resource.id": f"trimtab.run.{result.run_id}"}, payload=payload)
+    if done.results:
+        rows = [
+            {
+                "export": one.export_id,
+                "accounts": one.account_count,
+                "orders": one.order_count,
+                "folder": str(one.folder),
+            }
+            for one in done.results
+        ]
+        create_table_artifact(rows, key="exports", description="Exported now")
+    if done.held_back.height:
+        reasons = done.held_back.group_by("run_id", "reason").agg(proposals=pl.len()).sort("run_id", "reason")
+        create_table_artifact(reasons.to_dicts(), key="held-back", description="Approved, and not exported")
+        for run_id, count in done.held_back["run_id"].value_counts().sort("run_id").iter_rows():
+            emit_event(
+                HELD_BACK, resource={"prefect.resource.id": f"trimtab.run.{run_id}"}, payload={"proposals": count}
+            )
+
+
+def _show_deliveries(done: Sequence[Delivered]) -> None:
+    if not done:
+        return
+    rows = [
+        {"export": one.export_id, "place": one.name, "files": one.file_count, "problem": one.problem or ""}
+        for one in done
+    ]
+    create_table_artifact(rows, key="deliveries", description="Delivered now, and what is still to come")
+    for one in done:
+        name = DELIVERED if one.problem is None else NOT_DELIVERED
+        payload = {"export_id": one.export_id, "files": one.file_count, "problem": one.problem}
+        emit_event(name, resource={"prefect.resource.id": f"trimtab.place.{one.name}"}, payload=payload)
