@@ -82,9 +82,11 @@ def _print(done: "Reconciled") -> None:
     for name, count in sorted(done.ignored.items()):
         notice(f"{count:,} records are none of our business: {name}")
     if done.aside.height:
-        print_frame("set aside", done.aside.select("row_number", "code", "message"))
+        print_frame(
+            f"{done.aside.height:,} set aside, the first", done.aside.select("row_number", "code", "message").head(20)
+        )
     if done.settled.new_breaks.height:
-        print_frame("new breaks", done.settled.new_breaks)
+        print_frame(f"{done.settled.new_breaks.height:,} new breaks, the first", done.settled.new_breaks.head(20))
     for row in done.alarms.iter_rows(named=True):
         notice(f"ALARM {row['code']}: {row['message']}")
 

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RunState
-from schemas.exports import Delivery
+from schemas.exports import Delivery, Profile
 from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
 from tasks.export_delivery import Checkpoint
 from tasks.export_plan import Plan
@@ -88,7 +88,9 @@ def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[Ex
     """Every export of a run that can be made now. The first call finishes one that was interrupted, whosever it is."""
     results = []
     for group in _groups(by, run_id, custodians):
-        plan = by.plan.model_copy(update={"custodians": group, "deliveries": _places(by, group)})
+        plan = by.plan.model_copy(
+            update={"custodians": group, "deliveries": _places(by, group), "profiles": _profiles(by, group)}
+        )
         while result := export_run(
             run_id,
             lake=by.lake,
@@ -114,6 +116,11 @@ def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tupl
         if not wanted or custodian in wanted:
             places.setdefault(_places(by, (custodian,)), []).append(custodian)
     return [tuple(group) for group in places.values()]
+
+
+def _profiles(by: Exporter, group: Collection[str]) -> tuple[Profile, ...]:
+    """Profiles that write orders of some of these custodians; the empty group is everybody."""
+    return tuple(one for one in by.plan.profiles if not group or not one.custodians or set(group) & set(one.custodians))
 
 
 def _places(by: Exporter, group: Collection[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import polars as pl
 from schemas.enums import Break
 from schemas.executions import BREAKS
 from tasks.core.breaks import ALARMS, breaks
+from tasks.core.csv_cells import number_cell
 from tasks.core.export_files import sha256
 from tasks.core.matching import ASIDE, matched
 from tasks.core.net_fills import net_fills
@@ -63,7 +64,8 @@ class Reconciled:
         rows = self.aside.filter(pl.col("code").is_in(named))
         told = rows.select(pl.col("client_order_id").alias("order_id"), "code", "message")
         found = self.settled.new_breaks.filter(pl.col("code").is_in(named))
-        text = pl.format("{} was filled with {}, ordered were {}", "order_id", "filled_quantity", "ordered_quantity")
+        filled, ordered = number_cell("filled_quantity"), number_cell("ordered_quantity")
+        text = pl.format("{} was filled with {}, ordered were {}", "order_id", filled, ordered)
         return pl.concat([told, found.select("order_id", "code", message=text)])
 
 

@@ -137,6 +137,7 @@ def test_what_a_person_must_look_at_is_an_alarm(desk: Desk) -> None:
         ("a2-buy", "wrong_security"),
         ("a1-sell", "overfilled"),
     ]
+    assert done.alarms["message"].to_list()[-1] == "a1-sell was filled with 4, ordered were 3"
     assert desk.states() == {"a1-sell": ("filled", "4"), "-a3-buy": ("partly_filled", "1")}
 
 

@@ -1,7 +1,7 @@
 """The read side: SQL over the public tables, nothing else and never a write.
 
 The public tables hold every run; ``latest.<table>`` holds the newest run that has rows in it. ``runs`` and ``queue`` (the state of
-each proposal), ``decisions``, ``exports``, ``inputs``, ``row_releases``, ``halts`` and ``audit`` come from the ledger.
+each proposal), ``decisions``, ``exports`` and what follows them, ``inputs``, ``row_releases``, ``halts`` and ``audit`` come from the ledger.
 """
 
 import re
@@ -23,14 +23,31 @@ LEDGER_VIEWS: Final = {
     "queue": ("proposals", ("nav_usd", "gross_value_usd", "est_tax_usd", "est_cost_usd")),
     "decisions": ("decisions", ()),
     "exports": ("exports", ()),
+    "export_orders": ("export_orders", ("quantity", "quantity_step", "price_usd")),
+    "deliveries": ("deliveries", ()),
+    "executions": ("executions", ("quantity", "price_usd", "fees_usd")),
+    "executions_aside": ("executions_aside", ("quantity", "price_usd")),
+    "order_states": ("order_states", ("filled_quantity", "average_price_usd", "gross_usd", "fees_usd")),
+    "order_breaks": ("order_breaks", ("ordered_quantity", "filled_quantity", "amount_usd")),
     "inputs": ("inputs", ()),
     "row_releases": ("row_releases", ()),
     "halts": ("halts", ()),
     "audit": ("audit", ()),
 }
 """Public name: table of the ledger, and its columns of money (text in SQLite, so that nothing is lost)."""
-OF_NO_RUN: Final = frozenset({"decisions", "halts"})
-"""Ledger views without ``run_id``: a decision names its proposal, a halt stops every run."""
+OF_NO_RUN: Final = frozenset(
+    {
+        "decisions",
+        "halts",
+        "export_orders",
+        "deliveries",
+        "executions",
+        "executions_aside",
+        "order_states",
+        "order_breaks",
+    }
+)
+"""Ledger views without ``run_id``: a decision names its proposal, an order its export, a halt stops every run."""
 
 VERSIONED: Final = {"proposals": "versions_view", "orders": "versions_view", "lot_relief": "version_lots_view"}
 """Public tables of which the ledger has the versions that people made, and how their views are told."""

@@ -36,7 +36,7 @@ def block_warnings(release: Release) -> pl.DataFrame:
 def _crosses(blocks: pl.DataFrame) -> pl.DataFrame:
     sold, bought = (blocks.filter(pl.col("side") == side) for side in (Side.SELL, Side.BUY))
     both = sold.join(bought, on=("custodian", "security_id"), suffix="_bought")
-    text = "{} accounts sell {} and {} buy it at {}; nothing is crossed between them here"
+    text = "{} is sold for {} of the accounts at {} and bought for {}; nothing is crossed between them here"
     return both.sort("custodian", "symbol", "security_id").select(
         pl.lit("agency_cross").alias("code"),
         "custodian",
@@ -45,7 +45,7 @@ def _crosses(blocks: pl.DataFrame) -> pl.DataFrame:
         pl.lit("").alias("account_ids"),
         number_cell("quantity").alias("sold_quantity"),
         number_cell("quantity_bought").alias("bought_quantity"),
-        pl.format(text, "account_count", "symbol", "account_count_bought", "custodian").alias("message"),
+        pl.format(text, "symbol", "account_count", "custodian", "account_count_bought").alias("message"),
     )
 
 

@@ -40,4 +40,6 @@ def test_a_loss_that_the_household_buys_back_is_a_wash_sale_and_a_stranger_is_no
 def test_the_sentence_says_who_trades_what() -> None:
     made = release((("A1", "sell", "S2", "12", "410.25"), ("A2", "buy", "S2", "5", "410.25")))
     (message,) = block_warnings(made)["message"]
-    assert message == "1 accounts sell BRK.B and 1 buy it at Acme, Inc; nothing is crossed between them here"
+    assert message == (
+        "BRK.B is sold for 1 of the accounts at Acme, Inc and bought for 1; nothing is crossed between them here"
+    )
