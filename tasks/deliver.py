@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import ConservationBroken, PlaceUnreachable, Retryable, Terminal
+from schemas.errors import ConservationBroken, PlaceUnreachable, Retryable, RunHeld, Terminal
 from schemas.exports import Delivery
 from tasks.core.export_files import MANIFEST, SIGNATURE, SUCCESS, sha256
 from tasks.core.release import Export
@@ -25,11 +25,11 @@ from tasks.deliveries.place import Place, opened
 from tasks.export_delivery import LOOK_SECONDS
 from tasks.export_folder import paced
 from tasks.export_plan import Plan
-from tasks.export_verify import verify
+from tasks.export_verify import read_manifest
 from warehouse.ledger import DeliveryState, ExportRow, Ledger
 
 ATTEMPTS: Final = 5
-BATCH: Final = 32
+BATCH: Final = 128
 """Files handed to a place at a time; the halt is looked at in between."""
 
 
@@ -80,6 +80,8 @@ def _delivered(by: Courier, export: ExportRow, place: Delivery) -> Delivered:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return Delivered(export.export_id, place.name, _attempt(by, export, place), None)
+        except RunHeld:
+            raise
         except (Retryable, Terminal) as error:
             problem = str(error)
             if not isinstance(error, Retryable) or attempt == ATTEMPTS:
@@ -129,35 +131,37 @@ def _folder(export: ExportRow, place: Delivery) -> tuple[Path, str]:
 
 
 class _Files:
-    """The files of a folder in the order in which they are sent; each is checked when it is read."""
+    """The files of a folder in the order in which they are sent; each is held against the manifest when it is read."""
 
     def __init__(self, folder: Path) -> None:
-        verify(folder)
+        listed = {str(entry["path"]): entry for entry in read_manifest(folder)["files"]}
         self.folder = folder
-        last = [name for name in (MANIFEST, SIGNATURE, SUCCESS) if (folder / name).is_file()]
-        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        self.paths = [*(path for path in found if path not in last), *last]
-        self.hashes = {path: sha256((folder / path).read_bytes()) for path in self.paths}
-        self.size_bytes = sum((folder / path).stat().st_size for path in self.paths)
+        self.own = [name for name in (MANIFEST, SIGNATURE, SUCCESS) if (folder / name).is_file()]
+        self.listed = sorted(listed)
+        self.hashes = {path: str(entry["sha256"]) for path, entry in listed.items()} | {
+            name: sha256((folder / name).read_bytes()) for name in self.own
+        }
+        self.size_bytes = sum(int(entry["bytes"]) for entry in listed.values())
 
     def read(self, path: str) -> bytes:
         content = (self.folder / path).read_bytes()
         if sha256(content) != self.hashes[path]:
-            raise ConservationBroken(f"{path} of {self.folder} was changed while it was delivered")
+            raise ConservationBroken(
+                f"{path} of {self.folder} is not what was exported; needed the bytes that the manifest names\n\n"
+                "Hint: nothing more of it is delivered. Find out who changed it."
+            )
         return content
 
 
 def _send(place: Place, name: str, files: _Files, stop: Callable[[], None]) -> None:
-    own = [path for path in files.paths if path in {MANIFEST, SIGNATURE, SUCCESS}]
-    others = files.paths[: -len(own)]
-    for some in _batches(others):
+    for some in _batches(files.listed):
         stop()
         place.put(name, [(path, files.read(path)) for path in some])
-    there = place.found(name, others)
-    wrong = [path for path in others if there.get(path) != files.hashes[path]]
+    there = place.found(name, files.listed)
+    wrong = [path for path in files.listed if there.get(path) != files.hashes[path]]
     if wrong:
         raise PlaceUnreachable(f"{wrong[0]} is not at the place as it was sent; needed the same bytes")
-    for path in own:
+    for path in files.own:
         stop()
         place.put(name, [(path, files.read(path))])
 

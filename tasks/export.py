@@ -121,6 +121,8 @@ def export_run(
     run = done_run(ledger, run_id)
     _need_releaser(ledger, actor)
     ledger.need_no_halt()
+    if ledger.open_export(run_id) is None and not ledger.exportable(run_id, now):
+        return None
     stored = stored_tables(lake, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
     claim = _claim(run, stored, ledger, folder=dated_folder, plan=plan, actor=actor, now=now)
@@ -128,7 +130,7 @@ def export_run(
         return None
     checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
-    approved = ledger.list_proposals(run_id=run_id).filter(pl.col("export_id") == claim.export_id)
+    approved = ledger.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
     book = book_of(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
@@ -235,7 +237,7 @@ def planned_release(
     A proposal with such an order stays whole: half of it is not what was approved.
     """
     book = book_of(stored, ledger, run.run_id)
-    approved = ledger.list_proposals(run_id=run.run_id).filter(pl.col("proposal_id").is_in(list(ids)))
+    approved = ledger.approved_in(run.run_id).filter(pl.col("proposal_id").is_in(list(ids)))
     if plan.custodians:
         approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
     export = Export(run.run_id, run.as_of_date, ledger.next_sequence(run.run_id), "")

@@ -4,7 +4,7 @@ Where a delivery is for some custodians alone, an export must hold nobody else's
 places leave together, the others in exports of their own. Without such deliveries a run's orders leave in one.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from tasks.export_delivery import Checkpoint
 from tasks.export_plan import Plan
 from tasks.signing import Signer
 from warehouse.ledger import Ledger
-from warehouse.ledger_words import RELEASABLE_STATES
 
 HELD_BACK: Final[dict[str, pl.DataType]] = {
     "run_id": pl.String(),
@@ -69,7 +68,7 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
     results: list[ExportResult] = []
     waiting: list[str] = []
     held_back = [pl.DataFrame(schema=HELD_BACK)]
-    for one in [run_id] if run_id else _runs(by.ledger):
+    for one in [run_id] if run_id else by.ledger.runs_to_export():
         run = by.ledger.get_run(one)
         if run_id is None and (run is None or run.state is not RunState.DONE):
             waiting.append(one)
@@ -77,11 +76,6 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
         results += _exported(by, one, custodians)
         held_back.append(_held_back(by, one))
     return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back))
-
-
-def _runs(ledger: Ledger) -> Sequence[str]:
-    """Runs with something approved, or with an export that was begun."""
-    return ledger.list_proposals(states=RELEASABLE_STATES)["run_id"].unique().sort().to_list()
 
 
 def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
@@ -110,7 +104,8 @@ def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tupl
     """Custodians that leave together; the empty group is everybody."""
     if not wanted and not any(delivery.custodians for delivery in by.deliveries):
         return [()]
-    known = by.ledger.list_proposals(run_id=run_id, states=RELEASABLE_STATES)["custodian"].unique().sort()
+    approved = by.ledger.approved_in(run_id)
+    known = approved.filter(pl.col("export_id").is_null())["custodian"].unique().sort()
     places: dict[tuple[str, ...], list[str]] = {}
     for custodian in known:
         if not wanted or custodian in wanted:
@@ -139,7 +134,7 @@ def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
     if ids := by.ledger.exportable(run_id, by.now) if by.plan.profiles else []:
         stored = stored_tables(by.lake, run_id)
         _, refused = planned_release(run, stored, by.ledger, ids, by.plan)
-        proposals = by.ledger.list_proposals(run_id=run_id).select("proposal_id", "account_id")
+        proposals = by.ledger.approved_in(run_id).select("proposal_id", "account_id")
         named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
         rows.append(named.filter(pl.col("proposal_id").is_in(ids)).select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)

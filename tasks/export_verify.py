@@ -52,7 +52,7 @@ def verify(folder: Path, key: Ed25519PublicKey | None = None) -> Verified:
     ExportBroken
         Something is missing, was changed, or does not add up; the message names the first.
     """
-    manifest = _manifest(folder, key)
+    manifest = read_manifest(folder, key)
     listed = {str(entry["path"]): entry for entry in manifest["files"]}
     found = dict(_files(folder))
     for path in sorted(listed.keys() | found.keys()):
@@ -62,7 +62,16 @@ def verify(folder: Path, key: Ed25519PublicKey | None = None) -> Verified:
     return Verified(str(manifest["export_id"]), len(listed), int(manifest["totals"]["orders"]), key is not None)
 
 
-def _manifest(folder: Path, key: Ed25519PublicKey | None) -> dict[str, Any]:
+def read_manifest(folder: Path, key: Ed25519PublicKey | None = None) -> dict[str, Any]:
+    """The manifest that ``_SUCCESS`` names and, where a key is given, that it signed.
+
+    Raises
+    ------
+    WrongUsage
+        It is no exported folder.
+    ExportBroken
+        The manifest is another one, or not signed by the key.
+    """
     content = _bytes(folder, MANIFEST)
     said = _bytes(folder, SUCCESS).split()[:1]
     if said != [hashlib.sha256(content).hexdigest().encode()]:

@@ -26,9 +26,17 @@ from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import audit, export_orders, exports, proposals
 from warehouse.ledger_users import need_role
-from warehouse.ledger_words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, ExportState
+from warehouse.ledger_words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, SENT_STATES, ExportState
 
 ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
+APPROVED: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "account_id": pl.String(),
+    "custodian": pl.String(),
+    "content_hash": pl.String(),
+    "order_count": pl.Int64(),
+    "export_id": pl.String(),
+}
 LAST_EXPORTS: Final[dict[str, pl.DataType]] = {
     "account_id": pl.String(),
     "exported_date": pl.Date(),
@@ -100,6 +108,21 @@ def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: d
 
 class Exports(Proposals):
     """What leaves."""
+
+    def runs_to_export(self) -> list[str]:
+        """Runs of which something is approved, or being exported; sorted."""
+        query = sa.select(proposals.c.run_id).where(proposals.c.state.in_(RELEASABLE_STATES)).distinct()
+        with self.reading() as connection:
+            return sorted(connection.scalars(query))
+
+    def approved_in(self, run_id: str) -> pl.DataFrame:
+        """``APPROVED``: what of a run was approved, whether it has left or not, by proposal."""
+        states = (*RELEASABLE_STATES, *SENT_STATES)
+        query = sa.select(*proposals.c[tuple(APPROVED)]).where(
+            proposals.c.run_id == run_id, proposals.c.state.in_(states)
+        )
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(proposals.c.proposal_id)).all(), APPROVED)
 
     def exportable(self, run_id: str, now: datetime) -> list[str]:
         """Proposals of the run that may leave now, sorted; none while the run is not done. Past its cut-off nothing may."""

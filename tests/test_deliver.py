@@ -1,0 +1,197 @@
+"""Deliveries: which export goes where, what is tried again, and what the ledger is told."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.enums import ProfileFormat
+from schemas.errors import PlaceUnreachable, RunHeld, Terminal
+from schemas.exports import Delivery, Profile
+from tasks.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
+from tasks.deliveries.place import Place
+from tasks.export_plan import Plan
+from tests.export_scene import NOW, RUN, Scene, contents
+from warehouse.ledger import DeliveryRow
+
+EXPORT = f"{RUN}-export-1"
+LINES = Profile(name="lines", format=ProfileFormat.JSONL)
+
+
+class Site:
+    """A scene that has exported for some places, and who delivers; waiting takes no time and is written down."""
+
+    def __init__(self, home: Path, *places: Delivery, plan: Plan | None = None) -> None:
+        self.scene = Scene(home).prepare()
+        self.places, self.waited = places, list[float]()
+        (self.result,) = self.scene.export_all(deliveries=places, plan=plan or Plan()).results
+
+    def deliver(self, *places: Delivery) -> list[Delivered]:
+        by = Courier(
+            ledger=self.scene.ledger,
+            deliveries=places or self.places,
+            now=lambda: NOW + timedelta(hours=1),
+            wait=self.waited.append,
+        )
+        return deliver_exports(by)
+
+    def row(self, name: str = "archive") -> DeliveryRow:
+        (found,) = (row for row in self.scene.ledger.deliveries_of([EXPORT]) if row.name == name)
+        return found
+
+    @property
+    def delivered(self) -> list[str]:
+        return [row.detail for row in self.scene.ledger.audit_rows() if row.event == "delivered"]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Delivery:
+    return Delivery(name="archive", url=str(tmp_path / "drop"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, archive: Delivery) -> Site:
+    return Site(tmp_path, archive)
+
+
+def flaky(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
+    """Each time a place is opened it raises the next error; it is itself when there is none left."""
+    from tasks import deliver as module  # noqa: PLC0415 - what is replaced
+
+    real, left = module.opened, list(errors)
+
+    @contextmanager
+    def opened(delivery: Delivery) -> Iterator[Place]:
+        if left:
+            raise left.pop(0)
+        with real(delivery) as place:
+            yield place
+
+    monkeypatch.setattr(module, "opened", opened)
+
+
+def test_an_export_is_delivered_as_it_is_and_acknowledged_with_its_hash(site: Site, tmp_path: Path) -> None:
+    (done,) = site.deliver()
+    assert (done.problem, done.file_count) == (None, 10)
+    assert contents(tmp_path / "drop") == contents(site.scene.exports)
+    row = site.row()
+    assert (row.state, row.attempts, row.file_count) == ("delivered", 1, 10)
+    assert row.manifest_sha256 == site.result.manifest_sha256
+    assert row.delivered_at == NOW + timedelta(hours=1)
+    assert len(site.delivered) == 1
+
+
+def test_what_is_delivered_is_not_delivered_again(site: Site, tmp_path: Path) -> None:
+    site.deliver()
+    (tmp_path / "drop" / "2026-03-02" / RUN / "_SUCCESS").unlink()  # the receiver has taken it
+    assert site.deliver() == []
+    assert not (tmp_path / "drop" / "2026-03-02" / RUN / "_SUCCESS").exists()
+    assert len(site.delivered) == 1
+
+
+def test_what_may_pass_by_itself_is_tried_again_after_longer_and_longer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaky(monkeypatch, PlaceUnreachable("no answer"), PlaceUnreachable("no answer"))
+    assert [one.problem for one in site.deliver()] == [None]
+    assert site.waited == [1, 2]
+    assert site.row().attempts == 3
+
+
+def test_a_place_that_stays_away_is_told_and_tried_the_next_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    flaky(monkeypatch, *[PlaceUnreachable("no answer")] * ATTEMPTS)
+    assert [one.problem for one in site.deliver()] == ["no answer"]
+    assert site.waited == [1, 2, 4, 8]
+    assert (site.row().state, site.row().problem) == ("sending", "no answer")
+    assert [one.problem for one in site.deliver()] == [None]
+    assert site.row().problem is None
+
+
+def test_what_needs_a_person_is_not_tried_again_and_stops_no_other_place(
+    tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, archive, Delivery(name="other", url=str(tmp_path / "other")))
+    flaky(monkeypatch, Terminal("no access"))
+    assert [(one.name, one.problem) for one in site.deliver()] == [("archive", "no access"), ("other", None)]
+    assert site.waited == []
+
+
+def test_a_halt_stops_a_delivery_between_files_and_nothing_says_it_is_whole(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halting(site.scene, monkeypatch)
+    with pytest.raises(RunHeld, match="the desk is on fire"):
+        site.deliver()
+    assert not list((tmp_path / "drop").rglob("_SUCCESS"))
+    assert site.row().state == "sending"
+    site.scene.ledger.lift_halt("ops", "it is out", NOW)
+    assert [one.problem for one in site.deliver()] == [None]
+
+
+def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is halted once the first files are there."""
+    from tasks import deliver as module  # noqa: PLC0415 - what is replaced
+
+    real = module.opened
+
+    class Halting:
+        def __init__(self, place: Place) -> None:
+            self.place = place
+
+        def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+            return self.place.found(folder, paths)
+
+        def put(self, folder: str, files: Sequence[tuple[str, bytes]]) -> None:
+            self.place.put(folder, files)
+            if not scene.ledger.current_halt():
+                scene.ledger.halt("ops", "the desk is on fire", NOW)
+
+    @contextmanager
+    def opened(delivery: Delivery) -> Iterator[Place]:
+        with real(delivery) as place:
+            yield Halting(place)
+
+    monkeypatch.setattr(module, "opened", opened)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+
+
+def test_files_that_were_changed_after_the_export_are_not_delivered(site: Site, tmp_path: Path) -> None:
+    (site.result.folder / "accounts" / "a1.csv").write_text("something else")
+    (done,) = site.deliver()
+    assert str(done.problem).startswith("accounts/a1.csv of")
+    assert not list((tmp_path / "drop").rglob("_SUCCESS"))
+
+
+def test_a_place_that_holds_other_bytes_under_the_name_is_left_as_it_is(site: Site, tmp_path: Path) -> None:
+    strange = tmp_path / "drop" / "2026-03-02" / RUN / "accounts" / "a1.csv"
+    strange.parent.mkdir(parents=True)
+    strange.write_text("theirs")
+    (done,) = site.deliver()
+    assert done.problem
+    assert strange.read_text() == "theirs"
+    assert not list((tmp_path / "drop").rglob("_SUCCESS"))
+
+
+def test_a_place_that_is_set_up_later_gets_nothing_that_left_before(site: Site, tmp_path: Path) -> None:
+    assert site.deliver(Delivery(name="late", url=str(tmp_path / "late"))) == []
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_place_for_one_profile_gets_that_folder_which_is_whole_by_itself(tmp_path: Path) -> None:
+    place = Delivery(name="desk", url=str(tmp_path / "desk"), profile="lines")
+    site = Site(tmp_path, place, plan=Plan(profiles=(LINES,)))
+    assert [one.problem for one in site.deliver()] == [None]
+    names = {path.rsplit("/", 1)[1] for path in contents(tmp_path / "desk")}
+    assert names == {"-a3.jsonl", "a1.jsonl", "a2.jsonl", "manifest.json", "_SUCCESS"}
+
+
+def test_orders_of_another_custodian_never_reach_a_place_that_is_not_for_them(
+    tmp_path: Path, archive: Delivery
+) -> None:
+    site = Site(tmp_path, archive)
+    narrowed = archive.model_copy(update={"custodians": ("Beta",)})
+    (done,) = site.deliver(narrowed)
+    assert "holds orders of Acme, Inc, and archive is for Beta" in str(done.problem)
+    assert not (tmp_path / "drop").exists()
