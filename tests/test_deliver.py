@@ -121,9 +121,10 @@ def test_what_needs_a_person_is_not_tried_again_and_stops_no_other_place(
 def test_a_halt_stops_a_delivery_between_files_and_nothing_says_it_is_whole(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    halting(site.scene, monkeypatch)
-    with pytest.raises(RunHeld, match="the desk is on fire"):
-        site.deliver()
+    with monkeypatch.context() as patch:
+        halting(site.scene, patch)
+        with pytest.raises(RunHeld, match="the desk is on fire"):
+            site.deliver()
     assert not list((tmp_path / "drop").rglob("_SUCCESS"))
     assert site.row().state == "sending"
     site.scene.ledger.lift_halt("ops", "it is out", NOW)

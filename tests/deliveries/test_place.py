@@ -90,7 +90,7 @@ def written_over(scene: Scene, bytes_left: int, **line: str) -> int:
         is_broken = True
     assert is_broken or bytes_left > SIZE
     whole = {path: content for path, content in scene.contents().items() if not path.endswith(".part")}
-    assert whole.items() <= dict(BATCH).items()
+    assert whole.items() <= dict(BATCH).items(), (scene.delivery.url, bytes_left)
     scene.put(*BATCH)
     assert scene.contents() == dict(BATCH)
     return len(whole)
