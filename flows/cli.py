@@ -47,6 +47,7 @@ app.command("status")(status_cli.status)
 app.command("halt")(halt_cli.halt)
 app.command("reconcile")(reconcile_cli.reconcile)
 app.command("allot")(reconcile_cli.allot)
+app.command("allocations")(reconcile_cli.allocations)
 
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
 Source = Annotated[

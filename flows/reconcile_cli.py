@@ -146,6 +146,33 @@ def allot(
         print_frame("orders", done.changed.select("order_id", "state", "filled_quantity", "gross_usd"))
 
 
+def allocations(
+    block: Annotated[
+        list[str] | None,
+        typer.Option("--block", help="Only this block; may be repeated; all that are filled where absent."),
+    ] = None,
+    fix: Annotated[
+        str | None, typer.Option("--fix", metavar="PROFILE", help="Print FIX AllocationInstructions of this profile.")
+    ] = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Show what each order of a filled block got, at the block's average price."""
+    from tasks.allocations import allocation_statement, as_fix  # noqa: PLC0415 - as above
+    from warehouse.lake import open_lake  # noqa: PLC0415
+
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
+        rows = allocation_statement(ledger, block or ())
+        text = "" if fix is None else as_fix(rows, ledger, open_lake(settings), settings, fix)
+    if fix is not None:
+        typer.echo(text, nl=False)
+    elif is_json:
+        print_json(rows.to_dicts())
+    else:
+        print_frame(f"{rows.height:,} allocations", rows.drop("custodian"))
+
+
 def _quantity(text: str) -> tuple[str, Decimal | None]:
     name, sign, amount = text.rpartition("=")
     try:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from schemas.errors import Retryable, WrongUsage
 from warehouse.ledger_access import Access, SessionRow, TokenRow
+from warehouse.ledger_allotments import Allotments
 from warehouse.ledger_amend import Amended, Amending
 from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions, Seen, Taken
@@ -81,7 +82,20 @@ __all__ = [
 
 
 class Ledger(
-    Runs, Inputs, Releases, Queue, Decisions, Amending, Exports, Deliveries, Executions, Halts, Users, Access, Audit
+    Runs,
+    Inputs,
+    Releases,
+    Queue,
+    Decisions,
+    Amending,
+    Exports,
+    Deliveries,
+    Executions,
+    Allotments,
+    Halts,
+    Users,
+    Access,
+    Audit,
 ):
     """All of it behind one name."""
 

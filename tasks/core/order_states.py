@@ -23,14 +23,18 @@ from tasks.core.net_fills import net_fills
 UNIT: Final = Decimal("0.000001")
 WIDE: Final = pl.Decimal(38, 12)
 """Six digits of quantity times six of price: a product is exact."""
+FINEST: Final = Decimal("1e-12")
 PARTS: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),
     "filled_quantity": ORDER_STATES["filled_quantity"],
     "gross_usd": pl.Decimal(38, 12),
+    "exact_usd": pl.Decimal(38, 12),
     "fees_usd": ORDER_STATES["fees_usd"],
     "first_trade_date": pl.Date(),
     "last_trade_date": pl.Date(),
 }
+
+"""What an order has of its own fills, or of its block's. ``gross_usd`` of a block's is in cents that sum to the block's, ``exact_usd`` is at its average price."""
 
 
 def order_states(
@@ -69,9 +73,11 @@ def order_states(
 
 def _sums(fills: pl.DataFrame, name: str) -> pl.DataFrame:
     """What was filled of each order, or of each block under the name ``block_id``, exact."""
-    return fills.group_by(pl.col(name).alias("order_id" if name == "order_id" else "block_id")).agg(
+    worth = (pl.col("quantity").cast(WIDE) * pl.col("price_usd").cast(WIDE)).sum()
+    return fills.group_by(name).agg(
         filled_quantity=pl.col("quantity").sum(),
-        gross_usd=(pl.col("quantity").cast(WIDE) * pl.col("price_usd").cast(WIDE)).sum(),
+        gross_usd=worth,
+        exact_usd=worth,
         fees_usd=pl.col("fees_usd").fill_null(0).sum().cast(PARTS["fees_usd"]),
         first_trade_date=pl.col("trade_date").min(),
         last_trade_date=pl.col("trade_date").max(),
@@ -108,8 +114,9 @@ def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Ite
     fees = pro_rata([*units, unplaced], int(block["fees_usd"].scaleb(6)))
     for (_, name), share, paid, fee in zip((part.key for part in parts), units, gross, fees, strict=False):
         if share:
+            exact = (block["gross_usd"] * share / filled).quantize(FINEST)
             dates = block["first_trade_date"], block["last_trade_date"]
-            yield (name, share * step, Decimal(paid).scaleb(-2), Decimal(fee).scaleb(-6), *dates)
+            yield (name, share * step, Decimal(paid).scaleb(-2), exact, Decimal(fee).scaleb(-6), *dates)
 
 
 def _step(block: dict[str, Any], members: pl.DataFrame) -> Decimal:
@@ -127,7 +134,7 @@ def _units(quantity: Any, step: Decimal) -> Any:
 def _added(parts: pl.DataFrame) -> pl.DataFrame:
     """An order's own fills and its shares together."""
     return parts.group_by("order_id").agg(
-        pl.col("filled_quantity", "gross_usd", "fees_usd").sum(),
+        pl.col("filled_quantity", "gross_usd", "exact_usd", "fees_usd").sum(),
         pl.col("first_trade_date").min(),
         pl.col("last_trade_date").max(),
     )
@@ -148,7 +155,7 @@ def _said(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
 
 def _average() -> pl.Expr:
     filled = pl.when(pl.col("filled_quantity") > 0).then(pl.col("filled_quantity").cast(WIDE))
-    return (pl.col("gross_usd").cast(WIDE) / filled).round(6, mode="half_to_even")
+    return (pl.col("exact_usd") / filled).round(6, mode="half_to_even")
 
 
 def _is_over() -> pl.Expr:
