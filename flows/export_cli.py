@@ -58,25 +58,38 @@ def export(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder, or one of its profiles.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Exported folders, or folders of their profiles.")
+    ],
     key: Annotated[
         Path | None,
-        typer.Option("--key", help="Public key (PEM) that must have signed it; not asked for where absent."),
+        typer.Option("--key", help="Public key (PEM) that must have signed them; not asked for where absent."),
     ] = None,
     *,
     is_json: Json = False,
 ) -> None:
-    """Check a folder against its manifest; needs nothing else but the public key. Fails at the first thing that is wrong."""
+    """Check folders against their manifests; needs nothing else but the public key. Fails at the first thing that is wrong."""
     from tasks.export_verify import verify as check  # noqa: PLC0415 - as above
     from tasks.signing import read_public_key  # noqa: PLC0415
 
-    found = check(folder, None if key is None else read_public_key(key))
+    public = None if key is None else read_public_key(key)
+    found = [check(folder, public) for folder in folders]
     if is_json:
-        shown = {"export_id": found.export_id, "files": found.file_count, "orders": found.order_count}
-        print_json({**shown, "is_whole": True, "is_signed": found.is_signed})
+        print_json(
+            [
+                {
+                    "export_id": one.export_id,
+                    "files": one.file_count,
+                    "orders": one.order_count,
+                    "is_signed": one.is_signed,
+                }
+                for one in found
+            ]
+        )
         return
-    signed = "and signed by the key" if found.is_signed else "(the signature was not checked: no --key)"
-    typer.echo(f"{found.export_id} is whole: {found.file_count:,} files, {found.order_count:,} orders, {signed}")
+    for one in found:
+        signed = "and signed by the key" if one.is_signed else "(the signature was not checked: no --key)"
+        typer.echo(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders, {signed}")
 
 
 def export_rows(results: "Sequence[ExportResult]", delivered: "Sequence[Delivered]" = ()) -> list[dict[str, object]]:

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RunState
+from schemas.errors import WrongUsage
 from schemas.exports import Delivery, Profile
 from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
 from tasks.export_delivery import Checkpoint
@@ -60,10 +61,13 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
     ------
     RunHeld
         Everything is halted, or the one run is not done.
+    WrongUsage
+        Nothing was ever proposed for a custodian that is named.
     TrimtabError
         As ``export_run``.
     """
     by.ledger.need_no_halt()
+    _need_known(by.ledger, custodians)
     by.ledger.expire(by.now)
     results: list[ExportResult] = []
     waiting: list[str] = []
@@ -76,6 +80,14 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
         results += _exported(by, one, custodians)
         held_back.append(_held_back(by, one))
     return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back))
+
+
+def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
+    """A name that is mistyped would let nothing leave, and say nothing."""
+    if strange := sorted(set(custodians) - set(ledger.known_custodians())):
+        raise WrongUsage(
+            f"nothing was ever proposed for the custodian {strange[0]}\n\nHint: there are {', '.join(ledger.known_custodians())}."
+        )
 
 
 def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
@@ -138,5 +150,8 @@ def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
         named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
         rows.append(named.filter(pl.col("proposal_id").is_in(ids)).select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)
-    by.ledger.note_refused(run_id, dict(found.select("proposal_id", "reason").iter_rows()), actor=by.actor, now=by.now)
+    if found.height:
+        by.ledger.note_refused(
+            run_id, dict(found.select("proposal_id", "reason").iter_rows()), actor=by.actor, now=by.now
+        )
     return found.select(pl.lit(run_id).alias("run_id"), *list(HELD_BACK)[1:])

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -180,9 +180,9 @@ class Scene:
             checkpoint=checkpoint,
         )
 
-    def export_all(self, now: datetime = NOW, **options: Any) -> ExportedRuns:
+    def export_all(self, now: datetime = NOW, *, custodians: Collection[str] = (), **options: Any) -> ExportedRuns:
         by = Exporter(lake=self.lake, ledger=self.ledger, export_folder=self.exports, actor="ops", now=now, **options)
-        return export_all(by)
+        return export_all(by, custodians=custodians)
 
     def approve_the_waiting(self) -> None:
         self.ledger.decide(

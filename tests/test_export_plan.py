@@ -260,6 +260,16 @@ def test_custodians_whose_orders_go_to_different_places_leave_apart(tmp_path: Pa
     ]
 
 
+def test_one_custodians_orders_can_leave_alone_and_one_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, custodians={"a2": "Beta"}).prepare()
+    (result,) = scene.export_all(custodians=["Beta"]).results
+    assert [path.stem for path in (result.folder / "accounts").iterdir()] == ["a2"]
+    with pytest.raises(
+        WrongUsage, match="nothing was ever proposed for the custodian beta\n\nHint: there are Acme, Inc, Beta"
+    ):
+        scene.export_all(custodians=["beta"])
+
+
 def test_without_places_of_their_own_all_custodians_leave_together(tmp_path: Path) -> None:
     scene = Scene(tmp_path, custodians={"a2": "Beta"}).prepare()
     (result,) = scene.export_all(deliveries=(Delivery(name="archive", url="/drop/all"),)).results

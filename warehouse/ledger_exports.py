@@ -115,6 +115,11 @@ class Exports(Proposals):
         with self.reading() as connection:
             return sorted(connection.scalars(query))
 
+    def known_custodians(self) -> list[str]:
+        """Custodians of every proposal there was, sorted."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(proposals.c.custodian).distinct()))
+
     def approved_in(self, run_id: str) -> pl.DataFrame:
         """``APPROVED``: what of a run was approved, whether it has left or not, by proposal."""
         states = (*RELEASABLE_STATES, *SENT_STATES)

@@ -10,7 +10,7 @@ import polars as pl
 
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
-from tasks.core.net_fills import net_fills
+from tasks.core.net_fills import FILLS, net_fills, with_roots
 
 ALARMS: Final = frozenset(
     {
@@ -52,7 +52,12 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
         .when(short)
         .then(pl.lit(Break.NOT_FILLED))
     )
-    parts = [_rows(both.with_columns(code=code)), _overfilled_blocks(orders, messages), _void(both, fixed)]
+    parts = [
+        _rows(both.with_columns(code=code)),
+        _overfilled_blocks(orders, messages),
+        _void(both, fixed),
+        _without_fill(both, messages),
+    ]
     return pl.concat(parts).sort("order_id", "code")
 
 
@@ -84,3 +89,21 @@ def _void(both: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:
     joined = both.join(wanted, on=("order_id", "block_id"))
     is_void = (pl.col("filled_quantity") != pl.col("fixed_quantity")) & (pl.col("state") != OrderState.EXPORTED)
     return _rows(joined.filter(is_void).with_columns(code=pl.lit(Break.EXCEPTION_VOID, pl.String)))
+
+
+def _without_fill(both: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """Orders, and blocks, of which a bust or a correction leads to no fill that anybody told of; nothing is at stake yet."""
+    rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
+    told = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", root_id="execution_id")
+    lost = rooted.join(told, on=("source", "root_id"), how="anti")
+    of_orders = both.join(lost.select("order_id").drop_nulls().unique(), on="order_id", how="semi")
+    blocks = both.join(lost.select("block_id").drop_nulls().unique(), on="block_id", how="semi")
+    of_blocks = blocks.group_by("block_id").agg(pl.col("ordered_quantity", "filled_quantity").sum())
+    named = of_blocks.select(
+        "ordered_quantity", "filled_quantity", order_id="block_id", account_id=pl.lit(None, pl.String)
+    )
+    found = pl.concat([of_orders.select(named.columns), named], how="vertical_relaxed")
+    told_as = found.with_columns(
+        code=pl.lit(Break.UNKNOWN_FILL, pl.String), amount_usd=pl.lit(0).cast(BREAKS["amount_usd"])
+    )
+    return told_as.select(BREAKS.keys()).cast(BREAKS)  # type: ignore[arg-type]

@@ -127,6 +127,19 @@ def test_breaks_say_what_is_missing_and_what_it_is_worth() -> None:
     ]
 
 
+def test_a_bust_or_correction_that_leads_to_no_fill_is_told() -> None:
+    lost = said(("o0", "bust", None, None), ("b", "correct", 4, "9"), ("o1", "fill", 10, "9"))
+    about = lost.with_columns(reference_id=pl.when(pl.col("kind") != "fill").then(pl.lit("gone")))
+    assert [row for row in codes(orders(10, 10), about) if row[1] == "unknown_fill"] == [
+        ("b", "unknown_fill", "0.000000"),
+        ("o0", "unknown_fill", "0.000000"),
+    ]
+    ring = lost.with_columns(reference_id=pl.when(pl.col("kind") != "fill").then(pl.col("execution_id")))
+    assert len([row for row in codes(orders(10, 10), ring) if row[1] == "unknown_fill"]) == 2
+    known = lost.with_columns(reference_id=pl.when(pl.col("kind") != "fill").then(pl.lit("e2")))
+    assert not [row for row in codes(orders(10, 10), known) if row[1] == "unknown_fill"]
+
+
 @pytest.mark.parametrize(
     ("messages", "state"),
     [
