@@ -2,14 +2,14 @@
 
 1. Read the file (``tasks.executions``): what cannot be read is set aside row by row.
 2. Match each execution to an order or a block (``tasks.core.matching``), enter the new ones, and compute anew what has become
-   of every order that they touch, in one transaction of the ledger.
+   of every order that they touch, in one transaction of the ledger (a large file in several).
 3. What is set aside, and what differs from what left, is told with amounts; some of it is an alarm (``ALARMS``).
 
 Reading a file again changes nothing, in whatever order files come.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -33,6 +33,8 @@ from tasks.export import Lake
 from tasks.versions import newest_rows
 from warehouse.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, TakenFile
 
+PART: Final = 50_000
+"""Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""
 OPEN_BREAKS: Final[dict[str, pl.DataType]] = {
     **BREAKS,
     "custodian": pl.String(),
@@ -114,15 +116,76 @@ def reconcile(
     named = source or str(read.format)
     rows = read.executions.height + read.unread.height
     file = ExecutionFile(named, path.name, sha256(path.read_bytes()), str(read.format), rows)
-    taken: TakenFile = ledger.take_executions(
-        file,
-        _reading(read),
-        judge=lambda orders, known: matched(read.executions, named, orders, known),
-        rules=rules(min_units),
-        actor=actor,
-        now=now,
+    parts = _parts(read)
+    done: list[TakenFile] = []
+    for part in parts:
+        done.append(
+            ledger.take_executions(
+                file,
+                _reading(part),
+                judge=partial(_judged, part.executions, named),
+                rules=rules(min_units),
+                before=None if len(done) < len(parts) - 1 else _counts(done),
+                actor=actor,
+                now=now,
+            )
+        )
+    return Reconciled(
+        source=named,
+        format=str(read.format),
+        row_count=rows,
+        taken=sum(one.taken for one in done),
+        again=sum(one.again for one in done),
+        ignored=read.ignored,
+        aside=pl.concat(one.aside for one in done).sort("row_number"),
+        settled=done[0].settled if len(done) == 1 else _together([one.settled for one in done], ledger.breaks_known()),
     )
-    return Reconciled(named, str(read.format), rows, taken.taken, taken.again, read.ignored, taken.aside, taken.settled)
+
+
+def _judged(
+    executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return matched(executions, source, orders, known)
+
+
+def _counts(done: list[TakenFile]) -> tuple[int, int]:
+    return sum(one.taken for one in done), sum(one.aside.height for one in done)
+
+
+def _parts(read: Read) -> list[Read]:
+    """The file in parts that are a transaction each: others must not wait long for the ledger.
+
+    Rows of one id stay together. Those that name no order come last: what they are about is known by then.
+    """
+    first = pl.col("row_number").min().over("execution_id")
+    is_nameless = pl.col("client_order_id").is_null().all().over("execution_id")
+    placed = read.executions.sort(is_nameless, first, "row_number")
+    place = placed.select(
+        ((pl.col("execution_id") != pl.col("execution_id").shift(1)).fill_null(value=True)).cum_sum() // PART
+    )
+    frames = placed.with_columns(part=place.to_series()).partition_by("part", maintain_order=True, include_key=False)
+    if not frames:
+        return [read]
+    nothing = read.unread.clear()
+    return [
+        replace(
+            read,
+            executions=frame.sort("row_number"),
+            lots=read.lots.join(frame.select("execution_id").unique(), on="execution_id", how="semi"),
+            unread=nothing if number else read.unread,
+        )
+        for number, frame in enumerate(frames)
+    ]
+
+
+def _together(parts: list[Settled], standing: pl.DataFrame) -> Settled:
+    """What the parts changed: of an order that several of them changed, how it is in the end; of new breaks, those that stand."""
+    changed = pl.concat(one.changed for one in parts).unique("order_id", keep="last", maintain_order=True)
+    found = pl.concat(one.new_breaks for one in parts).unique(("order_id", "code"), keep="last", maintain_order=True)
+    return Settled(
+        changed.sort("order_id"),
+        found.join(standing, on=list(BREAKS), how="semi", nulls_equal=True).sort("order_id", "code"),
+    )
 
 
 def _reading(read: Read) -> Reading:

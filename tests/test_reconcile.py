@@ -206,6 +206,24 @@ def test_only_a_releaser_reconciles(desk: Desk) -> None:
     assert desk.states() == {}
 
 
+def test_a_large_file_is_entered_in_parts_and_what_names_no_order_comes_last(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.reconcile.PART", 1)
+    done = desk.take(
+        {"execution_id": "x", "kind": "bust", "reference_id": "e2"},
+        fill("e1", "a1-sell", "1"),
+        fill("e2", "a1-sell", "2"),
+        fill("e3", "a2-sell", "1"),
+        fill("e4", "a2-sell", "2"),
+    )
+    assert (done.taken, done.aside.height) == (5, 0)
+    assert done.settled.changed.select("order_id", "filled_quantity").rows() == [("a1-sell", 1), ("a2-sell", 3)]
+    assert done.settled.new_breaks.select("order_id", "code").rows() == [("a1-sell", "not_filled")]
+    assert len([row for row in desk.ledger.audit_rows() if row.event == "executions_taken"]) == 1
+    assert desk.take(fill("e9", "a1-buy", "1"), name="other.csv").taken == 1
+
+
 class Broken(Exception):
     pass
 

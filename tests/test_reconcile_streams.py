@@ -56,7 +56,11 @@ def _side(day: Day, row: dict[str, Any]) -> str:
     return next(str(each["side"]) for each in day.orders if about in {each["order_id"], each["block_id"]})
 
 
-def test_files_cut_repeated_and_shuffled_come_to_what_all_messages_come_to(ledger: Ledger, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [50_000, 60])
+def test_files_cut_repeated_and_shuffled_come_to_what_all_messages_come_to(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr("tasks.reconcile.PART", part)
     days = [drawn_day(seed) for seed in range(DAYS)]
     orders = sent(ledger, days)
     draw = random.Random(5)  # noqa: S311 - for tests

@@ -100,6 +100,36 @@ class Deliveries(Store):
             found = connection.execute(query.order_by(exports.c.finished_at, exports.c.export_id)).all()
         return [ExportRow.of(row) for row in found]
 
+    def exports_found(
+        self, run_id: str | None = None, *, limit: int, after: tuple[datetime, str] | None = None
+    ) -> list[ExportRow]:
+        """Exports, of one run or of all, what was begun last first; ``after``: when the last one seen was begun, and its name."""
+        query = sa.select(exports)
+        if run_id is not None:
+            query = query.where(exports.c.run_id == run_id)
+        if after is not None:
+            begun, name = exports.c.started_at, exports.c.export_id
+            query = query.where((begun < after[0]) | (begun == after[0]) & (name > after[1]))
+        order = (exports.c.started_at.desc(), exports.c.export_id)
+        with self.reading() as connection:
+            return [ExportRow.of(row) for row in connection.execute(query.order_by(*order).limit(limit))]
+
+    def export_named(self, export_id: str) -> ExportRow | None:
+        """One export, or null."""
+        with self.reading() as connection:
+            row = connection.execute(sa.select(exports).where(exports.c.export_id == export_id)).one_or_none()
+        return None if row is None else ExportRow.of(row)
+
+    def undelivered_exports(self, names: Collection[str]) -> list[ExportRow]:
+        """Whole exports that name places and have not reached each of ``names``; whether one was meant to is in its plan."""
+        is_theirs = (deliveries.c.export_id == exports.c.export_id) & (deliveries.c.state == DeliveryState.DELIVERED)
+        reached = sa.select(sa.func.count()).where(is_theirs, deliveries.c.name.in_(sorted(names))).scalar_subquery()
+        query = sa.select(exports).where(
+            exports.c.state == ExportState.PUBLISHED, exports.c.plan.contains('"deliveries"'), reached < len(names)
+        )
+        with self.reading() as connection:
+            return [ExportRow.of(row) for row in connection.execute(query.order_by(exports.c.export_id))]
+
 
 def _delivery_in(connection: Connection, export_id: str, name: str) -> DeliveryRow | None:
     is_it = (deliveries.c.export_id == export_id) & (deliveries.c.name == name)
