@@ -140,10 +140,14 @@ class Executions(Proposals):
         *,
         judge: Judge,
         rules: Rules,
+        before: tuple[int, int] | None,
         actor: str,
         now: datetime,
     ) -> TakenFile:
         """Enter a file's executions and move the orders and proposals that they are about, in one transaction.
+
+        A file may come in parts. ``before``: how many executions earlier parts entered and set aside; with it the file is
+        entered as read. Null: further parts follow.
 
         Raises
         ------
@@ -158,7 +162,9 @@ class Executions(Proposals):
             aside, again = fresh_aside(connection, file, pl.concat([judged, reading.unread]), known)
             enter(connection, file, accepted, reading.lots, now)
             enter_aside(connection, file, aside, now)
-            enter_file(connection, file, accepted.height, aside.height, actor=actor, now=now)
+            if before is not None:
+                counts = before[0] + accepted.height, before[1] + aside.height
+                enter_file(connection, file, *counts, actor=actor, now=now)
             about = {*accepted["order_id"].drop_nulls(), *accepted["block_id"].drop_nulls()}
             settled = settle_in(connection, about, rules, actor=actor, now=now)
         return TakenFile(accepted.height, again, aside, settled)
