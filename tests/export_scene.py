@@ -141,10 +141,13 @@ class Scene:
     """Of accounts that are not at ``CUSTODIAN``."""
     moment: datetime = NOW
     """When the night was."""
+    address: str = ""
+    """Of the ledger; empty: SQLite in the home."""
 
     def __post_init__(self) -> None:
         self.lake = lake_of(custodians=self.custodians)
-        self.ledger = Ledger.open(f"sqlite:///{self.home / 'ledger.sqlite'}", owner="ops", now=self.moment)
+        address = self.address or f"sqlite:///{self.home / 'ledger.sqlite'}"
+        self.ledger = Ledger.open(address, owner="ops", now=self.moment)
 
     def prepare(self, cut_offs: Mapping[str, datetime] = NONE_AHEAD, *, is_owned_here: bool = False) -> "Scene":
         """``is_owned_here``: the operating-system user may export too."""

@@ -23,7 +23,7 @@ from tasks import review
 from tasks.amend import amend
 from tasks.core.release import Book
 from tasks.explain import explain
-from tasks.export import _book, _stored
+from tasks.export import book_of, stored_tables
 from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import export, run_night
@@ -151,7 +151,7 @@ def test_only_the_versions_orders_leave_and_each_once(scene: Scene) -> None:
 
 def test_the_book_of_an_export_has_each_account_once(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    book: Book = _book(_stored(scene.lake, scene.night.run_id), scene.ledger, scene.night.run_id)
+    book: Book = book_of(stored_tables(scene.lake, scene.night.run_id), scene.ledger, scene.night.run_id)
     assert book.proposals["account_id"].is_unique().all()
     assert book.orders["order_id"].is_unique().all()
     mine = book.orders.filter(pl.col("account_id") == before["account_id"])

@@ -18,8 +18,6 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import dtypes
-
 QUANTITY_EXPLAINED: Final = "quantity_explained"
 SPLIT_SUSPECTED: Final = "split_suspected"
 BASIS_UNCHANGED: Final = "basis_unchanged"
@@ -56,8 +54,8 @@ class History:
     prices: pl.DataFrame
     """``security_id, price_usd`` of the last night."""
     limits: Limits = field(default_factory=Limits)
-    fills: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dtypes("trades")))
-    """What brokers told of orders since, and the landed trades do not show; explains as trades do."""
+    fills: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """What brokers told of orders since, and the landed trades do not show; explains as trades do. Without columns: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
