@@ -101,6 +101,7 @@ def export_rows(results: "Sequence[ExportResult]", delivered: "Sequence[Delivere
             "accounts": result.account_count,
             "orders": result.order_count,
             "manifest_sha256": result.manifest_sha256,
+            "warnings": result.warning_count,
             "deliveries": [
                 {"name": one.name, "is_delivered": one.problem is None, "problem": one.problem}
                 for one in delivered
@@ -115,6 +116,10 @@ def print_exports(results: "Sequence[ExportResult]") -> None:
     """A line an export."""
     for result in results:
         typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
+        if result.warning_count:
+            notice(
+                f"{result.warning_count:,} warnings in its manifest.json: securities bought and sold at one custodian, losses bought back"
+            )
 
 
 def _print_deliveries(delivered: "Sequence[Delivered]") -> None:

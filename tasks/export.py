@@ -27,6 +27,7 @@ from schemas.enums import Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
 from schemas.executions import SENT_ORDERS
 from schemas.landing import IDENTIFIER
+from tasks.core.block_warnings import block_warnings
 from tasks.core.blocks import allocate
 from tasks.core.profiles import refusals_of
 from tasks.core.release import Book, Export, Release, make_release
@@ -53,7 +54,10 @@ class Lake(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """A finished export. ``is_published_here`` is false if another call at the same time was first to publish it."""
+    """A finished export. ``is_published_here`` is false if another call at the same time was first to publish it.
+
+    ``warning_count``: what people should know before its blocks are traded; the manifest lists it.
+    """
 
     export_id: str
     run_id: str
@@ -63,6 +67,7 @@ class ExportResult:
     order_count: int
     manifest_sha256: str
     is_published_here: bool
+    warning_count: int
 
 
 def _go_on(_point: str) -> None:
@@ -150,6 +155,7 @@ def export_run(
         release.orders.height,
         manifest_sha256,
         is_published_here,
+        block_warnings(release).height,
     )
 
 
