@@ -3,21 +3,24 @@
 1. An export's plan names its places; one that is added to the settings later gets nothing that left before.
 2. Files are read from the export's folder and must be what its manifest says. When the place has all of them they are read
    back and compared; then go the manifest, its signature and ``_SUCCESS``: who waits for ``_SUCCESS`` sees all of it, and right.
-3. An attempt that broke off is gone on with: what is there already is left alone when it is the same.
+3. An attempt that broke off is gone on with behind the last batch that was acknowledged. A file that was acknowledged and is not
+   there any more was taken by whoever it is for: it is not sent again.
 4. What may pass by itself is tried again, after 1, 2, 4 and 8 seconds; what needs a person is told and waits.
 
-Known limits: a place without ``_SUCCESS`` shows whole files of an export that is not whole yet.
+Known limits: a place without ``_SUCCESS`` shows whole files of an export that is not whole yet. Where somebody takes files before
+they may, and an attempt breaks off within a batch, files of that batch can come again, under the same names with the same orders.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import ConservationBroken, PlaceUnreachable, Retryable, RunHeld, Terminal
+from schemas.errors import ConservationBroken, Retryable, RunHeld, Terminal
 from schemas.exports import Delivery
 from tasks.core.export_files import MANIFEST, SIGNATURE, SUCCESS, sha256
 from tasks.core.release import Export
@@ -96,7 +99,7 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
     _need_theirs(by.ledger, export, place)
     folder, name = _folder(export, place)
     files = _Files(folder)
-    by.ledger.begin_delivery(
+    row = by.ledger.begin_delivery(
         export.export_id,
         place.name,
         url=place.url,
@@ -107,7 +110,14 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
     )
     stop = paced(by.ledger.need_no_halt, LOOK_SECONDS, time.monotonic)
     with opened(place) as there:
-        _send(there, name, files, stop)
+        _send(
+            there,
+            name,
+            files,
+            stop,
+            first=row.sent_count,
+            note=partial(by.ledger.note_sent, export.export_id, place.name),
+        )
     by.ledger.finish_delivery(export.export_id, place.name, by.now())
     return len(files.hashes)
 
@@ -153,14 +163,23 @@ class _Files:
         return content
 
 
-def _send(place: Place, name: str, files: _Files, stop: Callable[[], None]) -> None:
-    for some in _batches(files.listed):
+def _send(
+    place: Place, name: str, files: _Files, stop: Callable[[], None], *, first: int, note: Callable[[int], None]
+) -> None:
+    """Send the files from the ``first``-th on; ``note`` is told how many the place has acknowledged."""
+    sent = first
+    for some in _batches(files.listed[first:]):
         stop()
         place.put(name, [(path, files.read(path)) for path in some])
+        sent += len(some)
+        note(sent)
     there = place.found(name, files.listed)
-    wrong = [path for path in files.listed if there.get(path) != files.hashes[path]]
+    wrong = [path for path in there if there[path] != files.hashes[path]]
     if wrong:
-        raise PlaceUnreachable(f"{wrong[0]} is not at the place as it was sent; needed the same bytes")
+        raise Terminal(
+            f"{wrong[0]} is at the place with other bytes than it was sent with\n\n"
+            "Hint: find out who changed it and whether it was used; put it aside, then export again."
+        )
     for path in files.own:
         stop()
         place.put(name, [(path, files.read(path))])

@@ -91,6 +91,54 @@ def test_what_is_delivered_is_not_delivered_again(site: Site, tmp_path: Path) ->
     assert len(site.delivered) == 1
 
 
+def test_what_the_receiver_took_before_all_was_there_is_not_sent_again(
+    tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.deliver.BATCH", 3)
+    site = Site(tmp_path, archive)
+    taken = taking(site, monkeypatch)
+    assert [one.problem for one in site.deliver()] == ["the line broke"]
+    assert site.row().sent_count == 6
+    assert [one.problem for one in site.deliver()] == [None]
+    left = {path for path in contents(tmp_path / "drop") if not path.endswith(("manifest.json", "_SUCCESS"))}
+    assert len(taken) == 6
+    assert not left & set(taken)
+    assert (site.row().state, site.row().sent_count) == ("delivered", 8)
+
+
+def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A receiver who takes every file as it comes, and a line that breaks once, for good, with the third batch."""
+    from tasks import deliver as module  # noqa: PLC0415 - what is replaced
+
+    real, taken, batches = module.opened, list[str](), iter(range(99))
+    drop = Path(site.places[0].url)
+
+    class Taking:
+        def __init__(self, place: Place) -> None:
+            self.place = place
+
+        def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+            return self.place.found(folder, paths)
+
+        def put(self, folder: str, files: Sequence[tuple[str, bytes]]) -> None:
+            number = next(batches)
+            if number == 2:
+                raise Terminal("the line broke")
+            self.place.put(folder, files)
+            if number < 2:
+                taken.extend(f"{folder}/{path}" for path, _ in files)
+                for path, _ in files:
+                    (drop / folder / path).unlink()
+
+    @contextmanager
+    def opened(delivery: Delivery) -> Iterator[Place]:
+        with real(delivery) as place:
+            yield Taking(place)
+
+    monkeypatch.setattr(module, "opened", opened)
+    return taken
+
+
 def test_what_may_pass_by_itself_is_tried_again_after_longer_and_longer(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,9 @@ class Deliveries(Store):
             if row is None:
                 fresh = {"export_id": export_id, "name": name, "url": url, "state": DeliveryState.SENDING}
                 sizes = {"file_count": file_count, "size_bytes": size_bytes, "manifest_sha256": manifest_sha256}
-                connection.execute(sa.insert(deliveries).values(**fresh, **sizes, attempts=1, started_at=now))
+                connection.execute(
+                    sa.insert(deliveries).values(**fresh, **sizes, attempts=1, sent_count=0, started_at=now)
+                )
                 _note(connection, export_id, "delivery_begun", {"name": name, "url": url}, now)
             elif row.manifest_sha256 != manifest_sha256:
                 raise DecisionRefused(f"export {export_id} was begun to be delivered to {name} with another manifest")
@@ -61,6 +63,11 @@ class Deliveries(Store):
             found = _delivery_in(connection, export_id, name)
         assert found is not None  # noqa: S101 - it was just written
         return found
+
+    def note_sent(self, export_id: str, name: str, count: int) -> None:
+        """The place has acknowledged so many files, counted from the first; it is not sent them again."""
+        with self.writing() as connection:
+            _set(connection, export_id, name, sent_count=count)
 
     def note_delivery_problem(self, export_id: str, name: str, problem: str) -> None:
         """Why an attempt failed; not audited, the next may succeed."""

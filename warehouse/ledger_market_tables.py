@@ -24,6 +24,7 @@ deliveries = Table(
     Column("size_bytes", sa.BigInteger, nullable=False),
     Column("manifest_sha256", sa.Text, nullable=False),
     Column("attempts", sa.Integer, nullable=False),
+    Column("sent_count", sa.BigInteger, nullable=False),
     Column("problem", sa.Text),
     Column("started_at", Utc, nullable=False),
     Column("delivered_at", Utc),

@@ -171,7 +171,11 @@ class ExportRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """One export on its way to one place. ``problem``: why the last attempt failed; null: none did, or it is delivered."""
+    """One export on its way to one place.
+
+    ``problem``: why the last attempt failed; null: none did, or it is delivered. ``sent_count``: how many files, in the order in which
+    they are sent, the place has acknowledged.
+    """
 
     export_id: str
     name: str
@@ -181,6 +185,7 @@ class DeliveryRow:
     size_bytes: int
     manifest_sha256: str
     attempts: int
+    sent_count: int
     problem: str | None
     started_at: datetime
     delivered_at: datetime | None

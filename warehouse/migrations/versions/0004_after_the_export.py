@@ -45,6 +45,7 @@ def _deliveries() -> None:
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sa.Column("manifest_sha256", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("sent_count", sa.BigInteger, nullable=False),
         sa.Column("problem", sa.Text),
         sa.Column("started_at", MOMENT, nullable=False),
         sa.Column("delivered_at", MOMENT),
