@@ -190,7 +190,7 @@ def allotment(**changed: str) -> str:
 
 def delivery(**changed: str) -> str:
     texts = {"export_id": f"'{RUN}-export-1'", "name": "'bank'", "url": "'u'", "state": "'sending'"}
-    numbers = dict.fromkeys(["file_count", "size_bytes", "attempts"], "1")
+    numbers = dict.fromkeys(["file_count", "size_bytes", "attempts", "sent_count"], "1")
     return made("deliveries", **{**texts, **numbers, "manifest_sha256": "'f'", "started_at": "'2026-03-03'", **changed})
 
 
