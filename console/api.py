@@ -5,18 +5,18 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import polars as pl
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
-from console.api_caller import Caller, caller_with
+from console.api_after import add_exports, add_fills
+from console.api_caller import Caller, Cursor, Limit, Named, caller_with, need_run
 from console.api_models import (
+    NO_NUL,
     AmendmentIn,
     DecidedOut,
     DecisionIn,
     DecisionOut,
     DecisionsIn,
     DetailOut,
-    ExportOut,
-    ExportsOut,
     LotOut,
     MeOut,
     OrderOut,
@@ -34,18 +34,20 @@ from schemas.enums import Scope
 from tasks import review
 from tasks.amend import amend
 from tasks.core.blocks import sells_first
-from warehouse.ledger import RunRow, Seen, Sort
+from warehouse.ledger import Seen, Sort
 
-MOST: Final = 500
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ProblemOut, "content": {"application/problem+json": {}}}
     for status in (400, 401, 403, 404, 409, 422, 503)
 }
-Limit = Annotated[int, Query(ge=1, le=MOST)]
-Named = Annotated[str, Path(min_length=1, max_length=128)]
 FilterText = Annotated[
     str,
-    Query(alias="filter", max_length=2_000, description=f"key=value,... with keys {', '.join(review.KEYS)}."),
+    Query(
+        alias="filter",
+        max_length=2_000,
+        pattern=NO_NUL,
+        description=f"key=value,... with keys {', '.join(review.KEYS)}.",
+    ),
 ]
 ETAG: Final = re.compile(r'"([0-9a-zA-Z._-]{1,128})-(\d{1,9})"')
 
@@ -58,7 +60,8 @@ def api_router(backend: Backend) -> APIRouter:
     _add_runs(router, backend, reads_runs)
     _add_proposals(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     _add_decisions(router, backend, caller_with(backend, Scope.DECISIONS_WRITE))
-    _add_exports(router, backend, caller_with(backend, Scope.EXPORTS_READ))
+    add_exports(router, backend, caller_with(backend, Scope.EXPORTS_READ))
+    add_fills(router, backend, caller_with(backend, Scope.FILLS_READ))
     return router
 
 
@@ -88,14 +91,7 @@ def _add_runs(router: APIRouter, backend: Backend, reads: Any) -> None:
     def run(run_id: Named, caller: Caller = reads) -> RunOut:
         """One run."""
         caller.need_everything("A run")
-        return RunOut.of(_need_run(backend, run_id))
-
-
-def _need_run(backend: Backend, run_id: str) -> RunRow:
-    found = backend.ledger.get_run(run_id)
-    if found is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"There is no run {run_id}.")
-    return found
+        return RunOut.of(need_run(backend, run_id))
 
 
 def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
@@ -104,7 +100,7 @@ def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
         text: FilterText = "",
         sort: Sort = Sort.PRIORITY,
         limit: Limit = 100,
-        cursor: Annotated[str | None, Query(max_length=2_000)] = None,
+        cursor: Cursor = None,
         caller: Caller = reads,
     ) -> ProposalsOut:
         """Proposals that match, what comes first first; the next page with ``cursor``. Empty filter: what waits for a person."""
@@ -237,12 +233,3 @@ def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> Seen
     if found is None or found[1] != known["content_hash"][:32]:
         return Seen("")
     return Seen(known["content_hash"], int(found[2]))
-
-
-def _add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
-    @router.get("/runs/{run_id}/exports", tags=["exports"])
-    def exports(run_id: Named, caller: Caller = reads) -> ExportsOut:
-        """What left of a run, in order."""
-        caller.need_everything("An export")
-        _need_run(backend, run_id)
-        return ExportsOut(exports=[ExportOut.of(one) for one in backend.ledger.exports_of(run_id)])

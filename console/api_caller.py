@@ -3,19 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Security
+from fastapi import Depends, Path, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from console.api_models import NO_NUL
 from console.backend import Backend
 from console.problems import Problem
 from schemas.enums import Scope
 from tasks.access import token_of
-from warehouse.ledger import Filter, TokenRow
+from warehouse.ledger import Filter, RunRow, TokenRow
+from warehouse.ledger_executions import Sought
 
 BEARER = HTTPBearer(auto_error=False, description="A token made with `trimtab users add-token`.")
 UNAUTHORIZED = {"www-authenticate": "Bearer"}
+MOST: Final = 500
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+Cursor = Annotated[
+    str | None, Query(max_length=2_000, description="`next_cursor` of the page before, to go on from there.")
+]
+Named = Annotated[str, Path(min_length=1, max_length=128, pattern=NO_NUL)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,10 @@ class Caller:
 
     def sees(self, wanted: Filter) -> Filter:
         """The filter, narrowed to what the caller may see."""
+        return replace(wanted, custodians=self.token.custodians)
+
+    def seeks(self, wanted: Sought) -> Sought:
+        """As ``sees``, of orders that left."""
         return replace(wanted, custodians=self.token.custodians)
 
     def need_sight(self, proposal: dict[str, Any] | None, name: str) -> dict[str, Any]:
@@ -71,3 +83,17 @@ def caller_with(backend: Backend, scope: Scope) -> Any:
 
     finder: Callable[..., Caller] = find
     return Depends(finder)
+
+
+def need_run(backend: Backend, run_id: str) -> RunRow:
+    """The run of that name.
+
+    Raises
+    ------
+    Problem
+        404.
+    """
+    found = backend.ledger.get_run(run_id)
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"There is no run {run_id}.")
+    return found

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.enums import ProposalState, Role, Route, RunKind, RunState
-from warehouse.ledger import Decision, ExportState
+from warehouse.ledger import Decision
 
-Text = Annotated[str, StringConstraints(max_length=4_000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+NO_NUL: Final = r"^[^\x00]*$"
+"""PostgreSQL keeps no text that holds the character NUL, and nothing is named with it."""
+Text = Annotated[str, StringConstraints(max_length=4_000, pattern=NO_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_NUL)]
 MOST_AT_ONCE = 10_000
 
 
@@ -197,7 +199,7 @@ class AmendmentIn(Model):
     """Orders to be dropped or made smaller, and why."""
 
     orders: Annotated[list[AmendedOrderIn], Field(min_length=1, max_length=500)]
-    note: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+    note: Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=NO_NUL)]
 
 
 class DecidedOut(Model):
@@ -205,30 +207,6 @@ class DecidedOut(Model):
 
     states: dict[str, ProposalState]
     refused: dict[str, str]
-
-
-class ExportOut(Model):
-    """One export of a run; ``manifest_sha256`` null: it is being written."""
-
-    export_id: str
-    run_id: str
-    sequence: int
-    state: ExportState
-    actor: str
-    manifest_sha256: str | None
-    started_at: datetime
-    finished_at: datetime | None
-
-    @classmethod
-    def of(cls, export: Any) -> "ExportOut":
-        """From the ledger's row."""
-        return cls(**{name: getattr(export, name) for name in cls.model_fields})
-
-
-class ExportsOut(Model):
-    """Exports of a run, in order."""
-
-    exports: list[ExportOut]
 
 
 class MeOut(Model):

@@ -31,7 +31,7 @@ def make_api(backend: Backend) -> FastAPI:
     app = FastAPI(
         title="trimtab",
         version=version("trimtab"),
-        summary="Runs, proposals, decisions and exports, for systems around trimtab.",
+        summary="Runs, proposals, decisions, exports and what came back, for systems around trimtab.",
         docs_url=None,
         redoc_url=None,
     )

@@ -11,14 +11,16 @@ from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 
 from console.backend import Backend
-from schemas.enums import ProposalState, RunState
+from console.deliveries import undelivered
+from schemas.enums import Break, ProposalState, RunState
 from warehouse.ledger import Filter, Sort
+from warehouse.ledger_executions import Sought
 
 EVERY: Final = Filter(states=None)
 
 
 class LedgerCollector(Collector):
-    """The queue and the newest run as gauges."""
+    """The queue, the newest run, and what follows exports, as gauges."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -47,6 +49,24 @@ class LedgerCollector(Collector):
                 of_run.add_metric([str(known)], float(run.state is known))
             yield of_run
             yield _gauge("trimtab_newest_run_started", "When it started, in Unix time.", run.started_at.timestamp())
+
+        yield from self._after_exports()
+
+    def _after_exports(self) -> Iterable[Metric]:
+        """What went wrong, or has not come back, of what left."""
+        ledger = self._backend.ledger
+        breaks = GaugeMetricFamily("trimtab_open_breaks", "Open breaks by code.", labels=["code"])
+        aside = GaugeMetricFamily("trimtab_executions_set_aside", "Executions never used, by code.", labels=["code"])
+        broken, left_out = ledger.break_counts("code", Sought()), ledger.aside_counts()
+        for code in Break:
+            breaks.add_metric([str(code)], broken.get(str(code), 0))
+            aside.add_metric([str(code)], left_out.get(code, 0))
+        yield breaks
+        yield aside
+        unanswered = broken.get(str(Break.NOT_ACKNOWLEDGED), 0)
+        yield _gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
+        not_delivered = undelivered(self._backend)
+        yield _gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
 
     def _age(self, now: datetime) -> float:
         oldest = self._backend.ledger.page(Filter(), sort=Sort.AGE, limit=1).rows

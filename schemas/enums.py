@@ -289,6 +289,7 @@ class Scope(StrEnum):
     PROPOSALS_READ = "proposals:read"
     DECISIONS_WRITE = "decisions:write"
     EXPORTS_READ = "exports:read"
+    FILLS_READ = "fills:read"
 
 
 class ProfileFormat(StrEnum):

@@ -17,7 +17,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.console.after_scene import EXPORT, told
 from tests.console.scene import Api, api_on, copied
+from tests.export_scene import RUN
 
 CHECKS = (
     not_a_server_error,
@@ -33,8 +35,23 @@ def fuzzed(night_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An export that has left, and what came back."""
+    desk = told(tmp_path_factory.mktemp("left"))
+    desk.deliver()
+    desk.ledger.close()
+    (desk.home / "trimtab.toml").touch()
+    yield from api_on(desk.home, deliveries=desk.places)
+
+
+@pytest.fixture(scope="module")
 def described(fuzzed: Api) -> Any:
     return schemathesis.openapi.from_asgi("/openapi.json", fuzzed.client.app)
+
+
+@pytest.fixture(scope="module")
+def described_after(left: Api) -> Any:
+    return schemathesis.openapi.from_asgi("/openapi.json", left.client.app)
 
 
 OPERATIONS: Final = (
@@ -43,28 +60,52 @@ OPERATIONS: Final = (
     "GET /api/runs",
     "GET /api/runs/{run_id}",
     "GET /api/runs/{run_id}/exports",
+    "GET /api/exports",
+    "GET /api/exports/{export_id}",
+    "GET /api/fills",
+    "GET /api/fills/{order_id}",
+    "GET /api/breaks",
+    "GET /api/executions/aside",
     "GET /api/proposals",
     "GET /api/proposals/{proposal_id}",
     "POST /api/proposals/{proposal_id}/decisions",
     "POST /api/proposals/{proposal_id}/amendments",
     "POST /api/decisions",
 )
+AFTER: Final = ("/api/exports", "/api/fills", "/api/breaks", "/api/executions", "/api/runs/{run_id}/exports")
+"""Where the paths begin of what tells of exports that have left."""
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if not one.split()[1].startswith(AFTER)])
 def test_no_call_fails_and_every_answer_is_as_described(
     operation: str, mode: GenerationMode, described: Any, fuzzed: Api
 ) -> None:
+    known = {"proposal_id": fuzzed.waiting["proposal_id"][0]}
+    call_all(operation, mode, described, fuzzed.token("bob"), known)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.split()[1].startswith(AFTER)])
+def test_no_call_about_what_left_fails_and_every_answer_is_as_described(
+    operation: str, mode: GenerationMode, described_after: Any, left: Api
+) -> None:
+    known = {"order_id": "a1-sell", "export_id": EXPORT, "run_id": RUN}
+    call_all(operation, mode, described_after, left.token("ops"), known)
+
+
+def call_all(
+    operation: str, mode: GenerationMode, described: Any, headers: dict[str, str], known: dict[str, str]
+) -> None:
+    """Call an operation in many ways, half of them with names that there are."""
     method, path = operation.split()
-    headers = fuzzed.token("bob")
-    known = fuzzed.waiting["proposal_id"][0]
 
     @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=described[path][method].as_strategy(generation_mode=mode), is_known=st.booleans())
     def call(case: Any, *, is_known: bool) -> None:
-        if is_known and case.path_parameters and "proposal_id" in case.path_parameters:
-            case.path_parameters["proposal_id"] = known
+        if is_known and case.path_parameters:
+            given_names = case.path_parameters.keys() & known.keys()
+            case.path_parameters.update({name: known[name] for name in given_names})
         case.call_and_validate(headers=headers, checks=list(CHECKS))
 
     try:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -12,39 +11,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from schemas.enums import Break, OrderState
 from tasks.core.breaks import ALARMS
-from tasks.reconcile import open_breaks, reconcile, rules
-from tests.export_scene import CUSTODIAN, NOW, RUN, Scene
-from tests.fill_scene import Desk, fill, write_fills
+from tasks.reconcile import open_breaks, rules
+from tests.console.after_scene import OTHER, TwoCustodians, told
+from tests.export_scene import CUSTODIAN, NOW, RUN
+from tests.fill_scene import fill
 from tests.servers import PASSWORD
 from warehouse.ledger import Ledger
 from warehouse.ledger_executions import Sought, Stretch
 
-OTHER = "harbor"
 ALL = Sought()
-
-
-class TwoCustodians(Desk):
-    """As ``Desk``, with a2 elsewhere, on any database."""
-
-    def __init__(self, home: Path, ledger: Ledger | None = None) -> None:
-        self.scene = Scene(home, custodians={"a2": OTHER})
-        self.ledger = self.scene.ledger = ledger or self.scene.ledger
-        self.scene.prepare()
-        self.scene.export_all()
-        self.home = home
-
-    def later(self, *rows: dict[str, Any], hours: int, name: str = "later.csv") -> None:
-        path = write_fills(self.home / name, *rows)
-        reconcile(path, ledger=self.ledger, actor="ops", now=NOW + timedelta(hours=hours))
-
-
-def told(home: Path, ledger: Ledger | None = None) -> TwoCustodians:
-    """a1: sold one too many, its buy is turned down. a2: sold whole. -a3: silent. One fill of nobody's order, one id that says two things."""
-    desk = TwoCustodians(home, ledger)
-    desk.take(fill("e1", "a1-sell", "4", "10.005", fees_usd="0.02"), fill("e2", "gone", "1"))
-    turned_down = {"execution_id": "e3", "kind": "rejected", "client_order_id": "a1-buy"}
-    desk.later(turned_down, fill("e4", "a2-sell", "3"), fill("e1", "a1-sell", "3"), hours=1)
-    return desk
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

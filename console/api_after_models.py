@@ -1,0 +1,205 @@
+"""What the API gives of orders that left. Quantities and amounts are decimal strings, amounts in USD; times are UTC."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from console.api_models import Model
+from console.deliveries import Leg, Way
+from schemas.enums import Break, ExecutionKind, OrderState, Side
+from tasks.core.breaks import ALARMS
+from warehouse.ledger import ExportRow, ExportState
+
+
+class FillOut(Model):
+    """One order that left, and what became of it; nothing was said of one that is ``exported``."""
+
+    order_id: Annotated[str, Field(description="The order, as `client_order_id` in the export.")]
+    proposal_id: str
+    export_id: str
+    run_id: str
+    account_id: str
+    custodian: str
+    block_id: Annotated[str | None, Field(description="The block that it left in; null: in none.")]
+    side: Side
+    security_id: str
+    symbol: str | None
+    quantity: Annotated[Decimal, Field(description="Shares ordered.")]
+    reference_price_usd: Annotated[Decimal, Field(description="The price that it was proposed at.")]
+    sent_at: Annotated[datetime, Field(description="When the files of its export were whole.")]
+    state: OrderState
+    is_closed: Annotated[bool, Field(description="Nothing more will be filled.")]
+    filled_quantity: Decimal
+    average_price_usd: Annotated[Decimal | None, Field(description="Null: nothing is filled.")]
+    gross_usd: Annotated[Decimal, Field(description="Quantity times price of all its fills, in whole cents.")]
+    fees_usd: Decimal
+    first_trade_date: date | None
+    last_trade_date: date | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "FillOut":
+        """From a row of ``ANSWERED``."""
+        plain = {name: row[name] for name in cls.model_fields if name != "reference_price_usd"}
+        return cls(**plain, reference_price_usd=row["price_usd"])
+
+
+class FillsOut(Model):
+    """Some orders that left, the last ones first; ``next_cursor`` null: there are no more."""
+
+    fills: list[FillOut]
+    next_cursor: str | None
+
+
+class MessageOut(Model):
+    """What a broker or custodian said about an order, or about the block that it left in."""
+
+    source: Annotated[str, Field(description="Whose `execution_id` it is.")]
+    execution_id: str
+    kind: ExecutionKind
+    order_id: Annotated[str | None, Field(description="Null: it is about the whole block.")]
+    block_id: Annotated[str | None, Field(description="Null: it is about the order alone.")]
+    quantity: Annotated[Decimal | None, Field(description="Of this fill alone; of a block, before it is shared out.")]
+    price_usd: Decimal | None
+    fees_usd: Decimal | None
+    trade_date: date | None
+    executed_at: datetime | None
+    reference_id: Annotated[str | None, Field(description="The execution that a bust or a correction is about.")]
+    text: Annotated[str | None, Field(description="The sender's own words.")]
+    received_at: datetime
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "MessageOut":
+        """From a row of ``TOLD``."""
+        return cls(**{name: row[name] for name in cls.model_fields})
+
+
+class BreakOut(Model):
+    """Where what came back differs from what left."""
+
+    order_id: Annotated[str, Field(description="The order; of a break of a whole block, the block.")]
+    is_block: bool
+    code: Break
+    is_alarm: Annotated[bool, Field(description="A person must look at it now.")]
+    ordered_quantity: Decimal
+    filled_quantity: Decimal
+    amount_usd: Annotated[
+        Decimal, Field(description="What is not filled, or filled too much, at the order's reference price.")
+    ]
+    since_at: datetime
+    age_days: Annotated[int, Field(description="Whole days since then.")]
+    account_id: Annotated[str | None, Field(description="Null: of a whole block.")]
+    custodian: str
+    symbol: str | None
+    side: Side
+    proposal_id: Annotated[str | None, Field(description="Null: of a whole block.")]
+    export_id: str
+    run_id: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], now: datetime) -> "BreakOut":
+        """From a row of ``FOUND``."""
+        derived = {"is_block", "is_alarm", "age_days"}
+        return cls(
+            **{name: row[name] for name in cls.model_fields if name not in derived},
+            is_block=row["account_id"] is None,
+            is_alarm=Break(row["code"]) in ALARMS,
+            age_days=max((now - row["since_at"]).days, 0),
+        )
+
+
+class BreaksOut(Model):
+    """Some open breaks: alarms first, then the oldest, then the largest amounts; ``next_cursor`` null: there are no more."""
+
+    breaks: list[BreakOut]
+    next_cursor: str | None
+
+
+class FillDetailOut(Model):
+    """An order that left, its open breaks, and every message about it in the order in which they came."""
+
+    order: FillOut
+    breaks: list[BreakOut]
+    messages: list[MessageOut]
+
+
+class AsideOut(Model):
+    """An execution that was not used, and why."""
+
+    source: str
+    file_name: str | None
+    row_number: int
+    execution_id: str | None
+    client_order_id: Annotated[str | None, Field(description="The order that it names, which may be none of ours.")]
+    code: Break
+    message: str
+    quantity: Decimal | None
+    price_usd: Decimal | None
+    received_at: datetime
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "AsideOut":
+        """From a row of ``ASIDE_NAMED``."""
+        return cls(**{name: row[name] for name in cls.model_fields})
+
+
+class AsidesOut(Model):
+    """Some executions set aside, the newest first; ``next_cursor`` null: there are no more."""
+
+    executions: list[AsideOut]
+    next_cursor: str | None
+
+
+class DeliveryOut(Model):
+    """An export on its way to one place."""
+
+    name: Annotated[str, Field(description="The place, as in the settings.")]
+    state: Annotated[Leg, Field(description="`waiting`: no attempt was made yet.")]
+    files: Annotated[int | None, Field(description="Null: not known before the first attempt.")]
+    files_sent: Annotated[int, Field(description="How many of them the place has acknowledged.")]
+    bytes: int | None
+    manifest_sha256: Annotated[str | None, Field(description="Of the manifest that the place gets.")]
+    attempts: int
+    problem: Annotated[str | None, Field(description="Why the last attempt failed; null: it did not.")]
+    delivered_at: Annotated[datetime | None, Field(description="When the place had all of it; null: it has not.")]
+
+    @classmethod
+    def of(cls, way: Way) -> "DeliveryOut":
+        """From what is known of the delivery."""
+        counts = {"files": way.file_count, "files_sent": way.sent_count, "bytes": way.size_bytes}
+        return cls(**counts, **{name: getattr(way, name) for name in cls.model_fields if name not in counts})
+
+
+class ExportOut(Model):
+    """One export of a run, and where it is delivered; ``manifest_sha256`` null: it is being written."""
+
+    export_id: str
+    run_id: str
+    sequence: int
+    state: ExportState
+    actor: str
+    manifest_sha256: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    deliveries: list[DeliveryOut]
+
+    @classmethod
+    def of(cls, export: ExportRow, ways: list[Way]) -> "ExportOut":
+        """From the ledger's row and its deliveries."""
+        plain = {name: getattr(export, name) for name in cls.model_fields if name != "deliveries"}
+        return cls(**plain, deliveries=[DeliveryOut.of(way) for way in ways])
+
+
+class ExportsOut(Model):
+    """Exports of a run, in order."""
+
+    exports: list[ExportOut]
+
+
+class ExportPageOut(Model):
+    """Some exports, what was begun last first; ``next_cursor`` null: there are no more."""
+
+    exports: list[ExportOut]
+    next_cursor: str | None
