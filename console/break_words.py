@@ -8,9 +8,9 @@ from schemas.enums import Break
 
 MEANINGS: Final[Mapping[Break, str]] = {
     Break.OVERFILLED: "More was filled than ordered.",
-    Break.WRONG_SIDE: "It was bought what was to be sold, or the other way round.",
-    Break.WRONG_SECURITY: "It is another security than ordered.",
-    Break.WRONG_ACCOUNT: "It is another account than ordered.",
+    Break.WRONG_SIDE: "Bought where it was to be sold, or the other way round.",
+    Break.WRONG_SECURITY: "Another security than ordered.",
+    Break.WRONG_ACCOUNT: "Another account than ordered.",
     Break.CONFLICTING: "One message was told in two ways.",
     Break.EXCEPTION_VOID: "It did not get what a person fixed for it of its block.",
     Break.UNKNOWN_ORDER: "It names no order that left.",
@@ -28,12 +28,13 @@ def break_sentence(row: Mapping[str, Any]) -> str:
     """A break of an order with its figures: columns of ``BREAKS`` and ``age_days``."""
     code = Break(row["code"])
     so_far = f"{shares(row['filled_quantity'])} of {shares(row['ordered_quantity'])}"
-    amount = dollars(row["amount_usd"])
+    amount, days = dollars(row["amount_usd"]), row["age_days"]
+    silence = f"for {plural(days, 'day')}" if days else "yet"
     told = {
         Break.OVERFILLED: f"Filled {so_far}: {amount} more than ordered.",
         Break.REJECTED: f"Turned down with {so_far} filled: {amount} not traded.",
         Break.CANCELLED: f"Ended with {so_far} filled: {amount} not traded.",
         Break.NOT_FILLED: f"Filled {so_far}: {amount} to go.",
-        Break.NOT_ACKNOWLEDGED: f"Nobody has said anything of it for {plural(row['age_days'], 'day')}: {amount}.",
+        Break.NOT_ACKNOWLEDGED: f"Nobody has said anything of it {silence}: {amount}.",
     }
     return told.get(code, MEANINGS[code])

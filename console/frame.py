@@ -22,6 +22,7 @@ Answer = TypeVar("Answer")
 PAGES: Final = (
     ("/", "Tonight"),
     ("/queue", "Queue"),
+    ("/breaks", "Breaks"),
     ("/quarantine", "Quarantine"),
     ("/runs", "Runs"),
     ("/audit", "Audit"),

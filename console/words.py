@@ -46,6 +46,24 @@ def shares(quantity: Number) -> str:
     return f"{Decimal(str(quantity)):,f}".rstrip("0").rstrip(".") if "." in str(quantity) else f"{quantity:,}"
 
 
+def price(amount: Number | None) -> str:
+    """``12.3456``: of a share, to the last digit that says something, cents at least."""
+    if amount is None:
+        return NONE
+    whole, _, digits = f"{Decimal(str(amount)):,f}".partition(".")
+    return f"{whole}.{digits.rstrip('0').ljust(2, '0')}"
+
+
+def size(number: int | None) -> str:
+    """``1.2 MB`` of bytes; the space does not break."""
+    if number is None:
+        return NONE
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= limit:
+            return f"{number / limit:.1f}\N{NO-BREAK SPACE}{unit}"
+    return f"{number}\N{NO-BREAK SPACE}B"
+
+
 def word(name: str) -> str:
     """``large_tax`` as people say it."""
     return name.replace("_", " ")

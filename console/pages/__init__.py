@@ -1,10 +1,10 @@
 """The pages, one module each."""
 
 from console.backend import Backend
-from console.pages import account, audit, proposal, quarantine, queue, runs, tonight
+from console.pages import account, audit, breaks, proposal, quarantine, queue, runs, tonight
 
 
 def register(backend: Backend) -> None:
     """Make every page reachable."""
-    for page in (tonight, queue, proposal, account, quarantine, runs, audit):
+    for page in (tonight, queue, proposal, account, breaks, quarantine, runs, audit):
         page.register(backend)

@@ -11,6 +11,7 @@ from nicegui import ui
 from console.backend import Backend
 from console.charts import frontier_chart
 from console.frame import Desk, desk_of, follow, nothing_here, waiting_page
+from console.pages.after_export import After, after_panel, read_after
 from console.pages.amend import change_orders
 from console.pages.decide import Outcome, decision_dialog, tell
 from console.pages.parts import chips, class_panel, orders_panel, panel
@@ -50,6 +51,7 @@ class Seeing:
     orders: Sequence[dict[str, Any]]
     newest: str | None
     """The version that took its place; null: this is the newest."""
+    after: After | None
     mark: tuple[object, ...]
 
 
@@ -91,13 +93,14 @@ def register(backend: Backend) -> None:
 
 
 def _mark(desk: Desk, name: str) -> tuple[object, ...]:
-    """What changes when anything that the page shows of decisions does."""
+    """What changes when anything that the page shows of decisions, or of what came back, does."""
     ledger = desk.backend.ledger
     ledger.expire(desk.now)
     (full,) = review.resolve(ledger, [name])
     proposal = ledger.get_proposal(full) or {}
     newest = ledger.amended(str(proposal.get("run_id")), str(proposal.get("account_id"))).replaced
-    return proposal.get("revision"), len(ledger.decisions_of(full)), full in newest
+    after = read_after(desk, proposal) if proposal else None
+    return proposal.get("revision"), len(ledger.decisions_of(full)), full in newest, after
 
 
 def _read(desk: Desk, proposal_id: str) -> Seeing:
@@ -116,11 +119,15 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     said = ledger.decisions_of(full)
     newest = found["proposal"]["proposal_id"] if found["proposal"] else full
     differs = changes(ledger, read, before, orders)
-    return Seeing(proposal, found, said, before, differs, sorted_orders, None if newest == full else newest, mark)
+    replaced_by = None if newest == full else newest
+    after = read_after(desk, proposal)
+    return Seeing(proposal, found, said, before, differs, sorted_orders, replaced_by, after, mark)
 
 
 def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
     _head(desk, seeing, again)
+    if seeing.after is not None:
+        after_panel(seeing.after, desk.now)
     if seeing.newest is None:
         class_panel(seeing.page)
         orders_panel(seeing.page["orders"])

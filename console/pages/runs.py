@@ -1,11 +1,13 @@
-"""Every run, its state and its way to the Prefect UI."""
+"""Every run, its state and its way to the Prefect UI; and exports with their deliveries."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import Request
 from nicegui import ui
 
 from console.backend import Backend
+from console.deliveries import ways_of
 from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import panel
 from console.words import clock, count, span, word
@@ -25,6 +27,25 @@ COLUMNS: Final = {
     "prefect": "Prefect",
 }
 NUMBERS: Final = ("accounts", "proposed", "orders", "took")
+MOST_EXPORTS: Final = 100
+EXPORT_COLUMNS: Final = {
+    "id": "export",
+    "state": "state",
+    "by": "by",
+    "finished": "finished",
+    "deliveries": "deliveries",
+}
+EXPORT_BODY: Final = """
+<q-tr :props="props">
+  <q-td v-for="col in props.cols" :key="col.name" :props="props">
+    <a v-if="col.name === 'id'" :href="props.row.link" class="row-link mono">{{ props.row.id }}</a>
+    <span v-else-if="col.name === 'state'" :class="'state ' + props.row.state">{{ props.row.state }}</span>
+    <template v-else-if="col.name === 'deliveries'"><div v-for="way in props.row.ways" :key="way.name">
+      {{ way.name }} <span :class="'state ' + way.state">{{ way.state }}</span> {{ way.problem }}</div></template>
+    <template v-else>{{ col.value }}</template>
+  </q-td>
+</q-tr>
+"""
 BODY: Final = """
 <q-tr :props="props">
   <q-td v-for="col in props.cols" :key="col.name" :props="props">
@@ -43,13 +64,11 @@ def register(backend: Backend) -> None:
     @ui.page("/runs")
     async def page(request: Request) -> None:
         desk = desk_of(backend, request)
-        with frame(desk, request, "Runs"), panel("Runs", wide=True):
-            columns = [
-                {"name": name, "label": label, "field": name, "align": "right" if name in NUMBERS else "left"}
-                for name, label in COLUMNS.items()
-            ]
-            table = ui.table(rows=[], columns=columns, row_key="id").props("flat dense wrap-cells").classes("plain")
-            table.add_slot("body", BODY)
+        with frame(desk, request, "Runs"), ui.column().classes("stack"):
+            with panel("Runs", wide=True):
+                table = _table(COLUMNS, NUMBERS, BODY)
+            with panel("Exports", wide=True):
+                sent = _table(EXPORT_COLUMNS, (), EXPORT_BODY)
 
         if not await desk.arrived():
             return
@@ -58,9 +77,21 @@ def register(backend: Backend) -> None:
             rows = await desk.look(lambda: [_row(desk, run) for run in backend.ledger.list_runs(MOST_RUNS)])
             table.rows = rows or []
             table.update()
+            sent.rows = await desk.look(lambda: _exports(desk)) or []
+            sent.update()
 
         await show()
         follow(desk, show)
+
+
+def _table(columns: dict[str, str], numbers: Sequence[str], body: str) -> ui.table:
+    described = [
+        {"name": name, "label": label, "field": name, "align": "right" if name in numbers else "left"}
+        for name, label in columns.items()
+    ]
+    table = ui.table(rows=[], columns=described, row_key="id").props("flat dense wrap-cells").classes("plain")
+    table.add_slot("body", body)
+    return table
 
 
 def _row(desk: Desk, run: RunRow) -> dict[str, Any]:
@@ -81,6 +112,26 @@ def _row(desk: Desk, run: RunRow) -> dict[str, Any]:
         "flow": _flow(desk, run),
         "prefect": "",
     }
+
+
+def _exports(desk: Desk) -> list[dict[str, Any]]:
+    """The newest exports with their deliveries."""
+    found = desk.backend.ledger.exports_found(limit=MOST_EXPORTS)
+    ways = ways_of(desk.backend, found)
+    return [
+        {
+            "id": one.export_id,
+            "link": f"/?run={one.run_id}",
+            "state": str(one.state),
+            "by": one.actor,
+            "finished": clock(one.finished_at),
+            "deliveries": "",
+            "ways": [
+                {"name": way.name, "state": str(way.state), "problem": way.problem or ""} for way in ways[one.export_id]
+            ],
+        }
+        for one in found
+    ]
 
 
 def _flow(desk: Desk, run: RunRow) -> str:

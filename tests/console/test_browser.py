@@ -13,13 +13,19 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, expect
 
+from console.words import shares
+from schemas.exports import Delivery
 from schemas.settings import Settings
-from tasks.stores import open_ledger, utc_now
-from tests.console.browser import Person, chromium, console_on, person
+from tasks.reconcile import reconcile
+from tasks.release import deliver_exported, export_approved
+from tasks.stores import current_actor, open_ledger, utc_now
+from tests.console.browser import SIZE, Person, chromium, console_on, person
 from tests.console.scene import AS_OF, make_home
+from tests.fill_scene import fill, write_fills
 from tests.ledger_book import new_run, proposed
 from warehouse.lake import open_lake
 from warehouse.ledger import Filter, Ledger
+from warehouse.ledger_executions import Sought
 
 MANY: Final = 500
 LIVE_MS: Final = 20_000
@@ -294,6 +300,66 @@ def test_names_from_files_are_text_and_never_markup(enter: Entering, ledger: Led
         ledger.decide(["evil.odd-1", "evil.odd-2"], decision="reject", actor=admin, note="a test", now=utc_now())
 
 
+def test_what_came_back_is_seen_on_the_proposal_and_among_the_breaks(
+    enter: Entering, home: Path, ledger: Ledger
+) -> None:
+    alone = waiting(ledger).filter((pl.col("approvals_needed") == 1) & pl.col("held_by").is_null())
+    row = alone.sort("order_count", "proposal_id").row(-1, named=True)
+    orders = left(home, ledger, row["proposal_id"])
+    one, other = orders.head(2).iter_rows(named=True)
+    vic = enter("vic")
+    vic.go(f"/proposals/{row['proposal_id']}")
+    answers = vic.page.locator("section", has_text="After the export").first
+    expect(answers.get_by_text("Nobody has said anything of it")).to_have_count(orders.height)
+    expect(answers.get_by_role("row", name="archive")).to_contain_text("delivered")
+    filled = fill("f1", one["order_id"], str(one["quantity"] + 1), str(one["price_usd"]), side=one["side"])
+    rejected = {"execution_id": "f2", "kind": "rejected", "client_order_id": other["order_id"]}
+    lost = fill("f3", "gone", "1")
+    reconcile(write_fills(home / "f.csv", filled, rejected, lost), ledger=ledger, actor=current_actor(), now=utc_now())
+    first = answers.get_by_role("row", name="alarm")
+    expect(first).to_contain_text(
+        re.compile(f"filled.*alarm *Filled {shares(one['quantity'] + 1)} of"), timeout=LIVE_MS
+    )
+    expect(answers.get_by_text("Turned down with 0 of")).to_be_visible()
+    seen_everywhere(vic, "after-export")
+    vic.go("/breaks")
+    rows = vic.page.get_by_label("Open breaks").locator("tbody tr")
+    expect(rows.first).to_contain_text("overfilled")
+    expect(vic.page.get_by_label("Executions set aside")).to_contain_text("f.csv row 3")
+    seen_everywhere(vic, "breaks")
+    vic.page.get_by_label("Code").click()
+    vic.page.get_by_role("option", name="overfilled (1)").click()
+    expect(rows).to_have_count(1)
+    vic.page.wait_for_url("**/breaks?code=overfilled")
+    rows.get_by_role("link", name=row["account_id"]).click()
+    expect(first).to_be_visible()
+    vic.go("/runs")
+    expect(vic.page.get_by_text("archive delivered").first).to_be_visible()
+
+
+def left(home: Path, ledger: Ledger, proposal_id: str) -> pl.DataFrame:
+    """Let a proposal leave with all that is approved, to one place; its orders."""
+    ledger.decide([proposal_id], decision="approve", actor="cat", now=utc_now())
+    settings = Settings(home=home, deliveries=(Delivery(name="archive", url=str(home / "archive")),))
+    export_approved(settings)
+    deliver_exported(settings)
+    return ledger.answers(Sought(proposal=proposal_id), limit=99).rows
+
+
+def seen_everywhere(one: Person, name: str) -> None:
+    """Pictures of a page light and dark, and that it fits a screen and a tablet."""
+    one.shot(name)
+    one.page.emulate_media(color_scheme="dark")
+    expect(one.page.locator("body.body--dark")).to_be_visible()
+    one.shot(f"{name}-dark")
+    for width in (1280, 820):
+        one.page.set_viewport_size({"width": width, "height": 1100})
+        assert one.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    one.shot(f"{name}-tablet")
+    one.page.set_viewport_size(SIZE)
+    one.page.emulate_media(color_scheme="light")
+
+
 PAGES: Final = {
     "queue-viewer": ("/queue", "why look"),
     "tonight": ("/", "How far accounts came"),
@@ -313,14 +379,7 @@ def test_every_page_opens_light_and_dark_and_on_a_tablet(enter: Entering, ledger
     vic.go(path.format(proposal=row["proposal_id"], account=row["account_id"]))
     expect(vic.page.get_by_text(text).first).to_be_visible()
     expect(vic.page.get_by_role("navigation", name="Pages")).to_be_visible()
-    vic.shot(name)
-    vic.page.emulate_media(color_scheme="dark")
-    expect(vic.page.locator("body.body--dark")).to_be_visible()
-    vic.shot(f"{name}-dark")
-    for width in (1280, 820):
-        vic.page.set_viewport_size({"width": width, "height": 1100})
-        assert vic.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    vic.shot(f"{name}-tablet")
+    seen_everywhere(vic, name)
 
 
 def test_a_chain_that_was_tampered_with_is_said_to_be(enter: Entering, home: Path) -> None:

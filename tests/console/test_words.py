@@ -4,6 +4,8 @@ from decimal import Decimal
 import pytest
 
 from console import words
+from console.break_words import MEANINGS, break_sentence
+from schemas.enums import Break
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
 GAP = "\N{NO-BREAK SPACE}"
@@ -83,3 +85,45 @@ def test_words_are_said_as_people_say_them() -> None:
     assert words.words("short_cash|large_tax") == ["short cash", "large tax"]
     assert words.words(None) == words.words("") == []
     assert [words.plural(number, "order") for number in (0, 1, 1200)] == ["0 orders", "1 order", "1,200 orders"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (Decimal("10.005000"), "10.005"),
+        (Decimal("1234.5"), "1,234.50"),
+        (Decimal("71.134"), "71.134"),
+        (10, "10.00"),
+        (Decimal("0.000001"), "0.000001"),
+        (None, words.NONE),
+    ],
+)
+def test_a_price_keeps_every_digit_that_says_something(amount: Decimal | None, text: str) -> None:
+    assert words.price(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, f"0{GAP}B"), (999, f"999{GAP}B"), (1_250_000, f"1.2{GAP}MB"), (None, words.NONE)]
+)
+def test_sizes_have_a_unit(number: int | None, text: str) -> None:
+    assert words.size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("code", "days", "text"),
+    [
+        (Break.OVERFILLED, 1, "Filled 4.5 of 3: $1,025 more than ordered."),
+        (Break.REJECTED, 1, "Turned down with 4.5 of 3 filled: $1,025 not traded."),
+        (Break.NOT_FILLED, 1, "Filled 4.5 of 3: $1,025 to go."),
+        (Break.NOT_ACKNOWLEDGED, 0, "Nobody has said anything of it yet: $1,025."),
+        (Break.NOT_ACKNOWLEDGED, 1, "Nobody has said anything of it for 1 day: $1,025."),
+        (Break.EXCEPTION_VOID, 1, "It did not get what a person fixed for it of its block."),
+    ],
+)
+def test_a_break_is_a_sentence_with_its_figures(code: Break, days: int, text: str) -> None:
+    amounts = {"ordered_quantity": Decimal("3.000000"), "filled_quantity": Decimal("4.500000")}
+    assert break_sentence({"code": str(code), "amount_usd": Decimal("1025.00"), "age_days": days, **amounts}) == text
+
+
+def test_every_code_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(Break)

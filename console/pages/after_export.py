@@ -1,0 +1,155 @@
+"""What happened to a proposal after it left: what became of each order, what is broken, where its export was delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from nicegui import ui
+
+from console.break_words import break_sentence
+from console.deliveries import Leg, Way, ways_of
+from console.frame import Desk
+from console.pages.parts import panel, plain_table
+from console.words import NONE, clock, count, day, dollars, plural, price, shares, size, word
+from schemas.enums import Break
+from tasks.core.breaks import ALARMS
+from warehouse.ledger_executions import Sought
+from warehouse.ledger_words import SENT_STATES
+
+MOST_ORDERS: Final = 1_000
+COLUMNS: Final = {
+    "side": "",
+    "symbol": "symbol",
+    "state": "state",
+    "filled": "filled",
+    "price": "average price",
+    "fees": "fees",
+    "traded": "last trade",
+    "broken": "open",
+}
+NUMBERS: Final = ("filled", "price", "fees")
+BODY: Final = """
+<q-tr :props="props">
+  <q-td v-for="col in props.cols" :key="col.name" :props="props">
+    <span v-if="col.name === 'side'" :class="'side ' + props.row.side">{{ props.row.side }}</span>
+    <span v-else-if="col.name === 'state'" :class="'state ' + props.row.word">{{ props.row.state }}</span>
+    <template v-else-if="col.name === 'broken'"><div v-for="each in props.row.broken" :key="each.text">
+      <span v-if="each.is_alarm" class="chip bad">alarm</span>{{ each.text }}</div></template>
+    <template v-else>{{ col.value }}</template>
+  </q-td>
+</q-tr>
+"""
+WAY_COLUMNS: Final = {
+    "name": "place",
+    "state": "state",
+    "files": "files",
+    "size": "size",
+    "attempts": "attempts",
+    "at": "delivered",
+    "problem": "problem",
+}
+WAY_BODY: Final = """
+<q-tr :props="props">
+  <q-td v-for="col in props.cols" :key="col.name" :props="props">
+    <span v-if="col.name === 'state'" :class="'state ' + props.row.state">{{ props.row.state }}</span>
+    <template v-else>{{ col.value }}</template>
+  </q-td>
+</q-tr>
+"""
+
+
+@dataclass(frozen=True)
+class After:
+    """Orders of a proposal (``ANSWERED``), their breaks (``FOUND``), and the deliveries of the export that they left in."""
+
+    export_id: str
+    orders: list[dict[str, Any]]
+    breaks: list[dict[str, Any]]
+    ways: list[Way]
+
+
+def read_after(desk: Desk, proposal: dict[str, Any]) -> After | None:
+    """What happened since; null where the proposal has not left."""
+    ledger, wanted = desk.backend.ledger, Sought(proposal=proposal["proposal_id"])
+    export = ledger.export_named(proposal["export_id"]) if proposal["state"] in SENT_STATES else None
+    if export is None:
+        return None
+    orders = ledger.answers(wanted, limit=MOST_ORDERS).rows.sort(
+        "side", "symbol", "order_id", descending=[True, False, False]
+    )
+    broken = ledger.breaks_found(wanted, ALARMS, limit=MOST_ORDERS).rows
+    return After(
+        export.export_id, orders.to_dicts(), broken.to_dicts(), ways_of(desk.backend, [export])[export.export_id]
+    )
+
+
+def after_panel(after: After, now: datetime) -> None:
+    """The panel."""
+    with panel("After the export", wide=True):
+        if after.orders:
+            _orders(after, now)
+        else:
+            ui.label("It left before orders were kept; what became of them is not known here.").classes("quiet")
+        ui.label(f"Deliveries of {after.export_id}").classes("panel-title").props('role="heading" aria-level="3"')
+        if after.ways:
+            ways_table(after.ways)
+        else:
+            ui.label("It is for no place but the folder of exports.").classes("quiet")
+
+
+def _orders(after: After, now: datetime) -> None:
+    broken: dict[str, list[dict[str, Any]]] = {}
+    for row in after.breaks:
+        text = break_sentence({**row, "age_days": (now - row["since_at"]).days})
+        broken.setdefault(row["order_id"], []).append({"text": text, "is_alarm": Break(row["code"]) in ALARMS})
+    done = sum(1 for one in after.orders if one["is_closed"])
+    ui.label(f"{count(done)} of {plural(len(after.orders), 'order')} closed").classes("quiet")
+    columns = [
+        {"name": name, "label": label, "field": name, "align": "right" if name in NUMBERS else "left"}
+        for name, label in COLUMNS.items()
+    ]
+    rows = [{**_order(one), "broken": broken.get(one["order_id"], [])} for one in after.orders]
+    table = ui.table(rows=rows, columns=columns, row_key="id").props("flat dense wrap-cells").classes("plain")
+    table.props('aria-label="What became of each order"').add_slot("body", BODY)
+
+
+def _order(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": one["order_id"],
+        "side": one["side"],
+        "symbol": one["symbol"] or one["security_id"],
+        "state": word(one["state"]),
+        "word": one["state"],
+        "filled": f"{shares(one['filled_quantity'])} of {shares(one['quantity'])}",
+        "price": price(one["average_price_usd"]),
+        "fees": dollars(one["fees_usd"] if one["last_trade_date"] or one["fees_usd"] else None),
+        "traded": day(one["last_trade_date"]),
+    }
+
+
+def ways_table(ways: Sequence[Way]) -> None:
+    """Deliveries, one a line."""
+    rows = [
+        {
+            "name": way.name,
+            "state": str(way.state),
+            "files": _files(way),
+            "size": size(way.size_bytes),
+            "attempts": count(way.attempts),
+            "at": clock(way.delivered_at),
+            "problem": way.problem or "",
+        }
+        for way in ways
+    ]
+    table = plain_table(WAY_COLUMNS, rows, numbers=("files", "size", "attempts"))
+    table.props('aria-label="Deliveries"').add_slot("body", WAY_BODY)
+
+
+def _files(way: Way) -> str:
+    """How many files the place has, and of how many while it is under way."""
+    if way.file_count is None:
+        return NONE
+    return (
+        count(way.file_count) if way.state is Leg.DELIVERED else f"{count(way.sent_count)} of {count(way.file_count)}"
+    )
