@@ -12,7 +12,9 @@ from fastapi.testclient import TestClient
 from console.app import make_api
 from console.backend import Backend
 from console.cursors import written
+from console.deliveries import undelivered
 from schemas.enums import Break, Scope
+from schemas.exports import Delivery
 from schemas.settings import Settings
 from tests.console.after_scene import EXPORT, OTHER, TwoCustodians, told
 from tests.console.scene import Api
@@ -271,6 +273,17 @@ def test_metrics_count_what_is_broken_and_what_has_not_arrived_and_name_nobody(a
         assert line in text
     for secret in (OTHER, "a1-sell", "AAA", "archive"):
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("places", "number"),
+    [(["bank", "archive", "oms"], 1), (["archive"], 1), (["oms"], 1), (["bank", "new"], 0), ([], 0)],
+)
+def test_an_export_is_not_delivered_while_a_place_that_it_is_for_and_that_there_is_lacks_it(
+    desk: TwoCustodians, places: list[str], number: int
+) -> None:
+    known = tuple(Delivery(name=name, url=str(desk.home / name)) for name in places)
+    assert undelivered(Backend(Settings(home=desk.home, deliveries=known), desk.ledger)) == number
 
 
 def test_every_code_is_a_gauge(api: Api) -> None:
