@@ -117,7 +117,6 @@ def test_a_break_of_a_block_has_the_custodian_of_its_orders(tmp_path: Path) -> N
         (Sought(run="other"), set(), set()),
         (Sought(run=RUN, account="a1"), {"a1-buy", "a1-sell"}, {"a1-buy", "a1-sell"}),
     ],
-    ids=str,
 )
 def test_what_is_sought_narrows_both(desk: TwoCustodians, wanted: Sought, orders: set[str], broken: set[str]) -> None:
     assert set(desk.ledger.answers(wanted, limit=99).rows["order_id"]) == orders
