@@ -1,5 +1,6 @@
 """``trimtab export``: let what is approved leave, and check what has left."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,15 +45,19 @@ def export(
         notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
     for row in done.held_back.iter_rows(named=True):
         notice(f"{row['proposal_id']} of {row['account_id']} stays: {row['reason']}")
+    for problem in done.problems:
+        notice(problem)
+    if not is_json:
+        print_exports(done.results)  # before anything else can go wrong: they have left
+        sys.stdout.flush()
     delivered = deliver_exported(settings, run)
     if is_json:
         print_json(export_rows(done.results, delivered))
     else:
-        print_exports(done.results)
         _print_deliveries(delivered)
     if not done.results and not delivered:
         notice("nothing to export")
-    if any(one.problem for one in delivered):
+    if done.problems or any(one.problem for one in delivered):
         raise typer.Exit(FAILED)
 
 

@@ -61,6 +61,8 @@ class Delivery(BaseModel):
     """Whose orders may go there, and nobody else's; empty: everybody's."""
     profile: str = ""
     """Deliver only the folder of this profile, with its own manifest; empty: the whole export."""
+    is_emptied: bool = False
+    """Whether the receiver takes files away as they come; else one that is gone when all are there is told as a problem."""
     endpoint: str = ""
     """``s3://``: address of the server where it is not Amazon's, as ``http://host:port``."""
     region: str = "us-east-1"

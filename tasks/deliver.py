@@ -4,7 +4,7 @@
 2. Files are read from the export's folder and must be what its manifest says. When the place has all of them they are read
    back and compared; then go the manifest, its signature and ``_SUCCESS``: who waits for ``_SUCCESS`` sees all of it, and right.
 3. An attempt that broke off is gone on with behind the last batch that was acknowledged. A file that was acknowledged and is not
-   there any more was taken by whoever it is for: it is not sent again.
+   there any more is not sent again: ``is_emptied`` says whether its receiver takes files as they come.
 4. What may pass by itself is tried again, after 1, 2, 4 and 8 seconds; what needs a person is told and waits.
 
 Known limits: a place without ``_SUCCESS`` shows whole files of an export that is not whole yet. Where somebody takes files before
@@ -69,9 +69,22 @@ def deliver_exports(by: Courier, run_id: str | None = None) -> list[Delivered]:
     by.ledger.need_no_halt()
     exports = by.ledger.published_exports(run_id)
     wanted = [(export, place) for export in exports for place in _places(by, export)]
-    rows = by.ledger.deliveries_of({export.export_id for export, _ in wanted})
+    rows = by.ledger.deliveries_of({export.export_id for export in exports})
     done = {(row.export_id, row.name) for row in rows if row.state is DeliveryState.DELIVERED}
-    return [_delivered(by, export, place) for export, place in wanted if (export.export_id, place.name) not in done]
+    made = [_delivered(by, export, place) for export, place in wanted if (export.export_id, place.name) not in done]
+    return [*made, *(one for one in _without_place(by, exports) if (one.export_id, one.name) not in done)]
+
+
+def _without_place(by: Courier, exports: Sequence[ExportRow]) -> list[Delivered]:
+    """Exports that were to go to a place that the settings do not have any more."""
+    there = {place.name for place in by.deliveries}
+    why = "the settings have no delivery of that name any more; needed it, or nobody gets these orders there"
+    return [
+        Delivered(export.export_id, name, 0, why)
+        for export in exports
+        for name in Plan.stored(export.plan).deliveries
+        if name not in there
+    ]
 
 
 def _places(by: Courier, export: ExportRow) -> list[Delivery]:
@@ -85,6 +98,9 @@ def _delivered(by: Courier, export: ExportRow, place: Delivery) -> Delivered:
             return Delivered(export.export_id, place.name, _attempt(by, export, place), None)
         except RunHeld:
             raise
+        except OSError as error:
+            problem = f"a file of the export cannot be read: {error.strerror}"
+            break
         except (Retryable, Terminal) as error:
             problem = str(error)
             if not isinstance(error, Retryable) or attempt == ATTEMPTS:
@@ -108,7 +124,14 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
         manifest_sha256=files.hashes[MANIFEST],
         now=by.now(),
     )
-    stop = paced(by.ledger.need_no_halt, LOOK_SECONDS, time.monotonic)
+    if row.state is DeliveryState.DELIVERED:  # by somebody else, meanwhile
+        return len(files.hashes)
+
+    def look() -> None:
+        by.ledger.need_no_halt()
+        by.ledger.need_own_attempt(row)
+
+    stop = paced(look, LOOK_SECONDS, time.monotonic)
     with opened(place) as there:
         _send(
             there,
@@ -116,7 +139,8 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
             files,
             stop,
             first=row.sent_count,
-            note=partial(by.ledger.note_sent, export.export_id, place.name),
+            note=partial(by.ledger.note_sent, row),
+            is_emptied=place.is_emptied,
         )
     by.ledger.finish_delivery(export.export_id, place.name, by.now())
     return len(files.hashes)
@@ -164,7 +188,14 @@ class _Files:
 
 
 def _send(
-    place: Place, name: str, files: _Files, stop: Callable[[], None], *, first: int, note: Callable[[int], None]
+    place: Place,
+    name: str,
+    files: _Files,
+    stop: Callable[[], None],
+    *,
+    first: int,
+    note: Callable[[int], None],
+    is_emptied: bool,
 ) -> None:
     """Send the files from the ``first``-th on; ``note`` is told how many the place has acknowledged."""
     sent = first
@@ -173,16 +204,28 @@ def _send(
         place.put(name, [(path, files.read(path)) for path in some])
         sent += len(some)
         note(sent)
-    there = place.found(name, files.listed)
-    wrong = [path for path in there if there[path] != files.hashes[path]]
-    if wrong:
-        raise Terminal(
-            f"{wrong[0]} is at the place with other bytes than it was sent with\n\n"
-            "Hint: find out who changed it and whether it was used; put it aside, then export again."
-        )
+    _need_there(place, name, files, files.listed, is_emptied=is_emptied)
     for path in files.own:
         stop()
         place.put(name, [(path, files.read(path))])
+    _need_there(place, name, files, files.own, is_emptied=is_emptied)
+
+
+def _need_there(place: Place, name: str, files: _Files, paths: Sequence[str], *, is_emptied: bool) -> None:
+    """Read files back: other bytes are refused, and so is one that is gone, unless the receiver takes files as they come."""
+    there = place.found(name, paths)
+    for path in paths:
+        if path in there and there[path] != files.hashes[path]:
+            raise Terminal(
+                f"{path} is at the place with other bytes than it was sent with\n\n"
+                "Hint: find out who changed it and whether it was used; put it aside, then export again."
+            )
+        if path not in there and not is_emptied:
+            raise Terminal(
+                f"{path} was acknowledged and is not at the place any more; it is not sent again\n\n"
+                "Hint: where the receiver takes files as they come, set is_emptied of this delivery. Else find out who took it, "
+                "give them the file from the export's folder, and set is_emptied until this export is through."
+            )
 
 
 def _batches(paths: Sequence[str]) -> Iterator[list[str]]:

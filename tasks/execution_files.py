@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from schemas.errors import Terminal
+import polars as pl
+
+from schemas.errors import TrimtabError
 from schemas.exports import ExecutionSource
 from schemas.settings import Settings
 from schemas.sources import Source
@@ -31,12 +33,7 @@ class TakenIn:
 def reconcile_new(settings: Settings) -> list[TakenIn]:
     """Take in every file of the settings' sources that was not read before; one that is refused does not stop the others.
 
-    Raises
-    ------
-    Retryable
-        A source does not answer; what others had is taken in already.
-    Terminal
-        A source turned us away.
+    A source that does not answer, or turns us away, is a problem of its own and stops no other.
     """
     with closing(open_ledger(settings)) as ledger:
         return [one for source in settings.executions for one in _of_source(settings, source, ledger)]
@@ -68,13 +65,20 @@ def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: 
 
 def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> Iterator[TakenIn]:
     read = ledger.files_read(source.name)
-    for path, name in _fetched(settings, source):
+    try:
+        files = list(_fetched(settings, source))
+    except TrimtabError as error:
+        yield TakenIn(source.name, "", None, str(error))
+        return
+    for path, name in files:
         if sha256(path.read_bytes()) in read:
             continue
         try:
             yield TakenIn(source.name, name, _take(settings, path, source.name, source.format, ledger), None)
-        except Terminal as error:
+        except TrimtabError as error:
             yield TakenIn(source.name, name, None, str(error))
+        except pl.exceptions.PolarsError as error:  # amounts beyond any that we can add up
+            yield TakenIn(source.name, name, None, f"its amounts cannot be reckoned with ({type(error).__name__})")
 
 
 def _fetched(settings: Settings, source: ExecutionSource) -> Iterator[tuple[Path, str]]:

@@ -85,6 +85,7 @@ def export_run(
     plan: Plan = NO_PLAN,
     signer: Signer | None = None,
     checkpoint: Checkpoint = _go_on,
+    is_resuming: bool = False,
 ) -> ExportResult | None:
     """Export what is approved of a run, or finish an export of it that was interrupted.
 
@@ -106,6 +107,8 @@ def export_run(
         Signs manifests, where the plan asks for it.
     checkpoint
         Called with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising.
+    is_resuming
+        Only finish one that was interrupted; begin none.
 
     Returns
     -------
@@ -126,13 +129,16 @@ def export_run(
     run = done_run(ledger, run_id)
     _need_releaser(ledger, actor)
     ledger.need_no_halt()
-    if ledger.open_export(run_id) is None and not ledger.exportable(run_id, now):
+    if ledger.open_export(run_id) is None and (is_resuming or not ledger.exportable(run_id, now)):
         return None
     stored = stored_tables(lake, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
-    claim = _claim(run, stored, ledger, folder=dated_folder, plan=plan, actor=actor, now=now)
+    claim = ledger.open_export(run_id) if is_resuming else None
+    if not is_resuming:
+        claim = _claim(run, stored, ledger, folder=dated_folder, plan=plan, actor=actor, now=now)
     if claim is None:
         return None
+    _need_folder(claim, dated_folder)
     checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
     approved = ledger.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
@@ -227,12 +233,15 @@ def _claim(
         except DecisionRefused:
             if ledger.exportable(run.run_id, now) == ids:  # else another call was faster: look again
                 raise
-    if claim is not None and Path(claim.folder) != folder:
+    return claim
+
+
+def _need_folder(claim: ExportRow, folder: Path) -> None:
+    if Path(claim.folder) != folder:
         raise Terminal(
             f"export {claim.export_id} was begun in {claim.folder}, not in {folder}\n\n"
             "Hint: finish it there first, so that it cannot appear in both."
         )
-    return claim
 
 
 def planned_release(

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RunState
-from schemas.errors import WrongUsage
+from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
 from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
 from tasks.export_delivery import Checkpoint
@@ -47,11 +47,15 @@ class Exporter:
 
 @dataclass(frozen=True, slots=True)
 class ExportedRuns:
-    """What was exported. ``waiting``: runs with approved proposals that are held, unfinished or failed. ``held_back``: table ``HELD_BACK``."""
+    """What was exported. ``waiting``: runs with approved proposals that are held, unfinished or failed. ``held_back``: table ``HELD_BACK``.
+
+    ``problems``: a sentence for each run that could not be exported; the others were.
+    """
 
     results: tuple[ExportResult, ...]
     waiting: tuple[str, ...]
     held_back: pl.DataFrame
+    problems: tuple[str, ...] = ()
 
 
 def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:
@@ -71,15 +75,22 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
     by.ledger.expire(by.now)
     results: list[ExportResult] = []
     waiting: list[str] = []
+    problems: list[str] = []
     held_back = [pl.DataFrame(schema=HELD_BACK)]
     for one in [run_id] if run_id else by.ledger.runs_to_export():
         run = by.ledger.get_run(one)
         if run_id is None and (run is None or run.state is not RunState.DONE):
             waiting.append(one)
             continue
-        results += _exported(by, one, custodians)
-        held_back.append(_held_back(by, one))
-    return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back))
+        try:
+            results += _exported(by, one, custodians)
+            held_back.append(_held_back(by, one))
+        except Terminal as error:
+            by.ledger.need_no_halt()
+            if run_id is not None:
+                raise
+            problems.append(f"{one}: {error}")
+    return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back), tuple(problems))
 
 
 def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
@@ -92,24 +103,29 @@ def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
 
 def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
     """Every export of a run that can be made now. The first call finishes one that was interrupted, whosever it is."""
-    results = []
+    begun = _export(by, run_id, by.plan, is_resuming=True)
+    results = [] if begun is None else [begun]
     for group in _groups(by, run_id, custodians):
-        plan = by.plan.model_copy(
-            update={"custodians": group, "deliveries": _places(by, group), "profiles": _profiles(by, group)}
-        )
-        while result := export_run(
-            run_id,
-            lake=by.lake,
-            ledger=by.ledger,
-            export_folder=by.export_folder,
-            actor=by.actor,
-            now=by.now,
-            plan=plan,
-            signer=by.signer,
-            checkpoint=by.checkpoint,
-        ):
+        profiles = _profiles(by, group)
+        update = {"custodians": group, "deliveries": _places(by, group, profiles), "profiles": profiles}
+        while result := _export(by, run_id, by.plan.model_copy(update=update)):
             results.append(result)
     return results
+
+
+def _export(by: Exporter, run_id: str, plan: Plan, *, is_resuming: bool = False) -> ExportResult | None:
+    return export_run(
+        run_id,
+        lake=by.lake,
+        ledger=by.ledger,
+        export_folder=by.export_folder,
+        actor=by.actor,
+        now=by.now,
+        plan=plan,
+        signer=by.signer,
+        checkpoint=by.checkpoint,
+        is_resuming=is_resuming,
+    )
 
 
 def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tuple[str, ...]]:
@@ -121,7 +137,8 @@ def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tupl
     places: dict[tuple[str, ...], list[str]] = {}
     for custodian in known:
         if not wanted or custodian in wanted:
-            places.setdefault(_places(by, (custodian,)), []).append(custodian)
+            group = (custodian,)
+            places.setdefault(_places(by, group, _profiles(by, group)), []).append(custodian)
     return [tuple(group) for group in places.values()]
 
 
@@ -130,10 +147,13 @@ def _profiles(by: Exporter, group: Collection[str]) -> tuple[Profile, ...]:
     return tuple(one for one in by.plan.profiles if not group or not one.custodians or set(group) & set(one.custodians))
 
 
-def _places(by: Exporter, group: Collection[str]) -> tuple[str, ...]:
-    """Places that take the orders of all these custodians, or of everybody."""
+def _places(by: Exporter, group: Collection[str], profiles: Collection[Profile]) -> tuple[str, ...]:
+    """Places that take the orders of all these custodians, or of everybody, in a format that there is."""
+    written = {"", *(profile.name for profile in profiles)}
     return tuple(
-        one.name for one in by.deliveries if not one.custodians or (group and set(group) <= set(one.custodians))
+        one.name
+        for one in by.deliveries
+        if one.profile in written and (not one.custodians or (group and set(group) <= set(one.custodians)))
     )
 
 

@@ -53,12 +53,17 @@ def verify(folder: Path, key: Ed25519PublicKey | None = None) -> Verified:
         Something is missing, was changed, or does not add up; the message names the first.
     """
     manifest = read_manifest(folder, key)
-    listed = {str(entry["path"]): entry for entry in manifest["files"]}
-    found = dict(_files(folder))
-    for path in sorted(listed.keys() | found.keys()):
-        _check_file(folder, path, listed.get(path), is_there=path in found)
-    if "profile" not in manifest:
-        _check_sums(folder, manifest, listed)
+    try:
+        listed = {str(entry["path"]): entry for entry in manifest["files"]}
+        found = dict(_files(folder))
+        for path in sorted(listed.keys() | found.keys()):
+            _check_file(folder, path, listed.get(path), is_there=path in found)
+        if "profile" not in manifest:
+            _check_sums(folder, manifest, listed)
+    except (KeyError, TypeError, AttributeError, ArithmeticError, UnicodeDecodeError) as error:
+        raise ExportBroken(
+            f"{MANIFEST} of {folder}, or a file that it lists, is not in its form ({type(error).__name__})"
+        ) from None
     return Verified(str(manifest["export_id"]), len(listed), int(manifest["totals"]["orders"]), key is not None)
 
 
@@ -83,7 +88,12 @@ def read_manifest(folder: Path, key: Ed25519PublicKey | None = None) -> dict[str
             raise ExportBroken(f"{folder} has no {SIGNATURE}; needed one by the key given")
         if not is_signed(content, _bytes(folder, SIGNATURE), key):
             raise ExportBroken(f"{SIGNATURE} of {folder} is not of the key given; do not use these files")
-    manifest: dict[str, Any] = json.loads(content)
+    try:
+        manifest: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise ExportBroken(f"{MANIFEST} of {folder} is no JSON object")
     if manifest.get("format") != FORMAT:
         raise WrongUsage(f"{folder} is of the format {manifest.get('format')}; needed {FORMAT}")
     return manifest
@@ -101,10 +111,12 @@ def _bytes(folder: Path, name: str) -> bytes:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file but the folder's own, by its path inside."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
+    for parent, folders, names in os.walk(folder):
+        for name in (*names, *(each for each in folders if Path(parent, each).is_symlink())):
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                raise ExportBroken(f"{inside} of {folder} is a link; an export has none")
             if inside not in OWN:
                 yield inside, path
 

@@ -19,6 +19,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Break
+from schemas.errors import SourceUnreachable, WrongUsage
 from schemas.executions import BREAKS
 from tasks.core.breaks import ALARMS, breaks
 from tasks.core.csv_cells import number_cell
@@ -109,13 +110,27 @@ def reconcile(
     ------
     InputRefused
         The file as a whole cannot be used.
+    WrongUsage
+        The same file was read as one of another source.
+    SourceUnreachable
+        It is still being written.
     DecisionRefused
         The actor may not.
     """
+    before = _hash_of(path)
     read = read_executions(path, format)
+    if _hash_of(path) != before:
+        raise SourceUnreachable(
+            f"{path.name} changed while it was read; needed a file that is complete\n\nHint: try again."
+        )
     named = source or str(read.format)
+    if others := sorted(ledger.sources_of_file(before) - {named}):
+        raise WrongUsage(
+            f"{path.name} was read before, as a file of {others[0]}; as one of {named} its fills would count twice\n\n"
+            f"Hint: give --source {others[0]}."
+        )
     rows = read.executions.height + read.unread.height
-    file = ExecutionFile(named, path.name, sha256(path.read_bytes()), str(read.format), rows)
+    file = ExecutionFile(named, path.name, before, str(read.format), rows)
     parts = _parts(read)
     done: list[TakenFile] = []
     for part in parts:
@@ -140,6 +155,14 @@ def reconcile(
         aside=pl.concat(one.aside for one in done).sort("row_number"),
         settled=done[0].settled if len(done) == 1 else _together([one.settled for one in done], ledger.breaks_known()),
     )
+
+
+def _hash_of(path: Path) -> str:
+    """Empty where it cannot be read: whoever reads it next says so."""
+    try:
+        return sha256(path.read_bytes())
+    except OSError:
+        return ""
 
 
 def _judged(

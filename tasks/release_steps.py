@@ -9,6 +9,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from schemas.errors import Terminal
 from schemas.settings import load_settings
 from tasks.deliver import Delivered
 from tasks.export_all import ExportedRuns
@@ -23,9 +24,17 @@ NOT_DELIVERED: Final = "trimtab.delivery-failed"
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
 def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
-    """Export what is approved; how many exports were made."""
+    """Export what is approved; how many exports were made.
+
+    Raises
+    ------
+    Terminal
+        A run could not be exported; the others were.
+    """
     done = export_approved(load_settings(), run_id, custodians)
     _show_exports(done)
+    if done.problems:
+        raise Terminal("\n\n".join(done.problems))
     return len(done.results)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.enums import ProfileFormat
-from schemas.errors import PlaceUnreachable, RunHeld, Terminal
+from schemas.errors import DecisionRefused, PlaceUnreachable, RunHeld, Terminal
 from schemas.exports import Delivery, Profile
 from tasks.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
 from tasks.deliveries.place import Place
@@ -95,7 +95,7 @@ def test_what_the_receiver_took_before_all_was_there_is_not_sent_again(
     tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.deliver.BATCH", 3)
-    site = Site(tmp_path, archive)
+    site = Site(tmp_path, archive.model_copy(update={"is_emptied": True}))
     taken = taking(site, monkeypatch)
     assert [one.problem for one in site.deliver()] == ["the line broke"]
     assert site.row().sent_count == 6
@@ -104,6 +104,59 @@ def test_what_the_receiver_took_before_all_was_there_is_not_sent_again(
     assert len(taken) == 6
     assert not left & set(taken)
     assert (site.row().state, site.row().sent_count) == ("delivered", 8)
+
+
+def test_a_file_that_is_gone_is_told_and_not_sent_again(
+    tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.deliver.BATCH", 3)
+    site = Site(tmp_path, archive)
+    taking(site, monkeypatch)
+    site.deliver()
+    (done,) = site.deliver()
+    assert "was acknowledged and is not at the place any more" in str(done.problem)
+    assert not list((tmp_path / "drop").rglob("_SUCCESS"))
+
+
+def test_another_address_gets_everything(tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.deliver.BATCH", 3)
+    site = Site(tmp_path, archive)
+    with monkeypatch.context() as patch:
+        taking(site, patch)
+        site.deliver()
+    assert site.row().sent_count == 6
+    (done,) = site.deliver(archive.model_copy(update={"url": str(tmp_path / "spare")}))
+    assert done.problem is None
+    assert contents(tmp_path / "spare") == contents(site.scene.exports)
+
+
+def test_a_place_that_is_gone_from_the_settings_is_told(site: Site) -> None:
+    (done,) = site.deliver(Delivery(name="other", url="/nowhere"))
+    assert (done.name, str(done.problem).split(";")[0]) == (
+        "archive",
+        "the settings have no delivery of that name any more",
+    )
+
+
+def test_a_slower_deliverer_stops_when_another_has_begun_or_ended_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.deliver.LOOK_SECONDS", 0)
+    row = site.scene.ledger.begin_delivery(
+        EXPORT,
+        "archive",
+        url=site.places[0].url,
+        file_count=8,
+        size_bytes=1,
+        manifest_sha256=site.result.manifest_sha256,
+        now=NOW,
+    )
+    assert [one.problem for one in site.deliver()] == [None]
+    with pytest.raises(DecisionRefused, match="by somebody else"):
+        site.scene.ledger.need_own_attempt(row)
+    with pytest.raises(DecisionRefused, match="by somebody else"):
+        site.scene.ledger.note_sent(row, 3)
+    assert site.row().state == "delivered"
 
 
 def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -224,7 +277,9 @@ def test_a_place_that_holds_other_bytes_under_the_name_is_left_as_it_is(site: Si
 
 
 def test_a_place_that_is_set_up_later_gets_nothing_that_left_before(site: Site, tmp_path: Path) -> None:
-    assert site.deliver(Delivery(name="late", url=str(tmp_path / "late"))) == []
+    assert [one.name for one in site.deliver(*site.places, Delivery(name="late", url=str(tmp_path / "late")))] == [
+        "archive"
+    ]
     assert not (tmp_path / "late").exists()
 
 

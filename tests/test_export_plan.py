@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from schemas.enums import ProfileFormat
-from schemas.errors import Terminal, WrongUsage
+from schemas.errors import WrongUsage
 from schemas.exports import Delivery, Profile
 from schemas.settings import Settings
 from tasks.export_plan import Plan, signer_of
@@ -122,8 +122,8 @@ def test_an_export_begun_with_a_key_is_finished_with_it_or_not_at_all(scene: Sce
     signer = read_signer(key)
     with pytest.raises(Interrupted):
         scene.export_all(plan=Plan(signing_key=signer.public_hex), signer=signer, checkpoint=crash_at(0, interrupt))
-    with pytest.raises(Terminal, match="needed that key to finish it"):
-        scene.export_all()
+    (problem,) = scene.export_all().problems
+    assert "needed that key to finish it" in problem
     (result,) = scene.export_all(signer=signer).results
     assert (result.folder / "manifest.json.sig").is_file()
 
@@ -210,6 +210,24 @@ def test_what_does_not_add_up_is_found_though_every_hash_is_right(
         verify(result.folder)
 
 
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"format": "trimtab-export/1"}', '{"format": "trimtab-export/1", "files": [1]}']
+)
+def test_a_manifest_that_is_none_is_a_sentence(scene: Scene, text: str) -> None:
+    (result,) = scene.export_all().results
+    (result.folder / "manifest.json").write_text(text)
+    (result.folder / "_SUCCESS").write_text(f"{hashlib.sha256(text.encode()).hexdigest()}  manifest.json\n")
+    with pytest.raises(ExportBroken):
+        verify(result.folder)
+
+
+def test_a_link_in_a_folder_is_found(scene: Scene, tmp_path: Path) -> None:
+    (result,) = scene.export_all().results
+    (result.folder / "more").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(ExportBroken, match=r"more of .* is a link"):
+        verify(result.folder)
+
+
 def test_a_folder_that_is_not_whole_yet_is_no_export(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"has no manifest\.json"):
         verify(tmp_path)
@@ -268,6 +286,30 @@ def test_one_custodians_orders_can_leave_alone_and_one_that_nobody_knows_is_refu
         WrongUsage, match="nothing was ever proposed for the custodian beta\n\nHint: there are Acme, Inc, Beta"
     ):
         scene.export_all(custodians=["beta"])
+
+
+def test_an_export_that_was_begun_is_finished_whosever_orders_are_asked_for(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, custodians={"a2": "Beta"}).prepare()
+    places = (Delivery(name="acme", url="/drop/acme", custodians=("Acme, Inc",)),)
+    with pytest.raises(Interrupted):
+        scene.export_all(checkpoint=crash_at(0, interrupt))
+    (result,) = scene.export_all(deliveries=places, custodians=["Beta"]).results
+    assert result.account_count == 3
+    assert scene.ledger.open_export(RUN) is None
+
+
+def test_a_place_for_a_profile_gets_no_export_that_lacks_it(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, custodians={"a2": "Beta"}).prepare()
+    lines = LINES.model_copy(update={"custodians": ("Beta",)})
+    places = (
+        Delivery(name="desk", url="/drop/desk", profile="lines"),
+        Delivery(name="acme", url="/drop/acme", custodians=("Acme, Inc",)),
+    )
+    scene.export_all(plan=Plan(profiles=(lines,)), deliveries=places)
+    plans = {
+        plan.custodians: plan.deliveries for row in scene.ledger.exports_of(RUN) for plan in [Plan.stored(row.plan)]
+    }
+    assert plans == {("Acme, Inc",): ("acme",), ("Beta",): ("desk",)}
 
 
 def test_without_places_of_their_own_all_custodians_leave_together(tmp_path: Path) -> None:

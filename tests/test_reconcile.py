@@ -61,6 +61,13 @@ def test_an_execution_told_twice_in_one_file_counts_once_and_two_truths_not_at_a
     assert desk.states() == {"a1-sell": ("partly_filled", "1")}
 
 
+def test_one_file_is_of_one_source(desk: Desk) -> None:
+    desk.take(fill("e1", "a1-sell", "1"))
+    with pytest.raises(WrongUsage, match="was read before, as a file of csv"):
+        desk.take(fill("e1", "a1-sell", "1"), source="schwab")
+    assert desk.states()["a1-sell"] == ("partly_filled", "1")
+
+
 def test_files_in_any_order_come_to_the_same(tmp_path: Path) -> None:
     files = [
         (fill("e1", "a1-sell", "1"),),
@@ -113,10 +120,11 @@ def test_a_block_is_shared_out_and_what_a_person_fixes_stands(desk: Desk) -> Non
         ("a1-sell", -1, "why", "a1-sell ordered 3, not -1"),
         ("a1-buy", 1, "why", "is no order of block"),
         ("a1-sell", 1, " ", "needs a note that says why"),
+        ("a1-sell", Decimal("1.5"), "why", "a1-sell is allotted 1.5; needed a multiple of 1"),
     ],
 )
 def test_an_allotment_that_cannot_be_is_refused(
-    desk: Desk, order: str, quantity: int, note: str, sentence: str
+    desk: Desk, order: str, quantity: int | Decimal, note: str, sentence: str
 ) -> None:
     with pytest.raises(WrongUsage, match=sentence):
         desk.ledger.allot(

@@ -97,6 +97,17 @@ def test_files_that_come_are_taken_in_once_and_what_is_alarming_fails_the_run(sc
     assert ended(reconcile).is_completed()
 
 
+def test_a_source_that_is_not_to_be_had_hides_no_others_alarm(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended(release)
+    gone = ExecutionSource(name="gone", url="sftp://nobody@127.0.0.1:1/in", known_hosts=str(scene.home / "none"))
+    good = ExecutionSource(name="acme", url=str(scene.home / "in"))
+    monkeypatch.setenv("TRIMTAB_EXECUTIONS", f"[{_as_json(gone)[1:-1]}, {_as_json(good)[1:-1]}]")
+    write_fills(scene.home / "in" / "one.csv", fill("e1", "a1-sell", "4"))
+    told = str(ended(reconcile).message)
+    assert "of gone" in told
+    assert "one.csv of acme is alarming: 1 overfilled" in told
+
+
 def test_a_file_that_is_named_is_taken_in(scene: Scene, tmp_path: Path) -> None:
     ended(release)
     path = write_fills(tmp_path / "named.csv", fill("e1", "a1-sell", "3"))

@@ -59,20 +59,41 @@ class Deliveries(Store):
             elif row.manifest_sha256 != manifest_sha256:
                 raise DecisionRefused(f"export {export_id} was begun to be delivered to {name} with another manifest")
             elif row.state is not DeliveryState.DELIVERED:
-                _set(connection, export_id, name, attempts=row.attempts + 1, url=url)
+                sent = row.sent_count if row.url == url else 0  # another place has nothing yet
+                _set(connection, export_id, name, attempts=row.attempts + 1, url=url, sent_count=sent)
             found = _delivery_in(connection, export_id, name)
         assert found is not None  # noqa: S101 - it was just written
         return found
 
-    def note_sent(self, export_id: str, name: str, count: int) -> None:
-        """The place has acknowledged so many files, counted from the first; it is not sent them again."""
+    def note_sent(self, row: DeliveryRow, count: int) -> None:
+        """The place has acknowledged so many files, counted from the first; it is not sent them again.
+
+        Raises
+        ------
+        DecisionRefused
+            Another attempt was begun, or has ended the delivery.
+        """
         with self.writing() as connection:
-            _set(connection, export_id, name, sent_count=count)
+            _need_own(connection, row)
+            _set(connection, row.export_id, row.name, sent_count=count)
+
+    def need_own_attempt(self, row: DeliveryRow) -> None:
+        """Refuse to go on where another attempt was begun, or has ended the delivery.
+
+        Raises
+        ------
+        DecisionRefused
+            It is so.
+        """
+        with self.reading() as connection:
+            _need_own(connection, row)
 
     def note_delivery_problem(self, export_id: str, name: str, problem: str) -> None:
         """Why an attempt failed; not audited, the next may succeed."""
         with self.writing() as connection:
-            _set(connection, export_id, name, problem=problem)
+            row = _delivery_in(connection, export_id, name)
+            if row is not None and row.state is DeliveryState.SENDING:
+                _set(connection, export_id, name, problem=problem)
 
     def finish_delivery(self, export_id: str, name: str, now: datetime) -> bool:
         """The place has acknowledged all of it. False: it had so already."""
@@ -136,6 +157,12 @@ class Deliveries(Store):
         )
         with self.reading() as connection:
             return [ExportRow.of(row) for row in connection.execute(query.order_by(exports.c.export_id))]
+
+
+def _need_own(connection: Connection, row: DeliveryRow) -> None:
+    found = _delivery_in(connection, row.export_id, row.name)
+    if found is None or found.attempts != row.attempts or found.state is DeliveryState.DELIVERED:
+        raise DecisionRefused(f"export {row.export_id} is being delivered to {row.name} by somebody else; that goes on")
 
 
 def _delivery_in(connection: Connection, export_id: str, name: str) -> DeliveryRow | None:

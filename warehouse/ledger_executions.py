@@ -196,6 +196,9 @@ class Executions(Proposals):
             for order_id, quantity in quantities.items():
                 if order_id not in members:
                     raise WrongUsage(f"{order_id} is no order of block {block_id}")
+                step = members.get(order_id, {}).get("quantity_step")
+                if quantity is not None and step and quantity % step:
+                    raise WrongUsage(f"{order_id} is allotted {quantity}; needed a multiple of {step.normalize():f}")
                 if quantity is not None and not 0 <= quantity <= members[order_id]["quantity"]:
                     raise WrongUsage(
                         f"{order_id} ordered {members[order_id]['quantity'].normalize():f}, not {quantity}"
@@ -208,9 +211,29 @@ class Executions(Proposals):
             ledger_audit.append(connection, [Event(actor, "allotted", detail=detail)], now)
             return settle_in(connection, {block_id}, rules, actor=actor, now=now)
 
+    def sources_of_file(self, sha256: str) -> frozenset[str]:
+        """Whose file it was when it was read before."""
+        query = sa.select(execution_files.c.source).where(execution_files.c.sha256 == sha256)
+        with self.reading() as connection:
+            return frozenset(connection.scalars(query))
+
     def files_read(self, source: str) -> frozenset[str]:
-        """SHA-256 of the source's files that were read whole before."""
-        query = sa.select(execution_files.c.sha256).where(execution_files.c.source == source)
+        """SHA-256 of the source's files that need not be read again.
+
+        One with an execution of an order that is not known yet is read again: the order may have left since, or the fill come that
+        a bust is about.
+        """
+        aside = executions_aside
+        is_used = (
+            sa.exists()
+            .where(executions.c.source == aside.c.source)
+            .where(executions.c.execution_id == aside.c.execution_id)
+        )
+        is_open = (aside.c.source == source) & (aside.c.code == Break.UNKNOWN_ORDER) & ~is_used
+        query = sa.select(execution_files.c.sha256).where(
+            execution_files.c.source == source,
+            execution_files.c.sha256.not_in(sa.select(aside.c.file_sha256).where(is_open)),
+        )
         with self.reading() as connection:
             return frozenset(connection.scalars(query))
 

@@ -4,8 +4,9 @@
    refers to is about.
 2. One that is known already, the same in every column, says nothing new; it is set aside as a duplicate, unless it is the
    same row of the same file, read again.
-3. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
-4. Side, security and account, where the message tells them, must be the order's. A fill of a block tells no account.
+3. A bust or correction that names another order than the fill that it is about is conflicting.
+4. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
+5. Side, security and account, where the message tells them, must be the order's. A fill of a block tells no account.
 
 Accepted + set aside = read: every row ends up somewhere.
 """
@@ -101,7 +102,9 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
         how="left",
     )
     rest = given.join(missing.select("row_number"), on="row_number", how="anti")
-    return pl.concat([rest, found.select(rest.columns)]).sort("row_number")
+    referred = through.select(reference_id="execution_id", referred=pl.coalesce("order_id", "block_id"))
+    whole = pl.concat([rest, found.select(rest.columns)]).sort("row_number")
+    return whole.join(referred, on="reference_id", how="left", maintain_order="left")
 
 
 def _about(orders: pl.DataFrame) -> pl.DataFrame:
@@ -179,6 +182,11 @@ def _verdict() -> tuple[pl.Expr, pl.Expr]:
                 "execution_id",
                 pl.coalesce("client_order_id", "reference_id", pl.lit("nothing")),
             ),
+        ),
+        (
+            pl.col("referred") != pl.coalesce("order_id", "block_id"),
+            Break.CONFLICTING,
+            pl.format("execution {} is about another order than {}, which it changes", "execution_id", "reference_id"),
         ),
         (
             pl.col("side") != pl.col("ordered_side"),

@@ -3,7 +3,8 @@
 1. A bust or a correction names the execution that it is about, which may be a correction itself: following the names ends at
    a fill, or at one that nobody has told us of. That is the *root*; every message belongs to one.
 2. A root that anybody busted never was. A bust is final.
-3. Else the last correction holds: the one that follows the longest chain, then the latest, then the greatest id.
+3. Else the last correction holds: the one that follows the longest chain, then the latest, then the greatest id. Where it tells
+   no day, time or fees they are those of what it corrects.
 4. Else the fill itself.
 
 So the answer depends on the set of messages alone, not on their order. A correction whose fill never came counts: it says
@@ -21,6 +22,8 @@ from schemas.enums import ExecutionKind
 ID: Final = ("source", "execution_id")
 ROOT: Final = ("source", "root_id")
 CHANGES: Final = (ExecutionKind.BUST, ExecutionKind.CORRECT)
+KEPT: Final = ("trade_date", "executed_at", "fees_usd")
+"""What a correction need not repeat."""
 FILLS: Final = (ExecutionKind.FILL, *CHANGES)
 
 
@@ -39,7 +42,7 @@ def net_fills(messages: pl.DataFrame) -> pl.DataFrame:
         standing.join(busted, on=ROOT, how="anti")
         .sort(*ROOT, "depth", "executed_at", "execution_id", nulls_last=False)
         .group_by(ROOT, maintain_order=True)
-        .last()
+        .agg(pl.all().exclude(ROOT).exclude(KEPT).last(), pl.col(KEPT).drop_nulls().last())
         .select(*messages.columns, "root_id")
         .sort(ROOT)
     )

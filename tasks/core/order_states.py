@@ -106,7 +106,10 @@ def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Ite
         for row in members.iter_rows(named=True)
     ]
     filled = _units(block["filled_quantity"], step)
-    if sum(part.fixed or 0 for part in parts) > filled:  # what a person fixed is not there any more
+    given = sum(part.fixed or 0 for part in parts)
+    room = sum(part.ordered for part in parts if part.fixed is None)
+    if given > filled or (filled - given > room and filled <= sum(part.ordered for part in parts)):
+        # what a person fixed is not there any more, or would leave shares that are nobody's
         parts = [Part(part.key, part.ordered) for part in parts]
     units = shares(parts, filled, min_units=min_units)
     unplaced = filled - sum(units)
@@ -143,9 +146,8 @@ def _added(parts: pl.DataFrame) -> pl.DataFrame:
 def _said(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     """What else was said about each order, or about its block: whether it was taken, turned down, ended."""
     to_orders = messages.filter(pl.col("order_id").is_not_null()).select("order_id", "kind")
-    to_blocks = messages.filter(pl.col("block_id").is_not_null()).join(
-        orders.select("block_id", one="order_id"), on="block_id"
-    )
+    of_blocks = messages.filter(pl.col("block_id").is_not_null()).select("block_id", "kind").unique()
+    to_blocks = of_blocks.join(orders.select("block_id", one="order_id"), on="block_id")
     words = pl.concat([to_orders, to_blocks.select(order_id="one", kind="kind")])
     return words.group_by("order_id").agg(
         **{f"is_{kind}": (pl.col("kind") == kind).any() for kind in (ExecutionKind.REJECTED, ExecutionKind.CANCELLED)},

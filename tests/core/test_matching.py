@@ -66,6 +66,14 @@ def test_a_bust_without_a_name_is_about_what_its_fill_is_about() -> None:
     assert accepted.select("execution_id", "order_id").rows() == [("x", "o1")]
 
 
+def test_a_correction_that_names_another_order_than_its_fill_is_set_aside() -> None:
+    wrong = fill("c", "o3", kind="correct", reference_id="e1", side="sell")
+    sentence = "execution c is about another order than e1, which it changes"
+    assert told(fill("e1"), wrong) == (["e1"], [(2, "conflicting", sentence)])
+    assert told(wrong, before=known(fill("e1"))) == ([], [(1, "conflicting", sentence)])
+    assert told(fill("c", kind="correct", reference_id="e1"), before=known(fill("e1"))) == (["c"], [])
+
+
 def test_an_order_that_never_left_is_named() -> None:
     assert told(fill("e1", "o9"), {"execution_id": "x", "kind": "bust", "reference_id": "gone"}, fill("e2")) == (
         ["e2"],

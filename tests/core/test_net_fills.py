@@ -61,6 +61,13 @@ def test_the_last_correction_of_a_chain_holds_whatever_the_clocks_say() -> None:
     assert standing(*chain) == {"f1": 8}
 
 
+def test_a_correction_that_tells_no_day_and_no_fees_keeps_those_of_its_fill() -> None:
+    first = message("f1") | {"fees_usd": Decimal("1.5")}
+    silent = message("c1", "correct", 7, "f1") | {"trade_date": None, "executed_at": None}
+    (row,) = net_fills(table(silent, first)).to_dicts()
+    assert (row["quantity"], row["trade_date"], row["fees_usd"]) == (7, date(2026, 3, 3), Decimal("1.5"))
+
+
 def test_of_two_corrections_of_one_fill_the_later_holds_and_then_the_greater_id() -> None:
     assert standing(message("f1"), message("c9", "correct", 7, "f1", 1), message("c1", "correct", 8, "f1", 2)) == {
         "f1": 8

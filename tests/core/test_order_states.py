@@ -104,6 +104,19 @@ def test_what_a_person_fixed_stands_until_the_market_takes_it_back() -> None:
     assert ("o1", "exception_void", "30.000000") in codes(book, said(("b", "fill", 4, "9")), given)
 
 
+def test_what_would_leave_shares_with_nobody_is_void_and_told() -> None:
+    book, given = orders(3, 3, 3), fixed(("b", "o0", 0))
+    found = said(("b", "fill", 8, "9"))
+    assert sum(filled for _, filled in states(book, found, given).values()) == 8
+    assert ("o0", "exception_void", "0.000000") in codes(book, found, given)
+
+
+def test_an_order_that_was_turned_down_and_filled_all_the_same_is_an_alarm() -> None:
+    assert codes(orders(10), said(("o0", "rejected", None, None), ("o0", "fill", 10, "9"))) == [
+        ("o0", "conflicting", "0.000000")
+    ]
+
+
 def test_what_a_block_is_filled_beyond_its_orders_is_nobodys_and_an_alarm() -> None:
     found = said(("b", "fill", 7, "9"))
     assert states(orders(3, 3), found) == {"o0": ("filled", 3), "o1": ("filled", 3)}
