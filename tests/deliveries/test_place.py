@@ -7,7 +7,7 @@ import pytest
 from schemas.errors import PlaceUnreachable, Terminal
 from tasks.core.export_files import sha256
 from tasks.deliveries.place import opened
-from tests.deliveries.scene import RUN, Scene, bucket_scene, hashes, line_to, sftp_scene
+from tests.deliveries.scene import RUN, HttpLine, Scene, bucket_scene, hashes, line_to, sftp_scene
 from tests.servers import ObjectStore, Sshd
 
 FILES = (
@@ -90,7 +90,7 @@ def written_over(scene: Scene, bytes_left: int, **line: str) -> int:
         is_broken = True
     assert is_broken or bytes_left > SIZE
     whole = {path: content for path, content in scene.contents().items() if not path.endswith(".part")}
-    assert whole.items() <= dict(BATCH).items(), (scene.delivery.url, bytes_left)
+    assert whole.items() <= dict(BATCH).items()
     scene.put(*BATCH)
     assert scene.contents() == dict(BATCH)
     return len(whole)
@@ -112,7 +112,7 @@ def test_an_sftp_server_that_dies_anywhere_shows_no_half_file_and_the_next_try_e
 
 def test_an_object_store_that_dies_anywhere_shows_no_half_object_and_the_next_try_ends_it(s3: ObjectStore) -> None:
     def try_with(bytes_left: int) -> int:
-        with line_to(s3.port, bytes_left) as port:
+        with line_to(s3.port, bytes_left, HttpLine) as port:
             return written_over(bucket_scene(s3), bytes_left, endpoint=f"http://127.0.0.1:{port}")
 
     with ThreadPoolExecutor(len(LEFT)) as pool:  # each waits a while before it gives up
