@@ -54,9 +54,9 @@ class Bucket:
     def __init__(self, delivery: Delivery, store: Any, place: str, pool: ThreadPoolExecutor) -> None:
         self._delivery = delivery
         self._store = store
-        # A stream of this one asks for nothing before it is closed, so that a small object is one request. A big one must not
-        # go this way: where its upload in parts cannot begin, pyarrow puts an empty object under its name.
-        self._small = open_store(delivery, DELIVERING, allow_delayed_open=True)
+        # A stream of this one asks for nothing before it is closed, and then in this thread: a small object is one request. A
+        # big one must not go this way: where its upload in parts cannot begin, pyarrow puts an empty object under its name.
+        self._small = open_store(delivery, DELIVERING, allow_delayed_open=True, background_writes=False)
         self._place = place
         self._pool = pool
 

@@ -142,6 +142,21 @@ def test_a_file_system_without_links_gets_the_files_by_a_rename_and_still_nothin
     assert place.contents() == dict(FILES)
 
 
+def test_a_name_taken_just_before_the_rename_is_left_alone_too(
+    place: FolderScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse = Unlinkable(errno.EPERM)
+
+    def beaten(source: Path, target: Path, *, follow_symlinks: bool) -> None:
+        place.plant("blocks.csv", b"theirs")
+        refuse(source, target, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "link", beaten)
+    with pytest.raises(Terminal, match="is another file"):
+        place.put(("blocks.csv", b"ours"))
+    assert place.contents() == {"blocks.csv": b"theirs"}
+
+
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EHOSTDOWN])
 def test_a_mount_that_stumbles_is_worth_another_try(
     place: FolderScene, monkeypatch: pytest.MonkeyPatch, number: int
