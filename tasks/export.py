@@ -129,7 +129,9 @@ def export_run(
     run = done_run(ledger, run_id)
     _need_releaser(ledger, actor)
     ledger.need_no_halt()
-    if ledger.open_export(run_id) is None and (is_resuming or not ledger.exportable(run_id, now)):
+    # In this order: another call that claims between the two looks is found in the second.
+    may_begin = not is_resuming and bool(ledger.exportable(run_id, now))
+    if ledger.open_export(run_id) is None and not may_begin:
         return None
     stored = stored_tables(lake, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
@@ -215,7 +217,10 @@ def _claim(
     now: datetime,
 ) -> ExportRow | None:
     """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
-    while (claim := ledger.open_export(run.run_id)) is None and (ids := ledger.exportable(run.run_id, now)):
+    while True:
+        ids = ledger.exportable(run.run_id, now)
+        if (claim := ledger.open_export(run.run_id)) is not None or not ids:
+            return claim
         release, _ = planned_release(run, stored, ledger, ids, plan)  # what does not add up is not even claimed
         if release.orders.is_empty():
             return None
@@ -233,7 +238,6 @@ def _claim(
         except DecisionRefused:
             if ledger.exportable(run.run_id, now) == ids:  # else another call was faster: look again
                 raise
-    return claim
 
 
 def _need_folder(claim: ExportRow, folder: Path) -> None:

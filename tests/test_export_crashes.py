@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def test_two_operators_at_once_make_one_folder_and_one_publication_every_time(
     scenes = [Scene(tmp_path / str(number)).prepare() for number in range(TIMES)]
     racers = [exporter(name, *(scene.home for scene in scenes)) for name in ("left", "right")]
     told = [racer.communicate(timeout=240)[0].splitlines() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0]
     for scene, *lines in zip(scenes, *told, strict=True):
         left, right = map(json.loads, lines)
         assert {left["is_published_here"], right["is_published_here"]} == {False, True}
@@ -130,6 +132,42 @@ def test_a_claim_lost_to_a_faster_operator_leaves_nothing_to_do(scene: Scene) ->
     assert scene.export() is None
     assert [export.manifest_sha256 for export in ledger.exports_of(RUN)] == ["theirs"]
     assert not scene.exports.exists()
+
+
+class Overtaken(Ledger):
+    """A ledger in which another operator claims right after our first look at it."""
+
+    overtake: Callable[[], None] | None = None
+
+    def open_export(self, run_id: str) -> ExportRow | None:
+        found = super().open_export(run_id)
+        self._let_them()
+        return found
+
+    def exportable(self, run_id: str, now: datetime) -> list[str]:
+        found = super().exportable(run_id, now)
+        self._let_them()
+        return found
+
+    def _let_them(self) -> None:
+        overtake, self.overtake = self.overtake, None
+        if overtake is not None:
+            overtake()
+
+
+def test_a_claim_between_two_looks_is_finished_too(scene: Scene, undisturbed: dict[str, bytes]) -> None:
+    def claim() -> None:
+        with pytest.raises(Interrupted):
+            rival.export(crash_at(0, interrupt))
+
+    rival = Scene(scene.home)
+    ours = Overtaken(scene.ledger.engine)
+    ours.overtake = claim
+    scene.ledger = ours
+    result = scene.export()
+    assert result is not None
+    assert result.is_published_here
+    assert_exported_once(scene, undisturbed)
 
 
 def test_an_order_that_left_never_leaves_again_under_another_proposal(scene: Scene) -> None:
