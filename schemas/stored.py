@@ -19,6 +19,20 @@ LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
 }
 """``row_number``: 1 = the first data row of the file. ``unparsed``: names of the columns that could not be read as their type, joined by a bar."""
 
+FILLS_TO_SHOW: Final[dict[str, pl.DataType]] = {
+    "order_id": pl.String(),
+    "account_id": pl.String(),
+    "security_id": pl.String(),
+    "side": pl.String(),
+    "filled_quantity": EXACT,
+    "average_price_usd": EXACT,
+    "proposed_date": pl.Date(),
+    "then_quantity": pl.Decimal(38, 6),
+    "expected_change": pl.Decimal(38, 6),
+}
+"""Filled orders that holdings have to show. ``then_quantity``: the holding that the order was made on. ``expected_change``: what all
+orders of the account and security since then were filled with, bought above and sold below 0."""
+
 INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
     "scope": {"account_id": pl.String()},
@@ -36,6 +50,8 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
         "is_loss": pl.Boolean(),
     },
     "known_fills": dtypes("trades"),
+    "fills_to_show": FILLS_TO_SHOW,
+    "unshown_fills": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
     "always_review": {"reason": pl.String()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
@@ -44,7 +60,8 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
 could not be used. ``carried``: when each of those was
 last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
 of whom somebody held the last undecided proposal. ``known_fills``: what brokers
-told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``always_review``: the setting as it was then."""
+told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``fills_to_show``: fills told of since the last
+night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show. ``always_review``: the setting as it was then."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
     name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()

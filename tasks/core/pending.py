@@ -34,8 +34,7 @@ def counted(proposals: pl.DataFrame, scope: pl.Series) -> pl.DataFrame:
 def unseen(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     """Rows of the table ``pending_orders``: what of the orders may yet be traded, as far as anybody knows; sorted.
 
-    That is all of an order without a trade of the account, security and side since, less what it is known to be filled with;
-    nothing of one that is known to be over.
+    That is all of an order but what trades show or brokers told of it, whichever is more; nothing of one that is known to be over.
 
     Parameters
     ----------
@@ -45,9 +44,9 @@ def unseen(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     trades
         Landed trades of their accounts.
     """
-    left = pl.col("quantity") - pl.col("filled_quantity")
+    left = pl.col("quantity") - pl.max_horizontal("filled_quantity", "shown_quantity")
     return (
-        _without_trade(orders, trades)
+        with_shown(orders, trades)
         .filter(~pl.col("is_closed") & (left > 0))
         .sort(*ORDER, "order_id")
         .select(*ORDER, left.cast(INTERNAL["pending_orders"]["quantity"]), "is_loss", trade_date="as_of_date")
@@ -60,21 +59,24 @@ def known_fills(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     Grain: order. The gain of a sell is against the cost of the lots that were proposed, in proportion to what is filled; null
     where a cost is unknown.
 
+    Known limits: an order that was filled on several days stands under the last of them.
+
     Parameters
     ----------
     orders, trades
         As for ``unseen``, with ``average_price_usd``, ``last_trade_date`` and ``cost_usd`` of what an order closes.
     """
-    filled, price = pl.col("filled_quantity").cast(WIDE), pl.col("average_price_usd").cast(WIDE)
+    filled, price = pl.col("hidden_quantity").cast(WIDE), pl.col("average_price_usd").cast(WIDE)
     gain = filled * (price - pl.col("cost_usd").cast(WIDE) / pl.col("quantity").cast(WIDE))
     return (
-        _without_trade(orders, trades)
-        .filter(pl.col("filled_quantity") > 0)
+        with_shown(orders, trades)
+        .with_columns(hidden_quantity=pl.col("filled_quantity") - pl.col("shown_quantity"))
+        .filter(pl.col("hidden_quantity") > 0)
         .sort(*ORDER, "order_id")
         .select(
             *ORDER,
             trade_date="last_trade_date",
-            quantity="filled_quantity",
+            quantity="hidden_quantity",
             price_usd="average_price_usd",
             realized_gain_usd=pl.when(pl.col("side") == Side.SELL).then(gain.round(6, mode="half_to_even")),
         )
@@ -83,7 +85,37 @@ def known_fills(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _without_trade(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
-    newest = trades.group_by(ORDER).agg(traded_on=pl.col("trade_date").max())
-    is_seen = pl.col("is_sent") & (pl.col("traded_on") >= pl.col("as_of_date"))
-    return orders.join(newest, on=ORDER, how="left").filter(~is_seen.fill_null(value=False))
+def with_shown(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
+    """Orders with ``shown_quantity``: how much of each the landed trades of its account, security and side since its date show.
+
+    A trade shows one order: the oldest first, and of each no more than it may have been filled with.
+    """
+    most = pl.when(pl.col("is_closed")).then("filled_quantity").otherwise("quantity").cast(WIDE)
+    queued = (
+        orders.join(_traded_since(orders, trades), on=(*ORDER, "as_of_date"), how="left")
+        .sort("as_of_date", "order_id")
+        .with_columns(
+            pl.col("traded").fill_null(0),
+            most=pl.when(pl.col("is_sent")).then(most).otherwise(pl.lit(0, WIDE)),
+            place=pl.int_range(pl.len()).over(ORDER),
+        )
+    )
+    shown, left = [], pl.DataFrame(schema={**{name: pl.String() for name in ORDER}, "left": WIDE})
+    for place in range(queued["place"].n_unique()):
+        pool = pl.min_horizontal("traded", pl.col("left").fill_null(pl.col("traded")))
+        at_place = queued.filter(pl.col("place") == place).join(left, on=ORDER, how="left").with_columns(pool=pool)
+        taken = at_place.with_columns(shown=pl.min_horizontal("most", "pool"))
+        left = taken.select(*ORDER, left=pl.col("pool") - pl.col("shown"))
+        shown.append(taken.select(*orders.columns, shown_quantity=pl.col("shown").cast(pl.Decimal(18, 6))))
+    return pl.concat([orders.clear().with_columns(shown_quantity=pl.lit(None, pl.Decimal(18, 6))), *shown])
+
+
+def _traded_since(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
+    """``traded``: what the trades of an account, security and side sum to from each date of its orders on."""
+    dates = orders.filter(pl.col("is_sent")).select(*ORDER, "as_of_date").unique()
+    theirs = dates.join(trades.select(*ORDER, "trade_date", traded=pl.col("quantity").cast(WIDE)), on=ORDER)
+    return (
+        theirs.filter(pl.col("trade_date") >= pl.col("as_of_date"))
+        .group_by(*ORDER, "as_of_date")
+        .agg(pl.col("traded").sum())
+    )

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from schemas.stored import INTERNAL
-from tasks.core.pending import counted, known_fills, unseen
+from tasks.core.pending import counted, known_fills, unseen, with_shown
 from tests.core.facts_table import ago, table
 from tests.landing_book import rows_of
 
@@ -57,7 +57,7 @@ def test_orders_without_a_trade_are_pending_under_the_date_they_were_proposed_fo
 def test_an_order_that_was_sent_is_seen_in_a_trade_of_its_account_security_and_side_since(
     trade: str, *, is_pending: bool
 ) -> None:
-    trades = table("trades", f"account_id | security_id | side | trade_date\n{trade}")
+    trades = table("trades", f"account_id | security_id | side | trade_date | quantity\n{trade} | 5")
     assert ("S" in set(unseen(drawn(ORDERS), trades)["security_id"])) == is_pending
 
 
@@ -127,8 +127,49 @@ def test_nothing_is_expected_of_an_order_that_is_over() -> None:
 
 
 def test_a_fill_that_the_trades_show_is_not_counted_twice() -> None:
-    trades = table("trades", f"account_id | security_id | side | trade_date\na | S | sell | {ago(2)}")
+    trades = table("trades", f"account_id | security_id | side | trade_date | quantity\na | S | sell | {ago(2)} | 2")
     assert known_fills(told(**PARTLY), trades).is_empty()
+
+
+def test_what_trades_do_not_show_of_a_fill_counts_beside_them() -> None:
+    trades = table("trades", f"account_id | security_id | side | trade_date | quantity\na | S | sell | {ago(2)} | 0.5")
+    (row,) = known_fills(told(**PARTLY), trades).to_dicts()
+    assert (row["quantity"], row["realized_gain_usd"]) == (Decimal("1.5"), Decimal("-4.5"))
+    assert unseen(told(**PARTLY), trades)["quantity"].to_list() == [Decimal(3)]
+
+
+def test_trades_beyond_what_was_told_leave_less_to_come() -> None:
+    trades = table("trades", f"account_id | security_id | side | trade_date | quantity\na | S | sell | {ago(2)} | 4")
+    assert known_fills(told(**PARTLY), trades).is_empty()
+    assert unseen(told(**PARTLY), trades)["quantity"].to_list() == [Decimal(1)]
+
+
+def sold(*quantities: str) -> pl.DataFrame:
+    """Sells of one security, each a day after the one before, from four days ago on."""
+    lines = [
+        f"{number} | a | S | sell | {quantity} | no | yes | {ago(4 - number)}"
+        for number, quantity in enumerate(quantities)
+    ]
+    return drawn("\n".join(["order_id|account_id|security_id|side|quantity|is_loss|is_sent|as_of_date", *lines]))
+
+
+@pytest.mark.parametrize(
+    ("trades", "left"),
+    [
+        ({4: 10}, {"1": 10, "2": 10}),
+        ({3: 10}, {"1": 10, "2": 10}),
+        ({4: 15}, {"1": 10, "2": 10}),
+        ({3: 15}, {"1": 5, "2": 10}),
+        ({4: 10, 2: 25}, {}),
+        ({2: 20}, {"2": 10}),
+    ],
+)
+def test_a_trade_shows_one_order_the_oldest_that_it_can(trades: dict[int, int], left: dict[str, int]) -> None:
+    lines = [f"a | S | sell | {ago(days)} | {quantity}" for days, quantity in trades.items()]
+    landed = table("trades", "\n".join(["account_id | security_id | side | trade_date | quantity", *lines]))
+    shown = with_shown(sold("10", "10", "10"), landed)
+    found = shown.with_columns(left=pl.col("quantity") - pl.col("shown_quantity")).filter(pl.col("left") > 0)
+    assert dict(found.select("order_id", "left").iter_rows()) == left
 
 
 def test_the_gain_of_a_fill_is_unknown_where_a_cost_is() -> None:

@@ -1,0 +1,153 @@
+"""Fills that brokers told of and that an account's holdings do not show yet: until they do, nothing is proposed for it.
+
+Drift measured on lots from before a fill is drift that was traded away already, and would be traded away once more. Landed
+trades say nothing here: books may show a trade before they show its lots.
+
+An order was made on the holdings of its run. Since then everything filled of the account's orders in that security, of that
+run or a later one, should have moved the holding: ``expected_change``. The fill is shown where the holding moved at least
+that far, or exactly as landed trades say that hold all of it: what was bought here may have been sold elsewhere.
+
+Known limits: a split that comes between an order and its lots may hide that they do not show it.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Side
+from schemas.stored import INTERNAL
+from tasks.core.gate_history import plain
+
+HOLDING: Final = ("account_id", "security_id")
+MOVED: Final = "moved"
+MISSING: Final[dict[str, pl.DataType]] = {
+    "account_id": pl.String(),
+    "security_id": pl.String(),
+    "quantity": pl.Decimal(38, 6),
+    "value_usd": pl.Decimal(38, 6),
+}
+"""Grain: holding. What the holding does not show yet, bought above and sold below 0, and what that does to the account's cash."""
+_WIDE: Final = pl.Decimal(38, 6)
+_NONE: Final = pl.lit(0, _WIDE)
+
+
+def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.DataFrame:
+    """Rows of the table ``fills_to_show``: filled orders that holdings have to show; sorted by order.
+
+    Parameters
+    ----------
+    orders
+        Orders that left with ``run_id``, ``as_of_date`` and what is known of them: ``filled_quantity``, ``average_price_usd``.
+    then
+        Holdings that they were made on: ``run_id, account_id, security_id, quantity``; one that is not there was none.
+    sought
+        Orders to be looked for; the others are known to be shown.
+    """
+    filled = orders.filter(pl.col("filled_quantity") > 0)
+    held = then.group_by("run_id", *HOLDING).agg(then_quantity=pl.col("quantity").sum())
+    return (
+        filled.join(_expected(filled), on=(*HOLDING, "as_of_date"))
+        .filter(pl.col("order_id").is_in(sought.implode()))
+        .join(held, on=("run_id", *HOLDING), how="left")
+        .with_columns(pl.col("then_quantity").fill_null(0))
+        .rename({"as_of_date": "proposed_date"})
+        .select(INTERNAL["fills_to_show"].keys())
+        .cast(INTERNAL["fills_to_show"])  # type: ignore[arg-type]
+        .sort("order_id")
+    )
+
+
+def _expected(filled: pl.DataFrame) -> pl.DataFrame:
+    """``expected_change`` of a holding since each date of its orders."""
+    key = (*HOLDING, "as_of_date")
+    by_date = filled.group_by(key).agg(change=_signed("filled_quantity").sum())
+    since = by_date.sort(key).with_columns(
+        expected_change=pl.col("change").cum_sum(reverse=True).over(HOLDING, order_by="as_of_date")
+    )
+    return since.select(*key, "expected_change")
+
+
+def unshown(fills: pl.DataFrame, lots: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
+    """Fills that the holdings do not show, with how far these ``moved``; sorted by account, security and order.
+
+    Parameters
+    ----------
+    fills
+        Table ``fills_to_show``.
+    lots
+        ``account_id, security_id, quantity``: every lot that the accounts hold now.
+    trades
+        Landed trades of the accounts.
+    """
+    now = lots.group_by(HOLDING).agg(now_quantity=pl.col("quantity").sum())
+    judged = (
+        fills.join(now, on=HOLDING, how="left")
+        .join(_traded(fills, trades), on="order_id", how="left")
+        .with_columns(pl.col("now_quantity", "bought", "sold").fill_null(0))
+        .with_columns(moved=pl.col("now_quantity").cast(_WIDE) - pl.col("then_quantity").cast(_WIDE))
+    )
+    is_far = _towards(pl.col(MOVED)) >= pl.col("expected_change").abs()
+    same_way = pl.when(pl.col("expected_change") > 0).then("bought").otherwise("sold")
+    is_offset = (pl.col(MOVED) == pl.col("bought") - pl.col("sold")) & (same_way >= pl.col("expected_change").abs())
+    return judged.filter(~(is_far | is_offset)).select(*fills.columns, MOVED).sort(*HOLDING, "order_id")
+
+
+def _towards(change: pl.Expr) -> pl.Expr:
+    """The change counted in the direction that is expected; no change is expected of what was bought and sold again."""
+    return change * pl.col("expected_change").sign()
+
+
+def _signed(quantity: str) -> pl.Expr:
+    amount = pl.col(quantity).cast(_WIDE)
+    return pl.when(pl.col("side") == Side.BUY).then(amount).otherwise(-amount)
+
+
+def _traded(fills: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
+    """``order_id, bought, sold``: landed trades in the order's security since the date of its run."""
+    since = fills.select("order_id", *HOLDING, "proposed_date").join(
+        trades.select(*HOLDING, "trade_date", "quantity", landed_side="side"), on=HOLDING
+    )
+    later = since.filter(pl.col("trade_date") > pl.col("proposed_date"))
+    of = {name: pl.col("landed_side") == side for name, side in (("bought", Side.BUY), ("sold", Side.SELL))}
+    return later.group_by("order_id").agg(
+        pl.col("quantity").filter(is_it).sum().cast(_WIDE).alias(name) for name, is_it in of.items()
+    )
+
+
+def missing(found: pl.DataFrame) -> pl.DataFrame:
+    """``MISSING``: what each holding of ``unshown`` lacks, and what that is worth at the average price of its fills; sorted."""
+    worth = pl.col("filled_quantity").cast(_WIDE) * pl.col("average_price_usd").cast(_WIDE)
+    lacks = pl.col("expected_change") - pl.col(MOVED)
+    return (
+        found.sort("proposed_date", "order_id")
+        .group_by(HOLDING)
+        .agg(
+            pl.col("expected_change").first(),
+            quantity=lacks.first(),
+            price=(worth.sum() / pl.col("filled_quantity").cast(_WIDE).sum()),
+        )
+        .with_columns(quantity=_within("quantity"))
+        .with_columns(value_usd=-(pl.col("quantity") * pl.col("price").cast(_WIDE)))
+        .select(MISSING.keys())
+        .cast(MISSING)  # type: ignore[arg-type]
+        .sort(HOLDING)
+    )
+
+
+def _within(quantity: str) -> pl.Expr:
+    """No more than is expected, and nothing the other way."""
+    low, high = pl.min_horizontal("expected_change", _NONE), pl.max_horizontal("expected_change", _NONE)
+    return pl.max_horizontal(pl.min_horizontal(quantity, high), low)
+
+
+def waiting(found: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, waiting_reason``: why an account of ``unshown`` is left alone, by its first holding."""
+    more = pl.col("security_id").n_unique() - 1
+    first = pl.format(
+        "fills_not_shown: {} moved by {} where {} was filled",
+        pl.col("security_id").first(),
+        plain(MOVED).first(),
+        plain("expected_change").first(),
+    )
+    others = pl.when(more > 0).then(pl.format(", and {} more", more)).otherwise(pl.lit(""))
+    return found.group_by("account_id").agg(waiting_reason=first + others).sort("account_id")
