@@ -148,6 +148,8 @@ class DecisionRow:
 class ExportRow:
     """One export of a run. ``manifest_sha256`` and ``finished_at`` are null while it is being written.
 
+    ``abandoned_by`` and ``abandon_note``: who gave it up and why; ``finished_at`` is then when, and no order of it ever left.
+
     ``plan`` is what it is written by; null in an export of a ledger before version 4.
     """
 
@@ -161,6 +163,8 @@ class ExportRow:
     started_at: datetime
     finished_at: datetime | None
     plan: str | None = None
+    abandoned_by: str | None = None
+    abandon_note: str | None = None
 
     @classmethod
     def of(cls, row: Any) -> "ExportRow":

@@ -145,9 +145,17 @@ exports = Table(
     Column("started_at", Utc, nullable=False),
     Column("finished_at", Utc),
     Column("plan", sa.Text),
+    Column("abandoned_by", sa.Text, ForeignKey("users.name", name="exports_abandoner")),
+    Column("abandon_note", sa.Text),
     UniqueConstraint("run_id", "sequence", name="exports_sequence"),
     CheckConstraint(one_of("state", ExportState), name="exports_state"),
     CheckConstraint("state <> 'published' OR manifest_sha256 IS NOT NULL", name="exports_published_has_manifest"),
+    CheckConstraint(
+        "state = 'abandoned' AND manifest_sha256 IS NULL AND finished_at IS NOT NULL AND abandoned_by IS NOT NULL "
+        "AND abandon_note IS NOT NULL AND abandon_note <> '' "
+        "OR state <> 'abandoned' AND abandoned_by IS NULL AND abandon_note IS NULL",
+        name="exports_abandoned_by_somebody",
+    ),
 )
 Index(
     "exports_one_writing",

@@ -49,10 +49,11 @@ class SignIn(StrEnum):
 
 
 class ExportState(StrEnum):
-    """``writing``: claimed, files not yet complete."""
+    """``writing``: claimed, files not yet complete. ``abandoned``: given up before it left; none of its orders ever did."""
 
     WRITING = "writing"
     PUBLISHED = "published"
+    ABANDONED = "abandoned"
 
 
 class DeliveryState(StrEnum):
