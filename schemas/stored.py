@@ -54,6 +54,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "unshown_fills": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
     "always_review": {"reason": pl.String()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
+    "made_with": {"step": pl.String(), "kind": pl.String(), "name": pl.String(), "value": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
 """``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts that go no further, quarantined or waiting for a file, and why. ``awaiting``: accounts whose custodian's file has not come or
@@ -61,7 +62,8 @@ could not be used. ``carried``: when each of those was
 last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
 of whom somebody held the last undecided proposal. ``known_fills``: what brokers
 told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``fills_to_show``: fills told of since the last
-night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show. ``always_review``: the setting as it was then."""
+night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show. ``always_review``: the setting as it was then.
+``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
     name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()

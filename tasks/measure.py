@@ -15,16 +15,21 @@ from tasks.core.harvest import harvest_candidates
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.sessions import previous_session
-from tasks.steps import open_stores, timed_step
+from tasks.steps import Stores, open_stores, timed_step
 
 
 @task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure(run: RunRef, shard: int) -> None:
     """Write ``drift``, ``account_drift`` and ``household_drift`` of one shard."""
     with open_stores() as at, timed_step(at.ledger, run, Step.MEASURE, shard) as step:
-        facts = read_facts(at.lake, run, shard)
-        step.rows = facts.lots.height
-        at.lake.replace(run, shard, measured(facts, run, at.settings))
+        step.rows = measured_shard(at, run, shard)
+
+
+def measured_shard(at: Stores, run: RunRef, shard: int) -> int:
+    """What ``measure`` does, on stores that are open; the lots looked at."""
+    facts = read_facts(at.lake, run, shard)
+    at.lake.replace(run, shard, measured(facts, run, at.settings))
+    return facts.lots.height
 
 
 def measured(facts: Facts, run: RunRef, settings: Settings) -> dict[str, pl.DataFrame]:

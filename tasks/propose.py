@@ -22,8 +22,9 @@ from tasks.core.reasons import class_reasons
 from tasks.core.route import Noticed, noticed, with_look, with_route
 from tasks.core.solved import Solved
 from tasks.landed import facts as read_facts
+from tasks.made_with import made_with
 from tasks.retries import retry_quietly
-from tasks.steps import open_stores, timed_step
+from tasks.steps import Stores, open_stores, timed_step
 
 
 @task(cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
@@ -36,35 +37,41 @@ def propose(run: RunRef, shard: int) -> None:
         Shares, cash or accounts do not add up; nothing of the shard is written.
     """
     with open_stores() as at, timed_step(at.ledger, run, Step.PROPOSE, shard) as step:
-        lake = at.lake
-        facts = read_facts(lake, run, shard)
-        drift = lake.read("drift", run.run_id, shard)
-        by_account = lake.read("account_drift", run.run_id, shard)
-        gate = lake.read("gate", run.run_id, shard)
-        known = noticed(
-            lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
-        )
-        always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
-        frames = proposed(
-            facts,
-            drift,
-            by_account,
-            gate=gate,
-            run_id=run.run_id,
-            as_of=run.as_of_date,
-            known=known,
-            always=[LookReason(reason) for reason in always],
-        )
-        scope = lake.read("scope", run.run_id, shard)
-        need_none(
-            "accounts without exactly one outcome",
-            conservation.unaccounted(scope["account_id"], frames["account_outcomes"]),
-        )
-        if at.settings.is_frontier_written:
-            wanted = frames["proposals"]["account_id"]
-            frames["frontier"] = frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)
-        lake.replace(run, shard, frames)
-        step.rows = scope.height
+        step.rows = proposed_shard(at, run, shard)
+
+
+def proposed_shard(at: Stores, run: RunRef, shard: int) -> int:
+    """What ``propose`` does, on stores that are open; the accounts looked at."""
+    lake = at.lake
+    facts = read_facts(lake, run, shard)
+    drift = lake.read("drift", run.run_id, shard)
+    by_account = lake.read("account_drift", run.run_id, shard)
+    gate = lake.read("gate", run.run_id, shard)
+    known = noticed(
+        lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
+    )
+    always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
+    frames = proposed(
+        facts,
+        drift,
+        by_account,
+        gate=gate,
+        run_id=run.run_id,
+        as_of=run.as_of_date,
+        known=known,
+        always=[LookReason(reason) for reason in always],
+    )
+    scope = lake.read("scope", run.run_id, shard)
+    need_none(
+        "accounts without exactly one outcome",
+        conservation.unaccounted(scope["account_id"], frames["account_outcomes"]),
+    )
+    if at.settings.is_frontier_written:
+        wanted = frames["proposals"]["account_id"]
+        frames["frontier"] = frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)
+    frames["made_with"] = made_with(at.settings, Step.PROPOSE)
+    lake.replace(run, shard, frames)
+    return scope.height
 
 
 def proposed(

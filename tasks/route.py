@@ -7,7 +7,7 @@ from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.cut_offs import next_cut_offs
 from tasks.retries import retry_quietly
-from tasks.steps import open_stores, timed_step
+from tasks.steps import Stores, open_stores, timed_step
 from tasks.stores import utc_now
 
 
@@ -15,8 +15,13 @@ from tasks.stores import utc_now
 def route(run: RunRef) -> None:
     """Enter proposals, and supersede what older runs left undecided or unexported for the accounts pulled."""
     with open_stores() as at, timed_step(at.ledger, run, Step.ROUTE, GLOBAL_SHARD) as step:
-        proposals = at.lake.read("proposals", run.run_id).sort("account_id")
-        pulled = at.lake.read("scope", run.run_id)["account_id"]
-        now = utc_now()
-        at.ledger.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))
-        step.rows = proposals.height
+        step.rows = routed(at, run)
+
+
+def routed(at: Stores, run: RunRef) -> int:
+    """What ``route`` does, on stores that are open; the proposals entered."""
+    proposals = at.lake.read("proposals", run.run_id).sort("account_id")
+    pulled = at.lake.read("scope", run.run_id)["account_id"]
+    now = utc_now()
+    at.ledger.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))
+    return proposals.height

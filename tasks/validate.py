@@ -17,9 +17,10 @@ from tasks.core.gate import gate_accounts, gate_globals, unattributed
 from tasks.core.gate_history import History
 from tasks.history import Before, carried, read_before
 from tasks.landed import landed, places
+from tasks.made_with import made_with
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly
-from tasks.steps import open_stores, timed_step
+from tasks.steps import Stores, open_stores, timed_step
 
 ABSENT_WITH_ITS_FILE: Final = "cash_present"
 """The rule that an account breaks because its custodian's file has not come."""
@@ -35,39 +36,45 @@ def validate(run: RunRef, shard: int) -> None:
         A restriction for every account is broken: nothing may trade without it.
     """
     with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
-        where = places(at.ledger, run)
-        commons = landed(at.lake, run, GLOBAL_SHARD)
-        gated = gate_globals(commons, where, as_of=run.as_of_date)
-        if shard == GLOBAL_SHARD:
-            step.rows = at.lake.replace(run, shard, {"quarantine": gated.quarantine})
-            return
-        tables = landed(at.lake, run, shard)
-        awaiting = at.lake.read("awaiting", run.run_id, shard)
-        before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
-        fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
-        history = None if before is None else replace(before.history, fills=fills)
-        released = at.ledger.released_rows(run.as_of_date)
-        verdicts = gate_accounts(
-            tables,
-            gated,
-            where,
-            as_of=run.as_of_date,
-            history=_without_comparing(history, awaiting),
-            released=released["quarantine_id"],
-        )
-        quarantine = _without_awaited(verdicts.quarantine, awaiting)
-        stray = unattributed(quarantine).height
-        if stray:
-            give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
-        scope = at.lake.read("scope", run.run_id, shard)
-        gate = _stopped(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
-        frames = {"quarantine": quarantine, "released_rows": _released(verdicts.released, released), "gate": gate}
-        frames |= carried(history, gate)
-        if before is not None:
-            traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
-            frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons["prices"], before, gate)
-        at.lake.replace(run, shard, frames)
-        step.rows = sum(frame.height for frame in tables.values())
+        step.rows = validated_shard(at, run, shard)
+
+
+def validated_shard(at: Stores, run: RunRef, shard: int) -> int:
+    """What ``validate`` does, on stores that are open; the rows looked at."""
+    where = places(at.ledger, run)
+    commons = landed(at.lake, run, GLOBAL_SHARD)
+    gated = gate_globals(commons, where, as_of=run.as_of_date)
+    if shard == GLOBAL_SHARD:
+        with_it = made_with(at.settings, Step.VALIDATE)
+        at.lake.replace(run, shard, {"quarantine": gated.quarantine, "made_with": with_it})
+        return gated.quarantine.height
+    tables = landed(at.lake, run, shard)
+    awaiting = at.lake.read("awaiting", run.run_id, shard)
+    before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
+    fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
+    history = None if before is None else replace(before.history, fills=fills)
+    released = at.ledger.released_rows(run.as_of_date)
+    verdicts = gate_accounts(
+        tables,
+        gated,
+        where,
+        as_of=run.as_of_date,
+        history=_without_comparing(history, awaiting),
+        released=released["quarantine_id"],
+    )
+    quarantine = _without_awaited(verdicts.quarantine, awaiting)
+    stray = unattributed(quarantine).height
+    if stray:
+        give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
+    scope = at.lake.read("scope", run.run_id, shard)
+    gate = _stopped(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
+    frames = {"quarantine": quarantine, "released_rows": _released(verdicts.released, released), "gate": gate}
+    frames |= carried(history, gate)
+    if before is not None:
+        traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
+        frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons["prices"], before, gate)
+    at.lake.replace(run, shard, frames)
+    return sum(frame.height for frame in tables.values())
 
 
 def _without_comparing(history: History | None, awaiting: pl.DataFrame) -> History | None:
