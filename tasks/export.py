@@ -10,8 +10,8 @@ Data first, ledger last: killed at any point, the next call ends with the same f
 calls at the same time. A halt stops an export before the folder has its name, as a crash would: the claim stays, and the
 first call after the halt is lifted finishes it.
 
-Not claimed are proposals past their custodian's cut-off, and those of which a profile cannot express an order
-(``tasks.export_held``): they stay approved until they expire or are withdrawn.
+Not claimed are proposals past their custodian's cut-off, those of which a profile cannot express an order, and those of accounts
+of which a fill was told since that the run's holdings do not show: they stay approved until they expire, are overtaken or withdrawn.
 """
 
 import re
@@ -33,6 +33,8 @@ from tasks.core.profiles import refusals_of
 from tasks.core.release import Book, Export, Release, make_release
 from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
 from tasks.export_plan import Plan
+from tasks.fills_shown import behind_since
+from tasks.known_orders import OrderLake
 from tasks.signing import Signer
 from tasks.versions import newest_rows
 from warehouse.ledger import ExportRow, Ledger, RunRow
@@ -45,7 +47,7 @@ BOOK: Final = ("proposals", "orders", "lot_relief", "landed_accounts", "landed_s
 """Tables of the lake that an export is made of."""
 
 
-class Lake(Protocol):
+class Lake(OrderLake, Protocol):
     """The part of the lake that an export reads."""
 
     def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
@@ -137,7 +139,8 @@ def export_run(
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
     claim = ledger.open_export(run_id) if is_resuming else None
     if not is_resuming:
-        claim = _claim(run, stored, ledger, folder=dated_folder, plan=plan, actor=actor, now=now)
+        settled = settled_accounts(lake, ledger, run)
+        claim = _claim(run, stored, ledger, settled, folder=dated_folder, plan=plan, actor=actor, now=now)
     if claim is None:
         return None
     _need_folder(claim, dated_folder)
@@ -210,6 +213,7 @@ def _claim(
     run: RunRow,
     stored: Mapping[str, pl.DataFrame],
     ledger: Ledger,
+    settled: pl.Series,
     *,
     folder: Path,
     plan: Plan,
@@ -221,7 +225,9 @@ def _claim(
         ids = ledger.exportable(run.run_id, now)
         if (claim := ledger.open_export(run.run_id)) is not None or not ids:
             return claim
-        release, _ = planned_release(run, stored, ledger, ids, plan)  # what does not add up is not even claimed
+        release, _ = planned_release(
+            run, stored, ledger, ids, plan, settled=settled
+        )  # what does not add up is not even claimed
         if release.orders.is_empty():
             return None
         blocks = allocate(release.orders, release.blocks)
@@ -248,15 +254,30 @@ def _need_folder(claim: ExportRow, folder: Path) -> None:
         )
 
 
+def settled_accounts(lake: Lake, ledger: Ledger, run: RunRow) -> pl.Series:
+    """Accounts of which something is approved in the run and whose holdings there show everything that is known to be filled."""
+    accounts = ledger.approved_in(run.run_id).filter(pl.col("export_id").is_null())["account_id"].unique()
+    behind = behind_since(lake, ledger, run, accounts)["account_id"]
+    return accounts.filter(~accounts.is_in(behind.implode()))
+
+
 def planned_release(
-    run: RunRow, stored: Mapping[str, pl.DataFrame], ledger: Ledger, ids: Collection[str], plan: Plan
+    run: RunRow,
+    stored: Mapping[str, pl.DataFrame],
+    ledger: Ledger,
+    ids: Collection[str],
+    plan: Plan,
+    *,
+    settled: pl.Series,
 ) -> tuple[Release, pl.DataFrame]:
-    """What would leave of some proposals by the plan, and the orders that a profile cannot express.
+    """What would leave of some proposals by the plan, of ``settled_accounts``, and the orders that a profile cannot express.
 
     A proposal with such an order stays whole: half of it is not what was approved.
     """
     book = book_of(stored, ledger, run.run_id)
-    approved = ledger.approved_in(run.run_id).filter(pl.col("proposal_id").is_in(list(ids)))
+    approved = ledger.approved_in(run.run_id).filter(
+        pl.col("proposal_id").is_in(list(ids)), pl.col("account_id").is_in(settled.implode())
+    )
     if plan.custodians:
         approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
     export = Export(run.run_id, run.as_of_date, ledger.next_sequence(run.run_id), "")

@@ -18,6 +18,7 @@ from schemas.exports import Delivery, Profile
 from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
 from tasks.export_delivery import Checkpoint
 from tasks.export_plan import Plan
+from tasks.fills_shown import behind_since
 from tasks.signing import Signer
 from warehouse.ledger import Ledger
 
@@ -158,17 +159,23 @@ def _places(by: Exporter, group: Collection[str], profiles: Collection[Profile])
 
 
 def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
-    """Approved proposals that a profile or a cut-off keeps; the reasons are audited once."""
+    """Approved proposals that a profile, a cut-off or a fill told since keeps; the reasons are audited once."""
     run = done_run(by.ledger, run_id)
     late = by.ledger.past_cut_off(run_id, by.now)
     told = pl.format("the cut-off of {} was at {} UTC", "custodian", pl.col("cut_off_at").dt.strftime("%Y-%m-%d %H:%M"))
     rows = [late.select("proposal_id", "account_id", reason=told)]
-    if ids := by.ledger.exportable(run_id, by.now) if by.plan.profiles else []:
+    ids = by.ledger.exportable(run_id, by.now)
+    proposals = (
+        by.ledger.approved_in(run_id).filter(pl.col("proposal_id").is_in(ids)).select("proposal_id", "account_id")
+    )
+    behind = behind_since(by.lake, by.ledger, run, proposals["account_id"])
+    rows.append(proposals.join(behind, on="account_id").select("proposal_id", "account_id", reason="waiting_reason"))
+    if ids and by.plan.profiles:
         stored = stored_tables(by.lake, run_id)
-        _, refused = planned_release(run, stored, by.ledger, ids, by.plan)
-        proposals = by.ledger.approved_in(run_id).select("proposal_id", "account_id")
+        settled = proposals.join(behind, on="account_id", how="anti")["account_id"]
+        _, refused = planned_release(run, stored, by.ledger, ids, by.plan, settled=settled)
         named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
-        rows.append(named.filter(pl.col("proposal_id").is_in(ids)).select("proposal_id", "account_id", "reason"))
+        rows.append(named.select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)
     if found.height:
         by.ledger.note_refused(

@@ -1,5 +1,6 @@
 """What the lake holds of a run's inputs: rows as landed, and the facts that passed the gate."""
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Final
 
@@ -8,6 +9,7 @@ import polars as pl
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import Facts, with_policy_defaults
+from tasks.core.fills_shown import unshown
 from tasks.core.gate import Place, Places, accepted
 from tasks.core.shards import household_key
 from warehouse.lake import Lake
@@ -41,6 +43,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
             "last_exports": (),
             "pending_orders": (),
             "known_fills": (),
+            "fills_to_show": (),
         },
         run.run_id,
         shard,
@@ -70,7 +73,16 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         households=good["households"],
         location_preferences=good["location_preferences"],
         pending_orders=known["pending_orders"],
+        unshown_fills=_unshown(known["fills_to_show"], good, known["gate"]),
     )
+
+
+def _unshown(fills: pl.DataFrame, good: Mapping[str, pl.DataFrame], gate: pl.DataFrame) -> pl.DataFrame:
+    """The table ``unshown_fills``. What an account that goes no further holds is not known: it shows nothing."""
+    is_stopped = pl.col("account_id").is_in(gate["account_id"].implode())
+    found = unshown(fills.filter(~is_stopped), good["lots"], good["trades"])
+    stopped = fills.filter(is_stopped).with_columns(moved=pl.lit(None, found.schema["moved"]))
+    return pl.concat([found, stopped.select(found.columns)])
 
 
 def drifts_of(lake: Lake, run: RunRef, shard: int, facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:

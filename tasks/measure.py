@@ -20,7 +20,7 @@ from tasks.steps import Stores, open_stores, timed_step
 
 @task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure(run: RunRef, shard: int) -> None:
-    """Write ``drift``, ``account_drift`` and ``household_drift`` of one shard."""
+    """Write ``drift``, ``account_drift``, ``household_drift`` and ``unshown_fills`` of one shard."""
     with open_stores() as at, timed_step(at.ledger, run, Step.MEASURE, shard) as step:
         step.rows = measured_shard(at, run, shard)
 
@@ -28,7 +28,7 @@ def measure(run: RunRef, shard: int) -> None:
 def measured_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``measure`` does, on stores that are open; the lots looked at."""
     facts = read_facts(at.lake, run, shard)
-    at.lake.replace(run, shard, measured(facts, run, at.settings))
+    at.lake.replace(run, shard, {**measured(facts, run, at.settings), "unshown_fills": facts.unshown_fills})
     return facts.lots.height
 
 

@@ -1,4 +1,4 @@
-"""What other runs have proposed or sent for the accounts landed, as far as their trades do not show it."""
+"""What other runs have proposed or sent for the accounts landed, as far as their trades and holdings do not show it."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,14 +7,18 @@ import polars as pl
 
 from schemas.run import RunRef
 from schemas.stored import INTERNAL
+from tasks.core.fills_shown import to_show
 from tasks.core.pending import DAYS, counted, known_fills, unseen
+from tasks.fills_shown import holdings_then
+from tasks.history import last_night, runs_from
+from tasks.known_orders import known_orders
 from tasks.steps import Stores
 
 
 def orders_under_way(
     at: Stores, run: RunRef, *, landed: pl.Series, scope: pl.Series, trades: Iterable[pl.DataFrame], now: datetime
 ) -> dict[str, pl.DataFrame]:
-    """The tables ``pending_orders`` and ``known_fills``.
+    """The tables ``pending_orders``, ``known_fills`` and ``fills_to_show``.
 
     Parameters
     ----------
@@ -33,18 +37,24 @@ def orders_under_way(
     live = at.ledger.live_proposals(run.run_id, run.as_of_date - span, run.as_of_date + span, now)
     proposals = counted(live.join(landed.to_frame("account_id"), on="account_id", how="semi"), scope)
     if proposals.is_empty():
-        return {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("pending_orders", "known_fills")}
-    stored = [
-        at.lake.orders_of(str(name), some["proposal_id"])
-        for (name,), some in proposals.sort("run_id").group_by("run_id")
-    ]
-    versions = at.ledger.amended_orders_of(proposals["proposal_id"].to_list())
-    orders = pl.concat([*stored, versions.select(stored[0].columns)]).join(
-        proposals.select("proposal_id", "as_of_date", "is_sent"), on="proposal_id"
-    )
-    theirs = orders.select("account_id").unique()
+        return {
+            name: pl.DataFrame(schema=INTERNAL[name]) for name in ("pending_orders", "known_fills", "fills_to_show")
+        }
+    known = known_orders(at.lake, at.ledger, proposals)
+    theirs = known.select("account_id").unique()
     traded = pl.concat(batch.join(theirs, on="account_id", how="semi") for batch in trades)
-    known = orders.join(at.ledger.states_of(orders["order_id"].to_list()), on="order_id", how="left").with_columns(
-        pl.col("filled_quantity").fill_null(0), pl.col("is_closed").fill_null(value=False)
-    )
-    return {"pending_orders": unseen(known, traded), "known_fills": known_fills(known, traded)}
+    return {
+        "pending_orders": unseen(known, traded),
+        "known_fills": known_fills(known, traded),
+        "fills_to_show": _to_show(at, run, known),
+    }
+
+
+def _to_show(at: Stores, run: RunRef, known: pl.DataFrame) -> pl.DataFrame:
+    """Fills told of since the last night over all accounts was pulled, and those that its holdings, or a later run's, did not show."""
+    last = last_night(at, run)
+    sought = at.ledger.orders_told_since(None if last is None else last.started_at)
+    for each in [] if last is None else runs_from(at, last, run.as_of_date):
+        sought += at.lake.read("unshown_fills", each.run_id, columns=("order_id",))["order_id"].to_list()
+    wanted = known.filter(pl.col("is_sent") & pl.col("order_id").is_in(sought))
+    return to_show(known, holdings_then(at.lake, at.ledger, wanted), wanted["order_id"])

@@ -14,6 +14,7 @@ from schemas.tables import PUBLIC
 from tasks.core import conservation
 from tasks.core.engine import shard_of, solve_accounts
 from tasks.core.facts import Facts, account_parameters, model_hashes
+from tasks.core.fills_shown import waiting
 from tasks.core.frontier import frontier
 from tasks.core.orders import order_rows
 from tasks.core.outcomes import outcomes, with_standing
@@ -115,7 +116,15 @@ def solved_of(
 ) -> tuple[pl.DataFrame, Solved]:
     """Where each account stands before anything is solved, and the best trades of those that are."""
     models = facts.model_targets["model_id"].unique()
-    standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=as_of)
+    standing = with_standing(
+        accounts,
+        by_account,
+        facts.last_exports,
+        facts.members,
+        models=models,
+        waiting=waiting(facts.unshown_fills),
+        as_of=as_of,
+    )
     to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")
     return standing, solve_accounts(to_solve, shard_of(facts, drift, by_account, as_of))
 

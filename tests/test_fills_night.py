@@ -16,7 +16,7 @@ from tests.fill_scene import write_fills
 from tests.night_driver import export, run_night
 from warehouse.lake import open_lake
 
-FIRST, SECOND = date(2022, 12, 28), date(2022, 12, 29)
+FIRST, SECOND, THIRD = date(2022, 12, 28), date(2022, 12, 29), date(2022, 12, 30)
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,7 +26,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home in which a night was run, exported and filled; its landing folder has the holdings after that, and no new trade."""
+    """A home in which a night was run, exported and filled, and a night of holdings from before the fills followed.
+
+    Its landing folder has the holdings after the fills, and no new trade.
+    """
     home = tmp_path_factory.mktemp("home")
     settings = Settings(home=home, max_run_turnover=None)
     landing = home / "landing"
@@ -43,6 +46,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         path = write_fills(home / "fills.csv", *(_fill(row) for row in sent.to_dicts()))
         done = reconcile(path, ledger=ledger, actor=current_actor(), now=utc_now())
         assert done.taken == sent.height > 20
+        run_night(settings, landing, SECOND)
         _book_fills(settings, night.run_id, sent, landing)
     return settings
 
@@ -83,9 +87,23 @@ def _book_fills(settings: Settings, run_id: str, sent: pl.DataFrame, landing: Pa
     ).drop("raised").write_parquet(landing / "cash.parquet")
 
 
-def test_fills_explain_what_the_custodians_trades_do_not(settings: Settings) -> None:
-    night = run_night(settings, settings.home / "landing", SECOND)
+def test_accounts_wait_until_their_holdings_show_what_was_filled(settings: Settings) -> None:
     lake = open_lake(settings)
+    with closing(open_ledger(settings)) as ledger:
+        sent = ledger.sent_orders()
+        (behind,) = [run.run_id for run in ledger.list_runs() if run.as_of_date == SECOND]
+    unshown = lake.read("unshown_fills", behind)
+    assert sorted(unshown["order_id"]) == sorted(sent["order_id"])
+    reasons = lake.read("account_outcomes", behind).filter(pl.col("account_id").is_in(sent["account_id"].implode()))
+    assert set(reasons["outcome"]) == {"cooling_down"}
+    assert {reason.split(":")[0] for reason in reasons["reason"]} == {"fills_not_shown"}
+
+
+def test_fills_explain_what_the_custodians_trades_do_not(settings: Settings) -> None:
+    night = run_night(settings, settings.home / "landing", THIRD)
+    lake = open_lake(settings)
+    assert lake.read("fills_to_show", night.run_id).height > 20
+    assert lake.read("unshown_fills", night.run_id).is_empty()
     broken = lake.read("quarantine", night.run_id)["broken_rules"].str.split("|").explode().unique().to_list()
     assert not {"quantity_explained", "cash_explained", "basis_unchanged"} & set(broken)
     with closing(open_ledger(settings)) as ledger:

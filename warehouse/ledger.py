@@ -3,7 +3,7 @@
 Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
 (``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
 (``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), where they were delivered (``ledger_deliveries``), what came back
-(``ledger_executions``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
+(``ledger_executions``, ``ledger_fills``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
 in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
@@ -17,12 +17,14 @@ from schemas.errors import Retryable, WrongUsage
 from warehouse.ledger_access import Access, SessionRow, TokenRow
 from warehouse.ledger_allotments import Allotments
 from warehouse.ledger_amend import Amended, Amending
+from warehouse.ledger_answers import Sought, Stretch
 from warehouse.ledger_audit import Audit
 from warehouse.ledger_decisions import Decisions, Seen, Taken
 from warehouse.ledger_deliveries import Deliveries
 from warehouse.ledger_execution_rows import ExecutionFile, Rules, Settled
 from warehouse.ledger_executions import Executions, Reading, TakenFile
 from warehouse.ledger_exports import Exports
+from warehouse.ledger_fills import Fills
 from warehouse.ledger_halts import Halts
 from warehouse.ledger_inputs import Inputs, LandedBefore
 from warehouse.ledger_queue import Filter, Page, Queue, Sort, Totals
@@ -72,7 +74,9 @@ __all__ = [
     "Settled",
     "SignIn",
     "Sort",
+    "Sought",
     "StepRow",
+    "Stretch",
     "Taken",
     "TakenFile",
     "TokenRow",
@@ -91,6 +95,7 @@ class Ledger(
     Exports,
     Deliveries,
     Executions,
+    Fills,
     Allotments,
     Halts,
     Users,

@@ -1,7 +1,8 @@
 """Exports: a claim, the files, and the publication. An order leaves at most once.
 
 The claim comes first and is one transaction, so of two exporters exactly one writes files. A crash leaves the export
-``writing``; the next exporter finds it with ``open_export`` and finishes the same files.
+``writing``; the next exporter finds it with ``open_export`` and finishes the same files, unless it is given up
+(``ledger_abandons``).
 """
 
 from collections.abc import Mapping
@@ -14,13 +15,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from schemas.enums import ProposalState, Role, RunState
-from schemas.errors import DecisionRefused, RunHeld, WrongUsage
+from schemas.errors import DecisionRefused, RunHeld
 from schemas.executions import SENT_ORDERS
 from warehouse import ledger_audit
+from warehouse.ledger_abandons import Abandons, export_in, need_not_abandoned
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_decisions import refuse
 from warehouse.ledger_halts import need_no_halt
-from warehouse.ledger_proposals import BRIEF, MOMENT, Move, Proposals, move, rows_in, to_frame
+from warehouse.ledger_proposals import BRIEF, MOMENT, Move, move, rows_in, to_frame
 from warehouse.ledger_rows import ExportRow
 from warehouse.ledger_runs import run_in
 from warehouse.ledger_store import in_chunks, insert_columns
@@ -82,13 +84,6 @@ def _open_in(connection: Connection, run_id: str) -> ExportRow | None:
     return None if row is None else ExportRow.of(row)
 
 
-def _export_in(connection: Connection, export_id: str) -> ExportRow:
-    row = connection.execute(sa.select(exports).where(exports.c.export_id == export_id)).one_or_none()
-    if row is None:
-        raise WrongUsage(f"there is no export {export_id}")
-    return ExportRow.of(row)
-
-
 def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: datetime) -> None:
     """Refuse if one of the proposals is not approved, belongs to another run, is claimed already or past its cut-off."""
     rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
@@ -106,7 +101,7 @@ def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: d
     refuse(problems, len(ids))
 
 
-class Exports(Proposals):
+class Exports(Abandons):
     """What leaves."""
 
     def runs_to_export(self) -> list[str]:
@@ -230,10 +225,11 @@ class Exports(Proposals):
         WrongUsage
             No such export.
         DecisionRefused
-            It was published with another manifest.
+            It was published with another manifest, or given up.
         """
         with self.writing() as connection:
-            export = _export_in(connection, export_id)
+            export = export_in(connection, export_id)
+            need_not_abandoned(export)
             if export.manifest_sha256 == manifest_sha256:
                 return False
             if export.state is ExportState.PUBLISHED:
@@ -264,7 +260,7 @@ class Exports(Proposals):
             return to_frame(connection.execute(query.order_by(ranked.c.account_id)).all(), LAST_EXPORTS)
 
     def live_proposals(self, run_id: str, first: date, last: date, now: datetime) -> pl.DataFrame:
-        """Proposals of other runs for dates from ``first`` to ``last`` that may yet be traded, or have been sent to be.
+        """Proposals of other runs for dates from ``first`` to ``last`` that may yet be traded, or have been sent to be: one that failed may be filled late after all.
 
         Those that are open and not claimed by an export count until they expire. Sorted by proposal.
         """
@@ -273,7 +269,7 @@ class Exports(Proposals):
         query = (
             sa.select(*proposals.c[tuple(LIVE)])
             .where(proposals.c.run_id != run_id, proposals.c.as_of_date.between(first, last))
-            .where(is_alive | proposals.c.state.in_(AT_MARKET_STATES))
+            .where(is_alive | proposals.c.state.in_(SENT_STATES))
             .order_by(proposals.c.proposal_id)
         )
         with self.reading() as connection:
@@ -301,7 +297,7 @@ def _claim(
     )
     event = Event(values["actor"], "export_claimed", run_id, detail=detail)
     ledger_audit.append(connection, [event], values["started_at"])
-    return _export_in(connection, export_id)
+    return export_in(connection, export_id)
 
 
 def _send(connection: Connection, export: ExportRow, manifest_sha256: str, now: datetime) -> None:

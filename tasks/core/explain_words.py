@@ -73,6 +73,7 @@ STANDINGS: Final = {
     "account_closed": "The custodian says that it is closed.",
     "nothing_worth_trading": "No trade was worth its cost.",
     "cool_down": "Policy waits after an export.",
+    "fills_not_shown": "Its holdings do not show yet what brokers told of its orders: its drift would be that of before.",
 }
 """Reasons of an outcome that are neither of a class nor a trigger."""
 REGIMES: Final = {

@@ -1,12 +1,13 @@
 """The accepted facts of one shard, as frames, and what is derived from them once: lot values and account parameters."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
 from schemas.policy import Policy
+from schemas.stored import INTERNAL
 from schemas.tables import USD
 
 BPS: Final = 1e4
@@ -41,6 +42,8 @@ class Facts:
     location_preferences: pl.DataFrame
     pending_orders: pl.DataFrame
     """Orders proposed or sent by other runs and not yet among the trades: they count in the wash-sale window."""
+    unshown_fills: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["unshown_fills"]))
+    """Fills that the holdings do not show yet: their accounts wait."""
 
 
 def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:

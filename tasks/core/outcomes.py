@@ -19,12 +19,14 @@ def with_standing(
     members: pl.DataFrame,
     *,
     models: pl.Series,
+    waiting: pl.DataFrame,
     as_of: date,
 ) -> pl.DataFrame:
     """Accounts with NAV and triggers, and ``outcome``/``reason`` where they are settled without solving; null: to be solved.
 
     An account whose model is not among ``models``, those that have targets, is never traded: it would be sold to cash. One
-    exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet.
+    exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet. So is one
+    whose holdings do not show what brokers told of its orders; its household waits with it.
 
     A managed household trades as one: while an account of it is quarantined or waits, all wait. An account that is frozen,
     closed or without investable value holds up nobody: ``is_locked`` is true where it stays as it is while others trade.
@@ -39,12 +41,15 @@ def with_standing(
         Of the shard's facts.
     models
         Models that have targets.
+    waiting
+        ``fills_shown.waiting``: accounts whose holdings are behind, and why.
     as_of
         The night.
     """
     ranked = (
         accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
         .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
+        .join(waiting, on="account_id", how="left")
         .join(_landed_counts(members), on=HOUSEHOLD, how="left")
     )
     is_joint = pl.col(HOUSEHOLD).is_not_null()
@@ -52,7 +57,7 @@ def with_standing(
     is_traded = is_joint & pl.col("outcome").is_null().any().over(HOUSEHOLD)
     return (
         settled.with_columns(is_locked=is_traded & pl.col("outcome").is_not_null())
-        .drop("exported_date", "landed_count")
+        .drop("exported_date", "landed_count", "waiting_reason")
         .sort("account_id")
     )
 
@@ -80,11 +85,13 @@ def _settled(models: pl.Series, as_of: date) -> list[pl.Expr]:
     is_waiting = (since < pl.col("cool_down_days")) & (
         pl.col("triggers").str.split("|").list.set_difference(waits).list.len() == 0
     )
+    behind = pl.when(is_joint).then(_first_of_household("waiting_reason")).otherwise("waiting_reason")
     rules = [
         (pl.col("status") == AccountStatus.FROZEN, Outcome.FROZEN, pl.lit("account_frozen")),
         (pl.col("status") == AccountStatus.CLOSED, Outcome.FROZEN, pl.lit("account_closed")),
         (~pl.col("model_id").is_in(models.implode()), Outcome.BLOCKED, pl.lit(str(Reason.NO_TARGET))),
         (is_joint & (passed < pl.col("landed_count")), Outcome.BLOCKED, pl.lit(str(Reason.MEMBER_NOT_TRADED))),
+        (behind.is_not_null(), Outcome.COOLING_DOWN, behind),
         (nav <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
         (pl.col("triggers") == "", Outcome.IN_BAND, pl.lit("no_trigger")),
         (since <= 0, Outcome.COOLING_DOWN, pl.lit("exported_for_this_date")),
@@ -96,6 +103,10 @@ def _settled(models: pl.Series, as_of: date) -> list[pl.Expr]:
         outcome = pl.when(holds).then(pl.lit(str(word))).otherwise(outcome)
         reason = pl.when(holds).then(why).otherwise(reason)
     return [outcome.alias("outcome"), reason.alias("reason")]
+
+
+def _first_of_household(column: str) -> pl.Expr:
+    return pl.col(column).drop_nulls().first().over(HOUSEHOLD, order_by="account_id")
 
 
 def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate: pl.DataFrame) -> pl.DataFrame:

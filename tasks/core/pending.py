@@ -7,10 +7,29 @@ import polars as pl
 from schemas.enums import Side
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
+from schemas.units import EXACT
 
 ORDER: Final = ("account_id", "security_id", "side")
 """What an order and the trade that fills it have in common."""
 WIDE: Final = pl.Decimal(38, 12)
+KNOWN_ORDERS: Final[dict[str, pl.DataType]] = {
+    "order_id": pl.String(),
+    "proposal_id": pl.String(),
+    "run_id": pl.String(),
+    "as_of_date": pl.Date(),
+    "account_id": pl.String(),
+    "security_id": pl.String(),
+    "side": pl.String(),
+    "quantity": EXACT,
+    "is_loss": pl.Boolean(),
+    "cost_usd": pl.Decimal(38, 6),
+    "is_sent": pl.Boolean(),
+    "filled_quantity": EXACT,
+    "average_price_usd": EXACT,
+    "last_trade_date": pl.Date(),
+    "is_closed": pl.Boolean(),
+}
+"""Orders of proposals of other runs, and what brokers told of each."""
 DAYS: Final = 60
 """Older orders are not looked at: the trades go back about as far."""
 

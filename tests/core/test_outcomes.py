@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from schemas.tables import PUBLIC
 from tasks.core.conservation import unaccounted
 from tasks.core.drift import account_drift
 from tasks.core.facts import Facts, account_parameters, priced_securities, valued_lots
+from tasks.core.fills_shown import waiting
 from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.reasons import class_reasons
 from tasks.core.rules import compile_book
@@ -30,7 +32,15 @@ def decided(facts: Facts, *, gate: pl.DataFrame = NOBODY, due: tuple[Calendar, .
     nobody = pl.DataFrame(schema={"account_id": pl.String})
     by_account = account_drift(drift, accounts, household_drift_of(facts), due=due, changed_models=nobody)
     models = facts.model_targets["model_id"].unique()
-    standing = with_standing(accounts, by_account, facts.last_exports, facts.members, models=models, as_of=AS_OF)
+    standing = with_standing(
+        accounts,
+        by_account,
+        facts.last_exports,
+        facts.members,
+        models=models,
+        waiting=waiting(facts.unshown_fills),
+        as_of=AS_OF,
+    )
     open_accounts = standing.filter(pl.col("outcome").is_null())
     lots = valued_lots(facts, securities)
     solved = solve(compile_book(open_accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF))
@@ -125,6 +135,26 @@ def test_only_drift_and_calendar_wait_and_cash_owed_does_not() -> None:
         assert outcome(replace(owing, last_exports=exported(days_ago)))[0] == "cooling_down"
 
 
+def unshown_of(account_id: str) -> pl.DataFrame:
+    """A fill of the account that its holdings do not show."""
+    row = {
+        "order_id": "o",
+        "account_id": account_id,
+        "security_id": "S",
+        "expected_change": Decimal(5),
+        "moved": Decimal(0),
+    }
+    schema = INTERNAL["unshown_fills"]
+    return pl.DataFrame([{name: row.get(name) for name in schema}], schema=schema)
+
+
+def test_an_account_whose_holdings_do_not_show_its_fills_waits_whatever_it_owes() -> None:
+    reason = "fills_not_shown: S moved by 0 where 5 was filled"
+    for facts in (one({}), one({}, cash="settled_usd\n -5000"), one({}, lots=EVEN)):
+        assert outcome(replace(facts, unshown_fills=unshown_of("a"))) == ("cooling_down", reason)
+        assert outcome(replace(facts, unshown_fills=unshown_of("other")))[0] != "cooling_down"
+
+
 def test_the_quarantined_stand_beside_the_others_sorted() -> None:
     gate = pl.DataFrame([("0", "quarantined", "lots:quantity_positive")], schema=INTERNAL["gate"], orient="row")
     found = decided(one(), gate=gate)
@@ -159,7 +189,13 @@ def standing(facts: Facts, *, models: tuple[str, ...] = ("m",)) -> dict[str, tup
     parameters, nobody = account_parameters(facts), pl.DataFrame(schema={"account_id": pl.String})
     by_account = account_drift(drift_of(facts), parameters, household_drift_of(facts), due=(), changed_models=nobody)
     found = with_standing(
-        parameters, by_account, facts.last_exports, facts.members, models=pl.Series(models), as_of=AS_OF
+        parameters,
+        by_account,
+        facts.last_exports,
+        facts.members,
+        models=pl.Series(models),
+        waiting=waiting(facts.unshown_fills),
+        as_of=AS_OF,
     )
     return {name: tuple(rest) for name, *rest in found.select("account_id", "outcome", "reason", "is_locked").rows()}  # type: ignore[misc]
 
@@ -214,6 +250,12 @@ def test_while_one_account_of_a_household_waits_all_wait(member: str, days_ago: 
     assert standing(replace(facts, last_exports=rested))["b"] == TO_SOLVE
 
 
+@pytest.mark.parametrize("statuses", ["active active", "active frozen"])
+def test_while_holdings_of_one_account_of_a_household_are_behind_all_wait(statuses: str) -> None:
+    found = standing(replace(household(statuses), unshown_fills=unshown_of("b")))
+    assert found["a"] == ("cooling_down", "fills_not_shown: S moved by 0 where 5 was filled", False)
+
+
 def test_an_account_of_a_household_without_value_is_locked_and_the_household_goes_on() -> None:
     only_a = "account_id | security_id | quantity\n a | S | 800"
     assert standing(household(lots=only_a))["b"] == ("blocked", "no_investable_value", True)
@@ -234,7 +276,13 @@ def test_a_locked_account_keeps_its_outcome_beside_those_solved_with_it() -> Non
     nobody = pl.DataFrame(schema={"account_id": pl.String})
     by_account = account_drift(drift, parameters, household_drift_of(facts), due=(), changed_models=nobody)
     judged = with_standing(
-        parameters, by_account, facts.last_exports, facts.members, models=pl.Series(["m"]), as_of=AS_OF
+        parameters,
+        by_account,
+        facts.last_exports,
+        facts.members,
+        models=pl.Series(["m"]),
+        waiting=waiting(facts.unshown_fills),
+        as_of=AS_OF,
     )
     alone = judged.filter(pl.col("account_id") != "z").with_columns(managed_household_id=pl.lit(None, pl.String))
     solved = solve(
