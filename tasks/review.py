@@ -263,7 +263,7 @@ def hold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, not
 
 
 def withdraw(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
-    """Take an approval back before it is exported."""
+    """Take an approval back before an export claims it, a person's or that of the policy."""
     return decide(ledger, names, Decision.WITHDRAW, actor=actor, now=now, note=note)
 
 

@@ -16,7 +16,7 @@ from schemas.enums import ProposalState, Role
 from schemas.tables import PUBLIC, USD
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
-from warehouse.ledger_decisions import Seen, held_problem, refuse, state_problem
+from warehouse.ledger_decisions import WAITING, Seen, held_problem, refuse, state_problem
 from warehouse.ledger_proposals import ROUTED, Move, Proposals, move, to_frame
 from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import amended_lots, amended_orders, amended_proposals, decisions, proposals
@@ -144,7 +144,7 @@ def _waiting(connection: Connection, proposal_id: str, seen: Seen, *, actor: str
         The actor cannot change it, or gives no reason.
     """
     found = connection.execute(sa.select(proposals).where(proposals.c.proposal_id == proposal_id)).one_or_none()
-    problem = state_problem(found, seen, ProposalState.PENDING_REVIEW, "change")
+    problem = state_problem(found, seen, WAITING, "change")
     if not problem and not note.strip():
         problem = "is not changed without a note that says why"
     row = cast("Row[Any]", found)  # what is no proposal has a problem already

@@ -5,7 +5,7 @@
 transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,15 +21,15 @@ from warehouse.ledger_proposals import Move, Proposals, move, rows_in
 from warehouse.ledger_store import in_chunks, insert_columns
 from warehouse.ledger_tables import decisions, proposals
 from warehouse.ledger_users import need_role, roles_in
-from warehouse.ledger_words import Decision
+from warehouse.ledger_words import RELEASABLE_STATES, Decision
 
-WAITING: Final = ProposalState.PENDING_REVIEW
-NEEDED_STATE: Final = {
+WAITING: Final = (ProposalState.PENDING_REVIEW,)
+NEEDED_STATES: Final[dict[Decision, Sequence[ProposalState]]] = {
     Decision.APPROVE: WAITING,
     Decision.REJECT: WAITING,
     Decision.HOLD: WAITING,
     Decision.UNHOLD: WAITING,
-    Decision.WITHDRAW: ProposalState.APPROVED,
+    Decision.WITHDRAW: RELEASABLE_STATES,
 }
 """What a proposal must be for each decision; a comment is taken on any."""
 NEXT_STATE: Final = {
@@ -80,14 +80,14 @@ class _Makers:
     amenders: Mapping[str, frozenset[str]]
 
 
-def state_problem(row: Row[Any] | None, seen: Seen | None, needed: ProposalState | None, verb: str) -> str | None:
-    """Why nobody can do this to a proposal as it stands; null if it can be done."""
+def state_problem(row: Row[Any] | None, seen: Seen | None, needed: Sequence[ProposalState], verb: str) -> str | None:
+    """Why nobody can do this to a proposal as it stands; null if it can be done. ``needed`` empty: in any state."""
     if row is None:
         return "is no proposal"
-    if needed is not None and row.state != needed:
-        return f"is {row.state}; to {verb} it, it must be {needed}"
-    if needed is not None and row.export_id is not None:
-        return f"is being exported in {row.export_id}"
+    if needed and row.state not in needed:
+        return f"is {row.state}; to {verb} it, it must be {' or '.join(needed)}"
+    if needed and row.export_id is not None:
+        return f"is being exported in {row.export_id}; `trimtab export abandon {row.export_id} --note WHY` gives up all of that"
     if seen is None or seen.content_hash != row.content_hash or seen.revision not in {None, row.revision}:
         return "has changed since it was looked at; look again"
     return None
@@ -95,7 +95,7 @@ def state_problem(row: Row[Any] | None, seen: Seen | None, needed: ProposalState
 
 def _problem(row: Row[Any] | None, said: Said, seen: Seen | None, makers: _Makers) -> str | None:
     """Why the decision cannot be taken; null if it can."""
-    problem = state_problem(row, seen, NEEDED_STATE.get(said.decision), said.decision)
+    problem = state_problem(row, seen, NEEDED_STATES.get(said.decision, ()), said.decision)
     if problem or row is None:
         return problem
     if said.decision in {Decision.HOLD, Decision.UNHOLD}:
