@@ -3,7 +3,7 @@
 Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
 (``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
 (``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), where they were delivered (``ledger_deliveries``), what came back
-(``ledger_executions``, ``ledger_fills``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
+(``ledger_executions``, ``ledger_fills``), what looks between the nights found (``ledger_breaches``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
 in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
@@ -17,8 +17,9 @@ from schemas.errors import Retryable, WrongUsage
 from warehouse.ledger_access import Access, SessionRow, TokenRow
 from warehouse.ledger_allotments import Allotments
 from warehouse.ledger_amend import Amended, Amending
-from warehouse.ledger_answers import Sought, Stretch
+from warehouse.ledger_answers import Answers, Sought, Stretch
 from warehouse.ledger_audit import Audit
+from warehouse.ledger_breaches import Breaches, ScopeRow
 from warehouse.ledger_decisions import Decisions, Seen, Taken
 from warehouse.ledger_deliveries import Deliveries
 from warehouse.ledger_execution_rows import ExecutionFile, Rules, Settled
@@ -69,6 +70,7 @@ __all__ = [
     "Reading",
     "Rules",
     "RunRow",
+    "ScopeRow",
     "Seen",
     "SessionRow",
     "Settled",
@@ -95,8 +97,10 @@ class Ledger(
     Exports,
     Deliveries,
     Executions,
+    Answers,
     Fills,
     Allotments,
+    Breaches,
     Halts,
     Users,
     Access,

@@ -12,7 +12,7 @@ from schemas.errors import WrongUsage
 from warehouse.ledger_store import Store
 from warehouse.ledger_users import insert_user
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -41,12 +41,13 @@ def bring_up_to_date(store: Store, *, owner: str, now: datetime) -> None:
         if before is not None and before > HEAD:
             raise WrongUsage(f"the ledger is at version {before}, this program knows {HEAD}\n\nHint: update trimtab.")
         if before != HEAD:
-            _upgrade(connection)
+            upgrade(connection)
         if before is None:
             insert_user(connection, owner, [Role.ADMIN], actor=owner, now=now)
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Apply the migrations that are missing, in the caller's transaction."""
     from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
     from alembic.config import Config  # noqa: PLC0415
 
