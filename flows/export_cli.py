@@ -1,4 +1,4 @@
-"""``trimtab export``: let what is approved leave, and check what has left."""
+"""``trimtab export``: let what is approved leave, give up what cannot any more, and check what has left."""
 
 import sys
 from collections.abc import Sequence
@@ -59,6 +59,30 @@ def export(
         notice("nothing to export")
     if done.problems or any(one.problem for one in delivered):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def abandon(
+    export_id: Annotated[str, typer.Argument(metavar="EXPORT", help="An export that was claimed and has not left.")],
+    note: Annotated[str, typer.Option("--note", help="Why; kept for good.")],
+    *,
+    is_json: Json = False,
+) -> None:
+    """Give an export up before it leaves: none of its orders ever does, and its proposals are withdrawn. Safe to repeat."""
+    from tasks.release import give_up  # noqa: PLC0415 - as above
+
+    done = give_up(settings_of_a_home(), export_id, note)
+    if is_json:
+        told = {"export_id": done.export_id, "folder": str(done.folder), "proposals": done.proposal_count}
+        print_json({**told, "is_done_here": done.is_done_here})
+        return
+    if not done.is_done_here:
+        notice(f"{done.export_id} was given up before; that stands.")
+        return
+    typer.echo(
+        f"{done.export_id} is given up: no order of it leaves, and {done.proposal_count:,} proposals are withdrawn."
+    )
+    notice("Their accounts get new proposals with the next run.")
 
 
 @app.command()

@@ -8,13 +8,15 @@
 
 Data first, ledger last: killed at any point, the next call ends with the same folder and one publication. So do two
 calls at the same time. A halt stops an export before the folder has its name, as a crash would: the claim stays, and the
-first call after the halt is lifted finishes it.
+first call after the halt is lifted finishes it. None leaves late: where a proposal's cut-off or expiry has passed before the folder
+has its name (``tasks.export_gate``), the claim waits for a person to give it up (``tasks.export_abandon``).
 
 Not claimed are proposals past their custodian's cut-off, those of which a profile cannot express an order, and those of accounts
 of which a fill was told since that the run's holdings do not show: they stay approved until they expire, are overtaken or withdrawn.
 """
 
 import re
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +34,7 @@ from tasks.core.blocks import allocate
 from tasks.core.profiles import refusals_of
 from tasks.core.release import Book, Export, Release, make_release
 from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
+from tasks.export_gate import Gate
 from tasks.export_plan import Plan
 from tasks.fills_shown import behind_since
 from tasks.known_orders import OrderLake
@@ -122,11 +125,12 @@ def export_run(
     RunHeld
         The run is not done, or everything is halted, maybe only since the export began.
     DecisionRefused
-        The actor may not export.
+        The actor may not export, or the export was given up meanwhile.
     ConservationBroken
         Something does not add up; nothing was written.
     Terminal, Retryable
-        The folder cannot be written, or is there and differs; the claim asks for another key.
+        The folder cannot be written, or is there and differs; the claim asks for another key; it is too late to leave, or is being
+        given up.
     """
     run = done_run(ledger, run_id)
     _need_releaser(ledger, actor)
@@ -147,13 +151,14 @@ def export_run(
     checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
     approved = ledger.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
+    ledger.need_claim(claim.export_id)  # else what was approved is withdrawn, maybe since we looked
     book = book_of(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
     written_by = Plan.stored(claim.plan)
     signs = written_by.need(signer, claim.export_id)
     sending = Sending(release, written_by.profiles, None if signs is None else signs.sign)
-    manifest_sha256 = deliver(sending, final, checkpoint, ledger.need_no_halt)
+    manifest_sha256 = deliver(sending, final, checkpoint, Gate.of(ledger, claim.export_id, now, time.monotonic))
     is_published_here = ledger.publish_export(claim.export_id, manifest_sha256, now)
     checkpoint("published")
     accounts = release.orders["account_id"].n_unique()

@@ -41,6 +41,7 @@ from tasks.export_folder import (
     staging,
     write_file,
 )
+from tasks.export_tombstone import need_not_given_up
 
 Checkpoint = Callable[[str], None]
 Write = Callable[[str, bytes], None]
@@ -105,8 +106,14 @@ def deliver(
 def _found(sending: Sending, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
     """A folder that another call renamed but nobody published yet."""
     hashes = _render(sending, lambda _path, _content: None, checkpoint)
-    check_same(final, hashes)
+    _need_same(sending, final, hashes)
     return hashes
+
+
+def _need_same(sending: Sending, final: Path, hashes: dict[str, str]) -> None:
+    """Refuse a folder that is not this export; where it is what giving the export up leaves, say so."""
+    need_not_given_up(final, sending.release.export.export_id)
+    check_same(final, hashes)
 
 
 def _made(
@@ -117,7 +124,7 @@ def _made(
         checkpoint("flushed")
         stop()
         if not place(folder, final):
-            check_same(final, hashes)
+            _need_same(sending, final, hashes)
         checkpoint("renamed")
     return hashes
 

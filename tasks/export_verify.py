@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.errors import Terminal, WrongUsage
 from tasks.core.export_files import FORMAT, MANIFEST, SIGNATURE, SUCCESS
+from tasks.export_tombstone import TOMBSTONE
 from tasks.signing import is_signed
 
 OWN: Final = (MANIFEST, SIGNATURE, SUCCESS)
@@ -77,6 +78,8 @@ def read_manifest(folder: Path, key: Ed25519PublicKey | None = None) -> dict[str
     ExportBroken
         The manifest is another one, or not signed by the key.
     """
+    if (folder / TOMBSTONE).is_file() and not (folder / SUCCESS).exists():
+        raise WrongUsage(f"{folder} is no export: one was given up here before it left; there are no orders of it")
     content = _bytes(folder, MANIFEST)
     said = _bytes(folder, SUCCESS).split()[:1]
     if said != [hashlib.sha256(content).hexdigest().encode()]:

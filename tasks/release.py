@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from schemas.settings import Settings
 from tasks.deliver import Courier, Delivered, deliver_exports
+from tasks.export_abandon import Abandoned, abandon_export
 from tasks.export_all import ExportedRuns, Exporter, export_all
 from tasks.export_plan import Plan, signer_of
 from tasks.stores import current_actor, open_ledger, utc_now
@@ -33,6 +34,25 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
             deliveries=settings.deliveries,
         )
         return export_all(by, run_id=run_id, custodians=custodians)
+
+
+def give_up(settings: Settings, export_id: str, note: str) -> Abandoned:
+    """Give up an export that was claimed and has not left.
+
+    Raises
+    ------
+    TrimtabError
+        As ``abandon_export``.
+    """
+    with closing(open_ledger(settings)) as ledger:
+        return abandon_export(
+            export_id,
+            ledger=ledger,
+            export_folder=settings.export_folder,
+            actor=current_actor(),
+            note=note,
+            now=utc_now(),
+        )
 
 
 def deliver_exported(settings: Settings, run_id: str | None = None) -> list[Delivered]:

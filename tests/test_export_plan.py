@@ -254,10 +254,10 @@ def test_after_the_cut_off_nothing_leaves_and_it_says_so(tmp_path: Path) -> None
     assert not scene.exports.exists()
 
 
-def test_what_was_claimed_in_time_is_finished_after_the_cut_off(tmp_path: Path) -> None:
+def test_what_left_in_time_is_entered_after_the_cut_off(tmp_path: Path) -> None:
     scene = late_scene(tmp_path)
     with pytest.raises(Interrupted):
-        scene.export_all(NOW, checkpoint=crash_at(0, interrupt))
+        scene.export_all(NOW, checkpoint=crash_at(POINTS.index("renamed"), interrupt))
     (result,) = scene.export_all(NOW + timedelta(hours=2)).results
     assert result.account_count == 3
 

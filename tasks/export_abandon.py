@@ -1,0 +1,95 @@
+"""Give up an export that was claimed and has not left: none of its orders ever leaves.
+
+1. The ledger says whether the actor may, and whether the export is still open.
+2. The export's final folder name is taken by a tombstone (``tasks.export_tombstone``). An exporter at work loses here, or wins
+   and the giving up is refused; there is no third.
+3. The ledger closes the export and withdraws its proposals. The accounts get new ones with the next run.
+
+Killed between 2 and 3 the export is open and cannot leave: exporters say so, and the next call finishes. It goes through
+while everything is halted: it lets nothing leave.
+
+Known limits: like exporting, it must be done where the export was begun, on the same disk.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from schemas.errors import Terminal
+from tasks.core.release import Export
+from tasks.export_delivery import Checkpoint
+from tasks.export_tombstone import take_name
+from warehouse.ledger import ExportRow, ExportState, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """An export that is given up. ``is_done_here`` is false if it was so already."""
+
+    export_id: str
+    folder: Path
+    proposal_count: int
+    is_done_here: bool
+
+
+def _go_on(_point: str) -> None:
+    """Stops nothing."""
+
+
+def abandon_export(
+    export_id: str,
+    *,
+    ledger: Ledger,
+    export_folder: Path,
+    actor: str,
+    note: str,
+    now: datetime,
+    checkpoint: Checkpoint = _go_on,
+) -> Abandoned:
+    """Give an export up, or finish doing so.
+
+    Parameters
+    ----------
+    export_id
+        An export that is open.
+    ledger
+        Where it was claimed.
+    export_folder
+        Folder of all exports; the one that the export was begun in.
+    actor
+        Who gives it up; needs the role releaser or admin.
+    note
+        Why; must not be empty.
+    now
+        UTC; goes to the ledger.
+    checkpoint
+        Called with a name of ``TOMBSTONE_CHECKPOINTS`` at each point, and ``abandoned`` at the end; stops it by raising.
+
+    Raises
+    ------
+    WrongUsage
+        No such export.
+    DecisionRefused
+        The actor may not, the note is missing, or it was published.
+    Terminal
+        It has left, was begun elsewhere, or the folder cannot be written.
+    """
+    export = ledger.need_abandonable(export_id, actor=actor, note=note)
+    final = final_folder(export)
+    count = ledger.export_order_ids(export_id)["proposal_id"].n_unique()
+    if export.state is ExportState.ABANDONED:
+        return Abandoned(export_id, final, count, is_done_here=False)
+    if final.parent.parent != export_folder.resolve():
+        raise Terminal(
+            f"export {export_id} was begun in {export.folder}, not in {export_folder}\n\nHint: give it up where it was begun."
+        )
+    take_name(final, export_id, checkpoint)
+    is_done_here = ledger.abandon_export(export_id, actor=actor, note=note, now=now)
+    checkpoint("abandoned")
+    return Abandoned(export_id, final, count, is_done_here=is_done_here)
+
+
+def final_folder(export: ExportRow) -> Path:
+    """The folder that an export has, or would have had."""
+    dated = Path(export.folder)
+    return dated / Export(export.run_id, date.fromisoformat(dated.name), export.sequence, export.export_id).folder_name
