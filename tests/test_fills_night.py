@@ -31,7 +31,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     Its landing folder has the holdings after the fills, and no new trade.
     """
     home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=home, max_run_turnover=None)
+    settings = Settings(home=home, max_run_turnover=None, max_price_age_sessions=5)
     landing = home / "landing"
     make_book(landing, account_count=80)
     policies = pl.read_parquet(landing / "policies.parquet")
