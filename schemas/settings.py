@@ -22,6 +22,8 @@ from schemas.exports import Delivery, ExecutionSource, Profile
 from schemas.sources import Source
 
 PREFIX = "TRIMTAB_"
+FRESH_PRICES = "fresh-prices"
+"""How messages and the ledger call the source of ``prices_url``."""
 NONE = "none"
 """Written for a limit that is not set, in a file or a variable: neither knows null."""
 
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
     """Address of the landing tables when neither ``--source`` nor ``sources`` is given; empty = ``<home>/landing``."""
     sources: tuple[Source, ...] = ()
     """Where a night's inputs come from, ``[[sources]]`` in the file; together they deliver the landing tables."""
+    prices_url: str = ""
+    """Address of the table ``prices`` through the session, for ``trimtab monitor`` and the runs it starts; may hold ``{as_of}``, the day of the look. Empty = the night's sources."""
+    monitor_rearm_fraction: Fraction = 0.8
+    """An account that was found out of band is armed again when every class is within this share of its band."""
     max_quarantined_fraction: Fraction = 0.05
     """A run with a larger share of its accounts quarantined is held."""
     max_price_age_sessions: Annotated[int, Field(ge=0)] = 1
@@ -202,6 +208,12 @@ class Settings(BaseSettings):
         dated = Path(landing.url) / as_of.isoformat()
         is_dated = landing.scheme == "file" and dated.is_dir()
         return (landing.model_copy(update={"url": str(dated)}) if is_dated else landing,)
+
+    def prices_source(self, day: date) -> Source | None:
+        """Where fresh prices of a day come from; null: from the night's own sources."""
+        if not self.prices_url:
+            return None
+        return _source(FRESH_PRICES, self.prices_url).model_copy(update={"tables": ("prices",)}).on(day)
 
 
 def _source(name: str, url: str) -> Source:

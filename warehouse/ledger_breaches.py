@@ -118,9 +118,14 @@ class Breaches(Store):
     def enter_late_files(self, night: str, contents: Sequence[str], as_of: date, now: datetime) -> str | None:
         """A scope for files that have come after their night; null where these contents have one already."""
         with self.writing() as connection:
-            if connection.scalar(sa.select(scopes.c.scope_id).where(scopes.c.scope_id == _name(as_of, contents, 1))):
+            if _is_known(connection, _name(as_of, contents, 1)):
                 return None
             return _open_scope(connection, contents, as_of=as_of, cause=LATE_FILE, accounts=0, night=night, now=now)
+
+    def has_late_files(self, contents: Sequence[str], as_of: date) -> bool:
+        """Whether these contents have a scope."""
+        with self.reading() as connection:
+            return _is_known(connection, _name(as_of, contents, 1))
 
     def scopes_to_announce(self, silent_since: datetime) -> list[ScopeRow]:
         """Scopes that no run has taken and that were never announced, or before ``silent_since``; of the newest date alone."""
@@ -184,8 +189,7 @@ def _open_scope(
     """A new scope, named after what is in it and, where the same was in one before, how often it was."""
     content = list(lines)
     names = (_name(as_of, content, times) for times in count(1))
-    known = sa.select(scopes.c.scope_id)
-    scope = next(name for name in names if connection.scalar(known.where(scopes.c.scope_id == name)) is None)
+    scope = next(name for name in names if not _is_known(connection, name))
     row: dict[str, Any] = {
         "scope_id": scope,
         "as_of_date": as_of,
@@ -198,6 +202,10 @@ def _open_scope(
     detail = canonical({"scope": scope, "cause": cause, "accounts": accounts})
     ledger_audit.append(connection, [Event(MONITOR, "scope_opened", detail=detail)], now)
     return scope
+
+
+def _is_known(connection: Connection, scope_id: str) -> bool:
+    return connection.scalar(sa.select(scopes.c.scope_id).where(scopes.c.scope_id == scope_id)) is not None
 
 
 def _name(as_of: date, lines: Iterable[str], times: int) -> str:
