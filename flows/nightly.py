@@ -1,6 +1,6 @@
 """The night: pull holdings, validate them, guard, measure drift, propose trades, guard, route the proposals, publish the run."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -15,6 +15,7 @@ from prefect.runtime import deployment
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
+from flows.fan_out import Finished, Hands, ShardTask, hands_of
 from flows.logs import foreseen_as_state
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
@@ -75,29 +76,33 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     if as_of is None and not previous_session(day, settings.exchange)[0]:
         return Completed(name="Skipped", message=f"{day} is no trading day of {settings.exchange}")
 
-    run = pulled(run_id) if run_id else None
-    if run is None:
-        given = (source,) if isinstance(source, str) else tuple(source or ())
-        sources = settings.sources_of(day, given)
-        run = pull(Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts)))
+    with hands_of(settings) as hands:
+        run = pulled(run_id) if run_id else None
+        if run is None:
+            given = (source,) if isinstance(source, str) else tuple(source or ())
+            sources = settings.sources_of(day, given)
+            run = pull(Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts)))
+        counts = _night(run, hands)
+    get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
+    return Night(run.run_id, counts)
+
+
+def _night(run: RunRef, hands: Hands) -> Mapping[str, int]:
+    """What follows the pull; the counts of ``publish``."""
     with shown_if_held(run), open_stores() as at, failure_noted(at.ledger, run):
         at.ledger.note_flow_run(run.run_id, str(this_run.id), utc_now())
-        progress = Progress(run, at.ledger.finished_steps(run.run_id))
-        for shard in (GLOBAL_SHARD, *run.shards):
-            progress.once(Step.VALIDATE, shard, partial(validate, run, shard))
+        progress = Progress(run, partial(at.ledger.finished_steps, run.run_id), hands)
+        progress.each(Step.VALIDATE, (GLOBAL_SHARD, *run.shards), validate)
         guard_inputs(run)
-        for shard in run.shards:
-            progress.once(Step.MEASURE, shard, partial(measure, run, shard))
-        for shard in run.shards:
-            progress.once(Step.PROPOSE, shard, partial(propose, run, shard))
+        progress.each(Step.MEASURE, run.shards, measure)
+        progress.each(Step.PROPOSE, run.shards, propose)
         guard_trades(run)
         progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route, run))
         counts = publish(run)
         show(run, counts)
         announce_queue(at, run.run_id, utc_now())
         progress.finish()
-    get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
-    return Night(run.run_id, counts)
+    return counts
 
 
 def scheduled_day(settings: Settings) -> date:
@@ -118,17 +123,27 @@ def _submitter() -> str:
 class Progress:
     """Skips what an earlier attempt finished, and moves the run's progress bar."""
 
-    def __init__(self, run: RunRef, finished: Collection[tuple[Step, int]]) -> None:
-        self._finished = finished
+    def __init__(self, run: RunRef, finished: Finished, hands: Hands) -> None:
+        self._run, self._finished, self._hands = run, finished, hands
+        self._before = finished()
         self._steps = 3 * run.shard_count + 3
         self._done = 1
         made = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)
         self._artifact = cast(UUID, made)  # a coroutine only where the caller is one
 
+    def each(self, step: Step, shards: Sequence[int], work: ShardTask) -> None:
+        """Have the step done for each shard that the ledger does not have as finished."""
+        left = [shard for shard in shards if (step, shard) not in self._before]
+        self._done += len(shards) - len(left)
+        self._hands.each(step, work, self._run, left, finished=self._finished, moved=self._moved)
+
     def once(self, step: Step, shard: int, work: Callable[[], None]) -> None:
         """Do the work unless the ledger has the step of this shard as finished."""
-        if (step, shard) not in self._finished:
+        if (step, shard) not in self._before:
             work()
+        self._moved()
+
+    def _moved(self) -> None:
         self._done += 1
         update_progress_artifact(self._artifact, min(100.0, 100.0 * self._done / self._steps))
 

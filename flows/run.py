@@ -59,7 +59,14 @@ def dry_run(
     given = _absolute(source or ([] if settings.sources else [settings.sources_of(as_of)[0].url]))
     with tempfile.TemporaryDirectory(prefix="trimtab-dry-run-") as home:
         elsewhere = settings.model_copy(
-            update={"home": Path(home), "lake_url": "", "lake_data_url": "", "ledger_url": "", "export_url": ""}
+            update={
+                "home": Path(home),
+                "lake_url": "",
+                "lake_data_url": "",
+                "ledger_url": "",
+                "export_url": "",
+                "dask": "" if "://" in settings.dask else settings.dask,
+            }
         )
         return run_night(elsewhere, as_of, source=given, kind=kind, scope=scope, submitter=submitter)
 

@@ -49,6 +49,13 @@ def _known_zone(given: str) -> str:
     return given
 
 
+def _known_workers(given: str) -> str:
+    if re.fullmatch(r"|local(:[1-9]\d*)?|(tcp|tls)://[^\s/]+:\d+", given):
+        return given
+    raise ValueError(f"{given} names no workers; needed local, local:4, tcp://host:8786 or tls://host:8786")
+
+
+Workers = Annotated[str, AfterValidator(_known_workers)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 
@@ -101,6 +108,9 @@ class Settings(BaseSettings):
     """Cash that changed, without a trade, by more than this share of its account is quarantined."""
     accounts_per_shard: Annotated[int, Field(ge=1)] = 50_000
     """Upper size of a shard; bounds memory."""
+    dask: Workers = ""
+    """Who works on the shards: empty = this process; ``local:2`` = so many processes beside it; ``tcp://host:port`` = the
+    workers of a Dask scheduler."""
     is_frontier_written: bool = False
     """Write the table ``frontier`` for every proposed account; about ten times the work of proposing."""
     exchange: str = "XNYS"

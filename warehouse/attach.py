@@ -3,6 +3,7 @@
 Apart from ``lake``, whose tables bring the landing contract with them and that takes a second to import.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +15,23 @@ from typing import Final, TypeVar
 import duckdb
 
 from schemas.errors import LakeBusy
-from warehouse.duck import quoted
+from warehouse.duck import quoted, s3_secret
 
 ATTEMPTS: Final = 6
 BUSY_MILLISECONDS: Final = 30_000
+CONFLICTS: Final = ("transaction conflict", "database is locked", "failed to commit", "already exists")
+LOST: Final = (
+    "server closed the connection",
+    "terminating connection",
+    "unable to connect to postgres",
+    "no connection to the server",
+    "could not receive data from server",
+    'failed to execute query "rollback"',
+    "could not establish connection",
+    "connection error for http",
+)
+"""Signs of a catalogue or an object store that went away for a moment. DuckDB connects to it anew by itself."""
+PASSING_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 T = TypeVar("T")
 
 
@@ -37,7 +51,7 @@ def attach_lake(
     if address.startswith("ducklake:sqlite:"):
         options += [f"META_BUSY_TIMEOUT {BUSY_MILLISECONDS}"] + ([] if is_read_only else ["META_JOURNAL_MODE 'WAL'"])
     if data_address.startswith("s3://"):
-        connection.execute("CREATE SECRET (TYPE s3, PROVIDER config)")
+        connection.execute(s3_secret(os.environ))
     statement = f"ATTACH {quoted(address)} AS lake ({', '.join(options)})"
     retried(lambda: connection.execute(statement))
 
@@ -50,7 +64,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.TransactionException):  # a commit that fails has rolled back already
+        with suppress(duckdb.Error):  # a commit that fails has rolled back already, and a lost catalogue by itself
             connection.execute("ROLLBACK")
         raise
 
@@ -77,7 +91,7 @@ def retried(work: Callable[[], T]) -> T:
 
 def is_passing(error: duckdb.Error) -> bool:
     """Whether the same statement may succeed later."""
+    if getattr(error, "status_code", None) in PASSING_STATUSES:  # of an HTTPException
+        return True
     text = str(error).lower()
-    return any(
-        sign in text for sign in ("transaction conflict", "database is locked", "failed to commit", "already exists")
-    )
+    return any(sign in text for sign in (*CONFLICTS, *LOST))
