@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import pytest
 from flows.cli import main
 from schemas.settings import Settings
 from tasks.stores import utc_now
-from tests.export_scene import RUN, Scene
+from tests.export_scene import RUN, Interrupted, Scene, crash_at, interrupt
 from tests.fill_scene import fill, write_fills
 from warehouse.lake import open_lake
 
@@ -73,6 +74,43 @@ def test_a_delivery_that_fails_is_a_sentence_and_an_exit_code(
     assert code == 1
     assert "3 accounts, 6 orders" in out
     assert "is not delivered to archive" in err
+
+
+def test_a_claim_that_is_too_late_is_told_with_what_to_do_and_can_be_given_up(
+    tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The night was two days ago: its claim was left open by a crash, and has expired since."""
+    monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path))
+    then = utc_now() - timedelta(days=2)
+    scene = Scene(tmp_path, moment=then).prepare(is_owned_here=True)
+    scene.load(open_lake(Settings(home=tmp_path)))
+    with pytest.raises(Interrupted):
+        scene.export_all(then, checkpoint=crash_at(0, interrupt))
+    code, out, err = typed("export")
+    assert (code, out) == (1, "")
+    assert f"`trimtab export abandon {RUN}-export-1 --note WHY`" in err
+    assert typed("export", "abandon", f"{RUN}-export-1")[0] == 2
+    told = typed.json("export", "abandon", f"{RUN}-export-1", "--note", "too late")
+    assert told == {
+        "export_id": f"{RUN}-export-1",
+        "folder": str(scene.final),
+        "proposals": 3,
+        "is_done_here": True,
+    }
+    assert "was given up before" in typed("export", "abandon", f"{RUN}-export-1", "--note", "again")[2]
+    assert typed("export", "verify", scene.final)[0] == 2
+    code, out, err = typed("export")
+    assert (code, out) == (0, "")
+    assert "nothing to export" in err
+    scene.ledger.close()
+
+
+def test_an_export_that_has_left_is_not_given_up(scene: Scene, typed: Typed) -> None:
+    typed("export")
+    code, _, err = typed("export", "abandon", f"{RUN}-export-1", "--note", "too late")
+    assert code == 2
+    assert "has left" in err
+    assert set(scene.states().values()) == {"exported", "pending_review"}
 
 
 @pytest.mark.usefixtures("scene")

@@ -138,9 +138,23 @@ def test_an_approval_can_be_withdrawn_until_it_is_being_exported(ledger: Ledger)
     ledger.finish_run("r1", {}, NOW)
     claimed(ledger, "r1")
 
-    assert "r1.a2 is being exported in r1-export-1" in refused(ledger, "r1.a2", decision="withdraw")
+    told = refused(ledger, "r1.a2", decision="withdraw")
+    assert (
+        "r1.a2 is being exported in r1-export-1; `trimtab export abandon r1-export-1 --note WHY` gives up all" in told
+    )
     assert "is withdrawn; to withdraw it, it must be approved" in refused(ledger, "r1.a1", decision="withdraw")
     assert states(ledger) == {"r1.a1": "withdrawn", "r1.a2": "approved"}
+
+
+def test_what_the_policy_approved_can_be_withdrawn_until_it_is_being_exported(ledger: Ledger) -> None:
+    route(ledger, "r1", ["a1", "a2"], route="auto")
+    ledger.decide(["r1.a1"], decision="withdraw", actor="cat", now=NOW, note="the client called")
+    ledger.finish_run("r1", {}, NOW)
+
+    assert claimed(ledger, "r1").export_id == "r1-export-1"
+    assert "r1.a2 is being exported in r1-export-1" in refused(ledger, "r1.a2", decision="withdraw")
+    assert states(ledger) == {"r1.a1": "withdrawn", "r1.a2": "auto_approved"}
+    assert [(one.decision, one.note) for one in ledger.decisions_of("r1.a1")] == [("withdraw", "the client called")]
 
 
 def test_proposals_of_a_held_run_may_be_decided(ledger: Ledger) -> None:

@@ -16,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from schemas.enums import ProposalState
 from schemas.errors import DecisionRefused
 from tests.ledger_book import NOW, claimed, opened, orders_of, route, states
-from warehouse.ledger import OPEN_STATES, Decision
+from warehouse.ledger import OPEN_STATES, Decision, ExportState
 
 ACCOUNTS = ("a1", "a2", "a3")
 LIFE = {
     "proposed": {"pending_review", "auto_approved", "superseded"},
     "pending_review": {"pending_review", "approved", "rejected", "expired", "superseded"},
     "approved": {"expired", "superseded", "withdrawn", "exported"},
-    "auto_approved": {"expired", "superseded", "exported"},
+    "auto_approved": {"expired", "superseded", "withdrawn", "exported"},
 }
 """The states that may follow each state; what is not named is an end."""
 
@@ -86,6 +86,12 @@ class Nights(RuleBasedStateMachine):
             if (export := self.ledger.open_export(run.run_id)) is not None:
                 self.ledger.publish_export(export.export_id, "f00d", self.now)
 
+    @rule()
+    def a_giving_up(self) -> None:
+        for run in self.ledger.list_runs():
+            if (export := self.ledger.open_export(run.run_id)) is not None:
+                self.ledger.abandon_export(export.export_id, actor="rex", note="so", now=self.now)
+
     @invariant()
     def an_account_has_at_most_one_open_proposal(self) -> None:
         assert self.ledger.list_proposals(states=OPEN_STATES)["account_id"].is_unique().all()
@@ -109,10 +115,19 @@ class Nights(RuleBasedStateMachine):
 
     @invariant()
     def what_was_exported_left_with_all_its_orders_once(self) -> None:
-        exports = [export for run in self.ledger.list_runs(None) for export in self.ledger.exports_of(run.run_id)]
+        known = [export for run in self.ledger.list_runs(None) for export in self.ledger.exports_of(run.run_id)]
+        exports = [export for export in known if export.state is not ExportState.ABANDONED]
         left = [row for export in exports for row in self.ledger.export_order_ids(export.export_id).rows()]
         claimed_now = self.ledger.list_proposals().drop_nulls("export_id")["proposal_id"]
         assert sorted(left) == orders_of(claimed_now.sort()).rows()
+
+    @invariant()
+    def what_was_given_up_is_withdrawn_with_all_its_orders(self) -> None:
+        for run in self.ledger.list_runs(None):
+            for export in self.ledger.exports_of(run.run_id):
+                if export.state is ExportState.ABANDONED:
+                    proposals = set(self.ledger.export_order_ids(export.export_id)["proposal_id"])
+                    assert {states(self.ledger)[one] for one in proposals} == {"withdrawn"}
 
 
 @pytest.mark.slow
