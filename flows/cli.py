@@ -15,6 +15,7 @@ from flows import (
     explain_cli,
     export_cli,
     halt_cli,
+    monitor_cli,
     quarantine_cli,
     reconcile_cli,
     review_cli,
@@ -45,6 +46,7 @@ app.add_typer(quarantine_cli.app, name="quarantine")
 app.command("explain")(explain_cli.explain)
 app.command("status")(status_cli.status)
 app.command("halt")(halt_cli.halt)
+app.command("monitor")(monitor_cli.monitor)
 app.command("reconcile")(reconcile_cli.reconcile)
 app.command("allot")(reconcile_cli.allot)
 app.command("allocations")(reconcile_cli.allocations)
@@ -86,10 +88,13 @@ def _run(arguments: Sequence[str] | None) -> None:
 
 @app.command()
 def nightly(
-    as_of: AsOf,
+    as_of: AsOf = "",
     source: Source = None,
     account: Annotated[list[str] | None, typer.Option("--account", help="Only this account; may be repeated.")] = None,
     *,
+    scope_id: Annotated[
+        str | None, typer.Option("--scope", metavar="ID", help="What `trimtab monitor` found, in place of date and accounts.")
+    ] = None,
     is_dry_run: Annotated[
         bool,
         typer.Option(
@@ -103,14 +108,20 @@ def nightly(
     is_json: Json = False,
 ) -> None:
     """Run one night: pull, validate, measure, propose, route, publish."""
-    day, settings = parsed_date(as_of), load_settings()
-    from flows.run import dry_run, run_night  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    if bool(as_of) == bool(scope_id) or (scope_id and (source or account or is_dry_run)):
+        raise WrongUsage("needed either --as-of DATE, or --scope ID without --source, --account and --dry-run")
+    settings = load_settings()
+    from flows.run import dry_run, run_night, run_scope  # noqa: PLC0415 - Prefect, seconds that other commands do without
     from tasks.release import export_approved  # noqa: PLC0415
 
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
     run = dry_run if is_dry_run else run_night
-    night = run(settings, day, source=source or (), kind=kind, scope=scope, submitter=current_actor())
+    if scope_id:
+        night = run_scope(settings, scope_id, submitter=current_actor())
+    else:
+        day = parsed_date(as_of)
+        night = run(settings, day, source=source or (), kind=kind, scope=scope, submitter=current_actor())
     made = export_approved(settings, night.run_id).results if is_export and not is_dry_run else ()
     if is_json:
         print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": export_rows(made)})

@@ -28,6 +28,7 @@ from tasks.propose import propose
 from tasks.publish import publish, show
 from tasks.pull import Request, pull, pulled
 from tasks.route import route
+from tasks.scopes import Work, taken_by_another, work_of
 from tasks.sessions import previous_session
 from tasks.steps import failure_noted, open_stores
 from tasks.stores import current_actor, private_files, utc_now
@@ -64,24 +65,32 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     accounts: tuple[str, ...] = (),
     submitter: str | None = None,
     run_id: str | None = None,
+    scope: str | None = None,
 ) -> Night | State[Any]:
     """One night. Without ``as_of`` it is the scheduled day in the exchange's time zone, skipped where there is no trading.
 
     Running it again on the same inputs continues at the first step that is not recorded as finished. With ``run_id`` it
-    carries that run on, on what it pulled then; every other argument but the run's own date is left out.
+    carries that run on, on what it pulled then; every other argument but the run's own date is left out. With ``scope``, the
+    name of what a look found (``flows/monitor.py``), it runs that, whatever date and kind are given, unless a run has.
     """
     private_files()
     settings = load_settings()
     day = _date(as_of) or scheduled_day(settings)
-    if as_of is None and not previous_session(day, settings.exchange)[0]:
+    if scope is None and as_of is None and not previous_session(day, settings.exchange)[0]:
         return Completed(name="Skipped", message=f"{day} is no trading day of {settings.exchange}")
+    work = work_of(scope, submitter or _submitter()) if scope else Work(run_id=run_id)
+    if work.skipped:
+        return Completed(name="Skipped", message=work.skipped)
 
     with hands_of(settings) as hands:
-        run = pulled(run_id) if run_id else None
+        run = pulled(work.run_id) if work.run_id else None
         if run is None:
             given = (source,) if isinstance(source, str) else tuple(source or ())
             sources = settings.sources_of(day, given)
-            run = pull(Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts)))
+            asked = Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
+            run = pull(work.request or asked)
+        if scope and (another := taken_by_another(scope, run)):
+            return Completed(name="Skipped", message=another)
         counts = _night(run, hands)
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     return Night(run.run_id, counts)

@@ -43,6 +43,23 @@ def run_night(
     return night
 
 
+def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> Night:
+    """The run over what a look found.
+
+    Raises
+    ------
+    Terminal
+        A run has looked at it already.
+    TrimtabError
+        As the flow's tasks do.
+    """
+    with settings_of_tasks(settings):
+        night = nightly(scope=scope_id, submitter=submitter)
+    if isinstance(night, State):
+        raise Terminal(night.message or "the run was skipped")
+    return night
+
+
 def dry_run(
     settings: Settings,
     as_of: date,

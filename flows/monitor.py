@@ -1,0 +1,37 @@
+"""Monitor: one look at drift on fresh prices within the session; what is newly out of band starts a run of its own."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run as this_run
+from prefect.states import Completed
+
+from flows.logs import foreseen_as_state
+from schemas.settings import load_settings
+from tasks.scopes import Told, monitor_step
+from tasks.session_hours import session_at
+from tasks.stores import private_files
+
+
+@flow(name="monitor", validate_parameters=False)
+@foreseen_as_state
+def monitor(as_of: date | str | None = None) -> Told | State[Any]:
+    """One look. Without ``as_of`` it is of the session that the scheduled moment is in, and skipped outside of one."""
+    private_files()
+    exchange = load_settings().exchange
+    given = date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    day = given or session_at(_moment(), exchange)
+    if day is None:
+        return Completed(name="Skipped", message=f"{exchange} does not trade now")
+    told = monitor_step(day)
+    get_run_logger().info(
+        "%d accounts looked at, %d out of band, %d newly", told.looked_at, told.out_of_band, told.newly
+    )
+    return told
+
+
+def _moment() -> datetime:
+    due = this_run.scheduled_start_time
+    return due if isinstance(due, datetime) else datetime.now(UTC)

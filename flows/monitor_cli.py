@@ -1,0 +1,70 @@
+"""``trimtab monitor``: one look at drift on fresh prices, which starts a run over what is newly out of band."""
+
+from contextlib import closing
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from flows.terminal import notice, print_json, print_table
+from schemas.errors import WrongUsage
+from schemas.settings import Settings
+from tasks.sessions import sessions_to
+from tasks.stores import open_ledger, settings_of_a_home, utc_now
+
+if TYPE_CHECKING:
+    from tasks.scopes import Told
+
+
+def monitor(
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="DATE", help="Day of the look; the newest trading day where absent."),
+    ] = None,
+    *,
+    is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: enter nothing, start nothing.")] = False,
+) -> None:
+    """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""
+    settings = settings_of_a_home()
+    from tasks.scopes import monitored  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from tasks.steps import Stores  # noqa: PLC0415
+    from warehouse.lake import open_lake  # noqa: PLC0415
+
+    day = _day(as_of, settings)
+    with closing(open_ledger(settings)) as ledger:
+        told = monitored(Stores(settings, open_lake(settings), ledger), day, utc_now(), is_dry=is_dry_run)
+    for line in told.notices:
+        notice(line)
+    if is_json:
+        print_json(asdict(told))
+    else:
+        _print(told)
+    for scope in sorted(set(told.scopes) - set(told.announced)):
+        notice(f"No Prefect API is set, so nothing was started. Run it with `trimtab nightly --scope {scope}`.")
+
+
+def _day(given: str | None, settings: Settings) -> date:
+    if given is None:
+        today = datetime.now(ZoneInfo(settings.exchange_time_zone)).date()
+        return sessions_to(today, settings.exchange, 1)[-1]
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise WrongUsage(f"{given} is not a date; needed YYYY-MM-DD") from None
+
+
+def _print(told: "Told") -> None:
+    rows = [
+        ("looked at", told.looked_at),
+        ("without a fresh price", told.skipped),
+        ("out of band", told.out_of_band),
+        ("newly out of band", told.newly),
+        ("armed again", told.armed_again),
+        ("scope", " ".join(told.scopes)),
+        ("started by Prefect", " ".join(told.announced)),
+        ("seconds", told.seconds),
+    ]
+    print_table(f"{told.as_of_date} after {told.night_run_id}", ["accounts", ""], rows)

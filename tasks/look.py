@@ -1,0 +1,175 @@
+"""One look between the nights: drift of every account that the newest night accepted, on fresh prices, shard by shard.
+
+Where late files were added to the night, the accounts of the later runs are looked at as those landed them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Trigger
+from schemas.errors import WrongUsage
+from schemas.landing import dtypes
+from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.stored import INTERNAL
+from tasks.core.facts import Facts, model_hashes, with_policy_defaults
+from tasks.core.gate import accepted, check_table, gate_globals
+from tasks.core.look import HELD, Known, Verdict, seen_accounts, verdict
+from tasks.core.shards import household_key
+from tasks.fills_shown import unshown_fills
+from tasks.fresh import Fresh, Night, fresh_inputs, newest_night
+from tasks.landed import landed, places
+from tasks.pull import run_ref
+from tasks.steps import Stores
+from warehouse.lake import Lake
+
+POLICY: Final = ("policy_id", "band_rule", "is_threshold_triggered", "calendar", "cool_down_days")
+"""What of a policy decides whether an account is looked at."""
+ACCOUNT: Final = (
+    "account_id",
+    "household_id",
+    "model_id",
+    "policy_id",
+    "status",
+    "cash_reserve_usd",
+    "loss_carryforward_short_usd",
+    "loss_carryforward_long_usd",
+)
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "landed_accounts": (*ACCOUNT, "row_number"),
+    "landed_lots": (*HELD, "row_number"),
+    "landed_cash": ("account_id", "settled_usd", "pending_usd", "row_number"),
+    "quarantine": ("table_name", "landed_row"),
+    "gate": ("account_id",),
+    "scope": ("account_id",),
+    "account_drift": ("account_id", "triggers"),
+}
+"""What is read of each shard."""
+UNREAD: Final = ("buy_list", "restrictions", "trades", "location_preferences")
+"""Tables that drift does not depend on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found; counts are of accounts.
+
+    ``skipped``: accepted by the night, and not valued: a holding has no fresh price, or the account's household has such a one.
+    """
+
+    night: Night
+    day: date
+    looked_at: int
+    skipped: int
+    out_of_band: int
+    verdict: Verdict
+    fresh: Fresh
+
+
+def look(at: Stores, day: date, now: datetime) -> Look:
+    """Look at every account on ``day``. Nothing is written.
+
+    Raises
+    ------
+    WrongUsage
+        No night is done yet.
+    InputRefused
+        A restriction for every account cannot be read.
+    """
+    night = newest_night(at, day)
+    if night is None:
+        raise WrongUsage(f"no night up to {day} is done yet\n\nHint: `trimtab nightly --as-of DATE` runs one.")
+    fresh = fresh_inputs(at, night, day)
+    shared = _shared(at, night, fresh, day, now)
+    breaches = at.ledger.lasting_breaches(night.base.started_at)
+    sought = breaches["account_id"].implode()
+    looked_at = skipped = out = 0
+    parts: list[pl.DataFrame] = []
+    for facts, known in _shards(at, night, shared):
+        seen = seen_accounts(facts, known, as_of=day)
+        looked_at += seen.height
+        skipped += facts.accounts.height - seen.height
+        out += seen.filter(pl.col("triggers").str.contains(rf"\b({Trigger.DRIFT}|{Trigger.CASH})\b")).height
+        parts.append(seen.filter((pl.col("triggers") != "") | pl.col("account_id").is_in(sought)))
+    found = verdict(pl.concat(parts), breaches, rearm=at.settings.monitor_rearm_fraction)
+    return Look(night, day, looked_at, skipped, out, found, fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What a look reads once. ``facts``: what belongs to no account. ``cash``: rows that replace those of the night."""
+
+    facts: Facts
+    cash: pl.DataFrame
+    night_models: pl.DataFrame
+    handled: pl.DataFrame
+    busy: pl.DataFrame
+
+
+def _shared(at: Stores, night: Night, fresh: Fresh, day: date, now: datetime) -> _Shared:
+    """What belongs to no account, judged anew by the gate with what is fresh in its place; and what the ledger knows."""
+    newest = run_ref(night.runs[-1])
+    then = landed(at.lake, newest, GLOBAL_SHARD)
+    broken_then = at.lake.read("quarantine", newest.run_id, GLOBAL_SHARD, COLUMNS["quarantine"])
+    tables = {**then, **{table: rows for table, rows in fresh.tables.items() if table in then}}
+    broken = gate_globals(tables, places(at.ledger, newest), as_of=day).quarantine
+    good = {table: accepted(table, rows, broken).select(dtypes(table).keys()) for table, rows in tables.items()}
+    good |= {table: pl.DataFrame(schema=dtypes(table)) for table in (*UNREAD, "accounts", "lots", "cash")}
+    good["policies"] = with_policy_defaults(good["policies"]).select(POLICY)
+    cash = good["cash"]
+    if "cash" in fresh.tables:
+        cash = check_table("cash", fresh.tables["cash"]).good.select(cash.columns)
+    nobody = pl.DataFrame(schema={"account_id": pl.String(), "household_key": pl.String()})
+    return _Shared(
+        Facts(
+            **good,
+            last_exports=at.ledger.last_exports(),
+            members=nobody,
+            pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
+        ),
+        cash,
+        night_models=model_hashes(accepted("model_targets", then["model_targets"], broken_then)),
+        handled=at.ledger.models_handled(night.base.started_at),
+        busy=at.ledger.accounts_with_open_proposals(now).to_frame(),
+    )
+
+
+def _shards(at: Stores, night: Night, shared: _Shared) -> Iterator[tuple[Facts, Known]]:
+    """Facts of each shard, and what else is known of its accounts; one shard in memory at a time."""
+    later = pl.DataFrame(schema=INTERNAL["scope"])
+    for row in reversed(night.runs):
+        run = run_ref(row)
+        scope, gate = (at.lake.read(table, run.run_id, columns=("account_id",)) for table in ("scope", "gate"))
+        mine = scope.join(later, on="account_id", how="anti").join(gate, on="account_id", how="anti")
+        fills = unshown_fills(at, row, mine["account_id"])
+        for shard in run.shards:
+            yield _shard(at.lake, (run, shard), mine, shared, fills)
+        later = pl.concat([later, scope])
+
+
+def _shard(
+    lake: Lake, part: tuple[RunRef, int], mine: pl.DataFrame, shared: _Shared, fills: pl.DataFrame
+) -> tuple[Facts, Known]:
+    """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
+    run, shard = part
+    rows = lake.read_tables(COLUMNS, run.run_id, shard)
+    good = {name: accepted(name, rows[f"landed_{name}"], rows["quarantine"]) for name in ("accounts", "lots", "cash")}
+    accounts = good["accounts"].join(mine, on="account_id", how="semi")
+    own = accounts.select("account_id")
+    cash = pl.concat([_of(shared.cash, own), _of(good["cash"].select(shared.cash.columns), own)])
+    landed_accounts = rows["landed_accounts"].drop_nulls("account_id")
+    facts = replace(
+        shared.facts,
+        accounts=accounts.select(ACCOUNT),
+        lots=good["lots"].select(HELD),
+        cash=cash.unique("account_id", keep="first", maintain_order=True),
+        members=landed_accounts.select("account_id", household_key=household_key()).unique(),
+    )
+    night = rows["account_drift"]
+    return facts, Known(night, _of(fills, own), shared.busy, shared.night_models, _of(shared.handled, own))
+
+
+def _of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(accounts, on="account_id", how="semi", maintain_order="left")

@@ -1,0 +1,187 @@
+"""Scopes: what a look found newly out of band is entered, announced as an event, and run by one threshold run.
+
+1. What was found is in the ledger before anybody is told, so that a look which breaks off in between is made good by the next.
+2. The event has an id that follows from its scope, and is emitted again until a run has taken the scope.
+3. A run over a scope takes it once its inputs are landed. Whoever comes later, by a doubled event or by hand, runs nothing; a
+   run that broke off is carried on.
+4. A threshold run takes the files of the night that was looked at, and prices from ``prices_url`` where there is one.
+
+Events carry counts and the name of the scope: no accounts, no money.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from prefect.settings import PREFECT_API_URL
+
+from schemas.enums import LandingTable, RunKind, RunState
+from schemas.landing import CONTRACTS
+from schemas.run import RunRef
+from schemas.sources import Source
+from tasks.fresh import newest_night
+from tasks.look import Look, look
+from tasks.notices import give_notice
+from tasks.pull import Request
+from tasks.retries import retry_quietly
+from tasks.sources.take import Taken, take
+from tasks.steps import Stores, open_stores
+from tasks.stores import utc_now
+from warehouse.ledger import ScopeRow
+from warehouse.ledger_breaches import LATE_FILE
+
+BREACHED: Final = "trimtab.drift.breached"
+SILENCE: Final = timedelta(minutes=30)
+"""A scope that no run has taken for so long after it was announced is announced again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a look came to; counts are of accounts. ``scopes``: made now. ``announced``: told to Prefect now."""
+
+    night_run_id: str
+    as_of_date: date
+    looked_at: int
+    skipped: int
+    out_of_band: int
+    newly: int
+    armed_again: int
+    scopes: tuple[str, ...]
+    announced: tuple[str, ...]
+    notices: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done for a scope: ``request`` a run, carry on the run ``run_id``, or nothing, because of ``skipped``."""
+
+    request: Request | None = None
+    run_id: str | None = None
+    skipped: str | None = None
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def monitor_step(day: date) -> Told:
+    """One look, entered and announced; notices go to the log, and a table to the Prefect UI where there is a scope."""
+    with open_stores() as at:
+        told = monitored(at, day, utc_now())
+    for notice in told.notices:
+        give_notice(notice)
+    if told.scopes:
+        shown = {"scopes": " ".join(told.scopes), "newly": told.newly, "out of band": told.out_of_band}
+        create_table_artifact([shown], key="drift-look", description=f"Newly out of band on {day}")
+    return told
+
+
+def monitored(at: Stores, day: date, now: datetime, *, is_dry: bool = False) -> Told:
+    """Look, enter what was found and announce what waits for a run; with ``is_dry`` only look."""
+    found = look(at, day, now)
+    scopes = () if is_dry else enter(at, found, now)
+    announced = () if is_dry else announce(at, now)
+    return Told(
+        night_run_id=found.night.base.run_id,
+        as_of_date=day,
+        looked_at=found.looked_at,
+        skipped=found.skipped,
+        out_of_band=found.out_of_band,
+        newly=found.verdict.new.height,
+        armed_again=found.verdict.cleared.len(),
+        scopes=scopes,
+        announced=announced,
+        notices=found.fresh.notices,
+        seconds=(utc_now() - now).total_seconds(),
+    )
+
+
+def enter(at: Stores, found: Look, now: datetime) -> tuple[str, ...]:
+    """Enter what a look found; the scopes made: one of the accounts, one of files that came late, or none."""
+    base = found.night.base
+    made = at.ledger.enter_look(base.run_id, found.verdict.new, found.verdict.cleared, found.day, now)
+    late = at.ledger.enter_late_files(base.run_id, found.fresh.late, base.as_of_date, now) if found.fresh.late else None
+    return tuple(scope for scope in (made, late) if scope is not None)
+
+
+def announce(at: Stores, now: datetime) -> tuple[str, ...]:
+    """Emit the event of each scope that waits for a run and was not announced lately; those that were announced now.
+
+    Without a Prefect API nobody would hear it: nothing is announced then.
+    """
+    if not PREFECT_API_URL.value():
+        return ()
+    waiting = at.ledger.scopes_to_announce(now - SILENCE)
+    for row in waiting:
+        payload = {
+            "scope": row.scope_id,
+            "accounts": row.account_count,
+            "as_of": row.as_of_date.isoformat(),
+            "cause": row.cause,
+        }
+        resource = {"prefect.resource.id": f"trimtab.scope.{row.scope_id}"}
+        emit_event(
+            BREACHED, resource=resource, payload=payload, id=uuid5(NAMESPACE_URL, resource["prefect.resource.id"])
+        )
+        at.ledger.note_announced(row.scope_id, now)
+    return tuple(row.scope_id for row in waiting)
+
+
+def work_of(scope_id: str, submitter: str) -> Work:
+    """What is to be done for a scope.
+
+    Raises
+    ------
+    WrongUsage
+        No such scope.
+    """
+    with open_stores() as at:
+        row = at.ledger.get_scope(scope_id)
+        run = at.ledger.get_run(row.run_id) if row.run_id else None
+        if run is not None:
+            done = f"{scope_id} was run as {run.run_id}"
+            return Work(skipped=done) if run.state is RunState.DONE else Work(run_id=run.run_id)
+        if row.cause == LATE_FILE:
+            sources = at.settings.sources_of(row.as_of_date)
+            return Work(Request(sources, row.as_of_date, RunKind.NIGHTLY, submitter))
+        night = newest_night(at, row.as_of_date)
+        if night is not None and night.base.run_id != row.night_run_id:
+            at.ledger.take_scope(scope_id, night.base.run_id, utc_now())
+            return Work(skipped=f"{night.base.run_id} has looked at the accounts of {scope_id} since")
+        accounts = at.ledger.accounts_of_scope(scope_id)
+        return Work(Request(sources_of_scope(at, row), row.as_of_date, RunKind.THRESHOLD, submitter, accounts))
+
+
+def taken_by_another(scope_id: str, run: RunRef) -> str | None:
+    """Let the run take the scope; a sentence where another one has it, and this one goes no further."""
+    with open_stores() as at:
+        owner = at.ledger.take_scope(scope_id, run.run_id, utc_now())
+        if owner == run.run_id:
+            return None
+        at.ledger.fail_run(run.run_id, f"{scope_id} is run as {owner}", utc_now())
+    return f"{scope_id} is run as {owner}"
+
+
+def sources_of_scope(at: Stores, row: ScopeRow) -> tuple[Source, ...]:
+    """The sources of the night that was looked at; fresh prices, where there is an address for them, in the place of its own."""
+    night = at.ledger.get_run(row.night_run_id)
+    as_of = row.as_of_date if night is None else night.as_of_date
+    sources = at.settings.sources_of(as_of)
+    prices = at.settings.prices_source(row.as_of_date)
+    if prices is None:
+        return sources
+    taken = take(sources, as_of, at.settings.staging_folder)
+    kept = [_without_prices(source, taken) for source in sources]
+    return (*(source for source in kept if source is not None), prices)
+
+
+def _without_prices(source: Source, taken: Taken) -> Source | None:
+    """The source but for its table ``prices``; null where it has no other."""
+    delivers = {table for each in taken.inputs if each.source == source for table in each.tables}
+    if LandingTable.PRICES not in delivers:
+        return source
+    others = tuple(table for table in CONTRACTS if table in delivers - {LandingTable.PRICES})
+    return source.model_copy(update={"tables": others}) if others else None
