@@ -93,7 +93,8 @@ def nightly(
     account: Annotated[list[str] | None, typer.Option("--account", help="Only this account; may be repeated.")] = None,
     *,
     scope_id: Annotated[
-        str | None, typer.Option("--scope", metavar="ID", help="What `trimtab monitor` found, in place of date and accounts.")
+        str | None,
+        typer.Option("--scope", metavar="ID", help="What `trimtab monitor` found, in place of date and accounts."),
     ] = None,
     is_dry_run: Annotated[
         bool,
