@@ -173,7 +173,10 @@ class DeliveryOut(Model):
 
 
 class ExportOut(Model):
-    """One export of a run, and where it is delivered; ``manifest_sha256`` null: it is being written."""
+    """One export of a run, and where it is delivered; ``manifest_sha256`` null: it is being written, or was given up.
+
+    ``abandoned_by`` and ``abandon_note``: who gave it up before it left, and why; no order of it ever did.
+    """
 
     export_id: str
     run_id: str
@@ -183,6 +186,8 @@ class ExportOut(Model):
     manifest_sha256: str | None
     started_at: datetime
     finished_at: datetime | None
+    abandoned_by: str | None
+    abandon_note: str | None
     deliveries: list[DeliveryOut]
 
     @classmethod

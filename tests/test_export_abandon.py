@@ -285,15 +285,27 @@ def test_an_exporter_overtaken_by_a_giving_up_exports_all_or_nothing(
         except Terminal as error:
             refused.append(str(error))
 
-    with suppress(Terminal):
-        scene.export(at(point, give_up))
     if POINTS.index(point) < POINTS.index("renamed"):
+        with pytest.raises(Terminal, match="given up"):
+            scene.export(at(point, give_up))
         assert refused == []
         assert_given_up(scene)
     else:
+        scene.export(at(point, give_up))
         assert len(refused) == 1
         assert "has left" in refused[0]
         assert_exported_once(scene, undisturbed)
+
+
+@pytest.mark.parametrize("point", ["files", "flushed"])
+def test_a_tombstone_that_somebody_took_away_lets_nothing_leave(plain: Scene, point: str) -> None:
+    def give_up_and_clear() -> None:
+        abandon(plain)
+        shutil.rmtree(plain.final)
+
+    with pytest.raises(DecisionRefused, match="was given up by ops: too late"):
+        plain.export(at(point, give_up_and_clear))
+    assert contents(plain.exports) == {}
 
 
 @pytest.mark.parametrize("point", STEPS)
