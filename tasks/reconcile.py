@@ -11,7 +11,6 @@ Reading a file again changes nothing, in whatever order files come.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,10 +31,12 @@ from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
 from tasks.export import Lake
 from tasks.versions import newest_rows
-from warehouse.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, TakenFile
+from warehouse.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, Sought, TakenFile
 
 PART: Final = 50_000
 """Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""
+BREAKS_AT_ONCE: Final = 10_000
+"""Open breaks that are read in one go."""
 OPEN_BREAKS: Final[dict[str, pl.DataType]] = {
     **BREAKS,
     "custodian": pl.String(),
@@ -221,28 +222,13 @@ def _reading(read: Read) -> Reading:
 
 def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
     """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
-    known = ledger.breaks_known()
-    silent = ledger.unanswered_orders()
-    orders = ledger.sent_orders(known["order_id"].to_list()) if known.height else silent.clear()
-    worth = (pl.col("quantity").cast(pl.Decimal(38, 12)) * pl.col("price_usd").cast(pl.Decimal(38, 12))).round(2)
-    untold = silent.select(
-        "order_id",
-        "account_id",
-        code=pl.lit(str(Break.NOT_ACKNOWLEDGED)),
-        ordered_quantity="quantity",
-        filled_quantity=pl.lit(Decimal(0)).cast(BREAKS["filled_quantity"]),
-        amount_usd=worth.cast(BREAKS["amount_usd"]),
-        since_at="sent_at",
-    )
-    about = pl.concat([orders, silent]).select("order_id", "custodian", "symbol", "side", "run_id")
-    is_alarm = pl.col("code").is_in([str(code) for code in ALARMS])
-    return (
-        pl.concat([known, untold])
-        .join(about, on="order_id", how="left")
-        .with_columns(age_days=(pl.lit(now) - pl.col("since_at")).dt.total_days())
-        .sort(~is_alarm, "since_at", -pl.col("amount_usd"), "order_id", "code")
-        .select(list(OPEN_BREAKS))
-    )
+    stretch = ledger.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE)
+    found = [stretch.rows]
+    while stretch.after is not None:
+        stretch = ledger.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
+        found.append(stretch.rows)
+    age = (pl.lit(now) - pl.col("since_at")).dt.total_days()
+    return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))
 
 
 def lot_differences(lake: Lake, ledger: Ledger) -> pl.DataFrame:
