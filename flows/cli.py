@@ -15,6 +15,7 @@ from flows import (
     explain_cli,
     export_cli,
     halt_cli,
+    maintain_cli,
     monitor_cli,
     quarantine_cli,
     reconcile_cli,
@@ -46,6 +47,9 @@ app.add_typer(quarantine_cli.app, name="quarantine")
 app.command("explain")(explain_cli.explain)
 app.command("status")(status_cli.status)
 app.command("halt")(halt_cli.halt)
+app.command("maintain")(maintain_cli.maintain)
+app.command("backup")(maintain_cli.backup)
+app.command("restore")(maintain_cli.restore)
 app.command("monitor")(monitor_cli.monitor)
 app.command("reconcile")(reconcile_cli.reconcile)
 app.command("allot")(reconcile_cli.allot)

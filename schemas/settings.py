@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     """By custodian, the time of day in the exchange's time zone by which its orders must have left."""
     reminder_minutes: Annotated[int, Field(ge=1)] = 60
     """How long before a cut-off people are reminded of what still waits."""
+    backup_url: str = ""
+    """Folder that receives the backups of ``maintain``, best on another disk; empty = none are made."""
+    backups_kept: Annotated[int | None, Field(ge=1), BeforeValidator(lambda given: None if given == NONE else given)] = 8
+    """How many of the newest backups stay in it."""
+    retention_years: Annotated[int, Field(ge=1, le=100)] = 7
+    """How long bulk rows of runs, and the lake as it was then, are kept; the ledger and what trades consist of stay for good."""
     console_url: str = ""
     """Address at which people reach the console, behind a proxy or not; empty = as each request names it."""
     console_session_hours: Annotated[float, Field(gt=0, le=168)] = 12

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
@@ -17,6 +18,8 @@ import duckdb
 from schemas.errors import LakeBusy
 from warehouse.duck import quoted, s3_secret
 
+SQLITE: Final = "ducklake:sqlite:"
+"""How the address of a lake begins whose catalogue is a SQLite file."""
 ATTEMPTS: Final = 6
 BUSY_MILLISECONDS: Final = 30_000
 CONFLICTS: Final = ("transaction conflict", "database is locked", "failed to commit", "already exists")
@@ -44,16 +47,28 @@ def sql(name: str) -> str:
 def attach_lake(
     connection: duckdb.DuckDBPyConnection, address: str, data_address: str, *, is_read_only: bool = False
 ) -> None:
-    """Attach the lake to a connection as ``lake``."""
+    """Attach the lake to a connection as ``lake``.
+
+    The catalogue notes where the data were first. A folder with both may be moved; else another place is refused, because
+    it is more likely a slip in the settings.
+    """
     options = [f"DATA_PATH {quoted(data_address)}"]
+    if is_one_folder(address, data_address):
+        options.append("OVERRIDE_DATA_PATH true")
     if is_read_only:
         options.append("READ_ONLY")
-    if address.startswith("ducklake:sqlite:"):
+    if address.startswith(SQLITE):
         options += [f"META_BUSY_TIMEOUT {BUSY_MILLISECONDS}"] + ([] if is_read_only else ["META_JOURNAL_MODE 'WAL'"])
     if data_address.startswith("s3://"):
         connection.execute(s3_secret(os.environ))
     statement = f"ATTACH {quoted(address)} AS lake ({', '.join(options)})"
     retried(lambda: connection.execute(statement))
+
+
+def is_one_folder(address: str, data_address: str) -> bool:
+    """Whether the data lie in a folder beside the catalogue, which is a file."""
+    catalogue = Path(address.removeprefix(SQLITE))
+    return address.startswith(SQLITE) and Path(data_address).parent == catalogue.parent
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""``trimtab maintain``, ``backup`` and ``restore``: keep a home in order, copy it, and make one of a copy."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.terminal import print_json, print_table
+from schemas.settings import load_settings
+from tasks.stores import settings_of_a_home, utc_now
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def maintain(
+    *,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be done.")] = False,
+    is_json: Json = False,
+) -> None:
+    """Back up where the settings say, merge small files, remove what is beyond the retention and what nobody needs."""
+    from tasks import maintain as chores_of  # noqa: PLC0415 - the lake, a second that other commands do without
+
+    chores = chores_of.maintain(settings_of_a_home(), utc_now(), is_dry_run=is_dry_run)
+    if is_json:
+        print_json([asdict(one) for one in chores])
+    else:
+        rows = [[one.what, one.count, one.problem] for one in chores if one.count or one.problem]
+        print_table("would be done" if is_dry_run else "done", ["chore", "count", "problem"], rows)
+    if any(one.problem for one in chores):
+        raise typer.Exit(1)
+
+
+def backup(
+    folder: Annotated[str | None, typer.Argument(metavar="FOLDER", help="The settings' where absent.")] = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Copy ledger, lake and exports to a new folder in FOLDER, beside a night or not."""
+    from tasks.backup import backup_folder, make_backup, remove_old  # noqa: PLC0415 - see maintain
+
+    settings = settings_of_a_home()
+    place = backup_folder(settings, folder)
+    made = make_backup(settings, place, utc_now())
+    removed = () if folder else remove_old(place, settings.backups_kept)
+    if is_json:
+        print_json({**asdict(made), "removed": list(removed)})
+        return
+    typer.echo(made.folder)
+    rows = [
+        ["files", made.file_count],
+        ["bytes", made.size_bytes],
+        ["files left in the object store", made.object_count],
+    ]
+    print_table("backup", ["what", "count"], [*rows, ["older backups removed", len(removed)]])
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="One backup, named after its moment.")],
+    *,
+    is_json: Json = False,
+) -> None:
+    """Make an empty home what a backup says, and check it."""
+    from tasks import restore as way_back  # noqa: PLC0415 - see maintain
+
+    found = way_back.restore(load_settings(), folder)
+    if is_json:
+        print_json(asdict(found))
+        return
+    rows = [
+        ["files, each as it was written", found.file_count],
+        ["rows of the audit chain, which is whole", found.audit_rows],
+        ["runs", found.run_count],
+        ["finished runs whose accounts and orders are all in the lake", found.checked_run_count],
+    ]
+    print_table(f"restored as of {found.made_at}", ["what", "count"], rows)

@@ -1,0 +1,23 @@
+"""The step of the flow ``maintain``, and what it shows in the Prefect UI: counts, no accounts."""
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from schemas.settings import load_settings
+from tasks.maintain import Chore, maintain
+from tasks.retries import retry_quietly
+from tasks.stores import utc_now
+
+
+@task(cache_policy=NO_CACHE, **retry_quietly)
+def maintain_step(*, is_dry_run: bool) -> list[Chore]:
+    """All chores, one line each."""
+    chores = maintain(load_settings(), utc_now(), is_dry_run=is_dry_run)
+    rows = [
+        {"chore": one.what, "count": one.count, "problem": (one.problem or "").split("\n", maxsplit=1)[0]}
+        for one in chores
+        if one.count or one.problem
+    ]
+    create_table_artifact(rows, key="maintenance", description="Would be done" if is_dry_run else "Done")
+    return chores

@@ -1,0 +1,151 @@
+"""Upkeep of the lake beside those who write and read it: old rows, old snapshots, small files, files that nobody names.
+
+DuckLake's own functions do the work (DuckLake 1.0, "Maintenance", https://ducklake.select/docs/stable/duckdb/maintenance):
+
+1. Rows of runs are deleted table by table. What they fill on disk comes back when the snapshots that show them expire.
+2. A snapshot expires by its age alone; the newest never does. The lake then no longer shows how it was at that moment.
+3. Files below ``SMALL_BYTES`` become one, in the order in which they were written: rows of a run and a shard stay together, so
+   that the statistics of row groups still say where they are. Each file made is a transaction of its own.
+4. A file that was replaced stays until nobody can be reading it any more.
+5. A file that the catalogue does not name is a killed process's, or is being written right now. It goes when it is older than
+   anything that can be under way. DuckLake once took living files for such (duckdb/ducklake#815): nothing is removed when one
+   of their names is in the catalogue.
+
+A transaction that meets another writer's is tried again; then the table is left for the next time.
+
+Known limits: a file that lost a part of its rows is not written anew, because the old one would have to stay beside it as long
+as a snapshot shows it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import duckdb
+
+from schemas.errors import Terminal
+from schemas.settings import Settings
+from warehouse.attach import SQLITE, attach_lake, retried, sql
+from warehouse.duck import connect, quoted
+
+SMALL_BYTES: Final = 32 * 1024 * 1024
+"""A file from this size on is left as it is; many smaller ones become one."""
+MEMORY: Final = "1GB"
+"""Most memory that a merge may take; the rest goes to a folder in the home."""
+THREADS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Files of a table before and after."""
+
+    table: str
+    files_before: int
+    files_after: int
+
+
+@contextmanager
+def open_upkeep(settings: Settings) -> Iterator["Upkeep"]:
+    """The lake on a connection of its own, with bounded memory; a new lake is not made."""
+    is_embedded = settings.lake_address.startswith(SQLITE)
+    wheels = ("ducklake", "sqlite") if is_embedded else ("ducklake", "postgres", "httpfs")
+    with TemporaryDirectory(prefix=".maintain-", dir=settings.home) as folder, connect(*wheels) as connection:
+        connection.execute(f"SET memory_limit = {quoted(MEMORY)}")
+        connection.execute(f"SET threads = {THREADS}")
+        connection.execute(f"SET temp_directory = {quoted(folder)}")
+        attach_lake(connection, settings.lake_address, settings.lake_data_address)
+        yield Upkeep(connection)
+
+
+def has_lake(settings: Settings) -> bool:
+    """Whether there is a lake to keep; one in PostgreSQL is taken to be there."""
+    address = settings.lake_address
+    return not address.startswith(SQLITE) or Path(address.removeprefix(SQLITE)).is_file()
+
+
+class Upkeep:
+    """What can be done to an attached lake; one thread at a time. Each method is retried and may raise ``LakeBusy``."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def _rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        return retried(lambda: self._connection.execute(statement, values).fetchall())
+
+    def tables(self) -> list[str]:
+        """Names of the lake's tables."""
+        rows = self._rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY table_name")
+        return [name for (name,) in rows]
+
+    def run_counts(self) -> dict[str, tuple[int, int]]:
+        """Accounts and orders of each run."""
+        return {run: (accounts, orders) for run, accounts, orders in self._rows(sql("run_counts"))}
+
+    def delete_runs(self, table: str, runs: Sequence[str], *, is_dry_run: bool) -> int:
+        """Delete the rows of some runs from a table; how many there are."""
+        count = int(self._rows(sql("runs_count").format(table=table), runs=list(runs))[0][0])
+        if count and not is_dry_run:
+            self._rows(sql("delete_runs").format(table=table), runs=list(runs))
+        return count
+
+    def expire_snapshots(self, before: datetime, *, is_dry_run: bool) -> int:
+        """Expire snapshots made before a moment; how many they are."""
+        return len(self._call("ducklake_expire_snapshots", before, is_dry_run=is_dry_run))
+
+    def _call(self, function: str, before: datetime, *, is_dry_run: bool) -> list[tuple[Any, ...]]:
+        moment = f"TIMESTAMPTZ {quoted(before.isoformat())}"
+        return self._rows(f"CALL {function}('lake', dry_run => {is_dry_run}, older_than => {moment})")
+
+    def flush_inlined(self, table: str) -> int:
+        """Write rows that are few, and so stand in the catalogue, to a file; how many."""
+        rows = self._rows(f"CALL ducklake_flush_inlined_data('lake', table_name => {quoted(table)})")
+        return sum(int(row[-1]) for row in rows)
+
+    def small_files(self) -> dict[str, int]:
+        """How many files could become fewer, by table."""
+        return dict(self._rows(sql("small_files"), bytes=SMALL_BYTES))
+
+    def merge_files(self, table: str) -> Merged:
+        """Make one file of many small ones, and again until nothing is left to merge."""
+        before = after = 0
+        while (done := self._merge_once(table))[0] > done[1]:
+            before, after = before + done[0], after + done[1]
+        return Merged(table, before, after)
+
+    def _merge_once(self, table: str) -> tuple[int, int]:
+        rows = self._rows(
+            f"CALL ducklake_merge_adjacent_files('lake', {quoted(table)}, max_compacted_files => 1, "
+            f"max_file_size => {SMALL_BYTES})"
+        )
+        return sum(row[-2] for row in rows), sum(row[-1] for row in rows)
+
+    def remove_replaced(self, before: datetime, *, is_dry_run: bool) -> int:
+        """Remove files that no snapshot shows any more and that were replaced before a moment; how many."""
+        return len(self._call("ducklake_cleanup_old_files", before, is_dry_run=is_dry_run))
+
+    def remove_orphans(self, before: datetime, *, is_dry_run: bool) -> int:
+        """Remove files that the catalogue does not name and that were last written before a moment; how many.
+
+        Raises
+        ------
+        Terminal
+            The catalogue does name one of them; nothing was removed.
+        """
+        found = _names(row[0] for row in self._call("ducklake_delete_orphaned_files", before, is_dry_run=True))
+        if named := found & _names(row[0] for row in self._rows(sql("known_files"))):
+            raise Terminal(
+                f"{len(named)} files of the lake count as nobody's though its catalogue names them, {min(named)} first; "
+                "needed none. No file was removed.\n\n"
+                "Hint: is TRIMTAB_LAKE_DATA_URL the place that the lake was made with, spelled the same way?"
+            )
+        if found and not is_dry_run:
+            self._call("ducklake_delete_orphaned_files", before, is_dry_run=False)
+        return len(found)
+
+
+def _names(paths: Iterable[str]) -> set[str]:
+    return {PurePosixPath(path).name for path in paths}
