@@ -48,8 +48,10 @@ LOCAL: Final = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    "distributed.deploy.lost-worker-timeout": f"{PATIENCE_SECONDS}s",
 }
-"""Dask has no data of ours to spill, and a worker that pauses with a shard in its hands never goes on."""
+"""Dask has no data of ours to spill, and a worker that pauses with a shard in its hands never goes on. One that was killed is
+started again and is awaited: Dask would strike it off the list after 15 seconds, which a busy machine needs for a start."""
 
 
 @contextmanager
@@ -247,12 +249,11 @@ class DaskHands:
             time.sleep(LOOK_SECONDS)
         raise self._gone()
 
-    @staticmethod
-    def _ended(futures: list["Future[Any]"]) -> list["Future[Any]"]:
+    def _ended(self, futures: list["Future[Any]"]) -> list["Future[Any]"]:
         """Those that have come back, or been lost; none after ``LOOK_SECONDS``."""
         if not futures:
             return []
-        with suppress(TimeoutError, FuturesCancelledError):
+        with self._runner.client.as_current(), suppress(TimeoutError, FuturesCancelledError):
             distributed.wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
         return [future for future in futures if future.done()]
 
