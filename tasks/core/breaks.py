@@ -11,6 +11,7 @@ import polars as pl
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
 from tasks.core.net_fills import FILLS, net_fills, with_roots
+from tasks.core.order_states import with_wanted
 
 ALARMS: Final = frozenset(
     {
@@ -34,7 +35,9 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
     orders, states, messages, fixed
         As ``order_states`` takes and gives them.
     """
-    both = orders.join(states, on="order_id").rename({"quantity": "ordered_quantity"})
+    fills = net_fills(messages)
+    wanting = with_wanted(orders, messages, fills)
+    both = wanting.join(states, on="order_id").rename({"quantity": "ordered_quantity"})
     ended = messages.filter(pl.col("kind") == ExecutionKind.REJECTED)
     is_rejected = pl.col("order_id").is_in(ended["order_id"].drop_nulls().implode()) | pl.col("block_id").is_in(
         ended["block_id"].drop_nulls().implode()
@@ -57,7 +60,7 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
     )
     parts = [
         _rows(both.with_columns(code=code)),
-        _overfilled_blocks(orders, messages),
+        _overfilled_blocks(wanting, fills),
         _void(both, fixed),
         _without_fill(both, messages),
     ]
@@ -72,12 +75,12 @@ def _rows(both: pl.DataFrame) -> pl.DataFrame:
     return found.select(BREAKS.keys()).cast(BREAKS)  # type: ignore[arg-type]
 
 
-def _overfilled_blocks(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
-    """Blocks that were filled beyond all their orders: the rest is nobody's."""
-    fills = net_fills(messages.filter(pl.col("block_id").is_not_null()))
-    filled = fills.group_by("block_id").agg(filled_quantity=pl.col("quantity").sum())
-    ordered = orders.group_by("block_id").agg(
-        ordered_quantity=pl.col("quantity").sum(), price_usd=pl.col("price_usd").max()
+def _overfilled_blocks(wanting: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
+    """Blocks that were filled beyond what their orders may get of them: the rest is nobody's."""
+    of_blocks = fills.filter(pl.col("block_id").is_not_null())
+    filled = of_blocks.group_by("block_id").agg(filled_quantity=pl.col("quantity").sum())
+    ordered = wanting.group_by("block_id").agg(
+        ordered_quantity=pl.col("wanted_quantity").sum(), price_usd=pl.col("price_usd").max()
     )
     both = filled.join(ordered, on="block_id").filter(pl.col("filled_quantity") > pl.col("ordered_quantity"))
     named = both.with_columns(
@@ -90,7 +93,8 @@ def _void(both: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:
     """Orders of filled blocks that did not get what a person fixed."""
     wanted = fixed.select("order_id", "block_id", fixed_quantity="quantity")
     joined = both.join(wanted, on=("order_id", "block_id"))
-    is_void = (pl.col("filled_quantity") != pl.col("fixed_quantity")) & (pl.col("state") != OrderState.EXPORTED)
+    share = pl.col("filled_quantity") - pl.col("own_quantity")
+    is_void = (share != pl.col("fixed_quantity")) & (pl.col("state") != OrderState.EXPORTED)
     return _rows(joined.filter(is_void).with_columns(code=pl.lit(Break.EXCEPTION_VOID, pl.String)))
 
 

@@ -1,8 +1,8 @@
 """What became of orders: filled quantities, average prices and states, out of the orders that left and the messages about them.
 
 1. ``net_fills`` says what the market did.
-2. A fill that names a block is shared out among the block's orders (``allocation``) at the block's average price; one that
-   names an order is the order's own.
+2. A fill that names an order is the order's own. One that names a block is shared out among the block's orders (``allocation``) by
+   what each still wants of it (``with_wanted``), at the block's average price.
 3. An order's gross is the sum of quantity times price of its fills, rounded half-even to cents once.
 4. Its state follows from what is filled and from what was said: see ``_state``.
 
@@ -56,7 +56,8 @@ def order_states(
     """
     fills = net_fills(messages)
     own = _sums(fills.filter(pl.col("order_id").is_not_null()), "order_id")
-    allotted = _allotted(orders, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id"), fixed, min_units)
+    wanting = with_wanted(orders, messages, fills)
+    allotted = _allotted(wanting, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id"), fixed, min_units)
     filled = _added(pl.concat([own, allotted]))
     said = _said(orders, messages)
     both = orders.join(filled, on="order_id", how="left").join(said, on="order_id", how="left")
@@ -68,6 +69,30 @@ def order_states(
         .select(ORDER_STATES.keys())
         .cast(ORDER_STATES)  # type: ignore[arg-type]
         .sort("order_id")
+    )
+
+
+def with_wanted(orders: pl.DataFrame, messages: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
+    """Orders with ``own_quantity``, filled under their own name, and ``wanted_quantity``: what each may get of its block's fills.
+
+    That is what it ordered, less what it was filled with under its own name; nothing where it was turned down under its own
+    name. One that was cancelled may have been filled before, with its block.
+
+    Parameters
+    ----------
+    orders, messages
+        As ``order_states`` takes them.
+    fills
+        ``net_fills`` of the messages.
+    """
+    own = fills.filter(pl.col("order_id").is_not_null()).group_by("order_id").agg(own_quantity=pl.col("quantity").sum())
+    rejected = messages.filter(pl.col("kind") == ExecutionKind.REJECTED)["order_id"].drop_nulls()
+    left = (pl.col("quantity") - pl.col("own_quantity")).clip(lower_bound=0)
+    wanted = pl.when(pl.col("order_id").is_in(rejected.implode())).then(0).otherwise(left)
+    return (
+        orders.join(own, on="order_id", how="left")
+        .with_columns(pl.col("own_quantity").fill_null(0))
+        .with_columns(wanted_quantity=wanted.cast(orders.schema["quantity"]))
     )
 
 
@@ -99,16 +124,21 @@ def _allotted(orders: pl.DataFrame, blocks: pl.DataFrame, fixed: pl.DataFrame, m
 
 
 def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Iterable[tuple[Any, ...]]:
-    """An order's rows of ``PARTS``; what the market filled beyond all orders is nobody's."""
+    """An order's rows of ``PARTS``; what the market filled beyond what all orders want is nobody's."""
     step = _step(block, members)
     parts = [
-        Part((row["account_id"], row["order_id"]), _units(row["quantity"], step), _units(row["fixed_quantity"], step))
+        Part(
+            (row["account_id"], row["order_id"]),
+            _units(row["wanted_quantity"], step),
+            _units(row["fixed_quantity"], step),
+        )
         for row in members.iter_rows(named=True)
     ]
     filled = _units(block["filled_quantity"], step)
     given = sum(part.fixed or 0 for part in parts)
     room = sum(part.ordered for part in parts if part.fixed is None)
-    if given > filled or (filled - given > room and filled <= sum(part.ordered for part in parts)):
+    is_beyond = any(part.fixed is not None and part.fixed > part.ordered for part in parts)
+    if is_beyond or given > filled or (filled - given > room and filled <= sum(part.ordered for part in parts)):
         # what a person fixed is not there any more, or would leave shares that are nobody's
         parts = [Part(part.key, part.ordered) for part in parts]
     units = shares(parts, filled, min_units=min_units)
@@ -125,7 +155,7 @@ def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Ite
 def _step(block: dict[str, Any], members: pl.DataFrame) -> Decimal:
     """The security's step, or the smallest unit of all where something is no multiple of it."""
     step = members["quantity_step"].max()
-    amounts = [block["filled_quantity"], *members["quantity"], *members["fixed_quantity"].drop_nulls()]
+    amounts = [block["filled_quantity"], *members["wanted_quantity"], *members["fixed_quantity"].drop_nulls()]
     is_whole = isinstance(step, Decimal) and step > 0 and not any(amount % step for amount in amounts)
     return step if is_whole and isinstance(step, Decimal) else UNIT
 

@@ -21,11 +21,15 @@ STEPS = ("1", "0.001", "0.000001")
 
 @dataclass
 class Day:
-    """Orders, the messages about them, and by order or block the fills that stood in the end: (quantity, price, fee)."""
+    """Orders, the messages about them, and by order or block the fills that stood in the end: (quantity, price, fee).
+
+    ``wants``: what each order still wants of its block's fills.
+    """
 
     orders: list[dict[str, Any]]
     messages: list[dict[str, Any]]
     truth: dict[str, list[tuple[Decimal, Decimal, Decimal]]] = field(default_factory=dict)
+    wants: dict[str, Decimal] = field(default_factory=dict)
 
 
 def order_table(days: list[Day]) -> pl.DataFrame:
@@ -39,14 +43,20 @@ def message_table(days: list[Day]) -> pl.DataFrame:
 
 
 def drawn_day(seed: int) -> Day:
-    """One to six orders, some in blocks, each filled, corrected, busted, turned down or left alone."""
+    """One to six orders, some in blocks, each filled, corrected, busted, turned down or left alone; some of a block by themselves."""
     draw = random.Random(seed)  # noqa: S311 - for tests
     day = Day(_orders(draw, f"{seed}-"), [])
     blocks = sorted({str(row["block_id"]) for row in day.orders})
     for block in blocks:
         members = [row for row in day.orders if row["block_id"] == block]
         if draw.random() < 0.5:
-            _trade(draw, day, {"block_id": block}, sum(row["quantity"] for row in members), members[0])
+            for row in members:
+                if draw.random() < 0.25:
+                    part = draw.randint(0, int(row["quantity"] // row["quantity_step"])) * row["quantity_step"]
+                    _trade(draw, day, {"order_id": row["order_id"]}, part, row)
+                day.wants[row["order_id"]] = _wanted(day, row)
+            left = sum((day.wants[row["order_id"]] for row in members), Decimal(0))
+            _trade(draw, day, {"block_id": block}, left, members[0])
         else:
             for row in members:
                 _trade(draw, day, {"order_id": row["order_id"]}, row["quantity"], row)
@@ -95,6 +105,14 @@ def _trade(draw: random.Random, day: Day, about: dict[str, Any], quantity: Decim
             stands.append(last)
     if draw.random() < 0.15:
         _say(day, about, draw.choice(["rejected", "cancelled"]), f"{name}-end")
+
+
+def _wanted(day: Day, row: dict[str, Any]) -> Decimal:
+    """What is left of an order of a block after what happened under its own name."""
+    name = row["order_id"]
+    if any(said["kind"] == "rejected" and said.get("order_id") == name for said in day.messages):
+        return Decimal(0)
+    return row["quantity"] - sum((quantity for quantity, *_ in day.truth.get(name, [])), Decimal(0))
 
 
 def _fill(draw: random.Random, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:

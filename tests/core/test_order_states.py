@@ -1,5 +1,6 @@
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import polars as pl
 import pytest
@@ -123,6 +124,31 @@ def test_what_a_block_is_filled_beyond_its_orders_is_nobodys_and_an_alarm() -> N
     assert codes(orders(3, 3), found) == [("b", "overfilled", "10.000000")]
 
 
+def test_an_order_filled_or_turned_down_by_itself_wants_less_of_its_block() -> None:
+    book = orders(6, 6, 6)
+    alone = said(("o0", "fill", 4, "9"), ("o1", "rejected", None, None), ("b", "fill", 8, "10"))
+    assert states(book, alone) == {"o0": ("filled", 6), "o1": ("failed", 0), "o2": ("filled", 6)}
+    assert codes(book, alone) == [("o1", "rejected", "60.000000")]
+
+
+def test_a_block_filled_with_what_an_order_did_not_want_any_more_is_an_alarm() -> None:
+    found = said(("o0", "rejected", None, None), ("b", "fill", 6, "10"))
+    assert states(orders(3, 3), found) == {"o0": ("failed", 0), "o1": ("filled", 3)}
+    assert ("b", "overfilled", "30.000000") in codes(orders(3, 3), found)
+
+
+def test_a_cancelled_order_may_have_been_filled_with_its_block_before() -> None:
+    found = said(("b", "fill", 4, "10"), ("o0", "cancelled", None, None))
+    assert states(orders(4, 4), found) == {"o0": ("partly_filled", 2), "o1": ("partly_filled", 2)}
+
+
+def test_what_a_person_fixed_is_void_where_the_order_does_not_want_it_any_more() -> None:
+    given = fixed(("b", "o0", 5))
+    found = said(("o0", "fill", 4, "9"), ("b", "fill", 6, "10"))
+    assert sum(filled for _, filled in states(orders(6, 6), found, given).values()) == 10
+    assert ("o0", "exception_void") in [code[:2] for code in codes(orders(6, 6), found, given)]
+
+
 def test_breaks_say_what_is_missing_and_what_it_is_worth() -> None:
     book = orders(10, 10, 10, 10, 10)
     found = said(
@@ -191,17 +217,17 @@ def by_hand(day: Day) -> tuple[dict[tuple[str, str], Decimal], dict[str, Decimal
             book(next(row for row in day.orders if row["order_id"] == name), filled, gross)
             continue
         members = sorted((row for row in day.orders if row["block_id"] == name), key=lambda row: row["order_id"])
-        for row, quantity, paid in zip(members, *shared_by_hand(members, filled, gross), strict=True):
+        for row, quantity, paid in zip(members, *shared_by_hand(members, day.wants, filled, gross), strict=True):
             book(row, quantity, paid)
     return position, cash
 
 
 def shared_by_hand(
-    members: list[dict[str, Decimal]], filled: Decimal, gross: Decimal
+    members: list[dict[str, Any]], wants: dict[str, Decimal], filled: Decimal, gross: Decimal
 ) -> tuple[list[Decimal], list[Decimal]]:
     """Largest remainders, a unit at a time: whoever is furthest below their due is next; the largest order first, then by name."""
     step = members[0]["quantity_step"]
-    ordered = [row["quantity"] for row in members]
+    ordered = [wants[row["order_id"]] for row in members]
     by_size = sorted(range(len(members)), key=lambda place: (-ordered[place], place))
     quantities = dealt([Fraction(each) for each in ordered], filled, step, by_size)
     paid = dealt([Fraction(each) for each in quantities], gross, Decimal("0.01"), range(len(members)))
