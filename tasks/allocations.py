@@ -29,7 +29,9 @@ def allocation_statement(ledger: Ledger, blocks: Collection[str] = ()) -> pl.Dat
     if missing:
         raise WrongUsage(f"nothing was filled of block {missing[0]}\n\nHint: an export's blocks.csv names its blocks.")
     exceptions = ledger.exceptions_of(orders["block_id"].unique().to_list())
-    return statement(orders, ledger.states_of(orders["order_id"].to_list()), exceptions)
+    names = orders["order_id"].to_list()
+    messages = ledger.messages_of({*names, *orders["block_id"]})
+    return statement(orders, ledger.states_of(names), exceptions, messages)
 
 
 def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: Lake, settings: Settings, profile_name: str) -> str:

@@ -45,6 +45,16 @@ def test_the_statement_says_what_each_order_got_at_one_price_and_why_if_not_by_t
     assert rows["gross_usd"].sum() == Decimal("40.50")
 
 
+def test_what_an_order_was_filled_with_under_its_own_name_is_none_of_the_blocks(desk: Desk) -> None:
+    desk.take(fill("own", "a1-sell", "2", "12", side="sell", fees_usd="0.10"), name="own.csv")
+    assert desk.states()["a1-sell"] == ("partly_filled", "2")
+    rows = allocation_statement(desk.ledger)
+    assert rows["allotted_quantity"].sum() == 4
+    assert rows["gross_usd"].sum() == Decimal("40.50")
+    assert rows["fees_usd"].sum() == Decimal("0.40")
+    assert set(rows["average_price_usd"].drop_nulls()) == {Decimal("10.125")}
+
+
 def test_a_block_of_which_nothing_was_filled_is_refused(desk: Desk) -> None:
     assert allocation_statement(desk.ledger, [desk.blocks["sell"]]).height == 3
     with pytest.raises(WrongUsage, match="nothing was filled of block"):
