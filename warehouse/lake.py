@@ -45,6 +45,13 @@ def open_lake(settings: Settings) -> "Lake":
         return Lake(connection.cursor(), filled)
 
 
+@contextmanager
+def lake_of_its_own(settings: Settings) -> Iterator["Lake"]:
+    """As ``open_lake``, by a connection that nobody else uses and that is closed at the end: for a lake that is thrown away."""
+    with _attach(settings.lake_address, settings.lake_data_address) as connection:
+        yield Lake(connection, Filled())
+
+
 def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
     is_embedded = address.startswith("ducklake:sqlite:")
     if is_embedded:

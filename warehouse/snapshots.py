@@ -1,0 +1,107 @@
+"""The lake as it was: read only, at a snapshot that its catalogue still has.
+
+DuckLake keeps every committed state until snapshots are expired and reads one with ``AT (VERSION => number)``
+(https://ducklake.select/docs/stable/duckdb/usage/time_travel). Nothing here writes: not a table that is missing, not a column
+that came since.
+
+Known limits: snapshots and runs are matched by time. The catalogue's clock may lag behind the ledger's by as long as a run takes
+from its last write to its end, and no longer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import duckdb
+import polars as pl
+
+from schemas.settings import Settings
+from schemas.stored import TABLES
+from schemas.tables import RUN_COLUMNS
+from warehouse.attach import attach_lake, sql
+from warehouse.duck import connect
+from warehouse.lake import Lake
+from warehouse.unfilled import LAKE_TABLE, Filled, make_stand_ins
+
+MICROSECONDS: Final = 1_000_000
+
+
+class Snapshot(NamedTuple):
+    """A committed state of the lake."""
+
+    number: int
+    made_at: datetime
+
+
+class LakeAt(Lake):
+    """What ``Lake.read`` gives, of one snapshot. A table that was not there is empty, a column that was not there is null."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled, snapshot: Snapshot) -> None:
+        super().__init__(cursor, filled)
+        self.snapshot: Final = snapshot
+        found = cursor.execute(sql("columns_at"), {"number": snapshot.number}).fetchall()
+        self._had = {table: {name for there, name in found if there == table} for table in {row[0] for row in found}}
+
+    def columns_of(self, table: str) -> tuple[str, ...]:
+        """Columns that the table had, of those that it has today, without the run columns."""
+        return tuple(name for name in TABLES[table] if name not in RUN_COLUMNS and name in self._had.get(table, ()))
+
+    def _rows_once(
+        self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...]
+    ) -> pl.DataFrame:
+        wanted = columns or tuple(name for name in TABLES[table] if name not in RUN_COLUMNS)
+        there = tuple(name for name in wanted if name in self.columns_of(table))
+        if not there:
+            return pl.DataFrame(schema={name: TABLES[table][name] for name in wanted})
+        rows = super()._rows_once(statement, table, values, there)
+        return rows.with_columns(
+            pl.lit(None, TABLES[table][name]).alias(name) for name in wanted if name not in there
+        ).select(wanted)
+
+    def _fetch(self, statement: str, values: Mapping[str, str | int | list[int] | None]) -> pl.DataFrame:
+        text = self._filled.stood_in(statement, self._cursor)
+        return super()._fetch(LAKE_TABLE.sub(rf"lake.\1 AT (VERSION => {self.snapshot.number})", text), values)
+
+
+class Past:
+    """The snapshots of a lake."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        rows = connection.execute(sql("snapshots")).fetchall()
+        self.snapshots: Final = [
+            Snapshot(number, datetime.fromtimestamp(made_us / MICROSECONDS, UTC)) for number, made_us in rows
+        ]
+
+    @property
+    def newest(self) -> LakeAt:
+        """The lake as it stands."""
+        return self.at(self.snapshots[-1])
+
+    def at(self, snapshot: Snapshot) -> LakeAt:
+        """The lake at one of the snapshots."""
+        return LakeAt(self._connection.cursor(), Filled(), snapshot)
+
+
+@contextmanager
+def past_of(settings: Settings) -> Iterator[Past]:
+    """The past of the settings' lake, by a connection of its own."""
+    is_embedded = settings.lake_address.startswith("ducklake:sqlite:")
+    connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
+    with connection:
+        attach_lake(connection, settings.lake_address, settings.lake_data_address, is_read_only=True)
+        make_stand_ins(connection, TABLES)
+        yield Past(connection)
+
+
+def last_before(snapshots: Sequence[Snapshot], moment: datetime) -> Snapshot:
+    """The state at a moment: the last snapshot made until then.
+
+    Where that one was expired, the next that is left: nothing that was there at the moment is older.
+    """
+    until = [one for one in snapshots if one.made_at <= moment]
+    later = [one for one in snapshots if one.made_at > moment]
+    if until and (not later or later[0].number == until[-1].number + 1):
+        return until[-1]
+    return later[0] if later else until[-1]
