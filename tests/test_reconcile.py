@@ -249,3 +249,12 @@ def test_a_reconciliation_that_breaks_off_leaves_nothing_behind(desk: Desk, monk
     assert [row.hash for row in desk.ledger.audit_rows()] == before
     assert desk.states() == {}
     assert desk.take(*rows).taken == 2
+
+
+def test_a_fill_that_comes_after_a_correction_to_another_order_is_an_alarm(desk: Desk) -> None:
+    wrong = fill("c", "a1-sell", "2") | {"kind": "correct", "reference_id": "e1"}
+    desk.take(wrong, name="first.csv")
+    done = desk.take(fill("e1", "a2-sell", "2"), name="second.csv")
+    assert done.aside["code"].to_list() == ["conflicting"]
+    again = desk.take(fill("e1", "a2-sell", "2"), name="second.csv")
+    assert (again.taken, again.again, again.aside.height) == (0, 1, 0)

@@ -107,10 +107,12 @@ def sent_in(connection: Connection, names: Collection[str]) -> pl.DataFrame:
 
 
 def known_in(connection: Connection, source: str, ids: Collection[str]) -> pl.DataFrame:
-    """``KNOWN`` of the source's executions that have one of the ids."""
+    """``KNOWN`` of the source's executions that have one of the ids, or change one that has."""
     query = sa.select(*executions.c[tuple(KNOWN)]).where(executions.c.source == source)
     chunks = in_chunks(sorted(ids))
     found = [row for some in chunks for row in connection.execute(query.where(executions.c.execution_id.in_(some)))]
+    changes = connection.execute(query.where(executions.c.reference_id.is_not(None)))
+    found += [row for row in changes if row.reference_id in ids and row.execution_id not in ids]
     return to_frame(found, KNOWN)
 
 

@@ -1,10 +1,11 @@
 """Which order each execution is about, and which executions cannot be used and why.
 
 1. An execution names an order or a block of ours; a bust or correction without a name is about what the execution that it
-   refers to is about.
+   refers to is about, through as many others without a name as there are.
 2. One that is known already, the same in every column, says nothing new; it is set aside as a duplicate, unless it is the
    same row of the same file, read again.
-3. A bust or correction that names another order than the fill that it is about is conflicting.
+3. A bust or correction that names another order than the execution that it is about is conflicting, and so is an execution of
+   which one that came before told otherwise: whichever came first stands, and a person has to look.
 4. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
 5. Side, security and account, where the message tells them, must be the order's. A fill of a block tells no account.
 
@@ -61,8 +62,8 @@ def matched(
     orders
         Table ``SENT_ORDERS``: every order that the executions name, by itself, by its block, or through ``known``.
     known
-        Earlier executions of the source that have one of these ids or are referred to: ``execution_id``, ``order_id``, ``block_id``, and what they
-        said (``SAID``).
+        Earlier executions of the source that have one of these ids, are referred to or refer to one of these: ``execution_id``, ``order_id``,
+        ``block_id``, and what they said (``SAID``).
     """
     named = _with_order(executions, orders, known)
     first = named.sort("row_number").unique("execution_id", keep="first", maintain_order=True)
@@ -92,9 +93,8 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
         ]
     ).unique("execution_id", keep="last", maintain_order=True)
     missing = given.filter(pl.col("order_id").is_null() & pl.col("block_id").is_null())
-    found = missing.drop("order_id", "block_id", *(f"ordered_{name}" for name in NAMES)).join(
-        through.rename({"execution_id": "reference_id"}), on="reference_id", how="left"
-    )
+    nameless = missing.drop("order_id", "block_id", *(f"ordered_{name}" for name in NAMES))
+    found = nameless.join(_followed(nameless, through), on="execution_id", how="left")
     key = pl.coalesce("order_id", "block_id")
     found = found.with_columns(key=key).join(
         about.select(key="client_order_id", **{f"ordered_{name}": f"ordered_{name}" for name in NAMES}),
@@ -102,9 +102,32 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
         how="left",
     )
     rest = given.join(missing.select("row_number"), on="row_number", how="anti")
-    referred = through.select(reference_id="execution_id", referred=pl.coalesce("order_id", "block_id"))
+    referred = through.select(reference_id="execution_id", referred=key)
+    changed = (
+        known.filter(pl.col("reference_id").is_not_null())
+        .sort("execution_id")
+        .select(execution_id="reference_id", changed=key, changed_by="execution_id")
+        .unique("execution_id", keep="first", maintain_order=True)
+    )
     whole = pl.concat([rest, found.select(rest.columns)]).sort("row_number")
-    return whole.join(referred, on="reference_id", how="left", maintain_order="left")
+    both = whole.join(referred, on="reference_id", how="left", maintain_order="left")
+    return both.join(changed, on="execution_id", how="left", maintain_order="left")
+
+
+def _followed(nameless: pl.DataFrame, through: pl.DataFrame) -> pl.DataFrame:
+    """``execution_id, order_id, block_id`` of executions without a name that lead to one that has; a circle leads nowhere."""
+    ways = nameless.select("execution_id", "reference_id").unique("execution_id", keep="first", maintain_order=True)
+    led = [through.clear()]
+    while True:
+        ways = ways.filter(pl.col("reference_id").is_not_null())
+        arrived = ways.join(through, left_on="reference_id", right_on="execution_id")
+        led.append(arrived.select(through.columns))
+        further = ways.join(arrived, on="execution_id", how="anti").join(
+            nameless.select(reference_id="execution_id", next="reference_id").unique("reference_id"), on="reference_id"
+        )
+        ways = further.select("execution_id", reference_id="next")
+        if ways.is_empty() or len(led) > nameless.height + 1:
+            return pl.concat(led)
 
 
 def _about(orders: pl.DataFrame) -> pl.DataFrame:
@@ -187,6 +210,15 @@ def _verdict() -> tuple[pl.Expr, pl.Expr]:
             pl.col("referred") != pl.coalesce("order_id", "block_id"),
             Break.CONFLICTING,
             pl.format("execution {} is about another order than {}, which it changes", "execution_id", "reference_id"),
+        ),
+        (
+            pl.col("changed") != pl.coalesce("order_id", "block_id"),
+            Break.CONFLICTING,
+            pl.format(
+                "execution {} is about another order than {}, which changes it and came before",
+                "execution_id",
+                "changed_by",
+            ),
         ),
         (
             pl.col("side") != pl.col("ordered_side"),

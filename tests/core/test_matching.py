@@ -74,6 +74,37 @@ def test_a_correction_that_names_another_order_than_its_fill_is_set_aside() -> N
     assert told(fill("c", kind="correct", reference_id="e1"), before=known(fill("e1"))) == (["c"], [])
 
 
+def test_a_fill_of_which_an_earlier_correction_told_otherwise_is_set_aside() -> None:
+    wrong = fill("c", "o3", kind="correct", reference_id="e1", side="sell", order_id="o3")
+    sentence = "execution e1 is about another order than c, which changes it and came before"
+    assert told(fill("e1"), before=known(wrong)) == ([], [(1, "conflicting", sentence)])
+    assert told(fill("e1"), before=known(fill("c", kind="correct", reference_id="e1"))) == (["e1"], [])
+
+
+def test_what_has_no_name_is_followed_through_others_that_have_none() -> None:
+    chain = [
+        {"execution_id": "x3", "kind": "bust", "reference_id": "x2"},
+        {"execution_id": "x2", "kind": "correct", "reference_id": "x1", "quantity": 1, "price_usd": 1},
+        {"execution_id": "x1", "kind": "correct", "reference_id": "e1", "quantity": 1, "price_usd": 1},
+    ]
+    for rows in (chain, chain[::-1]):
+        accepted, _ = matched(table(*rows, fill("e1")), "broker", ORDERS, known())
+        assert set(accepted["order_id"]) == {"o1"}
+        assert accepted.height == 4
+    accepted, _ = matched(table(*chain), "broker", ORDERS, known(fill("e1")))
+    assert accepted["order_id"].to_list() == ["o1"] * 3
+
+
+def test_what_leads_round_in_a_circle_is_about_nothing() -> None:
+    circle = [
+        {"execution_id": "x1", "kind": "bust", "reference_id": "x2"},
+        {"execution_id": "x2", "kind": "bust", "reference_id": "x1"},
+    ]
+    accepted, aside = matched(table(*circle), "broker", ORDERS, known())
+    assert accepted.is_empty()
+    assert aside["code"].to_list() == ["unknown_order"] * 2
+
+
 def test_an_order_that_never_left_is_named() -> None:
     assert told(fill("e1", "o9"), {"execution_id": "x", "kind": "bust", "reference_id": "gone"}, fill("e2")) == (
         ["e2"],
