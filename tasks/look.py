@@ -121,6 +121,7 @@ def _shared(at: Stores, night: Night, fresh: Fresh, day: date, now: datetime) ->
     cash = good["cash"]
     if "cash" in fresh.tables:
         cash = check_table("cash", fresh.tables["cash"]).good.select(cash.columns)
+    night_models = model_hashes(accepted("model_targets", then["model_targets"], broken_then))
     nobody = pl.DataFrame(schema={"account_id": pl.String(), "household_key": pl.String()})
     return _Shared(
         Facts(
@@ -130,10 +131,17 @@ def _shared(at: Stores, night: Night, fresh: Fresh, day: date, now: datetime) ->
             pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
         ),
         cash,
-        night_models=model_hashes(accepted("model_targets", then["model_targets"], broken_then)),
-        handled=at.ledger.models_handled(night.base.started_at),
+        night_models=night_models,
+        handled=_handled(at, night, is_other=not night_models.equals(model_hashes(good["model_targets"]))),
         busy=at.ledger.accounts_with_open_proposals(now).to_frame(),
     )
+
+
+def _handled(at: Stores, night: Night, *, is_other: bool) -> pl.DataFrame:
+    """``Known.handled``; read only where targets are, or were since the night, others than the night's: it may be long."""
+    since = night.base.started_at
+    handled = at.ledger.models_handled(since) if is_other or at.ledger.has_model_changes(since) else None
+    return pl.DataFrame(schema={"account_id": pl.String(), "model_hash": pl.String()}) if handled is None else handled
 
 
 def _shards(at: Stores, night: Night, shared: _Shared) -> Iterator[tuple[Facts, Known]]:

@@ -15,6 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from schemas.enums import Trigger
 from schemas.errors import WrongUsage
 from warehouse import ledger_audit
 from warehouse.ledger_audit import Event, canonical
@@ -69,6 +70,12 @@ class Breaches(Store):
         query = sa.select(*breaches.c[tuple(HANDLED)]).where(breaches.c.breach_id.in_(last))
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(breaches.c.account_id)).all(), HANDLED)
+
+    def has_model_changes(self, since: datetime) -> bool:
+        """Whether a scope was made since because targets had changed."""
+        is_one = breaches.c.causes.contains(str(Trigger.MODEL_CHANGE)) & (breaches.c.breached_at >= since)
+        with self.reading() as connection:
+            return connection.scalar(sa.select(breaches.c.breach_id).where(is_one).limit(1)) is not None
 
     def accounts_with_open_proposals(self, now: datetime) -> pl.Series:
         """Accounts of whose proposals one is undecided or has not left; one that has expired by ``now`` does not count."""
