@@ -177,6 +177,7 @@ def shard_of(shard: int, count: int, prices: pl.DataFrame) -> Tables:
     first = rng.integers(0, SECURITIES // len(CLASSES), (count, len(CLASSES), 2)) * len(CLASSES)
     held = np.repeat(first + np.arange(len(CLASSES))[None, :, None], 2, axis=2).reshape(-1)
     weights = TARGET + rng.uniform(-NOISE, NOISE, (count, len(CLASSES)))
+    weights *= TARGET * len(CLASSES) / weights.sum(axis=1, keepdims=True)
     value = np.repeat(weights.reshape(-1) * NAV_USD / 4, 4)
     quantity = value / prices["price_usd"].to_numpy()[held]
     lots = {
