@@ -21,9 +21,10 @@ ALARMS: Final = frozenset(
         Break.WRONG_ACCOUNT,
         Break.CONFLICTING,
         Break.EXCEPTION_VOID,
+        Break.UNREAD,
     }
 )
-"""Breaks that a person must look at now: the market did what nobody asked for, or two truths are told."""
+"""Breaks that a person must look at now: the market did what nobody asked for, two truths are told, or a row that may be a fill was not read."""
 PRODUCT: Final = pl.Decimal(38, 12)
 
 
