@@ -45,8 +45,8 @@ def export(
         notice(f"{run_id} has approved proposals that may not leave yet: the run is not done.")
     for row in done.held_back.iter_rows(named=True):
         notice(f"{row['proposal_id']} of {row['account_id']} stays: {row['reason']}")
-    for problem in done.problems:
-        notice(problem)
+    for sentence in (*done.notices, *done.problems):
+        notice(sentence)
     if not is_json:
         print_exports(done.results)  # before anything else can go wrong: they have left
         sys.stdout.flush()

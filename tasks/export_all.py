@@ -50,13 +50,15 @@ class Exporter:
 class ExportedRuns:
     """What was exported. ``waiting``: runs with approved proposals that are held, unfinished or failed. ``held_back``: table ``HELD_BACK``.
 
-    ``problems``: a sentence for each run that could not be exported; the others were.
+    ``problems``: a sentence for each run that could not be exported; the others were. ``notices``: what in the settings of places
+    and formats looks like a mistake.
     """
 
     results: tuple[ExportResult, ...]
     waiting: tuple[str, ...]
     held_back: pl.DataFrame
     problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:
@@ -91,7 +93,25 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
             if run_id is not None:
                 raise
             problems.append(f"{one}: {error}")
-    return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back), tuple(problems))
+    notices = (*_strange_names(by), *_without_place(by, results))
+    return ExportedRuns(tuple(results), tuple(waiting), pl.concat(held_back), tuple(problems), notices)
+
+
+def _strange_names(by: Exporter) -> Iterable[str]:
+    """Custodians that a place or a format is for, and for whom nothing was ever proposed: new ones, or mistyped."""
+    known = by.ledger.known_custodians()
+    named: list[tuple[str, Delivery | Profile]] = [("delivery", one) for one in by.deliveries]
+    for kind, one in [*named, *(("profile", one) for one in by.plan.profiles)]:
+        for name in sorted(set(one.custodians) - set(known)) if known else ():
+            yield f"the {kind} {one.name} is for {name}, for whom nothing was ever proposed; there are {', '.join(known)}"
+
+
+def _without_place(by: Exporter, results: Iterable[ExportResult]) -> Iterable[str]:
+    """Exports that stay in the export folder although others are delivered."""
+    for result in results if by.deliveries else ():
+        rows = {row.export_id: row for row in by.ledger.exports_of(result.run_id)}
+        if not Plan.stored(rows[result.export_id].plan).deliveries:
+            yield f"{result.export_id} goes to no place: no delivery takes the orders of all its custodians"
 
 
 def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:

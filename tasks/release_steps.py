@@ -1,6 +1,8 @@
 """The steps of the flow ``release``, and what they show in the Prefect UI: counts and places, no accounts."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -13,6 +15,7 @@ from schemas.errors import Terminal
 from schemas.settings import load_settings
 from tasks.deliver import Delivered
 from tasks.export_all import ExportedRuns
+from tasks.notices import give_notice
 from tasks.release import deliver_exported, export_approved
 from tasks.retries import retry_quietly
 
@@ -33,6 +36,8 @@ def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
     """
     done = export_approved(load_settings(), run_id, custodians)
     _show_exports(done)
+    for notice in done.notices:
+        give_notice(notice)
     if done.problems:
         raise Terminal("\n\n".join(done.problems))
     return len(done.results)
@@ -41,9 +46,17 @@ def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
 @task(cache_policy=NO_CACHE, **retry_quietly)
 def deliver_step(run_id: str | None) -> list[str]:
     """Deliver what is exported; a sentence for each place that does not have all of it."""
-    done = deliver_exported(load_settings(), run_id)
+    done = [
+        replace(one, problem=one.problem and _without_names(one.problem))
+        for one in deliver_exported(load_settings(), run_id)
+    ]
     _show_deliveries(done)
     return [f"{one.export_id} is not delivered to {one.name}: {one.problem}" for one in done if one.problem]
+
+
+def _without_names(problem: str) -> str:
+    """A problem without the names of accounts' files; the ledger has it whole."""
+    return re.sub(r"\b(accounts|lots)/[A-Za-z0-9._-]+", r"\1/...", problem)
 
 
 def _show_exports(done: ExportedRuns) -> None:
@@ -68,7 +81,8 @@ def _show_exports(done: ExportedRuns) -> None:
         ]
         create_table_artifact(rows, key="exports", description="Exported now")
     if done.held_back.height:
-        reasons = done.held_back.group_by("run_id", "reason").agg(proposals=pl.len()).sort("run_id", "reason")
+        kinds = done.held_back.with_columns(pl.col("reason").str.replace("^(fills_not_shown):.*", "${1}"))
+        reasons = kinds.group_by("run_id", "reason").agg(proposals=pl.len()).sort("run_id", "reason")
         create_table_artifact(reasons.to_dicts(), key="held-back", description="Approved, and not exported")
         for run_id, count in done.held_back["run_id"].value_counts().sort("run_id").iter_rows():
             emit_event(

@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from tasks.export_plan import Plan, signer_of
 from tasks.export_verify import ExportBroken, Verified, verify
 from tasks.signing import read_public_key, read_signer
-from tests.export_scene import NOW, RUN, Interrupted, Scene, contents, crash_at, interrupt
+from tests.export_scene import NOW, POINTS, RUN, Interrupted, Scene, contents, crash_at, interrupt
 
 LINES = Profile(name="lines", format=ProfileFormat.JSONL)
 ALPACA = Profile(name="alpaca", format=ProfileFormat.ALPACA)
@@ -316,3 +316,14 @@ def test_without_places_of_their_own_all_custodians_leave_together(tmp_path: Pat
     scene = Scene(tmp_path, custodians={"a2": "Beta"}).prepare()
     (result,) = scene.export_all(deliveries=(Delivery(name="archive", url="/drop/all"),)).results
     assert result.account_count == 3
+
+
+def test_a_custodian_that_a_place_misspells_is_told_and_so_are_orders_without_a_place(tmp_path: Path) -> None:
+    scene = Scene(tmp_path).prepare()
+    places = (Delivery(name="acme", url="/drop/acme", custodians=("Acme Inc",)),)
+    done = scene.export_all(deliveries=places)
+    assert done.notices == (
+        "the delivery acme is for Acme Inc, for whom nothing was ever proposed; there are Acme, Inc",
+        f"{RUN}-export-1 goes to no place: no delivery takes the orders of all its custodians",
+    )
+    assert not scene.export_all(deliveries=places).results
