@@ -19,6 +19,7 @@ from flows import (
     monitor_cli,
     quarantine_cli,
     reconcile_cli,
+    replay_cli,
     review_cli,
     status_cli,
     users_cli,
@@ -47,6 +48,7 @@ app.add_typer(quarantine_cli.app, name="quarantine")
 app.command("explain")(explain_cli.explain)
 app.command("status")(status_cli.status)
 app.command("halt")(halt_cli.halt)
+app.command("replay")(replay_cli.replay)
 app.command("maintain")(maintain_cli.maintain)
 app.command("backup")(maintain_cli.backup)
 app.command("restore")(maintain_cli.restore)

@@ -1,0 +1,218 @@
+"""A home beside the real one, with what a run knew: for computing it again by the same steps, and nothing else.
+
+1. The ledger receives the run with its inputs, the runs that it compared its accounts with, and rows released by then.
+2. The lake receives what the run pulled, shard by shard, and what it read of those earlier runs, for its accounts alone.
+
+What came later is left out: runs that were done, and rows that were released, after the run began to validate.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import Role, RunKind, RunState, Step
+from schemas.errors import InputRefused
+from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.settings import Settings
+from schemas.stored import TABLES
+from schemas.tables import RUN_COLUMNS
+from tasks.history import last_night, runs_from
+from tasks.pull import run_ref
+from tasks.steps import Stores
+from tasks.stores import current_actor
+from warehouse.lake import lake_of_its_own
+from warehouse.ledger import Ledger, NewRun, RunRow
+from warehouse.snapshots import LakeAt
+
+COMPUTED: Final = {
+    Step.VALIDATE: ("quarantine", "released_rows", "gate", "carried", "carried_lots", "carried_cash", "anomalies"),
+    Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills"),
+    Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier"),
+}
+"""What each step writes that the inputs decide."""
+NOT_PULLED: Final = frozenset({"made_with", *(table for tables in COMPUTED.values() for table in tables)})
+PULLED: Final = tuple(table for table in TABLES if table not in NOT_PULLED)
+"""What a run begins with."""
+OF_ACCOUNTS_BEFORE: Final = (
+    "scope",
+    "gate",
+    "carried",
+    "carried_lots",
+    "carried_cash",
+    "landed_lots",
+    "landed_cash",
+    "anomalies",
+)
+"""What ``tasks.history`` reads of earlier runs' accounts."""
+COMMON_BEFORE: Final = ("landed_prices", "quarantine")
+"""What it reads of the night before that belongs to no account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A run as the real home knows it: ``lake`` is as it was when the run ended."""
+
+    row: RunRow
+    ledger: Ledger
+    lake: LakeAt
+
+    @property
+    def ref(self) -> RunRef:
+        """For the steps."""
+        return run_ref(self.row)
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """Every shard, and that of what belongs to no account."""
+        return (GLOBAL_SHARD, *self.ref.shards)
+
+    def validating(self) -> tuple[datetime, datetime]:
+        """When the first shard of accounts began to be validated, and the last was done; what was known then counts."""
+        steps = [one for one in self.ledger.step_rows(self.row.run_id) if one.step is Step.VALIDATE]
+        if not steps:
+            return self.row.started_at, self.row.started_at
+        began = min(one.finished_at - timedelta(seconds=one.seconds) for one in steps)
+        return began, max(one.finished_at for one in steps)
+
+
+@contextmanager
+def scratch_stores(settings: Settings, folder: Path) -> Iterator[Stores]:
+    """Empty stores in a folder, with the settings' limits."""
+    own = {"home": folder, "lake_url": "", "lake_data_url": "", "ledger_url": "", "export_url": ""}
+    elsewhere = settings.model_copy(update=own)
+    actor = current_actor()
+    with (
+        closing(Ledger.open(elsewhere.ledger_address, owner=actor, now=_EPOCH)) as ledger,
+        lake_of_its_own(elsewhere) as lake,
+    ):
+        yield Stores(elsewhere, lake, ledger)
+
+
+_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def fill(at: Stores, known: Known) -> int:
+    """Put into the scratch stores what the run knew; the rows pulled.
+
+    Raises
+    ------
+    InputRefused
+        The lake does not have all of it any more.
+    """
+    began, _ = known.validating()
+    _fill_ledger(at.ledger, known, began)
+    accounts, rows = _copy_pulled(at, known)
+    last = last_night(at, known.ref)
+    if last is not None:
+        _copy_common(at, known.lake, last)
+        for before in runs_from(at, last, known.row.as_of_date):
+            _copy_before(at, known.lake, before, accounts)
+    return rows
+
+
+def runs_known(ledger: Ledger, run: RunRow, by: datetime) -> list[RunRow]:
+    """Runs of earlier dates, done by then, since the newest night over all accounts among them; in order of their start."""
+    done = [row for row in ledger.list_runs(None) if _is_done(row, by) and row.as_of_date < run.as_of_date]
+    full: list[date] = [row.as_of_date for row in done if _is_full(row)]
+    return sorted((row for row in done if full and row.as_of_date >= max(full)), key=lambda row: row.started_at)
+
+
+def _is_done(row: RunRow, by: datetime) -> bool:
+    return row.state is RunState.DONE and row.finished_at is not None and row.finished_at <= by
+
+
+def _is_full(row: RunRow) -> bool:
+    return row.kind is RunKind.NIGHTLY and row.scope is None and row.base_run_id is None
+
+
+def _fill_ledger(ledger: Ledger, known: Known, by: datetime) -> None:
+    for row in [*runs_known(known.ledger, known.row, by), known.row]:
+        ledger.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
+        if row.run_id != known.row.run_id and row.finished_at is not None:
+            ledger.finish_run(row.run_id, row.counts, row.finished_at)
+    ledger.record_inputs(known.row.run_id, known.ledger.inputs_of(known.row.run_id))
+    released = known.ledger.released_rows(known.row.as_of_date).filter(pl.col("released_at") <= by)
+    for (actor, note, moment), rows in released.group_by("actor", "note", "released_at", maintain_order=True):
+        name = str(actor)
+        if not ledger.roles_of(name):
+            ledger.add_user(name, {Role.REVIEWER}, actor=current_actor(), now=_EPOCH)
+        if isinstance(moment, datetime):
+            ledger.release_rows(known.row.run_id, rows, actor=name, note=str(note), now=moment)
+
+
+def _copy_pulled(at: Stores, known: Known) -> tuple[pl.Series, int]:
+    """Accounts landed, and rows copied."""
+    found: dict[str, int] = dict.fromkeys(PULLED, 0)
+    accounts = [pl.Series("account_id", [], pl.String)]
+    for shard in known.shards:
+        frames = known.lake.read_tables(dict.fromkeys(PULLED, ()), known.row.run_id, shard)
+        at.lake.replace(known.ref, shard, frames)
+        accounts.append(frames["landed_accounts"]["account_id"])
+        found = {table: count + frames[table].height for table, count in found.items()}
+    _need_all(known, found)
+    return pl.concat(accounts).drop_nulls().unique(), sum(found.values())
+
+
+def _need_all(known: Known, found: dict[str, int]) -> None:
+    """Refuse what was not kept.
+
+    Raises
+    ------
+    InputRefused
+        Rows that the run pulled are gone.
+    """
+    run_id = known.row.run_id
+    pulled = next(one.rows for one in known.ledger.step_rows(run_id) if one.step is Step.PULL)
+    gone = pulled - sum(found.values())
+    if gone <= 0:
+        return
+    delivered: dict[str, int] = {}
+    for each in known.ledger.inputs_of(run_id):
+        delivered[each.table_name] = delivered.get(each.table_name, 0) + each.row_count
+    empty = [table for table, count in delivered.items() if count and not found.get(f"landed_{table}")]
+    empty += [] if found["scope"] or not known.row.accounts_pulled else ["scope"]
+    where = f": nothing is left of {', '.join(sorted(empty))}" if empty else ""
+    raise InputRefused(
+        f"run {run_id} cannot be replayed: of the {pulled:,} rows that it pulled the lake has {pulled - gone:,}{where}\n\n"
+        "Hint: they were expired, or removed by hand; a lake restored from before that can replay it."
+    )
+
+
+def _copy_common(at: Stores, lake: LakeAt, last: RunRow) -> None:
+    frames = lake.read_tables(dict.fromkeys(COMMON_BEFORE, ()), last.run_id, GLOBAL_SHARD)
+    at.lake.replace(run_ref(last), GLOBAL_SHARD, frames)
+
+
+def _copy_before(at: Stores, lake: LakeAt, before: RunRow, accounts: pl.Series) -> None:
+    """What an earlier run tells of some accounts; the rows as they were read, which nobody compares, are left out."""
+    columns = {
+        table: tuple(name for name in TABLES[table] if name not in {*RUN_COLUMNS, "raw"})
+        for table in OF_ACCOUNTS_BEFORE
+    }
+    scope = 0
+    for shard in run_ref(before).shards:
+        frames = lake.read_tables(columns, before.run_id, shard)
+        scope += frames["scope"].height
+        mine = accounts.to_frame("account_id")
+        at.lake.replace(
+            run_ref(before),
+            shard,
+            {name: _widened(name, rows.join(mine, on="account_id", how="semi")) for name, rows in frames.items()},
+        )
+    if scope < before.accounts_pulled:
+        raise InputRefused(
+            f"it cannot be replayed: its accounts were compared with those of run {before.run_id}, of whose "
+            f"{before.accounts_pulled:,} accounts the lake has {scope:,}\n\n"
+            "Hint: they were expired, or removed by hand; a lake restored from before that can replay it."
+        )
+
+
+def _widened(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    return (
+        rows if "raw" in rows.columns or "raw" not in TABLES[table] else rows.with_columns(raw=pl.lit(None, pl.String))
+    )
