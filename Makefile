@@ -40,6 +40,7 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks.kernel
 	$(BIN)/python -m tests.benchmarks.households
 	$(BIN)/python -m tests.benchmarks.gate
+	$(BIN)/python -m tests.benchmarks.monitor
 	$(BIN)/python -m tests.benchmarks.export
 	$(BIN)/python -m tests.benchmarks.queue --postgres
 	$(BIN)/python -m tests.benchmarks.pull --postgres

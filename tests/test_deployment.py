@@ -57,7 +57,7 @@ def test_every_way_to_start_prefect_has_its_telemetry_off() -> None:
 
 def test_the_schedule_is_a_weekday_evening_in_new_york() -> None:
     deployments = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]
-    assert [one["name"] for one in deployments] == ["nightly", "remind", "release", "reconcile", "maintain"]
+    assert [one["name"] for one in deployments] == ["nightly", "monitor", "remind", "release", "reconcile", "maintain"]
     (schedule,) = deployments[0]["schedules"]
     assert (schedule["cron"], schedule["timezone"]) == ("0 20 * * 1-5", "America/New_York")
     for deployment in deployments:
