@@ -26,7 +26,7 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.stored import TABLES
 from schemas.tables import PUBLIC
-from tasks import made_with, replay_scratch
+from tasks import made_with, quarantine, replay_scratch
 from tasks.amend import amend
 from tasks.core import route
 from tasks.maintain import KEPT, maintain
@@ -35,7 +35,7 @@ from tasks.replay_scratch import COMPUTED, PULLED
 from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
-from tests.landing_book import sound_book
+from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import export, files_of, run_night
 from warehouse.attach import attach_lake
 from warehouse.duck import connect
@@ -213,6 +213,32 @@ def late_run(folder: Path) -> tuple[Settings, Night]:
         night = run_night(settings, None, day)
     assert night is not None
     return settings, night
+
+
+def test_what_came_to_be_known_later_is_left_out(tmp_path: Path) -> None:
+    """A row that was released after the run, and the night before run once more on other holdings; the release counts in the run that saw it."""
+    settings = Settings(home=tmp_path / "home", max_quarantined_fraction=1.0)
+    books = {
+        "sound": sound_book(),
+        "jumped": spoilt("lots", 1, quantity="40"),
+        "other": spoilt("lots", 1, quantity="41"),
+    }
+    for name, book in books.items():
+        (tmp_path / name).mkdir()
+        write_book(tmp_path / name, book, "csv")
+    day = date(2026, 1, 5)
+    run_night(settings, tmp_path / "sound", day)
+    held_back = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
+    with closing(open_ledger(settings)) as ledger:
+        read, run = open_lake(settings).read, quarantine.run_named(ledger, held_back.run_id)
+        rows = quarantine.quarantined(ledger, read, run)["quarantine_id"].to_list()
+        quarantine.release(ledger, read, run, rows, actor=current_actor(), note="confirmed", now=utc_now())
+    let_through = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
+    run_night(settings, tmp_path / "other", day)
+    for night in (held_back, let_through):
+        found = replay(settings, night.run_id, tmp_path / night.run_id)
+        assert (found.is_same, found.causes, found.notices) == (True, (), ())
+        assert {one.table: one.rows for one in found.computed}["released_rows"] == (night is let_through)
 
 
 # --- what differs

@@ -4,8 +4,8 @@ DuckLake keeps every committed state until snapshots are expired and reads one w
 (https://ducklake.select/docs/stable/duckdb/usage/time_travel). Nothing here writes: not a table that is missing, not a column
 that came since.
 
-Known limits: snapshots and runs are matched by time. The catalogue's clock may lag behind the ledger's by as long as a run takes
-from its last write to its end, and no longer.
+Known limits: snapshots and runs are matched by time. The catalogue's clock must not be ahead of the ledger's by more than lies between
+a run's last write and its end.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
