@@ -20,7 +20,7 @@ import polars as pl
 from schemas.enums import Break
 from schemas.errors import SourceUnreachable, WrongUsage
 from schemas.executions import BREAKS
-from tasks.core.breaks import ALARMS, breaks
+from tasks.core.breaks import ALARMS, PRODUCT, breaks, unasked_fills
 from tasks.core.csv_cells import number_cell
 from tasks.core.export_files import sha256
 from tasks.core.matching import ASIDE, matched
@@ -65,7 +65,8 @@ class Reconciled:
     def alarms(self) -> pl.DataFrame:
         """``order_id``, ``code``, ``message`` of what a person must look at now."""
         named = [str(code) for code in ALARMS]
-        rows = self.aside.filter(pl.col("code").is_in(named))
+        others = self.aside.filter(pl.col("code").is_in(named) & (pl.col("code") != Break.UNKNOWN_ORDER))
+        rows = pl.concat([others, unasked_fills(self.aside)]).sort("row_number")
         told = rows.select(pl.col("client_order_id").alias("order_id"), "code", "message")
         found = self.settled.new_breaks.filter(pl.col("code").is_in(named))
         filled, ordered = number_cell("filled_quantity"), number_cell("ordered_quantity")
@@ -223,12 +224,33 @@ def _reading(read: Read) -> Reading:
 def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
     """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
     stretch = ledger.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE)
-    found = [stretch.rows]
+    found = [_unasked(ledger), stretch.rows]
     while stretch.after is not None:
         stretch = ledger.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
         found.append(stretch.rows)
     age = (pl.lit(now) - pl.col("since_at")).dt.total_days()
-    return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))
+    is_alarm = pl.col("code").is_in([str(code) for code in ALARMS])
+    return (
+        pl.concat(found, how="diagonal")
+        .with_columns(age_days=age)
+        .sort(~is_alarm, "since_at", -pl.col("amount_usd"), "order_id", "code")
+        .select(list(OPEN_BREAKS))
+    )
+
+
+def _unasked(ledger: Ledger) -> pl.DataFrame:
+    """Fills of orders that never left, as breaks: nothing was ordered, and all that was filled is at stake at its own price."""
+    fills = unasked_fills(ledger.set_aside())
+    quantity, price = (pl.col(name).cast(PRODUCT) for name in ("quantity", "price_usd"))
+    worth = (quantity * price).round(2, mode="half_to_even")
+    return fills.select(
+        order_id=pl.coalesce("client_order_id", "execution_id"),
+        code="code",
+        ordered_quantity=pl.lit(0).cast(BREAKS["ordered_quantity"]),
+        filled_quantity=pl.col("quantity").cast(BREAKS["filled_quantity"]),
+        amount_usd=worth.cast(BREAKS["amount_usd"]),
+        since_at="received_at",
+    )
 
 
 def lot_differences(lake: Lake, ledger: Ledger) -> pl.DataFrame:

@@ -139,7 +139,8 @@ def test_a_folder_is_verified_without_a_home_and_a_changed_one_is_refused(
 
 def test_what_came_back_is_told_and_what_is_alarming_has_an_exit_code(scene: Scene, typed: Typed) -> None:
     typed("export")
-    good = write_fills(scene.home / "good.csv", fill("e1", "a1-sell", "3"), fill("e2", "gone", "1"))
+    unknown = {"execution_id": "e2", "kind": "rejected", "client_order_id": "gone"}
+    good = write_fills(scene.home / "good.csv", fill("e1", "a1-sell", "3"), unknown)
     told = typed.json("reconcile", good)
     assert (told["taken"], told["alarms"]) == (1, [])
     assert [(row["order_id"], row["state"]) for row in told["orders"]] == [("a1-sell", "filled")]
@@ -149,6 +150,8 @@ def test_what_came_back_is_told_and_what_is_alarming_has_an_exit_code(scene: Sce
     breaks = typed.json("reconcile")
     assert breaks["breaks"][0]["code"] == "overfilled"
     assert [row["execution_id"] for row in breaks["set_aside"]] == ["e2"]
+    unasked = write_fills(scene.home / "unasked.csv", fill("e4", "gone", "1"))
+    assert typed.json("reconcile", unasked, code=3)["alarms"][0]["code"] == "unknown_order"
     assert typed.json("reconcile", "--lots") == []
     for words in (["reconcile", good], ["reconcile"], ["reconcile", "--lots"]):
         assert typed(*words)[0] == 0

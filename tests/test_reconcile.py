@@ -143,6 +143,7 @@ def test_what_a_person_must_look_at_is_an_alarm(desk: Desk) -> None:
     assert done.alarms.select("order_id", "code").rows() == [
         ("a2-sell", "wrong_side"),
         ("a2-buy", "wrong_security"),
+        ("gone", "unknown_order"),
         ("a1-sell", "overfilled"),
     ]
     assert done.alarms["message"].to_list()[-1] == "a1-sell was filled with 4, ordered were 3"
@@ -164,6 +165,26 @@ def test_open_breaks_tell_amounts_and_age_alarms_first(desk: Desk) -> None:
         ("a1-buy", "rejected", Decimal("20.50"), 3),
         ("a2-buy", "not_filled", Decimal("10.25"), 3),
     ]
+
+
+def test_a_fill_of_an_order_that_never_left_is_an_open_break_until_the_order_is_known(desk: Desk) -> None:
+    rows = (fill("e1", "b4-sell", "3", "10.01"), fill("e2", "b4-sell", "3", "10.01"), acknowledged("e3", "gone"))
+    done = desk.take(*rows)
+    assert done.alarms["code"].to_list() == ["unknown_order", "unknown_order"]
+    found = open_breaks(desk.ledger, NOW + timedelta(days=2)).filter(pl.col("code") == "unknown_order")
+    told = found.select("order_id", "ordered_quantity", "filled_quantity", "amount_usd", "age_days").rows()
+    assert told == [("b4-sell", 0, 3, Decimal("30.03"), 2)] * 2
+    assert desk.take(*rows).alarms.is_empty(), "told once"
+    desk.scene.approve_the_waiting()
+    desk.scene.export_all()
+    desk.take(*rows)
+    assert "unknown_order" not in open_breaks(desk.ledger, NOW)["code"].to_list()
+
+
+def test_a_row_that_could_not_be_read_is_an_alarm_once(desk: Desk) -> None:
+    rows = (fill("e1", "a1-sell", "3"), fill("e2", "a2-sell", "many"))
+    assert desk.take(*rows).alarms.select("order_id", "code").rows() == [(None, "unread")]
+    assert desk.take(*rows).alarms.is_empty()
 
 
 def test_a_break_that_stays_keeps_its_age_and_one_that_is_mended_goes(desk: Desk) -> None:

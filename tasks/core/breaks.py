@@ -22,9 +22,13 @@ ALARMS: Final = frozenset(
         Break.CONFLICTING,
         Break.EXCEPTION_VOID,
         Break.UNREAD,
+        Break.UNKNOWN_ORDER,
     }
 )
-"""Breaks that a person must look at now: the market did what nobody asked for, two truths are told, or a row that may be a fill was not read."""
+"""Breaks that a person must look at now: the market did what nobody asked for, two truths are told, or a row that may be a fill was not read.
+
+Of an unknown order only fills are (``unasked_fills``).
+"""
 PRODUCT: Final = pl.Decimal(38, 12)
 
 
@@ -66,6 +70,17 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
         _without_fill(both, messages),
     ]
     return pl.concat(parts).sort("order_id", "code")
+
+
+def unasked_fills(aside: pl.DataFrame) -> pl.DataFrame:
+    """Fills and corrections of orders that never left: somebody trades in our name, or a file is another firm's.
+
+    Parameters
+    ----------
+    aside
+        Executions set aside: ``code``, and ``quantity``, which an acknowledgement, a rejection or a bust does without.
+    """
+    return aside.filter((pl.col("code") == Break.UNKNOWN_ORDER) & pl.col("quantity").is_not_null())
 
 
 def _rows(both: pl.DataFrame) -> pl.DataFrame:
