@@ -272,10 +272,26 @@ def test_a_reconciliation_that_breaks_off_leaves_nothing_behind(desk: Desk, monk
     assert desk.take(*rows).taken == 2
 
 
-def test_a_fill_that_comes_after_a_correction_to_another_order_is_an_alarm(desk: Desk) -> None:
-    wrong = fill("c", "a1-sell", "2") | {"kind": "correct", "reference_id": "e1"}
-    desk.take(wrong, name="first.csv")
-    done = desk.take(fill("e1", "a2-sell", "2"), name="second.csv")
-    assert done.aside["code"].to_list() == ["conflicting"]
-    again = desk.take(fill("e1", "a2-sell", "2"), name="second.csv")
-    assert (again.taken, again.again, again.aside.height) == (0, 1, 0)
+@pytest.mark.parametrize("kind", ["correct", "bust"])
+@pytest.mark.parametrize("wrong_about", ["a1-sell", "block"])
+def test_a_change_that_names_another_order_than_its_fill_is_void_and_an_alarm_whichever_comes_first(
+    tmp_path: Path, kind: str, wrong_about: str
+) -> None:
+    told = []
+    for order in ([0, 1], [1, 0]):
+        (home := tmp_path / str(order[0])).mkdir()
+        desk = Desk(home)
+        about = desk.blocks["sell"] if wrong_about == "block" else wrong_about
+        wrong = {"execution_id": "c", "kind": kind, "client_order_id": about, "reference_id": "e1"}
+        amounts = {"quantity": "1", "price_usd": "9"} if kind == "correct" else {}
+        rows = [fill("e1", "a2-sell", "2"), wrong | amounts]
+        done = [desk.take(rows[place], name=f"{place}.csv") for place in order]
+        assert done[0].alarms.is_empty()
+        assert done[1].alarms["code"].to_list() == ["conflicting"]
+        later = desk.take(fill("e2", "a1-sell", "3"), name="later.csv")
+        assert later.alarms.is_empty()
+        states = {name: one for name, one in desk.states().items() if one != ("exported", "0")}
+        told.append((states, desk.scene.states()))
+        desk.ledger.verify_audit()
+    assert told[0] == told[1]
+    assert told[0][0] == {"a2-sell": ("partly_filled", "2"), "a1-sell": ("filled", "3")}

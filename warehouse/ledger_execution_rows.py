@@ -117,12 +117,23 @@ def known_in(connection: Connection, source: str, ids: Collection[str]) -> pl.Da
 
 
 def messages_in(connection: Connection, names: Collection[str]) -> pl.DataFrame:
-    """``MESSAGES`` about these orders and blocks, by source and id."""
+    """``MESSAGES`` about these orders and blocks, and those that they lead to, which may be about others; by source and id."""
+    query = sa.select(*executions.c[tuple(MESSAGES)])
     found: dict[tuple[str, str], Any] = {}
     for some in in_chunks(sorted(names)):
         is_about = executions.c.order_id.in_(some) | executions.c.block_id.in_(some)
-        rows = connection.execute(sa.select(*executions.c[tuple(MESSAGES)]).where(is_about))
-        found |= {(row.source, row.execution_id): row for row in rows}
+        found |= {(row.source, row.execution_id): row for row in connection.execute(query.where(is_about))}
+    new = set(found)
+    while new:
+        lead_to = {(source, found[source, name].reference_id) for source, name in new} - set(found)
+        new = set()
+        for source in {source for source, name in lead_to if name is not None}:
+            wanted = sorted(name for whose, name in lead_to if whose == source and name is not None)
+            for some in in_chunks(wanted):
+                is_one = (executions.c.source == source) & executions.c.execution_id.in_(some)
+                rows = {(row.source, row.execution_id): row for row in connection.execute(query.where(is_one))}
+                found |= rows
+                new |= set(rows)
     return to_frame([found[key] for key in sorted(found)], MESSAGES)
 
 

@@ -100,7 +100,9 @@ class Executions(Proposals):
             if before is not None:
                 counts = before[0] + accepted.height, before[1] + aside.height
                 enter_file(connection, file, *counts, actor=actor, now=now)
-            about = {*accepted["order_id"].drop_nulls(), *accepted["block_id"].drop_nulls()}
+            changed_before = known.filter(pl.col("reference_id").is_in(accepted["execution_id"].implode()))
+            moved = pl.concat([rows.select("order_id", "block_id") for rows in (accepted, changed_before)])
+            about = {*moved["order_id"].drop_nulls(), *moved["block_id"].drop_nulls()}
             settled = settle_in(connection, about, rules, actor=actor, now=now)
         return TakenFile(accepted.height, again, aside, settled)
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
-from tasks.core.net_fills import FILLS, net_fills, with_roots
-from tasks.core.order_states import with_wanted
+from tasks.core.net_fills import FILLS, crossed, net_fills, with_roots
+from tasks.core.order_states import about_these, with_wanted
 
 ALARMS: Final = frozenset(
     {
@@ -40,6 +40,8 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
     orders, states, messages, fixed
         As ``order_states`` takes and gives them.
     """
+    strays = crossed(messages)
+    messages = about_these(orders, messages)
     fills = net_fills(messages)
     wanting = with_wanted(orders, messages, fills)
     both = wanting.join(states, on="order_id").rename({"quantity": "ordered_quantity"})
@@ -67,9 +69,11 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
         _rows(both.with_columns(code=code)),
         _overfilled_blocks(wanting, fills),
         _void(both, fixed),
-        _without_fill(both, messages),
+        _named(both, strays, Break.CONFLICTING),
+        _named(both, _without_fill(messages), Break.UNKNOWN_FILL),
     ]
-    return pl.concat(parts).sort("order_id", "code")
+    found = pl.concat(parts).unique(("order_id", "code"), keep="first", maintain_order=True)
+    return found.sort("order_id", "code")
 
 
 def unasked_fills(aside: pl.DataFrame) -> pl.DataFrame:
@@ -114,19 +118,21 @@ def _void(both: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:
     return _rows(joined.filter(is_void).with_columns(code=pl.lit(Break.EXCEPTION_VOID, pl.String)))
 
 
-def _without_fill(both: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
-    """Orders, and blocks, of which a bust or a correction leads to no fill that anybody told of; nothing is at stake yet."""
+def _without_fill(messages: pl.DataFrame) -> pl.DataFrame:
+    """Busts and corrections that lead to no fill that anybody told of."""
     rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
     told = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", root_id="execution_id")
-    lost = rooted.join(told, on=("source", "root_id"), how="anti")
-    of_orders = both.join(lost.select("order_id").drop_nulls().unique(), on="order_id", how="semi")
-    blocks = both.join(lost.select("block_id").drop_nulls().unique(), on="block_id", how="semi")
+    return rooted.join(told, on=("source", "root_id"), how="anti")
+
+
+def _named(both: pl.DataFrame, odd: pl.DataFrame, code: Break) -> pl.DataFrame:
+    """Orders, and blocks, that odd messages are about; nothing is at stake yet."""
+    of_orders = both.join(odd.select("order_id").drop_nulls().unique(), on="order_id", how="semi")
+    blocks = both.join(odd.select("block_id").drop_nulls().unique(), on="block_id", how="semi")
     of_blocks = blocks.group_by("block_id").agg(pl.col("ordered_quantity", "filled_quantity").sum())
     named = of_blocks.select(
         "ordered_quantity", "filled_quantity", order_id="block_id", account_id=pl.lit(None, pl.String)
     )
     found = pl.concat([of_orders.select(named.columns), named], how="vertical_relaxed")
-    told_as = found.with_columns(
-        code=pl.lit(Break.UNKNOWN_FILL, pl.String), amount_usd=pl.lit(0).cast(BREAKS["amount_usd"])
-    )
+    told_as = found.with_columns(code=pl.lit(code, pl.String), amount_usd=pl.lit(0).cast(BREAKS["amount_usd"]))
     return told_as.select(BREAKS.keys()).cast(BREAKS)  # type: ignore[arg-type]

@@ -4,8 +4,8 @@
    refers to is about, through as many others without a name as there are.
 2. One that is known already, the same in every column, says nothing new; it is set aside as a duplicate, unless it is the
    same row of the same file, read again.
-3. A bust or correction that names another order than the execution that it is about is conflicting, and so is an execution of
-   which one that came before told otherwise: whichever came first stands, and a person has to look.
+3. A bust or correction that names another order than the execution that it is about is conflicting. Where it came first it is
+   entered, and void from when the fill comes (``net_fills.crossed``): whichever comes first, the fill stands.
 4. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
 5. Side, security and account, where the message tells them, must be the order's. A fill of a block tells no account.
 
@@ -62,8 +62,8 @@ def matched(
     orders
         Table ``SENT_ORDERS``: every order that the executions name, by itself, by its block, or through ``known``.
     known
-        Earlier executions of the source that have one of these ids, are referred to or refer to one of these: ``execution_id``, ``order_id``,
-        ``block_id``, and what they said (``SAID``).
+        Earlier executions of the source that have one of these ids or are referred to: ``execution_id``, ``order_id``, ``block_id``, and what they
+        said (``SAID``).
     """
     named = _with_order(executions, orders, known)
     first = named.sort("row_number").unique("execution_id", keep="first", maintain_order=True)
@@ -103,15 +103,8 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
     )
     rest = given.join(missing.select("row_number"), on="row_number", how="anti")
     referred = through.select(reference_id="execution_id", referred=key)
-    changed = (
-        known.filter(pl.col("reference_id").is_not_null())
-        .sort("execution_id")
-        .select(execution_id="reference_id", changed=key, changed_by="execution_id")
-        .unique("execution_id", keep="first", maintain_order=True)
-    )
     whole = pl.concat([rest, found.select(rest.columns)]).sort("row_number")
-    both = whole.join(referred, on="reference_id", how="left", maintain_order="left")
-    return both.join(changed, on="execution_id", how="left", maintain_order="left")
+    return whole.join(referred, on="reference_id", how="left", maintain_order="left")
 
 
 def _followed(nameless: pl.DataFrame, through: pl.DataFrame) -> pl.DataFrame:
@@ -181,6 +174,16 @@ def _verdict() -> tuple[pl.Expr, pl.Expr]:
             pl.format("execution {} is known already", "execution_id"),
         ),
         (
+            is_known & (pl.col("trade_date") != pl.col("trade_date_known")),
+            Break.CONFLICTING,
+            pl.format(
+                "execution {} was told before, of {}; what was told first stands\n\n"
+                "Hint: a sender who begins numbers anew each day has to put the date into them.",
+                "execution_id",
+                "trade_date_known",
+            ),
+        ),
+        (
             is_known,
             Break.CONFLICTING,
             pl.format("execution {} was told otherwise before; what was told first stands", "execution_id"),
@@ -200,25 +203,22 @@ def _verdict() -> tuple[pl.Expr, pl.Expr]:
         (
             is_lost,
             Break.UNKNOWN_ORDER,
-            pl.format(
-                "execution {} is about {}, which never left in an export",
-                "execution_id",
-                pl.coalesce("client_order_id", "reference_id", pl.lit("nothing")),
+            pl.when(pl.col("client_order_id").is_null() & pl.col("reference_id").is_not_null())
+            .then(
+                pl.format("execution {} changes {}, which leads to no order that left", "execution_id", "reference_id")
+            )
+            .otherwise(
+                pl.format(
+                    "execution {} is about {}, which never left in an export",
+                    "execution_id",
+                    pl.coalesce("client_order_id", pl.lit("nothing")),
+                )
             ),
         ),
         (
             pl.col("referred") != pl.coalesce("order_id", "block_id"),
             Break.CONFLICTING,
             pl.format("execution {} is about another order than {}, which it changes", "execution_id", "reference_id"),
-        ),
-        (
-            pl.col("changed") != pl.coalesce("order_id", "block_id"),
-            Break.CONFLICTING,
-            pl.format(
-                "execution {} is about another order than {}, which changes it and came before",
-                "execution_id",
-                "changed_by",
-            ),
         ),
         (
             pl.col("side") != pl.col("ordered_side"),

@@ -6,6 +6,8 @@
 3. Else the last correction holds: the one that follows the longest chain, then the latest, then the greatest id. Where it tells
    no day, time or fees they are those of what it corrects.
 4. Else the fill itself.
+5. A bust or a correction that names another order than its root does is void (``crossed``), as it would be refused had the root
+   come first; what refers to it still leads to the root.
 
 So the answer depends on the set of messages alone, not on their order. A correction whose fill never came counts: it says
 what holds. Ids are those of one source; the same id of another source is another execution.
@@ -36,6 +38,7 @@ def net_fills(messages: pl.DataFrame) -> pl.DataFrame:
         Table ``MESSAGES``; acknowledgements, rejections and cancellations are left out. Ids of a source are unique.
     """
     rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
+    rooted = rooted.join(_crossed(rooted).select(ID), on=ID, how="anti", maintain_order="left")
     busted = rooted.filter(pl.col("kind") == ExecutionKind.BUST).select(ROOT)
     standing = rooted.filter(pl.col("root_id").is_not_null() & (pl.col("kind") != ExecutionKind.BUST))
     return (
@@ -46,6 +49,18 @@ def net_fills(messages: pl.DataFrame) -> pl.DataFrame:
         .select(*messages.columns, "root_id")
         .sort(ROOT)
     )
+
+
+def crossed(messages: pl.DataFrame) -> pl.DataFrame:
+    """Busts and corrections that name another order, or block, than the fill that they lead to, by source and id."""
+    rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
+    return _crossed(rooted).select(messages.columns).sort(ID)
+
+
+def _crossed(rooted: pl.DataFrame) -> pl.DataFrame:
+    about = pl.coalesce("order_id", "block_id")
+    fills = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", "root_id", root_about=about)
+    return rooted.join(fills, on=ROOT).filter(about != pl.col("root_about"))
 
 
 def circles(messages: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,7 @@ import polars as pl
 from schemas.enums import ExecutionKind, OrderState
 from schemas.executions import ORDER_STATES
 from tasks.core.allocation import Part, cents, pro_rata, shares
-from tasks.core.net_fills import net_fills
+from tasks.core.net_fills import ID, crossed, net_fills
 
 UNIT: Final = Decimal("0.000001")
 WIDE: Final = pl.Decimal(38, 12)
@@ -47,13 +47,14 @@ def order_states(
     orders
         Table ``SENT_ORDERS``: with an order, every order of its block.
     messages
-        Table ``MESSAGES``: all that was ever said about these orders and blocks.
+        Table ``MESSAGES``: all that was ever said about these orders and blocks, and the fills that any of it leads to.
     fixed
         ``block_id``, ``order_id`` and ``quantity`` of what a person allots to an order of a block, whatever its share is; void for
         a block that is not filled with so much.
     min_units
         Least share of an order in a block, in units of the security's step, where it did not order less.
     """
+    messages = about_these(orders, messages)
     fills = net_fills(messages)
     own = _sums(fills.filter(pl.col("order_id").is_not_null()), "order_id")
     wanting = with_wanted(orders, messages, fills)
@@ -70,6 +71,14 @@ def order_states(
         .cast(ORDER_STATES)  # type: ignore[arg-type]
         .sort("order_id")
     )
+
+
+def about_these(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """The messages that are about these orders or their blocks, without busts and corrections of what is about others."""
+    straight = messages.join(crossed(messages).select(ID), on=ID, how="anti", maintain_order="left")
+    is_own = pl.col("order_id").is_in(orders["order_id"].implode())
+    is_of_block = pl.col("block_id").is_in(orders["block_id"].drop_nulls().implode())
+    return straight.filter(is_own.fill_null(value=False) | is_of_block.fill_null(value=False))
 
 
 def with_wanted(orders: pl.DataFrame, messages: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
