@@ -1,7 +1,10 @@
-"""Seconds and rows per second of each step of a night on the sample book. `make bench`, or `--accounts N`.
+"""Seconds, rows per second and microseconds per account of each step of a night on the sample book, and peak memory.
 
-The steps run as plain functions in this process: Prefect's start is not in them. The drift step is also set beside DuckDB merely
-scanning and summing the same columns of the landing file.
+`make bench`, or `python -m tests.benchmarks.night --accounts N [--shard N] [--dask local:2] [--export]`. Without `--dask` the
+steps run as plain functions in this process: Prefect's start is not in them. With it the night is the flow, with a Prefect
+server and Dask workers of its own: `night` has their start in it, the steps have not. A step's wall time is from the start of its
+first shard to the end of its last; its work is the sum over its shards, whichever worker did them. The drift step is also set beside
+DuckDB merely scanning and summing the same columns of the landing file. The lake's bytes are those of one night.
 """
 
 import argparse
@@ -9,14 +12,17 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
+from flows.run import run_night
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from tasks.core.solver import warm_up
 from tasks.export import export_run
 from tasks.guards import guard_inputs, guard_trades
@@ -25,16 +31,19 @@ from tasks.propose import propose
 from tasks.publish import publish
 from tasks.pull import Request, pull
 from tasks.route import route
-from tasks.sample import make_book
+from tasks.sample import BookSummary, make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tasks.validate import validate
 from warehouse.lake import open_lake
+from warehouse.ledger import StepRow
 
 
 def main() -> None:
     """Print a table of the steps for one size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--shard", type=int, default=50_000, help="most accounts of a shard")
+    parser.add_argument("--dask", default="", help="local:2, or a scheduler's address; empty: this process")
     parser.add_argument("--export", action="store_true", help="export what policy approves too")
     options = parser.parse_args()
     with (
@@ -42,6 +51,8 @@ def main() -> None:
         temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
     ):
         os.environ["TRIMTAB_HOME"] = home
+        os.environ["TRIMTAB_ACCOUNTS_PER_SHARD"] = str(options.shard)
+        os.environ["TRIMTAB_DASK"] = options.dask
         run_bench(Path(home), options.accounts, is_exporting=options.export)
 
 
@@ -57,6 +68,36 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
     scan = scan_seconds(folder)
     settings = load_settings()
     began = time.perf_counter()
+    run_id = flow_night(settings, folder, book) if settings.dask else plain_night(settings, folder, book)
+    night = time.perf_counter() - began
+    ledger = open_ledger(settings)
+    steps = ledger.step_rows(run_id)
+    for step in Step:
+        print_step(step, [row for row in steps if row.step == step], accounts)
+    drift = sum(row.seconds for row in steps if row.step is Step.MEASURE)
+    print(
+        f"night: {night:.1f} s, {accounts / night:,.0f} accounts/s, {1e6 * night / accounts:,.0f} us/account; "
+        f"measure, with reading and writing the lake, is {drift / scan:.0f} x DuckDB's bare scan and sum ({scan:.2f} s)"
+    )
+    if settings.lake_data_address.startswith("/"):
+        data, catalogue = bytes_below(Path(settings.lake_data_address)), bytes_below(home / "lake")
+        print(f"lake: {data / accounts:,.0f} bytes/account of data, {(catalogue - data) / 1e6:.1f} MB of catalogue")
+    if is_exporting:
+        began = time.perf_counter()
+        made = export_run(
+            run_id,
+            lake=open_lake(settings),
+            ledger=ledger,
+            export_folder=settings.export_folder,
+            actor=current_actor(),
+            now=utc_now(),
+        )
+        print(f"export: {made.account_count if made else 0:,} accounts in {time.perf_counter() - began:.1f} s")
+    print_peaks()
+
+
+def plain_night(settings: Settings, folder: Path, book: BookSummary) -> str:
+    """The steps one after the other, without Prefect; the run."""
     run = pull.fn(
         Request(settings.sources_of(book.as_of_date, [str(folder)]), book.as_of_date, RunKind.NIGHTLY, "bench")
     )
@@ -70,28 +111,38 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
     guard_trades.fn(run)
     route.fn(run)
     publish.fn(run)
-    night = time.perf_counter() - began
-    ledger = open_ledger(settings)
-    steps = ledger.step_rows(run.run_id)
-    for step in Step:
-        rows, seconds = (sum(getattr(row, name) for row in steps if row.step == step) for name in ("rows", "seconds"))
-        print(f"  {step:<10}{rows:>14,} rows {seconds:>8.2f} s {rows / max(seconds, 1e-9):>14,.0f} rows/s")
-    drift = sum(row.seconds for row in steps if row.step is Step.MEASURE)
+    return run.run_id
+
+
+def flow_night(settings: Settings, folder: Path, book: BookSummary) -> str:
+    """The flow; the run."""
+    return run_night(
+        settings, book.as_of_date, source=[str(folder)], kind=RunKind.NIGHTLY, scope=(), submitter="bench"
+    ).run_id
+
+
+def print_step(step: Step, rows: Sequence[StepRow], accounts: int) -> None:
+    """One line of the table; nothing where the step was not recorded."""
+    if not rows:
+        return
+    count, work = sum(row.rows for row in rows), sum(row.seconds for row in rows)
+    first = min(row.finished_at - timedelta(seconds=row.seconds) for row in rows)
+    wall = (max(row.finished_at for row in rows) - first).total_seconds()
     print(
-        f"night: {night:.1f} s, {accounts / night:,.0f} accounts/s; measure, with reading and writing the lake, is {drift / scan:.0f} x DuckDB's bare scan and sum ({scan:.2f} s)"
+        f"  {step:<10}{count:>14,} rows {wall:>8.2f} s wall {work:>8.2f} s work {count / max(wall, 1e-9):>14,.0f} rows/s"
+        f" {1e6 * work / accounts:>8.1f} us/account"
     )
-    if is_exporting:
-        began = time.perf_counter()
-        made = export_run(
-            run.run_id,
-            lake=open_lake(settings),
-            ledger=ledger,
-            export_folder=settings.export_folder,
-            actor=current_actor(),
-            now=utc_now(),
-        )
-        print(f"export: {made.account_count if made else 0:,} accounts in {time.perf_counter() - began:.1f} s")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+def print_peaks() -> None:
+    """Most memory of this process, and of the largest process that it started and that has ended."""
+    own, child = (resource.getrusage(who).ru_maxrss / 1e6 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(f"peak memory {own:.2f} GB here, {child:.2f} GB in the largest process started from here")
+
+
+def bytes_below(folder: Path) -> int:
+    """Size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def scan_seconds(folder: Path) -> float:
