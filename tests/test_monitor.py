@@ -1,5 +1,6 @@
 """Looks between the nights, on real stores: what starts a run, what does not, and that nothing starts twice."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 from flows.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.errors import WrongUsage
+from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.look import look
 from tasks.sample import make_book, read_market
-from tasks.scopes import Work, enter, sources_of_scope, work_of
+from tasks.scopes import Work, enter, sources_of_scope, taken_by_another, work_of
 from tasks.steps import Stores
 from tasks.stores import open_ledger, utc_now
+from tests.ledger_book import new_run
 from tests.monitor_scene import NIGHT, TODAY, Scene
 from tests.night_driver import run_night
 from warehouse.lake import open_lake
@@ -236,6 +239,21 @@ def test_what_a_night_has_looked_at_since_is_not_run(scene: Scene) -> None:
     night = run_night(scene.settings.model_copy(update={"prices_url": ""}), None, TODAY)
     assert worked(scene, scope).skipped == f"{night.run_id} has looked at the accounts of {scope} since"
     assert scopes(scene) == {}
+
+
+def test_a_run_that_comes_second_goes_no_further(scene: Scene) -> None:
+    scene.quote(60)
+    (scope,) = scene.look().scopes
+    with scene.stores() as at:
+        night = at.ledger.list_runs()[0]
+        second = replace(new_run("second"), as_of_date=TODAY, kind=RunKind.THRESHOLD)
+        at.ledger.start_run(second, utc_now())
+        at.ledger.take_scope(scope, night.run_id, utc_now())
+    with settings_of_tasks(scene.settings):
+        told = taken_by_another(scope, RunRef("second", TODAY, RunKind.THRESHOLD, 1))
+    assert told == f"{scope} is run as {night.run_id}"
+    with scene.stores() as at:
+        assert str(at.ledger.list_runs()[0].state) == "failed"
 
 
 def test_a_scope_that_nobody_made_is_refused(scene: Scene) -> None:
