@@ -23,6 +23,7 @@ from typing import Final
 from schemas.errors import ConservationBroken, Retryable, RunHeld, Terminal
 from schemas.exports import Delivery
 from tasks.core.export_files import MANIFEST, SIGNATURE, SUCCESS, sha256
+from tasks.core.nameless import without_accounts
 from tasks.core.release import Export
 from tasks.deliveries.place import Place, opened
 from tasks.export_delivery import LOOK_SECONDS
@@ -38,12 +39,16 @@ BATCH: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """An export and a place. ``problem`` null: the place has acknowledged all of it."""
+    """An export and a place. ``problem`` null: the place has acknowledged all of it.
+
+    ``told``: the problem for whoever may not know accounts, without the names of their files.
+    """
 
     export_id: str
     name: str
     file_count: int
     problem: str | None
+    told: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,7 @@ def _without_place(by: Courier, exports: Sequence[ExportRow]) -> list[Delivered]
     there = {place.name for place in by.deliveries}
     why = "the settings have no delivery of that name any more; needed it, or nobody gets these orders there"
     return [
-        Delivered(export.export_id, name, 0, why)
+        Delivered(export.export_id, name, 0, why, why)
         for export in exports
         for name in Plan.stored(export.plan).deliveries
         if name not in there
@@ -107,7 +112,8 @@ def _delivered(by: Courier, export: ExportRow, place: Delivery) -> Delivered:
                 break
             by.wait(2.0 ** (attempt - 1))
     by.ledger.note_delivery_problem(export.export_id, place.name, problem)
-    return Delivered(export.export_id, place.name, 0, problem)
+    told = without_accounts(problem, by.ledger.accounts_of_export(export.export_id))
+    return Delivered(export.export_id, place.name, 0, problem, told)
 
 
 def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:

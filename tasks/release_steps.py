@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -39,23 +38,20 @@ def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
     for notice in done.notices:
         give_notice(notice)
     if done.problems:
-        raise Terminal("\n\n".join(done.problems))
+        raise Terminal(_without_names("\n\n".join(done.problems)))
     return len(done.results)
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
 def deliver_step(run_id: str | None) -> list[str]:
     """Deliver what is exported; a sentence for each place that does not have all of it."""
-    done = [
-        replace(one, problem=one.problem and _without_names(one.problem))
-        for one in deliver_exported(load_settings(), run_id)
-    ]
+    done = deliver_exported(load_settings(), run_id)
     _show_deliveries(done)
-    return [f"{one.export_id} is not delivered to {one.name}: {one.problem}" for one in done if one.problem]
+    return [f"{one.export_id} is not delivered to {one.name}: {one.told}" for one in done if one.problem]
 
 
 def _without_names(problem: str) -> str:
-    """A problem without the names of accounts' files; the ledger has it whole."""
+    """Problems of exports without the names of accounts' files; the command tells them whole."""
     return re.sub(r"\b(accounts|lots)/[A-Za-z0-9._-]+", r"\1/...", problem)
 
 
@@ -94,11 +90,10 @@ def _show_deliveries(done: Sequence[Delivered]) -> None:
     if not done:
         return
     rows = [
-        {"export": one.export_id, "place": one.name, "files": one.file_count, "problem": one.problem or ""}
-        for one in done
+        {"export": one.export_id, "place": one.name, "files": one.file_count, "problem": one.told or ""} for one in done
     ]
     create_table_artifact(rows, key="deliveries", description="Delivered now, and what is still to come")
     for one in done:
         name = DELIVERED if one.problem is None else NOT_DELIVERED
-        payload = {"export_id": one.export_id, "files": one.file_count, "problem": one.problem}
+        payload = {"export_id": one.export_id, "files": one.file_count, "problem": one.told}
         emit_event(name, resource={"prefect.resource.id": f"trimtab.place.{one.name}"}, payload=payload)

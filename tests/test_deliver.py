@@ -266,6 +266,15 @@ def test_files_that_were_changed_after_the_export_are_not_delivered(site: Site, 
     assert not list((tmp_path / "drop").rglob("_SUCCESS"))
 
 
+def test_a_problem_is_told_without_the_account_that_a_file_is_named_after(tmp_path: Path) -> None:
+    place = Delivery(name="desk", url=str(tmp_path / "desk"), profile="lines")
+    site = Site(tmp_path, place, plan=Plan(profiles=(LINES,)))
+    (site.result.folder / "lines" / "a1.jsonl").write_text("something else")
+    (done,) = site.deliver()
+    assert str(done.problem).startswith("a1.jsonl of")
+    assert str(done.told).startswith("*.jsonl of")
+
+
 def test_a_place_that_holds_other_bytes_under_the_name_is_left_as_it_is(site: Site, tmp_path: Path) -> None:
     strange = tmp_path / "drop" / "2026-03-02" / RUN / "accounts" / "a1.csv"
     strange.parent.mkdir(parents=True)

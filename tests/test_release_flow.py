@@ -78,6 +78,19 @@ def test_a_place_that_does_not_take_it_fails_the_run_and_the_next_delivers(scene
     assert (scene.home / "drop" / "2026-03-02" / RUN / "_SUCCESS").is_file()
 
 
+def test_a_file_that_is_not_delivered_is_told_without_its_account(scene: Scene) -> None:
+    (scene.home / "drop").write_text("a file in the place of the folder")
+    ended(release)
+    (scene.home / "drop").unlink()
+    (scene.home / "exports" / "2026-03-02" / RUN / "accounts" / "a1.csv").write_text("something else")
+    state = ended(release)
+    assert "accounts/*.csv of" in str(state.message)
+    payloads = [event["payload"] for event in events_named(NOT_DELIVERED, "trimtab.place.archive")]
+    shown = artifacts_of(flow_run_of(state))
+    for told in (state.message, payloads, shown["deliveries"].data):
+        assert "a1" not in str(told)
+
+
 def test_files_that_come_are_taken_in_once_and_what_is_alarming_fails_the_run(scene: Scene) -> None:
     ended(release)
     write_fills(scene.home / "in" / "one.csv", fill("e1", "a1-sell", "3"))

@@ -90,6 +90,14 @@ class Answers(Store):
             ]
         return to_frame(found, SENT)
 
+    def accounts_of_export(self, export_id: str) -> frozenset[str]:
+        """Accounts whose orders an export holds."""
+        query = sa.select(export_orders.c.account_id).where(
+            export_orders.c.export_id == export_id, export_orders.c.account_id.is_not(None)
+        )
+        with self.reading() as connection:
+            return frozenset(connection.scalars(query.distinct()))
+
     def filled_orders(self, side: Side = Side.SELL) -> pl.DataFrame:
         """Orders of a side of which something is filled: ``SENT`` with ``filled_quantity``, ``average_price_usd`` and trade dates."""
         answers = ("filled_quantity", "average_price_usd", "first_trade_date", "last_trade_date")
