@@ -181,6 +181,15 @@ def test_accounts_whose_file_came_late_are_looked_at_as_it_had_them(waiting: Sce
     assert list(scopes(waiting)) == [("A1", "A3")]
 
 
+def test_an_account_that_two_runs_of_the_night_accepted_is_looked_at_once_as_the_newer_had_it(scene: Scene) -> None:
+    scene.send("other", deposit=700)
+    scene.night()
+    scene.send("other")
+    (scene.folder / "other" / "cash.csv").unlink()  # what the newer run landed stands
+    told = scene.look(is_dry=True)
+    assert (told.looked_at, told.out_of_band, told.newly) == (4, 1, 0)
+
+
 def test_without_fresh_prices_those_of_the_night_stand_and_cash_is_still_seen(scene: Scene) -> None:
     (scene.folder / "fresh" / "prices.csv").write_text("nonsense")
     scene.send("acme", deposit=700)
