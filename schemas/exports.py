@@ -5,16 +5,14 @@ same bytes. An address names no secret: passwords and keys come from the environ
 """
 
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.addresses import NAME, Address
 from schemas.enums import ProfileFormat
 
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 TAKEN: Final = frozenset({"accounts", "lots"})
 """Folders of every export, which a profile may not be named after."""
-SCHEMES: Final = ("file", "s3", "sftp")
 
 
 class Profile(BaseModel):
@@ -48,74 +46,23 @@ class Profile(BaseModel):
         return self
 
 
-class Delivery(BaseModel):
-    """A place that finished exports are copied to. Frozen."""
+class Delivery(Address):
+    """A place that finished exports are copied to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, Field(pattern=NAME)]
-    """How messages and the ledger call it."""
-    url: str
-    """A folder, ``s3://bucket/prefix`` or ``sftp://user@host[:port]/folder``."""
     custodians: tuple[str, ...] = ()
     """Whose orders may go there, and nobody else's; empty: everybody's."""
     profile: str = ""
     """Deliver only the folder of this profile, with its own manifest; empty: the whole export."""
     is_emptied: bool = False
     """Whether the receiver takes files away as they come; else one that is gone when all are there is told as a problem."""
-    endpoint: str = ""
-    """``s3://``: address of the server where it is not Amazon's, as ``http://host:port``."""
-    region: str = "us-east-1"
-    """``s3://``."""
-    known_hosts: str = ""
-    """``sftp://``: file with the host's key; empty: ``~/.ssh/known_hosts``."""
-    key_file: str = ""
-    """``sftp://``: private key; empty: the user's own keys, unless there is a password."""
-    password_variable: str = ""
-    """``sftp://``: name of the environment variable that holds the password, or the passphrase of the key."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        parts = urlsplit(self.url)
-        if "://" in self.url and parts.scheme not in SCHEMES:
-            raise ValueError(
-                f"the address of {self.name} starts with {parts.scheme}; needed a folder, s3:// or sftp://"
-            )
-        if parts.password or "password" in parts.query.lower():
-            raise ValueError(
-                f"the address of {self.name} holds a password; needed one without, secrets come by variables"
-            )
-        return self
-
-    @property
-    def scheme(self) -> str:
-        """``file`` for a folder."""
-        return urlsplit(self.url).scheme if "://" in self.url else "file"
 
 
-class ExecutionSource(BaseModel):
-    """Where a broker or custodian puts files of executions. Frozen."""
+class ExecutionSource(Address):
+    """Where a broker or custodian puts files of executions; the name is whose execution ids they have, one a sender."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, Field(pattern=NAME)]
-    """Whose execution ids the files have; one name a sender."""
-    url: str
-    """A folder, ``s3://bucket/prefix`` or ``sftp://user@host[:port]/folder``."""
     files: str = "*"
     """Names of the files to take, as a pattern."""
     format: Literal["", "csv", "fix", "flex", "alpaca"] = ""
     """Empty: told by what a file holds."""
     marker: str = ""
     """A file is complete when a file of its name and this ending (``.done``) stands beside it; empty: when it no longer grows."""
-    endpoint: str = ""
-    region: str = "us-east-1"
-    known_hosts: str = ""
-    key_file: str = ""
-    password_variable: str = ""
-    """As of a delivery."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        Delivery(name=self.name, url=self.url)
-        return self
