@@ -71,9 +71,11 @@ def seen_accounts(facts: Facts, known: Known, *, as_of: date) -> pl.DataFrame:
         would propose trades for it; ``was_out``: the night found it out of band.
     """
     held = held_values(facts, known.fills)
-    facts = replace(facts, accounts=_without_unpriced(facts, held), cash=_with_fills(facts.cash, known.fills))
+    priced = _without_unpriced(facts, held)
+    if priced.height < facts.accounts.height:
+        held = held.join(priced, on="account_id", how="semi")
+    facts = replace(facts, accounts=priced, cash=_with_fills(facts.cash, known.fills))
     accounts = account_parameters(facts)
-    held = held.join(accounts.select("account_id"), on="account_id", how="semi")
     by_class = drift_by_class(held, accounts, facts.model_targets)
     households = household_drift(by_class, accounts, facts.model_targets)
     models = _models(accounts, facts, known)
