@@ -22,7 +22,14 @@ SQLITE: Final = "ducklake:sqlite:"
 """How the address of a lake begins whose catalogue is a SQLite file."""
 ATTEMPTS: Final = 6
 BUSY_MILLISECONDS: Final = 30_000
-CONFLICTS: Final = ("transaction conflict", "database is locked", "failed to commit", "already exists")
+CONFLICTS: Final = (
+    "transaction conflict",
+    "database is locked",
+    "failed to commit",
+    "already exists",
+    "could not serialize access",
+    "deadlock detected",
+)
 LOST: Final = (
     "server closed the connection",
     "terminating connection",
