@@ -8,7 +8,7 @@ export UV_PYTHON := $(CURDIR)/.venv/bin/python
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo test lint types bench lock clean
+.PHONY: setup demo stack test lint types bench lock clean
 
 setup: .venv/.done
 
@@ -24,6 +24,9 @@ setup: .venv/.done
 
 demo: setup
 	$(BIN)/trimtab demo --accounts $(ACCOUNTS)
+
+stack: setup
+	$(BIN)/python -m deploy.stack
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -11,12 +11,14 @@
 Known limit: a worker of a scheduler elsewhere that joins while a step runs is looked at when the step has ended.
 """
 
+import inspect
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import cloudpickle
 import dask
 import distributed
 from dask.system import CPU_COUNT
@@ -65,10 +67,19 @@ def dask_hands(settings: Settings) -> Iterator["DaskHands"]:
         temporary_settings({PREFECT_API_URL: api_address(is_elsewhere=is_elsewhere)}),
         _runner(settings) as runner,
     ):
+        take_the_flow_along()
         hands = DaskHands(runner, settings)
         if is_elsewhere:
             hands.look()
         yield hands
+
+
+def take_the_flow_along() -> None:
+    """Let the flow be sent whole where Prefect loaded it from its file, as a worker does: under that name nobody can import it."""
+    context = FlowRunContext.get()
+    module = inspect.getmodule(context.flow.fn) if context and context.flow else None
+    if module is not None and "." not in module.__name__:
+        cloudpickle.register_pickle_by_value(module)
 
 
 def _runner(settings: Settings) -> DaskTaskRunner:
