@@ -232,7 +232,8 @@ class Decisions(Proposals):
             rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
             found = [(one, rows.get(one)) for one in ids]
             problems = [
-                (one, state_problem(row, row and Seen(row.content_hash), WAITING, "assign")) for one, row in found
+                (one, state_problem(row, Seen(row.content_hash) if row else None, WAITING, "assign"))
+                for one, row in found
             ]
             refuse([f"{one} {problem}" for one, problem in problems if problem], len(ids))
             _change(connection, ids, assignee=assignee)

@@ -271,7 +271,7 @@ def _move_proposals(connection: Connection, changed: pl.Series, sums: Sum, actor
 
 def _orders_of_proposals(connection: Connection, ids: pl.Series) -> pl.DataFrame:
     found = [
-        row[: len(SENT_ORDERS)]
+        tuple(row[: len(SENT_ORDERS)])
         for some in in_chunks(ids.sort().to_list())
         for row in connection.execute(sent_query().where(export_orders.c.proposal_id.in_(some)))
     ]
