@@ -28,6 +28,10 @@ demo: setup
 stack: setup
 	$(BIN)/python -m deploy.stack
 
+# All that trimtab runs on, started on this machine for trial: deploy/stack. Its options, such as --free-ports, in STACK.
+stack: setup
+	$(BIN)/python -m deploy.stack up $(STACK)
+
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
