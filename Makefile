@@ -25,9 +25,6 @@ setup: .venv/.done
 demo: setup
 	$(BIN)/trimtab demo --accounts $(ACCOUNTS)
 
-stack: setup
-	$(BIN)/python -m deploy.stack
-
 # All that trimtab runs on, started on this machine for trial: deploy/stack. Its options, such as --free-ports, in STACK.
 stack: setup
 	$(BIN)/python -m deploy.stack up $(STACK)
