@@ -29,7 +29,7 @@ from tasks.publish import publish, show
 from tasks.pull import Request, pull, pulled
 from tasks.route import route
 from tasks.scopes import Work, taken_by_another, work_of
-from tasks.sessions import previous_session
+from tasks.sessions import overtaken_by, previous_session
 from tasks.steps import failure_noted, open_stores
 from tasks.stores import current_actor, private_files, utc_now
 from tasks.validate import validate
@@ -69,6 +69,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
 ) -> Night | State[Any]:
     """One night. Without ``as_of`` it is the scheduled day in the exchange's time zone, skipped where there is no trading.
 
+    One that was missed is caught up until the next trading day has closed; then the holdings are of that day, and it is skipped.
+
     Running it again on the same inputs continues at the first step that is not recorded as finished. With ``run_id`` it
     carries that run on, on what it pulled then; every other argument but the run's own date is left out. With ``scope``, the
     name of what a look found (``flows/monitor.py``), it runs that, whatever date and kind are given, unless a run has.
@@ -78,6 +80,11 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     day = _date(as_of) or scheduled_day(settings)
     if scope is None and as_of is None and not previous_session(day, settings.exchange)[0]:
         return Completed(name="Skipped", message=f"{day} is no trading day of {settings.exchange}")
+    is_scheduled = scope is None and as_of is None and run_id is None
+    if is_scheduled and (later := overtaken_by(day, settings.exchange, utc_now())):
+        return Completed(
+            name="Skipped", message=f"{day} was missed, and {later} has closed since: its night is the next"
+        )
     work = work_of(scope, submitter or _submitter()) if scope else Work(run_id=run_id)
     if work.skipped:
         return Completed(name="Skipped", message=work.skipped)

@@ -136,7 +136,9 @@ class Settings(BaseSettings):
     """How long before a cut-off people are reminded of what still waits."""
     backup_url: str = ""
     """Folder that receives the backups of ``maintain``, best on another disk; empty = none are made."""
-    backups_kept: Annotated[int | None, Field(ge=1), BeforeValidator(lambda given: None if given == NONE else given)] = 8
+    backups_kept: Annotated[
+        int | None, Field(ge=1), BeforeValidator(lambda given: None if given == NONE else given)
+    ] = 8
     """How many of the newest backups stay in it."""
     retention_years: Annotated[int, Field(ge=1, le=100)] = 7
     """How long bulk rows of runs, and the lake as it was then, are kept; the ledger and what trades consist of stay for good."""

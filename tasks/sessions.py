@@ -22,6 +22,20 @@ def sessions_to(day: date, exchange: str, count: int) -> list[date]:
     ][-count:]
 
 
+def overtaken_by(day: date, exchange: str, moment: datetime) -> date | None:
+    """The last trading day after ``day`` that had closed by a moment (with its time zone); null: none had.
+
+    A night that was due on ``day`` and starts only then would trade on holdings of another day.
+    """
+    import exchange_calendars  # noqa: PLC0415 - see below
+
+    end = max(moment.date(), day) + LONGEST_CLOSURE
+    calendar = exchange_calendars.get_calendar(exchange, start=day, end=end)
+    closes = {session.date(): calendar.session_close(session).to_pydatetime() for session in calendar.sessions}
+    over = [session for session, closed in closes.items() if session > day and closed <= moment]
+    return over[-1] if over else None
+
+
 @cache
 def _sessions(day: date, exchange: str, span: timedelta) -> tuple[date, ...]:
     import exchange_calendars  # noqa: PLC0415 - it pulls in pandas, a second that only the night should pay

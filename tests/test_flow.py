@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
@@ -29,7 +29,7 @@ from schemas.settings import load_settings
 from tasks.announce import PENDING, REMINDER, announce_queue, remind
 from tasks.retries import ATTEMPTS, retry_quietly
 from tasks.sample import make_book
-from tasks.sessions import previous_session
+from tasks.sessions import overtaken_by, previous_session
 from tasks.steps import Stores
 from tasks.stores import current_actor, open_ledger
 from tests.ledger_book import NOW
@@ -132,11 +132,35 @@ def test_a_day_without_trading_is_skipped(due: str, day: str) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_late_start_belongs_to_the_day_it_was_due() -> None:
+def test_a_late_start_belongs_to_the_day_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    next_morning = datetime(2022, 12, 29, 15, tzinfo=UTC)
+    monkeypatch.setattr("flows.nightly.utc_now", lambda: next_morning)
     state = ended_of_schedule("2022-12-29T01:00:00+00:00")
 
     assert flow_run_of(state).name == "2022-12-28 nightly"
     assert (only_run().as_of_date, only_run().state) == (AS_OF, RunState.DONE)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_night_that_was_missed_until_another_day_had_closed_is_skipped() -> None:
+    state = ended_of_schedule("2022-12-29T01:00:00+00:00")
+    assert (state.name, state.is_completed()) == ("Skipped", True)
+    assert str(state.message).startswith("2022-12-28 was missed, and ")
+    assert not (load_settings().home / "ledger.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "by"),
+    [
+        ("2022-11-23T21:00:00+00:00", None),  # the close of the day itself
+        ("2022-11-25T17:59:00+00:00", None),  # after Thanksgiving, a minute before the early close
+        ("2022-11-25T18:00:00+00:00", date(2022, 11, 25)),
+        ("2022-11-28T12:00:00+00:00", date(2022, 11, 25)),  # Monday morning
+        ("2022-11-28T21:00:00+00:00", date(2022, 11, 28)),
+    ],
+)
+def test_a_missed_night_is_overtaken_when_a_later_day_has_closed(moment: str, by: date | None) -> None:
+    assert overtaken_by(date(2022, 11, 23), "XNYS", datetime.fromisoformat(moment)) == by
 
 
 @pytest.mark.parametrize(
