@@ -82,27 +82,6 @@ def test_the_runbook_types_commands_that_exist(words: list[str]) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_the_copy_of_a_ledger_has_what_is_not_checkpointed_yet(tmp_path: Path) -> None:
-    import sqlite3  # noqa: PLC0415 - only here
-
-    source, target = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
-    command = [sys.executable, str(DEPLOY / "copy_sqlite.py"), str(source), str(target)]
-    live = sqlite3.connect(source)
-    live.execute("PRAGMA journal_mode = WAL")
-    live.execute("CREATE TABLE facts (n)")
-    live.execute("INSERT INTO facts VALUES (42)")
-    live.commit()
-
-    subprocess.run(command, check=True)
-
-    live.close()
-    copy = sqlite3.connect(target)
-    assert copy.execute("SELECT n FROM facts").fetchall() == [(42,)]
-    copy.close()
-    assert target.stat().st_mode & 0o777 == 0o600
-    assert subprocess.run(command, check=False, capture_output=True).returncode != 0
-
-
 @dataclass
 class Site:
     """A Prefect server of the tests' own and what to start programs beside it with."""
