@@ -1,7 +1,6 @@
 """Creates the automations of ``automations.yaml``, or brings them up to date: ``python -m deploy.automations [--silence SECONDS]``."""  # noqa: INP001 - a script
 
 import argparse
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -50,4 +49,4 @@ def put(client: SyncPrefectClient, automation: AutomationCore) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

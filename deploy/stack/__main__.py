@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import IO, Final, NoReturn
 
 from deploy.stack.parts import SILENCE_SECONDS, parts
 from deploy.stack.place import USUAL_PORTS, ObjectStore, Place, Trouble, free_ports, usual_ports
@@ -88,7 +88,7 @@ def _end_all(place: Place, running: list[Running]) -> None:
     (place.folder / "env").unlink(missing_ok=True)
 
 
-def _keep_up(place: Place, running: list[Running]) -> None:
+def _keep_up(place: Place, running: list[Running]) -> NoReturn:
     """Start again what ends; forever, but for a part that cannot be or that ends at once."""
     while True:
         for index, one in enumerate(running):

@@ -66,16 +66,19 @@ def dask(place: Place) -> Iterator[Part]:
     """A scheduler, and two worker processes under one supervisor."""
     scheduler = f"tcp://{HOST}:{place.ports['dask']}"
     page = f"{HOST}:{place.ports['dask-page']}"
-    words = ("scheduler", "--host", HOST, "--port", str(place.ports["dask"]), "--dashboard-address", page)
+    scheduling = ("scheduler", "--host", HOST, "--port", str(place.ports["dask"]), "--dashboard-address", page)
     yield Part(
-        "dask-scheduler", (str(BIN / "dask"), *words), place.environment(), lambda: not is_free(place.ports["dask"])
+        "dask-scheduler",
+        (str(BIN / "dask"), *scheduling),
+        place.environment(),
+        lambda: not is_free(place.ports["dask"]),
     )
-    words = ("worker", scheduler, "--host", HOST, "--nworkers", "2", "--nthreads", "1", "--no-dashboard")
+    working = ("worker", scheduler, "--host", HOST, "--nworkers", "2", "--nthreads", "1", "--no-dashboard")
     folder = ("--local-directory", str(place.folder / "dask"))
     log = place.folder / "logs" / "dask-workers.log"
     yield Part(
         "dask-workers",
-        (str(BIN / "dask"), *words, *folder),
+        (str(BIN / "dask"), *working, *folder),
         place.environment(POLARS_MAX_THREADS="1"),
         lambda: log.read_text(encoding="utf-8", errors="replace").count("Registered to:") >= 2,  # noqa: PLR2004
     )
