@@ -66,8 +66,7 @@ def test_a_command_within_a_sentence_exists(words: str) -> None:
     command: Any = typer.main.get_command(app)
     rest = words.split()
     while hasattr(command, "commands") and rest and not rest[0].startswith("-") and rest[0].islower():
-        if rest[0] not in command.commands:
-            break
+        assert rest[0] in command.commands
         command, rest = command.commands[rest[0]], rest[1:]
     assert command is not typer.main.get_command(app)
     assert rest != words.split()
