@@ -41,6 +41,7 @@ from tasks.export_folder import (
     remove_leftovers,
     staging,
     temporary_name,
+    write_file,
 )
 from tasks.sole import sole_keeper
 from warehouse.attach import SQLITE
@@ -105,8 +106,8 @@ def make_backup(settings: Settings, folder: Path, now: datetime) -> Backup:
         with staging(final) as work:
             objects = _fill(settings, work, earlier)
             manifest = _manifest(work, now, objects)
-            (work / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            (work / SUCCESS).touch()
+            write_file(work / MANIFEST, json.dumps(manifest, indent=1).encode())
+            write_file(work / SUCCESS, b"")
             flush_tree(work)
             if not place(work, final):
                 raise Retryable(f"{final} is there already\n\nHint: try again in a second.")

@@ -4,7 +4,8 @@ What is done is safe beside a running night; ``warehouse/maintenance.py`` says w
 cannot be done now it says so, and the others go on.
 
 1. Bulk rows of runs beyond the retention are deleted from the lake. The ledger, and what trades consist of (``KEPT``), stay for good.
-2. A snapshot expires when it is older than the retention: what a run within it stood on can still be read as it was then.
+2. A snapshot expires when it is older than the retention and than the start of every run that is kept: a replay reads the lake
+   as it was when the run ended.
 3. A file that was replaced goes a day later, when no reader can have it open any more.
 4. A file that nobody names goes when it is older than a day and than the start of every run that is running.
 """
@@ -52,8 +53,8 @@ class Chore:
 class Plan:
     """What may go. ``runs``: those beyond the retention."""
 
-    since: datetime
     runs: tuple[str, ...]
+    snapshots_before: datetime
     orphans_before: datetime
     replaced_before: datetime
 
@@ -64,7 +65,12 @@ class Plan:
             runs = ledger.list_runs(limit=None)
             retention = Retention.of(settings, ledger, now)
         beyond = tuple(run.run_id for run in runs if retention.is_beyond(run))
-        return cls(retention.since, beyond, oldest_under_way(runs, now), now - SAFE_AGE)
+        return cls(beyond, oldest_needed(runs, retention), oldest_under_way(runs, now), now - SAFE_AGE)
+
+
+def oldest_needed(runs: list[RunRow], retention: Retention) -> datetime:
+    """Before this moment no run had begun that may still be replayed."""
+    return min([retention.since, *(run.started_at for run in runs if not retention.is_beyond(run))])
 
 
 def oldest_under_way(runs: list[RunRow], now: datetime) -> datetime:
@@ -113,7 +119,7 @@ def _keep_lake(lake: Upkeep, plan: Plan, *, is_dry_run: bool) -> Iterator[Chore]
                 f"rows beyond the retention in {table}",
                 lambda table=table: lake.delete_runs(table, plan.runs, is_dry_run=is_dry_run),  # type: ignore[misc]
             )
-    yield _done("snapshots expired", lambda: lake.expire_snapshots(plan.since, is_dry_run=is_dry_run))
+    yield _done("snapshots expired", lambda: lake.expire_snapshots(plan.snapshots_before, is_dry_run=is_dry_run))
     yield from _merge(lake, is_dry_run=is_dry_run)
     yield _done("replaced files removed", lambda: lake.remove_replaced(plan.replaced_before, is_dry_run=is_dry_run))
     yield _done("orphan files removed", lambda: lake.remove_orphans(plan.orphans_before, is_dry_run=is_dry_run))

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from schemas.errors import Retryable, Terminal, WrongUsage
 from warehouse.attach import SQLITE, sql
-from warehouse.ledger_schema import stored_revision, upgrade
+from warehouse.ledger_schema import HEAD, stored_revision, upgrade
 from warehouse.ledger_store import Store, create_engine
 from warehouse.ledger_tables import metadata
 
@@ -111,6 +111,10 @@ def has_ledger(address: str) -> bool:
 
 def _fill(address: str, there: Connection) -> None:
     """Make the tables at an address and fill them, in one transaction; foreign keys hold at its end."""
+    if (found := stored_revision(there)) != HEAD:
+        raise WrongUsage(
+            f"the ledger is at version {found}, needed {HEAD}\n\nHint: `trimtab status` brings it up to date."
+        )
     store = Store(create_engine(address))
     try:
         with store.upgrading() as here:
