@@ -1,15 +1,21 @@
-"""Tells a foreseen failure in one sentence: no traceback in the logs, and a state of the flow run that says what happened."""
+"""Tells a foreseen failure in one sentence: no traceback in the logs, and a state of the flow run that says what happened.
+
+Where the settings ask for lines of JSON, a process logs them from the moment on that it imports a flow, which is before Prefect
+says that a run begins.
+"""
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from schemas.errors import ConservationBroken, InputRefused, RunHeld, TrimtabError
+from schemas.errors import ConservationBroken, InputRefused, RunHeld, TrimtabError, WrongUsage
+from schemas.settings import load_settings
+from tasks.step_logs import as_asked, log
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,17 +58,27 @@ def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
 
     Whoever calls the flow directly still gets the exception: Prefect raises what a failed state carries.
     """
+    _log_as_asked()
 
     @wraps(work)
     def told(*args: P.args, **kwargs: P.kwargs) -> R | State[Any]:
         without_tracebacks()
+        _log_as_asked()
         try:
             return work(*args, **kwargs)
         except TrimtabError as error:
-            get_run_logger().error("%s", sentence(error))
-            return Failed(name=STATE_NAMES.get(type(error), "Failed"), message=str(error), data=error)
+            name = STATE_NAMES.get(type(error), "Failed")
+            fields = {"event": "run_ended", "state": name, "error": type(error).__name__}
+            log(logging.ERROR, sentence(error), fields)
+            return Failed(name=name, message=str(error), data=error)
 
     return told
+
+
+def _log_as_asked() -> None:
+    """In the format of the settings. Settings that cannot be read are told by whoever needs them first."""
+    with suppress(WrongUsage):
+        as_asked(load_settings())
 
 
 def sentence(error: BaseException) -> str:

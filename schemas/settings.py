@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -58,6 +59,13 @@ def _known_workers(given: str) -> str:
 Workers = Annotated[str, AfterValidator(_known_workers)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class LogFormat(StrEnum):
+    """How runs log to the terminal or the journal."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseSettings):
@@ -148,6 +156,14 @@ class Settings(BaseSettings):
     """Longest time that somebody stays signed in."""
     console_idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30
     """Time without doing anything after which somebody is signed out."""
+    log_format: LogFormat = LogFormat.TEXT
+    """``json``: runs log a line of JSON for each record."""
+    night_deadline: Annotated[TimeOfDay | None, BeforeValidator(lambda given: None if given == NONE else given)] = time(
+        23
+    )
+    """Time of day in the exchange's time zone by which a trading day's night is done; before noon it is that of the next day. Null: nobody waits."""
+    alert_urls: tuple[SecretStr, ...] = ()
+    """Where alerts go, as addresses of Apprise or of webhooks; each may hold a secret."""
     prefect_ui_url: str = ""
     """Address of the Prefect UI, which the console's runs link to; empty = no link."""
     oidc_issuer_url: str = ""

@@ -9,6 +9,7 @@ from schemas.enums import Guard, Step
 from schemas.errors import ConservationBroken
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
+from tasks.step_logs import as_asked, narrated
 from tasks.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger
@@ -27,6 +28,7 @@ class Stores:
 def open_stores() -> Iterator[Stores]:
     """The stores that the environment names: any worker that has the same settings can run any task."""
     settings = load_settings()
+    as_asked(settings)
     with closing(open_ledger(settings)) as ledger:
         yield Stores(settings, open_lake(settings), ledger)
 
@@ -40,11 +42,12 @@ class Progress:
 
 @contextmanager
 def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[Progress]:
-    """Time a step and record it as finished; nothing is recorded when it raises."""
-    progress, began = Progress(), time.perf_counter()
-    yield progress
-    seconds = time.perf_counter() - began
-    ledger.finish_step(run.run_id, step, shard, rows=progress.rows, seconds=seconds, now=utc_now())
+    """Time a step, log it, and record it as finished; nothing is recorded when it raises."""
+    with narrated(run, step, shard) as outcome:
+        progress, began = Progress(), time.perf_counter()
+        yield progress
+        outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
+        ledger.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""What is logged of a step: that it began, and once that it ended, through the run's logger, which Prefect's pages show too.
+
+The sentence is for people; the same as fields travels with the record, for ``tasks.json_lines``. Counts and times only.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+from prefect.logging.handlers import PrefectConsoleHandler
+
+from schemas.enums import Step
+from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.settings import LogFormat, Settings
+from tasks.json_lines import FIELDS, JsonLines
+
+
+@dataclass
+class Outcome:
+    """What a step came to, to be filled in as it ends."""
+
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@contextmanager
+def narrated(run: RunRef, step: Step, shard: int) -> Iterator[Outcome]:
+    """Log that a step begins and, once, how it ended."""
+    what = {"run_id": run.run_id, "step": str(step), "shard": shard}
+    name = str(step) if shard == GLOBAL_SHARD else f"{step} of shard {shard}"
+    outcome = Outcome()
+    log(logging.INFO, f"{name} begins", {"event": "step_started", **what})
+    try:
+        yield outcome
+    except BaseException as error:
+        log(
+            logging.WARNING,
+            f"{name} broke off: {type(error).__name__}",
+            {"event": "step_failed", **what, "error": type(error).__name__},
+        )
+        raise
+    ended = {"seconds": round(outcome.seconds, 3), "rows": outcome.rows}
+    log(
+        logging.INFO,
+        f"{name}: {outcome.rows:,} rows in {outcome.seconds:.2f} s",
+        {"event": "step_finished", **what, **ended},
+    )
+
+
+def log(level: int, sentence: str, fields: dict[str, Any]) -> None:
+    """To the log of the run that this is called in, else to the program's own."""
+    logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    try:
+        logger = get_run_logger()
+    except MissingContextError:
+        logger = logging.getLogger("trimtab")
+    logger.log(level, sentence, extra={FIELDS: fields})
+
+
+def as_asked(settings: Settings) -> None:
+    """Have this process log in the format that the settings name. Said again it changes nothing."""
+    if settings.log_format is not LogFormat.JSON:
+        return
+    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        if isinstance(handler, PrefectConsoleHandler) and not isinstance(handler.formatter, JsonLines):
+            handler.setFormatter(JsonLines())
