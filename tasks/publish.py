@@ -1,6 +1,6 @@
 """Publish: check that the whole night adds up and close the run; then show it in the Prefect UI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from prefect import task
@@ -10,11 +10,14 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core import conservation
+from tasks.core.drift_chart import chart, drift_counts
 from tasks.core.summary import counts_of, exceptions, markdown
+from tasks.core.timings import timings
 from tasks.propose import need_none
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
 from tasks.stores import utc_now
+from warehouse.ledger import StepRow
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
@@ -39,9 +42,10 @@ def publish(run: RunRef) -> Mapping[str, int]:
 
 
 def show(run: RunRef, counts: Mapping[str, int]) -> None:
-    """The summary and the table of exceptions as Prefect artifacts."""
+    """The summary, the exceptions, the timings and the chart of drift as Prefect artifacts."""
     with open_stores() as at:
         outcomes, proposals = (at.lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))
+        drift = at.lake.read("account_drift", run.run_id, columns=("account_id", "one_way_drift"))
         steps = at.ledger.step_rows(run.run_id)
     seconds = {step: sum(row.seconds for row in steps if row.step == step) for step in Step}
     rows = {step: sum(row.rows for row in steps if row.step == step) for step in Step}
@@ -52,3 +56,16 @@ def show(run: RunRef, counts: Mapping[str, int]) -> None:
     create_table_artifact(
         listed.to_dicts(), key="night-exceptions", description=f"{run.run_id}: accounts not traded, by reason"
     )
+    create_table_artifact(
+        timings(_steps(steps)).to_dicts(),
+        key="night-timings",
+        description=f"{run.run_id}: seconds of work by step, then by shard, the slowest first",
+    )
+    page = f"# Drift of {run.run_id}, before and after its trades\n\n{chart(drift_counts(drift, proposals))}\n"
+    create_markdown_artifact(page, key="night-drift", description=run.run_id)
+
+
+def _steps(rows: Sequence[StepRow]) -> pl.DataFrame:
+    """``step, shard, rows, seconds``."""
+    schema = {"step": pl.String, "shard": pl.Int64, "rows": pl.Int64, "seconds": pl.Float64}
+    return pl.DataFrame([(str(row.step), row.shard, row.rows, row.seconds) for row in rows], schema, orient="row")

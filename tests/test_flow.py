@@ -92,11 +92,12 @@ def test_a_night_completes_and_shows_itself_in_the_ui() -> None:
     run = flow_run_of(state)
     assert run.name == "2022-12-28 nightly"
     shown = artifacts_of(run)
-    assert shown.keys() == {"night-progress", "night-summary", "night-exceptions"}
     assert {key: one.type for key, one in shown.items()} == {
         "night-progress": "progress",
         "night-summary": "markdown",
         "night-exceptions": "table",
+        "night-timings": "table",
+        "night-drift": "markdown",
     }
     assert shown["night-progress"].data == 100
     row = only_run()
