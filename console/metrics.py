@@ -1,4 +1,4 @@
-"""``/metrics`` for Prometheus: counts and times read from the ledger at each look, never an account or a name."""
+"""``/metrics`` for Prometheus: counts and times read from the ledger at each look, never an account or a person."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from console.backend import Backend
 from console.deliveries import undelivered
+from console.metrics_runs import gauge, of_cut_offs, of_exports, of_runs
 from schemas.enums import Break, ProposalState, RunState
 from warehouse.ledger import Filter, Sort
 from warehouse.ledger_executions import Sought
@@ -34,22 +35,21 @@ class LedgerCollector(Collector):
             states.add_metric([str(state)], counts.get(str(state), 0))
         yield states
         waiting = ledger.totals(Filter())
-        yield _gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
-        yield _gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
-        yield _gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
-        cut_offs = [at for at, _ in ledger.next_cut_offs(now).values()]
-        if cut_offs:
-            left = (min(cut_offs) - now).total_seconds()
-            yield _gauge("trimtab_next_cut_off_seconds", "Time to the next cut-off with proposals waiting.", left)
-        yield _gauge("trimtab_halted", "1 while everything is halted.", float(ledger.current_halt() is not None))
+        yield gauge("trimtab_queue_length", "Proposals that wait for a person.", waiting.count)
+        yield gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
+        yield gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
+        yield gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
+        yield from of_cut_offs(ledger, now)
+        yield gauge("trimtab_halted", "1 while everything is halted.", float(ledger.current_halt() is not None))
         run = ledger.newest_run()
         if run is not None:
             of_run = GaugeMetricFamily("trimtab_newest_run", "1 for the state of the newest run.", labels=["state"])
             for known in RunState:
                 of_run.add_metric([str(known)], float(run.state is known))
             yield of_run
-            yield _gauge("trimtab_newest_run_started", "When it started, in Unix time.", run.started_at.timestamp())
-
+            yield gauge("trimtab_newest_run_started", "When it started, in Unix time.", run.started_at.timestamp())
+        yield from of_runs(self._backend, now)
+        yield from of_exports(self._backend, now)
         yield from self._after_exports()
 
     def _after_exports(self) -> Iterable[Metric]:
@@ -64,19 +64,13 @@ class LedgerCollector(Collector):
         yield breaks
         yield aside
         unanswered = broken.get(str(Break.NOT_ACKNOWLEDGED), 0)
-        yield _gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
+        yield gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
         not_delivered = undelivered(self._backend)
-        yield _gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
+        yield gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
 
     def _age(self, now: datetime) -> float:
         oldest = self._backend.ledger.page(Filter(), sort=Sort.AGE, limit=1).rows
         return (now - oldest["created_at"][0]).total_seconds() if oldest.height else 0.0
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    found = GaugeMetricFamily(name, text)
-    found.add_metric([], value)
-    return found
 
 
 def metrics_router(backend: Backend) -> APIRouter:
