@@ -1,21 +1,31 @@
-"""Tell whoever watches that people are waited for: events and links for the Prefect UI, counts and amounts only."""
+"""Tell whoever watches what people are needed for: events and links for the Prefect UI, counts and amounts only.
+
+What lasts, a night that is late or a halt, is told once: the newest artifact of its kind says of what.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlencode
 
-from prefect.artifacts import create_link_artifact
+from prefect.artifacts import Artifact, create_link_artifact, create_markdown_artifact
+from prefect.client.schemas.objects import Artifact as ArtifactResponse
 from prefect.events import emit_event
 
 from schemas.settings import Settings
+from tasks.night_runs import Found
+from tasks.overdue import Overdue
 from tasks.steps import Stores
-from warehouse.ledger import Filter, Ledger
+from warehouse.ledger import Filter, HaltRow, Ledger
 
 PENDING: Final = "trimtab.review-pending"
 REMINDER: Final = "trimtab.review-reminder"
+LATE: Final = "trimtab.night-late"
+HALTED: Final = "trimtab.halted"
+LATE_KEY: Final = "night-late"
+HALT_KEY: Final = "halted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +89,25 @@ def due(ledger: Ledger, now: datetime, ahead: timedelta) -> list[Reminder]:
         for custodian, (moment, count) in sorted(ledger.next_cut_offs(now).items())
         if moment - now <= ahead and ledger.note_reminder(custodian, moment, now)
     ]
+
+
+def is_told(key: str, about: str) -> bool:
+    """Whether the newest artifact of a key is about this."""
+    newest = cast("ArtifactResponse | None", Artifact.get(key))  # a coroutine only where the caller is one
+    return newest is not None and newest.description == about
+
+
+def announce_late(night: Overdue, found: Found) -> None:
+    """Say that a night is late and what became of it."""
+    day, due_at = night.day.isoformat(), night.due_at.isoformat()
+    payload = {"as_of": day, "due_at": due_at, "state": night.state, "sentence": found.sentence}
+    emit_event(LATE, resource={"prefect.resource.id": f"trimtab.night.{day}"}, payload=payload)
+    text = f"# The night of {day} is late\n\nIt should have been done by {due_at}. {found.sentence}\n"
+    create_markdown_artifact(text, key=LATE_KEY, description=day)
+
+
+def announce_halt(halt: HaltRow) -> None:
+    """Say that everything is halted. Who did it and why is in the ledger."""
+    moment = halt.halted_at.isoformat()
+    emit_event(HALTED, resource={"prefect.resource.id": "trimtab.halt"}, payload={"halted_at": moment})
+    create_markdown_artifact("`trimtab status` says by whom and why.", key=HALT_KEY, description=moment)

@@ -57,7 +57,8 @@ def test_every_way_to_start_prefect_has_its_telemetry_off() -> None:
 
 def test_the_schedule_is_a_weekday_evening_in_new_york() -> None:
     deployments = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]
-    assert [one["name"] for one in deployments] == ["nightly", "monitor", "remind", "release", "reconcile", "maintain"]
+    names = ["nightly", "monitor", "remind", "release", "reconcile", "watch", "maintain"]
+    assert [one["name"] for one in deployments] == names
     (schedule,) = deployments[0]["schedules"]
     assert (schedule["cron"], schedule["timezone"]) == ("0 20 * * 1-5", "America/New_York")
     for deployment in deployments:
@@ -200,6 +201,8 @@ def test_a_night_against_a_server(site: Site) -> None:
         "night-progress": "progress",
         "night-summary": "markdown",
         "night-exceptions": "table",
+        "night-timings": "table",
+        "night-drift": "markdown",
     }
 
 
@@ -231,6 +234,8 @@ def test_a_night_as_a_deployment(site: Site) -> None:
         "night-progress": "progress",
         "night-summary": "markdown",
         "night-exceptions": "table",
+        "night-timings": "table",
+        "night-drift": "markdown",
     }
     listed = site.ran("trimtab", "runs")
     assert re.search(r"2022-12-28-nightly-[0-9a-f]{12} +│ done +│ 200 +│ scheduler", listed.stdout), listed.stdout

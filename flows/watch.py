@@ -1,0 +1,45 @@
+"""Watch: nights that are late are told of, and started where nothing has; a halt is told of."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from prefect import flow, get_run_logger
+from prefect.client.orchestration import get_client
+
+from flows.logs import foreseen_as_state
+from tasks.announce import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_told
+from tasks.night_runs import look_after
+from tasks.overdue import overdue
+from tasks.steps import Stores, open_stores
+from tasks.stores import private_files
+
+
+@flow(name="watch")
+@foreseen_as_state
+def watch() -> int:
+    """Look once, and tell of each night and each halt once; how much was told. Meant to run every quarter of an hour."""
+    private_files()
+    with open_stores() as at:
+        return _halt(at) + _night(at, datetime.now(UTC))
+
+
+def _night(at: Stores, now: datetime) -> int:
+    night = overdue(at.ledger, at.settings, now)
+    if night is None or is_told(LATE_KEY, night.day.isoformat()):
+        return 0
+    with get_client(sync_client=True) as client:
+        found = look_after(client, night, ZoneInfo(at.settings.exchange_time_zone))
+    if found is None:
+        return 0
+    get_run_logger().warning("the night of %s is late: %s", night.day, found.sentence)
+    announce_late(night, found)
+    return 1
+
+
+def _halt(at: Stores) -> int:
+    halt = at.ledger.current_halt()
+    if halt is None or is_told(HALT_KEY, halt.halted_at.isoformat()):
+        return 0
+    get_run_logger().warning("everything is halted since %s", halt.halted_at)
+    announce_halt(halt)
+    return 1
