@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.settings import Settings
-from schemas.sources import SCHEMES, Source
+from schemas.sources import Source
 from tasks.sources.names import UNFINISHED
 
 PAGE: Final = (Path(__file__).parents[2] / "deploy" / "SOURCES.md").read_text()
@@ -21,7 +21,7 @@ def examples() -> list[Source]:
 def test_the_page_has_an_entry_of_each_kind_that_the_settings_accept() -> None:
     sources = [source.on(date(2026, 11, 20)) for source in examples()]
     assert [source.scheme for source in sources] == ["file", "s3", "sftp", "postgresql"]
-    assert {source.scheme for source in sources} == set(SCHEMES)
+    assert {source.scheme for source in sources} == set(Source.SCHEMES)
     assert sources[0].url == "/srv/landing/2026-11-20"
     assert sources[2].files == "POS_20261120*.txt"
 
