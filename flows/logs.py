@@ -59,6 +59,8 @@ def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
     Whoever calls the flow directly still gets the exception: Prefect raises what a failed state carries.
     """
     _log_as_asked()
+    # A worker of Dask gets the flow whole and would not find State[Any], a class of whichever module names it first.
+    work.__annotations__.pop("return", None)
 
     @wraps(work)
     def told(*args: P.args, **kwargs: P.kwargs) -> R | State[Any]:

@@ -11,10 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import cloudpickle
 import polars as pl
 import pytest
 from prefect.settings import PREFECT_API_URL
 
+from flows.nightly import nightly
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.json_lines import FIELDS, JsonLines
@@ -147,3 +149,8 @@ def test_a_step_that_breaks_off_is_told_once_with_the_kind_of_its_error(caplog: 
         "measure of shard 3 begins",
         "measure of shard 3 broke off: ValueError",
     ]
+
+
+def test_a_flow_can_be_sent_to_a_process_that_imports_in_another_order() -> None:
+    sent = cloudpickle.dumps(nightly)
+    assert b"State[" not in sent
