@@ -22,6 +22,41 @@ SECRET: Final = "s3cr3t-token"  # noqa: S105 - of a sink
 BLOCK: Final = "11111111-1111-1111-1111-111111111111"
 HELD: Final = "import datetime; from flows.nightly import nightly; nightly(as_of=datetime.date(2022, 12, 28))"
 WATCH: Final = "from flows.watch import watch; print(watch())"
+REST: Final = """
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
+from prefect.states import Failed, Scheduled
+
+def event(name, resource, **payload):
+    emit_event(name, resource={"prefect.resource.id": resource, "prefect.resource.name": "trimtab"}, payload=payload)
+
+with get_client(sync_client=True) as client:
+    for name, state in {
+        "nightly": Failed(name="Refused", message="account a12 of ann"),
+        "release": Failed(name="NotDelivered", message="account a12 of ann"),
+        "reconcile": Failed(name="Alarm", message="account a12 of ann"),
+    }.items():
+        run = client.create_flow_run(flow(lambda: None, name=name), name=name)
+        client.set_flow_run_state(run.id, state, force=True)
+    run = client.create_flow_run(flow(lambda: None, name="nightly"))
+    client.set_flow_run_state(run.id, Scheduled(name="Late"), force=True)
+for _ in range(2):
+    event("trimtab.export-held-back", "trimtab.run.r1", proposals=7)
+event("prefect.work-pool.not-ready", "prefect.work-pool.p1")
+event(
+    "trimtab.review-reminder",
+    "trimtab.custodian.northbank",
+    custodian="northbank",
+    cut_off_at="2026-11-25T20:30:00+00:00",
+    waiting=3,
+    gross_value_usd="37037.01",
+    link="https://trimtab.example.com/queue?filter=custodian%3Dnorthbank",
+)
+EventsWorker.drain_all()
+"""
+"""What runs, Prefect and the rest of the program say, each once and one thing twice."""
 HALT: Final = "from flows.cli import main; main(['halt', '--note', 'a12 of ann is odd'])"
 
 
@@ -105,6 +140,27 @@ def test_a_night_that_is_late_and_a_halt_post_one_message_each_however_often_one
     assert late[0].startswith("trimtab: the night of ")
     assert "There is no deployment nightly/nightly, and nobody ran it." in late[1]
     assert "Run: " in late[1]
+
+
+@pytest.mark.slow
+def test_everything_else_that_somebody_must_look_at_posts_one_message_each(scene: Scene) -> None:
+    assert scene.run(REST).returncode == 0
+
+    told = dict(scene.told(7))
+
+    assert sorted(subject.partition(": ")[2] for subject in told) == [
+        "3 proposals wait, and northbank closes soon",
+        "7 approved proposals are held back",
+        "an export was not delivered",
+        "no worker answers",
+        "the run nightly refused its input",
+        "the scheduled night was not begun",
+        "what came back from a broker is alarming",
+    ]
+    waiting = told["trimtab: 3 proposals wait, and northbank closes soon"]
+    assert "left by 2026-11-25T20:30:00+00:00" in waiting
+    assert "Queue: https://trimtab.example.com/queue?filter=custodian%3Dnorthbank" in waiting
+    assert not [body for body in told.values() if "a12" in body or "37037" in body]
 
 
 @pytest.mark.slow
