@@ -249,11 +249,11 @@ def test_a_backup_killed_anywhere_leaves_nothing_that_looks_like_one(home: Home,
     code = "from tests.test_maintain import die_in_backups; die_in_backups()"
     told = [sys.executable, "-c", code, home.settings.model_dump_json(), str(folder)]
     done = subprocess.run(told, check=True, capture_output=True, text=True)
-    for end, names in json.loads(done.stdout):
+    for minute, (end, names) in enumerate(json.loads(done.stdout)):
         assert end == -signal.SIGKILL
         (name,) = names  # each takes away what the one before left
-        assert name.startswith(".2026-11-28T110000Z.")
-    made = make_backup(home.settings, folder, NOW)
+        assert name.startswith(f".2026-11-28T110{minute}00Z.")
+    made = make_backup(home.settings, folder, NOW + timedelta(hours=1))
     assert [path.name for path in folder.iterdir()] == [made.folder.name]
     restore(home.settings.model_copy(update={"home": tmp_path / "home"}), made.folder)
 
@@ -262,11 +262,11 @@ def die_in_backups() -> None:
     """In a process of its own: back up and be killed, once after each step, the last time before the rename; what is there then."""
     settings, folder = Settings(**json.loads(sys.argv[1])), Path(sys.argv[2])
     found = []
-    for point in DEATHS:
+    for minute, point in enumerate(DEATHS):
         child = os.fork()
         if child == 0:
             dying_at(backing_up, point, lambda *_a, **_o: True, is_after=point != "place")
-            make_backup(settings, folder, NOW)
+            make_backup(settings, folder, NOW + timedelta(minutes=minute))
             os._exit(0)
         end = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         found.append((end, [path.name for path in folder.iterdir()]))
