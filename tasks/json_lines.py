@@ -29,7 +29,10 @@ QUOTES_A_FAILURE: Final = re.compile(r"exception|Finished in state (?!Completed|
 
 
 class JsonLines(logging.Formatter):
-    """One line of JSON for a record. Whatever format it is given is left out."""
+    """One line of JSON for a record. Whatever format it is given is left out: Prefect gives it one of its own."""
+
+    def __init__(self, *_given: object) -> None:
+        super().__init__()
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""

@@ -126,6 +126,19 @@ def test_what_a_failure_says_is_not_repeated(level: int, message: str, arguments
     assert "A-17" not in json.dumps(logged(level, message, *arguments))
 
 
+def test_prefect_itself_logs_such_lines_where_its_variables_say_so() -> None:
+    chosen = {
+        "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "tasks.json_lines.JsonLines",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+    }
+    program = "import logging, prefect.main; logging.getLogger('prefect.workers').warning('hello %s', 1)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | chosen, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["message"] == "hello 1"
+
+
 def test_an_exception_is_told_by_its_kind() -> None:
     error = ZeroDivisionError("A-17")
     line = logged(logging.ERROR, "broke off", exc_info=(type(error), error, None))

@@ -11,7 +11,8 @@ import polars as pl
 
 EDGES: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25)
 """Upper edges of the buckets, the edge itself inside; what is beyond the last has one of its own."""
-WIDTH: Final = 24
+WIDTH: Final = 12
+"""Both bars of a row fit the page of an artifact on a screen of 1,300 pixels."""
 EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 UNKNOWN: Final = "unknown"
 

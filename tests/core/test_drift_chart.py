@@ -62,7 +62,7 @@ def test_nobody_is_lost(pairs: list[tuple[float | None, float | None]]) -> None:
 
 @pytest.mark.parametrize(
     ("count", "most", "text"),
-    [(0, 10, ""), (10, 10, "█" * WIDTH), (5, 10, "█" * (WIDTH // 2)), (1, 1_000_000, "▏"), (1, 16, "█▌")],
+    [(0, 10, ""), (10, 10, "█" * WIDTH), (5, 10, "█" * (WIDTH // 2)), (1, 1_000_000, "▏"), (1, 8, "█▌")],
 )
 def test_a_bar_is_as_long_as_its_share_and_never_nothing_for_something(count: int, most: int, text: str) -> None:
     assert bar(count, most) == text
@@ -71,7 +71,7 @@ def test_a_bar_is_as_long_as_its_share_and_never_nothing_for_something(count: in
 def test_the_chart_names_no_account_and_has_a_row_for_each_bucket() -> None:
     lines = chart(drift_counts(DRIFT, PROPOSALS)).splitlines()
     assert len(lines) == 2 + len(EDGES) + 2
-    assert lines[2] == f"| up to 0.5 % | 1 | {'█' * 12} | 2 | {'█' * 24} |"
+    assert lines[2] == f"| up to 0.5 % | 1 | {'█' * 6} | 2 | {'█' * 12} |"
 
 
 def test_an_empty_night_has_an_empty_chart() -> None:
