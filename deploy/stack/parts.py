@@ -85,7 +85,7 @@ def dask(place: Place) -> Iterator[Part]:
 
 
 def server(place: Place, silence: int) -> Part:
-    """Prefect's server and pages; then the work pool, the deployments and the automations."""
+    """Prefect's server and pages; then the work pool, the deployments, the automations and the alerts."""
     database = f"postgresql+asyncpg://{ROLE}:{place.password}@{HOST}:{place.ports['postgres']}/prefect"
     return Part(
         "server",
@@ -103,6 +103,7 @@ def deploy(place: Place, silence: int) -> None:
         ("prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite"),
         ("prefect", "--no-prompt", "deploy", *file, "--all"),
         ("python", "-m", "deploy.automations", "--silence", str(silence)),
+        ("python", "-m", "deploy.alerts"),
     ):
         log = place.folder / "logs" / "deploy.log"
         with log.open("ab") as output:
