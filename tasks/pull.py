@@ -26,7 +26,7 @@ from tasks.pending import orders_under_way
 from tasks.remembered import remembered, tables_of
 from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
-from tasks.steps import Stores, failure_noted, open_stores, timed_step
+from tasks.steps import Stores, alone_on, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
 from warehouse.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
 
@@ -80,10 +80,10 @@ def pull(request: Request) -> RunRef:
             scope=json.dumps(request.scope) if request.scope else None,
             base_run_id=late.base.run_id if late else None,
         )
-        found = at.ledger.get_run(new.run_id)
-        if found is not None and (Step.PULL, GLOBAL_SHARD) in at.ledger.finished_steps(new.run_id):
-            return run_ref(at.ledger.start_run(new, utc_now()))
-        return _land(request, new, taken, late, at)
+        with alone_on(at.ledger, new.run_id):
+            if (Step.PULL, GLOBAL_SHARD) in at.ledger.finished_steps(new.run_id):
+                return run_ref(at.ledger.start_run(new, utc_now()))
+            return _land(request, new, taken, late, at)
 
 
 def pulled(run_id: str) -> RunRef | None:

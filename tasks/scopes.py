@@ -9,7 +9,7 @@
 Events carry counts and the name of the scope: no accounts, no money.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
@@ -32,7 +32,7 @@ from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, take
 from tasks.steps import Stores, open_stores
 from tasks.stores import utc_now
-from warehouse.ledger import NewRun, RunRow, ScopeRow
+from warehouse.ledger import ScopeRow
 from warehouse.ledger_breaches import LATE_FILE
 
 BREACHED: Final = "trimtab.drift.breached"
@@ -144,7 +144,7 @@ def work_of(scope_id: str, submitter: str) -> Work:
         if run is not None:
             if run.state is RunState.DONE:
                 return Work(skipped=f"{scope_id} was run as {run.run_id}")
-            at.ledger.start_run(_again(run), utc_now())
+            at.ledger.resume_run(run.run_id, utc_now())
             return Work(run_id=run.run_id)
         if row.cause == LATE_FILE:
             sources = at.settings.sources_of(row.as_of_date)
@@ -155,11 +155,6 @@ def work_of(scope_id: str, submitter: str) -> Work:
             return Work(skipped=f"{night.base.run_id} has looked at the accounts of {scope_id} since")
         accounts = at.ledger.accounts_of_scope(scope_id)
         return Work(Request(sources_of_scope(at, row), row.as_of_date, RunKind.THRESHOLD, submitter, accounts))
-
-
-def _again(run: RunRow) -> NewRun:
-    """A run as it is asked for: one that broke off is running again then, one that is held stays so."""
-    return NewRun(**{field.name: getattr(run, field.name) for field in fields(NewRun)})
 
 
 def taken_by_another(scope_id: str, run: RunRef) -> str | None:

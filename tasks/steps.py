@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.enums import Guard, Step
 from schemas.errors import ConservationBroken
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
+from tasks.notices import give_notice
 from tasks.step_logs import as_asked, narrated
 from tasks.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
@@ -42,12 +44,25 @@ class Progress:
 
 @contextmanager
 def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[Progress]:
-    """Time a step, log it, and record it as finished; nothing is recorded when it raises."""
-    with narrated(run, step, shard) as outcome:
+    """Time a step, log it, and record it as finished; nothing is recorded when it raises.
+
+    Nobody else works on the step of the shard meanwhile: a worker that was given up may still be at it.
+    """
+    with narrated(run, step, shard) as outcome, ledger.turn(run.run_id, step, shard) as turn:
         progress, began = Progress(), time.perf_counter()
         yield progress
         outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
+        turn.need()
         ledger.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
+
+
+@contextmanager
+def alone_on(ledger: Ledger, run_id: str) -> Iterator[None]:
+    """Wait until no other process works on the run. The one that takes over goes on from what is recorded then."""
+    with ledger.turn(
+        run_id, told=partial(give_notice, f"{run_id}: another process works on it; waiting for it to end")
+    ):
+        yield
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Nights on a cluster: a Dask scheduler and workers that die, PostgreSQL, and S3 behind a line that breaks.
 
 A worker that was started with ``PRELOAD`` kills itself where a file in the folder ``DEATHS`` says, once for each file.
+Started as a program, ``python -m tests.scale_scene SOURCE DATE`` is one night on the stores of its environment.
 """
 
 import os
@@ -11,7 +12,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from distributed import Worker
 
 from flows import run as flows_run
 from schemas.enums import RunKind, Step
-from schemas.settings import Settings
+from schemas.settings import Settings, load_settings
 from tasks.sample import BookSummary
 from tasks.stores import open_ledger
 from tests.deliveries.scene import METHODS, Line, _end
@@ -144,6 +146,7 @@ class Cluster:
 
     address: str
     postgres: Postgres
+    store: ObjectStore
     line: FlakyLine
     environment: dict[str, str]
     folder: Path
@@ -153,6 +156,10 @@ class Cluster:
         names = ("LAKE_URL", "LAKE_DATA_URL", "LEDGER_URL")
         stores = {name.lower(): self.environment[f"TRIMTAB_{name}"] for name in names}
         return Settings(**{"home": home, "dask": self.address, "accounts_per_shard": 60, **stores, **changes})
+
+    def with_new_stores(self) -> "Cluster":
+        """The same servers, with stores that nobody has used."""
+        return replace(self, environment=self.environment | new_stores(self.postgres, self.store))
 
     def start(self, *words: str, **environment: str) -> None:
         with (self.folder / f"{words[0]}-{len(self.started)}.log").open("wb") as log:
@@ -169,25 +176,33 @@ class Cluster:
             process.wait()
 
 
+def new_stores(server: Postgres, store: ObjectStore) -> dict[str, str]:
+    """Addresses of a lake and a ledger that nobody has used."""
+    database = server.new_database()
+    return {
+        "TRIMTAB_LAKE_URL": f"ducklake:postgres:host=127.0.0.1 port={server.port} user=owner dbname={database}",
+        "TRIMTAB_LAKE_DATA_URL": f"s3://{store.new_bucket()}/lake/",
+        "TRIMTAB_LEDGER_URL": f"postgresql+psycopg://owner@127.0.0.1:{server.port}/{database}",
+    }
+
+
 @contextmanager
 def cluster_in(folder: Path, server: Postgres, store: ObjectStore, variables: Mapping[str, str]) -> Iterator[Cluster]:
     """Two workers whose stores nobody has used. They die where a file in ``<folder>/deaths`` says."""
     (folder / "deaths").mkdir()
-    database, bucket, port = server.new_database(), store.new_bucket(), free_port()
+    port = free_port()
     with closing(FlakyLine(store.port)) as line:
         environment = {
             **variables,
             "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{line.port}",
             "TRIMTAB_HOME": str(folder),
-            "TRIMTAB_LAKE_URL": f"ducklake:postgres:host=127.0.0.1 port={server.port} user=owner dbname={database}",
-            "TRIMTAB_LAKE_DATA_URL": f"s3://{bucket}/lake/",
-            "TRIMTAB_LEDGER_URL": f"postgresql+psycopg://owner@127.0.0.1:{server.port}/{database}",
+            **new_stores(server, store),
             "POLARS_MAX_THREADS": "1",
             "NUMBA_NUM_THREADS": "1",
             DEATHS: str(folder / "deaths"),
             **PRELOAD,
         }
-        cluster = Cluster(f"tcp://127.0.0.1:{port}", server, line, environment, folder)
+        cluster = Cluster(f"tcp://127.0.0.1:{port}", server, store, line, environment, folder)
         cluster.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
         wait_for_port(port)
         limits = ("--nthreads", "1", "--memory-limit", "2GB", "--no-dashboard")
@@ -220,3 +235,14 @@ def restart_after(settings: Settings, server: Postgres, step: Step) -> Iterator[
         yield moments
     finally:
         watcher.join()
+
+
+if __name__ == "__main__":
+    flows_run.run_night(
+        load_settings(),
+        date.fromisoformat(sys.argv[2]),
+        source=[sys.argv[1]],
+        kind=RunKind.NIGHTLY,
+        scope=(),
+        submitter=SUBMITTER,
+    )

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
@@ -19,13 +21,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.dask_crew import faults_of, told
 from flows.dask_hands import api_address, fault_of, local_workers, need_shared_stores
 from flows.fan_out import Here
+from flows.run import settings_of_tasks
 from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, Terminal, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.sample import BookSummary, make_book
 from tasks.stores import open_ledger
-from tests.scale_scene import DEATHS, PRELOAD, Cluster, Ended, assert_same, cluster_in, night, restart_after
+from tests.scale_scene import DEATHS, PRELOAD, Cluster, Ended, assert_same, cluster_in, ended, night, restart_after
 from tests.servers import PASSWORD, S3_KEY, ObjectStore, Postgres, postgres_server, s3_server
 from warehouse.duck import Bounds, bounds, connect, s3_secret
 from warehouse.lost import is_lost
@@ -119,6 +122,18 @@ def test_a_cluster_on_which_everything_breaks_once_does_the_night_of_one_process
     assert list((cluster.folder / "deaths").iterdir()) == []
     assert_same(there, book.here)
     assert {path.name for path in tmp_path.iterdir()} == {"exports"}, "nothing of the book is kept here"
+
+
+def test_two_that_start_the_same_night_at_once_do_it_once(cluster: Cluster, book: Book, tmp_path: Path) -> None:
+    settings = cluster.with_new_stores().settings(tmp_path, dask="")
+    with settings_of_tasks(settings):
+        words = [sys.executable, "-m", "tests.scale_scene", str(book.source), book.summary.as_of_date.isoformat()]
+        started = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "ab"]
+    said = [each.communicate(timeout=300)[0] for each in started]
+
+    assert [each.returncode for each in started] == [0, 0], said
+    assert "another process works on it" in "".join(said)
+    assert_same(ended(settings), book.here)
 
 
 def broken_restriction(source: Path, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
 (``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
 (``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), where they were delivered (``ledger_deliveries``), what came back
-(``ledger_executions``, ``ledger_fills``), what looks between the nights found (``ledger_breaches``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
+(``ledger_executions``, ``ledger_fills``), what looks between the nights found (``ledger_breaches``), who may work now (``ledger_turns``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
 in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
@@ -45,6 +45,7 @@ from warehouse.ledger_rows import (
 from warehouse.ledger_runs import Runs
 from warehouse.ledger_schema import bring_up_to_date
 from warehouse.ledger_store import create_engine
+from warehouse.ledger_turns import Turns
 from warehouse.ledger_users import Users
 from warehouse.ledger_words import OPEN_STATES, Decision, DeliveryState, ExportState, InputState, SignIn
 
@@ -101,6 +102,7 @@ class Ledger(
     Fills,
     Allotments,
     Breaches,
+    Turns,
     Halts,
     Users,
     Access,

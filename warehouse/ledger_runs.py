@@ -52,6 +52,10 @@ def _move(connection: Connection, run: RunRow, to: RunState, event: Event, now: 
     ledger_audit.append(connection, [linked], now)
 
 
+def _resume(connection: Connection, run: RunRow, actor: str, now: datetime) -> None:
+    _move(connection, run, RunState.RUNNING, Event(actor, "run_resumed"), now, finished_at=None)
+
+
 def _newest_flow_run(connection: Connection, run_id: str) -> str | None:
     is_it = (audit.c.run_id == run_id) & (audit.c.event == FLOW_RUN)
     return connection.scalar(sa.select(audit.c.detail).where(is_it).order_by(audit.c.seq.desc()).limit(1))
@@ -69,9 +73,15 @@ class Runs(Store):
                 event = Event(new.submitter, "run_started", new.run_id, to_state=RunState.RUNNING)
                 ledger_audit.append(connection, [event], now)
             elif known == RunState.FAILED:
-                run = run_in(connection, new.run_id)
-                _move(connection, run, RunState.RUNNING, Event(new.submitter, "run_resumed"), now, finished_at=None)
+                _resume(connection, run_in(connection, new.run_id), new.submitter, now)
             return run_in(connection, new.run_id)
+
+    def resume_run(self, run_id: str, now: datetime) -> None:
+        """Let a run that had failed be running again; any other stays as it is."""
+        with self.writing() as connection:
+            run = run_in(connection, run_id)
+            if run.state is RunState.FAILED:
+                _resume(connection, run, run.submitter, now)
 
     def get_run(self, run_id: str) -> RunRow | None:
         """The run, or null."""
