@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from schemas.enums import Break, Role
 from schemas.errors import WrongUsage
 from warehouse import ledger_audit
-from warehouse.ledger_answers import Sought, Stretch
 from warehouse.ledger_audit import Event, canonical
 from warehouse.ledger_execution_rows import (
     ExecutionFile,
@@ -38,8 +37,6 @@ from warehouse.ledger_market_tables import (
 )
 from warehouse.ledger_proposals import Proposals
 from warehouse.ledger_users import need_role
-
-__all__ = ["Executions", "Judge", "Reading", "Sought", "Stretch", "TakenFile"]
 
 Judge = Callable[[pl.DataFrame, pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]
 """From orders (``SENT_ORDERS``) and known executions (``KNOWN``): the rows to enter and those set aside."""

@@ -14,7 +14,7 @@ from console.pages.parts import panel, plain_table
 from console.words import NONE, clock, count, day, dollars, plural, price, shares, size, word
 from schemas.enums import Break
 from tasks.core.breaks import ALARMS
-from warehouse.ledger_executions import Sought
+from warehouse.ledger import Sought
 from warehouse.ledger_words import SENT_STATES
 
 MOST_ORDERS: Final = 1_000

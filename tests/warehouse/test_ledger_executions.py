@@ -16,8 +16,7 @@ from tests.console.after_scene import OTHER, TwoCustodians, told
 from tests.export_scene import CUSTODIAN, NOW, RUN
 from tests.fill_scene import fill
 from tests.servers import PASSWORD
-from warehouse.ledger import Ledger
-from warehouse.ledger_executions import Sought, Stretch
+from warehouse.ledger import Ledger, Sought, Stretch
 
 ALL = Sought()
 
