@@ -109,10 +109,11 @@ def sent_in(connection: Connection, names: Collection[str]) -> pl.DataFrame:
 def known_in(connection: Connection, source: str, ids: Collection[str]) -> pl.DataFrame:
     """``KNOWN`` of the source's executions that have one of the ids, or change one that has."""
     query = sa.select(*executions.c[tuple(KNOWN)]).where(executions.c.source == source)
-    chunks = in_chunks(sorted(ids))
-    found = [row for some in chunks for row in connection.execute(query.where(executions.c.execution_id.in_(some)))]
-    changes = connection.execute(query.where(executions.c.reference_id.is_not(None)))
-    found += [row for row in changes if row.reference_id in ids and row.execution_id not in ids]
+    found: list[Any] = []
+    for some in in_chunks(sorted(ids)):
+        found += connection.execute(query.where(executions.c.execution_id.in_(some)))
+        changes = connection.execute(query.where(executions.c.reference_id.in_(some)))
+        found += [row for row in changes if row.execution_id not in ids]
     return to_frame(found, KNOWN)
 
 

@@ -82,6 +82,13 @@ executions = Table(
 )
 Index("executions_by_order", executions.c.order_id)
 Index("executions_by_block", executions.c.block_id)
+Index(
+    "executions_by_reference",
+    executions.c.source,
+    executions.c.reference_id,
+    sqlite_where=executions.c.reference_id.is_not(None),
+    postgresql_where=executions.c.reference_id.is_not(None),
+)
 
 execution_lots = Table(
     "execution_lots",

@@ -12,7 +12,7 @@ from schemas.errors import WrongUsage
 from warehouse.ledger_store import Store
 from warehouse.ledger_users import insert_user
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 

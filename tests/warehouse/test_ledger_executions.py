@@ -1,12 +1,16 @@
 """What came back, as it is read in stretches, on both databases; and the rules that the database itself holds of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from schemas.enums import Break, OrderState
@@ -17,6 +21,7 @@ from tests.export_scene import CUSTODIAN, NOW, RUN
 from tests.fill_scene import fill
 from tests.servers import PASSWORD
 from warehouse.ledger import Ledger, Sought, Stretch
+from warehouse.ledger_execution_rows import known_in
 
 ALL = Sought()
 
@@ -141,6 +146,29 @@ def test_messages_are_told_in_the_order_in_which_they_came(desk: TwoCustodians) 
 
 def test_what_was_set_aside_is_counted_until_it_is_used(desk: TwoCustodians) -> None:
     assert desk.ledger.aside_counts() == {Break.CONFLICTING: 1, Break.UNKNOWN_ORDER: 1}
+
+
+def test_what_a_file_changes_is_looked_up_and_never_read_through(desk: TwoCustodians) -> None:
+    plans = plans_of(desk.ledger, lambda connection: known_in(connection, "csv", {"e1", "e2"}))
+    assert len(plans) == 2
+    by_id, by_reference = plans
+    assert "executions_by_reference" in by_reference
+    assert "executions_by_reference" not in by_id
+    assert not any(re.search("SCAN executions|Seq Scan", plan) for plan in plans)
+
+
+def plans_of(ledger: Ledger, read: Callable[[Connection], object]) -> list[str]:
+    """How the database goes about each statement; PostgreSQL would rather read a table of a few rows whole."""
+    said: list[tuple[str, Any]] = []
+    with ledger.reading() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if not is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        sa.event.listen(connection, "before_cursor_execute", lambda *seen: said.append((seen[2], seen[3])))
+        read(connection)
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        found = [connection.exec_driver_sql(f"{explain} {text}", values).all() for text, values in list(said)]
+    return ["\n".join(str(row[-1]) for row in rows) for rows in found]
 
 
 # --- what the database itself refuses
