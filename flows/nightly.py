@@ -26,9 +26,9 @@ from tasks.guards import guard_inputs, guard_trades, shown_if_held
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish, show
-from tasks.pull import Request, pull, pulled
+from tasks.pull import NobodyLeft, Request, pull, pulled
 from tasks.route import route
-from tasks.scopes import Work, taken_by_another, work_of
+from tasks.scopes import Work, leave_to_its_night, taken_by_another, work_of
 from tasks.sessions import overtaken_by, previous_session
 from tasks.steps import alone_on, failure_noted, open_stores
 from tasks.stores import current_actor, private_files, utc_now
@@ -95,7 +95,11 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
             given = (source,) if isinstance(source, str) else tuple(source or ())
             sources = settings.sources_of(day, given)
             asked = Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
-            run = pull(work.request or asked)
+            try:
+                run = pull(work.request or asked)
+            except NobodyLeft as error:
+                leave_to_its_night(error.scope_id)
+                return Completed(name="Skipped", message=str(error))
         if scope and (another := taken_by_another(scope, run)):
             return Completed(name="Skipped", message=another)
         counts = _night(run, hands)

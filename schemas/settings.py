@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.enums import LookReason
 from schemas.errors import WrongUsage
 from schemas.exports import Delivery, ExecutionSource, Profile
-from schemas.sources import Source
+from schemas.sources import DatedSource, Source
 
 PREFIX = "TRIMTAB_"
 FRESH_PRICES = "fresh-prices"
@@ -228,7 +228,7 @@ class Settings(BaseSettings):
         """Where files that were fetched from elsewhere stand."""
         return self.home / "staging"
 
-    def sources_of(self, as_of: date, given: Sequence[str] = ()) -> tuple[Source, ...]:
+    def sources_of(self, as_of: date, given: Sequence[str] = ()) -> tuple[DatedSource, ...]:
         """The sources of a night: the addresses given, else those of the settings, else the landing folder.
 
         A folder in the landing folder that is named after the date comes before the landing folder itself.
@@ -243,7 +243,7 @@ class Settings(BaseSettings):
         is_dated = landing.scheme == "file" and dated.is_dir()
         return (landing.model_copy(update={"url": str(dated)}) if is_dated else landing,)
 
-    def prices_source(self, day: date) -> Source | None:
+    def prices_source(self, day: date) -> DatedSource | None:
         """Where fresh prices of a day come from; null: from the night's own sources."""
         if not self.prices_url:
             return None

@@ -52,9 +52,17 @@ class Source(Address):
             raise ValueError(f"{self.name} names the table {unknown[0]}; needed tables of {', '.join(LandingTable)}")
         return self
 
-    def on(self, as_of: date) -> "Source":
-        """The source of one night: ``{as_of}`` replaced in the address and in the pattern."""
-        return self.model_copy(update={"url": dated(self.url, as_of), "files": dated(self.files, as_of)})
+    def on(self, day: date) -> "DatedSource":
+        """The source as it is asked of one day: ``{as_of}`` replaced in the address and in the pattern."""
+        url, files = dated(self.url, day), dated(self.files, day)
+        return DatedSource(**{**dict(self), "url": url, "files": files, "day": day})
+
+
+class DatedSource(Source):
+    """A source asked of one day: what it delivers is of that day. No setting makes one, only ``Source.on``."""
+
+    day: date
+    """Of which a file must be that states its own, and whose rows a database delivers."""
 
 
 def dated(text: str, as_of: date) -> str:

@@ -19,7 +19,7 @@ import polars as pl
 from schemas.enums import LandingTable
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS
-from schemas.sources import Source, dated
+from schemas.sources import DatedSource, dated
 from tasks.core.parse import parse
 from tasks.formats.load import load_format
 from tasks.land import raw_tables
@@ -73,9 +73,9 @@ def fresh_inputs(at: Stores, night: Night, day: date) -> Fresh:
     took = {run.run_id: at.ledger.inputs_of(run.run_id) for run in night.runs}
     rows = [row for each in took.values() for row in each]
     found: list[Input] = []
-    for source, when in _asked(at, night, rows, day):
+    for source in _asked(at, night, rows, day):
         try:
-            found += _files(source, when, at)
+            found += _files(source, at)
         except (InputRefused, SourceUnreachable) as error:
             notices.append(f"{source.name}: {str(error).partition(chr(10))[0]}")
     tables: dict[str, pl.DataFrame] = {}
@@ -83,7 +83,7 @@ def fresh_inputs(at: Stores, night: Night, day: date) -> Fresh:
         inputs = [each for each in found if table in each.tables and (table == PRICES or _is_new(each, table, rows))]
         try:
             if inputs:
-                tables[table] = _read(table, inputs, night, day)
+                tables[table] = _read(table, inputs)
         except (InputRefused, SourceUnreachable) as error:
             notices.append(str(error).partition("\n")[0])
     if PRICES not in tables:
@@ -91,30 +91,30 @@ def fresh_inputs(at: Stores, night: Night, day: date) -> Fresh:
     return Fresh(tables, tuple(notices), _late(at, night, took[night.runs[-1].run_id]))
 
 
-def _asked(at: Stores, night: Night, rows: Sequence[InputRow], day: date) -> Iterator[tuple[Source, date]]:
-    """Sources cut down to the tables that are looked for, and the date of which each is asked."""
+def _asked(at: Stores, night: Night, rows: Sequence[InputRow], day: date) -> Iterator[DatedSource]:
+    """Sources cut down to the tables that are looked for."""
     prices = at.settings.prices_source(day)
     if prices is not None:
-        yield prices, day
+        yield prices
     wanted = WATCHED if prices is not None else (PRICES, *WATCHED)
     for source in at.settings.sources_of(night.base.as_of_date):
         delivers = {row.table_name for row in rows if row.source == source.name and row.sha256}
         tables = tuple(table for table in CONTRACTS if table in wanted and table in delivers)
         if tables:
-            yield source.model_copy(update={"tables": tables}), night.base.as_of_date
+            yield source.model_copy(update={"tables": tables})
 
 
-def _files(source: Source, day: date, at: Stores) -> list[Input]:
+def _files(source: DatedSource, at: Stores) -> list[Input]:
     """What a source has of its tables; less than all of them is no reason to refuse."""
-    staging = at.settings.staging_folder / STAGING / source.name / day.isoformat()
+    staging = at.settings.staging_folder / STAGING / source.name / source.day.isoformat()
     if not source.format:
         names = {f"{table}{ending}": table for table in source.tables for ending in ENDINGS}
-        files = fetch(source, day, is_wanted=names.__contains__, staging=staging)
+        files = fetch(source, is_wanted=names.__contains__, staging=staging)
         return [Input(source, file, (names[file.path.name],)) for file in files]
     read_by = load_format(source.format)
-    pattern = source.files or dated(read_by.files, day)
+    pattern = source.files or dated(read_by.files, source.day)
     patterns = [f"{pattern}{ending}" for ending in ("", *PACKED)]
-    files = fetch(source, day, is_wanted=lambda name: any(fnmatchcase(name, one) for one in patterns), staging=staging)
+    files = fetch(source, is_wanted=lambda name: any(fnmatchcase(name, one) for one in patterns), staging=staging)
     tables = tuple(table for table in source.tables or CONTRACTS if table in read_by.tables)
     return [Input(source, file, tables, read_by) for file in files]
 
@@ -125,12 +125,11 @@ def _is_new(each: Input, table: str, rows: Sequence[InputRow]) -> bool:
     return sign not in {(row.source, row.table_name, row.reader, row.sha256) for row in rows}
 
 
-def _read(table: str, inputs: Sequence[Input], night: Night, day: date) -> pl.DataFrame:
+def _read(table: str, inputs: Sequence[Input]) -> pl.DataFrame:
     """The parsed rows of files laid end to end, numbered anew."""
     parts: list[pl.DataFrame] = []
     for each in inputs:
-        when = day if table == PRICES and not each.format else night.base.as_of_date
-        for raw in raw_tables(each, when, (table,)):
+        for raw in raw_tables(each, (table,)):
             rows = parse(table, raw.frame, is_text=raw.is_text, numbers=raw.numbers, as_read=raw.as_read)
             parts.append(rows)
     return pl.concat(parts).with_columns(row_number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
@@ -144,14 +143,14 @@ def _late(at: Stores, night: Night, newest: Sequence[InputRow]) -> tuple[str, ..
     there: list[str] = []
     for source in (each for each in sources if each.name in missed):
         try:
-            there += [f"{source.name} {each.file.sha256}" for each in _files(source, as_of, at)]
+            there += [f"{source.name} {each.file.sha256}" for each in _files(source, at)]
         except (InputRefused, SourceUnreachable):
             continue
     contents = (night.runs[-1].run_id, *sorted(there))
     if not there or at.ledger.has_late_files(contents, as_of):
         return ()
     try:
-        taken = take(sources, as_of, at.settings.staging_folder)
+        taken = take(sources, at.settings.staging_folder)
     except (InputRefused, SourceUnreachable):
         return ()
     newest_release = at.ledger.released_rows(as_of)["released_at"].max()

@@ -30,7 +30,7 @@ WHOLE_FIRST = ("accounts", "households")
 """Tables that are read before any other: they say which account belongs to which shard."""
 
 
-def raw_tables(each: Input, as_of: date, tables: Collection[str]) -> Iterator[RawTable]:
+def raw_tables(each: Input, tables: Collection[str]) -> Iterator[RawTable]:
     """The rows of some of the file's tables as read, batch by batch.
 
     Raises
@@ -41,7 +41,7 @@ def raw_tables(each: Input, as_of: date, tables: Collection[str]) -> Iterator[Ra
         It is no longer the file that was taken.
     """
     if each.format is not None:
-        yield from read_format(each.format, each.file, as_of, tables=tables)
+        yield from read_format(each.format, each.file, each.source.day, tables=tables)
     else:
         try:
             for table in tables:
@@ -63,12 +63,12 @@ def _need_unchanged(each: Input) -> None:
         )
 
 
-def without_broken(taken: Taken, as_of: date) -> Taken:
+def without_broken(taken: Taken) -> Taken:
     """The same without sources that serve custodians and cannot be read to their end: their accounts wait."""
     for each in taken.inputs:
         if each.source.custodians and each in taken.inputs:
             try:
-                for _ in raw_tables(each, as_of, each.tables):
+                for _ in raw_tables(each, each.tables):
                     pass
             except InputRefused as error:
                 taken = taken.without(each.refused(str(error).partition("\n")[0]))
@@ -96,13 +96,11 @@ class _Spot:
 
 
 class Landing:
-    """The files of one night on their way into the lake."""
+    """The files of one run on their way into the lake."""
 
-    def __init__(
-        self, taken: Taken, as_of: date, now: datetime, before: dict[tuple[str, str, str], LandedBefore]
-    ) -> None:
+    def __init__(self, taken: Taken, now: datetime, before: dict[tuple[str, str, str], LandedBefore]) -> None:
         """``before``: what earlier runs landed whole, by content, reader and table."""
-        self.taken, self._as_of, self._now, self._before = taken, as_of, now, before
+        self.taken, self._now, self._before = taken, now, before
         self._next = dict.fromkeys(CONTRACTS, 1)
         self._rows: list[InputRow] = []
         self._copies: list[Copy] = []
@@ -155,7 +153,7 @@ class Landing:
                 inside = pl.col("row_number").is_between(known.first_row, known.last_row)
                 yield found.filter(inside).select(names)
                 continue
-            for raw in raw_tables(each, self._as_of, (table,)):
+            for raw in raw_tables(each, (table,)):
                 yield _parsed(raw).select(names)
 
     @property
@@ -196,7 +194,7 @@ class Landing:
         spots = {table: self._spot(table) for table in tables}
         if each.format is not None and each.format.mapping.notice:
             give_notice(f"{each.file.name}: {each.format.mapping.notice}")
-        for raw in raw_tables(each, self._as_of, tables):
+        for raw in raw_tables(each, tables):
             if raw.first_row == 1:
                 for notice in raw.notices:
                     give_notice(notice)

@@ -17,7 +17,7 @@ from schemas.enums import Reason, RunKind, Step
 from schemas.errors import InputRefused, WrongUsage
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.sources import Source
+from schemas.sources import DatedSource, Source
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
 from tasks.land import Landing, with_shard, with_the_others, without_broken
 from tasks.late import LateFiles, standing
@@ -36,13 +36,26 @@ HOLDINGS: Final = ("lots", "cash")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. ``sources``: as of the night. ``scope`` empty: every account of the sources."""
+    """What was asked for. ``scope`` empty: every account. ``scope_id``: the look that found these accounts; null: a person named them."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[DatedSource, ...]
     as_of_date: date
     kind: RunKind
     submitter: str
     scope: tuple[str, ...] = ()
+    scope_id: str | None = None
+
+
+class NobodyLeft(WrongUsage):
+    """All accounts of the scope ``scope_id``, which a look found, have left since."""
+
+    def __init__(self, scope_id: str) -> None:
+        super().__init__(scope_id)
+        self.scope_id = scope_id
+
+    def __str__(self) -> str:
+        """One sentence."""
+        return f"no account of {self.scope_id} is left in the sources"
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
@@ -56,15 +69,16 @@ def pull(request: Request) -> RunRef:
     SourceUnreachable
         Such a source does not answer.
     WrongUsage
-        An account asked for is not in the sources.
+        An account that a person asked for is not in the sources; ``NobodyLeft`` where none of those that a look found is.
     """
     with open_stores() as at:
-        taken = take(request.sources, request.as_of_date, at.settings.staging_folder)
-        taken = without_broken(without_repeats(taken, request.as_of_date, at), request.as_of_date)
+        taken = take(request.sources, at.settings.staging_folder)
+        taken = without_broken(without_repeats(taken, at))
         for each in taken.absent:
             give_notice(f"{each.source.name}: {each.note}")
         released = at.ledger.released_rows(request.as_of_date)
-        inputs = digest(taken, (f"released {row}" for row in released["quarantine_id"]))
+        releases = (f"released {row}" for row in released["quarantine_id"])
+        inputs = digest(taken, chain(releases, _of_other_days(taken, request.as_of_date)))
         stands = standing(at.ledger, request.as_of_date, taken, _newest(released)) if _is_full(request) else None
         if isinstance(stands, RunRow):
             return run_ref(stands)
@@ -119,8 +133,15 @@ def _run_id(request: Request, inputs: str, late: LateFiles | None, at: Stores) -
     return run_name(request, inputs, (f"after {newest.run_id}",))
 
 
-def without_repeats(taken: Taken, as_of: date, at: Stores) -> Taken:
-    """Refuse a file whose own number is not above that of an earlier night: it is an old file again.
+def _of_other_days(taken: Taken, as_of: date) -> Iterator[str]:
+    """What a format makes of a file may depend on the source's day, which names the run where it is not the run's own."""
+    for each in taken.inputs:
+        if each.format is not None and each.source.day != as_of:
+            yield f"of {each.source.day} {each.file.sha256}"
+
+
+def without_repeats(taken: Taken, at: Stores) -> Taken:
+    """Refuse a file whose own number is not above that of an earlier day: it is an old file again.
 
     Raises
     ------
@@ -128,13 +149,14 @@ def without_repeats(taken: Taken, as_of: date, at: Stores) -> Taken:
         Every account needs its source.
     """
     for each in taken.inputs:
-        last = None if each.sequence is None else at.ledger.last_sequence(each.source.name, each.reader, as_of)
+        source = each.source
+        last = None if each.sequence is None else at.ledger.last_sequence(source.name, each.reader, source.day)
         if last is None or each.sequence is None or each.sequence > last[1]:
             continue
         note = (
             f"{each.file.name} has the number {each.sequence}, the file of {last[0]} had {last[1]}; needed a higher one"
         )
-        if not each.source.custodians:
+        if not source.custodians:
             raise InputRefused(f"{note}\n\nHint: an earlier night's file again?")
         taken = taken.without(each.refused(note))
     return taken
@@ -150,7 +172,7 @@ def _is_full(request: Request) -> bool:
 
 
 def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, at: Stores) -> RunRef:
-    landing = Landing(taken, request.as_of_date, utc_now(), _landed_before(taken, new, at))
+    landing = Landing(taken, utc_now(), _landed_before(taken, new, at))
     parsed = {table: landing.whole(table, at.lake) for table in ("accounts", "households")}
     known = remembered(landing, parsed["accounts"], new, at)
     parsed["accounts"] = pl.concat([parsed["accounts"], *(rows for table, rows in known if table == "accounts")])
@@ -161,12 +183,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     asked = _asked(request, late, everybody, at)
     landed, scope = in_scope(everybody, asked, parsed["households"]["household_id"].drop_nulls())
     parsed["accounts"] = landed
-    missing = sorted(set(request.scope) - set(scope))
-    if missing:
-        raise WrongUsage(
-            f"the source has no account {', '.join(missing)}\n\n"
-            f"Hint: look at {', '.join(each.file.name for each in taken.of('accounts'))}."
-        )
+    _miss_nobody(request, scope, taken)
     started = at.ledger.start_run(new, utc_now())
     count = started.shard_count or shard_count_for(landed.height, at.settings.accounts_per_shard)
     at.ledger.set_run_shape(new.run_id, count, len(scope))
@@ -209,6 +226,24 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     return run
 
 
+def _miss_nobody(request: Request, scope: pl.Series, taken: Taken) -> None:
+    """Refuse where an account asked for is in no source; those that a look found may have left, as long as one is there."""
+    missing = sorted(set(request.scope) - set(scope))
+    if not missing:
+        return
+    if request.scope_id is None:
+        raise WrongUsage(
+            f"the source has no account {', '.join(missing)}\n\n"
+            f"Hint: look at {', '.join(each.file.name for each in taken.of('accounts'))}."
+        )
+    if len(missing) == len(request.scope):
+        raise NobodyLeft(request.scope_id)
+    give_notice(
+        f"{len(missing)} of the {len(request.scope)} accounts of {request.scope_id} are no longer in the sources; "
+        "the others go on"
+    )
+
+
 def _always_review(at: Stores) -> pl.DataFrame:
     """The setting, landed with the run: its routes are the same whichever attempt decides them."""
     reasons = sorted(str(reason) for reason in at.settings.always_review)
@@ -217,7 +252,7 @@ def _always_review(at: Stores) -> pl.DataFrame:
 
 def _landed_before(taken: Taken, new: NewRun, at: Stores) -> dict[tuple[str, str, str], LandedBefore]:
     """What earlier runs landed of the files, as far as the lake still has it."""
-    found = at.ledger.landed_before([each.file.sha256 for each in taken.inputs], new)
+    found = at.ledger.landed_before([(each.file.sha256, each.source.day) for each in taken.inputs], new)
     return {
         (sha256, reader, table): known
         for (sha256, reader, table), known in found.items()

@@ -4,7 +4,9 @@
 2. The event has an id that follows from its scope, and is emitted again until a run has taken the scope.
 3. A run over a scope takes it once its inputs are landed. Whoever comes later, by a doubled event or by hand, runs nothing; a
    run that broke off is carried on.
-4. A threshold run takes the files of the night that was looked at, and prices from ``prices_url`` where there is one.
+4. A threshold run takes the files of the night that was looked at, each source asked of the night's date, and prices from
+   ``prices_url`` of the session's where there is one.
+5. Accounts that have left the sources since are left out. Where none is left, the night that was looked at keeps the scope.
 
 Events carry counts and the name of the scope: no accounts, no money.
 """
@@ -23,11 +25,11 @@ from prefect.settings import PREFECT_API_URL
 from schemas.enums import LandingTable, RunKind, RunState
 from schemas.landing import CONTRACTS
 from schemas.run import RunRef
-from schemas.sources import Source
+from schemas.sources import DatedSource
 from tasks.fresh import newest_night
 from tasks.look import Look, look
 from tasks.notices import give_notice
-from tasks.pull import Request
+from tasks.pull import NobodyLeft, Request
 from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, take
 from tasks.steps import Stores, open_stores
@@ -142,6 +144,8 @@ def work_of(scope_id: str, submitter: str) -> Work:
         row = at.ledger.get_scope(scope_id)
         run = at.ledger.get_run(row.run_id) if row.run_id else None
         if run is not None:
+            if run.run_id == row.night_run_id and row.cause != LATE_FILE:
+                return Work(skipped=str(NobodyLeft(scope_id)))
             if run.state is RunState.DONE:
                 return Work(skipped=f"{scope_id} was run as {run.run_id}")
             at.ledger.resume_run(run.run_id, utc_now())
@@ -154,7 +158,8 @@ def work_of(scope_id: str, submitter: str) -> Work:
             at.ledger.take_scope(scope_id, night.base.run_id, utc_now())
             return Work(skipped=f"{night.base.run_id} has looked at the accounts of {scope_id} since")
         accounts = at.ledger.accounts_of_scope(scope_id)
-        return Work(Request(sources_of_scope(at, row), row.as_of_date, RunKind.THRESHOLD, submitter, accounts))
+        sources = sources_of_scope(at, row)
+        return Work(Request(sources, row.as_of_date, RunKind.THRESHOLD, submitter, accounts, scope_id))
 
 
 def taken_by_another(scope_id: str, run: RunRef) -> str | None:
@@ -167,7 +172,13 @@ def taken_by_another(scope_id: str, run: RunRef) -> str | None:
     return f"{scope_id} is run as {owner}"
 
 
-def sources_of_scope(at: Stores, row: ScopeRow) -> tuple[Source, ...]:
+def leave_to_its_night(scope_id: str) -> None:
+    """Let the night that was looked at keep the scope: there is nobody left to run, and it is announced no more."""
+    with open_stores() as at:
+        at.ledger.take_scope(scope_id, at.ledger.get_scope(scope_id).night_run_id, utc_now())
+
+
+def sources_of_scope(at: Stores, row: ScopeRow) -> tuple[DatedSource, ...]:
     """The sources of the night that was looked at; fresh prices, where there is an address for them, in the place of its own."""
     night = at.ledger.get_run(row.night_run_id)
     as_of = row.as_of_date if night is None else night.as_of_date
@@ -175,12 +186,12 @@ def sources_of_scope(at: Stores, row: ScopeRow) -> tuple[Source, ...]:
     prices = at.settings.prices_source(row.as_of_date)
     if prices is None:
         return sources
-    taken = take(sources, as_of, at.settings.staging_folder)
+    taken = take(sources, at.settings.staging_folder)
     kept = [_without_prices(source, taken) for source in sources]
     return (*(source for source in kept if source is not None), prices)
 
 
-def _without_prices(source: Source, taken: Taken) -> Source | None:
+def _without_prices(source: DatedSource, taken: Taken) -> DatedSource | None:
     """The source but for its table ``prices``; null where it has no other."""
     delivers = {table for each in taken.inputs if each.source == source for table in each.tables}
     if LandingTable.PRICES not in delivers:

@@ -172,5 +172,5 @@ def _numbers_as_floats(table: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 def landing_paths(folder: Path) -> dict[str, Path]:
     """File of each landing table that a night takes from the folder."""
-    taken = take((Source(url=str(folder)),), AS_OF, folder)
+    taken = take((Source(url=str(folder)).on(AS_OF),), folder)
     return {table: each.file.path for each in taken.inputs for table in each.tables}

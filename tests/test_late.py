@@ -309,11 +309,11 @@ def test_rows_that_the_lake_no_longer_has_are_read_again(settings: Settings, sen
 def test_a_file_that_is_replaced_while_it_is_read_is_taken_again(settings: Settings, sends: Sends) -> None:
     sends("acme")
     sends("other")
-    taken = take(settings.sources_of(AS_OF), AS_OF, settings.staging_folder)
+    taken = take(settings.sources_of(AS_OF), settings.staging_folder)
     sends("acme", lots=holdings("acme")["lots"].head(1))
     (lots, _) = taken.of("lots")
     with pytest.raises(SourceUnreachable, match=r"lots.csv of acme was replaced while it was read"):
-        list(raw_tables(lots, AS_OF, ["lots"]))
+        list(raw_tables(lots, ["lots"]))
 
 
 @pytest.mark.usefixtures("with_all")

@@ -28,21 +28,28 @@ class LandedBefore:
 class Inputs(Store):
     """What is known of each file."""
 
-    def landed_before(self, sha256: Sequence[str], run: NewRun) -> dict[tuple[str, str, str], LandedBefore]:
+    def landed_before(self, files: Sequence[tuple[str, date]], run: NewRun) -> dict[tuple[str, str, str], LandedBefore]:
         """Files whose rows other runs of this version landed whole: by content, reader and table; of several the newest run.
 
-        A run over some accounts only landed only theirs, so that it does not count. Nor does one of another night where a
-        format read the file: which day a file is of, and what is drawn from the day, depends on the night.
+        A run over some accounts only landed only theirs, so that it does not count; one over all takes files of its own day.
+        Nor does one of another day than the file's where a format read it: what is drawn from the day depends on it.
+
+        Parameters
+        ----------
+        files
+            SHA-256 of each, and the day of which its source was asked.
+        run
+            The run that wants them; it does not count itself.
         """
         is_other = runs.c.run_id != run.run_id
-        is_same_reading = (inputs.c.reader == "") | (runs.c.as_of_date == run.as_of_date)
+        is_same_reading = (inputs.c.reader == "") | sa.tuple_(inputs.c.sha256, runs.c.as_of_date).in_(files)
         is_pulled = sa.exists().where(
             steps.c.run_id == runs.c.run_id, steps.c.step == Step.PULL, steps.c.shard == GLOBAL_SHARD
         )
         query = (
             sa.select(inputs)
             .join(runs, runs.c.run_id == inputs.c.run_id)
-            .where(inputs.c.sha256.in_(sha256), inputs.c.sha256 != "", inputs.c.state.in_(TAKEN_STATES))
+            .where(inputs.c.sha256.in_({sha256 for sha256, _ in files} - {""}), inputs.c.state.in_(TAKEN_STATES))
             .where(runs.c.scope.is_(None), runs.c.base_run_id.is_(None), runs.c.code_version == run.code_version)
             .where(is_other, is_same_reading, is_pulled)
             .order_by(runs.c.started_at, runs.c.run_id, inputs.c.number)

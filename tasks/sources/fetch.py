@@ -1,27 +1,24 @@
-"""Fetch what a source delivers for a night, wherever it is."""
+"""Fetch what a source delivers for a day, wherever it is."""
 
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
-from schemas.sources import Source
+from schemas.sources import DatedSource
 from tasks.sources import folder, postgres, s3, sftp
 from tasks.sources.delivered import Delivered
 
 
-def fetch(source: Source, as_of: date, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
-    """The files that the source has for the night and that are wanted, whole, on this machine, sorted by name.
+def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+    """The files that the source has for its day and that are wanted, whole, on this machine, sorted by name.
 
     Parameters
     ----------
     source
-        The source of that night: its ``{as_of}`` are replaced.
-    as_of
-        The as-of date; a database delivers its rows.
+        A database delivers the rows of its day.
     is_wanted
         Judges a file's name; a database's table ``lots`` is asked for as ``lots.parquet``.
     staging
-        Private folder of this source and night for what must be copied; a folder's files stay where they are.
+        Private folder of this source and day for what must be copied; a folder's files stay where they are.
 
     Returns
     -------
@@ -43,6 +40,6 @@ def fetch(source: Source, as_of: date, *, is_wanted: Callable[[str], bool], stag
         case "sftp":
             return sftp.fetch(source, is_wanted=is_wanted, staging=staging)
         case "postgresql":
-            return postgres.fetch(source, as_of, is_wanted=is_wanted, staging=staging)
+            return postgres.fetch(source, is_wanted=is_wanted, staging=staging)
         case _:
             return folder.fetch(source, is_wanted=is_wanted)

@@ -4,14 +4,13 @@
 2. All columns are taken, known or not; ``tasks.sources.postgres_columns`` says how each comes.
 3. Rows are sorted by the table's key, then by its other known columns, and cut into row groups of a fixed size: the same
    content gives the same bytes, in whatever order it was inserted.
-4. A column ``as_of_date`` chooses the rows of the night and is not delivered itself. A relation without rows of that date
+4. A column ``as_of_date`` chooses the rows of the source's day and is not delivered itself. A relation without rows of that date
    is not there yet.
 
 Known limits: a server that is alive but never answers a query is waited for; one that is gone is noticed in half a minute.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS
-from schemas.sources import Source
+from schemas.sources import DatedSource, Source
 from tasks.sources.delivered import Delivered
 from tasks.sources.postgres_columns import AS_OF_COLUMN, Column, quoted, select
 from tasks.sources.postgres_session import answers, session
@@ -44,7 +43,7 @@ ORDER BY relation.relname, attribute.attnum
 """Columns of every relation of a schema that has rows: tables, partitioned and foreign ones, views, materialized views."""
 
 
-def fetch(source: Source, as_of: date, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
     """The wanted landing tables of the source's schema, as of one moment, in ``staging``; sorted by name.
 
     Raises
@@ -58,9 +57,7 @@ def fetch(source: Source, as_of: date, *, is_wanted: Callable[[str], bool], stag
     with open_staging(staging, source) as stage, session(source) as cursor:
         relations = _relations(source, cursor)
         written = [
-            _written(source, cursor, table, relations[table], as_of=as_of, stage=stage)
-            for table in sorted(wanted)
-            if table in relations
+            _written(source, cursor, table, relations[table], stage) for table in sorted(wanted) if table in relations
         ]
     return tuple(file for file in written if file)
 
@@ -82,10 +79,10 @@ def _relations(source: Source, cursor: Any) -> Mapping[str, list[Column]]:
 
 
 def _written(
-    source: Source, cursor: Any, table: str, columns: Sequence[Column], *, as_of: date, stage: Staging
+    source: DatedSource, cursor: Any, table: str, columns: Sequence[Column], stage: Staging
 ) -> Delivered | None:
-    """The relation as a file; null where it has no rows of the night."""
-    query = select(source, table, columns, as_of)
+    """The relation as a file; null where it has no rows of the day."""
+    query = select(source, table, columns)
     relation = f"{source.schema_name}.{table}"
     with stage.incoming() as incoming:
         with answers(source, relation):

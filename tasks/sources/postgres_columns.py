@@ -9,12 +9,11 @@ Known limits: a type is seen through one domain; a domain over a domain is refus
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, dtypes
-from schemas.sources import Source
+from schemas.sources import DatedSource, Source
 from tasks.core.contract_words import expected
 
 AS_OF_COLUMN: Final = "as_of_date"
@@ -61,8 +60,8 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def select(source: Source, table: str, columns: Sequence[Column], as_of: date) -> str:
-    """The query of a landing table's rows: all its columns, of the night where the table has a date, sorted.
+def select(source: DatedSource, table: str, columns: Sequence[Column]) -> str:
+    """The query of a landing table's rows: all its columns, of the source's day where the table has a date, sorted.
 
     Raises
     ------
@@ -74,7 +73,7 @@ def select(source: Source, table: str, columns: Sequence[Column], as_of: date) -
         _check(source, table, column)
     wanted = ", ".join(column.selected for column in columns if column.name != AS_OF_COLUMN)
     place = f"{quoted(source.schema_name)}.{quoted(table)}"
-    where = f" WHERE t.{quoted(AS_OF_COLUMN)} = DATE '{as_of.isoformat()}'" if AS_OF_COLUMN in named else ""
+    where = f" WHERE t.{quoted(AS_OF_COLUMN)} = DATE '{source.day.isoformat()}'" if AS_OF_COLUMN in named else ""
     order = ", ".join(named[name].ordered for name in _sort_key(table) if name in named)
     return f"SELECT {wanted} FROM {place} AS t{where}" + (f" ORDER BY {order}" if order else "")
 

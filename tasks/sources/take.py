@@ -10,13 +10,12 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
-from schemas.sources import Source, dated
+from schemas.sources import DatedSource, dated
 from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import sequence_of
@@ -29,7 +28,7 @@ from tasks.sources.fetch import fetch
 class Input:
     """A file of a night and the landing tables read from it; ``format`` null: it is the landing table itself."""
 
-    source: Source
+    source: DatedSource
     file: Delivered
     tables: tuple[str, ...]
     format: Format | None = None
@@ -50,7 +49,7 @@ class Input:
 class Absent:
     """A source of some custodians that could not be used. ``is_refused``: it came and is broken; else it has not come."""
 
-    source: Source
+    source: DatedSource
     is_refused: bool
     note: str
 
@@ -76,17 +75,15 @@ class Taken:
         return tuple(each for each in self.inputs if table in each.tables)
 
 
-def take(sources: Sequence[Source], as_of: date, staging: Path) -> Taken:
-    """Fetch what the sources have for a night.
+def take(sources: Sequence[DatedSource], staging: Path) -> Taken:
+    """Fetch what the sources have, each for its own day.
 
     Parameters
     ----------
     sources
-        As ``Source.on`` gives them for the night.
-    as_of
-        The night.
+        All of one night, but for prices of a later day.
     staging
-        Private folder for files that are fetched; each source and night has its own in it.
+        Private folder for files that are fetched; each source and day has its own in it.
 
     Raises
     ------
@@ -99,7 +96,7 @@ def take(sources: Sequence[Source], as_of: date, staging: Path) -> Taken:
     absent: list[Absent] = []
     for source in sources:
         try:
-            inputs += _inputs_of(source, as_of, staging / source.name / as_of.isoformat())
+            inputs += _inputs_of(source, staging / source.name / source.day.isoformat())
         except (InputRefused, SourceUnreachable) as error:
             if not source.custodians:
                 raise
@@ -125,15 +122,15 @@ def digest(taken: Taken, more: Iterable[str] = ()) -> str:
     return hashlib.sha256("\n".join(sorted([*lines, *more])).encode()).hexdigest()
 
 
-def _inputs_of(source: Source, as_of: date, staging: Path) -> list[Input]:
-    return _formatted(source, as_of, staging) if source.format else _landing_tables(source, as_of, staging)
+def _inputs_of(source: DatedSource, staging: Path) -> list[Input]:
+    return _formatted(source, staging) if source.format else _landing_tables(source, staging)
 
 
-def _formatted(source: Source, as_of: date, staging: Path) -> list[Input]:
+def _formatted(source: DatedSource, staging: Path) -> list[Input]:
     read_by = load_format(source.format)
-    pattern = source.files or dated(read_by.files, as_of)
+    pattern = source.files or dated(read_by.files, source.day)
     tables = tuple(table for table in CONTRACTS if table in read_by.tables and table in (source.tables or CONTRACTS))
-    files = fetch(source, as_of, is_wanted=lambda name: _fits(name, pattern), staging=staging)
+    files = fetch(source, is_wanted=lambda name: _fits(name, pattern), staging=staging)
     if not files:
         raise NotCome(f"{source.url} has no file {pattern}; needed those of {read_by.name}\n\n{_late_hint(source)}")
     return [Input(source, file, tables, read_by, sequence_of(read_by, file)) for file in files]
@@ -143,7 +140,7 @@ def _fits(name: str, pattern: str) -> bool:
     return any(fnmatchcase(name, f"{pattern}{ending}") for ending in ("", *PACKED))
 
 
-def _landing_tables(source: Source, as_of: date, staging: Path) -> list[Input]:
+def _landing_tables(source: DatedSource, staging: Path) -> list[Input]:
     wanted = source.tables or tuple(CONTRACTS)
     names = {f"{table}{ending}": table for table in wanted for ending in ENDINGS}
     seen: set[str] = set()
@@ -153,7 +150,7 @@ def _landing_tables(source: Source, as_of: date, staging: Path) -> list[Input]:
         return name in names
 
     found: dict[str, Delivered] = {}
-    for file in fetch(source, as_of, is_wanted=is_wanted, staging=staging):
+    for file in fetch(source, is_wanted=is_wanted, staging=staging):
         table = names[file.path.name]
         if table in found:
             both = f"{found[table].name} and {file.name}"
@@ -168,7 +165,7 @@ def _landing_tables(source: Source, as_of: date, staging: Path) -> list[Input]:
     return [Input(source, found[table], (table,)) for table in CONTRACTS if table in found]
 
 
-def _require_tables(taken: Taken, sources: Sequence[Source]) -> None:
+def _require_tables(taken: Taken, sources: Sequence[DatedSource]) -> None:
     late = {table for each in taken.absent for table in each.source.tables or CONTRACTS}
     for table in CONTRACTS:
         if table in OPTIONAL_TABLES or taken.of(table) or table in late:
@@ -182,7 +179,7 @@ def _require_tables(taken: Taken, sources: Sequence[Source]) -> None:
         raise InputRefused(f"{where} has no {file_names(table)}\n\nHint: its columns are {', '.join(dtypes(table))}.")
 
 
-def _late_hint(source: Source) -> str:
+def _late_hint(source: DatedSource) -> str:
     who = ", ".join(source.custodians)
     return (
         f"Hint: accounts of {who} wait; run the night again when it has come."

@@ -37,7 +37,7 @@ def book(postgres: Postgres, *statements: str, **more: Any) -> Source:
     """A source with a schema of its own, made by the statements."""
     schema = postgres.new_schema()
     postgres.run(schema, *statements)
-    return Source(**{"name": "ledger", "url": postgres.url(), "schema_name": schema, **more})
+    return Source(**{"name": "ledger", "url": postgres.url(), "schema_name": schema, **more}).on(AS_OF)
 
 
 def rows(file: Delivered) -> list[tuple[Any, ...]]:
@@ -53,7 +53,7 @@ def test_tables_and_views_of_the_schema_are_fetched_and_nothing_else(postgres: P
         "CREATE VIEW cash AS SELECT 'A' AS account_id, 1.00 AS settled_usd, 0 AS pending_usd",
         "CREATE TABLE notes (note text)",
     )
-    cash, lots = fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+    cash, lots = fetch(source, is_wanted=every, staging=tmp_path)
     assert (cash.source, cash.name, lots.name) == ("ledger", f"{source.schema_name}.cash", f"{source.schema_name}.lots")
     assert (lots.path, lots.modified_at) == (tmp_path / "lots.parquet", None)
     assert (lots.size_bytes, lots.sha256) == (
@@ -66,13 +66,13 @@ def test_tables_and_views_of_the_schema_are_fetched_and_nothing_else(postgres: P
 
 def test_only_wanted_tables_are_fetched(postgres: Postgres, tmp_path: Path) -> None:
     source = book(postgres, f"CREATE TABLE lots ({LOTS})", f"CREATE TABLE cash ({CASH})")
-    (cash,) = fetch(source, AS_OF, is_wanted="cash.parquet".__eq__, staging=tmp_path)
+    (cash,) = fetch(source, is_wanted="cash.parquet".__eq__, staging=tmp_path)
     assert cash.name == f"{source.schema_name}.cash"
     assert rows(cash) == []
 
 
 def test_a_schema_without_landing_tables_delivers_nothing(postgres: Postgres, tmp_path: Path) -> None:
-    assert fetch(book(postgres), AS_OF, is_wanted=every, staging=tmp_path) == ()
+    assert fetch(book(postgres), is_wanted=every, staging=tmp_path) == ()
 
 
 def test_the_gate_reads_what_was_fetched_and_notices_unknown_columns(postgres: Postgres, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_gate_reads_what_was_fetched_and_notices_unknown_columns(postgres: P
         f'CREATE TABLE cash ({CASH}, "Desk ""Note""" jsonb, taken interval, shape point, tags text[])',
         "INSERT INTO cash VALUES ('A', 1, 0, '{}', '1 day', '(1,2)', '{a}')",
     )
-    (cash,) = fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+    (cash,) = fetch(source, is_wanted=every, staging=tmp_path)
     table = read_table("cash", cash.path)
     assert pl.read_parquet(cash.path).columns[3:] == ['Desk "Note"', "taken", "shape", "tags"]
     assert table.frame["settled_usd"].to_list() == ["1.00"]
@@ -103,7 +103,7 @@ def test_the_same_content_gives_the_same_bytes_in_whatever_order_it_was_inserted
             fill.format(sign=sign),
             twins.format(first=first, second=second),
         )
-        (lots,) = fetch(source, AS_OF, is_wanted=every, staging=tmp_path / str(sign))
+        (lots,) = fetch(source, is_wanted=every, staging=tmp_path / str(sign))
         hashes.add(lots.sha256)
         parts = pq.ParquetFile(lots.path).metadata
         assert [parts.row_group(part).num_rows for part in range(parts.num_row_groups)] == [*[3000] * 6, 2002]
@@ -130,7 +130,7 @@ def test_a_date_column_chooses_the_rows_of_the_night_and_is_not_delivered(postgr
         f"CREATE TABLE cash (as_of_date date, {CASH})",
         "INSERT INTO cash VALUES ('2026-01-01', 'A', 1, 0), ('2026-01-02', 'A', 2, 0), (NULL, 'B', 3, 0)",
     )
-    (cash,) = fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+    (cash,) = fetch(source, is_wanted=every, staging=tmp_path)
     assert rows(cash) == [("A", "2.00", "0.00")]
     assert read_table("cash", cash.path).notices == ()
 
@@ -141,7 +141,7 @@ def test_a_table_without_rows_of_the_night_is_not_there_yet(postgres: Postgres, 
         f"CREATE TABLE cash (as_of_date date, {CASH})",
         "INSERT INTO cash VALUES ('2026-01-01', 'A', 1, 0)",
     )
-    assert fetch(source, AS_OF, is_wanted=every, staging=tmp_path) == ()
+    assert fetch(source, is_wanted=every, staging=tmp_path) == ()
     assert not (tmp_path / "cash.parquet").exists()
 
 
@@ -168,9 +168,9 @@ def test_all_tables_are_as_of_one_moment(postgres: Postgres, tmp_path: Path, mon
     )
     buy = ("DELETE FROM cash", "INSERT INTO lots VALUES ('A', 'S', 'L', 1, 100, '2026-01-02')")
     between_tables(lambda: postgres.run(source.schema_name, *buy), monkeypatch)
-    cash, lots = fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+    cash, lots = fetch(source, is_wanted=every, staging=tmp_path)
     assert (rows(cash), rows(lots)) == ([("A", "100.00", "0.00")], [])
-    cash, lots = fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+    cash, lots = fetch(source, is_wanted=every, staging=tmp_path)
     assert (len(rows(cash)), len(rows(lots))) == (0, 1)
 
 
@@ -182,7 +182,7 @@ def test_nothing_can_be_written_through_a_view(postgres: Postgres, tmp_path: Pat
         "CREATE VIEW cash AS SELECT look() AS account_id, 1 AS settled_usd, 1 AS pending_usd",
     )
     with pytest.raises(InputRefused, match=r"book\d+\.cash of ledger cannot be read"):
-        fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(source, is_wanted=every, staging=tmp_path)
     assert postgres.run(source.schema_name, "SELECT count(*) FROM seen") == [(0,)]
 
 
@@ -196,7 +196,7 @@ def test_a_schema_is_only_ever_a_name(postgres: Postgres, tmp_path: Path) -> Non
     real = book(postgres, f"CREATE TABLE lots ({LOTS})")
     source = real.model_copy(update={"schema_name": HOSTILE})
     with pytest.raises(InputRefused, match=r'has no schema "x""; drop table lots; --"; needed'):
-        fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(source, is_wanted=every, staging=tmp_path)
     assert postgres.run(real.schema_name, "SELECT count(*) FROM lots") == [(0,)]
 
 
@@ -209,7 +209,7 @@ def test_a_schema_and_a_column_of_any_name_are_read(postgres: Postgres, tmp_path
         f"INSERT INTO \"{quoted}\".cash VALUES ('A', 1, 0, 'x', 7)",
         schema_name=HOSTILE,
     )
-    (cash,) = fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+    (cash,) = fetch(source, is_wanted=every, staging=tmp_path)
     assert pl.read_parquet(cash.path).row(0, named=True)[HOSTILE] == "x"
     assert pl.read_parquet(cash.path).columns[-1] == "%s $1"
 
@@ -219,11 +219,11 @@ def test_a_wrong_password_is_refused_and_not_shown(
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "not-this-one")
     with pytest.raises(InputRefused, match=r"ledger turned us away \(password authentication failed") as told:
-        fetch(Source(name="ledger", url=postgres.url()), AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(Source(name="ledger", url=postgres.url()).on(AS_OF), is_wanted=every, staging=tmp_path)
     assert "not-this-one" not in str(told.value)
     monkeypatch.delenv("PGPASSWORD")
     with pytest.raises(InputRefused, match=r"no password supplied(.|\n)*PGPASSFILE"):
-        fetch(Source(name="ledger", url=postgres.url()), AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(Source(name="ledger", url=postgres.url()).on(AS_OF), is_wanted=every, staging=tmp_path)
 
 
 def test_a_password_file_is_used(postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_a_password_file_is_used(postgres: Postgres, tmp_path: Path, monkeypatch
     (tmp_path / "pgpass").chmod(0o600)
     monkeypatch.delenv("PGPASSWORD")
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
-    assert fetch(source, AS_OF, is_wanted=every, staging=tmp_path / "staging") == ()
+    assert fetch(source, is_wanted=every, staging=tmp_path / "staging") == ()
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_a_password_file_is_used(postgres: Postgres, tmp_path: Path, monkeypatch
     ],
 )
 def test_an_address_that_cannot_work_is_refused(postgres: Postgres, tmp_path: Path, place: str, said: str) -> None:
-    source = Source(name="ledger", url=f"postgresql://{place.format(port=postgres.port)}")
+    source = Source(name="ledger", url=f"postgresql://{place.format(port=postgres.port)}").on(AS_OF)
     with pytest.raises(InputRefused, match=said) as told:
-        fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(source, is_wanted=every, staging=tmp_path)
     assert "hush" not in str(told.value)
 
 
@@ -264,9 +264,9 @@ def test_a_table_that_may_not_be_read_is_refused_by_name(
     monkeypatch.setenv("PGPASSWORD", "r")
     reader = source.model_copy(update={"url": postgres.url(user="reader")})
     with pytest.raises(InputRefused, match=r"book\d+\.cash of ledger may not be read \(permission denied(.|\n)*GRANT"):
-        fetch(reader, AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(reader, is_wanted=every, staging=tmp_path)
     with pytest.raises(InputRefused, match=r"book\d+\.cash of ledger may not be read \(permission denied for schema"):
-        fetch(reader.model_copy(update={"schema_name": closed.schema_name}), AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(reader.model_copy(update={"schema_name": closed.schema_name}), is_wanted=every, staging=tmp_path)
 
 
 def test_a_row_that_cannot_be_computed_is_refused_without_its_value(postgres: Postgres, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_row_that_cannot_be_computed_is_refused_without_its_value(postgres: Po
     )
     for table in ("cash", "prices"):
         with pytest.raises(InputRefused, match=rf"book\d+\.{table} of ledger cannot be read") as told:
-            fetch(source, AS_OF, is_wanted=f"{table}.parquet".__eq__, staging=tmp_path)
+            fetch(source, is_wanted=f"{table}.parquet".__eq__, staging=tmp_path)
         assert "secret-account" not in str(told.value)
     assert list(tmp_path.glob("*.parquet")) == []
 
@@ -290,7 +290,7 @@ def test_a_row_that_cannot_be_computed_is_refused_without_its_value(postgres: Po
 def test_a_server_that_is_not_there_is_unreachable(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.url().replace(str(postgres.port), str(free_port()))
     with pytest.raises(SourceUnreachable, match=r"ledger did not answer \(.*Connection refused\)(.|\n)*Hint"):
-        fetch(Source(name="ledger", url=url), AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(Source(name="ledger", url=url).on(AS_OF), is_wanted=every, staging=tmp_path)
 
 
 @pytest.mark.usefixtures("_no_settings_of_mine")
@@ -298,7 +298,7 @@ def test_a_server_that_never_says_a_word_is_unreachable_after_a_while(tmp_path: 
     with closing(create_server(("127.0.0.1", 0))) as silent:
         url = f"postgresql://owner@127.0.0.1:{silent.getsockname()[1]}/book?connect_timeout=2"
         with pytest.raises(SourceUnreachable, match="timeout expired"):
-            fetch(Source(name="ledger", url=url), AS_OF, is_wanted=every, staging=tmp_path)
+            fetch(Source(name="ledger", url=url).on(AS_OF), is_wanted=every, staging=tmp_path)
 
 
 def test_a_server_that_ends_the_session_midway_is_unreachable_and_leaves_no_file(
@@ -318,7 +318,7 @@ def test_a_server_that_ends_the_session_midway_is_unreachable_and_leaves_no_file
     killer = threading.Thread(target=end_it)
     killer.start()
     with pytest.raises(SourceUnreachable, match=r"book\d+\.cash of ledger broke off"):
-        fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(source, is_wanted=every, staging=tmp_path)
     killer.join()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock"]
 
@@ -335,5 +335,5 @@ def test_a_table_that_stays_locked_is_unreachable(
     while not postgres.run(source.schema_name, held):
         time.sleep(0.02)
     with pytest.raises(SourceUnreachable, match=r"book\d+\.cash of ledger broke off \(SQLSTATE 55P03\)"):
-        fetch(source, AS_OF, is_wanted=every, staging=tmp_path)
+        fetch(source, is_wanted=every, staging=tmp_path)
     holder.join()

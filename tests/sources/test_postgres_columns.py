@@ -15,7 +15,7 @@ from tasks.sources.postgres_columns import Column, quoted, select
 from tests.servers import Postgres
 
 AS_OF = date(2026, 1, 2)
-SOURCE = Source(name="ledger", url="postgresql://u@host/book", schema_name="landing")
+SOURCE = Source(name="ledger", url="postgresql://u@host/book", schema_name="landing").on(AS_OF)
 PRICE = {"security_id": "'S'::text", "price_usd": "1::numeric", "price_date": "DATE '2026-01-02'"}
 
 
@@ -31,7 +31,7 @@ def parsed(postgres: Postgres, folder: Path, **cells: str) -> pl.DataFrame:
         f"CREATE TABLE prices AS SELECT {chosen}",
     )
     source = SOURCE.model_copy(update={"url": postgres.url(), "schema_name": schema})
-    (file,) = fetch(source, AS_OF, is_wanted="prices.parquet".__eq__, staging=folder)
+    (file,) = fetch(source, is_wanted="prices.parquet".__eq__, staging=folder)
     table = read_table("prices", file.path)
     return parse("prices", table.frame, is_text=table.is_text)
 
@@ -115,7 +115,7 @@ def test_a_truth_arrives(postgres: Postgres, tmp_path: Path, value: str) -> None
     schema = postgres.new_schema()
     postgres.run(schema, f"CREATE TABLE lots AS SELECT 'A' AS account_id, {value}::boolean AS is_frozen")
     source = SOURCE.model_copy(update={"url": postgres.url(), "schema_name": schema})
-    (file,) = fetch(source, AS_OF, is_wanted=lambda _: True, staging=tmp_path)
+    (file,) = fetch(source, is_wanted=lambda _: True, staging=tmp_path)
     assert pl.read_parquet(file.path)["is_frozen"].to_list() == [{"true": True, "false": False}.get(value)]
 
 
@@ -150,12 +150,12 @@ def column(name: str, kind: str, **more: Any) -> Column:
 
 def test_the_key_sorts_first_then_the_rest_by_value_and_not_as_text() -> None:
     columns = [column("settled_usd", "numeric"), column("account_id", "text", is_collated=True), column("note", "text")]
-    query = select(SOURCE, "cash", columns, AS_OF)
+    query = select(SOURCE, "cash", columns)
     assert query.endswith('FROM "landing"."cash" AS t ORDER BY t."account_id" COLLATE "C", t."settled_usd"')
 
 
 def test_rows_of_the_night_are_chosen_by_a_literal_of_our_own() -> None:
-    query = select(SOURCE, "cash", [column("as_of_date", "date"), column("account_id", "int4")], AS_OF)
+    query = select(SOURCE, "cash", [column("as_of_date", "date"), column("account_id", "int4")])
     assert query == (
         'SELECT t."account_id" AS "account_id" FROM "landing"."cash" AS t'
         ' WHERE t."as_of_date" = DATE \'2026-01-02\' ORDER BY t."account_id"'

@@ -18,7 +18,7 @@ def book_in(folder: Path, *, without: tuple[str, ...] = (), kind: str = "csv") -
 
 
 def taken(*sources: Source, as_of: date = AS_OF) -> Taken:
-    return take(sources, as_of, Path("/nowhere"))
+    return take([source.on(as_of) for source in sources], Path("/nowhere"))
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

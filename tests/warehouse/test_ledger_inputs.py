@@ -10,6 +10,7 @@ from schemas.run import GLOBAL_SHARD
 from tests.ledger_book import NOW, hours, new_run
 from warehouse.ledger import InputRow, InputState, LandedBefore, Ledger
 
+TONIGHT = new_run("tonight").as_of_date
 LOTS = InputRow(
     number=0,
     source="northbank",
@@ -128,7 +129,7 @@ def test_a_file_is_known_again_by_its_content_its_reader_and_its_table(ledger: L
     landed(ledger, "cash", 2, table_name="cash")
     landed(ledger, "other", 3, sha256="beef")
 
-    found = ledger.landed_before(["f00d", "unknown"], new_run("tonight"))
+    found = ledger.landed_before([("f00d", TONIGHT), ("unknown", TONIGHT)], new_run("tonight"))
 
     assert found == {
         ("f00d", "d1ge57", "lots"): LandedBefore("second", 51, 170, 120),
@@ -145,11 +146,16 @@ def test_a_file_is_not_known_from_a_run_that_did_not_land_all_of_it(ledger: Ledg
     landed(ledger, "unread", sha256="")
     landed(ledger, "tonight")
 
-    assert ledger.landed_before(["f00d", ""], new_run("tonight")) == {}
+    assert ledger.landed_before([("f00d", TONIGHT), ("", TONIGHT)], new_run("tonight")) == {}
 
 
-def test_a_file_of_a_format_is_not_known_from_another_night(ledger: Ledger) -> None:
+def test_a_file_of_a_format_is_known_from_the_night_of_its_day_alone(ledger: Ledger) -> None:
     landed(ledger, "formatted")
     landed(ledger, "plain", reader="", table_name="cash")
+    tomorrow = new_run("tomorrow", day=8)
 
-    assert set(ledger.landed_before(["f00d"], new_run("tomorrow", day=8))) == {("f00d", "", "cash")}
+    assert set(ledger.landed_before([("f00d", tomorrow.as_of_date)], tomorrow)) == {("f00d", "", "cash")}
+    assert set(ledger.landed_before([("f00d", TONIGHT)], tomorrow)) == {
+        ("f00d", "d1ge57", "lots"),
+        ("f00d", "", "cash"),
+    }
