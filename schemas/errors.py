@@ -55,6 +55,10 @@ class LedgerBusy(Retryable):
     """The ledger is locked by another writer."""
 
 
+class LedgerUnreachable(Retryable):
+    """The ledger's server does not answer, or broke off."""
+
+
 class LakeBusy(Retryable):
     """The lake's catalogue is locked, or another writer committed first."""
 

@@ -1,4 +1,4 @@
-"""Which failures Prefect may try again: ours that say so, and a ledger that went away. None else."""
+"""Which failures Prefect may try again: ours that say so. None else."""
 
 from typing import Any, Final
 
@@ -6,20 +6,13 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from schemas.errors import Retryable
-from warehouse.lost import is_lost
 
 ATTEMPTS: Final = 3
 
 
 def may_succeed_later(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """True for ``Retryable`` and a lost ledger; anything else needs a person, a new input, or a look at the code."""
-    try:
-        state.result()
-    except Retryable:
-        return True
-    except Exception as error:  # noqa: BLE001 - whatever it was, it is only looked at
-        return is_lost(error)
-    return False
+    """True for ``Retryable``; anything else needs a person, a new input, or a look at the code."""
+    return isinstance(state.result(raise_on_failure=False), Retryable)
 
 
 retry_quietly: Final[dict[str, Any]] = {

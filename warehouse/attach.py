@@ -97,7 +97,7 @@ def retried(work: Callable[[], T]) -> T:
     Raises
     ------
     LakeBusy
-        It did every time.
+        It did every time, or catalogue or object store did not answer.
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -106,14 +106,27 @@ def retried(work: Callable[[], T]) -> T:
             if not is_passing(error):
                 raise
             if attempt == ATTEMPTS - 1:
-                raise LakeBusy("the lake is being written by others; tried again several times") from error
+                raise LakeBusy(_why_not(error)) from error
         time.sleep(random.uniform(0.05, 0.25) * 2**attempt)  # noqa: S311 - spreads retries, guards nothing
     raise AssertionError
 
 
 def is_passing(error: duckdb.Error) -> bool:
     """Whether the same statement may succeed later."""
-    if getattr(error, "status_code", None) in PASSING_STATUSES:  # of an HTTPException
-        return True
+    return _is_lost(error) or _has(error, CONFLICTS)
+
+
+def _is_lost(error: duckdb.Error) -> bool:
+    return getattr(error, "status_code", None) in PASSING_STATUSES or _has(error, LOST)  # HTTPException has a status
+
+
+def _has(error: duckdb.Error, signs: tuple[str, ...]) -> bool:
     text = str(error).lower()
-    return any(sign in text for sign in (*CONFLICTS, *LOST))
+    return any(sign in text for sign in signs)
+
+
+def _why_not(error: duckdb.Error) -> str:
+    """A sentence in our own words: DuckDB's tells the address that it tried, with the password."""
+    if _is_lost(error):
+        return "the lake cannot be reached; tried again several times\n\nHint: try again when its catalogue and object store answer."
+    return "the lake is being written by others; tried again several times\n\nHint: try again."

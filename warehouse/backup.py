@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 from schemas.errors import Retryable, Terminal, WrongUsage
 from warehouse.attach import SQLITE, sql
 from warehouse.ledger_schema import HEAD, stored_revision, upgrade
-from warehouse.ledger_store import Store, create_engine
+from warehouse.ledger_store import Store, create_engine, told_apart
 from warehouse.ledger_tables import metadata
 
 POSTGRES: Final = "ducklake:postgres:"
@@ -56,7 +56,11 @@ def copy_ledger(address: str, target: Path) -> None:
         return
     engine = create_engine(address)
     try:
-        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as there, there.begin():
+        with (
+            told_apart(engine),
+            engine.connect().execution_options(isolation_level="REPEATABLE READ") as there,
+            there.begin(),
+        ):
             _fill(f"sqlite:///{target}", there)
     finally:
         engine.dispose()
@@ -103,7 +107,7 @@ def has_ledger(address: str) -> bool:
         return False
     engine = create_engine(address)
     try:
-        with engine.connect() as connection:
+        with told_apart(engine), engine.connect() as connection:
             return stored_revision(connection) is not None
     finally:
         engine.dispose()

@@ -1,4 +1,4 @@
-"""Connections to the ledger: one writer at a time, readers never wait, and a busy database says so in our own words.
+"""Connections to the ledger: one writer at a time, readers never wait, and a database that is busy or gone says so in our own words.
 
 Writers queue. In SQLite a write begins with ``BEGIN IMMEDIATE``; in PostgreSQL it first locks the row of ``audit_head``.
 What a write reads is therefore still true when it commits, on either database.
@@ -19,8 +19,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from schemas.errors import LedgerBusy, WrongUsage
+from schemas.errors import LedgerBusy, LedgerUnreachable, WrongUsage
 from warehouse.ledger_tables import audit_head
+from warehouse.lost import is_lost
 
 BUSY_SECONDS: Final = 30
 """How long a writer waits for the one before it."""
@@ -91,8 +92,14 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view; never waits for a writer."""
-        with busy_told_apart(), self.engine.connect() as connection, connection.begin():
+        """One consistent view; never waits for a writer.
+
+        Raises
+        ------
+        LedgerUnreachable
+            The ledger's server does not answer, or broke off.
+        """
+        with told_apart(self.engine), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -103,9 +110,11 @@ class Store:
         ------
         LedgerBusy
             Another writer did not finish in time.
+        LedgerUnreachable
+            As ``reading``; what was written may stand where the server broke off at the end.
         """
         writer = self.engine.execution_options(**{WRITES: True})
-        with busy_told_apart(), writer.connect() as connection, connection.begin():
+        with told_apart(self.engine), writer.connect() as connection, connection.begin():
             queue_up(connection)
             yield connection
 
@@ -113,7 +122,7 @@ class Store:
     def upgrading(self) -> Iterator[Connection]:
         """As ``writing``, before the tables are there; SQLite's foreign keys are looked at once, at the end."""
         writer = self.engine.execution_options(**{WRITES: True})
-        with busy_told_apart(), writer.connect() as connection, _foreign_keys_off(connection), connection.begin():
+        with told_apart(self.engine), writer.connect() as connection, _foreign_keys_off(connection), connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
             yield connection
@@ -149,14 +158,23 @@ def queue_up(connection: Connection) -> None:
 
 
 @contextmanager
-def busy_told_apart() -> Iterator[None]:
-    """Turn "locked" and "conflict" of either database into ``LedgerBusy``; other errors pass."""
+def told_apart(engine: Engine) -> Iterator[None]:
+    """Turn "locked" and "conflict" of either database into ``LedgerBusy``, a lost server into ``LedgerUnreachable``; other errors pass."""
     try:
         yield
     except DBAPIError as error:
         if is_busy(error):
             raise LedgerBusy("the ledger is busy: another writer did not finish in time\n\nHint: try again.") from error
+        if is_lost(error):
+            raise LedgerUnreachable(_unreachable(engine, error)) from error
         raise
+
+
+def _unreachable(engine: Engine, error: DBAPIError) -> str:
+    """The driver's reason goes on for lines; the first one says it."""
+    reason = next(iter(str(error.orig).splitlines()), "") or "the connection was lost"
+    shown = engine.url.render_as_string(hide_password=True)
+    return f"the ledger at {shown} cannot be reached: {reason}\n\nHint: try again when its server answers."
 
 
 def is_busy(error: DBAPIError) -> bool:

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from warehouse.ledger_store import Store
+from warehouse.ledger_store import Store, told_apart
 
 LOOKS: Final = (0.05, 1.0)
 """Seconds between two looks at a turn that is taken: the first, and the longest."""
@@ -63,12 +63,13 @@ class Turns(Store):
 
     @contextmanager
     def _in_postgres(self, number: int, told: Callable[[], None]) -> Iterator[Turn]:
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        here = self.engine
+        with told_apart(here), here.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for name, value in KEEPALIVE.items():
                 connection.execute(sa.select(sa.func.set_config(name, value, False)))  # noqa: FBT003 - of the session
             _wait_until(lambda: bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(number)))), told)
             try:
-                yield Turn(lambda: _need(connection))
+                yield Turn(lambda: _need(here, connection))
             finally:
                 _let_go(connection, number)
 
@@ -78,9 +79,10 @@ def _number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 1
 
 
-def _need(connection: Connection) -> None:
-    """Raise what SQLAlchemy raises where the connection, and the lock with it, is gone."""
-    connection.execute(sa.select(1))
+def _need(engine: Engine, connection: Connection) -> None:
+    """Raise ``LedgerUnreachable`` where the connection, and the lock with it, is gone."""
+    with told_apart(engine):
+        connection.execute(sa.select(1))
 
 
 def _let_go(connection: Connection, number: int) -> None:

@@ -11,10 +11,10 @@ import duckdb
 import polars as pl
 import sqlalchemy as sa
 
-from schemas.errors import WrongUsage
+from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from warehouse.attach import attach_lake, sql
+from warehouse.attach import attach_lake, is_passing, sql
 from warehouse.duck import connect, quoted
 from warehouse.lake_tables import absent, sql_type
 
@@ -63,12 +63,16 @@ def query(settings: Settings, text: str) -> pl.DataFrame:
     ------
     WrongUsage
         The text is not one statement that only reads the public tables, or DuckDB cannot run it.
+    Retryable
+        Lake or ledger cannot be reached.
     """
     try:
         need_one_select(text)
         with open_reader(settings) as connection:
             return connection.sql(text).pl()
     except duckdb.Error as error:
+        if is_passing(error):  # what DuckDB says of it has the address with the password
+            raise Retryable("lake or ledger cannot be reached\n\nHint: try again when their servers answer.") from None
         raise WrongUsage(f"the query cannot be run: {error}\n\nHint: tables are {', '.join(public_names())}.") from None
 
 
@@ -156,8 +160,10 @@ def _ledger_target(address: str) -> str:
     url = sa.make_url(address)
     if url.get_backend_name() == "sqlite":
         return quoted(str(url.database))
-    parts = {"host": url.host, "port": url.port, "dbname": url.database, "user": url.username, "password": url.password}
-    return quoted(" ".join(f"{name}={value}" for name, value in parts.items() if value is not None))
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - beside SQLite there is no need of it
+
+    parts = {**url.translate_connect_args(username="user", database="dbname"), **url.query}
+    return quoted(make_conninfo(**parts))
 
 
 def _ledger_options(*, is_sqlite: bool) -> str:
