@@ -16,8 +16,9 @@ setup: .venv/.done
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "trimtab needs Python 3.11 or newer; try make PYTHON=python3.11"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	$(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/python -m uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q flows tasks schemas warehouse console
 	@echo "compiling the solver: about a minute, once"
 	$(BIN)/python -c "from tasks.core.solver import warm_up; warm_up()"
 	@touch $@

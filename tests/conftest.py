@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from warehouse.duck import bounds
+
+bounds.threads = 1  # books are small, and the tests' processes share the machine: a second thread only takes turns
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test come first: no process is left alone with one of them at the end."""
