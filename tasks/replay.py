@@ -1,6 +1,7 @@
 """Replay: a run computed again from what it pulled, by the code that is here now, and compared with what it stored.
 
-1. The lake is read as it was when the run ended: of its snapshots, the last one until then.
+1. The lake is read as it was when the run ended: at the snapshot of the run's last write, which names it
+   (``warehouse.snapshots.end_of``).
 2. What the run knew is put into a home beside the real one (``tasks.replay_scratch``) and goes through the steps of the night,
    by the settings that the run kept; as far as the run itself got.
 3. Compared, cell by cell: what the steps write, the proposals as they were entered in the queue, the run's counts, the files of its
@@ -37,7 +38,7 @@ from tasks.stores import open_ledger, utc_now
 from tasks.validate import validated_shard
 from warehouse.lake import Lake
 from warehouse.ledger_proposals import ROUTED
-from warehouse.snapshots import LakeAt, Past, last_before, past_of
+from warehouse.snapshots import LakeAt, Past, end_of, past_of
 
 QUEUED: Final = ("run_id", "as_of_date", "submitter", *(name for name in ROUTED if name != "ttl_hours"))
 """What routing says of a proposal once and for all."""
@@ -89,7 +90,7 @@ def replay(settings: Settings, run_id: str, folder: Path) -> Replayed:
         if (Step.PULL, GLOBAL_SHARD) not in finished:
             raise WrongUsage(f"run {run_id} did not finish its pull: nothing of it can be replayed")
         moment = row.finished_at if row.state is RunState.DONE and row.finished_at else utc_now()
-        known = Known(row, ledger, past.at(last_before(past.snapshots, moment)))
+        known = Known(row, ledger, past.at(end_of(past.snapshots, run_id, moment)))
         with_it = known.lake.read("made_with", run_id)
         with scratch_stores(settings_then(settings, with_it), folder) as at:
             fill(at, known)
@@ -220,11 +221,23 @@ def _notices(known: Known, settings: Settings, with_it: pl.DataFrame, past: Past
     between = released.filter((released > began) & (released <= ended)).len()
     if between:
         yield f"{between:,} rows were released from quarantine while the run validated; they were left out"
-    if known.lake.snapshot.made_at > (known.row.finished_at or known.lake.snapshot.made_at):
-        yield f"the lake as it was when the run ended was expired: read as of snapshot {known.lake.snapshot.number}, {len(past.snapshots):,} are left"
+    yield from _read_at(known, past)
     if _is_removed(past, known):
         yield "its rows were removed from the lake since, but for those that trades consist of"
     yield from _sources_changed(known)
+
+
+def _read_at(known: Known, past: Past) -> Iterator[str]:
+    """What is to be said of the snapshot that was read: all but the run's last write, before the run had ended."""
+    snapshot, ended = known.lake.snapshot, known.row.finished_at
+    is_late = ended is not None and snapshot.made_at > ended
+    if snapshot.run_id == known.row.run_id:
+        if is_late:
+            yield f"by the clock the run wrote to the lake after it had ended: read as of snapshot {snapshot.number}, with what it wrote then"
+    elif is_late:
+        yield f"the lake as it was when the run ended was expired: read as of snapshot {snapshot.number}, {len(past.snapshots):,} are left"
+    else:
+        yield f"no snapshot of the lake names the run: read as of snapshot {snapshot.number}, the last until its end by the clock"
 
 
 def _sources_changed(known: Known) -> Iterator[str]:

@@ -41,7 +41,7 @@ from warehouse.attach import attach_lake
 from warehouse.duck import connect
 from warehouse.lake import Lake, lake_of_its_own, open_lake
 from warehouse.ledger import Decision
-from warehouse.snapshots import Snapshot, last_before, past_of
+from warehouse.snapshots import Snapshot, end_of, last_before, past_of
 
 FIRST = date(2022, 12, 28)
 SECOND = date(2022, 12, 29)
@@ -328,6 +328,30 @@ def test_a_source_file_that_changed_is_only_a_notice(own: Home, tmp_path: Path) 
     )
 
 
+def test_a_clock_that_is_ahead_or_behind_hides_no_change(own: Home, tmp_path: Path) -> None:
+    """To the ledger the run ended a day after the change, or a day before its last write."""
+    change(
+        own.settings, f"UPDATE lake.landed_lots SET quantity = 7 WHERE run_id = '{own.first.run_id}' AND row_number = 1"
+    )
+    for number, (days, notices) in enumerate(((1, 0), (-2, 1))):
+        with closing(sqlite3.connect(own.settings.home / "ledger.sqlite")) as ledger, ledger:
+            ledger.execute(f"UPDATE runs SET finished_at = datetime(finished_at, '{days} day')")
+        found = own.replay(own.first, tmp_path / f"again-{number}")
+        assert [(one.table, one.changed) for one in found.differing] == [("landed_lots", 1)]
+        late = [text for text in found.notices if "wrote to the lake after it had ended" in text]
+        assert len(late) == len(found.notices) == notices
+
+
+def test_a_run_of_before_snapshots_named_runs_is_found_by_the_clock(own: Home, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(own.settings.home / "lake" / "catalog.sqlite")) as catalogue, catalogue:
+        catalogue.execute("UPDATE ducklake_snapshot_changes SET author = NULL, commit_message = NULL")
+    found = own.replay(own.first, tmp_path / "again")
+    assert found.is_same
+    (notice,) = found.notices
+    assert "no snapshot of the lake names the run" in notice
+    assert f"snapshot {found.snapshot}, the last until its end by the clock" in notice
+
+
 # --- what cannot be replayed
 
 
@@ -392,6 +416,14 @@ def test_every_setting_that_a_step_reads_is_kept_with_the_run() -> None:
     root = Path(replay_scratch.__file__).parents[1]
     text = "".join((root / name).read_text(encoding="utf-8") for name in STEPS)
     assert set(re.findall(r"settings\.(\w+)", text)) - {"Settings"} == set(made_with.DECIDING)
+
+
+def test_the_snapshot_is_the_runs_last_whatever_the_clock_says() -> None:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    every = [Snapshot(number, start, run_id) for number, run_id in enumerate((None, "r", "r", "s", None))]
+    for moment in (start - timedelta(days=1), start + timedelta(days=1)):
+        assert end_of(every, "r", moment).number == 2
+        assert end_of(every[3:], "r", moment) == last_before(every[3:], moment)
 
 
 def test_the_snapshot_is_the_last_until_the_moment_or_the_next_that_is_left() -> None:

@@ -2,7 +2,8 @@
 
 Embedded, the catalogue is a SQLite file and the data are Parquet files in a folder; grown, PostgreSQL and S3. Only the two
 addresses differ. Writing is delete and insert in one transaction, so that a step run twice is a step run once and half a
-write is no write. Several processes may read and write at once.
+write is no write. Several processes may read and write at once. Each write makes a snapshot of the lake, which notes its run as
+the commit's message (https://ducklake.select/docs/stable/duckdb/usage/snapshots), so that a replay finds it.
 """
 
 import threading
@@ -206,7 +207,7 @@ class Lake:
         """
         rows = 0
         try:
-            with transaction(self._cursor):
+            with self._writing(run):
                 self._delete("delete_run", tables, {"run_id": run.run_id})
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
@@ -217,6 +218,13 @@ class Lake:
                 raise LakeBusy("the lake is being written by others") from error
             raise
         return rows
+
+    @contextmanager
+    def _writing(self, run: RunRef) -> Iterator[None]:
+        """One transaction, whose snapshot names the run; it is said last, so that a long write locks nothing for it."""
+        with transaction(self._cursor):
+            yield
+            self._cursor.execute(sql("name_snapshot"), {"run_id": run.run_id})
 
     def _copy(self, run: RunRef, copy: Copy, shards: pl.DataFrame | None, *, is_narrow: bool) -> int:
         values = {"run_id": run.run_id, "as_of": run.as_of_date.isoformat(), **asdict(copy)}
@@ -238,7 +246,7 @@ class Lake:
 
     def _replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> None:
         key: dict[str, str | int] = {"run_id": run.run_id, "shard": shard}
-        with transaction(self._cursor):
+        with self._writing(run):
             self._delete("delete_shard", frames, key)
             for table, frame in frames.items():
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)

@@ -4,8 +4,12 @@ DuckLake keeps every committed state until snapshots are expired and reads one w
 (https://ducklake.select/docs/stable/duckdb/usage/time_travel). Nothing here writes: not a table that is missing, not a column
 that came since.
 
-Known limits: snapshots and runs are matched by time. The catalogue's clock must not be ahead of the ledger's by more than lies between
-a run's last write and its end.
+``Lake`` notes with each snapshot the run that wrote it (https://ducklake.select/docs/stable/duckdb/usage/snapshots), and no
+snapshot loses its note by merging files or moving small writes. So a run's end is found without a clock.
+
+Known limits: snapshots of before there were notes are matched by time. The catalogue's clock must then not be ahead of the ledger's by
+more than lies between a run's last write and its end. Snapshots are taken to expire oldest first, as ``maintain`` has them: where
+somebody expires a run's last one by its number and leaves an earlier one of the run, that one is taken for the last.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,10 +32,11 @@ MICROSECONDS: Final = 1_000_000
 
 
 class Snapshot(NamedTuple):
-    """A committed state of the lake."""
+    """A committed state of the lake. ``run_id``: the run that wrote it; null = somebody else, or before runs were noted."""
 
     number: int
     made_at: datetime
+    run_id: str | None = None
 
 
 class LakeAt(Lake):
@@ -71,7 +76,8 @@ class Past:
         self._connection = connection
         rows = connection.execute(sql("snapshots")).fetchall()
         self.snapshots: Final = [
-            Snapshot(number, datetime.fromtimestamp(made_us / MICROSECONDS, UTC)) for number, made_us in rows
+            Snapshot(number, datetime.fromtimestamp(made_us / MICROSECONDS, UTC), run_id)
+            for number, made_us, run_id in rows
         ]
 
     @property
@@ -93,6 +99,12 @@ def past_of(settings: Settings) -> Iterator[Past]:
         attach_lake(connection, settings.lake_address, settings.lake_data_address, is_read_only=True)
         make_stand_ins(connection, TABLES)
         yield Past(connection)
+
+
+def end_of(snapshots: Sequence[Snapshot], run_id: str, moment: datetime) -> Snapshot:
+    """The state that a run left: its last write. Where none of its writes is left or was noted, the state at its end by the clock."""
+    own = [one for one in snapshots if one.run_id == run_id]
+    return own[-1] if own else last_before(snapshots, moment)
 
 
 def last_before(snapshots: Sequence[Snapshot], moment: datetime) -> Snapshot:

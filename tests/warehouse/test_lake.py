@@ -20,6 +20,7 @@ from schemas.tables import PUBLIC, RUN_COLUMNS
 from warehouse import attach
 from warehouse.attach import ATTEMPTS, is_passing, retried
 from warehouse.lake import Lake, open_lake
+from warehouse.snapshots import past_of
 from warehouse.unfilled import Filled
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
@@ -149,6 +150,19 @@ def test_loading_twice_is_loading_once_and_clears_tables_without_rows(lake: Lake
         lake.load(RUN, ["scope", "gate"], [("scope", pl.DataFrame({"account_id": ["A1"], "shard": [0]}))])
     assert accounts_in(lake, table="scope") == ["A1"]
     assert accounts_in(lake, table="gate") == []
+
+
+def test_each_write_notes_its_run_and_one_that_changes_nothing_makes_no_snapshot(
+    lake: Lake, settings: Settings
+) -> None:
+    with past_of(settings) as past:
+        before = len(past.snapshots)
+    lake.replace(RUN, 0, {"account_outcomes": outcomes("A1")})
+    lake.replace(RUN, 0, {"gate": gate()})
+    lake.load(OTHER, ["scope"], [("scope", pl.DataFrame({"account_id": ["A1"], "shard": [0]}))])
+    lake._cursor.execute("DELETE FROM lake.scope")
+    with past_of(settings) as past:
+        assert [one.run_id for one in past.snapshots[before:]] == [RUN.run_id, OTHER.run_id, None]
 
 
 def test_a_writer_that_lost_the_race_tries_again(lake: Lake, settings: Settings, no_waiting: list[float]) -> None:

@@ -25,6 +25,7 @@ from tests.servers import Postgres
 from warehouse.attach import is_passing
 from warehouse.lake import open_lake
 from warehouse.maintenance import Upkeep, open_upkeep
+from warehouse.snapshots import past_of
 
 ROWS = 40
 SHARDS = 3
@@ -225,6 +226,22 @@ def test_every_moment_of_the_lake_stays_as_it_was(shared: Settings) -> None:
             keeper.merge_files(table)
         keeper.remove_replaced(in_an_hour(), is_dry_run=False)
         assert moments(keeper) == before
+
+
+def test_every_snapshot_keeps_the_run_that_it_was_made_by(shared: Settings) -> None:
+    """And what upkeep does is nobody's."""
+    with past_of(shared) as past:
+        before = past.snapshots
+    with open_upkeep(shared) as keeper:
+        keeper.flush_inlined("gate")
+        keeper.merge_files("account_outcomes")
+        keeper.delete_runs("gate", [run_of(1).run_id], is_dry_run=False)
+    with past_of(shared) as past:
+        assert past.snapshots[: len(before)] == before
+        later = past.snapshots[len(before) :]
+    assert [one.run_id for one in before[-SHARDS:]] == [run_of(1).run_id] * SHARDS
+    assert len(later) > 2
+    assert {one.run_id for one in later} == {None}
 
 
 @pytest.fixture
