@@ -10,7 +10,7 @@ from prefect.states import Completed
 
 from flows.logs import foreseen_as_state
 from schemas.settings import load_settings
-from tasks.scopes import Told, monitor_step
+from tasks.scopes import Told, has_night, monitor_step
 from tasks.session_hours import session_at
 from tasks.stores import private_files
 
@@ -18,13 +18,18 @@ from tasks.stores import private_files
 @flow(name="monitor", validate_parameters=False)
 @foreseen_as_state
 def monitor(as_of: date | str | None = None) -> Told | State[Any]:
-    """One look. Without ``as_of`` it is of the session that the scheduled moment is in, and skipped outside of one."""
+    """One look. Without ``as_of`` it is of the session that the scheduled moment is in.
+
+    It is skipped then outside of a session, and until the first night is done.
+    """
     private_files()
     exchange = load_settings().exchange
     given = date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
     day = given or session_at(_moment(), exchange)
     if day is None:
         return Completed(name="Skipped", message=f"{exchange} does not trade now")
+    if given is None and not has_night(day):
+        return Completed(name="Skipped", message=f"no night up to {day} is done yet")
     told = monitor_step(day)
     get_run_logger().info(
         "%d accounts looked at, %d out of band, %d newly", told.looked_at, told.out_of_band, told.newly

@@ -68,6 +68,12 @@ class Work:
     skipped: str | None = None
 
 
+def has_night(day: date) -> bool:
+    """Whether any night up to the day is done, without which there is nothing to look at."""
+    with open_stores() as at:
+        return newest_night(at, day) is not None
+
+
 @task(cache_policy=NO_CACHE, **retry_quietly)
 def monitor_step(day: date) -> Told:
     """One look, entered and announced; notices go to the log, and a table to the Prefect UI where there is a scope."""

@@ -16,6 +16,7 @@ from flows.monitor import monitor
 from flows.nightly import Night, nightly
 from flows.run import settings_of_tasks
 from schemas.enums import RunKind, RunState
+from schemas.settings import Settings
 from tasks.scopes import BREACHED, Told
 from tasks.session_hours import session_at
 from tests.monitor_scene import TODAY, Scene
@@ -156,6 +157,19 @@ def test_outside_of_the_session_a_look_is_skipped(scene: Scene, monkeypatch: pyt
     monkeypatch.setattr("flows.monitor._moment", lambda: datetime(2026, 11, 27, 18, 0, tzinfo=UTC))
     state = cast("State[Any]", monitor(return_state=True))
     assert (state.name, state.message) == ("Skipped", "XNYS does not trade now")
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_before_the_first_night_a_look_by_schedule_is_skipped_and_one_by_hand_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.monitor._moment", lambda: datetime(2026, 11, 27, 16, 0, tzinfo=UTC))
+    with settings_of_tasks(Settings(home=tmp_path)):
+        state = cast("State[Any]", monitor(return_state=True))
+        assert (state.name, state.message) == ("Skipped", "no night up to 2026-11-27 is done yet")
+        by_hand = looked()
+    assert by_hand.is_failed()
+    assert "`trimtab nightly --as-of DATE` runs one" in str(by_hand.message)
 
 
 def test_an_event_starts_the_deployment_and_the_same_event_again_no_second_run(scene: Scene, site: Site) -> None:
