@@ -51,8 +51,13 @@ def run_night(
 ) -> Night:
     """The flow ``nightly``, step by step; what is recorded as finished is skipped. Without ``source``: those of the settings."""
     given = [] if source is None else [str(source)]
+    return run_request(settings, Request(settings.sources_of(as_of, given), as_of, kind, SUBMITTER, scope))
+
+
+def run_request(settings: Settings, request: Request) -> Night:
+    """The same for whatever is asked for."""
     with settings_of_tasks(settings):
-        run = pull.fn(Request(settings.sources_of(as_of, given), as_of, kind, SUBMITTER, scope))
+        run = pull.fn(request)
         with closing(open_ledger(settings)) as ledger:
             done = ledger.finished_steps(run.run_id)
             works: list[tuple[Step, int, Callable[[], Any]]] = [
