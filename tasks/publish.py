@@ -52,9 +52,11 @@ def show(run: RunRef, counts: Mapping[str, int]) -> None:
     create_markdown_artifact(
         markdown(run, counts, proposals, seconds, rows), key="night-summary", description=run.run_id
     )
-    listed = exceptions(outcomes.filter(pl.col("outcome") != Outcome.IN_BAND))
+    listed = exceptions(run, outcomes.filter(pl.col("outcome") != Outcome.IN_BAND))
     create_table_artifact(
-        listed.to_dicts(), key="night-exceptions", description=f"{run.run_id}: accounts not traded, by reason"
+        listed.to_dicts(),
+        key="night-exceptions",
+        description=f"{run.run_id}: accounts not traded, by reason; the command lists them, and `trimtab explain ACCOUNT` tells why",
     )
     create_table_artifact(
         timings(_steps(steps)).to_dicts(),

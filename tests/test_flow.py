@@ -1,6 +1,8 @@
 """The night as a Prefect flow: states, artifacts, retries, holds, and what it says when it cannot go on."""
 
+import json
 import logging
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +38,7 @@ from tests.ledger_book import NOW
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of
 from tests.queue_scene import CUT_OFF, waiting_queue
 from warehouse.ledger import RunRow
+from warehouse.query import query
 
 AS_OF = date(2022, 12, 28)
 ACCOUNTS = 200
@@ -104,6 +107,15 @@ def test_a_night_completes_and_shows_itself_in_the_ui() -> None:
     assert (row.state, row.accounts_pulled) == (RunState.DONE, ACCOUNTS)
     assert row.run_id in shown["night-summary"].data
     assert {one.description.split(":")[0] for one in shown.values()} == {row.run_id}
+    listed = json.loads(shown["night-exceptions"].data)
+    assert listed
+    for one in listed:
+        program, command, text = shlex.split(one["command"])
+        assert (program, command) == ("trimtab", "query")
+        assert query(load_settings(), text).height == one["accounts"]
+    accounts = query(load_settings(), "SELECT account_id FROM account_outcomes")["account_id"]
+    told = " ".join(f"{one.data} {one.description}" for one in shown.values())
+    assert [name for name in accounts if name in told] == [], "Prefect's database holds no account"
 
 
 def ended_of_schedule(due: str) -> State[Any]:

@@ -1,13 +1,18 @@
-"""The night in numbers, for people: counts, a Markdown page and a table of exceptions."""
+"""The night in numbers, for people: counts, a Markdown page and a table of exceptions. No account is named: Prefect's database keeps it."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import polars as pl
 
 from schemas.enums import Outcome, Step
 from schemas.run import RunRef
 
-EXAMPLES = 3
+LISTED: Final = (
+    """trimtab query "SELECT account_id, reason FROM account_outcomes WHERE run_id = '{}' AND outcome = '{}' """
+    """AND split_part(reason, ': ', 1) = '{}'\""""
+)
+"""The command that lists the accounts of a run with an outcome and a reason."""
 
 
 def counts_of(outcomes: pl.DataFrame, proposals: pl.DataFrame) -> dict[str, int]:
@@ -23,15 +28,16 @@ def counts_of(outcomes: pl.DataFrame, proposals: pl.DataFrame) -> dict[str, int]
     }
 
 
-def exceptions(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """``outcome, reason, accounts, examples``: what was not traded, the most frequent first. Numbers in reasons are left out."""
-    return (
-        outcomes.filter(pl.col("outcome") != Outcome.PROPOSED)
-        .with_columns(reason=pl.col("reason").str.split(": ").list.first())
-        .sort("account_id")
-        .group_by("outcome", "reason")
-        .agg(accounts=pl.len(), examples=pl.col("account_id").head(EXAMPLES).str.join(" "))
-        .sort("accounts", "outcome", "reason", descending=[True, False, False])
+def exceptions(run: RunRef, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """``outcome, reason, accounts, command``: what was not traded, the most frequent first. Numbers in reasons are left out.
+
+    ``command`` lists the accounts.
+    """
+    reason = pl.col("reason").str.split(": ").list.first()
+    found = outcomes.filter(pl.col("outcome") != Outcome.PROPOSED).group_by("outcome", reason=reason)
+    counted = found.agg(accounts=pl.len()).sort("accounts", "outcome", "reason", descending=[True, False, False])
+    return counted.with_columns(
+        command=pl.format(LISTED, pl.lit(run.run_id), "outcome", pl.col("reason").str.replace_all("'", "''"))
     )
 
 
