@@ -21,7 +21,7 @@ def test_an_address_without_a_scheme_is_a_folder() -> None:
 
 def test_the_date_stands_in_the_address_and_in_the_names() -> None:
     source = Source(url="sftp://me@bank/{as_of}/out", format="fixed-example", files="POS{as_of:%y%j}.dat").on(DAY)
-    assert (source.url, source.files) == ("sftp://me@bank/2026-03-02/out", "POS26061.dat")
+    assert (source.url, source.files, source.day) == ("sftp://me@bank/2026-03-02/out", "POS26061.dat", DAY)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_the_date_stands_in_the_address_and_in_the_names() -> None:
         ({"url": "/x", "tables": ("lotz",)}, "names the table lotz; needed tables of accounts, lots"),
         ({"url": "/x", "name": "../x"}, "String should match pattern"),
         ({"url": "/x", "colour": "red"}, "Extra inputs are not permitted"),
+        ({"url": "/x", "day": DAY}, "Extra inputs are not permitted"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(told: dict[str, object], message: str) -> None:
