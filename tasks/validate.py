@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run as this_task
 
 from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
@@ -26,7 +27,13 @@ ABSENT_WITH_ITS_FILE: Final = "cash_present"
 """The rule that an account breaks because its custodian's file has not come."""
 
 
-@task(cache_policy=NO_CACHE, task_run_name="validate-{shard}", **retry_quietly)
+def task_name() -> str:
+    """``validate-<shard>``, or ``validate-common`` of what belongs to no account."""
+    shard = this_task.parameters["shard"]
+    return f"validate-{'common' if shard == GLOBAL_SHARD else shard}"
+
+
+@task(cache_policy=NO_CACHE, task_run_name=task_name, **retry_quietly)
 def validate(run: RunRef, shard: int) -> None:
     """Write ``quarantine``, ``released_rows``, ``gate``, ``anomalies`` and ``carried*`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
 
