@@ -19,6 +19,7 @@ from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
 from tasks.scopes import BREACHED, Told
 from tasks.session_hours import session_at
+from tasks.stores import utc_now
 from tests.monitor_scene import TODAY, Scene
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of
 from tests.test_deployment import ROOT, Site, final, site, stopped, waited_for
@@ -133,6 +134,19 @@ def test_a_run_that_broke_off_is_carried_on(scene: Scene) -> None:
     with scene.stores() as at:
         assert {row.run_id for row in at.ledger.list_runs()} == {night_run, done.run_id}
         assert at.ledger.list_runs()[0].state is RunState.DONE
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_a_scope_whose_accounts_have_all_left_is_skipped_and_announced_no_more(scene: Scene) -> None:
+    (scope,) = scene.look().scopes
+    accounts = scene.folder / "book" / "accounts.csv"
+    accounts.write_text("\n".join(line for line in accounts.read_text().splitlines() if not line.startswith("A1,")))
+    for _ in range(2):
+        state = run_of(scope)
+        assert (state.name, state.message) == ("Skipped", f"no account of {scope} is left in the sources")
+    with scene.stores() as at:
+        assert len(at.ledger.list_runs()) == 1
+        assert at.ledger.scopes_to_announce(utc_now()) == []
 
 
 @pytest.mark.usefixtures("prefect_api")
