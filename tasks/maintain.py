@@ -28,9 +28,10 @@ from tasks.export_folder import is_alive
 from tasks.retention import Retention
 from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
+from warehouse.backup import has_catalogue
 from warehouse.duck import LINKS
 from warehouse.ledger import RunRow
-from warehouse.maintenance import Upkeep, has_lake, open_upkeep
+from warehouse.maintenance import Upkeep, open_upkeep
 
 KEPT: Final = frozenset({"proposals", "orders", "lot_relief"})
 """Tables whose rows are never deleted: they are what trades were proposed, approved and made on."""
@@ -89,7 +90,7 @@ def maintain(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> 
     chores = [] if is_dry_run or not settings.backup_url else [_done("backups made", lambda: _back_up(settings, now))]
     with sole_keeper(settings.home):
         chores += _sweep(settings, now.date(), now, is_dry_run=is_dry_run)
-        if not has_lake(settings):
+        if not has_catalogue(settings.lake_address):
             return chores
         plan = Plan.of(settings, now)
         with open_upkeep(settings) as lake:

@@ -20,9 +20,11 @@ from tasks.retention import Retention
 from tasks.sole import sole_keeper
 from tasks.stores import open_ledger, utc_now
 from warehouse.attach import SQLITE
-from warehouse.backup import has_catalogue, has_ledger, load_catalogue, load_ledger
+from warehouse.backup import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
 from warehouse.maintenance import open_upkeep
 
+DATA: Final = "lake/data/"
+"""Where a backup has files of the lake."""
 SHOWN: Final = 3
 """How many of the things that do not fit a message names."""
 
@@ -44,7 +46,8 @@ def restore(settings: Settings, folder: Path) -> Restored:
     Raises
     ------
     WrongUsage
-        The folder is no backup, or the stores of the settings are not empty.
+        The folder is no backup, the stores of the settings are not empty, or files of the lake that are not in the backup are not
+        where the settings say.
     Terminal
         The backup is not what was written, or the restored ledger and lake do not belong together.
     AuditBroken
@@ -54,6 +57,7 @@ def restore(settings: Settings, folder: Path) -> Restored:
     make_folders(settings.home)
     with sole_keeper(settings.home):
         need_empty(settings)
+        need_objects(settings, manifest)
         _copy(folder, manifest, settings)
         catalogue = folder / "lake" / ("." if settings.lake_address.startswith(SQLITE) else "catalog")
         load_catalogue(catalogue, settings.lake_address, settings.lake_data_address)
@@ -109,11 +113,32 @@ def need_empty(settings: Settings) -> None:
         )
 
 
+def need_objects(settings: Settings, manifest: Mapping[str, Any]) -> None:
+    """Refuse where the catalogue would name files that are not there: those in an object store are not in the backup.
+
+    Raises
+    ------
+    WrongUsage
+        Some are missing: ``maintain`` removed them since, or the lake's data are to be of another kind of place than they were.
+    """
+    place, needed = settings.lake_data_address, set(manifest["objects"])
+    is_remote = "://" in place
+    if is_remote:
+        needed |= {path.removeprefix(DATA) for path in manifest["files"] if path.startswith(DATA)}
+    if gone := sorted(needed - (objects_at(place) if is_remote else set())):
+        raise WrongUsage(
+            f"{len(gone)} files of the lake are not at {place}: {', '.join(gone[:SHOWN])}; needed all that the backup names and "
+            "has not in it. Nothing was restored.\n\n"
+            f"Hint: is TRIMTAB_LAKE_DATA_URL where they are? Else bring back what the bucket had at {manifest['made_at']}, or take a "
+            "later backup."
+        )
+
+
 def _copy(folder: Path, manifest: Mapping[str, Any], settings: Settings) -> None:
     """The lake's files and the exports; copies, so that the backup stays what it is."""
     places = {"exports/": settings.export_folder}
     if "://" not in settings.lake_data_address:
-        places["lake/data/"] = Path(settings.lake_data_address)
+        places[DATA] = Path(settings.lake_data_address)
     for prefix, place in places.items():
         for path in (path for path in manifest["files"] if path.startswith(prefix)):
             target = place / path.removeprefix(prefix)

@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.errors import Retryable, Terminal, WrongUsage
-from warehouse.attach import SQLITE, sql
+from warehouse.attach import SQLITE, retried, sql
+from warehouse.duck import connect, s3_secret
 from warehouse.ledger_schema import HEAD, stored_revision, upgrade
 from warehouse.ledger_store import Store, create_engine, told_apart
 from warehouse.ledger_tables import metadata
@@ -231,6 +232,18 @@ def _dump(connection: psycopg.Connection[Any], folder: Path) -> None:
             for block in rows:
                 file.write(block)
     (folder / STRUCTURE).write_text(json.dumps(tables, indent=1), encoding="utf-8")
+
+
+def objects_at(place: str) -> set[str]:
+    """What lies in an object store at the address of a lake's data, by its path there."""
+    prefix = place.rstrip("/") + "/"
+    with connect("httpfs") as connection:
+        if prefix.startswith("s3://"):
+            connection.execute(s3_secret(os.environ))
+        rows = retried(
+            lambda: connection.execute("SELECT file FROM glob($pattern)", {"pattern": f"{prefix}**"}).fetchall()
+        )
+    return {path.removeprefix(prefix) for (path,) in rows}
 
 
 def has_catalogue(address: str) -> bool:

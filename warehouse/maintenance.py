@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ class Merged:
 
 @contextmanager
 def open_upkeep(settings: Settings) -> Iterator["Upkeep"]:
-    """The lake on a connection of its own, with bounded memory; a new lake is not made."""
+    """The lake, which must be there, on a connection of its own with bounded memory."""
     is_embedded = settings.lake_address.startswith(SQLITE)
     wheels = ("ducklake", "sqlite") if is_embedded else ("ducklake", "postgres", "httpfs")
     with TemporaryDirectory(prefix=".maintain-", dir=settings.home) as folder, connect(*wheels) as connection:
@@ -59,12 +59,6 @@ def open_upkeep(settings: Settings) -> Iterator["Upkeep"]:
         connection.execute(f"SET temp_directory = {quoted(folder)}")
         attach_lake(connection, settings.lake_address, settings.lake_data_address)
         yield Upkeep(connection)
-
-
-def has_lake(settings: Settings) -> bool:
-    """Whether there is a lake to keep; one in PostgreSQL is taken to be there."""
-    address = settings.lake_address
-    return not address.startswith(SQLITE) or Path(address.removeprefix(SQLITE)).is_file()
 
 
 class Upkeep:
