@@ -31,7 +31,7 @@ from tasks.core.breaks import ALARMS
 from warehouse.ledger import Sought
 
 MOMENT_AND_NAME: Final[tuple[Kinds, ...]] = ((datetime,), (str,))
-BREAK_KEY: Final[tuple[Kinds, ...]] = ((int,), (datetime,), (int, float), (str,), (str,))
+BREAK_KEY: Final[tuple[Kinds, ...]] = ((int,), (datetime,), (int, float), (str,), (str,), (str,))
 ASIDE_KEY: Final[tuple[Kinds, ...]] = ((datetime,), (str,), (str,), (int,))
 Run = Annotated[Name | None, Query(description="Of this run alone.")]
 Custodian = Annotated[Name | None, Query(description="Of this custodian alone.")]

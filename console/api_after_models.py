@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from console.api_models import Model
+from console.break_words import ADVICE, break_sentence
 from console.deliveries import Leg, Way
 from schemas.enums import Break, ExecutionKind, OrderState, Side
 from tasks.core.breaks import ALARMS
@@ -79,35 +80,49 @@ class MessageOut(Model):
 class BreakOut(Model):
     """Where what came back differs from what left."""
 
-    order_id: Annotated[str, Field(description="The order; of a break of a whole block, the block.")]
+    order_id: Annotated[
+        str | None,
+        Field(
+            description="The order; of a whole block, the block; of `unknown_order`, what the fill names, if anything."
+        ),
+    ]
     is_block: bool
     code: Break
     is_alarm: Annotated[bool, Field(description="A person must look at it now.")]
+    sentence: Annotated[str, Field(description="What was found.")]
+    advice: Annotated[str, Field(description="What a person does about it.")]
     ordered_quantity: Decimal
     filled_quantity: Decimal
     amount_usd: Annotated[
-        Decimal, Field(description="What is not filled, or filled too much, at the order's reference price.")
+        Decimal,
+        Field(
+            description="What is not filled, or filled too much, at the order's reference price; of `unknown_order`, the fill at its own."
+        ),
     ]
     since_at: datetime
     age_days: Annotated[int, Field(description="Whole days since then.")]
-    account_id: Annotated[str | None, Field(description="Null: of a whole block.")]
-    custodian: str
+    account_id: Annotated[str | None, Field(description="Null: of a whole block, or of no order of ours.")]
+    custodian: Annotated[str | None, Field(description="Null: of no order of ours.")]
     symbol: str | None
-    side: Side
-    proposal_id: Annotated[str | None, Field(description="Null: of a whole block.")]
-    export_id: str
-    run_id: str
+    side: Annotated[Side | None, Field(description="Null: of no order of ours.")]
+    proposal_id: Annotated[str | None, Field(description="Null: of a whole block, or of no order of ours.")]
+    export_id: Annotated[str | None, Field(description="Null: of no order of ours.")]
+    run_id: Annotated[str | None, Field(description="Null: of no order of ours.")]
+    source: Annotated[str | None, Field(description="Whose fill of no order of ours it is; null of all others.")]
+    execution_id: Annotated[str | None, Field(description="The fill, as its source calls it; null of all others.")]
 
     @classmethod
     def of(cls, row: Mapping[str, Any], now: datetime) -> "BreakOut":
         """From a row of ``FOUND``."""
-        derived = {"is_block", "is_alarm", "age_days"}
-        return cls(
-            **{name: row[name] for name in cls.model_fields if name not in derived},
-            is_block=row["account_id"] is None,
-            is_alarm=Break(row["code"]) in ALARMS,
-            age_days=max((now - row["since_at"]).days, 0),
-        )
+        code, age_days = Break(row["code"]), max((now - row["since_at"]).days, 0)
+        derived = {
+            "is_block": row["account_id"] is None and row["export_id"] is not None,
+            "is_alarm": code in ALARMS,
+            "sentence": break_sentence({**row, "age_days": age_days}),
+            "advice": ADVICE[code],
+            "age_days": age_days,
+        }
+        return cls(**{name: row[name] for name in cls.model_fields if name not in derived}, **derived)
 
 
 class BreaksOut(Model):

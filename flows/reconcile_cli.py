@@ -101,7 +101,7 @@ def _show_breaks(settings: Settings, *, is_json: bool) -> None:
         return
     by_code = breaks.group_by("code").agg(orders=pl.len(), amount_usd=pl.col("amount_usd").sum()).sort("code")
     print_frame("open breaks", by_code)
-    print_frame("of them the first", breaks.drop("run_id").head(50))
+    print_frame("of them the first", breaks.drop("run_id", "source").head(50))
     if aside.height:
         print_frame(
             "executions set aside", aside.select("source", "row_number", "code", "message", "received_at").head(50)

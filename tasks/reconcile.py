@@ -20,7 +20,7 @@ import polars as pl
 from schemas.enums import Break
 from schemas.errors import SourceUnreachable, WrongUsage
 from schemas.executions import BREAKS
-from tasks.core.breaks import ALARMS, PRODUCT, breaks, unasked_fills
+from tasks.core.breaks import ALARMS, breaks, unasked_fills
 from tasks.core.csv_cells import number_cell
 from tasks.core.export_files import sha256
 from tasks.core.matching import ASIDE, matched
@@ -43,9 +43,11 @@ OPEN_BREAKS: Final[dict[str, pl.DataType]] = {
     "symbol": pl.String(),
     "side": pl.String(),
     "run_id": pl.String(),
+    "source": pl.String(),
+    "execution_id": pl.String(),
     "age_days": pl.Int64(),
 }
-"""Breaks with the order that they are about, and for how many days they have been there."""
+"""Breaks with the order that they are about, and for how many days they have been there; a fill of no order of ours has source and id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,33 +226,12 @@ def _reading(read: Read) -> Reading:
 def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
     """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
     stretch = ledger.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE)
-    found = [_unasked(ledger), stretch.rows]
+    found = [stretch.rows]
     while stretch.after is not None:
         stretch = ledger.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
         found.append(stretch.rows)
     age = (pl.lit(now) - pl.col("since_at")).dt.total_days()
-    is_alarm = pl.col("code").is_in([str(code) for code in ALARMS])
-    return (
-        pl.concat(found, how="diagonal")
-        .with_columns(age_days=age)
-        .sort(~is_alarm, "since_at", -pl.col("amount_usd"), "order_id", "code")
-        .select(list(OPEN_BREAKS))
-    )
-
-
-def _unasked(ledger: Ledger) -> pl.DataFrame:
-    """Fills of orders that never left, as breaks: nothing was ordered, and all that was filled is at stake at its own price."""
-    fills = unasked_fills(ledger.set_aside())
-    quantity, price = (pl.col(name).cast(PRODUCT) for name in ("quantity", "price_usd"))
-    worth = (quantity * price).round(2, mode="half_to_even")
-    return fills.select(
-        order_id=pl.coalesce("client_order_id", "execution_id"),
-        code="code",
-        ordered_quantity=pl.lit(0).cast(BREAKS["ordered_quantity"]),
-        filled_quantity=pl.col("quantity").cast(BREAKS["filled_quantity"]),
-        amount_usd=worth.cast(BREAKS["amount_usd"]),
-        since_at="received_at",
-    )
+    return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))
 
 
 def lot_differences(lake: Lake, ledger: Ledger) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from schemas.enums import Break, OrderState, Side
 from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
-from warehouse.ledger_break_rows import FOUND, all_breaks, literal, priced
+from warehouse.ledger_break_rows import FOUND, all_breaks, is_used, literal, priced
 from warehouse.ledger_execution_rows import SENT, fixed_in, messages_in, sent_query, states_in
 from warehouse.ledger_market_tables import (
     execution_files,
@@ -158,7 +158,7 @@ class Answers(Store):
 
     def set_aside(self) -> pl.DataFrame:
         """Executions that were never used, ``ASIDE``, newest first; what was entered since under the same id is left out."""
-        query = sa.select(*executions_aside.c[tuple(ASIDE)]).where(~_is_used())
+        query = sa.select(*executions_aside.c[tuple(ASIDE)]).where(~is_used())
         order = (executions_aside.c.received_at.desc(), executions_aside.c.source, executions_aside.c.row_number)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(*order)).all(), ASIDE)
@@ -169,7 +169,7 @@ class Answers(Store):
         is_file = (execution_files.c.sha256 == table.c.file_sha256) & (execution_files.c.source == table.c.source)
         file_name = sa.select(sa.func.min(execution_files.c.name)).where(is_file).scalar_subquery()
         key = (table.c.source, table.c.file_sha256, table.c.row_number)
-        query = sa.select(*table.c[tuple(ASIDE)], file_name, table.c.file_sha256).where(~_is_used())
+        query = sa.select(*table.c[tuple(ASIDE)], file_name, table.c.file_sha256).where(~is_used())
         if after is not None:
             is_next = table.c.received_at < literal(table.c.received_at, after[0])
             query = query.where(is_next | (table.c.received_at == after[0]) & _is_beyond(key, after[1:]))
@@ -181,7 +181,7 @@ class Answers(Store):
     def aside_counts(self) -> dict[Break, int]:
         """How many executions are set aside, by code."""
         code = executions_aside.c.code
-        query = sa.select(code, sa.func.count()).where(~_is_used()).group_by(code).order_by(code)
+        query = sa.select(code, sa.func.count()).where(~is_used()).group_by(code).order_by(code)
         with self.reading() as connection:
             return {Break(name): number for name, number in connection.execute(query)}
 
@@ -217,7 +217,7 @@ class Answers(Store):
         """Open breaks, ``FOUND``: those with a code of ``first`` first, then the oldest, then the largest amounts."""
         rows = all_breaks()
         rank = sa.case((rows.c.code.in_([str(code) for code in first]), 0), else_=1)
-        key = (rank, rows.c.since_at, -rows.c.size, rows.c.order_id, rows.c.code)
+        key = (rank, rows.c.since_at, -rows.c.size, sa.func.coalesce(rows.c.order_id, ""), rows.c.code, rows.c.record)
         shown = [rows.c[name] for name in FOUND]
         query = sa.select(*shown, rows.c.price_usd, *(part.label(f"key_{n}") for n, part in enumerate(key)))
         query = query.where(*_conditions(dict(rows.c.items()), wanted)).order_by(*key)
@@ -242,16 +242,6 @@ _ORDER_COLUMNS: Final[Mapping[str, Any]] = {
     "run_id": exports.c.run_id,
     "state": sa.func.coalesce(order_states.c.state, str(OrderState.EXPORTED)),
 }
-
-
-def _is_used() -> sa.ColumnElement[bool]:
-    """Whether what was set aside was entered since, under its id."""
-    return (
-        sa.exists()
-        .where(executions.c.source == executions_aside.c.source)
-        .where(executions.c.execution_id == executions_aside.c.execution_id)
-        .where(executions_aside.c.code.in_([Break.UNKNOWN_ORDER, Break.UNREAD]))
-    )
 
 
 def _answered() -> sa.Select[Any]:

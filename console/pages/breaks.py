@@ -14,7 +14,7 @@ from fastapi import Request
 from nicegui import ui
 
 from console.backend import Backend
-from console.break_words import MEANINGS
+from console.break_words import ADVICE, MEANINGS
 from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import chips, panel, plain_table
 from console.words import NONE, clock, count, dollars, plural, price, shares, word
@@ -38,7 +38,8 @@ BODY: Final = """
 <q-tr :props="props">
   <q-td v-for="col in props.cols" :key="col.name" :props="props">
     <template v-if="col.name === 'what'"><span :class="'chip ' + (props.row.is_alarm ? 'bad' : '')">{{ props.row.code }}</span>
-      <span v-if="props.row.is_alarm" class="chip bad">alarm</span><div>{{ props.row.what }}</div></template>
+      <span v-if="props.row.is_alarm" class="chip bad">alarm</span><div>{{ props.row.what }}</div>
+      <div v-if="props.row.is_alarm" class="quiet">{{ props.row.advice }}</div></template>
     <template v-else-if="col.name === 'account'"><a v-if="props.row.link" :href="props.row.link" class="row-link mono">{{ props.row.account }}</a>
       <span v-else>{{ props.row.account }}</span></template>
     <template v-else-if="col.name === 'order'"><span :class="'side ' + props.row.side">{{ props.row.side }}</span> {{ props.row.symbol }}
@@ -207,20 +208,26 @@ def _choices(counts: Mapping[str, int], value: str | None, named: Callable[[str]
 def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     code, days = Break(row["code"]), (now - row["since_at"]).days
     return {
-        "id": f"{row['order_id']} {code}",
+        "id": f"{row['order_id']} {code} {row['source']} {row['execution_id']}",
         "code": word(code),
         "is_alarm": code in ALARMS,
         "what": MEANINGS[code],
-        "account": row["account_id"] or "a whole block",
+        "advice": ADVICE[code],
+        "account": row["account_id"] or ("a whole block" if row["export_id"] else "not known"),
         "link": f"/proposals/{row['proposal_id']}" if row["proposal_id"] else "",
-        "custodian": row["custodian"],
-        "side": row["side"],
-        "symbol": row["symbol"],
-        "order": row["order_id"],
+        "custodian": row["custodian"] or NONE,
+        "side": row["side"] or "",
+        "symbol": row["symbol"] if row["export_id"] else "none of ours",
+        "order": row["order_id"] if row["export_id"] else _as_told(row),
         "filled": f"{shares(row['filled_quantity'])} of {shares(row['ordered_quantity'])}",
         "amount": dollars(row["amount_usd"]),
         "age": plural(days, "day") if days > 0 else "today",
     }
+
+
+def _as_told(row: Mapping[str, Any]) -> str:
+    """A fill of no order of ours as its source tells it."""
+    return f"{row['execution_id']} of {row['source']}, for {row['order_id'] or 'no order'}"
 
 
 def _aside_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,18 @@ class TwoCustodians(Desk):
 
 
 def told(home: Path, ledger: Ledger | None = None) -> TwoCustodians:
-    """a1: sold one too many, its buy is turned down. a2: sold whole. -a3: silent. One fill of nobody's order, one id that says two things."""
+    """a1: sold one too many, its buy is turned down. a2: sold whole. -a3: silent. One id that says two things.
+
+    Two fills of nobody's order, alike, one of which two files tell; a correction of a fill that nobody told.
+    """
     desk = TwoCustodians(home, ledger)
-    desk.take(fill("e1", "a1-sell", "4", "10.005", fees_usd="0.02"), fill("e2", "gone", "1"))
+    lost = (
+        fill("e2", "gone", "1"),
+        fill("e5", "gone", "1"),
+        fill("e6", "", "2", "7.5", kind="correct", reference_id="e0"),
+    )
+    desk.take(fill("e1", "a1-sell", "4", "10.005", fees_usd="0.02"), *lost)
+    desk.later(lost[0], hours=0, name="again.csv")
     turned_down = {"execution_id": "e3", "kind": "rejected", "client_order_id": "a1-buy"}
     desk.later(turned_down, fill("e4", "a2-sell", "3"), fill("e1", "a1-sell", "3"), hours=1)
     return desk

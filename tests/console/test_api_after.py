@@ -170,7 +170,10 @@ def test_breaks_are_told_alarms_first_with_amounts_and_age(api: Api, wide: dict[
     found = got(api, wide, "breaks")["breaks"]
     told = [(one["account_id"], one["code"], one["amount_usd"], one["age_days"], one["is_alarm"]) for one in found]
     assert told == [
+        (None, "unknown_order", "15.000000", 3, True),
         ("a1", "overfilled", "10.250000", 3, True),
+        (None, "unknown_order", "10.000000", 3, True),
+        (None, "unknown_order", "10.000000", 3, True),
         (None, "overfilled", "10.250000", 2, True),
         ("-a3", "not_acknowledged", "30.750000", 3, False),
         ("-a3", "not_acknowledged", "20.500000", 3, False),
@@ -178,6 +181,41 @@ def test_breaks_are_told_alarms_first_with_amounts_and_age(api: Api, wide: dict[
     ]
     assert names(api, wide, "breaks", code="rejected") == ["a1-buy"]
     assert names(api, wide, "breaks", account="-a3") == ["-a3-sell", "-a3-buy"]
+
+
+def test_a_fill_of_no_order_of_ours_is_told_as_a_break_with_what_is_known_of_it(
+    api: Api, wide: dict[str, str], narrow: dict[str, str]
+) -> None:
+    nameless, first, second = got(api, wide, "breaks", code="unknown_order")["breaks"]
+    assert first == {
+        "order_id": "gone",
+        "is_block": False,
+        "code": "unknown_order",
+        "is_alarm": True,
+        "sentence": "Filled 1 for $10.00, and no order that left asked for it.",
+        "advice": "Ask the broker whose it is. Where the order is ours, read the file again once it has left.",
+        "ordered_quantity": "0.000000",
+        "filled_quantity": "1.000000",
+        "amount_usd": "10.000000",
+        "since_at": "2026-03-03T01:00:00Z",
+        "age_days": 3,
+        **dict.fromkeys(["account_id", "custodian", "symbol", "side", "proposal_id", "export_id", "run_id"]),
+        "source": "csv",
+        "execution_id": "e2",
+    }
+    assert second == {**first, "execution_id": "e5"}, "a fill that two files tell is one"
+    assert (nameless["order_id"], nameless["execution_id"], nameless["filled_quantity"]) == (None, "e6", "2.000000")
+    assert names(api, narrow, "breaks", code="unknown_order") == []
+
+
+def test_every_break_says_what_was_found_and_what_to_do(api: Api, wide: dict[str, str]) -> None:
+    found = got(api, wide, "breaks")["breaks"]
+    told = {one["code"]: (one["sentence"], one["advice"]) for one in found}
+    assert told["rejected"] == (
+        "Turned down with 0 of 2 filled: $20.50 not traded.",
+        "Ask the broker why; the next night looks at the account anew.",
+    )
+    assert all(text.endswith(".") for pair in told.values() for text in pair)
 
 
 def test_an_export_is_told_with_its_deliveries(api: Api, wide: dict[str, str]) -> None:
@@ -245,9 +283,12 @@ def test_what_is_nobodys_is_shown_to_nobody_who_sees_some_only(
     api: Api, wide: dict[str, str], narrow: dict[str, str]
 ) -> None:
     aside = got(api, wide, "executions/aside")["executions"]
-    assert [(one["execution_id"], one["code"], one["file_name"]) for one in aside] == [
+    assert sorted((one["execution_id"], one["code"], one["file_name"]) for one in aside) == [
         ("e1", "conflicting", "later.csv"),
+        ("e2", "unknown_order", "again.csv"),
         ("e2", "unknown_order", "fills.csv"),
+        ("e5", "unknown_order", "fills.csv"),
+        ("e6", "unknown_order", "fills.csv"),
     ]
     for path in ("executions/aside", "exports", f"exports/{EXPORT}", f"runs/{RUN}/exports"):
         refused = api.client.get(f"/api/{path}", headers=narrow)
@@ -265,8 +306,9 @@ def test_metrics_count_what_is_broken_and_what_has_not_arrived_and_name_nobody(a
     text = api.client.get("/metrics").text
     for line in (
         'trimtab_open_breaks{code="overfilled"} 2.0',
+        'trimtab_open_breaks{code="unknown_order"} 3.0',
         'trimtab_open_breaks{code="not_filled"} 0.0',
-        'trimtab_executions_set_aside{code="unknown_order"} 1.0',
+        'trimtab_executions_set_aside{code="unknown_order"} 4.0',
         "trimtab_orders_not_acknowledged 2.0",
         "trimtab_exports_not_delivered 1.0",
     ):

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from console import words
-from console.break_words import MEANINGS, break_sentence
+from console.break_words import ADVICE, MEANINGS, break_sentence
 from schemas.enums import Break
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
@@ -117,6 +117,7 @@ def test_sizes_have_a_unit(number: int | None, text: str) -> None:
         (Break.NOT_FILLED, 1, "Filled 4.5 of 3: $1,025 to go."),
         (Break.NOT_ACKNOWLEDGED, 0, "Nobody has said anything of it yet: $1,025."),
         (Break.NOT_ACKNOWLEDGED, 1, "Nobody has said anything of it for 1 day: $1,025."),
+        (Break.UNKNOWN_ORDER, 1, "Filled 4.5 for $1,025, and no order that left asked for it."),
         (Break.EXCEPTION_VOID, 1, "It did not get what a person fixed for it of its block."),
     ],
 )
@@ -125,5 +126,5 @@ def test_a_break_is_a_sentence_with_its_figures(code: Break, days: int, text: st
     assert break_sentence({"code": str(code), "amount_usd": Decimal("1025.00"), "age_days": days, **amounts}) == text
 
 
-def test_every_code_has_a_meaning() -> None:
-    assert set(MEANINGS) == set(Break)
+def test_every_code_has_a_meaning_and_advice() -> None:
+    assert set(MEANINGS) == set(ADVICE) == set(Break)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -86,17 +87,30 @@ def test_stretches_hold_everything_once_in_order(desk: TwoCustodians, limit: int
     assert found.equals(ledger.breaks_found(ALL, ALARMS, limit=99).rows)
     assert found.equals(pl.concat(ledger.breaks_found(ALL, ALARMS, limit=1, skip=n).rows for n in range(found.height)))
     aside = whole(ledger.aside_stretch, limit)
-    assert aside.select("code", "file_name").rows() == [("conflicting", "later.csv"), ("unknown_order", "fills.csv")]
+    assert aside.equals(ledger.aside_stretch(limit=99).rows)
+    lost = [("unknown_order", "again.csv"), *[("unknown_order", "fills.csv")] * 3]
+    assert sorted(aside.select("code", "file_name").rows()) == [("conflicting", "later.csv"), *lost]
 
 
 def test_breaks_are_those_that_the_reconciliation_tells_in_its_order(desk: TwoCustodians) -> None:
-    expected = open_breaks(desk.ledger, NOW).filter(pl.col("code") != Break.UNKNOWN_ORDER)
+    expected = open_breaks(desk.ledger, NOW)
     found = desk.ledger.breaks_found(ALL, ALARMS, limit=99).rows
-    assert found["code"].to_list()[0] == Break.OVERFILLED
+    assert found["code"].to_list()[:2] == [Break.UNKNOWN_ORDER, Break.OVERFILLED]
     shared = [name for name in expected.columns if name in found.columns]
     assert found.select(shared).equals(expected.select(shared))
     counts = dict(expected.group_by("code").len().sort("code").iter_rows())
     assert desk.ledger.break_counts("code", ALL) == counts
+
+
+def test_fills_of_no_order_of_ours_are_breaks_each_once_and_of_nobody(desk: TwoCustodians) -> None:
+    wanted = Sought(code=Break.UNKNOWN_ORDER)
+    found = desk.ledger.breaks_found(wanted, ALARMS, limit=99).rows
+    figures = found.select("order_id", "execution_id", "filled_quantity", "amount_usd", "since_at").rows()
+    assert figures == [(None, "e6", 2, 15, NOW), ("gone", "e2", 1, 10, NOW), ("gone", "e5", 1, 10, NOW)]
+    assert found.select("ordered_quantity").to_series().to_list() == [0, 0, 0]
+    assert desk.ledger.break_counts("custodian", wanted) == {}
+    seen = replace(wanted, custodians=frozenset({OTHER, CUSTODIAN}))
+    assert desk.ledger.breaks_found(seen, ALARMS, limit=99).rows.is_empty()
 
 
 def test_a_break_of_a_block_has_the_custodian_of_its_orders(tmp_path: Path) -> None:
@@ -145,7 +159,7 @@ def test_messages_are_told_in_the_order_in_which_they_came(desk: TwoCustodians) 
 
 
 def test_what_was_set_aside_is_counted_until_it_is_used(desk: TwoCustodians) -> None:
-    assert desk.ledger.aside_counts() == {Break.CONFLICTING: 1, Break.UNKNOWN_ORDER: 1}
+    assert desk.ledger.aside_counts() == {Break.CONFLICTING: 1, Break.UNKNOWN_ORDER: 4}
 
 
 def test_what_a_file_changes_is_looked_up_and_never_read_through(desk: TwoCustodians) -> None:
