@@ -1,6 +1,7 @@
 """Publish: check that the whole night adds up and close the run; then show it in the Prefect UI."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import polars as pl
 from prefect import task
@@ -18,6 +19,11 @@ from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
 from tasks.stores import utc_now
 from warehouse.ledger import StepRow
+
+TOGETHER: Final = (
+    "Accounts are counted one by one. Those that are managed together as a household may each drift further while the "
+    "household drifts less."
+)
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
@@ -63,7 +69,7 @@ def show(run: RunRef, counts: Mapping[str, int]) -> None:
         key="night-timings",
         description=f"{run.run_id}: seconds of work by step, then by shard, the slowest first",
     )
-    page = f"# Drift of {run.run_id}, before and after its trades\n\n{chart(drift_counts(drift, proposals))}\n"
+    page = f"# Drift of {run.run_id}, before and after its trades\n\n{chart(drift_counts(drift, proposals))}\n\n{TOGETHER}\n"
     create_markdown_artifact(page, key="night-drift", description=run.run_id)
 
 

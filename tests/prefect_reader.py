@@ -5,7 +5,12 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun, State
 
 PATIENCE_SECONDS: Final = 20
@@ -14,6 +19,13 @@ PATIENCE_SECONDS: Final = 20
 def flow_run_of(state: State[Any]) -> FlowRun:
     with get_client(sync_client=True) as client:
         return client.read_flow_run(cast("UUID", state.state_details.flow_run_id))
+
+
+def tasks_of(run: FlowRun) -> list[str]:
+    """Names of its task runs, in order."""
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs(task_run_filter=TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[run.id])))
+    return sorted(one.name for one in found)
 
 
 def artifacts_of(run: FlowRun) -> dict[str, Any]:

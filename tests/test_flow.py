@@ -35,7 +35,7 @@ from tasks.sessions import overtaken_by, previous_session
 from tasks.steps import Stores
 from tasks.stores import current_actor, open_ledger
 from tests.ledger_book import NOW
-from tests.prefect_reader import artifacts_of, events_named, flow_run_of
+from tests.prefect_reader import artifacts_of, events_named, flow_run_of, tasks_of
 from tests.queue_scene import CUT_OFF, waiting_queue
 from warehouse.ledger import RunRow
 from warehouse.query import query
@@ -103,6 +103,7 @@ def test_a_night_completes_and_shows_itself_in_the_ui() -> None:
         "night-drift": "markdown",
     }
     assert shown["night-progress"].data == 100
+    assert {"validate-common", "validate-0", "measure-0", "propose-0"} <= set(tasks_of(run))
     row = only_run()
     assert (row.state, row.accounts_pulled) == (RunState.DONE, ACCOUNTS)
     assert row.run_id in shown["night-summary"].data
