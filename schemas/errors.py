@@ -46,9 +46,16 @@ class DecisionRefused(Terminal):
 
 
 class ConservationBroken(Terminal):
-    """Something that must add up does not. Nothing of the run may leave."""
+    """Something that must add up does not. Nothing of the run may leave.
+
+    ``first`` shows where, with its account: for the ledger and whoever may read it, not for logs and pages of others.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, first: str | None = None) -> None:
+        super().__init__(message)
+        self.first = first
 
 
 class LedgerBusy(Retryable):

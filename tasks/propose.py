@@ -143,7 +143,7 @@ def need_conserved(proposals: pl.DataFrame, orders: pl.DataFrame, relief: pl.Dat
 
 
 def need_none(what: str, offenders: pl.DataFrame) -> None:
-    """Stop where something does not add up, naming how many and the first.
+    """Stop where something does not add up, saying of how many; the ledger will name the first.
 
     Raises
     ------
@@ -151,4 +151,5 @@ def need_none(what: str, offenders: pl.DataFrame) -> None:
         ``offenders`` has rows.
     """
     if offenders.height:
-        raise ConservationBroken(f"{offenders.height} {what}; the first: {offenders.row(0, named=True)}")
+        said = f"{offenders.height} {what}\n\nHint: `trimtab audit list` shows the first of them, in the row run_held."
+        raise ConservationBroken(said, first=str(offenders.row(0, named=True)))

@@ -74,7 +74,7 @@ def failure_noted(ledger: Ledger, run: RunRef) -> Iterator[None]:
     try:
         yield
     except ConservationBroken as error:
-        ledger.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION])
+        ledger.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION], first=error.first)
         raise
     except Exception as error:
         ledger.fail_run(run.run_id, str(error), utc_now())

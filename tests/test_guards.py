@@ -14,6 +14,7 @@ from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
+from tasks.propose import need_none
 from tasks.pull import pulled
 from tasks.steps import failure_noted, open_stores
 from tasks.stores import current_actor, open_ledger, utc_now
@@ -222,11 +223,16 @@ def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
     with settings_of_tasks(with_old_prices), open_stores() as at:
         run = pulled(row.run_id)
         assert run is not None
+        offenders = pl.DataFrame({"account_id": ["A0000017"], "order_id": ["o1"]})
         with pytest.raises(ConservationBroken), failure_noted(at.ledger, run):
-            raise ConservationBroken("3 sell orders whose lots do not sum to them")
+            need_none("sell orders whose lots do not sum to them", offenders)
+        told = [event.detail for event in at.ledger.audit_rows(run_id=row.run_id) if event.event == "run_held"]
     row = newest(with_old_prices)
     assert row.state is RunState.HELD
     assert Guard.CONSERVATION in row.held_guards
+    assert "A0000017" in told[-1]
+    assert str(row.held_reason).startswith("1 sell orders whose lots do not sum to them")
+    assert "A0000017" not in held_page(row), "Prefect's database holds no account"
 
 
 def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(with_a_held_run: Settings) -> None:

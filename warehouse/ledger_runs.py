@@ -146,10 +146,13 @@ class Runs(Store):
             detail = _newest_flow_run(connection, run_id)
         return None if detail is None else str(json.loads(detail)["flow_run"])
 
-    def hold_run(self, run_id: str, reason: str, now: datetime, *, guards: Sequence[str] = ()) -> None:
+    def hold_run(
+        self, run_id: str, reason: str, now: datetime, *, guards: Sequence[str] = (), first: str | None = None
+    ) -> None:
         """Guards stop the run. Holding it again keeps the first reason; a release given before is used up.
 
-        The guards join those that held it before, so that the next release covers what was released already.
+        The guards join those that held it before, so that the next release covers what was released already. ``first``, what
+        a person should look at first, is told in the audit chain alone.
 
         Raises
         ------
@@ -162,7 +165,8 @@ class Runs(Store):
                 return
             if run.state is not RunState.RUNNING:
                 raise WrongUsage(f"run {run_id} is {run.state}; only a running one can be held")
-            event = Event(GUARD, "run_held", detail=canonical({"reason": reason, "guards": list(guards)}))
+            told = {"reason": reason, "guards": list(guards), **({} if first is None else {"first": first})}
+            event = Event(GUARD, "run_held", detail=canonical(told))
             held = {"held_reason": reason, "held_guards": "|".join(dict.fromkeys([*run.held_guards, *guards])) or None}
             _move(connection, run, RunState.HELD, event, now, **held, released_by=None, release_note=None)
 
