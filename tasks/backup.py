@@ -98,7 +98,7 @@ def make_backup(settings: Settings, folder: Path, now: datetime) -> Backup:
     """
     if not has_ledger(settings.ledger_address):
         raise WrongUsage(f"{settings.home} has no runs yet; needed a ledger to back up")
-    with sole_keeper(settings.home), _disk_errors(folder):
+    with sole_keeper(settings), _disk_errors(folder):
         make_folders(folder)
         sweep(folder)
         final = folder / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"

@@ -88,7 +88,7 @@ def maintain(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> 
         Another process does them, or backs up, right now.
     """
     chores = [] if is_dry_run or not settings.backup_url else [_done("backups made", lambda: _back_up(settings, now))]
-    with sole_keeper(settings.home):
+    with sole_keeper(settings):
         chores += _sweep(settings, now.date(), now, is_dry_run=is_dry_run)
         if not has_catalogue(settings.lake_address):
             return chores

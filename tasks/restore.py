@@ -55,7 +55,7 @@ def restore(settings: Settings, folder: Path) -> Restored:
     """
     manifest = checked(folder)
     make_folders(settings.home)
-    with sole_keeper(settings.home):
+    with sole_keeper(settings):
         need_empty(settings)
         need_objects(settings, manifest)
         _copy(folder, manifest, settings)

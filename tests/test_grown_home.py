@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 from flows import replay_cli
 from flows.cli import app
 from flows.run import settings_of_tasks
-from schemas.errors import WrongUsage
+from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
 from tasks.backup import Backup, make_backup
 from tasks.maintain import maintain
 from tasks.replay import replay
 from tasks.restore import restore
 from tasks.sample import make_book
+from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
 from tests.night_driver import export, run_night
 from tests.scale_scene import new_stores
@@ -210,3 +211,12 @@ def test_upkeep_makes_no_lake_where_there_is_none(home: Home, tmp_path: Path) ->
     open_ledger(there.settings).close()
     assert done(there, NOW) == {}
     assert not has_catalogue(there.settings.lake_address)
+
+
+def test_two_machines_do_not_keep_one_home_at_once(home: Home, tmp_path: Path) -> None:
+    elsewhere = home.settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    for settings in (home.settings, elsewhere):
+        settings.home.mkdir(exist_ok=True)
+    with sole_keeper(home.settings), pytest.raises(Retryable, match="another process"):
+        make_backup(elsewhere, tmp_path / "backups", NOW)
+    assert make_backup(elsewhere, tmp_path / "backups", NOW).folder.is_dir()

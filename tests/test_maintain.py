@@ -233,7 +233,7 @@ def test_a_backup_needs_a_folder_a_ledger_and_nobody_else(home: Home, tmp_path: 
         backup_folder(home.settings, "s3://bucket/backups")
     with pytest.raises(WrongUsage, match="has no runs yet"):
         make_backup(Settings(home=tmp_path), tmp_path / "backups", NOW)
-    with sole_keeper(home.settings.home), pytest.raises(Retryable, match="another process"):
+    with sole_keeper(home.settings), pytest.raises(Retryable, match="another process"):
         make_backup(home.settings, tmp_path / "backups", NOW)
     (tmp_path / "file").touch()
     with pytest.raises(Terminal, match="cannot be written"):
