@@ -6,9 +6,11 @@ ACCOUNTS ?= 5000
 
 export UV_PYTHON := $(CURDIR)/.venv/bin/python
 export DO_NOT_TRACK := 1
+# Each of a hundred processes that the tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo stack test lint types bench lock clean
+.PHONY: setup demo stack test test-system lint types bench lock clean
 
 setup: .venv/.done
 
@@ -18,7 +20,6 @@ setup: .venv/.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 	$(BIN)/python -m uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q flows tasks schemas warehouse console
 	@echo "compiling the solver: about a minute, once"
 	$(BIN)/python -c "from tasks.core.solver import warm_up; warm_up()"
 	@touch $@
@@ -31,7 +32,11 @@ stack: setup
 	$(BIN)/python -m deploy.stack up $(STACK)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not system"
+
+# These wait for servers and for the death of processes more than they compute.
+test-system: setup
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m system
 
 lint: setup
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ bounds.threads = 1  # books are small, and the tests' processes share the machin
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test come first: no process is left alone with one of them at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "system")))}
     items.sort(key=lambda item: item.path not in slow)
 
 

@@ -103,7 +103,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield scene
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_night_that_is_held_posts_one_message_with_links_and_no_account(scene: Scene) -> None:
     done = scene.run(HELD, TRIMTAB_MAX_QUARANTINED_FRACTION="0")
     assert "is held" in done.stderr
@@ -116,7 +116,7 @@ def test_a_night_that_is_held_posts_one_message_with_links_and_no_account(scene:
     assert "quarantined" not in body
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_night_that_fails_posts_one_message_and_the_next_within_an_hour_none(scene: Scene) -> None:
     for _ in range(2):
         assert scene.run(HELD, TRIMTAB_LAKE_URL="nothing:of-the-kind").returncode != 0
@@ -127,7 +127,7 @@ def test_a_night_that_fails_posts_one_message_and_the_next_within_an_hour_none(s
     assert f"{RUNBOOK}#after-a-crash" in body
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_night_that_is_late_and_a_halt_post_one_message_each_however_often_one_looks(scene: Scene) -> None:
     assert scene.run(HALT).returncode == 0
 
@@ -142,7 +142,7 @@ def test_a_night_that_is_late_and_a_halt_post_one_message_each_however_often_one
     assert "Run: " in late[1]
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_everything_else_that_somebody_must_look_at_posts_one_message_each(scene: Scene) -> None:
     assert scene.run(REST).returncode == 0
 
@@ -163,7 +163,7 @@ def test_everything_else_that_somebody_must_look_at_posts_one_message_each(scene
     assert not [body for body in told.values() if "a12" in body or "37037" in body]
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_saying_it_again_changes_nothing_and_an_address_less_takes_its_block_away(scene: Scene) -> None:
     again = scene.set_up()
     assert all(line.startswith("updated ") for line in again)
@@ -178,7 +178,7 @@ def test_saying_it_again_changes_nothing_and_an_address_less_takes_its_block_awa
     assert len(none) == len(again) + 1
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_server_logs_no_address(scene: Scene) -> None:
     assert SECRET not in scene.site.log.read_text()
 

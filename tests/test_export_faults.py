@@ -8,6 +8,8 @@ import pytest
 
 from tests.fault_harness import killed_everywhere, outcome, prepared, work
 
+pytestmark = pytest.mark.system
+
 MEMORY = Path("/dev/shm")  # noqa: S108 - waiting for a disk takes most of the time
 
 

@@ -34,7 +34,7 @@ from warehouse.duck import connect
 __all__ = ["postgres_server", "s3_server"]
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 

@@ -37,7 +37,7 @@ from warehouse.duck import LINKS
 from warehouse.ledger_rows import RunRow
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 

@@ -27,7 +27,7 @@ from tests.test_deployment import ROOT, Site, final, site, stopped, waited_for
 __all__ = ["site"]
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
     pytest.mark.filterwarnings("ignore:Series.values returning:Warning"),
 ]

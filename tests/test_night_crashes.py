@@ -21,7 +21,7 @@ from tests.night_driver import POINTS, export, files_of, killed, public_tables, 
 from warehouse.lake import open_lake
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 

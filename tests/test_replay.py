@@ -49,7 +49,7 @@ EXPIRE = "CALL ducklake_expire_snapshots('lake', older_than => now())"
 STEPS = ("tasks/validate.py", "tasks/history.py", "tasks/measure.py", "tasks/propose.py", "tasks/landed.py")
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 

@@ -39,7 +39,7 @@ ACCOUNTS = 240
 SHARD = 60
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore:Series.values returning:Warning"),  # exchange_calendars on new pandas
 ]
 

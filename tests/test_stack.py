@@ -26,7 +26,7 @@ OVER = {"Completed", "Failed", "Held", "Refused"}
 """Crashed is not among them: such a run is scheduled again by itself."""
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 

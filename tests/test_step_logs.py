@@ -65,7 +65,7 @@ def names_in(book: Path) -> set[str]:
     return {*accounts["account_id"], *accounts["household_id"].drop_nulls()}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.usefixtures("prefect_api")
 def test_a_night_logs_lines_that_parse_and_name_no_account(tmp_path: Path, book: Path) -> None:
     lines = lines_of(tmp_path, book)
@@ -87,7 +87,7 @@ def test_a_night_logs_lines_that_parse_and_name_no_account(tmp_path: Path, book:
     assert nobody(lines, book)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.usefixtures("prefect_api")
 def test_a_night_that_is_held_says_so_and_names_no_account(tmp_path: Path, book: Path) -> None:
     lines = lines_of(tmp_path, book, TRIMTAB_MAX_QUARANTINED_FRACTION="0")

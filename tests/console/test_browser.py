@@ -26,6 +26,8 @@ from tests.ledger_book import new_run, proposed
 from warehouse.lake import open_lake
 from warehouse.ledger import Filter, Ledger, Sought
 
+pytestmark = pytest.mark.system
+
 MANY: Final = 500
 LIVE_MS: Final = 20_000
 """How soon everybody sees what somebody decided."""

@@ -22,6 +22,8 @@ from tests.ledger_book import route
 from tests.servers import Postgres
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.system
+
 PEOPLE: Final = 20
 SINGLE: Final = 48
 DOUBLE: Final = 12
