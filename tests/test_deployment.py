@@ -29,7 +29,8 @@ NIGHT: Final = "nightly/nightly"
 
 
 def env_lines() -> dict[str, str]:
-    return dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / "env.example").read_text(), re.MULTILINE))
+    """Names and values as systemd and Compose read them: without the single quotes."""
+    return dict(re.findall(r"^([A-Z_]+)='?(.*?)'?$", (DEPLOY / "env.example").read_text(), re.MULTILINE))
 
 
 def test_the_example_names_exactly_the_settings() -> None:
@@ -42,6 +43,13 @@ def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_pat
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path))
     assert load_settings() == Settings(home=tmp_path)
+
+
+def test_a_shell_reads_the_example_as_the_others_do() -> None:
+    shell = ["sh", "-c", 'set -a; . "$1"; env -0', "sh", str(DEPLOY / "env.example")]
+    done = subprocess.run(shell, capture_output=True, text=True, check=True, env={})
+    assert done.stderr == ""
+    assert env_lines().items() <= dict(line.split("=", 1) for line in done.stdout.split("\0") if line).items()
 
 
 def test_every_way_to_start_prefect_has_its_telemetry_off() -> None:
@@ -184,7 +192,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         stopped(server)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_night_against_a_server(site: Site) -> None:
     night = site.ran("trimtab", "nightly", "--as-of", "2022-12-28", TRIMTAB_HOME=str(site.folder / "by-hand"))
 
@@ -206,7 +214,7 @@ def test_a_night_against_a_server(site: Site) -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_night_as_a_deployment(site: Site) -> None:
     httpx.post(f"{site.url}/work_pools/", json={"name": "trimtab", "type": "process"}).raise_for_status()
     deployed = site.ran("prefect", "--no-prompt", "deploy", "--prefect-file", "deploy/prefect.yaml", "--all")
