@@ -1,6 +1,6 @@
 """What the solver is given: many accounts as flat arrays, their bounds and prices (``Book``) and what couples their trades (``Limits``)."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,21 @@ class Limits(NamedTuple):
     lot_gain: Floats
     """Gain per dollar sold that counts in the netting and in the gain budget."""
     lot_is_short: Flags
+
+
+Columns = TypeVar("Columns", Book, Limits)
+
+
+def typed(columns: Columns) -> Columns:
+    """The arrays in the types that stand above, each in one piece and writable.
+
+    For any other the solver would be compiled anew, which takes a minute: whole numbers where fractions belong are enough.
+    """
+    hints = get_type_hints(type(columns)).values()
+    dtypes = [get_args(get_args(hint)[1])[0] for hint in hints]  # NDArray[x] is ndarray[shape, dtype[x]]
+    return type(columns)._make(
+        np.require(column, dtype, ["C", "W"]) for column, dtype in zip(columns, dtypes, strict=True)
+    )
 
 
 def no_limits(book: Book) -> Limits:

@@ -51,7 +51,7 @@ from tasks.core import (
     whole_units,
 )
 from tasks.core.answers import Answer, blank_answer, store
-from tasks.core.arrays import Book, Ints, Limits, no_limits
+from tasks.core.arrays import Book, Ints, Limits, no_limits, typed
 from tasks.core.desk import Desk, largest, load, new_desk
 from tasks.core.groups import rebalance_group
 
@@ -66,10 +66,8 @@ def rebalance(book: Book, limits: Limits | None = None, household_start: Ints | 
     (households + 1, where each one's accounts begin) those of a household are solved together: they have the same classes in the
     same order, and on each of them stand the household's NAV and destinations.
     """
-    limits = no_limits(book) if limits is None else limits
+    book, limits = typed(book), typed(no_limits(book) if limits is None else limits)
     answer = blank_answer(book)
-    book = Book._make(np.require(column, requirements=["C", "W"]) for column in book)  # one type, so compiled once
-    limits = Limits._make(np.require(column, requirements=["C", "W"]) for column in limits)
     starts = np.arange(len(book.nav) + 1) if household_start is None else household_start
     starts = np.require(starts, np.int64, ["C", "W"])
     workers = min(len(book.nav) // ACCOUNTS_PER_THREAD + 1, os.cpu_count() or 1)

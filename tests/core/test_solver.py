@@ -1,6 +1,7 @@
 """The exact solver against independent referees: Clarabel, HiGHS, enumeration, and the account alone."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -245,3 +246,11 @@ def test_the_compiled_code_is_kept_under_the_text_of_every_module_it_is_made_of(
     compiled = {path.stem for path in folder.glob("*.py") if "\n@compiled\n" in path.read_text(encoding="utf-8")}
     named = {module.__name__.rpartition(".")[2] for module in solver._COMPILED}
     assert compiled - named == set()
+
+
+def test_whole_numbers_are_taken_for_fractions_and_nothing_is_compiled_for_them() -> None:
+    book = one(class_value=[100_000, 0], class_target=[50_000, 50_000], lot_start=[0, 1, 1], lot_quantity=[100_000])
+    wanted = rebalance(book)
+    answer = rebalance(book._replace(nav=np.array([100_000]), class_target=np.array([50_000, 50_000])))
+    assert answer.sold.tolist() == wanted.sold.tolist()
+    assert len(cast("Any", solver._rebalance_range).signatures) == 1
