@@ -39,6 +39,7 @@ LOST: Final = (
     'failed to execute query "rollback"',
     "could not establish connection",
     "connection error for http",
+    "current transaction is aborted",  # the first thing that is heard where a result breaks off while it is fetched
 )
 """Signs of a catalogue or an object store that went away for a moment. DuckDB connects to it anew by itself."""
 PASSING_STATUSES: Final = (408, 429, 500, 502, 503, 504)

@@ -226,6 +226,7 @@ def test_what_cannot_pass_is_not_tried_again(no_waiting: list[float]) -> None:
     [
         ("TransactionContext Error: Failed to commit: Failed to commit DuckLake transaction", True),
         ("IO Error: database is locked", True),
+        ("Attempting to fetch from an unsuccessful query result\nError: Current transaction is aborted", True),
         ("Binder Error: column x not found", False),
     ],
 )
