@@ -7,31 +7,28 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from itertools import chain
-from typing import Final
 
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.enums import Reason, RunKind, Step
+from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, WrongUsage
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.sources import DatedSource, Source
+from schemas.sources import DatedSource
+from tasks.awaiting import awaiting
 from tasks.core.shards import in_scope, shard_accounts, shard_count_for
 from tasks.land import Landing, with_shard, with_the_others, without_broken
 from tasks.late import LateFiles, standing
 from tasks.notices import give_notice
 from tasks.pending import orders_under_way
-from tasks.remembered import remembered, tables_of
+from tasks.remembered import remembered
 from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
 from tasks.steps import Stores, alone_on, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
 from warehouse.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
-
-HOLDINGS: Final = ("lots", "cash")
-"""Tables without which an account looks like another one."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +197,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
         )
         pulled = scope.to_frame("account_id").join(shards, on="account_id", how="left")
         own = {
-            "awaiting": _awaiting(taken, request.sources, landed).join(shards, on="account_id"),
+            "awaiting": awaiting(taken, request.sources, landed).join(shards, on="account_id"),
             "scope": pulled.with_columns(pl.col("shard").fill_null(0)),
             "last_exports": at.ledger.last_exports().join(shards, on="account_id"),
             "held_accounts": at.ledger.held_accounts().join(shards, on="account_id"),
@@ -264,30 +261,6 @@ def _landed_before(taken: Taken, new: NewRun, at: Stores) -> dict[tuple[str, str
             count=known.row_count,
         )
     }
-
-
-def _awaiting(taken: Taken, sources: Sequence[Source], accounts: pl.DataFrame) -> pl.DataFrame:
-    """``account_id, reason`` of each account whose custodian's file has not come or could not be used.
-
-    Where one has not, an account waits too whose lots or cash only custodians' sources deliver, none of them for its own.
-    """
-    reasons = {
-        custodian: str(Reason.FILE_REFUSED if each.is_refused else Reason.AWAITING_FILE)
-        for custodian, each in taken.waiting.items()
-    }
-    is_unserved = [~pl.col("custodian").is_in(served) for served in _served(taken, sources)]
-    is_waiting = pl.any_horizontal(pl.col("custodian").is_in(list(reasons)), *is_unserved)
-    waiting = accounts.drop_nulls("account_id").filter(is_waiting)
-    reason = pl.col("custodian").replace_strict(reasons, default=str(Reason.AWAITING_FILE), return_dtype=pl.String)
-    return waiting.select("account_id", reason=reason).unique("account_id", keep="first", maintain_order=True)
-
-
-def _served(taken: Taken, sources: Sequence[Source]) -> Iterator[list[str]]:
-    """Of lots and cash, where custodians' sources alone deliver them and one did not: the custodians that have such a source."""
-    late = {table for each in taken.absent for table in tables_of(each.source)}
-    for table in HOLDINGS:
-        if table in late and all(each.source.custodians for each in taken.of(table)):
-            yield [name for source in sources if table in tables_of(source) for name in source.custodians]
 
 
 def _asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame, at: Stores) -> pl.Series | None:
