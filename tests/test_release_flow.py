@@ -20,7 +20,7 @@ from tests.fill_scene import fill, write_fills
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of
 from warehouse.lake import open_lake
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("prefect_api")]
 
 
 @pytest.fixture

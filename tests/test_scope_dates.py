@@ -23,7 +23,7 @@ from warehouse.ledger import InputState
 __all__ = ["postgres_server"]
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 

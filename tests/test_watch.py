@@ -24,7 +24,7 @@ DAY: Final = date(2026, 11, 25)
 DUE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """Later than any deployment of these tests."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("prefect_api")]
 
 
 def absent(day: date = DAY, due_at: datetime = DUE, later: date | None = None) -> Overdue:

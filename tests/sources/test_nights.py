@@ -22,7 +22,10 @@ from tests.servers import ObjectStore, Postgres, Sshd
 from warehouse.lake import open_lake
 from warehouse.ledger import InputState
 
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
+]
 
 ACCOUNTS = 150
 NAMED_AFTER_THE_RUN = ("proposal_id", "order_id", "content_hash")
