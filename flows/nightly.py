@@ -30,7 +30,7 @@ from tasks.pull import NobodyLeft, Request, pull, pulled
 from tasks.route import route
 from tasks.scopes import Work, leave_to_its_night, taken_by_another, work_of
 from tasks.sessions import overtaken_by, previous_session
-from tasks.steps import UPKEEP, alone_on, failure_noted, open_stores
+from tasks.steps import alone_on, failure_noted, open_stores
 from tasks.stores import current_actor, private_files, utc_now
 from tasks.validate import validate
 
@@ -111,8 +111,6 @@ def _night(run: RunRef, hands: Hands) -> Mapping[str, int]:
     """What follows the pull; the counts of ``publish``."""
     with shown_if_held(run), open_stores() as at, alone_on(at.ledger, run.run_id), failure_noted(at.ledger, run):
         at.ledger.resume_run(run.run_id, utc_now())  # whoever had the run before may have failed meanwhile
-        with at.ledger.turn(UPKEEP):
-            pass  # files are merged while no run is running: what began before this one was, has ended now
         at.ledger.note_flow_run(run.run_id, str(this_run.id), utc_now())
         progress = Progress(run, partial(at.ledger.finished_steps, run.run_id), hands)
         progress.each(Step.VALIDATE, (GLOBAL_SHARD, *run.shards), validate)

@@ -27,7 +27,6 @@ from tasks.backup import backup_folder, make_backup, remove_old
 from tasks.export_folder import is_alive
 from tasks.retention import Retention
 from tasks.sole import sole_keeper
-from tasks.steps import UPKEEP
 from tasks.stores import open_ledger
 from warehouse.backup import has_catalogue
 from warehouse.duck import LINKS
@@ -95,7 +94,7 @@ def maintain(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> 
             return chores
         plan = Plan.of(settings, now)
         with open_upkeep(settings) as lake:
-            chores += _keep_lake(settings, lake, plan, is_dry_run=is_dry_run)
+            chores += _keep_lake(lake, plan, is_dry_run=is_dry_run)
     return chores
 
 
@@ -114,7 +113,7 @@ def _back_up(settings: Settings, now: datetime) -> int:
     return 1
 
 
-def _keep_lake(settings: Settings, lake: Upkeep, plan: Plan, *, is_dry_run: bool) -> Iterator[Chore]:
+def _keep_lake(lake: Upkeep, plan: Plan, *, is_dry_run: bool) -> Iterator[Chore]:
     for table in lake.tables():
         if table not in KEPT and plan.runs:
             yield _done(
@@ -122,22 +121,15 @@ def _keep_lake(settings: Settings, lake: Upkeep, plan: Plan, *, is_dry_run: bool
                 lambda table=table: lake.delete_runs(table, plan.runs, is_dry_run=is_dry_run),  # type: ignore[misc]
             )
     yield _done("snapshots expired", lambda: lake.expire_snapshots(plan.snapshots_before, is_dry_run=is_dry_run))
-    yield from _merge(settings, lake, is_dry_run=is_dry_run)
+    yield from _merge(lake, is_dry_run=is_dry_run)
     yield _done("replaced files removed", lambda: lake.remove_replaced(plan.replaced_before, is_dry_run=is_dry_run))
     yield _done("orphan files removed", lambda: lake.remove_orphans(plan.orphans_before, is_dry_run=is_dry_run))
 
 
-def _merge(settings: Settings, lake: Upkeep, *, is_dry_run: bool) -> Iterator[Chore]:
-    """Files become fewer while no run is running, and none begins: beside merging a read was seen to find nothing."""
+def _merge(lake: Upkeep, *, is_dry_run: bool) -> Iterator[Chore]:
     if is_dry_run:
         yield from (Chore(f"small files in {table}", count) for table, count in lake.small_files().items())
         return
-    with closing(open_ledger(settings)) as ledger, ledger.turn(UPKEEP):
-        if not any(run.state is RunState.RUNNING for run in ledger.list_runs(limit=None)):
-            yield from _merged(lake)
-
-
-def _merged(lake: Upkeep) -> Iterator[Chore]:
     for table in lake.tables():
         yield _done(f"small writes of {table} moved to files", lambda table=table: lake.flush_inlined(table))  # type: ignore[misc]
     for table in lake.small_files():

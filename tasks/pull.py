@@ -26,7 +26,7 @@ from tasks.pending import orders_under_way
 from tasks.remembered import remembered
 from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
-from tasks.steps import UPKEEP, Stores, alone_on, failure_noted, open_stores, timed_step
+from tasks.steps import Stores, alone_on, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
 from warehouse.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
 
@@ -68,7 +68,7 @@ def pull(request: Request) -> RunRef:
     WrongUsage
         An account that a person asked for is not in the sources; ``NobodyLeft`` where none of those that a look found is.
     """
-    with open_stores() as at, at.ledger.turn(UPKEEP):
+    with open_stores() as at:
         taken = take(request.sources, at.settings.staging_folder)
         taken = without_broken(without_repeats(taken, at))
         for each in taken.absent:

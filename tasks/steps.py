@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from schemas.enums import Guard, Step
 from schemas.errors import ConservationBroken
@@ -55,10 +54,6 @@ def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[
         outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
         turn.need()
         ledger.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
-
-
-UPKEEP: Final = "upkeep"
-"""The turn of whoever merges files of the lake, in which no run may begin to read: beside merging a read was seen to find nothing."""
 
 
 @contextmanager
