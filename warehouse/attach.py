@@ -29,6 +29,7 @@ CONFLICTS: Final = (
     "already exists",
     "could not serialize access",
     "deadlock detected",
+    "failed to get files scheduled for deletion",  # a writer took its file back while orphans were looked for
 )
 LOST: Final = (
     "server closed the connection",

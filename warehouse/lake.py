@@ -22,9 +22,10 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.attach import attach_lake, is_passing, retried, sql, transaction
+from warehouse.attach import T, attach_lake, is_passing, retried, sql, transaction
 from warehouse.duck import connect
 from warehouse.lake_tables import bring_up_to_date
+from warehouse.sharing import Sharing
 from warehouse.unfilled import Filled, make_stand_ins
 
 PRIVATE_FOLDER: Final = 0o700
@@ -43,14 +44,14 @@ def open_lake(settings: Settings) -> "Lake":
         if key not in _connections:
             _connections[key] = _attach(*key), Filled()
         connection, filled = _connections[key]
-        return Lake(connection.cursor(), filled)
+        return Lake(connection.cursor(), filled, Sharing.of(settings.lake_address))
 
 
 @contextmanager
 def lake_of_its_own(settings: Settings) -> Iterator["Lake"]:
     """As ``open_lake``, by a connection that nobody else uses and that is closed at the end: for a lake that is thrown away."""
     with _attach(settings.lake_address, settings.lake_data_address) as connection:
-        yield Lake(connection, Filled())
+        yield Lake(connection, Filled(), Sharing.of(settings.lake_address))
 
 
 def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
@@ -80,8 +81,8 @@ class Copy:
 class Lake:
     """Reads and writes lake tables; one thread at a time."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled) -> None:
-        self._cursor, self._filled = cursor, filled
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled, sharing: Sharing) -> None:
+        self._cursor, self._filled, self._sharing = cursor, filled, sharing
 
     def read(self, table: str, run_id: str, shard: int | None = None, columns: tuple[str, ...] = ()) -> pl.DataFrame:
         """Rows of ``table`` of one run (of one shard where given), without the run columns; in no promised order."""
@@ -97,7 +98,7 @@ class Lake:
             with transaction(self._cursor):
                 return {table: self._rows_once("read_rows", table, values, names) for table, names in columns.items()}
 
-        return retried(reading)
+        return self._retried(reading)
 
     def read_account(self, table: str, run_id: str, account_id: str) -> pl.DataFrame:
         """Rows of ``table`` of one account in one run, without the run columns; in no promised order."""
@@ -106,13 +107,13 @@ class Lake:
     def runs_of(self, account_id: str) -> dict[str, int]:
         """Runs with an outcome of the account, and the shard that has it."""
         statement = sql("account_runs")
-        found = retried(lambda: self._fetch(statement, {"account_id": account_id}))
+        found = self._retried(lambda: self._fetch(statement, {"account_id": account_id}))
         return dict(found.sort("run_id").iter_rows())
 
     def _rows(
         self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...] = ()
     ) -> pl.DataFrame:
-        return retried(lambda: self._rows_once(statement, table, values, columns))
+        return self._retried(lambda: self._rows_once(statement, table, values, columns))
 
     def _rows_once(
         self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...]
@@ -128,7 +129,7 @@ class Lake:
         ``is_loss``: a sell whose lots' gains sum below 0.
         """
         with self._registered(wanted=proposals.to_frame("proposal_id")):
-            return retried(lambda: self._fetch(sql("orders_of"), {"run_id": run_id}))
+            return self._retried(lambda: self._fetch(sql("orders_of"), {"run_id": run_id}))
 
     def last_accepted(self, runs: Sequence[str], accounts: pl.Series) -> pl.DataFrame:
         """Where the last accepted holdings of some accounts are: ``account_id, run_id, shard, accepted_date, is_carried``.
@@ -136,12 +137,12 @@ class Lake:
         ``runs``: the runs to look into, the newest last. An account that none of them accepted or carried has no row.
         """
         with self._registered(wanted=accounts.to_frame("account_id"), runs=_places(runs)):
-            return retried(lambda: self._fetch(sql("last_accepted"), {}))
+            return self._retried(lambda: self._fetch(sql("last_accepted"), {}))
 
     def last_known(self, runs: Sequence[str]) -> pl.DataFrame:
         """Where the newest rows of each account in some runs, the newest last, are: ``account_id, run_id, shard, custodian``."""
         with self._registered(runs=_places(runs)):
-            return retried(lambda: self._fetch(sql("last_known"), {}))
+            return self._retried(lambda: self._fetch(sql("last_known"), {}))
 
     def rows_of(
         self, table: str, run_id: str, shards: Sequence[int], accounts: pl.Series, columns: tuple[str, ...]
@@ -150,22 +151,31 @@ class Lake:
         names = ", ".join(f'"{name}"' for name in columns)
         text = sql("rows_of_accounts").format(table=table, columns=names)
         with self._registered(wanted=accounts.to_frame("account_id")):
-            rows = retried(lambda: self._fetch(text, {"run_id": run_id, "shards": list(shards)}))
+            rows = self._retried(lambda: self._fetch(text, {"run_id": run_id, "shards": list(shards)}))
         return rows.cast({name: TABLES[table][name] for name in columns})
 
     def figures(self, statement: str, **values: str | int | None) -> dict[str, Any]:
         """The one row of ``night_size`` or ``trade_sums``."""
-        return retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
+        return self._retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
 
     def has_rows(self, table: str, run_id: str, *, first_row: int, last_row: int, count: int) -> bool:
         """Whether a run has ``count`` rows of a landing table with numbers between the two."""
         values: dict[str, str | int] = {"run_id": run_id, "first_row": first_row, "last_row": last_row}
-        found = retried(lambda: self._fetch(sql("landed_count").format(table=table), values))
+        found = self._retried(lambda: self._fetch(sql("landed_count").format(table=table), values))
         return int(found.item()) == count
 
     def held_prices(self, run_id: str, last_run: str | None) -> pl.DataFrame:
         """``security_id, price_usd, price_date, last_price_usd`` of each security that the run's accounts hold."""
-        return retried(lambda: self._fetch(sql("held_prices"), {"run_id": run_id, "last_run": last_run}))
+        return self._retried(lambda: self._fetch(sql("held_prices"), {"run_id": run_id, "last_run": last_run}))
+
+    def _retried(self, work: Callable[[], T]) -> T:
+        """``work()``, while nobody takes rows out of the catalogue; again where another writer got in first."""
+
+        def shared() -> T:
+            with self._sharing.shared():
+                return work()
+
+        return retried(shared)
 
     @contextmanager
     def _registered(self, **frames: pl.DataFrame) -> Iterator[None]:
@@ -186,7 +196,7 @@ class Lake:
 
     def replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> int:
         """Make ``frames`` the only rows of their tables for this run and shard, all in one transaction; the rows written."""
-        retried(lambda: self._replace(run, shard, frames))
+        self._retried(lambda: self._replace(run, shard, frames))
         return sum(frame.height for frame in frames.values())
 
     def load(
@@ -207,7 +217,7 @@ class Lake:
         """
         rows = 0
         try:
-            with self._writing(run):
+            with self._sharing.shared(), self._writing(run):
                 self._delete("delete_run", tables, {"run_id": run.run_id})
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)

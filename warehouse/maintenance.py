@@ -31,6 +31,7 @@ from schemas.errors import Terminal
 from schemas.settings import Settings
 from warehouse.attach import SQLITE, attach_lake, retried, sql
 from warehouse.duck import connect, quoted
+from warehouse.sharing import Sharing
 
 SMALL_BYTES: Final = 32 * 1024 * 1024
 """A file from this size on is left as it is; many smaller ones become one."""
@@ -58,17 +59,21 @@ def open_upkeep(settings: Settings) -> Iterator["Upkeep"]:
         connection.execute(f"SET threads = {THREADS}")
         connection.execute(f"SET temp_directory = {quoted(folder)}")
         attach_lake(connection, settings.lake_address, settings.lake_data_address)
-        yield Upkeep(connection)
+        yield Upkeep(connection, Sharing.of(settings.lake_address))
 
 
 class Upkeep:
     """What can be done to an attached lake; one thread at a time. Each method is retried and may raise ``LakeBusy``."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sharing: Sharing) -> None:
+        self._connection, self._sharing = connection, sharing
 
     def _rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-        return retried(lambda: self._connection.execute(statement, values).fetchall())
+        def alone() -> list[tuple[Any, ...]]:
+            with self._sharing.alone():
+                return self._connection.execute(statement, values).fetchall()
+
+        return retried(alone)
 
     def tables(self) -> list[str]:
         """Names of the lake's tables."""

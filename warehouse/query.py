@@ -17,6 +17,7 @@ from schemas.tables import PUBLIC
 from warehouse.attach import attach_lake, is_passing, sql
 from warehouse.duck import connect, quoted
 from warehouse.lake_tables import absent, sql_type
+from warehouse.sharing import Sharing
 
 LEDGER_VIEWS: Final = {
     "runs": ("runs", ()),
@@ -68,7 +69,7 @@ def query(settings: Settings, text: str) -> pl.DataFrame:
     """
     try:
         need_one_select(text)
-        with open_reader(settings) as connection:
+        with open_reader(settings) as connection, Sharing.of(settings.lake_address).shared():
             return connection.sql(text).pl()
     except duckdb.Error as error:
         if is_passing(error):  # what DuckDB says of it has the address with the password

@@ -26,6 +26,7 @@ from schemas.tables import RUN_COLUMNS
 from warehouse.attach import attach_lake, sql
 from warehouse.duck import connect
 from warehouse.lake import Lake
+from warehouse.sharing import Sharing
 from warehouse.unfilled import LAKE_TABLE, Filled, make_stand_ins
 
 MICROSECONDS: Final = 1_000_000
@@ -42,8 +43,8 @@ class Snapshot(NamedTuple):
 class LakeAt(Lake):
     """What ``Lake.read`` gives, of one snapshot. A table that was not there is empty, a column that was not there is null."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled, snapshot: Snapshot) -> None:
-        super().__init__(cursor, filled)
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled, sharing: Sharing, snapshot: Snapshot) -> None:
+        super().__init__(cursor, filled, sharing)
         self.snapshot: Final = snapshot
         found = cursor.execute(sql("columns_at"), {"number": snapshot.number}).fetchall()
         self._had = {table: {name for there, name in found if there == table} for table in {row[0] for row in found}}
@@ -72,8 +73,8 @@ class LakeAt(Lake):
 class Past:
     """The snapshots of a lake."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sharing: Sharing) -> None:
+        self._connection, self._sharing = connection, sharing
         rows = connection.execute(sql("snapshots")).fetchall()
         self.snapshots: Final = [
             Snapshot(number, datetime.fromtimestamp(made_us / MICROSECONDS, UTC), run_id)
@@ -87,7 +88,7 @@ class Past:
 
     def at(self, snapshot: Snapshot) -> LakeAt:
         """The lake at one of the snapshots."""
-        return LakeAt(self._connection.cursor(), Filled(), snapshot)
+        return LakeAt(self._connection.cursor(), Filled(), self._sharing, snapshot)
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def past_of(settings: Settings) -> Iterator[Past]:
     with connection:
         attach_lake(connection, settings.lake_address, settings.lake_data_address, is_read_only=True)
         make_stand_ins(connection, TABLES)
-        yield Past(connection)
+        yield Past(connection, Sharing.of(settings.lake_address))
 
 
 def end_of(snapshots: Sequence[Snapshot], run_id: str, moment: datetime) -> Snapshot:

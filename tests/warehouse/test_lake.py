@@ -20,6 +20,7 @@ from schemas.tables import PUBLIC, RUN_COLUMNS
 from warehouse import attach
 from warehouse.attach import ATTEMPTS, is_passing, retried
 from warehouse.lake import Lake, open_lake
+from warehouse.sharing import Sharing
 from warehouse.snapshots import past_of
 from warehouse.unfilled import Filled
 
@@ -179,7 +180,7 @@ def test_a_writer_that_lost_the_race_tries_again(lake: Lake, settings: Settings,
                 rival.replace(RUN, 0, {"account_outcomes": outcomes("A2")})
             super()._insert(table, frame, run)
 
-    Overtaken(open_lake(settings)._cursor, Filled()).replace(RUN, 0, {"account_outcomes": outcomes("A3")})
+    Overtaken(open_lake(settings)._cursor, Filled(), Sharing()).replace(RUN, 0, {"account_outcomes": outcomes("A3")})
 
     assert len(no_waiting) == 1
     assert accounts_in(lake) == ["A3"]

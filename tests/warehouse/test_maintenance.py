@@ -198,6 +198,7 @@ def read_until(told: str, stop: str) -> tuple[int, int]:
             found = lake.read("account_outcomes", run_of(day).run_id, 1 + looks % SHARDS)
             is_whole = found.height == ROWS and found["reason"].n_unique() == 1
             halves += not (is_whole or (day == 2 and found.is_empty()))
+        Path(f"{stop}.looked").touch()
     return looks, halves
 
 
@@ -258,8 +259,9 @@ def test_writers_and_readers_beside_it_notice_nothing(
     writer, reader = (pool.submit(work, told, str(stop)) for work in (write_until, read_until))
     merged = 0
     try:
-        while not open_lake(shared).read("gate", run_of(2).run_id).height:
+        while not (open_lake(shared).read("gate", run_of(2).run_id).height and Path(f"{stop}.looked").exists()):
             assert not writer.done()
+            assert not reader.done()
             time.sleep(0.05)
         with open_upkeep(shared) as lake:
             for _ in range(2):

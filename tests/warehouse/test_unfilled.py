@@ -12,6 +12,7 @@ from schemas.settings import Settings
 from schemas.stored import INTERNAL
 from warehouse import lake as lake_module
 from warehouse.lake import Lake, open_lake
+from warehouse.sharing import Sharing
 from warehouse.unfilled import Filled
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
@@ -29,7 +30,7 @@ def gate(*accounts: str) -> pl.DataFrame:
 def attached_apart(settings: Settings) -> Lake:
     """The lake on a connection of its own, as another process has it."""
     connection = lake_module._attach(settings.lake_address, settings.lake_data_address)
-    return Lake(connection.cursor(), Filled())
+    return Lake(connection.cursor(), Filled(), Sharing())
 
 
 def test_a_table_that_never_had_a_row_is_read_from_memory(settings: Settings) -> None:
