@@ -94,7 +94,10 @@ def last_lines(log: Path, count: int = 8) -> str:
 
 
 def end(place: Place, running: Running) -> None:
-    """End a part: a signal, a while to finish, then its whole session."""
+    """End a part: a signal, a while to finish, then its whole session, and wait until that is gone.
+
+    A killed process gives its memory and its ports back only after a moment.
+    """
     process = running.process
     if process.poll() is None:
         process.send_signal(running.part.ending)
@@ -103,7 +106,16 @@ def end(place: Place, running: Running) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    until = time.monotonic() + GRACE_SECONDS
+    while any(_group_of(left) == process.pid for left in leftovers(place.folder)) and time.monotonic() < until:
+        time.sleep(0.02)
     (place.folder / "run" / f"{running.part.name}.pid").unlink(missing_ok=True)
+
+
+def _group_of(process_id: int) -> int | None:
+    with suppress(ProcessLookupError):
+        return os.getpgid(process_id)
+    return None
 
 
 def leftovers(folder: Path) -> Iterator[int]:
