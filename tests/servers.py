@@ -59,6 +59,20 @@ def _no_settings_of_mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+@contextmanager
+def only_these_servers() -> Iterator[pytest.MonkeyPatch]:
+    """An environment with the keys of the tests' PostgreSQL and S3, and nothing of the tester's own about servers or settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("PG", "AWS_", "TRIMTAB_"))]:
+            patch.delenv(name)
+        patch.setenv("PGPASSWORD", PASSWORD)
+        patch.setenv("AWS_ACCESS_KEY_ID", S3_KEY[0])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_KEY[1])
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield patch
+
+
 # --- PostgreSQL
 
 

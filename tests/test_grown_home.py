@@ -1,7 +1,6 @@
 """A home whose ledger and catalogue are in PostgreSQL and whose lake is in S3: replayed, kept in order, backed up, restored."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
 from tests.night_driver import export, run_night
 from tests.scale_scene import new_stores
-from tests.servers import PASSWORD, S3_KEY, ObjectStore, Postgres, postgres_server, s3_server
+from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
 from warehouse.attach import attach_lake
 from warehouse.backup import copy_catalogue, has_catalogue
 from warehouse.duck import connect
@@ -89,14 +88,7 @@ def settings_of(stores: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def servers(postgres_server: Postgres, s3_server: ObjectStore) -> Iterator[tuple[Postgres, ObjectStore]]:
     """Both, and what this process needs to reach them in its environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("PG", "AWS_", "TRIMTAB_"))]:
-            patch.delenv(name)
-        patch.setenv("PGPASSWORD", PASSWORD)
-        patch.setenv("AWS_ACCESS_KEY_ID", S3_KEY[0])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_KEY[1])
-        patch.setenv("AWS_REGION", "us-east-1")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with only_these_servers() as patch:
         patch.setenv("AWS_ENDPOINT_URL_S3", s3_server.endpoint)
         yield postgres_server, s3_server
 

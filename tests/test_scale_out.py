@@ -29,7 +29,7 @@ from schemas.settings import Settings, load_settings
 from tasks.sample import BookSummary, make_book
 from tasks.stores import open_ledger
 from tests.scale_scene import DEATHS, PRELOAD, Cluster, Ended, assert_same, cluster_in, ended, night, restart_after
-from tests.servers import PASSWORD, S3_KEY, ObjectStore, Postgres, postgres_server, s3_server
+from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
 from warehouse.duck import Bounds, bounds, connect, s3_secret
 from warehouse.lost import is_lost
 
@@ -72,14 +72,7 @@ def cluster(
     s3_server: ObjectStore,
     prefect_api: None,  # noqa: ARG001
 ) -> Iterator[Cluster]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("PG", "AWS_", "TRIMTAB_"))]:
-            patch.delenv(name)
-        patch.setenv("PGPASSWORD", PASSWORD)
-        patch.setenv("AWS_ACCESS_KEY_ID", S3_KEY[0])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_KEY[1])
-        patch.setenv("AWS_REGION", "us-east-1")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with only_these_servers() as patch:
         patch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
         folder = tmp_path_factory.mktemp("cluster")
         with cluster_in(folder, postgres_server, s3_server, dict(os.environ)) as made:

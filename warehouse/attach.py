@@ -108,7 +108,7 @@ def retried(work: Callable[[], T]) -> T:
             if not is_passing(error):
                 raise
             if attempt == ATTEMPTS - 1:
-                raise LakeBusy(_why_not(error)) from error
+                raise LakeBusy(why_not(error, "; tried again several times")) from error
         time.sleep(random.uniform(0.05, 0.25) * 2**attempt)  # noqa: S311 - spreads retries, guards nothing
     raise AssertionError
 
@@ -127,8 +127,8 @@ def _has(error: duckdb.Error, signs: tuple[str, ...]) -> bool:
     return any(sign in text for sign in signs)
 
 
-def _why_not(error: duckdb.Error) -> str:
+def why_not(error: duckdb.Error, tried: str = "") -> str:
     """A sentence in our own words: DuckDB's tells the address that it tried, with the password."""
     if _is_lost(error):
-        return "the lake cannot be reached; tried again several times\n\nHint: try again when its catalogue and object store answer."
-    return "the lake is being written by others; tried again several times\n\nHint: try again."
+        return f"the lake cannot be reached{tried}\n\nHint: try again when its catalogue and object store answer."
+    return f"the lake is being written by others{tried}\n\nHint: try again."

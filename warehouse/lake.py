@@ -22,7 +22,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.attach import T, attach_lake, is_passing, retried, sql, transaction
+from warehouse.attach import T, attach_lake, is_passing, retried, sql, transaction, why_not
 from warehouse.duck import connect
 from warehouse.lake_tables import bring_up_to_date
 from warehouse.sharing import Sharing
@@ -225,7 +225,7 @@ class Lake:
                 rows += sum(self._copy(run, each, shards, is_narrow=is_narrow) for each in copies())
         except duckdb.Error as error:
             if is_passing(error):
-                raise LakeBusy("the lake is being written by others") from error
+                raise LakeBusy(why_not(error)) from error
             raise
         return rows
 

@@ -194,7 +194,7 @@ def test_a_load_that_lost_the_race_says_that_it_may_succeed_later(lake: Lake, se
         rival.replace(RUN, 0, {"scope": pl.DataFrame({"account_id": ["A2"]})})
         yield "scope", pl.DataFrame({"account_id": ["A3"], "shard": [0]})
 
-    with pytest.raises(LakeBusy):
+    with pytest.raises(LakeBusy, match="being written by others\n\nHint: try again"):
         lake.load(RUN, ["scope"], batches())  # type: ignore[arg-type]
     assert accounts_in(lake, table="scope") == ["A2"]
 
