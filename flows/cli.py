@@ -30,6 +30,7 @@ from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
 from tasks.stores import current_actor, open_ledger, private_files, settings_of_a_home
+from warehouse.refused import refused
 
 STRICT: Final = 5
 CALM = {
@@ -82,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read us has seen enough; the rest is for nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        told = refused(str(error.filename or "a file"), error)
+        if told is None:
+            raise
+        typer.echo(f"trimtab: {told}", err=True)
+        sys.exit(told.exit_code)
 
 
 def _run(arguments: Sequence[str] | None) -> None:

@@ -70,6 +70,10 @@ class LakeBusy(Retryable):
     """The lake's catalogue is locked, or another writer committed first."""
 
 
+class StoreRefused(Terminal):
+    """The machine refuses to read or write ledger or lake: no room, or no access."""
+
+
 class SourceUnreachable(Retryable):
     """A source does not answer, or broke off while it was read."""
 

@@ -38,6 +38,7 @@ from tasks.export_folder import (
     flush_tree,
     make_folders,
     place,
+    raise_it,
     remove_leftovers,
     staging,
     temporary_name,
@@ -135,8 +136,13 @@ def _fill(settings: Settings, work: Path, earlier: Path | None) -> list[str]:
 
 
 def _exported(folder: Path) -> Iterator[str]:
-    """Files of finished exports; what is still being written stands under a name that begins with a point."""
-    for parent, folders, names in os.walk(folder):
+    """Files of finished exports; what is still being written stands under a name that begins with a point.
+
+    A folder that may not be read breaks it off: a backup without some exports is none.
+    """
+    if not folder.exists():
+        return
+    for parent, folders, names in os.walk(folder, onerror=raise_it):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name).relative_to(folder).as_posix() for name in names)
 
@@ -223,6 +229,6 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Terminal(
-            f"{folder} cannot be written: {error.strerror}; needed room for a backup. None was made.\n\n"
+            f"{error.filename or folder} cannot be read or written: {error.strerror}. No backup was made.\n\n"
             "Hint: make room or give access, then back up again."
         ) from error

@@ -128,7 +128,7 @@ def write_file(path: Path | str, content: bytes) -> None:
 
 def flush_tree(folder: Path) -> None:
     """Flush every file of a folder, then the folders, innermost first."""
-    walk = list(os.walk(folder, topdown=False, onerror=_raise))
+    walk = list(os.walk(folder, topdown=False, onerror=raise_it))
     files = [f"{parent}/{name}" for parent, _, names in walk for name in names]
     with ThreadPoolExecutor(FLUSHERS) as pool:
         list(pool.map(_flush_all, (files[start::FLUSHERS] for start in range(FLUSHERS))))
@@ -140,7 +140,8 @@ def _flush_all(paths: Iterable[str]) -> None:
         flush(path)
 
 
-def _raise(error: OSError) -> None:
+def raise_it(error: OSError) -> None:
+    """For ``os.walk``, which else passes over a folder that it may not read."""
     raise error
 
 

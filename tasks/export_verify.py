@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.errors import Terminal, WrongUsage
 from tasks.core.export_files import FORMAT, MANIFEST, SIGNATURE, SUCCESS
+from tasks.export_folder import raise_it
 from tasks.export_tombstone import TOMBSTONE
 from tasks.signing import is_signed
 
@@ -114,7 +115,7 @@ def _bytes(folder: Path, name: str) -> bytes:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file but the folder's own, by its path inside."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=raise_it):
         for name in (*names, *(each for each in folders if Path(parent, each).is_symlink())):
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from schemas.enums import Guard, Step
-from schemas.errors import ConservationBroken
+from schemas.errors import ConservationBroken, TrimtabError
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.notices import give_notice
@@ -77,5 +77,6 @@ def failure_noted(ledger: Ledger, run: RunRef) -> Iterator[None]:
         ledger.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION], first=error.first)
         raise
     except Exception as error:
-        ledger.fail_run(run.run_id, str(error), utc_now())
+        with suppress(TrimtabError):  # what broke it off, no room or a lost server, may be in the ledger's way too
+            ledger.fail_run(run.run_id, str(error), utc_now())
         raise

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from deploy.stack.place import MARK
+from tests.prefect_api import said
 from tests.servers import unavailable
 
 ROOT: Final = Path(__file__).parents[1]
@@ -44,23 +45,23 @@ class Stack:
 
     def found(self, what: str, **query: Any) -> list[dict[str, Any]]:
         """Rows of Prefect's API."""
-        rows: list[dict[str, Any]] = _said("post", f"{self.api}/{what}/filter", query)
+        rows: list[dict[str, Any]] = said("post", f"{self.api}/{what}/filter", query)
         return rows
 
     def deployment(self, name: str) -> str:
         """Its id."""
         flow, _, deployment = name.partition("/")
-        return str(_said("get", f"{self.api}/deployments/name/{flow}/{deployment}")["id"])
+        return str(said("get", f"{self.api}/deployments/name/{flow}/{deployment}")["id"])
 
     def start(self, name: str, **parameters: Any) -> str:
         """A run of a deployment, now; its id."""
-        made = _said(
+        made = said(
             "post", f"{self.api}/deployments/{self.deployment(name)}/create_flow_run", {"parameters": parameters}
         )
         return str(made["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = _said("get", f"{self.api}/flow_runs/{run_id}")
+        row: dict[str, Any] = said("get", f"{self.api}/flow_runs/{run_id}")
         return row
 
     def state(self, run_id: str) -> str:
@@ -90,20 +91,6 @@ class Stack:
         with suppress(httpx.TransportError):
             return httpx.get(f"{self.api}/health", timeout=5).is_success
         return False
-
-
-def _said(method: str, url: str, body: Any = None) -> Any:
-    """Prefect's answer; a server that is being started again is waited for."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            answer = httpx.request(method, url, json=body, timeout=30)
-        except httpx.TransportError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
-            continue
-        return answer.raise_for_status().json()
 
 
 def waited_for(what: str, check: Callable[[], Any]) -> Any:

@@ -20,6 +20,7 @@ import yaml
 from flows.cli import app
 from schemas.settings import Settings, load_settings
 from tasks.sample import make_book
+from tests.prefect_api import said
 
 ROOT: Final = Path(__file__).parents[1]
 DEPLOY: Final = ROOT / "deploy"
@@ -125,7 +126,7 @@ class Site:
 
     def found(self, what: str, **query: Any) -> list[dict[str, Any]]:
         """Rows of the server's API."""
-        rows: list[dict[str, Any]] = httpx.post(f"{self.url}/{what}/filter", json=query).raise_for_status().json()
+        rows: list[dict[str, Any]] = said("post", f"{self.url}/{what}/filter", query)
         return rows
 
     def artifacts(self, flow_run_id: str) -> dict[str, str]:
@@ -216,18 +217,19 @@ def test_a_night_against_a_server(site: Site) -> None:
 
 @pytest.mark.system
 def test_a_night_as_a_deployment(site: Site) -> None:
-    httpx.post(f"{site.url}/work_pools/", json={"name": "trimtab", "type": "process"}).raise_for_status()
+    said("post", f"{site.url}/work_pools/", {"name": "trimtab", "type": "process"})
     deployed = site.ran("prefect", "--no-prompt", "deploy", "--prefect-file", "deploy/prefect.yaml", "--all")
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    deployment = httpx.get(f"{site.url}/deployments/name/{NIGHT}").raise_for_status().json()
+    deployment = said("get", f"{site.url}/deployments/name/{NIGHT}")
     (schedule,) = deployment["schedules"]
     assert (schedule["active"], schedule["schedule"]["timezone"]) == (True, "America/New_York")
     assert deployment["global_concurrency_limit"]["limit"] == 1
-    asked = httpx.post(
+    asked = said(
+        "post",
         f"{site.url}/deployments/{deployment['id']}/create_flow_run",
-        json={"parameters": {"as_of": "2022-12-28"}},  # its schedule would skip a night of long ago
+        {"parameters": {"as_of": "2022-12-28"}},  # its schedule would skip a night of long ago
     )
-    run_id = asked.raise_for_status().json()["id"]
+    run_id = asked["id"]
 
     worker = site.started("prefect", "worker", "start", "--pool", "trimtab", "--type", "process", log="worker.log")
     try:
@@ -252,5 +254,5 @@ def test_a_night_as_a_deployment(site: Site) -> None:
 
 def final(site: Site, run_id: str) -> dict[str, Any] | None:
     """The flow run, once it has ended."""
-    run: dict[str, Any] = httpx.get(f"{site.url}/flow_runs/{run_id}").raise_for_status().json()
+    run: dict[str, Any] = said("get", f"{site.url}/flow_runs/{run_id}")
     return run if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None

@@ -236,7 +236,7 @@ def test_a_backup_needs_a_folder_a_ledger_and_nobody_else(home: Home, tmp_path: 
     with sole_keeper(home.settings), pytest.raises(Retryable, match="another process"):
         make_backup(home.settings, tmp_path / "backups", NOW)
     (tmp_path / "file").touch()
-    with pytest.raises(Terminal, match="cannot be written"):
+    with pytest.raises(Terminal, match="cannot be read or written"):
         make_backup(home.settings, tmp_path / "file" / "backups", NOW)
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
 from prefect.client.schemas.objects import State
 
@@ -21,6 +20,7 @@ from tasks.scopes import BREACHED, Told
 from tasks.session_hours import session_at
 from tasks.stores import utc_now
 from tests.monitor_scene import TODAY, Scene
+from tests.prefect_api import said
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of
 from tests.test_deployment import ROOT, Site, final, site, stopped, waited_for
 
@@ -218,7 +218,7 @@ def test_an_event_starts_the_deployment_and_the_same_event_again_no_second_run(s
 
 def deployed(site: Site) -> None:
     if not site.found("work_pools"):
-        httpx.post(f"{site.url}/work_pools/", json={"name": "trimtab", "type": "process"}).raise_for_status()
+        said("post", f"{site.url}/work_pools/", {"name": "trimtab", "type": "process"})
     done = site.ran("prefect", "--no-prompt", "deploy", "--prefect-file", "deploy/prefect.yaml", "--all")
     assert done.returncode == 0, done.stdout + done.stderr
 

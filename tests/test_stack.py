@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from playwright.sync_api import expect
 
 from tasks.sample import make_book
 from tests.console.browser import SHOTS, SIZE, chromium
+from tests.prefect_api import said
 from tests.stack_scene import ROOT, Stack, stack_in, waited_for
 
 NIGHT = "nightly/nightly"
@@ -95,27 +95,27 @@ def test_a_schedule_fires(stack: Stack) -> None:
     """One that is added to a deployment, so that nobody has to wait for a quarter of an hour."""
     address = f"{stack.api}/deployments/{stack.deployment('remind/remind')}/schedules"
     every = {"schedule": {"interval": 15}, "active": True}
-    (made,) = httpx.post(address, json=[every], timeout=30).raise_for_status().json()
+    (made,) = said("post", address, [every])
 
     def fired() -> list[dict[str, Any]]:
         runs = stack.found("flow_runs", flows={"name": {"any_": ["remind"]}})
         return [row for row in runs if row["auto_scheduled"] and row["state_name"] == "Completed"]
 
     assert waited_for("a run by schedule", fired)
-    httpx.delete(f"{address}/{made['id']}", timeout=30).raise_for_status()
+    said("delete", f"{address}/{made['id']}")
 
 
 def test_a_night_that_was_due_while_the_server_was_down_is_run_once_when_it_is_up(stack: Stack) -> None:
     due = datetime.now(UTC) + timedelta(seconds=4)
-    made = httpx.post(
+    made = said(
+        "post",
         f"{stack.api}/deployments/{stack.deployment(NIGHT)}/create_flow_run",
-        json={
+        {
             "parameters": {"as_of": SECOND},
             "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}},
         },
-        timeout=30,
     )
-    run_id = str(made.raise_for_status().json()["id"])
+    run_id = str(made["id"])
     assert stack.kill("server start", "uvicorn", "prefect.server") >= 1
     assert not stack.is_answering()
     done = ended(stack, run_id)

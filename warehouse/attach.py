@@ -17,6 +17,7 @@ import duckdb
 
 from schemas.errors import LakeBusy
 from warehouse.duck import quoted, s3_secret
+from warehouse.refused import refusals_told
 
 SQLITE: Final = "ducklake:sqlite:"
 """How the address of a lake begins whose catalogue is a SQLite file."""
@@ -100,10 +101,13 @@ def retried(work: Callable[[], T]) -> T:
     ------
     LakeBusy
         It did every time, or catalogue or object store did not answer.
+    StoreRefused
+        The machine, or the object store, does not let it be read or written.
     """
     for attempt in range(ATTEMPTS):
         try:
-            return work()
+            with refusals_told("the lake"):
+                return work()
         except duckdb.Error as error:
             if not is_passing(error):
                 raise

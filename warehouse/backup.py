@@ -28,6 +28,7 @@ from warehouse.duck import connect, s3_secret
 from warehouse.ledger_schema import HEAD, stored_revision, upgrade
 from warehouse.ledger_store import Store, create_engine, told_apart
 from warehouse.ledger_tables import metadata
+from warehouse.refused import refusals_told
 
 POSTGRES: Final = "ducklake:postgres:"
 STRUCTURE: Final = "tables.json"
@@ -41,7 +42,11 @@ def copy_sqlite(source: Path, target: Path) -> None:
     """Copy a database as of one moment; only the owner may read the copy. An existing target is refused."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     address = f"{source.resolve().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True)) as old, closing(sqlite3.connect(target)) as new:
+    with (
+        refusals_told(source.name),
+        closing(sqlite3.connect(address, uri=True)) as old,
+        closing(sqlite3.connect(target)) as new,
+    ):
         old.backup(new)
         new.execute("PRAGMA journal_mode = DELETE")  # one file; whoever opens it to write sets it again
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from schemas.errors import LedgerBusy, LedgerUnreachable, WrongUsage
 from warehouse.ledger_tables import audit_head
 from warehouse.lost import is_lost
+from warehouse.refused import refusals_told, refused
 
 BUSY_SECONDS: Final = 30
 """How long a writer waits for the one before it."""
@@ -65,12 +66,13 @@ def _make_private(database: str | None) -> None:
     """
     if database in {None, "", ":memory:"} or (path := Path(str(database))).exists():
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, empty = tempfile.mkstemp(dir=path.parent, prefix=".ledger-")
-    os.close(descriptor)
-    with contextlib.suppress(FileExistsError):
-        os.link(empty, path)
-    Path(empty).unlink()
+    with refusals_told("the ledger"):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, empty = tempfile.mkstemp(dir=path.parent, prefix=".ledger-")
+        os.close(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(empty, path)
+        Path(empty).unlink()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -159,7 +161,11 @@ def queue_up(connection: Connection) -> None:
 
 @contextmanager
 def told_apart(engine: Engine) -> Iterator[None]:
-    """Turn "locked" and "conflict" of either database into ``LedgerBusy``, a lost server into ``LedgerUnreachable``; other errors pass."""
+    """Turn what is foreseen into our own errors; others pass.
+
+    "Locked" and "conflict" of either database become ``LedgerBusy``, a lost server ``LedgerUnreachable``, no room and no access
+    ``StoreRefused``.
+    """
     try:
         yield
     except DBAPIError as error:
@@ -167,6 +173,8 @@ def told_apart(engine: Engine) -> Iterator[None]:
             raise LedgerBusy("the ledger is busy: another writer did not finish in time\n\nHint: try again.") from error
         if is_lost(error):
             raise LedgerUnreachable(_unreachable(engine, error)) from error
+        if told := refused("the ledger", error):
+            raise told from error
         raise
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from warehouse.ledger_store import Store, told_apart
+from warehouse.refused import refusals_told
 
 LOOKS: Final = (0.05, 1.0)
 """Seconds between two looks at a turn that is taken: the first, and the longest."""
@@ -110,7 +111,8 @@ def _in_file(path: Path, told: Callable[[], None]) -> Iterator[None]:
 
 def _took(path: Path, held: list[int]) -> bool:
     """Lock the file; one that its last holder has removed meanwhile is nobody's lock any more."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with refusals_told("the ledger"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         is_ours = os.fstat(descriptor).st_ino == path.stat().st_ino

@@ -11,7 +11,8 @@ DuckLake's own functions do the work (DuckLake 1.0, "Maintenance", https://duckl
    anything that can be under way. DuckLake once took living files for such (duckdb/ducklake#815): nothing is removed when one
    of their names is in the catalogue.
 
-A transaction that meets another writer's is tried again; then the table is left for the next time.
+A transaction that meets another writer's is tried again; then the table is left for the next time. So it is where no moment
+without readers is found on a catalogue in SQLite (``warehouse.sharing``).
 
 Known limits: a file that lost a part of its rows is not written anew, because the old one would have to stay beside it as long
 as a snapshot shows it.
@@ -27,17 +28,19 @@ from typing import Any, Final
 
 import duckdb
 
-from schemas.errors import Terminal
+from schemas.errors import LakeBusy, Terminal
 from schemas.settings import Settings
 from warehouse.attach import SQLITE, attach_lake, retried, sql
 from warehouse.duck import connect, quoted
-from warehouse.sharing import Sharing
+from warehouse.sharing import QUIET_SECONDS, Sharing
 
 SMALL_BYTES: Final = 32 * 1024 * 1024
 """A file from this size on is left as it is; many smaller ones become one."""
 MEMORY: Final = "1GB"
 """Most memory that a merge may take; the rest goes to a folder in the home."""
 THREADS: Final = 2
+LESS_SECONDS: Final = 10.0
+"""How long to wait for a moment without readers where one was waited for in vain before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,29 @@ class Upkeep:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, sharing: Sharing) -> None:
         self._connection, self._sharing = connection, sharing
+        self._patience = QUIET_SECONDS
 
     def _rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-        def alone() -> list[tuple[Any, ...]]:
-            with self._sharing.alone():
+        """What a statement gives that takes nothing out of the catalogue."""
+
+        def shared() -> list[tuple[Any, ...]]:
+            with self._sharing.shared():
                 return self._connection.execute(statement, values).fetchall()
 
-        return retried(alone)
+        return retried(shared)
+
+    def _taken(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """What a statement gives that may take rows out of the catalogue: while nobody else is at it."""
+
+        def alone() -> list[tuple[Any, ...]]:
+            with self._sharing.alone(self._patience):
+                return self._connection.execute(statement, values).fetchall()
+
+        try:
+            return retried(alone)
+        except LakeBusy:
+            self._patience = LESS_SECONDS
+            raise
 
     def tables(self) -> list[str]:
         """Names of the lake's tables."""
@@ -88,7 +107,7 @@ class Upkeep:
         """Delete the rows of some runs from a table; how many there are."""
         count = int(self._rows(sql("runs_count").format(table=table), runs=list(runs))[0][0])
         if count and not is_dry_run:
-            self._rows(sql("delete_runs").format(table=table), runs=list(runs))
+            self._taken(sql("delete_runs").format(table=table), runs=list(runs))
         return count
 
     def expire_snapshots(self, before: datetime, *, is_dry_run: bool) -> int:
@@ -97,11 +116,12 @@ class Upkeep:
 
     def _call(self, function: str, before: datetime, *, is_dry_run: bool) -> list[tuple[Any, ...]]:
         moment = f"TIMESTAMPTZ {quoted(before.isoformat())}"
-        return self._rows(f"CALL {function}('lake', dry_run => {is_dry_run}, older_than => {moment})")
+        rows = self._rows if is_dry_run else self._taken
+        return rows(f"CALL {function}('lake', dry_run => {is_dry_run}, older_than => {moment})")
 
     def flush_inlined(self, table: str) -> int:
         """Write rows that are few, and so stand in the catalogue, to a file; how many."""
-        rows = self._rows(f"CALL ducklake_flush_inlined_data('lake', table_name => {quoted(table)})")
+        rows = self._taken(f"CALL ducklake_flush_inlined_data('lake', table_name => {quoted(table)})")
         return sum(int(row[-1]) for row in rows)
 
     def small_files(self) -> dict[str, int]:
@@ -116,7 +136,7 @@ class Upkeep:
         return Merged(table, before, after)
 
     def _merge_once(self, table: str) -> tuple[int, int]:
-        rows = self._rows(
+        rows = self._taken(
             f"CALL ducklake_merge_adjacent_files('lake', {quoted(table)}, max_compacted_files => 1, "
             f"max_file_size => {SMALL_BYTES})"
         )

@@ -6,19 +6,33 @@ no file at all, and so no rows. So one who merges waits until nobody reads or wr
 done. PostgreSQL shows all connections of a read one moment (``pg_export_snapshot``) and needs none of this.
 
 Both are locks on files beside the catalogue, flock(2): the kernel lets them go where a process ends. At the turnstile those who
-come later wait behind one who merges, which else would never have its turn.
+come later wait behind one who merges, which else would never have its turn. Nobody waits for ever: a process may hang.
 """
 
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from schemas.errors import LakeBusy
 from warehouse.attach import SQLITE
+from warehouse.refused import refusals_told
+
+MERGE_SECONDS: Final = 600.0
+"""How long a reader or writer waits for one who merges: many times what a table takes."""
+QUIET_SECONDS: Final = 60.0
+"""How long one who merges waits for all others, and keeps those who come later waiting."""
+LOOK_SECONDS: Final = 0.01
+BEING_KEPT: Final = (
+    "files of the lake are being merged, and that does not end\n\n"
+    "Hint: does `trimtab maintain` hang? Nothing is lost where it is ended. Then the same command again."
+)
+IN_USE: Final = "the lake is being read or written all the time\n\nHint: try again; is there a query without end?"
 
 _held: Final = threading.local()
 """Catalogues that this thread shares already: it does not go through the turnstile again."""
@@ -37,13 +51,19 @@ class Sharing:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Read or write: beside others, and while nobody merges."""
+        """Read or write: beside others, and while nobody merges.
+
+        Raises
+        ------
+        LakeBusy
+            Whoever merges does not come to an end.
+        """
         mine: set[str] = _held.__dict__.setdefault("catalogues", set())
         if self.catalogue is None or self.catalogue in mine:
             yield
             return
-        with self._locked("turnstile", fcntl.LOCK_SH):
-            inside = self._lock("shared", fcntl.LOCK_SH)
+        with self._locked("turnstile", fcntl.LOCK_SH, MERGE_SECONDS):
+            inside = self._lock("shared", fcntl.LOCK_SH, MERGE_SECONDS)
         mine.add(self.catalogue)
         try:
             yield
@@ -52,24 +72,43 @@ class Sharing:
             os.close(inside)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Take rows out of the catalogue: nobody else is at it."""
+    def alone(self, patience: float = QUIET_SECONDS) -> Iterator[None]:
+        """Take rows out of the catalogue: nobody else is at it.
+
+        Raises
+        ------
+        LakeBusy
+            Somebody is, for longer than ``patience``, seconds.
+        """
         if self.catalogue is None:
             yield
             return
-        with self._locked("turnstile", fcntl.LOCK_EX), self._locked("shared", fcntl.LOCK_EX):
+        with self._locked("turnstile", fcntl.LOCK_EX, patience), self._locked("shared", fcntl.LOCK_EX, patience):
             yield
 
     @contextmanager
-    def _locked(self, name: str, how: int) -> Iterator[None]:
-        descriptor = self._lock(name, how)
+    def _locked(self, name: str, how: int, patience: float) -> Iterator[None]:
+        descriptor = self._lock(name, how, patience)
         try:
             yield
         finally:
             os.close(descriptor)
 
-    def _lock(self, name: str, how: int) -> int:
+    def _lock(self, name: str, how: int, patience: float) -> int:
         """Wait for the lock; closing the descriptor lets it go."""
-        descriptor = os.open(Path(f"{self.catalogue}.{name}"), os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(descriptor, how)
-        return descriptor
+        with refusals_told("the lake"):
+            descriptor = os.open(Path(f"{self.catalogue}.{name}"), os.O_RDWR | os.O_CREAT, 0o600)
+        for _ in range(1 + round(patience / LOOK_SECONDS)):
+            if _is_locked(descriptor, how):
+                return descriptor
+            time.sleep(LOOK_SECONDS)
+        os.close(descriptor)
+        raise LakeBusy(IN_USE if how == fcntl.LOCK_EX else BEING_KEPT)
+
+
+def _is_locked(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

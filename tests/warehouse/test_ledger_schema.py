@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
 from schemas.enums import Role
-from schemas.errors import DecisionRefused, LedgerBusy, Retryable, WrongUsage
+from schemas.errors import DecisionRefused, LedgerBusy, StoreRefused, WrongUsage
 from tests.ledger_book import NOW, opened
 from warehouse.ledger import Ledger
 from warehouse.ledger_schema import HEAD, MIGRATIONS
@@ -117,7 +117,7 @@ def test_a_place_where_no_file_can_be_is_refused_in_words(tmp_path: Path) -> Non
 
     with pytest.raises(WrongUsage, match="cannot be written: File exists"):
         opened(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")
-    with pytest.raises(Retryable, match="cannot be reached: unable to open database file"):
+    with pytest.raises(StoreRefused, match="cannot be read or written: it cannot be opened\n\nHint: is it a file"):
         opened(f"sqlite:///{tmp_path}")
 
 

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from schemas.errors import LakeBusy
 from schemas.settings import Settings
+from tasks.maintain import maintain
 from tasks.stores import open_ledger
 from tests.warehouse.test_maintenance import filled, run_of
 from warehouse.lake import open_lake
@@ -94,6 +97,30 @@ def test_a_killed_reader_is_in_nobodys_way(tmp_path: Path, threads: ThreadPoolEx
         alone.result(PATIENCE)
 
 
+def test_who_would_be_alone_gives_up_after_a_while_and_lets_the_others_on(
+    tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    sharing = Sharing(str(tmp_path / "catalogue"))
+    with sharing.shared():
+        alone = threads.submit(passed, lambda: sharing.alone(SOON))
+        with pytest.raises(LakeBusy, match="is being read or written all the time\n\nHint: try again"):
+            alone.result(PATIENCE)
+        threads.submit(passed, sharing.shared).result(PATIENCE)
+    threads.submit(passed, sharing.alone).result(PATIENCE)
+
+
+def test_a_reader_does_not_wait_for_ever_for_one_who_hangs(
+    tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.sharing.MERGE_SECONDS", SOON)
+    sharing = Sharing(str(tmp_path / "catalogue"))
+    with sharing.alone():
+        later = threads.submit(passed, sharing.shared)
+        with pytest.raises(LakeBusy, match="does not end\n\nHint: does `trimtab maintain` hang"):
+            later.result(PATIENCE)
+    threads.submit(passed, sharing.shared).result(PATIENCE)
+
+
 def test_a_catalogue_on_a_server_is_everybodys_at_any_time() -> None:
     sharing = Sharing.of("ducklake:postgres:host=db")
     with sharing.alone(), sharing.shared(), sharing.alone():
@@ -118,6 +145,22 @@ def test_whatever_touches_the_lake_waits_while_files_are_merged(
         work = threads.submit(works[what])
         assert is_waiting(work)
     work.result(PATIENCE)
+
+
+def test_upkeep_beside_a_reader_without_end_waits_once_and_says_what_it_left(
+    tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.maintenance.QUIET_SECONDS", SOON)
+    monkeypatch.setattr("warehouse.maintenance.LESS_SECONDS", 0.0)
+    settings = filled(Settings(home=tmp_path), days=1)
+    open_ledger(settings).close()
+    with Sharing.of(settings.lake_address).shared():
+        chores = threads.submit(maintain, settings, datetime.now(UTC)).result(PATIENCE)
+    done = {chore.what for chore in chores if not chore.problem}
+    assert done == {"leftover folders removed", "staged nights removed", "orphan files removed"}
+    assert {"snapshots expired", "small files merged in account_outcomes"} < {chore.what for chore in chores}
+    assert all("all the time" in chore.problem for chore in chores if chore.problem)
+    assert [chore.problem for chore in maintain(settings, datetime.now(UTC)) if chore.problem] == []
 
 
 def test_files_are_merged_when_nobody_touches_the_lake(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
