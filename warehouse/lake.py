@@ -25,7 +25,7 @@ from schemas.tables import RUN_COLUMNS
 from warehouse.attach import T, attach_lake, is_passing, retried, sql, transaction, why_not
 from warehouse.duck import connect
 from warehouse.lake_tables import bring_up_to_date
-from warehouse.refused import refusals_told
+from warehouse.refused import refused
 from warehouse.sharing import Sharing
 from warehouse.unfilled import Filled, make_stand_ins
 
@@ -218,7 +218,7 @@ class Lake:
         """
         rows = 0
         try:
-            with refusals_told("the lake"), self._sharing.shared(), self._writing(run):
+            with self._sharing.shared(), self._writing(run):
                 self._delete("delete_run", tables, {"run_id": run.run_id})
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
@@ -227,6 +227,8 @@ class Lake:
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy(why_not(error)) from error
+            if told := refused("the lake", error):
+                raise told from error
             raise
         return rows
 

@@ -1,5 +1,6 @@
 """The lake: replacing twice is replacing once, half a write is no write, and several processes write at once."""
 
+import errno
 import stat
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -197,6 +198,15 @@ def test_a_load_that_lost_the_race_says_that_it_may_succeed_later(lake: Lake, se
     with pytest.raises(LakeBusy, match="being written by others\n\nHint: try again"):
         lake.load(RUN, ["scope"], batches())  # type: ignore[arg-type]
     assert accounts_in(lake, table="scope") == ["A2"]
+
+
+def test_a_load_whose_rows_cannot_be_read_does_not_blame_the_lake(lake: Lake) -> None:
+    def batches() -> object:
+        raise PermissionError(errno.EACCES, "of a source")
+        yield
+
+    with pytest.raises(PermissionError, match="of a source"):
+        lake.load(RUN, ["scope"], batches())  # type: ignore[arg-type]
 
 
 def test_a_conflict_is_tried_again_ever_more_slowly_and_then_told(no_waiting: list[float]) -> None:
