@@ -117,8 +117,8 @@ def verify(
         )
         return
     for one in found:
-        signed = "and signed by the key" if one.is_signed else "(the signature was not checked: no --key)"
-        typer.echo(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders, {signed}")
+        signed = ", and signed by the key" if one.is_signed else " (the signature was not checked: no --key)"
+        typer.echo(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders{signed}")
 
 
 def export_rows(results: "Sequence[ExportResult]", delivered: "Sequence[Delivered]" = ()) -> list[dict[str, object]]:

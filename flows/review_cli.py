@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
 import typer
+from rich.text import Text
 
 from flows.terminal import notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
@@ -30,24 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Order = Annotated[Sort, typer.Option("--sort", help="What comes first.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Most rows to print as a table.")]
 
-LISTED: Final = (
-    "priority",
-    "proposal_id",
-    "account_id",
-    "custodian",
-    "state",
-    "triggers",
-    "gross_value_usd",
-    "turnover",
-    "est_tax_usd",
-    "order_count",
-    "approvals_needed",
-    "route_reasons",
-    "look_reasons",
-    "held_by",
-    "cut_off_at",
-    "expires_at",
-)
+LISTED: Final = ("priority", "proposal", "trade", "why a person", "look at", "until")
 ORDERS_SHOWN: Final = ("side", "symbol", "quantity", "price_usd", "value_usd", "est_cost_usd", "est_tax_usd", "reason")
 LOTS_SHOWN: Final = ("security_id", "lot_id", "quantity", "unit_cost_usd", "acquired_date", "term", "gain_usd")
 
@@ -60,9 +44,37 @@ def list_(matching: Matching = None, sort: Order = Sort.PRIORITY, limit: Limit =
     if is_json:
         print_json(found.to_dicts())
         return
-    print_frame(f"{found.height:,} proposals", found.head(limit).select(LISTED))
+    rows = map(_listed, found.head(limit).iter_rows(named=True))
+    print_table(f"{found.height:,} proposals", LISTED, rows, whole=("proposal", "trade"))
     if found.height > limit:
         notice(f"{found.height - limit:,} more are not shown; --limit shows more, --filter finds some.")
+
+
+def _listed(one: Mapping[str, Any]) -> tuple[object, ...]:
+    """A proposal of the queue in few columns of a few lines each, in the order of ``LISTED``."""
+    state = "" if one["state"] == ProposalState.PENDING_REVIEW else one["state"]
+    held = one["held_by"] and f"held by {one['held_by']}"
+    turnover = f"turnover {one['turnover']:.1%}"
+    tax = "" if one["est_tax_usd"] is None else f"tax {one['est_tax_usd']:,.2f}"
+    orders = "1 order" if one["order_count"] == 1 else f"{one['order_count']} orders"
+    approvals = f"{one['approvals_needed']} approvals" if one["approvals_needed"] > 1 else ""
+    cut_off = one["cut_off_at"] and f"cut-off {one['cut_off_at']:%Y-%m-%d %H:%MZ}"
+    return (
+        one["priority"],
+        _lines(one["proposal_id"], f"{one['account_id']} {one['custodian']}", state, held),
+        Text(_lines(f"{one['gross_value_usd']:,.2f} USD", turnover, tax, orders), justify="right"),
+        _lines(*_codes(one["route_reasons"]), approvals),
+        _lines(*_codes(one["look_reasons"])),
+        _lines(cut_off, f"expires {one['expires_at']:%Y-%m-%d %H:%MZ}"),
+    )
+
+
+def _codes(joined: str | None) -> list[str]:
+    return (joined or "").replace("_", " ").split("|")
+
+
+def _lines(*parts: str | None) -> str:
+    return "\n".join(part for part in parts if part)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,13 @@ WIDTH_OF_A_FILE = 200
 """Columns of a table that goes to a file or another program."""
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table on stdout; numbers to the right, null as an empty cell."""
+def print_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], *, whole: Container[str] = ()
+) -> None:
+    """A table on stdout; numbers to the right, null as an empty cell. Lines of ``whole`` columns are not broken."""
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)
@@ -42,6 +44,8 @@ def notice(message: str) -> None:
 
 
 def _cell(value: Any) -> Text:
+    if isinstance(value, Text):
+        return value
     if value is None:
         return Text("")
     if isinstance(value, datetime):

@@ -68,6 +68,19 @@ def test_the_list_is_a_table_on_stdout(run: Run) -> None:
     assert result.stderr == ""
 
 
+def test_the_list_fits_a_terminal_and_breaks_no_id(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("review", "hold", "monday.bb", "--note", "asking").exit_code == 0
+    monkeypatch.setattr("flows.terminal.WIDTH_OF_A_FILE", 100)
+    result = run("review", "list", "--filter", "custodian=southbank")
+
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    cells = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines() if "│" in line]
+    proposals, trades, reasons = ([row[column] for row in cells] for column in (2, 3, 4))
+    assert proposals[:3] == ["monday.bb", "bb southbank", f"held by {current_actor()}"]
+    assert {"12,345.67 USD", "2 orders"} <= set(trades)
+    assert "2 approvals" in reasons
+
+
 def test_the_list_shows_cut_offs_and_sorts_by_them(run: Run, ledger: Ledger) -> None:
     moment, frame = datetime.now(UTC), proposed("tuesday", ["ca"], custodian="harbor")
     ledger.start_run(new_run("tuesday", 2), moment)
