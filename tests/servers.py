@@ -86,10 +86,10 @@ class Postgres:
     def url(self, database: str = "postgres", user: str = "owner") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Name of a database that nobody has used."""
+    def new_database(self, options: str = "") -> str:
+        """Name of a database that nobody has used; ``options`` are those of ``CREATE DATABASE``."""
         name = f"book{next(self._names)}"
-        self.run("public", f"CREATE DATABASE {name}")
+        self.run("public", f"CREATE DATABASE {name} {options}")
         return name
 
     def new_schema(self) -> str:

@@ -8,6 +8,7 @@ in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
 
+from contextlib import ExitStack
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -127,7 +128,10 @@ class Ledger(
         try:
             shown = sa.make_url(address).render_as_string(hide_password=True)
             ledger = cls(create_engine(address))
-            bring_up_to_date(ledger, owner=owner, now=now)
+            with ExitStack() as unless_opened:
+                unless_opened.callback(ledger.close)
+                bring_up_to_date(ledger, owner=owner, now=now)
+                unless_opened.pop_all()
         except ArgumentError:
             raise WrongUsage(
                 "the ledger's address is not one\n\nHint: sqlite:///path or postgresql://host/db."

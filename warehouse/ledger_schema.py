@@ -14,6 +14,8 @@ from warehouse.ledger_users import insert_user
 
 HEAD: Final = "0007"
 """The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""
+ENCODINGS: Final = frozenset({"UTF8", "SQL_ASCII"})
+"""PostgreSQL's databases that keep every name and note as it was written."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -31,7 +33,7 @@ def bring_up_to_date(store: Store, *, owner: str, now: datetime) -> None:
     Raises
     ------
     WrongUsage
-        The ledger was written by a newer version of the program.
+        The ledger was written by a newer version of the program, or a new one would be in a database that cannot keep all letters.
     """
     with store.reading() as connection:
         if stored_revision(connection) == HEAD:
@@ -40,10 +42,23 @@ def bring_up_to_date(store: Store, *, owner: str, now: datetime) -> None:
         before = stored_revision(connection)
         if before is not None and before > HEAD:
             raise WrongUsage(f"the ledger is at version {before}, this program knows {HEAD}\n\nHint: update trimtab.")
+        if before is None:
+            _need_all_letters(connection)
         if before != HEAD:
             upgrade(connection)
         if before is None:
             insert_user(connection, owner, [Role.ADMIN], actor=owner, now=now)
+
+
+def _need_all_letters(connection: Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding not in ENCODINGS:
+        raise WrongUsage(
+            f"the ledger's database has the encoding {encoding}, in which a name or a note may be impossible to write; needed UTF8\n\n"
+            "Hint: CREATE DATABASE trimtab TEMPLATE template0 ENCODING 'UTF8'."
+        )
 
 
 def upgrade(connection: Connection) -> None:

@@ -46,7 +46,9 @@ def create_engine(address: str) -> Engine:
     """
     url = sa.make_url(address)
     if url.get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_pre_ping=True)
+        # A database without an encoding of its own (SQL_ASCII) would give bytes for text.
+        said = {"client_encoding": "utf8"} if url.get_driver_name() == "psycopg" else {}
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=said)
         if engine.dialect.is_async:
             raise WrongUsage(f"{url.drivername} is for asynchronous programs\n\nHint: postgresql+psycopg://host/db.")
         return engine
