@@ -1,4 +1,4 @@
-"""A row that differs from the night before: set aside, released by a person, used when the night is run again."""
+"""A row that differs from the night before: set aside, released by a person, used when the night is run again and from then on."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from schemas.enums import RunKind
 from schemas.settings import Settings
 from tasks import quarantine
 from tasks.stores import current_actor, open_ledger, utc_now
@@ -17,6 +18,7 @@ from warehouse.lake import open_lake
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 
 NEXT = AS_OF + timedelta(days=1)
+SESSION = NEXT + timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, tmp_path: Path) -> None:
-    write_book(tmp_path, spoilt("lots", 1, quantity="40"), "csv")
+    book = spoilt("lots", 1, quantity="40")
+    write_book(tmp_path, book, "csv")
     first = run_night(settings, tmp_path, NEXT)
     read = open_lake(settings).read
 
@@ -56,6 +59,12 @@ def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, 
     before, after = (_outcome(read("account_outcomes", one)) for one in (first.run_id, again.run_id))
     assert before == "quarantined"
     assert after in {"proposed", "no_trade"}
+
+    prices = book["prices"].with_columns(price_date=pl.lit(str(SESSION)))
+    write_book(tmp_path, {**book, "prices": prices}, "csv")
+    in_the_session = run_night(settings, tmp_path, SESSION, kind=RunKind.THRESHOLD, scope=("A1",))
+    assert read("quarantine", in_the_session.run_id).is_empty(), "what it holds has become the norm"
+    assert _outcome(read("account_outcomes", in_the_session.run_id)) == after
 
 
 def _outcome(outcomes: pl.DataFrame) -> str:
