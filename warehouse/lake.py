@@ -180,7 +180,7 @@ class Lake:
 
     @contextmanager
     def _registered(self, **frames: pl.DataFrame) -> Iterator[None]:
-        """Frames that statements may read by these names."""
+        """Frames that statements may read by these names. Within a transaction DuckDB would keep them until it ends."""
         for name, frame in frames.items():
             self._cursor.register(name, frame.to_arrow())
         try:
@@ -218,12 +218,13 @@ class Lake:
         """
         rows = 0
         try:
-            with self._sharing.shared(), self._writing(run):
+            given = {} if shards is None else {"shards": shards}
+            with self._sharing.shared(), self._registered(**given), self._writing(run):
                 self._delete("delete_run", tables, {"run_id": run.run_id})
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
                     rows += frame.height
-                rows += sum(self._copy(run, each, shards, is_narrow=is_narrow) for each in copies())
+                rows += sum(self._copy(run, each, is_sharded=bool(given), is_narrow=is_narrow) for each in copies())
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy(why_not(error)) from error
@@ -239,23 +240,23 @@ class Lake:
             yield
             self._cursor.execute(sql("name_snapshot"), {"run_id": run.run_id})
 
-    def _copy(self, run: RunRef, copy: Copy, shards: pl.DataFrame | None, *, is_narrow: bool) -> int:
+    def _copy(self, run: RunRef, copy: Copy, *, is_sharded: bool, is_narrow: bool) -> int:
         values = {"run_id": run.run_id, "as_of": run.as_of_date.isoformat(), **asdict(copy)}
         del values["table"]
-        if shards is None or copy.table not in SHARDED_TABLES:
+        if not is_sharded or copy.table not in SHARDED_TABLES:
             return _count(self._cursor.execute(sql("copy_common").format(table=copy.table), values))
         values |= {"has_common": copy.table == "restrictions", "is_narrow": is_narrow}
-        with self._registered(shards=shards):
-            return _count(self._cursor.execute(sql("copy_sharded").format(table=copy.table), values))
+        return _count(self._cursor.execute(sql("copy_sharded").format(table=copy.table), values))
 
     def _delete(self, statement: str, tables: Iterable[str], key: Mapping[str, str | int]) -> None:
         for table in self._filled.among(tables, self._cursor):
             self._cursor.execute(sql(statement).format(table=table), key)
 
     def _insert(self, table: str, frame: pl.DataFrame, run: RunRef) -> None:
+        """Append rows that DuckDB finds by the variable's name: registered, it would keep those of a whole night until they are committed."""
         if frame.height:
-            with self._registered(incoming=_with_run_columns(frame, table, run)):
-                self._cursor.execute(sql("insert_shard").format(table=table))
+            incoming = _with_run_columns(frame, table, run).to_arrow()  # noqa: F841 - the statement reads it
+            self._cursor.execute(sql("insert_shard").format(table=table))
 
     def _replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> None:
         key: dict[str, str | int] = {"run_id": run.run_id, "shard": shard}

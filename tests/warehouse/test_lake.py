@@ -2,6 +2,8 @@
 
 import errno
 import stat
+import weakref
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from decimal import Decimal
@@ -144,6 +146,26 @@ def test_half_a_load_is_no_load(lake: Lake) -> None:
         lake.load(RUN, ["scope", "gate"], batches(is_broken=True))  # type: ignore[arg-type]
     assert accounts_in(lake, table="scope") == ["A1", "A2"]
     assert accounts_in(lake, table="scope", shard=1) == ["A2"]
+
+
+def test_a_load_holds_one_batch_at_a_time(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame that is registered within a transaction is kept until it ends: a night's pull held the whole book."""
+    given: list[weakref.ref[object]] = []
+    as_arrow = pl.DataFrame.to_arrow
+
+    def watched(frame: pl.DataFrame) -> object:
+        table = as_arrow(frame)
+        given.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr(pl.DataFrame, "to_arrow", watched)
+
+    def batches() -> Iterator[tuple[str, pl.DataFrame]]:
+        for number in range(5):
+            yield "scope", pl.DataFrame({"account_id": [f"A{number}"], "shard": [0]})
+            assert [one() for one in given] == [None] * (number + 1)
+
+    assert lake.load(RUN, ["scope"], batches()) == 5
 
 
 def test_loading_twice_is_loading_once_and_clears_tables_without_rows(lake: Lake) -> None:

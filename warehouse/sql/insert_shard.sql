@@ -1,3 +1,3 @@
--- Append a registered Arrow table, which carries the run columns, to a lake table.
+-- Append the Arrow table of that name, which carries the run columns, to a lake table.
 INSERT INTO lake.{table} BY NAME
 SELECT * FROM incoming
