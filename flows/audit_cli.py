@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import print_json, print_table
+from flows.terminal import lines, print_json, print_table
 from tasks.stores import open_ledger, settings_of_a_home
+from warehouse.ledger import AuditRow
 
 app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")
 
-COLUMNS = ("seq", "at", "actor", "event", "run_id", "proposal_id", "from_state", "to_state", "detail")
+COLUMNS = ("seq", "at", "actor", "what", "of", "detail")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -40,4 +41,10 @@ def list_(
     if is_json:
         print_json([asdict(row) for row in rows])
     else:
-        print_table(f"{len(rows):,} rows", COLUMNS, ([getattr(row, name) for name in COLUMNS] for row in rows))
+        print_table(f"{len(rows):,} rows", COLUMNS, map(_listed, rows), whole=("what", "of"))
+
+
+def _listed(row: AuditRow) -> tuple[object, ...]:
+    """A row in the order of ``COLUMNS``: of a move the states, of a proposal its name, else the run's."""
+    move = f"{row.from_state or ''} → {row.to_state}" if row.to_state else None
+    return row.seq, row.at, row.actor, lines(row.event, move), row.proposal_id or row.run_id, row.detail

@@ -1,16 +1,16 @@
 """``trimtab quarantine``: look at the rows that a run set aside, let some pass, hand the rest to those who mend the source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import polars as pl
 import typer
 
-from flows.terminal import notice, print_frame, print_json, print_table
+from flows.terminal import lines, notice, print_json, print_table
 from tasks import quarantine
 from tasks.quarantine import Detail, Wanted
 from tasks.quarantine_file import FileFormat, format_of, write_rows
@@ -23,9 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set
 Run = Annotated[str | None, typer.Option("--run", help="A run; the newest where absent.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-LISTED: Final = ("quarantine_id", "table_name", "file_name", "row_number", "account_id", "broken_rules")
-LET_THROUGH: Final = ("released_by", "released_at", "release_note")
-SET_ASIDE: Final = ("is_releasable", "released_by")
+LISTED: Final = ("row", "where", "account", "broken rules")
+LET_THROUGH: Final = ("released by", "at", "because")
+SET_ASIDE: Final = ("releasable", "released by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,24 @@ def list_(
     if is_json:
         print_json(found.to_dicts())
         return
+    title = f"{found.height:,} {'rows let through' if is_released else 'rows set aside'} by {at.run.run_id}"
+    shown = (_listed(one, is_released=is_released) for one in found.head(limit).iter_rows(named=True))
     columns = (*LISTED, *(LET_THROUGH if is_released else SET_ASIDE))
-    what = "rows let through" if is_released else "rows set aside"
-    print_frame(f"{found.height:,} {what} by {at.run.run_id}", found.head(limit).select(columns))
+    print_table(title, columns, shown, whole=("row", "account", "broken rules"))
     if found.is_empty() and rows.height:
         rules = rows["broken_rules"].str.split("|").explode().unique().sort()
         notice(f"{rows.height:,} others do not match; rules broken are {', '.join(rules)}.")
     if found.height > limit:
         notice(f"{found.height - limit:,} more are not shown; --limit shows more, `trimtab quarantine export` all.")
+
+
+def _listed(one: Mapping[str, Any], *, is_released: bool) -> tuple[object, ...]:
+    """A row in the order of ``LISTED`` and ``LET_THROUGH`` or ``SET_ASIDE``."""
+    where = f"{one['file_name']} row {one['row_number']}"
+    common = (one["quarantine_id"], where, one["account_id"], lines(*one["broken_rules"].split("|")))
+    if is_released:
+        return (*common, one["released_by"], one["released_at"], one["release_note"])
+    return (*common, "yes" if one["is_releasable"] else "no", one["released_by"])
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from flows.terminal import notice, print_frame, print_json, print_table
+from flows.terminal import lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
@@ -61,20 +61,16 @@ def _listed(one: Mapping[str, Any]) -> tuple[object, ...]:
     cut_off = one["cut_off_at"] and f"cut-off {one['cut_off_at']:%Y-%m-%d %H:%MZ}"
     return (
         one["priority"],
-        _lines(one["proposal_id"], f"{one['account_id']} {one['custodian']}", state, held),
-        Text(_lines(f"{one['gross_value_usd']:,.2f} USD", turnover, tax, orders), justify="right"),
-        _lines(*_codes(one["route_reasons"]), approvals),
-        _lines(*_codes(one["look_reasons"])),
-        _lines(cut_off, f"expires {one['expires_at']:%Y-%m-%d %H:%MZ}"),
+        lines(one["proposal_id"], f"{one['account_id']} {one['custodian']}", state, held),
+        Text(lines(f"{one['gross_value_usd']:,.2f} USD", turnover, tax, orders), justify="right"),
+        lines(*_codes(one["route_reasons"]), approvals),
+        lines(*_codes(one["look_reasons"])),
+        lines(cut_off, f"expires {one['expires_at']:%Y-%m-%d %H:%MZ}"),
     )
 
 
 def _codes(joined: str | None) -> list[str]:
     return (joined or "").replace("_", " ").split("|")
-
-
-def _lines(*parts: str | None) -> str:
-    return "\n".join(part for part in parts if part)
 
 
 @app.command()

@@ -28,6 +28,11 @@ def print_table(
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)
 
 
+def lines(*parts: str | None) -> str:
+    """What is said, one below the other."""
+    return "\n".join(part for part in parts if part)
+
+
 def print_frame(title: str, frame: pl.DataFrame) -> None:
     """A frame as a table on stdout."""
     print_table(title, frame.columns, frame.iter_rows())

@@ -70,13 +70,12 @@ def test_the_list_shows_the_newest_runs_rows_and_what_can_be_released(run: Run) 
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert "5 rows set aside by r1" in result.stdout
-    assert "lot_id_identifier|quantity_positive" in result.stdout
-    lines = {
-        line.replace("│", " ").split()[0]: line
-        for line in result.stdout.splitlines()
-        if SPLIT in line or LOT_ID in line
-    }
-    assert ("True" in lines[SPLIT], "True" in lines[LOT_ID]) == (True, False)
+    cells = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines() if "│" in line]
+    rules = {row[1]: row[4] for row in cells if row[1]}
+    assert rules[LOT_ID] == "lot_id_identifier"
+    assert "quantity_positive" in [row[4] for row in cells if not row[1]], "below the row's first rule"
+    may_pass = {row[1]: row[5] for row in cells if row[1]}
+    assert (may_pass[SPLIT], may_pass[LOT_ID]) == ("yes", "no")
 
 
 def test_the_list_can_be_narrowed_and_says_what_else_there_is(run: Run) -> None:
