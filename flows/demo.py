@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import typer
+from prefect.settings import get_current_settings
 
 from flows.run import run_night
 from flows.terminal import notice, print_table
@@ -74,6 +75,7 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         typer.echo(f"trade files: {where}")
     for held in done.held_back.iter_rows(named=True):
         notice(f"{held['proposal_id']} stays: {held['reason']}")
+    pages = get_current_settings().ui_url or "prefect server start"
     typer.echo(
         "\nLook next:\n"
         "  trimtab review list                      proposals that wait for a person\n"
@@ -81,7 +83,7 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         "  trimtab review approve ID --note WHY     then: trimtab export\n"
         '  trimtab query "select outcome, count(*) from account_outcomes group by 1"\n'
         '  trimtab query "select * from latest.quarantine limit 5"\n'
-        "  prefect server start                     the Prefect UI shows the runs"
+        f"  {pages:<40} the Prefect UI shows the runs"
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from flows.halt_cli import HOW_TO_LIFT, sentence
 from flows.terminal import notice, print_json, print_table
 from schemas.enums import RunState
+from schemas.run import GLOBAL_SHARD
 from tasks.stores import open_ledger, settings_of_a_home
 from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
 
@@ -66,7 +67,10 @@ def _print_run(run: RunRow, standing: Standing) -> None:
     if standing.inputs:
         files = [(one.source, one.name, one.table_name, one.row_count, _state(one)) for one in standing.inputs]
         print_table("inputs", ["source", "file", "table", "rows", "state"], files)
-    steps = [(one.step, str(one.shard), f"{one.rows:,}", f"{one.seconds:.2f}") for one in standing.steps]
+    steps = [
+        (one.step, "" if one.shard == GLOBAL_SHARD else str(one.shard), f"{one.rows:,}", f"{one.seconds:.2f}")
+        for one in standing.steps
+    ]
     print_table("steps", ["step", "shard", "rows", "seconds"], steps)
     print_table(
         "proposals", ["state", "count"], [(state, f"{count:,}") for state, count in sorted(standing.queue.items())]
