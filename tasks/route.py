@@ -9,6 +9,7 @@ from tasks.cut_offs import next_cut_offs
 from tasks.retries import retry_quietly
 from tasks.steps import Stores, open_stores, timed_step
 from tasks.stores import utc_now
+from warehouse.ledger_proposals import ROUTED
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)
@@ -20,7 +21,7 @@ def route(run: RunRef) -> None:
 
 def routed(at: Stores, run: RunRef) -> int:
     """What ``route`` does, on stores that are open; the proposals entered."""
-    proposals = at.lake.read("proposals", run.run_id).sort("account_id")
+    proposals = at.lake.read("proposals", run.run_id, columns=tuple(ROUTED))
     pulled = at.lake.read("scope", run.run_id)["account_id"]
     now = utc_now()
     at.ledger.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))

@@ -7,7 +7,13 @@ import pytest
 from schemas.enums import ProposalState
 from schemas.errors import DecisionRefused, WrongUsage
 from tests.ledger_book import NOW, PENDING, claimed, hours, new_run, proposed, route, states
+from warehouse import ledger_proposals
 from warehouse.ledger import Ledger
+
+
+@pytest.fixture(autouse=True)
+def _entered_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_proposals, "INSERTED_AT_ONCE", 2)
 
 
 def test_routing_sends_each_proposal_where_policy_says(ledger: Ledger) -> None:
