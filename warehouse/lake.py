@@ -253,7 +253,7 @@ class Lake:
             self._cursor.execute(sql(statement).format(table=table), key)
 
     def _insert(self, table: str, frame: pl.DataFrame, run: RunRef) -> None:
-        """Append rows that DuckDB finds by the variable's name: registered, it would keep those of a whole night until they are committed."""
+        """Append rows that DuckDB finds by the variable's name: registered, it would keep those of a whole night until they are committed (duckdb-python, issue 469)."""
         if frame.height:
             incoming = _with_run_columns(frame, table, run).to_arrow()  # noqa: F841 - the statement reads it
             self._cursor.execute(sql("insert_shard").format(table=table))
