@@ -56,13 +56,20 @@ def _listed(one: Mapping[str, Any]) -> tuple[object, ...]:
     held = one["held_by"] and f"held by {one['held_by']}"
     turnover = f"turnover {one['turnover']:.1%}"
     tax = "" if one["est_tax_usd"] is None else f"tax {one['est_tax_usd']:,.2f}"
-    orders = "1 order" if one["order_count"] == 1 else f"{one['order_count']} orders"
     approvals = f"{one['approvals_needed']} approvals" if one["approvals_needed"] > 1 else ""
     cut_off = one["cut_off_at"] and f"cut-off {one['cut_off_at']:%Y-%m-%d %H:%MZ}"
     return (
         one["priority"],
-        lines(one["proposal_id"], f"{one['account_id']} {one['custodian']}", state, held),
-        Text(lines(f"{one['gross_value_usd']:,.2f} USD", turnover, tax, orders), justify="right"),
+        lines(
+            one["proposal_id"],
+            f"{one['account_id']} {one['custodian']}",
+            ", ".join(_codes(one["triggers"])),
+            state,
+            held,
+        ),
+        Text(
+            lines(f"{one['gross_value_usd']:,.2f} USD", turnover, tax, f"orders {one['order_count']}"), justify="right"
+        ),
         lines(*_codes(one["route_reasons"]), approvals),
         lines(*_codes(one["look_reasons"])),
         lines(cut_off, f"expires {one['expires_at']:%Y-%m-%d %H:%MZ}"),

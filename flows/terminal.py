@@ -8,24 +8,43 @@ from typing import Any
 
 import polars as pl
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 WIDTH_OF_A_FILE = 200
 """Columns of a table that goes to a file or another program."""
+LEAST = 12
+"""Characters that a column of a table keeps, if it has as many, however narrow the terminal is."""
+FRAME = 3
+"""Characters around a cell: a line and two blanks. A last line ends the row."""
 
 
 def print_table(
     title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], *, whole: Container[str] = ()
 ) -> None:
-    """A table on stdout; numbers to the right, null as an empty cell. Lines of ``whole`` columns are not broken."""
+    """A table on stdout; numbers to the right, null as an empty cell. Lines of ``whole`` columns are not broken.
+
+    Nothing is left out: what a terminal has no room for makes lines that are longer than it.
+    """
+    names = list(columns)
     table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in whole)
+    for name in names:
+        table.add_column(name, overflow="fold", no_wrap=name in whole)
+    widths = [_width(name) for name in names]
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)
+        cells = [_cell(value) for value in row]
+        table.add_row(*cells)
+        widths = [max(width, _width(cell.plain)) for width, cell in zip(widths, cells, strict=True)]
+    least = [width if name in whole else min(width, LEAST) for name, width in zip(names, widths, strict=True)]
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+    console.width = max(console.width, sum(least) + FRAME * len(names) + 1)
+    console.print(table)
+
+
+def _width(text: str) -> int:
+    return max(map(cell_len, text.split("\n")))
 
 
 def lines(*parts: str | None) -> str:

@@ -76,8 +76,8 @@ def test_the_list_fits_a_terminal_and_breaks_no_id(run: Run, monkeypatch: pytest
     assert max(map(len, result.stdout.splitlines())) <= 100
     cells = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines() if "│" in line]
     proposals, trades, reasons = ([row[column] for row in cells] for column in (2, 3, 4))
-    assert proposals[:3] == ["monday.bb", "bb southbank", f"held by {current_actor()}"]
-    assert {"12,345.67 USD", "2 orders"} <= set(trades)
+    assert proposals[:4] == ["monday.bb", "bb southbank", "drift", f"held by {current_actor()}"]
+    assert {"12,345.67 USD", "orders 2"} <= set(trades)
     assert "2 approvals" in reasons
 
 

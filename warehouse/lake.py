@@ -224,7 +224,9 @@ class Lake:
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
                     rows += frame.height
-                rows += sum(self._copy(run, each, is_sharded=bool(given), is_narrow=is_narrow) for each in copies())
+                rows += sum(
+                    self._copy(run, each, is_sharded=shards is not None, is_narrow=is_narrow) for each in copies()
+                )
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy(why_not(error)) from error
