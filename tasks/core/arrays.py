@@ -1,6 +1,7 @@
 """What the solver is given: many accounts as flat arrays, their bounds and prices (``Book``) and what couples their trades (``Limits``)."""
 
-from typing import Final, NamedTuple, TypeVar, get_args, get_type_hints
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeVar, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+DTYPES: Final[Mapping[object, type[np.generic]]] = {Floats: np.float64, Ints: np.int64, Flags: np.bool_}
+"""What each annotation stands for: to ask ``NDArray[x]`` for its ``x`` works in some versions of NumPy only."""
 
 NO_ORDER_LIMIT: Final = 2**31 - 1
 
@@ -83,8 +87,7 @@ def typed(columns: Columns) -> Columns:
 
     For any other the solver would be compiled anew, which takes a minute: whole numbers where fractions belong are enough.
     """
-    hints = get_type_hints(type(columns)).values()
-    dtypes = [get_args(get_args(hint)[1])[0] for hint in hints]  # NDArray[x] is ndarray[shape, dtype[x]]
+    dtypes = [DTYPES[hint] for hint in get_type_hints(type(columns)).values()]
     return type(columns)._make(
         np.require(column, dtype, ["C", "W"]) for column, dtype in zip(columns, dtypes, strict=True)
     )
