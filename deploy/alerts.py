@@ -33,7 +33,7 @@ FILE: Final = Path(__file__).with_suffix(".yaml")
 ALERT: Final = "trimtab alert - "
 """How the names of our automations begin."""
 BLOCK: Final = "trimtab-alert-"
-RUNBOOK: Final = "deploy/RUNBOOK.md"
+RUNBOOK: Final = "docs/how-to/runbook.md"
 TEST: Final = "If you read this, alerts of trimtab reach you."
 TEAMS: Final = ".logic.azure.com"
 
@@ -87,7 +87,7 @@ def block_of(address: SecretStr, number: int) -> NotificationBlock:
     if not _is_known(text):
         raise WrongUsage(
             f"number {number} of TRIMTAB_ALERT_URLS is no address that alerts can go to\n\n"
-            "Hint: https://..., or one of Apprise's, such as mailtos://user:password@host?to=...: deploy/ALERTS.md."
+            "Hint: https://..., or one of Apprise's, such as mailtos://user:password@host?to=...: docs/how-to/alerts.md."
         )
     return SlackWebhook(url=address)
 

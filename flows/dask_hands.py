@@ -144,7 +144,7 @@ def need_shared_stores(settings: Settings) -> None:
     if wrong:
         raise WrongUsage(
             f"workers at {settings.dask} cannot share files of this machine; {', '.join(wrong)} must name servers\n\n"
-            "Hint: PostgreSQL for ledger and catalogue, S3 for data (deploy/SCALING.md); or TRIMTAB_DASK=local."
+            "Hint: PostgreSQL for ledger and catalogue, S3 for data (docs/how-to/scaling.md); or TRIMTAB_DASK=local."
         )
 
 
@@ -214,7 +214,7 @@ class DaskHands:
             if wrong := faults_of(here, there):
                 raise WrongUsage(
                     f"the worker {worker} of {self._place} {wrong}\n\n"
-                    "Hint: start it with the environment of this process, and --nthreads 1 (deploy/SCALING.md)."
+                    "Hint: start it with the environment of this process, and --nthreads 1 (docs/how-to/scaling.md)."
                 )
         self._known |= set(new)
 

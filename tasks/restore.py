@@ -1,6 +1,6 @@
 """A backup becomes a home again: every byte is looked at first, the ledger comes last, and then both are looked through.
 
-Exports that were made after the backup left without the restored ledger's knowing: ``deploy/BACKUP.md`` says what to do about them.
+Exports that were made after the backup left without the restored ledger's knowing: ``docs/how-to/backup.md`` says what to do about them.
 """
 
 import json

@@ -14,10 +14,8 @@ from typing import Any, Final
 
 import httpx
 import pytest
-import typer
 import yaml
 
-from flows.cli import app
 from schemas.settings import Settings, load_settings
 from tasks.sample import make_book
 from tests.prefect_api import said
@@ -73,23 +71,6 @@ def test_the_schedule_is_a_weekday_evening_in_new_york() -> None:
     for deployment in deployments:
         path, name = deployment["entrypoint"].split(":")
         assert f"def {name}(" in (ROOT / path).read_text()
-
-
-def runbook_commands(program: str) -> list[list[str]]:
-    """Words behind a program's name in the blocks of the runbook."""
-    blocks = re.findall(r"^```\n(.*?)^```", (DEPLOY / "RUNBOOK.md").read_text(), re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return [line.split()[1:] for line in lines if line.startswith(f"{program} ")]
-
-
-@pytest.mark.parametrize("words", runbook_commands("trimtab"), ids=" ".join)
-def test_the_runbook_types_commands_that_exist(words: list[str]) -> None:
-    command: Any = typer.main.get_command(app)
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        assert words[0] in command.commands
-        command, words = command.commands[words[0]], words[1:]
-    options = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= options
 
 
 @dataclass

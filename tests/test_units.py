@@ -45,7 +45,7 @@ def test_what_a_unit_starts_is_in_the_environment_that_setup_makes(unit: Path) -
 
 def test_the_deployments_are_made_by_the_same_commands_wherever_it_runs() -> None:
     unit = (ROOT / "deploy" / "systemd" / "trimtab-deploy.service").read_text()
-    for path in (ROOT / "deploy" / "compose.yaml", ROOT / "deploy" / "RUNBOOK.md"):
+    for path in (ROOT / "deploy" / "compose.yaml", ROOT / "docs" / "how-to" / "runbook.md"):
         text = path.read_text()
         for command in (
             "prefect work-pool create trimtab --type process --overwrite",
@@ -57,7 +57,7 @@ def test_the_deployments_are_made_by_the_same_commands_wherever_it_runs() -> Non
 
 
 def test_the_runbook_names_every_unit() -> None:
-    text = (ROOT / "deploy" / "RUNBOOK.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "runbook.md").read_text()
     assert {unit.stem for unit in UNITS} == set(
         re.findall(r"\btrimtab-(?:console|dask-worker|dask|deploy|prefect|worker)\b", text)
     )

@@ -34,7 +34,7 @@ def load_format(name: str) -> Format:
     if not path.is_file() if is_path else name not in shipped_formats():
         raise WrongUsage(
             f"there is no format {name}; needed one of {', '.join(shipped_formats())}, or the path of a TOML file\n\n"
-            "Hint: deploy/FORMATS.md says how to write one."
+            "Hint: docs/how-to/formats.md says how to write one."
         )
     content = path.read_bytes()
     mapping = _parsed(path.name, content)
@@ -73,4 +73,4 @@ def _sentence(message: str, found: object) -> str:
 
 
 def _wrong(file: str, fault: str) -> WrongUsage:
-    return WrongUsage(f"{file}: {fault}\n\nHint: deploy/FORMATS.md says what each key means.")
+    return WrongUsage(f"{file}: {fault}\n\nHint: docs/how-to/formats.md says what each key means.")

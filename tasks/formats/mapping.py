@@ -1,4 +1,4 @@
-"""A format: one TOML file that says how a custodian's file becomes landing tables. ``deploy/FORMATS.md`` explains each key.
+"""A format: one TOML file that says how a custodian's file becomes landing tables. ``docs/how-to/formats.md`` explains each key.
 
     name = "delimited-example"
     kind = "delimited"                     # delimited | fixed | flex | ofx

@@ -1,4 +1,4 @@
-"""The examples of deploy/EXECUTIONS.md are read as it says."""
+"""The examples of docs/how-to/executions.md are read as it says."""
 
 import re
 from decimal import Decimal
@@ -8,7 +8,7 @@ import pytest
 
 from tests.executions.writers import read_text
 
-PAGE = (Path(__file__).parents[2] / "deploy" / "EXECUTIONS.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "executions.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL))
 ORDER = "9f2c41d07ab35e688123"
 

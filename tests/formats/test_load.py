@@ -113,7 +113,7 @@ def test_a_mapping_that_does_not_hold_is_refused_by_file_and_key(
     message = fault(tmp_path, toml)
     assert message.startswith("small.toml: ")
     assert expected in message
-    assert "Hint: deploy/FORMATS.md" in message
+    assert "Hint: docs/how-to/formats.md" in message
 
 
 def test_a_table_is_drawn_from_a_kind_of_record_once(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_files_that_are_no_lines_have_no_lines_of_their_own(tmp_path: Path) -> N
 
 
 def test_the_guide_explains_every_key() -> None:
-    guide = (Path(__file__).parents[2] / "deploy" / "FORMATS.md").read_text()
+    guide = (Path(__file__).parents[2] / "docs" / "how-to" / "formats.md").read_text()
     models = (Mapping, Header, Trailer, Count, Total, AsOf, Record, Table, Condition, Column, Sign, DaySpot)
     keys = {field.alias or name for model in models for name, field in model.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", guide)} == set()

@@ -1,4 +1,4 @@
-r"""What a mapping may say: the TOML text by which profile ``mapped`` writes a custodian's file. ``deploy/PROFILES.md`` explains each key.
+r"""What a mapping may say: the TOML text by which profile ``mapped`` writes a custodian's file. ``docs/how-to/profiles.md`` explains each key.
 
     description = "trades for Example Custody, layout of 2026-01"
     files = "TRD_{custodian}_{as_of:%Y%m%d}_{sequence:03}.txt"   # also {account_id}, {run_id}
@@ -297,5 +297,5 @@ def _sentence(fault: Any) -> str:
 
 def _wrong(profile: Profile, fault: str) -> WrongUsage:
     return WrongUsage(
-        f"mapping of the profile {profile.name}: {fault}\n\nHint: deploy/PROFILES.md says what each key means."
+        f"mapping of the profile {profile.name}: {fault}\n\nHint: docs/how-to/profiles.md says what each key means."
     )

@@ -342,7 +342,7 @@ def test_a_mapping_that_does_not_hold_together_is_refused_with_a_sentence(text: 
         mapped.refusals(release(), by)
     assert str(refused.value).startswith("mapping of the profile custody: ")
     assert sentence in str(refused.value)
-    assert str(refused.value).endswith("Hint: deploy/PROFILES.md says what each key means.")
+    assert str(refused.value).endswith("Hint: docs/how-to/profiles.md says what each key means.")
 
 
 @pytest.mark.parametrize(("lines", "sentence"), COLUMNS_REFUSED.items())

@@ -1,0 +1,101 @@
+"""The Markdown pages of the repository: their fences, headings, links, and the commands that they type."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import typer
+
+from flows.cli import app
+
+ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = ROOT / "docs"
+HOW_TO: Final = DOCS / "how-to"
+PAGES: Final = sorted(
+    [*ROOT.glob("*.md"), *(page for page in DOCS.rglob("*.md") if "_build" not in page.relative_to(DOCS).parts)]
+)
+SHELLS: Final = {"", "sh", "console"}
+"""Languages of fences that hold commands."""
+_FENCE: Final = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
+_COMMAND: Final[Any] = typer.main.get_command(app)
+
+
+class Fence(NamedTuple):
+    """A block of a page: what stands behind the three backticks, and what is in it."""
+
+    language: str
+    text: str
+
+
+def name_of(page: Path) -> str:
+    """Path of a page within the repository."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def fences(page: Path) -> list[Fence]:
+    """Blocks of a page."""
+    return [Fence(language.strip(), text) for _, language, text in _FENCE.findall(page.read_text())]
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks."""
+    return _FENCE.sub("", page.read_text())
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as forges and Sphinx make them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> set[str]:
+    """Targets of a page's links and pictures that lead into the repository."""
+    text = re.sub(r"`[^`\n]*`", "", prose(page))
+    return {target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", target)}
+
+
+def typed(page: Path, program: str) -> list[list[str]]:
+    """Words behind a program's name in the blocks of a page, one list a command; a line that ends in a backslash goes on."""
+    lines = [
+        line.removeprefix("$ ")
+        for fence in fences(page)
+        if fence.language in SHELLS
+        for line in fence.text.replace("\\\n", " ").splitlines()
+        if re.search(rf"(^|[ /]){program}\b", line)
+    ]
+    return [words[1:] for line in lines for words in _commands(line) if words[0] in {program, f".venv/bin/{program}"}]
+
+
+def _commands(line: str) -> list[list[str]]:
+    """A line as a shell parts it; what stands behind three spaces is a remark."""
+    lexer = shlex.shlex(re.split(r" {3,}", line.strip())[0], posix=True, punctuation_chars="&|<>;")
+    lexer.whitespace_split = True
+    commands: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("&|<>;"):
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return [words for words in commands if words]
+
+
+def parse(words: list[str]) -> None:
+    """Hand words to the command line as it would read them, without doing what they say.
+
+    Raises
+    ------
+    typer.BadParameter
+        A command, an option or a value that there is not.
+    """
+    command, rest = command_of(words)
+    command.make_context("trimtab", rest)
+
+
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words name, and the words that are left for it."""
+    command, rest = _COMMAND, words
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        assert rest[0] in command.commands, f"there is no command {' '.join(words)}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
