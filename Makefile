@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo stack test test-system lint types bench lock clean
+.PHONY: setup demo stack test test-system lint types docs bench lock clean
 
 setup: .venv/.done
 
@@ -46,6 +46,10 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# Warnings are errors; the pages are docs/_build/index.html and need no server.
+docs: setup
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs docs/_build
+
 bench: setup
 	$(BIN)/python -m tests.benchmarks.night
 	$(BIN)/python -m tests.benchmarks.kernel
@@ -58,7 +62,7 @@ bench: setup
 
 lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra demo --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
+		--extra demo --group pyproject.toml:dev --group pyproject.toml:docs pyproject.toml --output-file requirements.lock
 
 clean:
 	rm -rf .venv var
