@@ -1,4 +1,7 @@
-"""The closed lists of words that tables, policy and reasons are written in."""
+"""The closed lists of words that tables, policy and reasons are written in.
+
+Behind ``#:`` stands what a word means, which the reference is made of; words that people are shown have a sentence where they are shown.
+"""
 
 from enum import StrEnum
 
@@ -23,99 +26,94 @@ class LandingTable(StrEnum):
 class TaxStatus(StrEnum):
     """How the account's gains are taxed; only ``taxable`` pays on a sale."""
 
-    TAXABLE = "taxable"
-    TAX_DEFERRED = "tax_deferred"
-    TAX_EXEMPT = "tax_exempt"
+    TAXABLE = "taxable"  #: gains are taxed
+    TAX_DEFERRED = "tax_deferred"  #: an IRA or a plan: a sale costs no tax
+    TAX_EXEMPT = "tax_exempt"  #: no tax at all
 
 
 class AccountStatus(StrEnum):
     """``frozen`` and ``closed`` accounts are never traded."""
 
-    ACTIVE = "active"
-    FROZEN = "frozen"
-    CLOSED = "closed"
+    ACTIVE = "active"  #: may be traded
+    FROZEN = "frozen"  #: counts, and is left as it is
+    CLOSED = "closed"  #: left as it is
 
 
 class SecurityType(StrEnum):
     """What kind of instrument a security is."""
 
-    ETF = "etf"
-    EQUITY = "equity"
-    MUTUAL_FUND = "mutual_fund"
-    BOND = "bond"
-    OTHER = "other"
+    ETF = "etf"  #: exchange-traded fund
+    EQUITY = "equity"  #: share
+    MUTUAL_FUND = "mutual_fund"  #: fund bought and sold at its net asset value
+    BOND = "bond"  #: bond
+    OTHER = "other"  #: anything else
 
 
 class RestrictionRule(StrEnum):
-    """What a restriction forbids.
+    """What a restriction forbids."""
 
-    ``no_new``: buy only what the account already holds. ``hold_range``: keep at least, and at most, so much of the security.
-    """
-
-    NO_BUY = "no_buy"
-    NO_SELL = "no_sell"
-    NO_TRADE = "no_trade"
-    NO_NEW = "no_new"
-    HOLD_RANGE = "hold_range"
+    NO_BUY = "no_buy"  #: never bought
+    NO_SELL = "no_sell"  #: never sold
+    NO_TRADE = "no_trade"  #: neither
+    NO_NEW = "no_new"  #: bought only where the account holds it already
+    HOLD_RANGE = "hold_range"  #: kept at least, and at most, in shares or dollars
 
 
 class Side(StrEnum):
     """Direction of an order or a past trade."""
 
-    BUY = "buy"
-    SELL = "sell"
+    BUY = "buy"  #: buys
+    SELL = "sell"  #: sells
 
 
 class Term(StrEnum):
     """Holding period of a lot for tax: ``long`` from one calendar year after the day after acquisition."""
 
-    SHORT = "short"
-    LONG = "long"
+    SHORT = "short"  #: held for a year or less
+    LONG = "long"  #: held for longer
 
 
 class BandRule(StrEnum):
     """Which band counts when a class has both."""
 
-    LESSER = "lesser"
-    GREATER = "greater"
+    LESSER = "lesser"  #: the lesser of the two
+    GREATER = "greater"  #: the greater of the two
 
 
 class Calendar(StrEnum):
     """How often an account is due whatever its drift: on the first trading day of the period."""
 
-    NONE = "none"
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    QUARTERLY = "quarterly"
-    ANNUAL = "annual"
+    NONE = "none"  #: never
+    DAILY = "daily"  #: every trading day
+    WEEKLY = "weekly"  #: first trading day of the week
+    MONTHLY = "monthly"  #: first trading day of the month
+    QUARTERLY = "quarterly"  #: first trading day of the quarter
+    ANNUAL = "annual"  #: first trading day of the year
 
 
 class Unmodelled(StrEnum):
     """What to do with a holding whose class the model has no target for."""
 
-    SELL = "sell"
-    HOLD = "hold"
+    SELL = "sell"  #: sold
+    HOLD = "hold"  #: kept
 
 
 class ShortTermGains(StrEnum):
     """Whether a lot at a short-term gain may be sold when no cash is owed."""
 
-    ALLOW = "allow"
-    AVOID = "avoid"
+    ALLOW = "allow"  #: sold where it is worth its tax
+    AVOID = "avoid"  #: sold only where cash must be raised
 
 
 class TradeMode(StrEnum):
-    """How much of a rebalance an account makes.
+    """How much of a rebalance an account makes."""
 
-    ``buy_only``: invest cash. ``sell_only``: raise cash. ``cash_flow_first``: only one of these where it brings every class
-    into its band, else the full rebalance.
-    """
-
-    FULL = "full"
-    BUY_ONLY = "buy_only"
-    SELL_ONLY = "sell_only"
-    CASH_FLOW_FIRST = "cash_flow_first"
+    FULL = "full"  #: buys and sells
+    BUY_ONLY = "buy_only"  #: invests cash, sells nothing
+    SELL_ONLY = "sell_only"  #: raises cash, buys nothing
+    CASH_FLOW_FIRST = (
+        "cash_flow_first"  #: only buys or only sells where that brings every class into its band; else both
+    )
 
 
 class TaxRegime(StrEnum):
@@ -194,8 +192,8 @@ class Reason(StrEnum):
 class Route(StrEnum):
     """Where a proposal goes: to a person, or straight to approval by policy."""
 
-    REVIEW = "review"
-    AUTO = "auto"
+    REVIEW = "review"  #: waits for a person
+    AUTO = "auto"  #: approved by policy
 
 
 class LookReason(StrEnum):
@@ -233,99 +231,96 @@ class ProposalState(StrEnum):
 class RunKind(StrEnum):
     """Who asked for the run."""
 
-    NIGHTLY = "nightly"
-    THRESHOLD = "threshold"
-    MANUAL = "manual"
-    REPLAY = "replay"
+    NIGHTLY = "nightly"  #: the night's run, on schedule or by hand
+    THRESHOLD = "threshold"  #: accounts that a look found newly out of band
+    MANUAL = "manual"  #: accounts that a person named
+    REPLAY = "replay"  #: a past run again, from its stored inputs
 
 
 class RunState(StrEnum):
-    """Life of a run. ``held``: a guard stopped it, nothing leaves until a person releases it."""
+    """Life of a run. Nothing of one that is held leaves until a person lets it go on."""
 
-    RUNNING = "running"
-    HELD = "held"
-    DONE = "done"
-    FAILED = "failed"
+    RUNNING = "running"  #: at work, or broken off
+    HELD = "held"  #: a guard stopped it
+    DONE = "done"  #: its proposals are routed and it adds up
+    FAILED = "failed"  #: it ended with an error
 
 
 class Guard(StrEnum):
     """What can hold a run until a person releases it."""
 
-    QUARANTINE = "quarantine"
-    STALE_PRICES = "stale_prices"
-    PRICE_MOVE = "price_move"
-    MISSING_ACCOUNTS = "missing_accounts"
-    SMALL_SNAPSHOT = "small_snapshot"
-    TURNOVER = "turnover"
-    ORDER_COUNT = "order_count"
-    CONSERVATION = "conservation"
-    HALT = "halt"
+    QUARANTINE = "quarantine"  #: too many accounts quarantined
+    STALE_PRICES = "stale_prices"  #: the newest price, or that of a security held, is too old
+    PRICE_MOVE = "price_move"  #: a security held moved too far since the last night
+    MISSING_ACCOUNTS = "missing_accounts"  #: fewer accounts than the last night
+    SMALL_SNAPSHOT = "small_snapshot"  #: fewer lots than the last night
+    TURNOVER = "turnover"  #: the run would trade too much
+    ORDER_COUNT = "order_count"  #: the run would make too many orders
+    CONSERVATION = "conservation"  #: something that must add up does not
+    HALT = "halt"  #: somebody threw the kill switch
 
 
 class Role(StrEnum):
     """What a named user may do. ``admin`` may do all, within the maker and checker rules."""
 
-    VIEWER = "viewer"
-    REVIEWER = "reviewer"
-    RELEASER = "releaser"
-    ADMIN = "admin"
+    VIEWER = "viewer"  #: sees everything, comments
+    REVIEWER = "reviewer"  #: approves, rejects, holds, changes orders, lets quarantined rows through
+    RELEASER = "releaser"  #: exports, lets a held run go on, lifts a halt
+    ADMIN = "admin"  #: all of it, and users
 
 
 class Step(StrEnum):
     """The steps of a night, in order."""
 
-    PULL = "pull"
-    VALIDATE = "validate"
-    MEASURE = "measure"
-    PROPOSE = "propose"
-    ROUTE = "route"
-    PUBLISH = "publish"
+    PULL = "pull"  #: take the landing tables into the lake
+    VALIDATE = "validate"  #: check them; set rows and accounts aside
+    MEASURE = "measure"  #: weights, drift, bands, triggers
+    PROPOSE = "propose"  #: orders, lots and reasons of each account
+    ROUTE = "route"  #: to a person, or approved by policy
+    PUBLISH = "publish"  #: check that the night adds up and close the run
 
 
 class Scope(StrEnum):
     """What a token may be used for; the roles of its owner still apply."""
 
-    RUNS_READ = "runs:read"
-    PROPOSALS_READ = "proposals:read"
-    DECISIONS_WRITE = "decisions:write"
-    EXPORTS_READ = "exports:read"
-    FILLS_READ = "fills:read"
+    RUNS_READ = "runs:read"  #: runs and what they pulled
+    PROPOSALS_READ = "proposals:read"  #: proposals, orders, lots
+    DECISIONS_WRITE = "decisions:write"  #: approve, reject and hold
+    EXPORTS_READ = "exports:read"  #: exports and their deliveries
+    FILLS_READ = "fills:read"  #: orders that left, breaks, executions set aside
 
 
 class ProfileFormat(StrEnum):
     """How a profile writes an export's orders, beside the files that every export has."""
 
-    FIX44 = "fix44"
-    FIX50SP2 = "fix50sp2"
-    IBKR_BASKET = "ibkr_basket"
-    IBKR_ALLOCATION = "ibkr_allocation"
-    ALPACA = "alpaca"
-    MAPPED = "mapped"
-    JSONL = "jsonl"
+    FIX44 = "fix44"  #: FIX 4.4 messages
+    FIX50SP2 = "fix50sp2"  #: FIX 5.0 SP2 messages, with the lots of a sell
+    IBKR_BASKET = "ibkr_basket"  #: basket of Interactive Brokers' Trader Workstation
+    IBKR_ALLOCATION = "ibkr_allocation"  #: an order a block and its split, for Interactive Brokers' advisors
+    ALPACA = "alpaca"  #: bodies of Alpaca's requests, a line each
+    MAPPED = "mapped"  #: delimited text as a mapping says
+    JSONL = "jsonl"  #: every field, a line of JSON an order
 
 
 class ExecutionKind(StrEnum):
-    """What a message about an order says.
+    """What a message about an order says."""
 
-    ``cancelled``: what is not filled will not be. ``bust``: a fill never was. ``correct``: a fill was otherwise.
-    """
-
-    ACKNOWLEDGED = "acknowledged"
-    REJECTED = "rejected"
-    CANCELLED = "cancelled"
-    FILL = "fill"
-    BUST = "bust"
-    CORRECT = "correct"
+    ACKNOWLEDGED = "acknowledged"  #: the order has arrived
+    REJECTED = "rejected"  #: it was turned down
+    CANCELLED = "cancelled"  #: what is not filled will not be
+    FILL = "fill"  #: some of it was bought or sold
+    BUST = "bust"  #: a fill never was
+    CORRECT = "correct"  #: a fill was otherwise
 
 
 class OrderState(StrEnum):
-    """What became of an order that left. ``failed``: nothing was filled and nothing will be."""
+    """What became of an order that left."""
 
-    EXPORTED = "exported"
-    ACKNOWLEDGED = "acknowledged"
-    PARTLY_FILLED = "partly_filled"
-    FILLED = "filled"
-    FAILED = "failed"
+    EXPORTED = "exported"  #: nothing was heard of it yet
+    ACKNOWLEDGED = "acknowledged"  #: it has arrived
+    PARTLY_FILLED = "partly_filled"  #: some of it is filled
+    FILLED = "filled"  #: all of it is
+    FAILED = "failed"  #: nothing was filled and nothing will be
 
 
 class Break(StrEnum):

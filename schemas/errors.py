@@ -4,13 +4,25 @@ An account that cannot be traded is a row with a reason, never an exception. A m
 needed, then gives a hint.
 """
 
+from enum import IntEnum
 from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the command ends with."""
+
+    DONE = 0  #: done
+    FAILED = 1  #: unexpected failure; or a store is busy or does not answer, and the same command may succeed later
+    WRONG_USAGE = 2  #: wrong usage, or a decision that a rule refuses
+    HELD = 3  #: held by a guard: `trimtab status`, then `trimtab resume RUN --note "…"`; or a file of executions raised an alarm
+    INPUT_REFUSED = 4  #: the input was refused
+    STRICT = 5  #: done, but accounts were quarantined or blocked and `--strict` was given
 
 
 class TrimtabError(Exception):
     """Any failure we foresee. ``str()`` of it is fit to show to a person; ``exit_code`` is the command's."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
 class Retryable(TrimtabError):
@@ -24,25 +36,25 @@ class Terminal(TrimtabError):
 class WrongUsage(Terminal):
     """The command was asked for something that does not exist or does not fit."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class RunHeld(Terminal):
     """A guard holds the run; a person releases it with a note."""
 
-    exit_code = 3
+    exit_code = ExitCode.HELD
 
 
 class InputRefused(Terminal):
     """The landing folder as a whole cannot be used: a table, a column or a file is missing or unreadable."""
 
-    exit_code = 4
+    exit_code = ExitCode.INPUT_REFUSED
 
 
 class DecisionRefused(Terminal):
     """A review decision breaks a rule: stale, not permitted, the same person twice, or already decided."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class ConservationBroken(Terminal):
@@ -51,7 +63,7 @@ class ConservationBroken(Terminal):
     ``first`` shows where, with its account: for the ledger and whoever may read it, not for logs and pages of others.
     """
 
-    exit_code = 3
+    exit_code = ExitCode.HELD
 
     def __init__(self, message: str, first: str | None = None) -> None:
         super().__init__(message)

@@ -20,29 +20,50 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tracking_penalty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    """What distance from the model costs: a class 1 % of NAV off its destination costs half so many basis points of NAV."""
     band_rule: BandRule = BandRule.LESSER
+    """Which band counts where a class has both: ``lesser`` is the 5/25 rule."""
     trade_to: Fraction = 0.0
+    """Where a rebalance lands: 0 = the target, 0.5 = half-way, 1 = the edge of the band."""
     calendar: Calendar = Calendar.NONE
+    """Due on the first trading day of the period, whatever the drift."""
     is_threshold_triggered: bool = True
+    """Trade when a class is out of its band; touching the edge is inside."""
     cool_down_days: Annotated[int, Field(ge=0)] = 0
+    """So many days after an export drift and calendar trigger nothing; 0 = off."""
     min_trade_usd: NonNegative = 100.0
+    """Smallest order, with ``min_trade_weight``: the greater of the two."""
     min_trade_weight: Fraction = 0.0
+    """Smallest order as a share of NAV."""
     improvement: Fraction = 0.0
     """A class trades only where that removes at least this share of its deviation from target; 0.5 is common practice."""
     max_turnover: NonNegative | None = None
-    """Most that may be traded: half of buys + sells over NAV."""
+    """Most that may be traded: half of buys + sells over NAV; null = no limit."""
     max_orders: Annotated[int, Field(ge=1)] | None = None
+    """Most orders of an account; null = no limit."""
     trade_mode: TradeMode = TradeMode.FULL
+    """Buys and sells, or only one of them."""
     fewest_trades_bps: NonNegative = 0.0
     """Orders are left out, least useful first, while the objective stays within so many bps of NAV; 0 = off."""
     unmodelled: Unmodelled = Unmodelled.HOLD
+    """Whether what the model has no class for is sold or held."""
     short_term_gains: ShortTermGains = ShortTermGains.ALLOW
+    """``avoid``: a lot at a short-term gain is not sold unless cash must be raised."""
     max_realized_gain_usd: NonNegative | None = None
+    """Most net gain that the account may realize in a run; null = no limit."""
     is_harvesting: bool = False
+    """Sell lots whose loss reaches both limits below, and buy an alternate."""
     harvest_min_loss_usd: NonNegative = 500.0
+    """Least loss of a lot to be harvested, in dollars."""
     harvest_min_loss_fraction: Fraction = 0.05
+    """Least loss of a lot to be harvested, as a share of its cost."""
     wash_sale_days: Annotated[int, Field(ge=0)] = 30
+    """Days on either side of a loss sale in which a purchase of the household disallows the loss."""
     auto_approve_max_turnover: NonNegative | None = None
+    """Turnover above which a person must look; null = always a person."""
     auto_approve_max_tax_usd: NonNegative | None = None
+    """Tax above which a person must look; null = always a person."""
     four_eyes_above_usd: NonNegative | None = None
+    """Buys + sells above which two people have to approve; null = one is enough."""
     proposal_ttl_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    """A proposal that is not decided and exported within so many hours expires."""

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     home: Path = Path("var")
+    """Folder that everything is in where no other setting says otherwise; no line of the file, only the variable."""
     lake_url: str = ""
     """``ducklake:...`` as DuckDB attaches it; empty = SQLite catalogue and Parquet under ``<home>/lake``."""
     lake_data_url: str = ""
@@ -124,6 +125,7 @@ class Settings(BaseSettings):
     exchange: str = "XNYS"
     """Exchange calendar that says which days are trading days."""
     exchange_time_zone: Zone = "America/New_York"
+    """Time zone of the exchange: of cut-offs, of the night's deadline, of the day that it is."""
     always_review: frozenset[LookReason] = frozenset({LookReason.HOLD, LookReason.ANOMALY})
     """Reasons to look that send a proposal to a person whatever policy says; a run keeps those it was pulled with."""
     profiles: tuple[Profile, ...] = ()
@@ -169,7 +171,9 @@ class Settings(BaseSettings):
     oidc_issuer_url: str = ""
     """Identity provider (OpenID Connect) that signs people in to the console; empty = local users only."""
     oidc_client_id: str = ""
+    """What the provider calls the console."""
     oidc_client_secret: SecretStr = SecretStr("")
+    """What the console proves with that it is that one."""
     is_password_sign_in: bool = True
     """Whether local users may sign in with their password."""
 

@@ -1,4 +1,6 @@
-"""The lake's public tables: column names and types; ``schemas.stored`` adds those that only steps read.
+"""The lake's public tables: column names, types and, behind ``#:``, grains and meanings, which the reference is made of.
+
+``schemas.stored`` adds the tables that only steps read.
 
 Every table carries ``run_id``, ``as_of_date`` and ``shard``; the last is how a step replaces what it wrote and is hidden
 from the public views.
@@ -14,152 +16,151 @@ USD: Final = pl.Decimal(38, 6)
 """Sums of money; six digits after the point like the facts they are made of."""
 
 RUN_COLUMNS: Final[dict[str, pl.DataType]] = {
-    "run_id": pl.String(),
-    "as_of_date": pl.Date(),
-    "shard": pl.Int32(),
+    "run_id": pl.String(),  #: the run
+    "as_of_date": pl.Date(),  #: the date that the facts describe
+    "shard": pl.Int32(),  #: how a step replaces what it wrote; not in the public views
 }
 
 _SOURCE_ROW: Final[dict[str, pl.DataType]] = {
-    "quarantine_id": pl.String(),
-    "table_name": pl.String(),
-    "file_name": pl.String(),
-    "row_number": pl.Int64(),
-    "landed_row": pl.Int64(),
-    "row": pl.String(),
-    "broken_rules": pl.String(),
-    "account_id": pl.String(),
-    "message": pl.String(),
+    "quarantine_id": pl.String(),  #: names the row by what stands in it, on any night
+    "table_name": pl.String(),  #: the landing table
+    "file_name": pl.String(),  #: the file it came in
+    "row_number": pl.Int64(),  #: the row in its file; 1 is the first row of data
+    "landed_row": pl.Int64(),  #: the row in the landed table
+    "row": pl.String(),  #: the row as it was read: JSON of text and nulls
+    "broken_rules": pl.String(),  #: every rule it broke, sorted, joined by a bar
+    "account_id": pl.String(),  #: the account it names; `accounts-row-<n>` for an account without a name, null where its table names none
+    "message": pl.String(),  #: for each rule what was found and what was needed
 }
-"""``quarantine_id`` names the row by what stands in it, on any night; ``row_number`` is the row in its file, ``landed_row`` that in the landed table."""
 
 PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
-    "drift": {
-        "account_id": pl.String(),
-        "asset_class": pl.String(),
-        "value_usd": USD,
-        "weight": pl.Float64(),
-        "target_weight": pl.Float64(),
-        "drift": pl.Float64(),
-        "band": pl.Float64(),
-        "is_out_of_band": pl.Boolean(),
+    "drift": {  #: an account and asset class; accounts of a household that is managed together have no band of their own
+        "account_id": pl.String(),  #: the account
+        "asset_class": pl.String(),  #: the asset class; `cash` is one
+        "value_usd": USD,  #: market value of the class
+        "weight": pl.Float64(),  #: value over NAV; null where NAV is not positive
+        "target_weight": pl.Float64(),  #: what the model asks for; 0 for a class it does not have
+        "drift": pl.Float64(),  #: weight - target_weight; positive is overweight
+        "band": pl.Float64(),  #: how far drift may go; null: no band
+        "is_out_of_band": pl.Boolean(),  #: whether drift is beyond the band; touching it is inside
     },
-    "household_drift": {
-        "household_id": pl.String(),
-        "asset_class": pl.String(),
-        "value_usd": USD,
-        "weight": pl.Float64(),
-        "target_weight": pl.Float64(),
-        "drift": pl.Float64(),
-        "band": pl.Float64(),
-        "is_out_of_band": pl.Boolean(),
-        "nav_usd": USD,
+    "household_drift": {  #: a household that is managed together and an asset class, over the value of all its accounts
+        "household_id": pl.String(),  #: the household
+        "asset_class": pl.String(),  #: the asset class; `cash` is one
+        "value_usd": USD,  #: market value of the class
+        "weight": pl.Float64(),  #: value over NAV; null where NAV is not positive
+        "target_weight": pl.Float64(),  #: what the model asks for; 0 for a class it does not have
+        "drift": pl.Float64(),  #: weight - target_weight; positive is overweight
+        "band": pl.Float64(),  #: how far drift may go; null: no band
+        "is_out_of_band": pl.Boolean(),  #: whether drift is beyond the band; touching it is inside
+        "nav_usd": USD,  #: what the model governs, of all accounts
     },
-    "account_drift": {
-        "account_id": pl.String(),
-        "nav_usd": USD,
-        "one_way_drift": pl.Float64(),
-        "max_abs_drift": pl.Float64(),
-        "triggers": pl.String(),
+    "account_drift": {  #: an account
+        "account_id": pl.String(),  #: the account
+        "nav_usd": USD,  #: what the model governs: lots + settled + pending cash - reserve
+        "one_way_drift": pl.Float64(),  #: half the sum of absolute drifts
+        "max_abs_drift": pl.Float64(),  #: the largest absolute drift of a class
+        "triggers": pl.String(),  #: why the account is looked at, joined by a bar; empty: it is not
     },
-    "account_outcomes": {
-        "account_id": pl.String(),
-        "outcome": pl.String(),
-        "reason": pl.String(),
+    "account_outcomes": {  #: an account: every account pulled has exactly one row
+        "account_id": pl.String(),  #: the account
+        "outcome": pl.String(),  #: what the night did with it
+        "reason": pl.String(),  #: why; reasons joined by a bar, triggers where it is proposed
     },
-    "proposals": {
-        "proposal_id": pl.String(),
-        "account_id": pl.String(),
-        "triggers": pl.String(),
-        "nav_usd": USD,
-        "one_way_drift_before": pl.Float64(),
-        "one_way_drift_after": pl.Float64(),
-        "turnover": pl.Float64(),
-        "est_cost_usd": USD,
-        "est_tax_usd": USD,
-        "realized_short_gain_usd": USD,
-        "realized_long_gain_usd": USD,
-        "objective_usd": pl.Float64(),
-        "lower_bound_usd": pl.Float64(),
-        "gap_bps": pl.Float64(),
-        "shadow_price": pl.Float64(),
-        "tax_regime": pl.String(),
-        "marginal_short_rate": pl.Float64(),
-        "marginal_long_rate": pl.Float64(),
-        "cash_before_usd": USD,
-        "cash_after_usd": USD,
-        "order_count": pl.Int64(),
-        "gross_value_usd": USD,
-        "route": pl.String(),
-        "route_reasons": pl.String(),
-        "look_reasons": pl.String(),
-        "priority": pl.Int64(),
-        "content_hash": pl.String(),
-        "custodian": pl.String(),
-        "model_hash": pl.String(),
-        "approvals_needed": pl.Int64(),
-        "ttl_hours": pl.Float64(),
+    "proposals": {  #: an account with trades: all that is suggested for it
+        "proposal_id": pl.String(),  #: the proposal: a hash of run and account
+        "account_id": pl.String(),  #: the account
+        "triggers": pl.String(),  #: why the account was looked at, joined by a bar
+        "nav_usd": USD,  #: what the model governs: lots + settled + pending cash - reserve
+        "one_way_drift_before": pl.Float64(),  #: half the sum of absolute drifts before the trades
+        "one_way_drift_after": pl.Float64(),  #: and after them, costs paid
+        "turnover": pl.Float64(),  #: half of buys and sells over NAV
+        "est_cost_usd": USD,  #: spreads of all orders
+        "est_tax_usd": USD,  #: what the trades add to the year's tax; negative where they save some
+        "realized_short_gain_usd": USD,  #: net short-term gain of the sells; losses are negative
+        "realized_long_gain_usd": USD,  #: net long-term gain of the sells; losses are negative
+        "objective_usd": pl.Float64(),  #: what is minimised, at these whole-unit trades; null as the bound is
+        "lower_bound_usd": pl.Float64(),  #: no trades under the same rules have a lower objective; null where a person left out what a rule sells
+        "gap_bps": pl.Float64(),  #: objective less bound over NAV: how much better any other trades could be
+        "shadow_price": pl.Float64(),  #: the account's price of cash: what one more dollar of it would be worth
+        "tax_regime": pl.String(),  #: how one more dollar of gain would be taxed after the sells
+        "marginal_short_rate": pl.Float64(),  #: what one more dollar of short-term gain would cost
+        "marginal_long_rate": pl.Float64(),  #: what one more dollar of long-term gain would cost
+        "cash_before_usd": USD,  #: cash beyond the reserve before the trades; negative is owed
+        "cash_after_usd": USD,  #: and after them, costs paid
+        "order_count": pl.Int64(),  #: orders of the proposal
+        "gross_value_usd": USD,  #: buys + sells at reference prices
+        "route": pl.String(),  #: to a person, or approved by policy
+        "route_reasons": pl.String(),  #: why a person, joined by a bar; empty: policy approves
+        "look_reasons": pl.String(),  #: why to look at it sooner than at others, joined by a bar
+        "priority": pl.Int64(),  #: points of those reasons, and 5 for each power of ten of dollars traded
+        "content_hash": pl.String(),  #: SHA-256 of the orders: what a decision is about
+        "custodian": pl.String(),  #: who holds the account
+        "model_hash": pl.String(),  #: the targets it was made for, hashed
+        "approvals_needed": pl.Int64(),  #: how many people have to approve
+        "ttl_hours": pl.Float64(),  #: how long it may wait to be decided and exported
     },
-    "orders": {
-        "order_id": pl.String(),
-        "proposal_id": pl.String(),
-        "account_id": pl.String(),
-        "side": pl.String(),
-        "security_id": pl.String(),
-        "symbol": pl.String(),
-        "quantity": EXACT,
-        "price_usd": EXACT,
-        "value_usd": USD,
-        "est_cost_usd": USD,
-        "est_tax_usd": USD,
-        "reason": pl.String(),
-        "marginal_benefit_bps": pl.Float64(),
-        "marginal_cost_bps": pl.Float64(),
+    "orders": {  #: an account, security and side
+        "order_id": pl.String(),  #: the order: a hash of run, account, security and side
+        "proposal_id": pl.String(),  #: the proposal: a hash of run and account
+        "account_id": pl.String(),  #: the account
+        "side": pl.String(),  #: buy or sell
+        "security_id": pl.String(),  #: the security
+        "symbol": pl.String(),  #: its ticker
+        "quantity": EXACT,  #: how much is traded
+        "price_usd": EXACT,  #: reference price
+        "value_usd": USD,  #: quantity x reference price
+        "est_cost_usd": USD,  #: half the spread on its value
+        "est_tax_usd": USD,  #: its part of the proposal's tax
+        "reason": pl.String(),  #: why, as a sentence
+        "marginal_benefit_bps": pl.Float64(),  #: what its last dollar was worth, of that dollar
+        "marginal_cost_bps": pl.Float64(),  #: what its last dollar cost, of that dollar
     },
-    "lot_relief": {
-        "order_id": pl.String(),
-        "account_id": pl.String(),
-        "security_id": pl.String(),
-        "lot_id": pl.String(),
-        "quantity": EXACT,
-        "unit_cost_usd": EXACT,
-        "acquired_date": pl.Date(),
-        "term": pl.String(),
-        "gain_usd": USD,
+    "lot_relief": {  #: a sell order and a tax lot that it closes, in whole or in part
+        "order_id": pl.String(),  #: the order: a hash of run, account, security and side
+        "account_id": pl.String(),  #: the account
+        "security_id": pl.String(),  #: the security
+        "lot_id": pl.String(),  #: the lot within the account
+        "quantity": EXACT,  #: how much of it is sold
+        "unit_cost_usd": EXACT,  #: what one unit cost; null: unknown
+        "acquired_date": pl.Date(),  #: when it was bought; null: unknown
+        "term": pl.String(),  #: short or long, on the trade date; null: unknown
+        "gain_usd": USD,  #: proceeds less cost, losses negative; null: the cost is unknown
     },
-    "class_reasons": {
-        "account_id": pl.String(),
-        "asset_class": pl.String(),
-        "code": pl.String(),
-        "drift_before": pl.Float64(),
-        "drift_after": pl.Float64(),
-        "detail": pl.String(),
+    "class_reasons": {  #: an account and asset class that is out of band and was not, or not fully, traded
+        "account_id": pl.String(),  #: the account
+        "asset_class": pl.String(),  #: the asset class; `cash` is one
+        "code": pl.String(),  #: the reason
+        "drift_before": pl.Float64(),  #: drift before the trades
+        "drift_after": pl.Float64(),  #: and after them
+        "detail": pl.String(),  #: the numbers behind it, as text
     },
-    "anomalies": {
-        "account_id": pl.String(),
-        "residual_bps": pl.Float64(),
-        "score": pl.Float64(),
-        "nights": pl.Int64(),
-        "recent_bps": pl.String(),
+    "anomalies": {  #: an account that was accepted on an earlier night
+        "account_id": pl.String(),  #: the account
+        "residual_bps": pl.Float64(),  #: change of value that prices, trades and flows do not explain, over the value before
+        "score": pl.Float64(),  #: distance from the median of its last residuals in units of their spread; beyond 3.5 either way is unusual; null with fewer than 5 nights
+        "nights": pl.Int64(),  #: how many residuals the score stands on
+        "recent_bps": pl.String(),  #: its last residuals, the newest last, joined by a bar
     },
-    "frontier": {
-        "account_id": pl.String(),
-        "scenario": pl.String(),
-        "tracking_penalty": pl.Float64(),
-        "trade_to": pl.Float64(),
-        "one_way_drift_after": pl.Float64(),
-        "est_tax_usd": USD,
-        "est_cost_usd": USD,
-        "turnover": pl.Float64(),
-        "order_count": pl.Int64(),
-        "objective_usd": pl.Float64(),
-        "is_chosen": pl.Boolean(),
+    "frontier": {  #: an account, scenario and tracking penalty, where the setting `is_frontier_written` asks for it
+        "account_id": pl.String(),  #: the account
+        "scenario": pl.String(),  #: whose parameters the trades were solved under
+        "tracking_penalty": pl.Float64(),  #: the policy parameter of that name
+        "trade_to": pl.Float64(),  #: the policy parameter of that name
+        "one_way_drift_after": pl.Float64(),  #: one-way drift after the trades
+        "est_tax_usd": USD,  #: what they add to the year's tax
+        "est_cost_usd": USD,  #: their spreads
+        "turnover": pl.Float64(),  #: half of buys and sells over NAV
+        "order_count": pl.Int64(),  #: how many orders
+        "objective_usd": pl.Float64(),  #: under the policy's own penalty, so that rows compare
+        "is_chosen": pl.Boolean(),  #: whether it is what policy says
     },
-    "quarantine": _SOURCE_ROW,
-    "released_rows": {
+    "quarantine": _SOURCE_ROW,  #: a row of the source that broke a rule
+    "released_rows": {  #: a row of the source that broke rules and that a person let through
         **_SOURCE_ROW,
-        "released_by": pl.String(),
-        "release_note": pl.String(),
-        "released_at": pl.String(),
+        "released_by": pl.String(),  #: who let it through
+        "release_note": pl.String(),  #: why
+        "released_at": pl.String(),  #: when, UTC
     },
 }
-"""Public tables, beyond the run columns. ``unit_cost_usd``, ``acquired_date``, ``term`` and ``gain_usd`` of a lot are null where its basis is unknown. ``released_rows`` are those that broke rules and that a person let through. ``anomalies`` has a row for each account that was accepted on an earlier night. ``frontier`` has one row an account, scenario and tracking_penalty, where settings ask for it."""
+"""Public tables, beyond the run columns."""
