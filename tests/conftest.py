@@ -10,6 +10,11 @@ from warehouse.duck import bounds
 bounds.threads = 1  # books are small, and the tests' processes share the machine: a second thread only takes turns
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update-golden``: what the golden nights give now is what is expected from now on."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/expected anew; read its diff")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test come first: no process is left alone with one of them at the end."""
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "system")))}

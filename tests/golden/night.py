@@ -1,0 +1,141 @@
+"""The golden nights: one home, two nights with people, an export and a broker between them, and a run that somebody asked for.
+
+All that is imported from the product stands here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from typer.testing import CliRunner
+
+from flows.cli import app
+from flows.run import settings_of_tasks
+from schemas.enums import RunKind
+from schemas.settings import Settings
+from schemas.sources import Source
+from schemas.tables import PUBLIC
+from tests.night_driver import run_night
+from warehouse.lake import open_lake
+
+HERE: Final = Path(__file__).parent
+FIRST, SECOND = date(2023, 12, 29), date(2024, 1, 2)
+"""The last session of a year, and the first of the next: of its week, month, quarter and year too."""
+CUSTODIANS: Final = {"harbor": "Harbor", "quarry": "Quarry"}
+"""By source: custodians that send lots and cash themselves. On the second night one sends nothing, the other what is no table."""
+ASKED: Final = ("in-band", "drifted", "cooled-down", "q-released-basis")
+FILLED: Final = ("fills-not-shown", "fills-shown")
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "proposals": ("account_id",),
+    "orders": ("account_id", "side", "symbol"),
+    "lot_relief": ("account_id", "security_id", "lot_id"),
+    "quarantine": ("table_name", "landed_row"),
+    "released_rows": ("table_name", "landed_row"),
+}
+"""By table: what its rows are sorted by first, where its first columns are hashes."""
+UNREPRODUCIBLE: Final[Mapping[str, tuple[str, ...]]] = {"released_rows": ("released_at", "released_by")}
+"""By table: columns that say when it was and who sat there."""
+
+
+@dataclass(frozen=True)
+class GoldenNights:
+    """What the nights left: run ids by label, and the text of every file to compare, by path."""
+
+    runs: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+class Home:
+    """A home whose runs, tables and exports are kept as text."""
+
+    def __init__(self, folder: Path) -> None:
+        own = [
+            Source(name=name, url=f"{HERE}/landing/{{as_of}}/{name}", tables=("lots", "cash"), custodians=(custodian,))
+            for name, custodian in CUSTODIANS.items()
+        ]
+        book = Source(name="book", url=f"{HERE}/landing/{{as_of}}/book")
+        self.settings = Settings(
+            home=folder,
+            sources=(book, *own),
+            max_quarantined_fraction=1,
+            max_run_turnover=None,
+            max_price_move=None,
+            is_frontier_written=False,
+        )
+        self.runs: dict[str, str] = {}
+
+    def night(self, label: str, as_of: date, *accounts: str) -> str:
+        kind = RunKind.MANUAL if accounts else RunKind.NIGHTLY
+        self.runs[label] = run_night(self.settings, None, as_of, kind=kind, scope=accounts).run_id
+        return self.runs[label]
+
+    def command(self, *words: str) -> str:
+        """What ``trimtab`` prints."""
+        with settings_of_tasks(self.settings):
+            done = CliRunner().invoke(app, list(words))
+        assert done.exit_code == 0, (words, done.output, done.exception)
+        return done.stdout
+
+    def table(self, table: str, run_id: str) -> pl.DataFrame:
+        """A public table of a run, sorted by its key."""
+        key = KEYS.get(table, ())
+        return open_lake(self.settings).read(table, run_id).sort(*key, pl.exclude(key))
+
+    def proposal(self, run_id: str, account_id: str) -> str:
+        """Id of the account's proposal."""
+        return str(self.table("proposals", run_id).filter(pl.col("account_id") == account_id)["proposal_id"].item())
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Path and text of every public table and every exported file of every run."""
+        for label, run_id in self.runs.items():
+            for table in PUBLIC:
+                rows = self.table(table, run_id).drop(UNREPRODUCIBLE.get(table, ()))
+                yield f"{label}/tables/{table}.csv", as_text(rows)
+            for folder in sorted(self.settings.export_folder.glob(f"*/{run_id}*")):
+                for path in sorted(folder.rglob("*")):
+                    if path.is_file():
+                        name = folder.name.replace(run_id, "export")
+                        yield f"{label}/{name}/{path.relative_to(folder)}", path.read_bytes().decode()
+
+
+def golden_nights(folder: Path) -> GoldenNights:
+    """Run them all."""
+    home = Home(folder)
+    first = home.night("1-first-night", FIRST)
+    home.command("review", "hold", home.proposal(first, "held-back"))
+    home.command("export")
+    home.command("reconcile", str(_fills(home, first, folder / "fills.csv")))
+    second = home.night("2-second-night", SECOND)
+    home.command("review", "approve", home.proposal(second, "asks-a-person"), "--note", "looked at")
+    home.command("export")
+    corrected = home.table("quarantine", second).filter(pl.col("account_id") == "q-released-basis")
+    home.command("quarantine", "release", *corrected["quarantine_id"], "--note", "the custodian corrected its cost")
+    home.night("3-asked-for", SECOND, *ASKED)
+    return GoldenNights(home.runs, dict(home.files()))
+
+
+def _fills(home: Home, run_id: str, path: Path) -> Path:
+    """Every order of some accounts, filled at its reference price, as a broker's file tells it."""
+    folder = home.settings.export_folder / f"{FIRST}/{run_id}/accounts"
+    orders = pl.concat(pl.read_csv(folder / f"{account}.csv", infer_schema=False) for account in FILLED)
+    orders.select(
+        execution_id=pl.format("fill-of-{}", "client_order_id"),
+        kind=pl.lit("fill"),
+        **{name: pl.col(name) for name in ("client_order_id", "account_id", "symbol", "side", "quantity")},
+        price_usd="reference_price_usd",
+        trade_date=pl.lit(SECOND.isoformat()),
+    ).write_csv(path)
+    return path
+
+
+def as_text(rows: pl.DataFrame) -> str:
+    """CSV; a float to twelve digits, and to nine after the point: processors may differ in the last bits."""
+    floats = [name for name, dtype in rows.schema.items() if dtype == pl.Float64]
+    texts = [
+        pl.Series(name, [None if x is None else f"{round(x, 9) + 0.0:.12g}" for x in rows[name]], pl.String)
+        for name in floats
+    ]
+    return rows.with_columns(texts).write_csv()
