@@ -48,6 +48,7 @@ types: setup
 
 # Warnings are errors; the pages are docs/_build/index.html and need no server.
 docs: setup
+	$(BIN)/python -m docs.generate
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs docs/_build
 
 bench: setup

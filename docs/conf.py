@@ -30,6 +30,8 @@ numpydoc_show_class_members: Final = False
 
 html_theme: Final = "furo"
 html_title: Final = f"trimtab {release}"
+html_static_path: Final = ["_static"]
+html_css_files: Final = ["tables.css"]
 html_copy_source: Final = False
 html_show_sphinx: Final = False
 html_math_renderer: Final = "mathml"

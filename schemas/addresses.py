@@ -27,7 +27,7 @@ class Address(BaseModel):
     endpoint: str = ""
     """``s3://``: address of the server where it is not Amazon's, as ``http://host:port``."""
     region: str = "us-east-1"
-    """``s3://``."""
+    """``s3://``: region of the bucket."""
     known_hosts: str = ""
     """``sftp://``: file with the host's key; empty: ``~/.ssh/known_hosts``."""
     key_file: str = ""

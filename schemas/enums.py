@@ -111,9 +111,7 @@ class TradeMode(StrEnum):
     FULL = "full"  #: buys and sells
     BUY_ONLY = "buy_only"  #: invests cash, sells nothing
     SELL_ONLY = "sell_only"  #: raises cash, buys nothing
-    CASH_FLOW_FIRST = (
-        "cash_flow_first"  #: only buys or only sells where that brings every class into its band; else both
-    )
+    CASH_FLOW_FIRST = "cash_flow_first"  #: only one of these where it brings every class into its band, else both
 
 
 class TaxRegime(StrEnum):

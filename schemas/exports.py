@@ -23,6 +23,7 @@ class Profile(BaseModel):
     name: Annotated[str, Field(pattern=NAME)]
     """Folder of its files within the export."""
     format: ProfileFormat
+    """How they are written."""
     custodians: tuple[str, ...] = ()
     """Whose orders it writes; empty: everybody's."""
     grain: Literal["accounts", "blocks"] = "accounts"
