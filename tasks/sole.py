@@ -1,13 +1,12 @@
 """At most one process keeps a home in order or backs it up at a time: it would remove files that the other copies."""
 
-import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, NoReturn
 
 from schemas.errors import Retryable
 from schemas.settings import Settings
+from warehouse.file_lock import lock_file
 from warehouse.ledger_store import create_engine
 from warehouse.ledger_turns import Turns
 
@@ -31,7 +30,10 @@ def sole_keeper(settings: Settings) -> Iterator[None]:
             f"another process backs up {settings.home} or keeps it in order\n\nHint: try again when it is done."
         )
 
-    with _locked(settings.home / LOCK, refuse):
+    lock = lock_file(settings.home / LOCK)
+    if lock is None:
+        refuse()
+    with lock:
         if not settings.ledger_url:
             yield
             return
@@ -41,13 +43,3 @@ def sole_keeper(settings: Settings) -> Iterator[None]:
                 yield
         finally:
             ledger.close()
-
-
-@contextmanager
-def _locked(path: Path, refuse: Callable[[], NoReturn]) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            refuse()
-        yield

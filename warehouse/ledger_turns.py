@@ -5,23 +5,23 @@ each other's, and leave a shard's rows twice. What works on a shard therefore wa
 and what it wrote counts only while the turn lasted (``Turn.need``).
 
 In PostgreSQL a turn is an advisory lock of a connection's own (PostgreSQL documentation, "Explicit Locking", 13.3.5). Beside
-a SQLite ledger it is a lock on a file: flock(2), let go by the kernel where the process ends.
+a SQLite ledger it is a lock on a file, which ends with its process (``file_lock``).
 """
 
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from warehouse.file_lock import lock_file
 from warehouse.ledger_store import Store, told_apart
 from warehouse.refused import refusals_told
 
@@ -29,6 +29,7 @@ LOOKS: Final = (0.05, 1.0)
 """Seconds between two looks at a turn that is taken: the first, and the longest."""
 KEEPALIVE: Final = {"tcp_keepalives_idle": "30s", "tcp_keepalives_interval": "10s", "tcp_keepalives_count": "3"}
 """After a minute PostgreSQL takes a machine for gone that no longer answers, and the turn ends."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Turns(Store):
         with told_apart(here), here.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for name, value in KEEPALIVE.items():
                 connection.execute(sa.select(sa.func.set_config(name, value, False)))  # noqa: FBT003 - of the session
-            _wait_until(lambda: bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(number)))), told)
+            _wait_for(lambda: connection.scalar(sa.select(sa.func.pg_try_advisory_lock(number))), told)
             try:
                 yield Turn(lambda: _need(here, connection))
             finally:
@@ -99,38 +100,27 @@ def _let_go(connection: Connection, number: int) -> None:
 @contextmanager
 def _in_file(path: Path, told: Callable[[], None]) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    held: list[int] = []
-    _wait_until(lambda: _took(path, held), told)
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            path.unlink()  # before the lock is let go: whoever waits finds it gone and makes a new one
-        os.close(held[0])
+
+    def took() -> FileIO | None:
+        with refusals_told("the ledger"):
+            return lock_file(path)
+
+    with _wait_for(took, told):
+        try:
+            yield
+        finally:
+            with suppress(FileNotFoundError):
+                path.unlink()  # before the lock is let go: whoever waits finds it gone and makes a new one
 
 
-def _took(path: Path, held: list[int]) -> bool:
-    """Lock the file; one that its last holder has removed meanwhile is nobody's lock any more."""
-    with refusals_told("the ledger"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_ours = os.fstat(descriptor).st_ino == path.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        is_ours = False
-    if is_ours:
-        held.append(descriptor)
-    else:
-        os.close(descriptor)
-    return is_ours
-
-
-def _wait_until(took: Callable[[], bool], told: Callable[[], None]) -> None:
+def _wait_for(took: Callable[[], T | None], told: Callable[[], None]) -> T:
+    """What is had as soon as nobody else has it; ``told`` is called once where somebody does."""
     pause, longest = LOOKS
     is_told = False
-    while not took():
+    while not (found := took()):
         if not is_told:
             told()
             is_told = True
         time.sleep(pause)
         pause = min(2 * pause, longest)
+    return found

@@ -5,22 +5,22 @@ the catalogue, and then the moments do not matter; but merging takes rows away, 
 no file at all, and so no rows. So one who merges waits until nobody reads or writes, and whoever comes then waits until it is
 done. PostgreSQL shows all connections of a read one moment (``pg_export_snapshot``) and needs none of this.
 
-Both are locks on files beside the catalogue, flock(2): the kernel lets them go where a process ends. At the turnstile those who
-come later wait behind one who merges, which else would never have its turn. Nobody waits for ever: a process may hang.
+Both are locks on files beside the catalogue, which end with their process (``file_lock``). At the turnstile those who come later
+wait behind one who merges, which else would never have its turn. Nobody waits for ever: a process may hang.
 """
 
-import fcntl
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Final, Self
 
 from schemas.errors import LakeBusy
 from warehouse.attach import SQLITE
+from warehouse.file_lock import lock_file
 from warehouse.refused import refusals_told
 
 MERGE_SECONDS: Final = 600.0
@@ -62,14 +62,14 @@ class Sharing:
         if self.catalogue is None or self.catalogue in mine:
             yield
             return
-        with self._locked("turnstile", fcntl.LOCK_SH, MERGE_SECONDS):
-            inside = self._lock("shared", fcntl.LOCK_SH, MERGE_SECONDS)
-        mine.add(self.catalogue)
-        try:
-            yield
-        finally:
-            mine.discard(self.catalogue)
-            os.close(inside)
+        with self._lock("turnstile", MERGE_SECONDS, is_shared=True):
+            inside = self._lock("shared", MERGE_SECONDS, is_shared=True)
+        with inside:
+            mine.add(self.catalogue)
+            try:
+                yield
+            finally:
+                mine.discard(self.catalogue)
 
     @contextmanager
     def alone(self, patience: float = QUIET_SECONDS) -> Iterator[None]:
@@ -83,32 +83,15 @@ class Sharing:
         if self.catalogue is None:
             yield
             return
-        with self._locked("turnstile", fcntl.LOCK_EX, patience), self._locked("shared", fcntl.LOCK_EX, patience):
+        with self._lock("turnstile", patience), self._lock("shared", patience):
             yield
 
-    @contextmanager
-    def _locked(self, name: str, how: int, patience: float) -> Iterator[None]:
-        descriptor = self._lock(name, how, patience)
-        try:
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _lock(self, name: str, how: int, patience: float) -> int:
-        """Wait for the lock; closing the descriptor lets it go."""
-        with refusals_told("the lake"):
-            descriptor = os.open(Path(f"{self.catalogue}.{name}"), os.O_RDWR | os.O_CREAT, 0o600)
+    def _lock(self, name: str, patience: float, *, is_shared: bool = False) -> FileIO:
+        """Wait for the lock; closing it lets it go."""
         for _ in range(1 + round(patience / LOOK_SECONDS)):
-            if _is_locked(descriptor, how):
-                return descriptor
+            with refusals_told("the lake"):
+                lock = lock_file(Path(f"{self.catalogue}.{name}"), is_shared=is_shared)
+            if lock is not None:
+                return lock
             time.sleep(LOOK_SECONDS)
-        os.close(descriptor)
-        raise LakeBusy(IN_USE if how == fcntl.LOCK_EX else BEING_KEPT)
-
-
-def _is_locked(descriptor: int, how: int) -> bool:
-    try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        raise LakeBusy(BEING_KEPT if is_shared else IN_USE)

@@ -1,7 +1,6 @@
 """``python -m deploy.stack [up | env | stop]``: start the stack and keep it up, print what another terminal needs, end it."""
 
 import argparse
-import fcntl
 import os
 import signal
 import sys
@@ -10,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final, NoReturn
+from typing import Final, NoReturn
 
 from deploy.stack.parts import SILENCE_SECONDS, parts
 from deploy.stack.place import USUAL_PORTS, ObjectStore, Place, Trouble, free_ports, usual_ports
 from deploy.stack.postgres import clear_postgres
 from deploy.stack.programs import PATIENCE_SECONDS, ROOT, Running, clear, end, last_lines, started
+from warehouse.file_lock import lock_file
 
 STEADY_SECONDS: Final = 10
 """A part that ends sooner than this after it was ready is not started again."""
@@ -105,20 +105,18 @@ def _keep_up(place: Place, running: list[Running]) -> NoReturn:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[IO[str]]:
+def _only_one(folder: Path) -> Iterator[None]:
     """A lock that goes with this process, however it ends; the file names it."""
-    with (folder / "lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Trouble(
-                f"the stack in {folder} is up already, process {_holder(folder)}\n\n"
-                "Hint: end it with Ctrl-C in its terminal, or with python -m deploy.stack stop."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file
+    lock = lock_file(folder / "lock")
+    if lock is None:
+        raise Trouble(
+            f"the stack in {folder} is up already, process {_holder(folder)}\n\n"
+            "Hint: end it with Ctrl-C in its terminal, or with python -m deploy.stack stop."
+        )
+    with lock:
+        lock.truncate(0)
+        lock.write(str(os.getpid()).encode())
+        yield
 
 
 def _holder(folder: Path) -> int | None:
@@ -126,11 +124,10 @@ def _holder(folder: Path) -> int | None:
     path = folder / "lock"
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return int(file.read() or 0) or None
+    lock = lock_file(path, is_shared=True)
+    if lock is None:
+        return int(path.read_text(encoding="utf-8") or 0) or None
+    lock.close()
     return None
 
 

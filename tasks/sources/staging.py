@@ -8,7 +8,6 @@
 The folder is 0700, files are 0600. An index that cannot be read counts as none.
 """
 
-import fcntl
 import hashlib
 import os
 import tempfile
@@ -25,6 +24,7 @@ from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
 from tasks.export_folder import flush, make_folders
 from tasks.sources.delivered import Delivered
+from warehouse.file_lock import lock_file
 
 INDEX: Final = ".index.json"
 """No file that is taken starts with a dot, so none is called like this."""
@@ -167,15 +167,13 @@ def open_staging(folder: Path, source: Source) -> Iterator[Staging]:
     """
     with _disk_errors(folder):
         make_folders(folder)
-        lock = (folder / _LOCK).open("w")
+        lock = lock_file(folder / _LOCK)
+    if lock is None:
+        raise SourceUnreachable(
+            f"the files of {source.name} are being fetched by another process; needed to be the only one\n\n"
+            "Hint: try again when it is done."
+        )
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SourceUnreachable(
-                f"the files of {source.name} are being fetched by another process; needed to be the only one\n\n"
-                "Hint: try again when it is done."
-            ) from None
         with _disk_errors(folder):
             for path in folder.glob(f".*{_UNFINISHED}"):
                 path.unlink()
