@@ -12,11 +12,11 @@ from flows.run import run_night
 from flows.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
-from tasks.core.book_types import FileFormat
 from tasks.core.release import Export
 from tasks.core.solver import warm_up
+from tasks.demo.book_types import FileFormat
+from tasks.demo.sample import make_book
 from tasks.release import export_approved
-from tasks.sample import make_book
 from tasks.stores import open_ledger
 
 SUBMITTER = "demo"

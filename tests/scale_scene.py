@@ -23,7 +23,7 @@ from distributed import Worker
 from flows import run as flows_run
 from schemas.enums import RunKind, Step
 from schemas.settings import Settings, load_settings
-from tasks.sample import BookSummary
+from tasks.demo.sample import BookSummary
 from tasks.stores import open_ledger
 from tests.deliveries.scene import METHODS, Line, _end
 from tests.night_driver import SUBMITTER, dying_at, export, files_of, public_tables

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from deploy.alerts import ALERT, FILE, RUNBOOK, automations, block_of
 from schemas.errors import WrongUsage
-from tasks.sample import make_book
+from tasks.demo.sample import make_book
 from tests.alert_scene import ROOT, Sink, Site, mail_sink, prefect_site, web_sink
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise imports it

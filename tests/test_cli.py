@@ -16,7 +16,7 @@ from alembic.config import Config
 
 from flows.cli import main
 from schemas.settings import Settings
-from tasks.sample import make_book
+from tasks.demo.sample import make_book
 from tests.cli_session import Command, environment, session
 from tests.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake import open_lake

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from schemas.settings import Settings, load_settings
-from tasks.sample import make_book
+from tasks.demo.sample import make_book
 from tests.prefect_api import said
 
 ROOT: Final = Path(__file__).parents[1]

@@ -17,8 +17,8 @@ from flows.explain_tables import LOTS, print_rows
 from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
+from tasks.demo.sample import make_book
 from tasks.explain import explain
-from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
 from warehouse.lake import Lake, open_lake

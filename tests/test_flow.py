@@ -29,8 +29,8 @@ from schemas.enums import RunState, Step
 from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Terminal, TrimtabError, WrongUsage
 from schemas.settings import load_settings
 from tasks.announce import PENDING, REMINDER, announce_queue, remind
+from tasks.demo.sample import make_book
 from tasks.retries import ATTEMPTS, retry_quietly
-from tasks.sample import make_book
 from tasks.sessions import overtaken_by, previous_session
 from tasks.steps import Stores
 from tasks.stores import current_actor, open_ledger

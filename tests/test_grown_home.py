@@ -17,10 +17,10 @@ from flows.run import settings_of_tasks
 from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
 from tasks.backup import Backup, make_backup
+from tasks.demo.sample import make_book
 from tasks.maintain import maintain
 from tasks.replay import replay
 from tasks.restore import restore
-from tasks.sample import make_book
 from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
 from tests.night_driver import export, run_night

@@ -10,9 +10,9 @@ import pytest
 from flows.run import settings_of_tasks
 from schemas.enums import LookReason
 from schemas.settings import Settings
+from tasks.demo.sample import make_book
 from tasks.propose import propose
 from tasks.pull import run_ref
-from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import public_tables, run_night
 from warehouse.lake import open_lake

@@ -23,11 +23,11 @@ from schemas.errors import AuditBroken, Retryable, Terminal, WrongUsage
 from schemas.settings import Settings
 from tasks import backup as backing_up
 from tasks.backup import MANIFEST, SUCCESS, Backup, backup_folder, backups, make_backup, remove_old
+from tasks.demo.sample import make_book
 from tasks.maintain import Chore, leftovers, maintain, oldest_needed, oldest_under_way, staged
 from tasks.replay import replay
 from tasks.restore import restore
 from tasks.retention import Retention, years_before
-from tasks.sample import make_book
 from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
 from tests.cli_session import session

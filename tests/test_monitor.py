@@ -12,8 +12,8 @@ from schemas.enums import RunKind
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
+from tasks.demo.sample import make_book, read_market
 from tasks.look import look
-from tasks.sample import make_book, read_market
 from tasks.scopes import Work, enter, sources_of_scope, taken_by_another, work_of
 from tasks.steps import Stores
 from tasks.stores import open_ledger, utc_now

@@ -29,10 +29,10 @@ from schemas.tables import PUBLIC
 from tasks import made_with, quarantine, replay_scratch
 from tasks.amend import amend
 from tasks.core import route
+from tasks.demo.sample import make_book
 from tasks.maintain import KEPT, maintain
 from tasks.replay import Replayed, replay
 from tasks.replay_scratch import COMPUTED, PULLED
-from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from playwright.sync_api import expect
 
-from tasks.sample import make_book
+from tasks.demo.sample import make_book
 from tests.console.browser import SHOTS, SIZE, chromium
 from tests.prefect_api import said
 from tests.stack_scene import ROOT, Stack, stack_in, waited_for

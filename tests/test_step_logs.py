@@ -19,8 +19,8 @@ from prefect.settings import PREFECT_API_URL
 from flows.nightly import nightly
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD, RunRef
+from tasks.demo.sample import make_book
 from tasks.json_lines import FIELDS, JsonLines
-from tasks.sample import make_book
 from tasks.step_logs import narrated
 
 ROOT: Final = Path(__file__).parents[1]

@@ -22,9 +22,9 @@ from schemas.settings import Settings
 from tasks import review
 from tasks.amend import amend
 from tasks.core.release import Book
+from tasks.demo.sample import make_book
 from tasks.explain import explain
 from tasks.export import book_of, stored_tables
-from tasks.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import export, run_night
 from warehouse.lake import Lake, open_lake

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from tasks.core.book import book_parts
-from tasks.core.book_reference import reference_tables
 from tasks.core.gate import check_table
 from tasks.core.parse import parse
-from tasks.sample import read_market
+from tasks.demo.book import book_parts
+from tasks.demo.book_reference import reference_tables
+from tasks.demo.sample import read_market
 from tasks.source import RawTable, read_batches
 from tests.bad_inputs.damage import Book, Files, damaged_csv, damaged_files, unpacked
 from tests.bad_inputs.deliver import Judged, judged

@@ -24,6 +24,7 @@ from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings, load_settings
 from tasks.core.solver import warm_up
+from tasks.demo.sample import BookSummary, make_book
 from tasks.export import export_run
 from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
@@ -31,7 +32,6 @@ from tasks.propose import propose
 from tasks.publish import publish
 from tasks.pull import Request, pull
 from tasks.route import route
-from tasks.sample import BookSummary, make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tasks.validate import validate
 from warehouse.lake import open_lake

@@ -26,10 +26,10 @@ from schemas.enums import RunKind
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import load_settings
 from schemas.sources import Source
+from tasks.demo.sample import make_book
 from tasks.guards import guard_inputs
 from tasks.publish import publish
 from tasks.pull import Request, pull
-from tasks.sample import make_book
 from tasks.sources.fetch import fetch
 from tasks.stores import open_ledger
 from tasks.validate import validate

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.book_accounts import household_ids, words
-from tasks.core.book_policies import HOUSEHOLD_POLICY
-from tasks.core.book_reference import MODEL_IDS
-from tasks.core.book_types import AccountDraw, Ints
+from tasks.demo.book_accounts import household_ids, words
+from tasks.demo.book_policies import HOUSEHOLD_POLICY
+from tasks.demo.book_reference import MODEL_IDS
+from tasks.demo.book_types import AccountDraw, Ints
 
 MANAGED_SHARE: Final = 0.075
 """Of the households; some 3 % of accounts come to be managed with others."""

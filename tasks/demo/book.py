@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tasks.core.book_accounts import account_ids, accounts_frame, draw_accounts
-from tasks.core.book_activity import cash_frame, firm_restrictions, lots_frame, restrictions_frame, trades_frame
-from tasks.core.book_faults import break_accounts, break_cash, break_lots, draw_hits
-from tasks.core.book_holdings import draw_lots, draw_weights
-from tasks.core.book_households import draw_managed, households_frame
-from tasks.core.book_types import Market
+from tasks.demo.book_accounts import account_ids, accounts_frame, draw_accounts
+from tasks.demo.book_activity import cash_frame, firm_restrictions, lots_frame, restrictions_frame, trades_frame
+from tasks.demo.book_faults import break_accounts, break_cash, break_lots, draw_hits
+from tasks.demo.book_holdings import draw_lots, draw_weights
+from tasks.demo.book_households import draw_managed, households_frame
+from tasks.demo.book_types import Market
 
 PART_ACCOUNTS: Final = 50_000
 ID_DIGITS: Final = 7

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.book_accounts import ACTIVE, words
-from tasks.core.book_holdings import unit_costs
-from tasks.core.book_reference import RARELY_BOUGHT, SYMBOLS
-from tasks.core.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market, exact, shares
+from tasks.demo.book_accounts import ACTIVE, words
+from tasks.demo.book_holdings import unit_costs
+from tasks.demo.book_reference import RARELY_BOUGHT, SYMBOLS
+from tasks.demo.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market, exact, shares
 
 CONTRIBUTION_SHARE: Final = 0.03
 WITHDRAWAL_SHARE: Final = 0.02

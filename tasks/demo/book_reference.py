@@ -1,6 +1,6 @@
 """The sample book's fixed tables: securities, models, buy lists and where classes are held best; policies stand apart.
 
-Tickers are real, and so are their prices (``tasks.sample`` reads them); names of models and policies are ours. Every class
+Tickers are real, and so are their prices (``tasks.demo.sample`` reads them); names of models and policies are ours. Every class
 of every model, ``cash`` too, has the 5/25 band: five percentage points or a quarter of the target, whichever is less.
 """
 
@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import CASH, dtypes
-from tasks.core.book_policies import policies
-from tasks.core.book_types import Floats, Market, exact
+from tasks.demo.book_policies import policies
+from tasks.demo.book_types import Floats, Market, exact
 
 ABSOLUTE_BAND: Final = 0.05
 RELATIVE_BAND: Final = 0.25

@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 
 from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
-from tasks.core.book import book_parts
-from tasks.core.book_reference import SYMBOLS, reference_tables
-from tasks.core.book_types import FileFormat, Market
+from tasks.demo.book import book_parts
+from tasks.demo.book_reference import SYMBOLS, reference_tables
+from tasks.demo.book_types import FileFormat, Market
 from tasks.source import ENDINGS
 
 DEFAULT_SEED: Final = 20221228

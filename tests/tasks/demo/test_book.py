@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from schemas.landing import CASH, CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.policy import Policy
-from tasks.core.book import PART_ACCOUNTS, BookPart, book_parts
-from tasks.core.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
-from tasks.core.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits
-from tasks.core.book_holdings import MOST_LOTS, SHARES_WANTED, _cut, _split, draw_lots, draw_weights
-from tasks.core.book_households import draw_managed
-from tasks.core.book_policies import HOUSEHOLD_POLICY, POLICY_IDS, POLICY_SHARES
-from tasks.core.book_reference import (
+from tasks.core.parse import parse
+from tasks.demo.book import PART_ACCOUNTS, BookPart, book_parts
+from tasks.demo.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
+from tasks.demo.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits
+from tasks.demo.book_holdings import MOST_LOTS, SHARES_WANTED, _cut, _split, draw_lots, draw_weights
+from tasks.demo.book_households import draw_managed
+from tasks.demo.book_policies import HOUSEHOLD_POLICY, POLICY_IDS, POLICY_SHARES
+from tasks.demo.book_reference import (
     CLASSES,
     FUND_MODELS,
     FUNDS,
@@ -26,8 +27,7 @@ from tasks.core.book_reference import (
     reference_tables,
     target_matrix,
 )
-from tasks.core.book_types import RECENT_DAYS, AccountDraw, LotDraw, Market
-from tasks.core.parse import parse
+from tasks.demo.book_types import RECENT_DAYS, AccountDraw, LotDraw, Market
 from tests.landing_book import gated
 
 AS_OF = date(2022, 12, 28)

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.errors import WrongUsage
 from schemas.landing import CASH, CONTRACTS, dtypes
-from tasks.core.book_types import FileFormat
-from tasks.sample import CLAIM, MARKER, BookSummary, TableFile, make_book, read_market
+from tasks.demo.book_types import FileFormat
+from tasks.demo.sample import CLAIM, MARKER, BookSummary, TableFile, make_book, read_market
 
 AS_OF = date(2022, 12, 28)
 FORMATS: tuple[FileFormat, ...] = ("parquet", "csv")

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from tasks.core.book_accounts import CLOSED
-from tasks.core.book_reference import CLASS_OF, CLASSES, PREFERENCE, SYMBOLS, UNITS_PER_SHARE, target_matrix
-from tasks.core.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market
+from tasks.demo.book_accounts import CLOSED
+from tasks.demo.book_reference import CLASS_OF, CLASSES, PREFERENCE, SYMBOLS, UNITS_PER_SHARE, target_matrix
+from tasks.demo.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market
 
 MEAN_DAYS_SINCE_TARGET: Final = 100
 """Trading days since the account stood near its model."""

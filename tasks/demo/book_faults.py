@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import EXACT
-from tasks.core.book_accounts import ACTIVE
-from tasks.core.book_types import AccountDraw, Ints, LotDraw
+from tasks.demo.book_accounts import ACTIVE
+from tasks.demo.book_types import AccountDraw, Ints, LotDraw
 
 
 class Fault(StrEnum):

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.book_policies import POLICY_IDS, POLICY_SHARES
-from tasks.core.book_reference import FUND_MODELS, MIXED_MODELS, MODEL_IDS
-from tasks.core.book_types import AccountDraw, Floats, Ints, exact
+from tasks.demo.book_policies import POLICY_IDS, POLICY_SHARES
+from tasks.demo.book_reference import FUND_MODELS, MIXED_MODELS, MODEL_IDS
+from tasks.demo.book_types import AccountDraw, Floats, Ints, exact
 
 CUSTODIANS: Final = ("northbank", "harbor", "summit", "lakeside", "ironwood")
 TAX_STATUSES: Final = ("taxable", "tax_deferred", "tax_exempt")

@@ -1,0 +1,1 @@
+"""A sample book of accounts on real market prices."""
