@@ -21,7 +21,7 @@ setup: .venv/.done
 	$(BIN)/python -m uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo "compiling the solver: about a minute, once"
-	$(BIN)/python -c "from tasks.core.solver import warm_up; warm_up()"
+	$(BIN)/python -c "from tasks.core.solver.entry import warm_up; warm_up()"
 	@touch $@
 
 demo: setup

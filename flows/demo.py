@@ -13,7 +13,7 @@ from flows.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
 from tasks.core.release import Export
-from tasks.core.solver import warm_up
+from tasks.core.solver.entry import warm_up
 from tasks.demo.book_types import FileFormat
 from tasks.demo.sample import make_book
 from tasks.release import export_approved

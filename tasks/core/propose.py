@@ -11,11 +11,11 @@ import polars as pl
 
 from schemas.enums import Side, TaxRegime, Term
 from schemas.tables import PUBLIC
-from tasks.core.answers import TRADED
 from tasks.core.facts import BPS, exact_sum
 from tasks.core.orders import content_hashes
 from tasks.core.realized import net_gains
 from tasks.core.solved import Solved
+from tasks.core.solver.solution import TRADED
 from tasks.core.tax import is_taxed
 
 RATE_TOLERANCE: Final = 1e-9

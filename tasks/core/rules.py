@@ -21,7 +21,6 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import CASH
-from tasks.core.arrays import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
 from tasks.core.classes import CLASS_TERMS, destinations, with_buy_caps, with_buy_costs, with_start_values
 from tasks.core.facts import BPS, CLASS, Facts
 from tasks.core.harvest import harvest_candidates, household_losses, with_harvest
@@ -35,6 +34,7 @@ from tasks.core.sales import (
     with_costs,
     with_prices,
 )
+from tasks.core.solver.arrays import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
 from tasks.core.tax import gains_before, is_taxed
 
 INF: Final = float("inf")

@@ -18,7 +18,11 @@ import polars as pl
 from schemas.enums import Reason
 from schemas.landing import EXACT
 from schemas.tables import USD
-from tasks.core.answers import (
+from tasks.core.facts import CLASS, usd, usd_sum
+from tasks.core.realized import counted_tax, losses_by_term
+from tasks.core.rules import Problem, starts, to_arrays
+from tasks.core.solver.entry import rebalance
+from tasks.core.solver.solution import (
     BELOW_IMPROVEMENT,
     BELOW_MINIMUM,
     CANNOT_RAISE_CASH,
@@ -28,11 +32,7 @@ from tasks.core.answers import (
     TRADED,
     Answer,
 )
-from tasks.core.facts import CLASS, usd, usd_sum
-from tasks.core.realized import counted_tax, losses_by_term
-from tasks.core.rules import Problem, starts, to_arrays
-from tasks.core.solver import rebalance
-from tasks.core.units import WHOLE_LOT
+from tasks.core.solver.units import WHOLE_LOT
 
 OFFSET_ROUNDS: Final = 3
 OFFSET_LEAST_USD: Final = 1.0

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from tasks.core.arrays import Book, Ints, Limits
-from tasks.core.solver import rebalance, warm_up
+from tasks.core.solver.arrays import Book, Ints, Limits
+from tasks.core.solver.entry import rebalance, warm_up
 from tests.benchmarks.kernel import CLASSES, book_of
 from tests.core.books import pick, random_limits
 from tests.core.referees import clarabel_optimum

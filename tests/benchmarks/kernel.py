@@ -14,10 +14,10 @@ import numpy as np
 import osqp
 from scipy import sparse
 
-from tasks.core import solver
-from tasks.core.answers import blank_answer
-from tasks.core.arrays import Book, Limits, no_limits
-from tasks.core.desk import largest, new_desk
+from tasks.core.solver import entry as solver
+from tasks.core.solver.arrays import Book, Limits, no_limits
+from tasks.core.solver.solution import blank_answer
+from tasks.core.solver.workspace import largest, new_desk
 from tests.core.books import pick, take
 from tests.core.referees import Part, Sides, program_on
 from tests.core.trades import account_of_lots
@@ -135,7 +135,7 @@ def by_osqp(squares: np.ndarray, cost: np.ndarray, rows: Sides) -> tuple[float, 
 def compile_seconds() -> float:
     """Seconds to compile all there is, in a process of its own that finds nothing compiled."""
     with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as empty:
-        code = "import time; from tasks.core.solver import warm_up; t = time.perf_counter(); warm_up(); print(time.perf_counter() - t)"
+        code = "import time; from tasks.core.solver.entry import warm_up; t = time.perf_counter(); warm_up(); print(time.perf_counter() - t)"
         run = [sys.executable, "-c", code]
         done = subprocess.run(
             run, env={**os.environ, "NUMBA_CACHE_DIR": empty}, capture_output=True, text=True, check=True

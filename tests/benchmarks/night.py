@@ -23,7 +23,7 @@ from flows.run import run_night
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings, load_settings
-from tasks.core.solver import warm_up
+from tasks.core.solver.entry import warm_up
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export import export_run
 from tasks.guards import guard_inputs, guard_trades

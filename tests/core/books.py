@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from tasks.core.arrays import Book, Ints, Limits, no_limits
+from tasks.core.solver.arrays import Book, Ints, Limits, no_limits
 
 OF_CLASSES: Final = {"class_value", "class_target", "class_min"} | {name for name in Book._fields if name[:4] == "buy_"}
 OF_LOTS: Final = {name for name in (*Book._fields, *Limits._fields) if name[:4] == "lot_"} - {"lot_start"}

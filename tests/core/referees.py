@@ -11,7 +11,7 @@ import clarabel
 import numpy as np
 from scipy import sparse
 
-from tasks.core.arrays import Book, Flags, Floats, Ints, Limits, no_limits
+from tasks.core.solver.arrays import Book, Flags, Floats, Ints, Limits, no_limits
 
 SOLVED: Final = "Solved"
 MISSING: Final = {"PrimalInfeasible", "AlmostPrimalInfeasible"}

@@ -4,7 +4,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
+from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
 from tests.core.facts_table import ago, facts_of, solved_of, traded
 
 MIXED = "security_id | quantity\n S | 720\n B | 280"

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from tasks.core.answers import Answer
-from tasks.core.arrays import Book, Floats, Ints, Limits
-from tasks.core.units import WHOLE_LOT
+from tasks.core.solver.arrays import Book, Floats, Ints, Limits
+from tasks.core.solver.solution import Answer
+from tasks.core.solver.units import WHOLE_LOT
 from tests.core.referees import tax
 
 

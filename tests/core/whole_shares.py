@@ -3,8 +3,8 @@
 import cvxpy as cp
 import numpy as np
 
-from tasks.core.arrays import Book, Floats, Limits, no_limits
-from tasks.core.whole_units import CASH_CUSHION
+from tasks.core.solver.arrays import Book, Floats, Limits, no_limits
+from tasks.core.solver.whole_units import CASH_CUSHION
 from tests.core.referees import Part, four_parts, tax
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tasks.core.coupled import Optimum, at_ends, dual_value, price
-from tasks.core.desk import Desk, compiled
-from tasks.core.kernel import price_of_cash, trade_at
-from tasks.core.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
-from tasks.core.objectives import continuous_objective
-from tasks.core.programs import solve_program
+from tasks.core.solver.coupled import Optimum, at_ends, dual_value, price
+from tasks.core.solver.kernel import price_of_cash, trade_at
+from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
+from tasks.core.solver.objectives import continuous_objective
+from tasks.core.solver.programs import solve_program
+from tasks.core.solver.workspace import Desk, compiled
 
 LAST_TRY = 2
 """The first problem, the second, and the first again."""

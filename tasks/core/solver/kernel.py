@@ -30,7 +30,7 @@ from typing import Final
 
 import numpy as np
 
-from tasks.core.desk import Desk, compiled
+from tasks.core.solver.workspace import Desk, compiled
 
 ROUNDING: Final = 1e-9
 """Share of NAV: a shortfall this small is rounding noise."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tasks.core.arrays import Floats
-from tasks.core.interior import Program, interior_point
+from tasks.core.solver.arrays import Floats
+from tasks.core.solver.interior import Program, interior_point
 from tests.core.referees import Rows, Sides, solve
 
 

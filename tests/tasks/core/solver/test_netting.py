@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tasks.core.answers import STAYS
-from tasks.core.arrays import Book, Limits, no_limits
-from tasks.core.solver import rebalance
+from tasks.core.solver.arrays import Book, Limits, no_limits
+from tasks.core.solver.entry import rebalance
+from tasks.core.solver.solution import STAYS
 from tests.core.books import random_limits, small_book
 from tests.core.referees import tax
 from tests.core.trades import one, sold_usd, tax_added

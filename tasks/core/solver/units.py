@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.desk import Desk, compiled
+from tasks.core.solver.workspace import Desk, compiled
 
 UNIT_TOLERANCE = 1e-6
 NEAR_UNIT = 1e-4

@@ -19,8 +19,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tasks.core.arrays import Floats, Ints
-from tasks.core.desk import compiled
+from tasks.core.solver.arrays import Floats, Ints
+from tasks.core.solver.workspace import compiled
 
 MAX_STEPS: Final = 80
 CLOSE: Final = 1e-12

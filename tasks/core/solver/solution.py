@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tasks.core.arrays import Book, Floats
-from tasks.core.desk import Desk, compiled
+from tasks.core.solver.arrays import Book, Floats
+from tasks.core.solver.workspace import Desk, compiled
 
 Codes = npt.NDArray[np.int8]
 

@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from tasks.core.answers import (
-    BELOW_IMPROVEMENT,
-    BELOW_MINIMUM,
-)
-from tasks.core.coupled import Optimum
-from tasks.core.desk import Desk, compiled
-from tasks.core.kernel import ROUNDING
-from tasks.core.optimum import continuous_optimum
-from tasks.core.units import cut_down, sell_more, set_bought, sold_of, steps_left, take_stock
-from tasks.core.whole_units import CASH_CUSHION, raise_cash, sell_steps, spend_cash
+from tasks.core.solver.coupled import Optimum
+from tasks.core.solver.kernel import ROUNDING
+from tasks.core.solver.optimum import continuous_optimum
+from tasks.core.solver.solution import BELOW_IMPROVEMENT, BELOW_MINIMUM
+from tasks.core.solver.units import cut_down, sell_more, set_bought, sold_of, steps_left, take_stock
+from tasks.core.solver.whole_units import CASH_CUSHION, raise_cash, sell_steps, spend_cash
+from tasks.core.solver.workspace import Desk, compiled
 
 MAX_PASSES = 3
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.desk import Desk, compiled
-from tasks.core.netting import rates_at, tax_on
+from tasks.core.solver.netting import rates_at, tax_on
+from tasks.core.solver.workspace import Desk, compiled
 
 
 @compiled

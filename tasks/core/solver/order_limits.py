@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.answers import FEWER_TRADES, ORDER_LIMIT
-from tasks.core.arrays import NO_ORDER_LIMIT
-from tasks.core.desk import Desk, compiled
-from tasks.core.objectives import objective_reached
-from tasks.core.passes import open_bounds
-from tasks.core.units import sold_of
+from tasks.core.solver.arrays import NO_ORDER_LIMIT
+from tasks.core.solver.objectives import objective_reached
+from tasks.core.solver.rounding import open_bounds
+from tasks.core.solver.solution import FEWER_TRADES, ORDER_LIMIT
+from tasks.core.solver.units import sold_of
+from tasks.core.solver.workspace import Desk, compiled
 
 BUY = -1
 """Stands where a sale has the code of its security."""

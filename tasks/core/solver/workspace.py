@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from tasks.core.arrays import Book, Ints, Limits
+from tasks.core.solver.arrays import Book, Ints, Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
 

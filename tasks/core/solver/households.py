@@ -18,17 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.coupled import Optimum, price, priced_at
-from tasks.core.desk import Desk, compiled
-from tasks.core.household_bounds import dual_of_household
-from tasks.core.kernel import cash_before_costs
-from tasks.core.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
-from tasks.core.objectives import continuous_objective
-from tasks.core.optimum import unraisable
-from tasks.core.passes import MAX_PASSES, bar_small, cash_floor, reopen_lots, to_units
-from tasks.core.programs import PRICES, solve_program
-from tasks.core.units import take_stock
-from tasks.core.whole_units import spend_cash
+from tasks.core.solver.coupled import Optimum, price, priced_at
+from tasks.core.solver.household_bounds import dual_of_household
+from tasks.core.solver.kernel import cash_before_costs
+from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
+from tasks.core.solver.objectives import continuous_objective
+from tasks.core.solver.optimum import unraisable
+from tasks.core.solver.programs import PRICES, solve_program
+from tasks.core.solver.rounding import MAX_PASSES, bar_small, cash_floor, reopen_lots, to_units
+from tasks.core.solver.units import take_stock
+from tasks.core.solver.whole_units import spend_cash
+from tasks.core.solver.workspace import Desk, compiled
 
 MOST_SIDES = 6
 SWEEPS = 2

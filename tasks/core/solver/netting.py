@@ -20,7 +20,7 @@ Known limits: the deduction of up to 3,000 USD of net loss from other income (26
 
 from typing import Final
 
-from tasks.core.desk import Desk, compiled
+from tasks.core.solver.workspace import Desk, compiled
 
 TAXED_SIDE: Final = 0
 """The lo term ends as a gain: problem A."""

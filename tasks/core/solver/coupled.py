@@ -18,16 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.core.desk import Desk, compiled
-from tasks.core.kernel import (
-    bound_with_costs_paid,
-    cash_before_costs,
-    objective,
-    price_of_cash,
-    trade_at,
-)
-from tasks.core.netting import NEAR_ZERO, is_settled, net_gains, price_ends, rates_at, tax_on
-from tasks.core.objectives import continuous_objective
+from tasks.core.solver.kernel import bound_with_costs_paid, cash_before_costs, objective, price_of_cash, trade_at
+from tasks.core.solver.netting import NEAR_ZERO, is_settled, net_gains, price_ends, rates_at, tax_on
+from tasks.core.solver.objectives import continuous_objective
+from tasks.core.solver.workspace import Desk, compiled
 
 TRIES = 3
 """How often prices at their ends are tried."""

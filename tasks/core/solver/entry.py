@@ -31,12 +31,9 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from tasks.core import (
-    answers,
+from tasks.core.solver import (
     arrays,
     coupled,
-    desk,
-    fewer,
     groups,
     household_bounds,
     households,
@@ -45,15 +42,18 @@ from tasks.core import (
     netting,
     objectives,
     optimum,
-    passes,
     programs,
     units,
     whole_units,
 )
-from tasks.core.answers import Answer, blank_answer, store
-from tasks.core.arrays import Book, Ints, Limits, no_limits, typed
-from tasks.core.desk import Desk, largest, load, new_desk
-from tasks.core.groups import rebalance_group
+from tasks.core.solver import order_limits as fewer
+from tasks.core.solver import rounding as passes
+from tasks.core.solver import solution as answers
+from tasks.core.solver import workspace as desk
+from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, typed
+from tasks.core.solver.groups import rebalance_group
+from tasks.core.solver.solution import Answer, blank_answer, store
+from tasks.core.solver.workspace import Desk, largest, load, new_desk
 
 ACCOUNTS_PER_THREAD: Final = 500
 """Fewer are not worth a thread."""

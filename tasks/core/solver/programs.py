@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.arrays import Floats
-from tasks.core.desk import Desk, compiled
-from tasks.core.interior import Program, interior_point
-from tasks.core.netting import price_ends
+from tasks.core.solver.arrays import Floats
+from tasks.core.solver.interior import Program, interior_point
+from tasks.core.solver.netting import price_ends
+from tasks.core.solver.workspace import Desk, compiled
 
 PRICES = 5
 """Prices of an account's own rows: cash, turnover, gain budget, gain of the hi term, sum of gains."""

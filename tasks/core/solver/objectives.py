@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.desk import Desk, compiled
-from tasks.core.kernel import cash_before_costs
-from tasks.core.netting import added_tax
-from tasks.core.units import cash_after_costs
+from tasks.core.solver.kernel import cash_before_costs
+from tasks.core.solver.netting import added_tax
+from tasks.core.solver.units import cash_after_costs
+from tasks.core.solver.workspace import Desk, compiled
 
 
 @compiled

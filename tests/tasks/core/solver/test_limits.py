@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
-from tasks.core.arrays import NO_ORDER_LIMIT, Book, Limits, no_limits
-from tasks.core.solver import rebalance
-from tasks.core.units import WHOLE_LOT
-from tasks.core.whole_units import CASH_CUSHION
+from tasks.core.solver.arrays import NO_ORDER_LIMIT, Book, Limits, no_limits
+from tasks.core.solver.entry import rebalance
+from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
+from tasks.core.solver.units import WHOLE_LOT
+from tasks.core.solver.whole_units import CASH_CUSHION
 from tests.core.books import pick, random_book, random_limits
 from tests.core.referees import clarabel_optimum
 from tests.core.trades import (

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core import solver
-from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
-from tasks.core.solver import rebalance
-from tasks.core.units import WHOLE_LOT
-from tasks.core.whole_units import CASH_CUSHION
+from tasks.core.solver import entry as solver
+from tasks.core.solver.entry import rebalance
+from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
+from tasks.core.solver.units import WHOLE_LOT
+from tasks.core.solver.whole_units import CASH_CUSHION
 from tests.core.books import random_book, small_book, take
 from tests.core.referees import clarabel_optimum
 from tests.core.trades import account_of_lots, one, sold_shares

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from tasks.core.answers import CANNOT_RAISE_CASH, STAYS, TRADED
-from tasks.core.desk import Desk, compiled
-from tasks.core.fewer import next_try
-from tasks.core.households import solve_household
-from tasks.core.objectives import objective_reached
-from tasks.core.optimum import unraisable
-from tasks.core.passes import open_bounds, solve_within, stay
-from tasks.core.units import cash_after_costs
-from tasks.core.whole_units import IMPROVEMENT_OF_NAV
+from tasks.core.solver.households import solve_household
+from tasks.core.solver.objectives import objective_reached
+from tasks.core.solver.optimum import unraisable
+from tasks.core.solver.order_limits import next_try
+from tasks.core.solver.rounding import open_bounds, solve_within, stay
+from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
+from tasks.core.solver.units import cash_after_costs
+from tasks.core.solver.whole_units import IMPROVEMENT_OF_NAV
+from tasks.core.solver.workspace import Desk, compiled
 
 
 @compiled

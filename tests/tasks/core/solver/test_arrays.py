@@ -5,7 +5,7 @@ from typing import get_type_hints
 import numpy as np
 import pytest
 
-from tasks.core.arrays import DTYPES, Book, Limits, no_limits, typed
+from tasks.core.solver.arrays import DTYPES, Book, Limits, no_limits, typed
 from tests.core.books import small_book
 
 

@@ -16,8 +16,8 @@ Known limits: the moves are single, so a swap that needs two at once is not foun
 
 import numpy as np
 
-from tasks.core.desk import Desk, compiled
-from tasks.core.units import buy_more, sell_more, sold_of, steps_left
+from tasks.core.solver.units import buy_more, sell_more, sold_of, steps_left
+from tasks.core.solver.workspace import Desk, compiled
 
 CASH_CUSHION = 1e-3
 IMPROVEMENT_OF_NAV = 1e-9
