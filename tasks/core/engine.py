@@ -25,7 +25,7 @@ from tasks.core.facts import CLASS, Facts, account_parameters, priced_securities
 from tasks.core.rules import Problem, compile_book, compile_households
 from tasks.core.solved import GROUP, Solved, solve
 from tasks.core.solver.solution import CANNOT_RAISE_CASH
-from tasks.core.tax import is_taxed
+from tasks.core.tax.rates import is_taxed
 
 HOUSEHOLD: Final = "managed_household_id"
 PAIR: Final = {"account_id": pl.String, "security_id": pl.String}

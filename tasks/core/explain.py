@@ -29,8 +29,8 @@ from tasks.core.explain_words import (
 )
 from tasks.core.facts import BPS, Facts, account_parameters
 from tasks.core.frontier import Scenario
-from tasks.core.tax import gains_before, is_taxed, netted_tax
-from tasks.core.wash_sales import replaced_quantities, unused_purchases
+from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
+from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases
 
 Page = dict[str, Any]
 

@@ -16,7 +16,7 @@ from tasks.core.orders import content_hashes
 from tasks.core.realized import net_gains
 from tasks.core.solved import Solved
 from tasks.core.solver.solution import TRADED
-from tasks.core.tax import is_taxed
+from tasks.core.tax.rates import is_taxed
 
 RATE_TOLERANCE: Final = 1e-9
 ROUTED: Final = (

@@ -35,7 +35,7 @@ from tasks.core.sales import (
     with_prices,
 )
 from tasks.core.solver.arrays import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
-from tasks.core.tax import gains_before, is_taxed
+from tasks.core.tax.rates import gains_before, is_taxed
 
 INF: Final = float("inf")
 

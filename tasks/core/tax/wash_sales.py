@@ -16,7 +16,7 @@ import polars as pl
 
 from schemas.enums import Side, TaxStatus
 from tasks.core.facts import Facts
-from tasks.core.wash_rule import GROUP, MILLIONTHS, by_lot_closed, coded, matches, units
+from tasks.core.tax.wash_rule import GROUP, MILLIONTHS, by_lot_closed, coded, matches, units
 
 PURCHASE: Final = (*GROUP, "account_id", "date", "is_pending")
 """Grain of a purchase."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.tax import (
+from tasks.core.tax.rates import (
     gain_fraction,
     gains_before,
     is_basis_missing,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from schemas.landing import EXACT, dtypes
 from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, account_parameters
-from tasks.core.wash_rule import disallowed
-from tasks.core.wash_sales import replaced_quantities, unused_purchases, with_replaced
+from tasks.core.tax.wash_rule import disallowed
+from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
 from tests.core.facts_table import AS_OF, ago, facts_of
 from tests.landing_book import rows_of
 

@@ -1,0 +1,1 @@
+"""Tax rates of gains, and the wash-sale rule."""
