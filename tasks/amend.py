@@ -11,7 +11,7 @@ from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import RunRef
 from tasks.core.amend import Version, Wish, amended
 from tasks.core.explain import household_facts
-from tasks.core.facts import account_parameters
+from tasks.core.facts.facts import account_parameters
 from tasks.core.orders import order_rows
 from tasks.core.solved import Solved
 from tasks.landed import drifts_of

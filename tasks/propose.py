@@ -13,7 +13,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core import conservation
 from tasks.core.engine import shard_of, solve_accounts
-from tasks.core.facts import Facts, account_parameters, model_hashes
+from tasks.core.facts.facts import Facts, account_parameters, model_hashes
 from tasks.core.fills_shown import waiting
 from tasks.core.frontier import frontier
 from tasks.core.orders import order_rows

@@ -18,7 +18,7 @@ from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.sources import DatedSource
 from tasks.awaiting import awaiting
-from tasks.core.shards import in_scope, shard_accounts, shard_count_for
+from tasks.core.facts.shards import in_scope, shard_accounts, shard_count_for
 from tasks.land import Landing, with_shard, with_the_others, without_broken
 from tasks.late import LateFiles, standing
 from tasks.notices import give_notice

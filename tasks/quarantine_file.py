@@ -8,7 +8,7 @@ from typing import Final, Literal
 import polars as pl
 
 from schemas.errors import WrongUsage
-from tasks.core.csv_cells import csv_files, text_cell
+from tasks.core.facts.cells import csv_files, text_cell
 from tasks.export_folder import write_file
 
 FileFormat = Literal["csv", "parquet", "json"]

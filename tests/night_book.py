@@ -10,11 +10,11 @@ from schemas.landing import dtypes
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
-from tasks.core.facts import Facts, with_policy_defaults
+from tasks.core.facts.facts import Facts, with_policy_defaults
+from tasks.core.facts.shards import household_key
 from tasks.core.gate import accepted
 from tasks.core.parse import parse
 from tasks.core.route import Noticed
-from tasks.core.shards import household_key
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables
 from tasks.demo.sample import read_market

@@ -17,7 +17,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.amend import Version, amended
 from tasks.core.bars import sold_tonight, wash_conflicts
-from tasks.core.facts import account_parameters
+from tasks.core.facts.facts import account_parameters
 from tasks.core.route import Noticed
 from tasks.core.solved import Solved
 from tasks.measure import measured

@@ -8,7 +8,7 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.core.facts import Facts, account_parameters, model_hashes
+from tasks.core.facts.facts import Facts, account_parameters, model_hashes
 from tasks.measure import changed_models, measured
 from tests.core.facts_table import AS_OF, facts_of
 

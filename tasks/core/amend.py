@@ -25,7 +25,7 @@ from schemas.enums import Route, Side
 from schemas.errors import WrongUsage
 from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC
-from tasks.core.facts import exact_sum, usd, usd_sum
+from tasks.core.facts.facts import exact_sum, usd, usd_sum
 from tasks.core.orders import content_hashes, hashed, order_rows
 from tasks.core.propose import proposal_rows
 from tasks.core.realized import counted_tax

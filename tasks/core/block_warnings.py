@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.csv_cells import number_cell
+from tasks.core.facts.cells import number_cell
 from tasks.core.release import Release
 
 WARNINGS: Final[dict[str, pl.DataType]] = {

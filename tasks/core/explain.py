@@ -27,7 +27,7 @@ from tasks.core.explain_words import (
     outcome_sentences,
     price_of_cash_sentence,
 )
-from tasks.core.facts import BPS, Facts, account_parameters
+from tasks.core.facts.facts import BPS, Facts, account_parameters
 from tasks.core.frontier import Scenario
 from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases

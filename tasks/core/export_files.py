@@ -17,7 +17,7 @@ from schemas.enums import Side
 from schemas.exports import Profile
 from tasks.core.block_warnings import block_warnings
 from tasks.core.blocks import allocate
-from tasks.core.csv_cells import csv_files, money_cell, number_cell, text_cell
+from tasks.core.facts.cells import csv_files, money_cell, number_cell, text_cell
 from tasks.core.profiles import FORMATS
 from tasks.core.release import Release
 

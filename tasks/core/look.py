@@ -19,7 +19,7 @@ import polars as pl
 
 from schemas.enums import Trigger
 from tasks.core.drift import account_drift, drift_by_class, household_drift
-from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, usd
+from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, usd
 from tasks.core.outcomes import HOUSEHOLD, with_standing
 
 HELD: Final = ("account_id", "security_id", "quantity")

@@ -11,7 +11,7 @@ import polars as pl
 
 from schemas.enums import Side, TaxRegime, Term
 from schemas.tables import PUBLIC
-from tasks.core.facts import BPS, exact_sum
+from tasks.core.facts.facts import BPS, exact_sum
 from tasks.core.orders import content_hashes
 from tasks.core.realized import net_gains
 from tasks.core.solved import Solved

@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
 from tasks.core.bars import bars, not_held, own_bars
-from tasks.core.facts import CLASS, Facts
+from tasks.core.facts.facts import CLASS, Facts
 
 GROUP: Final = ("model_id", "asset_class", "tax_status")
 """Accounts that share these have the same buy list."""

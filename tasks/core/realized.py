@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.facts import usd_sum
+from tasks.core.facts.facts import usd_sum
 from tasks.core.sales import HOLDING
 from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
 

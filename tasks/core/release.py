@@ -16,7 +16,7 @@ from schemas.enums import Side
 from schemas.errors import ConservationBroken
 from schemas.landing import IDENTIFIER
 from tasks.core.blocks import block_orders, sells_first
-from tasks.core.csv_cells import cents
+from tasks.core.facts.cells import cents
 
 
 class Book(NamedTuple):

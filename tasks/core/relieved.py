@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.facts import rounded_usd
+from tasks.core.facts.facts import rounded_usd
 from tasks.core.tax.rates import long_term_from
 
 DIFFERENCES: Final[dict[str, pl.DataType]] = {

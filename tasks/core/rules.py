@@ -22,7 +22,7 @@ import polars as pl
 
 from schemas.landing import CASH
 from tasks.core.classes import CLASS_TERMS, destinations, with_buy_caps, with_buy_costs, with_start_values
-from tasks.core.facts import BPS, CLASS, Facts
+from tasks.core.facts.facts import BPS, CLASS, Facts
 from tasks.core.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
 from tasks.core.purchases import purchases

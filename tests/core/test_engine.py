@@ -9,7 +9,7 @@ import pytest
 from schemas.enums import Reason
 from tasks.core.drift import account_drift
 from tasks.core.engine import shard_of, solve_accounts
-from tasks.core.facts import Facts, account_parameters
+from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.orders import order_rows
 from tasks.core.propose import proposal_rows
 from tasks.core.solved import Solved

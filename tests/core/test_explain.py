@@ -26,7 +26,7 @@ from tasks.core.explain_words import (
     price_of_cash_sentence,
     reason_sentence,
 )
-from tasks.core.facts import Facts, account_parameters
+from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.orders import order_rows
 from tasks.core.propose import proposal_rows
 from tasks.core.reasons import class_reasons

@@ -3,7 +3,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.core.facts import Facts
+from tasks.core.facts.facts import Facts
 from tasks.core.rules import Problem
 from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
 

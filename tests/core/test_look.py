@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.stored import INTERNAL
-from tasks.core.facts import Facts, model_hashes
+from tasks.core.facts.facts import Facts, model_hashes
 from tasks.core.fills_shown import MISSING
 from tasks.core.look import NEW, SEEN, Known, seen_accounts, verdict
 from tests.core.facts_table import AS_OF, facts_of

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from schemas.tables import PUBLIC
-from tasks.core.facts import Facts
+from tasks.core.facts.facts import Facts
 from tasks.core.reasons import class_reasons
 from tests.core.facts_table import ago, facts_of, solved_of
 

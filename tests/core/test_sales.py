@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.facts import Facts
+from tasks.core.facts.facts import Facts
 from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
 
 SPREADS = """

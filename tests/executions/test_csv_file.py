@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.core.csv_cells import text_cell
+from tasks.core.facts.cells import text_cell
 from tasks.executions import csv_file
 from tasks.executions.read import Read
 from tasks.executions.words import ExecutionFormat

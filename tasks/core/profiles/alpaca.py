@@ -22,7 +22,7 @@ import polars as pl
 
 from schemas.enums import SecurityType
 from schemas.exports import Profile
-from tasks.core.csv_cells import number_cell
+from tasks.core.facts.cells import number_cell
 from tasks.core.profiles.words import refused
 from tasks.core.release import Release, refuse_any
 

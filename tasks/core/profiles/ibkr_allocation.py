@@ -26,7 +26,7 @@ import polars as pl
 
 from schemas.exports import Profile
 from tasks.core.blocks import allocate
-from tasks.core.csv_cells import csv_files
+from tasks.core.facts.cells import csv_files
 from tasks.core.profiles.ibkr_words import basket_cells, basket_faults
 from tasks.core.profiles.words import refused
 from tasks.core.release import Release, refuse_any

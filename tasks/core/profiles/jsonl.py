@@ -12,7 +12,7 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
-from tasks.core.csv_cells import money_cell, number_cell
+from tasks.core.facts.cells import money_cell, number_cell
 from tasks.core.profiles.words import no_refusals
 from tasks.core.release import Release
 

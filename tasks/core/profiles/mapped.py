@@ -20,7 +20,7 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
-from tasks.core.csv_cells import FORMULA_START, money_cell, number_cell
+from tasks.core.facts.cells import FORMULA_START, money_cell, number_cell
 from tasks.core.profiles.mapping_rules import COUNTS, ISO, SUMS, Column, Mapping, Piece, pieces, read_mapping
 from tasks.core.profiles.words import refused
 from tasks.core.release import Export, Release, refuse_any

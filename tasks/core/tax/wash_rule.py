@@ -26,7 +26,7 @@ from numba import njit
 
 from schemas.enums import Side
 from schemas.landing import EXACT
-from tasks.core.facts import rounded_usd
+from tasks.core.facts.facts import rounded_usd
 from tasks.core.solver.arrays import Ints
 
 GROUP: Final = ("household_key", "security_id", "wash_sale_days")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.landing import EXACT, dtypes
 from schemas.stored import INTERNAL
-from tasks.core.facts import Facts, account_parameters
+from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.tax.wash_rule import disallowed
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
 from tests.core.facts_table import AS_OF, ago, facts_of

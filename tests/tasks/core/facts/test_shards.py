@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.shards import household_key, in_scope, shard_accounts, shard_count_for
+from tasks.core.facts.shards import household_key, in_scope, shard_accounts, shard_count_for
 
 NO_HOUSEHOLDS = pl.Series([], dtype=pl.String)
 SCHEMA = {"account_id": pl.String, "household_id": pl.String, "row_number": pl.Int64}

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from schemas.enums import Calendar
-from tasks.core.calendars import due_on
+from tasks.core.facts.calendars import due_on
 
 DAILY, WEEKLY, MONTHLY = Calendar.DAILY, Calendar.WEEKLY, Calendar.MONTHLY
 QUARTERLY, ANNUAL = Calendar.QUARTERLY, Calendar.ANNUAL

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import ConservationBroken
-from tasks.core.csv_cells import csv_files, money_cell, number_cell, text_cell
+from tasks.core.facts.cells import csv_files, money_cell, number_cell, text_cell
 
 DECIMALS = st.decimals(min_value=0, max_value=10**11, places=6, allow_nan=False)
 

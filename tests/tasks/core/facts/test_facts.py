@@ -11,7 +11,7 @@ from schemas.landing import dtypes
 from schemas.policy import Policy
 from schemas.tables import USD
 from schemas.units import EXACT
-from tasks.core.facts import (
+from tasks.core.facts.facts import (
     account_parameters,
     exact_sum,
     priced_securities,
