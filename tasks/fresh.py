@@ -20,7 +20,7 @@ from schemas.enums import LandingTable
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, dated
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.formats.load import load_format
 from tasks.land import raw_tables
 from tasks.late import LateFiles, standing

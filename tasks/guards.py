@@ -17,8 +17,8 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
-from tasks.core import guards
-from tasks.core.guards import Finding, Size
+from tasks.core.gate import guards
+from tasks.core.gate.guards import Finding, Size
 from tasks.history import last_night
 from tasks.notices import give_notice
 from tasks.retries import retry_quietly

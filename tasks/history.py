@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
-from tasks.core.gate_history import History, Limits
+from tasks.core.gate.history import History, Limits
 from tasks.steps import Stores
 from warehouse.ledger import RunRow
 

@@ -18,7 +18,7 @@ from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD
 from schemas.stored import LANDED_COLUMNS
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.formats.read import read_format
 from tasks.notices import give_notice
 from tasks.source import RawTable, read_batches

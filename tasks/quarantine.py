@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from schemas.errors import DecisionRefused, WrongUsage
-from tasks.core.gate_history import RELEASABLE
+from tasks.core.gate.history import RELEASABLE
 from tasks.review import MIN_PREFIX, Reader
 from warehouse.ledger import Ledger, RunRow
 

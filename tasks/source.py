@@ -2,7 +2,7 @@
 
 A file as a whole is refused, by name and with what was expected, when it is missing, unreadable, something else than its
 name says, lacks a column or delivers a required table without rows. A CSV line with too few or too many cells is no reason
-to refuse: it is handed on in its place with its text in the column ``tasks.core.parse.LINE``, to be quarantined.
+to refuse: it is handed on in its place with its text in the column ``tasks.core.gate.parsing.LINE``, to be quarantined.
 
 Known limits: a CSV cut short at the end of a line cannot be told from a whole one; where it does not end in a line end a
 notice says so. Guards watch the size of the book.
@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from schemas.errors import InputRefused
 from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
-from tasks.core.contract_words import expected
-from tasks.core.parse import CURRENCY_COLUMN
+from tasks.core.gate.contract import expected
+from tasks.core.gate.parsing import CURRENCY_COLUMN
 from tasks.source_csv import csv_batches, csv_head, csv_header
 from tasks.source_parquet import parquet_batches, parquet_header
 from tasks.source_signs import Sign, misnamed, sign_of

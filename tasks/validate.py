@@ -13,9 +13,9 @@ from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core.anomalies import anomalies
 from tasks.core.gate import gate_accounts, gate_globals, unattributed
-from tasks.core.gate_history import History
+from tasks.core.gate.anomaly_scores import anomalies
+from tasks.core.gate.history import History
 from tasks.history import Before, carried, read_before
 from tasks.landed import landed, places
 from tasks.made_with import made_with

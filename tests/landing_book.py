@@ -10,7 +10,7 @@ import polars as pl
 from schemas.landing import dtypes
 from schemas.sources import Source
 from tasks.core.gate import Gated, GatedAccounts, Places, gate_accounts, gate_globals, whole_files
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.sources.take import take
 
 AS_OF = date(2026, 1, 5)

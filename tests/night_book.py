@@ -13,7 +13,7 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate import accepted
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.core.route import Noticed
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables

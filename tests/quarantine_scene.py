@@ -3,8 +3,8 @@
 import polars as pl
 
 from tasks.core.gate import Place
-from tasks.core.gate_rows import Checked, check_table, quarantine_rows
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
+from tasks.core.gate.rows import Checked, check_table, quarantine_rows
 from tests.landing_book import rows_of
 
 PLACES = {"lots": (Place("=lots.csv", 1), Place("more.csv", 3)), "cash": (Place("cash.csv", 1),)}

@@ -18,7 +18,7 @@ from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
-from tasks.core.gate_rows import accepted
+from tasks.core.gate.rows import accepted
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export import ExportResult
 from tasks.stores import current_actor, open_ledger, utc_now

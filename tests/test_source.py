@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from tasks.core.parse import LINE
+from tasks.core.gate.parsing import LINE
 from tasks.source import read_batches, read_table
 from tasks.source_csv import csv_batches
 from tests.landing_book import sound_book, write_book

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.source import read_batches, read_table
 
 LOT = {name: pa.array(["1"]) for name in ("account_id", "security_id", "lot_id", "quantity", "unit_cost_usd")}

@@ -15,7 +15,7 @@ from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from schemas.policy import Policy
 from schemas.settings import PREFIX, Settings
 from schemas.sources import Source
-from tasks.core.contract_words import expected
+from tasks.core.gate.contract import expected
 
 ENTRIES: Final[dict[str, type[BaseModel]]] = {
     "sources": Source,

@@ -21,7 +21,7 @@ import pyarrow as pa
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY
 from tasks.core.facts.cells import FORMULA_START
-from tasks.core.parse import CURRENCY_COLUMN, LINE, as_json
+from tasks.core.gate.parsing import CURRENCY_COLUMN, LINE, as_json
 from tasks.executions.execution import Lot, execution, lot, named_twice, refuse_odd_lots
 from tasks.executions.gathered import Gathered
 from tasks.executions.words import IDENTIFIERS, Dialect, Unreadable, shown

@@ -8,7 +8,7 @@ from itertools import permutations
 import polars as pl
 
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
-from tasks.core.contract_words import expected
+from tasks.core.gate.contract import expected
 from tasks.formats.mapping import LINES, Column, Mapping, Record, Table
 from tasks.formats.parts import Place, Spot
 

@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from schemas.errors import InputRefused
-from tasks.core.parse import LINE
+from tasks.core.gate.parsing import LINE
 from tasks.formats.faults import least_width, widest
 from tasks.formats.lines import BLOCK_BYTES, read_lines
 from tasks.formats.mapping import Mapping, Record

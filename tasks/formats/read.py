@@ -17,7 +17,7 @@ import polars as pl
 
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY, dtypes
-from tasks.core.parse import LINE, as_json
+from tasks.core.gate.parsing import LINE, as_json
 from tasks.formats.columns import landing_cells
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
 from tasks.formats.lines import BLOCK_BYTES

@@ -19,7 +19,7 @@ class Records:
     """Some records of one kind, in file order.
 
     ``cells``: one String column for each field that the reader knows of this kind; null where the file has none. A column
-    ``tasks.core.parse.LINE``, if there, holds the text of a record that has too few or too many fields, else null.
+    ``tasks.core.gate.parsing.LINE``, if there, holds the text of a record that has too few or too many fields, else null.
     ``numbers``: Int64, the line of each record in the file, or its place among all the file's records, from 1.
     """
 

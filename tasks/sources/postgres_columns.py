@@ -1,7 +1,7 @@
 """How the columns of a PostgreSQL relation are asked for.
 
 Whole numbers, double precision and booleans come as they are. Everything else comes as the text that PostgreSQL shows, which
-``tasks.core.parse`` reads exactly: numeric (NaN and all), real as its shortest digits, dates, uuid, enums, char(n) without
+``tasks.core.gate.parsing`` reads exactly: numeric (NaN and all), real as its shortest digits, dates, uuid, enums, char(n) without
 its padding, and a time stamp at midnight as its date (with a time zone: midnight UTC).
 
 Known limits: a type is seen through one domain; a domain over a domain is refused.
@@ -14,7 +14,7 @@ from typing import Final
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, dtypes
 from schemas.sources import DatedSource, Source
-from tasks.core.contract_words import expected
+from tasks.core.gate.contract import expected
 
 AS_OF_COLUMN: Final = "as_of_date"
 _AS_THEY_ARE: Final = frozenset({"bool", "int2", "int4", "int8", "float8"})

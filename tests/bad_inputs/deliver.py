@@ -10,7 +10,7 @@ import polars as pl
 from schemas.errors import InputRefused
 from schemas.landing import dtypes
 from tasks.core.gate import accepted, gate_accounts, whole_files
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.source import RawTable, read_batches
 from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated_commons, landing_paths, sound_book, spoilt, write_book
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
 from tasks.core.gate import check_table
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables
 from tasks.demo.sample import read_market

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import read_format

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from tasks.core.gate_rows import check_table
+from tasks.core.gate.rows import check_table
 from tasks.formats.load import load_format
 from tasks.formats.read import sequence_of
 from tasks.sources.delivered import Delivered

@@ -11,8 +11,8 @@ import pytest
 
 from schemas.errors import InputRefused, WrongUsage
 from schemas.landing import dtypes
-from tasks.core.gate_rows import check_table
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
+from tasks.core.gate.rows import check_table
 from tasks.formats import flex
 from tasks.formats.flex import flex_records
 from tasks.formats.load import load_format

@@ -8,8 +8,8 @@ from ofxtools.Parser import OFXTree
 
 from schemas.errors import InputRefused, WrongUsage
 from schemas.landing import dtypes
-from tasks.core.gate_rows import check_table
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
+from tasks.core.gate.rows import check_table
 from tasks.formats import ofx as reader
 from tasks.formats.load import load_format
 from tasks.formats.ofx import ofx_records

@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.parse import LINE
+from tasks.core.gate.parsing import LINE
 from tasks.formats import split
 from tasks.formats.split import split_delimited, split_fixed
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.errors import InputRefused
 from schemas.landing import EXACT
 from schemas.sources import Source
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.source import read_table
 from tasks.sources.postgres import fetch
 from tasks.sources.postgres_columns import Column, quoted, select

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.landing import CASH, CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.policy import Policy
-from tasks.core.parse import parse
+from tasks.core.gate.parsing import parse
 from tasks.demo.book import PART_ACCOUNTS, BookPart, book_parts
 from tasks.demo.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
 from tasks.demo.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits

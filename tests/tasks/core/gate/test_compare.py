@@ -6,15 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.tables import PUBLIC
-from tasks.core.gate import (
-    RELEASABLE,
-    Gated,
-    GatedAccounts,
-    History,
-    accepted,
-    gate_accounts,
-    gate_globals,
-)
+from tasks.core.gate import RELEASABLE, Gated, GatedAccounts, History, accepted, gate_accounts, gate_globals
 from tests.history_book import Book, book_then, history_of, judged, with_cells, with_rows, without_rows
 from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
 

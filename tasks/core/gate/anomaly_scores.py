@@ -20,7 +20,7 @@ from typing import Final
 import polars as pl
 
 from schemas.tables import PUBLIC, USD
-from tasks.core.gate_history import History
+from tasks.core.gate.history import History
 
 NIGHTS: Final = 20
 """How many of an account's last residuals count."""

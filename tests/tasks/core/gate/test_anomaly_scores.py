@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.landing import dtypes
 from schemas.tables import PUBLIC
-from tasks.core.anomalies import NIGHTS, anomalies, anomaly_sentence
-from tasks.core.gate_history import History
+from tasks.core.gate.anomaly_scores import NIGHTS, anomalies, anomaly_sentence
+from tasks.core.gate.history import History
 from tests.landing_book import rows_of
 
 THEN = date(2026, 1, 2)

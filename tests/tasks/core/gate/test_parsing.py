@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.landing import CONTRACTS, EXACT, dtypes
-from tasks.core.parse import LINE, can_read, parse
+from tasks.core.gate.parsing import LINE, can_read, parse
 
 
 def read(column: str, cells: list[object], *, table: str = "lots", dtype: pl.DataType | None = None) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate_history import CASH_EXPLAINED, Comparison, plain, share, values_then
+from tasks.core.gate.history import CASH_EXPLAINED, Comparison, plain, share, values_then
 
 _NOTHING: Final = pl.lit(0, pl.Decimal(38, 6))
 

@@ -22,15 +22,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate_history import (
-    HOLDING,
-    QUANTITY_EXPLAINED,
-    SPLIT_SUSPECTED,
-    Comparison,
-    plain,
-    share,
-    values_then,
-)
+from tasks.core.gate.history import HOLDING, QUANTITY_EXPLAINED, SPLIT_SUSPECTED, Comparison, plain, share, values_then
 
 LAG_DAYS: Final = 5
 _LOT: Final = (*HOLDING, "lot_id")

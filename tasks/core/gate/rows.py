@@ -1,6 +1,6 @@
 """The rules a row breaks by itself or against the rows of its own table, and how broken rules become quarantine rows.
 
-Assumptions: rows are parsed (``tasks.core.parse``), ``row_number`` names a row within its table.
+Assumptions: rows are parsed (``tasks.core.gate.parsing``), ``row_number`` names a row within its table.
 
 1. The Pandera contract runs over the typed columns at once; only offending rows get reasons.
 2. A cell that was there and could not be read breaks ``<column>_readable`` and not ``<column>_required``.
@@ -20,9 +20,9 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC
-from tasks.core.contract_words import LINE_RULE, Rule, column_rules, not_after, readable, required, unique_key
-from tasks.core.gate_places import Places, with_places
-from tasks.core.parse import as_json
+from tasks.core.gate.contract import LINE_RULE, Rule, column_rules, not_after, readable, required, unique_key
+from tasks.core.gate.parsing import as_json
+from tasks.core.gate.places import Places, with_places
 
 BROKEN: Final[dict[str, type[pl.DataType]]] = {"row_number": pl.Int64, "rule": pl.String, "sentence": pl.String}
 """Grain: row and rule. ``sentence``: what was found and what was needed, without the file and the row."""

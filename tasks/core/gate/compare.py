@@ -7,11 +7,11 @@ from datetime import date
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.gate_basis import changed_bases
-from tasks.core.gate_cash import unexplained_cash
-from tasks.core.gate_history import HOLDING, RELEASABLE, Comparison, History, compare
-from tasks.core.gate_holdings import changed_lots, holdings, unexplained
-from tasks.core.gate_rows import Checked
+from tasks.core.gate.basis import changed_bases
+from tasks.core.gate.cash import unexplained_cash
+from tasks.core.gate.history import HOLDING, RELEASABLE, Comparison, History, compare
+from tasks.core.gate.holdings import changed_lots, holdings, unexplained
+from tasks.core.gate.rows import Checked
 
 _COMPARED = ("accounts", "lots", "cash", "trades")
 

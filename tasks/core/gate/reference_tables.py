@@ -17,10 +17,10 @@ import polars as pl
 from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
-from tasks.core.contract_words import Rule
-from tasks.core.gate_places import Places
-from tasks.core.gate_restrictions import check_restrictions
-from tasks.core.gate_rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
+from tasks.core.gate.contract import Rule
+from tasks.core.gate.places import Places
+from tasks.core.gate.restrictions import check_restrictions
+from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
 
 _ROUNDING: Final = 1e-12
 SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")

@@ -21,13 +21,13 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.contract_words import Rule
-from tasks.core.gate_compare import is_let_through, with_history, without
-from tasks.core.gate_globals import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
-from tasks.core.gate_history import History
-from tasks.core.gate_places import Places
-from tasks.core.gate_restrictions import check_restrictions
-from tasks.core.gate_rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
+from tasks.core.gate.compare import is_let_through, with_history, without
+from tasks.core.gate.contract import Rule
+from tasks.core.gate.history import History
+from tasks.core.gate.places import Places
+from tasks.core.gate.reference_tables import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
+from tasks.core.gate.restrictions import check_restrictions
+from tasks.core.gate.rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")

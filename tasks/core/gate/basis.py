@@ -15,8 +15,8 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side, TaxStatus
-from tasks.core.gate_history import BASIS_UNCHANGED, HOLDING, Comparison, plain, share
-from tasks.core.gate_holdings import Change, is_cost_kept
+from tasks.core.gate.history import BASIS_UNCHANGED, HOLDING, Comparison, plain, share
+from tasks.core.gate.holdings import Change, is_cost_kept
 
 WASH_DAYS: Final = 61
 

@@ -10,9 +10,9 @@ from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, EXACT
 from schemas.policy import Policy
 from schemas.tables import PUBLIC
-from tasks.core.contract_words import column_rules, expected
 from tasks.core.gate import accepted, check_table, gate_accounts, unattributed
-from tasks.core.parse import LINE, parse
+from tasks.core.gate.contract import column_rules, expected
+from tasks.core.gate.parsing import LINE, parse
 from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, sound_book, spoilt, with_row
 
 Spoiler = dict[str, pl.DataFrame]

@@ -5,7 +5,7 @@ import pytest
 
 from schemas.landing import dtypes
 from tasks.core.gate import Limits, gate_accounts, gate_globals
-from tasks.core.gate_holdings import RATIOS
+from tasks.core.gate.holdings import RATIOS
 from tests.history_book import (
     Book,
     book_then,

@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RestrictionRule
-from tasks.core.contract_words import Rule
-from tasks.core.gate_rows import Checked, breaches, check_table
+from tasks.core.gate.contract import Rule
+from tasks.core.gate.rows import Checked, breaches, check_table
 
 LIMITS: Final = ("min_quantity", "max_quantity", "min_value_usd", "max_value_usd")
 _GIVEN: Final = Rule(
