@@ -8,7 +8,7 @@ from schemas.enums import RunKind, Step
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.core.drift import account_drift, drift_by_class, household_drift
+from tasks.core.drift.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts.calendars import due_on
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
 from tasks.core.harvest import harvest_candidates

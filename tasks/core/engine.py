@@ -20,7 +20,7 @@ import polars as pl
 
 from schemas.enums import AccountStatus, Side, TradeMode
 from tasks.core.bars import sold_tonight, wash_conflicts
-from tasks.core.drift import WEIGHT_TOLERANCE, household_drift
+from tasks.core.drift.drift import WEIGHT_TOLERANCE, household_drift
 from tasks.core.facts.facts import CLASS, Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.rules import Problem, compile_book, compile_households
 from tasks.core.solved import GROUP, Solved, solve

@@ -1,6 +1,6 @@
 """One look at drift on fresh prices: which accounts are newly out of band, and which are armed again.
 
-1. Values, weights, drift, bands and triggers are the night's own (``tasks.core.drift``), so that a look at the prices of a night
+1. Values, weights, drift, bands and triggers are the night's own (``tasks.core.drift.drift``), so that a look at the prices of a night
    finds what that night found. So is what keeps an account from being traded (``outcomes.with_standing``): frozen, closed, cooling
    down, without a target, fills that its holdings do not show. An account with an open proposal waits for people.
 2. Holdings are those that the night accepted, and what is known to be filled since: bought adds to them, and takes cash.
@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Trigger
-from tasks.core.drift import account_drift, drift_by_class, household_drift
+from tasks.core.drift.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, usd
 from tasks.core.outcomes import HOUSEHOLD, with_standing
 

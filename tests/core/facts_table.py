@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
-from tasks.core.drift import drift_by_class, household_drift
+from tasks.core.drift.drift import drift_by_class, household_drift
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate.parsing import parse

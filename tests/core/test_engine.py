@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from schemas.enums import Reason
-from tasks.core.drift import account_drift
+from tasks.core.drift.drift import account_drift
 from tasks.core.engine import shard_of, solve_accounts
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.orders import order_rows

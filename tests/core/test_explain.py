@@ -12,7 +12,7 @@ import pytest
 
 from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
 from schemas.tables import PUBLIC
-from tasks.core.drift import account_drift
+from tasks.core.drift.drift import account_drift
 from tasks.core.explain import Page, Told, frontier_section, household_facts, may_not_buy, page
 from tasks.core.explain_words import (
     NO_CERTIFICATE,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from schemas.tables import PUBLIC
-from tasks.core.drift import account_drift
+from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.frontier import FACTORS, Scenario, frontier
 from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of

@@ -12,7 +12,7 @@ from schemas.enums import AccountStatus, Calendar, Outcome
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
 from tasks.core.conservation import unaccounted
-from tasks.core.drift import account_drift
+from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.fills_shown import waiting
 from tasks.core.outcomes import outcomes, with_standing

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from schemas.tables import PUBLIC
-from tasks.core.drift import account_drift
+from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.orders import content_hashes, hashed, order_rows
 from tasks.core.propose import ROUTED, proposal_rows

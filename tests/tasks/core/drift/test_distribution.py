@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.drift_chart import EDGES, WIDTH, bar, chart, drift_counts
+from tasks.core.drift.distribution import EDGES, WIDTH, bar, chart, drift_counts
 from tests.landing_book import rows_of
 
 DRIFT = rows_of("""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.enums import BandRule, Calendar
 from schemas.tables import PUBLIC
 from schemas.units import EXACT
-from tasks.core.drift import account_drift, is_out_of_band, tolerance_band
+from tasks.core.drift.drift import account_drift, is_out_of_band, tolerance_band
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
 from tests.core.facts_table import by_class, drift_of, facts_of, household_drift_of, table
 

@@ -1,0 +1,1 @@
+"""Weights, drift, tolerance bands and triggers of every account."""
