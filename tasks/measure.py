@@ -11,7 +11,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts.calendars import due_on
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
-from tasks.core.harvest import harvest_candidates
+from tasks.core.rules.harvest import harvest_candidates
 from tasks.landed import facts as read_facts
 from tasks.retries import retry_quietly
 from tasks.sessions import previous_session

@@ -16,9 +16,9 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.amend import Version, amended
-from tasks.core.bars import sold_tonight, wash_conflicts
 from tasks.core.facts.facts import account_parameters
 from tasks.core.route import Noticed
+from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
 from tasks.core.solved import Solved
 from tasks.measure import measured
 from tasks.propose import need_conserved, proposed, solved_of

@@ -15,7 +15,6 @@ import polars as pl
 from schemas.enums import Reason, Side, TaxRegime, TaxStatus, Term
 from schemas.landing import CASH
 from schemas.tables import USD
-from tasks.core.bars import loss_sales
 from tasks.core.drift.drift import is_out_of_band
 from tasks.core.explain_words import (
     NO_CERTIFICATE,
@@ -29,6 +28,7 @@ from tasks.core.explain_words import (
 from tasks.core.facts.facts import BPS, Facts, account_parameters
 from tasks.core.frontier import Scenario
 from tasks.core.gate.anomaly_scores import anomaly_sentence
+from tasks.core.rules.restrictions import loss_sales
 from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases
 

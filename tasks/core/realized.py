@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from tasks.core.facts.facts import usd_sum
-from tasks.core.sales import HOLDING
+from tasks.core.rules.sales import HOLDING
 from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
 
 LEAST_USD: Final = 1e-9

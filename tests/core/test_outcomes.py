@@ -17,7 +17,7 @@ from tasks.core.facts.facts import Facts, account_parameters, priced_securities,
 from tasks.core.fills_shown import waiting
 from tasks.core.outcomes import outcomes, with_standing
 from tasks.core.reasons import class_reasons
-from tasks.core.rules import compile_book
+from tasks.core.rules.compile import compile_book
 from tasks.core.solved import solve
 from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
-from tasks.core.harvest import harvest_candidates
+from tasks.core.rules.harvest import harvest_candidates
 from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
 
 SECURITIES = """

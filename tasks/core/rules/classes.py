@@ -6,8 +6,8 @@ import polars as pl
 
 from schemas.enums import AccountStatus, Reason, TradeMode
 from tasks.core.facts.facts import BPS, CLASS
-from tasks.core.purchases import GROUP
-from tasks.core.sales import outright_proceeds
+from tasks.core.rules.purchases import GROUP
+from tasks.core.rules.sales import outright_proceeds
 
 CLASS_TERMS: Final = ("account_row", "model_id", "tax_status", "status", "trade_to", "trade_mode", "improvement")
 """What an account's classes need to know of it."""

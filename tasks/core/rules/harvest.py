@@ -19,9 +19,9 @@ import polars as pl
 
 from schemas.enums import AccountStatus, TaxStatus, TradeMode
 from tasks.core.facts.facts import CLASS, Facts, usd
-from tasks.core.hold_ranges import held_ranges
-from tasks.core.purchases import open_choices
-from tasks.core.sales import HOLDING, described_lots
+from tasks.core.rules.hold_ranges import held_ranges
+from tasks.core.rules.purchases import open_choices
+from tasks.core.rules.sales import HOLDING, described_lots
 
 LOT: Final = ("account_id", "security_id", "lot_id")
 CANDIDATE: Final = (*LOT, "loss_usd", "alternate")

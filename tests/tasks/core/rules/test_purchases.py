@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.facts.facts import CLASS, Facts, account_parameters, priced_securities
-from tasks.core.purchases import open_choices, purchases
+from tasks.core.rules.purchases import open_choices, purchases
 from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, problem_of
 
 THREE = """

@@ -6,8 +6,8 @@ import pytest
 
 from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
-from tasks.core.bars import bars, loss_sales, not_held, own_bars, sold_tonight, wash_conflicts
 from tasks.core.facts.facts import Facts, account_parameters
+from tasks.core.rules.restrictions import bars, loss_sales, not_held, own_bars, sold_tonight, wash_conflicts
 from tests.core.facts_table import AS_OF, ago, facts_of
 from tests.landing_book import rows_of
 

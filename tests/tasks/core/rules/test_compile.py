@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.core.classes import destinations
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
-from tasks.core.rules import Problem, compile_book, compile_households, starts, to_arrays
+from tasks.core.rules.classes import destinations
+from tasks.core.rules.compile import Problem, compile_book, compile_households, starts, to_arrays
 from tasks.core.solver.arrays import NO_ORDER_LIMIT
 from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
 

@@ -16,7 +16,7 @@ import polars as pl
 from schemas.enums import Reason, RestrictionRule
 from schemas.landing import EXACT
 from tasks.core.facts.facts import Facts
-from tasks.core.sales import HOLDING
+from tasks.core.rules.sales import HOLDING
 
 TOLERANCE: Final = 1e-9
 """Share of a quantity step that is rounding noise."""

@@ -22,8 +22,8 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Reason, RestrictionRule, ShortTermGains, Term, TradeMode, Unmodelled
-from tasks.core.bars import bars
 from tasks.core.facts.facts import BPS, CLASS, Facts, usd, usd_sum
+from tasks.core.rules.restrictions import bars
 from tasks.core.tax.rates import gain_fraction, is_basis_missing, is_taxed, tax_rate, term
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from tasks.core.facts.facts import Facts
-from tasks.core.rules import Problem
+from tasks.core.rules.compile import Problem
 from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
 
 LOTS = """
