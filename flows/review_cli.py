@@ -16,7 +16,7 @@ from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
 from tasks.core.explain_words import LOOKS
-from tasks.core.order_changes import Change
+from tasks.core.propose.changed_orders import Change
 from tasks.review import Decided, Detail
 from tasks.stores import current_actor, open_ledger, settings_of_a_home
 from tasks.versions import changes, version_before

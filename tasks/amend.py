@@ -9,11 +9,11 @@ import polars as pl
 from schemas.enums import Side
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import RunRef
-from tasks.core.amend import Version, Wish, amended
 from tasks.core.explain import household_facts
 from tasks.core.facts.facts import account_parameters
-from tasks.core.orders import order_rows
-from tasks.core.solved import Solved
+from tasks.core.propose.amend import Version, Wish, amended
+from tasks.core.propose.orders import order_rows
+from tasks.core.propose.solved import Solved
 from tasks.landed import drifts_of
 from tasks.landed import facts as read_facts
 from tasks.propose import need_conserved, solved_of

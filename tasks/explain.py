@@ -9,7 +9,7 @@ from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from tasks.core.explain import Page, Told, frontier_section, household_facts, page
 from tasks.core.facts.facts import Facts
-from tasks.core.frontier import frontier
+from tasks.core.propose.scenarios import frontier
 from tasks.landed import drifts_of
 from tasks.landed import facts as read_facts
 from tasks.versions import newest_rows

@@ -11,17 +11,17 @@ from schemas.enums import LookReason, Step
 from schemas.errors import ConservationBroken
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core import conservation
-from tasks.core.engine import shard_of, solve_accounts
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
 from tasks.core.fills_shown import waiting
-from tasks.core.frontier import frontier
-from tasks.core.orders import order_rows
-from tasks.core.outcomes import outcomes, with_standing
-from tasks.core.propose import proposal_rows
-from tasks.core.reasons import class_reasons
-from tasks.core.route import Noticed, noticed, with_look, with_route
-from tasks.core.solved import Solved
+from tasks.core.propose import conservation
+from tasks.core.propose.account_outcomes import outcomes, with_standing
+from tasks.core.propose.engine import shard_of, solve_accounts
+from tasks.core.propose.orders import order_rows
+from tasks.core.propose.proposals import proposal_rows
+from tasks.core.propose.reasons import class_reasons
+from tasks.core.propose.route import Noticed, noticed, with_look, with_route
+from tasks.core.propose.scenarios import frontier
+from tasks.core.propose.solved import Solved
 from tasks.landed import facts as read_facts
 from tasks.made_with import made_with
 from tasks.retries import retry_quietly

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.core.order_changes import Change, order_changes
+from tasks.core.propose.changed_orders import Change, order_changes
 from tasks.review import Reader, orders_and_lots
 from warehouse.ledger import Amended, Ledger
 

@@ -14,7 +14,7 @@ from tasks.core.facts.facts import Facts, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate import accepted
 from tasks.core.gate.parsing import parse
-from tasks.core.route import Noticed
+from tasks.core.propose.route import Noticed
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables
 from tasks.demo.sample import read_market

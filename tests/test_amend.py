@@ -15,11 +15,11 @@ from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.core.amend import Version, amended
 from tasks.core.facts.facts import account_parameters
-from tasks.core.route import Noticed
+from tasks.core.propose.amend import Version, amended
+from tasks.core.propose.route import Noticed
+from tasks.core.propose.solved import Solved
 from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
-from tasks.core.solved import Solved
 from tasks.measure import measured
 from tasks.propose import need_conserved, proposed, solved_of
 from tests.night_book import facts_of, landed_book

@@ -9,8 +9,8 @@ import pytest
 from schemas.enums import Reason
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
-from tasks.core.conservation import unaccounted
 from tasks.core.facts.shards import household_key, shard_accounts
+from tasks.core.propose.conservation import unaccounted
 from tests.night_book import Tables, facts_of, landed_book, night
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

@@ -28,7 +28,7 @@ from schemas.stored import TABLES
 from schemas.tables import PUBLIC
 from tasks import made_with, quarantine, replay_scratch
 from tasks.amend import amend
-from tasks.core import route
+from tasks.core.propose import route
 from tasks.demo.sample import make_book
 from tasks.maintain import KEPT, maintain
 from tasks.replay import Replayed, replay

@@ -29,7 +29,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks import review
 from tasks.core.blocks import sells_first
-from tasks.core.order_changes import Change
+from tasks.core.propose.changed_orders import Change
 from tasks.explain import explain
 from tasks.versions import changes, version_before
 from warehouse.ledger import Decision, DecisionRow, Seen

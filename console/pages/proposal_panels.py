@@ -8,7 +8,7 @@ from nicegui import ui
 from console.pages.parts import facts, panel, plain_table
 from console.words import clock, day, dollars, percent, shares, word
 from schemas.enums import Reason
-from tasks.core.order_changes import Change
+from tasks.core.propose.changed_orders import Change
 from warehouse.ledger import DecisionRow
 
 RULES: Final = frozenset(

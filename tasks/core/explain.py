@@ -26,8 +26,8 @@ from tasks.core.explain_words import (
     price_of_cash_sentence,
 )
 from tasks.core.facts.facts import BPS, Facts, account_parameters
-from tasks.core.frontier import Scenario
 from tasks.core.gate.anomaly_scores import anomaly_sentence
+from tasks.core.propose.scenarios import Scenario
 from tasks.core.rules.restrictions import loss_sales
 from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from schemas.tables import PUBLIC
-from tasks.core.conservation import cash_gaps, oversold, relief_gaps, unaccounted
+from tasks.core.propose.conservation import cash_gaps, oversold, relief_gaps, unaccounted
 
 LOTS = pl.DataFrame(
     [("a", "S", "1", 10), ("a", "S", "2", 5)], schema=["account_id", "security_id", "lot_id", "quantity"], orient="row"

@@ -12,9 +12,9 @@ import polars as pl
 from schemas.enums import Side, TaxRegime, Term
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import BPS, exact_sum
-from tasks.core.orders import content_hashes
-from tasks.core.realized import net_gains
-from tasks.core.solved import Solved
+from tasks.core.propose.orders import content_hashes
+from tasks.core.propose.realized import net_gains
+from tasks.core.propose.solved import Solved
 from tasks.core.solver.solution import TRADED
 from tasks.core.tax.rates import is_taxed
 

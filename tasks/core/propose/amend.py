@@ -26,10 +26,10 @@ from schemas.errors import WrongUsage
 from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import exact_sum, usd, usd_sum
-from tasks.core.orders import content_hashes, hashed, order_rows
-from tasks.core.propose import proposal_rows
-from tasks.core.realized import counted_tax
-from tasks.core.solved import Solved, with_values_after
+from tasks.core.propose.orders import content_hashes, hashed, order_rows
+from tasks.core.propose.proposals import proposal_rows
+from tasks.core.propose.realized import counted_tax
+from tasks.core.propose.solved import Solved, with_values_after
 
 AMENDED: Final = "amended"
 """Route reason of a version that a person made."""

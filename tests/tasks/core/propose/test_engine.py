@@ -8,11 +8,11 @@ import pytest
 
 from schemas.enums import Reason
 from tasks.core.drift.drift import account_drift
-from tasks.core.engine import shard_of, solve_accounts
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.orders import order_rows
-from tasks.core.propose import proposal_rows
-from tasks.core.solved import Solved
+from tasks.core.propose.engine import shard_of, solve_accounts
+from tasks.core.propose.orders import order_rows
+from tasks.core.propose.proposals import proposal_rows
+from tasks.core.propose.solved import Solved
 from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, traded
 
 HOUSEHOLD = "account_id | household_id | tax_status\n a | h | taxable\n ira | h | tax_deferred"

@@ -19,7 +19,7 @@ from schemas.enums import Reason
 from schemas.landing import EXACT
 from schemas.tables import USD
 from tasks.core.facts.facts import CLASS, usd, usd_sum
-from tasks.core.realized import counted_tax, losses_by_term
+from tasks.core.propose.realized import counted_tax, losses_by_term
 from tasks.core.rules.compile import Problem, starts, to_arrays
 from tasks.core.solver.entry import rebalance
 from tasks.core.solver.solution import (

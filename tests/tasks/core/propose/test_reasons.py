@@ -5,7 +5,7 @@ import pytest
 
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts
-from tasks.core.reasons import class_reasons
+from tasks.core.propose.reasons import class_reasons
 from tests.core.facts_table import ago, facts_of, solved_of
 
 OVER = {"lots": "security_id | quantity\n S | 800\n B | 200"}

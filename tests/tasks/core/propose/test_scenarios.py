@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.frontier import FACTORS, Scenario, frontier
+from tasks.core.propose.scenarios import FACTORS, Scenario, frontier
 from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of
 
 ACCOUNTS = 12

@@ -3,7 +3,7 @@ from decimal import Decimal
 import polars as pl
 
 from schemas.units import EXACT
-from tasks.core.order_changes import Change, order_changes
+from tasks.core.propose.changed_orders import Change, order_changes
 
 
 def orders(*rows: tuple[str, str, str | None, int]) -> pl.DataFrame:

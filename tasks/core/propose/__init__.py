@@ -1,0 +1,1 @@
+"""From facts to proposals: solve, certify, give orders and reasons, route."""
