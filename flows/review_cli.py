@@ -15,7 +15,7 @@ from flows.terminal import lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
-from tasks.core.explain_words import LOOKS
+from tasks.core.explain.sentences import LOOKS
 from tasks.core.propose.changed_orders import Change
 from tasks.review import Decided, Detail
 from tasks.stores import current_actor, open_ledger, settings_of_a_home

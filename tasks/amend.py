@@ -9,7 +9,7 @@ import polars as pl
 from schemas.enums import Side
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import RunRef
-from tasks.core.explain import household_facts
+from tasks.core.explain.account_page import household_facts
 from tasks.core.facts.facts import account_parameters
 from tasks.core.propose.amend import Version, Wish, amended
 from tasks.core.propose.orders import order_rows

@@ -7,7 +7,7 @@ import polars as pl
 
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
-from tasks.core.explain import Page, Told, frontier_section, household_facts, page
+from tasks.core.explain.account_page import Page, Told, frontier_section, household_facts, page
 from tasks.core.facts.facts import Facts
 from tasks.core.propose.scenarios import frontier
 from tasks.landed import drifts_of

@@ -11,9 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.drift.distribution import chart, drift_counts
+from tasks.core.explain.step_timings import timings
+from tasks.core.explain.summary import counts_of, exceptions, markdown
 from tasks.core.propose import conservation
-from tasks.core.summary import counts_of, exceptions, markdown
-from tasks.core.timings import timings
 from tasks.propose import need_none
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from schemas.enums import Outcome, ProposalState
-from tasks.core.funnel import Part, Stage, funnel, histogram
+from tasks.core.explain.account_funnel import Part, Stage, funnel, histogram
 from warehouse.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
 
 OF_PROPOSALS: Final = ("account_id", "one_way_drift_after")

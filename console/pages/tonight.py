@@ -12,8 +12,8 @@ from console.frame import Desk, desk_of, follow, waiting_page
 from console.pages.parts import facts, panel, plain_table
 from console.words import clock, count, large_dollars, plural, until, word
 from schemas.enums import RunState
-from tasks.core.explain_words import OUTCOMES, REASONS, STANDINGS, STATES
-from tasks.core.funnel import Part, Stage
+from tasks.core.explain.account_funnel import Part, Stage
+from tasks.core.explain.sentences import OUTCOMES, REASONS, STANDINGS, STATES
 from tasks.tonight import Tonight
 from tasks.tonight import tonight as look_at
 from warehouse.ledger import RunRow

@@ -13,7 +13,7 @@ from schemas import enums, errors, events, tables
 from schemas.errors import ExitCode
 from schemas.events import Event
 from schemas.units import unit_of
-from tasks.core.explain_words import LOOKS, OUTCOMES, REASONS, REGIMES, STANDINGS, STATES, TRIGGERS
+from tasks.core.explain.sentences import LOOKS, OUTCOMES, REASONS, REGIMES, STANDINGS, STATES, TRIGGERS
 from warehouse.ledger_tables import metadata
 from warehouse.query import LEDGER_VIEWS
 

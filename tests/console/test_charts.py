@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from console.charts import class_chart, drift_chart, frontier_chart, funnel_chart
-from tasks.core.funnel import STEPS, Part, Stage
+from tasks.core.explain.account_funnel import STEPS, Part, Stage
 
 CLASSES: list[dict[str, Any]] = [
     {"asset_class": "technology", "weight": 0.2, "target_weight": 0.24, "band": 0.05, "weight_after": 0.237},

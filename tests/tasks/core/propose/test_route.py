@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.enums import LookReason
-from tasks.core.explain_words import LOOKS
+from tasks.core.explain.sentences import LOOKS
 from tasks.core.propose.route import POINTS, Noticed, noticed, with_look, with_route
 
 LIMITS = ("auto_approve_max_turnover", "auto_approve_max_tax_usd", "four_eyes_above_usd")

@@ -16,7 +16,7 @@ from schemas.enums import Reason, Side, TaxRegime, TaxStatus, Term
 from schemas.landing import CASH
 from schemas.tables import USD
 from tasks.core.drift.drift import is_out_of_band
-from tasks.core.explain_words import (
+from tasks.core.explain.sentences import (
     NO_CERTIFICATE,
     REASONS,
     REGIMES,

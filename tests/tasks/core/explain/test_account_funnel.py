@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.enums import Outcome, ProposalState
 from schemas.errors import ConservationBroken
-from tasks.core.funnel import STEPS, Part, funnel, histogram
+from tasks.core.explain.account_funnel import STEPS, Part, funnel, histogram
 
 NAMES = ["pulled", "valid", "in scope", "proposed", "approved", "exported"]
 

@@ -13,8 +13,8 @@ import pytest
 from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
 from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
-from tasks.core.explain import Page, Told, frontier_section, household_facts, may_not_buy, page
-from tasks.core.explain_words import (
+from tasks.core.explain.account_page import Page, Told, frontier_section, household_facts, may_not_buy, page
+from tasks.core.explain.sentences import (
     NO_CERTIFICATE,
     OUTCOMES,
     REASONS,
