@@ -33,7 +33,7 @@ from console.problems import Problem
 from schemas.enums import Scope
 from tasks import review
 from tasks.amend import amend
-from tasks.core.blocks import sells_first
+from tasks.core.export.blocks import sells_first
 from warehouse.ledger import Seen, Sort
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

@@ -12,7 +12,7 @@ from flows.run import run_night
 from flows.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
-from tasks.core.release import Export
+from tasks.core.export.package import Export
 from tasks.core.solver.entry import warm_up
 from tasks.demo.book_types import FileFormat
 from tasks.demo.sample import make_book

@@ -22,9 +22,9 @@ from typing import Final
 
 from schemas.errors import ConservationBroken, Retryable, RunHeld, Terminal
 from schemas.exports import Delivery
-from tasks.core.export_files import MANIFEST, SIGNATURE, SUCCESS, sha256
-from tasks.core.nameless import without_accounts
-from tasks.core.release import Export
+from tasks.core.export.files import MANIFEST, SIGNATURE, SUCCESS, sha256
+from tasks.core.export.package import Export
+from tasks.core.export.redact import without_accounts
 from tasks.deliveries.place import Place, opened
 from tasks.export_delivery import LOOK_SECONDS
 from tasks.export_folder import paced

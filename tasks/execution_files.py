@@ -12,7 +12,7 @@ from schemas.errors import TrimtabError
 from schemas.exports import ExecutionSource
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.executions.words import ExecutionFormat
 from tasks.reconcile import Reconciled, reconcile
 from tasks.sources import folder, s3, sftp

@@ -29,10 +29,10 @@ from schemas.enums import Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
 from schemas.executions import SENT_ORDERS
 from schemas.landing import IDENTIFIER
-from tasks.core.block_warnings import block_warnings
-from tasks.core.blocks import allocate
-from tasks.core.profiles import refusals_of
-from tasks.core.release import Book, Export, Release, make_release
+from tasks.core.export.block_checks import block_warnings
+from tasks.core.export.blocks import allocate
+from tasks.core.export.order_formats import refusals_of
+from tasks.core.export.package import Book, Export, Release, make_release
 from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
 from tasks.export_gate import Gate
 from tasks.export_plan import Plan

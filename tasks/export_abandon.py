@@ -16,7 +16,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from schemas.errors import Terminal
-from tasks.core.release import Export
+from tasks.core.export.package import Export
 from tasks.export_delivery import Checkpoint
 from tasks.export_tombstone import take_name
 from warehouse.ledger import ExportRow, ExportState, Ledger

@@ -17,7 +17,7 @@ from typing import Final
 import polars as pl
 
 from schemas.exports import Profile
-from tasks.core.export_files import (
+from tasks.core.export.files import (
     MANIFEST,
     SIGNATURE,
     SUCCESS,
@@ -28,7 +28,7 @@ from tasks.core.export_files import (
     sha256,
     success_bytes,
 )
-from tasks.core.release import Release
+from tasks.core.export.package import Release
 from tasks.export_folder import (
     FOLDER_MODE,
     check_same,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import Terminal
-from tasks.core.export_files import SUCCESS
+from tasks.core.export.files import SUCCESS
 from tasks.export_folder import disk_errors_explained, flush, flush_tree, place, remove_leftovers, staging, write_file
 
 Checkpoint = Callable[[str], None]

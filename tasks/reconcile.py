@@ -21,7 +21,7 @@ from schemas.enums import Break
 from schemas.errors import SourceUnreachable, WrongUsage
 from schemas.executions import BREAKS
 from tasks.core.breaks import ALARMS, breaks, unasked_fills
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.core.facts.cells import number_cell
 from tasks.core.matching import ASIDE, matched
 from tasks.core.net_fills import net_fills

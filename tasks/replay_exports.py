@@ -18,8 +18,8 @@ from schemas.enums import RunState
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
-from tasks.core.export_files import MANIFEST, SIGNATURE, sha256
-from tasks.core.release import Export, make_release
+from tasks.core.export.files import MANIFEST, SIGNATURE, sha256
+from tasks.core.export.package import Export, make_release
 from tasks.export import BOOK, book_of
 from tasks.export_delivery import Sending, deliver
 from tasks.export_folder import hashed_files

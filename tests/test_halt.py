@@ -16,7 +16,7 @@ from flows.cli import app
 from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings
-from tasks.core.release import Book, Export, Release, make_release
+from tasks.core.export.package import Book, Export, Release, make_release
 from tasks.export import BOOK
 from tasks.export_delivery import LOOK_SECONDS, Sending, deliver
 from tasks.stores import current_actor, open_ledger

@@ -310,7 +310,7 @@ def test_a_setting_that_changed_is_named_and_the_run_keeps_its_own(home: Home, t
 def test_a_file_that_differs_from_what_was_published_is_named(
     own: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.core.export_files.FORMAT", "trimtab-export/9")
+    monkeypatch.setattr("tasks.core.export.files.FORMAT", "trimtab-export/9")
     found = own.replay(own.first, tmp_path / "again")
     assert tables_of(found) == set()
     assert all("manifest.json" in text for one in found.exports for text in one.problems)

@@ -21,7 +21,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks import review
 from tasks.amend import amend
-from tasks.core.release import Book
+from tasks.core.export.package import Book
 from tasks.demo.sample import make_book
 from tasks.explain import explain
 from tasks.export import book_of, stored_tables

@@ -12,7 +12,7 @@ from console.words import clock, dollars, from_to, percent, plural, shares, word
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
 from tasks import review
-from tasks.core.blocks import sells_first
+from tasks.core.export.blocks import sells_first
 from tasks.review import Detail
 from warehouse.ledger import Decision
 

@@ -28,7 +28,7 @@ from console.words import clock, dollars, from_to, percent, until, word, words
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks import review
-from tasks.core.blocks import sells_first
+from tasks.core.export.blocks import sells_first
 from tasks.core.propose.changed_orders import Change
 from tasks.explain import explain
 from tasks.versions import changes, version_before

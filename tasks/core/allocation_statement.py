@@ -13,8 +13,8 @@ import polars as pl
 from schemas.enums import SecurityType, Side
 from schemas.exports import Profile
 from schemas.units import EXACT
+from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction
 from tasks.core.net_fills import net_fills
-from tasks.core.profiles.fix_allocations import FilledBlock, allocation_instruction
 
 STATEMENT: Final[dict[str, pl.DataType]] = {
     "block_id": pl.String(),

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from schemas.errors import PlaceUnreachable, Terminal
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.sources.remote import Use
 
 DELIVERING: Final = Use("written", "list, read and write", Terminal, PlaceUnreachable)

@@ -26,7 +26,7 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.deliveries.checks import inside, no_file, other_file
 from tasks.export_folder import FLUSHERS, flush, is_alive, make_folders, temporary_name, write_file
 

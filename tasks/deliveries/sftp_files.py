@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar
 import asyncssh
 
 from schemas.errors import PlaceUnreachable, Terminal
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.deliveries.checks import no_file, other_file
 from tasks.export_folder import FILE_MODE, FOLDER_MODE
 from tasks.sources.sftp import FILE_TYPES, answer

@@ -22,9 +22,9 @@ import polars as pl
 
 from schemas.enums import ProfileFormat, RunKind
 from schemas.exports import Delivery, Profile
-from tasks.core.export_files import profile_files
-from tasks.core.profiles import refusals_of
-from tasks.core.release import Book, Export, make_release
+from tasks.core.export.files import profile_files
+from tasks.core.export.order_formats import refusals_of
+from tasks.core.export.package import Book, Export, make_release
 from tasks.deliver import Courier, deliver_exports
 from tasks.export import BOOK
 from tasks.export_all import Exporter, export_all

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import fs
 
 from schemas.exports import Delivery
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.deliveries.place import opened
 from tests.servers import ObjectStore, Sshd
 

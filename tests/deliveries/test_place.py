@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import PlaceUnreachable, Terminal
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.deliveries.place import opened
 from tasks.sources import s3 as sources
 from tests.deliveries.scene import RUN, HttpLine, Scene, bucket_scene, hashes, line_to, sftp_scene

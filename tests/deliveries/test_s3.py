@@ -13,7 +13,7 @@ import pytest
 from pyarrow import fs
 
 from schemas.errors import PlaceUnreachable, Terminal
-from tasks.core.export_files import sha256
+from tasks.core.export.files import sha256
 from tasks.deliveries import s3 as module
 from tasks.deliveries.place import opened
 from tasks.sources import s3 as sources

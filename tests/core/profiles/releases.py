@@ -8,7 +8,7 @@ import polars as pl
 
 from schemas.landing import dtypes
 from schemas.tables import PUBLIC
-from tasks.core.release import Book, Export, Release, make_release
+from tasks.core.export.package import Book, Export, Release, make_release
 
 EXPORT = Export("2026-03-02-nightly-0123456789ab", date(2026, 3, 2), 1, "2026-03-02-nightly-0123456789ab-export-1")
 SECURITIES = (

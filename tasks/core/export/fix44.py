@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from schemas.exports import Profile
-from tasks.core.profiles.fix_messages import order_refusals
-from tasks.core.profiles.fix_orders import order_files
-from tasks.core.release import Release
+from tasks.core.export.fix_messages import order_refusals
+from tasks.core.export.fix_orders import order_files
+from tasks.core.export.package import Release
 
 
 def refusals(release: Release, profile: Profile) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import ConservationBroken
 from schemas.tables import PUBLIC
-from tasks.core.release import Book, Export, Release, make_release
+from tasks.core.export.package import Book, Export, Release, make_release
 
 EXPORT = Export("run", date(2026, 3, 2), 1, "run-export-1")
 

@@ -9,10 +9,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core import export_files
-from tasks.core.blocks import block_orders
-from tasks.core.export_files import FileEntry, manifest_bytes, rendered_files, success_bytes
-from tasks.core.release import Export, Release
+from tasks.core.export import files as export_files
+from tasks.core.export.blocks import block_orders
+from tasks.core.export.files import FileEntry, manifest_bytes, rendered_files, success_bytes
+from tasks.core.export.package import Export, Release
 
 EXPORT = Export("2026-03-02-nightly-abc", date(2026, 3, 2), 1, "2026-03-02-nightly-abc-export-1")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

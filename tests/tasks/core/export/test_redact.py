@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.core.nameless import without_accounts
+from tasks.core.export.redact import without_accounts
 
 IDS = ("a1", "a1.b", ".x", "-3")
 

@@ -25,11 +25,11 @@ from collections.abc import Iterator
 import polars as pl
 
 from schemas.exports import Profile
-from tasks.core.blocks import allocate
+from tasks.core.export.blocks import allocate
+from tasks.core.export.ibkr_words import basket_cells, basket_faults
+from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.words import refused
 from tasks.core.facts.cells import csv_files
-from tasks.core.profiles.ibkr_words import basket_cells, basket_faults
-from tasks.core.profiles.words import refused
-from tasks.core.release import Release, refuse_any
 
 
 def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format

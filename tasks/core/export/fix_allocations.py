@@ -26,9 +26,9 @@ import polars as pl
 from schemas.enums import SecurityType, Side
 from schemas.exports import Profile
 from schemas.units import EXACT
-from tasks.core.profiles import fix_encoding as fix
-from tasks.core.profiles.fix_messages import VERSIONS, header, instrument, side
-from tasks.core.release import refuse_any
+from tasks.core.export import fix_encoding as fix
+from tasks.core.export.fix_messages import VERSIONS, header, instrument, side
+from tasks.core.export.package import refuse_any
 
 
 def with_allocations(messages: pl.DataFrame, shares: pl.DataFrame, members: tuple[pl.Expr, ...]) -> pl.DataFrame:

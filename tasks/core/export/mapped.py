@@ -20,10 +20,10 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
+from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, Column, Mapping, Piece, pieces, read_mapping
+from tasks.core.export.package import Export, Release, refuse_any
+from tasks.core.export.words import refused
 from tasks.core.facts.cells import FORMULA_START, money_cell, number_cell
-from tasks.core.profiles.mapping_rules import COUNTS, ISO, SUMS, Column, Mapping, Piece, pieces, read_mapping
-from tasks.core.profiles.words import refused
-from tasks.core.release import Export, Release, refuse_any
 
 FILES_PER_GROUP: Final = 1_000
 _HIDDEN_FORMULA: Final = r"[,;|\t]\s*[=+\-@＝＋－＠]"  # noqa: RUF001

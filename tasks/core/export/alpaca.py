@@ -22,9 +22,9 @@ import polars as pl
 
 from schemas.enums import SecurityType
 from schemas.exports import Profile
+from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.words import refused
 from tasks.core.facts.cells import number_cell
-from tasks.core.profiles.words import refused
-from tasks.core.release import Release, refuse_any
 
 TRADED: Final = (SecurityType.ETF, SecurityType.EQUITY)
 """Alpaca's asset class ``us_equity``."""

@@ -15,11 +15,11 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
-from tasks.core.block_warnings import block_warnings
-from tasks.core.blocks import allocate
+from tasks.core.export.block_checks import block_warnings
+from tasks.core.export.blocks import allocate
+from tasks.core.export.order_formats import FORMATS
+from tasks.core.export.package import Release
 from tasks.core.facts.cells import csv_files, money_cell, number_cell, text_cell
-from tasks.core.profiles import FORMATS
-from tasks.core.release import Release
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.json.sig"

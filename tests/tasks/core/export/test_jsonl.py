@@ -4,8 +4,8 @@ import polars as pl
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from tasks.core.profiles import jsonl
-from tasks.core.profiles.words import refused
+from tasks.core.export import jsonl
+from tasks.core.export.words import refused
 from tests.core.profiles.releases import release
 
 PROFILE = Profile(name="lines", format=ProfileFormat.JSONL)

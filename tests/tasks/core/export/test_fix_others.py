@@ -8,12 +8,12 @@ import pytest
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from tasks.core.profiles import fix44, fix50sp2
-from tasks.core.profiles.fix_allocations import allocation_instruction
+from tasks.core.export import fix44, fix50sp2
+from tasks.core.export.fix_allocations import allocation_instruction
 from tests.core.profiles.fix_dictionary import Dictionary, faults_of
 from tests.core.profiles.releases import release
-from tests.core.profiles.test_fix import FILLED, SHARES
 from tests.servers import unavailable
+from tests.tasks.core.export.test_fix import FILLED, SHARES
 
 CASES = [
     (version, grain) for version in (ProfileFormat.FIX44, ProfileFormat.FIX50SP2) for grain in ("accounts", "blocks")

@@ -10,11 +10,11 @@ from schemas.enums import ProfileFormat, SecurityType, Side
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
 from schemas.units import EXACT
-from tasks.core.blocks import block_orders
-from tasks.core.profiles import fix44, fix50sp2
-from tasks.core.profiles.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
-from tasks.core.profiles.fix_encoding import checksums, framed, is_readable_number
-from tasks.core.release import Release
+from tasks.core.export import fix44, fix50sp2
+from tasks.core.export.blocks import block_orders
+from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
+from tasks.core.export.fix_encoding import checksums, framed, is_readable_number
+from tasks.core.export.package import Release
 from tests.core.profiles.releases import EXPORT, ORDERS, release
 
 SOH = "\x01"
@@ -316,7 +316,7 @@ def test_an_accounts_file_does_not_depend_on_the_other_accounts(version: Profile
 def test_files_come_in_groups_with_none_left_out(monkeypatch: pytest.MonkeyPatch, grain: str) -> None:
     sort = profile(ProfileFormat.FIX50SP2, grain)
     whole = contents(release(), sort)
-    monkeypatch.setattr("tasks.core.profiles.fix_orders.FILES_PER_GROUP", 2)
+    monkeypatch.setattr("tasks.core.export.fix_orders.FILES_PER_GROUP", 2)
     groups = list(fix50sp2.files(release(), sort))
     assert len(groups) == (len(whole) + 1) // 2
     assert contents(release(), sort) == whole

@@ -6,8 +6,8 @@ import pytest
 from schemas.enums import ProfileFormat
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
-from tasks.core.profiles import alpaca
-from tasks.core.release import Release
+from tasks.core.export import alpaca
+from tasks.core.export.package import Release
 from tests.core.profiles.releases import release
 
 PROFILE = Profile(name="broker", format=ProfileFormat.ALPACA)

@@ -7,9 +7,9 @@ import pytest
 from schemas.enums import ProfileFormat
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
-from tasks.core.blocks import block_orders
-from tasks.core.profiles import ibkr_allocation, ibkr_basket
-from tasks.core.release import Release
+from tasks.core.export import ibkr_allocation, ibkr_basket
+from tasks.core.export.blocks import block_orders
+from tasks.core.export.package import Release
 from tests.core.profiles.releases import EXPORT, release
 
 BASKET = Profile(name="tws", format=ProfileFormat.IBKR_BASKET)

@@ -19,10 +19,10 @@ import polars as pl
 
 from schemas.enums import ProfileFormat, SecurityType, Side
 from schemas.exports import Profile
-from tasks.core.blocks import BLOCK
-from tasks.core.profiles import fix_encoding as fix
-from tasks.core.profiles.words import refused
-from tasks.core.release import Release
+from tasks.core.export import fix_encoding as fix
+from tasks.core.export.blocks import BLOCK
+from tasks.core.export.package import Release
+from tasks.core.export.words import refused
 
 SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
 SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "MF", SecurityType.ETF: ""}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import ConservationBroken
-from tasks.core.blocks import allocate, allocation_gaps, block_orders
+from tasks.core.export.blocks import allocate, allocation_gaps, block_orders
 
 ORDERS = {
     "order_id": pl.String,

@@ -15,7 +15,7 @@ import polars as pl
 from schemas.enums import Side
 from schemas.errors import ConservationBroken
 from schemas.landing import IDENTIFIER
-from tasks.core.blocks import block_orders, sells_first
+from tasks.core.export.blocks import block_orders, sells_first
 from tasks.core.facts.cells import cents
 
 

@@ -10,12 +10,12 @@ import pytest
 from schemas.enums import ProfileFormat
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.exports import Profile
-from tasks.core.profiles import mapped
-from tasks.core.profiles.mapped import safe_name
-from tasks.core.release import Release
+from tasks.core.export import mapped
+from tasks.core.export.mapped import safe_name
+from tasks.core.export.package import Release
 from tests.core.profiles.releases import ORDERS, release
 
-EXAMPLE = (Path(__file__).parents[3] / "deploy" / "mapped_example.toml").read_text(encoding="utf-8")
+EXAMPLE = (Path(__file__).parents[4] / "deploy" / "mapped_example.toml").read_text(encoding="utf-8")
 ID = '[[columns]]\nname = "Ref"\nfield = "client_order_id"\n'
 SIDE = '[[columns]]\nname = "Side"\nfield = "side"\n'
 PLAIN = tuple(order for order in ORDERS if order[0] != "-A3")

@@ -13,9 +13,9 @@ import polars as pl
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from tasks.core.profiles import alpaca, fix44, fix50sp2, ibkr_allocation, ibkr_basket, jsonl, mapped
-from tasks.core.profiles.words import REFUSALS
-from tasks.core.release import Release
+from tasks.core.export import alpaca, fix44, fix50sp2, ibkr_allocation, ibkr_basket, jsonl, mapped
+from tasks.core.export.package import Release
+from tasks.core.export.words import REFUSALS
 
 
 class Format(Protocol):

@@ -12,9 +12,9 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
+from tasks.core.export.package import Release
+from tasks.core.export.words import no_refusals
 from tasks.core.facts.cells import money_cell, number_cell
-from tasks.core.profiles.words import no_refusals
-from tasks.core.release import Release
 
 
 def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format

@@ -13,8 +13,8 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
+from tasks.core.export.package import Release
 from tasks.core.facts.cells import number_cell
-from tasks.core.release import Release
 
 WARNINGS: Final[dict[str, pl.DataType]] = {
     "code": pl.String(),

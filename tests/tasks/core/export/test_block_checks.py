@@ -2,8 +2,8 @@ from decimal import Decimal
 
 import polars as pl
 
-from tasks.core.block_warnings import block_warnings
-from tasks.core.release import Release
+from tasks.core.export.block_checks import block_warnings
+from tasks.core.export.package import Release
 from tests.core.profiles.releases import release
 
 CROSSED = (

@@ -21,10 +21,10 @@ from typing import Final
 import polars as pl
 
 from schemas.exports import Profile
+from tasks.core.export.ibkr_words import basket_cells, basket_faults
+from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.words import refused
 from tasks.core.facts.cells import csv_files
-from tasks.core.profiles.ibkr_words import basket_cells, basket_faults
-from tasks.core.profiles.words import refused
-from tasks.core.release import Release, refuse_any
 
 FILE: Final = "basket.csv"
 

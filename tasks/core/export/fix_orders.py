@@ -30,11 +30,11 @@ from typing import Final
 import polars as pl
 
 from schemas.exports import Profile
-from tasks.core.blocks import allocate
-from tasks.core.profiles import fix_encoding as fix
-from tasks.core.profiles.fix_allocations import pre_trade, with_allocations
-from tasks.core.profiles.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, sayable_lots, side
-from tasks.core.release import Release, refuse_any
+from tasks.core.export import fix_encoding as fix
+from tasks.core.export.blocks import allocate
+from tasks.core.export.fix_allocations import pre_trade, with_allocations
+from tasks.core.export.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, sayable_lots, side
+from tasks.core.export.package import Release, refuse_any
 
 FILES_PER_GROUP: Final = 1_000
 """Files rendered at a time; bounds memory."""
