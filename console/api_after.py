@@ -27,7 +27,7 @@ from console.cursors import Kinds, read, written
 from console.deliveries import ways_of
 from console.problems import Problem
 from schemas.enums import Break, OrderState
-from tasks.core.breaks import ALARMS
+from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger import Sought
 
 MOMENT_AND_NAME: Final[tuple[Kinds, ...]] = ((datetime,), (str,))

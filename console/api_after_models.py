@@ -11,7 +11,7 @@ from console.api_models import Model
 from console.break_words import ADVICE, break_sentence
 from console.deliveries import Leg, Way
 from schemas.enums import Break, ExecutionKind, OrderState, Side
-from tasks.core.breaks import ALARMS
+from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger import ExportRow, ExportState
 
 

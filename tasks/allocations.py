@@ -9,7 +9,7 @@ from schemas.enums import ProfileFormat
 from schemas.errors import WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
-from tasks.core.allocation_statement import instructions, statement
+from tasks.core.reconcile.allocation_statement import instructions, statement
 from tasks.export import Lake
 from warehouse.ledger import Ledger
 

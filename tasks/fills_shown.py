@@ -7,8 +7,8 @@ from typing import Protocol
 import polars as pl
 
 from schemas.stored import INTERNAL
-from tasks.core.fills_shown import missing, to_show, unshown, waiting
-from tasks.core.pending import DAYS
+from tasks.core.reconcile.open_orders import DAYS
+from tasks.core.reconcile.unshown_fills import missing, to_show, unshown, waiting
 from tasks.known_orders import OrderLake, known_orders
 from warehouse.ledger import Ledger, RunRow
 
@@ -36,7 +36,7 @@ class HasStores(Protocol):
 
 
 def unshown_fills(at: HasStores, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
-    """What holdings lack of what is known now to be filled: ``tasks.core.fills_shown.MISSING``; ``accounts`` as of ``fills_behind``."""
+    """What holdings lack of what is known now to be filled: ``tasks.core.reconcile.unshown_fills.MISSING``; ``accounts`` as of ``fills_behind``."""
     told = at.ledger.orders_told_since(run.started_at)
     before = at.lake.read("unshown_fills", run.run_id)["order_id"]
     return missing(fills_behind(at.lake, at.ledger, run, accounts, {*told, *before}))

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
-from tasks.core.pending import KNOWN_ORDERS
+from tasks.core.reconcile.open_orders import KNOWN_ORDERS
 from warehouse.ledger import Ledger
 
 

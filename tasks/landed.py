@@ -10,8 +10,8 @@ from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts.facts import Facts, with_policy_defaults
 from tasks.core.facts.shards import household_key
-from tasks.core.fills_shown import unshown
 from tasks.core.gate import Place, Places, accepted
+from tasks.core.reconcile.unshown_fills import unshown
 from warehouse.lake import Lake
 from warehouse.ledger import InputRow, Ledger
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from schemas.run import RunRef
 from schemas.stored import INTERNAL
-from tasks.core.fills_shown import to_show
-from tasks.core.pending import DAYS, counted, known_fills, unseen
+from tasks.core.reconcile.open_orders import DAYS, counted, known_fills, unseen
+from tasks.core.reconcile.unshown_fills import to_show
 from tasks.fills_shown import holdings_then
 from tasks.history import last_night, runs_from
 from tasks.known_orders import known_orders

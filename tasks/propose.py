@@ -12,7 +12,6 @@ from schemas.errors import ConservationBroken
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
-from tasks.core.fills_shown import waiting
 from tasks.core.propose import conservation
 from tasks.core.propose.account_outcomes import outcomes, with_standing
 from tasks.core.propose.engine import shard_of, solve_accounts
@@ -22,6 +21,7 @@ from tasks.core.propose.reasons import class_reasons
 from tasks.core.propose.route import Noticed, noticed, with_look, with_route
 from tasks.core.propose.scenarios import frontier
 from tasks.core.propose.solved import Solved
+from tasks.core.reconcile.unshown_fills import waiting
 from tasks.landed import facts as read_facts
 from tasks.made_with import made_with
 from tasks.retries import retry_quietly

@@ -1,7 +1,7 @@
 """Hold what brokers and custodians say against the orders that left.
 
 1. Read the file (``tasks.executions``): what cannot be read is set aside row by row.
-2. Match each execution to an order or a block (``tasks.core.matching``), enter the new ones, and compute anew what has become
+2. Match each execution to an order or a block (``tasks.core.reconcile.matching``), enter the new ones, and compute anew what has become
    of every order that they touch, in one transaction of the ledger (a large file in several).
 3. What is set aside, and what differs from what left, is told with amounts; some of it is an alarm (``ALARMS``).
 
@@ -20,13 +20,13 @@ import polars as pl
 from schemas.enums import Break
 from schemas.errors import SourceUnreachable, WrongUsage
 from schemas.executions import BREAKS
-from tasks.core.breaks import ALARMS, breaks, unasked_fills
 from tasks.core.export.files import sha256
 from tasks.core.facts.cells import number_cell
-from tasks.core.matching import ASIDE, matched
-from tasks.core.net_fills import net_fills
-from tasks.core.order_states import order_states, proposal_states
-from tasks.core.relieved import DIFFERENCES, relief_differences
+from tasks.core.reconcile.break_rules import ALARMS, breaks, unasked_fills
+from tasks.core.reconcile.fill_netting import net_fills
+from tasks.core.reconcile.lot_differences import DIFFERENCES, relief_differences
+from tasks.core.reconcile.matching import ASIDE, matched
+from tasks.core.reconcile.order_progress import order_states, proposal_states
 from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
 from tasks.export import Lake

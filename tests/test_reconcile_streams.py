@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from schemas.executions import ORDER_STATES
-from tasks.core.breaks import breaks
-from tasks.core.order_states import order_states
+from tasks.core.reconcile.break_rules import breaks
+from tasks.core.reconcile.order_progress import order_states
 from tasks.reconcile import reconcile
 from tests.core.fill_streams import Day, drawn_day, message_table, order_table
 from tests.fill_scene import COLUMNS, write_fills

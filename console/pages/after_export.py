@@ -13,7 +13,7 @@ from console.frame import Desk
 from console.pages.parts import panel, plain_table
 from console.words import NONE, clock, count, day, dollars, plural, price, shares, size, word
 from schemas.enums import Break
-from tasks.core.breaks import ALARMS
+from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger import Sought
 from warehouse.ledger_words import SENT_STATES
 

@@ -19,7 +19,7 @@ from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import chips, panel, plain_table
 from console.words import NONE, clock, count, dollars, plural, price, shares, word
 from schemas.enums import Break
-from tasks.core.breaks import ALARMS
+from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger import Sought, Stretch
 
 PAGE_ROWS: Final = 50

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
-from tasks.core.fills_shown import MISSING
 from tasks.core.look import NEW, SEEN, Known, seen_accounts, verdict
+from tasks.core.reconcile.unshown_fills import MISSING
 from tests.core.facts_table import AS_OF, facts_of
 
 TODAY = AS_OF + timedelta(days=1)

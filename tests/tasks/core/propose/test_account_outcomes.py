@@ -13,11 +13,11 @@ from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
-from tasks.core.fills_shown import waiting
 from tasks.core.propose.account_outcomes import outcomes, with_standing
 from tasks.core.propose.conservation import unaccounted
 from tasks.core.propose.reasons import class_reasons
 from tasks.core.propose.solved import solve
+from tasks.core.reconcile.unshown_fills import waiting
 from tasks.core.rules.compile import compile_book
 from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.executions import MESSAGES
-from tasks.core.net_fills import circles, net_fills
+from tasks.core.reconcile.fill_netting import circles, net_fills
 
 NOON = datetime(2026, 3, 3, 17, tzinfo=UTC)
 

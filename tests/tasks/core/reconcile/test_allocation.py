@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.allocation import Part, cents, pro_rata, shares
+from tasks.core.reconcile.allocation import Part, cents, pro_rata, shares
 
 
 def parts(*ordered: int, **fixed: int) -> list[Part]:

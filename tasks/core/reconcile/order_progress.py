@@ -17,8 +17,8 @@ import polars as pl
 
 from schemas.enums import ExecutionKind, OrderState
 from schemas.executions import ORDER_STATES
-from tasks.core.allocation import Part, cents, pro_rata, shares
-from tasks.core.net_fills import ID, crossed, net_fills
+from tasks.core.reconcile.allocation import Part, cents, pro_rata, shares
+from tasks.core.reconcile.fill_netting import ID, crossed, net_fills
 
 UNIT: Final = Decimal("0.000001")
 WIDE: Final = pl.Decimal(38, 12)

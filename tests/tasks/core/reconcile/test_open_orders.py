@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from schemas.stored import INTERNAL
-from tasks.core.pending import counted, known_fills, unseen, with_shown
+from tasks.core.reconcile.open_orders import counted, known_fills, unseen, with_shown
 from tests.core.facts_table import ago, table
 from tests.landing_book import rows_of
 

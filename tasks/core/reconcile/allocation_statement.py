@@ -14,7 +14,7 @@ from schemas.enums import SecurityType, Side
 from schemas.exports import Profile
 from schemas.units import EXACT
 from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction
-from tasks.core.net_fills import net_fills
+from tasks.core.reconcile.fill_netting import net_fills
 
 STATEMENT: Final[dict[str, pl.DataType]] = {
     "block_id": pl.String(),

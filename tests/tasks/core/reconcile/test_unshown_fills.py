@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
-from tasks.core.fills_shown import missing, to_show, unshown, waiting
+from tasks.core.reconcile.unshown_fills import missing, to_show, unshown, waiting
 from tests.core.facts_table import ago, table
 
 PLACE = {"account_id": pl.String(), "security_id": pl.String()}

@@ -10,8 +10,8 @@ import polars as pl
 
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
-from tasks.core.net_fills import FILLS, crossed, net_fills, with_roots
-from tasks.core.order_states import about_these, with_wanted
+from tasks.core.reconcile.fill_netting import FILLS, crossed, net_fills, with_roots
+from tasks.core.reconcile.order_progress import about_these, with_wanted
 
 ALARMS: Final = frozenset(
     {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.executions import EXECUTIONS, SENT_ORDERS
-from tasks.core.matching import SAID, matched
+from tasks.core.reconcile.matching import SAID, matched
 
 ORDERS = pl.DataFrame(
     [

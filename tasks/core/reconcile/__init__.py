@@ -1,0 +1,1 @@
+"""From executions to states of orders, allocations, breaks and lot differences."""
