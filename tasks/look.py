@@ -18,7 +18,7 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate import accepted, check_table, gate_globals
-from tasks.core.look import HELD, Known, Verdict, seen_accounts, verdict
+from tasks.core.monitor.breaches import HELD, Known, Verdict, seen_accounts, verdict
 from tasks.fills_shown import unshown_fills
 from tasks.fresh import Fresh, Night, fresh_inputs, newest_night
 from tasks.landed import landed, places

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
-from tasks.core.look import NEW, SEEN, Known, seen_accounts, verdict
+from tasks.core.monitor.breaches import NEW, SEEN, Known, seen_accounts, verdict
 from tasks.core.reconcile.unshown_fills import MISSING
 from tests.core.facts_table import AS_OF, facts_of
 

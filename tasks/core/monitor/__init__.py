@@ -1,0 +1,1 @@
+"""What has drifted out of its band on fresh prices."""
