@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from tasks.stores import settings_of_a_home
 
 if TYPE_CHECKING:
-    from tasks.core.replay_diff import TableDiff
+    from tasks.core.replay.diff import TableDiff
     from tasks.replay import Replayed
 
 DIFFERS: Final = 1

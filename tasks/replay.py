@@ -26,7 +26,7 @@ from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.explain.summary import counts_of
-from tasks.core.replay_diff import TableDiff, compare, merged
+from tasks.core.replay.diff import TableDiff, compare, merged
 from tasks.made_with import DECIDING, SETTING, VERSION, settings_then, versions
 from tasks.measure import measured_shard
 from tasks.propose import proposed_shard

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.replay_diff import ROW, SAMPLES, Cell, TableDiff, compare, key_of, merged
+from tasks.core.replay.diff import ROW, SAMPLES, Cell, TableDiff, compare, key_of, merged
 
 ORDERS = pl.DataFrame(
     {
