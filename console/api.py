@@ -34,7 +34,7 @@ from schemas.enums import Scope
 from tasks import review
 from tasks.amend import amend
 from tasks.core.export.blocks import sells_first
-from warehouse.ledger import Seen, Sort
+from warehouse.ledger.ledger import Seen, Sort
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ProblemOut, "content": {"application/problem+json": {}}}

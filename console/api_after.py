@@ -28,7 +28,7 @@ from console.deliveries import ways_of
 from console.problems import Problem
 from schemas.enums import Break, OrderState
 from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger import Sought
+from warehouse.ledger.ledger import Sought
 
 MOMENT_AND_NAME: Final[tuple[Kinds, ...]] = ((datetime,), (str,))
 BREAK_KEY: Final[tuple[Kinds, ...]] = ((int,), (datetime,), (int, float), (str,), (str,), (str,))

@@ -12,7 +12,7 @@ from console.break_words import ADVICE, break_sentence
 from console.deliveries import Leg, Way
 from schemas.enums import Break, ExecutionKind, OrderState, Side
 from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger import ExportRow, ExportState
+from warehouse.ledger.ledger import ExportRow, ExportState
 
 
 class FillOut(Model):

@@ -13,7 +13,7 @@ from console.backend import Backend
 from console.problems import Problem
 from schemas.enums import Scope
 from tasks.access import token_of
-from warehouse.ledger import Filter, RunRow, Sought, TokenRow
+from warehouse.ledger.ledger import Filter, RunRow, Sought, TokenRow
 
 BEARER = HTTPBearer(auto_error=False, description="A token made with `trimtab users add-token`.")
 UNAUTHORIZED = {"www-authenticate": "Bearer"}

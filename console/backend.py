@@ -16,7 +16,7 @@ from tasks.review import Reader
 from tasks.stores import open_ledger, utc_now
 from tasks.tonight import Picture, picture
 from warehouse.lake import Lake, open_lake
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger.ledger import Ledger, RunRow
 
 MOST_PICTURES: Final = 2
 """How many finished runs' pictures are kept."""

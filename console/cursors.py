@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from console.problems import Problem
-from warehouse.ledger import Sort
+from warehouse.ledger.ledger import Sort
 
 Kinds = tuple[type, ...]
 LARGEST: Final = 2**63

@@ -8,7 +8,7 @@ from typing import Self
 
 from console.backend import Backend
 from tasks.export_plan import Plan
-from warehouse.ledger import DeliveryRow, ExportRow, ExportState
+from warehouse.ledger.ledger import DeliveryRow, ExportRow, ExportState
 
 
 class Leg(StrEnum):

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from console.backend import Backend
 from tasks.access import session_of
-from warehouse.ledger import SessionRow
+from warehouse.ledger.ledger import SessionRow
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -14,7 +14,7 @@ from console.backend import Backend
 from console.deliveries import undelivered
 from console.metrics_runs import gauge, of_cut_offs, of_exports, of_runs
 from schemas.enums import Break, ProposalState, RunState
-from warehouse.ledger import Filter, Sort, Sought
+from warehouse.ledger.ledger import Filter, Sort, Sought
 
 EVERY: Final = Filter(states=None)
 

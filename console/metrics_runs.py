@@ -11,7 +11,7 @@ from console.backend import Backend
 from schemas.enums import RunState
 from schemas.errors import WrongUsage
 from tasks.backup import backup_folder, backups
-from warehouse.ledger import ExportState, Ledger, RunRow
+from warehouse.ledger.ledger import ExportState, Ledger, RunRow
 
 LOOKED_AT: Final = 100
 """How many of the newest runs, and of the newest exports, are counted by state: a look costs the same after years."""

@@ -20,7 +20,7 @@ from tasks.core.propose.changed_orders import Change
 from tasks.review import Decided, Detail
 from tasks.stores import current_actor, open_ledger, settings_of_a_home
 from tasks.versions import changes, version_before
-from warehouse.ledger import Decision, Sort
+from warehouse.ledger.ledger import Decision, Sort
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
 

@@ -12,7 +12,7 @@ from flows.terminal import notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
 from tasks.stores import open_ledger, settings_of_a_home
-from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
+from warehouse.ledger.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
 
 
 @dataclass(frozen=True, slots=True)

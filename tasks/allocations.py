@@ -11,7 +11,7 @@ from schemas.exports import Profile
 from schemas.settings import Settings
 from tasks.core.reconcile.allocation_statement import instructions, statement
 from tasks.export import Lake
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 FIX: Final = (ProfileFormat.FIX44, ProfileFormat.FIX50SP2)
 

@@ -20,7 +20,7 @@ from tasks.propose import need_conserved, solved_of
 from tasks.review import resolve
 from tasks.versions import newest_rows
 from warehouse.lake import Lake
-from warehouse.ledger import Ledger, Seen
+from warehouse.ledger.ledger import Ledger, Seen
 
 
 def amend(

@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from tasks.night_runs import Found
 from tasks.overdue import Overdue
 from tasks.steps import Stores
-from warehouse.ledger import Filter, HaltRow, Ledger
+from warehouse.ledger.ledger import Filter, HaltRow, Ledger
 
 PENDING: Final = "trimtab.review-pending"
 REMINDER: Final = "trimtab.review-reminder"

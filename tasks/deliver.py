@@ -30,7 +30,7 @@ from tasks.export_delivery import LOOK_SECONDS
 from tasks.export_folder import paced
 from tasks.export_plan import Plan
 from tasks.export_verify import read_manifest
-from warehouse.ledger import DeliveryState, ExportRow, Ledger
+from warehouse.ledger.ledger import DeliveryState, ExportRow, Ledger
 
 ATTEMPTS: Final = 5
 BATCH: Final = 128

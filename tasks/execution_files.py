@@ -17,7 +17,7 @@ from tasks.executions.words import ExecutionFormat
 from tasks.reconcile import Reconciled, reconcile
 from tasks.sources import folder, s3, sftp
 from tasks.stores import current_actor, open_ledger, utc_now
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from tasks.landed import drifts_of
 from tasks.landed import facts as read_facts
 from tasks.versions import newest_rows
 from warehouse.lake import Lake
-from warehouse.ledger import Ledger
-from warehouse.ledger_rows import RunRow
+from warehouse.ledger.ledger import Ledger
+from warehouse.ledger.store.rows import RunRow
 
 OF_AN_ACCOUNT: Final = (
     "account_drift",

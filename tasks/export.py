@@ -40,7 +40,7 @@ from tasks.fills_shown import behind_since
 from tasks.known_orders import OrderLake
 from tasks.signing import Signer
 from tasks.versions import newest_rows
-from warehouse.ledger import ExportRow, Ledger, RunRow
+from warehouse.ledger.ledger import ExportRow, Ledger, RunRow
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""

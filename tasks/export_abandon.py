@@ -19,7 +19,7 @@ from schemas.errors import Terminal
 from tasks.core.export.package import Export
 from tasks.export_delivery import Checkpoint
 from tasks.export_tombstone import take_name
-from warehouse.ledger import ExportRow, ExportState, Ledger
+from warehouse.ledger.ledger import ExportRow, ExportState, Ledger
 
 
 @dataclass(frozen=True, slots=True)

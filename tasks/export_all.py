@@ -20,7 +20,7 @@ from tasks.export_delivery import Checkpoint
 from tasks.export_plan import Plan
 from tasks.fills_shown import behind_since
 from tasks.signing import Signer
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 HELD_BACK: Final[dict[str, pl.DataType]] = {
     "run_id": pl.String(),

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from schemas.errors import Terminal
-from warehouse.ledger import Ledger
-from warehouse.ledger_abandons import Deadline
+from warehouse.ledger.export.abandons import Deadline
+from warehouse.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from tasks.source import ENDINGS, PACKED
 from tasks.sources.fetch import fetch
 from tasks.sources.take import Input, take
 from tasks.steps import Stores
-from warehouse.ledger import InputRow, InputState, RunRow
+from warehouse.ledger.ledger import InputRow, InputState, RunRow
 
 PRICES: Final = LandingTable.PRICES
 WATCHED: Final = (LandingTable.CASH, LandingTable.MODEL_TARGETS)

@@ -25,7 +25,7 @@ from tasks.retries import retry_quietly
 from tasks.sessions import sessions_to
 from tasks.steps import Stores, open_stores
 from tasks.stores import utc_now
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 LOOK: Final = {
     Guard.QUARANTINE: "`trimtab quarantine list`, then mend the source",

@@ -15,7 +15,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.gate.history import History, Limits
 from tasks.steps import Stores
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 LOTS: Final = tuple(INTERNAL["carried_lots"])
 CASH: Final = tuple(INTERNAL["carried_cash"])

@@ -6,7 +6,7 @@ from typing import Protocol
 import polars as pl
 
 from tasks.core.reconcile.open_orders import KNOWN_ORDERS
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 
 class OrderLake(Protocol):

@@ -24,7 +24,7 @@ from tasks.notices import give_notice
 from tasks.source import RawTable, read_batches
 from tasks.sources.take import Input, Taken
 from warehouse.lake import Copy, Lake
-from warehouse.ledger import InputRow, InputState, LandedBefore
+from warehouse.ledger.ledger import InputRow, InputState, LandedBefore
 
 WHOLE_FIRST = ("accounts", "households")
 """Tables that are read before any other: they say which account belongs to which shard."""

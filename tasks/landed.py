@@ -13,7 +13,7 @@ from tasks.core.facts.shards import household_key
 from tasks.core.gate import Place, Places, accepted
 from tasks.core.reconcile.unshown_fills import unshown
 from warehouse.lake import Lake
-from warehouse.ledger import InputRow, Ledger
+from warehouse.ledger.ledger import InputRow, Ledger
 
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 

@@ -30,7 +30,7 @@ from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
 from warehouse.backup import has_catalogue
 from warehouse.duck import LINKS
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 from warehouse.maintenance import Upkeep, open_upkeep
 
 KEPT: Final = frozenset({"proposals", "orders", "lot_relief"})

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
 from tasks.sessions import overtaken_by, sessions_to
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 LOOKED_AT: Final = 100
 """How many of the newest runs are looked through for one of the night."""

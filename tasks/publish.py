@@ -18,7 +18,7 @@ from tasks.propose import need_none
 from tasks.retries import retry_quietly
 from tasks.steps import open_stores, timed_step
 from tasks.stores import utc_now
-from warehouse.ledger import StepRow
+from warehouse.ledger.ledger import StepRow
 
 TOGETHER: Final = (
     "Accounts are counted one by one. Those that are managed together as a household may each drift further while the "

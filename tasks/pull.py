@@ -28,7 +28,7 @@ from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, digest, take
 from tasks.steps import Stores, alone_on, failure_noted, open_stores, timed_step
 from tasks.stores import utc_now
-from warehouse.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
+from warehouse.ledger.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
 
 
 @dataclass(frozen=True)

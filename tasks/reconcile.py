@@ -31,7 +31,7 @@ from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
 from tasks.export import Lake
 from tasks.versions import newest_rows
-from warehouse.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, Sought, TakenFile
+from warehouse.ledger.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, Sought, TakenFile
 
 PART: Final = 50_000
 """Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""

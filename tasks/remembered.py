@@ -15,7 +15,7 @@ from tasks.formats.load import load_format
 from tasks.history import runs_from
 from tasks.land import Landing
 from tasks.steps import Stores
-from warehouse.ledger import NewRun, RunRow
+from warehouse.ledger.ledger import NewRun, RunRow
 
 REMEMBERED: Final = ("accounts", "trades", "restrictions")
 """What stands of an account while its custodian's file has not come."""

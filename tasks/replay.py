@@ -37,7 +37,7 @@ from tasks.steps import Stores
 from tasks.stores import open_ledger, utc_now
 from tasks.validate import validated_shard
 from warehouse.lake import Lake
-from warehouse.ledger_proposals import ROUTED
+from warehouse.ledger.review.proposals import ROUTED
 from warehouse.snapshots import LakeAt, Past, end_of, past_of
 
 QUEUED: Final = ("run_id", "as_of_date", "submitter", *(name for name in ROUTED if name != "ttl_hours"))

@@ -27,7 +27,7 @@ from tasks.export_plan import Plan, signer_of
 from tasks.replay_scratch import Known
 from tasks.signing import is_signed
 from tasks.steps import Stores
-from warehouse.ledger import ExportRow, ExportState
+from warehouse.ledger.ledger import ExportRow, ExportState
 
 FILES_TOLD: Final = 5
 

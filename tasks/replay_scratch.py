@@ -26,7 +26,7 @@ from tasks.pull import run_ref
 from tasks.steps import Stores
 from tasks.stores import current_actor
 from warehouse.lake import lake_of_its_own
-from warehouse.ledger import Ledger, NewRun, RunRow
+from warehouse.ledger.ledger import Ledger, NewRun, RunRow
 from warehouse.snapshots import LakeAt
 
 COMPUTED: Final = {

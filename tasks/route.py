@@ -9,7 +9,7 @@ from tasks.cut_offs import next_cut_offs
 from tasks.retries import retry_quietly
 from tasks.steps import Stores, open_stores, timed_step
 from tasks.stores import utc_now
-from warehouse.ledger_proposals import ROUTED
+from warehouse.ledger.review.proposals import ROUTED
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)

@@ -34,8 +34,8 @@ from tasks.retries import retry_quietly
 from tasks.sources.take import Taken, take
 from tasks.steps import Stores, open_stores
 from tasks.stores import utc_now
-from warehouse.ledger import ScopeRow
-from warehouse.ledger_breaches import LATE_FILE
+from warehouse.ledger.ledger import ScopeRow
+from warehouse.ledger.monitor.breaches import LATE_FILE
 
 BREACHED: Final = "trimtab.drift.breached"
 SILENCE: Final = timedelta(minutes=30)

@@ -14,7 +14,7 @@ from tasks.notices import give_notice
 from tasks.step_logs import as_asked, narrated
 from tasks.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True)

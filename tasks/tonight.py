@@ -9,7 +9,7 @@ import polars as pl
 
 from schemas.enums import Outcome, ProposalState
 from tasks.core.explain.account_funnel import Part, Stage, funnel, histogram
-from warehouse.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
+from warehouse.ledger.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
 
 OF_PROPOSALS: Final = ("account_id", "one_way_drift_after")
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from tasks.core.propose.changed_orders import Change, order_changes
 from tasks.review import Reader, orders_and_lots
-from warehouse.ledger import Amended, Ledger
+from warehouse.ledger.ledger import Amended, Ledger
 
 
 def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str, pl.DataFrame]:

@@ -23,8 +23,8 @@ from tasks.export import ExportResult, export_run
 from tasks.export_all import ExportedRuns, Exporter, export_all
 from tasks.stores import current_actor
 from warehouse.lake import Lake
-from warehouse.ledger import Decision, ExportState, Ledger, NewRun
-from warehouse.ledger_proposals import NONE_AHEAD
+from warehouse.ledger.ledger import Decision, ExportState, Ledger, NewRun
+from warehouse.ledger.review.proposals import NONE_AHEAD
 
 RUN = "2026-03-02-nightly-0123456789ab"
 AS_OF = date(2026, 3, 2)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from schemas.enums import ProposalState, Role, RunKind
-from warehouse.ledger import ExportRow, Ledger, NewRun
+from warehouse.ledger.ledger import ExportRow, Ledger, NewRun
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
 PENDING = ProposalState.PENDING_REVIEW

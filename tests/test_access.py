@@ -11,7 +11,7 @@ from schemas.errors import DecisionRefused, WrongUsage
 from tasks import access
 from tasks.access import Lifetime, SignInRefused
 from tests.ledger_book import NOW, staffed
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 GOOD = "four words are enough"
 LIFETIME = Lifetime(timedelta(hours=12), timedelta(minutes=30))

@@ -11,7 +11,7 @@ from schemas.settings import Settings
 from tasks.announce import due, queue_link
 from tests.ledger_book import NOW
 from tests.queue_scene import CUT_OFF, waiting_queue
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 
 @pytest.fixture

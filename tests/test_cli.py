@@ -20,8 +20,8 @@ from tasks.demo.sample import make_book
 from tests.cli_session import Command, environment, session
 from tests.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake import open_lake
-from warehouse.ledger_schema import MIGRATIONS
-from warehouse.ledger_store import Store, create_engine
+from warehouse.ledger.schema import MIGRATIONS
+from warehouse.ledger.store.store import Store, create_engine
 
 pytestmark = [
     pytest.mark.slow,

@@ -14,7 +14,7 @@ from tasks.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
 from tasks.deliveries.place import Place
 from tasks.export_plan import Plan
 from tests.export_scene import NOW, RUN, Scene, contents
-from warehouse.ledger import DeliveryRow
+from warehouse.ledger.ledger import DeliveryRow
 
 EXPORT = f"{RUN}-export-1"
 LINES = Profile(name="lines", format=ProfileFormat.JSONL)

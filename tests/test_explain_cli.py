@@ -22,7 +22,7 @@ from tasks.explain import explain
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
 from warehouse.lake import Lake, open_lake
-from warehouse.ledger import Decision
+from warehouse.ledger.ledger import Decision
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 

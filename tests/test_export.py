@@ -23,7 +23,7 @@ from tests.export_scene import (
     interrupt,
     routed,
 )
-from warehouse.ledger import NewRun
+from warehouse.ledger.ledger import NewRun
 
 
 @pytest.fixture

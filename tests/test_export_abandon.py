@@ -32,7 +32,7 @@ from tests.export_scene import (
     meet,
 )
 from tests.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
-from warehouse.ledger import ExportState
+from warehouse.ledger.ledger import ExportState
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 EXPORT: Final = f"{RUN}-export-1"

@@ -26,7 +26,7 @@ from tests.export_scene import (
     exporter,
     interrupt,
 )
-from warehouse.ledger import ExportRow, Ledger
+from warehouse.ledger.ledger import ExportRow, Ledger
 
 TIMES = 10
 """How often two operators race."""

@@ -21,7 +21,7 @@ from tasks.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import run_night
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 pytestmark = [
     pytest.mark.slow,

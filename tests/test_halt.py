@@ -22,7 +22,7 @@ from tasks.export_delivery import LOOK_SECONDS, Sending, deliver
 from tasks.stores import current_actor, open_ledger
 from tests.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.ledger_book import new_run, route
-from warehouse.ledger import InputRow, InputState, Ledger
+from warehouse.ledger.ledger import InputRow, InputState, Ledger
 
 # --- exports
 

@@ -22,7 +22,7 @@ from tests.home_copy import copy_home
 from tests.landing_book import sound_book
 from tests.night_driver import run_night
 from warehouse.lake import open_lake
-from warehouse.ledger import InputState, RunRow
+from warehouse.ledger.ledger import InputState, RunRow
 
 pytestmark = [
     pytest.mark.slow,

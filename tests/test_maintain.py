@@ -34,7 +34,7 @@ from tests.cli_session import session
 from tests.night_driver import dying_at, export, files_of, public_tables, run_night
 from tests.prefect_reader import artifacts_of, flow_run_of
 from warehouse.duck import LINKS
-from warehouse.ledger_rows import RunRow
+from warehouse.ledger.store.rows import RunRow
 
 pytestmark = [
     pytest.mark.system,

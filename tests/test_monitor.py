@@ -21,7 +21,7 @@ from tests.ledger_book import new_run
 from tests.monitor_scene import NIGHT, TODAY, Scene
 from tests.night_driver import run_night
 from warehouse.lake import open_lake
-from warehouse.ledger import ScopeRow
+from warehouse.ledger.ledger import ScopeRow
 
 pytestmark = [
     pytest.mark.slow,

@@ -25,7 +25,7 @@ from tasks.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake import open_lake
-from warehouse.ledger import Decision
+from warehouse.ledger.ledger import Decision
 
 pytestmark = [
     pytest.mark.slow,

@@ -13,7 +13,7 @@ from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.overdue import deadline, last_due, overdue
 from tests.ledger_book import NOW, new_run, staffed
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 NEW_YORK = ZoneInfo("America/New_York")
 WEDNESDAY, FRIDAY = date(2026, 11, 25), date(2026, 11, 27)

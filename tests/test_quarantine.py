@@ -11,7 +11,7 @@ from tasks.quarantine import Wanted
 from tests.ledger_book import NOW, new_run, staffed
 from tests.quarantine_scene import id_of, read, released_before
 from tests.quarantine_scene import quarantine as rows_set_aside
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger.ledger import Ledger, RunRow
 
 ROWS = rows_set_aside()
 CASH = id_of(ROWS, "cash_explained")

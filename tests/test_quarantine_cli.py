@@ -23,7 +23,7 @@ from tests.cli_session import environment
 from tests.ledger_book import new_run
 from tests.quarantine_scene import GATE, id_of, quarantine, released_before
 from warehouse.lake import open_lake
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 Run = Callable[..., Result]
 

@@ -15,7 +15,7 @@ from tasks.reconcile import reconcile
 from tests.core.fill_streams import Day, drawn_day, message_table, order_table
 from tests.fill_scene import COLUMNS, write_fills
 from tests.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 DAYS = 60
 FILES = 9

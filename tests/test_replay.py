@@ -40,7 +40,7 @@ from tests.night_driver import export, files_of, run_night
 from warehouse.attach import attach_lake
 from warehouse.duck import connect
 from warehouse.lake import Lake, lake_of_its_own, open_lake
-from warehouse.ledger import Decision
+from warehouse.ledger.ledger import Decision
 from warehouse.snapshots import Snapshot, end_of, last_before, past_of
 
 FIRST = date(2022, 12, 28)

@@ -10,7 +10,7 @@ from schemas.errors import DecisionRefused, WrongUsage
 from tasks import review
 from tasks.review import Filter, parse_filter
 from tests.ledger_book import NOW, PENDING, hours, route, staffed, states
-from warehouse.ledger import Decision, Ledger
+from warehouse.ledger.ledger import Decision, Ledger
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from schemas.tables import PUBLIC
 from tasks.stores import current_actor, open_ledger
 from tests.ledger_book import new_run, proposed, route, states
 from warehouse.lake import open_lake
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 Run = Callable[..., Result]
 

@@ -18,7 +18,7 @@ from tests.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on
 from tests.night_driver import as_bits, run_night, run_request
 from tests.servers import PASSWORD, Postgres, postgres_server
 from warehouse.lake import open_lake
-from warehouse.ledger import InputState
+from warehouse.ledger.ledger import InputState
 
 __all__ = ["postgres_server"]
 

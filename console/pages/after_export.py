@@ -14,8 +14,8 @@ from console.pages.parts import panel, plain_table
 from console.words import NONE, clock, count, day, dollars, plural, price, shares, size, word
 from schemas.enums import Break
 from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger import Sought
-from warehouse.ledger_words import SENT_STATES
+from warehouse.ledger.ledger import Sought
+from warehouse.ledger.store.words import SENT_STATES
 
 MOST_ORDERS: Final = 1_000
 COLUMNS: Final = {

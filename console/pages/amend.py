@@ -9,7 +9,7 @@ from nicegui import ui
 from console.frame import Desk
 from console.words import dollars, shares
 from tasks.amend import amend
-from warehouse.ledger import Seen
+from warehouse.ledger.ledger import Seen
 
 
 class Shown(Protocol):

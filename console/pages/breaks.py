@@ -20,7 +20,7 @@ from console.pages.parts import chips, panel, plain_table
 from console.words import NONE, clock, count, dollars, plural, price, shares, word
 from schemas.enums import Break
 from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger import Sought, Stretch
+from warehouse.ledger.ledger import Sought, Stretch
 
 PAGE_ROWS: Final = 50
 ASIDE_ROWS: Final = 50

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from console.words import plural
 from schemas.enums import ProposalState
-from warehouse.ledger import Decision
+from warehouse.ledger.ledger import Decision
 
 VERBS: Final = {
     Decision.APPROVE: "Approve",

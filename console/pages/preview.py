@@ -14,7 +14,7 @@ from schemas.errors import WrongUsage
 from tasks import review
 from tasks.core.export.blocks import sells_first
 from tasks.review import Detail
-from warehouse.ledger import Decision
+from warehouse.ledger.ledger import Decision
 
 MOST_ORDERS: Final = 40
 Deciding = Callable[[str, Decision], Awaitable[None]]

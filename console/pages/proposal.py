@@ -32,7 +32,7 @@ from tasks.core.export.blocks import sells_first
 from tasks.core.propose.changed_orders import Change
 from tasks.explain import explain
 from tasks.versions import changes, version_before
-from warehouse.ledger import Decision, DecisionRow, Seen
+from warehouse.ledger.ledger import Decision, DecisionRow, Seen
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
 UNASKED: Final = frozenset({Decision.APPROVE, Decision.HOLD})

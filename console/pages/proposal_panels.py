@@ -9,7 +9,7 @@ from console.pages.parts import facts, panel, plain_table
 from console.words import clock, day, dollars, percent, shares, word
 from schemas.enums import Reason
 from tasks.core.propose.changed_orders import Change
-from warehouse.ledger import DecisionRow
+from warehouse.ledger.ledger import DecisionRow
 
 RULES: Final = frozenset(
     {

@@ -12,7 +12,7 @@ from console.pages.parts import facts, panel
 from console.words import plural, word
 from tasks import quarantine
 from tasks.quarantine import Detail, Wanted
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 MOST_ROWS: Final = 500
 COLUMNS: Final = {

@@ -23,7 +23,7 @@ from console.pages.queue_filter import FilterBar
 from console.words import count, dollars, from_to, large_dollars, percent, plural, sentence, span, word, words
 from schemas.errors import WrongUsage
 from tasks import review
-from warehouse.ledger import Decision, Filter, Page, Seen, Sort, Totals
+from warehouse.ledger.ledger import Decision, Filter, Page, Seen, Sort, Totals
 
 PAGE_ROWS: Final = 50
 COLUMNS: Final = (

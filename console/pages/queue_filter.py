@@ -8,7 +8,7 @@ from nicegui import events, ui
 from console.frame import Desk
 from console.words import word
 from tasks import review
-from warehouse.ledger import Filter, Sort
+from warehouse.ledger.ledger import Filter, Sort
 
 SORT_LABELS: Final = {
     Sort.PRIORITY: "what to look at first",

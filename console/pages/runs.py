@@ -11,7 +11,7 @@ from console.deliveries import ways_of
 from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import panel
 from console.words import clock, count, span, word
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 MOST_RUNS: Final = 200
 COLUMNS: Final = {

@@ -16,7 +16,7 @@ from tasks.core.explain.account_funnel import Part, Stage
 from tasks.core.explain.sentences import OUTCOMES, REASONS, STANDINGS, STATES
 from tasks.tonight import Tonight
 from tasks.tonight import tonight as look_at
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 MOST_REASONS: Final = 12
 SOON_HOURS: Final = 1.0

@@ -14,7 +14,7 @@ from schemas.errors import ExitCode
 from schemas.events import Event
 from schemas.units import unit_of
 from tasks.core.explain.sentences import LOOKS, OUTCOMES, REASONS, REGIMES, STANDINGS, STATES, TRIGGERS
-from warehouse.ledger_tables import metadata
+from warehouse.ledger.store.tables import metadata
 from warehouse.query import LEDGER_VIEWS
 
 SHOWN: Final[Sequence[Mapping[Any, str]]] = [OUTCOMES, REASONS, TRIGGERS, LOOKS, REGIMES, STATES, BREAKS]

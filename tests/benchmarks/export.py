@@ -31,7 +31,7 @@ from tasks.export_all import Exporter, export_all
 from tasks.export_folder import flush_tree
 from tasks.reconcile import reconcile
 from tests.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
-from warehouse.ledger import Ledger, NewRun
+from warehouse.ledger.ledger import Ledger, NewRun
 
 NOW: Final = datetime(2026, 3, 3, 1, tzinfo=UTC)
 PROFILES: Final = tuple(

@@ -27,7 +27,7 @@ from tasks.steps import Stores
 from tasks.stores import open_ledger, utc_now
 from tests.benchmarks.gate import ACCOUNT, landed
 from warehouse.lake import open_lake
-from warehouse.ledger import InputRow, InputState, Ledger, NewRun
+from warehouse.ledger.ledger import InputRow, InputState, Ledger, NewRun
 
 NIGHT: Final = date(2026, 1, 5)
 TODAY: Final = NIGHT + timedelta(days=1)

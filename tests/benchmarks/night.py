@@ -35,7 +35,7 @@ from tasks.route import route
 from tasks.stores import current_actor, open_ledger, utc_now
 from tasks.validate import validate
 from warehouse.lake import open_lake
-from warehouse.ledger import StepRow
+from warehouse.ledger.ledger import StepRow
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ from tasks.review import parse_filter
 from tasks.stores import utc_now
 from tests.ledger_book import new_run, proposed
 from tests.servers import PASSWORD, postgres_in
-from warehouse.ledger import Filter, Ledger, Sort
-from warehouse.ledger_tables import proposals
+from warehouse.ledger.ledger import Filter, Ledger, Sort
+from warehouse.ledger.store.tables import proposals
 
 LOOKS: Final = 7
 CUSTODIANS: Final = ("northbank", "harbor", "summit", "ironwood", "lakeside")

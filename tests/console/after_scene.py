@@ -9,7 +9,7 @@ from tasks.deliver import Courier, deliver_exports
 from tasks.reconcile import reconcile
 from tests.export_scene import NOW, RUN, Scene
 from tests.fill_scene import Desk, fill, write_fills
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 OTHER: Final = "harbor"
 EXPORT: Final = f"{RUN}-export-1"

@@ -23,7 +23,7 @@ from tasks import access
 from tasks.demo.sample import make_book
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
-from warehouse.ledger import Filter
+from warehouse.ledger.ledger import Filter
 
 ACCOUNTS: Final = 2_400
 AS_OF: Final = date(2022, 12, 28)

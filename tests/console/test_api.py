@@ -11,7 +11,7 @@ import pytest
 from schemas.enums import Scope
 from tests.console.scene import Api, api_on, copied, sign_in
 from tests.ledger_book import new_run, proposed, route
-from warehouse.ledger import Ledger, Sort
+from warehouse.ledger.ledger import Ledger, Sort
 
 
 def test_without_a_token_nothing_is_said(api: Api) -> None:

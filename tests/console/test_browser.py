@@ -24,7 +24,7 @@ from tests.console.scene import AS_OF, make_home
 from tests.fill_scene import fill, write_fills
 from tests.ledger_book import new_run, proposed
 from warehouse.lake import open_lake
-from warehouse.ledger import Filter, Ledger, Sought
+from warehouse.ledger.ledger import Filter, Ledger, Sought
 
 pytestmark = pytest.mark.system
 

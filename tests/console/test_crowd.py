@@ -20,7 +20,7 @@ from tasks.stores import utc_now
 from tests.console.browser import console_on
 from tests.ledger_book import route
 from tests.servers import Postgres
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.system
 

@@ -16,8 +16,8 @@ from console.metrics import LedgerCollector
 from schemas.enums import Step
 from schemas.settings import Settings
 from tests.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.ledger import Ledger
-from warehouse.ledger_words import Decision
+from warehouse.ledger.ledger import Ledger
+from warehouse.ledger.store.words import Decision
 
 QUEUE = 100_000
 MOST_SECONDS = 5.0

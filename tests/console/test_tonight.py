@@ -8,7 +8,7 @@ from schemas.enums import RunState
 from tasks.tonight import Tonight, tonight
 from tests.console.scene import Api
 from tests.ledger_book import new_run
-from warehouse.ledger import RunRow
+from warehouse.ledger.ledger import RunRow
 
 
 def seen(api: Api) -> tuple[Tonight, RunRow]:

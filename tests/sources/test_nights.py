@@ -20,7 +20,7 @@ from tests.night_book import landed_book
 from tests.night_driver import as_bits, run_night
 from tests.servers import ObjectStore, Postgres, Sshd
 from warehouse.lake import open_lake
-from warehouse.ledger import InputState
+from warehouse.ledger.ledger import InputState
 
 pytestmark = [
     pytest.mark.system,

@@ -28,9 +28,9 @@ from warehouse.backup import (
     load_ledger,
 )
 from warehouse.lake import open_lake
-from warehouse.ledger import Decision, Ledger
-from warehouse.ledger_store import create_engine
-from warehouse.ledger_tables import metadata
+from warehouse.ledger.ledger import Decision, Ledger
+from warehouse.ledger.store.store import create_engine
+from warehouse.ledger.store.tables import metadata
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
 

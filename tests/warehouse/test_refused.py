@@ -24,7 +24,7 @@ from tests.ledger_book import NOW, new_run, opened
 from tests.warehouse.test_maintenance import filled, run_of
 from warehouse.attach import retried
 from warehouse.backup import copy_sqlite
-from warehouse.ledger import Ledger
+from warehouse.ledger.ledger import Ledger
 from warehouse.refused import refusals_told
 
 ROOT: Final = Path(__file__).parents[2]

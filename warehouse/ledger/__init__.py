@@ -1,0 +1,1 @@
+"""The ledger: what people and machines decided."""

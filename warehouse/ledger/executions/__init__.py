@@ -1,0 +1,1 @@
+"""Executions, fills, breaks and what has been settled of them."""

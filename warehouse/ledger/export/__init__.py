@@ -1,0 +1,1 @@
+"""Exports, deliveries and abandoned exports."""

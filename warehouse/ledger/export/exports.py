@@ -1,0 +1,311 @@
+"""Exports: a claim, the files, and the publication. An order leaves at most once.
+
+The claim comes first and is one transaction, so of two exporters exactly one writes files. A crash leaves the export
+``writing``; the next exporter finds it with ``open_export`` and finishes the same files, unless it is given up
+(``ledger_abandons``).
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from schemas.enums import ProposalState, Role, RunState
+from schemas.errors import DecisionRefused, RunHeld
+from schemas.executions import SENT_ORDERS
+from warehouse.ledger.access.users import need_role
+from warehouse.ledger.export.abandons import Abandons, export_in, need_not_abandoned
+from warehouse.ledger.review.decisions import refuse
+from warehouse.ledger.review.proposals import BRIEF, MOMENT, Move, move, rows_in, to_frame
+from warehouse.ledger.runs.halts import need_no_halt
+from warehouse.ledger.runs.runs import run_in
+from warehouse.ledger.store import audit_chain as ledger_audit
+from warehouse.ledger.store.audit_chain import Event, canonical
+from warehouse.ledger.store.rows import ExportRow
+from warehouse.ledger.store.store import in_chunks, insert_columns
+from warehouse.ledger.store.tables import audit, export_orders, exports, proposals
+from warehouse.ledger.store.words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, SENT_STATES, ExportState
+
+ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
+APPROVED: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "account_id": pl.String(),
+    "custodian": pl.String(),
+    "content_hash": pl.String(),
+    "order_count": pl.Int64(),
+    "export_id": pl.String(),
+}
+LAST_EXPORTS: Final[dict[str, pl.DataType]] = {
+    "account_id": pl.String(),
+    "exported_date": pl.Date(),
+    "model_hash": pl.String(),
+}
+LIVE: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "run_id": pl.String(),
+    "account_id": pl.String(),
+    "as_of_date": pl.Date(),
+    "export_id": pl.String(),
+}
+
+
+LATE: Final[dict[str, pl.DataType]] = {
+    "proposal_id": pl.String(),
+    "account_id": pl.String(),
+    "custodian": pl.String(),
+    "cut_off_at": MOMENT,
+}
+
+
+def _is_releasable(run_id: str) -> sa.ColumnElement[bool]:
+    return (proposals.c.run_id == run_id) & proposals.c.state.in_(RELEASABLE_STATES) & proposals.c.export_id.is_(None)
+
+
+def _is_in_time(now: datetime) -> sa.ColumnElement[bool]:
+    """Before the cut-off of the custodian, if there is one; the moment itself is too late."""
+    return proposals.c.cut_off_at.is_(None) | (proposals.c.cut_off_at > now)
+
+
+def _need_done(connection: Connection, run_id: str) -> None:
+    run = run_in(connection, run_id)
+    if run.state is RunState.HELD:
+        raise RunHeld(f"run {run_id} is held: {run.held_reason}\n\nHint: a releaser can release it with a note.")
+    if run.state is not RunState.DONE:
+        raise DecisionRefused(f"run {run_id} is {run.state}; only a run that is done can be exported")
+
+
+def _open_in(connection: Connection, run_id: str) -> ExportRow | None:
+    is_open = (exports.c.run_id == run_id) & (exports.c.state == ExportState.WRITING)
+    row = connection.execute(sa.select(exports).where(is_open)).one_or_none()
+    return None if row is None else ExportRow.of(row)
+
+
+def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: datetime) -> None:
+    """Refuse if one of the proposals is not approved, belongs to another run, is claimed already or past its cut-off."""
+    rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
+    problems = []
+    for one in ids:
+        row = rows.get(one)
+        if row is None or row.run_id != run_id:
+            problems.append(f"{one} is no proposal of run {run_id}")
+        elif row.export_id is not None:
+            problems.append(f"{one} is already in export {row.export_id}")
+        elif row.state not in RELEASABLE_STATES:
+            problems.append(f"{one} is {row.state}, not approved")
+        elif row.cut_off_at is not None and row.cut_off_at <= now:
+            problems.append(f"{one} is past the cut-off of {row.custodian}")
+    refuse(problems, len(ids))
+
+
+class Exports(Abandons):
+    """What leaves."""
+
+    def runs_to_export(self) -> list[str]:
+        """Runs of which something is approved, or being exported; sorted."""
+        query = sa.select(proposals.c.run_id).where(proposals.c.state.in_(RELEASABLE_STATES)).distinct()
+        with self.reading() as connection:
+            return sorted(connection.scalars(query))
+
+    def known_custodians(self) -> list[str]:
+        """Custodians of every proposal there was, sorted."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(proposals.c.custodian).distinct()))
+
+    def approved_in(self, run_id: str) -> pl.DataFrame:
+        """``APPROVED``: what of a run was approved, whether it has left or not, by proposal."""
+        states = (*RELEASABLE_STATES, *SENT_STATES)
+        query = sa.select(*proposals.c[tuple(APPROVED)]).where(
+            proposals.c.run_id == run_id, proposals.c.state.in_(states)
+        )
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(proposals.c.proposal_id)).all(), APPROVED)
+
+    def exportable(self, run_id: str, now: datetime) -> list[str]:
+        """Proposals of the run that may leave now, sorted; none while the run is not done. Past its cut-off nothing may."""
+        self.expire(now)
+        may_leave = _is_releasable(run_id) & _is_in_time(now)
+        query = sa.select(proposals.c.proposal_id).where(may_leave).order_by(proposals.c.proposal_id)
+        with self.reading() as connection:
+            return list(connection.scalars(query)) if run_in(connection, run_id).state is RunState.DONE else []
+
+    def custodians_due(self, before: datetime) -> list[str]:
+        """Custodians that have something approved which must leave by then, or whenever it is approved; sorted."""
+        is_due = proposals.c.cut_off_at.is_(None) | (proposals.c.cut_off_at <= before)
+        is_approved = proposals.c.state.in_(RELEASABLE_STATES)
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(proposals.c.custodian).where(is_approved, is_due).distinct()))
+
+    def past_cut_off(self, run_id: str, now: datetime) -> pl.DataFrame:
+        """Approved proposals of the run that came too late for their custodian, by proposal: ``LATE``."""
+        is_late = _is_releasable(run_id) & ~_is_in_time(now)
+        query = sa.select(*proposals.c[tuple(LATE)]).where(is_late).order_by(proposals.c.proposal_id)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), LATE)
+
+    def claim_export(
+        self,
+        run_id: str,
+        orders: pl.DataFrame,
+        *,
+        actor: str,
+        folder: str,
+        now: datetime,
+        plan: str | None = None,
+        sequence: int | None = None,
+    ) -> ExportRow:
+        """Claim orders for the run's next export, in one transaction.
+
+        ``orders`` has ``order_id``, ``proposal_id`` and what is known of the other columns of ``SENT_ORDERS``. ``plan`` is what the
+        export is written by, as text; it is kept with it. ``sequence`` is the export's number that the orders' blocks are named for.
+
+        Raises
+        ------
+        RunHeld
+            Everything is halted, or the run is held.
+        DecisionRefused
+            A role is missing, the run is not done, another export of it is being written, there is no order, a proposal
+            may not leave (any more), or an order was exported before.
+        """
+        self.expire(now)
+        ids = orders["proposal_id"].unique().sort().to_list()
+        try:
+            with self.writing() as connection:
+                need_role(connection, actor, Role.RELEASER)
+                need_no_halt(connection)
+                _need_done(connection, run_id)
+                if (open_now := _open_in(connection, run_id)) is not None:
+                    raise DecisionRefused(f"export {open_now.export_id} is being written; finish it first")
+                if not ids:
+                    raise DecisionRefused(f"run {run_id} has no order to export")
+                if sequence not in {None, _last_sequence(connection, run_id) + 1}:
+                    raise DecisionRefused(f"another export of run {run_id} was made meanwhile; look again")
+                _need_releasable(connection, run_id, ids, now)
+                given = {"actor": actor, "folder": folder, "started_at": now, "plan": plan}
+                return _claim(connection, run_id, orders, ids, given)
+        except IntegrityError as error:
+            raise DecisionRefused(f"nothing was exported: an order of run {run_id} was exported before") from error
+
+    def next_sequence(self, run_id: str) -> int:
+        """Number that the run's next export would have."""
+        with self.reading() as connection:
+            return _last_sequence(connection, run_id) + 1
+
+    def note_refused(self, run_id: str, reasons: Mapping[str, str], *, actor: str, now: datetime) -> int:
+        """Audit why approved proposals cannot be exported; what was said before is not said again. How many were new."""
+        with self.writing() as connection:
+            is_said = (audit.c.run_id == run_id) & (audit.c.event == "export_refused")
+            columns = audit.c["proposal_id", "detail"]
+            said = {(row.proposal_id, row.detail) for row in connection.execute(sa.select(*columns).where(is_said))}
+            wanted = [(one, canonical({"reason": reason})) for one, reason in sorted(reasons.items())]
+            fresh = [pair for pair in wanted if pair not in said]
+            events = (Event(actor, "export_refused", run_id, one, detail=detail) for one, detail in fresh)
+            ledger_audit.append(connection, events, now)
+        return len(fresh)
+
+    def open_export(self, run_id: str) -> ExportRow | None:
+        """The run's export being written, or null."""
+        with self.reading() as connection:
+            return _open_in(connection, run_id)
+
+    def export_order_ids(self, export_id: str) -> pl.DataFrame:
+        """Orders of an export and their proposals, sorted by order."""
+        query = sa.select(*export_orders.c["order_id", "proposal_id"]).where(export_orders.c.export_id == export_id)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(export_orders.c.order_id)).all(), ORDERS)
+
+    def publish_export(self, export_id: str, manifest_sha256: str, now: datetime) -> bool:
+        """The files are complete: the export is published, its proposals are exported. False: it was so already.
+
+        Raises
+        ------
+        WrongUsage
+            No such export.
+        DecisionRefused
+            It was published with another manifest, or given up.
+        """
+        with self.writing() as connection:
+            export = export_in(connection, export_id)
+            need_not_abandoned(export)
+            if export.manifest_sha256 == manifest_sha256:
+                return False
+            if export.state is ExportState.PUBLISHED:
+                raise DecisionRefused(
+                    f"export {export_id} was published with another manifest, {export.manifest_sha256}"
+                )
+            done = {"state": ExportState.PUBLISHED, "manifest_sha256": manifest_sha256, "finished_at": now}
+            connection.execute(sa.update(exports).where(exports.c.export_id == export_id).values(**done))
+            _send(connection, export, manifest_sha256, now)
+        return True
+
+    def exports_of(self, run_id: str) -> list[ExportRow]:
+        """Exports of a run in their order."""
+        query = sa.select(exports).where(exports.c.run_id == run_id).order_by(exports.c.sequence)
+        with self.reading() as connection:
+            return [ExportRow.of(row) for row in connection.execute(query)]
+
+    def last_exports(self) -> pl.DataFrame:
+        """Per account the as-of date and model of its newest exported proposal; one that came to nothing does not count."""
+        rank = sa.func.row_number().over(
+            partition_by=proposals.c.account_id,
+            order_by=(proposals.c.as_of_date.desc(), proposals.c.state_changed_at.desc(), proposals.c.proposal_id),
+        )
+        columns = proposals.c["account_id", "as_of_date", "model_hash"]
+        ranked = sa.select(*columns, rank.label("rank")).where(proposals.c.state.in_(AT_MARKET_STATES)).subquery()
+        query = sa.select(*ranked.c["account_id", "as_of_date", "model_hash"]).where(ranked.c.rank == 1)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query.order_by(ranked.c.account_id)).all(), LAST_EXPORTS)
+
+    def live_proposals(self, run_id: str, first: date, last: date, now: datetime) -> pl.DataFrame:
+        """Proposals of other runs for dates from ``first`` to ``last`` that may yet be traded, or have been sent to be: one that failed may be filled late after all.
+
+        Those that are open and not claimed by an export count until they expire. Sorted by proposal.
+        """
+        is_open = proposals.c.state.in_((ProposalState.PROPOSED, *OPEN_STATES))
+        is_alive = is_open & (proposals.c.export_id.is_not(None) | (proposals.c.expires_at > now))
+        query = (
+            sa.select(*proposals.c[tuple(LIVE)])
+            .where(proposals.c.run_id != run_id, proposals.c.as_of_date.between(first, last))
+            .where(is_alive | proposals.c.state.in_(SENT_STATES))
+            .order_by(proposals.c.proposal_id)
+        )
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), LIVE)
+
+
+def _last_sequence(connection: Connection, run_id: str) -> int:
+    return connection.scalar(sa.select(sa.func.max(exports.c.sequence)).where(exports.c.run_id == run_id)) or 0
+
+
+def _claim(
+    connection: Connection, run_id: str, orders: pl.DataFrame, ids: list[str], values: dict[str, Any]
+) -> ExportRow:
+    """Insert the export and its orders, and mark the proposals."""
+    last = _last_sequence(connection, run_id)
+    export_id = f"{run_id}-export-{last + 1}"
+    export = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING, **values}
+    connection.execute(sa.insert(exports), export)
+    columns = {name: orders[name].to_list() for name in SENT_ORDERS if name in orders.columns}
+    insert_columns(connection, export_orders, columns, {"export_id": export_id})
+    for some in in_chunks(ids):
+        connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(export_id=export_id))
+    detail = canonical(
+        {"export_id": export_id, "orders": orders.height, "proposals": len(ids), "folder": values["folder"]}
+    )
+    event = Event(values["actor"], "export_claimed", run_id, detail=detail)
+    ledger_audit.append(connection, [event], values["started_at"])
+    return export_in(connection, export_id)
+
+
+def _send(connection: Connection, export: ExportRow, manifest_sha256: str, now: datetime) -> None:
+    """Move the proposals of an export to ``exported`` and audit them and the export."""
+    claimed = sa.select(*BRIEF).where(proposals.c.export_id == export.export_id).order_by(proposals.c.proposal_id)
+    detail = canonical({"export_id": export.export_id})
+    moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in connection.execute(claimed)]
+    move(connection, moves, ProposalState.EXPORTED, event="exported", actor=export.actor, now=now)
+    detail = canonical({"export_id": export.export_id, "manifest_sha256": manifest_sha256, "proposals": len(moves)})
+    event = Event(export.actor, "export_published", export.run_id, detail=detail)
+    ledger_audit.append(connection, [event], now)

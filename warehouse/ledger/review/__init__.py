@@ -1,0 +1,1 @@
+"""Proposals, the queue, decisions, versions and readmitted rows."""

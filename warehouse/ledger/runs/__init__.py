@@ -1,0 +1,1 @@
+"""Runs, their steps, inputs, locks and halts."""

@@ -1,0 +1,71 @@
+"""Brings a ledger's tables up to date. The migrations lie beside this file and are found by path."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from schemas.enums import Role
+from schemas.errors import WrongUsage
+from warehouse.ledger.access.users import insert_user
+from warehouse.ledger.store.store import Store
+
+HEAD: Final = "0007"
+"""The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""
+ENCODINGS: Final = frozenset({"UTF8", "SQL_ASCII"})
+"""PostgreSQL's databases that keep every name and note as it was written."""
+MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
+
+
+def stored_revision(connection: Connection) -> str | None:
+    """The migration a ledger stands at; null for an empty database."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return None if revision is None else str(revision)
+
+
+def bring_up_to_date(store: Store, *, owner: str, now: datetime) -> None:
+    """Apply what is missing, in one transaction; the first time, the owner becomes the ledger's first admin.
+
+    Raises
+    ------
+    WrongUsage
+        The ledger was written by a newer version of the program, or a new one would be in a database that cannot keep all letters.
+    """
+    with store.reading() as connection:
+        if stored_revision(connection) == HEAD:
+            return
+    with store.upgrading() as connection:
+        before = stored_revision(connection)
+        if before is not None and before > HEAD:
+            raise WrongUsage(f"the ledger is at version {before}, this program knows {HEAD}\n\nHint: update trimtab.")
+        if before is None:
+            _need_all_letters(connection)
+        if before != HEAD:
+            upgrade(connection)
+        if before is None:
+            insert_user(connection, owner, [Role.ADMIN], actor=owner, now=now)
+
+
+def _need_all_letters(connection: Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding not in ENCODINGS:
+        raise WrongUsage(
+            f"the ledger's database has the encoding {encoding}, in which a name or a note may be impossible to write; needed UTF8\n\n"
+            "Hint: CREATE DATABASE trimtab TEMPLATE template0 ENCODING 'UTF8'."
+        )
+
+
+def upgrade(connection: Connection) -> None:
+    """Apply the migrations that are missing, in the caller's transaction."""
+    from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")

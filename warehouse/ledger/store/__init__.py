@@ -1,0 +1,1 @@
+"""Tables, types and words of the ledger, its transactions and its audit chain."""
