@@ -15,7 +15,7 @@ from tasks.access import Lifetime
 from tasks.review import Reader
 from tasks.stores import open_ledger, utc_now
 from tasks.tonight import Picture, picture
-from warehouse.lake import Lake, open_lake
+from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger, RunRow
 
 MOST_PICTURES: Final = 2

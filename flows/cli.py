@@ -30,7 +30,7 @@ from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
 from tasks.stores import current_actor, open_ledger, private_files, settings_of_a_home
-from warehouse.refused import refused
+from warehouse.faults.disk_errors import refused
 
 STRICT: Final = 5
 CALM = {
@@ -168,7 +168,7 @@ def query(
     fmt: Annotated[QueryFormat, typer.Option("--format", help="How to print the rows.")] = "table",
 ) -> None:
     """Read the public tables with SQL: every run, or `latest.<table>` for the newest."""
-    from warehouse.query import query as read  # noqa: PLC0415 - DuckDB, only where needed
+    from warehouse.lake.public_query import query as read  # noqa: PLC0415 - DuckDB, only where needed
 
     settings = settings_of_a_home()
     open_ledger(settings).close()  # brings one of an earlier version up to date, which the reader may not

@@ -11,7 +11,7 @@ from distributed import Worker, WorkerPlugin
 from flows.logs import without_tracebacks
 from schemas.settings import Settings, load_settings
 from tasks.stores import private_files
-from warehouse.duck import bounds
+from warehouse.lake.connection import bounds
 
 VERSIONS: Final = ("trimtab", "duckdb", "duckdb-extension-ducklake", "polars", "numba", "prefect", "distributed")
 SHARE_OF_DUCKDB: Final = 0.5

@@ -44,7 +44,7 @@ def explain(
 ) -> None:
     """Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided."""
     from tasks.explain import explain as explained  # noqa: PLC0415 - seconds that other commands do without
-    from warehouse.lake import open_lake  # noqa: PLC0415
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

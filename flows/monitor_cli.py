@@ -31,7 +31,7 @@ def monitor(
     settings = settings_of_a_home()
     from tasks.scopes import monitored  # noqa: PLC0415 - Prefect, seconds that other commands do without
     from tasks.steps import Stores  # noqa: PLC0415
-    from warehouse.lake import open_lake  # noqa: PLC0415
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     day = _day(as_of, settings)
     with closing(open_ledger(settings)) as ledger:

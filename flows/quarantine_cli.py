@@ -39,7 +39,7 @@ class Stores:
 
 @contextmanager
 def _stores(run: str | None) -> Iterator[Stores]:
-    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

@@ -110,7 +110,7 @@ def _show_breaks(settings: Settings, *, is_json: bool) -> None:
 
 def _show_lots(settings: Settings, *, is_json: bool) -> None:
     from tasks.reconcile import lot_differences  # noqa: PLC0415 - as above
-    from warehouse.lake import open_lake  # noqa: PLC0415
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     with closing(open_ledger(settings)) as ledger:
         found = lot_differences(open_lake(settings), ledger)
@@ -159,7 +159,7 @@ def allocations(
 ) -> None:
     """Show what each order of a filled block got, at the block's average price."""
     from tasks.allocations import allocation_statement, as_fix  # noqa: PLC0415 - as above
-    from warehouse.lake import open_lake  # noqa: PLC0415
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

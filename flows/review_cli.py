@@ -83,7 +83,7 @@ def _codes(joined: str | None) -> list[str]:
 @app.command()
 def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Json = False) -> None:
     """Show one proposal with its orders, the lots they close, and what was decided."""
-    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
@@ -173,7 +173,7 @@ def amend(
     """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
     wish = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
     from tasks.amend import amend as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
-    from warehouse.lake import open_lake  # noqa: PLC0415 - as above
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - as above
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

@@ -19,7 +19,7 @@ from tasks.landed import facts as read_facts
 from tasks.propose import need_conserved, solved_of
 from tasks.review import resolve
 from tasks.versions import newest_rows
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger, Seen
 
 

@@ -45,8 +45,8 @@ from tasks.export_folder import (
     write_file,
 )
 from tasks.sole import sole_keeper
-from warehouse.attach import SQLITE
-from warehouse.backup import copy_catalogue, copy_ledger, has_ledger
+from warehouse.copies.backup import copy_catalogue, copy_ledger, has_ledger
+from warehouse.lake.attach import SQLITE
 
 MANIFEST: Final = "manifest.json"
 SUCCESS: Final = "_SUCCESS"

@@ -13,7 +13,7 @@ from tasks.core.propose.scenarios import frontier
 from tasks.landed import drifts_of
 from tasks.landed import facts as read_facts
 from tasks.versions import newest_rows
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.store.rows import RunRow
 

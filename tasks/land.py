@@ -23,7 +23,7 @@ from tasks.formats.read import read_format
 from tasks.notices import give_notice
 from tasks.source import RawTable, read_batches
 from tasks.sources.take import Input, Taken
-from warehouse.lake import Copy, Lake
+from warehouse.lake.lake import Copy, Lake
 from warehouse.ledger.ledger import InputRow, InputState, LandedBefore
 
 WHOLE_FIRST = ("accounts", "households")

@@ -12,7 +12,7 @@ from tasks.core.facts.facts import Facts, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate import Place, Places, accepted
 from tasks.core.reconcile.unshown_fills import unshown
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import InputRow, Ledger
 
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)

@@ -1,6 +1,6 @@
 """Keep a home in order: a backup, the rows of runs beyond the retention, old snapshots, small files, files that nobody needs.
 
-What is done is safe beside a running night; ``warehouse/maintenance.py`` says why. Each chore stands for itself: where one
+What is done is safe beside a running night; ``warehouse/lake/maintenance.py`` says why. Each chore stands for itself: where one
 cannot be done now it says so, and the others go on.
 
 1. Bulk rows of runs beyond the retention are deleted from the lake. The ledger, and what trades consist of (``KEPT``), stay for good.
@@ -28,10 +28,10 @@ from tasks.export_folder import is_alive
 from tasks.retention import Retention
 from tasks.sole import sole_keeper
 from tasks.stores import open_ledger
-from warehouse.backup import has_catalogue
-from warehouse.duck import LINKS
+from warehouse.copies.backup import has_catalogue
+from warehouse.lake.connection import LINKS
+from warehouse.lake.maintenance import Upkeep, open_upkeep
 from warehouse.ledger.ledger import RunRow
-from warehouse.maintenance import Upkeep, open_upkeep
 
 KEPT: Final = frozenset({"proposals", "orders", "lot_relief"})
 """Tables whose rows are never deleted: they are what trades were proposed, approved and made on."""

@@ -10,7 +10,7 @@ from tasks.export_abandon import Abandoned, abandon_export
 from tasks.export_all import ExportedRuns, Exporter, export_all
 from tasks.export_plan import Plan, signer_of
 from tasks.stores import current_actor, open_ledger, utc_now
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 
 def export_approved(settings: Settings, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:

@@ -1,7 +1,7 @@
 """Replay: a run computed again from what it pulled, by the code that is here now, and compared with what it stored.
 
 1. The lake is read as it was when the run ended: at the snapshot of the run's last write, which names it
-   (``warehouse.snapshots.end_of``).
+   (``warehouse.lake.snapshots.end_of``).
 2. What the run knew is put into a home beside the real one (``tasks.replay_scratch``) and goes through the steps of the night,
    by the settings that the run kept; as far as the run itself got.
 3. Compared, cell by cell: what the steps write, the proposals as they were entered in the queue, the run's counts, the files of its
@@ -36,9 +36,9 @@ from tasks.route import routed
 from tasks.steps import Stores
 from tasks.stores import open_ledger, utc_now
 from tasks.validate import validated_shard
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
+from warehouse.lake.snapshots import LakeAt, Past, end_of, past_of
 from warehouse.ledger.review.proposals import ROUTED
-from warehouse.snapshots import LakeAt, Past, end_of, past_of
 
 QUEUED: Final = ("run_id", "as_of_date", "submitter", *(name for name in ROUTED if name != "ttl_hours"))
 """What routing says of a proposal once and for all."""

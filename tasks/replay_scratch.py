@@ -25,9 +25,9 @@ from tasks.history import last_night, runs_from
 from tasks.pull import run_ref
 from tasks.steps import Stores
 from tasks.stores import current_actor
-from warehouse.lake import lake_of_its_own
+from warehouse.lake.lake import lake_of_its_own
+from warehouse.lake.snapshots import LakeAt
 from warehouse.ledger.ledger import Ledger, NewRun, RunRow
-from warehouse.snapshots import LakeAt
 
 COMPUTED: Final = {
     Step.VALIDATE: ("quarantine", "released_rows", "gate", "carried", "carried_lots", "carried_cash", "anomalies"),

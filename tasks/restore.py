@@ -19,9 +19,9 @@ from tasks.export_folder import flush_tree, make_folders
 from tasks.retention import Retention
 from tasks.sole import sole_keeper
 from tasks.stores import open_ledger, utc_now
-from warehouse.attach import SQLITE
-from warehouse.backup import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
-from warehouse.maintenance import open_upkeep
+from warehouse.copies.backup import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
+from warehouse.lake.attach import SQLITE
+from warehouse.lake.maintenance import open_upkeep
 
 DATA: Final = "lake/data/"
 """Where a backup has files of the lake."""

@@ -13,7 +13,7 @@ from schemas.settings import Settings, load_settings
 from tasks.notices import give_notice
 from tasks.step_logs import as_asked, narrated
 from tasks.stores import open_ledger, utc_now
-from warehouse.lake import Lake, open_lake
+from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from warehouse.duck import bounds
+from warehouse.lake.connection import bounds
 
 bounds.threads = 1  # books are small, and the tests' processes share the machine: a second thread only takes turns
 

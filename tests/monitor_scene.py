@@ -17,7 +17,7 @@ from tasks.stores import open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.landing_book import rows_of
 from tests.night_driver import run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 NIGHT: Final = date(2026, 1, 5)
 TODAY: Final = date(2026, 1, 6)

@@ -34,7 +34,7 @@ from tasks.release import export_approved
 from tasks.route import route
 from tasks.stores import open_ledger, private_files, utc_now
 from tasks.validate import validate
-from warehouse.lake import Lake, open_lake
+from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.review import proposals as ledger_proposals
 

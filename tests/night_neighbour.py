@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.enums import Role
 from schemas.settings import Settings
 from tasks.stores import current_actor, open_ledger, utc_now
-from warehouse.query import query
+from warehouse.lake.public_query import query
 
 HALF = """
     SELECT count(*) AS halves

@@ -11,7 +11,7 @@ import polars as pl
 from schemas.settings import Settings
 from tasks.steps import Stores
 from tests.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 CUT_OFF: Final = NOW + timedelta(minutes=90)
 

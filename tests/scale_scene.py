@@ -28,7 +28,7 @@ from tasks.stores import open_ledger
 from tests.deliveries.scene import METHODS, Line, _end
 from tests.night_driver import SUBMITTER, dying_at, export, files_of, public_tables
 from tests.servers import ObjectStore, Postgres, _postgres_program, free_port, wait_for_port
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger
 
 ROOT: Final = Path(__file__).parents[1]

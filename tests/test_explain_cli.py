@@ -21,7 +21,7 @@ from tasks.demo.sample import make_book
 from tasks.explain import explain
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
-from warehouse.lake import Lake, open_lake
+from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Decision
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

@@ -13,7 +13,7 @@ from schemas.settings import Settings
 from tasks.stores import utc_now
 from tests.export_scene import RUN, Interrupted, Scene, crash_at, interrupt
 from tests.fill_scene import fill, write_fills
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 PROFILES: Final = '[{"name": "desk", "format": "fix44", "sender": "US", "target": "THEM"}]'
 

@@ -14,7 +14,7 @@ from tasks.reconcile import reconcile
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.fill_scene import write_fills
 from tests.night_driver import export, run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 FIRST, SECOND, THIRD = date(2022, 12, 28), date(2022, 12, 29), date(2022, 12, 30)
 

@@ -37,8 +37,8 @@ from tasks.stores import current_actor, open_ledger
 from tests.ledger_book import NOW
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of, tasks_of
 from tests.queue_scene import CUT_OFF, waiting_queue
+from warehouse.lake.public_query import query
 from warehouse.ledger.ledger import RunRow
-from warehouse.query import query
 
 AS_OF = date(2022, 12, 28)
 ACCOUNTS = 200

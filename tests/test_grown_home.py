@@ -26,9 +26,9 @@ from tasks.stores import open_ledger
 from tests.night_driver import export, run_night
 from tests.scale_scene import new_stores
 from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
-from warehouse.attach import attach_lake
-from warehouse.backup import copy_catalogue, has_catalogue
-from warehouse.duck import connect
+from warehouse.copies.backup import copy_catalogue, has_catalogue
+from warehouse.lake.attach import attach_lake
+from warehouse.lake.connection import connect
 
 __all__ = ["postgres_server", "s3_server"]
 

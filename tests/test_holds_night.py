@@ -15,7 +15,7 @@ from tasks.propose import propose
 from tasks.pull import run_ref
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import public_tables, run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 AS_OF = date(2022, 12, 28)
 

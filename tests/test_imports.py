@@ -123,7 +123,7 @@ def test_only_the_warehouse_talks_to_databases() -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("import warehouse.lake", ["warehouse.lake"]),
+        ("import warehouse.lake.lake", ["warehouse.lake.lake"]),
         ("from tasks import review", ["tasks.review"]),
         ("def f():\n    from flows.cli import app as a", ["flows.cli.app"]),
         ("from . import pull", ["tasks.pull"]),

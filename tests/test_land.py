@@ -17,7 +17,7 @@ from tasks.pull import Request, pull
 from tasks.stores import open_ledger
 from tasks.validate import validate
 from tests.landing_book import sound_book, write_book
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

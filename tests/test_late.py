@@ -21,7 +21,7 @@ from tasks.stores import open_ledger
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book
 from tests.night_driver import run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState, RunRow
 
 pytestmark = [

@@ -33,7 +33,7 @@ from tasks.stores import open_ledger
 from tests.cli_session import session
 from tests.night_driver import dying_at, export, files_of, public_tables, run_night
 from tests.prefect_reader import artifacts_of, flow_run_of
-from warehouse.duck import LINKS
+from warehouse.lake.connection import LINKS
 from warehouse.ledger.store.rows import RunRow
 
 pytestmark = [

@@ -20,7 +20,7 @@ from tasks.stores import open_ledger, utc_now
 from tests.ledger_book import new_run
 from tests.monitor_scene import NIGHT, TODAY, Scene
 from tests.night_driver import run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import ScopeRow
 
 pytestmark = [

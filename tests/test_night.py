@@ -24,7 +24,7 @@ from tasks.export import ExportResult
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.night_driver import export, files_of, public_tables, run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Decision
 
 pytestmark = [

@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.stores import open_ledger
 from tests.night_driver import POINTS, export, files_of, killed, public_tables, run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 pytestmark = [
     pytest.mark.system,

@@ -17,7 +17,7 @@ from tasks.pull import Request, pull
 from tasks.stores import open_ledger, utc_now
 from tests.landing_book import rows_of, sound_book, write_book
 from tests.ledger_book import proposed
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 AS_OF = date(2026, 1, 5)
 ORDERS = """

@@ -22,7 +22,7 @@ from tasks.stores import current_actor, open_ledger
 from tests.cli_session import environment
 from tests.ledger_book import new_run
 from tests.quarantine_scene import GATE, id_of, quarantine, released_before
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Ledger
 
 Run = Callable[..., Result]

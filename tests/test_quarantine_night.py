@@ -13,7 +13,7 @@ from tasks import quarantine
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.landing_book import AS_OF, sound_book, spoilt, write_book
 from tests.night_driver import run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 

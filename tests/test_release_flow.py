@@ -18,7 +18,7 @@ from tasks.stores import utc_now
 from tests.export_scene import RUN, Scene
 from tests.fill_scene import fill, write_fills
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("prefect_api")]
 

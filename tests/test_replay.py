@@ -37,11 +37,11 @@ from tasks.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import export, files_of, run_night
-from warehouse.attach import attach_lake
-from warehouse.duck import connect
-from warehouse.lake import Lake, lake_of_its_own, open_lake
+from warehouse.lake.attach import attach_lake
+from warehouse.lake.connection import connect
+from warehouse.lake.lake import Lake, lake_of_its_own, open_lake
+from warehouse.lake.snapshots import Snapshot, end_of, last_before, past_of
 from warehouse.ledger.ledger import Decision
-from warehouse.snapshots import Snapshot, end_of, last_before, past_of
 
 FIRST = date(2022, 12, 28)
 SECOND = date(2022, 12, 29)

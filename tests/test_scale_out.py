@@ -30,8 +30,8 @@ from tasks.demo.sample import BookSummary, make_book
 from tasks.stores import open_ledger
 from tests.scale_scene import DEATHS, PRELOAD, Cluster, Ended, assert_same, cluster_in, ended, night, restart_after
 from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
-from warehouse.duck import Bounds, bounds, connect, s3_secret
-from warehouse.lost import is_lost
+from warehouse.faults.disconnects import is_lost
+from warehouse.lake.connection import Bounds, bounds, connect, s3_secret
 
 __all__ = ["postgres_server", "s3_server"]
 

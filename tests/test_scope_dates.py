@@ -17,7 +17,7 @@ from tests.landing_book import rows_of
 from tests.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on
 from tests.night_driver import as_bits, run_night, run_request
 from tests.servers import PASSWORD, Postgres, postgres_server
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
 
 __all__ = ["postgres_server"]

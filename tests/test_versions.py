@@ -27,9 +27,9 @@ from tasks.explain import explain
 from tasks.export import book_of, stored_tables
 from tasks.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import export, run_night
-from warehouse.lake import Lake, open_lake
+from warehouse.lake.lake import Lake, open_lake
+from warehouse.lake.public_query import query
 from warehouse.ledger.ledger import Decision, Ledger, Seen
-from warehouse.query import query
 
 AS_OF = date(2022, 12, 28)
 

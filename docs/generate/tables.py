@@ -14,8 +14,8 @@ from schemas.errors import ExitCode
 from schemas.events import Event
 from schemas.units import unit_of
 from tasks.core.explain.sentences import LOOKS, OUTCOMES, REASONS, REGIMES, STANDINGS, STATES, TRIGGERS
+from warehouse.lake.public_query import LEDGER_VIEWS
 from warehouse.ledger.store.tables import metadata
-from warehouse.query import LEDGER_VIEWS
 
 SHOWN: Final[Sequence[Mapping[Any, str]]] = [OUTCOMES, REASONS, TRIGGERS, LOOKS, REGIMES, STATES, BREAKS]
 """Words that people are shown, each with the sentence that they read."""

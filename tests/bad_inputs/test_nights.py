@@ -15,7 +15,7 @@ from tests.bad_inputs.deliver import Spoil, content, rows
 from tests.bad_inputs.test_fuzz import is_sentence, row_count
 from tests.landing_book import AS_OF, sound_book, write_book
 from tests.night_driver import export, files_of, run_night
-from warehouse.lake import Lake, open_lake
+from warehouse.lake.lake import Lake, open_lake
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 

@@ -26,7 +26,7 @@ from tasks.scopes import Told, monitored
 from tasks.steps import Stores
 from tasks.stores import open_ledger, utc_now
 from tests.benchmarks.gate import ACCOUNT, landed
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputRow, InputState, Ledger, NewRun
 
 NIGHT: Final = date(2026, 1, 5)

@@ -34,7 +34,7 @@ from tasks.sources.fetch import fetch
 from tasks.stores import open_ledger
 from tasks.validate import validate
 from tests.servers import PASSWORD, postgres_in
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from tests.console.browser import SIZE, Person, chromium, console_on, person
 from tests.console.scene import AS_OF, make_home
 from tests.fill_scene import fill, write_fills
 from tests.ledger_book import new_run, proposed
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Filter, Ledger, Sought
 
 pytestmark = pytest.mark.system

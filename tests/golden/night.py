@@ -19,7 +19,7 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.tables import PUBLIC
 from tests.night_driver import run_night
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 
 HERE: Final = Path(__file__).parent
 FIRST, SECOND = date(2023, 12, 29), date(2024, 1, 2)

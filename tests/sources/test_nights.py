@@ -19,7 +19,7 @@ from tests.landing_book import gated
 from tests.night_book import landed_book
 from tests.night_driver import as_bits, run_night
 from tests.servers import ObjectStore, Postgres, Sshd
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
 
 pytestmark = [

@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from warehouse.faults.disk_errors import refusals_told
 from warehouse.file_lock import lock_file
 from warehouse.ledger.store.store import Store, told_apart
-from warehouse.refused import refusals_told
 
 LOOKS: Final = (0.05, 1.0)
 """Seconds between two looks at a turn that is taken: the first, and the longest."""

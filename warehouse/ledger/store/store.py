@@ -20,9 +20,9 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import LedgerBusy, LedgerUnreachable, WrongUsage
+from warehouse.faults.disconnects import is_lost
+from warehouse.faults.disk_errors import refusals_told, refused
 from warehouse.ledger.store.tables import audit_head
-from warehouse.lost import is_lost
-from warehouse.refused import refusals_told, refused
 
 BUSY_SECONDS: Final = 30
 """How long a writer waits for the one before it."""

@@ -24,7 +24,7 @@ from schemas.settings import Settings
 from tasks.steps import open_stores, timed_step
 from tests.ledger_book import NOW, new_run, opened, staffed
 from tests.servers import PASSWORD, Postgres
-from warehouse.lake import Lake
+from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger
 
 PATIENCE = 30.0

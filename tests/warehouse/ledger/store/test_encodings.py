@@ -10,8 +10,8 @@ from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tests.ledger_book import NOW, new_run, opened
 from tests.servers import PASSWORD, Postgres
-from warehouse.lake import open_lake
-from warehouse.query import query
+from warehouse.lake.lake import open_lake
+from warehouse.lake.public_query import query
 
 
 @pytest.fixture

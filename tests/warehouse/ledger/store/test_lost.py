@@ -15,10 +15,10 @@ from schemas.errors import LedgerUnreachable, Retryable
 from schemas.settings import Settings
 from tests.ledger_book import NOW, new_run, opened
 from tests.servers import PASSWORD, Postgres, postgres_in
-from warehouse.backup import copy_ledger
-from warehouse.lake import open_lake
+from warehouse.copies.backup import copy_ledger
+from warehouse.lake.lake import open_lake
+from warehouse.lake.public_query import query
 from warehouse.ledger.ledger import Ledger
-from warehouse.query import query
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
 SECRET = PASSWORD.replace(" ", "%20")

@@ -12,12 +12,12 @@ from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import PUBLIC
 from tests.ledger_book import NOW, opened, route
-from warehouse import lake as lake_module
-from warehouse.attach import attach_lake
-from warehouse.duck import connect
-from warehouse.lake import open_lake
-from warehouse.lake_tables import absent
-from warehouse.query import query
+from warehouse.lake import lake as lake_module
+from warehouse.lake.attach import attach_lake
+from warehouse.lake.connection import connect
+from warehouse.lake.lake import open_lake
+from warehouse.lake.public_query import query
+from warehouse.lake.tables import absent
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
 LATER = RunRef("tuesday", date(2026, 3, 3), RunKind.NIGHTLY, 1)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import duckdb
 import polars as pl
 
-from warehouse.attach import transaction
+from warehouse.lake.attach import transaction
 
 Tables: TypeAlias = Mapping[str, Mapping[str, pl.DataType]]
 """Types of columns by table and name."""

@@ -10,10 +10,10 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
-from warehouse import lake as lake_module
-from warehouse.lake import Lake, open_lake
-from warehouse.sharing import Sharing
-from warehouse.unfilled import Filled
+from warehouse.lake import lake as lake_module
+from warehouse.lake.empty_tables import Filled
+from warehouse.lake.lake import Lake, open_lake
+from warehouse.lake.sharing import Sharing
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
 

@@ -12,7 +12,7 @@ DuckLake's own functions do the work (DuckLake 1.0, "Maintenance", https://duckl
    of their names is in the catalogue.
 
 A transaction that meets another writer's is tried again; then the table is left for the next time. So it is where no moment
-without readers is found on a catalogue in SQLite (``warehouse.sharing``).
+without readers is found on a catalogue in SQLite (``warehouse.lake.sharing``).
 
 Known limits: a file that lost a part of its rows is not written anew, because the old one would have to stay beside it as long
 as a snapshot shows it.
@@ -30,9 +30,9 @@ import duckdb
 
 from schemas.errors import LakeBusy, Terminal
 from schemas.settings import Settings
-from warehouse.attach import SQLITE, attach_lake, retried, sql
-from warehouse.duck import connect, quoted
-from warehouse.sharing import QUIET_SECONDS, Sharing
+from warehouse.lake.attach import SQLITE, attach_lake, retried, sql
+from warehouse.lake.connection import connect, quoted
+from warehouse.lake.sharing import QUIET_SECONDS, Sharing
 
 SMALL_BYTES: Final = 32 * 1024 * 1024
 """A file from this size on is left as it is; many smaller ones become one."""

@@ -22,10 +22,10 @@ from schemas.settings import Settings
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
 from tests.servers import Postgres
-from warehouse.attach import is_passing
-from warehouse.lake import open_lake
-from warehouse.maintenance import Upkeep, open_upkeep
-from warehouse.snapshots import past_of
+from warehouse.lake.attach import is_passing
+from warehouse.lake.lake import open_lake
+from warehouse.lake.maintenance import Upkeep, open_upkeep
+from warehouse.lake.snapshots import past_of
 
 ROWS = 40
 SHARDS = 3

@@ -17,7 +17,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tests.ledger_book import NOW, new_run, opened, proposed, staffed
 from tests.servers import Postgres
-from warehouse.backup import (
+from warehouse.copies.backup import (
     CATALOGUE,
     copy_catalogue,
     copy_ledger,
@@ -27,7 +27,7 @@ from warehouse.backup import (
     load_catalogue,
     load_ledger,
 )
-from warehouse.lake import open_lake
+from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Decision, Ledger
 from warehouse.ledger.store.store import create_engine
 from warehouse.ledger.store.tables import metadata

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse.duck import EXTENSIONS, connect, quoted
+from warehouse.lake.connection import EXTENSIONS, connect, quoted
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def loaded(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -39,7 +39,7 @@ def test_nothing_is_written_into_the_users_folder_or_left_in_the_temporary_one(t
     home.mkdir()
     scratch.mkdir()
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
-    text = "from warehouse.duck import *\nprint(connect(*EXTENSIONS).execute('SELECT 42').fetchone())"
+    text = "from warehouse.lake.connection import *\nprint(connect(*EXTENSIONS).execute('SELECT 42').fetchone())"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", text], env=environment, capture_output=True, text=True, check=True
     )

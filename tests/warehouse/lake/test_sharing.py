@@ -16,17 +16,17 @@ from schemas.errors import LakeBusy
 from schemas.settings import Settings
 from tasks.maintain import maintain
 from tasks.stores import open_ledger
-from tests.warehouse.test_maintenance import filled, run_of
-from warehouse.lake import open_lake
-from warehouse.maintenance import open_upkeep
-from warehouse.query import query
-from warehouse.sharing import Sharing
+from tests.warehouse.lake.test_maintenance import filled, run_of
+from warehouse.lake.lake import open_lake
+from warehouse.lake.maintenance import open_upkeep
+from warehouse.lake.public_query import query
+from warehouse.lake.sharing import Sharing
 
 PATIENCE = 30.0
 SOON = 0.3
 HOLDER = """
 import sys
-from warehouse.sharing import Sharing
+from warehouse.lake.sharing import Sharing
 with Sharing(sys.argv[1]).shared():
     print("mine", flush=True)
     sys.stdin.read()
@@ -112,7 +112,7 @@ def test_who_would_be_alone_gives_up_after_a_while_and_lets_the_others_on(
 def test_a_reader_does_not_wait_for_ever_for_one_who_hangs(
     tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.sharing.MERGE_SECONDS", SOON)
+    monkeypatch.setattr("warehouse.lake.sharing.MERGE_SECONDS", SOON)
     sharing = Sharing(str(tmp_path / "catalogue"))
     with sharing.alone():
         later = threads.submit(passed, sharing.shared)
@@ -150,8 +150,8 @@ def test_whatever_touches_the_lake_waits_while_files_are_merged(
 def test_upkeep_beside_a_reader_without_end_waits_once_and_says_what_it_left(
     tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.maintenance.QUIET_SECONDS", SOON)
-    monkeypatch.setattr("warehouse.maintenance.LESS_SECONDS", 0.0)
+    monkeypatch.setattr("warehouse.lake.maintenance.QUIET_SECONDS", SOON)
+    monkeypatch.setattr("warehouse.lake.maintenance.LESS_SECONDS", 0.0)
     settings = filled(Settings(home=tmp_path), days=1)
     open_ledger(settings).close()
     with Sharing.of(settings.lake_address).shared():

@@ -20,12 +20,12 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL, TABLES
 from schemas.tables import PUBLIC, RUN_COLUMNS
-from warehouse import attach
-from warehouse.attach import ATTEMPTS, is_passing, retried
-from warehouse.lake import Lake, open_lake
-from warehouse.sharing import Sharing
-from warehouse.snapshots import past_of
-from warehouse.unfilled import Filled
+from warehouse.lake import attach
+from warehouse.lake.attach import ATTEMPTS, is_passing, retried
+from warehouse.lake.empty_tables import Filled
+from warehouse.lake.lake import Lake, open_lake
+from warehouse.lake.sharing import Sharing
+from warehouse.lake.snapshots import past_of
 
 RUN = RunRef("monday", date(2026, 3, 2), RunKind.NIGHTLY, 2)
 OTHER = RunRef("tuesday", date(2026, 3, 3), RunKind.NIGHTLY, 1)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from schemas.errors import LakeBusy
-from warehouse.attach import SQLITE
+from warehouse.faults.disk_errors import refusals_told
 from warehouse.file_lock import lock_file
-from warehouse.refused import refusals_told
+from warehouse.lake.attach import SQLITE
 
 MERGE_SECONDS: Final = 600.0
 """How long a reader or writer waits for one who merges: many times what a table takes."""

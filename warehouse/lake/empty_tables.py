@@ -12,8 +12,8 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from warehouse.attach import sql
-from warehouse.lake_tables import sql_type
+from warehouse.lake.attach import sql
+from warehouse.lake.tables import sql_type
 
 SCHEMA: Final = "unfilled"
 LAKE_TABLE: Final = re.compile(r"\blake\.(\w+)")

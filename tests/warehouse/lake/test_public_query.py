@@ -13,8 +13,8 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tests.ledger_book import NOW, opened, route, states
-from warehouse.lake import open_lake
-from warehouse.query import LEDGER_VIEWS, OF_NO_RUN, need_one_select, open_reader, public_names, query
+from warehouse.lake.lake import open_lake
+from warehouse.lake.public_query import LEDGER_VIEWS, OF_NO_RUN, need_one_select, open_reader, public_names, query
 
 MONDAY = RunRef("monday", date(2026, 7, 1), RunKind.NIGHTLY, 1)
 TUESDAY = RunRef("tuesday", date(2026, 7, 2), RunKind.NIGHTLY, 1)

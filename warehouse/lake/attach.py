@@ -16,8 +16,8 @@ from typing import Final, TypeVar
 import duckdb
 
 from schemas.errors import LakeBusy
-from warehouse.duck import quoted, s3_secret
-from warehouse.refused import refusals_told
+from warehouse.faults.disk_errors import refusals_told
+from warehouse.lake.connection import quoted, s3_secret
 
 SQLITE: Final = "ducklake:sqlite:"
 """How the address of a lake begins whose catalogue is a SQLite file."""

@@ -22,12 +22,12 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.attach import T, attach_lake, is_passing, retried, sql, transaction, why_not
-from warehouse.duck import connect
-from warehouse.lake_tables import bring_up_to_date
-from warehouse.refused import refused
-from warehouse.sharing import Sharing
-from warehouse.unfilled import Filled, make_stand_ins
+from warehouse.faults.disk_errors import refused
+from warehouse.lake.attach import T, attach_lake, is_passing, retried, sql, transaction, why_not
+from warehouse.lake.connection import connect
+from warehouse.lake.empty_tables import Filled, make_stand_ins
+from warehouse.lake.sharing import Sharing
+from warehouse.lake.tables import bring_up_to_date
 
 PRIVATE_FOLDER: Final = 0o700
 

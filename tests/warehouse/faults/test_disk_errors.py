@@ -21,13 +21,13 @@ from tasks.steps import failure_noted
 from tasks.stores import open_ledger
 from tests.cli_session import environment
 from tests.ledger_book import NOW, new_run, opened
-from tests.warehouse.test_maintenance import filled, run_of
-from warehouse.attach import retried
-from warehouse.backup import copy_sqlite
+from tests.warehouse.lake.test_maintenance import filled, run_of
+from warehouse.copies.backup import copy_sqlite
+from warehouse.faults.disk_errors import refusals_told
+from warehouse.lake.attach import retried
 from warehouse.ledger.ledger import Ledger
-from warehouse.refused import refusals_told
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 BIN: Final = Path(sys.executable).parent
 ADDRESS: Final = "postgresql://owner:hunter2@db"
 NO_ROOM: Final = "no room is left on the disk"

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from warehouse.attach import attach_lake, is_passing, sql
-from warehouse.duck import connect, quoted
-from warehouse.lake_tables import absent, sql_type
-from warehouse.sharing import Sharing
+from warehouse.lake.attach import attach_lake, is_passing, sql
+from warehouse.lake.connection import connect, quoted
+from warehouse.lake.sharing import Sharing
+from warehouse.lake.tables import absent, sql_type
 
 LEDGER_VIEWS: Final = {
     "runs": ("runs", ()),
@@ -145,7 +145,7 @@ def _typed(table: str) -> dict[str, str]:
 
 
 def _open_as_steps_do(settings: Settings) -> None:
-    from warehouse.lake import open_lake  # noqa: PLC0415 - it brings the landing contract with it, a second
+    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - it brings the landing contract with it, a second
 
     open_lake(settings)
 

@@ -23,11 +23,11 @@ import polars as pl
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.attach import attach_lake, sql
-from warehouse.duck import connect
-from warehouse.lake import Lake
-from warehouse.sharing import Sharing
-from warehouse.unfilled import LAKE_TABLE, Filled, make_stand_ins
+from warehouse.lake.attach import attach_lake, sql
+from warehouse.lake.connection import connect
+from warehouse.lake.empty_tables import LAKE_TABLE, Filled, make_stand_ins
+from warehouse.lake.lake import Lake
+from warehouse.lake.sharing import Sharing
 
 MICROSECONDS: Final = 1_000_000
 

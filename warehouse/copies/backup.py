@@ -23,12 +23,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.errors import Retryable, Terminal, WrongUsage
-from warehouse.attach import SQLITE, retried, sql
-from warehouse.duck import connect, s3_secret
+from warehouse.faults.disk_errors import refusals_told
+from warehouse.lake.attach import SQLITE, retried, sql
+from warehouse.lake.connection import connect, s3_secret
 from warehouse.ledger.schema import HEAD, stored_revision, upgrade
 from warehouse.ledger.store.store import Store, create_engine, told_apart
 from warehouse.ledger.store.tables import metadata
-from warehouse.refused import refusals_told
 
 POSTGRES: Final = "ducklake:postgres:"
 STRUCTURE: Final = "tables.json"

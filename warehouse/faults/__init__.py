@@ -1,0 +1,1 @@
+"""Faults of databases and disks, translated into our errors."""
