@@ -13,7 +13,7 @@ from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.access import Lifetime
 from tasks.review import Reader
-from tasks.stores import open_ledger, utc_now
+from tasks.runtime.stores import open_ledger, utc_now
 from tasks.tonight import Picture, picture
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger, RunRow

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.terminal import lines, print_json, print_table
-from tasks.stores import open_ledger, settings_of_a_home
+from tasks.runtime.stores import open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import AuditRow
 
 app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")

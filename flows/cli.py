@@ -29,7 +29,7 @@ from flows.terminal import print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
-from tasks.stores import current_actor, open_ledger, private_files, settings_of_a_home
+from tasks.runtime.stores import current_actor, open_ledger, private_files, settings_of_a_home
 from warehouse.faults.disk_errors import refused
 
 STRICT: Final = 5

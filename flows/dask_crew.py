@@ -8,9 +8,9 @@ from typing import Final
 import polars as pl
 from distributed import Worker, WorkerPlugin
 
-from flows.logs import without_tracebacks
 from schemas.settings import Settings, load_settings
-from tasks.stores import private_files
+from tasks.runtime.flow_states import without_tracebacks
+from tasks.runtime.stores import private_files
 from warehouse.lake.connection import bounds
 
 VERSIONS: Final = ("trimtab", "duckdb", "duckdb-extension-ducklake", "polars", "numba", "prefect", "distributed")

@@ -4,7 +4,7 @@
    scheduler nor this process ever holds a row of the book.
 2. At most ``PER_WORKER`` shards per worker are under way, however many a step has: one that is worked on and one that waits.
 3. What is finished is what the ledger says. A future that was lost with its worker, or was done twice, counts for nothing: a
-   shard is replaced in one transaction and recorded last (``tasks.steps``), so that what is not recorded is done again.
+   shard is replaced in one transaction and recorded last (``tasks.runtime.steps``), so that what is not recorded is done again.
 4. A shard that fails ends the step as it does in one process: what is under way is waited for, then the fault of the lowest
    shard is raised. Dask gives up on a shard when ``distributed.scheduler.allowed-failures`` workers died under it.
 

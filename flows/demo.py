@@ -17,7 +17,7 @@ from tasks.core.solver.entry import warm_up
 from tasks.demo.book_types import FileFormat
 from tasks.demo.sample import make_book
 from tasks.release import export_approved
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 
 SUBMITTER = "demo"
 """The demo submits its run under its own name, so that whoever typed it may approve: a maker is never the checker."""

@@ -25,7 +25,7 @@ from flows.explain_tables import (
 from flows.terminal import print_json
 from schemas.enums import ProposalState
 from tasks.core.explain.sentences import STATES
-from tasks.stores import open_ledger, settings_of_a_home
+from tasks.runtime.stores import open_ledger, settings_of_a_home
 
 PAGE_WIDTH: Final = 100
 """Columns of a page that goes to a file or another program."""

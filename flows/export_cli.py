@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.terminal import notice, print_json
-from tasks.stores import settings_of_a_home
+from tasks.runtime.stores import settings_of_a_home
 
 if TYPE_CHECKING:
     from tasks.deliver import Delivered

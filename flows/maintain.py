@@ -6,9 +6,9 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from flows.logs import foreseen_as_state
 from tasks.maintain_steps import maintain_step
-from tasks.stores import private_files
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.stores import private_files
 
 
 @flow(name="maintain", validate_parameters=False)

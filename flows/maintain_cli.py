@@ -8,7 +8,7 @@ import typer
 
 from flows.terminal import print_json, print_table
 from schemas.settings import load_settings
-from tasks.stores import settings_of_a_home, utc_now
+from tasks.runtime.stores import settings_of_a_home, utc_now
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

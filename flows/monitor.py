@@ -8,11 +8,11 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
-from flows.logs import foreseen_as_state
 from schemas.settings import load_settings
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.session_hours import session_at
+from tasks.runtime.stores import private_files
 from tasks.scopes import Told, has_night, monitor_step
-from tasks.session_hours import session_at
-from tasks.stores import private_files
 
 
 @flow(name="monitor", validate_parameters=False)

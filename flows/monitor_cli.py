@@ -11,8 +11,8 @@ import typer
 from flows.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.sessions import sessions_to
-from tasks.stores import open_ledger, settings_of_a_home, utc_now
+from tasks.runtime.sessions import sessions_to
+from tasks.runtime.stores import open_ledger, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
     from tasks.scopes import Told
@@ -29,8 +29,8 @@ def monitor(
 ) -> None:
     """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""
     settings = settings_of_a_home()
+    from tasks.runtime.steps import Stores  # noqa: PLC0415
     from tasks.scopes import monitored  # noqa: PLC0415 - Prefect, seconds that other commands do without
-    from tasks.steps import Stores  # noqa: PLC0415
     from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     day = _day(as_of, settings)

@@ -16,7 +16,6 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
 from flows.fan_out import Finished, Hands, ShardTask, hands_of
-from flows.logs import foreseen_as_state
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
@@ -28,10 +27,11 @@ from tasks.propose import propose
 from tasks.publish import publish, show
 from tasks.pull import NobodyLeft, Request, pull, pulled
 from tasks.route import route
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.sessions import overtaken_by, previous_session
+from tasks.runtime.steps import alone_on, failure_noted, open_stores
+from tasks.runtime.stores import current_actor, private_files, utc_now
 from tasks.scopes import Work, leave_to_its_night, taken_by_another, work_of
-from tasks.sessions import overtaken_by, previous_session
-from tasks.steps import alone_on, failure_noted, open_stores
-from tasks.stores import current_actor, private_files, utc_now
 from tasks.validate import validate
 
 SCHEDULER = "scheduler"

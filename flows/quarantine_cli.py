@@ -15,7 +15,7 @@ from tasks import quarantine
 from tasks.quarantine import Detail, Wanted
 from tasks.quarantine_file import FileFormat, format_of, write_rows
 from tasks.review import Reader
-from tasks.stores import current_actor, open_ledger, settings_of_a_home
+from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import Ledger, RunRow
 
 app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")

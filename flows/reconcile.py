@@ -6,9 +6,9 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.logs import foreseen_as_state
 from tasks.reconcile_steps import reconcile_step
-from tasks.stores import private_files
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.stores import private_files
 
 
 @flow(name="reconcile", validate_parameters=False)

@@ -11,7 +11,7 @@ import typer
 from flows.terminal import notice, print_frame, print_json
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.stores import current_actor, open_ledger, settings_of_a_home, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
     from tasks.reconcile import Reconciled

@@ -6,11 +6,11 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.logs import foreseen_as_state
 from schemas.settings import load_settings
 from tasks.release import custodians_due
 from tasks.release_steps import deliver_step, export_step
-from tasks.stores import private_files
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.stores import private_files
 
 
 @flow(name="release", validate_parameters=False)

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger
 
-from flows.logs import foreseen_as_state
 from tasks.announce import remind as give_reminders
-from tasks.steps import open_stores
-from tasks.stores import private_files
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.steps import open_stores
+from tasks.runtime.stores import private_files
 
 
 @flow(name="remind")

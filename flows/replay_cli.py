@@ -12,7 +12,7 @@ import typer
 from flows.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.stores import settings_of_a_home
+from tasks.runtime.stores import settings_of_a_home
 
 if TYPE_CHECKING:
     from tasks.core.replay.diff import TableDiff

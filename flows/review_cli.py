@@ -18,7 +18,7 @@ from tasks import review
 from tasks.core.explain.sentences import LOOKS
 from tasks.core.propose.changed_orders import Change
 from tasks.review import Decided, Detail
-from tasks.stores import current_actor, open_ledger, settings_of_a_home
+from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
 from tasks.versions import changes, version_before
 from warehouse.ledger.ledger import Decision, Sort
 

@@ -11,7 +11,7 @@ from flows.halt_cli import HOW_TO_LIFT, sentence
 from flows.terminal import notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
-from tasks.stores import open_ledger, settings_of_a_home
+from tasks.runtime.stores import open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
 
 

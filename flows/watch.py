@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 
-from flows.logs import foreseen_as_state
 from tasks.announce import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_told
 from tasks.night_runs import look_after
 from tasks.overdue import overdue
-from tasks.steps import Stores, open_stores
-from tasks.stores import private_files
+from tasks.runtime.flow_states import foreseen_as_state
+from tasks.runtime.steps import Stores, open_stores
+from tasks.runtime.stores import private_files
 
 
 @flow(name="watch")

@@ -17,7 +17,7 @@ from prefect.events import emit_event
 from schemas.settings import Settings
 from tasks.night_runs import Found
 from tasks.overdue import Overdue
-from tasks.steps import Stores
+from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import Filter, HaltRow, Ledger
 
 PENDING: Final = "trimtab.review-pending"

@@ -33,7 +33,7 @@ from typing import Any, Final
 
 from schemas.errors import Retryable, Terminal, WrongUsage
 from schemas.settings import Settings
-from tasks.export_folder import (
+from tasks.runtime.atomic_folder import (
     flush,
     flush_tree,
     make_folders,

@@ -27,9 +27,9 @@ from tasks.core.export.package import Export
 from tasks.core.export.redact import without_accounts
 from tasks.deliveries.place import Place, opened
 from tasks.export_delivery import LOOK_SECONDS
-from tasks.export_folder import paced
 from tasks.export_plan import Plan
 from tasks.export_verify import read_manifest
+from tasks.runtime.atomic_folder import paced
 from warehouse.ledger.ledger import DeliveryState, ExportRow, Ledger
 
 ATTEMPTS: Final = 5

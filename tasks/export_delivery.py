@@ -29,7 +29,8 @@ from tasks.core.export.files import (
     success_bytes,
 )
 from tasks.core.export.package import Release
-from tasks.export_folder import (
+from tasks.export_tombstone import need_not_given_up
+from tasks.runtime.atomic_folder import (
     FOLDER_MODE,
     check_same,
     disk_errors_explained,
@@ -41,7 +42,6 @@ from tasks.export_folder import (
     staging,
     write_file,
 )
-from tasks.export_tombstone import need_not_given_up
 
 Checkpoint = Callable[[str], None]
 Write = Callable[[str, bytes], None]

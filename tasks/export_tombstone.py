@@ -11,7 +11,15 @@ from typing import Final
 
 from schemas.errors import Terminal
 from tasks.core.export.files import SUCCESS
-from tasks.export_folder import disk_errors_explained, flush, flush_tree, place, remove_leftovers, staging, write_file
+from tasks.runtime.atomic_folder import (
+    disk_errors_explained,
+    flush,
+    flush_tree,
+    place,
+    remove_leftovers,
+    staging,
+    write_file,
+)
 
 Checkpoint = Callable[[str], None]
 TOMBSTONE: Final = "_ABANDONED"

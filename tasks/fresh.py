@@ -24,10 +24,10 @@ from tasks.core.gate.parsing import parse
 from tasks.formats.load import load_format
 from tasks.land import raw_tables
 from tasks.late import LateFiles, standing
+from tasks.runtime.steps import Stores
 from tasks.source import ENDINGS, PACKED
 from tasks.sources.fetch import fetch
 from tasks.sources.take import Input, take
-from tasks.steps import Stores
 from warehouse.ledger.ledger import InputRow, InputState, RunRow
 
 PRICES: Final = LandingTable.PRICES

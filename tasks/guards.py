@@ -20,11 +20,11 @@ from schemas.run import RunRef
 from tasks.core.gate import guards
 from tasks.core.gate.guards import Finding, Size
 from tasks.history import last_night
-from tasks.notices import give_notice
-from tasks.retries import retry_quietly
-from tasks.sessions import sessions_to
-from tasks.steps import Stores, open_stores
-from tasks.stores import utc_now
+from tasks.runtime.notices import give_notice
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.sessions import sessions_to
+from tasks.runtime.steps import Stores, open_stores
+from tasks.runtime.stores import utc_now
 from warehouse.ledger.ledger import RunRow
 
 LOOK: Final = {

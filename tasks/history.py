@@ -14,7 +14,7 @@ import polars as pl
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.gate.history import History, Limits
-from tasks.steps import Stores
+from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import RunRow
 
 LOTS: Final = tuple(INTERNAL["carried_lots"])

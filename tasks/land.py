@@ -20,7 +20,7 @@ from schemas.run import GLOBAL_SHARD
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.parsing import parse
 from tasks.formats.read import read_format
-from tasks.notices import give_notice
+from tasks.runtime.notices import give_notice
 from tasks.source import RawTable, read_batches
 from tasks.sources.take import Input, Taken
 from warehouse.lake.lake import Copy, Lake

@@ -23,7 +23,7 @@ from tasks.fills_shown import unshown_fills
 from tasks.fresh import Fresh, Night, fresh_inputs, newest_night
 from tasks.landed import landed, places
 from tasks.pull import run_ref
-from tasks.steps import Stores
+from tasks.runtime.steps import Stores
 from warehouse.lake.lake import Lake
 
 POLICY: Final = ("policy_id", "band_rule", "is_threshold_triggered", "calendar", "cool_down_days")

@@ -24,10 +24,10 @@ from schemas.enums import RunState
 from schemas.errors import TrimtabError
 from schemas.settings import Settings
 from tasks.backup import backup_folder, make_backup, remove_old
-from tasks.export_folder import is_alive
 from tasks.retention import Retention
+from tasks.runtime.atomic_folder import is_alive
+from tasks.runtime.stores import open_ledger
 from tasks.sole import sole_keeper
-from tasks.stores import open_ledger
 from warehouse.copies.backup import has_catalogue
 from warehouse.lake.connection import LINKS
 from warehouse.lake.maintenance import Upkeep, open_upkeep

@@ -6,8 +6,8 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.settings import load_settings
 from tasks.maintain import Chore, maintain
-from tasks.retries import retry_quietly
-from tasks.stores import utc_now
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.stores import utc_now
 
 
 @task(cache_policy=NO_CACHE, **retry_quietly)

@@ -13,9 +13,9 @@ from tasks.core.facts.calendars import due_on
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
 from tasks.core.rules.harvest import harvest_candidates
 from tasks.landed import facts as read_facts
-from tasks.retries import retry_quietly
-from tasks.sessions import previous_session
-from tasks.steps import Stores, open_stores, timed_step
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.sessions import previous_session
+from tasks.runtime.steps import Stores, open_stores, timed_step
 
 
 @task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
-from tasks.sessions import overtaken_by, sessions_to
+from tasks.runtime.sessions import overtaken_by, sessions_to
 from warehouse.ledger.ledger import Ledger
 
 LOOKED_AT: Final = 100

@@ -12,7 +12,7 @@ from tasks.core.reconcile.unshown_fills import to_show
 from tasks.fills_shown import holdings_then
 from tasks.history import last_night, runs_from
 from tasks.known_orders import known_orders
-from tasks.steps import Stores
+from tasks.runtime.steps import Stores
 
 
 def orders_under_way(

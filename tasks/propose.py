@@ -23,9 +23,9 @@ from tasks.core.propose.scenarios import frontier
 from tasks.core.propose.solved import Solved
 from tasks.core.reconcile.unshown_fills import waiting
 from tasks.landed import facts as read_facts
-from tasks.made_with import made_with
-from tasks.retries import retry_quietly
-from tasks.steps import Stores, open_stores, timed_step
+from tasks.runtime.provenance import made_with
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.steps import Stores, open_stores, timed_step
 
 
 @task(cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)

@@ -15,9 +15,9 @@ from tasks.core.explain.step_timings import timings
 from tasks.core.explain.summary import counts_of, exceptions, markdown
 from tasks.core.propose import conservation
 from tasks.propose import need_none
-from tasks.retries import retry_quietly
-from tasks.steps import open_stores, timed_step
-from tasks.stores import utc_now
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.steps import open_stores, timed_step
+from tasks.runtime.stores import utc_now
 from warehouse.ledger.ledger import StepRow
 
 TOGETHER: Final = (

@@ -21,13 +21,13 @@ from tasks.awaiting import awaiting
 from tasks.core.facts.shards import in_scope, shard_accounts, shard_count_for
 from tasks.land import Landing, with_shard, with_the_others, without_broken
 from tasks.late import LateFiles, standing
-from tasks.notices import give_notice
 from tasks.pending import orders_under_way
 from tasks.remembered import remembered
-from tasks.retries import retry_quietly
+from tasks.runtime.notices import give_notice
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.steps import Stores, alone_on, failure_noted, open_stores, timed_step
+from tasks.runtime.stores import utc_now
 from tasks.sources.take import Taken, digest, take
-from tasks.steps import Stores, alone_on, failure_noted, open_stores, timed_step
-from tasks.stores import utc_now
 from warehouse.ledger.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
 
 

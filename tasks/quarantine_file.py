@@ -9,7 +9,7 @@ import polars as pl
 
 from schemas.errors import WrongUsage
 from tasks.core.facts.cells import csv_files, text_cell
-from tasks.export_folder import write_file
+from tasks.runtime.atomic_folder import write_file
 
 FileFormat = Literal["csv", "parquet", "json"]
 FORMATS: Final[tuple[FileFormat, ...]] = ("csv", "parquet", "json")

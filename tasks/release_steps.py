@@ -14,9 +14,9 @@ from schemas.errors import Terminal
 from schemas.settings import load_settings
 from tasks.deliver import Delivered
 from tasks.export_all import ExportedRuns
-from tasks.notices import give_notice
 from tasks.release import deliver_exported, export_approved
-from tasks.retries import retry_quietly
+from tasks.runtime.notices import give_notice
+from tasks.runtime.retries import retry_quietly
 
 EXPORTED: Final = "trimtab.exported"
 HELD_BACK: Final = "trimtab.export-held-back"

@@ -14,7 +14,7 @@ from schemas.stored import LANDED_COLUMNS
 from tasks.formats.load import load_format
 from tasks.history import runs_from
 from tasks.land import Landing
-from tasks.steps import Stores
+from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import NewRun, RunRow
 
 REMEMBERED: Final = ("accounts", "trades", "restrictions")

@@ -27,14 +27,14 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.explain.summary import counts_of
 from tasks.core.replay.diff import TableDiff, compare, merged
-from tasks.made_with import DECIDING, SETTING, VERSION, settings_then, versions
 from tasks.measure import measured_shard
 from tasks.propose import proposed_shard
 from tasks.replay_exports import ExportDiff, exports_again
 from tasks.replay_scratch import COMPUTED, PULLED, Known, fill, runs_known, scratch_stores
 from tasks.route import routed
-from tasks.steps import Stores
-from tasks.stores import open_ledger, utc_now
+from tasks.runtime.provenance import DECIDING, SETTING, VERSION, settings_then, versions
+from tasks.runtime.steps import Stores
+from tasks.runtime.stores import open_ledger, utc_now
 from tasks.validate import validated_shard
 from warehouse.lake.lake import Lake
 from warehouse.lake.snapshots import LakeAt, Past, end_of, past_of

@@ -22,11 +22,11 @@ from tasks.core.export.files import MANIFEST, SIGNATURE, sha256
 from tasks.core.export.package import Export, make_release
 from tasks.export import BOOK, book_of
 from tasks.export_delivery import Sending, deliver
-from tasks.export_folder import hashed_files
 from tasks.export_plan import Plan, signer_of
 from tasks.replay_scratch import Known
+from tasks.runtime.atomic_folder import hashed_files
+from tasks.runtime.steps import Stores
 from tasks.signing import is_signed
-from tasks.steps import Stores
 from warehouse.ledger.ledger import ExportRow, ExportState
 
 FILES_TOLD: Final = 5

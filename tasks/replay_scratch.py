@@ -23,8 +23,8 @@ from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
 from tasks.history import last_night, runs_from
 from tasks.pull import run_ref
-from tasks.steps import Stores
-from tasks.stores import current_actor
+from tasks.runtime.steps import Stores
+from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import lake_of_its_own
 from warehouse.lake.snapshots import LakeAt
 from warehouse.ledger.ledger import Ledger, NewRun, RunRow

@@ -6,9 +6,9 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.cut_offs import next_cut_offs
-from tasks.retries import retry_quietly
-from tasks.steps import Stores, open_stores, timed_step
-from tasks.stores import utc_now
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.steps import Stores, open_stores, timed_step
+from tasks.runtime.stores import utc_now
 from warehouse.ledger.review.proposals import ROUTED
 
 

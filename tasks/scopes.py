@@ -28,12 +28,12 @@ from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.fresh import newest_night
 from tasks.look import Look, look
-from tasks.notices import give_notice
 from tasks.pull import NobodyLeft, Request
-from tasks.retries import retry_quietly
+from tasks.runtime.notices import give_notice
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.steps import Stores, open_stores
+from tasks.runtime.stores import utc_now
 from tasks.sources.take import Taken, take
-from tasks.steps import Stores, open_stores
-from tasks.stores import utc_now
 from warehouse.ledger.ledger import ScopeRow
 from warehouse.ledger.monitor.breaches import LATE_FILE
 

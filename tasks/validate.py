@@ -18,10 +18,10 @@ from tasks.core.gate.anomaly_scores import anomalies
 from tasks.core.gate.history import History
 from tasks.history import Before, carried, read_before
 from tasks.landed import landed, places
-from tasks.made_with import made_with
-from tasks.notices import give_notice
-from tasks.retries import retry_quietly
-from tasks.steps import Stores, open_stores, timed_step
+from tasks.runtime.notices import give_notice
+from tasks.runtime.provenance import made_with
+from tasks.runtime.retries import retry_quietly
+from tasks.runtime.steps import Stores, open_stores, timed_step
 
 ABSENT_WITH_ITS_FILE: Final = "cash_present"
 """The rule that an account breaks because its custodian's file has not come."""

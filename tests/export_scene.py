@@ -21,7 +21,7 @@ from schemas.run import RunRef
 from schemas.stored import TABLES
 from tasks.export import ExportResult, export_run
 from tasks.export_all import ExportedRuns, Exporter, export_all
-from tasks.stores import current_actor
+from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Decision, ExportState, Ledger, NewRun
 from warehouse.ledger.review.proposals import NONE_AHEAD

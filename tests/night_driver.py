@@ -32,7 +32,7 @@ from tasks.publish import publish
 from tasks.pull import Request, pull
 from tasks.release import export_approved
 from tasks.route import route
-from tasks.stores import open_ledger, private_files, utc_now
+from tasks.runtime.stores import open_ledger, private_files, utc_now
 from tasks.validate import validate
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger

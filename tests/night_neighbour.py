@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schemas.enums import Role
 from schemas.settings import Settings
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from warehouse.lake.public_query import query
 
 HALF = """

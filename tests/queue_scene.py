@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from schemas.settings import Settings
-from tasks.steps import Stores
+from tasks.runtime.steps import Stores
 from tests.ledger_book import NOW, new_run, proposed, staffed
 from warehouse.lake.lake import open_lake
 

@@ -24,7 +24,7 @@ from flows import run as flows_run
 from schemas.enums import RunKind, Step
 from schemas.settings import Settings, load_settings
 from tasks.demo.sample import BookSummary
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 from tests.deliveries.scene import METHODS, Line, _end
 from tests.night_driver import SUBMITTER, dying_at, export, files_of, public_tables
 from tests.servers import ObjectStore, Postgres, _postgres_program, free_port, wait_for_port

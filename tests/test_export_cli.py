@@ -10,7 +10,7 @@ import pytest
 
 from flows.cli import main
 from schemas.settings import Settings
-from tasks.stores import utc_now
+from tasks.runtime.stores import utc_now
 from tests.export_scene import RUN, Interrupted, Scene, crash_at, interrupt
 from tests.fill_scene import fill, write_fills
 from warehouse.lake.lake import open_lake

@@ -22,7 +22,6 @@ from prefect.states import Scheduled
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.logs import ForeseenWithoutTraceback, without_tracebacks
 from flows.nightly import Night, nightly
 from flows.run import resume_night
 from schemas.enums import RunState, Step
@@ -30,10 +29,11 @@ from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Termina
 from schemas.settings import load_settings
 from tasks.announce import PENDING, REMINDER, announce_queue, remind
 from tasks.demo.sample import make_book
-from tasks.retries import ATTEMPTS, retry_quietly
-from tasks.sessions import overtaken_by, previous_session
-from tasks.steps import Stores
-from tasks.stores import current_actor, open_ledger
+from tasks.runtime.flow_states import ForeseenWithoutTraceback, without_tracebacks
+from tasks.runtime.retries import ATTEMPTS, retry_quietly
+from tasks.runtime.sessions import overtaken_by, previous_session
+from tasks.runtime.steps import Stores
+from tasks.runtime.stores import current_actor, open_ledger
 from tests.ledger_book import NOW
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of, tasks_of
 from tests.queue_scene import CUT_OFF, waiting_queue

@@ -21,8 +21,8 @@ from tasks.demo.sample import make_book
 from tasks.maintain import maintain
 from tasks.replay import replay
 from tasks.restore import restore
+from tasks.runtime.stores import open_ledger
 from tasks.sole import sole_keeper
-from tasks.stores import open_ledger
 from tests.night_driver import export, run_night
 from tests.scale_scene import new_stores
 from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server

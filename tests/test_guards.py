@@ -16,8 +16,8 @@ from schemas.settings import Settings
 from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
 from tasks.propose import need_none
 from tasks.pull import pulled
-from tasks.steps import failure_noted, open_stores
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.steps import failure_noted, open_stores
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import run_night

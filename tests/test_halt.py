@@ -19,7 +19,7 @@ from schemas.settings import load_settings
 from tasks.core.export.package import Book, Export, Release, make_release
 from tasks.export import BOOK
 from tasks.export_delivery import LOOK_SECONDS, Sending, deliver
-from tasks.stores import current_actor, open_ledger
+from tasks.runtime.stores import current_actor, open_ledger
 from tests.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.ledger_book import new_run, route
 from warehouse.ledger.ledger import InputRow, InputState, Ledger

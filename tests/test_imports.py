@@ -37,7 +37,7 @@ ALLOWED = {("tasks/core/solver/entry.py", "os")}
 """It asks how many processors there are; its answer does not depend on that."""
 
 CLOCKS = {"now", "today", "utcnow", "time", "perf_counter", "monotonic"}
-BELOW_THE_COMMAND_LINE = {"tasks/stores.py", "tasks/steps.py"}
+BELOW_THE_COMMAND_LINE = {"tasks/runtime/stores.py", "tasks/runtime/steps.py"}
 """``utc_now`` for time stamps, and how long a step took."""
 
 

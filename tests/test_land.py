@@ -14,7 +14,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.pull import Request, pull
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 from tasks.validate import validate
 from tests.landing_book import sound_book, write_book
 from warehouse.lake.lake import open_lake

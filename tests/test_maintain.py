@@ -28,8 +28,8 @@ from tasks.maintain import Chore, leftovers, maintain, oldest_needed, oldest_und
 from tasks.replay import replay
 from tasks.restore import restore
 from tasks.retention import Retention, years_before
+from tasks.runtime.stores import open_ledger
 from tasks.sole import sole_keeper
-from tasks.stores import open_ledger
 from tests.cli_session import session
 from tests.night_driver import dying_at, export, files_of, public_tables, run_night
 from tests.prefect_reader import artifacts_of, flow_run_of

@@ -21,7 +21,7 @@ from schemas.settings import Settings
 from tasks.core.gate.rows import accepted
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export import ExportResult
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake.lake import open_lake

@@ -16,7 +16,7 @@ import pytest
 from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 from tests.night_driver import POINTS, export, files_of, killed, public_tables, run_night
 from warehouse.lake.lake import open_lake
 

@@ -18,7 +18,7 @@ from schemas.errors import DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from schemas.stored import INTERNAL
-from tasks.stores import current_actor, open_ledger
+from tasks.runtime.stores import current_actor, open_ledger
 from tests.cli_session import environment
 from tests.ledger_book import new_run
 from tests.quarantine_scene import GATE, id_of, quarantine, released_before

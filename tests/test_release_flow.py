@@ -14,7 +14,7 @@ from schemas.exports import Delivery, ExecutionSource
 from schemas.settings import Settings
 from tasks.reconcile_steps import ALARM
 from tasks.release_steps import EXPORTED, NOT_DELIVERED
-from tasks.stores import utc_now
+from tasks.runtime.stores import utc_now
 from tests.export_scene import RUN, Scene
 from tests.fill_scene import fill, write_fills
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of

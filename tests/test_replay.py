@@ -26,14 +26,15 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.stored import TABLES
 from schemas.tables import PUBLIC
-from tasks import made_with, quarantine, replay_scratch
+from tasks import quarantine, replay_scratch
 from tasks.amend import amend
 from tasks.core.propose import route
 from tasks.demo.sample import make_book
 from tasks.maintain import KEPT, maintain
 from tasks.replay import Replayed, replay
 from tasks.replay_scratch import COMPUTED, PULLED
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime import provenance as made_with
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import export, files_of, run_night

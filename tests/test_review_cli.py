@@ -18,7 +18,7 @@ from schemas.errors import AuditBroken, DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import load_settings
 from schemas.tables import PUBLIC
-from tasks.stores import current_actor, open_ledger
+from tasks.runtime.stores import current_actor, open_ledger
 from tests.ledger_book import new_run, proposed, route, states
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Ledger

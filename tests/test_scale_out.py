@@ -27,7 +27,7 @@ from schemas.errors import InputRefused, Terminal, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.demo.sample import BookSummary, make_book
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 from tests.scale_scene import DEATHS, PRELOAD, Cluster, Ended, assert_same, cluster_in, ended, night, restart_after
 from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
 from warehouse.faults.disconnects import is_lost

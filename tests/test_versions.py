@@ -25,7 +25,7 @@ from tasks.core.export.package import Book
 from tasks.demo.sample import make_book
 from tasks.explain import explain
 from tasks.export import book_of, stored_tables
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import export, run_night
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.public_query import query

@@ -14,7 +14,7 @@ from docs.generate.markdown import code, page, prose, section, sentence, table
 from flows.cli import app
 from schemas.enums import Scope
 from schemas.settings import Settings
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 
 PROBLEM: Final = "ProblemOut"
 

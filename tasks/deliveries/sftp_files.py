@@ -27,7 +27,7 @@ import asyncssh
 from schemas.errors import PlaceUnreachable, Terminal
 from tasks.core.export.files import sha256
 from tasks.deliveries.checks import no_file, other_file
-from tasks.export_folder import FILE_MODE, FOLDER_MODE
+from tasks.runtime.atomic_folder import FILE_MODE, FOLDER_MODE
 from tasks.sources.sftp import FILE_TYPES, answer
 
 AT_ONCE: Final = 32

@@ -32,7 +32,7 @@ from tasks.propose import propose
 from tasks.publish import publish
 from tasks.pull import Request, pull
 from tasks.route import route
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate import validate
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import StepRow

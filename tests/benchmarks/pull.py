@@ -30,8 +30,8 @@ from tasks.demo.sample import make_book
 from tasks.guards import guard_inputs
 from tasks.publish import publish
 from tasks.pull import Request, pull
+from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch
-from tasks.stores import open_ledger
 from tasks.validate import validate
 from tests.servers import PASSWORD, postgres_in
 from warehouse.lake.lake import open_lake

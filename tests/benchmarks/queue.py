@@ -26,7 +26,7 @@ from schemas.enums import Role, Scope
 from schemas.settings import Settings
 from tasks.access import make_token
 from tasks.review import parse_filter
-from tasks.stores import utc_now
+from tasks.runtime.stores import utc_now
 from tests.ledger_book import new_run, proposed
 from tests.servers import PASSWORD, postgres_in
 from warehouse.ledger.ledger import Filter, Ledger, Sort

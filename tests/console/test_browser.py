@@ -18,7 +18,7 @@ from schemas.exports import Delivery
 from schemas.settings import Settings
 from tasks.reconcile import reconcile
 from tasks.release import deliver_exported, export_approved
-from tasks.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.console.browser import SIZE, Person, chromium, console_on, person
 from tests.console.scene import AS_OF, make_home
 from tests.fill_scene import fill, write_fills

@@ -16,7 +16,7 @@ import pytest
 
 from schemas.enums import Role, Scope
 from tasks.access import make_token
-from tasks.stores import utc_now
+from tasks.runtime.stores import utc_now
 from tests.console.browser import console_on
 from tests.ledger_book import route
 from tests.servers import Postgres

@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
-from flows.logs import STATE_NAMES
 from schemas.enums import Guard
 from schemas.settings import Settings
+from tasks.runtime.flow_states import STATE_NAMES
 from tests.support.pages import HOW_TO, ROOT
 
 TEXT: Final = (HOW_TO / "runbook.md").read_text()

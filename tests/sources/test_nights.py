@@ -13,7 +13,7 @@ from adbc_driver_postgresql import dbapi
 from schemas.landing import dtypes
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.stores import open_ledger
+from tasks.runtime.stores import open_ledger
 from tests.formats.statements import flex_xml, ofx
 from tests.landing_book import gated
 from tests.night_book import landed_book

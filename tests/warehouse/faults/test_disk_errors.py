@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from schemas.errors import LedgerUnreachable, StoreRefused
 from schemas.settings import Settings
-from tasks.steps import failure_noted
-from tasks.stores import open_ledger
+from tasks.runtime.steps import failure_noted
+from tasks.runtime.stores import open_ledger
 from tests.cli_session import environment
 from tests.ledger_book import NOW, new_run, opened
 from tests.warehouse.lake.test_maintenance import filled, run_of

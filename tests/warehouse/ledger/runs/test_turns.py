@@ -21,7 +21,7 @@ from schemas.enums import RunKind, Step
 from schemas.errors import LedgerUnreachable
 from schemas.run import RunRef
 from schemas.settings import Settings
-from tasks.steps import open_stores, timed_step
+from tasks.runtime.steps import open_stores, timed_step
 from tests.ledger_book import NOW, new_run, opened, staffed
 from tests.servers import PASSWORD, Postgres
 from warehouse.lake.lake import Lake

@@ -10,9 +10,9 @@ from schemas.enums import Guard, Step
 from schemas.errors import ConservationBroken, TrimtabError
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
-from tasks.notices import give_notice
-from tasks.step_logs import as_asked, narrated
-from tasks.stores import open_ledger, utc_now
+from tasks.runtime.notices import give_notice
+from tasks.runtime.step_logs import as_asked, narrated
+from tasks.runtime.stores import open_ledger, utc_now
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger
 

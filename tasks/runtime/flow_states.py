@@ -15,7 +15,7 @@ from prefect.states import Failed
 
 from schemas.errors import ConservationBroken, InputRefused, RunHeld, TrimtabError, WrongUsage
 from schemas.settings import load_settings
-from tasks.step_logs import as_asked, log
+from tasks.runtime.step_logs import as_asked, log
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -20,10 +20,10 @@ from flows.nightly import nightly
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.demo.sample import make_book
-from tasks.json_lines import FIELDS, JsonLines
-from tasks.step_logs import narrated
+from tasks.runtime.json_lines import FIELDS, JsonLines
+from tasks.runtime.step_logs import narrated
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[3]
 PROGRAM: Final = Path(sys.executable).parent / "trimtab"
 ACCOUNTS: Final = 200
 RUN: Final = RunRef("2026-03-02-nightly-abc", date(2026, 3, 2), RunKind.NIGHTLY, 4)
@@ -128,7 +128,7 @@ def test_what_a_failure_says_is_not_repeated(level: int, message: str, arguments
 
 def test_prefect_itself_logs_such_lines_where_its_variables_say_so() -> None:
     chosen = {
-        "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "tasks.json_lines.JsonLines",
+        "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "tasks.runtime.json_lines.JsonLines",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
     }
     program = "import logging, prefect.main; logging.getLogger('prefect.workers').warning('hello %s', 1)"

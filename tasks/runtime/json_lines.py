@@ -1,7 +1,7 @@
 """Log records as lines of JSON (RFC 8259, one object a line), for whoever collects logs.
 
 Every line has ``time`` (UTC), ``level``, ``event``, ``logger``; a step's also ``run_id``, ``step``, ``shard``, ``seconds``, ``rows``
-(``tasks.step_logs``), and what Prefect knows of the run: ``flow_run``, ``flow_run_id``, ``task_run``, ``task_run_id``.
+(``tasks.runtime.step_logs``), and what Prefect knows of the run: ``flow_run``, ``flow_run_id``, ``task_run``, ``task_run_id``.
 
 No line tells of an account. A failure may: what somebody else's exception says is not ours to know. So a record that
 carries or quotes one is told by its event and the kind of error, and its words are left to Prefect's pages and the ledger.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import Retryable, Terminal
-from tasks.export_folder import (
+from tasks.runtime.atomic_folder import (
     check_same,
     disk_errors_explained,
     flush_tree,
@@ -78,7 +78,7 @@ def test_a_file_is_never_written_twice(tmp_path: Path) -> None:
 
 FULL = """
 import resource, sys
-from tasks.export_folder import write_file
+from tasks.runtime.atomic_folder import write_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     write_file(sys.argv[1], b"x" * 300)
@@ -89,7 +89,7 @@ except OSError as error:
 
 def test_a_file_of_which_only_a_part_finds_room_is_an_error(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL, str(tmp_path / "a")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert done.stdout == "File too large\n"
     assert (tmp_path / "a").stat().st_size == 100
 

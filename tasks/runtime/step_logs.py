@@ -1,6 +1,6 @@
 """What is logged of a step: that it began, and once that it ended, through the run's logger, which Prefect's pages show too.
 
-The sentence is for people; the same as fields travels with the record, for ``tasks.json_lines``. Counts and times only.
+The sentence is for people; the same as fields travels with the record, for ``tasks.runtime.json_lines``. Counts and times only.
 """
 
 import logging
@@ -16,7 +16,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import LogFormat, Settings
-from tasks.json_lines import FIELDS, JsonLines
+from tasks.runtime.json_lines import FIELDS, JsonLines
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""What every stage runs on: stores, steps, retries, logs, sessions, private folders."""
