@@ -12,8 +12,8 @@ import asyncssh
 from schemas.exports import Delivery
 from tasks.deliveries.checks import DELIVERING, inside
 from tasks.deliveries.sftp_files import Files
+from tasks.sources.host_keys import SftpHost, sftp_host
 from tasks.sources.sftp import Runner, connected, own_loop, server_errors
-from tasks.sources.sftp_host import SftpHost, sftp_host
 
 
 @contextmanager

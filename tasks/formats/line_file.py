@@ -21,7 +21,7 @@ from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.split import split_delimited, split_fixed
 from tasks.formats.tally import LINE_NUMBER, Count, Tally, cell_of, whole_number
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 
 _SHOWN = 40
 

@@ -26,7 +26,7 @@ from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.tally import trimmed
 from tasks.source import RawTable
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 
 _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
     (pl.Date, r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from schemas.sources import DatedSource
 from tasks.sources import folder, postgres, s3, sftp
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 
 
 def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:

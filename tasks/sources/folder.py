@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.names import names_to_take
 
 _BLOCK: Final = 1 << 20

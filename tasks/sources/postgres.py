@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, Source
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.postgres_columns import AS_OF_COLUMN, Column, quoted, select
 from tasks.sources.postgres_session import answers, session
 from tasks.sources.staging import Incoming, Staging, open_staging

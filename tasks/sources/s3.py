@@ -17,7 +17,7 @@ from pyarrow import fs
 
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.names import names_to_take
 from tasks.sources.remote import FETCHING, Remote, Use
 from tasks.sources.staging import Staging, open_staging

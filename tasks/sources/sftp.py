@@ -21,10 +21,10 @@ import asyncssh
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
+from tasks.sources.host_keys import SftpHost, scan_hint, sftp_host
 from tasks.sources.names import names_to_take
 from tasks.sources.remote import FETCHING, Remote, Use
-from tasks.sources.sftp_host import SftpHost, scan_hint, sftp_host
 from tasks.sources.staging import Incoming, Staging, open_staging
 
 ANSWER_SECONDS: Final = 25

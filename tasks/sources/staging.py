@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
 from tasks.runtime.atomic_folder import flush, make_folders
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from warehouse.file_lock import lock_file
 
 INDEX: Final = ".index.json"

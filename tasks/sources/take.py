@@ -20,8 +20,8 @@ from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import sequence_of
 from tasks.source import ENDINGS, PACKED, file_names, refuse_near
-from tasks.sources.delivered import Delivered
 from tasks.sources.fetch import fetch
+from tasks.sources.fetched_file import Delivered
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import read_format
 from tasks.source import RawTable
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 
 NIGHT = date(2026, 1, 5)
 CASH = """

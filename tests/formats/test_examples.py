@@ -15,7 +15,7 @@ from schemas.errors import InputRefused
 from tasks.core.gate.rows import check_table
 from tasks.formats.load import load_format
 from tasks.formats.read import sequence_of
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tests.formats.format_files import file_of, rows_of
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from tasks.formats import flex
 from tasks.formats.flex import flex_records
 from tasks.formats.load import load_format
 from tasks.formats.read import read_format
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tests.formats.statements import flex_xml
 from tests.landing_book import sound_book
 

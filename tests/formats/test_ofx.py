@@ -14,7 +14,7 @@ from tasks.formats import ofx as reader
 from tasks.formats.load import load_format
 from tasks.formats.ofx import ofx_records
 from tasks.formats.read import read_format
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tests.formats.statements import ofx
 from tests.landing_book import rows_of, sound_book
 

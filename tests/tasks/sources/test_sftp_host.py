@@ -5,7 +5,7 @@ import pytest
 
 from schemas.errors import InputRefused
 from schemas.sources import Source
-from tasks.sources.sftp_host import sftp_host
+from tasks.sources.host_keys import sftp_host
 
 VARIABLE = "BANK"
 PUBLIC = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()

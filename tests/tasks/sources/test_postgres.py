@@ -17,7 +17,7 @@ from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.source import read_table
 from tasks.sources import postgres as module
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.postgres import fetch
 from tasks.sources.staging import open_staging
 from tests.servers import PASSWORD, Postgres, free_port

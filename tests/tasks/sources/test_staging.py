@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.staging import INDEX, open_staging
 
 SOURCE = Source(name="bank", url="sftp://u@host/out")

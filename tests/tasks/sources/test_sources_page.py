@@ -10,7 +10,7 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.sources.names import UNFINISHED
 
-PAGE: Final = (Path(__file__).parents[2] / "docs" / "how-to" / "sources.md").read_text()
+PAGE: Final = (Path(__file__).parents[3] / "docs" / "how-to" / "sources.md").read_text()
 
 
 def examples() -> list[Source]:

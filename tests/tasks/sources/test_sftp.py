@@ -17,7 +17,7 @@ import pytest
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.sources import sftp as module
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.sftp import fetch
 from tests.servers import PASSWORD, Sshd, free_port, sshd_in
 from tests.sources.odd_sftp import OddServer, odd_server

@@ -12,7 +12,7 @@ import pytest
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.sources import s3 as module
-from tasks.sources.delivered import Delivered
+from tasks.sources.fetched_file import Delivered
 from tasks.sources.s3 import fetch
 from tests.servers import S3_KEY, ObjectStore, free_port
 
