@@ -21,11 +21,11 @@ from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, dated
 from tasks.core.gate.parsing import parse
+from tasks.formats.contract_file import ENDINGS, PACKED
 from tasks.formats.load import load_format
 from tasks.land import raw_tables
 from tasks.late import LateFiles, standing
 from tasks.runtime.steps import Stores
-from tasks.source import ENDINGS, PACKED
 from tasks.sources.fetch import fetch
 from tasks.sources.take import Input, take
 from warehouse.ledger.ledger import InputRow, InputState, RunRow

@@ -19,9 +19,9 @@ from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.parsing import parse
+from tasks.formats.contract_file import RawTable, read_batches
 from tasks.formats.read import read_format
 from tasks.runtime.notices import give_notice
-from tasks.source import RawTable, read_batches
 from tasks.sources.take import Input, Taken
 from warehouse.lake.lake import Copy, Lake
 from warehouse.ledger.ledger import InputRow, InputState, LandedBefore

@@ -8,7 +8,7 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.core.gate import Gated, GatedAccounts, gate_accounts, gate_globals, whole_files
 from tasks.core.gate.parsing import parse
-from tasks.source import read_table
+from tasks.formats.contract_file import read_table
 from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, landing_paths, sound_book, spoilt, write_book
 
 KINDS = pytest.mark.parametrize("kind", ["csv", "parquet"])

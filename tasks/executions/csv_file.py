@@ -25,7 +25,7 @@ from tasks.core.gate.parsing import CURRENCY_COLUMN, LINE, as_json
 from tasks.executions.execution import Lot, execution, lot, named_twice, refuse_odd_lots
 from tasks.executions.gathered import Gathered
 from tasks.executions.words import IDENTIFIERS, Dialect, Unreadable, shown
-from tasks.source_csv import csv_batches, csv_head, csv_header
+from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 
 REQUIRED: Final = ("execution_id", "kind", "client_order_id")
 OPTIONAL: Final = (

@@ -19,13 +19,13 @@ from schemas.errors import InputRefused
 from schemas.landing import CURRENCY, dtypes
 from tasks.core.gate.parsing import LINE, as_json
 from tasks.formats.columns import landing_cells
+from tasks.formats.contract_file import RawTable
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
 from tasks.formats.lines import BLOCK_BYTES
 from tasks.formats.mapping import LINES, AsOf, Condition, Format, Mapping, Table
 from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.tally import trimmed
-from tasks.source import RawTable
 from tasks.sources.fetched_file import Delivered
 
 _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [

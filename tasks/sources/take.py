@@ -16,10 +16,10 @@ from pathlib import Path
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
 from schemas.sources import DatedSource, dated
+from tasks.formats.contract_file import ENDINGS, PACKED, file_names, refuse_near
 from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import sequence_of
-from tasks.source import ENDINGS, PACKED, file_names, refuse_near
 from tasks.sources.fetch import fetch
 from tasks.sources.fetched_file import Delivered
 

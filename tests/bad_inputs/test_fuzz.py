@@ -20,7 +20,7 @@ from tasks.core.gate.parsing import parse
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables
 from tasks.demo.sample import read_market
-from tasks.source import RawTable, read_batches
+from tasks.formats.contract_file import RawTable, read_batches
 from tests.bad_inputs.damage import Book, Files, damaged_csv, damaged_files, unpacked
 from tests.bad_inputs.deliver import Judged, judged
 from tests.bad_inputs.plain_contract import misread, row_faults, text_lines, trading_faults

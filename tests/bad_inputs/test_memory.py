@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.source import read_batches
+from tasks.formats.contract_file import read_batches
 from tests.bad_inputs.deliver import Judged, judged
 from tests.landing_book import sound_book, write_book
 

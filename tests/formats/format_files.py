@@ -9,10 +9,10 @@ import pytest
 
 from schemas.errors import InputRefused
 from tasks.core.gate.parsing import parse
+from tasks.formats.contract_file import RawTable
 from tasks.formats.load import load_format
 from tasks.formats.mapping import Format
 from tasks.formats.read import read_format
-from tasks.source import RawTable
 from tasks.sources.fetched_file import Delivered
 
 NIGHT = date(2026, 1, 5)

@@ -15,7 +15,7 @@ import pytest
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
-from tasks.source import read_table
+from tasks.formats.contract_file import read_table
 from tasks.sources import postgres as module
 from tasks.sources.fetched_file import Delivered
 from tasks.sources.postgres import fetch

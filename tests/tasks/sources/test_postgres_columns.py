@@ -9,7 +9,7 @@ from schemas.errors import InputRefused
 from schemas.landing import EXACT
 from schemas.sources import Source
 from tasks.core.gate.parsing import parse
-from tasks.source import read_table
+from tasks.formats.contract_file import read_table
 from tasks.sources.postgres import fetch
 from tasks.sources.postgres_columns import Column, quoted, select
 from tests.servers import Postgres

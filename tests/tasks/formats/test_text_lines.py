@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from tasks.source_text import whole_lines
+from tasks.formats.text_lines import whole_lines
 
 
 def text_of(content: bytes, *, block: int = 1 << 20, longest: int = 1 << 20) -> bytes:

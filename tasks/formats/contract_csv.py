@@ -25,7 +25,7 @@ import pyarrow.csv as pc
 
 from schemas.errors import InputRefused
 from tasks.core.gate.parsing import LINE
-from tasks.source_text import whole_lines
+from tasks.formats.text_lines import whole_lines
 
 LONGEST_HEADER: Final = 1 << 16
 """Bytes of the longest first line."""

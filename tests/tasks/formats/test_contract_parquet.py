@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import InputRefused
 from tasks.core.gate.parsing import parse
-from tasks.source import read_batches, read_table
+from tasks.formats.contract_file import read_batches, read_table
 
 LOT = {name: pa.array(["1"]) for name in ("account_id", "security_id", "lot_id", "quantity", "unit_cost_usd")}
 NOT_UTF_8 = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\3\0\0\0"), pa.py_buffer(b"a\xff\xfe")])

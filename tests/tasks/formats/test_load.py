@@ -141,7 +141,7 @@ def test_files_that_are_no_lines_have_no_lines_of_their_own(tmp_path: Path) -> N
 
 
 def test_the_guide_explains_every_key() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "how-to" / "formats.md").read_text()
+    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "formats.md").read_text()
     models = (Mapping, Header, Trailer, Count, Total, AsOf, Record, Table, Condition, Column, Sign, DaySpot)
     keys = {field.alias or name for model in models for name, field in model.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", guide)} == set()

@@ -24,9 +24,9 @@ from schemas.errors import InputRefused
 from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from tasks.core.gate.contract import expected
 from tasks.core.gate.parsing import CURRENCY_COLUMN
-from tasks.source_csv import csv_batches, csv_head, csv_header
-from tasks.source_parquet import parquet_batches, parquet_header
-from tasks.source_signs import Sign, misnamed, sign_of
+from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
+from tasks.formats.contract_parquet import parquet_batches, parquet_header
+from tasks.formats.file_signatures import Sign, misnamed, sign_of
 
 BATCH_ROWS: Final = 1_000_000
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
