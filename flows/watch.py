@@ -7,8 +7,8 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 
 from tasks.announce import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_told
-from tasks.night_runs import look_after
-from tasks.overdue import overdue
+from tasks.known.night_runs import look_after
+from tasks.known.overdue_nights import overdue
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.steps import Stores, open_stores
 from tasks.runtime.stores import private_files

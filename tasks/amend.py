@@ -14,8 +14,8 @@ from tasks.core.facts.facts import account_parameters
 from tasks.core.propose.amend import Version, Wish, amended
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.solved import Solved
-from tasks.landed import drifts_of
-from tasks.landed import facts as read_facts
+from tasks.known.landed_tables import drifts_of
+from tasks.known.landed_tables import facts as read_facts
 from tasks.propose import need_conserved, solved_of
 from tasks.review import resolve
 from tasks.versions import newest_rows

@@ -15,8 +15,8 @@ from prefect.client.schemas.objects import Artifact as ArtifactResponse
 from prefect.events import emit_event
 
 from schemas.settings import Settings
-from tasks.night_runs import Found
-from tasks.overdue import Overdue
+from tasks.known.night_runs import Found
+from tasks.known.overdue_nights import Overdue
 from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import Filter, HaltRow, Ledger
 

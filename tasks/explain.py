@@ -10,8 +10,8 @@ from schemas.run import RunRef
 from tasks.core.explain.account_page import Page, Told, frontier_section, household_facts, page
 from tasks.core.facts.facts import Facts
 from tasks.core.propose.scenarios import frontier
-from tasks.landed import drifts_of
-from tasks.landed import facts as read_facts
+from tasks.known.landed_tables import drifts_of
+from tasks.known.landed_tables import facts as read_facts
 from tasks.versions import newest_rows
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger

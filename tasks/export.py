@@ -36,8 +36,8 @@ from tasks.core.export.package import Book, Export, Release, make_release
 from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
 from tasks.export_gate import Gate
 from tasks.export_plan import Plan
-from tasks.fills_shown import behind_since
-from tasks.known_orders import OrderLake
+from tasks.known.fill_lag import behind_since
+from tasks.known.open_orders import OrderLake
 from tasks.signing import Signer
 from tasks.versions import newest_rows
 from warehouse.ledger.ledger import ExportRow, Ledger, RunRow

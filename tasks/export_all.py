@@ -18,7 +18,7 @@ from schemas.exports import Delivery, Profile
 from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
 from tasks.export_delivery import Checkpoint
 from tasks.export_plan import Plan
-from tasks.fills_shown import behind_since
+from tasks.known.fill_lag import behind_since
 from tasks.signing import Signer
 from warehouse.ledger.ledger import Ledger
 

@@ -19,7 +19,7 @@ from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
 from tasks.core.gate import guards
 from tasks.core.gate.guards import Finding, Size
-from tasks.history import last_night
+from tasks.known.history import last_night
 from tasks.runtime.notices import give_notice
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.sessions import sessions_to

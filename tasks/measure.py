@@ -12,7 +12,7 @@ from tasks.core.drift.drift import account_drift, drift_by_class, household_drif
 from tasks.core.facts.calendars import due_on
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
 from tasks.core.rules.harvest import harvest_candidates
-from tasks.landed import facts as read_facts
+from tasks.known.landed_tables import facts as read_facts
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.sessions import previous_session
 from tasks.runtime.steps import Stores, open_stores, timed_step

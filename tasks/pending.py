@@ -9,9 +9,9 @@ from schemas.run import RunRef
 from schemas.stored import INTERNAL
 from tasks.core.reconcile.open_orders import DAYS, counted, known_fills, unseen
 from tasks.core.reconcile.unshown_fills import to_show
-from tasks.fills_shown import holdings_then
-from tasks.history import last_night, runs_from
-from tasks.known_orders import known_orders
+from tasks.known.fill_lag import holdings_then
+from tasks.known.history import last_night, runs_from
+from tasks.known.open_orders import known_orders
 from tasks.runtime.steps import Stores
 
 

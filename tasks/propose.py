@@ -22,7 +22,7 @@ from tasks.core.propose.route import Noticed, noticed, with_look, with_route
 from tasks.core.propose.scenarios import frontier
 from tasks.core.propose.solved import Solved
 from tasks.core.reconcile.unshown_fills import waiting
-from tasks.landed import facts as read_facts
+from tasks.known.landed_tables import facts as read_facts
 from tasks.runtime.provenance import made_with
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.steps import Stores, open_stores, timed_step

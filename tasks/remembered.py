@@ -12,7 +12,7 @@ from schemas.landing import dtypes
 from schemas.sources import Source
 from schemas.stored import LANDED_COLUMNS
 from tasks.formats.load import load_format
-from tasks.history import runs_from
+from tasks.known.history import runs_from
 from tasks.land import Landing
 from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import NewRun, RunRow

@@ -21,7 +21,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from tasks.history import last_night, runs_from
+from tasks.known.history import last_night, runs_from
 from tasks.pull import run_ref
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import current_actor
@@ -48,7 +48,7 @@ OF_ACCOUNTS_BEFORE: Final = (
     "landed_cash",
     "anomalies",
 )
-"""What ``tasks.history`` reads of earlier runs' accounts."""
+"""What ``tasks.known.history`` reads of earlier runs' accounts."""
 COMMON_BEFORE: Final = ("landed_prices", "quarantine")
 """What it reads of the night before that belongs to no account."""
 

@@ -16,8 +16,8 @@ from schemas.tables import PUBLIC
 from tasks.core.gate import gate_accounts, gate_globals, unattributed
 from tasks.core.gate.anomaly_scores import anomalies
 from tasks.core.gate.history import History
-from tasks.history import Before, carried, read_before
-from tasks.landed import landed, places
+from tasks.known.history import Before, carried, read_before
+from tasks.known.landed_tables import landed, places
 from tasks.runtime.notices import give_notice
 from tasks.runtime.provenance import made_with
 from tasks.runtime.retries import retry_quietly

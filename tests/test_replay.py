@@ -47,7 +47,13 @@ from warehouse.ledger.ledger import Decision
 FIRST = date(2022, 12, 28)
 SECOND = date(2022, 12, 29)
 EXPIRE = "CALL ducklake_expire_snapshots('lake', older_than => now())"
-STEPS = ("tasks/validate.py", "tasks/history.py", "tasks/measure.py", "tasks/propose.py", "tasks/landed.py")
+STEPS = (
+    "tasks/validate.py",
+    "tasks/known/history.py",
+    "tasks/measure.py",
+    "tasks/propose.py",
+    "tasks/known/landed_tables.py",
+)
 
 pytestmark = [
     pytest.mark.system,

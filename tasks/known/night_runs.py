@@ -20,7 +20,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
 from schemas.enums import RunKind
-from tasks.overdue import SENTENCES, Overdue
+from tasks.known.overdue_nights import SENTENCES, Overdue
 
 NIGHTLY: Final = "nightly/nightly"
 BESIDE: Final = ("scope", "accounts", "run_id")

@@ -9,7 +9,7 @@ import polars as pl
 from schemas.stored import INTERNAL
 from tasks.core.reconcile.open_orders import DAYS
 from tasks.core.reconcile.unshown_fills import missing, to_show, unshown, waiting
-from tasks.known_orders import OrderLake, known_orders
+from tasks.known.open_orders import OrderLake, known_orders
 from warehouse.ledger.ledger import Ledger, RunRow
 
 LOTS = ("account_id", "security_id", "quantity")
