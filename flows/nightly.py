@@ -25,7 +25,7 @@ from tasks.guards import guard_inputs, guard_trades, shown_if_held
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish, show
-from tasks.pull import NobodyLeft, Request, pull, pulled
+from tasks.pull.pull import NobodyLeft, Request, pull, pulled
 from tasks.route import route
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.sessions import overtaken_by, previous_session

@@ -3,7 +3,7 @@
 1. Prices come from ``prices_url``, or where it is empty from the night's own sources. They are read at each look.
 2. Cash and models are looked for where the night found them, and read where their content is another than the night's.
 3. A source that cannot be read costs a notice: what the night took stands in for it.
-4. Files that the night waited for, and nothing but these, are late files: its own logic looks at their accounts (``tasks.late``).
+4. Files that the night waited for, and nothing but these, are late files: its own logic looks at their accounts (``tasks.pull.late_files``).
 
 Known limits: a source whose address holds ``{as_of}`` is looked at on the night's date.
 """
@@ -23,11 +23,11 @@ from schemas.sources import DatedSource, dated
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import ENDINGS, PACKED
 from tasks.formats.load import load_format
-from tasks.land import raw_tables
-from tasks.late import LateFiles, standing
+from tasks.pull.inputs import Input, take
+from tasks.pull.land import raw_tables
+from tasks.pull.late_files import LateFiles, standing
 from tasks.runtime.steps import Stores
 from tasks.sources.fetch import fetch
-from tasks.sources.take import Input, take
 from warehouse.ledger.ledger import InputRow, InputState, RunRow
 
 PRICES: Final = LandingTable.PRICES

@@ -22,7 +22,7 @@ from tasks.core.monitor.breaches import HELD, Known, Verdict, seen_accounts, ver
 from tasks.fresh import Fresh, Night, fresh_inputs, newest_night
 from tasks.known.fill_lag import unshown_fills
 from tasks.known.landed_tables import landed, places
-from tasks.pull import run_ref
+from tasks.pull.pull import run_ref
 from tasks.runtime.steps import Stores
 from warehouse.lake.lake import Lake
 

@@ -22,7 +22,7 @@ from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
 from tasks.known.history import last_night, runs_from
-from tasks.pull import run_ref
+from tasks.pull.pull import run_ref
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import lake_of_its_own

@@ -28,12 +28,12 @@ from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.fresh import newest_night
 from tasks.look import Look, look
-from tasks.pull import NobodyLeft, Request
+from tasks.pull.inputs import Taken, take
+from tasks.pull.pull import NobodyLeft, Request
 from tasks.runtime.notices import give_notice
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.steps import Stores, open_stores
 from tasks.runtime.stores import utc_now
-from tasks.sources.take import Taken, take
 from warehouse.ledger.ledger import ScopeRow
 from warehouse.ledger.monitor.breaches import LATE_FILE
 

@@ -11,7 +11,7 @@ from flows.nightly import Night
 from flows.run import settings_of_tasks
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.pull import Request
+from tasks.pull.pull import Request
 from tasks.scopes import work_of
 from tests.home_copy import copy_home
 from tests.landing_book import rows_of

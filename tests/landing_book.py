@@ -11,7 +11,7 @@ from schemas.landing import dtypes
 from schemas.sources import Source
 from tasks.core.gate import Gated, GatedAccounts, Places, gate_accounts, gate_globals, whole_files
 from tasks.core.gate.parsing import parse
-from tasks.sources.take import take
+from tasks.pull.inputs import take
 
 AS_OF = date(2026, 1, 5)
 GLOBAL_TABLES = (

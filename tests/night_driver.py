@@ -29,7 +29,7 @@ from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
-from tasks.pull import Request, pull
+from tasks.pull.pull import Request, pull
 from tasks.release import export_approved
 from tasks.route import route
 from tasks.runtime.stores import open_ledger, private_files, utc_now

@@ -15,7 +15,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
 from tasks.propose import need_none
-from tasks.pull import pulled
+from tasks.pull.pull import pulled
 from tasks.runtime.steps import failure_noted, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home

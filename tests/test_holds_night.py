@@ -12,7 +12,7 @@ from schemas.enums import LookReason
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.propose import propose
-from tasks.pull import run_ref
+from tasks.pull.pull import run_ref
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import public_tables, run_night
 from warehouse.lake.lake import open_lake

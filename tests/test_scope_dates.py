@@ -10,8 +10,8 @@ import pytest
 
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.pull import NobodyLeft, _of_other_days
-from tasks.sources.take import take
+from tasks.pull.inputs import take
+from tasks.pull.pull import NobodyLeft, _of_other_days
 from tests.dated_scene import DatedScene, holdings, served
 from tests.landing_book import rows_of
 from tests.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on

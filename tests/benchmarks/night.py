@@ -30,7 +30,7 @@ from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
-from tasks.pull import Request, pull
+from tasks.pull.pull import Request, pull
 from tasks.route import route
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate import validate

@@ -29,7 +29,7 @@ from schemas.sources import Source
 from tasks.demo.sample import make_book
 from tasks.guards import guard_inputs
 from tasks.publish import publish
-from tasks.pull import Request, pull
+from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch
 from tasks.validate import validate

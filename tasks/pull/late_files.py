@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from tasks.sources.take import Taken
+from tasks.pull.inputs import Taken
 from warehouse.ledger.ledger import InputRow, InputState, Ledger, RunRow
 
 

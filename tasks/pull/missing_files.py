@@ -7,8 +7,8 @@ import polars as pl
 
 from schemas.enums import Reason
 from schemas.sources import Source
-from tasks.remembered import tables_of
-from tasks.sources.take import Taken
+from tasks.pull.carry_forward import tables_of
+from tasks.pull.inputs import Taken
 
 HOLDINGS: Final = ("lots", "cash")
 """Tables without which an account looks like another one."""

@@ -13,7 +13,7 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.pull import Request, pull
+from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.landing_book import rows_of, sound_book, write_book
 from tests.ledger_book import proposed

@@ -15,9 +15,9 @@ from schemas.errors import InputRefused, RunHeld, SourceUnreachable
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.land import raw_tables
+from tasks.pull.inputs import take
+from tasks.pull.land import raw_tables
 from tasks.runtime.stores import open_ledger
-from tasks.sources.take import take
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book
 from tests.night_driver import run_night

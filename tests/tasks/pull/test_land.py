@@ -13,7 +13,7 @@ from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.pull import Request, pull
+from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger
 from tasks.validate import validate
 from tests.landing_book import sound_book, write_book

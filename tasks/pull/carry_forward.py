@@ -13,7 +13,7 @@ from schemas.sources import Source
 from schemas.stored import LANDED_COLUMNS
 from tasks.formats.load import load_format
 from tasks.known.history import runs_from
-from tasks.land import Landing
+from tasks.pull.land import Landing
 from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import NewRun, RunRow
 

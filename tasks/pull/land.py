@@ -5,7 +5,7 @@
 2. A file that an earlier run of the same version landed whole, byte for byte the same, is not read again: its rows are
    copied within the lake.
 3. Accounts of a custodian whose file has not come are known from before; what was known of them stands, and they are not
-   traded (``tasks.remembered``).
+   traded (``tasks.pull.carry_forward``).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,8 +21,8 @@ from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import RawTable, read_batches
 from tasks.formats.read import read_format
+from tasks.pull.inputs import Input, Taken
 from tasks.runtime.notices import give_notice
-from tasks.sources.take import Input, Taken
 from warehouse.lake.lake import Copy, Lake
 from warehouse.ledger.ledger import InputRow, InputState, LandedBefore
 
