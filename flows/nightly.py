@@ -21,7 +21,6 @@ from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.announce import announce_queue
-from tasks.guards import guard_inputs, guard_trades, shown_if_held
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish, show
@@ -32,7 +31,8 @@ from tasks.runtime.sessions import overtaken_by, previous_session
 from tasks.runtime.steps import alone_on, failure_noted, open_stores
 from tasks.runtime.stores import current_actor, private_files, utc_now
 from tasks.scopes import Work, leave_to_its_night, taken_by_another, work_of
-from tasks.validate import validate
+from tasks.validate.guards import guard_inputs, guard_trades, shown_if_held
+from tasks.validate.validate import validate
 
 SCHEDULER = "scheduler"
 """Submitter of runs that a deployment's schedule starts."""

@@ -35,7 +35,7 @@ from tasks.route import routed
 from tasks.runtime.provenance import DECIDING, SETTING, VERSION, settings_then, versions
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tasks.validate import validated_shard
+from tasks.validate.validate import validated_shard
 from warehouse.lake.lake import Lake
 from warehouse.lake.snapshots import LakeAt, Past, end_of, past_of
 from warehouse.ledger.review.proposals import ROUTED

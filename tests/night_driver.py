@@ -25,7 +25,6 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.export import ExportResult
-from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
@@ -33,7 +32,8 @@ from tasks.pull.pull import Request, pull
 from tasks.release import export_approved
 from tasks.route import route
 from tasks.runtime.stores import open_ledger, private_files, utc_now
-from tasks.validate import validate
+from tasks.validate.guards import guard_inputs, guard_trades
+from tasks.validate.validate import validate
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.review import proposals as ledger_proposals

@@ -48,7 +48,7 @@ FIRST = date(2022, 12, 28)
 SECOND = date(2022, 12, 29)
 EXPIRE = "CALL ducklake_expire_snapshots('lake', older_than => now())"
 STEPS = (
-    "tasks/validate.py",
+    "tasks/validate/validate.py",
     "tasks/known/history.py",
     "tasks/measure.py",
     "tasks/propose.py",

@@ -26,14 +26,14 @@ from schemas.settings import Settings, load_settings
 from tasks.core.solver.entry import warm_up
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export import export_run
-from tasks.guards import guard_inputs, guard_trades
 from tasks.measure import measure
 from tasks.propose import propose
 from tasks.publish import publish
 from tasks.pull.pull import Request, pull
 from tasks.route import route
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tasks.validate import validate
+from tasks.validate.guards import guard_inputs, guard_trades
+from tasks.validate.validate import validate
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import StepRow
 

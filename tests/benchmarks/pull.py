@@ -27,12 +27,12 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import load_settings
 from schemas.sources import Source
 from tasks.demo.sample import make_book
-from tasks.guards import guard_inputs
 from tasks.publish import publish
 from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch
-from tasks.validate import validate
+from tasks.validate.guards import guard_inputs
+from tasks.validate.validate import validate
 from tests.servers import PASSWORD, postgres_in
 from warehouse.lake.lake import open_lake
 

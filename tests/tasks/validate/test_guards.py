@@ -13,11 +13,11 @@ from schemas.enums import Guard, RunState
 from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
-from tasks.guards import LOOK, guard_inputs, guard_trades, held_page
 from tasks.propose import need_none
 from tasks.pull.pull import pulled
 from tasks.runtime.steps import failure_noted, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
+from tasks.validate.guards import LOOK, guard_inputs, guard_trades, held_page
 from tests.home_copy import copy_home
 from tests.landing_book import sound_book, spoilt, write_book
 from tests.night_driver import run_night

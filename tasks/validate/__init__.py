@@ -1,0 +1,1 @@
+"""The gate and the guards of a run."""
