@@ -21,11 +21,11 @@ from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.announce import announce_queue
-from tasks.measure import measure
-from tasks.propose import propose
-from tasks.publish import publish, show
+from tasks.propose.measure import measure
+from tasks.propose.propose import propose
+from tasks.propose.publish import publish, show
+from tasks.propose.route import route
 from tasks.pull.pull import NobodyLeft, Request, pull, pulled
-from tasks.route import route
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.sessions import overtaken_by, previous_session
 from tasks.runtime.steps import alone_on, failure_noted, open_stores

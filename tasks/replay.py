@@ -27,11 +27,11 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.explain.summary import counts_of
 from tasks.core.replay.diff import TableDiff, compare, merged
-from tasks.measure import measured_shard
-from tasks.propose import proposed_shard
+from tasks.propose.measure import measured_shard
+from tasks.propose.propose import proposed_shard
+from tasks.propose.route import routed
 from tasks.replay_exports import ExportDiff, exports_again
 from tasks.replay_scratch import COMPUTED, PULLED, Known, fill, runs_known, scratch_stores
-from tasks.route import routed
 from tasks.runtime.provenance import DECIDING, SETTING, VERSION, settings_then, versions
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now

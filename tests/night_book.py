@@ -18,8 +18,8 @@ from tasks.core.propose.route import Noticed
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables
 from tasks.demo.sample import read_market
-from tasks.measure import measured
-from tasks.propose import proposed
+from tasks.propose.measure import measured
+from tasks.propose.propose import proposed
 from tests.landing_book import gated
 
 Tables = dict[str, pl.DataFrame]

@@ -11,7 +11,7 @@ from flows.run import settings_of_tasks
 from schemas.enums import LookReason
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tasks.propose import propose
+from tasks.propose.propose import propose
 from tasks.pull.pull import run_ref
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import public_tables, run_night

@@ -50,8 +50,8 @@ EXPIRE = "CALL ducklake_expire_snapshots('lake', older_than => now())"
 STEPS = (
     "tasks/validate/validate.py",
     "tasks/known/history.py",
-    "tasks/measure.py",
-    "tasks/propose.py",
+    "tasks/propose/measure.py",
+    "tasks/propose/propose.py",
     "tasks/known/landed_tables.py",
 )
 

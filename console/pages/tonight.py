@@ -14,8 +14,8 @@ from console.words import clock, count, large_dollars, plural, until, word
 from schemas.enums import RunState
 from tasks.core.explain.account_funnel import Part, Stage
 from tasks.core.explain.sentences import OUTCOMES, REASONS, STANDINGS, STATES
-from tasks.tonight import Tonight
-from tasks.tonight import tonight as look_at
+from tasks.propose.tonight_page import Tonight
+from tasks.propose.tonight_page import tonight as look_at
 from warehouse.ledger.ledger import RunRow
 
 MOST_REASONS: Final = 12

@@ -26,11 +26,11 @@ from schemas.settings import Settings, load_settings
 from tasks.core.solver.entry import warm_up
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export import export_run
-from tasks.measure import measure
-from tasks.propose import propose
-from tasks.publish import publish
+from tasks.propose.measure import measure
+from tasks.propose.propose import propose
+from tasks.propose.publish import publish
+from tasks.propose.route import route
 from tasks.pull.pull import Request, pull
-from tasks.route import route
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate.guards import guard_inputs, guard_trades
 from tasks.validate.validate import validate

@@ -27,7 +27,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import load_settings
 from schemas.sources import Source
 from tasks.demo.sample import make_book
-from tasks.publish import publish
+from tasks.propose.publish import publish
 from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from schemas.enums import RunState
-from tasks.tonight import Tonight, tonight
+from tasks.propose.tonight_page import Tonight, tonight
 from tests.console.scene import Api
 from tests.ledger_book import new_run
 from warehouse.ledger.ledger import RunRow

@@ -13,7 +13,7 @@ from schemas.enums import Guard, RunState
 from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
-from tasks.propose import need_none
+from tasks.propose.propose import need_none
 from tasks.pull.pull import pulled
 from tasks.runtime.steps import failure_noted, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
-from tasks.cut_offs import next_cut_offs
+from tasks.propose.cut_offs import next_cut_offs
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.steps import Stores, open_stores, timed_step
 from tasks.runtime.stores import utc_now

@@ -9,7 +9,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
-from tasks.measure import changed_models, measured
+from tasks.propose.measure import changed_models, measured
 from tests.core.facts_table import AS_OF, facts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

@@ -14,7 +14,7 @@ from tasks.core.drift.distribution import chart, drift_counts
 from tasks.core.explain.step_timings import timings
 from tasks.core.explain.summary import counts_of, exceptions, markdown
 from tasks.core.propose import conservation
-from tasks.propose import need_none
+from tasks.propose.propose import need_none
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.steps import open_stores, timed_step
 from tasks.runtime.stores import utc_now
