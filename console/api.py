@@ -31,9 +31,9 @@ from console.backend import Backend
 from console.cursors import after_of, cursor_of
 from console.problems import Problem
 from schemas.enums import Scope
-from tasks import review
-from tasks.amend import amend
 from tasks.core.export.blocks import sells_first
+from tasks.review import review
+from tasks.review.amend import amend
 from warehouse.ledger.ledger import Seen, Sort
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

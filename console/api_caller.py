@@ -12,7 +12,7 @@ from console.api_models import NO_NUL
 from console.backend import Backend
 from console.problems import Problem
 from schemas.enums import Scope
-from tasks.access import token_of
+from tasks.review.access import token_of
 from warehouse.ledger.ledger import Filter, RunRow, Sought, TokenRow
 
 BEARER = HTTPBearer(auto_error=False, description="A token made with `trimtab users add-token`.")

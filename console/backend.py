@@ -11,9 +11,9 @@ import polars as pl
 
 from schemas.enums import RunState
 from schemas.settings import Settings
-from tasks.access import Lifetime
 from tasks.propose.tonight_page import Picture, picture
-from tasks.review import Reader
+from tasks.review.access import Lifetime
+from tasks.review.review import Reader
 from tasks.runtime.stores import open_ledger, utc_now
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger, RunRow

@@ -15,7 +15,7 @@ from console.guard import session_in
 from console.words import clock, sentence
 from schemas.enums import Role
 from schemas.errors import TrimtabError
-from tasks.access import session_of
+from tasks.review.access import session_of
 
 Answer = TypeVar("Answer")
 

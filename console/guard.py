@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from console.backend import Backend
-from tasks.access import session_of
+from tasks.review.access import session_of
 from warehouse.ledger.ledger import SessionRow
 
 Message = MutableMapping[str, Any]

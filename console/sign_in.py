@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from console.backend import Backend
 from console.guard import cookie_name, is_local, is_secure, own_origin, secret_of
 from schemas.errors import TrimtabError
-from tasks.access import SignInRefused, sign_in, sign_in_as_subject, sign_out
+from tasks.review.access import SignInRefused, sign_in, sign_in_as_subject, sign_out
 
 PAGE: Final = (Path(__file__).parent / "static" / "sign_in.html").read_text(encoding="utf-8")
 FORM: Final = (Path(__file__).parent / "static" / "sign_in_form.html").read_text(encoding="utf-8")

@@ -11,10 +11,10 @@ import polars as pl
 import typer
 
 from flows.terminal import lines, notice, print_json, print_table
-from tasks import quarantine
-from tasks.quarantine import Detail, Wanted
-from tasks.quarantine_file import FileFormat, format_of, write_rows
-from tasks.review import Reader
+from tasks.review import quarantine
+from tasks.review.quarantine import Detail, Wanted
+from tasks.review.quarantine_file import FileFormat, format_of, write_rows
+from tasks.review.review import Reader
 from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import Ledger, RunRow
 

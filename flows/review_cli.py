@@ -14,12 +14,12 @@ from rich.text import Text
 from flows.terminal import lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
-from tasks import review
 from tasks.core.explain.sentences import LOOKS
 from tasks.core.propose.changed_orders import Change
-from tasks.review import Decided, Detail
+from tasks.review import review
+from tasks.review.review import Decided, Detail
+from tasks.review.versions import changes, version_before
 from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
-from tasks.versions import changes, version_before
 from warehouse.ledger.ledger import Decision, Sort
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
@@ -172,7 +172,7 @@ def amend(
 ) -> None:
     """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
     wish = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
-    from tasks.amend import amend as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
+    from tasks.review.amend import amend as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
     from warehouse.lake.lake import open_lake  # noqa: PLC0415 - as above
 
     settings = settings_of_a_home()

@@ -38,8 +38,8 @@ from tasks.export_gate import Gate
 from tasks.export_plan import Plan
 from tasks.known.fill_lag import behind_since
 from tasks.known.open_orders import OrderLake
+from tasks.review.versions import newest_rows
 from tasks.signing import Signer
-from tasks.versions import newest_rows
 from warehouse.ledger.ledger import ExportRow, Ledger, RunRow
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")

@@ -30,7 +30,7 @@ from tasks.core.reconcile.order_progress import order_states, proposal_states
 from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
 from tasks.export import Lake
-from tasks.versions import newest_rows
+from tasks.review.versions import newest_rows
 from warehouse.ledger.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, Sought, TakenFile
 
 PART: Final = 50_000

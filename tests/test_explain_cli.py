@@ -18,7 +18,7 @@ from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tasks.explain import explain
+from tasks.review.explain import explain
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
 from warehouse.lake.lake import Lake, open_lake

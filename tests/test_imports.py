@@ -124,7 +124,7 @@ def test_only_the_warehouse_talks_to_databases() -> None:
     ("text", "found"),
     [
         ("import warehouse.lake.lake", ["warehouse.lake.lake"]),
-        ("from tasks import review", ["tasks.review"]),
+        ("from tasks import review", ["tasks.review.review"]),
         ("def f():\n    from flows.cli import app as a", ["flows.cli.app"]),
         ("from . import pull", ["tasks.pull.pull"]),
         ("from .core.drift import band", ["tasks.core.drift.drift.band"]),

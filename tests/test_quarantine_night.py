@@ -9,7 +9,7 @@ import pytest
 
 from schemas.enums import RunKind
 from schemas.settings import Settings
-from tasks import quarantine
+from tasks.review import quarantine
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.landing_book import AS_OF, sound_book, spoilt, write_book
 from tests.night_driver import run_night

@@ -26,13 +26,14 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.stored import TABLES
 from schemas.tables import PUBLIC
-from tasks import quarantine, replay_scratch
-from tasks.amend import amend
+from tasks import replay_scratch
 from tasks.core.propose import route
 from tasks.demo.sample import make_book
 from tasks.maintain import KEPT, maintain
 from tasks.replay import Replayed, replay
 from tasks.replay_scratch import COMPUTED, PULLED
+from tasks.review import quarantine
+from tasks.review.amend import amend
 from tasks.runtime import provenance as made_with
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home

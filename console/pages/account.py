@@ -10,7 +10,7 @@ from console.backend import Backend
 from console.frame import Desk, desk_of, nothing_here, waiting_page
 from console.pages.parts import class_panel, facts, orders_panel, panel, plain_table
 from console.words import count, dollars, percent, word
-from tasks.explain import explain
+from tasks.review.explain import explain
 
 MOST_PROPOSALS: Final = 100
 

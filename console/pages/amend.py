@@ -8,7 +8,7 @@ from nicegui import ui
 
 from console.frame import Desk
 from console.words import dollars, shares
-from tasks.amend import amend
+from tasks.review.amend import amend
 from warehouse.ledger.ledger import Seen
 
 

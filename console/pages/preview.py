@@ -11,9 +11,9 @@ from console.pages.parts import chips, facts
 from console.words import clock, dollars, from_to, percent, plural, shares, words
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
-from tasks import review
 from tasks.core.export.blocks import sells_first
-from tasks.review import Detail
+from tasks.review import review
+from tasks.review.review import Detail
 from warehouse.ledger.ledger import Decision
 
 MOST_ORDERS: Final = 40

@@ -27,11 +27,11 @@ from console.pages.proposal_panels import (
 from console.words import clock, dollars, from_to, percent, until, word, words
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
-from tasks import review
 from tasks.core.export.blocks import sells_first
 from tasks.core.propose.changed_orders import Change
-from tasks.explain import explain
-from tasks.versions import changes, version_before
+from tasks.review import review
+from tasks.review.explain import explain
+from tasks.review.versions import changes, version_before
 from warehouse.ledger.ledger import Decision, DecisionRow, Seen
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})

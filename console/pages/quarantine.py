@@ -10,8 +10,8 @@ from console.backend import Backend
 from console.frame import Desk, desk_of, frame
 from console.pages.parts import facts, panel
 from console.words import plural, word
-from tasks import quarantine
-from tasks.quarantine import Detail, Wanted
+from tasks.review import quarantine
+from tasks.review.quarantine import Detail, Wanted
 from warehouse.ledger.ledger import RunRow
 
 MOST_ROWS: Final = 500

@@ -22,7 +22,7 @@ from console.pages.preview import Preview
 from console.pages.queue_filter import FilterBar
 from console.words import count, dollars, from_to, large_dollars, percent, plural, sentence, span, word, words
 from schemas.errors import WrongUsage
-from tasks import review
+from tasks.review import review
 from warehouse.ledger.ledger import Decision, Filter, Page, Seen, Sort, Totals
 
 PAGE_ROWS: Final = 50

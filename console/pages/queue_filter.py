@@ -7,7 +7,7 @@ from nicegui import events, ui
 
 from console.frame import Desk
 from console.words import word
-from tasks import review
+from tasks.review import review
 from warehouse.ledger.ledger import Filter, Sort
 
 SORT_LABELS: Final = {

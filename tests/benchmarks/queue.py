@@ -24,8 +24,8 @@ from console.app import make_api
 from console.backend import Backend
 from schemas.enums import Role, Scope
 from schemas.settings import Settings
-from tasks.access import make_token
-from tasks.review import parse_filter
+from tasks.review.access import make_token
+from tasks.review.review import parse_filter
 from tasks.runtime.stores import utc_now
 from tests.ledger_book import new_run, proposed
 from tests.servers import PASSWORD, postgres_in

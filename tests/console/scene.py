@@ -19,8 +19,8 @@ from console.app import make_api
 from console.backend import Backend
 from schemas.enums import Role, Scope
 from schemas.settings import Settings
-from tasks import access
 from tasks.demo.sample import make_book
+from tasks.review import access
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import run_night
 from warehouse.ledger.ledger import Filter

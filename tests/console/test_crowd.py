@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from schemas.enums import Role, Scope
-from tasks.access import make_token
+from tasks.review.access import make_token
 from tasks.runtime.stores import utc_now
 from tests.console.browser import console_on
 from tests.ledger_book import route

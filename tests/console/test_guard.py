@@ -9,7 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 from console.app import make_api
 from console.backend import Backend
 from console.guard import is_local
-from tasks.access import digest
+from tasks.review.access import digest
 from tests.console.scene import Api, api_on, cookie_in, sign_in, value_of
 
 HTML = {"accept": "text/html"}

@@ -1,6 +1,6 @@
 """What a proposal is shown against: the version before it, or the account's proposal of an earlier night."""
 
-from tasks.versions import changes, version_before
+from tasks.review.versions import changes, version_before
 from tests.console.scene import Api
 from tests.ledger_book import route
 

@@ -17,8 +17,8 @@ from tasks.core.propose.solved import Solved
 from tasks.known.landed_tables import drifts_of
 from tasks.known.landed_tables import facts as read_facts
 from tasks.propose.propose import need_conserved, solved_of
-from tasks.review import resolve
-from tasks.versions import newest_rows
+from tasks.review.review import resolve
+from tasks.review.versions import newest_rows
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger, Seen
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from tasks.core.propose.changed_orders import Change, order_changes
-from tasks.review import Reader, orders_and_lots
+from tasks.review.review import Reader, orders_and_lots
 from warehouse.ledger.ledger import Amended, Ledger
 
 

@@ -19,12 +19,12 @@ from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
-from tasks import review
-from tasks.amend import amend
 from tasks.core.export.package import Book
 from tasks.demo.sample import make_book
-from tasks.explain import explain
 from tasks.export import book_of, stored_tables
+from tasks.review import review
+from tasks.review.amend import amend
+from tasks.review.explain import explain
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.night_driver import export, run_night
 from warehouse.lake.lake import Lake, open_lake

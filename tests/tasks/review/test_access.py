@@ -8,8 +8,8 @@ import pytest
 
 from schemas.enums import Role, Scope
 from schemas.errors import DecisionRefused, WrongUsage
-from tasks import access
-from tasks.access import Lifetime, SignInRefused
+from tasks.review import access
+from tasks.review.access import Lifetime, SignInRefused
 from tests.ledger_book import NOW, staffed
 from warehouse.ledger.ledger import Ledger
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import WrongUsage
-from tasks.quarantine_file import FORMATS, FileFormat, format_of, write_rows
+from tasks.review.quarantine_file import FORMATS, FileFormat, format_of, write_rows
 from tests.quarantine_scene import quarantine
 
 ROWS = quarantine().with_columns(is_releasable=pl.lit(value=True))

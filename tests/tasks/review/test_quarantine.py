@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from schemas.errors import DecisionRefused, WrongUsage
-from tasks import quarantine
-from tasks.quarantine import Wanted
+from tasks.review import quarantine
+from tasks.review.quarantine import Wanted
 from tests.ledger_book import NOW, new_run, staffed
 from tests.quarantine_scene import id_of, read, released_before
 from tests.quarantine_scene import quarantine as rows_set_aside

@@ -12,7 +12,7 @@ from tasks.core.facts.facts import Facts
 from tasks.core.propose.scenarios import frontier
 from tasks.known.landed_tables import drifts_of
 from tasks.known.landed_tables import facts as read_facts
-from tasks.versions import newest_rows
+from tasks.review.versions import newest_rows
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.store.rows import RunRow

@@ -7,8 +7,8 @@ import pytest
 
 from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import DecisionRefused, WrongUsage
-from tasks import review
-from tasks.review import Filter, parse_filter
+from tasks.review import review
+from tasks.review.review import Filter, parse_filter
 from tests.ledger_book import NOW, PENDING, hours, route, staffed, states
 from warehouse.ledger.ledger import Decision, Ledger
 

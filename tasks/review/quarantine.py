@@ -15,7 +15,7 @@ import polars as pl
 
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.core.gate.history import RELEASABLE
-from tasks.review import MIN_PREFIX, Reader
+from tasks.review.review import MIN_PREFIX, Reader
 from warehouse.ledger.ledger import Ledger, RunRow
 
 IS_RELEASABLE: Final = (

@@ -1,0 +1,1 @@
+"""Decisions on proposals: the queue, versions, explanations, quarantined rows, and who may decide."""
