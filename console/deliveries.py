@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from console.backend import Backend
-from tasks.export_plan import Plan
+from tasks.export.plan import Plan
 from warehouse.ledger.ledger import DeliveryRow, ExportRow, ExportState
 
 

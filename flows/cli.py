@@ -126,7 +126,7 @@ def nightly(
         raise WrongUsage("needed either --as-of DATE, or --scope ID without --source, --account and --dry-run")
     settings = load_settings()
     from flows.run import dry_run, run_night, run_scope  # noqa: PLC0415 - Prefect, seconds that other commands do without
-    from tasks.release import export_approved  # noqa: PLC0415
+    from tasks.export.release import export_approved  # noqa: PLC0415
 
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY

@@ -16,7 +16,7 @@ from tasks.core.export.package import Export
 from tasks.core.solver.entry import warm_up
 from tasks.demo.book_types import FileFormat
 from tasks.demo.sample import make_book
-from tasks.release import export_approved
+from tasks.export.release import export_approved
 from tasks.runtime.stores import open_ledger
 
 SUBMITTER = "demo"

@@ -7,8 +7,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from schemas.settings import load_settings
-from tasks.release import custodians_due
-from tasks.release_steps import deliver_step, export_step
+from tasks.export.release import custodians_due
+from tasks.export.steps import deliver_step, export_step
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.stores import private_files
 

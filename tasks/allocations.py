@@ -10,7 +10,7 @@ from schemas.errors import WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
 from tasks.core.reconcile.allocation_statement import instructions, statement
-from tasks.export import Lake
+from tasks.export.export import Lake
 from warehouse.ledger.ledger import Ledger
 
 FIX: Final = (ProfileFormat.FIX44, ProfileFormat.FIX50SP2)

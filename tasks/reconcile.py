@@ -29,7 +29,7 @@ from tasks.core.reconcile.matching import ASIDE, matched
 from tasks.core.reconcile.order_progress import order_states, proposal_states
 from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
-from tasks.export import Lake
+from tasks.export.export import Lake
 from tasks.review.versions import newest_rows
 from warehouse.ledger.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, Sought, TakenFile
 

@@ -20,13 +20,13 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.export.files import MANIFEST, SIGNATURE, sha256
 from tasks.core.export.package import Export, make_release
-from tasks.export import BOOK, book_of
-from tasks.export_delivery import Sending, deliver
-from tasks.export_plan import Plan, signer_of
+from tasks.export.export import BOOK, book_of
+from tasks.export.plan import Plan, signer_of
+from tasks.export.render import Sending, deliver
+from tasks.export.signing import is_signed
 from tasks.replay_scratch import Known
 from tasks.runtime.atomic_folder import hashed_files
 from tasks.runtime.steps import Stores
-from tasks.signing import is_signed
 from warehouse.ledger.ledger import ExportRow, ExportState
 
 FILES_TOLD: Final = 5

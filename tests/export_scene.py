@@ -19,8 +19,8 @@ import polars as pl
 from schemas.enums import Role, Route, RunKind
 from schemas.run import RunRef
 from schemas.stored import TABLES
-from tasks.export import ExportResult, export_run
-from tasks.export_all import ExportedRuns, Exporter, export_all
+from tasks.export.export import ExportResult, export_run
+from tasks.export.export_all import ExportedRuns, Exporter, export_all
 from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Decision, ExportState, Ledger, NewRun

@@ -23,8 +23,8 @@ from sqlalchemy.engine import Engine
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Delivery, Profile
-from tasks.deliver import Courier, deliver_exports
-from tasks.export_plan import Plan
+from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.plan import Plan
 from tasks.reconcile import reconcile
 from tests.export_scene import NOW, Scene, contents
 from tests.fill_scene import fill, write_fills

@@ -24,13 +24,13 @@ from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.export import ExportResult
+from tasks.export.export import ExportResult
+from tasks.export.release import export_approved
 from tasks.propose.measure import measure
 from tasks.propose.propose import propose
 from tasks.propose.publish import publish
 from tasks.propose.route import route
 from tasks.pull.pull import Request, pull
-from tasks.release import export_approved
 from tasks.runtime.stores import open_ledger, private_files, utc_now
 from tasks.validate.guards import guard_inputs, guard_trades
 from tasks.validate.validate import validate

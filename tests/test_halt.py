@@ -17,8 +17,8 @@ from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings
 from tasks.core.export.package import Book, Export, Release, make_release
-from tasks.export import BOOK
-from tasks.export_delivery import LOOK_SECONDS, Sending, deliver
+from tasks.export.export import BOOK
+from tasks.export.render import LOOK_SECONDS, Sending, deliver
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.ledger_book import new_run, route

@@ -20,7 +20,7 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.gate.rows import accepted
 from tasks.demo.sample import BookSummary, make_book
-from tasks.export import ExportResult
+from tasks.export.export import ExportResult
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.home_copy import copy_home
 from tests.night_driver import export, files_of, public_tables, run_night

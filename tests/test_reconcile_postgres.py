@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from schemas.exports import Delivery
-from tasks.deliver import Courier, deliver_exports
+from tasks.export.deliver import Courier, deliver_exports
 from tasks.reconcile import open_breaks, rules
 from tests.export_scene import NOW, RUN
 from tests.fill_scene import Desk, fill

@@ -25,9 +25,9 @@ from schemas.exports import Delivery, Profile
 from tasks.core.export.files import profile_files
 from tasks.core.export.order_formats import refusals_of
 from tasks.core.export.package import Book, Export, make_release
-from tasks.deliver import Courier, deliver_exports
-from tasks.export import BOOK
-from tasks.export_all import Exporter, export_all
+from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.export import BOOK
+from tasks.export.export_all import Exporter, export_all
 from tasks.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
 from tests.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed

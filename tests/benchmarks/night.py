@@ -25,7 +25,7 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings, load_settings
 from tasks.core.solver.entry import warm_up
 from tasks.demo.sample import BookSummary, make_book
-from tasks.export import export_run
+from tasks.export.export import export_run
 from tasks.propose.measure import measure
 from tasks.propose.propose import propose
 from tasks.propose.publish import publish

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.exports import Delivery
-from tasks.deliver import Courier, deliver_exports
+from tasks.export.deliver import Courier, deliver_exports
 from tasks.reconcile import reconcile
 from tests.export_scene import NOW, RUN, Scene
 from tests.fill_scene import Desk, fill, write_fills

@@ -21,7 +21,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.core.export.package import Book
 from tasks.demo.sample import make_book
-from tasks.export import book_of, stored_tables
+from tasks.export.export import book_of, stored_tables
 from tasks.review import review
 from tasks.review.amend import amend
 from tasks.review.explain import explain

@@ -1,6 +1,6 @@
 """Exports that are given up: claimed, never left, and never to leave.
 
-Whoever asks has first made sure that the export's folder cannot appear any more (``tasks.export_abandon``); the ledger cannot
+Whoever asks has first made sure that the export's folder cannot appear any more (``tasks.export.abandon``); the ledger cannot
 see folders. Its proposals are withdrawn for good and its number stays taken; triggers hold both.
 """
 

@@ -14,10 +14,10 @@ from typing import Final
 import pytest
 
 from schemas.errors import DecisionRefused, Terminal, TrimtabError, WrongUsage
-from tasks.deliver import Courier, deliver_exports
-from tasks.export_abandon import Abandoned, abandon_export
-from tasks.export_tombstone import TOMBSTONE, TOMBSTONE_CHECKPOINTS
-from tasks.export_verify import verify
+from tasks.export.abandon import Abandoned, abandon_export
+from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.tombstone import TOMBSTONE, TOMBSTONE_CHECKPOINTS
+from tasks.export.verification import verify
 from tests.export_scene import (
     CUSTODIAN,
     NOW,
@@ -339,7 +339,7 @@ def test_an_exporter_and_a_giver_up_who_meet_before_the_rename_agree_every_time(
     homes = [tmp_path / str(number) for number in range(TIMES)]
     for home in homes:
         claimed(copied(template, home)).ledger.close()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "POLARS_MAX_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "POLARS_MAX_THREADS": "1"}
     words = [[sys.executable, __file__, name, *map(str, homes)] for name in ("export", "abandon")]
     racers = [subprocess.Popen(each, env=environment) for each in words]
     assert [racer.wait(120) for racer in racers] == [0, 0]

@@ -26,9 +26,9 @@ from tasks.core.export.files import MANIFEST, SIGNATURE, SUCCESS, sha256
 from tasks.core.export.package import Export
 from tasks.core.export.redact import without_accounts
 from tasks.deliveries.place import Place, opened
-from tasks.export_delivery import LOOK_SECONDS
-from tasks.export_plan import Plan
-from tasks.export_verify import read_manifest
+from tasks.export.plan import Plan
+from tasks.export.render import LOOK_SECONDS
+from tasks.export.verification import read_manifest
 from tasks.runtime.atomic_folder import paced
 from warehouse.ledger.ledger import DeliveryState, ExportRow, Ledger
 

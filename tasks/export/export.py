@@ -9,7 +9,7 @@
 Data first, ledger last: killed at any point, the next call ends with the same folder and one publication. So do two
 calls at the same time. A halt stops an export before the folder has its name, as a crash would: the claim stays, and the
 first call after the halt is lifted finishes it. None leaves late: where a proposal's cut-off or expiry has passed before the folder
-has its name (``tasks.export_gate``), the claim waits for a person to give it up (``tasks.export_abandon``).
+has its name (``tasks.export.deadline``), the claim waits for a person to give it up (``tasks.export.abandon``).
 
 Not claimed are proposals past their custodian's cut-off, those of which a profile cannot express an order, and those of accounts
 of which a fill was told since that the run's holdings do not show: they stay approved until they expire, are overtaken or withdrawn.
@@ -33,13 +33,13 @@ from tasks.core.export.block_checks import block_warnings
 from tasks.core.export.blocks import allocate
 from tasks.core.export.order_formats import refusals_of
 from tasks.core.export.package import Book, Export, Release, make_release
-from tasks.export_delivery import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
-from tasks.export_gate import Gate
-from tasks.export_plan import Plan
+from tasks.export.deadline import Gate
+from tasks.export.plan import Plan
+from tasks.export.render import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
+from tasks.export.signing import Signer
 from tasks.known.fill_lag import behind_since
 from tasks.known.open_orders import OrderLake
 from tasks.review.versions import newest_rows
-from tasks.signing import Signer
 from warehouse.ledger.ledger import ExportRow, Ledger, RunRow
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")

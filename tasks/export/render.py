@@ -29,7 +29,7 @@ from tasks.core.export.files import (
     success_bytes,
 )
 from tasks.core.export.package import Release
-from tasks.export_tombstone import need_not_given_up
+from tasks.export.tombstone import need_not_given_up
 from tasks.runtime.atomic_folder import (
     FOLDER_MODE,
     check_same,

@@ -10,9 +10,9 @@ import pytest
 from schemas.enums import ProfileFormat
 from schemas.errors import DecisionRefused, PlaceUnreachable, RunHeld, Terminal
 from schemas.exports import Delivery, Profile
-from tasks.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
 from tasks.deliveries.place import Place
-from tasks.export_plan import Plan
+from tasks.export.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
+from tasks.export.plan import Plan
 from tests.export_scene import NOW, RUN, Scene, contents
 from warehouse.ledger.ledger import DeliveryRow
 
@@ -58,7 +58,7 @@ def site(tmp_path: Path, archive: Delivery) -> Site:
 
 def flaky(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
     """Each time a place is opened it raises the next error; it is itself when there is none left."""
-    from tasks import deliver as module  # noqa: PLC0415 - what is replaced
+    from tasks.export import deliver as module  # noqa: PLC0415 - what is replaced
 
     real, left = module.opened, list(errors)
 
@@ -94,7 +94,7 @@ def test_what_is_delivered_is_not_delivered_again(site: Site, tmp_path: Path) ->
 def test_what_the_receiver_took_before_all_was_there_is_not_sent_again(
     tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.deliver.BATCH", 3)
+    monkeypatch.setattr("tasks.export.deliver.BATCH", 3)
     site = Site(tmp_path, archive.model_copy(update={"is_emptied": True}))
     taken = taking(site, monkeypatch)
     assert [one.problem for one in site.deliver()] == ["the line broke"]
@@ -109,7 +109,7 @@ def test_what_the_receiver_took_before_all_was_there_is_not_sent_again(
 def test_a_file_that_is_gone_is_told_and_not_sent_again(
     tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.deliver.BATCH", 3)
+    monkeypatch.setattr("tasks.export.deliver.BATCH", 3)
     site = Site(tmp_path, archive)
     taking(site, monkeypatch)
     site.deliver()
@@ -119,7 +119,7 @@ def test_a_file_that_is_gone_is_told_and_not_sent_again(
 
 
 def test_another_address_gets_everything(tmp_path: Path, archive: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.deliver.BATCH", 3)
+    monkeypatch.setattr("tasks.export.deliver.BATCH", 3)
     site = Site(tmp_path, archive)
     with monkeypatch.context() as patch:
         taking(site, patch)
@@ -141,7 +141,7 @@ def test_a_place_that_is_gone_from_the_settings_is_told(site: Site) -> None:
 def test_a_slower_deliverer_stops_when_another_has_begun_or_ended_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.deliver.LOOK_SECONDS", 0)
+    monkeypatch.setattr("tasks.export.deliver.LOOK_SECONDS", 0)
     row = site.scene.ledger.begin_delivery(
         EXPORT,
         "archive",
@@ -161,7 +161,7 @@ def test_a_slower_deliverer_stops_when_another_has_begun_or_ended_it(
 
 def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A receiver who takes every file as it comes, and a line that breaks once, for good, with the third batch."""
-    from tasks import deliver as module  # noqa: PLC0415 - what is replaced
+    from tasks.export import deliver as module  # noqa: PLC0415 - what is replaced
 
     real, taken, batches = module.opened, list[str](), iter(range(99))
     drop = Path(site.places[0].url)
@@ -234,7 +234,7 @@ def test_a_halt_stops_a_delivery_between_files_and_nothing_says_it_is_whole(
 
 def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is halted once the first files are there."""
-    from tasks import deliver as module  # noqa: PLC0415 - what is replaced
+    from tasks.export import deliver as module  # noqa: PLC0415 - what is replaced
 
     real = module.opened
 

@@ -5,10 +5,10 @@ from contextlib import closing
 from datetime import timedelta
 
 from schemas.settings import Settings
-from tasks.deliver import Courier, Delivered, deliver_exports
-from tasks.export_abandon import Abandoned, abandon_export
-from tasks.export_all import ExportedRuns, Exporter, export_all
-from tasks.export_plan import Plan, signer_of
+from tasks.export.abandon import Abandoned, abandon_export
+from tasks.export.deliver import Courier, Delivered, deliver_exports
+from tasks.export.export_all import ExportedRuns, Exporter, export_all
+from tasks.export.plan import Plan, signer_of
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from warehouse.lake.lake import open_lake
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import DecisionRefused, Terminal
-from tasks.export import export_run
+from tasks.export.export import export_run
 from tests.deliveries.mounts import small_disk
 from tests.export_scene import (
     NOW,

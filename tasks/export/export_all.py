@@ -15,11 +15,11 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
-from tasks.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
-from tasks.export_delivery import Checkpoint
-from tasks.export_plan import Plan
+from tasks.export.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
+from tasks.export.plan import Plan
+from tasks.export.render import Checkpoint
+from tasks.export.signing import Signer
 from tasks.known.fill_lag import behind_since
-from tasks.signing import Signer
 from warehouse.ledger.ledger import Ledger
 
 HELD_BACK: Final[dict[str, pl.DataType]] = {

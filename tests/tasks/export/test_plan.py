@@ -15,9 +15,9 @@ from schemas.enums import ProfileFormat
 from schemas.errors import WrongUsage
 from schemas.exports import Delivery, Profile
 from schemas.settings import Settings
-from tasks.export_plan import Plan, signer_of
-from tasks.export_verify import ExportBroken, Verified, verify
-from tasks.signing import read_public_key, read_signer
+from tasks.export.plan import Plan, signer_of
+from tasks.export.signing import read_public_key, read_signer
+from tasks.export.verification import ExportBroken, Verified, verify
 from tests.export_scene import NOW, POINTS, RUN, Interrupted, Scene, contents, crash_at, interrupt
 
 LINES = Profile(name="lines", format=ProfileFormat.JSONL)

@@ -12,9 +12,9 @@ from prefect.events import emit_event
 
 from schemas.errors import Terminal
 from schemas.settings import load_settings
-from tasks.deliver import Delivered
-from tasks.export_all import ExportedRuns
-from tasks.release import deliver_exported, export_approved
+from tasks.export.deliver import Delivered
+from tasks.export.export_all import ExportedRuns
+from tasks.export.release import deliver_exported, export_approved
 from tasks.runtime.notices import give_notice
 from tasks.runtime.retries import retry_quietly
 

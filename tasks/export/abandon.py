@@ -1,7 +1,7 @@
 """Give up an export that was claimed and has not left: none of its orders ever leaves.
 
 1. The ledger says whether the actor may, and whether the export is still open.
-2. The export's final folder name is taken by a tombstone (``tasks.export_tombstone``). An exporter at work loses here, or wins
+2. The export's final folder name is taken by a tombstone (``tasks.export.tombstone``). An exporter at work loses here, or wins
    and the giving up is refused; there is no third.
 3. The ledger closes the export and withdraws its proposals. The accounts get new ones with the next run.
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from schemas.errors import Terminal
 from tasks.core.export.package import Export
-from tasks.export_delivery import Checkpoint
-from tasks.export_tombstone import take_name
+from tasks.export.render import Checkpoint
+from tasks.export.tombstone import take_name
 from warehouse.ledger.ledger import ExportRow, ExportState, Ledger
 
 

@@ -13,7 +13,7 @@ from schemas.enums import ProfileFormat
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
-from tasks.signing import Signer, read_signer
+from tasks.export.signing import Signer, read_signer
 
 
 class Plan(BaseModel):

@@ -1,0 +1,1 @@
+"""Approved proposals leave as files: exactly once, whole, signed and delivered."""
