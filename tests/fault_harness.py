@@ -25,7 +25,7 @@ from schemas.enums import ProfileFormat
 from schemas.exports import Delivery, Profile
 from tasks.export.deliver import Courier, deliver_exports
 from tasks.export.plan import Plan
-from tasks.reconcile import reconcile
+from tasks.reconcile.reconcile import reconcile
 from tests.export_scene import NOW, Scene, contents
 from tests.fill_scene import fill, write_fills
 

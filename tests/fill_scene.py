@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from tasks.reconcile import Reconciled, reconcile
+from tasks.reconcile.reconcile import Reconciled, reconcile
 from tests.export_scene import NOW, Scene
 
 COLUMNS = (

@@ -10,7 +10,7 @@ import pytest
 from schemas.landing import dtypes
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tasks.reconcile import reconcile
+from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.fill_scene import write_fills
 from tests.night_driver import export, run_night

@@ -13,7 +13,7 @@ from flows.release import release
 from schemas.exports import Delivery, ExecutionSource
 from schemas.settings import Settings
 from tasks.export.steps import EXPORTED, NOT_DELIVERED
-from tasks.reconcile_steps import ALARM
+from tasks.reconcile.steps import ALARM
 from tasks.runtime.stores import utc_now
 from tests.export_scene import RUN, Scene
 from tests.fill_scene import fill, write_fills

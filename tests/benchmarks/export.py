@@ -28,7 +28,7 @@ from tasks.core.export.package import Book, Export, make_release
 from tasks.export.deliver import Courier, deliver_exports
 from tasks.export.export import BOOK
 from tasks.export.export_all import Exporter, export_all
-from tasks.reconcile import reconcile
+from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
 from tests.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
 from warehouse.ledger.ledger import Ledger, NewRun

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from schemas.exports import Delivery
 from tasks.export.deliver import Courier, deliver_exports
-from tasks.reconcile import reconcile
+from tasks.reconcile.reconcile import reconcile
 from tests.export_scene import NOW, RUN, Scene
 from tests.fill_scene import Desk, fill, write_fills
 from warehouse.ledger.ledger import Ledger

@@ -17,7 +17,7 @@ from console.words import shares
 from schemas.exports import Delivery
 from schemas.settings import Settings
 from tasks.export.release import deliver_exported, export_approved
-from tasks.reconcile import reconcile
+from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.console.browser import SIZE, Person, chromium, console_on, person
 from tests.console.scene import AS_OF, make_home

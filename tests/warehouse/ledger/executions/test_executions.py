@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from schemas.enums import Break, OrderState
 from tasks.core.reconcile.break_rules import ALARMS
-from tasks.reconcile import open_breaks, rules
+from tasks.reconcile.reconcile import open_breaks, rules
 from tests.console.after_scene import OTHER, TwoCustodians, told
 from tests.export_scene import CUSTODIAN, NOW, RUN
 from tests.fill_scene import fill

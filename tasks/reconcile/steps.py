@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from schemas.settings import load_settings
-from tasks.execution_files import TakenIn, reconcile_new, reconcile_one
-from tasks.reconcile import open_breaks
+from tasks.reconcile.execution_files import TakenIn, reconcile_new, reconcile_one
+from tasks.reconcile.reconcile import open_breaks
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.stores import open_ledger, utc_now
 

@@ -11,7 +11,7 @@ import pytest
 from schemas.executions import ORDER_STATES
 from tasks.core.reconcile.break_rules import breaks
 from tasks.core.reconcile.order_progress import order_states
-from tasks.reconcile import reconcile
+from tasks.reconcile.reconcile import reconcile
 from tests.core.fill_streams import Day, drawn_day, message_table, order_table
 from tests.fill_scene import COLUMNS, write_fills
 from tests.ledger_book import NOW, new_run, proposed, staffed
@@ -60,7 +60,7 @@ def _side(day: Day, row: dict[str, Any]) -> str:
 def test_files_cut_repeated_and_shuffled_come_to_what_all_messages_come_to(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
-    monkeypatch.setattr("tasks.reconcile.PART", part)
+    monkeypatch.setattr("tasks.reconcile.reconcile.PART", part)
     days = [drawn_day(seed) for seed in range(DAYS)]
     orders = sent(ledger, days)
     draw = random.Random(5)  # noqa: S311 - for tests

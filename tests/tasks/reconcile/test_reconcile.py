@@ -7,7 +7,7 @@ import pytest
 
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
-from tasks.reconcile import lot_differences, open_breaks, reconcile, rules
+from tasks.reconcile.reconcile import lot_differences, open_breaks, reconcile, rules
 from tests.export_scene import NOW
 from tests.fill_scene import Desk, fill
 
@@ -238,7 +238,7 @@ def test_only_a_releaser_reconciles(desk: Desk) -> None:
 def test_a_large_file_is_entered_in_parts_and_what_names_no_order_comes_last(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.reconcile.PART", 1)
+    monkeypatch.setattr("tasks.reconcile.reconcile.PART", 1)
     done = desk.take(
         {"execution_id": "x", "kind": "bust", "reference_id": "e2"},
         fill("e1", "a1-sell", "1"),
@@ -264,7 +264,7 @@ def test_a_reconciliation_that_breaks_off_leaves_nothing_behind(desk: Desk, monk
     rows = (fill("e1", "a1-sell", "3"), fill("e2", "a1-buy", "2"))
     before = [row.hash for row in desk.ledger.audit_rows()]
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.reconcile.proposal_states", fail)
+        patch.setattr("tasks.reconcile.reconcile.proposal_states", fail)
         with pytest.raises(Broken):
             desk.take(*rows)
     assert [row.hash for row in desk.ledger.audit_rows()] == before

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from schemas.exports import Delivery
 from tasks.export.deliver import Courier, deliver_exports
-from tasks.reconcile import open_breaks, rules
+from tasks.reconcile.reconcile import open_breaks, rules
 from tests.export_scene import NOW, RUN
 from tests.fill_scene import Desk, fill
 from tests.servers import Postgres, _no_settings_of_mine, postgres, postgres_server

@@ -7,8 +7,8 @@ from schemas.enums import ProfileFormat
 from schemas.errors import WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
-from tasks.allocations import allocation_statement, as_fix
-from tasks.reconcile import rules
+from tasks.reconcile.allocations import allocation_statement, as_fix
+from tasks.reconcile.reconcile import rules
 from tests.export_scene import NOW
 from tests.fill_scene import Desk, fill
 
