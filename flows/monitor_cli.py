@@ -15,7 +15,7 @@ from tasks.runtime.sessions import sessions_to
 from tasks.runtime.stores import open_ledger, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
-    from tasks.scopes import Told
+    from tasks.monitor.scopes import Told
 
 
 def monitor(
@@ -29,8 +29,8 @@ def monitor(
 ) -> None:
     """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""
     settings = settings_of_a_home()
+    from tasks.monitor.scopes import monitored  # noqa: PLC0415 - Prefect, seconds that other commands do without
     from tasks.runtime.steps import Stores  # noqa: PLC0415
-    from tasks.scopes import monitored  # noqa: PLC0415 - Prefect, seconds that other commands do without
     from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     day = _day(as_of, settings)

@@ -20,7 +20,8 @@ from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
-from tasks.announce import announce_queue
+from tasks.monitor.announce import announce_queue
+from tasks.monitor.scopes import Work, leave_to_its_night, taken_by_another, work_of
 from tasks.propose.measure import measure
 from tasks.propose.propose import propose
 from tasks.propose.publish import publish, show
@@ -30,7 +31,6 @@ from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.sessions import overtaken_by, previous_session
 from tasks.runtime.steps import alone_on, failure_noted, open_stores
 from tasks.runtime.stores import current_actor, private_files, utc_now
-from tasks.scopes import Work, leave_to_its_night, taken_by_another, work_of
 from tasks.validate.guards import guard_inputs, guard_trades, shown_if_held
 from tasks.validate.validate import validate
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger
 
-from tasks.announce import remind as give_reminders
+from tasks.monitor.announce import remind as give_reminders
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.steps import open_stores
 from tasks.runtime.stores import private_files

@@ -11,8 +11,8 @@ from flows.nightly import Night
 from flows.run import settings_of_tasks
 from schemas.settings import Settings
 from schemas.sources import Source
+from tasks.monitor.scopes import work_of
 from tasks.pull.pull import Request
-from tasks.scopes import work_of
 from tests.home_copy import copy_home
 from tests.landing_book import rows_of
 from tests.monitor_scene import BOOK, CUSTODIANS, LOTS, NIGHT, TODAY, Scene

@@ -11,9 +11,9 @@ import polars as pl
 
 from schemas.settings import Settings
 from schemas.sources import Source
+from tasks.monitor.scopes import Told, monitored
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tasks.scopes import Told, monitored
 from tests.home_copy import copy_home
 from tests.landing_book import rows_of
 from tests.night_driver import run_night

@@ -27,8 +27,8 @@ from flows.run import resume_night
 from schemas.enums import RunState, Step
 from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Terminal, TrimtabError, WrongUsage
 from schemas.settings import load_settings
-from tasks.announce import PENDING, REMINDER, announce_queue, remind
 from tasks.demo.sample import make_book
+from tasks.monitor.announce import PENDING, REMINDER, announce_queue, remind
 from tasks.runtime.flow_states import ForeseenWithoutTraceback, without_tracebacks
 from tasks.runtime.retries import ATTEMPTS, retry_quietly
 from tasks.runtime.sessions import overtaken_by, previous_session

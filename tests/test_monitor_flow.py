@@ -16,9 +16,9 @@ from flows.nightly import Night, nightly
 from flows.run import settings_of_tasks
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
+from tasks.monitor.scopes import BREACHED, Told
 from tasks.runtime.session_hours import session_at
 from tasks.runtime.stores import utc_now
-from tasks.scopes import BREACHED, Told
 from tests.monitor_scene import TODAY, Scene
 from tests.prefect_api import said
 from tests.prefect_reader import artifacts_of, events_named, flow_run_of

@@ -22,9 +22,9 @@ from schemas.enums import RunKind
 from schemas.landing import EXACT
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
+from tasks.monitor.scopes import Told, monitored
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tasks.scopes import Told, monitored
 from tests.benchmarks.gate import ACCOUNT, landed
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputRow, InputState, Ledger, NewRun

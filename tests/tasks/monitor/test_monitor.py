@@ -13,10 +13,10 @@ from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.demo.sample import make_book, read_market
-from tasks.look import look
+from tasks.monitor.look import look
+from tasks.monitor.scopes import Work, enter, sources_of_scope, taken_by_another, work_of
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tasks.scopes import Work, enter, sources_of_scope, taken_by_another, work_of
 from tests.ledger_book import new_run
 from tests.monitor_scene import NIGHT, TODAY, Scene
 from tests.night_driver import run_night

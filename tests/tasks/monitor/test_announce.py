@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.settings import Settings
-from tasks.announce import due, queue_link
+from tasks.monitor.announce import due, queue_link
 from tests.ledger_book import NOW
 from tests.queue_scene import CUT_OFF, waiting_queue
 from warehouse.ledger.ledger import Ledger

@@ -26,8 +26,8 @@ from schemas.enums import LandingTable, RunKind, RunState
 from schemas.landing import CONTRACTS
 from schemas.run import RunRef
 from schemas.sources import DatedSource
-from tasks.fresh import newest_night
-from tasks.look import Look, look
+from tasks.monitor.intraday_inputs import newest_night
+from tasks.monitor.look import Look, look
 from tasks.pull.inputs import Taken, take
 from tasks.pull.pull import NobodyLeft, Request
 from tasks.runtime.notices import give_notice

@@ -19,9 +19,9 @@ from tasks.core.facts.facts import Facts, model_hashes, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate import accepted, check_table, gate_globals
 from tasks.core.monitor.breaches import HELD, Known, Verdict, seen_accounts, verdict
-from tasks.fresh import Fresh, Night, fresh_inputs, newest_night
 from tasks.known.fill_lag import unshown_fills
 from tasks.known.landed_tables import landed, places
+from tasks.monitor.intraday_inputs import Fresh, Night, fresh_inputs, newest_night
 from tasks.pull.pull import run_ref
 from tasks.runtime.steps import Stores
 from warehouse.lake.lake import Lake

@@ -1,0 +1,1 @@
+"""One look at drift on fresh prices, and the runs it starts."""
