@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from console.backend import Backend
 from schemas.enums import RunState
 from schemas.errors import WrongUsage
-from tasks.backup import backup_folder, backups
+from tasks.operate.backup import backup_folder, backups
 from warehouse.ledger.ledger import ExportState, Ledger, RunRow
 
 LOOKED_AT: Final = 100

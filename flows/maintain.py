@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from tasks.maintain_steps import maintain_step
+from tasks.operate.steps import maintain_step
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.stores import private_files
 

@@ -19,7 +19,7 @@ def maintain(
     is_json: Json = False,
 ) -> None:
     """Back up where the settings say, merge small files, remove what is beyond the retention and what nobody needs."""
-    from tasks import maintain as chores_of  # noqa: PLC0415 - the lake, a second that other commands do without
+    from tasks.operate import maintain as chores_of  # noqa: PLC0415 - the lake, a second that other commands do without
 
     chores = chores_of.maintain(settings_of_a_home(), utc_now(), is_dry_run=is_dry_run)
     if is_json:
@@ -37,7 +37,7 @@ def backup(
     is_json: Json = False,
 ) -> None:
     """Copy ledger, lake and exports to a new folder in FOLDER, beside a night or not."""
-    from tasks.backup import backup_folder, make_backup, remove_old  # noqa: PLC0415 - see maintain
+    from tasks.operate.backup import backup_folder, make_backup, remove_old  # noqa: PLC0415 - see maintain
 
     settings = settings_of_a_home()
     place = backup_folder(settings, folder)
@@ -61,7 +61,7 @@ def restore(
     is_json: Json = False,
 ) -> None:
     """Make an empty home what a backup says, and check it."""
-    from tasks import restore as way_back  # noqa: PLC0415 - see maintain
+    from tasks.operate import restore as way_back  # noqa: PLC0415 - see maintain
 
     found = way_back.restore(load_settings(), folder)
     if is_json:

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.errors import LakeBusy
 from schemas.settings import Settings
-from tasks.maintain import maintain
+from tasks.operate.maintain import maintain
 from tasks.runtime.stores import open_ledger
 from tests.warehouse.lake.test_maintenance import filled, run_of
 from warehouse.lake.lake import open_lake

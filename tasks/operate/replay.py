@@ -2,10 +2,10 @@
 
 1. The lake is read as it was when the run ended: at the snapshot of the run's last write, which names it
    (``warehouse.lake.snapshots.end_of``).
-2. What the run knew is put into a home beside the real one (``tasks.replay_scratch``) and goes through the steps of the night,
+2. What the run knew is put into a home beside the real one (``tasks.operate.replay_scratch``) and goes through the steps of the night,
    by the settings that the run kept; as far as the run itself got.
 3. Compared, cell by cell: what the steps write, the proposals as they were entered in the queue, the run's counts, the files of its
-   exports (``tasks.replay_exports``). And the lake as it stands against the lake as it was: nobody changes a closed run.
+   exports (``tasks.operate.replay_exports``). And the lake as it stands against the lake as it was: nobody changes a closed run.
 4. Where something differs it is told why, as far as that is on record: rows changed since, versions, settings.
 
 The real home is only read. Frames are of one shard at a time but for proposals and what leaves in one export, as in the night.
@@ -27,11 +27,11 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.explain.summary import counts_of
 from tasks.core.replay.diff import TableDiff, compare, merged
+from tasks.operate.replay_exports import ExportDiff, exports_again
+from tasks.operate.replay_scratch import COMPUTED, PULLED, Known, fill, runs_known, scratch_stores
 from tasks.propose.measure import measured_shard
 from tasks.propose.propose import proposed_shard
 from tasks.propose.route import routed
-from tasks.replay_exports import ExportDiff, exports_again
-from tasks.replay_scratch import COMPUTED, PULLED, Known, fill, runs_known, scratch_stores
 from tasks.runtime.provenance import DECIDING, SETTING, VERSION, settings_then, versions
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now

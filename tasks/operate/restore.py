@@ -14,11 +14,11 @@ from typing import Any, Final
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import Settings
-from tasks.backup import LEDGER, MANIFEST, SUCCESS, VERSION, sha256_of
-from tasks.retention import Retention
+from tasks.operate.backup import LEDGER, MANIFEST, SUCCESS, VERSION, sha256_of
+from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.retention import Retention
 from tasks.runtime.atomic_folder import flush_tree, make_folders
 from tasks.runtime.stores import open_ledger, utc_now
-from tasks.sole import sole_keeper
 from warehouse.copies.backup import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
 from warehouse.lake.attach import SQLITE
 from warehouse.lake.maintenance import open_upkeep

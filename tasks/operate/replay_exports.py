@@ -24,7 +24,7 @@ from tasks.export.export import BOOK, book_of
 from tasks.export.plan import Plan, signer_of
 from tasks.export.render import Sending, deliver
 from tasks.export.signing import is_signed
-from tasks.replay_scratch import Known
+from tasks.operate.replay_scratch import Known
 from tasks.runtime.atomic_folder import hashed_files
 from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import ExportRow, ExportState

@@ -26,12 +26,12 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.stored import TABLES
 from schemas.tables import PUBLIC
-from tasks import replay_scratch
 from tasks.core.propose import route
 from tasks.demo.sample import make_book
-from tasks.maintain import KEPT, maintain
-from tasks.replay import Replayed, replay
-from tasks.replay_scratch import COMPUTED, PULLED
+from tasks.operate import replay_scratch
+from tasks.operate.maintain import KEPT, maintain
+from tasks.operate.replay import Replayed, replay
+from tasks.operate.replay_scratch import COMPUTED, PULLED
 from tasks.review import quarantine
 from tasks.review.amend import amend
 from tasks.runtime import provenance as made_with
@@ -297,7 +297,7 @@ def test_code_that_changed_shows_in_every_table_it_decides(
 
 def test_another_version_of_a_library_is_named(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = {**made_with.versions(), "polars": "99.0"}
-    monkeypatch.setattr("tasks.replay.versions", lambda: now)
+    monkeypatch.setattr("tasks.operate.replay.versions", lambda: now)
     same = home.replay(home.first, tmp_path / "same")
     monkeypatch.setattr(route, "LARGE_TURNOVER", 0.0)
     other = home.replay(home.first, tmp_path / "other")
@@ -421,7 +421,7 @@ def test_every_table_is_pulled_or_computed() -> None:
 
 
 def test_every_setting_that_a_step_reads_is_kept_with_the_run() -> None:
-    root = Path(replay_scratch.__file__).parents[1]
+    root = Path(replay_scratch.__file__).parents[2]
     text = "".join((root / name).read_text(encoding="utf-8") for name in STEPS)
     assert set(re.findall(r"settings\.(\w+)", text)) - {"Settings"} == set(made_with.DECIDING)
 

@@ -16,13 +16,13 @@ from flows.cli import app
 from flows.run import settings_of_tasks
 from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
-from tasks.backup import Backup, make_backup
 from tasks.demo.sample import make_book
-from tasks.maintain import maintain
-from tasks.replay import replay
-from tasks.restore import restore
+from tasks.operate.backup import Backup, make_backup
+from tasks.operate.maintain import maintain
+from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.replay import replay
+from tasks.operate.restore import restore
 from tasks.runtime.stores import open_ledger
-from tasks.sole import sole_keeper
 from tests.night_driver import export, run_night
 from tests.scale_scene import new_stores
 from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server

@@ -33,6 +33,7 @@ from typing import Any, Final
 
 from schemas.errors import Retryable, Terminal, WrongUsage
 from schemas.settings import Settings
+from tasks.operate.maintenance_lock import sole_keeper
 from tasks.runtime.atomic_folder import (
     flush,
     flush_tree,
@@ -44,7 +45,6 @@ from tasks.runtime.atomic_folder import (
     temporary_name,
     write_file,
 )
-from tasks.sole import sole_keeper
 from warehouse.copies.backup import copy_catalogue, copy_ledger, has_ledger
 from warehouse.lake.attach import SQLITE
 

@@ -21,15 +21,15 @@ from flows.maintain import maintain as flow
 from schemas.enums import RunKind, RunState
 from schemas.errors import AuditBroken, Retryable, Terminal, WrongUsage
 from schemas.settings import Settings
-from tasks import backup as backing_up
-from tasks.backup import MANIFEST, SUCCESS, Backup, backup_folder, backups, make_backup, remove_old
 from tasks.demo.sample import make_book
-from tasks.maintain import Chore, leftovers, maintain, oldest_needed, oldest_under_way, staged
-from tasks.replay import replay
-from tasks.restore import restore
-from tasks.retention import Retention, years_before
+from tasks.operate import backup as backing_up
+from tasks.operate.backup import MANIFEST, SUCCESS, Backup, backup_folder, backups, make_backup, remove_old
+from tasks.operate.maintain import Chore, leftovers, maintain, oldest_needed, oldest_under_way, staged
+from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.replay import replay
+from tasks.operate.restore import restore
+from tasks.operate.retention import Retention, years_before
 from tasks.runtime.stores import open_ledger
-from tasks.sole import sole_keeper
 from tests.cli_session import session
 from tests.night_driver import dying_at, export, files_of, public_tables, run_night
 from tests.prefect_reader import artifacts_of, flow_run_of
@@ -246,7 +246,7 @@ DEATHS = ("copy_ledger", "copy_catalogue", "_take", "_manifest", "flush_tree", "
 def test_a_backup_killed_anywhere_leaves_nothing_that_looks_like_one(home: Home, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    code = "from tests.test_maintain import die_in_backups; die_in_backups()"
+    code = "from tests.tasks.operate.test_maintain import die_in_backups; die_in_backups()"
     told = [sys.executable, "-c", code, home.settings.model_dump_json(), str(folder)]
     done = subprocess.run(told, check=True, capture_output=True, text=True)
     for minute, (end, names) in enumerate(json.loads(done.stdout)):

@@ -5,7 +5,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from schemas.settings import load_settings
-from tasks.maintain import Chore, maintain
+from tasks.operate.maintain import Chore, maintain
 from tasks.runtime.retries import retry_quietly
 from tasks.runtime.stores import utc_now
 

@@ -23,11 +23,11 @@ from typing import Final
 from schemas.enums import RunState
 from schemas.errors import TrimtabError
 from schemas.settings import Settings
-from tasks.backup import backup_folder, make_backup, remove_old
-from tasks.retention import Retention
+from tasks.operate.backup import backup_folder, make_backup, remove_old
+from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.retention import Retention
 from tasks.runtime.atomic_folder import is_alive
 from tasks.runtime.stores import open_ledger
-from tasks.sole import sole_keeper
 from warehouse.copies.backup import has_catalogue
 from warehouse.lake.connection import LINKS
 from warehouse.lake.maintenance import Upkeep, open_upkeep

@@ -1,0 +1,1 @@
+"""Maintenance, retention, backup, restore and replay."""
