@@ -209,7 +209,7 @@ KILLED = """
 import os, sys
 from schemas.exports import Delivery
 from tasks.deliveries.place import opened
-from tests.deliveries.test_folder import FILES, RUN
+from tests.tasks.deliveries.test_folder import FILES, RUN
 
 def killed_at(root, call):
     left = call
@@ -239,7 +239,7 @@ print(call, status)
 
 def test_a_process_killed_at_any_step_leaves_whole_files_only_and_the_next_one_ends_its_work(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     calls, status = map(int, done.stdout.split())
     assert (calls > 20, status) == (True, 0)
     shown = set()
