@@ -25,10 +25,10 @@ from schemas.enums import ExecutionKind, Side
 from schemas.errors import InputRefused
 from tasks.executions.alpaca_stream import raw_events
 from tasks.executions.execution import execution
-from tasks.executions.gathered import Gathered
+from tasks.executions.file_bytes import text_of
 from tasks.executions.json_text import value_of
+from tasks.executions.record_tally import Gathered
 from tasks.executions.values import market_day
-from tasks.executions.whole import text_of
 from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, Ignored, Unreadable, shown
 
 _KINDS: Final[Mapping[str, ExecutionKind]] = {

@@ -23,7 +23,7 @@ from schemas.landing import CURRENCY
 from tasks.core.facts.cells import FORMULA_START
 from tasks.core.gate.parsing import CURRENCY_COLUMN, LINE, as_json
 from tasks.executions.execution import Lot, execution, lot, named_twice, refuse_odd_lots
-from tasks.executions.gathered import Gathered
+from tasks.executions.record_tally import Gathered
 from tasks.executions.words import IDENTIFIERS, Dialect, Unreadable, shown
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 

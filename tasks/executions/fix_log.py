@@ -27,7 +27,7 @@ from schemas.landing import CURRENCY
 from tasks.executions import fix_words as fix
 from tasks.executions.execution import execution
 from tasks.executions.fix_message import end_of, fields_of, version_of
-from tasks.executions.gathered import Gathered
+from tasks.executions.record_tally import Gathered
 from tasks.executions.values import iso_day, market_day
 from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, Ignored, Unreadable, shown
 

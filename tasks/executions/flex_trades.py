@@ -34,7 +34,7 @@ from schemas.errors import InputRefused
 from tasks.executions.execution import Execution, Lot, execution, lot, named_twice, refuse_odd_lots
 from tasks.executions.flex_cells import LOT, TRADE, Standing, lot_cells, trade_cells
 from tasks.executions.flex_elements import Element, trade_elements
-from tasks.executions.gathered import Gathered
+from tasks.executions.record_tally import Gathered
 from tasks.executions.words import Unreadable
 
 NEEDED: Final = (

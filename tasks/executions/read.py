@@ -12,11 +12,11 @@ import polars as pl
 
 from tasks.executions.alpaca_events import read_alpaca
 from tasks.executions.csv_file import read_csv
+from tasks.executions.file_bytes import whole_bytes
 from tasks.executions.fix_log import read_fix
 from tasks.executions.flex_trades import read_flex
-from tasks.executions.gathered import Gathered
-from tasks.executions.told import format_of
-from tasks.executions.whole import whole_bytes
+from tasks.executions.format_detection import format_of
+from tasks.executions.record_tally import Gathered
 from tasks.executions.words import ExecutionFormat
 
 _READERS: Final[Mapping[ExecutionFormat, Callable[[Path, bytes], Gathered]]] = {

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from schemas.errors import InputRefused
-from tasks.executions.whole import BOM
+from tasks.executions.file_bytes import BOM
 from tasks.executions.words import ExecutionFormat, shown
 
 _HEAD: Final = 1 << 20

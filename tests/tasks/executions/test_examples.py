@@ -8,7 +8,7 @@ import pytest
 
 from tests.executions.writers import read_text
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "executions.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "executions.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL))
 ORDER = "9f2c41d07ab35e688123"
 

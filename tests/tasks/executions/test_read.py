@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.executions import whole
+from tasks.executions import file_bytes as whole
 from tasks.executions.read import read_executions
 from tasks.executions.words import ExecutionFormat
-from tests.executions.test_fuzz import FILES
 from tests.executions.writers import read_text
+from tests.tasks.executions.test_fuzz import FILES
 
 
 @pytest.mark.parametrize("name", FILES)
