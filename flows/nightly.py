@@ -15,7 +15,7 @@ from prefect.runtime import deployment
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
-from flows.fan_out import Finished, Hands, ShardTask, hands_of
+from flows.workers.protocol import Finished, Hands, ShardTask, hands_of
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef

@@ -69,7 +69,7 @@ def text_of(file: IO[bytes]) -> str:
 
 
 def run(words: list[str], settings: dict[str, str], home: Path) -> dict[str, Any]:
-    from flows.cli import main  # noqa: PLC0415 - after the environment is as it should be
+    from flows.commands.cli import main  # noqa: PLC0415 - after the environment is as it should be
 
     os.environ.update(settings)
     code: Any = 0

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from flows.commands.run import settings_of_tasks
 from flows.nightly import Night
-from flows.run import settings_of_tasks
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.monitor.scopes import work_of

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from flows.commands.run import settings_of_tasks
 from flows.nightly import Night
-from flows.run import settings_of_tasks
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings

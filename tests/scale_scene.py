@@ -20,7 +20,7 @@ from typing import Any, Final
 import polars as pl
 from distributed import Worker
 
-from flows import run as flows_run
+from flows.commands import run as flows_run
 from schemas.enums import RunKind, Step
 from schemas.settings import Settings, load_settings
 from tasks.demo.sample import BookSummary

@@ -57,7 +57,7 @@ event(
 EventsWorker.drain_all()
 """
 """What runs, Prefect and the rest of the program say, each once and one thing twice."""
-HALT: Final = "from flows.cli import main; main(['halt', '--note', 'a12 of ann is odd'])"
+HALT: Final = "from flows.commands.cli import main; main(['halt', '--note', 'a12 of ann is odd'])"
 
 
 @dataclass

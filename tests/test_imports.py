@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "flows": {"schemas", "warehouse", "tasks.core", "tasks", "flows"},
     "console": {"schemas", "warehouse", "tasks.core", "tasks", "console"},
 }
-ALSO = {("flows/cli.py", "console")}
+ALSO = {("flows/commands/cli.py", "console")}
 """The one command that starts the console."""
 
 NOT_IN_THE_CORE = {
@@ -125,7 +125,7 @@ def test_only_the_warehouse_talks_to_databases() -> None:
     [
         ("import warehouse.lake.lake", ["warehouse.lake.lake"]),
         ("from tasks import review", ["tasks.review.review"]),
-        ("def f():\n    from flows.cli import app as a", ["flows.cli.app"]),
+        ("def f():\n    from flows.commands.cli import app as a", ["flows.commands.cli.app"]),
         ("from . import pull", ["tasks.pull.pull"]),
         ("from .core.drift import band", ["tasks.core.drift.drift.band"]),
     ],

@@ -11,7 +11,7 @@ import typer
 from console.app import make_api
 from console.backend import Backend
 from docs.generate.markdown import code, page, prose, section, sentence, table
-from flows.cli import app
+from flows.commands.cli import app
 from schemas.enums import Scope
 from schemas.settings import Settings
 from tasks.runtime.stores import open_ledger

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from flows.run import run_night
+from flows.commands.run import run_night
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings, load_settings

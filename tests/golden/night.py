@@ -12,8 +12,8 @@ from typing import Final
 import polars as pl
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.run import settings_of_tasks
+from flows.commands.cli import app
+from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.settings import Settings
 from schemas.sources import Source

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import typer
 
-from flows.cli import app
+from flows.commands.cli import app
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.run import settings_of_tasks
+from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.errors import WrongUsage
 from schemas.run import RunRef

@@ -11,9 +11,9 @@ import pytest
 from pyarrow import fs
 from typer.testing import CliRunner
 
-from flows import replay_cli
-from flows.cli import app
-from flows.run import settings_of_tasks
+from flows.commands import replay as replay_cli
+from flows.commands.cli import app
+from flows.commands.run import settings_of_tasks
 from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
 from tasks.demo.sample import make_book

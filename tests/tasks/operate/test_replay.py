@@ -15,10 +15,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from flows import replay_cli
-from flows.cli import app
+from flows.commands import replay as replay_cli
+from flows.commands.cli import app
+from flows.commands.run import settings_of_tasks
 from flows.nightly import Night
-from flows.run import settings_of_tasks
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import InputRefused, WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef

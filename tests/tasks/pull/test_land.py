@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.run import settings_of_tasks
+from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows import review_cli
+from flows.commands import review as review_cli
 from flows.nightly import Night
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, WrongUsage

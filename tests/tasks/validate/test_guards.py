@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.run import resume_night, settings_of_tasks
+from flows.commands.run import resume_night, settings_of_tasks
 from schemas.enums import Guard, RunState
 from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef

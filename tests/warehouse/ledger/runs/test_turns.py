@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.run import settings_of_tasks
+from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind, Step
 from schemas.errors import LedgerUnreachable
 from schemas.run import RunRef

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
-from flows.cli import main
+from flows.commands.cli import main
 from schemas.errors import LedgerUnreachable, Retryable
 from schemas.settings import Settings
 from tests.ledger_book import NOW, new_run, opened

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows.explain_tables import (
+from flows.commands.explain_tables import (
     CLASSES,
     CLASSES_BEFORE,
     LOTS,
@@ -22,7 +22,7 @@ from flows.explain_tables import (
     print_rows,
     usd,
 )
-from flows.terminal import print_json
+from flows.commands.terminal import print_json
 from schemas.enums import ProposalState
 from tasks.core.explain.sentences import STATES
 from tasks.runtime.stores import open_ledger, settings_of_a_home

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import lines, print_json, print_table
+from flows.commands.terminal import lines, print_json, print_table
 from tasks.runtime.stores import open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import AuditRow
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
-from flows.terminal import lines, notice, print_json, print_table
+from flows.commands.terminal import lines, notice, print_json, print_table
 from tasks.review import quarantine
 from tasks.review.quarantine import Detail, Wanted
 from tasks.review.quarantine_file import FileFormat, format_of, write_rows

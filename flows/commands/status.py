@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.halt_cli import HOW_TO_LIFT, sentence
-from flows.terminal import notice, print_json, print_table
+from flows.commands.halt import HOW_TO_LIFT, sentence
+from flows.commands.terminal import notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
 from tasks.runtime.stores import open_ledger, settings_of_a_home

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from flows.terminal import lines, notice, print_frame, print_json, print_table
+from flows.commands.terminal import lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks.core.explain.sentences import LOOKS

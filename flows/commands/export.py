@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.terminal import notice, print_json
+from flows.commands.terminal import notice, print_json
 from tasks.runtime.stores import settings_of_a_home
 
 if TYPE_CHECKING:

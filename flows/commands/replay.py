@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from flows.terminal import notice, print_json, print_table
+from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tasks.runtime.stores import settings_of_a_home

@@ -65,7 +65,7 @@ def hands_of(settings: Settings) -> Iterator[Hands]:
     if not settings.dask:
         yield Here()
         return
-    from flows.dask_hands import dask_hands  # noqa: PLC0415 - takes a second to import, which one process need not wait
+    from flows.workers.dask_cluster import dask_hands  # noqa: PLC0415 - takes a second to import, which one process need not wait
 
     with dask_hands(settings) as hands:
         yield hands

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import polars as pl
 import typer
 
-from flows.terminal import notice, print_frame, print_json
+from flows.commands.terminal import notice, print_frame, print_json
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home, utc_now

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from prefect.client.schemas.objects import State
 
+from flows.commands.run import settings_of_tasks
 from flows.monitor import monitor
 from flows.nightly import Night, nightly
-from flows.run import settings_of_tasks
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
 from tasks.monitor.scopes import BREACHED, Told
@@ -190,7 +190,7 @@ def test_an_event_starts_the_deployment_and_the_same_event_again_no_second_run(s
     deployed(site)
     ours = {name: value for name, value in os.environ.items() if name.startswith("TRIMTAB_")}
     environment = {**site.environment, **ours}
-    command = [sys.executable, "-m", "flows.cli", "monitor", "--as-of", TODAY.isoformat(), "--json"]
+    command = [sys.executable, "-m", "flows.commands.cli", "monitor", "--as-of", TODAY.isoformat(), "--json"]
     look = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert look.returncode == 0, look.stderr
     (run,) = waited_for("the automation", lambda: started(site, 1))

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from flows import explain_cli
-from flows.explain_tables import LOTS, print_rows
+from flows.commands import explain as explain_cli
+from flows.commands.explain_tables import LOTS, print_rows
 from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.settings import Settings

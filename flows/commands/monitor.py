@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from flows.terminal import notice, print_json, print_table
+from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tasks.runtime.sessions import sessions_to

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.commands.cli import app
 from schemas.enums import RunKind
 from schemas.errors import DecisionRefused, WrongUsage
 from schemas.run import RunRef
@@ -173,7 +173,7 @@ def test_all_rows_are_written_to_a_new_file(run: Run, tmp_path: Path) -> None:
 def test_looking_at_quarantine_does_not_import_prefect(ledger: Ledger, settings: Settings) -> None:
     assert ledger.get_run("r1") is not None
     text = (
-        "import sys\nfrom flows.cli import main\n"
+        "import sys\nfrom flows.commands.cli import main\n"
         "try:\n    main(['quarantine', 'list', '--json'])\nexcept SystemExit:\n    pass\n"
         "print(sorted({'prefect', 'numba', 'alembic'} & set(sys.modules)), file=sys.stderr)"
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import notice, print_json, print_table
+from flows.commands.terminal import notice, print_json, print_table
 from schemas.enums import Role, Scope
 from schemas.errors import WrongUsage
 from schemas.settings import load_settings

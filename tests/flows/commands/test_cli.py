@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from flows.cli import main
+from flows.commands.cli import main
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tests.cli_session import Command, environment, session
@@ -253,7 +253,7 @@ def test_a_setting_that_is_none_is_refused(
 def test_reading_imports_neither_prefect_nor_the_landing_contract(night: Settings) -> None:
     """They take seconds; a query should not."""
     text = (
-        "import sys\nfrom flows.cli import main\n"
+        "import sys\nfrom flows.commands.cli import main\n"
         "try:\n    main(['query', 'SELECT 1 AS one', '--format', 'csv'])\nexcept SystemExit:\n    pass\n"
         "print(sorted({'prefect', 'pandera', 'pandas', 'numba', 'alembic', 'fastapi'} & set(sys.modules)))"
     )
@@ -264,7 +264,7 @@ def test_reading_imports_neither_prefect_nor_the_landing_contract(night: Setting
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(night: Settings) -> None:
-    command = f"{sys.executable} -m flows.cli query 'SELECT range FROM range(500000)' --format csv | head -1"
+    command = f"{sys.executable} -m flows.commands.cli query 'SELECT range FROM range(500000)' --format csv | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         env=environment(night.home),

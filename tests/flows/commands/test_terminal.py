@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows import terminal
+from flows.commands import terminal
 
 NAMES = ("proposal", "why", "amount", "note")
 ROW = ("053b01e61a3057b1f62d", "turnover_above_limit", "1,234,567.89 USD\ntax 12.50", "asked on Monday")

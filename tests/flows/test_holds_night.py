@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.run import settings_of_tasks
+from flows.commands.run import settings_of_tasks
 from schemas.enums import LookReason
 from schemas.settings import Settings
 from tasks.demo.sample import make_book

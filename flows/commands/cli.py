@@ -10,22 +10,20 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from flows import (
-    audit_cli,
-    explain_cli,
-    export_cli,
-    halt_cli,
-    maintain_cli,
-    monitor_cli,
-    quarantine_cli,
-    reconcile_cli,
-    replay_cli,
-    review_cli,
-    status_cli,
-    users_cli,
-)
-from flows.export_cli import export_rows, print_exports
-from flows.terminal import print_frame, print_json, print_table
+from flows.commands import audit as audit_cli
+from flows.commands import explain as explain_cli
+from flows.commands import export as export_cli
+from flows.commands import halt as halt_cli
+from flows.commands import maintain as maintain_cli
+from flows.commands import monitor as monitor_cli
+from flows.commands import quarantine as quarantine_cli
+from flows.commands import reconcile as reconcile_cli
+from flows.commands import replay as replay_cli
+from flows.commands import review as review_cli
+from flows.commands import status as status_cli
+from flows.commands import users as users_cli
+from flows.commands.export import export_rows, print_exports
+from flows.commands.terminal import print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
@@ -125,7 +123,7 @@ def nightly(
     if bool(as_of) == bool(scope_id) or (scope_id and (source or account or is_dry_run)):
         raise WrongUsage("needed either --as-of DATE, or --scope ID without --source, --account and --dry-run")
     settings = load_settings()
-    from flows.run import dry_run, run_night, run_scope  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from flows.commands.run import dry_run, run_night, run_scope  # noqa: PLC0415 - Prefect, seconds that other commands do without
     from tasks.export.release import export_approved  # noqa: PLC0415
 
     scope = tuple(account or ())
@@ -228,7 +226,7 @@ def resume(
     if run is None:
         halt_cli.lift(note)
         return
-    from flows.run import resume_night  # noqa: PLC0415 - see nightly
+    from flows.commands.run import resume_night  # noqa: PLC0415 - see nightly
 
     night = resume_night(load_settings(), run, actor=current_actor(), note=note)
     typer.echo(night.run_id)
@@ -243,7 +241,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 20221228,
 ) -> None:
     """Make a sample book on real market prices, run a night on it, export what policy approves, say where to look."""
-    from flows.demo import run_demo  # noqa: PLC0415 - see nightly
+    from flows.commands.demo import run_demo  # noqa: PLC0415 - see nightly
 
     run_demo(load_settings(), account_count=accounts, file_format=fmt, seed=seed)
 

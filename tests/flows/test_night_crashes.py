@@ -48,7 +48,7 @@ def neighbours(
     run_night(settings, *source, scope=())  # a first night, so that there is something to read
     later = source[1].replace(day=source[1].day + 1)
     stop = settings.home / "stop"
-    environment = {**os.environ, "PYTHONPATH": str(NEIGHBOUR.parents[1]), "POLARS_MAX_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(NEIGHBOUR.parents[2]), "POLARS_MAX_THREADS": "1"}
     processes = [
         subprocess.Popen(
             [sys.executable, str(NEIGHBOUR), what, settings.model_dump_json(), str(stop)],

@@ -29,8 +29,8 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.dask_crew import Prepared, faults_of, told
-from flows.fan_out import Finished, ShardTask
+from flows.workers.dask_worker import Prepared, faults_of, told
+from flows.workers.protocol import Finished, ShardTask
 from schemas.enums import Step
 from schemas.errors import Retryable, Terminal, WrongUsage
 from schemas.run import RunRef
@@ -58,7 +58,7 @@ started again and is awaited: Dask would strike it off the list after 15 seconds
 
 @contextmanager
 def dask_hands(settings: Settings) -> Iterator["DaskHands"]:
-    """The workers that the settings name; see ``flows.fan_out.hands_of``."""
+    """The workers that the settings name; see ``flows.workers.protocol.hands_of``."""
     is_elsewhere = "://" in settings.dask
     if is_elsewhere:
         need_shared_stores(settings)

@@ -21,9 +21,9 @@ from prefect.runtime import flow_run
 from prefect.states import Scheduled
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.commands.cli import app
+from flows.commands.run import resume_night
 from flows.nightly import Night, nightly
-from flows.run import resume_night
 from schemas.enums import RunState, Step
 from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Terminal, TrimtabError, WrongUsage
 from schemas.settings import load_settings

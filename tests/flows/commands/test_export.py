@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from flows.cli import main
+from flows.commands.cli import main
 from schemas.settings import Settings
 from tasks.runtime.stores import utc_now
 from tests.export_scene import RUN, Interrupted, Scene, crash_at, interrupt

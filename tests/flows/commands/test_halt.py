@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.commands.cli import app
 from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings

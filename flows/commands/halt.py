@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import notice
+from flows.commands.terminal import notice
 from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import HaltRow
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import print_json, print_table
+from flows.commands.terminal import print_json, print_table
 from schemas.settings import load_settings
 from tasks.runtime.stores import settings_of_a_home, utc_now
 

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from distributed import KilledWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.dask_crew import faults_of, told
-from flows.dask_hands import api_address, fault_of, local_workers, need_shared_stores
-from flows.fan_out import Here
-from flows.run import settings_of_tasks
+from flows.commands.run import settings_of_tasks
+from flows.workers.dask_cluster import api_address, fault_of, local_workers, need_shared_stores
+from flows.workers.dask_worker import faults_of, told
+from flows.workers.protocol import Here
 from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, Terminal, WrongUsage
 from schemas.run import RunRef

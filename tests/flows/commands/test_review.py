@@ -12,7 +12,9 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows import audit_cli, review_cli, users_cli
+from flows.commands import audit as audit_cli
+from flows.commands import review as review_cli
+from flows.commands import users as users_cli
 from schemas.enums import RunKind
 from schemas.errors import AuditBroken, DecisionRefused, WrongUsage
 from schemas.run import RunRef
@@ -70,7 +72,7 @@ def test_the_list_is_a_table_on_stdout(run: Run) -> None:
 
 def test_the_list_fits_a_terminal_and_breaks_no_id(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("review", "hold", "monday.bb", "--note", "asking").exit_code == 0
-    monkeypatch.setattr("flows.terminal.WIDTH_OF_A_FILE", 100)
+    monkeypatch.setattr("flows.commands.terminal.WIDTH_OF_A_FILE", 100)
     result = run("review", "list", "--filter", "custodian=southbank")
 
     assert max(map(len, result.stdout.splitlines())) <= 100

@@ -8,8 +8,8 @@ from pathlib import Path
 import typer
 from prefect.settings import get_current_settings
 
-from flows.run import run_night
-from flows.terminal import notice, print_table
+from flows.commands.run import run_night
+from flows.commands.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
 from tasks.core.export.package import Export

@@ -1,0 +1,1 @@
+"""The ``trimtab`` command, one module a command."""
