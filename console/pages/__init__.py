@@ -1,7 +1,7 @@
 """The pages, one module each."""
 
-from console.backend import Backend
 from console.pages import account, audit, breaks, proposal, quarantine, queue, runs, tonight
+from console.shared.backend import Backend
 
 
 def register(backend: Backend) -> None:

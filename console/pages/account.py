@@ -6,10 +6,10 @@ import polars as pl
 from fastapi import Request
 from nicegui import ui
 
-from console.backend import Backend
-from console.frame import Desk, desk_of, nothing_here, waiting_page
 from console.pages.parts import class_panel, facts, orders_panel, panel, plain_table
-from console.words import count, dollars, percent, word
+from console.shared.backend import Backend
+from console.shared.formatting import count, dollars, percent, word
+from console.shared.page_frame import Desk, desk_of, nothing_here, waiting_page
 from tasks.review.explain import explain
 
 MOST_PROPOSALS: Final = 100

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from console.break_words import break_sentence
-from console.deliveries import Leg, Way, ways_of
-from console.frame import Desk
 from console.pages.parts import panel, plain_table
-from console.words import NONE, clock, count, day, dollars, plural, price, shares, size, word
+from console.shared.break_words import break_sentence
+from console.shared.deliveries import Leg, Way, ways_of
+from console.shared.formatting import NONE, clock, count, day, dollars, plural, price, shares, size, word
+from console.shared.page_frame import Desk
 from schemas.enums import Break
 from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import Sought

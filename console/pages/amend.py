@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from nicegui import ui
 
-from console.frame import Desk
-from console.words import dollars, shares
+from console.shared.formatting import dollars, shares
+from console.shared.page_frame import Desk
 from tasks.review.amend import amend
 from warehouse.ledger.ledger import Seen
 

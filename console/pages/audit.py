@@ -6,10 +6,10 @@ from typing import Any, Final
 from fastapi import Request
 from nicegui import run, ui
 
-from console.backend import Backend
-from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import panel, plain_table
-from console.words import clock, count, sentence, word
+from console.shared.backend import Backend
+from console.shared.formatting import clock, count, sentence, word
+from console.shared.page_frame import Desk, desk_of, follow, frame
 from schemas.errors import AuditBroken
 
 PAGE_ROWS: Final = 100

@@ -13,11 +13,11 @@ import polars as pl
 from fastapi import Request
 from nicegui import ui
 
-from console.backend import Backend
-from console.break_words import ADVICE, MEANINGS
-from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import chips, panel, plain_table
-from console.words import NONE, clock, count, dollars, plural, price, shares, word
+from console.shared.backend import Backend
+from console.shared.break_words import ADVICE, MEANINGS
+from console.shared.formatting import NONE, clock, count, dollars, plural, price, shares, word
+from console.shared.page_frame import Desk, desk_of, follow, frame
 from schemas.enums import Break
 from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import Sought, Stretch

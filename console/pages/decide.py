@@ -7,7 +7,7 @@ from typing import Final
 
 from nicegui import ui
 
-from console.words import plural
+from console.shared.formatting import plural
 from schemas.enums import ProposalState
 from warehouse.ledger.ledger import Decision
 

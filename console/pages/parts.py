@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from console.charts import class_chart, height_of
-from console.words import NONE, day, dollars, percent, plural, shares, word
+from console.shared.charts import class_chart, height_of
+from console.shared.formatting import NONE, day, dollars, percent, plural, shares, word
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
 Page = Mapping[str, Any]

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from console.charts import class_chart, height_of
-from console.frame import Desk
 from console.pages.parts import chips, facts
-from console.words import clock, dollars, from_to, percent, plural, shares, words
+from console.shared.charts import class_chart, height_of
+from console.shared.formatting import clock, dollars, from_to, percent, plural, shares, words
+from console.shared.page_frame import Desk
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
 from tasks.core.export.blocks import sells_first

@@ -8,9 +8,6 @@ from typing import Any, Final
 from fastapi import Request
 from nicegui import ui
 
-from console.backend import Backend
-from console.charts import frontier_chart
-from console.frame import Desk, desk_of, follow, nothing_here, waiting_page
 from console.pages.after_export import After, after_panel, read_after
 from console.pages.amend import change_orders
 from console.pages.decide import Outcome, decision_dialog, tell
@@ -24,7 +21,10 @@ from console.pages.proposal_panels import (
     rules_panel,
     tax_panel,
 )
-from console.words import clock, dollars, from_to, percent, until, word, words
+from console.shared.backend import Backend
+from console.shared.charts import frontier_chart
+from console.shared.formatting import clock, dollars, from_to, percent, until, word, words
+from console.shared.page_frame import Desk, desk_of, follow, nothing_here, waiting_page
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks.core.export.blocks import sells_first

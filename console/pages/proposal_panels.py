@@ -6,7 +6,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.pages.parts import facts, panel, plain_table
-from console.words import clock, day, dollars, percent, shares, word
+from console.shared.formatting import clock, day, dollars, percent, shares, word
 from schemas.enums import Reason
 from tasks.core.propose.changed_orders import Change
 from warehouse.ledger.ledger import DecisionRow

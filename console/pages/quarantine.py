@@ -6,10 +6,10 @@ import polars as pl
 from fastapi import Request
 from nicegui import events, ui
 
-from console.backend import Backend
-from console.frame import Desk, desk_of, frame
 from console.pages.parts import facts, panel
-from console.words import plural, word
+from console.shared.backend import Backend
+from console.shared.formatting import plural, word
+from console.shared.page_frame import Desk, desk_of, frame
 from tasks.review import quarantine
 from tasks.review.quarantine import Detail, Wanted
 from warehouse.ledger.ledger import RunRow

@@ -15,12 +15,23 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import events, ui
 
-from console.backend import Backend
-from console.frame import Desk, desk_of, follow, frame
 from console.pages.decide import Outcome, decision_dialog, tell
 from console.pages.preview import Preview
 from console.pages.queue_filter import FilterBar
-from console.words import count, dollars, from_to, large_dollars, percent, plural, sentence, span, word, words
+from console.shared.backend import Backend
+from console.shared.formatting import (
+    count,
+    dollars,
+    from_to,
+    large_dollars,
+    percent,
+    plural,
+    sentence,
+    span,
+    word,
+    words,
+)
+from console.shared.page_frame import Desk, desk_of, follow, frame
 from schemas.errors import WrongUsage
 from tasks.review import review
 from warehouse.ledger.ledger import Decision, Filter, Page, Seen, Sort, Totals

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from nicegui import events, ui
 
-from console.frame import Desk
-from console.words import word
+from console.shared.formatting import word
+from console.shared.page_frame import Desk
 from tasks.review import review
 from warehouse.ledger.ledger import Filter, Sort
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 from fastapi import Request
 from nicegui import ui
 
-from console.backend import Backend
-from console.deliveries import ways_of
-from console.frame import Desk, desk_of, follow, frame
 from console.pages.parts import panel
-from console.words import clock, count, span, word
+from console.shared.backend import Backend
+from console.shared.deliveries import ways_of
+from console.shared.formatting import clock, count, span, word
+from console.shared.page_frame import Desk, desk_of, follow, frame
 from warehouse.ledger.ledger import RunRow
 
 MOST_RUNS: Final = 200

@@ -6,11 +6,11 @@ from typing import Final
 from fastapi import Request
 from nicegui import ui
 
-from console.backend import Backend
-from console.charts import drift_chart, funnel_chart
-from console.frame import Desk, desk_of, follow, waiting_page
 from console.pages.parts import facts, panel, plain_table
-from console.words import clock, count, large_dollars, plural, until, word
+from console.shared.backend import Backend
+from console.shared.charts import drift_chart, funnel_chart
+from console.shared.formatting import clock, count, large_dollars, plural, until, word
+from console.shared.page_frame import Desk, desk_of, follow, waiting_page
 from schemas.enums import RunState
 from tasks.core.explain.account_funnel import Part, Stage
 from tasks.core.explain.sentences import OUTCOMES, REASONS, STANDINGS, STATES

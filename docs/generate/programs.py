@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 
 from console.app import make_api
-from console.backend import Backend
+from console.shared.backend import Backend
 from docs.generate.markdown import code, page, prose, section, sentence, table
 from flows.commands.cli import app
 from schemas.enums import Scope

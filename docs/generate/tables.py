@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from console.break_words import MEANINGS as BREAKS
+from console.shared.break_words import MEANINGS as BREAKS
 from docs.generate.inputs import type_word
 from docs.generate.markdown import code, page, prose, section, sentence, table
 from docs.generate.notes import key_notes, note_of

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from console.app import make_api
-from console.backend import Backend
+from console.shared.backend import Backend
 from schemas.enums import Role, Scope
 from schemas.settings import Settings
 from tasks.review.access import make_token

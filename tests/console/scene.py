@@ -16,7 +16,7 @@ import polars as pl
 from fastapi.testclient import TestClient
 
 from console.app import make_api
-from console.backend import Backend
+from console.shared.backend import Backend
 from schemas.enums import Role, Scope
 from schemas.settings import Settings
 from tasks.demo.sample import make_book

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 import polars as pl
 from fastapi import APIRouter, Header, Query, Response
 
-from console.api_after import add_exports, add_fills
-from console.api_caller import Caller, Cursor, Limit, Named, caller_with, need_run
-from console.api_models import (
+from console.api.caller import Caller, Cursor, Limit, Named, caller_with, need_run
+from console.api.cursors import after_of, cursor_of
+from console.api.models import (
     NO_NUL,
     AmendmentIn,
     DecidedOut,
@@ -27,9 +27,9 @@ from console.api_models import (
     RunsOut,
     etag_of,
 )
-from console.backend import Backend
-from console.cursors import after_of, cursor_of
-from console.problems import Problem
+from console.api.problems import Problem
+from console.api.routes_after_export import add_exports, add_fills
+from console.shared.backend import Backend
 from schemas.enums import Scope
 from tasks.core.export.blocks import sells_first
 from tasks.review import review

@@ -13,13 +13,13 @@ from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.backend import Backend
-from console.guard import cookie_name, is_local, is_secure, own_origin, secret_of
+from console.shared.backend import Backend
+from console.shared.guard import cookie_name, is_local, is_secure, own_origin, secret_of
 from schemas.errors import TrimtabError
 from tasks.review.access import SignInRefused, sign_in, sign_in_as_subject, sign_out
 
-PAGE: Final = (Path(__file__).parent / "static" / "sign_in.html").read_text(encoding="utf-8")
-FORM: Final = (Path(__file__).parent / "static" / "sign_in_form.html").read_text(encoding="utf-8")
+PAGE: Final = (Path(__file__).parents[1] / "static" / "sign_in.html").read_text(encoding="utf-8")
+FORM: Final = (Path(__file__).parents[1] / "static" / "sign_in_form.html").read_text(encoding="utf-8")
 LONGEST: Final = 1_000
 """Characters of a name or a password that are looked at."""
 

@@ -10,9 +10,9 @@ from fastapi import Request
 from nicegui import run, ui
 from nicegui.client import ClientConnectionTimeout
 
-from console.backend import Backend
-from console.guard import session_in
-from console.words import clock, sentence
+from console.shared.backend import Backend
+from console.shared.formatting import clock, sentence
+from console.shared.guard import session_in
 from schemas.enums import Role
 from schemas.errors import TrimtabError
 from tasks.review.access import session_of

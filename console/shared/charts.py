@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from console.words import large_dollars, word
+from console.shared.formatting import large_dollars, word
 from tasks.core.explain.account_funnel import STEPS, Stage
 
 NOW: Final = "#3b82c4"

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from console.api_after_models import (
+from console.api.caller import MOST, Caller, Cursor, Limit, Named, need_run
+from console.api.cursors import Kinds, read, written
+from console.api.models import Name
+from console.api.models_after_export import (
     AsideOut,
     AsidesOut,
     BreakOut,
@@ -20,12 +23,9 @@ from console.api_after_models import (
     FillsOut,
     MessageOut,
 )
-from console.api_caller import MOST, Caller, Cursor, Limit, Named, need_run
-from console.api_models import Name
-from console.backend import Backend
-from console.cursors import Kinds, read, written
-from console.deliveries import ways_of
-from console.problems import Problem
+from console.api.problems import Problem
+from console.shared.backend import Backend
+from console.shared.deliveries import ways_of
 from schemas.enums import Break, OrderState
 from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import Sought

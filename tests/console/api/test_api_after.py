@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from console.api.cursors import written
 from console.app import make_api
-from console.backend import Backend
-from console.cursors import written
-from console.deliveries import undelivered
+from console.shared.backend import Backend
+from console.shared.deliveries import undelivered
 from schemas.enums import Break, Scope
 from schemas.exports import Delivery
 from schemas.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from console.backend import Backend
+from console.shared.backend import Backend
 from schemas.enums import RunState
 from schemas.errors import WrongUsage
 from tasks.operate.backup import backup_folder, backups

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from console.backend import Backend
-from console.metrics import LedgerCollector
+from console.metrics.metrics import LedgerCollector
+from console.shared.backend import Backend
 from schemas.enums import Step
 from schemas.settings import Settings
 from tests.ledger_book import NOW, new_run, proposed, staffed

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, expect
 
-from console.words import shares
+from console.shared.formatting import shares
 from schemas.exports import Delivery
 from schemas.settings import Settings
 from tasks.export.release import deliver_exported, export_approved

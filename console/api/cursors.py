@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from console.problems import Problem
+from console.api.problems import Problem
 from warehouse.ledger.ledger import Sort
 
 Kinds = tuple[type, ...]

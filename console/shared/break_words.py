@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from console.words import dollars, plural, shares
+from console.shared.formatting import dollars, plural, shares
 from schemas.enums import Break
 
 MEANINGS: Final[Mapping[Break, str]] = {

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from console.charts import class_chart, drift_chart, frontier_chart, funnel_chart
+from console.shared.charts import class_chart, drift_chart, frontier_chart, funnel_chart
 from tasks.core.explain.account_funnel import STEPS, Part, Stage
 
 CLASSES: list[dict[str, Any]] = [

@@ -3,8 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from console import words
-from console.break_words import ADVICE, MEANINGS, break_sentence
+from console.shared import formatting as words
+from console.shared.break_words import ADVICE, MEANINGS, break_sentence
 from schemas.enums import Break
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)

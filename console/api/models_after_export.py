@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from console.api_models import Model
-from console.break_words import ADVICE, break_sentence
-from console.deliveries import Leg, Way
+from console.api.models import Model
+from console.shared.break_words import ADVICE, break_sentence
+from console.shared.deliveries import Leg, Way
 from schemas.enums import Break, ExecutionKind, OrderState, Side
 from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import ExportRow, ExportState

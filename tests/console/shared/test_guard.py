@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from console.app import make_api
-from console.backend import Backend
-from console.guard import is_local
+from console.shared.backend import Backend
+from console.shared.guard import is_local
 from tasks.review.access import digest
 from tests.console.scene import Api, api_on, cookie_in, sign_in, value_of
 

@@ -10,9 +10,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 
-from console.backend import Backend
-from console.deliveries import undelivered
-from console.metrics_runs import gauge, of_cut_offs, of_exports, of_runs
+from console.metrics.runs import gauge, of_cut_offs, of_exports, of_runs
+from console.shared.backend import Backend
+from console.shared.deliveries import undelivered
 from schemas.enums import Break, ProposalState, RunState
 from warehouse.ledger.ledger import Filter, Sort, Sought
 

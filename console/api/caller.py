@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Path, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from console.api_models import NO_NUL
-from console.backend import Backend
-from console.problems import Problem
+from console.api.models import NO_NUL
+from console.api.problems import Problem
+from console.shared.backend import Backend
 from schemas.enums import Scope
 from tasks.review.access import token_of
 from warehouse.ledger.ledger import Filter, RunRow, Sought, TokenRow

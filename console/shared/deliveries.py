@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from console.backend import Backend
+from console.shared.backend import Backend
 from tasks.export.plan import Plan
 from warehouse.ledger.ledger import DeliveryRow, ExportRow, ExportState
 

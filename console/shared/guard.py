@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from console.backend import Backend
+from console.shared.backend import Backend
 from tasks.review.access import session_of
 from warehouse.ledger.ledger import SessionRow
 
