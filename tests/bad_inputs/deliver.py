@@ -12,7 +12,15 @@ from schemas.landing import dtypes
 from tasks.core.gate import accepted, gate_accounts, whole_files
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import RawTable, read_batches
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated_commons, landing_paths, sound_book, spoilt, write_book
+from tests.support.landing_book import (
+    ACCOUNT_TABLES,
+    AS_OF,
+    gated_commons,
+    landing_paths,
+    sound_book,
+    spoilt,
+    write_book,
+)
 
 Spoil = Callable[[Path], object]
 """Does something to a landing folder that has the sound book as CSV."""

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.bad_inputs.deliver import Judged, Spoil, cell, delivered, rows
-from tests.landing_book import sound_book, write_book
+from tests.support.landing_book import sound_book, write_book
 
 NUMBER = "a number of at most 12 digits before the point and 6 after it"
 IDENTIFIER = "1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)"

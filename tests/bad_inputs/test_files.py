@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tests.bad_inputs.deliver import Spoil, cell, columns_of, content, delivered, edit, replace
-from tests.landing_book import sound_book
+from tests.support.landing_book import sound_book
 
 LOTS = sound_book()["lots"].write_csv()
 BOM = b"\xef\xbb\xbf"

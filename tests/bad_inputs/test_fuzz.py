@@ -24,7 +24,7 @@ from tasks.formats.contract_file import RawTable, read_batches
 from tests.bad_inputs.damage import Book, Files, damaged_csv, damaged_files, unpacked
 from tests.bad_inputs.deliver import Judged, judged
 from tests.bad_inputs.plain_contract import misread, row_faults, text_lines, trading_faults
-from tests.landing_book import AS_OF, sound_book
+from tests.support.landing_book import AS_OF, sound_book
 
 FEW = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=150)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.bad_inputs.deliver import Spoil, content, delivered, edit, replace
-from tests.landing_book import sound_book, write_book
+from tests.support.landing_book import sound_book, write_book
 
 LOTS = sound_book()["lots"].write_csv()
 HEADER, ROWS = LOTS.split("\n", 1)

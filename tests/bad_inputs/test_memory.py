@@ -11,7 +11,7 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.formats.contract_file import read_batches
 from tests.bad_inputs.deliver import Judged, judged
-from tests.landing_book import sound_book, write_book
+from tests.support.landing_book import sound_book, write_book
 
 GIBIBYTE = 1 << 30
 HEADER = b"account_id,security_id,lot_id,quantity,unit_cost_usd,acquired_date\n"

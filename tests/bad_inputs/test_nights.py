@@ -13,8 +13,8 @@ from schemas.settings import Settings
 from tests.bad_inputs.damage import Files, damaged_files
 from tests.bad_inputs.deliver import Spoil, content, rows
 from tests.bad_inputs.test_fuzz import is_sentence, row_count
-from tests.landing_book import AS_OF, sound_book, write_book
-from tests.night_driver import export, files_of, run_night
+from tests.support.landing_book import AS_OF, sound_book, write_book
+from tests.support.night_driver import export, files_of, run_night
 from warehouse.lake.lake import Lake, open_lake
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

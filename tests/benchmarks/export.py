@@ -30,7 +30,7 @@ from tasks.export.export import BOOK
 from tasks.export.export_all import Exporter, export_all
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
-from tests.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
+from tests.support.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
 from warehouse.ledger.ledger import Ledger, NewRun
 
 NOW: Final = datetime(2026, 3, 3, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ import numpy as np
 from tasks.core.solver.arrays import Book, Ints, Limits
 from tasks.core.solver.entry import rebalance, warm_up
 from tests.benchmarks.kernel import CLASSES, book_of
-from tests.core.books import pick, random_limits
-from tests.core.referees import clarabel_optimum
+from tests.support.books import pick, random_limits
+from tests.support.referees import clarabel_optimum
 
 SIZES = ((2, 5_000), (4, 2_500), (10, 1_000))
 """Members, households."""

@@ -18,9 +18,9 @@ from tasks.core.solver import entry as solver
 from tasks.core.solver.arrays import Book, Limits, no_limits
 from tasks.core.solver.solution import blank_answer
 from tasks.core.solver.workspace import largest, new_desk
-from tests.core.books import pick, take
-from tests.core.referees import Part, Sides, program_on
-from tests.core.trades import account_of_lots
+from tests.support.books import pick, take
+from tests.support.referees import Part, Sides, program_on
+from tests.support.trades import account_of_lots
 
 SIZES = (10_000, 100_000, 1_000_000)
 LIMITED = 100_000

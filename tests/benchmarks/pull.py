@@ -33,7 +33,7 @@ from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch
 from tasks.validate.guards import guard_inputs
 from tasks.validate.validate import validate
-from tests.servers import PASSWORD, postgres_in
+from tests.support.servers import PASSWORD, postgres_in
 from warehouse.lake.lake import open_lake
 
 

@@ -27,8 +27,8 @@ from schemas.settings import Settings
 from tasks.review.access import make_token
 from tasks.review.review import parse_filter
 from tasks.runtime.stores import utc_now
-from tests.ledger_book import new_run, proposed
-from tests.servers import PASSWORD, postgres_in
+from tests.support.ledger_book import new_run, proposed
+from tests.support.servers import PASSWORD, postgres_in
 from warehouse.ledger.ledger import Filter, Ledger, Sort
 from warehouse.ledger.store.tables import proposals
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.scene import Api, api_on, copied, make_home
-from tests.servers import _no_settings_of_mine, postgres, postgres_server
+from tests.support.console_scene import Api, api_on, copied, make_home
+from tests.support.servers import _no_settings_of_mine, postgres, postgres_server
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 

@@ -12,8 +12,8 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.fill_scene import write_fills
-from tests.night_driver import export, run_night
+from tests.support.fill_scene import write_fills
+from tests.support.night_driver import export, run_night
 from warehouse.lake.lake import open_lake
 
 FIRST, SECOND, THIRD = date(2022, 12, 28), date(2022, 12, 29), date(2022, 12, 30)

@@ -14,7 +14,7 @@ from tasks.demo.sample import make_book
 from tasks.propose.propose import propose
 from tasks.pull.pull import run_ref
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.night_driver import public_tables, run_night
+from tests.support.night_driver import public_tables, run_night
 from warehouse.lake.lake import open_lake
 
 AS_OF = date(2022, 12, 28)

@@ -12,8 +12,8 @@ from tasks.demo.sample import make_book
 from tasks.export.release import export_approved
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.fill_scene import write_fills
-from tests.night_driver import export, run_night
+from tests.support.fill_scene import write_fills
+from tests.support.night_driver import export, run_night
 
 FIRST, SECOND, THIRD = date(2022, 12, 28), date(2022, 12, 29), date(2022, 12, 30)
 

@@ -19,10 +19,10 @@ from schemas.settings import Settings
 from tasks.monitor.scopes import BREACHED, Told
 from tasks.runtime.session_hours import session_at
 from tasks.runtime.stores import utc_now
-from tests.monitor_scene import TODAY, Scene
-from tests.prefect_api import said
-from tests.prefect_reader import artifacts_of, events_named, flow_run_of
-from tests.test_deployment import ROOT, Site, final, site, stopped, waited_for
+from tests.deploy.test_deployment import ROOT, Site, final, site, stopped, waited_for
+from tests.support.monitor_scene import TODAY, Scene
+from tests.support.prefect_api import said
+from tests.support.prefect_reader import artifacts_of, events_named, flow_run_of
 
 __all__ = ["site"]
 

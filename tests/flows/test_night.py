@@ -22,8 +22,8 @@ from tasks.core.gate.rows import accepted
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export.export import ExportResult
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.home_copy import copy_home
-from tests.night_driver import export, files_of, public_tables, run_night
+from tests.support.home_copy import copy_home
+from tests.support.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Decision
 

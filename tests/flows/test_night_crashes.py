@@ -17,7 +17,7 @@ from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.runtime.stores import open_ledger
-from tests.night_driver import POINTS, export, files_of, killed, public_tables, run_night
+from tests.support.night_driver import POINTS, export, files_of, killed, public_tables, run_night
 from warehouse.lake.lake import open_lake
 
 pytestmark = [

@@ -34,9 +34,9 @@ from tasks.runtime.retries import ATTEMPTS, retry_quietly
 from tasks.runtime.sessions import overtaken_by, previous_session
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import current_actor, open_ledger
-from tests.ledger_book import NOW
-from tests.prefect_reader import artifacts_of, events_named, flow_run_of, tasks_of
-from tests.queue_scene import CUT_OFF, waiting_queue
+from tests.support.ledger_book import NOW
+from tests.support.prefect_reader import artifacts_of, events_named, flow_run_of, tasks_of
+from tests.support.queue_scene import CUT_OFF, waiting_queue
 from warehouse.lake.public_query import query
 from warehouse.ledger.ledger import RunRow
 

@@ -11,8 +11,8 @@ from schemas.enums import RunKind
 from schemas.settings import Settings
 from tasks.review import quarantine
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.landing_book import AS_OF, sound_book, spoilt, write_book
-from tests.night_driver import run_night
+from tests.support.landing_book import AS_OF, sound_book, spoilt, write_book
+from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

@@ -15,9 +15,9 @@ from schemas.settings import Settings
 from tasks.export.steps import EXPORTED, NOT_DELIVERED
 from tasks.reconcile.steps import ALARM
 from tasks.runtime.stores import utc_now
-from tests.export_scene import RUN, Scene
-from tests.fill_scene import fill, write_fills
-from tests.prefect_reader import artifacts_of, events_named, flow_run_of
+from tests.support.export_scene import RUN, Scene
+from tests.support.fill_scene import fill, write_fills
+from tests.support.prefect_reader import artifacts_of, events_named, flow_run_of
 from warehouse.lake.lake import open_lake
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("prefect_api")]

@@ -17,7 +17,7 @@ from schemas.enums import RunState
 from tasks.known.night_runs import NIGHTLY, Found, is_night_of, look_after, runs_of
 from tasks.known.overdue_nights import Overdue
 from tasks.monitor.announce import LATE, LATE_KEY, announce_late, is_told
-from tests.prefect_reader import events_named
+from tests.support.prefect_reader import events_named
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 DAY: Final = date(2026, 11, 25)

@@ -18,7 +18,7 @@ from schemas.enums import RunKind
 from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.tables import PUBLIC
-from tests.night_driver import run_night
+from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
 
 HERE: Final = Path(__file__).parent

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger_book import opened, staffed
-from tests.servers import _no_settings_of_mine, postgres, postgres_server
+from tests.support.ledger_book import opened, staffed
+from tests.support.servers import _no_settings_of_mine, postgres, postgres_server
 from warehouse.ledger.ledger import Ledger
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from schemas.enums import Scope
-from tests.console.scene import Api, api_on, copied, sign_in
-from tests.ledger_book import new_run, proposed, route
+from tests.support.console_scene import Api, api_on, copied, sign_in
+from tests.support.ledger_book import new_run, proposed, route
 from warehouse.ledger.ledger import Ledger, Sort
 
 

@@ -16,10 +16,10 @@ from console.shared.deliveries import undelivered
 from schemas.enums import Break, Scope
 from schemas.exports import Delivery
 from schemas.settings import Settings
-from tests.console.after_scene import EXPORT, OTHER, TwoCustodians, told
-from tests.console.scene import Api
-from tests.export_scene import CUSTODIAN, NOW, RUN
-from tests.fill_scene import fill
+from tests.support.after_export_scene import EXPORT, OTHER, TwoCustodians, told
+from tests.support.console_scene import Api
+from tests.support.export_scene import CUSTODIAN, NOW, RUN
+from tests.support.fill_scene import fill
 
 LATER = NOW + timedelta(days=3)
 

@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.console.after_scene import EXPORT, told
-from tests.console.scene import Api, api_on, copied
-from tests.export_scene import RUN
+from tests.support.after_export_scene import EXPORT, told
+from tests.support.console_scene import Api, api_on, copied
+from tests.support.export_scene import RUN
 
 CHECKS = (
     not_a_server_error,

@@ -15,7 +15,7 @@ from console.metrics.metrics import LedgerCollector
 from console.shared.backend import Backend
 from schemas.enums import Step
 from schemas.settings import Settings
-from tests.ledger_book import NOW, new_run, proposed, staffed
+from tests.support.ledger_book import NOW, new_run, proposed, staffed
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.store.words import Decision
 

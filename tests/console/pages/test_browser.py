@@ -19,10 +19,10 @@ from schemas.settings import Settings
 from tasks.export.release import deliver_exported, export_approved
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.console.browser import SIZE, Person, chromium, console_on, person
-from tests.console.scene import AS_OF, make_home
-from tests.fill_scene import fill, write_fills
-from tests.ledger_book import new_run, proposed
+from tests.support.browser import SIZE, Person, chromium, console_on, person
+from tests.support.console_scene import AS_OF, make_home
+from tests.support.fill_scene import fill, write_fills
+from tests.support.ledger_book import new_run, proposed
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Filter, Ledger, Sought
 

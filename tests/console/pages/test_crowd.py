@@ -17,9 +17,9 @@ import pytest
 from schemas.enums import Role, Scope
 from tasks.review.access import make_token
 from tasks.runtime.stores import utc_now
-from tests.console.browser import console_on
-from tests.ledger_book import route
-from tests.servers import Postgres
+from tests.support.browser import console_on
+from tests.support.ledger_book import route
+from tests.support.servers import Postgres
 from warehouse.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.system

@@ -6,8 +6,8 @@ import polars as pl
 
 from schemas.enums import RunState
 from tasks.propose.tonight_page import Tonight, tonight
-from tests.console.scene import Api
-from tests.ledger_book import new_run
+from tests.support.console_scene import Api
+from tests.support.ledger_book import new_run
 from warehouse.ledger.ledger import RunRow
 
 

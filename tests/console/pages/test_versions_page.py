@@ -1,8 +1,8 @@
 """What a proposal is shown against: the version before it, or the account's proposal of an earlier night."""
 
 from tasks.review.versions import changes, version_before
-from tests.console.scene import Api
-from tests.ledger_book import route
+from tests.support.console_scene import Api
+from tests.support.ledger_book import route
 
 
 def test_a_first_proposal_has_nothing_before_it(api: Api) -> None:

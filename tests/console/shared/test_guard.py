@@ -10,7 +10,7 @@ from console.app import make_api
 from console.shared.backend import Backend
 from console.shared.guard import is_local
 from tasks.review.access import digest
-from tests.console.scene import Api, api_on, cookie_in, sign_in, value_of
+from tests.support.console_scene import Api, api_on, cookie_in, sign_in, value_of
 
 HTML = {"accept": "text/html"}
 SELF = {"origin": "http://testserver"}

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from joserfc.jwk import RSAKey
 
-from tests.console.provider import CLIENT, SECRET, Provider, provider
-from tests.console.scene import Api, api_on, sign_in
+from tests.support.console_scene import Api, api_on, sign_in
+from tests.support.identity_provider import CLIENT, SECRET, Provider, provider
 
 HTML = {"accept": "text/html"}
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.console.scene import Api, cookie_in, sign_in
+from tests.support.console_scene import Api, cookie_in, sign_in
 
 SELF = {"origin": "http://testserver"}
 

@@ -17,8 +17,8 @@ from alembic.config import Config
 from flows.commands.cli import main
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tests.cli_session import Command, environment, session
-from tests.night_driver import export, files_of, public_tables, run_night
+from tests.support.cli_session import Command, environment, session
+from tests.support.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.schema import MIGRATIONS
 from warehouse.ledger.store.store import Store, create_engine

@@ -20,7 +20,7 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.review.explain import explain
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.night_driver import run_night
+from tests.support.night_driver import run_night
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Decision
 

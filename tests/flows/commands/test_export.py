@@ -11,8 +11,8 @@ import pytest
 from flows.commands.cli import main
 from schemas.settings import Settings
 from tasks.runtime.stores import utc_now
-from tests.export_scene import RUN, Interrupted, Scene, crash_at, interrupt
-from tests.fill_scene import fill, write_fills
+from tests.support.export_scene import RUN, Interrupted, Scene, crash_at, interrupt
+from tests.support.fill_scene import fill, write_fills
 from warehouse.lake.lake import open_lake
 
 PROFILES: Final = '[{"name": "desk", "format": "fix44", "sender": "US", "target": "THEM"}]'

@@ -20,8 +20,8 @@ from tasks.core.export.package import Book, Export, Release, make_release
 from tasks.export.export import BOOK
 from tasks.export.render import LOOK_SECONDS, Sending, deliver
 from tasks.runtime.stores import current_actor, open_ledger
-from tests.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
-from tests.ledger_book import new_run, route
+from tests.support.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
+from tests.support.ledger_book import new_run, route
 from warehouse.ledger.ledger import InputRow, InputState, Ledger
 
 # --- exports

@@ -19,9 +19,9 @@ from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from schemas.stored import INTERNAL
 from tasks.runtime.stores import current_actor, open_ledger
-from tests.cli_session import environment
-from tests.ledger_book import new_run
-from tests.quarantine_scene import GATE, id_of, quarantine, released_before
+from tests.support.cli_session import environment
+from tests.support.ledger_book import new_run
+from tests.support.quarantine_scene import GATE, id_of, quarantine, released_before
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Ledger
 

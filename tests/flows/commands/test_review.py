@@ -21,7 +21,7 @@ from schemas.run import RunRef
 from schemas.settings import load_settings
 from schemas.tables import PUBLIC
 from tasks.runtime.stores import current_actor, open_ledger
-from tests.ledger_book import new_run, proposed, route, states
+from tests.support.ledger_book import new_run, proposed, route, states
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import Ledger
 

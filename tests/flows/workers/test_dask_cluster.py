@@ -28,8 +28,18 @@ from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.demo.sample import BookSummary, make_book
 from tasks.runtime.stores import open_ledger
-from tests.scale_scene import DEATHS, PRELOAD, Cluster, Ended, assert_same, cluster_in, ended, night, restart_after
-from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
+from tests.support.scale_scene import (
+    DEATHS,
+    PRELOAD,
+    Cluster,
+    Ended,
+    assert_same,
+    cluster_in,
+    ended,
+    night,
+    restart_after,
+)
+from tests.support.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
 from warehouse.faults.disconnects import is_lost
 from warehouse.lake.connection import Bounds, bounds, connect, s3_secret
 
@@ -90,7 +100,7 @@ def test_two_local_workers_of_which_one_is_killed_do_the_night_of_one_process(
     monkeypatch.setenv(DEATHS, str(deaths))
     for name, value in PRELOAD.items():
         monkeypatch.setenv(name, value)
-    with dask.config.set({"distributed.worker.preload": ["tests.scale_scene"]}):
+    with dask.config.set({"distributed.worker.preload": ["tests.support.scale_scene"]}):
         there = book.night(settings_in(tmp_path / "home", dask="local:2"))
 
     assert list(deaths.iterdir()) == [], "each of them happened"
@@ -120,7 +130,13 @@ def test_a_cluster_on_which_everything_breaks_once_does_the_night_of_one_process
 def test_two_that_start_the_same_night_at_once_do_it_once(cluster: Cluster, book: Book, tmp_path: Path) -> None:
     settings = cluster.with_new_stores().settings(tmp_path, dask="")
     with settings_of_tasks(settings):
-        words = [sys.executable, "-m", "tests.scale_scene", str(book.source), book.summary.as_of_date.isoformat()]
+        words = [
+            sys.executable,
+            "-m",
+            "tests.support.scale_scene",
+            str(book.source),
+            book.summary.as_of_date.isoformat(),
+        ]
         started = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "ab"]
     said = [each.communicate(timeout=300)[0] for each in started]
 

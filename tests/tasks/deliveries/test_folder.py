@@ -12,8 +12,8 @@ from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
 from tasks.deliveries import folder as module
 from tasks.deliveries.place import opened
-from tests.deliveries.mounts import small_disk
-from tests.deliveries.scene import RUN, FolderScene, folder_scene
+from tests.support.delivery_scene import RUN, FolderScene, folder_scene
+from tests.support.mounts import small_disk
 
 FILES = (("accounts/a1.csv", b"one"), ("blocks.csv", b"two"), ("empty.csv", b""))
 RANDOM = "0123456789abcdef"

@@ -8,8 +8,8 @@ from schemas.errors import PlaceUnreachable, Terminal
 from tasks.core.export.files import sha256
 from tasks.deliveries.place import opened
 from tasks.sources import s3 as sources
-from tests.deliveries.scene import RUN, HttpLine, Scene, bucket_scene, hashes, line_to, sftp_scene
-from tests.servers import ObjectStore, Sshd
+from tests.support.delivery_scene import RUN, HttpLine, Scene, bucket_scene, hashes, line_to, sftp_scene
+from tests.support.servers import ObjectStore, Sshd
 
 FILES = (
     ("accounts/a1.csv", b"one\n"),

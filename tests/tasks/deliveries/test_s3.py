@@ -17,8 +17,8 @@ from tasks.core.export.files import sha256
 from tasks.deliveries import s3 as module
 from tasks.deliveries.place import opened
 from tasks.sources import s3 as sources
-from tests.deliveries.scene import RUN, BucketScene, Line, bucket_scene
-from tests.servers import S3_KEY, ObjectStore, free_port
+from tests.support.delivery_scene import RUN, BucketScene, Line, bucket_scene
+from tests.support.servers import S3_KEY, ObjectStore, free_port
 
 SMALL = b"x" * module.SMALL_BYTES
 BIG = os.urandom(22_000_000)

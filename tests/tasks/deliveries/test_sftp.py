@@ -17,10 +17,10 @@ from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
 from tasks.deliveries.place import opened
 from tasks.sources import sftp as sources
-from tests.deliveries.mounts import small_disk
-from tests.deliveries.scene import RUN, FolderScene, sftp_scene
-from tests.servers import PASSWORD, Sshd, free_port, sshd_in
-from tests.sources.odd_sftp import odd_server
+from tests.support.delivery_scene import RUN, FolderScene, sftp_scene
+from tests.support.mounts import small_disk
+from tests.support.odd_sftp import odd_server
+from tests.support.servers import PASSWORD, Sshd, free_port, sshd_in
 
 SECRET = "BANK_PASSWORD"  # noqa: S105 - a variable's name
 FILES = (("accounts/a1.csv", b"one"), ("blocks.csv", b"two"), ("empty.csv", b""))

@@ -28,7 +28,7 @@ from tasks.demo.book_reference import (
     target_matrix,
 )
 from tasks.demo.book_types import RECENT_DAYS, AccountDraw, LotDraw, Market
-from tests.landing_book import gated
+from tests.support.landing_book import gated
 
 AS_OF = date(2022, 12, 28)
 FIRST_FUND_DAY = 200

@@ -9,7 +9,7 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.executions.read import Read
 from tasks.executions.words import ExecutionFormat
-from tests.executions.writers import alpaca_event, alpaca_text, read_text
+from tests.support.execution_writers import alpaca_event, alpaca_text, read_text
 
 FILL: dict[str, Any] = {
     "execution_id": "X1",

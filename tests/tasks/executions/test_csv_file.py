@@ -10,7 +10,7 @@ from tasks.core.facts.cells import text_cell
 from tasks.executions import csv_file
 from tasks.executions.read import Read
 from tasks.executions.words import ExecutionFormat
-from tests.executions.writers import csv_text, read_text
+from tests.support.execution_writers import csv_text, read_text
 
 FILL: dict[str, Any] = {
     "execution_id": "E1",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.executions.writers import read_text
+from tests.support.execution_writers import read_text
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "executions.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL))

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import InputRefused
 from tasks.executions.read import Read
-from tests.executions.writers import SOH, fix_message, fix_report, read_text
+from tests.support.execution_writers import SOH, fix_message, fix_report, read_text
 
 FILL: dict[str, Any] = {
     "execution_id": "X1",

@@ -2,7 +2,7 @@ import pytest
 
 from tasks.executions.fix_message import fields_of
 from tasks.executions.words import Unreadable
-from tests.executions.writers import SOH, fix_message
+from tests.support.execution_writers import SOH, fix_message
 
 WHOLE = fix_message((35, "0"), (49, "BROKER"), (56, "US"), (34, 7), (52, "20260105-14:30:00"))
 

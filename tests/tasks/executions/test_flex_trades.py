@@ -9,7 +9,7 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.executions.flex_trades import NEEDED
 from tasks.executions.read import Read
-from tests.executions.writers import flex_lot, flex_text, flex_trade, read_text
+from tests.support.execution_writers import flex_lot, flex_text, flex_trade, read_text
 
 SALE: dict[str, Any] = {
     "execution_id": "1001",

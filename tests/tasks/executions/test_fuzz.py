@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.errors import TrimtabError
 from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
-from tests.executions.writers import (
+from tests.support.execution_writers import (
     Row,
     alpaca_event,
     alpaca_text,

@@ -7,7 +7,7 @@ from schemas.errors import InputRefused
 from tasks.executions import file_bytes as whole
 from tasks.executions.read import read_executions
 from tasks.executions.words import ExecutionFormat
-from tests.executions.writers import read_text
+from tests.support.execution_writers import read_text
 from tests.tasks.executions.test_fuzz import FILES
 
 

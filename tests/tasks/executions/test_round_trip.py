@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 from schemas.executions import EXECUTION_LOTS, EXECUTIONS, UNREAD
 from tasks.executions.read import Read
 from tasks.executions.words import ExecutionFormat
-from tests.executions.samples import COLUMNS, in_alpaca, in_flex, messages, table
-from tests.executions.writers import (
+from tests.support.execution_samples import COLUMNS, in_alpaca, in_flex, messages, table
+from tests.support.execution_writers import (
     Row,
     alpaca_event,
     alpaca_text,

@@ -18,7 +18,7 @@ from tasks.export.abandon import Abandoned, abandon_export
 from tasks.export.deliver import Courier, deliver_exports
 from tasks.export.tombstone import TOMBSTONE, TOMBSTONE_CHECKPOINTS
 from tasks.export.verification import verify
-from tests.export_scene import (
+from tests.support.export_scene import (
     CUSTODIAN,
     NOW,
     POINTS,
@@ -31,7 +31,7 @@ from tests.export_scene import (
     interrupt,
     meet,
 )
-from tests.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
+from tests.support.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
 from warehouse.ledger.ledger import ExportState
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]

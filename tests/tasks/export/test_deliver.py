@@ -13,7 +13,7 @@ from schemas.exports import Delivery, Profile
 from tasks.deliveries.place import Place
 from tasks.export.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
 from tasks.export.plan import Plan
-from tests.export_scene import NOW, RUN, Scene, contents
+from tests.support.export_scene import NOW, RUN, Scene, contents
 from warehouse.ledger.ledger import DeliveryRow
 
 EXPORT = f"{RUN}-export-1"

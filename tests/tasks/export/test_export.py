@@ -10,7 +10,7 @@ import pytest
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, RunHeld, WrongUsage
 from tasks.export.export import CHECKPOINTS, export_run
-from tests.export_scene import (
+from tests.support.export_scene import (
     ACCOUNTS,
     AS_OF,
     NOW,

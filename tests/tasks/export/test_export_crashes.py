@@ -12,8 +12,7 @@ import pytest
 
 from schemas.errors import DecisionRefused, Terminal
 from tasks.export.export import export_run
-from tests.deliveries.mounts import small_disk
-from tests.export_scene import (
+from tests.support.export_scene import (
     NOW,
     POINTS,
     RUN,
@@ -26,6 +25,7 @@ from tests.export_scene import (
     exporter,
     interrupt,
 )
+from tests.support.mounts import small_disk
 from warehouse.ledger.ledger import ExportRow, Ledger
 
 TIMES = 10

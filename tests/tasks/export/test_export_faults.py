@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault_harness import killed_everywhere, outcome, prepared, work
+from tests.support.fault_harness import killed_everywhere, outcome, prepared, work
 
 pytestmark = pytest.mark.system
 

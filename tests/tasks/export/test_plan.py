@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from tasks.export.plan import Plan, signer_of
 from tasks.export.signing import read_public_key, read_signer
 from tasks.export.verification import ExportBroken, Verified, verify
-from tests.export_scene import NOW, POINTS, RUN, Interrupted, Scene, contents, crash_at, interrupt
+from tests.support.export_scene import NOW, POINTS, RUN, Interrupted, Scene, contents, crash_at, interrupt
 
 LINES = Profile(name="lines", format=ProfileFormat.JSONL)
 ALPACA = Profile(name="alpaca", format=ProfileFormat.ALPACA)

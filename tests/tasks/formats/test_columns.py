@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.formats.columns import NO_CODE, NOT_AS_WRITTEN, landing_cells
 from tasks.formats.mapping import Mapping
-from tests.formats.format_files import NIGHT
+from tests.support.format_files import NIGHT
 
 
 def cell(column: dict[str, Any], fields: dict[str, str | None], name: str = "quantity", **signs: str) -> str | None:

@@ -11,7 +11,7 @@ from schemas.errors import InputRefused
 from tasks.core.gate.parsing import LINE
 from tasks.formats.contract_csv import csv_batches
 from tasks.formats.contract_file import read_batches, read_table
-from tests.landing_book import sound_book, write_book
+from tests.support.landing_book import sound_book, write_book
 
 HEADER = "account_id,settled_usd,pending_usd"
 

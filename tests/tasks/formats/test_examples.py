@@ -16,7 +16,7 @@ from tasks.core.gate.rows import check_table
 from tasks.formats.load import load_format
 from tasks.formats.read import sequence_of
 from tasks.sources.fetched_file import Delivered
-from tests.formats.format_files import file_of, rows_of
+from tests.support.format_files import file_of, rows_of
 
 HERE = Path(__file__).parent
 DELIMITED, FIXED = load_format("delimited-example"), load_format("fixed-example")

@@ -18,8 +18,8 @@ from tasks.formats.flex import flex_records
 from tasks.formats.load import load_format
 from tasks.formats.read import read_format
 from tasks.sources.fetched_file import Delivered
-from tests.formats.statements import flex_xml
-from tests.landing_book import sound_book
+from tests.support.landing_book import sound_book
+from tests.support.statements import flex_xml
 
 AS_OF = date(2026, 1, 5)
 TABLES = ("lots", "cash", "prices", "trades")

@@ -9,7 +9,7 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.formats.line_file import line_records
 from tasks.formats.read import sequence_of
-from tests.formats.format_files import CASH, LINES, NIGHT, file_of, format_of, refusal, rows_of, tables_of
+from tests.support.format_files import CASH, LINES, NIGHT, file_of, format_of, refusal, rows_of, tables_of
 
 CASH_ROWS = [("A-1", "100.25"), ("B-2", "50")]
 

@@ -7,7 +7,7 @@ from schemas.errors import WrongUsage
 from tasks.formats.load import load_format, shipped_formats
 from tasks.formats.mapping import AsOf, Column, Condition, Count, Header, Mapping, Record, Table, Total, Trailer
 from tasks.formats.parts import DaySpot, Sign
-from tests.formats.format_files import CASH, format_of
+from tests.support.format_files import CASH, format_of
 
 FIXED = """
 name = "small"

@@ -15,8 +15,8 @@ from tasks.formats.load import load_format
 from tasks.formats.ofx import ofx_records
 from tasks.formats.read import read_format
 from tasks.sources.fetched_file import Delivered
-from tests.formats.statements import ofx
-from tests.landing_book import rows_of, sound_book
+from tests.support.landing_book import rows_of, sound_book
+from tests.support.statements import ofx
 
 AS_OF = date(2026, 1, 5)
 TABLES = ("lots", "cash", "prices", "trades")

@@ -9,7 +9,7 @@ from tasks.core.gate.parsing import LINE
 from tasks.core.gate.rows import check_table
 from tasks.formats.read import _Drawing, read_format
 from tasks.formats.records import Records
-from tests.formats.format_files import NIGHT, file_of, format_of, refusal, rows_of, tables_of
+from tests.support.format_files import NIGHT, file_of, format_of, refusal, rows_of, tables_of
 
 POSITIONS = """
 name = "small"

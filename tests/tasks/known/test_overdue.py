@@ -12,7 +12,7 @@ import pytest
 from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.known.overdue_nights import deadline, last_due, overdue
-from tests.ledger_book import NOW, new_run, staffed
+from tests.support.ledger_book import NOW, new_run, staffed
 from warehouse.ledger.ledger import Ledger
 
 NEW_YORK = ZoneInfo("America/New_York")

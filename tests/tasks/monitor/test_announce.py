@@ -9,8 +9,8 @@ import pytest
 
 from schemas.settings import Settings
 from tasks.monitor.announce import due, queue_link
-from tests.ledger_book import NOW
-from tests.queue_scene import CUT_OFF, waiting_queue
+from tests.support.ledger_book import NOW
+from tests.support.queue_scene import CUT_OFF, waiting_queue
 from warehouse.ledger.ledger import Ledger
 
 

@@ -17,9 +17,9 @@ from tasks.monitor.look import look
 from tasks.monitor.scopes import Work, enter, sources_of_scope, taken_by_another, work_of
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tests.ledger_book import new_run
-from tests.monitor_scene import NIGHT, TODAY, Scene
-from tests.night_driver import run_night
+from tests.support.ledger_book import new_run
+from tests.support.monitor_scene import NIGHT, TODAY, Scene
+from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import ScopeRow
 

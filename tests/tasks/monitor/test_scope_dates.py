@@ -12,11 +12,11 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.pull.inputs import take
 from tasks.pull.pull import NobodyLeft, _of_other_days
-from tests.dated_scene import DatedScene, holdings, served
-from tests.landing_book import rows_of
-from tests.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on
-from tests.night_driver import as_bits, run_night, run_request
-from tests.servers import PASSWORD, Postgres, postgres_server
+from tests.support.dated_scene import DatedScene, holdings, served
+from tests.support.landing_book import rows_of
+from tests.support.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on
+from tests.support.night_driver import as_bits, run_night, run_request
+from tests.support.servers import PASSWORD, Postgres, postgres_server
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
 

@@ -23,9 +23,9 @@ from tasks.operate.maintenance_lock import sole_keeper
 from tasks.operate.replay import replay
 from tasks.operate.restore import restore
 from tasks.runtime.stores import open_ledger
-from tests.night_driver import export, run_night
-from tests.scale_scene import new_stores
-from tests.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
+from tests.support.night_driver import export, run_night
+from tests.support.scale_scene import new_stores
+from tests.support.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
 from warehouse.copies.backup import copy_catalogue, has_catalogue
 from warehouse.lake.attach import attach_lake
 from warehouse.lake.connection import connect

@@ -30,9 +30,9 @@ from tasks.operate.replay import replay
 from tasks.operate.restore import restore
 from tasks.operate.retention import Retention, years_before
 from tasks.runtime.stores import open_ledger
-from tests.cli_session import session
-from tests.night_driver import dying_at, export, files_of, public_tables, run_night
-from tests.prefect_reader import artifacts_of, flow_run_of
+from tests.support.cli_session import session
+from tests.support.night_driver import dying_at, export, files_of, public_tables, run_night
+from tests.support.prefect_reader import artifacts_of, flow_run_of
 from warehouse.lake.connection import LINKS
 from warehouse.ledger.store.rows import RunRow
 

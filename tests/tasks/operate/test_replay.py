@@ -36,9 +36,9 @@ from tasks.review import quarantine
 from tasks.review.amend import amend
 from tasks.runtime import provenance as made_with
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.home_copy import copy_home
-from tests.landing_book import sound_book, spoilt, write_book
-from tests.night_driver import export, files_of, run_night
+from tests.support.home_copy import copy_home
+from tests.support.landing_book import sound_book, spoilt, write_book
+from tests.support.night_driver import export, files_of, run_night
 from warehouse.lake.attach import attach_lake
 from warehouse.lake.connection import connect
 from warehouse.lake.lake import Lake, lake_of_its_own, open_lake

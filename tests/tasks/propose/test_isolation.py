@@ -11,7 +11,7 @@ from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
 from tasks.core.facts.shards import household_key, shard_accounts
 from tasks.core.propose.conservation import unaccounted
-from tests.night_book import Tables, facts_of, landed_book, night
+from tests.support.night_book import Tables, facts_of, landed_book, night
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 ACCOUNTS = 300

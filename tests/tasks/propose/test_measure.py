@@ -10,7 +10,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
 from tasks.propose.measure import changed_models, measured
-from tests.core.facts_table import AS_OF, facts_of
+from tests.support.facts_table import AS_OF, facts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 SECURITIES = "security_id | asset_class\n S | stocks\n T | stocks\n B | bonds"

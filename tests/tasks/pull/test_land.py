@@ -16,7 +16,7 @@ from schemas.sources import Source
 from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger
 from tasks.validate.validate import validate
-from tests.landing_book import sound_book, write_book
+from tests.support.landing_book import sound_book, write_book
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
 

@@ -18,9 +18,9 @@ from schemas.sources import Source
 from tasks.pull.inputs import take
 from tasks.pull.land import raw_tables
 from tasks.runtime.stores import open_ledger
-from tests.home_copy import copy_home
-from tests.landing_book import sound_book
-from tests.night_driver import run_night
+from tests.support.home_copy import copy_home
+from tests.support.landing_book import sound_book
+from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState, RunRow
 

@@ -15,8 +15,8 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.pull.pull import Request, pull
 from tasks.runtime.stores import open_ledger, utc_now
-from tests.landing_book import rows_of, sound_book, write_book
-from tests.ledger_book import proposed
+from tests.support.landing_book import rows_of, sound_book, write_book
+from tests.support.ledger_book import proposed
 from warehouse.lake.lake import open_lake
 
 AS_OF = date(2026, 1, 5)

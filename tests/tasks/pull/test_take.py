@@ -6,7 +6,7 @@ import pytest
 from schemas.errors import InputRefused
 from schemas.sources import Source
 from tasks.pull.inputs import Taken, digest, take
-from tests.landing_book import AS_OF, landing_paths, sound_book, write_book
+from tests.support.landing_book import AS_OF, landing_paths, sound_book, write_book
 
 CUSTODY = ("lots", "cash")
 

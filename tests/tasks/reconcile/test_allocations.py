@@ -9,8 +9,8 @@ from schemas.exports import Profile
 from schemas.settings import Settings
 from tasks.reconcile.allocations import allocation_statement, as_fix
 from tasks.reconcile.reconcile import rules
-from tests.export_scene import NOW
-from tests.fill_scene import Desk, fill
+from tests.support.export_scene import NOW
+from tests.support.fill_scene import Desk, fill
 
 FIX = Profile(name="desk", format=ProfileFormat.FIX44, sender="US", target="THEM")
 

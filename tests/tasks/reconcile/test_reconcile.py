@@ -8,8 +8,8 @@ import pytest
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.reconcile.reconcile import lot_differences, open_breaks, reconcile, rules
-from tests.export_scene import NOW
-from tests.fill_scene import Desk, fill
+from tests.support.export_scene import NOW
+from tests.support.fill_scene import Desk, fill
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from schemas.exports import Delivery
 from tasks.export.deliver import Courier, deliver_exports
 from tasks.reconcile.reconcile import open_breaks, rules
-from tests.export_scene import NOW, RUN
-from tests.fill_scene import Desk, fill
-from tests.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
+from tests.support.export_scene import NOW, RUN
+from tests.support.fill_scene import Desk, fill
+from tests.support.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 

@@ -12,9 +12,9 @@ from schemas.executions import ORDER_STATES
 from tasks.core.reconcile.break_rules import breaks
 from tasks.core.reconcile.order_progress import order_states
 from tasks.reconcile.reconcile import reconcile
-from tests.core.fill_streams import Day, drawn_day, message_table, order_table
-from tests.fill_scene import COLUMNS, write_fills
-from tests.ledger_book import NOW, new_run, proposed, staffed
+from tests.support.fill_scene import COLUMNS, write_fills
+from tests.support.fill_streams import Day, drawn_day, message_table, order_table
+from tests.support.ledger_book import NOW, new_run, proposed, staffed
 from warehouse.ledger.ledger import Ledger
 
 DAYS = 60

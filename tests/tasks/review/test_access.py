@@ -10,7 +10,7 @@ from schemas.enums import Role, Scope
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.review import access
 from tasks.review.access import Lifetime, SignInRefused
-from tests.ledger_book import NOW, staffed
+from tests.support.ledger_book import NOW, staffed
 from warehouse.ledger.ledger import Ledger
 
 GOOD = "four words are enough"

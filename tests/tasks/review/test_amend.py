@@ -22,7 +22,7 @@ from tasks.core.propose.solved import Solved
 from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
 from tasks.propose.measure import measured
 from tasks.propose.propose import need_conserved, proposed, solved_of
-from tests.night_book import facts_of, landed_book
+from tests.support.night_book import facts_of, landed_book
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 

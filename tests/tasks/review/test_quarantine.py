@@ -8,9 +8,9 @@ import pytest
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.review import quarantine
 from tasks.review.quarantine import Wanted
-from tests.ledger_book import NOW, new_run, staffed
-from tests.quarantine_scene import id_of, read, released_before
-from tests.quarantine_scene import quarantine as rows_set_aside
+from tests.support.ledger_book import NOW, new_run, staffed
+from tests.support.quarantine_scene import id_of, read, released_before
+from tests.support.quarantine_scene import quarantine as rows_set_aside
 from warehouse.ledger.ledger import Ledger, RunRow
 
 ROWS = rows_set_aside()

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import WrongUsage
 from tasks.review.quarantine_file import FORMATS, FileFormat, format_of, write_rows
-from tests.quarantine_scene import quarantine
+from tests.support.quarantine_scene import quarantine
 
 ROWS = quarantine().with_columns(is_releasable=pl.lit(value=True))
 

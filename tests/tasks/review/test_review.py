@@ -9,7 +9,7 @@ from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.review import review
 from tasks.review.review import Filter, parse_filter
-from tests.ledger_book import NOW, PENDING, hours, route, staffed, states
+from tests.support.ledger_book import NOW, PENDING, hours, route, staffed, states
 from warehouse.ledger.ledger import Decision, Ledger
 
 

@@ -26,7 +26,7 @@ from tasks.review import review
 from tasks.review.amend import amend
 from tasks.review.explain import explain
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tests.night_driver import export, run_night
+from tests.support.night_driver import export, run_night
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.public_query import query
 from warehouse.ledger.ledger import Decision, Ledger, Seen

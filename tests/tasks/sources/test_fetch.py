@@ -8,7 +8,7 @@ import pytest
 
 from schemas.sources import Source
 from tasks.sources.fetch import fetch
-from tests.servers import ObjectStore, Postgres, Sshd
+from tests.support.servers import ObjectStore, Postgres, Sshd
 
 AS_OF = date(2026, 1, 2)
 TEXT = b"account_id,settled_usd,pending_usd\nA,1,0\n"

@@ -14,11 +14,11 @@ from schemas.landing import dtypes
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.runtime.stores import open_ledger
-from tests.formats.statements import flex_xml, ofx
-from tests.landing_book import gated
-from tests.night_book import landed_book
-from tests.night_driver import as_bits, run_night
-from tests.servers import ObjectStore, Postgres, Sshd
+from tests.support.landing_book import gated
+from tests.support.night_book import landed_book
+from tests.support.night_driver import as_bits, run_night
+from tests.support.servers import ObjectStore, Postgres, Sshd
+from tests.support.statements import flex_xml, ofx
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
 

@@ -20,7 +20,7 @@ from tasks.sources import postgres as module
 from tasks.sources.fetched_file import Delivered
 from tasks.sources.postgres import fetch
 from tasks.sources.staging import open_staging
-from tests.servers import PASSWORD, Postgres, free_port
+from tests.support.servers import PASSWORD, Postgres, free_port
 
 AS_OF = date(2026, 1, 2)
 LOTS = (

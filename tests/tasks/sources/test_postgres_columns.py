@@ -12,7 +12,7 @@ from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import read_table
 from tasks.sources.postgres import fetch
 from tasks.sources.postgres_columns import Column, quoted, select
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 
 AS_OF = date(2026, 1, 2)
 SOURCE = Source(name="ledger", url="postgresql://u@host/book", schema_name="landing").on(AS_OF)

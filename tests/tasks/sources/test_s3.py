@@ -14,7 +14,7 @@ from schemas.sources import Source
 from tasks.sources import s3 as module
 from tasks.sources.fetched_file import Delivered
 from tasks.sources.s3 import fetch
-from tests.servers import S3_KEY, ObjectStore, free_port
+from tests.support.servers import S3_KEY, ObjectStore, free_port
 
 
 def every(_: str) -> bool:

@@ -19,8 +19,8 @@ from schemas.sources import Source
 from tasks.sources import sftp as module
 from tasks.sources.fetched_file import Delivered
 from tasks.sources.sftp import fetch
-from tests.servers import PASSWORD, Sshd, free_port, sshd_in
-from tests.sources.odd_sftp import OddServer, odd_server
+from tests.support.odd_sftp import OddServer, odd_server
+from tests.support.servers import PASSWORD, Sshd, free_port, sshd_in
 
 SECRET = "BANK_PASSWORD"  # noqa: S105 - a variable's name
 

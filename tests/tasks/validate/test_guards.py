@@ -18,9 +18,9 @@ from tasks.pull.pull import pulled
 from tasks.runtime.steps import failure_noted, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate.guards import LOOK, guard_inputs, guard_trades, held_page
-from tests.home_copy import copy_home
-from tests.landing_book import sound_book, spoilt, write_book
-from tests.night_driver import run_night
+from tests.support.home_copy import copy_home
+from tests.support.landing_book import sound_book, spoilt, write_book
+from tests.support.night_driver import run_night
 from warehouse.ledger.ledger import RunRow
 
 pytestmark = [

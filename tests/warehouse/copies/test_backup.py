@@ -15,8 +15,8 @@ from schemas.errors import Retryable, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tests.ledger_book import NOW, new_run, opened, proposed, staffed
-from tests.servers import Postgres
+from tests.support.ledger_book import NOW, new_run, opened, proposed, staffed
+from tests.support.servers import Postgres
 from warehouse.copies.backup import (
     CATALOGUE,
     copy_catalogue,

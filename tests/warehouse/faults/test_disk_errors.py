@@ -19,8 +19,8 @@ from schemas.errors import LedgerUnreachable, StoreRefused
 from schemas.settings import Settings
 from tasks.runtime.steps import failure_noted
 from tasks.runtime.stores import open_ledger
-from tests.cli_session import environment
-from tests.ledger_book import NOW, new_run, opened
+from tests.support.cli_session import environment
+from tests.support.ledger_book import NOW, new_run, opened
 from tests.warehouse.lake.test_maintenance import filled, run_of
 from warehouse.copies.backup import copy_sqlite
 from warehouse.faults.disk_errors import refusals_told

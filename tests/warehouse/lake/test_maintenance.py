@@ -21,7 +21,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 from warehouse.lake.attach import is_passing
 from warehouse.lake.lake import open_lake
 from warehouse.lake.maintenance import Upkeep, open_upkeep

@@ -12,7 +12,7 @@ from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tests.ledger_book import NOW, opened, route, states
+from tests.support.ledger_book import NOW, opened, route, states
 from warehouse.lake.lake import open_lake
 from warehouse.lake.public_query import LEDGER_VIEWS, OF_NO_RUN, need_one_select, open_reader, public_names, query
 

@@ -11,7 +11,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import PUBLIC
-from tests.ledger_book import NOW, opened, route
+from tests.support.ledger_book import NOW, opened, route
 from warehouse.lake import lake as lake_module
 from warehouse.lake.attach import attach_lake
 from warehouse.lake.connection import connect

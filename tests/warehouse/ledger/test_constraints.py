@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tests.ledger_book import NOW, claimed, route
+from tests.support.ledger_book import NOW, claimed, route
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.review.proposals import COLUMNS
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from schemas.enums import ProposalState
 from schemas.errors import DecisionRefused
-from tests.ledger_book import NOW, claimed, opened, orders_of, route, states
+from tests.support.ledger_book import NOW, claimed, opened, orders_of, route, states
 from warehouse.ledger.ledger import OPEN_STATES, Decision, ExportState
 
 ACCOUNTS = ("a1", "a2", "a3")

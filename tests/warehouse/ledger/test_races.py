@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import pytest
 
 from schemas.errors import DecisionRefused
-from tests.ledger_book import NOW, claimed, opened, route, states
+from tests.support.ledger_book import NOW, claimed, opened, route, states
 from warehouse.ledger.ledger import Decision, Ledger
 
 

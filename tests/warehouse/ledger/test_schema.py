@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, LedgerBusy, StoreRefused, WrongUsage
-from tests.ledger_book import NOW, opened
+from tests.support.ledger_book import NOW, opened
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.schema import HEAD, MIGRATIONS
 from warehouse.ledger.store.store import Store, create_engine
@@ -56,7 +56,7 @@ def test_head_names_the_newest_migration() -> None:
 def test_opening_an_up_to_date_ledger_does_not_load_alembic(address: str) -> None:
     opened(address).close()
     code = (
-        "import sys; from tests.ledger_book import opened; opened(sys.argv[1]).close();"
+        "import sys; from tests.support.ledger_book import opened; opened(sys.argv[1]).close();"
         "sys.exit('alembic' in sys.modules)"
     )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.drift.distribution import EDGES, WIDTH, bar, chart, drift_counts
-from tests.landing_book import rows_of
+from tests.support.landing_book import rows_of
 
 DRIFT = rows_of("""
     account_id | one_way_drift

@@ -13,7 +13,7 @@ from schemas.tables import PUBLIC
 from schemas.units import EXACT
 from tasks.core.drift.drift import account_drift, is_out_of_band, tolerance_band
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
-from tests.core.facts_table import by_class, drift_of, facts_of, household_drift_of, table
+from tests.support.facts_table import by_class, drift_of, facts_of, household_drift_of, table
 
 NONE_CHANGED = pl.DataFrame(schema={"account_id": pl.String})
 FOUR_SECURITIES = """

@@ -30,7 +30,7 @@ from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.proposals import proposal_rows
 from tasks.core.propose.reasons import class_reasons
-from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, solved_of
+from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, solved_of
 
 RUN = {"run_id": "r", "as_of_date": AS_OF, "kind": "nightly", "state": "done"}
 SPREADS = """

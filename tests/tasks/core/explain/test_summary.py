@@ -8,7 +8,7 @@ from schemas.enums import Outcome, RunKind, Step
 from schemas.run import RunRef
 from schemas.tables import PUBLIC
 from tasks.core.explain.summary import counts_of, exceptions, markdown
-from tests.landing_book import rows_of
+from tests.support.landing_book import rows_of
 
 RUN = RunRef("2026-03-02-nightly-abc", date(2026, 3, 2), RunKind.NIGHTLY, 1)
 OUTCOMES = rows_of("""

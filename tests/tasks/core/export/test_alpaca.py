@@ -8,7 +8,7 @@ from schemas.errors import ConservationBroken
 from schemas.exports import Profile
 from tasks.core.export import alpaca
 from tasks.core.export.package import Release
-from tests.core.profiles.releases import release
+from tests.support.packages import release
 
 PROFILE = Profile(name="broker", format=ProfileFormat.ALPACA)
 LISTED = (

@@ -4,7 +4,7 @@ import polars as pl
 
 from tasks.core.export.block_checks import block_warnings
 from tasks.core.export.package import Release
-from tests.core.profiles.releases import release
+from tests.support.packages import release
 
 CROSSED = (
     ("A1", "sell", "S2", "12", "410.25"),

@@ -15,7 +15,7 @@ from tasks.core.export.blocks import block_orders
 from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
 from tasks.core.export.fix_encoding import checksums, framed, is_readable_number
 from tasks.core.export.package import Release
-from tests.core.profiles.releases import EXPORT, ORDERS, release
+from tests.support.packages import EXPORT, ORDERS, release
 
 SOH = "\x01"
 MODULES = {ProfileFormat.FIX44: fix44, ProfileFormat.FIX50SP2: fix50sp2}

@@ -10,9 +10,9 @@ from schemas.enums import ProfileFormat
 from schemas.exports import Profile
 from tasks.core.export import fix44, fix50sp2
 from tasks.core.export.fix_allocations import allocation_instruction
-from tests.core.profiles.fix_dictionary import Dictionary, faults_of
-from tests.core.profiles.releases import release
-from tests.servers import unavailable
+from tests.support.fix_dictionary import Dictionary, faults_of
+from tests.support.packages import release
+from tests.support.servers import unavailable
 from tests.tasks.core.export.test_fix import FILLED, SHARES
 
 CASES = [

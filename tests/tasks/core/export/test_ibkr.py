@@ -10,7 +10,7 @@ from schemas.exports import Profile
 from tasks.core.export import ibkr_allocation, ibkr_basket
 from tasks.core.export.blocks import block_orders
 from tasks.core.export.package import Release
-from tests.core.profiles.releases import EXPORT, release
+from tests.support.packages import EXPORT, release
 
 BASKET = Profile(name="tws", format=ProfileFormat.IBKR_BASKET)
 ALLOCATION = Profile(name="advisor", format=ProfileFormat.IBKR_ALLOCATION)

@@ -6,7 +6,7 @@ from schemas.enums import ProfileFormat
 from schemas.exports import Profile
 from tasks.core.export import jsonl
 from tasks.core.export.words import refused
-from tests.core.profiles.releases import release
+from tests.support.packages import release
 
 PROFILE = Profile(name="lines", format=ProfileFormat.JSONL)
 

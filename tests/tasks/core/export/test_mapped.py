@@ -13,7 +13,7 @@ from schemas.exports import Profile
 from tasks.core.export import mapped
 from tasks.core.export.mapped import safe_name
 from tasks.core.export.package import Release
-from tests.core.profiles.releases import ORDERS, release
+from tests.support.packages import ORDERS, release
 
 EXAMPLE = (Path(__file__).parents[4] / "deploy" / "mapped_example.toml").read_text(encoding="utf-8")
 ID = '[[columns]]\nname = "Ref"\nfield = "client_order_id"\n'

@@ -20,7 +20,7 @@ from tasks.core.facts.facts import (
     valued_lots,
     with_policy_defaults,
 )
-from tests.core.facts_table import facts_of
+from tests.support.facts_table import facts_of
 
 amounts = st.decimals("0.000001", "99999999", places=6)
 

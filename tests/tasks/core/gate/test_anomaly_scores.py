@@ -9,7 +9,7 @@ from schemas.landing import dtypes
 from schemas.tables import PUBLIC
 from tasks.core.gate.anomaly_scores import NIGHTS, anomalies, anomaly_sentence
 from tasks.core.gate.history import History
-from tests.landing_book import rows_of
+from tests.support.landing_book import rows_of
 
 THEN = date(2026, 1, 2)
 CALM = "0.0|2.0|-2.0|1.0|-1.0"

@@ -1,7 +1,7 @@
 import pytest
 
 from tasks.core.gate import Limits
-from tests.history_book import Book, book_then, history_of, judged, rules, sentences, with_cells, with_rows
+from tests.support.history_book import Book, book_then, history_of, judged, rules, sentences, with_cells, with_rows
 
 FIRST = {("lots", 1): "basis_unchanged"}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tasks.core.gate import Limits
-from tests.history_book import Book, book_then, history_of, judged, rules, with_cells, with_rows
+from tests.support.history_book import Book, book_then, history_of, judged, rules, with_cells, with_rows
 
 BROKEN = {("cash", 1): "cash_explained"}
 HALF = Limits(max_unexplained_cash_fraction=0.5)

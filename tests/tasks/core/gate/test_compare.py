@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.tables import PUBLIC
 from tasks.core.gate import RELEASABLE, Gated, GatedAccounts, History, accepted, gate_accounts, gate_globals
-from tests.history_book import Book, book_then, history_of, judged, with_cells, with_rows, without_rows
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
+from tests.support.history_book import Book, book_then, history_of, judged, with_cells, with_rows, without_rows
+from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
 
 CHANGED = with_cells(with_cells(book_then(), "lots", 1, quantity="333"), "cash", 1, settled_usd="99999")
 

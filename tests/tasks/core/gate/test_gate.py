@@ -13,7 +13,7 @@ from schemas.tables import PUBLIC
 from tasks.core.gate import accepted, check_table, gate_accounts, unattributed
 from tasks.core.gate.contract import column_rules, expected
 from tasks.core.gate.parsing import LINE, parse
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, sound_book, spoilt, with_row
+from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, sound_book, spoilt, with_row
 
 Spoiler = dict[str, pl.DataFrame]
 

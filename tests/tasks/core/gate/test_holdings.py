@@ -6,7 +6,7 @@ import pytest
 from schemas.landing import dtypes
 from tasks.core.gate import Limits, gate_accounts, gate_globals
 from tasks.core.gate.holdings import RATIOS
-from tests.history_book import (
+from tests.support.history_book import (
     Book,
     book_then,
     history_of,
@@ -17,7 +17,7 @@ from tests.history_book import (
     with_rows,
     without_rows,
 )
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
+from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
 
 BOTH_LOTS = {("lots", 1): "quantity_explained", ("lots", 2): "quantity_explained"}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.core.gate import Place, gate_accounts, gate_globals
 from tasks.core.gate.places import with_places
-from tests.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, gated, parsed, sound_book, spoilt
+from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, gated, parsed, sound_book, spoilt
 
 TWO_FILES = {"lots": (Place("acme_lots.csv", 1), Place("other_lots.csv", 4))}
 

@@ -15,7 +15,7 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
 from tasks.core.monitor.breaches import NEW, SEEN, Known, seen_accounts, verdict
 from tasks.core.reconcile.unshown_fills import MISSING
-from tests.core.facts_table import AS_OF, facts_of
+from tests.support.facts_table import AS_OF, facts_of
 
 TODAY = AS_OF + timedelta(days=1)
 REARM = 0.8

@@ -19,7 +19,7 @@ from tasks.core.propose.reasons import class_reasons
 from tasks.core.propose.solved import solve
 from tasks.core.reconcile.unshown_fills import waiting
 from tasks.core.rules.compile import compile_book
-from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
+from tests.support.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
 
 NOBODY = pl.DataFrame(schema=INTERNAL["gate"])
 OVER = "security_id | quantity\n S | 800\n B | 200"

@@ -13,7 +13,7 @@ from tasks.core.propose.engine import shard_of, solve_accounts
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.proposals import proposal_rows
 from tasks.core.propose.solved import Solved
-from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, traded
+from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, traded
 
 HOUSEHOLD = "account_id | household_id | tax_status\n a | h | taxable\n ira | h | tax_deferred"
 ALTERNATES = """

@@ -10,7 +10,7 @@ from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose.orders import content_hashes, hashed, order_rows
 from tasks.core.propose.proposals import ROUTED, proposal_rows
-from tests.core.facts_table import ago, drift_of, facts_of, household_drift_of, solved_of
+from tests.support.facts_table import ago, drift_of, facts_of, household_drift_of, solved_of
 
 SPREADS = """
     security_id | symbol | asset_class | half_spread_bps

@@ -6,7 +6,7 @@ import pytest
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts
 from tasks.core.propose.reasons import class_reasons
-from tests.core.facts_table import ago, facts_of, solved_of
+from tests.support.facts_table import ago, facts_of, solved_of
 
 OVER = {"lots": "security_id | quantity\n S | 800\n B | 200"}
 NO_BONDS = {"buy_list": "asset_class | security_id\n stocks | S"}

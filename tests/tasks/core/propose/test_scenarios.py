@@ -15,7 +15,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose.scenarios import FACTORS, Scenario, frontier
-from tests.core.facts_table import AS_OF, drift_of, facts_of, household_drift_of
+from tests.support.facts_table import AS_OF, drift_of, facts_of, household_drift_of
 
 ACCOUNTS = 12
 CLASSES = ("stocks", "bonds", "gold", "land")

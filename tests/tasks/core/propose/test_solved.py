@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
-from tests.core.facts_table import ago, facts_of, solved_of, traded
+from tests.support.facts_table import ago, facts_of, solved_of, traded
 
 MIXED = "security_id | quantity\n S | 720\n B | 280"
 RELATIVE = """

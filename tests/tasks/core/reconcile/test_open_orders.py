@@ -6,8 +6,8 @@ import pytest
 
 from schemas.stored import INTERNAL
 from tasks.core.reconcile.open_orders import counted, known_fills, unseen, with_shown
-from tests.core.facts_table import ago, table
-from tests.landing_book import rows_of
+from tests.support.facts_table import ago, table
+from tests.support.landing_book import rows_of
 
 NO_TRADES = table("trades", "security_id")
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.executions import MESSAGES, SENT_ORDERS
 from tasks.core.reconcile.break_rules import breaks
 from tasks.core.reconcile.order_progress import order_states, proposal_states
-from tests.core.fill_streams import Day, drawn_day, half_even, message_table, order_table
+from tests.support.fill_streams import Day, drawn_day, half_even, message_table, order_table
 
 FIXED = {"block_id": pl.String(), "order_id": pl.String(), "quantity": pl.Decimal(18, 6)}
 STREAMS = 2_000

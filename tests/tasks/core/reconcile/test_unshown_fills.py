@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.reconcile.unshown_fills import missing, to_show, unshown, waiting
-from tests.core.facts_table import ago, table
+from tests.support.facts_table import ago, table
 
 PLACE = {"account_id": pl.String(), "security_id": pl.String()}
 ORDERS = {

@@ -8,7 +8,7 @@ from tasks.core.facts.facts import Facts, account_parameters, priced_securities,
 from tasks.core.rules.classes import destinations
 from tasks.core.rules.compile import Problem, compile_book, compile_households, starts, to_arrays
 from tasks.core.solver.arrays import NO_ORDER_LIMIT
-from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
+from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
 
 JOINT = """
     account_id | household_id | tax_status | status

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.rules.harvest import harvest_candidates
-from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
+from tests.support.facts_table import AS_OF, ago, facts_of, problem_of
 
 SECURITIES = """
     security_id | asset_class

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.core.facts.facts import Facts
 from tasks.core.rules.compile import Problem
-from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
+from tests.support.facts_table import AS_OF, ago, facts_of, problem_of
 
 LOTS = """
     security_id | lot_id | quantity | unit_cost_usd | acquired_date

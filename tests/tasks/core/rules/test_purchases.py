@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.core.facts.facts import CLASS, Facts, account_parameters, priced_securities
 from tasks.core.rules.purchases import open_choices, purchases
-from tests.core.facts_table import AS_OF, ago, drift_of, facts_of, problem_of
+from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, problem_of
 
 THREE = """
     security_id | asset_class | is_tradable | half_spread_bps

@@ -8,8 +8,8 @@ from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.rules.restrictions import bars, loss_sales, not_held, own_bars, sold_tonight, wash_conflicts
-from tests.core.facts_table import AS_OF, ago, facts_of
-from tests.landing_book import rows_of
+from tests.support.facts_table import AS_OF, ago, facts_of
+from tests.support.landing_book import rows_of
 
 NO_BUY = (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE)
 HOUSEHOLD = """

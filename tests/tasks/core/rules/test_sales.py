@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.facts.facts import Facts
-from tests.core.facts_table import AS_OF, ago, facts_of, problem_of
+from tests.support.facts_table import AS_OF, ago, facts_of, problem_of
 
 SPREADS = """
     security_id | asset_class | half_spread_bps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.core.solver.arrays import DTYPES, Book, Limits, no_limits, typed
-from tests.core.books import small_book
+from tests.support.books import small_book
 
 
 @pytest.mark.parametrize("columns", [Book, Limits])

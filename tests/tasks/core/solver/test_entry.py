@@ -13,10 +13,10 @@ from tasks.core.solver.entry import rebalance
 from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver.units import WHOLE_LOT
 from tasks.core.solver.whole_units import CASH_CUSHION
-from tests.core.books import random_book, small_book, take
-from tests.core.referees import clarabel_optimum
-from tests.core.trades import account_of_lots, one, sold_shares
-from tests.core.whole_shares import enumerated_optimum, highs_bounds
+from tests.support.books import random_book, small_book, take
+from tests.support.referees import clarabel_optimum
+from tests.support.trades import account_of_lots, one, sold_shares
+from tests.support.whole_shares import enumerated_optimum, highs_bounds
 
 SEEDS = st.integers(0, 2**32 - 1)
 NO_DEADLINE = settings(deadline=None, max_examples=60)

@@ -10,9 +10,9 @@ from tasks.core.solver.arrays import NO_ORDER_LIMIT, Book, Ints, Limits, no_limi
 from tasks.core.solver.entry import rebalance
 from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED, Answer
 from tasks.core.solver.whole_units import CASH_CUSHION
-from tests.core.books import pick, random_book, random_households, random_limits
-from tests.core.referees import clarabel_optimum
-from tests.core.trades import (
+from tests.support.books import pick, random_book, random_households, random_limits
+from tests.support.referees import clarabel_optimum
+from tests.support.trades import (
     account_of_classes,
     bought_usd,
     cash_after,

@@ -6,7 +6,7 @@ from numba import njit
 
 from tasks.core.solver.arrays import Floats
 from tasks.core.solver.interior import Program, interior_point
-from tests.core.referees import Rows, Sides, solve
+from tests.support.referees import Rows, Sides, solve
 
 
 @njit  # type: ignore[untyped-decorator]  # a way in: what only compiled code calls has none

@@ -6,10 +6,10 @@ import pytest
 from tasks.core.solver.arrays import Book, Limits, no_limits
 from tasks.core.solver.entry import rebalance
 from tasks.core.solver.solution import STAYS
-from tests.core.books import random_limits, small_book
-from tests.core.referees import tax
-from tests.core.trades import one, sold_usd, tax_added
-from tests.core.whole_shares import enumerated_optimum, highs_bounds
+from tests.support.books import random_limits, small_book
+from tests.support.referees import tax
+from tests.support.trades import one, sold_usd, tax_added
+from tests.support.whole_shares import enumerated_optimum, highs_bounds
 
 
 def small_netting(rng: np.random.Generator) -> tuple[Book, Limits]:

@@ -14,7 +14,7 @@ from tasks.core.tax.rates import (
     tax_rate,
     term,
 )
-from tests.core.facts_table import table
+from tests.support.facts_table import table
 
 dates = st.dates(date(1990, 1, 1), date(2060, 12, 31))
 dollars = st.integers(-500, 500)

@@ -13,8 +13,8 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.tax.wash_rule import disallowed
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
-from tests.core.facts_table import AS_OF, ago, facts_of
-from tests.landing_book import rows_of
+from tests.support.facts_table import AS_OF, ago, facts_of
+from tests.support.landing_book import rows_of
 
 WINDOW = 30
 HOUSEHOLD = """

@@ -2,7 +2,7 @@ import pytest
 
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
-from tests.ledger_book import NOW
+from tests.support.ledger_book import NOW
 from warehouse.ledger.ledger import Ledger
 
 

@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from schemas.enums import Break, OrderState
 from tasks.core.reconcile.break_rules import ALARMS
 from tasks.reconcile.reconcile import open_breaks, rules
-from tests.console.after_scene import OTHER, TwoCustodians, told
-from tests.export_scene import CUSTODIAN, NOW, RUN
-from tests.fill_scene import fill
-from tests.servers import PASSWORD
+from tests.support.after_export_scene import OTHER, TwoCustodians, told
+from tests.support.export_scene import CUSTODIAN, NOW, RUN
+from tests.support.fill_scene import fill
+from tests.support.servers import PASSWORD
 from warehouse.ledger.executions.execution_rows import known_in
 from warehouse.ledger.ledger import Ledger, Sought, Stretch
 

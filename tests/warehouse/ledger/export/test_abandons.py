@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
-from tests.ledger_book import NOW, claimed, hours, opened, orders_of, route, staffed, states
+from tests.support.ledger_book import NOW, claimed, hours, opened, orders_of, route, staffed, states
 from warehouse.ledger.ledger import ExportState, Ledger
 
 EXPORT = "r1-export-1"

@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from schemas.errors import DecisionRefused, RunHeld, WrongUsage
-from tests.ledger_book import NOW, claimed, hours, orders_of, route, states
+from tests.support.ledger_book import NOW, claimed, hours, orders_of, route, states
 from warehouse.ledger.ledger import ExportRow, ExportState, Ledger
 
 

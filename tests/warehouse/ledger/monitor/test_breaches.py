@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from schemas.errors import WrongUsage
-from tests.ledger_book import NOW, hours, new_run, opened, route, staffed
-from tests.servers import PASSWORD, Postgres
+from tests.support.ledger_book import NOW, hours, new_run, opened, route, staffed
+from tests.support.servers import PASSWORD, Postgres
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.store.breach_tables import breaches, scopes
 

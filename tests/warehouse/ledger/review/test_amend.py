@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from schemas.tables import PUBLIC
-from tests.ledger_book import NOW, claimed, hours, new_run, opened, proposed, route, staffed, states
+from tests.support.ledger_book import NOW, claimed, hours, new_run, opened, proposed, route, staffed, states
 from warehouse.ledger.ledger import Decision, Ledger, Seen
 
 LOTS = [

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
-from tests.ledger_book import NOW, PENDING, claimed, hours, route, states
+from tests.support.ledger_book import NOW, PENDING, claimed, hours, route, states
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.review.decisions import Seen
 

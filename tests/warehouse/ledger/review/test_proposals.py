@@ -6,7 +6,7 @@ import pytest
 
 from schemas.enums import ProposalState
 from schemas.errors import DecisionRefused, WrongUsage
-from tests.ledger_book import NOW, PENDING, claimed, hours, new_run, proposed, route, states
+from tests.support.ledger_book import NOW, PENDING, claimed, hours, new_run, proposed, route, states
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.review import proposals as ledger_proposals
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import DecisionRefused, WrongUsage
-from tests.ledger_book import NOW, hours, new_run
+from tests.support.ledger_book import NOW, hours, new_run
 from warehouse.ledger.ledger import Ledger
 
 DAY = date(2026, 7, 1)

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from schemas.enums import Trigger
-from tests.ledger_book import NOW, route
+from tests.support.ledger_book import NOW, route
 from warehouse.ledger.ledger import Filter, Ledger, Sort
 
 

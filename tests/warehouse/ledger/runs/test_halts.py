@@ -3,7 +3,7 @@ import json
 import pytest
 
 from schemas.errors import DecisionRefused, WrongUsage
-from tests.ledger_book import NOW, hours
+from tests.support.ledger_book import NOW, hours
 from warehouse.ledger.ledger import Ledger
 
 

@@ -7,7 +7,7 @@ import pytest
 from schemas.enums import Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD
-from tests.ledger_book import NOW, hours, new_run
+from tests.support.ledger_book import NOW, hours, new_run
 from warehouse.ledger.ledger import InputRow, InputState, LandedBefore, Ledger
 
 TONIGHT = new_run("tonight").as_of_date

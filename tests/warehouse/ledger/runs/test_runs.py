@@ -6,7 +6,7 @@ import pytest
 
 from schemas.enums import RunKind, RunState, Step
 from schemas.errors import DecisionRefused, RunHeld, WrongUsage
-from tests.ledger_book import NOW, hours, new_run
+from tests.support.ledger_book import NOW, hours, new_run
 from warehouse.ledger.ledger import Ledger
 
 

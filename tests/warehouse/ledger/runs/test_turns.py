@@ -22,8 +22,8 @@ from schemas.errors import LedgerUnreachable
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.runtime.steps import open_stores, timed_step
-from tests.ledger_book import NOW, new_run, opened, staffed
-from tests.servers import PASSWORD, Postgres
+from tests.support.ledger_book import NOW, new_run, opened, staffed
+from tests.support.servers import PASSWORD, Postgres
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import Ledger
 
@@ -31,7 +31,7 @@ PATIENCE = 30.0
 RUN = RunRef("r1", date(2026, 7, 1), RunKind.NIGHTLY, 2)
 HOLDER = """
 import sys
-from tests.ledger_book import opened
+from tests.support.ledger_book import opened
 with opened(sys.argv[1]).turn("r1"):
     print("mine", flush=True)
     sys.stdin.read()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.errors import AuditBroken
-from tests.ledger_book import NOW, route, states
+from tests.support.ledger_book import NOW, route, states
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.store.audit_chain import row_hash
 

@@ -8,8 +8,8 @@ import pytest
 from schemas.enums import Role
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tests.ledger_book import NOW, new_run, opened
-from tests.servers import PASSWORD, Postgres
+from tests.support.ledger_book import NOW, new_run, opened
+from tests.support.servers import PASSWORD, Postgres
 from warehouse.lake.lake import open_lake
 from warehouse.lake.public_query import query
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import ProgrammingError
 from flows.commands.cli import main
 from schemas.errors import LedgerUnreachable, Retryable
 from schemas.settings import Settings
-from tests.ledger_book import NOW, new_run, opened
-from tests.servers import PASSWORD, Postgres, postgres_in
+from tests.support.ledger_book import NOW, new_run, opened
+from tests.support.servers import PASSWORD, Postgres, postgres_in
 from warehouse.copies.backup import copy_ledger
 from warehouse.lake.lake import open_lake
 from warehouse.lake.public_query import query
