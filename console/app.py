@@ -16,7 +16,7 @@ from console.api.routes import api_router
 from console.metrics.metrics import metrics_router
 from console.pages import register
 from console.shared.backend import Backend
-from console.shared.guard import Guard
+from console.shared.guard import RequestGuard
 from console.sign_in.routes import sign_in_router
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -49,7 +49,7 @@ def make_api(backend: Backend) -> FastAPI:
         same_site="lax",
         https_only=backend.is_https,
     )
-    app.add_middleware(Guard, backend=backend)
+    app.add_middleware(RequestGuard, backend=backend)
     return app
 
 

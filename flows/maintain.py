@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from tasks.operate.steps import maintain_step
+from tasks.operate.steps import maintain_task
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.stores import private_files
 
@@ -16,7 +16,7 @@ from tasks.runtime.stores import private_files
 def maintain(*, is_dry_run: bool = False) -> int | State[Any]:
     """Do every chore, or count what they would do; how many did something. Fails where one could not be done."""
     private_files()
-    chores = maintain_step(is_dry_run=is_dry_run)
+    chores = maintain_task(is_dry_run=is_dry_run)
     problems = [f"{one.what}: {one.problem}" for one in chores if one.problem]
     for problem in problems:
         get_run_logger().error("%s", problem.split("\n", maxsplit=1)[0])

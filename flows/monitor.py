@@ -9,7 +9,7 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
 from schemas.settings import load_settings
-from tasks.monitor.scopes import Told, has_night, monitor_step
+from tasks.monitor.scopes import LookResult, has_night, monitor_task
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.session_hours import session_at
 from tasks.runtime.stores import private_files
@@ -17,7 +17,7 @@ from tasks.runtime.stores import private_files
 
 @flow(name="monitor", validate_parameters=False)
 @foreseen_as_state
-def monitor(as_of: date | str | None = None) -> Told | State[Any]:
+def monitor(as_of: date | str | None = None) -> LookResult | State[Any]:
     """One look. Without ``as_of`` it is of the session that the scheduled moment is in.
 
     It is skipped then outside of a session, and until the first night is done.
@@ -30,7 +30,7 @@ def monitor(as_of: date | str | None = None) -> Told | State[Any]:
         return Completed(name="Skipped", message=f"{exchange} does not trade now")
     if given is None and not has_night(day):
         return Completed(name="Skipped", message=f"no night up to {day} is done yet")
-    told = monitor_step(day)
+    told = monitor_task(day)
     get_run_logger().info(
         "%d accounts looked at, %d out of band, %d newly", told.looked_at, told.out_of_band, told.newly
     )

@@ -15,31 +15,31 @@ from prefect.runtime import deployment
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
-from flows.workers.protocol import Finished, Hands, ShardTask, hands_of
+from flows.workers.protocol import Finished, ShardExecutor, ShardTask, shard_executor
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.monitor.announce import announce_queue
 from tasks.monitor.scopes import Work, leave_to_its_night, taken_by_another, work_of
-from tasks.propose.measure import measure
-from tasks.propose.propose import propose
-from tasks.propose.publish import publish, show
-from tasks.propose.route import route
-from tasks.pull.pull import NobodyLeft, Request, pull, pulled
+from tasks.propose.measure import measure_task
+from tasks.propose.propose import propose_task
+from tasks.propose.publish import publish_task, show_run
+from tasks.propose.route import route_task
+from tasks.pull.pull import NobodyLeft, Request, find_pulled_run, pull_task
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.sessions import overtaken_by, previous_session
 from tasks.runtime.steps import alone_on, failure_noted, open_stores
 from tasks.runtime.stores import current_actor, private_files, utc_now
-from tasks.validate.guards import guard_inputs, guard_trades, shown_if_held
-from tasks.validate.validate import validate
+from tasks.validate.guards import guard_inputs_task, guard_trades_task, shown_if_held
+from tasks.validate.validate import validate_task
 
 SCHEDULER = "scheduler"
 """Submitter of runs that a deployment's schedule starts."""
 
 
 @dataclass(frozen=True)
-class Night:
+class NightResult:
     """What a run came to: accounts by outcome, proposals by route, orders."""
 
     run_id: str
@@ -66,7 +66,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     submitter: str | None = None,
     run_id: str | None = None,
     scope: str | None = None,
-) -> Night | State[Any]:
+) -> NightResult | State[Any]:
     """One night. Without ``as_of`` it is the scheduled day in the exchange's time zone, skipped where there is no trading.
 
     One that was missed is caught up until the next trading day has closed; then the holdings are of that day, and it is skipped.
@@ -89,14 +89,14 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     if work.skipped:
         return Completed(name="Skipped", message=work.skipped)
 
-    with hands_of(settings) as hands:
-        run = pulled(work.run_id) if work.run_id else None
+    with shard_executor(settings) as hands:
+        run = find_pulled_run(work.run_id) if work.run_id else None
         if run is None:
             given = (source,) if isinstance(source, str) else tuple(source or ())
             sources = settings.sources_of(day, given)
             asked = Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
             try:
-                run = pull(work.request or asked)
+                run = pull_task(work.request or asked)
             except NobodyLeft as error:
                 leave_to_its_night(error.scope_id)
                 return Completed(name="Skipped", message=str(error))
@@ -104,23 +104,23 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
             return Completed(name="Skipped", message=another)
         counts = _night(run, hands)
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
-    return Night(run.run_id, counts)
+    return NightResult(run.run_id, counts)
 
 
-def _night(run: RunRef, hands: Hands) -> Mapping[str, int]:
-    """What follows the pull; the counts of ``publish``."""
+def _night(run: RunRef, hands: ShardExecutor) -> Mapping[str, int]:
+    """What follows the pull; the counts of ``publish_task``."""
     with shown_if_held(run), open_stores() as at, alone_on(at.ledger, run.run_id), failure_noted(at.ledger, run):
         at.ledger.resume_run(run.run_id, utc_now())  # whoever had the run before may have failed meanwhile
         at.ledger.note_flow_run(run.run_id, str(this_run.id), utc_now())
-        progress = Progress(run, partial(at.ledger.finished_steps, run.run_id), hands)
-        progress.each(Step.VALIDATE, (GLOBAL_SHARD, *run.shards), validate)
-        guard_inputs(run)
-        progress.each(Step.MEASURE, run.shards, measure)
-        progress.each(Step.PROPOSE, run.shards, propose)
-        guard_trades(run)
-        progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route, run))
-        counts = publish(run)
-        show(run, counts)
+        progress = NightProgress(run, partial(at.ledger.finished_steps, run.run_id), hands)
+        progress.each(Step.VALIDATE, (GLOBAL_SHARD, *run.shards), validate_task)
+        guard_inputs_task(run)
+        progress.each(Step.MEASURE, run.shards, measure_task)
+        progress.each(Step.PROPOSE, run.shards, propose_task)
+        guard_trades_task(run)
+        progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route_task, run))
+        counts = publish_task(run)
+        show_run(run, counts)
         announce_queue(at, run.run_id, utc_now())
         progress.finish()
     return counts
@@ -141,10 +141,10 @@ def _submitter() -> str:
     return SCHEDULER if deployment.id else current_actor()
 
 
-class Progress:
+class NightProgress:
     """Skips what an earlier attempt finished, and moves the run's progress bar."""
 
-    def __init__(self, run: RunRef, finished: Finished, hands: Hands) -> None:
+    def __init__(self, run: RunRef, finished: Finished, hands: ShardExecutor) -> None:
         self._run, self._finished, self._hands = run, finished, hands
         self._before = finished()
         self._steps = 3 * run.shard_count + 3

@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tasks.reconcile.steps import reconcile_step
+from tasks.reconcile.steps import reconcile_task
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.stores import private_files
 
@@ -20,7 +20,7 @@ def reconcile(path: str | None = None, source: str = "", fmt: str = "") -> State
     execution was told in two ways.
     """
     private_files()
-    told = reconcile_step(path, source, fmt)
+    told = reconcile_task(path, source, fmt)
     for sentence in told:
         get_run_logger().error("%s", sentence.split("\n", maxsplit=1)[0])
     if told:

@@ -8,7 +8,7 @@ from prefect.states import Completed, Failed
 
 from schemas.settings import load_settings
 from tasks.export.release import custodians_due
-from tasks.export.steps import deliver_step, export_step
+from tasks.export.steps import deliver_task, export_task
 from tasks.runtime.flow_states import foreseen_as_state
 from tasks.runtime.stores import private_files
 
@@ -25,8 +25,8 @@ def release(
     """
     private_files()
     due = custodians_due(load_settings()) if is_due_only else list(custodians)
-    made = export_step(run_id, due) if due or not is_due_only else 0
-    problems = deliver_step(run_id)
+    made = export_task(run_id, due) if due or not is_due_only else 0
+    problems = deliver_task(run_id)
     for problem in problems:
         get_run_logger().error("%s", problem.split("\n", maxsplit=1)[0])
     if problems:

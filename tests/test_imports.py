@@ -126,7 +126,7 @@ def test_only_the_warehouse_talks_to_databases() -> None:
         ("import warehouse.lake.lake", ["warehouse.lake.lake"]),
         ("from tasks import review", ["tasks.review.review"]),
         ("def f():\n    from flows.commands.cli import app as a", ["flows.commands.cli.app"]),
-        ("from . import pull", ["tasks.pull.pull"]),
+        ("from . import pull", ["tasks.pull.pull_task"]),
         ("from .core.drift import band", ["tasks.core.drift.drift.band"]),
     ],
 )
@@ -142,7 +142,7 @@ def test_every_way_of_asking_for_the_time_is_seen(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "room"), [("tasks.core.drift.drift", "tasks.core"), ("tasks.pull.pull", "tasks"), ("os", None)]
+    ("module", "room"), [("tasks.core.drift.drift", "tasks.core"), ("tasks.pull.pull_task", "tasks"), ("os", None)]
 )
 def test_the_core_is_a_room_of_its_own(module: str, room: str | None) -> None:
     assert room_of(module) == room

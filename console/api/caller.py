@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from console.api.models import NO_NUL
-from console.api.problems import Problem
+from console.api.problems import ApiProblem
 from console.shared.backend import Backend
 from schemas.enums import Scope
 from tasks.review.access import token_of
@@ -54,7 +54,7 @@ class Caller:
         """
         custodians = self.token.custodians
         if proposal is None or (custodians is not None and proposal["custodian"] not in custodians):
-            raise Problem(HTTPStatus.NOT_FOUND, f"There is no proposal {name}.")
+            raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no proposal {name}.")
         return proposal
 
     def need_everything(self, what: str) -> None:
@@ -66,7 +66,9 @@ class Caller:
             403.
         """
         if self.token.custodians is not None:
-            raise Problem(HTTPStatus.FORBIDDEN, f"{what} holds every custodian's accounts; this token sees some only.")
+            raise ApiProblem(
+                HTTPStatus.FORBIDDEN, f"{what} holds every custodian's accounts; this token sees some only."
+            )
 
 
 def caller_with(backend: Backend, scope: Scope) -> Any:
@@ -75,9 +77,9 @@ def caller_with(backend: Backend, scope: Scope) -> Any:
     def find(given: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> Caller:
         token = token_of(backend.ledger, given.credentials, now=backend.now()) if given is not None else None
         if token is None:
-            raise Problem(HTTPStatus.UNAUTHORIZED, "A token in force is needed.", UNAUTHORIZED)
+            raise ApiProblem(HTTPStatus.UNAUTHORIZED, "A token in force is needed.", UNAUTHORIZED)
         if scope not in token.scopes:
-            raise Problem(HTTPStatus.FORBIDDEN, f"This token lacks the scope {scope}.")
+            raise ApiProblem(HTTPStatus.FORBIDDEN, f"This token lacks the scope {scope}.")
         return Caller(token)
 
     finder: Callable[..., Caller] = find
@@ -94,5 +96,5 @@ def need_run(backend: Backend, run_id: str) -> RunRow:
     """
     found = backend.ledger.get_run(run_id)
     if found is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"There is no run {run_id}.")
+        raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no run {run_id}.")
     return found

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from console.api.problems import Problem
+from console.api.problems import ApiProblem
 from warehouse.ledger.ledger import Sort
 
 Kinds = tuple[type, ...]
@@ -54,10 +54,10 @@ def read(cursor: str, about: str, kinds: Sequence[Kinds]) -> tuple[Any, ...]:
         *spelled, digest = found
         values = [datetime.fromisoformat(one["at"]) if isinstance(one, dict) else one for one in spelled]
     except (ValueError, TypeError, KeyError, binascii.Error, RecursionError):
-        raise Problem(HTTPStatus.BAD_REQUEST, "This is no cursor.") from None
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, "This is no cursor.") from None
     is_sound = len(values) == len(kinds) and all(map(_is_of, values, kinds))
     if not is_sound or digest != _digest(about):
-        raise Problem(HTTPStatus.BAD_REQUEST, "This cursor is of another order or filter.")
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, "This cursor is of another order or filter.")
     return tuple(values)
 
 

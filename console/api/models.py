@@ -17,7 +17,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO
 MOST_AT_ONCE = 10_000
 
 
-class Model(BaseModel):
+class ApiModel(BaseModel):
     """Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
@@ -32,7 +32,7 @@ class ProblemOut(BaseModel):
     detail: str
 
 
-class RunOut(Model):
+class RunOut(ApiModel):
     """One run. ``counts``: accounts by outcome, proposals by route, orders."""
 
     run_id: str
@@ -53,13 +53,13 @@ class RunOut(Model):
         return cls(**{name: getattr(run, name) for name in cls.model_fields})
 
 
-class RunsOut(Model):
+class RunsOut(ApiModel):
     """Runs, the newest first."""
 
     runs: list[RunOut]
 
 
-class ProposalOut(Model):
+class ProposalOut(ApiModel):
     """One proposal as it stands in the queue; ``etag`` is what ``If-Match`` takes."""
 
     proposal_id: str
@@ -110,14 +110,14 @@ def etag_of(row: Mapping[str, Any]) -> str:
     return f'"{row["content_hash"][:32]}-{row["revision"]}"'
 
 
-class ProposalsOut(Model):
+class ProposalsOut(ApiModel):
     """A page of the queue; ``next_cursor`` null: the last."""
 
     proposals: list[ProposalOut]
     next_cursor: str | None
 
 
-class LotOut(Model):
+class LotOut(ApiModel):
     """A tax lot that a sell closes, in part or whole; null: its basis is not known."""
 
     lot_id: str
@@ -128,7 +128,7 @@ class LotOut(Model):
     gain_usd: Decimal | None
 
 
-class OrderOut(Model):
+class OrderOut(ApiModel):
     """One order of a proposal, and why."""
 
     order_id: str
@@ -144,7 +144,7 @@ class OrderOut(Model):
     lots: list[LotOut]
 
 
-class DecisionOut(Model):
+class DecisionOut(ApiModel):
     """What one person said of a proposal."""
 
     actor: str
@@ -154,7 +154,7 @@ class DecisionOut(Model):
     decided_at: datetime
 
 
-class DetailOut(Model):
+class DetailOut(ApiModel):
     """A proposal with its orders and what was said of it."""
 
     proposal: ProposalOut
@@ -162,21 +162,21 @@ class DetailOut(Model):
     decisions: list[DecisionOut]
 
 
-class DecisionIn(Model):
+class DecisionIn(ApiModel):
     """A decision; a rejection and a comment need a note."""
 
     decision: Decision
     note: Text = ""
 
 
-class SeenIn(Model):
+class SeenIn(ApiModel):
     """A proposal, and its ``etag`` as it was looked at."""
 
     proposal_id: Name
     etag: Name
 
 
-class DecisionsIn(Model):
+class DecisionsIn(ApiModel):
     """One decision on many proposals, in one transaction.
 
     With ``is_all_or_none`` one that cannot be decided refuses all; else the others are decided.
@@ -188,28 +188,28 @@ class DecisionsIn(Model):
     is_all_or_none: bool = True
 
 
-class AmendedOrderIn(Model):
+class AmendedOrderIn(ApiModel):
     """The quantity wanted of one order, less than what stands; 0 drops it."""
 
     order_id: Name
     quantity: Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=6)]
 
 
-class AmendmentIn(Model):
+class AmendmentIn(ApiModel):
     """Orders to be dropped or made smaller, and why."""
 
     orders: Annotated[list[AmendedOrderIn], Field(min_length=1, max_length=500)]
     note: Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=NO_NUL)]
 
 
-class DecidedOut(Model):
+class DecidedOut(ApiModel):
     """State of each proposal decided, and why others were not."""
 
     states: dict[str, ProposalState]
     refused: dict[str, str]
 
 
-class MeOut(Model):
+class MeOut(ApiModel):
     """Whose token this is and what it may do; ``custodians`` null: all."""
 
     name: str

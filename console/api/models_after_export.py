@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from console.api.models import Model
+from console.api.models import ApiModel
 from console.shared.break_words import ADVICE, break_sentence
 from console.shared.deliveries import Leg, Way
 from schemas.enums import Break, ExecutionKind, OrderState, Side
@@ -15,7 +15,7 @@ from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import ExportRow, ExportState
 
 
-class FillOut(Model):
+class FillOut(ApiModel):
     """One order that left, and what became of it; nothing was said of one that is ``exported``."""
 
     order_id: Annotated[str, Field(description="The order, as `client_order_id` in the export.")]
@@ -47,14 +47,14 @@ class FillOut(Model):
         return cls(**plain, reference_price_usd=row["price_usd"])
 
 
-class FillsOut(Model):
+class FillsOut(ApiModel):
     """Some orders that left, the last ones first; ``next_cursor`` null: there are no more."""
 
     fills: list[FillOut]
     next_cursor: str | None
 
 
-class MessageOut(Model):
+class MessageOut(ApiModel):
     """What a broker or custodian said about an order, or about the block that it left in."""
 
     source: Annotated[str, Field(description="Whose `execution_id` it is.")]
@@ -77,7 +77,7 @@ class MessageOut(Model):
         return cls(**{name: row[name] for name in cls.model_fields})
 
 
-class BreakOut(Model):
+class BreakOut(ApiModel):
     """Where what came back differs from what left."""
 
     order_id: Annotated[
@@ -125,14 +125,14 @@ class BreakOut(Model):
         return cls(**{name: row[name] for name in cls.model_fields if name not in derived}, **derived)
 
 
-class BreaksOut(Model):
+class BreaksOut(ApiModel):
     """Some open breaks: alarms first, then the oldest, then the largest amounts; ``next_cursor`` null: there are no more."""
 
     breaks: list[BreakOut]
     next_cursor: str | None
 
 
-class FillDetailOut(Model):
+class FillDetailOut(ApiModel):
     """An order that left, its open breaks, and every message about it in the order in which they came."""
 
     order: FillOut
@@ -140,7 +140,7 @@ class FillDetailOut(Model):
     messages: list[MessageOut]
 
 
-class AsideOut(Model):
+class AsideOut(ApiModel):
     """An execution that was not used, and why."""
 
     source: str
@@ -160,14 +160,14 @@ class AsideOut(Model):
         return cls(**{name: row[name] for name in cls.model_fields})
 
 
-class AsidesOut(Model):
+class AsidesOut(ApiModel):
     """Some executions set aside, the newest first; ``next_cursor`` null: there are no more."""
 
     executions: list[AsideOut]
     next_cursor: str | None
 
 
-class DeliveryOut(Model):
+class DeliveryOut(ApiModel):
     """An export on its way to one place."""
 
     name: Annotated[str, Field(description="The place, as in the settings.")]
@@ -187,7 +187,7 @@ class DeliveryOut(Model):
         return cls(**counts, **{name: getattr(way, name) for name in cls.model_fields if name not in counts})
 
 
-class ExportOut(Model):
+class ExportOut(ApiModel):
     """One export of a run, and where it is delivered; ``manifest_sha256`` null: it is being written, or was given up.
 
     ``abandoned_by`` and ``abandon_note``: who gave it up before it left, and why; no order of it ever did.
@@ -212,13 +212,13 @@ class ExportOut(Model):
         return cls(**plain, deliveries=[DeliveryOut.of(way) for way in ways])
 
 
-class ExportsOut(Model):
+class ExportsOut(ApiModel):
     """Exports of a run, in order."""
 
     exports: list[ExportOut]
 
 
-class ExportPageOut(Model):
+class ExportPageOut(ApiModel):
     """Some exports, what was begun last first; ``next_cursor`` null: there are no more."""
 
     exports: list[ExportOut]

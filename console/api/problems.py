@@ -22,7 +22,7 @@ STATUSES: Final[tuple[tuple[type[TrimtabError], HTTPStatus], ...]] = (
 """Which status an error has; the first that fits."""
 
 
-class Problem(HTTPException):
+class ApiProblem(HTTPException):
     """An answer other than the one asked for."""
 
     def __init__(self, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> None:

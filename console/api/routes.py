@@ -27,14 +27,14 @@ from console.api.models import (
     RunsOut,
     etag_of,
 )
-from console.api.problems import Problem
+from console.api.problems import ApiProblem
 from console.api.routes_after_export import add_exports, add_fills
 from console.shared.backend import Backend
 from schemas.enums import Scope
 from tasks.core.export.blocks import sells_first
 from tasks.review import review
-from tasks.review.amend import amend
-from warehouse.ledger.ledger import Seen, Sort
+from tasks.review.amend import amend_proposal
+from warehouse.ledger.ledger import ReviewedVersion, Sort
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ProblemOut, "content": {"application/problem+json": {}}}
@@ -157,12 +157,12 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
     ) -> ProposalOut:
         """Decide one proposal, exactly as it was looked at: ``If-Match`` names its ``ETag``."""
         known = _looked_at(backend, caller, proposal_id, if_match)
-        seen = {proposal_id: Seen(known["content_hash"], known["revision"])}
+        seen = {proposal_id: ReviewedVersion(known["content_hash"], known["revision"])}
         taken = review.decide_seen(
             backend.ledger, seen, said.decision, actor=caller.name, now=backend.now(), note=said.note
         )
         if taken.refused:
-            raise Problem(HTTPStatus.CONFLICT, f"{proposal_id} {taken.refused[proposal_id]}.")
+            raise ApiProblem(HTTPStatus.CONFLICT, f"{proposal_id} {taken.refused[proposal_id]}.")
         return _as_it_stands(backend, caller, proposal_id, response)
 
     @router.post("/proposals/{proposal_id}/amendments", tags=["decisions"], responses=precondition)
@@ -175,7 +175,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
     ) -> ProposalOut:
         """Drop orders or make them smaller; the version that takes the proposal's place waits for another person."""
         known = _looked_at(backend, caller, proposal_id, if_match)
-        name = amend(
+        name = amend_proposal(
             backend.ledger,
             backend.lake,
             proposal_id,
@@ -183,7 +183,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
             actor=caller.name,
             now=backend.now(),
             note=wanted.note,
-            seen=Seen(known["content_hash"], known["revision"]),
+            seen=ReviewedVersion(known["content_hash"], known["revision"]),
         )
         return _as_it_stands(backend, caller, name, response)
 
@@ -220,16 +220,16 @@ def _looked_at(backend: Backend, caller: Caller, proposal_id: str, if_match: str
     """
     known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
     if if_match is None:
-        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
+        raise ApiProblem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
     if if_match != etag_of(known):
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, "The proposal has changed since it was looked at.")
+        raise ApiProblem(HTTPStatus.PRECONDITION_FAILED, "The proposal has changed since it was looked at.")
     return known
 
 
-def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> Seen:
+def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> ReviewedVersion:
     """What the caller looked at; an etag that is none fits no proposal."""
     known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
     found = ETAG.fullmatch(etag)
     if found is None or found[1] != known["content_hash"][:32]:
-        return Seen("")
-    return Seen(known["content_hash"], int(found[2]))
+        return ReviewedVersion("")
+    return ReviewedVersion(known["content_hash"], int(found[2]))

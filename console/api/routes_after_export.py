@@ -23,7 +23,7 @@ from console.api.models_after_export import (
     FillsOut,
     MessageOut,
 )
-from console.api.problems import Problem
+from console.api.problems import ApiProblem
 from console.shared.backend import Backend
 from console.shared.deliveries import ways_of
 from schemas.enums import Break, OrderState
@@ -71,7 +71,7 @@ def add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
         caller.need_everything("An export")
         found = backend.ledger.export_named(export_id)
         if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, f"There is no export {export_id}.")
+            raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no export {export_id}.")
         return ExportOut.of(found, ways_of(backend, [found])[export_id])
 
 
@@ -111,7 +111,7 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
         ledger, wanted = backend.ledger, caller.seeks(Sought(order=order_id))
         rows = ledger.answers(wanted, limit=1).rows
         if rows.is_empty():
-            raise Problem(HTTPStatus.NOT_FOUND, f"There is no order {order_id} that left.")
+            raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no order {order_id} that left.")
         order = FillOut.of(rows.row(0, named=True))
         blocks = [] if order.block_id is None else [replace(wanted, order=order.block_id)]
         return FillDetailOut(

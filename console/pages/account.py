@@ -9,8 +9,8 @@ from nicegui import ui
 from console.pages.parts import class_panel, facts, orders_panel, panel, plain_table
 from console.shared.backend import Backend
 from console.shared.formatting import count, dollars, percent, word
-from console.shared.page_frame import Desk, desk_of, nothing_here, waiting_page
-from tasks.review.explain import explain
+from console.shared.page_frame import PageContext, nothing_here, page_context, waiting_page
+from tasks.review.explain import explain_account
 
 MOST_PROPOSALS: Final = 100
 
@@ -20,7 +20,7 @@ def register(backend: Backend) -> None:
 
     @ui.page("/accounts/{account_id}")
     async def page(request: Request, account_id: str, run: str = "") -> None:
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         content = await waiting_page(desk, request, "Account")
         if content is None:
             return
@@ -33,9 +33,9 @@ def register(backend: Backend) -> None:
                 _draw(*found)
 
 
-def _read(desk: Desk, account_id: str, run: str | None) -> tuple[dict[str, Any], pl.DataFrame]:
+def _read(desk: PageContext, account_id: str, run: str | None) -> tuple[dict[str, Any], pl.DataFrame]:
     ledger = desk.backend.ledger
-    page = explain(desk.backend.lake, ledger, account_id, run_id=run)
+    page = explain_account(desk.backend.lake, ledger, account_id, run_id=run)
     every = ledger.list_proposals(account_id=account_id).sort("created_at", "version", descending=True)
     return page, every.head(MOST_PROPOSALS)
 

@@ -11,7 +11,7 @@ from console.pages.parts import panel, plain_table
 from console.shared.break_words import break_sentence
 from console.shared.deliveries import Leg, Way, ways_of
 from console.shared.formatting import NONE, clock, count, day, dollars, plural, price, shares, size, word
-from console.shared.page_frame import Desk
+from console.shared.page_frame import PageContext
 from schemas.enums import Break
 from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import Sought
@@ -69,7 +69,7 @@ class After:
     ways: list[Way]
 
 
-def read_after(desk: Desk, proposal: dict[str, Any]) -> After | None:
+def read_after(desk: PageContext, proposal: dict[str, Any]) -> After | None:
     """What happened since; null where the proposal has not left."""
     ledger, wanted = desk.backend.ledger, Sought(proposal=proposal["proposal_id"])
     export = ledger.export_named(proposal["export_id"]) if proposal["state"] in SENT_STATES else None

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 from nicegui import ui
 
 from console.shared.formatting import dollars, shares
-from console.shared.page_frame import Desk
-from tasks.review.amend import amend
-from warehouse.ledger.ledger import Seen
+from console.shared.page_frame import PageContext
+from tasks.review.amend import amend_proposal
+from warehouse.ledger.ledger import ReviewedVersion
 
 
 class Shown(Protocol):
@@ -26,7 +26,7 @@ class Shown(Protocol):
         ...
 
 
-async def change_orders(desk: Desk, shown: Shown) -> None:
+async def change_orders(desk: PageContext, shown: Shown) -> None:
     """Ask for the quantities, make the version, and go to it; a check that fails leaves everything as it is."""
     proposal = shown.proposal
     with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog wide-dialog"):
@@ -49,10 +49,10 @@ async def change_orders(desk: Desk, shown: Shown) -> None:
     except InvalidOperation:
         ui.notify("A quantity is not a number.", type="negative")
         return
-    seen = Seen(proposal["content_hash"], proposal["revision"])
+    seen = ReviewedVersion(proposal["content_hash"], proposal["revision"])
     backend = desk.backend
     made = await desk.ask(
-        lambda: amend(
+        lambda: amend_proposal(
             backend.ledger,
             backend.lake,
             proposal["proposal_id"],

@@ -9,7 +9,7 @@ from nicegui import run, ui
 from console.pages.parts import panel, plain_table
 from console.shared.backend import Backend
 from console.shared.formatting import clock, count, sentence, word
-from console.shared.page_frame import Desk, desk_of, follow, frame
+from console.shared.page_frame import PageContext, follow, frame, page_context
 from schemas.errors import AuditBroken
 
 PAGE_ROWS: Final = 100
@@ -25,7 +25,7 @@ COLUMNS: Final = {
 
 
 @dataclass(slots=True)
-class Wanted:
+class AuditFilter:
     """Which rows are shown."""
 
     actor: str
@@ -39,8 +39,8 @@ def register(backend: Backend) -> None:
 
     @ui.page("/audit")
     async def page(request: Request, actor: str = "", run: str = "", proposal: str = "") -> None:
-        desk = desk_of(backend, request)
-        wanted = Wanted(actor, run, proposal)
+        desk = page_context(backend, request)
+        wanted = AuditFilter(actor, run, proposal)
         with frame(desk, request, "Audit"), panel("Audit chain", wide=True):
             with ui.row().classes("filter-bar"):
                 inputs = {
@@ -80,7 +80,7 @@ def register(backend: Backend) -> None:
         follow(desk, show)
 
 
-def _rows(desk: Desk, wanted: Wanted) -> list[dict[str, Any]]:
+def _rows(desk: PageContext, wanted: AuditFilter) -> list[dict[str, Any]]:
     found = desk.backend.ledger.audit_rows(
         actor=wanted.actor or None,
         run_id=wanted.run or None,
@@ -103,7 +103,7 @@ def _rows(desk: Desk, wanted: Wanted) -> list[dict[str, Any]]:
     ]
 
 
-async def _verify(desk: Desk, button: ui.button) -> None:
+async def _verify(desk: PageContext, button: ui.button) -> None:
     button.props("loading")
     try:
         number = await run.io_bound(desk.backend.ledger.verify_audit)

@@ -17,7 +17,7 @@ from console.pages.parts import chips, panel, plain_table
 from console.shared.backend import Backend
 from console.shared.break_words import ADVICE, MEANINGS
 from console.shared.formatting import NONE, clock, count, dollars, plural, price, shares, word
-from console.shared.page_frame import Desk, desk_of, follow, frame
+from console.shared.page_frame import PageContext, follow, frame, page_context
 from schemas.enums import Break
 from tasks.core.reconcile.break_rules import ALARMS
 from warehouse.ledger.ledger import Sought, Stretch
@@ -65,17 +65,19 @@ def register(backend: Backend) -> None:
 
     @ui.page("/breaks")
     async def page(request: Request, code: str = "", custodian: str = "") -> None:
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         with frame(desk, request, "Breaks"):
             if not await desk.arrived():
                 return
-            view = View(desk, Sought(code=Break(code) if code in set(Break) else None, custodian=custodian or None))
+            view = BreakView(
+                desk, Sought(code=Break(code) if code in set(Break) else None, custodian=custodian or None)
+            )
             await view.build()
         follow(desk, view.refresh)
 
 
 @dataclass(frozen=True)
-class Seen:
+class BreakCounts:
     """Open breaks of one page; how many there are by code and by custodian, each without its own filter, and by both."""
 
     rows: pl.DataFrame
@@ -84,10 +86,10 @@ class Seen:
     number: int
 
 
-class View:
+class BreakView:
     """The page as one person looks at it."""
 
-    def __init__(self, desk: Desk, wanted: Sought) -> None:
+    def __init__(self, desk: PageContext, wanted: Sought) -> None:
         self.desk = desk
         self.wanted = wanted
         self.skip = 0
@@ -141,7 +143,7 @@ class View:
         if found is not None:
             self._draw(*found)
 
-    def _read(self) -> tuple[Seen, Stretch, dict[Break, int]]:
+    def _read(self) -> tuple[BreakCounts, Stretch, dict[Break, int]]:
         ledger, wanted = self.ledger, self.wanted
         codes = ledger.break_counts("code", replace(wanted, code=None))
         custodians = ledger.break_counts("custodian", replace(wanted, custodian=None))
@@ -149,9 +151,9 @@ class View:
         self.skip = min(self.skip, max(number - 1, 0) // PAGE_ROWS * PAGE_ROWS)
         rows = ledger.breaks_found(wanted, ALARMS, limit=PAGE_ROWS, skip=self.skip).rows
         aside = ledger.aside_stretch(limit=self.aside_limit)
-        return Seen(rows, codes, custodians, number), aside, ledger.aside_counts()
+        return BreakCounts(rows, codes, custodians, number), aside, ledger.aside_counts()
 
-    def _draw(self, seen: Seen, aside: Stretch, left_out: Mapping[Break, int]) -> None:
+    def _draw(self, seen: BreakCounts, aside: Stretch, left_out: Mapping[Break, int]) -> None:
         now = self.desk.now
         self.code.set_options(_choices(seen.codes, self.wanted.code, word))
         self.custodian.set_options(_choices(seen.custodians, self.wanted.custodian, str))

@@ -33,7 +33,7 @@ NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DecisionResult:
     """What became of a decision on some proposals."""
 
     decision: Decision
@@ -60,7 +60,7 @@ async def decision_dialog(decision: Decision, what: str, *, is_asked: bool) -> s
     return answer
 
 
-def tell(outcome: Outcome) -> None:
+def tell(outcome: DecisionResult) -> None:
     """A notice of what was done, and one of what was not and why."""
     if outcome.states:
         waiting = sum(1 for state in outcome.states.values() if state is ProposalState.PENDING_REVIEW)

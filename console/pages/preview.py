@@ -8,12 +8,12 @@ from nicegui import ui
 from console.pages.parts import chips, facts
 from console.shared.charts import class_chart, height_of
 from console.shared.formatting import clock, dollars, from_to, percent, plural, shares, words
-from console.shared.page_frame import Desk
+from console.shared.page_frame import PageContext
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
 from tasks.core.export.blocks import sells_first
 from tasks.review import review
-from tasks.review.review import Detail
+from tasks.review.review import ProposalDetail
 from warehouse.ledger.ledger import Decision
 
 MOST_ORDERS: Final = 40
@@ -23,7 +23,7 @@ Deciding = Callable[[str, Decision], Awaitable[None]]
 class Preview:
     """The part of the page beside the queue. Its chart stays and takes new values: making one anew each time is slow."""
 
-    def __init__(self, desk: Desk, side: ui.element, decide: Deciding) -> None:
+    def __init__(self, desk: PageContext, side: ui.element, decide: Deciding) -> None:
         self._desk = desk
         self._decide = decide
         with side:
@@ -66,7 +66,7 @@ class Preview:
         self._chart.update()
 
 
-def _read(desk: Desk, proposal_id: str) -> tuple[Detail, list[dict[str, Any]]]:
+def _read(desk: PageContext, proposal_id: str) -> tuple[ProposalDetail, list[dict[str, Any]]]:
     proposal = desk.backend.ledger.get_proposal(proposal_id)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
@@ -75,7 +75,7 @@ def _read(desk: Desk, proposal_id: str) -> tuple[Detail, list[dict[str, Any]]]:
     return detail, read("drift", proposal["run_id"]).sort("asset_class").to_dicts()
 
 
-def _head(desk: Desk, proposal: dict[str, Any], decide: Deciding) -> None:
+def _head(desk: PageContext, proposal: dict[str, Any], decide: Deciding) -> None:
     with ui.row().classes("headline"):
         ui.link(proposal["account_id"], f"/proposals/{proposal['proposal_id']}").classes("title mono")
         ui.label(proposal["custodian"]).classes("quiet")
@@ -105,7 +105,7 @@ def buttons(proposal: dict[str, Any], decide: Deciding) -> None:
             ui.button("Hold", on_click=lambda: decide(name, Decision.HOLD)).props("no-caps flat dense")
 
 
-def _orders(detail: Detail) -> None:
+def _orders(detail: ProposalDetail) -> None:
     rows = detail.orders.sort(sells_first(), "symbol", "security_id").to_dicts()
     ui.label(plural(len(rows), "order")).classes("panel-title")
     with ui.element("table").classes("mini"):

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from console.pages.after_export import After, after_panel, read_after
 from console.pages.amend import change_orders
-from console.pages.decide import Outcome, decision_dialog, tell
+from console.pages.decide import DecisionResult, decision_dialog, tell
 from console.pages.parts import chips, class_panel, orders_panel, panel
 from console.pages.preview import buttons
 from console.pages.proposal_panels import (
@@ -24,15 +24,15 @@ from console.pages.proposal_panels import (
 from console.shared.backend import Backend
 from console.shared.charts import frontier_chart
 from console.shared.formatting import clock, dollars, from_to, percent, until, word, words
-from console.shared.page_frame import Desk, desk_of, follow, nothing_here, waiting_page
+from console.shared.page_frame import PageContext, follow, nothing_here, page_context, waiting_page
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks.core.export.blocks import sells_first
-from tasks.core.propose.changed_orders import Change
+from tasks.core.propose.changed_orders import OrderChange
 from tasks.review import review
-from tasks.review.explain import explain
+from tasks.review.explain import explain_account
 from tasks.review.versions import changes, version_before
-from warehouse.ledger.ledger import Decision, DecisionRow, Seen
+from warehouse.ledger.ledger import Decision, DecisionRow, ReviewedVersion
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
 UNASKED: Final = frozenset({Decision.APPROVE, Decision.HOLD})
@@ -47,7 +47,7 @@ class Seeing:
     page: dict[str, Any]
     decisions: Sequence[DecisionRow]
     before: dict[str, Any] | None
-    changes: Sequence[Change]
+    changes: Sequence[OrderChange]
     orders: Sequence[dict[str, Any]]
     newest: str | None
     """The version that took its place; null: this is the newest."""
@@ -60,7 +60,7 @@ def register(backend: Backend) -> None:
 
     @ui.page("/proposals/{proposal_id}")
     async def page(request: Request, proposal_id: str) -> None:
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         content = await waiting_page(desk, request, "Proposal")
         if content is None:
             return
@@ -92,7 +92,7 @@ def register(backend: Backend) -> None:
         follow(desk, look_again)
 
 
-def _mark(desk: Desk, name: str) -> tuple[object, ...]:
+def _mark(desk: PageContext, name: str) -> tuple[object, ...]:
     """What changes when anything that the page shows of decisions, or of what came back, does."""
     ledger = desk.backend.ledger
     ledger.expire(desk.now)
@@ -103,7 +103,7 @@ def _mark(desk: Desk, name: str) -> tuple[object, ...]:
     return proposal.get("revision"), len(ledger.decisions_of(full)), full in newest, after
 
 
-def _read(desk: Desk, proposal_id: str) -> Seeing:
+def _read(desk: PageContext, proposal_id: str) -> Seeing:
     backend = desk.backend
     ledger = backend.ledger
     mark = _mark(desk, proposal_id)
@@ -111,7 +111,7 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     proposal = ledger.get_proposal(full)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
-    found = explain(backend.lake, ledger, proposal["account_id"], run_id=proposal["run_id"])
+    found = explain_account(backend.lake, ledger, proposal["account_id"], run_id=proposal["run_id"])
     read = backend.reader(proposal["account_id"])
     orders = review.show(ledger, full, read, now=desk.now).orders
     before = version_before(ledger, proposal)
@@ -124,7 +124,7 @@ def _read(desk: Desk, proposal_id: str) -> Seeing:
     return Seeing(proposal, found, said, before, differs, sorted_orders, replaced_by, after, mark)
 
 
-def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
+def _draw(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
     _head(desk, seeing, again)
     if seeing.after is not None:
         after_panel(seeing.after, desk.now)
@@ -147,7 +147,7 @@ def _draw(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> N
         _frontier(desk, seeing.proposal)
 
 
-def _head(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
+def _head(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
     proposal, account = seeing.proposal, seeing.page["account"]
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
@@ -175,7 +175,7 @@ def _head(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> N
         _decisions(desk, seeing, again)
 
 
-def _figures(desk: Desk, proposal: dict[str, Any]) -> None:
+def _figures(desk: PageContext, proposal: dict[str, Any]) -> None:
     is_waiting = proposal["state"] in STATES_THAT_WAIT
     ends = min(filter(None, (proposal["cut_off_at"], proposal["expires_at"])))
     for figure, text in (
@@ -197,7 +197,7 @@ def _figures(desk: Desk, proposal: dict[str, Any]) -> None:
             ui.label(text).classes("quiet")
 
 
-def _decisions(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
+def _decisions(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
     proposal = seeing.proposal
 
     async def decide(name: str, decision: Decision) -> None:
@@ -205,12 +205,12 @@ def _decisions(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]])
         note = await decision_dialog(decision, what, is_asked=decision not in UNASKED)
         if note is None:
             return
-        seen = {name: Seen(proposal["content_hash"], proposal["revision"])}
+        seen = {name: ReviewedVersion(proposal["content_hash"], proposal["revision"])}
         decided = await desk.ask(
             lambda: review.decide_seen(desk.backend.ledger, seen, decision, actor=desk.name, now=desk.now, note=note)
         )
         if decided is not None:
-            tell(Outcome(decision, decided.states, decided.refused))
+            tell(DecisionResult(decision, decided.states, decided.refused))
             await again()
 
     name = proposal["proposal_id"]
@@ -224,7 +224,7 @@ def _decisions(desk: Desk, seeing: Seeing, again: Callable[[], Awaitable[None]])
         ui.button("Comment…", on_click=lambda: decide(name, Decision.COMMENT)).props("no-caps flat dense")
 
 
-def _assign(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:
+def _assign(desk: PageContext, proposal: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:
     async def give(name: str | None) -> None:
         ledger = desk.backend.ledger
         await desk.ask(lambda: ledger.assign([proposal["proposal_id"]], name, actor=desk.name, now=desk.now))
@@ -237,7 +237,7 @@ def _assign(desk: Desk, proposal: dict[str, Any], again: Callable[[], Awaitable[
         ui.menu_item("nobody", lambda: give(None))
 
 
-def _frontier(desk: Desk, proposal: dict[str, Any]) -> None:
+def _frontier(desk: PageContext, proposal: dict[str, Any]) -> None:
     """What other ways of trading would give; worked out when asked for, it takes seconds."""
     with panel("Other ways to trade", wide=True) as section:
         button = ui.button("Work them out", icon="insights").props("no-caps outline")
@@ -255,8 +255,8 @@ def _frontier(desk: Desk, proposal: dict[str, Any]) -> None:
     button.on_click(work)
 
 
-def _scenarios(desk: Desk, proposal: dict[str, Any]) -> dict[str, Any]:
+def _scenarios(desk: PageContext, proposal: dict[str, Any]) -> dict[str, Any]:
     backend, account_id, run_id = desk.backend, proposal["account_id"], proposal["run_id"]
-    page = explain(backend.lake, backend.ledger, account_id, run_id=run_id, has_frontier=True)
+    page = explain_account(backend.lake, backend.ledger, account_id, run_id=run_id, has_frontier=True)
     found: dict[str, Any] = page["frontier"]
     return found

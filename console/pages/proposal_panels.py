@@ -8,7 +8,7 @@ from nicegui import ui
 from console.pages.parts import facts, panel, plain_table
 from console.shared.formatting import clock, day, dollars, percent, shares, word
 from schemas.enums import Reason
-from tasks.core.propose.changed_orders import Change
+from tasks.core.propose.changed_orders import OrderChange
 from warehouse.ledger.ledger import DecisionRow
 
 RULES: Final = frozenset(
@@ -116,7 +116,7 @@ def history_panel(proposal: dict[str, Any], decisions: Sequence[DecisionRow]) ->
         ui.link("Its rows of the audit chain", f"/audit?proposal={proposal['proposal_id']}")
 
 
-def changes_panel(proposal: dict[str, Any], before: dict[str, Any] | None, changes: Sequence[Change]) -> None:
+def changes_panel(proposal: dict[str, Any], before: dict[str, Any] | None, changes: Sequence[OrderChange]) -> None:
     """What differs from the version that it replaced, or from the account's proposal of the night before."""
     if before is None:
         return

@@ -9,9 +9,9 @@ from nicegui import events, ui
 from console.pages.parts import facts, panel
 from console.shared.backend import Backend
 from console.shared.formatting import plural, word
-from console.shared.page_frame import Desk, desk_of, frame
+from console.shared.page_frame import PageContext, frame, page_context
 from tasks.review import quarantine
-from tasks.review.quarantine import Detail, Wanted
+from tasks.review.quarantine import QuarantinedRow, QuarantineFilter
 from warehouse.ledger.ledger import RunRow
 
 MOST_ROWS: Final = 500
@@ -30,18 +30,18 @@ def register(backend: Backend) -> None:
 
     @ui.page("/quarantine")
     async def page(request: Request, run: str = "", rule: str = "", table: str = "", account: str = "") -> None:
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         with frame(desk, request, "Quarantine"):
             if not await desk.arrived():
                 return
-            view = View(desk, run or None, Wanted(table or None, rule or None, account or None))
+            view = QuarantineView(desk, run or None, QuarantineFilter(table or None, rule or None, account or None))
             await view.build()
 
 
-class View:
+class QuarantineView:
     """One open quarantine."""
 
-    def __init__(self, desk: Desk, run: str | None, wanted: Wanted) -> None:
+    def __init__(self, desk: PageContext, run: str | None, wanted: QuarantineFilter) -> None:
         self.desk = desk
         self.run = run
         self.wanted = wanted
@@ -97,7 +97,7 @@ class View:
             with self.side:
                 _draw(detail)
 
-    def _show(self, name: str) -> Detail:
+    def _show(self, name: str) -> QuarantinedRow:
         backend = self.desk.backend
         run = quarantine.run_named(backend.ledger, self.run)
         return quarantine.show(backend.ledger, backend.lake.read, run, name)
@@ -145,7 +145,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _draw(detail: Detail) -> None:
+def _draw(detail: QuarantinedRow) -> None:
     ui.label(f"{detail.table_name} {detail.quarantine_id[:12]}").classes("panel-title mono")
     for place in detail.places:
         ui.label(place).classes("quiet")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import events, ui
 
-from console.pages.decide import Outcome, decision_dialog, tell
+from console.pages.decide import DecisionResult, decision_dialog, tell
 from console.pages.preview import Preview
 from console.pages.queue_filter import FilterBar
 from console.shared.backend import Backend
@@ -31,10 +31,10 @@ from console.shared.formatting import (
     word,
     words,
 )
-from console.shared.page_frame import Desk, desk_of, follow, frame
+from console.shared.page_frame import PageContext, follow, frame, page_context
 from schemas.errors import WrongUsage
 from tasks.review import review
-from warehouse.ledger.ledger import Decision, Filter, Page, Seen, Sort, Totals
+from warehouse.ledger.ledger import Decision, Filter, Page, ReviewedVersion, Sort, Totals
 
 PAGE_ROWS: Final = 50
 COLUMNS: Final = (
@@ -71,7 +71,7 @@ class State:
     skip: int = 0
     cursor: str | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, ReviewedVersion] = field(default_factory=dict)
 
 
 def register(backend: Backend) -> None:
@@ -79,20 +79,20 @@ def register(backend: Backend) -> None:
 
     @ui.page("/queue")
     async def page(request: Request, filter: str = "", sort: str = "") -> None:  # noqa: A002 - the query's names
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         with frame(desk, request, "Queue"):
             if not await desk.arrived():
                 return
             known = Sort(sort) if sort in set(Sort) else Sort.PRIORITY
-            view = View(desk, State(text=filter, sort=known))
+            view = QueueView(desk, State(text=filter, sort=known))
             await view.build()
         follow(desk, view.refresh)
 
 
-class View:
+class QueueView:
     """One open queue."""
 
-    def __init__(self, desk: Desk, state: State) -> None:
+    def __init__(self, desk: PageContext, state: State) -> None:
         self.desk = desk
         self.state = state
         self.selected: set[str] = set()
@@ -155,7 +155,8 @@ class View:
         now = self.desk.now
         state.rows = [_row(row, now) for row in page.rows.iter_rows(named=True)]
         state.seen = {
-            row["proposal_id"]: Seen(row["content_hash"], row["revision"]) for row in page.rows.iter_rows(named=True)
+            row["proposal_id"]: ReviewedVersion(row["content_hash"], row["revision"])
+            for row in page.rows.iter_rows(named=True)
         }
         for row in state.rows:
             row["is_fresh"] = bool(before) and before.get(row["id"]) != state.seen[row["id"]]
@@ -238,7 +239,9 @@ class View:
             matching = f" matching {self.state.text}" if self.state.text else " that wait"
             await self._say(decision, seen, f"{plural(len(seen), 'proposal')}{matching}{worth}", is_bulk=True)
 
-    async def _say(self, decision: Decision, seen: Mapping[str, Seen], what: str, *, is_bulk: bool = False) -> None:
+    async def _say(
+        self, decision: Decision, seen: Mapping[str, ReviewedVersion], what: str, *, is_bulk: bool = False
+    ) -> None:
         note = await decision_dialog(decision, what, is_asked=is_bulk or decision is Decision.REJECT)
         if note is None:
             return
@@ -247,7 +250,7 @@ class View:
             lambda: review.decide_seen(desk.backend.ledger, seen, decision, actor=desk.name, now=desk.now, note=note)
         )
         if decided is not None:
-            tell(Outcome(decision, decided.states, decided.refused))
+            tell(DecisionResult(decision, decided.states, decided.refused))
             self.selected.clear()
             await self.refresh()
 

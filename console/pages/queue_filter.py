@@ -6,7 +6,7 @@ from typing import Any, Final
 from nicegui import events, ui
 
 from console.shared.formatting import word
-from console.shared.page_frame import Desk
+from console.shared.page_frame import PageContext
 from tasks.review import review
 from warehouse.ledger.ledger import Filter, Sort
 
@@ -38,7 +38,7 @@ Choosing = Callable[[str, Sort], Awaitable[None]]
 class FilterBar:
     """What is shown and in which order; ``chosen`` is called whenever either changes."""
 
-    def __init__(self, desk: Desk, text: str, sort: Sort, chosen: Choosing) -> None:
+    def __init__(self, desk: PageContext, text: str, sort: Sort, chosen: Choosing) -> None:
         self.desk = desk
         self._text = text
         self._sort = sort

@@ -10,7 +10,7 @@ from console.pages.parts import panel
 from console.shared.backend import Backend
 from console.shared.deliveries import ways_of
 from console.shared.formatting import clock, count, span, word
-from console.shared.page_frame import Desk, desk_of, follow, frame
+from console.shared.page_frame import PageContext, follow, frame, page_context
 from warehouse.ledger.ledger import RunRow
 
 MOST_RUNS: Final = 200
@@ -63,7 +63,7 @@ def register(backend: Backend) -> None:
 
     @ui.page("/runs")
     async def page(request: Request) -> None:
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         with frame(desk, request, "Runs"), ui.column().classes("stack"):
             with panel("Runs", wide=True):
                 table = _table(COLUMNS, NUMBERS, BODY)
@@ -94,7 +94,7 @@ def _table(columns: dict[str, str], numbers: Sequence[str], body: str) -> ui.tab
     return table
 
 
-def _row(desk: Desk, run: RunRow) -> dict[str, Any]:
+def _row(desk: PageContext, run: RunRow) -> dict[str, Any]:
     ended = run.finished_at or desk.now
     return {
         "id": run.run_id,
@@ -114,7 +114,7 @@ def _row(desk: Desk, run: RunRow) -> dict[str, Any]:
     }
 
 
-def _exports(desk: Desk) -> list[dict[str, Any]]:
+def _exports(desk: PageContext) -> list[dict[str, Any]]:
     """The newest exports with their deliveries."""
     found = desk.backend.ledger.exports_found(limit=MOST_EXPORTS)
     ways = ways_of(desk.backend, found)
@@ -134,7 +134,7 @@ def _exports(desk: Desk) -> list[dict[str, Any]]:
     ]
 
 
-def _flow(desk: Desk, run: RunRow) -> str:
+def _flow(desk: PageContext, run: RunRow) -> str:
     """Where the Prefect UI shows the run; empty where it is not known."""
     base = desk.backend.settings.prefect_ui_url.rstrip("/")
     name = desk.backend.ledger.flow_run_of(run.run_id) if base else None

@@ -10,9 +10,9 @@ from console.pages.parts import facts, panel, plain_table
 from console.shared.backend import Backend
 from console.shared.charts import drift_chart, funnel_chart
 from console.shared.formatting import clock, count, large_dollars, plural, until, word
-from console.shared.page_frame import Desk, desk_of, follow, waiting_page
+from console.shared.page_frame import PageContext, follow, page_context, waiting_page
 from schemas.enums import RunState
-from tasks.core.explain.account_funnel import Part, Stage
+from tasks.core.explain.account_funnel import AccountPart, Stage
 from tasks.core.explain.sentences import OUTCOMES, REASONS, STANDINGS, STATES
 from tasks.propose.tonight_page import Tonight
 from tasks.propose.tonight_page import tonight as look_at
@@ -32,7 +32,7 @@ def register(backend: Backend) -> None:
 
     @ui.page("/")
     async def page(request: Request, run: str = "") -> None:
-        desk = desk_of(backend, request)
+        desk = page_context(backend, request)
         content = await waiting_page(desk, request, "Tonight")
         if content is None:
             return
@@ -50,7 +50,7 @@ def register(backend: Backend) -> None:
         follow(desk, show, every=REFRESH_SECONDS)
 
 
-def _seen(desk: Desk, name: str) -> Tonight | None:
+def _seen(desk: PageContext, name: str) -> Tonight | None:
     ledger = desk.backend.ledger
     found = ledger.get_run(name) if name else ledger.newest_run()
     return None if found is None else look_at(ledger, found, desk.backend.picture(found), now=desk.now)
@@ -126,7 +126,7 @@ def _stops(stages: tuple[Stage, ...]) -> None:
     plain_table(columns, rows, numbers=("accounts", "nav", "traded"))
 
 
-def _numbers(part: Part) -> dict[str, str]:
+def _numbers(part: AccountPart) -> dict[str, str]:
     traded = large_dollars(part.traded_usd) if part.traded_usd else ""
     return {
         "accounts": count(part.accounts),
@@ -135,7 +135,7 @@ def _numbers(part: Part) -> dict[str, str]:
     }
 
 
-def _meaning(part: Part) -> str:
+def _meaning(part: AccountPart) -> str:
     return MEANINGS.get(part.name, "")
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from console.shared.backend import Backend
-from tasks.export.plan import Plan
+from tasks.export.plan import ExportPlan
 from warehouse.ledger.ledger import DeliveryRow, ExportRow, ExportState
 
 
@@ -66,5 +66,5 @@ def _planned(backend: Backend, export: ExportRow) -> list[str]:
     """Places that a whole export names and that there still are."""
     if export.state is not ExportState.PUBLISHED:
         return []
-    named = Plan.stored(export.plan).deliveries
+    named = ExportPlan.stored(export.plan).deliveries
     return [place.name for place in backend.settings.deliveries if place.name in named]

@@ -84,7 +84,7 @@ def session_in(connection: HTTPConnection) -> SessionRow:
     return found
 
 
-class Guard:
+class RequestGuard:
     """ASGI middleware that lets in whoever is signed in, and adds the headers."""
 
     def __init__(self, app: App, backend: Backend) -> None:

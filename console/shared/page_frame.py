@@ -35,7 +35,7 @@ SESSION_EVERY: Final = 10
 
 
 @dataclass
-class Desk:
+class PageContext:
     """One open page: the stores, and who sits before it."""
 
     backend: Backend
@@ -95,14 +95,14 @@ class Desk:
         ui.run_javascript("location.assign('/sign-in?next=' + encodeURIComponent(location.pathname + location.search))")
 
 
-def desk_of(backend: Backend, request: Request) -> Desk:
+def page_context(backend: Backend, request: Request) -> PageContext:
     """The page's desk."""
     session = session_in(request)
-    return Desk(backend, session.name, session.roles, str(request.scope["state"]["secret"]))
+    return PageContext(backend, session.name, session.roles, str(request.scope["state"]["secret"]))
 
 
 @contextmanager
-def frame(desk: Desk, request: Request, title: str) -> Iterator[ui.element]:
+def frame(desk: PageContext, request: Request, title: str) -> Iterator[ui.element]:
     """The page with its header; what is made inside goes into the main part."""
     ui.page_title(f"{title} · trimtab")
     theme = request.cookies.get("theme", "auto")
@@ -123,7 +123,7 @@ def frame(desk: Desk, request: Request, title: str) -> Iterator[ui.element]:
         yield main
 
 
-async def waiting_page(desk: Desk, request: Request, title: str) -> ui.column | None:
+async def waiting_page(desk: PageContext, request: Request, title: str) -> ui.column | None:
     """A page whose content takes time: its frame, sent at once, and the column to fill, which shows that something comes.
 
     Null: the browser went away meanwhile.
@@ -141,7 +141,7 @@ def nothing_here() -> None:
     ui.link("To the queue", "/queue")
 
 
-def _person(desk: Desk, dark: ui.dark_mode) -> None:
+def _person(desk: PageContext, dark: ui.dark_mode) -> None:
     def use(name: str) -> None:
         dark.value = THEMES[name]
         ui.run_javascript(f"document.cookie = 'theme={name}; path=/; max-age=31536000; samesite=lax'")
@@ -158,7 +158,7 @@ def _person(desk: Desk, dark: ui.dark_mode) -> None:
 _SIGN_OUT: Final = "fetch('/sign-out', {method: 'POST'}).then(() => location.assign('/sign-in'))"
 
 
-def _halt(desk: Desk) -> None:
+def _halt(desk: PageContext) -> None:
     halt = desk.backend.ledger.current_halt()
     if halt is not None:
         with ui.element("div").classes("banner bad").props('role="alert"'):
@@ -166,7 +166,7 @@ def _halt(desk: Desk) -> None:
             ui.label("Nothing leaves until a releaser lifts it with trimtab resume --note WHY.").classes("quiet")
 
 
-def follow(desk: Desk, refresh: Callable[[], Awaitable[None]], *, every: int = 1) -> None:
+def follow(desk: PageContext, refresh: Callable[[], Awaitable[None]], *, every: int = 1) -> None:
     """Call ``refresh`` after anything was decided by anybody, and send those away whose session is over.
 
     ``every``: refresh at most each so many looks; what happens in between is seen at the next.

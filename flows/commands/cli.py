@@ -28,7 +28,7 @@ from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
 from tasks.runtime.stores import current_actor, open_ledger, private_files, settings_of_a_home
-from warehouse.faults.disk_errors import refused
+from warehouse.faults.disk_errors import disk_refusal
 
 STRICT: Final = 5
 CALM = {
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        told = refused(str(error.filename or "a file"), error)
+        told = disk_refusal(str(error.filename or "a file"), error)
         if told is None:
             raise
         typer.echo(f"trimtab: {told}", err=True)

@@ -43,7 +43,7 @@ def explain(
     ] = False,
 ) -> None:
     """Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided."""
-    from tasks.review.explain import explain as explained  # noqa: PLC0415 - seconds that other commands do without
+    from tasks.review.explain import explain_account as explained  # noqa: PLC0415 - seconds that other commands do without
     from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     settings = settings_of_a_home()

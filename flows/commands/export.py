@@ -11,7 +11,7 @@ from flows.commands.terminal import notice, print_json
 from tasks.runtime.stores import settings_of_a_home
 
 if TYPE_CHECKING:
-    from tasks.export.deliver import Delivered
+    from tasks.export.deliver import DeliveryResult
     from tasks.export.export import ExportResult
 
 app = typer.Typer(
@@ -121,7 +121,9 @@ def verify(
         typer.echo(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders{signed}")
 
 
-def export_rows(results: "Sequence[ExportResult]", delivered: "Sequence[Delivered]" = ()) -> list[dict[str, object]]:
+def export_rows(
+    results: "Sequence[ExportResult]", delivered: "Sequence[DeliveryResult]" = ()
+) -> list[dict[str, object]]:
     """Exports, each with where it was delivered now."""
     return [
         {
@@ -151,7 +153,7 @@ def print_exports(results: "Sequence[ExportResult]") -> None:
             )
 
 
-def _print_deliveries(delivered: "Sequence[Delivered]") -> None:
+def _print_deliveries(delivered: "Sequence[DeliveryResult]") -> None:
     for one in delivered:
         if one.problem is None:
             typer.echo(f"{one.export_id} delivered to {one.name}: {one.file_count:,} files")

@@ -15,7 +15,7 @@ from tasks.runtime.sessions import sessions_to
 from tasks.runtime.stores import open_ledger, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
-    from tasks.monitor.scopes import Told
+    from tasks.monitor.scopes import LookResult
 
 
 def monitor(
@@ -29,13 +29,13 @@ def monitor(
 ) -> None:
     """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""
     settings = settings_of_a_home()
-    from tasks.monitor.scopes import monitored  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from tasks.monitor.scopes import monitor_book  # noqa: PLC0415 - Prefect, seconds that other commands do without
     from tasks.runtime.steps import Stores  # noqa: PLC0415
     from warehouse.lake.lake import open_lake  # noqa: PLC0415
 
     day = _day(as_of, settings)
     with closing(open_ledger(settings)) as ledger:
-        told = monitored(Stores(settings, open_lake(settings), ledger), day, utc_now(), is_dry=is_dry_run)
+        told = monitor_book(Stores(settings, open_lake(settings), ledger), day, utc_now(), is_dry=is_dry_run)
     for line in told.notices:
         notice(line)
     if is_json:
@@ -56,7 +56,7 @@ def _day(given: str | None, settings: Settings) -> date:
         raise WrongUsage(f"{given} is not a date; needed YYYY-MM-DD") from None
 
 
-def _print(told: "Told") -> None:
+def _print(told: "LookResult") -> None:
     rows = [
         ("looked at", told.looked_at),
         ("without a fresh price", told.skipped),

@@ -12,7 +12,7 @@ import typer
 
 from flows.commands.terminal import lines, notice, print_json, print_table
 from tasks.review import quarantine
-from tasks.review.quarantine import Detail, Wanted
+from tasks.review.quarantine import QuarantinedRow, QuarantineFilter
 from tasks.review.quarantine_file import FileFormat, format_of, write_rows
 from tasks.review.review import Reader
 from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
@@ -29,7 +29,7 @@ SET_ASIDE: Final = ("releasable", "released by")
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
+class QuarantineStores:
     """The ledger, the lake's reader and the run that is looked at."""
 
     ledger: Ledger
@@ -38,12 +38,12 @@ class Stores:
 
 
 @contextmanager
-def _stores(run: str | None) -> Iterator[Stores]:
+def _stores(run: str | None) -> Iterator[QuarantineStores]:
     from warehouse.lake.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        yield Stores(ledger, open_lake(settings).read, quarantine.run_named(ledger, run))
+        yield QuarantineStores(ledger, open_lake(settings).read, quarantine.run_named(ledger, run))
 
 
 @app.command("list")
@@ -66,7 +66,7 @@ def list_(
             if is_released
             else quarantine.quarantined(at.ledger, at.read, at.run)
         )
-        found = rows.filter(Wanted(table, rule, account).holds())
+        found = rows.filter(QuarantineFilter(table, rule, account).holds())
     if is_json:
         print_json(found.to_dicts())
         return
@@ -106,7 +106,7 @@ def show(
         print_detail(detail)
 
 
-def print_detail(detail: Detail) -> None:
+def print_detail(detail: QuarantinedRow) -> None:
     """The row's cells and its rules as tables, the rest as sentences."""
     typer.echo(f"{detail.quarantine_id} of {detail.table_name}, in {detail.run_id}")
     for place in detail.places:

@@ -31,7 +31,7 @@ def replay(
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compute a run again from its stored inputs and compare every table and file. Exit 1 where anything differs, 4 where inputs are gone."""
-    from tasks.operate.replay import replay as replayed  # noqa: PLC0415 - seconds that other commands do without
+    from tasks.operate.replay import replay_run as replayed  # noqa: PLC0415 - seconds that other commands do without
 
     settings = settings_of_a_home()
     with _folder(settings, keep) as folder:

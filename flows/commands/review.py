@@ -15,9 +15,9 @@ from flows.commands.terminal import lines, notice, print_frame, print_json, prin
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks.core.explain.sentences import LOOKS
-from tasks.core.propose.changed_orders import Change
+from tasks.core.propose.changed_orders import OrderChange
 from tasks.review import review
-from tasks.review.review import Decided, Detail
+from tasks.review.review import Decided, ProposalDetail
 from tasks.review.versions import changes, version_before
 from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
 from warehouse.ledger.ledger import Decision, Sort
@@ -100,7 +100,9 @@ def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Jso
         print_table(f"Against {before['proposal_id']} ({before['state']})", ("side", "symbol", "then", "now"), rows)
 
 
-def _as_json(detail: Detail, before: Mapping[str, Any] | None, differences: Sequence[Change]) -> dict[str, object]:
+def _as_json(
+    detail: ProposalDetail, before: Mapping[str, Any] | None, differences: Sequence[OrderChange]
+) -> dict[str, object]:
     return {
         "proposal": detail.proposal,
         "orders": detail.orders.to_dicts(),
@@ -112,7 +114,7 @@ def _as_json(detail: Detail, before: Mapping[str, Any] | None, differences: Sequ
     }
 
 
-def print_detail(detail: Detail) -> None:
+def print_detail(detail: ProposalDetail) -> None:
     """The proposal, its orders, its lots and its decisions, as tables."""
     print_table(f"Proposal {detail.proposal['proposal_id']}", ("what", "value"), detail.proposal.items())
     if reasons := detail.proposal["look_reasons"]:
@@ -172,7 +174,7 @@ def amend(
 ) -> None:
     """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
     wish = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
-    from tasks.review.amend import amend as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
+    from tasks.review.amend import amend_proposal as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
     from warehouse.lake.lake import open_lake  # noqa: PLC0415 - as above
 
     settings = settings_of_a_home()

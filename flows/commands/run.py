@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefect.client.schemas.objects import State
 
-from flows.nightly import Night, nightly
+from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import NONE, Settings
@@ -26,7 +26,7 @@ def run_night(
     scope: tuple[str, ...],
     submitter: str,
     run_id: str | None = None,
-) -> Night:
+) -> NightResult:
     """One night, by the flow that a deployment runs too. A run that breaks off is noted as failed in the ledger.
 
     Raises
@@ -43,7 +43,7 @@ def run_night(
     return night
 
 
-def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> Night:
+def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> NightResult:
     """The run over what a look found.
 
     Raises
@@ -68,7 +68,7 @@ def dry_run(
     kind: RunKind,
     scope: tuple[str, ...],
     submitter: str,
-) -> Night:
+) -> NightResult:
     """The night in a home that is thrown away: nothing is kept or queued, and earlier exports are not known.
 
     So an account that is cooling down, or whose model changed since its last export, is looked at as if it had none.
@@ -88,7 +88,7 @@ def dry_run(
         return run_night(elsewhere, as_of, source=given, kind=kind, scope=scope, submitter=submitter)
 
 
-def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> Night:
+def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> NightResult:
     """Release a held run and carry it on, on what it pulled: files that came since belong to another run.
 
     Raises

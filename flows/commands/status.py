@@ -16,7 +16,7 @@ from warehouse.ledger.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusReport:
     """The newest run, null if there is none yet, and whether everything is halted."""
 
     halt: HaltRow | None
@@ -41,15 +41,15 @@ def status(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     _print_run(standing.run, standing)
 
 
-def _standing(ledger: Ledger) -> Standing:
+def _standing(ledger: Ledger) -> StatusReport:
     halt, run = ledger.current_halt(), ledger.newest_run()
     if run is None:
-        return Standing(halt, None, (), (), {})
+        return StatusReport(halt, None, (), (), {})
     queue = dict(ledger.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
-    return Standing(halt, run, ledger.inputs_of(run.run_id), ledger.step_rows(run.run_id), queue)
+    return StatusReport(halt, run, ledger.inputs_of(run.run_id), ledger.step_rows(run.run_id), queue)
 
 
-def _as_json(standing: Standing) -> dict[str, object]:
+def _as_json(standing: StatusReport) -> dict[str, object]:
     run = standing.run
     of_run = {} if run is None else {name: getattr(run, name) for name in ("state", "held_reason", "counts")}
     return {
@@ -62,7 +62,7 @@ def _as_json(standing: Standing) -> dict[str, object]:
     }
 
 
-def _print_run(run: RunRow, standing: Standing) -> None:
+def _print_run(run: RunRow, standing: StatusReport) -> None:
     typer.echo(_headline(run))
     if standing.inputs:
         files = [(one.source, one.name, one.table_name, one.row_count, _state(one)) for one in standing.inputs]

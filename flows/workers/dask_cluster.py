@@ -57,8 +57,8 @@ started again and is awaited: Dask would strike it off the list after 15 seconds
 
 
 @contextmanager
-def dask_hands(settings: Settings) -> Iterator["DaskHands"]:
-    """The workers that the settings name; see ``flows.workers.protocol.hands_of``."""
+def dask_executor(settings: Settings) -> Iterator["DaskHands"]:
+    """The workers that the settings name; see ``flows.workers.protocol.shard_executor``."""
     is_elsewhere = "://" in settings.dask
     if is_elsewhere:
         need_shared_stores(settings)

@@ -16,7 +16,7 @@ Finished = Callable[[], Collection[tuple[Step, int]]]
 """What the ledger has as finished, asked anew at each call."""
 
 
-class Hands(Protocol):
+class ShardExecutor(Protocol):
     """Whoever works on shards."""
 
     def each(
@@ -32,7 +32,7 @@ class Hands(Protocol):
         """Do a step for all of the shards, or raise what one of them raised; ``moved`` is called as each is done."""
 
 
-class Here:
+class InProcess:
     """The process of the flow: Polars and the kernel use its processors."""
 
     def each(
@@ -52,7 +52,7 @@ class Here:
 
 
 @contextmanager
-def hands_of(settings: Settings) -> Iterator[Hands]:
+def shard_executor(settings: Settings) -> Iterator[ShardExecutor]:
     """Whoever the settings name. Workers elsewhere are looked at first; processes beside this one start with the first step.
 
     Raises
@@ -63,9 +63,9 @@ def hands_of(settings: Settings) -> Iterator[Hands]:
         Their scheduler does not answer, or has no worker.
     """
     if not settings.dask:
-        yield Here()
+        yield InProcess()
         return
-    from flows.workers.dask_cluster import dask_hands  # noqa: PLC0415 - takes a second to import, which one process need not wait
+    from flows.workers.dask_cluster import dask_executor  # noqa: PLC0415 - takes a second to import, which one process need not wait
 
-    with dask_hands(settings) as hands:
+    with dask_executor(settings) as hands:
         yield hands

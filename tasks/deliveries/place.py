@@ -8,7 +8,7 @@ from schemas.exports import Delivery
 from tasks.deliveries import folder, s3, sftp
 
 
-class Place(Protocol):
+class DeliveryPlace(Protocol):
     """A place while it is open. ``folder`` is a path inside it, as ``2026-03-02/<run_id>``; missing folders are made.
 
     Every call raises ``PlaceUnreachable`` where the place does not answer or breaks off, and ``Terminal`` where a person is
@@ -27,7 +27,7 @@ class Place(Protocol):
         """
 
 
-def opened(delivery: Delivery) -> AbstractContextManager[Place]:
+def opened(delivery: Delivery) -> AbstractContextManager[DeliveryPlace]:
     """The place, with one connection for all that is asked of it.
 
     Raises

@@ -47,7 +47,7 @@ LOT: Final = Dialect(
 
 
 @dataclass(slots=True)
-class Standing:
+class OpenTrades:
     """Trades that a cancellation may be about: ``transactionID`` of those before it, by account and ``tradeID``."""
 
     trades: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Standing:
         return str(name)
 
 
-def trade_cells(trade: Element, standing: Standing) -> Cells:
+def trade_cells(trade: Element, standing: OpenTrades) -> Cells:
     """What a trade says; ``standing`` are the trades before it.
 
     Raises

@@ -47,7 +47,7 @@ def trade_elements(name: str, data: bytes) -> list[Element]:
     InputRefused
         The file is no Flex statement with trades, or not the whole of one.
     """
-    file = _File(name)
+    file = _TradeFile(name)
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = file.doctype
     parser.StartElementHandler = file.start
@@ -67,7 +67,7 @@ def trade_elements(name: str, data: bytes) -> list[Element]:
 
 
 @dataclass(slots=True)
-class _File:
+class _TradeFile:
     """What is known of the file so far: handlers of the parser, and what they gathered."""
 
     name: str

@@ -32,7 +32,7 @@ from typing import Final
 
 from schemas.errors import InputRefused
 from tasks.executions.execution import Execution, Lot, execution, lot, named_twice, refuse_odd_lots
-from tasks.executions.flex_cells import LOT, TRADE, Standing, lot_cells, trade_cells
+from tasks.executions.flex_cells import LOT, TRADE, OpenTrades, lot_cells, trade_cells
 from tasks.executions.flex_elements import Element, trade_elements
 from tasks.executions.record_tally import Gathered
 from tasks.executions.words import Unreadable
@@ -64,7 +64,7 @@ def read_flex(path: Path, data: bytes) -> Gathered:
     gathered = Gathered()
     trades = _trades(gathered, elements)
     _refuse_without_detail(path.name, elements, [trade.element for trade in trades])
-    standing = Standing()
+    standing = OpenTrades()
     for trade in trades:
         _take(gathered, trade, standing)
     return gathered
@@ -114,7 +114,7 @@ def _refuse_without_detail(name: str, elements: Sequence[Element], executions: S
         )
 
 
-def _take(gathered: Gathered, trade: _Trade, standing: Standing) -> None:
+def _take(gathered: Gathered, trade: _Trade, standing: OpenTrades) -> None:
     element = trade.element
     try:
         found = execution(trade_cells(element, standing), TRADE)

@@ -15,7 +15,7 @@ from warehouse.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class ExportDeadline:
     """Asks each time it is called; stops the export by raising."""
 
     ledger: Ledger

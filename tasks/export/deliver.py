@@ -25,8 +25,8 @@ from schemas.exports import Delivery
 from tasks.core.export.files import MANIFEST, SIGNATURE, SUCCESS, sha256
 from tasks.core.export.package import Export
 from tasks.core.export.redact import without_accounts
-from tasks.deliveries.place import Place, opened
-from tasks.export.plan import Plan
+from tasks.deliveries.place import DeliveryPlace, opened
+from tasks.export.plan import ExportPlan
 from tasks.export.render import LOOK_SECONDS
 from tasks.export.verification import read_manifest
 from tasks.runtime.atomic_folder import paced
@@ -38,7 +38,7 @@ BATCH: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveryResult:
     """An export and a place. ``problem`` null: the place has acknowledged all of it.
 
     ``told``: the problem for whoever may not know accounts, without the names of their files.
@@ -61,7 +61,7 @@ class Courier:
     wait: Callable[[float], None] = time.sleep
 
 
-def deliver_exports(by: Courier, run_id: str | None = None) -> list[Delivered]:
+def deliver_exports(by: Courier, run_id: str | None = None) -> list[DeliveryResult]:
     """Deliver every whole export, of one run or of all, to the places that have not acknowledged it yet.
 
     A place that cannot be reached does not stop the others.
@@ -80,27 +80,27 @@ def deliver_exports(by: Courier, run_id: str | None = None) -> list[Delivered]:
     return [*made, *(one for one in _without_place(by, exports) if (one.export_id, one.name) not in done)]
 
 
-def _without_place(by: Courier, exports: Sequence[ExportRow]) -> list[Delivered]:
+def _without_place(by: Courier, exports: Sequence[ExportRow]) -> list[DeliveryResult]:
     """Exports that were to go to a place that the settings do not have any more."""
     there = {place.name for place in by.deliveries}
     why = "the settings have no delivery of that name any more; needed it, or nobody gets these orders there"
     return [
-        Delivered(export.export_id, name, 0, why, why)
+        DeliveryResult(export.export_id, name, 0, why, why)
         for export in exports
-        for name in Plan.stored(export.plan).deliveries
+        for name in ExportPlan.stored(export.plan).deliveries
         if name not in there
     ]
 
 
 def _places(by: Courier, export: ExportRow) -> list[Delivery]:
-    named = Plan.stored(export.plan).deliveries
+    named = ExportPlan.stored(export.plan).deliveries
     return [place for place in by.deliveries if place.name in named]
 
 
-def _delivered(by: Courier, export: ExportRow, place: Delivery) -> Delivered:
+def _delivered(by: Courier, export: ExportRow, place: Delivery) -> DeliveryResult:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return Delivered(export.export_id, place.name, _attempt(by, export, place), None)
+            return DeliveryResult(export.export_id, place.name, _attempt(by, export, place), None)
         except RunHeld:
             raise
         except OSError as error:
@@ -113,7 +113,7 @@ def _delivered(by: Courier, export: ExportRow, place: Delivery) -> Delivered:
             by.wait(2.0 ** (attempt - 1))
     by.ledger.note_delivery_problem(export.export_id, place.name, problem)
     told = without_accounts(problem, by.ledger.accounts_of_export(export.export_id))
-    return Delivered(export.export_id, place.name, 0, problem, told)
+    return DeliveryResult(export.export_id, place.name, 0, problem, told)
 
 
 def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
@@ -194,7 +194,7 @@ class _Files:
 
 
 def _send(
-    place: Place,
+    place: DeliveryPlace,
     name: str,
     files: _Files,
     stop: Callable[[], None],
@@ -217,7 +217,7 @@ def _send(
     _need_there(place, name, files, files.own, is_emptied=is_emptied)
 
 
-def _need_there(place: Place, name: str, files: _Files, paths: Sequence[str], *, is_emptied: bool) -> None:
+def _need_there(place: DeliveryPlace, name: str, files: _Files, paths: Sequence[str], *, is_emptied: bool) -> None:
     """Read files back: other bytes are refused, and so is one that is gone, unless the receiver takes files as they come."""
     there = place.found(name, paths)
     for path in paths:

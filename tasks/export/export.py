@@ -32,10 +32,10 @@ from schemas.landing import IDENTIFIER
 from tasks.core.export.block_checks import block_warnings
 from tasks.core.export.blocks import allocate
 from tasks.core.export.order_formats import refusals_of
-from tasks.core.export.package import Book, Export, Release, make_release
-from tasks.export.deadline import Gate
-from tasks.export.plan import Plan
-from tasks.export.render import DELIVERY_CHECKPOINTS, Checkpoint, Sending, deliver
+from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
+from tasks.export.deadline import ExportDeadline
+from tasks.export.plan import ExportPlan
+from tasks.export.render import DELIVERY_CHECKPOINTS, Checkpoint, Sending, render_export
 from tasks.export.signing import Signer
 from tasks.known.fill_lag import behind_since
 from tasks.known.open_orders import OrderLake
@@ -45,12 +45,12 @@ from warehouse.ledger.ledger import ExportRow, Ledger, RunRow
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""
 
-NO_PLAN: Final = Plan()
+NO_PLAN: Final = ExportPlan()
 BOOK: Final = ("proposals", "orders", "lot_relief", "landed_accounts", "landed_securities")
 """Tables of the lake that an export is made of."""
 
 
-class Lake(OrderLake, Protocol):
+class ExportLake(OrderLake, Protocol):
     """The part of the lake that an export reads."""
 
     def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
@@ -82,12 +82,12 @@ def _go_on(_point: str) -> None:
 def export_run(
     run_id: str,
     *,
-    lake: Lake,
+    lake: ExportLake,
     ledger: Ledger,
     export_folder: Path,
     actor: str,
     now: datetime,
-    plan: Plan = NO_PLAN,
+    plan: ExportPlan = NO_PLAN,
     signer: Signer | None = None,
     checkpoint: Checkpoint = _go_on,
     is_resuming: bool = False,
@@ -155,10 +155,12 @@ def export_run(
     book = book_of(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
-    written_by = Plan.stored(claim.plan)
+    written_by = ExportPlan.stored(claim.plan)
     signs = written_by.need(signer, claim.export_id)
     sending = Sending(release, written_by.profiles, None if signs is None else signs.sign)
-    manifest_sha256 = deliver(sending, final, checkpoint, Gate.of(ledger, claim.export_id, now, time.monotonic))
+    manifest_sha256 = render_export(
+        sending, final, checkpoint, ExportDeadline.of(ledger, claim.export_id, now, time.monotonic)
+    )
     is_published_here = ledger.publish_export(claim.export_id, manifest_sha256, now)
     checkpoint("published")
     accounts = release.orders["account_id"].n_unique()
@@ -175,18 +177,18 @@ def export_run(
     )
 
 
-def stored_tables(lake: Lake, run_id: str) -> dict[str, pl.DataFrame]:
+def stored_tables(lake: ExportLake, run_id: str) -> dict[str, pl.DataFrame]:
     """What the run proposed."""
     return {table: lake.read(table, run_id) for table in BOOK}
 
 
-def book_of(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> Book:
+def book_of(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> ProposedTables:
     """What was proposed, with the newest versions in the place of those that people changed until now.
 
     Once a proposal is approved nobody changes it: read after it is known what is approved, this has all of that.
     """
     tables = newest_rows(stored, ledger.amended(run_id))
-    return Book(*(tables[table] for table in stored))
+    return ProposedTables(*(tables[table] for table in stored))
 
 
 def done_run(ledger: Ledger, run_id: str) -> RunRow:
@@ -221,7 +223,7 @@ def _claim(
     settled: pl.Series,
     *,
     folder: Path,
-    plan: Plan,
+    plan: ExportPlan,
     actor: str,
     now: datetime,
 ) -> ExportRow | None:
@@ -259,7 +261,7 @@ def _need_folder(claim: ExportRow, folder: Path) -> None:
         )
 
 
-def settled_accounts(lake: Lake, ledger: Ledger, run: RunRow) -> pl.Series:
+def settled_accounts(lake: ExportLake, ledger: Ledger, run: RunRow) -> pl.Series:
     """Accounts of which something is approved in the run and whose holdings there show everything that is known to be filled."""
     accounts = ledger.approved_in(run.run_id).filter(pl.col("export_id").is_null())["account_id"].unique()
     behind = behind_since(lake, ledger, run, accounts)["account_id"]
@@ -271,10 +273,10 @@ def planned_release(
     stored: Mapping[str, pl.DataFrame],
     ledger: Ledger,
     ids: Collection[str],
-    plan: Plan,
+    plan: ExportPlan,
     *,
     settled: pl.Series,
-) -> tuple[Release, pl.DataFrame]:
+) -> tuple[ExportPackage, pl.DataFrame]:
     """What would leave of some proposals by the plan, of ``settled_accounts``, and the orders that a profile cannot express.
 
     A proposal with such an order stays whole: half of it is not what was approved.
@@ -294,6 +296,6 @@ def planned_release(
     return _release_of(export, book, approved.filter(~pl.col("proposal_id").is_in(staying.implode()))), refused
 
 
-def _release_of(export: Export, book: Book, approved: pl.DataFrame) -> Release:
+def _release_of(export: Export, book: ProposedTables, approved: pl.DataFrame) -> ExportPackage:
     leaving = book.orders.join(approved.select("proposal_id"), on="proposal_id", how="semi")
     return make_release(export, book, approved=approved, claimed=leaving.select("order_id", "proposal_id"))

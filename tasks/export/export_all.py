@@ -15,8 +15,8 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
-from tasks.export.export import NO_PLAN, ExportResult, Lake, done_run, export_run, planned_release, stored_tables
-from tasks.export.plan import Plan
+from tasks.export.export import NO_PLAN, ExportLake, ExportResult, done_run, export_run, planned_release, stored_tables
+from tasks.export.plan import ExportPlan
 from tasks.export.render import Checkpoint
 from tasks.export.signing import Signer
 from tasks.known.fill_lag import behind_since
@@ -35,12 +35,12 @@ HELD_BACK: Final[dict[str, pl.DataType]] = {
 class Exporter:
     """What every export of a call has in common."""
 
-    lake: Lake
+    lake: ExportLake
     ledger: Ledger
     export_folder: Path
     actor: str
     now: datetime
-    plan: Plan = NO_PLAN
+    plan: ExportPlan = NO_PLAN
     signer: Signer | None = None
     deliveries: tuple[Delivery, ...] = ()
     checkpoint: Checkpoint = lambda _point: None
@@ -110,7 +110,7 @@ def _without_place(by: Exporter, results: Iterable[ExportResult]) -> Iterable[st
     """Exports that stay in the export folder although others are delivered."""
     for result in results if by.deliveries else ():
         rows = {row.export_id: row for row in by.ledger.exports_of(result.run_id)}
-        if not Plan.stored(rows[result.export_id].plan).deliveries:
+        if not ExportPlan.stored(rows[result.export_id].plan).deliveries:
             yield f"{result.export_id} goes to no place: no delivery takes the orders of all its custodians"
 
 
@@ -134,7 +134,7 @@ def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[Ex
     return results
 
 
-def _export(by: Exporter, run_id: str, plan: Plan, *, is_resuming: bool = False) -> ExportResult | None:
+def _export(by: Exporter, run_id: str, plan: ExportPlan, *, is_resuming: bool = False) -> ExportResult | None:
     return export_run(
         run_id,
         lake=by.lake,

@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from tasks.export.signing import Signer, read_signer
 
 
-class Plan(BaseModel):
+class ExportPlan(BaseModel):
     """How an export is written, and where it goes.
 
     ``signing_key``: the public key in hexadecimal; empty: not signed. ``custodians`` empty: everybody's orders. ``deliveries``: names

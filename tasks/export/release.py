@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from schemas.settings import Settings
 from tasks.export.abandon import Abandoned, abandon_export
-from tasks.export.deliver import Courier, Delivered, deliver_exports
+from tasks.export.deliver import Courier, DeliveryResult, deliver_exports
 from tasks.export.export_all import ExportedRuns, Exporter, export_all
-from tasks.export.plan import Plan, signer_of
+from tasks.export.plan import ExportPlan, signer_of
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from warehouse.lake.lake import open_lake
 
@@ -29,7 +29,7 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
             export_folder=settings.export_folder,
             actor=current_actor(),
             now=utc_now(),
-            plan=Plan.of(settings, signer),
+            plan=ExportPlan.of(settings, signer),
             signer=signer,
             deliveries=settings.deliveries,
         )
@@ -55,7 +55,7 @@ def give_up(settings: Settings, export_id: str, note: str) -> Abandoned:
         )
 
 
-def deliver_exported(settings: Settings, run_id: str | None = None) -> list[Delivered]:
+def deliver_exported(settings: Settings, run_id: str | None = None) -> list[DeliveryResult]:
     """Deliver what no place has acknowledged yet, of one run or of all.
 
     Raises

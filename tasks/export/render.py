@@ -28,7 +28,7 @@ from tasks.core.export.files import (
     sha256,
     success_bytes,
 )
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tasks.export.tombstone import need_not_given_up
 from tasks.runtime.atomic_folder import (
     FOLDER_MODE,
@@ -56,12 +56,12 @@ LOOK_SECONDS: Final = 0.1
 class Sending:
     """What leaves, and how it is written. ``sign`` null: manifests are not signed."""
 
-    release: Release
+    release: ExportPackage
     profiles: tuple[Profile, ...] = ()
     sign: Callable[[bytes], bytes] | None = None
 
 
-def deliver(
+def render_export(
     sending: Sending,
     final: Path,
     checkpoint: Checkpoint,

@@ -12,7 +12,7 @@ from prefect.events import emit_event
 
 from schemas.errors import Terminal
 from schemas.settings import load_settings
-from tasks.export.deliver import Delivered
+from tasks.export.deliver import DeliveryResult
 from tasks.export.export_all import ExportedRuns
 from tasks.export.release import deliver_exported, export_approved
 from tasks.runtime.notices import give_notice
@@ -24,8 +24,8 @@ DELIVERED: Final = "trimtab.delivered"
 NOT_DELIVERED: Final = "trimtab.delivery-failed"
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
+@task(name="export_step", cache_policy=NO_CACHE, **retry_quietly)
+def export_task(run_id: str | None, custodians: Sequence[str]) -> int:
     """Export what is approved; how many exports were made.
 
     Raises
@@ -42,8 +42,8 @@ def export_step(run_id: str | None, custodians: Sequence[str]) -> int:
     return len(done.results)
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def deliver_step(run_id: str | None) -> list[str]:
+@task(name="deliver_step", cache_policy=NO_CACHE, **retry_quietly)
+def deliver_task(run_id: str | None) -> list[str]:
     """Deliver what is exported; a sentence for each place that does not have all of it."""
     done = deliver_exported(load_settings(), run_id)
     _show_deliveries(done)
@@ -86,7 +86,7 @@ def _show_exports(done: ExportedRuns) -> None:
             )
 
 
-def _show_deliveries(done: Sequence[Delivered]) -> None:
+def _show_deliveries(done: Sequence[DeliveryResult]) -> None:
     if not done:
         return
     rows = [

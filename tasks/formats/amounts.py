@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from tasks.formats.mapping import Column, Mapping
+from tasks.formats.mapping import InputColumn, InputMapping
 from tasks.formats.parts import Amount, Number
 
 WIDE: Final = pl.Decimal(38, 12)
@@ -26,7 +26,7 @@ _BOUND: Final = Decimal(10) ** 22
 """Times the largest scale it still fits."""
 
 
-def plain_number(text: pl.Series, number: Number, mapping: Mapping) -> pl.Series:
+def plain_number(text: pl.Series, number: Number, mapping: InputMapping) -> pl.Series:
     """Text as ``WIDE`` without regard to its sign field; null where it is not a number as the mapping writes them."""
     body = text.str.strip_chars("+-() ")
     if mapping.thousands:
@@ -40,7 +40,7 @@ def plain_number(text: pl.Series, number: Number, mapping: Mapping) -> pl.Series
     return pl.select(pl.when(is_negative).then(-read).otherwise(read)).to_series() if is_negative.any() else read
 
 
-def _pattern(number: Number, mapping: Mapping) -> str:
+def _pattern(number: Number, mapping: InputMapping) -> str:
     """What the whole text of a number looks like."""
     point, group = escape(mapping.decimal), escape(mapping.thousands)
     digits = rf"[0-9]{{1,{_DIGITS + number.implied_decimals}}}"
@@ -57,7 +57,7 @@ def _where(cells: pl.Series, mask: pl.Series) -> pl.Series:
     return pl.select(pl.when(mask).then(cells).alias(cells.name)).to_series()
 
 
-def amount(amount: Amount | Column, fields: pl.DataFrame, mapping: Mapping) -> pl.Series:
+def amount(amount: Amount | InputColumn, fields: pl.DataFrame, mapping: InputMapping) -> pl.Series:
     """A field with its sign, as ``WIDE``; null where it or its sign is unreadable, or it is null."""
     number = plain_number(fields[str(amount.field)], amount, mapping)
     if amount.absolute:
@@ -70,7 +70,7 @@ def amount(amount: Amount | Column, fields: pl.DataFrame, mapping: Mapping) -> p
     return pl.select(pl.when(is_negative).then(-number).otherwise(number).alias(number.name)).to_series()
 
 
-def computed(column: Column, fields: pl.DataFrame, mapping: Mapping) -> pl.Series:
+def computed(column: InputColumn, fields: pl.DataFrame, mapping: InputMapping) -> pl.Series:
     """The column's number as ``WIDE``, null where it has none."""
     value = amount(column, fields, mapping)
     operand = column.times or column.divided_by
@@ -88,7 +88,7 @@ def _constant(number: Decimal, height: int) -> pl.Series:
     return pl.Series([number], dtype=WIDE).new_from_index(0, height)
 
 
-def _rounded(near: pl.Series, value: pl.Series, other: pl.Series, column: Column) -> pl.Series:
+def _rounded(near: pl.Series, value: pl.Series, other: pl.Series, column: InputColumn) -> pl.Series:
     """``near``, which is off by less than ``_NEAR``, to six digits as if it were exact."""
     down = near.round(6, mode="half_to_even")
     is_tie = ((near - down).abs() - _TIE).abs() <= _NEAR

@@ -12,7 +12,7 @@ import polars as pl
 
 from schemas.landing import dtypes
 from tasks.formats.amounts import as_text, computed
-from tasks.formats.mapping import AS_OF, Column, Mapping, Table
+from tasks.formats.mapping import AS_OF, InputColumn, InputMapping, Table
 from tasks.formats.parts import Amount, days
 
 NOT_AS_WRITTEN: Final = " (not as the format writes it)"
@@ -22,7 +22,7 @@ _NUMBER: Final = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?
 _DAY: Final = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$"
 
 
-def landing_cells(table: Table, fields: pl.DataFrame, mapping: Mapping, as_of: date) -> pl.DataFrame:
+def landing_cells(table: Table, fields: pl.DataFrame, mapping: InputMapping, as_of: date) -> pl.DataFrame:
     """All columns of the table and ``currency`` where the mapping has it, as text. ``fields``: trimmed, blank is null."""
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, fields.height)
     cells = []
@@ -35,7 +35,9 @@ def landing_cells(table: Table, fields: pl.DataFrame, mapping: Mapping, as_of: d
     return pl.DataFrame(cells)
 
 
-def _cell(column: Column, fields: pl.DataFrame, mapping: Mapping, as_of: date, *, is_number: bool) -> pl.Series:
+def _cell(
+    column: InputColumn, fields: pl.DataFrame, mapping: InputMapping, as_of: date, *, is_number: bool
+) -> pl.Series:
     if column.value is not None:
         text = column.value.replace(AS_OF, as_of.isoformat())
         return pl.Series([text], dtype=pl.String).new_from_index(0, fields.height)
@@ -67,7 +69,7 @@ def _kept(text: pl.Series, read: pl.Series, readable: str) -> pl.Series:
     return pl.select(pl.coalesce(read, marked)).to_series()
 
 
-def _words(column: Column, fields: pl.DataFrame) -> pl.Series:
+def _words(column: InputColumn, fields: pl.DataFrame) -> pl.Series:
     """What a number is made of, as it stands: ``100 D / 0``. Null where the field itself is."""
     words = [_amount_words(column)]
     for sign, operand in ((" * ", column.times), (" / ", column.divided_by)):
@@ -76,6 +78,6 @@ def _words(column: Column, fields: pl.DataFrame) -> pl.Series:
     return fields.select(pl.concat_str(words).alias("words")).to_series()
 
 
-def _amount_words(amount: Amount | Column) -> pl.Expr:
+def _amount_words(amount: Amount | InputColumn) -> pl.Expr:
     field = pl.col(str(amount.field))
     return field if amount.sign is None else field + pl.lit(" ") + pl.col(amount.sign.field).fill_null("empty")

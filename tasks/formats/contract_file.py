@@ -26,7 +26,7 @@ from tasks.core.gate.contract import expected
 from tasks.core.gate.parsing import CURRENCY_COLUMN
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 from tasks.formats.contract_parquet import parquet_batches, parquet_header
-from tasks.formats.file_signatures import Sign, misnamed, sign_of
+from tasks.formats.file_signatures import FileSignature, misnamed, sign_of
 
 BATCH_ROWS: Final = 1_000_000
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
@@ -201,7 +201,7 @@ def _first_bytes(table: str, path: Path) -> bytes:
     return head
 
 
-def _refuse_foreign(table: str, path: Path, sign: Sign | None, *, is_packed: bool = False) -> None:
+def _refuse_foreign(table: str, path: Path, sign: FileSignature | None, *, is_packed: bool = False) -> None:
     if sign is None:
         return
     kind = "Parquet" if path.suffix == ".parquet" else "CSV in UTF-8"

@@ -9,11 +9,11 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
 from tasks.core.gate.contract import expected
-from tasks.formats.mapping import LINES, Column, Mapping, Record, Table
+from tasks.formats.mapping import LINES, InputColumn, InputMapping, Record, Table
 from tasks.formats.parts import Place, Spot
 
 
-def faults(mapping: Mapping) -> Iterator[str]:
+def faults(mapping: InputMapping) -> Iterator[str]:
     """A sentence for each: the key, what was found, what was needed."""
     if mapping.kind in LINES:
         yield from _faults_of_signs(mapping)
@@ -31,14 +31,14 @@ def faults(mapping: Mapping) -> Iterator[str]:
             yield f"tables: {table_name} is drawn from {records} {times} times; needed once, so that a row has one number"
 
 
-def _faults_of_signs(mapping: Mapping) -> Iterator[str]:
+def _faults_of_signs(mapping: InputMapping) -> Iterator[str]:
     if mapping.decimal == mapping.thousands:
         yield f"thousands: {mapping.thousands} is the decimal sign too; needed another"
     if mapping.kind == "delimited" and mapping.separator == mapping.quote:
         yield f"quote: {mapping.quote} separates fields too; needed another, or none"
 
 
-def _faults_of_records(mapping: Mapping) -> Iterator[str]:
+def _faults_of_records(mapping: InputMapping) -> Iterator[str]:
     if not mapping.records:
         yield f"records: absent; needed the types of line of a {mapping.kind} file"
     for kind, times in Counter(record.kind for record in mapping.records).items():
@@ -53,7 +53,7 @@ def _faults_of_records(mapping: Mapping) -> Iterator[str]:
         yield from _faults_of_record(mapping.kind, record)
 
 
-def _matches(mapping: Mapping) -> list[str]:
+def _matches(mapping: InputMapping) -> list[str]:
     ends = [end.match for end in (mapping.header, mapping.trailer) if end]
     return ends + [record.match for record in mapping.records if record.match]
 
@@ -103,7 +103,7 @@ def widest(record: Record) -> int:
     return record.width if isinstance(record.width, int) else record.width[1]
 
 
-def _faults_of_ends(mapping: Mapping) -> Iterator[str]:
+def _faults_of_ends(mapping: InputMapping) -> Iterator[str]:
     header, trailer = mapping.header, mapping.trailer
     spots: list[tuple[str, Spot | None]] = []
     if header:
@@ -125,7 +125,7 @@ def _faults_of_ends(mapping: Mapping) -> Iterator[str]:
             yield from _unknown(mapping, "trailer.totals", name, fields)
 
 
-def _unknown(mapping: Mapping, key: str, kind: str, fields: Iterable[str]) -> Iterator[str]:
+def _unknown(mapping: InputMapping, key: str, kind: str, fields: Iterable[str]) -> Iterator[str]:
     """A kind of record or fields that the mapping names and does not have; readers of other files check their own."""
     if mapping.kind not in LINES:
         return
@@ -138,7 +138,7 @@ def _unknown(mapping: Mapping, key: str, kind: str, fields: Iterable[str]) -> It
             yield f"{key}: {kind} has no field {field}; needed one of {', '.join(record.fields)}{_guess(field, record.fields)}"
 
 
-def _faults_of_table(mapping: Mapping, key: str, table: Table) -> Iterator[str]:
+def _faults_of_table(mapping: InputMapping, key: str, table: Table) -> Iterator[str]:
     if table.table not in CONTRACTS:
         yield f"{key}.table: there is no landing table {table.table}; needed one of {', '.join(CONTRACTS)}"
         return
@@ -158,7 +158,7 @@ def _faults_of_table(mapping: Mapping, key: str, table: Table) -> Iterator[str]:
             yield f"{key}.columns: {table.table} lacks {name}; needed {expected(table.table, name)}"
 
 
-def _unfit(key: str, dtype: pl.DataType, column: Column) -> Iterator[str]:
+def _unfit(key: str, dtype: pl.DataType, column: InputColumn) -> Iterator[str]:
     if column.date and dtype != pl.Date:
         yield f"{key}: date, but the column holds no days; needed no date"
     if column.is_computed and not dtype.is_numeric():

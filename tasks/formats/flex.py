@@ -21,7 +21,7 @@ from ibflex import Types
 
 from schemas.errors import InputRefused, WrongUsage
 from tasks.formats.flex_cells import ADDED, OPTIONAL, is_day, plain_cells, with_added
-from tasks.formats.mapping import Format
+from tasks.formats.mapping import InputFormat
 from tasks.formats.records import Records, open_bytes
 
 BATCH_ELEMENTS: Final = 100_000
@@ -32,7 +32,7 @@ _LISTED: Final = frozenset({"Order", "SymbolSummary", "AssetSummary", "Lot"})
 """What a query's section of trades lists beside executions."""
 
 
-def flex_records(fmt: Format, path: Path) -> Iterator[Records]:
+def flex_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     """The elements of the kinds that the mapping reads, whole statements at a time.
 
     Raises
@@ -42,7 +42,7 @@ def flex_records(fmt: Format, path: Path) -> Iterator[Records]:
     WrongUsage
         The mapping reads an element that Flex does not have.
     """
-    file = _File(path.name, _wanted(fmt))
+    file = _StatementFile(path.name, _wanted(fmt))
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = file.doctype
     parser.StartElementHandler = file.start
@@ -64,7 +64,7 @@ def flex_records(fmt: Format, path: Path) -> Iterator[Records]:
     yield from file.rest()
 
 
-def _wanted(fmt: Format) -> dict[str, frozenset[str]]:
+def _wanted(fmt: InputFormat) -> dict[str, frozenset[str]]:
     """Fields that the mapping reads of each kind of element."""
     fields: dict[str, set[str]] = {_STATEMENT: {"toDate"}}
     for table in fmt.mapping.tables:
@@ -114,7 +114,7 @@ class _Kind:
 
 
 @dataclass(slots=True)
-class _File:
+class _StatementFile:
     """What is known of the file so far: handlers of the parser, and what they gathered."""
 
     name: str

@@ -15,19 +15,19 @@ from schemas.errors import InputRefused
 from tasks.core.gate.parsing import LINE
 from tasks.formats.faults import least_width, widest
 from tasks.formats.lines import BLOCK_BYTES, read_lines
-from tasks.formats.mapping import Mapping, Record
+from tasks.formats.mapping import InputMapping, Record
 from tasks.formats.named_columns import with_numbers
 from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.split import split_delimited, split_fixed
-from tasks.formats.tally import LINE_NUMBER, Count, Tally, cell_of, whole_number
-from tasks.sources.fetched_file import Delivered
+from tasks.formats.tally import LINE_NUMBER, RecordNumbers, Tally, cell_of, whole_number
+from tasks.sources.fetched_file import FetchedFile
 
 _SHOWN = 40
 
 
 def line_records(
-    mapping: Mapping, file: Delivered, as_of: date, *, block_bytes: int = BLOCK_BYTES
+    mapping: InputMapping, file: FetchedFile, as_of: date, *, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Records]:
     """The file's records, a type at a time for each block of lines, in file order.
 
@@ -43,7 +43,7 @@ def line_records(
     reading.end()
 
 
-def sequence_in_header(mapping: Mapping, file: Delivered) -> int | None:
+def sequence_in_header(mapping: InputMapping, file: FetchedFile) -> int | None:
     """Number of the file in its header; null where the mapping has none."""
     if mapping.header is None or mapping.header.sequence is None:
         return None
@@ -53,7 +53,7 @@ def sequence_in_header(mapping: Mapping, file: Delivered) -> int | None:
     return whole_number(cell_of(line, mapping.header.sequence, mapping), file.name, number, "number of the file")
 
 
-def _refuse_other_start(mapping: Mapping, name: str, number: int, line: str) -> None:
+def _refuse_other_start(mapping: InputMapping, name: str, number: int, line: str) -> None:
     if mapping.header and not _starts(pl.Series([line]), mapping, mapping.header.match)[0]:
         raise InputRefused(
             f"{name} line {number} is {_shown(line)}; needed the header, which starts with {mapping.header.match}\n\n"
@@ -61,7 +61,7 @@ def _refuse_other_start(mapping: Mapping, name: str, number: int, line: str) -> 
         )
 
 
-def _starts(lines: pl.Series, mapping: Mapping, match: str) -> pl.Series:
+def _starts(lines: pl.Series, mapping: InputMapping, match: str) -> pl.Series:
     """Whether the first field is ``match`` (delimited), or the line starts with it (fixed)."""
     if mapping.kind == "fixed":
         return lines.str.starts_with(match)
@@ -79,13 +79,13 @@ def _shown(line: str) -> str:
 class _Reading:
     """One file, as far as it was read."""
 
-    def __init__(self, mapping: Mapping, name: str, as_of: date) -> None:
+    def __init__(self, mapping: InputMapping, name: str, as_of: date) -> None:
         self.mapping, self.name, self.as_of = mapping, name, as_of
         self.records = mapping.records
         self.are_columns_due = any(record.columns for record in mapping.records)
         self.is_header_due = mapping.header is not None
         self.trailer_line: int | None = None
-        self.tally, self.count = Tally(mapping, name), Count(name)
+        self.tally, self.count = Tally(mapping, name), RecordNumbers(name)
 
     def take(self, block: pl.DataFrame) -> Iterator[Records]:
         """Records of the next lines; checks what stands around them."""
@@ -193,7 +193,7 @@ def _without_own_number(records: Records) -> Records:
     return Records(records.kind, records.cells.drop(LINE_NUMBER, strict=False), records.numbers)
 
 
-def _split(lines: pl.Series, record: Record, mapping: Mapping) -> pl.DataFrame:
+def _split(lines: pl.Series, record: Record, mapping: InputMapping) -> pl.DataFrame:
     places = {**record.fields, **({LINE_NUMBER: record.line_number} if record.line_number else {})}
     width = least_width(record), widest(record)
     if mapping.kind == "fixed":

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.errors import WrongUsage
 from tasks.formats.faults import faults
-from tasks.formats.mapping import Format, Mapping
+from tasks.formats.mapping import InputFormat, InputMapping
 
 _SHIPPED: Final = Path(__file__).parent
 _ENDING: Final = ".toml"
@@ -21,7 +21,7 @@ def shipped_formats() -> tuple[str, ...]:
     return tuple(sorted(path.stem.replace("_", "-") for path in _SHIPPED.glob(f"*{_ENDING}")))
 
 
-def load_format(name: str) -> Format:
+def load_format(name: str) -> InputFormat:
     """The format of a name, or of a path that ends in ``.toml``.
 
     Raises
@@ -41,12 +41,12 @@ def load_format(name: str) -> Format:
     fault = next(faults(mapping), None)
     if fault is not None:
         raise _wrong(path.name, fault)
-    return Format(mapping, hashlib.sha256(content).hexdigest())
+    return InputFormat(mapping, hashlib.sha256(content).hexdigest())
 
 
-def _parsed(file: str, content: bytes) -> Mapping:
+def _parsed(file: str, content: bytes) -> InputMapping:
     try:
-        return Mapping.model_validate(tomllib.loads(content.decode(), parse_float=Decimal))
+        return InputMapping.model_validate(tomllib.loads(content.decode(), parse_float=Decimal))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _wrong(file, f"this is no TOML in UTF-8 ({error})") from error
     except ValidationError as error:

@@ -57,7 +57,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tasks.formats.parts import DayFormat, DaySpot, Model, Number, Operand, Place, Scale, Span, Spot, Whole
+from tasks.formats.parts import DayFormat, DaySpot, InputModel, Number, Operand, Place, Scale, Span, Spot, Whole
 
 Kind = Literal["delimited", "fixed", "flex", "ofx"]
 LINES: Final = ("delimited", "fixed")
@@ -66,7 +66,7 @@ AS_OF: Final = "{as_of}"
 """As a value: the night's date."""
 
 
-class Count(Spot):
+class CountCheck(Spot):
     """How many lines the file has: ``records`` of these kinds (empty: all), or all ``lines``, header and trailer too."""
 
     records: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Total(Spot):
     implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
 
 
-class Header(Model):
+class Header(InputModel):
     """The first line."""
 
     match: Annotated[str, Field(min_length=1)]
@@ -90,15 +90,15 @@ class Header(Model):
     sequence: Spot | None = None
 
 
-class Trailer(Model):
+class Trailer(InputModel):
     """The last line."""
 
     match: Annotated[str, Field(min_length=1)]
-    count: Count | None = None
+    count: CountCheck | None = None
     totals: tuple[Total, ...] = ()
 
 
-class AsOf(Model):
+class AsOf(InputModel):
     """A field that holds the night's date in every record of a kind."""
 
     record: str
@@ -106,7 +106,7 @@ class AsOf(Model):
     date: DayFormat
 
 
-class Record(Model):
+class Record(InputModel):
     """A type of line."""
 
     kind: Annotated[str, Field(min_length=1)]
@@ -117,7 +117,7 @@ class Record(Model):
     line_number: Whole | Span | None = None
 
 
-class Condition(Model):
+class Condition(InputModel):
     """Records whose field is, or is not, one of some texts; an empty field is ``""``."""
 
     field: str
@@ -131,7 +131,7 @@ class Condition(Model):
         return self
 
 
-class Column(Number):
+class InputColumn(Number):
     """How a landing column comes from a record's fields."""
 
     field: str | None = None
@@ -175,7 +175,7 @@ class Column(Number):
         return tuple(dict.fromkeys([*own, *self.fields, *operands]))
 
 
-class Table(Model):
+class Table(InputModel):
     """A landing table drawn from the records of one kind."""
 
     table: str
@@ -184,10 +184,10 @@ class Table(Model):
         tuple[Condition, ...], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given)
     ] = ()
     distinct: bool = False
-    columns: dict[str, Column]
+    columns: dict[str, InputColumn]
 
 
-class Mapping(Model):
+class InputMapping(InputModel):
     """The whole TOML file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -221,10 +221,10 @@ class Mapping(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class InputFormat:
     """A mapping that holds together. ``digest``: SHA-256 of its TOML file, as hex."""
 
-    mapping: Mapping
+    mapping: InputMapping
     digest: str
 
     @property

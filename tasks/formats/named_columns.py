@@ -5,11 +5,11 @@ import difflib
 import polars as pl
 
 from schemas.errors import InputRefused
-from tasks.formats.mapping import Mapping, Record
+from tasks.formats.mapping import InputMapping, Record
 from tasks.formats.split import split_delimited
 
 
-def with_numbers(record: Record, mapping: Mapping, name: str, number: int, line: str) -> Record:
+def with_numbers(record: Record, mapping: InputMapping, name: str, number: int, line: str) -> Record:
     """``record`` with the number of each field instead of its column's name; a line then has as many fields as names.
 
     Raises
@@ -30,7 +30,7 @@ def with_numbers(record: Record, mapping: Mapping, name: str, number: int, line:
     return record.model_copy(update={"fields": fields, "width": len(names), "columns": False})
 
 
-def column_names(line: str, mapping: Mapping) -> list[str]:
+def column_names(line: str, mapping: InputMapping) -> list[str]:
     """Names in the line, without the spaces around them."""
     most = line.count(mapping.separator) + 1
     places = {str(place): place for place in range(1, most + 1)}

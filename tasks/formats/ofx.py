@@ -24,7 +24,7 @@ import ofxtools.models
 import polars as pl
 
 from schemas.errors import InputRefused, WrongUsage
-from tasks.formats.mapping import Format
+from tasks.formats.mapping import InputFormat
 from tasks.formats.ofx_markup import ofx_tree, text_of
 from tasks.formats.records import Records
 
@@ -48,7 +48,7 @@ _Row = tuple[int | str | None, ...]
 """Number of a record, and what stands in the fields that the mapping reads."""
 
 
-def ofx_records(fmt: Format, path: Path) -> Iterator[Records]:
+def ofx_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     """The records of the kinds that the mapping reads, kind by kind.
 
     Raises
@@ -70,7 +70,7 @@ def ofx_records(fmt: Format, path: Path) -> Iterator[Records]:
     yield from (_records(kind, wanted[kind], rows) for kind, rows in found.items() if rows)
 
 
-def _wanted(fmt: Format) -> dict[str, tuple[str, ...]]:
+def _wanted(fmt: InputFormat) -> dict[str, tuple[str, ...]]:
     """Fields that the mapping reads of each kind of record."""
     fields: dict[str, set[str]] = {}
     for table in fmt.mapping.tables:

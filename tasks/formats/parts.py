@@ -59,13 +59,13 @@ DayFormat = Annotated[str, BeforeValidator(_day_format)]
 Scale = Annotated[Decimal | None, AfterValidator(_is_scale)]
 
 
-class Model(BaseModel):
+class InputModel(BaseModel):
     """Frozen; refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Spot(Model):
+class Spot(InputModel):
     """A cell of the header or the trailer: ``field`` counts from 1 (delimited), ``start`` too (fixed)."""
 
     field: Whole | None = None
@@ -85,7 +85,7 @@ class DaySpot(Spot):
     date: DayFormat
 
 
-class Sign(Model):
+class NumberSign(InputModel):
     """A field that says which way a number goes; with ``positive``, a code of neither list is unreadable."""
 
     field: str
@@ -93,12 +93,12 @@ class Sign(Model):
     positive: tuple[str, ...] = ()
 
 
-class Number(Model):
+class Number(InputModel):
     """How a number is written. ``signed``: a trailing minus and parentheses are understood; a leading sign always is."""
 
     number: Literal["plain", "signed"] = "plain"
     implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
-    sign: Sign | None = None
+    sign: NumberSign | None = None
     absolute: bool = False
 
 

@@ -22,11 +22,11 @@ from tasks.formats.columns import landing_cells
 from tasks.formats.contract_file import RawTable
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
 from tasks.formats.lines import BLOCK_BYTES
-from tasks.formats.mapping import LINES, AsOf, Condition, Format, Mapping, Table
+from tasks.formats.mapping import LINES, AsOf, Condition, InputFormat, InputMapping, Table
 from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.tally import trimmed
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 
 _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
     (pl.Date, r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"),
@@ -39,7 +39,7 @@ _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
 
 
 def read_format(
-    fmt: Format, file: Delivered, as_of: date, *, tables: Collection[str], block_bytes: int = BLOCK_BYTES
+    fmt: InputFormat, file: FetchedFile, as_of: date, *, tables: Collection[str], block_bytes: int = BLOCK_BYTES
 ) -> Iterator[RawTable]:
     """Rows of the landing tables ``tables``, in batches as the file has them; each table comes at least once, maybe empty.
 
@@ -74,12 +74,12 @@ def read_format(
             yield RawTable(name, empty, is_text=True)
 
 
-def sequence_of(fmt: Format, file: Delivered) -> int | None:
+def sequence_of(fmt: InputFormat, file: FetchedFile) -> int | None:
     """Number of the file in its header; null where the format has none."""
     return sequence_in_header(fmt.mapping, file)
 
 
-def _records(fmt: Format, file: Delivered, as_of: date, block_bytes: int) -> Iterator[Records]:
+def _records(fmt: InputFormat, file: FetchedFile, as_of: date, block_bytes: int) -> Iterator[Records]:
     if fmt.mapping.kind in LINES:
         return line_records(fmt.mapping, file, as_of, block_bytes=block_bytes)
     if fmt.mapping.kind == "flex":
@@ -116,7 +116,7 @@ class _Drawing:
     """One ``[[tables]]`` entry of a mapping."""
 
     table: Table
-    mapping: Mapping
+    mapping: InputMapping
     as_of: date
     wanted: list[str] = field(init=False)
 

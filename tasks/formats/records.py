@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 import polars as pl
 import pyarrow as pa
 
-from tasks.formats.mapping import Format
+from tasks.formats.mapping import InputFormat
 
 _CODECS: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 """How a compressed file begins."""
@@ -28,7 +28,7 @@ class Records:
     numbers: pl.Series
 
 
-Reader = Callable[[Format, Path], Iterator[Records]]
+Reader = Callable[[InputFormat, Path], Iterator[Records]]
 """Reads a file; raises InputRefused where it cannot."""
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from schemas.errors import InputRefused
 from tasks.core.gate.parsing import LINE
 from tasks.formats.amounts import amount, plain_number
-from tasks.formats.mapping import Mapping, Total
+from tasks.formats.mapping import InputMapping, Total
 from tasks.formats.parts import Amount, Number, Spot
 from tasks.formats.records import Records
 
@@ -25,7 +25,7 @@ def trimmed(cells: pl.DataFrame) -> pl.DataFrame:
     return cells.select(pl.all().str.strip_chars().replace("", None))
 
 
-def cell_of(line: str, spot: Spot, mapping: Mapping) -> str:
+def cell_of(line: str, spot: Spot, mapping: InputMapping) -> str:
     """What stands in a place of the header or the trailer, without the spaces and quotes around it; nothing: empty."""
     if spot.field is None:
         start = (spot.start or 1) - 1
@@ -47,7 +47,7 @@ def whole_number(text: str, name: str, number: int, what: str) -> int:
 class Tally:
     """Counts and sums of a file so far."""
 
-    mapping: Mapping
+    mapping: InputMapping
     name: str
     lines: int = 0
     counts: dict[str, int] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Count:
+class RecordNumbers:
     """Records that number themselves: each one more than the one before, wherever the first begins."""
 
     name: str

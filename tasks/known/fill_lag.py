@@ -16,7 +16,7 @@ LOTS = ("account_id", "security_id", "quantity")
 TRADES = ("account_id", "security_id", "side", "trade_date", "quantity")
 
 
-class Lake(OrderLake, Protocol):
+class FillLake(OrderLake, Protocol):
     """The part of the lake that is read here."""
 
     def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
@@ -27,7 +27,7 @@ class HasStores(Protocol):
     """Ledger and lake."""
 
     @property
-    def lake(self) -> Lake:
+    def lake(self) -> FillLake:
         """The lake."""
 
     @property

@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
-from tasks.core.gate.history import History, Limits
+from tasks.core.gate.history import History, HistoryLimits
 from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import RunRow
 
@@ -55,7 +55,7 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> Before | None:
         cash=_rows(at, where, "cash", CASH),
         accepted=where.select("account_id", "accepted_date"),
         prices=_prices(at, last.run_id),
-        limits=Limits(
+        limits=HistoryLimits(
             max_unexplained_fraction=at.settings.max_unexplained_fraction,
             max_basis_change_fraction=at.settings.max_basis_change_fraction,
             max_unexplained_cash_fraction=at.settings.max_unexplained_cash_fraction,

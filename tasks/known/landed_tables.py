@@ -10,7 +10,7 @@ from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts.facts import Facts, with_policy_defaults
 from tasks.core.facts.shards import household_key
-from tasks.core.gate import Place, Places, accepted
+from tasks.core.gate import FilePlace, Places, accepted
 from tasks.core.reconcile.unshown_fills import unshown
 from warehouse.lake.lake import Lake
 from warehouse.ledger.ledger import InputRow, Ledger
@@ -98,12 +98,12 @@ def drifts_of(lake: Lake, run: RunRef, shard: int, facts: Facts) -> tuple[pl.Dat
 def places(ledger: Ledger, run: RunRef) -> Places:
     """Which file each row of a landed table stood in, for messages."""
     found = {
-        table: [Place(row.name, row.first_row) for row in rows]
+        table: [FilePlace(row.name, row.first_row) for row in rows]
         for table, rows in groupby(
             sorted((row for row in ledger.inputs_of(run.run_id) if row.row_count), key=_table_and_row), key=_table
         )
     }
-    return {table: found.get(table, [Place(table, 1)]) for table in CONTRACTS}
+    return {table: found.get(table, [FilePlace(table, 1)]) for table in CONTRACTS}
 
 
 def _table(row: InputRow) -> str:

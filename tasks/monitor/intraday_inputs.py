@@ -27,7 +27,7 @@ from tasks.pull.inputs import Input, take
 from tasks.pull.land import raw_tables
 from tasks.pull.late_files import LateFiles, standing
 from tasks.runtime.steps import Stores
-from tasks.sources.fetch import fetch
+from tasks.sources.fetch import fetch_files
 from warehouse.ledger.ledger import InputRow, InputState, RunRow
 
 PRICES: Final = LandingTable.PRICES
@@ -38,7 +38,7 @@ STAGING: Final = ".monitor"
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class BaseNight:
     """A night that is done: its run over all accounts, and those that added late files to it, the newest last."""
 
     runs: tuple[RunRow, ...]
@@ -58,16 +58,16 @@ class Fresh:
     late: tuple[str, ...]
 
 
-def newest_night(at: Stores, day: date) -> Night | None:
+def newest_night(at: Stores, day: date) -> BaseNight | None:
     """The newest night that is done, of the day or before; null: none."""
     base = at.ledger.latest_full_run(day + timedelta(days=1))
     if base is None:
         return None
     since = at.ledger.done_runs_since(base, base.as_of_date + timedelta(days=1))
-    return Night((base, *(run for run in since if run.base_run_id == base.run_id)))
+    return BaseNight((base, *(run for run in since if run.base_run_id == base.run_id)))
 
 
-def fresh_inputs(at: Stores, night: Night, day: date) -> Fresh:
+def fresh_inputs(at: Stores, night: BaseNight, day: date) -> Fresh:
     """What is there on ``day`` that the night did not have."""
     notices: list[str] = []
     took = {run.run_id: at.ledger.inputs_of(run.run_id) for run in night.runs}
@@ -91,7 +91,7 @@ def fresh_inputs(at: Stores, night: Night, day: date) -> Fresh:
     return Fresh(tables, tuple(notices), _late(at, night, took[night.runs[-1].run_id]))
 
 
-def _asked(at: Stores, night: Night, rows: Sequence[InputRow], day: date) -> Iterator[DatedSource]:
+def _asked(at: Stores, night: BaseNight, rows: Sequence[InputRow], day: date) -> Iterator[DatedSource]:
     """Sources cut down to the tables that are looked for."""
     prices = at.settings.prices_source(day)
     if prices is not None:
@@ -109,12 +109,12 @@ def _files(source: DatedSource, at: Stores) -> list[Input]:
     staging = at.settings.staging_folder / STAGING / source.name / source.day.isoformat()
     if not source.format:
         names = {f"{table}{ending}": table for table in source.tables for ending in ENDINGS}
-        files = fetch(source, is_wanted=names.__contains__, staging=staging)
+        files = fetch_files(source, is_wanted=names.__contains__, staging=staging)
         return [Input(source, file, (names[file.path.name],)) for file in files]
     read_by = load_format(source.format)
     pattern = source.files or dated(read_by.files, source.day)
     patterns = [f"{pattern}{ending}" for ending in ("", *PACKED)]
-    files = fetch(source, is_wanted=lambda name: any(fnmatchcase(name, one) for one in patterns), staging=staging)
+    files = fetch_files(source, is_wanted=lambda name: any(fnmatchcase(name, one) for one in patterns), staging=staging)
     tables = tuple(table for table in source.tables or CONTRACTS if table in read_by.tables)
     return [Input(source, file, tables, read_by) for file in files]
 
@@ -135,7 +135,7 @@ def _read(table: str, inputs: Sequence[Input]) -> pl.DataFrame:
     return pl.concat(parts).with_columns(row_number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
 
 
-def _late(at: Stores, night: Night, newest: Sequence[InputRow]) -> tuple[str, ...]:
+def _late(at: Stores, night: BaseNight, newest: Sequence[InputRow]) -> tuple[str, ...]:
     """What names the files that the night's newest run missed and that are there now; empty: none, or they have a scope."""
     missed = {row.source for row in newest if row.state in MISSED}
     as_of = night.base.as_of_date

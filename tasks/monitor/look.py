@@ -18,10 +18,10 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate import accepted, check_table, gate_globals
-from tasks.core.monitor.breaches import HELD, Known, Verdict, seen_accounts, verdict
+from tasks.core.monitor.breaches import HELD, KnownToday, Verdict, seen_accounts, verdict
 from tasks.known.fill_lag import unshown_fills
 from tasks.known.landed_tables import landed, places
-from tasks.monitor.intraday_inputs import Fresh, Night, fresh_inputs, newest_night
+from tasks.monitor.intraday_inputs import BaseNight, Fresh, fresh_inputs, newest_night
 from tasks.pull.pull import run_ref
 from tasks.runtime.steps import Stores
 from warehouse.lake.lake import Lake
@@ -59,7 +59,7 @@ class Look:
     ``skipped``: accepted by the night, and not valued: a holding has no fresh price, or the account's household has such a one.
     """
 
-    night: Night
+    night: BaseNight
     day: date
     looked_at: int
     skipped: int
@@ -108,7 +108,7 @@ class _Shared:
     busy: pl.DataFrame
 
 
-def _shared(at: Stores, night: Night, fresh: Fresh, day: date, now: datetime) -> _Shared:
+def _shared(at: Stores, night: BaseNight, fresh: Fresh, day: date, now: datetime) -> _Shared:
     """What belongs to no account, judged anew by the gate with what is fresh in its place; and what the ledger knows."""
     newest = run_ref(night.runs[-1])
     then = landed(at.lake, newest, GLOBAL_SHARD)
@@ -137,14 +137,14 @@ def _shared(at: Stores, night: Night, fresh: Fresh, day: date, now: datetime) ->
     )
 
 
-def _handled(at: Stores, night: Night, *, is_other: bool) -> pl.DataFrame:
+def _handled(at: Stores, night: BaseNight, *, is_other: bool) -> pl.DataFrame:
     """``Known.handled``; read only where targets are, or were since the night, others than the night's: it may be long."""
     since = night.base.started_at
     handled = at.ledger.models_handled(since) if is_other or at.ledger.has_model_changes(since) else None
     return pl.DataFrame(schema={"account_id": pl.String(), "model_hash": pl.String()}) if handled is None else handled
 
 
-def _shards(at: Stores, night: Night, shared: _Shared) -> Iterator[tuple[Facts, Known]]:
+def _shards(at: Stores, night: BaseNight, shared: _Shared) -> Iterator[tuple[Facts, KnownToday]]:
     """Facts of each shard, and what else is known of its accounts; one shard in memory at a time."""
     later = pl.DataFrame(schema=INTERNAL["scope"])
     for row in reversed(night.runs):
@@ -159,7 +159,7 @@ def _shards(at: Stores, night: Night, shared: _Shared) -> Iterator[tuple[Facts, 
 
 def _shard(
     lake: Lake, part: tuple[RunRef, int], mine: pl.DataFrame, shared: _Shared, fills: pl.DataFrame
-) -> tuple[Facts, Known]:
+) -> tuple[Facts, KnownToday]:
     """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
     run, shard = part
     rows = lake.read_tables(COLUMNS, run.run_id, shard)
@@ -176,7 +176,7 @@ def _shard(
         members=landed_accounts.select("account_id", household_key=household_key()).unique(),
     )
     night = rows["account_drift"]
-    return facts, Known(night, _of(fills, own), shared.busy, shared.night_models, _of(shared.handled, own))
+    return facts, KnownToday(night, _of(fills, own), shared.busy, shared.night_models, _of(shared.handled, own))
 
 
 def _of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.monitor.intraday_inputs import newest_night
 from tasks.monitor.look import Look, look
-from tasks.pull.inputs import Taken, take
+from tasks.pull.inputs import TakenFiles, take
 from tasks.pull.pull import NobodyLeft, Request
 from tasks.runtime.notices import give_notice
 from tasks.runtime.retries import retry_quietly
@@ -43,7 +43,7 @@ SILENCE: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LookResult:
     """What a look came to; counts are of accounts. ``scopes``: made now. ``announced``: told to Prefect now."""
 
     night_run_id: str
@@ -74,11 +74,11 @@ def has_night(day: date) -> bool:
         return newest_night(at, day) is not None
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def monitor_step(day: date) -> Told:
+@task(name="monitor_step", cache_policy=NO_CACHE, **retry_quietly)
+def monitor_task(day: date) -> LookResult:
     """One look, entered and announced; notices go to the log, and a table to the Prefect UI where there is a scope."""
     with open_stores() as at:
-        told = monitored(at, day, utc_now())
+        told = monitor_book(at, day, utc_now())
     for notice in told.notices:
         give_notice(notice)
     if told.scopes:
@@ -87,12 +87,12 @@ def monitor_step(day: date) -> Told:
     return told
 
 
-def monitored(at: Stores, day: date, now: datetime, *, is_dry: bool = False) -> Told:
+def monitor_book(at: Stores, day: date, now: datetime, *, is_dry: bool = False) -> LookResult:
     """Look, enter what was found and announce what waits for a run; with ``is_dry`` only look."""
     found = look(at, day, now)
     scopes = () if is_dry else enter(at, found, now)
     announced = () if is_dry else announce(at, now)
-    return Told(
+    return LookResult(
         night_run_id=found.night.base.run_id,
         as_of_date=day,
         looked_at=found.looked_at,
@@ -197,7 +197,7 @@ def sources_of_scope(at: Stores, row: ScopeRow) -> tuple[DatedSource, ...]:
     return (*(source for source in kept if source is not None), prices)
 
 
-def _without_prices(source: DatedSource, taken: Taken) -> DatedSource | None:
+def _without_prices(source: DatedSource, taken: TakenFiles) -> DatedSource | None:
     """The source but for its table ``prices``; null where it has no other."""
     delivers = {table for each in taken.inputs if each.source == source for table in each.tables}
     if LandingTable.PRICES not in delivers:

@@ -33,7 +33,7 @@ from typing import Any, Final
 
 from schemas.errors import Retryable, Terminal, WrongUsage
 from schemas.settings import Settings
-from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.runtime.atomic_folder import (
     flush,
     flush_tree,
@@ -99,7 +99,7 @@ def make_backup(settings: Settings, folder: Path, now: datetime) -> Backup:
     """
     if not has_ledger(settings.ledger_address):
         raise WrongUsage(f"{settings.home} has no runs yet; needed a ledger to back up")
-    with sole_keeper(settings), _disk_errors(folder):
+    with maintenance_lock(settings), _disk_errors(folder):
         make_folders(folder)
         sweep(folder)
         final = folder / f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"

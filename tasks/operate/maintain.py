@@ -24,7 +24,7 @@ from schemas.enums import RunState
 from schemas.errors import TrimtabError
 from schemas.settings import Settings
 from tasks.operate.backup import backup_folder, make_backup, remove_old
-from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.retention import Retention
 from tasks.runtime.atomic_folder import is_alive
 from tasks.runtime.stores import open_ledger
@@ -51,7 +51,7 @@ class Chore:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MaintenancePlan:
     """What may go. ``runs``: those beyond the retention."""
 
     runs: tuple[str, ...]
@@ -60,7 +60,7 @@ class Plan:
     replaced_before: datetime
 
     @classmethod
-    def of(cls, settings: Settings, now: datetime) -> "Plan":
+    def of(cls, settings: Settings, now: datetime) -> "MaintenancePlan":
         """As the ledger stands."""
         with closing(open_ledger(settings)) as ledger:
             runs = ledger.list_runs(limit=None)
@@ -88,11 +88,11 @@ def maintain(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> 
         Another process does them, or backs up, right now.
     """
     chores = [] if is_dry_run or not settings.backup_url else [_done("backups made", lambda: _back_up(settings, now))]
-    with sole_keeper(settings):
+    with maintenance_lock(settings):
         chores += _sweep(settings, now.date(), now, is_dry_run=is_dry_run)
         if not has_catalogue(settings.lake_address):
             return chores
-        plan = Plan.of(settings, now)
+        plan = MaintenancePlan.of(settings, now)
         with open_upkeep(settings) as lake:
             chores += _keep_lake(lake, plan, is_dry_run=is_dry_run)
     return chores
@@ -113,7 +113,7 @@ def _back_up(settings: Settings, now: datetime) -> int:
     return 1
 
 
-def _keep_lake(lake: Upkeep, plan: Plan, *, is_dry_run: bool) -> Iterator[Chore]:
+def _keep_lake(lake: Upkeep, plan: MaintenancePlan, *, is_dry_run: bool) -> Iterator[Chore]:
     for table in lake.tables():
         if table not in KEPT and plan.runs:
             yield _done(

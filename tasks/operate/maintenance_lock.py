@@ -14,7 +14,7 @@ LOCK: Final = ".maintain.lock"
 
 
 @contextmanager
-def sole_keeper(settings: Settings) -> Iterator[None]:
+def maintenance_lock(settings: Settings) -> Iterator[None]:
     """Held until the end; a killed process holds it no longer. Where the ledger is elsewhere, machines exclude each other too.
 
     Raises

@@ -28,14 +28,14 @@ from schemas.settings import Settings
 from tasks.core.explain.summary import counts_of
 from tasks.core.replay.diff import TableDiff, compare, merged
 from tasks.operate.replay_exports import ExportDiff, exports_again
-from tasks.operate.replay_scratch import COMPUTED, PULLED, Known, fill, runs_known, scratch_stores
-from tasks.propose.measure import measured_shard
-from tasks.propose.propose import proposed_shard
-from tasks.propose.route import routed
+from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, runs_known, scratch_stores
+from tasks.propose.measure import measure_shard
+from tasks.propose.propose import propose_shard
+from tasks.propose.route import route_run
 from tasks.runtime.provenance import DECIDING, SETTING, VERSION, settings_then, versions
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tasks.validate.validate import validated_shard
+from tasks.validate.validate import validate_shard
 from warehouse.lake.lake import Lake
 from warehouse.lake.snapshots import LakeAt, Past, end_of, past_of
 from warehouse.ledger.review.proposals import ROUTED
@@ -72,7 +72,7 @@ class Replayed:
         return [one for one in (*self.computed, *self.since) if not one.is_same]
 
 
-def replay(settings: Settings, run_id: str, folder: Path) -> Replayed:
+def replay_run(settings: Settings, run_id: str, folder: Path) -> Replayed:
     """Compute a run again in an empty folder and compare.
 
     Raises
@@ -90,7 +90,7 @@ def replay(settings: Settings, run_id: str, folder: Path) -> Replayed:
         if (Step.PULL, GLOBAL_SHARD) not in finished:
             raise WrongUsage(f"run {run_id} did not finish its pull: nothing of it can be replayed")
         moment = row.finished_at if row.state is RunState.DONE and row.finished_at else utc_now()
-        known = Known(row, ledger, past.at(end_of(past.snapshots, run_id, moment)))
+        known = RecordedRun(row, ledger, past.at(end_of(past.snapshots, run_id, moment)))
         with_it = known.lake.read("made_with", run_id)
         with scratch_stores(settings_then(settings, with_it), folder) as at:
             fill(at, known)
@@ -104,16 +104,16 @@ def replay(settings: Settings, run_id: str, folder: Path) -> Replayed:
     return Replayed(run_id, found.snapshot, found.computed, found.since, exports, causes, notices)
 
 
-def _computed(at: Stores, known: Known, finished: frozenset[tuple[Step, int]]) -> dict[int, list[str]]:
+def _computed(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> dict[int, list[str]]:
     """Do the steps that the run finished; the tables that they wrote, by shard."""
     tables: dict[int, list[str]] = {}
-    works = {Step.VALIDATE: validated_shard, Step.MEASURE: measured_shard, Step.PROPOSE: proposed_shard}
+    works = {Step.VALIDATE: validate_shard, Step.MEASURE: measure_shard, Step.PROPOSE: propose_shard}
     for step, work in works.items():
         for shard in (shard for shard in known.shards if (step, shard) in finished):
             work(at, known.ref, shard)
             tables.setdefault(shard, []).extend(COMPUTED[step])
     if (Step.ROUTE, GLOBAL_SHARD) in finished:
-        routed(at, known.ref)
+        route_run(at, known.ref)
     return tables
 
 
@@ -133,7 +133,7 @@ def _of_columns(table: str, lake: LakeAt, then: pl.DataFrame, now: pl.DataFrame)
     return compare(table, then.select(columns), now.select(columns))
 
 
-def _ledger_compared(at: Stores, known: Known, finished: frozenset[tuple[Step, int]]) -> Iterator[TableDiff]:
+def _ledger_compared(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> Iterator[TableDiff]:
     """The queue as routing filled it, and the counts of a run that is done."""
     run_id = known.row.run_id
     if (Step.ROUTE, GLOBAL_SHARD) in finished:
@@ -153,7 +153,7 @@ def _counts(counts: dict[str, int]) -> pl.DataFrame:
     )
 
 
-def _changed_since(past: Past, known: Known) -> list[TableDiff]:
+def _changed_since(past: Past, known: RecordedRun) -> list[TableDiff]:
     """The run's tables as the lake has them now, against those of the run's end; none where ``maintain`` has removed the run."""
     newest = past.newest
     if newest.snapshot == known.lake.snapshot or _is_removed(past, known):
@@ -162,7 +162,7 @@ def _changed_since(past: Past, known: Known) -> list[TableDiff]:
     return _compared(known.lake, newest, known.row.run_id, dict.fromkeys(known.shards, every))
 
 
-def _is_removed(past: Past, known: Known) -> bool:
+def _is_removed(past: Past, known: RecordedRun) -> bool:
     """Whether the lake shows the run's accounts only in older snapshots."""
     return known.row.accounts_pulled > 0 and past.newest.read("scope", known.row.run_id).is_empty()
 
@@ -203,7 +203,9 @@ def _several(with_it: pl.DataFrame) -> Iterator[tuple[str, str]]:
         yield from ((name, ", ".join(values)) for name, values in _values(with_it, kind) if len(values) > 1)
 
 
-def _notices(known: Known, settings: Settings, with_it: pl.DataFrame, past: Past, *, is_same: bool) -> Iterator[str]:
+def _notices(
+    known: RecordedRun, settings: Settings, with_it: pl.DataFrame, past: Past, *, is_same: bool
+) -> Iterator[str]:
     then = settings_then(settings, with_it)
     for name in DECIDING:
         if (was := getattr(then, name)) != (now := getattr(settings, name)):
@@ -227,7 +229,7 @@ def _notices(known: Known, settings: Settings, with_it: pl.DataFrame, past: Past
     yield from _sources_changed(known)
 
 
-def _read_at(known: Known, past: Past) -> Iterator[str]:
+def _read_at(known: RecordedRun, past: Past) -> Iterator[str]:
     """What is to be said of the snapshot that was read: all but the run's last write, before the run had ended."""
     snapshot, ended = known.lake.snapshot, known.row.finished_at
     is_late = ended is not None and snapshot.made_at > ended
@@ -240,7 +242,7 @@ def _read_at(known: Known, past: Past) -> Iterator[str]:
         yield f"no snapshot of the lake names the run: read as of snapshot {snapshot.number}, the last until its end by the clock"
 
 
-def _sources_changed(known: Known) -> Iterator[str]:
+def _sources_changed(known: RecordedRun) -> Iterator[str]:
     """Files that the run took and that are still in its folders, with other contents."""
     folders = [
         Path(url.removeprefix("file://"))

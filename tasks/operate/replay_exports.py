@@ -21,10 +21,10 @@ from schemas.settings import Settings
 from tasks.core.export.files import MANIFEST, SIGNATURE, sha256
 from tasks.core.export.package import Export, make_release
 from tasks.export.export import BOOK, book_of
-from tasks.export.plan import Plan, signer_of
-from tasks.export.render import Sending, deliver
+from tasks.export.plan import ExportPlan, signer_of
+from tasks.export.render import Sending, render_export
 from tasks.export.signing import is_signed
-from tasks.operate.replay_scratch import Known
+from tasks.operate.replay_scratch import RecordedRun
 from tasks.runtime.atomic_folder import hashed_files
 from tasks.runtime.steps import Stores
 from warehouse.ledger.ledger import ExportRow, ExportState
@@ -41,7 +41,7 @@ class ExportDiff:
     problems: tuple[str, ...] = ()
 
 
-def exports_again(at: Stores, known: Known, settings: Settings) -> Iterator[ExportDiff]:
+def exports_again(at: Stores, known: RecordedRun, settings: Settings) -> Iterator[ExportDiff]:
     """Each published export of a run, made again below the scratch home."""
     if known.row.state is not RunState.DONE:
         return
@@ -50,8 +50,8 @@ def exports_again(at: Stores, known: Known, settings: Settings) -> Iterator[Expo
             yield _again(at, known, row, settings)
 
 
-def _again(at: Stores, known: Known, row: ExportRow, settings: Settings) -> ExportDiff:
-    run, plan = known.row, Plan.stored(row.plan)
+def _again(at: Stores, known: RecordedRun, row: ExportRow, settings: Settings) -> ExportDiff:
+    run, plan = known.row, ExportPlan.stored(row.plan)
     export = Export(run.run_id, run.as_of_date, row.sequence, row.export_id)
     was = Path(row.folder) / export.folder_name
     approved = known.ledger.approved_in(run.run_id).filter(pl.col("export_id") == row.export_id)
@@ -61,14 +61,14 @@ def _again(at: Stores, known: Known, row: ExportRow, settings: Settings) -> Expo
         release = make_release(export, book, approved=approved, claimed=claimed)
         sign = _sign(plan, was, settings)
         final = at.settings.export_folder.resolve() / run.as_of_date.isoformat() / export.folder_name
-        made = deliver(Sending(release, plan.profiles, sign), final, lambda _point: None, lambda: None)
+        made = render_export(Sending(release, plan.profiles, sign), final, lambda _point: None, lambda: None)
     except (ConservationBroken, _Unsigned) as error:
         return ExportDiff(row.export_id, 0, (str(error).split("\n", 1)[0],))
     files = dict(hashed_files(final))
     return ExportDiff(row.export_id, len(files), tuple(_problems(files, was, made, row)))
 
 
-def _stored(at: Stores, known: Known, approved: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _stored(at: Stores, known: RecordedRun, approved: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The tables of an export, of its accounts alone."""
     mine = approved.select("account_id").unique()
     run_id = known.row.run_id
@@ -88,7 +88,7 @@ class _Unsigned(Exception):
     """The signature cannot be made again."""
 
 
-def _sign(plan: Plan, was: Path, settings: Settings) -> Callable[[bytes], bytes] | None:
+def _sign(plan: ExportPlan, was: Path, settings: Settings) -> Callable[[bytes], bytes] | None:
     """Signs as the export was signed: by the key, or by signatures that stand in its folder and fit."""
     if not plan.signing_key:
         return None

@@ -54,7 +54,7 @@ COMMON_BEFORE: Final = ("landed_prices", "quarantine")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RecordedRun:
     """A run as the real home knows it: ``lake`` is as it was when the run ended."""
 
     row: RunRow
@@ -96,7 +96,7 @@ def scratch_stores(settings: Settings, folder: Path) -> Iterator[Stores]:
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def fill(at: Stores, known: Known) -> int:
+def fill(at: Stores, known: RecordedRun) -> int:
     """Put into the scratch stores what the run knew; the rows pulled.
 
     Raises
@@ -130,7 +130,7 @@ def _is_full(row: RunRow) -> bool:
     return row.kind is RunKind.NIGHTLY and row.scope is None and row.base_run_id is None
 
 
-def _fill_ledger(ledger: Ledger, known: Known, by: datetime) -> None:
+def _fill_ledger(ledger: Ledger, known: RecordedRun, by: datetime) -> None:
     for row in [*runs_known(known.ledger, known.row, by), known.row]:
         ledger.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
         if row.run_id != known.row.run_id and row.finished_at is not None:
@@ -145,7 +145,7 @@ def _fill_ledger(ledger: Ledger, known: Known, by: datetime) -> None:
             ledger.release_rows(known.row.run_id, rows, actor=name, note=str(note), now=moment)
 
 
-def _copy_pulled(at: Stores, known: Known) -> tuple[pl.Series, int]:
+def _copy_pulled(at: Stores, known: RecordedRun) -> tuple[pl.Series, int]:
     """Accounts landed, and rows copied."""
     found: dict[str, int] = dict.fromkeys(PULLED, 0)
     accounts = [pl.Series("account_id", [], pl.String)]
@@ -158,7 +158,7 @@ def _copy_pulled(at: Stores, known: Known) -> tuple[pl.Series, int]:
     return pl.concat(accounts).drop_nulls().unique(), sum(found.values())
 
 
-def _need_all(known: Known, found: dict[str, int]) -> None:
+def _need_all(known: RecordedRun, found: dict[str, int]) -> None:
     """Refuse what was not kept.
 
     Raises

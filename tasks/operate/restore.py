@@ -15,7 +15,7 @@ from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import Settings
 from tasks.operate.backup import LEDGER, MANIFEST, SUCCESS, VERSION, sha256_of
-from tasks.operate.maintenance_lock import sole_keeper
+from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.retention import Retention
 from tasks.runtime.atomic_folder import flush_tree, make_folders
 from tasks.runtime.stores import open_ledger, utc_now
@@ -55,7 +55,7 @@ def restore(settings: Settings, folder: Path) -> Restored:
     """
     manifest = checked(folder)
     make_folders(settings.home)
-    with sole_keeper(settings):
+    with maintenance_lock(settings):
         need_empty(settings)
         need_objects(settings, manifest)
         _copy(folder, manifest, settings)

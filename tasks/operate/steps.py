@@ -10,8 +10,8 @@ from tasks.runtime.retries import retry_quietly
 from tasks.runtime.stores import utc_now
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def maintain_step(*, is_dry_run: bool) -> list[Chore]:
+@task(name="maintain_step", cache_policy=NO_CACHE, **retry_quietly)
+def maintain_task(*, is_dry_run: bool) -> list[Chore]:
     """All chores, one line each."""
     chores = maintain(load_settings(), utc_now(), is_dry_run=is_dry_run)
     rows = [

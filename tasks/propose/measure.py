@@ -18,21 +18,21 @@ from tasks.runtime.sessions import previous_session
 from tasks.runtime.steps import Stores, open_stores, timed_step
 
 
-@task(cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
-def measure(run: RunRef, shard: int) -> None:
+@task(name="measure", cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
+def measure_task(run: RunRef, shard: int) -> None:
     """Write ``drift``, ``account_drift``, ``household_drift`` and ``unshown_fills`` of one shard."""
     with open_stores() as at, timed_step(at.ledger, run, Step.MEASURE, shard) as step:
-        step.rows = measured_shard(at, run, shard)
+        step.rows = measure_shard(at, run, shard)
 
 
-def measured_shard(at: Stores, run: RunRef, shard: int) -> int:
-    """What ``measure`` does, on stores that are open; the lots looked at."""
+def measure_shard(at: Stores, run: RunRef, shard: int) -> int:
+    """What ``measure_task`` does, on stores that are open; the lots looked at."""
     facts = read_facts(at.lake, run, shard)
-    at.lake.replace(run, shard, {**measured(facts, run, at.settings), "unshown_fills": facts.unshown_fills})
+    at.lake.replace(run, shard, {**measure_frames(facts, run, at.settings), "unshown_fills": facts.unshown_fills})
     return facts.lots.height
 
 
-def measured(facts: Facts, run: RunRef, settings: Settings) -> dict[str, pl.DataFrame]:
+def measure_frames(facts: Facts, run: RunRef, settings: Settings) -> dict[str, pl.DataFrame]:
     """The tables ``drift``, ``account_drift`` and ``household_drift``."""
     accounts = account_parameters(facts)
     securities = priced_securities(facts)

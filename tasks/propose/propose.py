@@ -28,8 +28,8 @@ from tasks.runtime.retries import retry_quietly
 from tasks.runtime.steps import Stores, open_stores, timed_step
 
 
-@task(cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
-def propose(run: RunRef, shard: int) -> None:
+@task(name="propose", cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
+def propose_task(run: RunRef, shard: int) -> None:
     """Write ``proposals``, ``orders``, ``lot_relief``, ``class_reasons`` and ``account_outcomes`` of one shard, and ``frontier`` where settings ask for it.
 
     Raises
@@ -38,11 +38,11 @@ def propose(run: RunRef, shard: int) -> None:
         Shares, cash or accounts do not add up; nothing of the shard is written.
     """
     with open_stores() as at, timed_step(at.ledger, run, Step.PROPOSE, shard) as step:
-        step.rows = proposed_shard(at, run, shard)
+        step.rows = propose_shard(at, run, shard)
 
 
-def proposed_shard(at: Stores, run: RunRef, shard: int) -> int:
-    """What ``propose`` does, on stores that are open; the accounts looked at."""
+def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
+    """What ``propose_task`` does, on stores that are open; the accounts looked at."""
     lake = at.lake
     facts = read_facts(lake, run, shard)
     drift = lake.read("drift", run.run_id, shard)
@@ -52,7 +52,7 @@ def proposed_shard(at: Stores, run: RunRef, shard: int) -> int:
         lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
     )
     always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
-    frames = proposed(
+    frames = propose_frames(
         facts,
         drift,
         by_account,
@@ -75,7 +75,7 @@ def proposed_shard(at: Stores, run: RunRef, shard: int) -> int:
     return scope.height
 
 
-def proposed(
+def propose_frames(
     facts: Facts,
     drift: pl.DataFrame,
     by_account: pl.DataFrame,

@@ -26,8 +26,8 @@ TOGETHER: Final = (
 )
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def publish(run: RunRef) -> Mapping[str, int]:
+@task(name="publish", cache_policy=NO_CACHE, **retry_quietly)
+def publish_task(run: RunRef) -> Mapping[str, int]:
     """Close the run; the number of accounts by outcome, of proposals by route and of orders.
 
     Raises
@@ -47,7 +47,7 @@ def publish(run: RunRef) -> Mapping[str, int]:
     return counts
 
 
-def show(run: RunRef, counts: Mapping[str, int]) -> None:
+def show_run(run: RunRef, counts: Mapping[str, int]) -> None:
     """The summary, the exceptions, the timings and the chart of drift as Prefect artifacts."""
     with open_stores() as at:
         outcomes, proposals = (at.lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))

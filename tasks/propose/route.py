@@ -12,15 +12,15 @@ from tasks.runtime.stores import utc_now
 from warehouse.ledger.review.proposals import ROUTED
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def route(run: RunRef) -> None:
+@task(name="route", cache_policy=NO_CACHE, **retry_quietly)
+def route_task(run: RunRef) -> None:
     """Enter proposals, and supersede what older runs left undecided or unexported for the accounts pulled."""
     with open_stores() as at, timed_step(at.ledger, run, Step.ROUTE, GLOBAL_SHARD) as step:
-        step.rows = routed(at, run)
+        step.rows = route_run(at, run)
 
 
-def routed(at: Stores, run: RunRef) -> int:
-    """What ``route`` does, on stores that are open; the proposals entered."""
+def route_run(at: Stores, run: RunRef) -> int:
+    """What ``route_task`` does, on stores that are open; the proposals entered."""
     proposals = at.lake.read("proposals", run.run_id, columns=tuple(ROUTED))
     pulled = at.lake.read("scope", run.run_id)["account_id"]
     now = utc_now()

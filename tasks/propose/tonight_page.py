@@ -8,13 +8,13 @@ from typing import Final, Protocol
 import polars as pl
 
 from schemas.enums import Outcome, ProposalState
-from tasks.core.explain.account_funnel import Part, Stage, funnel, histogram
+from tasks.core.explain.account_funnel import AccountPart, Stage, funnel, histogram
 from warehouse.ledger.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
 
 OF_PROPOSALS: Final = ("account_id", "one_way_drift_after")
 
 
-class Reading(Protocol):
+class TableReader(Protocol):
     """Reads some columns of a table of the lake for a run."""
 
     def __call__(
@@ -56,7 +56,7 @@ class Tonight:
     """Proposals approved and not exported, of every run."""
 
 
-def picture(read: Reading, run_id: str) -> Picture:
+def picture(read: TableReader, run_id: str) -> Picture:
     """What the lake holds of a run."""
     drift = read("account_drift", run_id, columns=("account_id", "nav_usd", "one_way_drift"))
     after = read("proposals", run_id, columns=OF_PROPOSALS)
@@ -76,7 +76,7 @@ def tonight(ledger: Ledger, run: RunRow, seen: Picture, *, now: datetime) -> Ton
     ledger.expire(now)
     steps = tuple(ledger.step_rows(run.run_id))
     states = {
-        state: Part(state, totals.count, float(totals.nav_usd), float(totals.gross_value_usd))
+        state: AccountPart(state, totals.count, float(totals.nav_usd), float(totals.gross_value_usd))
         for state, totals in ledger.run_totals(run.run_id).items()
     }
     is_routed = seen.outcomes.height > 0 and bool(states or not _proposed(seen.outcomes))

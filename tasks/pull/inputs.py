@@ -18,10 +18,10 @@ from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
 from schemas.sources import DatedSource, dated
 from tasks.formats.contract_file import ENDINGS, PACKED, file_names, refuse_near
 from tasks.formats.load import load_format
-from tasks.formats.mapping import Format
+from tasks.formats.mapping import InputFormat
 from tasks.formats.read import sequence_of
-from tasks.sources.fetch import fetch
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetch import fetch_files
+from tasks.sources.fetched_file import FetchedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Input:
     """A file of a night and the landing tables read from it; ``format`` null: it is the landing table itself."""
 
     source: DatedSource
-    file: Delivered
+    file: FetchedFile
     tables: tuple[str, ...]
-    format: Format | None = None
+    format: InputFormat | None = None
     sequence: int | None = None
     """The number that the file itself says it has."""
 
@@ -55,15 +55,15 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenFiles:
     """What was taken, in the order in which it is laid end to end, and what is waited for."""
 
     inputs: tuple[Input, ...]
     absent: tuple[Absent, ...] = ()
 
-    def without(self, absent: Absent) -> "Taken":
+    def without(self, absent: Absent) -> "TakenFiles":
         """The same, where a source turned out to be unusable when it was read."""
-        return Taken(tuple(each for each in self.inputs if each.source != absent.source), (*self.absent, absent))
+        return TakenFiles(tuple(each for each in self.inputs if each.source != absent.source), (*self.absent, absent))
 
     @property
     def waiting(self) -> dict[str, Absent]:
@@ -75,7 +75,7 @@ class Taken:
         return tuple(each for each in self.inputs if table in each.tables)
 
 
-def take(sources: Sequence[DatedSource], staging: Path) -> Taken:
+def take(sources: Sequence[DatedSource], staging: Path) -> TakenFiles:
     """Fetch what the sources have, each for its own day.
 
     Parameters
@@ -103,7 +103,7 @@ def take(sources: Sequence[DatedSource], staging: Path) -> Taken:
             absent.append(
                 Absent(source, isinstance(error, InputRefused) and not isinstance(error, NotCome), _first_line(error))
             )
-    taken = Taken(tuple(inputs), tuple(absent))
+    taken = TakenFiles(tuple(inputs), tuple(absent))
     _require_tables(taken, sources)
     return taken
 
@@ -112,7 +112,7 @@ class NotCome(InputRefused):
     """A source has not delivered yet."""
 
 
-def digest(taken: Taken, more: Iterable[str] = ()) -> str:
+def digest(taken: TakenFiles, more: Iterable[str] = ()) -> str:
     """SHA-256 over what was taken: contents and what reads them, not where they came from; the order does not matter.
 
     ``more``: what else decides the night, a line each.
@@ -130,7 +130,7 @@ def _formatted(source: DatedSource, staging: Path) -> list[Input]:
     read_by = load_format(source.format)
     pattern = source.files or dated(read_by.files, source.day)
     tables = tuple(table for table in CONTRACTS if table in read_by.tables and table in (source.tables or CONTRACTS))
-    files = fetch(source, is_wanted=lambda name: _fits(name, pattern), staging=staging)
+    files = fetch_files(source, is_wanted=lambda name: _fits(name, pattern), staging=staging)
     if not files:
         raise NotCome(f"{source.url} has no file {pattern}; needed those of {read_by.name}\n\n{_late_hint(source)}")
     return [Input(source, file, tables, read_by, sequence_of(read_by, file)) for file in files]
@@ -149,8 +149,8 @@ def _landing_tables(source: DatedSource, staging: Path) -> list[Input]:
         seen.add(name)
         return name in names
 
-    found: dict[str, Delivered] = {}
-    for file in fetch(source, is_wanted=is_wanted, staging=staging):
+    found: dict[str, FetchedFile] = {}
+    for file in fetch_files(source, is_wanted=is_wanted, staging=staging):
         table = names[file.path.name]
         if table in found:
             both = f"{found[table].name} and {file.name}"
@@ -165,7 +165,7 @@ def _landing_tables(source: DatedSource, staging: Path) -> list[Input]:
     return [Input(source, found[table], (table,)) for table in CONTRACTS if table in found]
 
 
-def _require_tables(taken: Taken, sources: Sequence[DatedSource]) -> None:
+def _require_tables(taken: TakenFiles, sources: Sequence[DatedSource]) -> None:
     late = {table for each in taken.absent for table in each.source.tables or CONTRACTS}
     for table in CONTRACTS:
         if table in OPTIONAL_TABLES or taken.of(table) or table in late:

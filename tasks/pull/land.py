@@ -21,7 +21,7 @@ from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import RawTable, read_batches
 from tasks.formats.read import read_format
-from tasks.pull.inputs import Input, Taken
+from tasks.pull.inputs import Input, TakenFiles
 from tasks.runtime.notices import give_notice
 from warehouse.lake.lake import Copy, Lake
 from warehouse.ledger.ledger import InputRow, InputState, LandedBefore
@@ -63,7 +63,7 @@ def _need_unchanged(each: Input) -> None:
         )
 
 
-def without_broken(taken: Taken) -> Taken:
+def without_broken(taken: TakenFiles) -> TakenFiles:
     """The same without sources that serve custodians and cannot be read to their end: their accounts wait."""
     for each in taken.inputs:
         if each.source.custodians and each in taken.inputs:
@@ -98,7 +98,7 @@ class _Spot:
 class Landing:
     """The files of one run on their way into the lake."""
 
-    def __init__(self, taken: Taken, now: datetime, before: dict[tuple[str, str, str], LandedBefore]) -> None:
+    def __init__(self, taken: TakenFiles, now: datetime, before: dict[tuple[str, str, str], LandedBefore]) -> None:
         """``before``: what earlier runs landed whole, by content, reader and table."""
         self.taken, self._now, self._before = taken, now, before
         self._next = dict.fromkeys(CONTRACTS, 1)

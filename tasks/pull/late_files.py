@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from tasks.pull.inputs import Taken
+from tasks.pull.inputs import TakenFiles
 from warehouse.ledger.ledger import InputRow, InputState, Ledger, RunRow
 
 
@@ -22,7 +22,9 @@ class LateFiles:
     custodians: tuple[str, ...]
 
 
-def standing(ledger: Ledger, as_of: date, taken: Taken, newest_release: datetime | None) -> RunRow | LateFiles | None:
+def standing(
+    ledger: Ledger, as_of: date, taken: TakenFiles, newest_release: datetime | None
+) -> RunRow | LateFiles | None:
     """What a night that was run before comes to: the run that stands, the late files to run, or null: all accounts anew.
 
     Parameters
@@ -61,7 +63,7 @@ def _belongs_to(run: RunRow, base: RunRow) -> bool:
     return base.run_id in {run.run_id, run.base_run_id}
 
 
-def _contents(taken: Taken) -> Mapping[str, frozenset[tuple[str, str]]]:
+def _contents(taken: TakenFiles) -> Mapping[str, frozenset[tuple[str, str]]]:
     """What each source has: readers and contents; nothing for one that cannot be used."""
     names = {each.source.name for each in taken.inputs}
     found = {

@@ -8,13 +8,13 @@ import polars as pl
 from schemas.enums import Reason
 from schemas.sources import Source
 from tasks.pull.carry_forward import tables_of
-from tasks.pull.inputs import Taken
+from tasks.pull.inputs import TakenFiles
 
 HOLDINGS: Final = ("lots", "cash")
 """Tables without which an account looks like another one."""
 
 
-def awaiting(taken: Taken, sources: Sequence[Source], accounts: pl.DataFrame) -> pl.DataFrame:
+def awaiting(taken: TakenFiles, sources: Sequence[Source], accounts: pl.DataFrame) -> pl.DataFrame:
     """``account_id, reason`` of each account whose custodian's file has not come or could not be used.
 
     Where one has not, an account waits too whose lots or cash only custodians' sources deliver, none of them for its own.
@@ -30,7 +30,7 @@ def awaiting(taken: Taken, sources: Sequence[Source], accounts: pl.DataFrame) ->
     return waiting.select("account_id", reason=reason).unique("account_id", keep="first", maintain_order=True)
 
 
-def _served(taken: Taken, sources: Sequence[Source]) -> Iterator[list[str]]:
+def _served(taken: TakenFiles, sources: Sequence[Source]) -> Iterator[list[str]]:
     """Of lots and cash, where custodians' sources alone deliver them and one did not: the custodians that have such a source."""
     late = {table for each in taken.absent for table in tables_of(each.source)}
     for table in HOLDINGS:

@@ -19,7 +19,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.sources import DatedSource
 from tasks.core.facts.shards import in_scope, shard_accounts, shard_count_for
 from tasks.pull.carry_forward import remembered
-from tasks.pull.inputs import Taken, digest, take
+from tasks.pull.inputs import TakenFiles, digest, take
 from tasks.pull.land import Landing, with_shard, with_the_others, without_broken
 from tasks.pull.late_files import LateFiles, standing
 from tasks.pull.missing_files import awaiting
@@ -55,8 +55,8 @@ class NobodyLeft(WrongUsage):
         return f"no account of {self.scope_id} is left in the sources"
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def pull(request: Request) -> RunRef:
+@task(name="pull", cache_policy=NO_CACHE, **retry_quietly)
+def pull_task(request: Request) -> RunRef:
     """Land the sources' tables and start, or find again, the run that is named after them.
 
     Raises
@@ -97,7 +97,7 @@ def pull(request: Request) -> RunRef:
             return _land(request, new, taken, late, at)
 
 
-def pulled(run_id: str) -> RunRef | None:
+def find_pulled_run(run_id: str) -> RunRef | None:
     """The reference of a run whose inputs are in the lake; null where its pull did not finish."""
     with open_stores() as at:
         row = at.ledger.get_run(run_id)
@@ -130,14 +130,14 @@ def _run_id(request: Request, inputs: str, late: LateFiles | None, at: Stores) -
     return run_name(request, inputs, (f"after {newest.run_id}",))
 
 
-def _of_other_days(taken: Taken, as_of: date) -> Iterator[str]:
+def _of_other_days(taken: TakenFiles, as_of: date) -> Iterator[str]:
     """What a format makes of a file may depend on the source's day, which names the run where it is not the run's own."""
     for each in taken.inputs:
         if each.format is not None and each.source.day != as_of:
             yield f"of {each.source.day} {each.file.sha256}"
 
 
-def without_repeats(taken: Taken, at: Stores) -> Taken:
+def without_repeats(taken: TakenFiles, at: Stores) -> TakenFiles:
     """Refuse a file whose own number is not above that of an earlier day: it is an old file again.
 
     Raises
@@ -168,7 +168,7 @@ def _is_full(request: Request) -> bool:
     return request.kind is RunKind.NIGHTLY and not request.scope
 
 
-def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, at: Stores) -> RunRef:
+def _land(request: Request, new: NewRun, taken: TakenFiles, late: LateFiles | None, at: Stores) -> RunRef:
     landing = Landing(taken, utc_now(), _landed_before(taken, new, at))
     parsed = {table: landing.whole(table, at.lake) for table in ("accounts", "households")}
     known = remembered(landing, parsed["accounts"], new, at)
@@ -223,7 +223,7 @@ def _land(request: Request, new: NewRun, taken: Taken, late: LateFiles | None, a
     return run
 
 
-def _miss_nobody(request: Request, scope: pl.Series, taken: Taken) -> None:
+def _miss_nobody(request: Request, scope: pl.Series, taken: TakenFiles) -> None:
     """Refuse where an account asked for is in no source; those that a look found may have left, as long as one is there."""
     missing = sorted(set(request.scope) - set(scope))
     if not missing:
@@ -247,7 +247,7 @@ def _always_review(at: Stores) -> pl.DataFrame:
     return pl.DataFrame({"reason": reasons, "shard": GLOBAL_SHARD}, schema={"reason": pl.String, "shard": pl.Int32})
 
 
-def _landed_before(taken: Taken, new: NewRun, at: Stores) -> dict[tuple[str, str, str], LandedBefore]:
+def _landed_before(taken: TakenFiles, new: NewRun, at: Stores) -> dict[tuple[str, str, str], LandedBefore]:
     """What earlier runs landed of the files, as far as the lake still has it."""
     found = at.ledger.landed_before([(each.file.sha256, each.source.day) for each in taken.inputs], new)
     return {

@@ -10,7 +10,7 @@ from schemas.errors import WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
 from tasks.core.reconcile.allocation_statement import instructions, statement
-from tasks.export.export import Lake
+from tasks.export.export import ExportLake
 from warehouse.ledger.ledger import Ledger
 
 FIX: Final = (ProfileFormat.FIX44, ProfileFormat.FIX50SP2)
@@ -34,7 +34,7 @@ def allocation_statement(ledger: Ledger, blocks: Collection[str] = ()) -> pl.Dat
     return statement(orders, ledger.states_of(names), exceptions, messages)
 
 
-def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: Lake, settings: Settings, profile_name: str) -> str:
+def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: ExportLake, settings: Settings, profile_name: str) -> str:
     """The statement as FIX AllocationInstructions, in the version and under the names of a profile of the settings.
 
     Raises

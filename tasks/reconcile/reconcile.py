@@ -29,9 +29,9 @@ from tasks.core.reconcile.matching import ASIDE, matched
 from tasks.core.reconcile.order_progress import order_states, proposal_states
 from tasks.executions.read import Read, read_executions
 from tasks.executions.words import ExecutionFormat
-from tasks.export.export import Lake
+from tasks.export.export import ExportLake
 from tasks.review.versions import newest_rows
-from warehouse.ledger.ledger import ExecutionFile, Ledger, Reading, Rules, Settled, Sought, TakenFile
+from warehouse.ledger.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, Settled, Sought, TakenFile
 
 PART: Final = 50_000
 """Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""
@@ -215,12 +215,14 @@ def _together(parts: list[Settled], standing: pl.DataFrame) -> Settled:
     )
 
 
-def _reading(read: Read) -> Reading:
+def _reading(read: Read) -> ExecutionReading:
     names = read.executions["client_order_id"].drop_nulls()
     ids = pl.concat([read.executions["execution_id"], read.executions["reference_id"]]).drop_nulls()
     unread = read.unread.with_columns(code=pl.lit(str(Break.UNREAD)))
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in ASIDE.items() if name not in unread.columns]
-    return Reading(frozenset(names), frozenset(ids), read.lots, unread.with_columns(missing).select(list(ASIDE)))
+    return ExecutionReading(
+        frozenset(names), frozenset(ids), read.lots, unread.with_columns(missing).select(list(ASIDE))
+    )
 
 
 def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
@@ -234,7 +236,7 @@ def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
     return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))
 
 
-def lot_differences(lake: Lake, ledger: Ledger) -> pl.DataFrame:
+def lot_differences(lake: ExportLake, ledger: Ledger) -> pl.DataFrame:
     """Table ``DIFFERENCES`` of every filled sell whose lots were told."""
     states = ledger.filled_orders()
     told = _standing_lots(ledger, states["order_id"].to_list())

@@ -21,8 +21,8 @@ ALARM: Final = "trimtab.fill-alarm"
 REFUSED: Final = "trimtab.executions-refused"
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def reconcile_step(path: str | None, source: str, fmt: str) -> list[str]:
+@task(name="reconcile_step", cache_policy=NO_CACHE, **retry_quietly)
+def reconcile_task(path: str | None, source: str, fmt: str) -> list[str]:
     """Take in one file, or every new one of the settings' sources; a sentence for each thing that a person must look at."""
     settings = load_settings()
     if path is None:

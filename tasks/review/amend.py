@@ -11,7 +11,7 @@ from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import RunRef
 from tasks.core.explain.account_page import household_facts
 from tasks.core.facts.facts import account_parameters
-from tasks.core.propose.amend import Version, Wish, amended
+from tasks.core.propose.amend import ProposalVersion, Wish, amend_orders
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.solved import Solved
 from tasks.known.landed_tables import drifts_of
@@ -20,10 +20,10 @@ from tasks.propose.propose import need_conserved, solved_of
 from tasks.review.review import resolve
 from tasks.review.versions import newest_rows
 from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import Ledger, Seen
+from warehouse.ledger.ledger import Ledger, ReviewedVersion
 
 
-def amend(
+def amend_proposal(
     ledger: Ledger,
     lake: Lake,
     name: str,
@@ -32,7 +32,7 @@ def amend(
     actor: str,
     now: datetime,
     note: str,
-    seen: Seen | None = None,
+    seen: ReviewedVersion | None = None,
 ) -> str:
     """Drop or make smaller orders of a waiting proposal; the name of the version that takes its place.
 
@@ -62,11 +62,11 @@ def amend(
         lake, RunRef(run_id, run.as_of_date, run.kind, run.shard_count), shard, account_id
     )
     _need_same(solved, lake, run_id, account_id)
-    new = amended(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
+    new = amend_orders(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
     need_conserved(new.proposal, new.orders, new.relief, lots)
     return ledger.amend_proposal(
         proposal_id,
-        seen or Seen(proposal["content_hash"]),
+        seen or ReviewedVersion(proposal["content_hash"]),
         proposal=new.proposal,
         orders=new.orders,
         lots=new.relief,
@@ -96,11 +96,11 @@ def _need_same(solved: Solved, lake: Lake, run_id: str, account_id: str) -> None
             )
 
 
-def _standing(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> Version:
+def _standing(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
     names = ("proposals", "orders", "lot_relief")
     tables = {table: lake.read_account(table, run_id, account_id) for table in names}
     rows = newest_rows(tables, ledger.amended(run_id, account_id))
-    return Version(*(rows[table] for table in names))
+    return ProposalVersion(*(rows[table] for table in names))
 
 
 def _solved(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solved, pl.DataFrame, pl.DataFrame]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
-from tasks.core.explain.account_page import Page, Told, frontier_section, household_facts, page
+from tasks.core.explain.account_page import AccountRecord, Page, frontier_section, household_facts, page
 from tasks.core.facts.facts import Facts
 from tasks.core.propose.scenarios import frontier
 from tasks.known.landed_tables import drifts_of
@@ -29,7 +29,7 @@ OF_AN_ACCOUNT: Final = (
 )
 
 
-def explain(
+def explain_account(
     lake: Lake, ledger: Ledger, account_id: str, *, run_id: str | None = None, has_frontier: bool = False
 ) -> Page:
     """The page of an account in a run; the newest run that has the account where none is named.
@@ -70,7 +70,7 @@ def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> t
     return newest, shards[newest.run_id]
 
 
-def _told(lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int) -> Told:
+def _told(lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int) -> AccountRecord:
     outcome = lake.read_account("account_outcomes", row.run_id, account_id).row(0, named=True)
     stored = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
     tables = newest_rows(stored, ledger.amended(row.run_id, account_id))
@@ -79,7 +79,7 @@ def _told(lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts
     found = ledger.list_proposals(run_id=row.run_id, account_id=account_id)
     queue = found.sort("version").row(-1, named=True) if found.height else None
     decisions = ledger.decisions_of(queue["proposal_id"]) if queue else []
-    return Told(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
+    return AccountRecord(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
 
 
 def _run(row: RunRow) -> dict[str, Any]:

@@ -25,7 +25,7 @@ IS_RELEASABLE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class QuarantineFilter:
     """Which rows are meant; null: no condition."""
 
     table: str | None = None
@@ -54,7 +54,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class QuarantinedRow:
     """One row as it was read, everywhere it stood, and what became of it."""
 
     quarantine_id: str
@@ -124,7 +124,7 @@ def _resolve_one(known: pl.Series, name: str) -> str:
     return found[0]
 
 
-def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> Detail:
+def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> QuarantinedRow:
     """One row of the run, set aside or let through.
 
     Raises
@@ -137,7 +137,7 @@ def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> Detail:
     same = rows.filter(pl.col("quarantine_id") == quarantine_id).to_dicts()
     first = same[0]
     rules = tuple(dict.fromkeys(rule for row in same for rule in _rules(row)))
-    return Detail(
+    return QuarantinedRow(
         quarantine_id=quarantine_id,
         table_name=first["table_name"],
         run_id=run.run_id,

@@ -16,7 +16,7 @@ import polars as pl
 from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import WrongUsage
 from tasks.core.gate.anomaly_scores import anomaly_sentence
-from warehouse.ledger.ledger import Decision, DecisionRow, Filter, Ledger, Seen, Sort
+from warehouse.ledger.ledger import Decision, DecisionRow, Filter, Ledger, ReviewedVersion, Sort
 
 Word = TypeVar("Word", ProposalState, Route, Trigger)
 Reader = Callable[[str, str], pl.DataFrame]
@@ -46,7 +46,7 @@ ANSWERS: Final = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class ProposalDetail:
     """One proposal with all that a reviewer looks at. ``lots``: which lots each sell closes."""
 
     proposal: dict[str, Any]
@@ -146,7 +146,7 @@ def queue(
     return ledger.page(wanted, sort=sort, limit=limit or EVERYTHING).rows
 
 
-def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> Detail:
+def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> ProposalDetail:
     """One proposal, named in full or by the beginning of its name, with its orders and lots.
 
     Raises
@@ -162,7 +162,7 @@ def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> Detail:
     orders, lots = orders_and_lots(ledger, read, proposal)
     anomalies = read("anomalies", proposal["run_id"]).filter(pl.col("account_id") == proposal["account_id"])
     known = anomalies.select("residual_bps", "score", "nights").row(0) if anomalies.height else (None, None, 0)
-    return Detail(proposal, orders, lots, tuple(ledger.decisions_of(proposal_id)), anomaly_sentence(*known))
+    return ProposalDetail(proposal, orders, lots, tuple(ledger.decisions_of(proposal_id)), anomaly_sentence(*known))
 
 
 def orders_and_lots(ledger: Ledger, read: Reader, proposal: Mapping[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -223,15 +223,15 @@ def decide_matching(
     return decide_seen(ledger, seen, decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
 
 
-def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str, Seen]:
+def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str, ReviewedVersion]:
     """Everything that matches as it stands now, to be decided later exactly as it is seen."""
     ledger.expire(now)
-    return {one: Seen(content) for one, content in ledger.seen(wanted).items()}
+    return {one: ReviewedVersion(content) for one, content in ledger.seen(wanted).items()}
 
 
 def decide_seen(
     ledger: Ledger,
-    seen: Mapping[str, Seen],
+    seen: Mapping[str, ReviewedVersion],
     decision: Decision,
     *,
     actor: str,

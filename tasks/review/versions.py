@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.core.propose.changed_orders import Change, order_changes
+from tasks.core.propose.changed_orders import OrderChange, order_changes
 from tasks.review.review import Reader, orders_and_lots
 from warehouse.ledger.ledger import Amended, Ledger
 
@@ -42,7 +42,9 @@ def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any
     return older.row(-1, named=True) if older.height else None
 
 
-def changes(ledger: Ledger, read: Reader, before: Mapping[str, Any] | None, orders: pl.DataFrame) -> Sequence[Change]:
+def changes(
+    ledger: Ledger, read: Reader, before: Mapping[str, Any] | None, orders: pl.DataFrame
+) -> Sequence[OrderChange]:
     """How orders differ from those of the proposal before; none where there is no such proposal."""
     if before is None:
         return []

@@ -20,7 +20,7 @@ from tasks.runtime.json_lines import FIELDS, JsonLines
 
 
 @dataclass
-class Outcome:
+class StepOutcome:
     """What a step came to, to be filled in as it ends."""
 
     rows: int = 0
@@ -28,11 +28,11 @@ class Outcome:
 
 
 @contextmanager
-def narrated(run: RunRef, step: Step, shard: int) -> Iterator[Outcome]:
+def narrated(run: RunRef, step: Step, shard: int) -> Iterator[StepOutcome]:
     """Log that a step begins and, once, how it ended."""
     what = {"run_id": run.run_id, "step": str(step), "shard": shard}
     name = str(step) if shard == GLOBAL_SHARD else f"{step} of shard {shard}"
-    outcome = Outcome()
+    outcome = StepOutcome()
     log(logging.INFO, f"{name} begins", {"event": "step_started", **what})
     try:
         yield outcome

@@ -36,20 +36,20 @@ def open_stores() -> Iterator[Stores]:
 
 
 @dataclass
-class Progress:
+class StepProgress:
     """Rows that the step has written, to be filled in by it."""
 
     rows: int = 0
 
 
 @contextmanager
-def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[Progress]:
+def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[StepProgress]:
     """Time a step, log it, and record it as finished; nothing is recorded when it raises.
 
     Nobody else works on the step of the shard meanwhile: a worker that was given up may still be at it.
     """
     with narrated(run, step, shard) as outcome, ledger.turn(run.run_id, step, shard) as turn:
-        progress, began = Progress(), time.perf_counter()
+        progress, began = StepProgress(), time.perf_counter()
         yield progress
         outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
         turn.need()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from schemas.sources import DatedSource
 from tasks.sources import folder, postgres, s3, sftp
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 
 
-def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+def fetch_files(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[FetchedFile, ...]:
     """The files that the source has for its day and that are wanted, whole, on this machine, sorted by name.
 
     Parameters

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class FetchedFile:
     """One file that was taken, whole, and stands on this machine.
 
     ``source``: name of its source. ``name``: what it is called there (``lots.csv``; ``public.lots`` of a database), for

@@ -13,13 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.names import names_to_take
 
 _BLOCK: Final = 1 << 20
 
 
-def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[Delivered, ...]:
+def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[FetchedFile, ...]:
     """The wanted files of the source's folder, sorted by name; none where there is no folder.
 
     Raises
@@ -79,7 +79,7 @@ def _folder_of(source: Source) -> Path:
     return Path(unquote(parts.path))
 
 
-def _hashed(source: Source, path: Path) -> Delivered:
+def _hashed(source: Source, path: Path) -> FetchedFile:
     """The file with its hash; refused where it changed meanwhile."""
     before = path.stat()
     digest = hashlib.sha256()
@@ -93,4 +93,4 @@ def _hashed(source: Source, path: Path) -> Delivered:
             "needed a file that no longer changes\n\nHint: deliver under a name that ends in .part, then rename."
         )
     modified_at = datetime.fromtimestamp(after.st_mtime, UTC)
-    return Delivered(source.name, path.name, path, after.st_size, digest.hexdigest(), modified_at)
+    return FetchedFile(source.name, path.name, path, after.st_size, digest.hexdigest(), modified_at)

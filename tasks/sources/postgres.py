@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, Source
-from tasks.sources.fetched_file import Delivered
-from tasks.sources.postgres_columns import AS_OF_COLUMN, Column, quoted, select
+from tasks.sources.fetched_file import FetchedFile
+from tasks.sources.postgres_columns import AS_OF_COLUMN, PostgresColumn, quoted, select
 from tasks.sources.postgres_session import answers, session
 from tasks.sources.staging import Incoming, Staging, open_staging
 
@@ -43,7 +43,7 @@ ORDER BY relation.relname, attribute.attnum
 """Columns of every relation of a schema that has rows: tables, partitioned and foreign ones, views, materialized views."""
 
 
-def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[FetchedFile, ...]:
     """The wanted landing tables of the source's schema, as of one moment, in ``staging``; sorted by name.
 
     Raises
@@ -62,7 +62,7 @@ def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Pat
     return tuple(file for file in written if file)
 
 
-def _relations(source: Source, cursor: Any) -> Mapping[str, list[Column]]:
+def _relations(source: Source, cursor: Any) -> Mapping[str, list[PostgresColumn]]:
     """Columns of each landing table that the schema has, in their order."""
     with answers(source):
         cursor.execute(_SCHEMA, (source.schema_name,))
@@ -72,15 +72,15 @@ def _relations(source: Source, cursor: Any) -> Mapping[str, list[Column]]:
                 "landing tables or views\n\nHint: set schema_name of the source."
             )
         cursor.execute(_COLUMNS, (source.schema_name,))
-        found: dict[str, list[Column]] = {}
+        found: dict[str, list[PostgresColumn]] = {}
         for relation, *column in cursor.fetchall():
-            found.setdefault(relation, []).append(Column(*column))
+            found.setdefault(relation, []).append(PostgresColumn(*column))
     return found
 
 
 def _written(
-    source: DatedSource, cursor: Any, table: str, columns: Sequence[Column], stage: Staging
-) -> Delivered | None:
+    source: DatedSource, cursor: Any, table: str, columns: Sequence[PostgresColumn], stage: Staging
+) -> FetchedFile | None:
     """The relation as a file; null where it has no rows of the day."""
     query = select(source, table, columns)
     relation = f"{source.schema_name}.{table}"

@@ -24,7 +24,7 @@ _DATES: Final = frozenset({"date", "timestamp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PostgresColumn:
     """A column of a relation. ``base_type``: what ``type`` is where that is a domain."""
 
     name: str
@@ -60,7 +60,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def select(source: DatedSource, table: str, columns: Sequence[Column]) -> str:
+def select(source: DatedSource, table: str, columns: Sequence[PostgresColumn]) -> str:
     """The query of a landing table's rows: all its columns, of the source's day where the table has a date, sorted.
 
     Raises
@@ -78,7 +78,7 @@ def select(source: DatedSource, table: str, columns: Sequence[Column]) -> str:
     return f"SELECT {wanted} FROM {place} AS t{where}" + (f" ORDER BY {order}" if order else "")
 
 
-def _check(source: Source, table: str, column: Column) -> None:
+def _check(source: Source, table: str, column: PostgresColumn) -> None:
     where = f"{source.schema_name}.{table}: the column {column.name} has the type {column.type}"
     if column.name == AS_OF_COLUMN and column.base_type not in _DATES:
         raise InputRefused(f"{where}; needed date, to choose the rows of the night\n\nHint: cast it in a view.")

@@ -17,7 +17,7 @@ from pyarrow import fs
 
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.names import names_to_take
 from tasks.sources.remote import FETCHING, Remote, Use
 from tasks.sources.staging import Staging, open_staging
@@ -41,7 +41,7 @@ _NO_ACCESS: Final = (
 _NO_ACCESS_WORDS: Final = ("ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "HTTP status 401", "HTTP status 403")
 
 
-def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[FetchedFile, ...]:
     """The wanted objects of the source's prefix, not deeper, copied to ``staging``; sorted by name.
 
     Raises
@@ -97,7 +97,7 @@ def _listed(store: Any, place: str) -> list[Any]:
         return []
 
 
-def _fetched(source: Source, store: Any, path: str, name: str, stage: Staging) -> Delivered:
+def _fetched(source: Source, store: Any, path: str, name: str, stage: Staging) -> FetchedFile:
     """The object's copy: the one there is, where its version is the same, else a new one."""
     with store_errors(source, FETCHING), store.open_input_stream(path) as stream:
         described = _text(stream.metadata())

@@ -21,7 +21,7 @@ import asyncssh
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.host_keys import SftpHost, scan_hint, sftp_host
 from tasks.sources.names import names_to_take
 from tasks.sources.remote import FETCHING, Remote, Use
@@ -41,7 +41,7 @@ FILE_TYPES: Final = (asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKN
 _T = TypeVar("_T")
 
 
-def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[Delivered, ...]:
+def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) -> tuple[FetchedFile, ...]:
     """The wanted files of the source's folder that are complete, copied to ``staging``; sorted by name.
 
     Raises
@@ -96,7 +96,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 async def _take(
     source: Source, host: SftpHost, is_wanted: Callable[[str], bool], stage: Staging
-) -> tuple[Delivered, ...]:
+) -> tuple[FetchedFile, ...]:
     async with connected(host) as sftp:
         try:
             entries = await answer(sftp.readdir(host.folder))
@@ -146,7 +146,7 @@ async def answer(question: Awaitable[_T]) -> _T:
         return await question
 
 
-async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Staging) -> Delivered | None:
+async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Staging) -> FetchedFile | None:
     """The file's copy: the one there is, where its version is the same, else a new one; null where it is no file.
 
     Raises

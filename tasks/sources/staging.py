@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
 from tasks.runtime.atomic_folder import flush, make_folders
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from warehouse.file_lock import lock_file
 
 INDEX: Final = ".index.json"
@@ -101,7 +101,7 @@ class Staging:
         self.source_name = source
         self._index = index
 
-    def kept(self, name: str, stamp: str) -> Delivered | None:
+    def kept(self, name: str, stamp: str) -> FetchedFile | None:
         """The copy of an earlier fetch, where the source still calls its version ``stamp`` and the copy is as it was."""
         known = self._index.files.get(name)
         if known is None or known.stamp != stamp:
@@ -127,7 +127,7 @@ class Staging:
 
     def place(
         self, incoming: Incoming, name: str, stamp: str = "", modified_at: datetime | None = None, *, shown_as: str = ""
-    ) -> Delivered:
+    ) -> FetchedFile:
         """Give a whole file its name, and remember it. ``shown_as``: what it is called at the source, where not ``name``."""
         path = self._folder / name
         with _disk_errors(path):
@@ -149,9 +149,9 @@ class Staging:
             file.write(self._index.model_dump_json().encode())
         Path(file.name).rename(self._folder / INDEX)
 
-    def _delivered(self, name: str, known: Kept, shown_as: str = "") -> Delivered:
+    def _delivered(self, name: str, known: Kept, shown_as: str = "") -> FetchedFile:
         path = self._folder / name
-        return Delivered(self.source_name, shown_as or name, path, known.size_bytes, known.sha256, known.modified_at)
+        return FetchedFile(self.source_name, shown_as or name, path, known.size_bytes, known.sha256, known.modified_at)
 
 
 @contextmanager

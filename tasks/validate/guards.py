@@ -41,8 +41,8 @@ LOOK: Final = {
 """Where a person looks first."""
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def guard_inputs(run: RunRef) -> None:
+@task(name="guard_inputs", cache_policy=NO_CACHE, **retry_quietly)
+def guard_inputs_task(run: RunRef) -> None:
     """Hold a run whose inputs cannot be trusted: too many rows quarantined, prices stale or jumping, accounts or lots gone.
 
     Raises
@@ -54,8 +54,8 @@ def guard_inputs(run: RunRef) -> None:
         hold_where(at, run, [*_halt(at), *_of_inputs(at, run)])
 
 
-@task(cache_policy=NO_CACHE, **retry_quietly)
-def guard_trades(run: RunRef) -> None:
+@task(name="guard_trades", cache_policy=NO_CACHE, **retry_quietly)
+def guard_trades_task(run: RunRef) -> None:
     """Hold a run that would trade more than the settings allow.
 
     Raises

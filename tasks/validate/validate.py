@@ -33,8 +33,8 @@ def task_name() -> str:
     return f"validate-{'common' if shard == GLOBAL_SHARD else shard}"
 
 
-@task(cache_policy=NO_CACHE, task_run_name=task_name, **retry_quietly)
-def validate(run: RunRef, shard: int) -> None:
+@task(name="validate", cache_policy=NO_CACHE, task_run_name=task_name, **retry_quietly)
+def validate_task(run: RunRef, shard: int) -> None:
     """Write ``quarantine``, ``released_rows``, ``gate``, ``anomalies`` and ``carried*`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
 
     Raises
@@ -43,11 +43,11 @@ def validate(run: RunRef, shard: int) -> None:
         A restriction for every account is broken: nothing may trade without it.
     """
     with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
-        step.rows = validated_shard(at, run, shard)
+        step.rows = validate_shard(at, run, shard)
 
 
-def validated_shard(at: Stores, run: RunRef, shard: int) -> int:
-    """What ``validate`` does, on stores that are open; the rows looked at."""
+def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
+    """What ``validate_task`` does, on stores that are open; the rows looked at."""
     where = places(at.ledger, run)
     commons = landed(at.lake, run, GLOBAL_SHARD)
     gated = gate_globals(commons, where, as_of=run.as_of_date)

@@ -24,7 +24,7 @@ from schemas.enums import ProfileFormat, RunKind
 from schemas.exports import Delivery, Profile
 from tasks.core.export.files import profile_files
 from tasks.core.export.order_formats import refusals_of
-from tasks.core.export.package import Book, Export, make_release
+from tasks.core.export.package import Export, ProposedTables, make_release
 from tasks.export.deliver import Courier, deliver_exports
 from tasks.export.export import BOOK
 from tasks.export.export_all import Exporter, export_all
@@ -133,7 +133,7 @@ def measure(home: Path, count: int) -> dict[str, float]:
     claimed = ledger.export_order_ids(result.export_id)
     export = Export(RUN, AS_OF, 1, result.export_id)
     release = make_release(
-        export, Book(*(lake.tables[name] for name in BOOK)), approved=ledger.list_proposals(), claimed=claimed
+        export, ProposedTables(*(lake.tables[name] for name in BOOK)), approved=ledger.list_proposals(), claimed=claimed
     )
     for profile in PROFILES:
         with times.of(f"profile {profile.name}, in memory"):

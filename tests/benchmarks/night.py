@@ -26,14 +26,14 @@ from schemas.settings import Settings, load_settings
 from tasks.core.solver.entry import warm_up
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export.export import export_run
-from tasks.propose.measure import measure
-from tasks.propose.propose import propose
-from tasks.propose.publish import publish
-from tasks.propose.route import route
-from tasks.pull.pull import Request, pull
+from tasks.propose.measure import measure_task
+from tasks.propose.propose import propose_task
+from tasks.propose.publish import publish_task
+from tasks.propose.route import route_task
+from tasks.pull.pull import Request, pull_task
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tasks.validate.guards import guard_inputs, guard_trades
-from tasks.validate.validate import validate
+from tasks.validate.guards import guard_inputs_task, guard_trades_task
+from tasks.validate.validate import validate_task
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import StepRow
 
@@ -98,19 +98,19 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
 
 def plain_night(settings: Settings, folder: Path, book: BookSummary) -> str:
     """The steps one after the other, without Prefect; the run."""
-    run = pull.fn(
+    run = pull_task.fn(
         Request(settings.sources_of(book.as_of_date, [str(folder)]), book.as_of_date, RunKind.NIGHTLY, "bench")
     )
     for shard in (GLOBAL_SHARD, *run.shards):
-        validate.fn(run, shard)
-    guard_inputs.fn(run)
+        validate_task.fn(run, shard)
+    guard_inputs_task.fn(run)
     for shard in run.shards:
-        measure.fn(run, shard)
+        measure_task.fn(run, shard)
     for shard in run.shards:
-        propose.fn(run, shard)
-    guard_trades.fn(run)
-    route.fn(run)
-    publish.fn(run)
+        propose_task.fn(run, shard)
+    guard_trades_task.fn(run)
+    route_task.fn(run)
+    publish_task.fn(run)
     return run.run_id
 
 

@@ -27,12 +27,12 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import load_settings
 from schemas.sources import Source
 from tasks.demo.sample import make_book
-from tasks.propose.publish import publish
-from tasks.pull.pull import Request, pull
+from tasks.propose.publish import publish_task
+from tasks.pull.pull import Request, pull_task
 from tasks.runtime.stores import open_ledger
-from tasks.sources.fetch import fetch
-from tasks.validate.guards import guard_inputs
-from tasks.validate.validate import validate
+from tasks.sources.fetch import fetch_files
+from tasks.validate.guards import guard_inputs_task
+from tasks.validate.validate import validate_task
 from tests.support.servers import PASSWORD, postgres_in
 from warehouse.lake.lake import open_lake
 
@@ -75,9 +75,9 @@ def night(folder: Path, as_of: date, lots: int, name: str) -> RunRef:
     """Pull and validate one night, with the guards on its inputs."""
     settings = load_settings()
     request = Request(settings.sources_of(as_of, [str(folder)]), as_of, RunKind.NIGHTLY, "bench")
-    pulled, run = timed(lambda: pull.fn(request))
-    checked, _ = timed(lambda: [validate.fn(run, shard) for shard in (GLOBAL_SHARD, *run.shards)])
-    guarded, _ = timed(lambda: guard_inputs.fn(run))
+    pulled, run = timed(lambda: pull_task.fn(request))
+    checked, _ = timed(lambda: [validate_task.fn(run, shard) for shard in (GLOBAL_SHARD, *run.shards)])
+    guarded, _ = timed(lambda: guard_inputs_task.fn(run))
     for step, seconds in (("pull", pulled), ("validate", checked), ("guards", guarded)):
         print(f"  {f'{name}: {step}':<44}{seconds:>8.1f} s {lots / seconds:>14,.0f} lots/s")
     return run
@@ -90,7 +90,7 @@ def close_off(run: RunRef) -> None:
         scope = lake.read("scope", run.run_id, shard)
         outcomes = scope.select("account_id", outcome=pl.lit("in_band"), reason=pl.lit("no_trigger"))
         lake.replace(run, shard, {"account_outcomes": outcomes})
-    publish.fn(run)
+    publish_task.fn(run)
     open_ledger(load_settings()).close()
 
 
@@ -117,7 +117,9 @@ def run_postgres(lots: Path) -> None:
             copied, _ = timed(lambda: subprocess.run(copy, stdout=subprocess.DEVNULL, check=True))
             source = Source(name="book", url=server.url())
             took, files = timed(
-                lambda: fetch(source, date(2026, 1, 5), is_wanted="lots.parquet".__eq__, staging=folder / "staging")
+                lambda: fetch_files(
+                    source, date(2026, 1, 5), is_wanted="lots.parquet".__eq__, staging=folder / "staging"
+                )
             )
             assert [file.name for file in files] == ["public.lots"]
             print(f"  {'PostgreSQL: COPY TO STDOUT, thrown away':<44}{copied:>8.1f} s {rows / copied:>14,.0f} rows/s")

@@ -11,7 +11,7 @@ from flows.commands.run import settings_of_tasks
 from schemas.enums import LookReason
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tasks.propose.propose import propose
+from tasks.propose.propose import propose_task
 from tasks.pull.pull import run_ref
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import public_tables, run_night
@@ -64,6 +64,6 @@ def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) 
     lax = settings.model_copy(update={"always_review": frozenset({LookReason.HARVEST})})
     with settings_of_tasks(lax):
         for shard in run.shards:
-            propose.fn(run, shard)
+            propose_task.fn(run, shard)
     for table, rows in public_tables(settings, second.run_id).items():
         assert rows.equals(before[table]), table

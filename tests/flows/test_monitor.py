@@ -13,10 +13,10 @@ from prefect.client.schemas.objects import State
 
 from flows.commands.run import settings_of_tasks
 from flows.monitor import monitor
-from flows.nightly import Night, nightly
+from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
-from tasks.monitor.scopes import BREACHED, Told
+from tasks.monitor.scopes import BREACHED, LookResult
 from tasks.runtime.session_hours import session_at
 from tasks.runtime.stores import utc_now
 from tests.deploy.test_deployment import ROOT, Site, final, site, stopped, waited_for
@@ -53,9 +53,9 @@ def looked(**parameters: Any) -> State[Any]:
     return cast("State[Any]", monitor(as_of=TODAY, **parameters, return_state=True))
 
 
-def told_by(state: State[Any]) -> Told:
+def told_by(state: State[Any]) -> LookResult:
     told = cast("Any", state).result()
-    assert isinstance(told, Told)
+    assert isinstance(told, LookResult)
     return told
 
 
@@ -95,7 +95,7 @@ def test_a_look_tells_of_its_scope_without_an_account_and_its_run_is_one(scene: 
 
     done = run_of(scope)
     night = cast("Any", done).result()
-    assert isinstance(night, Night)
+    assert isinstance(night, NightResult)
     assert (night.counts["accounts"], night.counts["proposed"]) == (1, 1)
     again = run_of(scope)
     assert (again.name, again.message) == ("Skipped", f"{scope} was run as {night.run_id}")

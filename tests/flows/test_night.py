@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.nightly import Night
+from flows.nightly import NightResult
 from schemas.enums import Outcome, ProposalState, RunKind, RunState, Step
 from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
@@ -38,7 +38,7 @@ class Home:
     """A home after its night and export."""
 
     settings: Settings
-    night: Night
+    night: NightResult
     exports: list[ExportResult]
 
     @property

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from flows.commands.cli import app
 from flows.commands.run import resume_night
-from flows.nightly import Night, nightly
+from flows.nightly import NightResult, nightly
 from schemas.enums import RunState, Step
 from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Terminal, TrimtabError, WrongUsage
 from schemas.settings import load_settings
@@ -70,9 +70,9 @@ def ended(**parameters: Any) -> State[Any]:
     return cast("State[Any]", nightly(**parameters, return_state=True))
 
 
-def done(**parameters: Any) -> Night:
+def done(**parameters: Any) -> NightResult:
     night = nightly(**parameters)
-    assert isinstance(night, Night)
+    assert isinstance(night, NightResult)
     return night
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from flows.commands.run import settings_of_tasks
-from flows.nightly import Night
+from flows.nightly import NightResult
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.monitor.scopes import work_of
@@ -111,7 +111,7 @@ class DatedScene(Scene):
         assert work.request is not None
         return work.request
 
-    def threshold_run(self) -> Night:
+    def threshold_run(self) -> NightResult:
         """The run of that scope."""
         return run_request(self.settings, self.request())
 

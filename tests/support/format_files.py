@@ -11,9 +11,9 @@ from schemas.errors import InputRefused
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import RawTable
 from tasks.formats.load import load_format
-from tasks.formats.mapping import Format
+from tasks.formats.mapping import InputFormat
 from tasks.formats.read import read_format
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 
 NIGHT = date(2026, 1, 5)
 CASH = """
@@ -46,25 +46,25 @@ pending_usd = { value = "0" }
 LINES = ("HDR|20260105|7", "CSH|A-1|100.25|1", "CSH|B-2|50|2", "TRL|2|150.25")
 
 
-def format_of(folder: Path, toml: str) -> Format:
+def format_of(folder: Path, toml: str) -> InputFormat:
     path = folder / "small.toml"
     path.write_text(toml)
     return load_format(str(path))
 
 
-def file_of(folder: Path, content: Iterable[str] | str | bytes, name: str = "file.txt") -> Delivered:
+def file_of(folder: Path, content: Iterable[str] | str | bytes, name: str = "file.txt") -> FetchedFile:
     if not isinstance(content, (str, bytes)):
         content = "".join(f"{line}\n" for line in content)
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Delivered("source", name, path, path.stat().st_size, "")
+    return FetchedFile("source", name, path, path.stat().st_size, "")
 
 
-def tables_of(fmt: Format, file: Delivered, as_of: date = NIGHT) -> list[RawTable]:
+def tables_of(fmt: InputFormat, file: FetchedFile, as_of: date = NIGHT) -> list[RawTable]:
     return list(read_format(fmt, file, as_of, tables=fmt.tables))
 
 
-def rows_of(fmt: Format, file: Delivered, as_of: date = NIGHT) -> dict[str, pl.DataFrame]:
+def rows_of(fmt: InputFormat, file: FetchedFile, as_of: date = NIGHT) -> dict[str, pl.DataFrame]:
     """Rows of each table as the gate parses them: typed, with ``row_number``, ``raw`` and ``unparsed``."""
     found: dict[str, list[pl.DataFrame]] = {}
     for raw in tables_of(fmt, file, as_of):
@@ -73,7 +73,7 @@ def rows_of(fmt: Format, file: Delivered, as_of: date = NIGHT) -> dict[str, pl.D
     return {table: pl.concat(parts) for table, parts in found.items()}
 
 
-def refusal(fmt: Format, file: Delivered, as_of: date = NIGHT) -> str:
+def refusal(fmt: InputFormat, file: FetchedFile, as_of: date = NIGHT) -> str:
     """The sentence with which the file is refused."""
     with pytest.raises(InputRefused) as caught:
         tables_of(fmt, file, as_of)

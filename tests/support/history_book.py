@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.gate import GatedAccounts, History, Limits, gate_accounts
+from tasks.core.gate import GatedAccounts, History, HistoryLimits, gate_accounts
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated_commons, parsed, rows_of, sound_book
 
 ACCEPTED = date(2026, 1, 2)
@@ -63,7 +63,9 @@ def without_rows(book: Book, table: str, *rows: int) -> Book:
     return book | {table: book[table].with_row_index(offset=1).filter(~pl.col("index").is_in(rows)).drop("index")}
 
 
-def history_of(book: Mapping[str, pl.DataFrame], limits: Limits | None = None, accepted: date = ACCEPTED) -> History:
+def history_of(
+    book: Mapping[str, pl.DataFrame], limits: HistoryLimits | None = None, accepted: date = ACCEPTED
+) -> History:
     """The book as the night before, every account accepted."""
     tables = parsed({table: book[table] for table in ("accounts", "lots", "cash", "prices")})
     return History(
@@ -71,7 +73,7 @@ def history_of(book: Mapping[str, pl.DataFrame], limits: Limits | None = None, a
         cash=tables["cash"].select(dtypes("cash").keys()),
         accepted=tables["accounts"].select("account_id", accepted_date=pl.lit(accepted)),
         prices=tables["prices"].select("security_id", "price_usd"),
-        limits=limits or Limits(),
+        limits=limits or HistoryLimits(),
     )
 
 

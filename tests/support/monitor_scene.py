@@ -11,7 +11,7 @@ import polars as pl
 
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.monitor.scopes import Told, monitored
+from tasks.monitor.scopes import LookResult, monitor_book
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.home_copy import copy_home
@@ -124,9 +124,9 @@ class Scene:
         with closing(open_ledger(settings)) as ledger:
             yield Stores(settings, open_lake(settings), ledger)
 
-    def look(self, *, is_dry: bool = False) -> Told:
+    def look(self, *, is_dry: bool = False) -> LookResult:
         with self.stores() as at:
-            return monitored(at, TODAY, utc_now(), is_dry=is_dry)
+            return monitor_book(at, TODAY, utc_now(), is_dry=is_dry)
 
     def again(self, folder: Path) -> "Scene":
         """The same at another place, whose ledger and lake go their own way."""

@@ -18,8 +18,8 @@ from tasks.core.propose.route import Noticed
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import reference_tables
 from tasks.demo.sample import read_market
-from tasks.propose.measure import measured
-from tasks.propose.propose import proposed
+from tasks.propose.measure import measure_frames
+from tasks.propose.propose import propose_frames
 from tests.support.landing_book import gated
 
 Tables = dict[str, pl.DataFrame]
@@ -53,8 +53,8 @@ def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.Data
     """Every public table that a night over these accounts writes, of one shard."""
     facts, gate = facts_of(tables, last_exports)
     run = RunRef("night", as_of, RunKind.NIGHTLY, 1)
-    drifts = measured(facts, run, Settings())
-    frames = proposed(
+    drifts = measure_frames(facts, run, Settings())
+    frames = propose_frames(
         facts,
         drifts["drift"],
         drifts["account_drift"],

@@ -19,21 +19,21 @@ import numpy as np
 import polars as pl
 
 from flows.commands.run import settings_of_tasks
-from flows.nightly import Night
+from flows.nightly import NightResult
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.export.export import ExportResult
 from tasks.export.release import export_approved
-from tasks.propose.measure import measure
-from tasks.propose.propose import propose
-from tasks.propose.publish import publish
-from tasks.propose.route import route
-from tasks.pull.pull import Request, pull
+from tasks.propose.measure import measure_task
+from tasks.propose.propose import propose_task
+from tasks.propose.publish import publish_task
+from tasks.propose.route import route_task
+from tasks.pull.pull import Request, pull_task
 from tasks.runtime.stores import open_ledger, private_files, utc_now
-from tasks.validate.guards import guard_inputs, guard_trades
-from tasks.validate.validate import validate
+from tasks.validate.guards import guard_inputs_task, guard_trades_task
+from tasks.validate.validate import validate_task
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.ledger.ledger import Ledger
 from warehouse.ledger.review import proposals as ledger_proposals
@@ -48,31 +48,34 @@ def run_night(
     *,
     kind: RunKind = RunKind.NIGHTLY,
     scope: tuple[str, ...] = (),
-) -> Night:
+) -> NightResult:
     """The flow ``nightly``, step by step; what is recorded as finished is skipped. Without ``source``: those of the settings."""
     given = [] if source is None else [str(source)]
     return run_request(settings, Request(settings.sources_of(as_of, given), as_of, kind, SUBMITTER, scope))
 
 
-def run_request(settings: Settings, request: Request) -> Night:
+def run_request(settings: Settings, request: Request) -> NightResult:
     """The same for whatever is asked for."""
     with settings_of_tasks(settings):
-        run = pull.fn(request)
+        run = pull_task.fn(request)
         with closing(open_ledger(settings)) as ledger:
             done = ledger.finished_steps(run.run_id)
             works: list[tuple[Step, int, Callable[[], Any]]] = [
-                *((Step.VALIDATE, shard, lambda s=shard: validate.fn(run, s)) for shard in (GLOBAL_SHARD, *run.shards)),
-                (Step.VALIDATE, run.shard_count, lambda: guard_inputs.fn(run)),
-                *((Step.MEASURE, shard, lambda s=shard: measure.fn(run, s)) for shard in run.shards),
-                *((Step.PROPOSE, shard, lambda s=shard: propose.fn(run, s)) for shard in run.shards),
-                (Step.PROPOSE, run.shard_count, lambda: guard_trades.fn(run)),
-                (Step.ROUTE, GLOBAL_SHARD, lambda: route.fn(run)),
+                *(
+                    (Step.VALIDATE, shard, lambda s=shard: validate_task.fn(run, s))
+                    for shard in (GLOBAL_SHARD, *run.shards)
+                ),
+                (Step.VALIDATE, run.shard_count, lambda: guard_inputs_task.fn(run)),
+                *((Step.MEASURE, shard, lambda s=shard: measure_task.fn(run, s)) for shard in run.shards),
+                *((Step.PROPOSE, shard, lambda s=shard: propose_task.fn(run, s)) for shard in run.shards),
+                (Step.PROPOSE, run.shard_count, lambda: guard_trades_task.fn(run)),
+                (Step.ROUTE, GLOBAL_SHARD, lambda: route_task.fn(run)),
             ]
             try:
                 for step, shard, work in works:
                     if (step, shard) not in done:
                         work()
-                return Night(run.run_id, publish.fn(run))
+                return NightResult(run.run_id, publish_task.fn(run))
             except Exception as error:
                 ledger.fail_run(run.run_id, str(error), utc_now())
                 raise

@@ -8,7 +8,7 @@ import polars as pl
 
 from schemas.landing import dtypes
 from schemas.tables import PUBLIC
-from tasks.core.export.package import Book, Export, Release, make_release
+from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
 
 EXPORT = Export("2026-03-02-nightly-0123456789ab", date(2026, 3, 2), 1, "2026-03-02-nightly-0123456789ab-export-1")
 SECURITIES = (
@@ -54,7 +54,7 @@ def rows(schema: dict[str, pl.DataType], found: list[dict[str, Any]]) -> pl.Data
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
 
 
-def release(orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, **changes: object) -> Release:
+def release(orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, **changes: object) -> ExportPackage:
     """The release of these orders; ``changes`` are columns to set in all of them as they leave."""
     symbols = {row["security_id"]: row["symbol"] for row in SECURITIES}
     listed = [
@@ -90,7 +90,7 @@ def release(orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, **chang
     frame = rows(PUBLIC["orders"], listed)
     proposals = frame.group_by("proposal_id").agg(order_count=pl.len().cast(pl.Int64)).sort("proposal_id")
     hashed = proposals.with_columns(content_hash=pl.lit("h"))
-    book = Book(
+    book = ProposedTables(
         rows(PUBLIC["proposals"], hashed.select("proposal_id", "content_hash").to_dicts()),
         frame,
         rows(PUBLIC["lot_relief"], lots),
@@ -101,4 +101,4 @@ def release(orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, **chang
     if not changes:
         return made
     changed = made.orders.with_columns(**{name: pl.lit(value) for name, value in changes.items()})
-    return Release(made.export, changed, made.lots, made.blocks)
+    return ExportPackage(made.export, changed, made.lots, made.blocks)

@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from tasks.core.gate import Place
+from tasks.core.gate import FilePlace
 from tasks.core.gate.parsing import parse
 from tasks.core.gate.rows import Checked, check_table, quarantine_rows
 from tests.support.landing_book import rows_of
 
-PLACES = {"lots": (Place("=lots.csv", 1), Place("more.csv", 3)), "cash": (Place("cash.csv", 1),)}
+PLACES = {"lots": (FilePlace("=lots.csv", 1), FilePlace("more.csv", 3)), "cash": (FilePlace("cash.csv", 1),)}
 LOTS = """
     account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date
     A1         | STK         | 1      | 10       | 90            | 2020-01-02

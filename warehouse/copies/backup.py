@@ -23,11 +23,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.errors import Retryable, Terminal, WrongUsage
-from warehouse.faults.disk_errors import refusals_told
+from warehouse.faults.disk_errors import translate_disk_errors
 from warehouse.lake.attach import SQLITE, retried, sql
 from warehouse.lake.connection import connect, s3_secret
 from warehouse.ledger.schema import HEAD, stored_revision, upgrade
-from warehouse.ledger.store.store import Store, create_engine, told_apart
+from warehouse.ledger.store.store import Store, create_engine, translate_db_errors
 from warehouse.ledger.store.tables import metadata
 
 POSTGRES: Final = "ducklake:postgres:"
@@ -43,7 +43,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     address = f"{source.resolve().as_uri()}?mode=ro"
     with (
-        refusals_told(source.name),
+        translate_disk_errors(source.name),
         closing(sqlite3.connect(address, uri=True)) as old,
         closing(sqlite3.connect(target)) as new,
     ):
@@ -63,7 +63,7 @@ def copy_ledger(address: str, target: Path) -> None:
     engine = create_engine(address)
     try:
         with (
-            told_apart(engine),
+            translate_db_errors(engine),
             engine.connect().execution_options(isolation_level="REPEATABLE READ") as there,
             there.begin(),
         ):
@@ -113,7 +113,7 @@ def has_ledger(address: str) -> bool:
         return False
     engine = create_engine(address)
     try:
-        with told_apart(engine), engine.connect() as connection:
+        with translate_db_errors(engine), engine.connect() as connection:
             return stored_revision(connection) is not None
     finally:
         engine.dispose()

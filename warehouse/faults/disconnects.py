@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 CODES: Final = ("08", "57P")
 
 
-def is_lost(error: BaseException) -> bool:
+def is_disconnect(error: BaseException) -> bool:
     """Whether the error says that the ledger's server went away; the same call may succeed when it is back."""
     if not isinstance(error, DBAPIError):
         return False

@@ -52,17 +52,17 @@ SIGNS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @contextmanager
-def refusals_told(what: str) -> Iterator[None]:
+def translate_disk_errors(what: str) -> Iterator[None]:
     """Turn a refusal of the machine into ``StoreRefused``, a sentence about ``what``; other errors pass."""
     try:
         yield
     except (OSError, sqlite3.Error, duckdb.Error, DBAPIError) as error:
-        if told := refused(what, error):
+        if told := disk_refusal(what, error):
             raise told from error
         raise
 
 
-def refused(what: str, error: Exception) -> StoreRefused | None:
+def disk_refusal(what: str, error: Exception) -> StoreRefused | None:
     """What is to be raised in the place of ``error``; null: it is something else."""
     found = _why(error)
     if found is None:

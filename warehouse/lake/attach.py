@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import duckdb
 
 from schemas.errors import LakeBusy
-from warehouse.faults.disk_errors import refusals_told
+from warehouse.faults.disk_errors import translate_disk_errors
 from warehouse.lake.connection import quoted, s3_secret
 
 SQLITE: Final = "ducklake:sqlite:"
@@ -106,7 +106,7 @@ def retried(work: Callable[[], T]) -> T:
     """
     for attempt in range(ATTEMPTS):
         try:
-            with refusals_told("the lake"):
+            with translate_disk_errors("the lake"):
                 return work()
         except duckdb.Error as error:
             if not is_passing(error):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from schemas.errors import LakeBusy
-from warehouse.faults.disk_errors import refusals_told
+from warehouse.faults.disk_errors import translate_disk_errors
 from warehouse.file_lock import lock_file
 from warehouse.lake.attach import SQLITE
 
@@ -89,7 +89,7 @@ class Sharing:
     def _lock(self, name: str, patience: float, *, is_shared: bool = False) -> FileIO:
         """Wait for the lock; closing it lets it go."""
         for _ in range(1 + round(patience / LOOK_SECONDS)):
-            with refusals_told("the lake"):
+            with translate_disk_errors("the lake"):
                 lock = lock_file(Path(f"{self.catalogue}.{name}"), is_shared=is_shared)
             if lock is not None:
                 return lock

@@ -19,14 +19,14 @@ from warehouse.ledger.access.access import Access, SessionRow, TokenRow
 from warehouse.ledger.access.users import Users
 from warehouse.ledger.executions.allotments import Allotments
 from warehouse.ledger.executions.execution_rows import ExecutionFile, Rules, Settled
-from warehouse.ledger.executions.executions import Executions, Reading, TakenFile
+from warehouse.ledger.executions.executions import ExecutionReading, Executions, TakenFile
 from warehouse.ledger.executions.fills import Fills
 from warehouse.ledger.executions.order_answers import Answers, Sought, Stretch
 from warehouse.ledger.export.deliveries import Deliveries
 from warehouse.ledger.export.exports import Exports
 from warehouse.ledger.monitor.breaches import Breaches, ScopeRow
-from warehouse.ledger.review.amend import Amended, Amending
-from warehouse.ledger.review.decisions import Decisions, Seen, Taken
+from warehouse.ledger.review.amend import Amended, Amendments
+from warehouse.ledger.review.decisions import BatchDecision, Decisions, ReviewedVersion
 from warehouse.ledger.review.quarantine_releases import Releases
 from warehouse.ledger.review.queue import Filter, Page, Queue, Sort, Totals
 from warehouse.ledger.runs.halts import Halts
@@ -54,11 +54,13 @@ __all__ = [
     "OPEN_STATES",
     "Amended",
     "AuditRow",
+    "BatchDecision",
     "Decision",
     "DecisionRow",
     "DeliveryRow",
     "DeliveryState",
     "ExecutionFile",
+    "ExecutionReading",
     "ExportRow",
     "ExportState",
     "Filter",
@@ -69,11 +71,10 @@ __all__ = [
     "Ledger",
     "NewRun",
     "Page",
-    "Reading",
+    "ReviewedVersion",
     "Rules",
     "RunRow",
     "ScopeRow",
-    "Seen",
     "SessionRow",
     "Settled",
     "SignIn",
@@ -81,7 +82,6 @@ __all__ = [
     "Sought",
     "StepRow",
     "Stretch",
-    "Taken",
     "TakenFile",
     "TokenRow",
     "Totals",
@@ -95,7 +95,7 @@ class Ledger(
     Releases,
     Queue,
     Decisions,
-    Amending,
+    Amendments,
     Exports,
     Deliveries,
     Executions,

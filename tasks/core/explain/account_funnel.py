@@ -24,7 +24,7 @@ STEPS: Final = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AccountPart:
     """Some accounts: how many, what they are worth, and what their proposals trade; both in USD.
 
     ``nav_usd`` counts an account whose value is not known as nothing.
@@ -40,11 +40,11 @@ class Part:
 class Stage:
     """Accounts that came this far, and those of them that stop here, by why."""
 
-    here: Part
-    stopped: tuple[Part, ...] = ()
+    here: AccountPart
+    stopped: tuple[AccountPart, ...] = ()
 
 
-def funnel(outcomes: pl.DataFrame, states: Mapping[str, Part]) -> tuple[Stage, ...]:
+def funnel(outcomes: pl.DataFrame, states: Mapping[str, AccountPart]) -> tuple[Stage, ...]:
     """The six stages of a run.
 
     Parameters
@@ -60,23 +60,23 @@ def funnel(outcomes: pl.DataFrame, states: Mapping[str, Part]) -> tuple[Stage, .
         Proposals are not the accounts proposed.
     """
     by_outcome = _by_outcome(outcomes)
-    proposed = by_outcome.get(Outcome.PROPOSED, Part("", 0, 0.0))
+    proposed = by_outcome.get(Outcome.PROPOSED, AccountPart("", 0, 0.0))
     queued = _sum("proposed", states.values())
     if queued.accounts != proposed.accounts:
         raise ConservationBroken(f"{proposed.accounts} accounts are proposed, but {queued.accounts} are in the queue")
     every = _sum("pulled", by_outcome.values())
     stages = [
         _stage(every, by_outcome, (Outcome.QUARANTINED, Outcome.ERROR, *(str(reason) for reason in ABSENT_FILES))),
-        _stage(Part("valid", 0, 0.0), by_outcome, (Outcome.FROZEN, Outcome.COOLING_DOWN)),
-        _stage(Part("in scope", 0, 0.0), by_outcome, (Outcome.IN_BAND, Outcome.NO_TRADE, Outcome.BLOCKED)),
+        _stage(AccountPart("valid", 0, 0.0), by_outcome, (Outcome.FROZEN, Outcome.COOLING_DOWN)),
+        _stage(AccountPart("in scope", 0, 0.0), by_outcome, (Outcome.IN_BAND, Outcome.NO_TRADE, Outcome.BLOCKED)),
         _stage(queued, states, (*UNDECIDED, *ENDED)),
-        _stage(Part("approved", 0, 0.0), states, READY),
-        Stage(Part("exported", 0, 0.0)),
+        _stage(AccountPart("approved", 0, 0.0), states, READY),
+        Stage(AccountPart("exported", 0, 0.0)),
     ]
     return tuple(_flowing(stages, proposed.nav_usd))
 
 
-def _stage(here: Part, parts: Mapping[str, Part], stops: Sequence[str]) -> Stage:
+def _stage(here: AccountPart, parts: Mapping[str, AccountPart], stops: Sequence[str]) -> Stage:
     return Stage(here, tuple(parts[stop] for stop in stops if stop in parts))
 
 
@@ -90,11 +90,11 @@ def _flowing(stages: Sequence[Stage], proposed_nav_usd: float) -> list[Stage]:
         traded = before.here.traded_usd - sum(part.traded_usd for part in before.stopped)
         if stage.here.name == "proposed":
             nav, traded = proposed_nav_usd, stage.here.traded_usd
-        found.append(Stage(Part(stage.here.name, left, nav, traded), stage.stopped))
+        found.append(Stage(AccountPart(stage.here.name, left, nav, traded), stage.stopped))
     return found
 
 
-def _by_outcome(outcomes: pl.DataFrame) -> dict[str, Part]:
+def _by_outcome(outcomes: pl.DataFrame) -> dict[str, AccountPart]:
     """Accounts by outcome; those of whom a file is absent by that reason instead of ``blocked``."""
     reason = pl.col("reason").fill_null("").str.split(": ").list.first()
     is_absent = (pl.col("outcome") == Outcome.BLOCKED) & reason.is_in([str(one) for one in ABSENT_FILES])
@@ -104,12 +104,12 @@ def _by_outcome(outcomes: pl.DataFrame) -> dict[str, Part]:
         .agg(accounts=pl.len(), nav_usd=pl.col("nav_usd").sum().cast(pl.Float64))
         .sort("name")
     )
-    return {name: Part(name, accounts, nav or 0.0) for name, accounts, nav in found.iter_rows()}
+    return {name: AccountPart(name, accounts, nav or 0.0) for name, accounts, nav in found.iter_rows()}
 
 
-def _sum(name: str, parts: Iterable[Part]) -> Part:
+def _sum(name: str, parts: Iterable[AccountPart]) -> AccountPart:
     each = list(parts)
-    return Part(
+    return AccountPart(
         name,
         sum(part.accounts for part in each),
         sum(part.nav_usd for part in each),

@@ -45,7 +45,7 @@ LOT: Final = ("lot_id", "quantity", "unit_cost_usd", "acquired_date", "term", "g
 
 
 @dataclass(frozen=True)
-class Told:
+class AccountRecord:
     """What the lake and the ledger hold of one account in one run: rows of the public tables, and the household's facts."""
 
     run: Mapping[str, Any]
@@ -83,7 +83,7 @@ def household_facts(facts: Facts, account_id: str) -> Facts:
     )
 
 
-def page(told: Told) -> Page:
+def page(told: AccountRecord) -> Page:
     """All that can be said of the account, section by section."""
     parameters = account_parameters(told.facts).filter(pl.col("account_id") == told.outcome["account_id"])
     proposal = _first(told.tables["proposals"])
@@ -152,7 +152,7 @@ def _drift(measured: Page | None, proposal: Page | None) -> Page | None:
     }
 
 
-def _classes(told: Told, proposal: Page | None) -> pl.DataFrame:
+def _classes(told: AccountRecord, proposal: Page | None) -> pl.DataFrame:
     """Rows of ``drift`` with value, weight and drift after the trades, over NAV less their costs; as before where there are none."""
     orders = told.tables["orders"].join(told.facts.securities.select("security_id", "asset_class"), on="security_id")
     signed = pl.when(pl.col("side") == Side.BUY).then("value_usd").otherwise(-pl.col("value_usd"))
@@ -177,7 +177,7 @@ def _classes(told: Told, proposal: Page | None) -> pl.DataFrame:
     )
 
 
-def _orders(told: Told, account: Page | None) -> list[Page]:
+def _orders(told: AccountRecord, account: Page | None) -> list[Page]:
     """Orders as they would leave, each with the lots it closes; a lot's tax is at the account's own rates, before any netting."""
     relief = told.tables["lot_relief"].sort("order_id", "acquired_date", "lot_id", nulls_last=True)
     orders = told.tables["orders"].sort(pl.col("side") == Side.BUY, "symbol", "security_id")
@@ -227,7 +227,7 @@ def _tax(account: Page | None, proposal: Page | None) -> Page | None:
     }
 
 
-def _cash(told: Told, account: Page | None, proposal: Page | None) -> Page | None:
+def _cash(told: AccountRecord, account: Page | None, proposal: Page | None) -> Page | None:
     """Cash as delivered and beyond the reserve, before and after; null without the account's facts."""
     delivered = _first(told.facts.cash.filter(pl.col("account_id") == told.outcome["account_id"]))
     if account is None or delivered is None:
@@ -256,7 +256,7 @@ def _certificate(proposal: Page | None) -> Page | None:
     }
 
 
-def _proposal(told: Told, proposal: Page | None) -> Page | None:
+def _proposal(told: AccountRecord, proposal: Page | None) -> Page | None:
     """The proposal's numbers, its state in the ledger and who decided; state is null until it is routed."""
     if proposal is None:
         return None
@@ -279,7 +279,7 @@ def may_not_buy(facts: Facts, parameters: pl.DataFrame, as_of: date) -> pl.DataF
     return windows.select("security_id", until_date=until).sort("security_id")
 
 
-def losses_replaced(told: Told, parameters: pl.DataFrame) -> pl.DataFrame:
+def losses_replaced(told: AccountRecord, parameters: pl.DataFrame) -> pl.DataFrame:
     """``security_id, replaced_quantity, sold_at_loss_quantity``: losses among the trades that purchases of the household disallow, in part or whole."""
     households = parameters.select("account_id", "tax_status", "wash_sale_days").join(
         told.facts.members, on="account_id"

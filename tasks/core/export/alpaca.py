@@ -22,7 +22,7 @@ import polars as pl
 
 from schemas.enums import SecurityType
 from schemas.exports import Profile
-from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import refused
 from tasks.core.facts.cells import number_cell
 
@@ -33,7 +33,7 @@ FILES_PER_GROUP: Final = 1_000
 _SYMBOL: Final = r"^[A-Z][A-Z0-9]*(\.[A-Z0-9]+)?$"
 
 
-def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no US equity, or has a name that Alpaca does not take."""
     return refused(
         release.orders,
@@ -50,7 +50,7 @@ def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG00
     )
 
 
-def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """``<account_id>.jsonl``, in the order of the accounts' own files.
 
     Raises

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tasks.core.facts.cells import number_cell
 
 WARNINGS: Final[dict[str, pl.DataType]] = {
@@ -28,7 +28,7 @@ WARNINGS: Final[dict[str, pl.DataType]] = {
 }
 
 
-def block_warnings(release: Release) -> pl.DataFrame:
+def block_warnings(release: ExportPackage) -> pl.DataFrame:
     """Table ``WARNINGS``: crosses first, by custodian and symbol, then wash sales."""
     return pl.concat([_crosses(release.blocks), _wash_sales(release)])
 
@@ -49,7 +49,7 @@ def _crosses(blocks: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _wash_sales(release: Release) -> pl.DataFrame:
+def _wash_sales(release: ExportPackage) -> pl.DataFrame:
     losing = release.lots.filter(pl.col("gain_usd") < 0)["order_id"]
     orders = release.orders.with_columns(household=pl.coalesce("household_id", "account_id"))
     sold = orders.filter(pl.col("order_id").is_in(losing.implode()))

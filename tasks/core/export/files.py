@@ -18,7 +18,7 @@ from schemas.exports import Profile
 from tasks.core.export.block_checks import block_warnings
 from tasks.core.export.blocks import allocate
 from tasks.core.export.order_formats import FORMATS
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tasks.core.facts.cells import csv_files, money_cell, number_cell, text_cell
 
 MANIFEST: Final = "manifest.json"
@@ -43,7 +43,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def rendered_files(release: Release) -> Iterator[pl.DataFrame]:
+def rendered_files(release: ExportPackage) -> Iterator[pl.DataFrame]:
     """Every file but the manifest, in groups of ``path``, ``rows`` (without the header), ``content``; always in the same order."""
     for orders in _by_accounts(release.orders):
         yield account_files(orders)
@@ -52,7 +52,7 @@ def rendered_files(release: Release) -> Iterator[pl.DataFrame]:
     yield block_files(release)
 
 
-def profile_files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def profile_files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """Every file of a profile but its manifest, as ``rendered_files``; paths begin with the profile's name.
 
     ``release`` is of the profile's custodians.
@@ -108,7 +108,7 @@ def _path(folder: str, rows: pl.DataFrame) -> pl.Series:
     return rows.select(pl.format(folder + "/{}.csv", pl.col("account_id"))).to_series()
 
 
-def block_files(release: Release) -> pl.DataFrame:
+def block_files(release: ExportPackage) -> pl.DataFrame:
     """``blocks.csv`` and ``allocations.csv``; refused if the second does not sum to the first."""
     block_cells = release.blocks.select(
         text_cell("block_id"),
@@ -132,7 +132,7 @@ def block_files(release: Release) -> pl.DataFrame:
     )
 
 
-def manifest_bytes(release: Release, entries: Iterable[FileEntry], profile: str = "") -> bytes:
+def manifest_bytes(release: ExportPackage, entries: Iterable[FileEntry], profile: str = "") -> bytes:
     """``manifest.json``: what the export is, its control totals and every file. Numbers of money and shares are text, exact.
 
     That of a profile's folder tells the profile, the orders that it writes and its own files.
@@ -159,7 +159,7 @@ def manifest_bytes(release: Release, entries: Iterable[FileEntry], profile: str 
     return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def control_totals(release: Release) -> dict[str, int | str]:
+def control_totals(release: ExportPackage) -> dict[str, int | str]:
     """What a receiver adds up again: accounts, orders, lots closed, and dollars bought and sold to the cent."""
     orders = release.orders
     values = {side: orders.filter(pl.col("side") == side).select(pl.col("value_usd").sum()) for side in Side}

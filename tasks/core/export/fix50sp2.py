@@ -15,15 +15,15 @@ import polars as pl
 from schemas.exports import Profile
 from tasks.core.export.fix_messages import order_refusals
 from tasks.core.export.fix_orders import order_files
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 
 
-def refusals(release: Release, profile: Profile) -> pl.DataFrame:
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     """What has no code or no plain text in FIX; fractions of shares can be said."""
     return order_refusals(release, profile)
 
 
-def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """``<account_id>.fix``, or ``<block_id>.fix`` by the profile's grain; ``rows`` are orders.
 
     Raises

@@ -21,7 +21,7 @@ from schemas.enums import ProfileFormat, SecurityType, Side
 from schemas.exports import Profile
 from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import BLOCK
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tasks.core.export.words import refused
 
 SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
@@ -30,7 +30,7 @@ SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "M
 _PLAIN: Final = "printable ASCII that neither starts nor ends with a space"
 
 
-class Version(NamedTuple):
+class FixVersion(NamedTuple):
     """What differs between versions: BeginString (8), ApplVerID (1128), and whether an allocation may name a lot."""
 
     begin: str
@@ -39,12 +39,12 @@ class Version(NamedTuple):
 
 
 VERSIONS: Final = {
-    ProfileFormat.FIX44: Version("FIX.4.4", "", has_lots=False),
-    ProfileFormat.FIX50SP2: Version("FIXT.1.1", "9", has_lots=True),
+    ProfileFormat.FIX44: FixVersion("FIX.4.4", "", has_lots=False),
+    ProfileFormat.FIX50SP2: FixVersion("FIXT.1.1", "9", has_lots=True),
 }
 
 
-def order_refusals(release: Release, profile: Profile) -> pl.DataFrame:
+def order_refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     """Orders that FIX cannot say: no symbol, a kind of security without a code, text that is no plain ASCII, too many digits."""
     unwritable = (
         sayable_lots(release, profile).filter(~fix.is_plain("lot_id").fill_null(value=False))["order_id"].unique()
@@ -69,7 +69,7 @@ def order_refusals(release: Release, profile: Profile) -> pl.DataFrame:
     )
 
 
-def sayable_lots(release: Release, profile: Profile) -> pl.DataFrame:
+def sayable_lots(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     """Lots that the messages name: all, or none in a version that has no fields for them."""
     return release.lots if VERSIONS[profile.format].has_lots else release.lots.clear()
 

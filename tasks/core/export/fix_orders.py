@@ -34,13 +34,13 @@ from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import allocate
 from tasks.core.export.fix_allocations import pre_trade, with_allocations
 from tasks.core.export.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, sayable_lots, side
-from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.package import ExportPackage, refuse_any
 
 FILES_PER_GROUP: Final = 1_000
 """Files rendered at a time; bounds memory."""
 
 
-def order_files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def order_files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """Every file of a profile; ``rows`` are orders.
 
     Raises
@@ -68,7 +68,7 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     return with_allocations(messages, lots.with_columns(client_order_id="order_id"), pre_trade())
 
 
-def _blocks(release: Release, lots: pl.DataFrame) -> pl.DataFrame:
+def _blocks(release: ExportPackage, lots: pl.DataFrame) -> pl.DataFrame:
     """A row a block, with an allocation per order, or per lot where an order closes lots."""
     allocations = allocate(release.orders, release.blocks)
     kinds = allocations.group_by("block_id").agg(pl.col("security_type").first())

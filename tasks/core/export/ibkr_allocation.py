@@ -27,17 +27,17 @@ import polars as pl
 from schemas.exports import Profile
 from tasks.core.export.blocks import allocate
 from tasks.core.export.ibkr_words import basket_cells, basket_faults
-from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import refused
 from tasks.core.facts.cells import csv_files
 
 
-def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """As a basket: what is no whole number of listed shares, or has a name that it cannot hold."""
     return refused(release.orders, basket_faults())
 
 
-def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """``blocks.csv`` (rows are blocks) and ``groups.jsonl`` (rows are allocations), blocks in the order of ``blocks.csv`` of the export.
 
     Raises

@@ -22,19 +22,19 @@ import polars as pl
 
 from schemas.exports import Profile
 from tasks.core.export.ibkr_words import basket_cells, basket_faults
-from tasks.core.export.package import Release, refuse_any
+from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import refused
 from tasks.core.facts.cells import csv_files
 
 FILE: Final = "basket.csv"
 
 
-def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no whole number of listed shares, or has a name that a basket cannot hold."""
     return refused(release.orders, basket_faults())
 
 
-def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """``basket.csv``, in the order of the accounts' own files.
 
     Raises

@@ -12,17 +12,17 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tasks.core.export.words import no_refusals
 from tasks.core.facts.cells import money_cell, number_cell
 
 
-def refusals(release: Release, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """None: everything can be said."""
     return no_refusals()
 
 
-def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:  # noqa: ARG001
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:  # noqa: ARG001
     """``<account_id>.jsonl``, in the order of the accounts' own files."""
     lots = _lots(release.lots)
     lines = [json.dumps(_order(row, lots), ensure_ascii=False) for row in _cells(release.orders).iter_rows(named=True)]

@@ -20,8 +20,8 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.exports import Profile
-from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, Column, Mapping, Piece, pieces, read_mapping
-from tasks.core.export.package import Export, Release, refuse_any
+from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, OutputColumn, OutputMapping, Piece, pieces, read_mapping
+from tasks.core.export.package import Export, ExportPackage, refuse_any
 from tasks.core.export.words import refused
 from tasks.core.facts.cells import FORMULA_START, money_cell, number_cell
 
@@ -33,14 +33,14 @@ _LONGEST_NAME: Final = 40
 _DIGITS_OF_HASH: Final = 8
 
 
-def refusals(release: Release, profile: Profile) -> pl.DataFrame:
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     """Orders with a value that does not fit its column, or with a lot that has one, each with its first fault."""
     mapping = read_mapping(profile)
     rows = _rows(release, mapping)
     return refused(rows, _faults(mapping, rows.columns))
 
 
-def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     """Files as the mapping names them, in the order of their first line.
 
     Raises
@@ -59,7 +59,7 @@ def files(release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
     yield from done.iter_slices(FILES_PER_GROUP)
 
 
-def _bodies(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+def _bodies(rows: pl.DataFrame, mapping: OutputMapping) -> pl.DataFrame:
     """``path``, ``lines`` and ``body`` of each file, in the order of its first row."""
     lines = rows.select("path", line=_line(mapping))
     bodies = lines.group_by("path", maintain_order=True).agg(
@@ -86,7 +86,7 @@ def _named(orders: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rows(release: Release, mapping: Mapping) -> pl.DataFrame:
+def _rows(release: ExportPackage, mapping: OutputMapping) -> pl.DataFrame:
     """A row a line: an order, or a lot with its order."""
     orders = _named(release.orders).with_columns(
         as_of_date=pl.lit(release.export.as_of_date), run_id=pl.lit(release.export.run_id)
@@ -97,7 +97,7 @@ def _rows(release: Release, mapping: Mapping) -> pl.DataFrame:
     return lots.join(orders, on="order_id", how="left", maintain_order="left")
 
 
-def _written(column: Column, mapping: Mapping) -> pl.Expr:
+def _written(column: OutputColumn, mapping: OutputMapping) -> pl.Expr:
     """Text of a cell; null where nothing is known."""
     if column.field is None:
         return pl.lit(column.value)
@@ -112,7 +112,7 @@ def _written(column: Column, mapping: Mapping) -> pl.Expr:
     return pl.when(is_formula).then(pl.concat_str(pl.lit("'"), source)).otherwise(source)
 
 
-def _number(column: Column) -> pl.Expr:
+def _number(column: OutputColumn) -> pl.Expr:
     number = pl.col(str(column.field))
     if column.decimals is None:
         return pl.when(number.is_not_null()).then(number_cell(str(column.field)))
@@ -122,13 +122,13 @@ def _number(column: Column) -> pl.Expr:
     return text.str.strip_chars_end("0").str.strip_chars_end(".") if is_trimmed else text
 
 
-def _faults(mapping: Mapping, known: Iterable[str]) -> dict[str, pl.Expr]:
+def _faults(mapping: OutputMapping, known: Iterable[str]) -> dict[str, pl.Expr]:
     """Sentence: whether it is true of a row, of the columns whose field is at hand."""
     columns = [column for column in mapping.columns if column.field in set(known)]
     return {sentence: is_faulty for column in columns for sentence, is_faulty in _faults_of(column, mapping)}
 
 
-def _faults_of(column: Column, mapping: Mapping) -> Iterator[tuple[str, pl.Expr]]:
+def _faults_of(column: OutputColumn, mapping: OutputMapping) -> Iterator[tuple[str, pl.Expr]]:
     name, found = f"the column {column.name}", f"found {{{column.field}}}"
     source, text = pl.col(str(column.field)), _written(column, mapping)
     if column.is_required:
@@ -147,7 +147,7 @@ def _faults_of(column: Column, mapping: Mapping) -> Iterator[tuple[str, pl.Expr]
         yield f"{name} cannot hold the separator, for there are no quotes, {found}", _is(holds)
 
 
-def _text_faults(text: pl.Expr, mapping: Mapping) -> Iterator[tuple[str, pl.Expr]]:
+def _text_faults(text: pl.Expr, mapping: OutputMapping) -> Iterator[tuple[str, pl.Expr]]:
     yield "cannot hold a line break", _is(text.str.contains(r"[\r\n]"))
     if mapping.encoding == "ascii":
         yield "takes ASCII only", _is(text.str.contains(r"[^\x00-\x7F]"))
@@ -160,12 +160,12 @@ def _is(fault: pl.Expr) -> pl.Expr:
     return fault.fill_null(value=False)
 
 
-def _line(mapping: Mapping) -> pl.Expr:
+def _line(mapping: OutputMapping) -> pl.Expr:
     cells = [_quoted(_written(column, mapping).fill_null(column.null), mapping) for column in mapping.columns]
     return pl.concat_str(cells, separator=mapping.separator)
 
 
-def _quoted(text: pl.Expr, mapping: Mapping) -> pl.Expr:
+def _quoted(text: pl.Expr, mapping: OutputMapping) -> pl.Expr:
     if mapping.quote == "":
         return text
     quoted = pl.concat_str(pl.lit('"'), text.str.replace_all('"', '""', literal=True), pl.lit('"'))
@@ -173,7 +173,7 @@ def _quoted(text: pl.Expr, mapping: Mapping) -> pl.Expr:
     return pl.when(needs_quotes).then(quoted).otherwise(text)
 
 
-def _path(mapping: Mapping, release: Release) -> pl.Expr:
+def _path(mapping: OutputMapping, release: ExportPackage) -> pl.Expr:
     custodians = {name: safe_name(name) for name in release.orders["custodian"].unique()}
     sources = {
         "account_id": pl.col("account_id"),
@@ -223,7 +223,7 @@ def _totals(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _content(mapping: Mapping, export: Export) -> pl.Expr:
+def _content(mapping: OutputMapping, export: Export) -> pl.Expr:
     numbers = {name: money_cell(name) if name.endswith("_usd") else number_cell(name) for name in SUMS}
     sources = {name: pl.col(name).cast(pl.String) for name in COUNTS} | {
         name: text.str.replace(".", mapping.decimal, literal=True) for name, text in numbers.items()
@@ -238,6 +238,6 @@ def _content(mapping: Mapping, export: Export) -> pl.Expr:
     return pl.concat_str([part for line in lines for part in (line, pl.lit(mapping.line_end))])
 
 
-def _name(name: str, mapping: Mapping) -> str:
+def _name(name: str, mapping: OutputMapping) -> str:
     needs_quotes = mapping.quote and (mapping.separator in name or '"' in name)
     return '"' + name.replace('"', '""') + '"' if needs_quotes else name

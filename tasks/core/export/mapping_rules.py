@@ -160,13 +160,13 @@ Constant = Annotated[str, AfterValidator(_constant)]
 LinePattern = Annotated[str, AfterValidator(_line_pattern)]
 
 
-class Model(BaseModel):
+class OutputModel(BaseModel):
     """Frozen; refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Column(Model):
+class OutputColumn(OutputModel):
     """How a cell comes from an order, or from a lot that it closes."""
 
     name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_column_name)]
@@ -210,7 +210,7 @@ class Column(Model):
         return self
 
 
-class Mapping(Model):
+class OutputMapping(OutputModel):
     """The whole TOML text."""
 
     description: str = ""
@@ -226,7 +226,7 @@ class Mapping(Model):
     header: tuple[LinePattern, ...] = ()
     trailer: tuple[LinePattern, ...] = ()
     is_without_order_id: bool = False
-    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    columns: Annotated[tuple[OutputColumn, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -256,7 +256,7 @@ class Mapping(Model):
             )
 
 
-def read_mapping(profile: Profile) -> Mapping:
+def read_mapping(profile: Profile) -> OutputMapping:
     """The mapping of a profile, whose ``mapping`` is the TOML text.
 
     Raises
@@ -265,7 +265,7 @@ def read_mapping(profile: Profile) -> Mapping:
         It does not hold together: the profile, the key or column, and what was needed.
     """
     try:
-        return Mapping.model_validate(tomllib.loads(profile.mapping))
+        return OutputMapping.model_validate(tomllib.loads(profile.mapping))
     except tomllib.TOMLDecodeError as error:
         raise _wrong(profile, f"this is no TOML ({error})") from error
     except ValidationError as error:
@@ -287,7 +287,7 @@ def _key(place: tuple[int | str, ...], text: str) -> str:
 def _sentence(fault: Any) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        model = Column if fault["loc"][0] == "columns" else Mapping
+        model = OutputColumn if fault["loc"][0] == "columns" else OutputMapping
         return f"there is no such key; {_suggestion(str(fault['loc'][-1]), model.model_fields)}"
     if fault["type"] == "missing":
         return "needed, and absent"

@@ -14,21 +14,21 @@ import polars as pl
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
 from tasks.core.export import alpaca, fix44, fix50sp2, ibkr_allocation, ibkr_basket, jsonl, mapped
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tasks.core.export.words import REFUSALS
 
 
-class Format(Protocol):
+class OrderFormat(Protocol):
     """A module of this package."""
 
-    def refusals(self, release: Release, profile: Profile) -> pl.DataFrame:
+    def refusals(self, release: ExportPackage, profile: Profile) -> pl.DataFrame:
         """Orders that the format cannot express, and why."""
 
-    def files(self, release: Release, profile: Profile) -> Iterator[pl.DataFrame]:
+    def files(self, release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
         """Every file of the profile, in groups."""
 
 
-FORMATS: Final[dict[ProfileFormat, Format]] = {
+FORMATS: Final[dict[ProfileFormat, OrderFormat]] = {
     ProfileFormat.FIX44: fix44,
     ProfileFormat.FIX50SP2: fix50sp2,
     ProfileFormat.IBKR_BASKET: ibkr_basket,
@@ -39,7 +39,7 @@ FORMATS: Final[dict[ProfileFormat, Format]] = {
 }
 
 
-def refusals_of(release: Release, profiles: Iterable[Profile]) -> pl.DataFrame:
+def refusals_of(release: ExportPackage, profiles: Iterable[Profile]) -> pl.DataFrame:
     """Orders that a profile cannot express: ``order_id``, ``account_id``, ``reason``, each with its first reason, in the orders' order."""
     parts = [
         FORMATS[profile.format]

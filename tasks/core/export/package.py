@@ -19,7 +19,7 @@ from tasks.core.export.blocks import block_orders, sells_first
 from tasks.core.facts.cells import cents
 
 
-class Book(NamedTuple):
+class ProposedTables(NamedTuple):
     """What the lake holds of a run, whole: its ``proposals``, ``orders``, ``lot_relief``, landed ``accounts`` and ``securities``."""
 
     proposals: pl.DataFrame
@@ -44,7 +44,7 @@ class Export(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ExportPackage:
     """What leaves in one export.
 
     ``orders``: one row an order, with ``custodian``, ``tax_status`` and ``household_id`` of its account, ``security_type``,
@@ -58,17 +58,19 @@ class Release:
     lots: pl.DataFrame
     blocks: pl.DataFrame
 
-    def of(self, custodians: Collection[str]) -> "Release":
+    def of(self, custodians: Collection[str]) -> "ExportPackage":
         """What leaves of these custodians' accounts; all of it where none is named."""
         if not custodians:
             return self
         is_theirs = pl.col("custodian").is_in(list(custodians))
         orders = self.orders.filter(is_theirs)
         lots = self.lots.join(orders.select("order_id"), on="order_id", how="semi", maintain_order="left")
-        return Release(self.export, orders, lots, self.blocks.filter(is_theirs))
+        return ExportPackage(self.export, orders, lots, self.blocks.filter(is_theirs))
 
 
-def make_release(export: Export, book: Book, *, approved: pl.DataFrame, claimed: pl.DataFrame) -> Release:
+def make_release(
+    export: Export, book: ProposedTables, *, approved: pl.DataFrame, claimed: pl.DataFrame
+) -> ExportPackage:
     """Put an export together and check it.
 
     Parameters
@@ -90,7 +92,7 @@ def make_release(export: Export, book: Book, *, approved: pl.DataFrame, claimed:
     check_approved(approved, book.proposals, book.orders)
     orders = released_orders(claimed, book)
     blocks = block_orders(orders, run_id=export.run_id, sequence=export.sequence)
-    return Release(export, orders, released_lots(orders, book.lot_relief), blocks)
+    return ExportPackage(export, orders, released_lots(orders, book.lot_relief), blocks)
 
 
 def refuse_any(offenders: pl.DataFrame, sentence: str) -> None:
@@ -125,7 +127,7 @@ def check_approved(approved: pl.DataFrame, proposals: pl.DataFrame, orders: pl.D
     )
 
 
-def released_orders(claimed: pl.DataFrame, book: Book) -> pl.DataFrame:
+def released_orders(claimed: pl.DataFrame, book: ProposedTables) -> pl.DataFrame:
     """Claimed orders as they leave, sorted by account, sells before buys, then symbol.
 
     Parameters

@@ -16,7 +16,7 @@ import polars as pl
 
 from schemas.enums import Side, TaxStatus
 from tasks.core.gate.history import BASIS_UNCHANGED, HOLDING, Comparison, plain, share
-from tasks.core.gate.holdings import Change, is_cost_kept
+from tasks.core.gate.holdings import HoldingChange, is_cost_kept
 
 WASH_DAYS: Final = 61
 
@@ -43,7 +43,7 @@ def changed_bases(lots: pl.DataFrame, found: pl.DataFrame, comparison: Compariso
 
 
 def _costs(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
-    is_split = pl.col("change") == Change.SPLIT
+    is_split = pl.col("change") == HoldingChange.SPLIT
     new, old = (pl.when(is_split).then(name).otherwise(1) for name in ("new_shares", "old_shares"))
     cost, then = pl.col("unit_cost_usd"), pl.col("unit_cost_usd_then")
     limit = comparison.limits.max_basis_change_fraction
@@ -74,7 +74,7 @@ def _dates(lots: pl.DataFrame) -> pl.DataFrame:
 def _totals(lots: pl.DataFrame) -> pl.DataFrame:
     """Lots of a holding that split and does not cost what it did; what nobody knew the cost of is not compared."""
     is_known = pl.col("known_count_then") > 0
-    broken = lots.filter((pl.col("change") == Change.SPLIT) & is_known & ~is_cost_kept())
+    broken = lots.filter((pl.col("change") == HoldingChange.SPLIT) & is_known & ~is_cost_kept())
     sentence = pl.format(
         "unit_cost_usd is {}, which makes a cost of {} of all {}, {} on {}{}; needed the same total cost.",
         plain("unit_cost_usd"),

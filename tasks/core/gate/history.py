@@ -29,7 +29,7 @@ HOLDING: Final = ("account_id", "security_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HistoryLimits:
     """How much may change without a cause; touching a limit is within it. All are fractions.
 
     ``max_unexplained_fraction`` and ``max_unexplained_cash_fraction`` are of what the account was worth when last accepted,
@@ -53,7 +53,7 @@ class History:
     """``account_id, accepted_date``: when each account was last accepted."""
     prices: pl.DataFrame
     """``security_id, price_usd`` of the last night."""
-    limits: Limits = field(default_factory=Limits)
+    limits: HistoryLimits = field(default_factory=HistoryLimits)
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
     """What brokers told of orders since, and the landed trades do not show; explains as trades do. Without columns: nothing."""
 
@@ -70,7 +70,7 @@ class Comparison:
     """``lots`` and ``cash`` of these accounts as last accepted."""
     prices: pl.DataFrame
     """``security_id, price_usd, price_then_usd``; null where one of the nights has none."""
-    limits: Limits
+    limits: HistoryLimits
     as_of: date
 
 

@@ -50,7 +50,7 @@ _SIDES: Final = {"bought": Side.BUY, "sold": Side.SELL}
 _SHARES: Final = ("new_shares", "old_shares")
 
 
-class Change(StrEnum):
+class HoldingChange(StrEnum):
     """What became of a holding."""
 
     EXPLAINED = "explained"
@@ -96,13 +96,13 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     )
     values = values_then(comparison, changes.select("account_id").unique())
     judged = _with_change(changes.join(values, on="account_id", how="left"), comparison)
-    is_split = pl.col("change").is_in([Change.SPLIT, Change.SUSPECTED])
+    is_split = pl.col("change").is_in([HoldingChange.SPLIT, HoldingChange.SUSPECTED])
     return judged.with_columns(pl.when(is_split).then(name).otherwise(1).alias(name) for name in _SHARES)
 
 
 def unexplained(found: pl.DataFrame) -> pl.DataFrame:
     """``account_id, security_id, lot_count, rule, sentence`` of each holding whose change has no cause."""
-    rows = found.filter(pl.col("change").is_in([Change.SUSPECTED, Change.UNEXPLAINED]))
+    rows = found.filter(pl.col("change").is_in([HoldingChange.SUSPECTED, HoldingChange.UNEXPLAINED]))
     where = (
         pl.when(pl.col("lot_count") == 0).then(pl.format("quantity of {}", "security_id")).otherwise(pl.lit("quantity"))
     )
@@ -117,7 +117,7 @@ def unexplained(found: pl.DataFrame) -> pl.DataFrame:
         plain("price_usd"),
         plain("price_then_usd"),
     )
-    middle = pl.when(pl.col("change") == Change.SUSPECTED).then(split).otherwise(pl.lit("; needed "))
+    middle = pl.when(pl.col("change") == HoldingChange.SUSPECTED).then(split).otherwise(pl.lit("; needed "))
     return rows.select(*HOLDING, "lot_count", rule="change", sentence=pl.concat_str(held, middle, trades))
 
 
@@ -151,12 +151,12 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     is_split = is_inverse.fill_null(value=False) & (~is_traded | is_cost_kept())
     change = (
         pl.when(is_split)
-        .then(pl.lit(Change.SPLIT))
+        .then(pl.lit(HoldingChange.SPLIT))
         .when(is_traded | is_small)
-        .then(pl.lit(Change.EXPLAINED))
+        .then(pl.lit(HoldingChange.EXPLAINED))
         .when(new.is_not_null())
-        .then(pl.lit(Change.SUSPECTED))
-        .otherwise(pl.lit(Change.UNEXPLAINED))
+        .then(pl.lit(HoldingChange.SUSPECTED))
+        .otherwise(pl.lit(HoldingChange.UNEXPLAINED))
     )
     return changes.with_columns(_usual_ratio().struct.unnest()).with_columns(change=change)
 

@@ -12,25 +12,25 @@ import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePlace:
     """A file and the landed row that is its first."""
 
     file_name: str
     first_row: int
 
 
-Places: TypeAlias = Mapping[str, Sequence[Place]]
+Places: TypeAlias = Mapping[str, Sequence[FilePlace]]
 """The places of each landing table, by ``first_row``."""
 
 
-def whole_files(files: Mapping[str, str]) -> dict[str, tuple[Place, ...]]:
+def whole_files(files: Mapping[str, str]) -> dict[str, tuple[FilePlace, ...]]:
     """The places of tables that stand in one file each."""
-    return {table: (Place(name, 1),) for table, name in files.items()}
+    return {table: (FilePlace(name, 1),) for table, name in files.items()}
 
 
 def with_places(rows: pl.DataFrame, table: str, places: Places) -> pl.DataFrame:
     """``file_name`` and ``row_number`` in that file of each ``landed_row``; sorted by it."""
-    known = places.get(table) or (Place(table, 1),)
+    known = places.get(table) or (FilePlace(table, 1),)
     starts = pl.DataFrame(
         {"first_row": [place.first_row for place in known], "file_name": [place.file_name for place in known]},
         schema={"first_row": pl.Int64, "file_name": pl.String},

@@ -29,7 +29,7 @@ _OUT: Final = (Trigger.DRIFT, Trigger.CASH)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownToday:
     """What is known of a shard's accounts beside its facts.
 
     ``night``: the night's ``account_drift``. ``fills``: ``fills_shown.MISSING``. ``busy``: ``account_id`` of accounts with an open
@@ -52,7 +52,7 @@ class Verdict:
     cleared: pl.Series
 
 
-def seen_accounts(facts: Facts, known: Known, *, as_of: date) -> pl.DataFrame:
+def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFrame:
     """What a look sees of each account of a shard that it can value.
 
     Parameters
@@ -163,7 +163,7 @@ def _with_fills(cash: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
     return cash.join(moved, on="account_id", how="left").with_columns(settled_usd=settled).drop("moved")
 
 
-def _models(accounts: pl.DataFrame, facts: Facts, known: Known) -> pl.DataFrame:
+def _models(accounts: pl.DataFrame, facts: Facts, known: KnownToday) -> pl.DataFrame:
     """``account_id, model_hash, is_changed``: the targets now, and whether they are others than a run has looked at."""
     then = known.night_models.select("model_id", night_hash="model_hash")
     handled = known.handled.select("account_id", handled_hash="model_hash")

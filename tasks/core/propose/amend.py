@@ -45,7 +45,7 @@ Wish = Mapping[tuple[Side, str], Decimal]
 
 
 @dataclass(frozen=True)
-class Version:
+class ProposalVersion:
     """Rows of the public tables of one version of a proposal; ``cash_after`` beside the first is the float that checks it."""
 
     proposal: pl.DataFrame
@@ -53,9 +53,9 @@ class Version:
     relief: pl.DataFrame
 
 
-def amended(
-    solved: Solved, now: Version, wish: Wish, *, by_account: pl.DataFrame, run_id: str, version: int
-) -> Version:
+def amend_orders(
+    solved: Solved, now: ProposalVersion, wish: Wish, *, by_account: pl.DataFrame, run_id: str, version: int
+) -> ProposalVersion:
     """The version that a wish leads to.
 
     Parameters
@@ -278,7 +278,7 @@ def _terms(found: Solved) -> float:
 
 def _named(
     before: pl.DataFrame, rows: pl.DataFrame, orders: pl.DataFrame, relief: pl.DataFrame, *, run_id: str, version: int
-) -> Version:
+) -> ProposalVersion:
     """The rows under the version's own name; an order keeps its name, so that it leaves at most once whatever its version."""
     (name,) = hashed([(run_id, str(rows["account_id"][0]), str(version))])
     orders = orders.with_columns(proposal_id=pl.lit(name))
@@ -291,4 +291,4 @@ def _named(
         content_hash=pl.lit(digest),
         **{key: pl.lit(value, PUBLIC["proposals"][key]) for key, value in values.items()},
     )
-    return Version(named.select(*PUBLIC["proposals"], "cash_after"), orders, relief)
+    return ProposalVersion(named.select(*PUBLIC["proposals"], "cash_after"), orders, relief)

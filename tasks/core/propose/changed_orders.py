@@ -14,7 +14,7 @@ SAME: Final = ("security_id", "side")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OrderChange:
     """One security and side: its quantity in shares before and now; 0 where there is no such order."""
 
     side: str
@@ -23,7 +23,7 @@ class Change:
     now: Decimal
 
 
-def order_changes(before: pl.DataFrame, now: pl.DataFrame) -> list[Change]:
+def order_changes(before: pl.DataFrame, now: pl.DataFrame) -> list[OrderChange]:
     """Orders that are new, gone, or of another quantity; sells first, then by symbol."""
     columns = (*SAME, "symbol", "quantity")
     joined = (
@@ -37,6 +37,6 @@ def order_changes(before: pl.DataFrame, now: pl.DataFrame) -> list[Change]:
     return list(_changes(joined))
 
 
-def _changes(joined: pl.DataFrame) -> Iterator[Change]:
+def _changes(joined: pl.DataFrame) -> Iterator[OrderChange]:
     for side, shown, before, now in joined.select("side", "shown", "quantity", "quantity_now").iter_rows():
-        yield Change(side, shown, Decimal(before), Decimal(now))
+        yield OrderChange(side, shown, Decimal(before), Decimal(now))

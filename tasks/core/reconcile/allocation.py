@@ -22,7 +22,7 @@ CENT: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OrderPart:
     """An order's part of a block: its name, what it ordered, and what a person fixed it to, in units; null: nobody did."""
 
     key: tuple[str, str]
@@ -30,7 +30,7 @@ class Part:
     fixed: int | None = None
 
 
-def shares(parts: Sequence[Part], filled: int, *, min_units: int = 1) -> list[int]:
+def shares(parts: Sequence[OrderPart], filled: int, *, min_units: int = 1) -> list[int]:
     """Units of each part, in the parts' order; they sum to ``filled``, or to what was ordered where that is less.
 
     Parameters
@@ -56,7 +56,7 @@ def shares(parts: Sequence[Part], filled: int, *, min_units: int = 1) -> list[in
     return [taken[part.key] if part.fixed is None else part.fixed for part in parts]
 
 
-def _least_respected(parts: Sequence[Part], units: int, min_units: int) -> list[int]:
+def _least_respected(parts: Sequence[OrderPart], units: int, min_units: int) -> list[int]:
     """Shares of parts that come largest first: of the most of them that all get enough, none to the others."""
     low, high = (1 if min_units > 1 else len(parts)), len(parts)
     while low < high:  # the more share, the less for each
@@ -71,7 +71,7 @@ def _least_respected(parts: Sequence[Part], units: int, min_units: int) -> list[
     return [*pro_rata([part.ordered for part in sharing], units), *([0] * (len(parts) - low))]
 
 
-def _is_enough(parts: Sequence[Part], units: int, min_units: int) -> bool:
+def _is_enough(parts: Sequence[OrderPart], units: int, min_units: int) -> bool:
     """Whether each part's share, before what is left over, is nothing less than the least."""
     total = sum(part.ordered for part in parts)
     return all(part.ordered * units >= min(min_units, part.ordered) * total for part in parts[-1:])

@@ -17,7 +17,7 @@ import polars as pl
 
 from schemas.enums import ExecutionKind, OrderState
 from schemas.executions import ORDER_STATES
-from tasks.core.reconcile.allocation import Part, cents, pro_rata, shares
+from tasks.core.reconcile.allocation import OrderPart, cents, pro_rata, shares
 from tasks.core.reconcile.fill_netting import ID, crossed, net_fills
 
 UNIT: Final = Decimal("0.000001")
@@ -136,7 +136,7 @@ def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Ite
     """An order's rows of ``PARTS``; what the market filled beyond what all orders want is nobody's."""
     step = _step(block, members)
     parts = [
-        Part(
+        OrderPart(
             (row["account_id"], row["order_id"]),
             _units(row["wanted_quantity"], step),
             _units(row["fixed_quantity"], step),
@@ -149,7 +149,7 @@ def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Ite
     is_beyond = any(part.fixed is not None and part.fixed > part.ordered for part in parts)
     if is_beyond or given > filled or (filled - given > room and filled <= sum(part.ordered for part in parts)):
         # what a person fixed is not there any more, or would leave shares that are nobody's
-        parts = [Part(part.key, part.ordered) for part in parts]
+        parts = [OrderPart(part.key, part.ordered) for part in parts]
     units = shares(parts, filled, min_units=min_units)
     unplaced = filled - sum(units)
     gross = pro_rata([*units, unplaced], cents(block["gross_usd"]))

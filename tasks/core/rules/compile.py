@@ -51,7 +51,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Night:
+class CompileContext:
     """What the accounts are compiled from beside themselves."""
 
     lots: pl.DataFrame
@@ -90,7 +90,9 @@ def compile_book(
     """
     accounts = accounts.sort("account_id").with_row_index("account_row").with_columns(governed_nav_usd="nav_usd")
     aimed = destinations(drift.join(accounts.select("account_id", *CLASS_TERMS), on="account_id"))
-    return _compiled(accounts, aimed, Night(lots, facts, securities, as_of, sold_at_loss), own_target="account_id")
+    return _compiled(
+        accounts, aimed, CompileContext(lots, facts, securities, as_of, sold_at_loss), own_target="account_id"
+    )
 
 
 def compile_households(
@@ -125,13 +127,13 @@ def compile_households(
         .with_columns(household_value_usd="value_usd", value_usd=pl.col("own_usd").fill_null(0))
         .drop("own_usd")
     )
-    night = Night(lots, facts, securities, as_of, sold_at_loss)
+    night = CompileContext(lots, facts, securities, as_of, sold_at_loss)
     problem = _compiled(accounts, destinations(aimed), night, own_target=household)
     row = accounts[household].rank("dense")
     return replace(problem, household_start=starts(row.unique().sort(), row))
 
 
-def _compiled(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Night, *, own_target: str) -> Problem:
+def _compiled(accounts: pl.DataFrame, aimed: pl.DataFrame, night: CompileContext, *, own_target: str) -> Problem:
     """The problem of ``accounts`` in the order of ``account_row``; ``aimed``: their classes with destinations."""
     facts, securities, as_of = night.facts, night.securities, night.as_of
     is_cash = pl.col("asset_class") == CASH

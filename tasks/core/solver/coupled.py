@@ -21,7 +21,7 @@ import numpy as np
 from tasks.core.solver.kernel import bound_with_costs_paid, cash_before_costs, objective, price_of_cash, trade_at
 from tasks.core.solver.netting import NEAR_ZERO, is_settled, net_gains, price_ends, rates_at, tax_on
 from tasks.core.solver.objectives import continuous_objective
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 TRIES = 3
 """How often prices at their ends are tried."""
@@ -47,7 +47,7 @@ class Optimum(NamedTuple):
 
 
 @compiled
-def swap_lots(desk: Desk, i: int, j: int) -> None:
+def swap_lots(desk: Workspace, i: int, j: int) -> None:
     """Exchange two lots."""
     spare = len(desk.lots) - 1
     desk.lots[spare] = desk.lots[i]
@@ -56,7 +56,7 @@ def swap_lots(desk: Desk, i: int, j: int) -> None:
 
 
 @compiled
-def price(desk: Desk, account: int, at: Optimum) -> None:
+def price(desk: Workspace, account: int, at: Optimum) -> None:
     """Put the prices in ``at`` on lots and purchases, and sort each class's lots by them (ties: as they stood)."""
     an_account = desk.accounts[account]
     for c in range(an_account.first, an_account.last):
@@ -84,7 +84,7 @@ def priced_at(short_rate: float, long_rate: float, gain_price: float, turnover_p
 
 
 @compiled
-def is_within(desk: Desk, account: int) -> bool:
+def is_within(desk: Workspace, account: int) -> bool:
     """Whether the trades on the desk keep the gain budget and the turnover limit."""
     an_account = desk.accounts[account]
     if np.isinf(an_account.gain) and np.isinf(an_account.turnover):
@@ -102,7 +102,7 @@ def is_within(desk: Desk, account: int) -> bool:
 
 
 @compiled
-def dual_value(desk: Desk, account: int, x: float, at: Optimum) -> float:
+def dual_value(desk: Workspace, account: int, x: float, at: Optimum) -> float:
     """Lower bound, usd, from the kernel's optimum (on the desk) at the prices in ``at``, which the book now has."""
     an_account = desk.accounts[account]
     mu = x * an_account.tracking_penalty / an_account.nav
@@ -122,7 +122,7 @@ def dual_value(desk: Desk, account: int, x: float, at: Optimum) -> float:
 
 
 @compiled
-def at_ends(desk: Desk, account: int, side: int) -> tuple[Optimum, bool]:
+def at_ends(desk: Workspace, account: int, side: int) -> tuple[Optimum, bool]:
     """The optimum of one convex problem where its prices are at their ends; whether they are."""
     an_account = desk.accounts[account]
     a_end, b_end = price_ends(desk, account, side)

@@ -53,7 +53,7 @@ from tasks.core.solver import workspace as desk
 from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, typed
 from tasks.core.solver.groups import rebalance_group
 from tasks.core.solver.solution import Answer, blank_answer, store
-from tasks.core.solver.workspace import Desk, largest, load, new_desk
+from tasks.core.solver.workspace import Workspace, largest, load, new_desk
 
 ACCOUNTS_PER_THREAD: Final = 500
 """Fewer are not worth a thread."""
@@ -100,7 +100,7 @@ def _entrance(sources: str) -> Callable[..., None]:
 
     @njit(cache=True, nogil=True)
     def rebalance_range(
-        book: Book, limits: Limits, desk: Desk, answer: Answer, starts: Ints, first: int, last: int
+        book: Book, limits: Limits, desk: Workspace, answer: Answer, starts: Ints, first: int, last: int
     ) -> None:
         if sources:
             for group in range(first, last):

@@ -10,11 +10,11 @@ from tasks.core.solver.rounding import open_bounds, solve_within, stay
 from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver.units import cash_after_costs
 from tasks.core.solver.whole_units import IMPROVEMENT_OF_NAV
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 
 @compiled
-def begin(desk: Desk, accounts: int) -> float:
+def begin(desk: Workspace, accounts: int) -> float:
     """Open the bounds; the objective of doing nothing, usd. In a household an account that cannot raise the cash it owes stays out."""
     desk.search[:] = 0
     for account in range(accounts):
@@ -27,7 +27,7 @@ def begin(desk: Desk, accounts: int) -> float:
 
 
 @compiled
-def is_traded(desk: Desk, account: int) -> bool:
+def is_traded(desk: Workspace, account: int) -> bool:
     """Whether the account has an order."""
     an_account = desk.accounts[account]
     for c in range(an_account.first, an_account.last):
@@ -41,7 +41,7 @@ def is_traded(desk: Desk, account: int) -> bool:
 
 
 @compiled
-def finish(desk: Desk, accounts: int, idle: float, missing: float) -> None:
+def finish(desk: Workspace, accounts: int, idle: float, missing: float) -> None:
     """Keep the trades where they beat doing nothing or where cash is owed; write the answer."""
     is_owing = False
     for account in range(accounts):
@@ -63,7 +63,7 @@ def finish(desk: Desk, accounts: int, idle: float, missing: float) -> None:
 
 
 @compiled
-def rebalance_group(desk: Desk, accounts: int) -> None:
+def rebalance_group(desk: Workspace, accounts: int) -> None:
     """The best whole-unit trades of the accounts on the desk, with their certificate."""
     idle = begin(desk, accounts)
     attempt, missing, is_again = 0, 0.0, True

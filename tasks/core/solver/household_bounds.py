@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from tasks.core.solver.netting import rates_at, tax_on
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 
 @compiled
-def member_terms(desk: Desk, account: int, at: Any, of_classes: Any, paid_share: float) -> float:
+def member_terms(desk: Workspace, account: int, at: Any, of_classes: Any, paid_share: float) -> float:
     """An account's part of the dual at its prices ``at`` (see ``programs``) and the classes' ``of_classes``, usd."""
     an_account = desk.accounts[account]
     mu, turnover_price, gain_price = at[0], max(at[1], 0.0), max(at[2], 0.0)
@@ -41,7 +41,7 @@ def member_terms(desk: Desk, account: int, at: Any, of_classes: Any, paid_share:
 
 
 @compiled
-def dual_of_household(desk: Desk, first: int, last: int, prices: Any, of_classes: Any) -> float:
+def dual_of_household(desk: Workspace, first: int, last: int, prices: Any, of_classes: Any) -> float:
     """Lower bound, usd, at each account's own prices and the price of every class, cash the last (``k`` times what it is over).
 
     With ``k y^2 / 2 >= v y - v^2 / (2 k)`` for every v, the Lagrangian falls apart into one clip a lot and purchase, so any prices

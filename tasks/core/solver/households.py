@@ -28,14 +28,14 @@ from tasks.core.solver.programs import PRICES, solve_program
 from tasks.core.solver.rounding import MAX_PASSES, bar_small, cash_floor, reopen_lots, to_units
 from tasks.core.solver.units import take_stock
 from tasks.core.solver.whole_units import spend_cash
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 MOST_SIDES = 6
 SWEEPS = 2
 
 
 @compiled
-def best_sides(desk: Desk, accounts: int, sides: Any) -> tuple[float, Any]:
+def best_sides(desk: Workspace, accounts: int, sides: Any) -> tuple[float, Any]:
     """Choose the side of each account's tax (into ``sides``); the household's lower bound and the prices at the best."""
     open_sides = np.zeros(accounts, np.int64)
     count = 0
@@ -62,7 +62,7 @@ def best_sides(desk: Desk, accounts: int, sides: Any) -> tuple[float, Any]:
 
 
 @compiled
-def totals(desk: Desk, accounts: int, held: Any) -> None:
+def totals(desk: Workspace, accounts: int, held: Any) -> None:
     """Value of each class, and cash (last), after the trades on the desk; cash as if trades cost nothing."""
     held[:] = 0.0
     classes = len(held) - 1
@@ -74,7 +74,7 @@ def totals(desk: Desk, accounts: int, held: Any) -> None:
 
 
 @compiled
-def class_after(desk: Desk, c: int) -> float:
+def class_after(desk: Workspace, c: int) -> float:
     """Value of a class of an account after the trades on the desk."""
     a_class = desk.classes[c]
     value = a_class.value + a_class.bought_usd
@@ -84,7 +84,7 @@ def class_after(desk: Desk, c: int) -> float:
 
 
 @compiled
-def fold(desk: Desk, account: int, held: Any, target: Any, own_cash: float) -> None:
+def fold(desk: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
     """Make an account's destinations what the others leave of the household's."""
     an_account = desk.accounts[account]
     classes = len(held) - 1
@@ -97,7 +97,7 @@ def fold(desk: Desk, account: int, held: Any, target: Any, own_cash: float) -> N
 
 
 @compiled
-def unfold(desk: Desk, account: int, held: Any, target: Any, own_cash: float) -> None:
+def unfold(desk: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
     """Count the account's position again, and put the household's destinations back."""
     an_account = desk.accounts[account]
     classes = len(held) - 1
@@ -110,14 +110,14 @@ def unfold(desk: Desk, account: int, held: Any, target: Any, own_cash: float) ->
 
 
 @compiled
-def priced_member(desk: Desk, account: int, own: Any) -> Optimum:
+def priced_member(desk: Workspace, account: int, own: Any) -> Optimum:
     """The household's prices as they bear on one account."""
     short_rate, long_rate = rates_at(desk, account, max(own[3], 0.0), max(own[4], 0.0))
     return priced_at(short_rate, long_rate, max(own[2], 0.0), max(own[1], 0.0))
 
 
 @compiled
-def cut_household(desk: Desk, accounts: int, prices: Any) -> float:
+def cut_household(desk: Workspace, accounts: int, prices: Any) -> float:
     """Whole units of the continuous trades on the desk, account by account; the cash that is missing, usd."""
     first = desk.accounts[0].first
     classes = desk.accounts[0].last - first
@@ -143,7 +143,7 @@ def cut_household(desk: Desk, accounts: int, prices: Any) -> float:
 
 
 @compiled
-def note_household(desk: Desk, accounts: int, bound: float, value: float, prices: Any) -> None:
+def note_household(desk: Workspace, accounts: int, bound: float, value: float, prices: Any) -> None:
     """Keep the continuous optimum for the certificate and for the reasons."""
     for account in range(accounts):
         row, own = desk.accounts[account], prices[account]
@@ -154,7 +154,7 @@ def note_household(desk: Desk, accounts: int, bound: float, value: float, prices
 
 
 @compiled
-def reopen_owing(desk: Desk, accounts: int) -> None:
+def reopen_owing(desk: Workspace, accounts: int) -> None:
     """Let accounts sell every lot again that could raise the cash they owe and, for what was barred, no longer can."""
     for account in range(accounts):
         if desk.accounts[account].shortfall == 0 and unraisable(desk, account) > 0:
@@ -162,7 +162,7 @@ def reopen_owing(desk: Desk, accounts: int) -> None:
 
 
 @compiled
-def solve_household(desk: Desk, accounts: int, attempt: int) -> float:
+def solve_household(desk: Workspace, accounts: int, attempt: int) -> float:
     """Steps 1 to 3 within the bounds on the desk; the cash that is missing, usd. The first attempt keeps its optimum."""
     sides, prices = np.zeros(accounts, np.int64), np.zeros((accounts, PRICES))
     for number in range(attempt, MAX_PASSES + attempt):

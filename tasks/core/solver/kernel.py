@@ -30,7 +30,7 @@ from typing import Final
 
 import numpy as np
 
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 ROUNDING: Final = 1e-9
 """Share of NAV: a shortfall this small is rounding noise."""
@@ -42,7 +42,7 @@ HALVED: Final = 5
 
 
 @compiled
-def excess_at(desk: Desk, account: int, x: float) -> tuple[float, float]:
+def excess_at(desk: Workspace, account: int, x: float) -> tuple[float, float]:
     """``F`` at ``x``, usd, and its slope to the right of it."""
     an_account = desk.accounts[account]
     per_cost = an_account.nav / an_account.tracking_penalty
@@ -67,7 +67,7 @@ def excess_at(desk: Desk, account: int, x: float) -> tuple[float, float]:
 
 
 @compiled
-def last_breakpoint(desk: Desk, account: int) -> float:
+def last_breakpoint(desk: Workspace, account: int) -> float:
     """Where ``F`` stops to rise."""
     an_account = desk.accounts[account]
     per_cost = an_account.nav / an_account.tracking_penalty
@@ -83,7 +83,7 @@ def last_breakpoint(desk: Desk, account: int) -> float:
 
 
 @compiled
-def price_of_cash(desk: Desk, account: int) -> tuple[float, float]:
+def price_of_cash(desk: Workspace, account: int) -> tuple[float, float]:
     """``x = mu / k`` where cash raised equals cash used, and the shortfall in usd (then x is +inf)."""
     an_account = desk.accounts[account]
     low, high, x = -np.inf, np.inf, min(an_account.cash_target, 0.0)
@@ -113,7 +113,7 @@ def price_of_cash(desk: Desk, account: int) -> tuple[float, float]:
 
 
 @compiled
-def trade_at(desk: Desk, account: int, x: float) -> None:
+def trade_at(desk: Workspace, account: int, x: float) -> None:
     """Fill ``sold_usd`` of the lots and ``bought_usd`` of the classes with the clips at the price ``x``."""
     an_account = desk.accounts[account]
     per_cost = an_account.nav / an_account.tracking_penalty
@@ -130,7 +130,7 @@ def trade_at(desk: Desk, account: int, x: float) -> None:
 
 
 @compiled
-def objective(desk: Desk, account: int, cash: float) -> float:
+def objective(desk: Workspace, account: int, cash: float) -> float:
     """What is minimised, in usd, at the trades on the desk and the final ``cash``."""
     an_account = desk.accounts[account]
     squares = (cash - an_account.cash_target) ** 2
@@ -148,7 +148,7 @@ def objective(desk: Desk, account: int, cash: float) -> float:
 
 
 @compiled
-def cash_before_costs(desk: Desk, account: int) -> float:
+def cash_before_costs(desk: Workspace, account: int) -> float:
     """Cash after the trades on the desk if they cost nothing."""
     an_account = desk.accounts[account]
     cash = an_account.cash
@@ -161,7 +161,7 @@ def cash_before_costs(desk: Desk, account: int) -> float:
 
 
 @compiled
-def bound_with_costs_paid(desk: Desk, account: int, mu: float) -> float:
+def bound_with_costs_paid(desk: Workspace, account: int, mu: float) -> float:
     """Lagrangian dual, usd, at ``mu < 0`` of the problem in which ``K = K0 + sum (1 - s) q - sum (1 + h) b``.
 
     A class either sells or buys. Its lots are priced with the widest spread among them, which keeps their order and can

@@ -20,7 +20,7 @@ Known limits: the deduction of up to 3,000 USD of net loss from other income (26
 
 from typing import Final
 
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 TAXED_SIDE: Final = 0
 """The lo term ends as a gain: problem A."""
@@ -41,7 +41,7 @@ def tax_on(short: float, long: float, short_rate: float, long_rate: float) -> fl
 
 
 @compiled
-def net_gains(desk: Desk, account: int) -> tuple[float, float]:
+def net_gains(desk: Workspace, account: int) -> tuple[float, float]:
     """S and L after the trades on the desk, usd."""
     an_account = desk.accounts[account]
     short, long = an_account.short_before, an_account.long_before
@@ -58,7 +58,7 @@ def net_gains(desk: Desk, account: int) -> tuple[float, float]:
 
 
 @compiled
-def added_tax(desk: Desk, account: int) -> float:
+def added_tax(desk: Workspace, account: int) -> float:
     """Tax that the trades on the desk add, usd."""
     an_account = desk.accounts[account]
     rs, rl = an_account.short_rate, an_account.long_rate
@@ -70,7 +70,7 @@ def added_tax(desk: Desk, account: int) -> float:
 
 
 @compiled
-def may_be(desk: Desk, account: int) -> tuple[bool, bool]:
+def may_be(desk: Workspace, account: int) -> tuple[bool, bool]:
     """Whether the lo term can end as a gain (A is needed), and as a loss (B is needed)."""
     an_account = desk.accounts[account]
     rs, rl = an_account.short_rate, an_account.long_rate
@@ -90,7 +90,7 @@ def may_be(desk: Desk, account: int) -> tuple[bool, bool]:
 
 
 @compiled
-def price_ends(desk: Desk, account: int, side: int) -> tuple[float, float]:
+def price_ends(desk: Workspace, account: int, side: int) -> tuple[float, float]:
     """The greatest ``a`` and ``b``."""
     an_account = desk.accounts[account]
     rs, rl = an_account.short_rate, an_account.long_rate
@@ -100,7 +100,7 @@ def price_ends(desk: Desk, account: int, side: int) -> tuple[float, float]:
 
 
 @compiled
-def rates_at(desk: Desk, account: int, a: float, b: float) -> tuple[float, float]:
+def rates_at(desk: Workspace, account: int, a: float, b: float) -> tuple[float, float]:
     """What a dollar of short-term and of long-term gain costs at the prices ``a`` and ``b``."""
     an_account = desk.accounts[account]
     if an_account.short_rate >= an_account.long_rate:

@@ -7,11 +7,11 @@ import numpy as np
 from tasks.core.solver.kernel import cash_before_costs
 from tasks.core.solver.netting import added_tax
 from tasks.core.solver.units import cash_after_costs
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 
 @compiled
-def objective_of(desk: Desk, first: int, last: int, cash: Any) -> float:
+def objective_of(desk: Workspace, first: int, last: int, cash: Any) -> float:
     """What is minimised, usd, at the trades on the desk and each account's final ``cash`` (NaN: as if trades cost nothing)."""
     classes = desk.accounts[first].last - desk.accounts[first].first
     over = np.zeros(classes + 1)
@@ -35,13 +35,13 @@ def objective_of(desk: Desk, first: int, last: int, cash: Any) -> float:
 
 
 @compiled
-def continuous_objective(desk: Desk, first: int, last: int) -> float:
+def continuous_objective(desk: Workspace, first: int, last: int) -> float:
     """The objective, usd, as if trades cost no cash."""
     return objective_of(desk, first, last, np.full(last - first, np.nan))
 
 
 @compiled
-def objective_reached(desk: Desk, accounts: int) -> float:
+def objective_reached(desk: Workspace, accounts: int) -> float:
     """The objective, usd, with costs paid from cash."""
     cash = np.zeros(accounts)
     for account in range(accounts):

@@ -7,14 +7,14 @@ from tasks.core.solver.kernel import price_of_cash, trade_at
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
 from tasks.core.solver.objectives import continuous_objective
 from tasks.core.solver.programs import solve_program
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 LAST_TRY = 2
 """The first problem, the second, and the first again."""
 
 
 @compiled
-def unraisable(desk: Desk, account: int) -> float:
+def unraisable(desk: Workspace, account: int) -> float:
     """Cash owed, usd, that cannot be raised within the turnover limit and the gain budget: lots of least gain first."""
     an_account = desk.accounts[account]
     owed = -an_account.cash
@@ -41,7 +41,7 @@ def unraisable(desk: Desk, account: int) -> float:
 
 
 @compiled
-def keep(desk: Desk, account: int) -> None:
+def keep(desk: Workspace, account: int) -> None:
     """Keep the trades on the desk aside."""
     an_account = desk.accounts[account]
     for c in range(an_account.first, an_account.last):
@@ -53,7 +53,7 @@ def keep(desk: Desk, account: int) -> None:
 
 
 @compiled
-def bring_back(desk: Desk, account: int) -> None:
+def bring_back(desk: Workspace, account: int) -> None:
     """Bring back the trades that were kept."""
     an_account = desk.accounts[account]
     for c in range(an_account.first, an_account.last):
@@ -65,7 +65,7 @@ def bring_back(desk: Desk, account: int) -> None:
 
 
 @compiled
-def inside(desk: Desk, account: int, side: int) -> Optimum:
+def inside(desk: Workspace, account: int, side: int) -> Optimum:
     """The optimum of one convex problem by the interior point, bounded by the kernel at the prices it found."""
     an_account = desk.accounts[account]
     missing = unraisable(desk, account)
@@ -89,7 +89,7 @@ def inside(desk: Desk, account: int, side: int) -> Optimum:
 
 
 @compiled
-def continuous_optimum(desk: Desk, account: int) -> Optimum:
+def continuous_optimum(desk: Workspace, account: int) -> Optimum:
     """Fill ``sold_usd`` and ``bought_usd`` with the continuous optimum; lots and prices are left as it needs them.
 
     Where both sides of ``netting`` may hold, the one is solved, then the other, and the first again if it was the better.

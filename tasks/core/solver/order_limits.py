@@ -19,7 +19,7 @@ from tasks.core.solver.objectives import objective_reached
 from tasks.core.solver.rounding import open_bounds
 from tasks.core.solver.solution import FEWER_TRADES, ORDER_LIMIT
 from tasks.core.solver.units import sold_of
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 BUY = -1
 """Stands where a sale has the code of its security."""
@@ -39,7 +39,7 @@ def is_among(orders: Any, count: int, c: int, security: int) -> bool:
 
 
 @compiled
-def order_count(desk: Desk, account: int) -> int:
+def order_count(desk: Workspace, account: int) -> int:
     """How many orders the account's trades make."""
     an_account = desk.accounts[account]
     orders = 0
@@ -57,7 +57,7 @@ def order_count(desk: Desk, account: int) -> int:
 
 
 @compiled
-def smallest_order(desk: Desk, account: int, tried: Any, count: int) -> tuple[int, int, float]:
+def smallest_order(desk: Workspace, account: int, tried: Any, count: int) -> tuple[int, int, float]:
     """Class, security (``BUY`` for a purchase) and usd of the smallest order not yet tried; class -1: none."""
     an_account = desk.accounts[account]
     least, at, what = np.inf, -1, BUY
@@ -75,7 +75,7 @@ def smallest_order(desk: Desk, account: int, tried: Any, count: int) -> tuple[in
 
 
 @compiled
-def apply_bars(desk: Desk, accounts: int) -> None:
+def apply_bars(desk: Workspace, accounts: int) -> None:
     """Open every bound again but those of the barred orders."""
     for account in range(accounts):
         open_bounds(desk, account)
@@ -91,7 +91,7 @@ def apply_bars(desk: Desk, accounts: int) -> None:
 
 
 @compiled
-def bar(desk: Desk, accounts: int, c: int, security: int, why: int) -> None:
+def bar(desk: Workspace, accounts: int, c: int, security: int, why: int) -> None:
     """Bar one more order."""
     count = desk.search[BARRED]
     desk.barred[count, 0], desk.barred[count, 1], desk.barred[count, 2] = c, security, why
@@ -100,7 +100,7 @@ def bar(desk: Desk, accounts: int, c: int, security: int, why: int) -> None:
 
 
 @compiled
-def is_limited(desk: Desk, accounts: int) -> int:
+def is_limited(desk: Workspace, accounts: int) -> int:
     """Bar the smallest order of an account that has too many: 1 where there was one, -1 where nothing is left to bar, else 0."""
     for account in range(accounts):
         an_account = desk.accounts[account]
@@ -116,7 +116,7 @@ def is_limited(desk: Desk, accounts: int) -> int:
 
 
 @compiled
-def is_trying(desk: Desk, accounts: int) -> bool:
+def is_trying(desk: Workspace, accounts: int) -> bool:
     """Bar the smallest order that was not tried yet, on trial; False where every one was."""
     best, at, what = np.inf, -1, BUY
     for account in range(accounts):
@@ -134,7 +134,7 @@ def is_trying(desk: Desk, accounts: int) -> bool:
 
 
 @compiled
-def all_orders(desk: Desk, accounts: int) -> int:
+def all_orders(desk: Workspace, accounts: int) -> int:
     """How many orders the trades of all the accounts make."""
     orders = 0
     for account in range(accounts):
@@ -143,7 +143,7 @@ def all_orders(desk: Desk, accounts: int) -> int:
 
 
 @compiled
-def keep_best(desk: Desk, accounts: int) -> None:
+def keep_best(desk: Workspace, accounts: int) -> None:
     """Keep the trades on the desk as the best so far; the records go with their lots when these are sorted."""
     desk.search[ORDERS] = all_orders(desk, accounts)
     for c in range(desk.accounts[0].first, desk.accounts[accounts - 1].last):
@@ -155,7 +155,7 @@ def keep_best(desk: Desk, accounts: int) -> None:
 
 
 @compiled
-def bring_back_best(desk: Desk, accounts: int) -> None:
+def bring_back_best(desk: Workspace, accounts: int) -> None:
     """Bring back the best trades so far. To solve again might find others that are as good, but more."""
     for c in range(desk.accounts[0].first, desk.accounts[accounts - 1].last):
         row = desk.classes[c]
@@ -166,7 +166,7 @@ def bring_back_best(desk: Desk, accounts: int) -> None:
 
 
 @compiled
-def is_fewer(desk: Desk, accounts: int) -> bool:
+def is_fewer(desk: Workspace, accounts: int) -> bool:
     """Whether a trial saved orders and kept the limits: where cash is owed, lots that were barred may have been sold after all."""
     for account in range(accounts):
         if order_count(desk, account) > desk.accounts[account].max_orders:
@@ -175,7 +175,7 @@ def is_fewer(desk: Desk, accounts: int) -> bool:
 
 
 @compiled
-def next_try(desk: Desk, accounts: int, missing: float) -> tuple[bool, float]:
+def next_try(desk: Workspace, accounts: int, missing: float) -> tuple[bool, float]:
     """Whether to solve again (the bounds are set then), and the cash that is missing or, where a limit cannot be kept, owed."""
     row = desk.accounts[0]
     if desk.search[PHASE] == LIMITING:

@@ -12,7 +12,7 @@ import numpy as np
 from tasks.core.solver.arrays import Floats
 from tasks.core.solver.interior import Program, interior_point
 from tasks.core.solver.netting import price_ends
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 PRICES = 5
 """Prices of an account's own rows: cash, turnover, gain budget, gain of the hi term, sum of gains."""
@@ -30,7 +30,7 @@ def open_row(rows: Any, account: int, kind: int, count: int) -> int:
 
 
 @compiled
-def own_rows(desk: Desk, first: int, last: int, count: int, sides: Any) -> tuple[Any, int]:
+def own_rows(desk: Workspace, first: int, last: int, count: int, sides: Any) -> tuple[Any, int]:
     """Number of each account's own rows (-1: it has none of the kind), and how many rows there are in all."""
     rows = np.full((last - first, PRICES), -1)
     for account in range(first, last):
@@ -50,7 +50,7 @@ def own_rows(desk: Desk, first: int, last: int, count: int, sides: Any) -> tuple
 
 
 @compiled
-def right_sides(desk: Desk, rows: Any, first: int, last: int, count: int) -> tuple[Any, Any]:
+def right_sides(desk: Workspace, rows: Any, first: int, last: int, count: int) -> tuple[Any, Any]:
     """Right sides and softness of all rows."""
     scale, k = desk.accounts[first].nav, desk.accounts[first].tracking_penalty
     classes = desk.accounts[first].last - desk.accounts[first].first
@@ -81,7 +81,7 @@ def right_sides(desk: Desk, rows: Any, first: int, last: int, count: int) -> tup
 
 
 @compiled
-def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Program, Any, Any, Any]:
+def trade_program(desk: Workspace, first: int, last: int, sides: Any) -> tuple[Program, Any, Any, Any]:
     """The program; for each variable the lot it sells, and the class it buys (-1: neither); and the accounts' own rows."""
     scale = desk.accounts[first].nav
     classes = desk.accounts[first].last - desk.accounts[first].first
@@ -151,7 +151,7 @@ def trade_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[Progra
 
 
 @compiled
-def net_out(desk: Desk, c: int) -> None:
+def net_out(desk: Workspace, c: int) -> None:
     """Set a class's purchase off against its sales, last lots first: where a round trip is free, an inner answer makes both."""
     a_class = desk.classes[c]
     for i in range(a_class.last - a_class.first):
@@ -163,7 +163,7 @@ def net_out(desk: Desk, c: int) -> None:
 
 
 @compiled
-def solve_program(desk: Desk, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats]:
+def solve_program(desk: Workspace, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats]:
     """Fill ``sold_usd`` and ``bought_usd`` with the optimum; whether it was found, and its prices.
 
     Prices of each account's own rows: of cash (a dollar more is worth so much), turnover, gain budget, and ``a`` and ``b`` of

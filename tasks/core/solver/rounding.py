@@ -8,20 +8,20 @@ from tasks.core.solver.optimum import continuous_optimum
 from tasks.core.solver.solution import BELOW_IMPROVEMENT, BELOW_MINIMUM
 from tasks.core.solver.units import cut_down, sell_more, set_bought, sold_of, steps_left, take_stock
 from tasks.core.solver.whole_units import CASH_CUSHION, raise_cash, sell_steps, spend_cash
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 MAX_PASSES = 3
 
 
 @compiled
-def cash_floor(desk: Desk, account: int) -> float:
+def cash_floor(desk: Workspace, account: int) -> float:
     """Least cash beyond the reserve that an account may end with, usd."""
     an_account = desk.accounts[account]
     return min(an_account.cash, CASH_CUSHION) if an_account.cash >= 0 else CASH_CUSHION
 
 
 @compiled
-def open_bounds(desk: Desk, account: int) -> None:
+def open_bounds(desk: Workspace, account: int) -> None:
     """Let an account trade what its own bounds allow; nothing where the cash it owes cannot be raised."""
     an_account = desk.accounts[account]
     is_stuck = an_account.shortfall > 0
@@ -35,7 +35,7 @@ def open_bounds(desk: Desk, account: int) -> None:
 
 
 @compiled
-def stay(desk: Desk, account: int) -> None:
+def stay(desk: Workspace, account: int) -> None:
     """Trade nothing."""
     an_account = desk.accounts[account]
     for c in range(an_account.first, an_account.last):
@@ -47,13 +47,13 @@ def stay(desk: Desk, account: int) -> None:
 
 
 @compiled
-def class_least(desk: Desk, account: int, c: int) -> float:
+def class_least(desk: Workspace, account: int, c: int) -> float:
     """Least that may be traded of a class, usd, in its orders together; cash owed is raised whatever it improves."""
     return 0.0 if desk.accounts[account].cash < 0 else desk.classes[c].least
 
 
 @compiled
-def bar_small(desk: Desk, account: int) -> bool:
+def bar_small(desk: Workspace, account: int) -> bool:
     """Bar every order below the minimum, and every class whose orders improve too little; True where there was one."""
     an_account = desk.accounts[account]
     least = an_account.min_trade
@@ -89,7 +89,7 @@ def bar_small(desk: Desk, account: int) -> bool:
 
 
 @compiled
-def drop_small(desk: Desk, account: int) -> bool:
+def drop_small(desk: Workspace, account: int) -> bool:
     """Take back the whole-unit orders that ``bar_small`` bars; True where there was one."""
     an_account = desk.accounts[account]
     if not bar_small(desk, account):
@@ -106,7 +106,7 @@ def drop_small(desk: Desk, account: int) -> bool:
 
 
 @compiled
-def finish_small(desk: Desk, account: int, floor: float) -> float:
+def finish_small(desk: Workspace, account: int, floor: float) -> float:
     """Drop what is below the minimum; where that leaves cash short, buy less, or where cash is owed sell more, topped up to the minimum.
 
     Returns what is still missing, usd.
@@ -131,7 +131,7 @@ def finish_small(desk: Desk, account: int, floor: float) -> float:
 
 
 @compiled
-def buy_less(desk: Desk, account: int, floor: float) -> None:
+def buy_less(desk: Workspace, account: int, floor: float) -> None:
     """Take back purchases until cash is at ``floor``, and then those that are below the minimum."""
     an_account = desk.accounts[account]
     for c in range(an_account.first, an_account.last):
@@ -142,7 +142,7 @@ def buy_less(desk: Desk, account: int, floor: float) -> None:
 
 
 @compiled
-def top_up_small(desk: Desk, account: int, c: int) -> None:
+def top_up_small(desk: Workspace, account: int, c: int) -> None:
     """Sell on to the minimum where less of a security is sold, and drop a purchase that was cut below it."""
     a_class = desk.classes[c]
     least = desk.accounts[account].min_trade
@@ -159,7 +159,7 @@ def top_up_small(desk: Desk, account: int, c: int) -> None:
 
 
 @compiled
-def to_units(desk: Desk, account: int) -> float:
+def to_units(desk: Workspace, account: int) -> float:
     """Whole units of the continuous trades on the desk; returns the cash that is missing, usd."""
     floor = cash_floor(desk, account)
     cut_down(desk, account)
@@ -172,7 +172,7 @@ def to_units(desk: Desk, account: int) -> float:
 
 
 @compiled
-def note_optimum(desk: Desk, account: int, found: Optimum) -> None:
+def note_optimum(desk: Workspace, account: int, found: Optimum) -> None:
     """Keep the continuous optimum for the certificate and for the reasons."""
     row = desk.accounts[account]
     row.shadow_price, row.optimum, row.lower_bound = found.mu, found.value, found.bound
@@ -181,7 +181,7 @@ def note_optimum(desk: Desk, account: int, found: Optimum) -> None:
 
 
 @compiled
-def solve_within(desk: Desk, account: int, attempt: int) -> float:
+def solve_within(desk: Workspace, account: int, attempt: int) -> float:
     """Passes 1 to 3 within the bounds on the desk; returns the cash that is missing, usd. The first attempt keeps its optimum."""
     is_reopened = False
     for number in range(attempt, MAX_PASSES + attempt + 1):
@@ -199,7 +199,7 @@ def solve_within(desk: Desk, account: int, attempt: int) -> float:
 
 
 @compiled
-def reopen_lots(desk: Desk, account: int) -> None:
+def reopen_lots(desk: Workspace, account: int) -> None:
     """Let every lot be sold again: cash owed needs what was barred."""
     an_account = desk.accounts[account]
     for lot in range(an_account.first_lot, an_account.last_lot):

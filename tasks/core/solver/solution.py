@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.core.solver.arrays import Book, Floats
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 Codes = npt.NDArray[np.int8]
 
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 @compiled
-def store(desk: Desk, answer: Answer, book: Book, first: int, last: int) -> None:
+def store(desk: Workspace, answer: Answer, book: Book, first: int, last: int) -> None:
     """Copy the answers of the accounts on the desk to where they stand in the book."""
     for target in range(first, last):
         account = desk.accounts[target - first]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 UNIT_TOLERANCE = 1e-6
 NEAR_UNIT = 1e-4
@@ -22,14 +22,14 @@ def steps_of(value: float, unit: float, tolerance: float) -> int:
 
 
 @compiled
-def is_whole(desk: Desk, lot: int) -> bool:
+def is_whole(desk: Workspace, lot: int) -> bool:
     """Whether all of a lot may be sold."""
     a_lot = desk.lots[lot]
     return bool(a_lot.open_cap >= a_lot.quantity * a_lot.price * (1 - 1e-9))
 
 
 @compiled
-def steps_left(desk: Desk, lot: int) -> int:
+def steps_left(desk: Workspace, lot: int) -> int:
     """How many more steps of a lot may be sold, counting a last fraction of a lot that may go whole."""
     a_lot = desk.lots[lot]
     if a_lot.sold == WHOLE_LOT:
@@ -40,7 +40,7 @@ def steps_left(desk: Desk, lot: int) -> int:
 
 
 @compiled
-def set_sold(desk: Desk, lot: int, steps: int) -> None:
+def set_sold(desk: Workspace, lot: int, steps: int) -> None:
     """Sell ``steps`` of a lot, or the lot whole where that is no more than ``steps``."""
     a_lot = desk.lots[lot]
     if steps * a_lot.step >= a_lot.quantity * (1 - 1e-12):
@@ -52,7 +52,7 @@ def set_sold(desk: Desk, lot: int, steps: int) -> None:
 
 
 @compiled
-def set_bought(desk: Desk, c: int, steps: int) -> None:
+def set_bought(desk: Workspace, c: int, steps: int) -> None:
     """Buy ``steps`` of a class's security."""
     a_class = desk.classes[c]
     a_class.bought = steps
@@ -60,7 +60,7 @@ def set_bought(desk: Desk, c: int, steps: int) -> None:
 
 
 @compiled
-def cut_down(desk: Desk, account: int) -> None:
+def cut_down(desk: Workspace, account: int) -> None:
     """Move 1: the continuous trades on the desk, cut to whole units.
 
     Without limits on turnover and gains a unit of which next to nothing is missing counts: the interior point's answers are a
@@ -91,7 +91,7 @@ def cut_down(desk: Desk, account: int) -> None:
 
 
 @compiled
-def cash_after_costs(desk: Desk, account: int) -> float:
+def cash_after_costs(desk: Workspace, account: int) -> float:
     """Cash beyond the reserve after the trades on the desk and their half spreads."""
     an_account = desk.accounts[account]
     cash = an_account.cash
@@ -105,7 +105,7 @@ def cash_after_costs(desk: Desk, account: int) -> float:
 
 
 @compiled
-def take_stock(desk: Desk, account: int) -> None:
+def take_stock(desk: Workspace, account: int) -> None:
     """Bring the class totals, cash and what the limits leave up to the trades on the desk."""
     an_account = desk.accounts[account]
     gain_left, turnover_left = an_account.gain, an_account.turnover
@@ -126,7 +126,7 @@ def take_stock(desk: Desk, account: int) -> None:
 
 
 @compiled
-def sell_more(desk: Desk, account: int, c: int, lot: int, steps: int) -> None:
+def sell_more(desk: Workspace, account: int, c: int, lot: int, steps: int) -> None:
     """Sell ``steps`` more of a lot and keep the totals."""
     a_lot = desk.lots[lot]
     a_class = desk.classes[c]
@@ -148,7 +148,7 @@ def sell_more(desk: Desk, account: int, c: int, lot: int, steps: int) -> None:
 
 
 @compiled
-def buy_more(desk: Desk, account: int, c: int, steps: int) -> None:
+def buy_more(desk: Workspace, account: int, c: int, steps: int) -> None:
     """Buy ``steps`` more (or less, where negative) of a class and keep the totals."""
     a_class = desk.classes[c]
     an_account = desk.accounts[account]
@@ -161,7 +161,7 @@ def buy_more(desk: Desk, account: int, c: int, steps: int) -> None:
 
 
 @compiled
-def sold_of(desk: Desk, c: int, security: Any) -> float:
+def sold_of(desk: Workspace, c: int, security: Any) -> float:
     """Usd sold of one security in a class."""
     a_class = desk.classes[c]
     sold = 0.0

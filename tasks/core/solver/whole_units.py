@@ -17,7 +17,7 @@ Known limits: the moves are single, so a swap that needs two at once is not foun
 import numpy as np
 
 from tasks.core.solver.units import buy_more, sell_more, sold_of, steps_left
-from tasks.core.solver.workspace import Desk, compiled
+from tasks.core.solver.workspace import Workspace, compiled
 
 CASH_CUSHION = 1e-3
 IMPROVEMENT_OF_NAV = 1e-9
@@ -34,7 +34,7 @@ def move_value(k: float, gap: float, over: float, value: float, paid: float, cos
 
 
 @compiled
-def sell_steps(desk: Desk, account: int, lot: int, wanted: float) -> tuple[int, float]:
+def sell_steps(desk: Workspace, account: int, lot: int, wanted: float) -> tuple[int, float]:
     """How many more steps of a lot to sell for about ``wanted``, and their value, usd: at least 1 where the limits leave it, else 0."""
     a_lot = desk.lots[lot]
     an_account = desk.accounts[account]
@@ -48,7 +48,7 @@ def sell_steps(desk: Desk, account: int, lot: int, wanted: float) -> tuple[int, 
 
 
 @compiled
-def raise_cash(desk: Desk, account: int, floor: float) -> float:
+def raise_cash(desk: Workspace, account: int, floor: float) -> float:
     """Move 2: until cash after costs is at ``floor``; returns what is still missing, usd (0 = none)."""
     an_account = desk.accounts[account]
     k = an_account.tracking_penalty / an_account.nav
@@ -90,7 +90,7 @@ def raise_cash(desk: Desk, account: int, floor: float) -> float:
 
 
 @compiled
-def more_to_buy(desk: Desk, account: int, c: int, floor: float) -> tuple[float, int]:
+def more_to_buy(desk: Workspace, account: int, c: int, floor: float) -> tuple[float, int]:
     """Change of the objective and steps of the best further purchase in a class that leaves ``floor``; (0, 0): none."""
     a_class = desk.classes[c]
     an_account = desk.accounts[account]
@@ -111,7 +111,7 @@ def more_to_buy(desk: Desk, account: int, c: int, floor: float) -> tuple[float, 
 
 
 @compiled
-def more_to_sell(desk: Desk, account: int, c: int, lot: int) -> tuple[float, int]:
+def more_to_sell(desk: Workspace, account: int, c: int, lot: int) -> tuple[float, int]:
     """Change of the objective and steps of the best further sale of ``lot``, the next of its class; (0, 0): none."""
     a_lot = desk.lots[lot]
     a_class = desk.classes[c]
@@ -135,7 +135,7 @@ def more_to_sell(desk: Desk, account: int, c: int, lot: int) -> tuple[float, int
 
 
 @compiled
-def spend_cash(desk: Desk, account: int, floor: float) -> None:
+def spend_cash(desk: Workspace, account: int, floor: float) -> None:
     """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
     an_account = desk.accounts[account]
     first, last = an_account.first, an_account.last

@@ -1,6 +1,6 @@
 """One account, or one household, at work: its rows, with room beside each for what is being decided.
 
-The solver's functions all work on a ``Desk`` and know nothing of the book it was filled from, so an account's answer cannot
+The solver's functions all work on a ``Workspace`` and know nothing of the book it was filled from, so an account's answer cannot
 depend on the others, its rows fit the processor's nearest cache, and no input is ever written to. Compiled functions take
 three arrays of records instead of some sixty columns: that makes them a tenth as long to compile.
 """
@@ -49,7 +49,7 @@ LOT: Final = _record(
 """``base``: cost of selling without tax that nets and shadow prices. ``home``: where the lot stood. ``sold``: steps."""
 
 
-class Desk(NamedTuple):
+class Workspace(NamedTuple):
     """Records of the accounts at work, of their classes and of their lots, the last lot being a spare."""
 
     accounts: npt.NDArray[np.void]
@@ -71,9 +71,9 @@ def largest(book: Book, starts: Ints) -> tuple[int, int, int]:
     return accounts, of_classes, of_lots
 
 
-def new_desk(accounts: int, classes: int, lots: int) -> Desk:
+def new_desk(accounts: int, classes: int, lots: int) -> Workspace:
     """Room for a group of the size."""
-    return Desk(
+    return Workspace(
         np.zeros(accounts, ACCOUNT),
         np.zeros(classes, CLASS),
         np.zeros(lots + 1, LOT),
@@ -121,7 +121,7 @@ def load_lot(book: Book, limits: Limits, row: Any, source: int, account: Any) ->
 
 
 @compiled
-def load(book: Book, limits: Limits, desk: Desk, first: int, last: int) -> None:
+def load(book: Book, limits: Limits, desk: Workspace, first: int, last: int) -> None:
     """Put accounts ``first`` to ``last`` of the book on the desk."""
     class_base = book.class_start[first]
     lot_base = book.lot_start[class_base]

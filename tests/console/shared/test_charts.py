@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from console.shared.charts import class_chart, drift_chart, frontier_chart, funnel_chart
-from tasks.core.explain.account_funnel import STEPS, Part, Stage
+from tasks.core.explain.account_funnel import STEPS, AccountPart, Stage
 
 CLASSES: list[dict[str, Any]] = [
     {"asset_class": "technology", "weight": 0.2, "target_weight": 0.24, "band": 0.05, "weight_after": 0.237},
@@ -32,7 +32,7 @@ def test_every_bin_of_the_histogram_has_its_name() -> None:
 
 
 def test_the_funnel_reads_from_the_top() -> None:
-    stages = [Stage(Part("pulled", 10, 2e6)), Stage(Part("proposed", 3, 5e5, 1e5))]
+    stages = [Stage(AccountPart("pulled", 10, 2e6)), Stage(AccountPart("proposed", 3, 5e5, 1e5))]
     options = funnel_chart(stages)
     assert options["yAxis"]["data"] == ["proposed", "pulled"]
     (bars,) = options["series"]
@@ -66,7 +66,7 @@ def test_scenarios_on_one_spot_share_its_label_and_policys_stands_out() -> None:
 
 
 def test_charts_are_plain_data_and_their_texts_no_markup() -> None:
-    for options in (class_chart(CLASSES), drift_chart([1], [1]), funnel_chart([Stage(Part("pulled", 1, 1.0))])):
+    for options in (class_chart(CLASSES), drift_chart([1], [1]), funnel_chart([Stage(AccountPart("pulled", 1, 1.0))])):
         json.dumps(options)
         if "tooltip" in options:
             assert options["tooltip"]["renderMode"] == "richText"

@@ -18,7 +18,7 @@ from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
-from tasks.review.explain import explain
+from tasks.review.explain import explain_account
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import Lake, open_lake
@@ -208,7 +208,7 @@ def test_a_proposal_without_a_certificate_prints_no_empty_amounts(
     settings: Settings, lake: Lake, outcomes: pl.DataFrame
 ) -> None:
     with closing(open_ledger(settings)) as ledger:
-        page = explain(lake, ledger, first(outcomes, Outcome.PROPOSED))
+        page = explain_account(lake, ledger, first(outcomes, Outcome.PROPOSED))
     whole, without = io.StringIO(), io.StringIO()
     explain_cli.print_page(page, Console(file=whole, width=WIDTH))
     nothing = {**dict.fromkeys(page["certificate"]), "sentence": "There is none."}

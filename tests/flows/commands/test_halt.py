@@ -16,9 +16,9 @@ from flows.commands.cli import app
 from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings
-from tasks.core.export.package import Book, Export, Release, make_release
+from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
 from tasks.export.export import BOOK
-from tasks.export.render import LOOK_SECONDS, Sending, deliver
+from tasks.export.render import LOOK_SECONDS, Sending, render_export
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.support.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.support.ledger_book import new_run, route
@@ -91,9 +91,9 @@ def test_an_export_that_can_be_seen_already_is_recorded_though_everything_is_hal
 
 
 @pytest.fixture
-def release(scene: Scene) -> Release:
+def release(scene: Scene) -> ExportPackage:
     """What an export of the scene would write."""
-    book = Book(*(scene.lake.read(name, RUN) for name in BOOK))
+    book = ProposedTables(*(scene.lake.read(name, RUN) for name in BOOK))
     ids = scene.ledger.exportable(RUN, NOW)
     approved = scene.ledger.list_proposals(run_id=RUN).filter(pl.col("proposal_id").is_in(ids))
     orders = book.orders.filter(pl.col("proposal_id").is_in(ids)).select("order_id", "proposal_id")
@@ -119,21 +119,21 @@ def ticking(step: float) -> Callable[[], float]:
     return lambda: next(times) * step
 
 
-def test_an_export_under_way_stops_between_two_accounts_files(release: Release, tmp_path: Path) -> None:
+def test_an_export_under_way_stops_between_two_accounts_files(release: ExportPackage, tmp_path: Path) -> None:
     switch = Switch(tmp_path, last=3)
 
     with pytest.raises(RunHeld):
-        deliver(Sending(release), tmp_path / "out" / "run", lambda _: None, switch, ticking(2 * LOOK_SECONDS))
+        render_export(Sending(release), tmp_path / "out" / "run", lambda _: None, switch, ticking(2 * LOOK_SECONDS))
 
     assert switch.seen == [0, 1, 2]
     assert contents(tmp_path / "out") == {}
 
 
-def test_the_switch_is_looked_at_at_most_every_tenth_of_a_second(release: Release, tmp_path: Path) -> None:
+def test_the_switch_is_looked_at_at_most_every_tenth_of_a_second(release: ExportPackage, tmp_path: Path) -> None:
     """One look at the first file, one each time the clock has gone on enough, and one before the rename."""
     often, rarely, once = (Switch(tmp_path, last=0) for _ in range(3))
     for name, switch, seconds in (("a", often, LOOK_SECONDS), ("b", rarely, LOOK_SECONDS / 4), ("c", once, 0.0)):
-        deliver(Sending(release), tmp_path / "out" / name, lambda _: None, switch, ticking(seconds))
+        render_export(Sending(release), tmp_path / "out" / name, lambda _: None, switch, ticking(seconds))
 
     files = len(contents(tmp_path / "out" / "a"))
     assert (len(often.seen), len(rarely.seen), len(once.seen)) == (files + 1, -(-files // 4) + 1, 2)

@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.commands.run import settings_of_tasks
 from flows.workers.dask_cluster import api_address, fault_of, local_workers, need_shared_stores
 from flows.workers.dask_worker import faults_of, told
-from flows.workers.protocol import Here
+from flows.workers.protocol import InProcess
 from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, Terminal, WrongUsage
 from schemas.run import RunRef
@@ -40,7 +40,7 @@ from tests.support.scale_scene import (
     restart_after,
 )
 from tests.support.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
-from warehouse.faults.disconnects import is_lost
+from warehouse.faults.disconnects import is_disconnect
 from warehouse.lake.connection import Bounds, bounds, connect, s3_secret
 
 __all__ = ["postgres_server", "s3_server"]
@@ -262,7 +262,7 @@ def test_one_process_works_on_one_shard_after_the_other_and_stops_at_a_fault(boo
             raise InputRefused("no")
 
     with pytest.raises(InputRefused, match="no"):
-        Here().each(
+        InProcess().each(
             Step.MEASURE,
             work,
             book_day,
@@ -303,10 +303,10 @@ def test_s3_is_what_the_variables_of_aws_say() -> None:
 
 def test_a_ledger_that_went_away_is_told_from_a_wrong_statement() -> None:
     gone = sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused"))
-    assert is_lost(gone)
+    assert is_disconnect(gone)
     shut_down = sa.exc.OperationalError("SELECT 1", {}, psycopg.errors.AdminShutdown("terminating"))
-    assert is_lost(shut_down)
-    assert is_lost(sa.exc.DBAPIError("SELECT 1", {}, Exception(), connection_invalidated=True))
-    assert not is_lost(sa.exc.OperationalError("SELECT 1", {}, psycopg.errors.DiskFull("full")))
-    assert not is_lost(sa.exc.ProgrammingError("SELEC", {}, psycopg.errors.SyntaxError("near SELEC")))
-    assert not is_lost(ValueError("no"))
+    assert is_disconnect(shut_down)
+    assert is_disconnect(sa.exc.DBAPIError("SELECT 1", {}, Exception(), connection_invalidated=True))
+    assert not is_disconnect(sa.exc.OperationalError("SELECT 1", {}, psycopg.errors.DiskFull("full")))
+    assert not is_disconnect(sa.exc.ProgrammingError("SELEC", {}, psycopg.errors.SyntaxError("near SELEC")))
+    assert not is_disconnect(ValueError("no"))

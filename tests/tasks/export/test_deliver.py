@@ -10,9 +10,9 @@ import pytest
 from schemas.enums import ProfileFormat
 from schemas.errors import DecisionRefused, PlaceUnreachable, RunHeld, Terminal
 from schemas.exports import Delivery, Profile
-from tasks.deliveries.place import Place
-from tasks.export.deliver import ATTEMPTS, Courier, Delivered, deliver_exports
-from tasks.export.plan import Plan
+from tasks.deliveries.place import DeliveryPlace
+from tasks.export.deliver import ATTEMPTS, Courier, DeliveryResult, deliver_exports
+from tasks.export.plan import ExportPlan
 from tests.support.export_scene import NOW, RUN, Scene, contents
 from warehouse.ledger.ledger import DeliveryRow
 
@@ -23,12 +23,12 @@ LINES = Profile(name="lines", format=ProfileFormat.JSONL)
 class Site:
     """A scene that has exported for some places, and who delivers; waiting takes no time and is written down."""
 
-    def __init__(self, home: Path, *places: Delivery, plan: Plan | None = None) -> None:
+    def __init__(self, home: Path, *places: Delivery, plan: ExportPlan | None = None) -> None:
         self.scene = Scene(home).prepare()
         self.places, self.waited = places, list[float]()
-        (self.result,) = self.scene.export_all(deliveries=places, plan=plan or Plan()).results
+        (self.result,) = self.scene.export_all(deliveries=places, plan=plan or ExportPlan()).results
 
-    def deliver(self, *places: Delivery) -> list[Delivered]:
+    def deliver(self, *places: Delivery) -> list[DeliveryResult]:
         by = Courier(
             ledger=self.scene.ledger,
             deliveries=places or self.places,
@@ -63,7 +63,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
     real, left = module.opened, list(errors)
 
     @contextmanager
-    def opened(delivery: Delivery) -> Iterator[Place]:
+    def opened(delivery: Delivery) -> Iterator[DeliveryPlace]:
         if left:
             raise left.pop(0)
         with real(delivery) as place:
@@ -167,7 +167,7 @@ def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     drop = Path(site.places[0].url)
 
     class Taking:
-        def __init__(self, place: Place) -> None:
+        def __init__(self, place: DeliveryPlace) -> None:
             self.place = place
 
         def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
@@ -184,7 +184,7 @@ def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
                     (drop / folder / path).unlink()
 
     @contextmanager
-    def opened(delivery: Delivery) -> Iterator[Place]:
+    def opened(delivery: Delivery) -> Iterator[DeliveryPlace]:
         with real(delivery) as place:
             yield Taking(place)
 
@@ -239,7 +239,7 @@ def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     real = module.opened
 
     class Halting:
-        def __init__(self, place: Place) -> None:
+        def __init__(self, place: DeliveryPlace) -> None:
             self.place = place
 
         def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
@@ -251,7 +251,7 @@ def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
                 scene.ledger.halt("ops", "the desk is on fire", NOW)
 
     @contextmanager
-    def opened(delivery: Delivery) -> Iterator[Place]:
+    def opened(delivery: Delivery) -> Iterator[DeliveryPlace]:
         with real(delivery) as place:
             yield Halting(place)
 
@@ -268,7 +268,7 @@ def test_files_that_were_changed_after_the_export_are_not_delivered(site: Site, 
 
 def test_a_problem_is_told_without_the_account_that_a_file_is_named_after(tmp_path: Path) -> None:
     place = Delivery(name="desk", url=str(tmp_path / "desk"), profile="lines")
-    site = Site(tmp_path, place, plan=Plan(profiles=(LINES,)))
+    site = Site(tmp_path, place, plan=ExportPlan(profiles=(LINES,)))
     (site.result.folder / "lines" / "a1.jsonl").write_text("something else")
     (done,) = site.deliver()
     assert str(done.problem).startswith("a1.jsonl of")
@@ -294,7 +294,7 @@ def test_a_place_that_is_set_up_later_gets_nothing_that_left_before(site: Site, 
 
 def test_a_place_for_one_profile_gets_that_folder_which_is_whole_by_itself(tmp_path: Path) -> None:
     place = Delivery(name="desk", url=str(tmp_path / "desk"), profile="lines")
-    site = Site(tmp_path, place, plan=Plan(profiles=(LINES,)))
+    site = Site(tmp_path, place, plan=ExportPlan(profiles=(LINES,)))
     assert [one.problem for one in site.deliver()] == [None]
     names = {path.rsplit("/", 1)[1] for path in contents(tmp_path / "desk")}
     assert names == {"-a3.jsonl", "a1.jsonl", "a2.jsonl", "manifest.json", "_SUCCESS"}

@@ -15,7 +15,7 @@ from schemas.enums import ProfileFormat
 from schemas.errors import WrongUsage
 from schemas.exports import Delivery, Profile
 from schemas.settings import Settings
-from tasks.export.plan import Plan, signer_of
+from tasks.export.plan import ExportPlan, signer_of
 from tasks.export.signing import read_public_key, read_signer
 from tasks.export.verification import ExportBroken, Verified, verify
 from tests.support.export_scene import NOW, POINTS, RUN, Interrupted, Scene, contents, crash_at, interrupt
@@ -45,7 +45,7 @@ def key(tmp_path: Path) -> Path:
 
 
 def test_a_profile_has_a_folder_with_a_manifest_of_its_own_and_stands_in_the_exports(scene: Scene) -> None:
-    (result,) = scene.export_all(plan=Plan(profiles=(LINES,))).results
+    (result,) = scene.export_all(plan=ExportPlan(profiles=(LINES,))).results
     inside = sorted(path for path in contents(result.folder) if path.startswith("lines/"))
     names = ["-a3.jsonl", "_SUCCESS", "a1.jsonl", "a2.jsonl", "manifest.json"]
     assert inside == [f"lines/{name}" for name in names]
@@ -56,7 +56,7 @@ def test_a_profile_has_a_folder_with_a_manifest_of_its_own_and_stands_in_the_exp
 
 
 def test_the_same_orders_leave_in_every_profile_under_the_same_names(scene: Scene) -> None:
-    (result,) = scene.export_all(plan=Plan(profiles=(LINES,))).results
+    (result,) = scene.export_all(plan=ExportPlan(profiles=(LINES,))).results
     rows = csv.DictReader((result.folder / "accounts" / "a1.csv").read_text().splitlines())
     lines = [json.loads(line) for line in (result.folder / "lines" / "a1.jsonl").read_text().splitlines()]
     assert [row["client_order_id"] for row in rows] == [line["client_order_id"] for line in lines]
@@ -64,17 +64,17 @@ def test_the_same_orders_leave_in_every_profile_under_the_same_names(scene: Scen
 
 def test_an_interrupted_export_is_finished_by_the_plan_that_it_was_claimed_with(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        scene.export_all(plan=Plan(profiles=(LINES,)), checkpoint=crash_at(2, interrupt))
+        scene.export_all(plan=ExportPlan(profiles=(LINES,)), checkpoint=crash_at(2, interrupt))
     (result,) = scene.export_all().results
     assert (result.folder / "lines" / "a1.jsonl").is_file()
     (tmp_path / "again").mkdir()
     undisturbed = Scene(tmp_path / "again").prepare()
-    (expected,) = undisturbed.export_all(plan=Plan(profiles=(LINES,))).results
+    (expected,) = undisturbed.export_all(plan=ExportPlan(profiles=(LINES,))).results
     assert contents(result.folder) == contents(expected.folder)
 
 
 def test_a_proposal_with_an_order_that_a_profile_cannot_express_stays_whole_and_says_why(scene: Scene) -> None:
-    done = scene.export_all(plan=Plan(profiles=(ALPACA,)))
+    done = scene.export_all(plan=ExportPlan(profiles=(ALPACA,)))
     assert done.results == ()
     (sentence,) = {reason for *_, reason in done.held_back.rows()}
     assert done.held_back["account_id"].to_list() == ["-a3", "a1", "a2"]
@@ -85,7 +85,7 @@ def test_a_proposal_with_an_order_that_a_profile_cannot_express_stays_whole_and_
 
 def test_why_a_proposal_stays_is_audited_once(scene: Scene) -> None:
     for _ in range(2):
-        scene.export_all(plan=Plan(profiles=(ALPACA,)))
+        scene.export_all(plan=ExportPlan(profiles=(ALPACA,)))
     said = [row.proposal_id for row in scene.ledger.audit_rows() if row.event == "export_refused"]
     assert sorted(map(str, said)) == ["p--a3", "p-a1", "p-a2"]
     (result,) = scene.export_all().results
@@ -98,7 +98,7 @@ def test_the_others_leave_without_it(scene: Scene) -> None:
     scene.lake.tables["orders"] = orders.with_columns(symbol=orders["symbol"].replace({"=BB": "BB"})).with_columns(
         symbol=orders["symbol"].replace({"=BB": "BB"}).zip_with(odd, orders["symbol"])
     )
-    done = scene.export_all(plan=Plan(profiles=(ALPACA,)))
+    done = scene.export_all(plan=ExportPlan(profiles=(ALPACA,)))
     assert [result.account_count for result in done.results] == [2]
     assert done.held_back["account_id"].to_list() == ["a2"]
     assert sorted(path.name for path in (done.results[0].folder / "accounts").iterdir()) == ["-a3.csv", "a1.csv"]
@@ -109,7 +109,9 @@ def test_the_others_leave_without_it(scene: Scene) -> None:
 
 def test_a_signed_export_is_verified_with_the_public_key_alone(scene: Scene, key: Path) -> None:
     signer = read_signer(key)
-    (result,) = scene.export_all(plan=Plan(signing_key=signer.public_hex, profiles=(LINES,)), signer=signer).results
+    (result,) = scene.export_all(
+        plan=ExportPlan(signing_key=signer.public_hex, profiles=(LINES,)), signer=signer
+    ).results
     public = read_public_key(key.with_name("public.pem"))
     assert verify(result.folder, public).is_signed
     assert verify(result.folder / "lines", public).is_signed
@@ -121,7 +123,9 @@ def test_a_signed_export_is_verified_with_the_public_key_alone(scene: Scene, key
 def test_an_export_begun_with_a_key_is_finished_with_it_or_not_at_all(scene: Scene, key: Path) -> None:
     signer = read_signer(key)
     with pytest.raises(Interrupted):
-        scene.export_all(plan=Plan(signing_key=signer.public_hex), signer=signer, checkpoint=crash_at(0, interrupt))
+        scene.export_all(
+            plan=ExportPlan(signing_key=signer.public_hex), signer=signer, checkpoint=crash_at(0, interrupt)
+        )
     (problem,) = scene.export_all().problems
     assert "needed that key to finish it" in problem
     (result,) = scene.export_all(signer=signer).results
@@ -130,7 +134,7 @@ def test_an_export_begun_with_a_key_is_finished_with_it_or_not_at_all(scene: Sce
 
 def test_another_key_and_a_changed_signature_are_found_out(scene: Scene, key: Path, tmp_path: Path) -> None:
     signer = read_signer(key)
-    (result,) = scene.export_all(plan=Plan(signing_key=signer.public_hex), signer=signer).results
+    (result,) = scene.export_all(plan=ExportPlan(signing_key=signer.public_hex), signer=signer).results
     other = Ed25519PrivateKey.generate().public_key()
     with pytest.raises(ExportBroken, match="is not of the key given"):
         verify(result.folder, other)
@@ -271,7 +275,7 @@ def test_custodians_whose_orders_go_to_different_places_leave_apart(tmp_path: Pa
     results = scene.export_all(deliveries=places).results
     accounts = [sorted(path.stem for path in (result.folder / "accounts").iterdir()) for result in results]
     assert accounts == [["-a3", "a1"], ["a2"]]
-    plans = [Plan.stored(row.plan) for row in scene.ledger.exports_of(RUN)]
+    plans = [ExportPlan.stored(row.plan) for row in scene.ledger.exports_of(RUN)]
     assert [(plan.custodians, plan.deliveries) for plan in plans] == [
         (("Acme, Inc",), ("acme", "archive")),
         (("Beta",), ("archive",)),
@@ -305,9 +309,11 @@ def test_a_place_for_a_profile_gets_no_export_that_lacks_it(tmp_path: Path) -> N
         Delivery(name="desk", url="/drop/desk", profile="lines"),
         Delivery(name="acme", url="/drop/acme", custodians=("Acme, Inc",)),
     )
-    scene.export_all(plan=Plan(profiles=(lines,)), deliveries=places)
+    scene.export_all(plan=ExportPlan(profiles=(lines,)), deliveries=places)
     plans = {
-        plan.custodians: plan.deliveries for row in scene.ledger.exports_of(RUN) for plan in [Plan.stored(row.plan)]
+        plan.custodians: plan.deliveries
+        for row in scene.ledger.exports_of(RUN)
+        for plan in [ExportPlan.stored(row.plan)]
     }
     assert plans == {("Acme, Inc",): ("acme",), ("Beta",): ("desk",)}
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.formats.columns import NO_CODE, NOT_AS_WRITTEN, landing_cells
-from tasks.formats.mapping import Mapping
+from tasks.formats.mapping import InputMapping
 from tests.support.format_files import NIGHT
 
 
 def cell(column: dict[str, Any], fields: dict[str, str | None], name: str = "quantity", **signs: str) -> str | None:
     """A landing cell of ``lots`` as a mapping draws it from one record."""
     table = {"table": "lots", "records": "POS", "columns": {name: column}}
-    mapping = Mapping.model_validate({"name": "x", "kind": "delimited", "files": "*", "tables": [table], **signs})
+    mapping = InputMapping.model_validate({"name": "x", "kind": "delimited", "files": "*", "tables": [table], **signs})
     frame = pl.DataFrame({key: pl.Series([text], dtype=pl.String) for key, text in fields.items()})
     found = landing_cells(mapping.tables[0], frame, mapping, NIGHT)[name].to_list()
     assert len(found) == 1

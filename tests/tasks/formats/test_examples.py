@@ -15,7 +15,7 @@ from schemas.errors import InputRefused
 from tasks.core.gate.rows import check_table
 from tasks.formats.load import load_format
 from tasks.formats.read import sequence_of
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tests.support.format_files import file_of, rows_of
 
 HERE = Path(__file__).parent
@@ -102,7 +102,7 @@ def lots_of(rows: dict[str, pl.DataFrame]) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_sample_file_of_an_example_is_read(name: str) -> None:
     path = HERE / SAMPLES[name]
-    fmt, file = load_format(name), Delivered("source", path.name, path, 0, "")
+    fmt, file = load_format(name), FetchedFile("source", path.name, path, 0, "")
     rows = rows_of(fmt, file)
     assert sequence_of(fmt, file) == 17
     assert {table: frame.height for table, frame in rows.items()} == (

@@ -17,7 +17,7 @@ from tasks.formats import flex
 from tasks.formats.flex import flex_records
 from tasks.formats.load import load_format
 from tasks.formats.read import read_format
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tests.support.landing_book import sound_book
 from tests.support.statements import flex_xml
 
@@ -84,10 +84,10 @@ def query(*statements: str, count: int | None = None) -> str:
     return f'<FlexQueryResponse><FlexStatements count="{number}">\n{"".join(statements)}</FlexStatements></FlexQueryResponse>'
 
 
-def delivered(folder: Path, content: str | bytes, name: str = "flex_20260105.xml") -> Delivered:
+def delivered(folder: Path, content: str | bytes, name: str = "flex_20260105.xml") -> FetchedFile:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Delivered("ib", name, path, path.stat().st_size, "")
+    return FetchedFile("ib", name, path, path.stat().st_size, "")
 
 
 def landed(folder: Path, content: str | bytes) -> dict[str, pl.DataFrame]:

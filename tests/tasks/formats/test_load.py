@@ -5,8 +5,19 @@ import pytest
 
 from schemas.errors import WrongUsage
 from tasks.formats.load import load_format, shipped_formats
-from tasks.formats.mapping import AsOf, Column, Condition, Count, Header, Mapping, Record, Table, Total, Trailer
-from tasks.formats.parts import DaySpot, Sign
+from tasks.formats.mapping import (
+    AsOf,
+    Condition,
+    CountCheck,
+    Header,
+    InputColumn,
+    InputMapping,
+    Record,
+    Table,
+    Total,
+    Trailer,
+)
+from tasks.formats.parts import DaySpot, NumberSign
 from tests.support.format_files import CASH, format_of
 
 FIXED = """
@@ -142,6 +153,19 @@ def test_files_that_are_no_lines_have_no_lines_of_their_own(tmp_path: Path) -> N
 
 def test_the_guide_explains_every_key() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "how-to" / "formats.md").read_text()
-    models = (Mapping, Header, Trailer, Count, Total, AsOf, Record, Table, Condition, Column, Sign, DaySpot)
+    models = (
+        InputMapping,
+        Header,
+        Trailer,
+        CountCheck,
+        Total,
+        AsOf,
+        Record,
+        Table,
+        Condition,
+        InputColumn,
+        NumberSign,
+        DaySpot,
+    )
     keys = {field.alias or name for model in models for name, field in model.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", guide)} == set()

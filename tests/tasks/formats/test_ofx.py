@@ -14,7 +14,7 @@ from tasks.formats import ofx as reader
 from tasks.formats.load import load_format
 from tasks.formats.ofx import ofx_records
 from tasks.formats.read import read_format
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tests.support.landing_book import rows_of, sound_book
 from tests.support.statements import ofx
 
@@ -65,10 +65,10 @@ def answer(*statements: str, header: str = HEADER, more: str = "") -> str:
     return f"{header}<OFX>\n<INVSTMTMSGSRSV1>\n{''.join(statements)}</INVSTMTMSGSRSV1>{more}\n</OFX>\n"
 
 
-def delivered(folder: Path, content: str | bytes, name: str = "u1_20260105.ofx") -> Delivered:
+def delivered(folder: Path, content: str | bytes, name: str = "u1_20260105.ofx") -> FetchedFile:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Delivered("broker", name, path, path.stat().st_size, "")
+    return FetchedFile("broker", name, path, path.stat().st_size, "")
 
 
 def landed(folder: Path, content: str | bytes) -> dict[str, pl.DataFrame]:

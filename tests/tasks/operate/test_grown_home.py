@@ -19,8 +19,8 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.operate.backup import Backup, make_backup
 from tasks.operate.maintain import maintain
-from tasks.operate.maintenance_lock import sole_keeper
-from tasks.operate.replay import replay
+from tasks.operate.maintenance_lock import maintenance_lock
+from tasks.operate.replay import replay_run
 from tasks.operate.restore import restore
 from tasks.runtime.stores import open_ledger
 from tests.support.night_driver import export, run_night
@@ -179,7 +179,7 @@ def test_a_home_in_order_is_backed_up_and_restored_beside_its_bucket(own: Home, 
     assert backup.object_count == len(own.objects)
     there = own.beside(tmp_path / "restored")
     assert restore(there.settings, backup.folder).checked_run_count == 1
-    found = replay(there.settings, own.run_id, tmp_path / "again")
+    found = replay_run(there.settings, own.run_id, tmp_path / "again")
     assert (found.is_same, found.notices) == (True, ())
     assert [one.files > 3 for one in found.exports] == [True]
 
@@ -209,6 +209,6 @@ def test_two_machines_do_not_keep_one_home_at_once(home: Home, tmp_path: Path) -
     elsewhere = home.settings.model_copy(update={"home": tmp_path / "elsewhere"})
     for settings in (home.settings, elsewhere):
         settings.home.mkdir(exist_ok=True)
-    with sole_keeper(home.settings), pytest.raises(Retryable, match="another process"):
+    with maintenance_lock(home.settings), pytest.raises(Retryable, match="another process"):
         make_backup(elsewhere, tmp_path / "backups", NOW)
     assert make_backup(elsewhere, tmp_path / "backups", NOW).folder.is_dir()

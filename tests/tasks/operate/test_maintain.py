@@ -25,8 +25,8 @@ from tasks.demo.sample import make_book
 from tasks.operate import backup as backing_up
 from tasks.operate.backup import MANIFEST, SUCCESS, Backup, backup_folder, backups, make_backup, remove_old
 from tasks.operate.maintain import Chore, leftovers, maintain, oldest_needed, oldest_under_way, staged
-from tasks.operate.maintenance_lock import sole_keeper
-from tasks.operate.replay import replay
+from tasks.operate.maintenance_lock import maintenance_lock
+from tasks.operate.replay import replay_run
 from tasks.operate.restore import restore
 from tasks.operate.retention import Retention, years_before
 from tasks.runtime.stores import open_ledger
@@ -116,7 +116,7 @@ def test_a_replay_on_a_restored_home_in_order_gives_the_same_bytes(restored: Hom
     there = restored.copied(tmp_path / "home")
     assert counts(maintain(there.settings, NOW + timedelta(days=2)))["small files merged in orders"] == 2
     (tmp_path / "scratch").mkdir()
-    found = replay(there.settings, there.run_id, tmp_path / "scratch")
+    found = replay_run(there.settings, there.run_id, tmp_path / "scratch")
     assert found.is_same
     assert len(found.exports) == 1
 
@@ -233,7 +233,7 @@ def test_a_backup_needs_a_folder_a_ledger_and_nobody_else(home: Home, tmp_path: 
         backup_folder(home.settings, "s3://bucket/backups")
     with pytest.raises(WrongUsage, match="has no runs yet"):
         make_backup(Settings(home=tmp_path), tmp_path / "backups", NOW)
-    with sole_keeper(home.settings), pytest.raises(Retryable, match="another process"):
+    with maintenance_lock(home.settings), pytest.raises(Retryable, match="another process"):
         make_backup(home.settings, tmp_path / "backups", NOW)
     (tmp_path / "file").touch()
     with pytest.raises(Terminal, match="cannot be read or written"):

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from flows.commands import replay as replay_cli
 from flows.commands.cli import app
 from flows.commands.run import settings_of_tasks
-from flows.nightly import Night
+from flows.nightly import NightResult
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import InputRefused, WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
@@ -30,10 +30,10 @@ from tasks.core.propose import route
 from tasks.demo.sample import make_book
 from tasks.operate import replay_scratch
 from tasks.operate.maintain import KEPT, maintain
-from tasks.operate.replay import Replayed, replay
+from tasks.operate.replay import Replayed, replay_run
 from tasks.operate.replay_scratch import COMPUTED, PULLED
 from tasks.review import quarantine
-from tasks.review.amend import amend
+from tasks.review.amend import amend_proposal
 from tasks.runtime import provenance as made_with
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.home_copy import copy_home
@@ -67,14 +67,14 @@ class Home:
     """A home after two nights: the first exported twice, what policy approved and then a person's version; the second once."""
 
     settings: Settings
-    first: Night
-    second: Night
+    first: NightResult
+    second: NightResult
 
     def copied(self, to: Path) -> "Home":
         return replace(self, settings=self.settings.model_copy(update={"home": copy_home(self.settings.home, to)}))
 
-    def replay(self, night: Night, folder: Path) -> Replayed:
-        return replay(self.settings, night.run_id, folder)
+    def replay(self, night: NightResult, folder: Path) -> Replayed:
+        return replay_run(self.settings, night.run_id, folder)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,9 @@ def amend_and_export(settings: Settings, run_id: str) -> None:
         buys = lake.read("orders", run_id).filter(pl.col("side") == "buy").join(alone, on="proposal_id", how="semi")
         buy = buys.filter(pl.len().over("proposal_id") > 1).sort("order_id").row(0, named=True)
         wish = [(buy["order_id"], Decimal(0))]
-        version = amend(ledger, lake, buy["proposal_id"], wish, actor="bob", note="not this one", now=utc_now())
+        version = amend_proposal(
+            ledger, lake, buy["proposal_id"], wish, actor="bob", note="not this one", now=utc_now()
+        )
         ledger.decide([version], decision=Decision.APPROVE, actor="cat", now=utc_now())
     assert len(export(settings, run_id)) == 1
 
@@ -195,11 +197,11 @@ def test_late_files_are_replayed_as_a_run_of_their_own(tmp_path: Path) -> None:
     assert row is not None
     assert row.base_run_id is not None
     for number, run_id in enumerate((row.base_run_id, row.run_id)):
-        found = replay(settings, run_id, tmp_path / f"again-{number}")
+        found = replay_run(settings, run_id, tmp_path / f"again-{number}")
         assert (found.is_same, found.causes) == (True, ())
 
 
-def late_run(folder: Path) -> tuple[Settings, Night]:
+def late_run(folder: Path) -> tuple[Settings, NightResult]:
     """A night without the files of one of two custodians, and the run of the night when they had come."""
     day, book = date(2026, 1, 5), sound_book()
     holdings = {"acme": ("Acme", ["A1", "A2"]), "other": ("Other", ["A3"])}
@@ -214,7 +216,7 @@ def late_run(folder: Path) -> tuple[Settings, Night]:
     for table, rows in book.items():
         if table not in {"lots", "cash"}:
             rows.write_csv(folder / "book" / f"{table}.csv")
-    night: Night | None = None
+    night: NightResult | None = None
     for name, (_, accounts) in holdings.items():
         for table in ("lots", "cash"):
             book[table].filter(pl.col("account_id").is_in(accounts)).write_csv(folder / name / f"{table}.csv")
@@ -244,7 +246,7 @@ def test_what_came_to_be_known_later_is_left_out(tmp_path: Path) -> None:
     let_through = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     run_night(settings, tmp_path / "other", day)
     for night in (held_back, let_through):
-        found = replay(settings, night.run_id, tmp_path / night.run_id)
+        found = replay_run(settings, night.run_id, tmp_path / night.run_id)
         assert (found.is_same, found.causes, found.notices) == (True, (), ())
         assert {one.table: one.rows for one in found.computed}["released_rows"] == (night is let_through)
 
@@ -308,7 +310,7 @@ def test_another_version_of_a_library_is_named(home: Home, tmp_path: Path, monke
 
 def test_a_setting_that_changed_is_named_and_the_run_keeps_its_own(home: Home, tmp_path: Path) -> None:
     stricter = home.settings.model_copy(update={"max_unexplained_cash_fraction": 0.0})
-    found = replay(stricter, home.second.run_id, tmp_path / "again")
+    found = replay_run(stricter, home.second.run_id, tmp_path / "again")
     assert found.is_same
     assert found.notices == (
         "the setting max_unexplained_cash_fraction was 1.0 then and is 0.0 now; replayed with 1.0",
@@ -375,7 +377,7 @@ def test_inputs_that_are_gone_are_named(own: Home, tmp_path: Path) -> None:
 
 def test_a_run_that_there_is_not_is_refused(home: Home, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="there is no run nobody"):
-        replay(home.settings, "nobody", tmp_path / "again")
+        replay_run(home.settings, "nobody", tmp_path / "again")
 
 
 # --- as it is typed

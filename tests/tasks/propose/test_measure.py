@@ -9,7 +9,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
-from tasks.propose.measure import changed_models, measured
+from tasks.propose.measure import changed_models, measure_frames
 from tests.support.facts_table import AS_OF, facts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
@@ -20,7 +20,7 @@ NIGHT = RunRef("night", AS_OF, RunKind.NIGHTLY, 1)
 
 
 def tables_of(facts: Facts, run: RunRef = NIGHT) -> dict[str, pl.DataFrame]:
-    return measured(facts, run, Settings())
+    return measure_frames(facts, run, Settings())
 
 
 def world(policy: dict[str, Any] | None = None, **drawn: str) -> Facts:

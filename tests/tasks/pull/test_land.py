@@ -13,9 +13,9 @@ from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.pull.pull import Request, pull
+from tasks.pull.pull import Request, pull_task
 from tasks.runtime.stores import open_ledger
-from tasks.validate.validate import validate
+from tasks.validate.validate import validate_task
 from tests.support.landing_book import sound_book, write_book
 from warehouse.lake.lake import open_lake
 from warehouse.ledger.ledger import InputState
@@ -49,9 +49,9 @@ def pulled(settings: Settings, as_of: date, scope: tuple[str, ...] = ()) -> RunR
     """A run pulled and validated; what comes after does not matter here."""
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
     with settings_of_tasks(settings):
-        run = pull.fn(Request(settings.sources_of(as_of), as_of, kind, "prefect", scope))
+        run = pull_task.fn(Request(settings.sources_of(as_of), as_of, kind, "prefect", scope))
         for shard in (GLOBAL_SHARD, *run.shards):
-            validate.fn(run, shard)
+            validate_task.fn(run, shard)
     return run
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.nightly import Night
+from flows.nightly import NightResult
 from schemas.enums import Guard, ProposalState, RunKind, RunState
 from schemas.errors import InputRefused, RunHeld, SourceUnreachable
 from schemas.run import RunRef
@@ -85,9 +85,9 @@ class Evening:
     """A home as it stood when its nights, the last of which is ``night``, were over."""
 
     settings: Settings
-    night: Night
+    night: NightResult
 
-    def again(self, settings: Settings) -> Night:
+    def again(self, settings: Settings) -> NightResult:
         """The same in the home of other settings."""
         copy_home(self.settings.home, settings.home)
         return self.night
@@ -123,26 +123,26 @@ def late_evening(tmp_path_factory: pytest.TempPathFactory, evening_without_other
 
 
 @pytest.fixture
-def without_other(settings: Settings, sends: Sends, evening_without_other: Evening) -> Night:
+def without_other(settings: Settings, sends: Sends, evening_without_other: Evening) -> NightResult:
     """The night on which one custodian's files did not come, in the home of this test."""
     sends("acme")
     return evening_without_other.again(settings)
 
 
 @pytest.fixture
-def with_all(settings: Settings, sends: Sends, evening_with_all: Evening) -> Night:
+def with_all(settings: Settings, sends: Sends, evening_with_all: Evening) -> NightResult:
     """The night for which everything came, in the home of this test."""
     for name in CUSTODIANS:
         sends(name)
     return evening_with_all.again(settings)
 
 
-def outcomes(settings: Settings, night: Night) -> dict[str, tuple[str, str]]:
+def outcomes(settings: Settings, night: NightResult) -> dict[str, tuple[str, str]]:
     rows = open_lake(settings).read("account_outcomes", night.run_id)
     return {account: (outcome, reason) for account, outcome, reason in rows.sort("account_id").rows()}
 
 
-def row_of(settings: Settings, night: Night) -> RunRow:
+def row_of(settings: Settings, night: NightResult) -> RunRow:
     with closing(open_ledger(settings)) as ledger:
         row = ledger.get_run(night.run_id)
     assert row is not None
@@ -175,7 +175,9 @@ def test_a_late_file_runs_its_own_accounts_only(late_evening: Evening, evening_w
     assert found["A3"][1] != "awaiting_file"
 
 
-def test_the_night_once_more_is_the_run_that_stands(settings: Settings, sends: Sends, without_other: Night) -> None:
+def test_the_night_once_more_is_the_run_that_stands(
+    settings: Settings, sends: Sends, without_other: NightResult
+) -> None:
     assert run_night(settings, None, AS_OF) == without_other
     sends("other")
     late = run_night(settings, None, AS_OF)
@@ -192,7 +194,7 @@ def test_a_late_runs_answers_are_those_of_a_night_that_had_everything(
         assert mine.sort(mine.columns).equals(theirs.sort(theirs.columns)), table
 
 
-def test_a_file_that_is_mended_runs_its_accounts_again(settings: Settings, sends: Sends, with_all: Night) -> None:
+def test_a_file_that_is_mended_runs_its_accounts_again(settings: Settings, sends: Sends, with_all: NightResult) -> None:
     sends("other", cash=holdings("other")["cash"].with_columns(settled_usd=pl.lit("50")))
     again = run_night(settings, None, AS_OF)
     assert row_of(settings, again).base_run_id == with_all.run_id
@@ -209,7 +211,7 @@ def test_a_change_that_touches_everybody_runs_all_accounts(settings: Settings, t
 
 
 def test_files_that_the_custodian_takes_away_again_change_nothing(
-    settings: Settings, with_all: Night, tmp_path: Path
+    settings: Settings, with_all: NightResult, tmp_path: Path
 ) -> None:
     for path in (tmp_path / "other" / AS_OF.isoformat()).iterdir():
         path.unlink()
@@ -230,7 +232,7 @@ def test_a_custodians_broken_file_costs_its_accounts_only(settings: Settings, se
 
 
 def test_a_file_that_breaks_after_it_was_used_costs_its_accounts_only(
-    settings: Settings, sends: Sends, with_all: Night, tmp_path: Path
+    settings: Settings, sends: Sends, with_all: NightResult, tmp_path: Path
 ) -> None:
     (tmp_path / "other" / AS_OF.isoformat() / "lots.csv").write_text("<html>Service unavailable</html>\n")
     broken = run_night(settings, None, AS_OF)
@@ -243,7 +245,9 @@ def test_a_file_that_breaks_after_it_was_used_costs_its_accounts_only(
     assert run_night(settings, None, AS_OF) == mended
 
 
-def test_inputs_that_come_back_after_others_are_run_anew(settings: Settings, with_all: Night, tmp_path: Path) -> None:
+def test_inputs_that_come_back_after_others_are_run_anew(
+    settings: Settings, with_all: NightResult, tmp_path: Path
+) -> None:
     wrong = sound_book()["prices"].with_columns(price_usd=pl.col("price_usd").replace("101.25", "140"))
     deliver(tmp_path / "book", {"prices": wrong})
     second = run_night(settings, None, AS_OF)
@@ -292,7 +296,9 @@ def test_an_account_of_a_custodian_that_no_source_serves_waits_while_lots_are_la
     assert found["A3"][0] != "blocked"
 
 
-def test_rows_that_the_lake_no_longer_has_are_read_again(settings: Settings, sends: Sends, with_all: Night) -> None:
+def test_rows_that_the_lake_no_longer_has_are_read_again(
+    settings: Settings, sends: Sends, with_all: NightResult
+) -> None:
     settings = settings.model_copy(update={"max_quarantined_fraction": 1.0})
     for name in CUSTODIANS:
         sends(name, NEXT)

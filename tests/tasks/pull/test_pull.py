@@ -13,7 +13,7 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.pull.pull import Request, pull
+from tasks.pull.pull import Request, pull_task
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.landing_book import rows_of, sound_book, write_book
 from tests.support.ledger_book import proposed
@@ -48,7 +48,9 @@ def pulled(settings: Settings, tmp_path: Path) -> Pull:
         write_book(source, book, "csv")
         with settings_of_tasks(settings):
             night = date(2026, 1, day)
-            return pull.fn(Request(settings.sources_of(night, [str(source)]), night, RunKind.MANUAL, "prefect", scope))
+            return pull_task.fn(
+                Request(settings.sources_of(night, [str(source)]), night, RunKind.MANUAL, "prefect", scope)
+            )
 
     return run
 
@@ -102,7 +104,7 @@ def test_orders_that_a_run_replaces_its_own_and_old_ones_are_not_pending(setting
     with settings_of_tasks(settings):
         night, folder = date(2026, 3, 7), settings.home.parent / "apart"
         late = Request(settings.sources_of(night, [str(folder)]), night, RunKind.MANUAL, "prefect", ("A1",))
-        assert read(settings, pull.fn(late), "pending_orders").is_empty()
+        assert read(settings, pull_task.fn(late), "pending_orders").is_empty()
 
 
 def test_what_was_pending_when_a_run_was_pulled_stays_as_it_was(settings: Settings, pulled: Pull) -> None:

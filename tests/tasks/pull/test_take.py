@@ -5,7 +5,7 @@ import pytest
 
 from schemas.errors import InputRefused
 from schemas.sources import Source
-from tasks.pull.inputs import Taken, digest, take
+from tasks.pull.inputs import TakenFiles, digest, take
 from tests.support.landing_book import AS_OF, landing_paths, sound_book, write_book
 
 CUSTODY = ("lots", "cash")
@@ -17,7 +17,7 @@ def book_in(folder: Path, *, without: tuple[str, ...] = (), kind: str = "csv") -
     return folder
 
 
-def taken(*sources: Source, as_of: date = AS_OF) -> Taken:
+def taken(*sources: Source, as_of: date = AS_OF) -> TakenFiles:
     return take([source.on(as_of) for source in sources], Path("/nowhere"))
 
 

@@ -16,12 +16,12 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import account_parameters
-from tasks.core.propose.amend import Version, amended
+from tasks.core.propose.amend import ProposalVersion, amend_orders
 from tasks.core.propose.route import Noticed
 from tasks.core.propose.solved import Solved
 from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
-from tasks.propose.measure import measured
-from tasks.propose.propose import need_conserved, proposed, solved_of
+from tasks.propose.measure import measure_frames
+from tasks.propose.propose import need_conserved, propose_frames, solved_of
 from tests.support.night_book import facts_of, landed_book
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
@@ -41,16 +41,16 @@ class Night:
     members: pl.DataFrame
     steps: dict[str, Decimal]
 
-    def of(self, account_id: str) -> tuple[Solved, Version]:
+    def of(self, account_id: str) -> tuple[Solved, ProposalVersion]:
         def own(frame: pl.DataFrame) -> pl.DataFrame:
             return frame.filter(pl.col("account_id") == account_id)
 
         solved = Solved(own(self.solved.accounts), own(self.solved.classes), own(self.solved.lots))
-        return solved, Version(*(own(self.frames[table]) for table in ("proposals", "orders", "lot_relief")))
+        return solved, ProposalVersion(*(own(self.frames[table]) for table in ("proposals", "orders", "lot_relief")))
 
-    def amend(self, account_id: str, wish: dict[tuple[Side, str], Decimal], version: int = 2) -> Version:
+    def amend(self, account_id: str, wish: dict[tuple[Side, str], Decimal], version: int = 2) -> ProposalVersion:
         solved, now = self.of(account_id)
-        return amended(solved, now, wish, by_account=self.by_account, run_id="night", version=version)
+        return amend_orders(solved, now, wish, by_account=self.by_account, run_id="night", version=version)
 
 
 KINDS: dict[str, dict[str, dict[str, object]]] = {
@@ -89,9 +89,11 @@ def night(kind: str = "plain") -> Night:
             for name, value in values.items()
         )
     facts, gate = facts_of(tables)
-    drifts = measured(facts, RunRef("night", as_of, RunKind.NIGHTLY, 1), Settings())
+    drifts = measure_frames(facts, RunRef("night", as_of, RunKind.NIGHTLY, 1), Settings())
     drift, by_account = drifts["drift"], drifts["account_drift"]
-    frames = proposed(facts, drift, by_account, gate=gate, run_id="night", as_of=as_of, known=Noticed(), always=())
+    frames = propose_frames(
+        facts, drift, by_account, gate=gate, run_id="night", as_of=as_of, known=Noticed(), always=()
+    )
     _, solved = solved_of(account_parameters(facts), facts, drift, by_account, as_of=as_of)
     steps = dict(tables["securities"].select("security_id", "quantity_step").iter_rows())
     return Night(frames, by_account, solved, facts.lots, facts.members, steps)
@@ -115,7 +117,7 @@ def orders_of(account_id: str) -> list[dict[str, Any]]:
     return night().frames["orders"].filter(pl.col("account_id") == account_id).rows(named=True)
 
 
-def dropped(account_id: str, *sides: Side) -> Version:
+def dropped(account_id: str, *sides: Side) -> ProposalVersion:
     """The first order of each side left out."""
     wish = {}
     for side in sides:
@@ -213,7 +215,7 @@ def test_the_objective_is_the_engines_where_the_trades_are() -> None:
     assert checked >= 3
 
 
-def objective(account: dict[str, Any], solved: Solved, version: Version) -> float:
+def objective(account: dict[str, Any], solved: Solved, version: ProposalVersion) -> float:
     """Tracking and spread of a version, from its orders alone."""
     nav = float(account["governed_nav_usd"])
     cash = float(account["cash_usd"])
@@ -272,7 +274,7 @@ def test_a_gain_that_a_loss_had_covered_counts_in_full() -> None:
     assert max(taxes) > 20
 
 
-def round_trip(solved: Solved, before: Version, security: str) -> float:
+def round_trip(solved: Solved, before: ProposalVersion, security: str) -> float:
     """Usd of both half spreads when what is sold of the security is bought again: what the engine lets a loss pay at most."""
     sold = before.orders.filter((pl.col("side") == Side.SELL) & (pl.col("security_id") == security))
     buying = solved.classes["buy_spread"].max()
@@ -335,9 +337,9 @@ def test_a_version_can_be_made_of_a_version() -> None:
     solved, first = night().of(account_id)
     buys = [one for one in orders_of(account_id) if one["side"] == "buy"]
     second = night().amend(account_id, {(Side.BUY, buys[0]["security_id"]): Decimal(0)})
-    third = amended(
+    third = amend_orders(
         solved,
-        Version(second.proposal.select(PUBLIC["proposals"].keys()), second.orders, second.relief),
+        ProposalVersion(second.proposal.select(PUBLIC["proposals"].keys()), second.orders, second.relief),
         {(Side.BUY, buys[1]["security_id"]): Decimal(0)},
         by_account=night().by_account,
         run_id="night",

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.review import quarantine
-from tasks.review.quarantine import Wanted
+from tasks.review.quarantine import QuarantineFilter
 from tests.support.ledger_book import NOW, new_run, staffed
 from tests.support.quarantine_scene import id_of, read, released_before
 from tests.support.quarantine_scene import quarantine as rows_set_aside
@@ -56,16 +56,16 @@ def test_a_ledger_without_runs_has_no_newest_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "places"),
     [
-        (Wanted(), [("cash.csv", 1), ("=lots.csv", 2), ("more.csv", 1), ("more.csv", 2), ("more.csv", 3)]),
-        (Wanted(table="cash"), [("cash.csv", 1)]),
-        (Wanted(rule="quantity_positive"), [("=lots.csv", 2)]),
-        (Wanted(rule="quantity"), []),
-        (Wanted(account="A2"), [("more.csv", 1), ("more.csv", 2)]),
-        (Wanted(account="A3", table="lots"), [("more.csv", 3)]),
+        (QuarantineFilter(), [("cash.csv", 1), ("=lots.csv", 2), ("more.csv", 1), ("more.csv", 2), ("more.csv", 3)]),
+        (QuarantineFilter(table="cash"), [("cash.csv", 1)]),
+        (QuarantineFilter(rule="quantity_positive"), [("=lots.csv", 2)]),
+        (QuarantineFilter(rule="quantity"), []),
+        (QuarantineFilter(account="A2"), [("more.csv", 1), ("more.csv", 2)]),
+        (QuarantineFilter(account="A3", table="lots"), [("more.csv", 3)]),
     ],
 )
 def test_rows_set_aside_are_found_by_table_rule_and_account(
-    ledger: Ledger, run: RunRow, wanted: Wanted, places: list[tuple[str, int]]
+    ledger: Ledger, run: RunRow, wanted: QuarantineFilter, places: list[tuple[str, int]]
 ) -> None:
     found = quarantine.quarantined(ledger, read, run).filter(wanted.holds())
 

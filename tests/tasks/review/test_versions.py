@@ -14,22 +14,22 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.commands import review as review_cli
-from flows.nightly import Night
+from flows.nightly import NightResult
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
-from tasks.core.export.package import Book
+from tasks.core.export.package import ProposedTables
 from tasks.demo.sample import make_book
 from tasks.export.export import book_of, stored_tables
 from tasks.review import review
-from tasks.review.amend import amend
-from tasks.review.explain import explain
+from tasks.review.amend import amend_proposal
+from tasks.review.explain import explain_account
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import export, run_night
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.public_query import query
-from warehouse.ledger.ledger import Decision, Ledger, Seen
+from warehouse.ledger.ledger import Decision, Ledger, ReviewedVersion
 
 AS_OF = date(2022, 12, 28)
 
@@ -44,7 +44,7 @@ class Scene:
     """A night of which everything waits, and its people: bob and cat review."""
 
     settings: Settings
-    night: Night
+    night: NightResult
     ledger: Ledger
     lake: Lake
 
@@ -81,7 +81,7 @@ class Scene:
 
     def amend(self, proposal: dict[str, Any], wish: dict[str, Decimal], actor: str = "bob", **how: Any) -> str:
         how.setdefault("note", "too much of it")
-        return amend(
+        return amend_proposal(
             self.ledger, self.lake, proposal["proposal_id"], list(wish.items()), actor=actor, now=utc_now(), **how
         )
 
@@ -151,7 +151,7 @@ def test_only_the_versions_orders_leave_and_each_once(scene: Scene) -> None:
 
 def test_the_book_of_an_export_has_each_account_once(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    book: Book = book_of(stored_tables(scene.lake, scene.night.run_id), scene.ledger, scene.night.run_id)
+    book: ProposedTables = book_of(stored_tables(scene.lake, scene.night.run_id), scene.ledger, scene.night.run_id)
     assert book.proposals["account_id"].is_unique().all()
     assert book.orders["order_id"].is_unique().all()
     mine = book.orders.filter(pl.col("account_id") == before["account_id"])
@@ -190,7 +190,7 @@ def test_review_and_explanation_show_the_version(scene: Scene) -> None:
     former = review.show(scene.ledger, before["proposal_id"], read, now=utc_now())
     assert left_out["order_id"] not in shown.orders["order_id"].to_list()
     assert left_out["order_id"] in former.orders["order_id"].to_list()
-    page = explain(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
+    page = explain_account(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
     assert page["proposal"]["proposal_id"] == name
     assert {one["order_id"] for one in page["orders"]} == set(shown.orders["order_id"])
     assert "could be better" in page["certificate"]["sentence"]
@@ -222,7 +222,7 @@ def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None
     before = scene.proposal(0)
     wish = {scene.buys(before)[0]["order_id"]: Decimal(0)}
     with pytest.raises(DecisionRefused, match="has changed since it was looked at"):
-        scene.amend(before, wish, seen=Seen("another"))
+        scene.amend(before, wish, seen=ReviewedVersion("another"))
     scene.ledger.decide([before["proposal_id"]], decision=Decision.HOLD, actor="cat", now=utc_now())
     with pytest.raises(DecisionRefused, match="is held by cat"):
         scene.amend(before, wish)
@@ -274,7 +274,7 @@ def test_a_version_of_a_version_takes_the_place_of_both(scene: Scene) -> None:
     assert set(known.orders["order_id"]) == first - gone
     told = query(scene.settings, f"SELECT order_id FROM orders WHERE account_id = '{before['account_id']}'")
     assert set(told["order_id"]) == first - gone
-    page = explain(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
+    page = explain_account(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
     assert page["proposal"]["proposal_id"] == third
     row = known.proposals.row(0, named=True)
     assert row["gap_bps"] > two["gap_bps"] > before["gap_bps"]

@@ -17,7 +17,7 @@ from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.formats.contract_file import read_table
 from tasks.sources import postgres as module
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.postgres import fetch
 from tasks.sources.staging import open_staging
 from tests.support.servers import PASSWORD, Postgres, free_port
@@ -40,7 +40,7 @@ def book(postgres: Postgres, *statements: str, **more: Any) -> Source:
     return Source(**{"name": "ledger", "url": postgres.url(), "schema_name": schema, **more}).on(AS_OF)
 
 
-def rows(file: Delivered) -> list[tuple[Any, ...]]:
+def rows(file: FetchedFile) -> list[tuple[Any, ...]]:
     return pl.read_parquet(file.path).rows()
 
 

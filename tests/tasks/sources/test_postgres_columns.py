@@ -11,7 +11,7 @@ from schemas.sources import Source
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import read_table
 from tasks.sources.postgres import fetch
-from tasks.sources.postgres_columns import Column, quoted, select
+from tasks.sources.postgres_columns import PostgresColumn, quoted, select
 from tests.support.servers import Postgres
 
 AS_OF = date(2026, 1, 2)
@@ -144,8 +144,10 @@ def test_a_date_of_the_night_that_is_no_date_is_refused(postgres: Postgres, tmp_
         parsed(postgres, tmp_path, as_of_date="'2026-01-02'::text")
 
 
-def column(name: str, kind: str, **more: Any) -> Column:
-    return Column(**{"name": name, "type": kind, "base_type": kind, "is_enum": False, "is_collated": False, **more})
+def column(name: str, kind: str, **more: Any) -> PostgresColumn:
+    return PostgresColumn(
+        **{"name": name, "type": kind, "base_type": kind, "is_enum": False, "is_collated": False, **more}
+    )
 
 
 def test_the_key_sorts_first_then_the_rest_by_value_and_not_as_text() -> None:

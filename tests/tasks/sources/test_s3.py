@@ -12,7 +12,7 @@ import pytest
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.sources import s3 as module
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.s3 import fetch
 from tests.support.servers import S3_KEY, ObjectStore, free_port
 
@@ -69,7 +69,7 @@ def test_a_marker_says_which_objects_are_complete(s3: ObjectStore, tmp_path: Pat
         fetch(marked, is_wanted=every, staging=tmp_path)
 
 
-def taken_again(s3: ObjectStore, place: str, staging: Path) -> tuple[Delivered, ...]:
+def taken_again(s3: ObjectStore, place: str, staging: Path) -> tuple[FetchedFile, ...]:
     return fetch(source(s3, place), is_wanted=every, staging=staging)
 
 

@@ -17,7 +17,7 @@ import pytest
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.sources import sftp as module
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.sftp import fetch
 from tests.support.odd_sftp import OddServer, odd_server
 from tests.support.servers import PASSWORD, Sshd, free_port, sshd_in
@@ -51,7 +51,7 @@ def staging(tmp_path: Path) -> Path:
     return tmp_path / "staging"
 
 
-def names(taken: tuple[Delivered, ...]) -> list[str]:
+def names(taken: tuple[FetchedFile, ...]) -> list[str]:
     return [file.name for file in taken]
 
 
@@ -109,7 +109,7 @@ def test_a_file_without_its_marker_is_waited_for(sshd: Sshd, outbox: Path, stagi
 
 
 def test_a_file_is_copied_again_only_when_it_or_its_copy_changed(sshd: Sshd, outbox: Path, staging: Path) -> None:
-    def again() -> tuple[Delivered, ...]:
+    def again() -> tuple[FetchedFile, ...]:
         return fetch(bank(sshd, outbox), is_wanted=every, staging=staging)
 
     (outbox / "lots.csv").write_bytes(b"one")

@@ -7,27 +7,27 @@ import pytest
 
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
-from tasks.sources.fetched_file import Delivered
+from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.staging import INDEX, open_staging
 
 SOURCE = Source(name="bank", url="sftp://u@host/out")
 
 
-def stored(folder: Path, content: bytes, stamp: str, source: Source = SOURCE) -> Delivered:
+def stored(folder: Path, content: bytes, stamp: str, source: Source = SOURCE) -> FetchedFile:
     with open_staging(folder, source) as stage, stage.incoming() as incoming:
         incoming.write(content[:2])
         incoming.write(content[2:])
         return stage.place(incoming, "lots.csv", stamp)
 
 
-def kept(folder: Path, stamp: str, source: Source = SOURCE) -> Delivered | None:
+def kept(folder: Path, stamp: str, source: Source = SOURCE) -> FetchedFile | None:
     with open_staging(folder, source) as stage:
         return stage.kept("lots.csv", stamp)
 
 
 def test_a_placed_file_has_its_bytes_its_hash_and_is_for_its_owner_alone(tmp_path: Path) -> None:
     file = stored(tmp_path / "night" / "bank", b"hello", "5 1")
-    assert file == Delivered("bank", "lots.csv", file.path, 5, hashlib.sha256(b"hello").hexdigest())
+    assert file == FetchedFile("bank", "lots.csv", file.path, 5, hashlib.sha256(b"hello").hexdigest())
     assert file.path.read_bytes() == b"hello"
     assert [path.stat().st_mode & 0o777 for path in (file.path, file.path.parent, file.path.with_name(INDEX))] == [
         0o600,

@@ -14,10 +14,10 @@ from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.propose.propose import need_none
-from tasks.pull.pull import pulled
+from tasks.pull.pull import find_pulled_run
 from tasks.runtime.steps import failure_noted, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from tasks.validate.guards import LOOK, guard_inputs, guard_trades, held_page
+from tasks.validate.guards import LOOK, guard_inputs_task, guard_trades_task, held_page
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import sound_book, spoilt, write_book
 from tests.support.night_driver import run_night
@@ -221,7 +221,7 @@ def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
     row = newest(with_old_prices)
     release(with_old_prices, row)
     with settings_of_tasks(with_old_prices), open_stores() as at:
-        run = pulled(row.run_id)
+        run = find_pulled_run(row.run_id)
         assert run is not None
         offenders = pl.DataFrame({"account_id": ["A0000017"], "order_id": ["o1"]})
         with pytest.raises(ConservationBroken), failure_noted(at.ledger, run):
@@ -239,8 +239,8 @@ def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(with_a_held_run: Se
     row = newest(with_a_held_run)
     assert held(row) == {Guard.ORDER_COUNT}
     with settings_of_tasks(with_a_held_run):
-        assert pulled(row.run_id) == RunRef(row.run_id, AS_OF, row.kind, row.shard_count)
-        assert pulled("2026-01-05-nightly-000000000000") is None
+        assert find_pulled_run(row.run_id) == RunRef(row.run_id, AS_OF, row.kind, row.shard_count)
+        assert find_pulled_run("2026-01-05-nightly-000000000000") is None
 
 
 def test_a_held_run_whose_night_was_run_again_is_not_carried_on(with_a_held_run: Settings, night: Night) -> None:
@@ -263,7 +263,7 @@ def test_every_guard_says_where_to_look(home_of_a_held_run: Settings) -> None:
 
 
 def test_guards_are_tasks_of_the_night() -> None:
-    assert {guard_inputs.name, guard_trades.name} == {"guard_inputs", "guard_trades"}
+    assert {guard_inputs_task.name, guard_trades_task.name} == {"guard_inputs", "guard_trades"}
 
 
 def test_lots_that_are_nobodys_hold_the_run(settings: Settings, night: Night) -> None:

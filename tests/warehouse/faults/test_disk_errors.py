@@ -23,7 +23,7 @@ from tests.support.cli_session import environment
 from tests.support.ledger_book import NOW, new_run, opened
 from tests.warehouse.lake.test_maintenance import filled, run_of
 from warehouse.copies.backup import copy_sqlite
-from warehouse.faults.disk_errors import refusals_told
+from warehouse.faults.disk_errors import translate_disk_errors
 from warehouse.lake.attach import retried
 from warehouse.ledger.ledger import Ledger
 
@@ -75,7 +75,7 @@ REFUSALS: Final[dict[str, tuple[Exception, str]]] = {
 
 @pytest.mark.parametrize(("error", "why"), REFUSALS.values(), ids=REFUSALS)
 def test_a_refusal_is_a_sentence_with_a_hint_and_never_with_a_password(error: Exception, why: str) -> None:
-    with pytest.raises(StoreRefused) as caught, refusals_told("the lake"):
+    with pytest.raises(StoreRefused) as caught, translate_disk_errors("the lake"):
         raise error
     sentence, hint = str(caught.value).split("\n\n")
     assert sentence == f"the lake cannot be read or written: {why}"
@@ -95,7 +95,7 @@ def test_a_refusal_is_a_sentence_with_a_hint_and_never_with_a_password(error: Ex
     ids=repr,
 )
 def test_other_errors_pass_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, refusals_told("the lake"):
+    with pytest.raises(type(error)) as caught, translate_disk_errors("the lake"):
         raise error
     assert caught.value is error
 

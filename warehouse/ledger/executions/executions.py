@@ -38,7 +38,7 @@ Judge = Callable[[pl.DataFrame, pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExecutionReading:
     """A file as it was read: the names that its records use, its lots, and records that could not be read (``ASIDE``)."""
 
     names: frozenset[str]
@@ -63,7 +63,7 @@ class Executions(Proposals):
     def take_executions(
         self,
         file: ExecutionFile,
-        reading: Reading,
+        reading: ExecutionReading,
         *,
         judge: Judge,
         rules: Rules,

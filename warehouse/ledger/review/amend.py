@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Row
 from schemas.enums import ProposalState, Role
 from schemas.tables import PUBLIC, USD
 from warehouse.ledger.access.users import need_role
-from warehouse.ledger.review.decisions import WAITING, Seen, held_problem, refuse, state_problem
+from warehouse.ledger.review.decisions import WAITING, ReviewedVersion, held_problem, refuse, state_problem
 from warehouse.ledger.review.proposals import ROUTED, Move, Proposals, move, to_frame
 from warehouse.ledger.store import audit_chain as ledger_audit
 from warehouse.ledger.store.audit_chain import Event, canonical
@@ -43,13 +43,13 @@ class Amended:
     lots: pl.DataFrame
 
 
-class Amending(Proposals):
+class Amendments(Proposals):
     """Making versions, and reading them."""
 
     def amend_proposal(
         self,
         proposal_id: str,
-        seen: Seen,
+        seen: ReviewedVersion,
         *,
         proposal: pl.DataFrame,
         orders: pl.DataFrame,
@@ -135,7 +135,7 @@ class Amending(Proposals):
         )
 
 
-def _waiting(connection: Connection, proposal_id: str, seen: Seen, *, actor: str, note: str) -> Row[Any]:
+def _waiting(connection: Connection, proposal_id: str, seen: ReviewedVersion, *, actor: str, note: str) -> Row[Any]:
     """The proposal's row.
 
     Raises

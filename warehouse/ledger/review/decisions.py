@@ -47,7 +47,7 @@ NOTES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReviewedVersion:
     """What a person looked at; a proposal that is not this any more is not decided. ``revision`` null: any."""
 
     content_hash: str
@@ -65,7 +65,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BatchDecision:
     """What became of a batch: the state of each proposal decided, and why the others were not."""
 
     states: dict[str, ProposalState]
@@ -80,7 +80,9 @@ class _Makers:
     amenders: Mapping[str, frozenset[str]]
 
 
-def state_problem(row: Row[Any] | None, seen: Seen | None, needed: Sequence[ProposalState], verb: str) -> str | None:
+def state_problem(
+    row: Row[Any] | None, seen: ReviewedVersion | None, needed: Sequence[ProposalState], verb: str
+) -> str | None:
     """Why nobody can do this to a proposal as it stands; null if it can be done. ``needed`` empty: in any state."""
     if row is None:
         return "is no proposal"
@@ -93,7 +95,7 @@ def state_problem(row: Row[Any] | None, seen: Seen | None, needed: Sequence[Prop
     return None
 
 
-def _problem(row: Row[Any] | None, said: Said, seen: Seen | None, makers: _Makers) -> str | None:
+def _problem(row: Row[Any] | None, said: Said, seen: ReviewedVersion | None, makers: _Makers) -> str | None:
     """Why the decision cannot be taken; null if it can."""
     problem = state_problem(row, seen, NEEDED_STATES.get(said.decision, ()), said.decision)
     if problem or row is None:
@@ -193,19 +195,23 @@ class Decisions(Proposals):
             made by the actor, or already approved by them. Nothing was decided.
         """
         said, ids = Said(actor, Decision(decision), note, now), list(dict.fromkeys(proposal_ids))
-        seen = None if content_hashes is None else {one: Seen(content) for one, content in content_hashes.items()}
+        seen = (
+            None
+            if content_hashes is None
+            else {one: ReviewedVersion(content) for one, content in content_hashes.items()}
+        )
         return self._decide(ids, said, seen, is_all_or_none=True).states
 
     def decide_seen(
         self,
-        seen: Mapping[str, Seen],
+        seen: Mapping[str, ReviewedVersion],
         *,
         decision: Decision,
         actor: str,
         now: datetime,
         note: str = "",
         is_all_or_none: bool = False,
-    ) -> Taken:
+    ) -> BatchDecision:
         """Decide those of the proposals that still are what was seen and can be, in one transaction; say why others cannot.
 
         Raises
@@ -232,7 +238,7 @@ class Decisions(Proposals):
             rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
             found = [(one, rows.get(one)) for one in ids]
             problems = [
-                (one, state_problem(row, Seen(row.content_hash) if row else None, WAITING, "assign"))
+                (one, state_problem(row, ReviewedVersion(row.content_hash) if row else None, WAITING, "assign"))
                 for one, row in found
             ]
             refuse([f"{one} {problem}" for one, problem in problems if problem], len(ids))
@@ -243,19 +249,21 @@ class Decisions(Proposals):
             ]
             ledger_audit.append(connection, events, now)
 
-    def _decide(self, ids: list[str], said: Said, seen: Mapping[str, Seen] | None, *, is_all_or_none: bool) -> Taken:
+    def _decide(
+        self, ids: list[str], said: Said, seen: Mapping[str, ReviewedVersion] | None, *, is_all_or_none: bool
+    ) -> BatchDecision:
         self.expire(said.now)
         with self.writing() as connection:
             _need_right(connection, said)
             rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
             makers = _makers(connection, rows) if said.decision is Decision.APPROVE else _Makers({}, {})
-            looked = seen if seen is not None else {one: Seen(row.content_hash) for one, row in rows.items()}
+            looked = seen if seen is not None else {one: ReviewedVersion(row.content_hash) for one, row in rows.items()}
             found = [(one, _problem(rows.get(one), said, looked.get(one), makers)) for one in ids]
             refused = {one: problem for one, problem in found if problem}
             if is_all_or_none:
                 refuse([f"{one} {problem}" for one, problem in refused.items()], len(ids))
             taken = [rows[one] for one in ids if one not in refused]
-            return Taken(_record(connection, taken, makers.approvers, said), refused)
+            return BatchDecision(_record(connection, taken, makers.approvers, said), refused)
 
 
 def _need_right(connection: Connection, said: Said) -> None:

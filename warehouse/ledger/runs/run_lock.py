@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from warehouse.faults.disk_errors import refusals_told
+from warehouse.faults.disk_errors import translate_disk_errors
 from warehouse.file_lock import lock_file
-from warehouse.ledger.store.store import Store, told_apart
+from warehouse.ledger.store.store import Store, translate_db_errors
 
 LOOKS: Final = (0.05, 1.0)
 """Seconds between two looks at a turn that is taken: the first, and the longest."""
@@ -66,7 +66,7 @@ class Turns(Store):
     @contextmanager
     def _in_postgres(self, number: int, told: Callable[[], None]) -> Iterator[Turn]:
         here = self.engine
-        with told_apart(here), here.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with translate_db_errors(here), here.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for name, value in KEEPALIVE.items():
                 connection.execute(sa.select(sa.func.set_config(name, value, False)))  # noqa: FBT003 - of the session
             _wait_for(lambda: connection.scalar(sa.select(sa.func.pg_try_advisory_lock(number))), told)
@@ -83,7 +83,7 @@ def _number(name: str) -> int:
 
 def _need(engine: Engine, connection: Connection) -> None:
     """Raise ``LedgerUnreachable`` where the connection, and the lock with it, is gone."""
-    with told_apart(engine):
+    with translate_db_errors(engine):
         connection.execute(sa.select(1))
 
 
@@ -102,7 +102,7 @@ def _in_file(path: Path, told: Callable[[], None]) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, exist_ok=True)
 
     def took() -> FileIO | None:
-        with refusals_told("the ledger"):
+        with translate_disk_errors("the ledger"):
             return lock_file(path)
 
     with _wait_for(took, told):

@@ -20,8 +20,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import LedgerBusy, LedgerUnreachable, WrongUsage
-from warehouse.faults.disconnects import is_lost
-from warehouse.faults.disk_errors import refusals_told, refused
+from warehouse.faults.disconnects import is_disconnect
+from warehouse.faults.disk_errors import disk_refusal, translate_disk_errors
 from warehouse.ledger.store.tables import audit_head
 
 BUSY_SECONDS: Final = 30
@@ -68,7 +68,7 @@ def _make_private(database: str | None) -> None:
     """
     if database in {None, "", ":memory:"} or (path := Path(str(database))).exists():
         return
-    with refusals_told("the ledger"):
+    with translate_disk_errors("the ledger"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, empty = tempfile.mkstemp(dir=path.parent, prefix=".ledger-")
         os.close(descriptor)
@@ -103,7 +103,7 @@ class Store:
         LedgerUnreachable
             The ledger's server does not answer, or broke off.
         """
-        with told_apart(self.engine), self.engine.connect() as connection, connection.begin():
+        with translate_db_errors(self.engine), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -118,7 +118,7 @@ class Store:
             As ``reading``; what was written may stand where the server broke off at the end.
         """
         writer = self.engine.execution_options(**{WRITES: True})
-        with told_apart(self.engine), writer.connect() as connection, connection.begin():
+        with translate_db_errors(self.engine), writer.connect() as connection, connection.begin():
             queue_up(connection)
             yield connection
 
@@ -126,7 +126,12 @@ class Store:
     def upgrading(self) -> Iterator[Connection]:
         """As ``writing``, before the tables are there; SQLite's foreign keys are looked at once, at the end."""
         writer = self.engine.execution_options(**{WRITES: True})
-        with told_apart(self.engine), writer.connect() as connection, _foreign_keys_off(connection), connection.begin():
+        with (
+            translate_db_errors(self.engine),
+            writer.connect() as connection,
+            _foreign_keys_off(connection),
+            connection.begin(),
+        ):
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
             yield connection
@@ -162,7 +167,7 @@ def queue_up(connection: Connection) -> None:
 
 
 @contextmanager
-def told_apart(engine: Engine) -> Iterator[None]:
+def translate_db_errors(engine: Engine) -> Iterator[None]:
     """Turn what is foreseen into our own errors; others pass.
 
     "Locked" and "conflict" of either database become ``LedgerBusy``, a lost server ``LedgerUnreachable``, no room and no access
@@ -173,9 +178,9 @@ def told_apart(engine: Engine) -> Iterator[None]:
     except DBAPIError as error:
         if is_busy(error):
             raise LedgerBusy("the ledger is busy: another writer did not finish in time\n\nHint: try again.") from error
-        if is_lost(error):
+        if is_disconnect(error):
             raise LedgerUnreachable(_unreachable(engine, error)) from error
-        if told := refused("the ledger", error):
+        if told := disk_refusal("the ledger", error):
             raise told from error
         raise
 

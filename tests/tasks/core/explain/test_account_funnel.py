@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.enums import Outcome, ProposalState
 from schemas.errors import ConservationBroken
-from tasks.core.explain.account_funnel import STEPS, Part, funnel, histogram
+from tasks.core.explain.account_funnel import STEPS, AccountPart, funnel, histogram
 
 NAMES = ["pulled", "valid", "in scope", "proposed", "approved", "exported"]
 
@@ -27,7 +27,10 @@ def test_every_account_is_counted_where_it_stops() -> None:
         ("proposed", "drift", 40.0),
         ("proposed", "drift", 50.0),
     )
-    states = {"pending_review": Part("pending_review", 1, 40.0, 4.0), "exported": Part("exported", 1, 50.0, 5.0)}
+    states = {
+        "pending_review": AccountPart("pending_review", 1, 40.0, 4.0),
+        "exported": AccountPart("exported", 1, 50.0, 5.0),
+    }
     stages = funnel(rows, states)
     assert [stage.here.name for stage in stages] == NAMES
     assert [stage.here.accounts for stage in stages] == [7, 5, 4, 2, 1, 1]
@@ -45,7 +48,10 @@ def test_every_account_is_counted_where_it_stops() -> None:
 
 def test_proposals_that_are_not_the_accounts_proposed_are_refused() -> None:
     with pytest.raises(ConservationBroken, match="2 accounts are proposed, but 1 are in the queue"):
-        funnel(outcomes(("proposed", "drift", 1.0), ("proposed", "drift", 1.0)), {"approved": Part("approved", 1, 1.0)})
+        funnel(
+            outcomes(("proposed", "drift", 1.0), ("proposed", "drift", 1.0)),
+            {"approved": AccountPart("approved", 1, 1.0)},
+        )
 
 
 def test_a_night_without_accounts_has_empty_stages() -> None:
@@ -55,12 +61,12 @@ def test_a_night_without_accounts_has_empty_stages() -> None:
 @given(st.lists(st.sampled_from(list(Outcome)), max_size=40), st.data())
 def test_each_stage_is_the_next_one_and_what_stopped(found: list[Outcome], data: st.DataObject) -> None:
     rows = outcomes(*((str(outcome), None, float(number + 1)) for number, outcome in enumerate(found)))
-    queued: dict[str, Part] = {}
+    queued: dict[str, AccountPart] = {}
     for number, outcome in enumerate(found):
         if outcome is Outcome.PROPOSED:
             state = str(data.draw(st.sampled_from(list(ProposalState))))
-            known = queued.get(state, Part(state, 0, 0.0))
-            queued[state] = Part(state, known.accounts + 1, known.nav_usd + number + 1, known.traded_usd + 1)
+            known = queued.get(state, AccountPart(state, 0, 0.0))
+            queued[state] = AccountPart(state, known.accounts + 1, known.nav_usd + number + 1, known.traded_usd + 1)
     stages = funnel(rows, queued)
     for stage, following in pairwise(stages):
         assert stage.here.accounts == following.here.accounts + sum(part.accounts for part in stage.stopped)

@@ -13,7 +13,7 @@ import pytest
 from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
 from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
-from tasks.core.explain.account_page import Page, Told, frontier_section, household_facts, may_not_buy, page
+from tasks.core.explain.account_page import AccountRecord, Page, frontier_section, household_facts, may_not_buy, page
 from tasks.core.explain.sentences import (
     NO_CERTIFICATE,
     OUTCOMES,
@@ -48,7 +48,7 @@ LOTS = """
 """
 
 
-def told_of(facts: Facts, outcome: str = "proposed", reason: str = "drift", **more: Any) -> Told:
+def told_of(facts: Facts, outcome: str = "proposed", reason: str = "drift", **more: Any) -> AccountRecord:
     """What the stores would hold of account ``a`` after a night."""
     solved = solved_of(facts)
     nobody = pl.DataFrame(schema={"account_id": pl.String})
@@ -70,7 +70,7 @@ def told_of(facts: Facts, outcome: str = "proposed", reason: str = "drift", **mo
     }
     tables = {name: frame.filter(pl.col("account_id") == "a") for name, frame in made.items()}
     decided = {"account_id": "a", "outcome": outcome, "reason": reason}
-    return Told(RUN, decided, tables, household_drift_of(facts), household_facts(facts, "a"), None)
+    return AccountRecord(RUN, decided, tables, household_drift_of(facts), household_facts(facts, "a"), None)
 
 
 def world(policy: dict[str, Any] | None = None, /, **drawn: str) -> Facts:
@@ -218,7 +218,7 @@ def test_an_account_that_pays_no_tax_has_none_before_either() -> None:
 def test_a_regime_is_said_in_words() -> None:
     told = told_of(world())
     tables = {**told.tables, "proposals": told.tables["proposals"].with_columns(tax_regime=pl.lit("untaxed"))}
-    tax = page(Told(RUN, told.outcome, tables, told.household, told.facts, None))["tax"]
+    tax = page(AccountRecord(RUN, told.outcome, tables, told.household, told.facts, None))["tax"]
     assert tax["regime_sentence"] == REGIMES[TaxRegime.UNTAXED]
 
 
@@ -313,7 +313,7 @@ def test_a_quarantined_account_shows_its_broken_rows_and_nothing_that_was_not_wo
     gone = {name: frame.clear() for name, frame in whole.tables.items()} | {"quarantine": broken}
     facts = world(accounts="account_id\n b")
     outcome = {"account_id": "a", "outcome": "quarantined", "reason": "lots:quantity"}
-    found = page(Told(RUN, outcome, gone, whole.household, facts, None))
+    found = page(AccountRecord(RUN, outcome, gone, whole.household, facts, None))
     assert [row["message"] for row in found["quarantine"]] == ["lots.csv row 7: quantity is -1"]
     assert [found[name] for name in ("drift", "tax", "cash", "certificate", "proposal")] == [None] * 5
     assert found["account"]["custodian"] is None
@@ -355,7 +355,7 @@ def test_the_ledgers_state_and_decisions_are_on_the_page() -> None:
         "route": "review",
     }
     decided = ({"actor": "ann", "decision": "approve", "note": "fine", "decided_at": AS_OF, "content_hash": "x"},)
-    found = page(Told(RUN, told.outcome, told.tables, told.household, told.facts, queue, decided))["proposal"]
+    found = page(AccountRecord(RUN, told.outcome, told.tables, told.household, told.facts, queue, decided))["proposal"]
     assert (found["state"], found["decisions"][0]["actor"], found["order_count"]) == (
         "approved",
         "ann",

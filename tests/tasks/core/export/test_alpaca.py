@@ -7,7 +7,7 @@ from schemas.enums import ProfileFormat
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
 from tasks.core.export import alpaca
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tests.support.packages import release
 
 PROFILE = Profile(name="broker", format=ProfileFormat.ALPACA)
@@ -18,11 +18,11 @@ LISTED = (
 )
 
 
-def files_of(made: Release) -> pl.DataFrame:
+def files_of(made: ExportPackage) -> pl.DataFrame:
     return pl.concat(alpaca.files(made, PROFILE))
 
 
-def reasons(made: Release) -> dict[str, str]:
+def reasons(made: ExportPackage) -> dict[str, str]:
     return dict(alpaca.refusals(made, PROFILE).select("order_id", "reason").iter_rows())
 
 
@@ -82,6 +82,6 @@ def test_the_order_of_the_books_rows_changes_no_byte() -> None:
 
 def test_nothing_leaves_nothing() -> None:
     made = release(LISTED)
-    empty = Release(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
+    empty = ExportPackage(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
     assert list(alpaca.files(empty, PROFILE)) == []
     assert reasons(empty) == {}

@@ -3,7 +3,7 @@ from decimal import Decimal
 import polars as pl
 
 from tasks.core.export.block_checks import block_warnings
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tests.support.packages import release
 
 CROSSED = (
@@ -18,7 +18,7 @@ def found(gain: int) -> list[tuple[str, ...]]:
     """Warnings of the orders above, every lot sold at this gain."""
     made = release(CROSSED)
     lots = made.lots.with_columns(gain_usd=pl.lit(Decimal(gain)))
-    warnings = block_warnings(Release(made.export, made.orders, lots, made.blocks))
+    warnings = block_warnings(ExportPackage(made.export, made.orders, lots, made.blocks))
     return warnings.select("code", "custodian", "symbol", "account_ids", "sold_quantity", "bought_quantity").rows()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.core.export import files as export_files
 from tasks.core.export.blocks import block_orders
 from tasks.core.export.files import FileEntry, manifest_bytes, rendered_files, success_bytes
-from tasks.core.export.package import Export, Release
+from tasks.core.export.package import Export, ExportPackage
 
 EXPORT = Export("2026-03-02-nightly-abc", date(2026, 3, 2), 1, "2026-03-02-nightly-abc-export-1")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -41,14 +41,14 @@ LOTS = {
 }
 
 
-def release_of(orders: list[tuple[object, ...]], lots: list[tuple[object, ...]]) -> Release:
+def release_of(orders: list[tuple[object, ...]], lots: list[tuple[object, ...]]) -> ExportPackage:
     frame = pl.DataFrame(orders, schema=ORDERS, orient="row").with_columns(household_id=pl.lit(None, pl.String))
     blocks = block_orders(frame, run_id=EXPORT.run_id, sequence=EXPORT.sequence)
     closed = pl.DataFrame(lots, schema=LOTS, orient="row").with_columns(gain_usd=pl.lit(None, pl.Decimal(38, 6)))
-    return Release(EXPORT, frame, closed, blocks)
+    return ExportPackage(EXPORT, frame, closed, blocks)
 
 
-def files_of(release: Release) -> dict[str, tuple[int, str]]:
+def files_of(release: ExportPackage) -> dict[str, tuple[int, str]]:
     return {path: (rows, text) for group in rendered_files(release) for path, rows, text in group.iter_rows()}
 
 
@@ -166,7 +166,7 @@ amounts = st.decimals(min_value="0.000001", max_value=10**6, places=6)
 
 
 @st.composite
-def releases(draw: st.DrawFn) -> Release:
+def releases(draw: st.DrawFn) -> ExportPackage:
     """Any orders of up to six accounts; every sell closes one or two lots."""
     accounts = ["-1", "_", "a", "a.b", "b", "z"]
     symbols = {security: draw(names) for security in ("s1", "s2", "s3")}
@@ -198,7 +198,7 @@ def releases(draw: st.DrawFn) -> Release:
 
 @settings(max_examples=40)
 @given(releases())
-def test_every_file_reads_back_with_as_many_lines_as_rows_and_no_formula(release: Release) -> None:
+def test_every_file_reads_back_with_as_many_lines_as_rows_and_no_formula(release: ExportPackage) -> None:
     for rows, text in files_of(release).values():
         header, *lines = cells_of(text)
         assert len(lines) == rows
@@ -209,7 +209,7 @@ def test_every_file_reads_back_with_as_many_lines_as_rows_and_no_formula(release
 
 @settings(max_examples=40)
 @given(releases())
-def test_every_order_is_in_the_file_of_its_account_and_in_one_allocation(release: Release) -> None:
+def test_every_order_is_in_the_file_of_its_account_and_in_one_allocation(release: ExportPackage) -> None:
     files = files_of(release)
     written = [
         (path, line[0].removeprefix("'"))
@@ -229,7 +229,7 @@ def test_every_order_is_in_the_file_of_its_account_and_in_one_allocation(release
 
 @settings(max_examples=40)
 @given(releases())
-def test_only_accounts_with_sells_have_a_file_of_lots(release: Release) -> None:
+def test_only_accounts_with_sells_have_a_file_of_lots(release: ExportPackage) -> None:
     sellers = release.orders.filter(pl.col("side") == "sell")["account_id"].unique().sort()
     files = sorted(path for path in files_of(release) if path.startswith("lots/"))
     assert files == sorted(f"lots/{account}.csv" for account in sellers)

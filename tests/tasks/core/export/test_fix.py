@@ -14,7 +14,7 @@ from tasks.core.export import fix44, fix50sp2
 from tasks.core.export.blocks import block_orders
 from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
 from tasks.core.export.fix_encoding import checksums, framed, is_readable_number
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tests.support.packages import EXPORT, ORDERS, release
 
 SOH = "\x01"
@@ -34,7 +34,7 @@ def profile(version: ProfileFormat, grain: str = "accounts", **names: str) -> Pr
     )
 
 
-def contents(made: Release, sort: Profile) -> dict[str, str]:
+def contents(made: ExportPackage, sort: Profile) -> dict[str, str]:
     files = pl.concat(MODULES[sort.format].files(made, sort))
     return dict(files.select("path", "content").iter_rows())
 
@@ -59,14 +59,14 @@ def summed(text: bytes) -> int:
     return total % 256
 
 
-def with_all(**texts: str | None) -> Release:
+def with_all(**texts: str | None) -> ExportPackage:
     """The release with these columns set in every order."""
     made = release()
     orders = made.orders.with_columns(**{name: pl.lit(text, pl.String) for name, text in texts.items()})
-    return Release(EXPORT, orders, made.lots, made.blocks)
+    return ExportPackage(EXPORT, orders, made.lots, made.blocks)
 
 
-def reasons(made: Release, sort: Profile) -> set[str]:
+def reasons(made: ExportPackage, sort: Profile) -> set[str]:
     return set(MODULES[sort.format].refusals(made, sort)["reason"])
 
 
@@ -131,10 +131,14 @@ def test_a_lot_is_named_by_its_id_alone_where_its_basis_is_not_known() -> None:
 def test_the_date_of_a_lot_is_not_said_without_its_cost() -> None:
     made = release()
     lots = made.lots.with_columns(unit_cost_usd=pl.lit(None, EXACT))
-    for content in contents(Release(EXPORT, made.orders, lots, made.blocks), profile(ProfileFormat.FIX50SP2)).values():
+    for content in contents(
+        ExportPackage(EXPORT, made.orders, lots, made.blocks), profile(ProfileFormat.FIX50SP2)
+    ).values():
         assert f"{SOH}1753=" not in content
     lots = made.lots.with_columns(acquired_date=pl.lit(None, pl.Date))
-    for content in contents(Release(EXPORT, made.orders, lots, made.blocks), profile(ProfileFormat.FIX50SP2)).values():
+    for content in contents(
+        ExportPackage(EXPORT, made.orders, lots, made.blocks), profile(ProfileFormat.FIX50SP2)
+    ).values():
         assert f"{SOH}1754=" not in content
 
 
@@ -193,7 +197,7 @@ def test_a_large_block_names_its_accounts_in_order() -> None:
     made = release(BUYS[:1])
     account = pl.format("A{}", pl.int_range(pl.len()).shuffle(seed=1).cast(pl.String).str.zfill(5))
     orders = pl.concat([made.orders] * 30_000).with_columns(account_id=account).with_columns(order_id="account_id")
-    many = Release(EXPORT, orders, made.lots, block_orders(orders, run_id=EXPORT.run_id, sequence=1))
+    many = ExportPackage(EXPORT, orders, made.lots, block_orders(orders, run_id=EXPORT.run_id, sequence=1))
     (content,) = contents(many, profile(ProfileFormat.FIX50SP2, "blocks")).values()
     named = [value for tag, value in messages(content)[0] if tag == "79"]
     assert named == sorted(orders["account_id"])
@@ -201,11 +205,11 @@ def test_a_large_block_names_its_accounts_in_order() -> None:
 
 def test_allocations_that_do_not_sum_to_the_order_are_not_written() -> None:
     made = release()
-    short = Release(EXPORT, made.orders, made.lots.filter(pl.col("lot_id") != "L2"), made.blocks)
+    short = ExportPackage(EXPORT, made.orders, made.lots.filter(pl.col("lot_id") != "L2"), made.blocks)
     for grain in ("accounts", "blocks"):
         with pytest.raises(ConservationBroken, match=r"sum to 10\.0+, its quantity is 12"):
             contents(short, profile(ProfileFormat.FIX50SP2, grain))
-    more = Release(EXPORT, made.orders, made.lots, made.blocks.with_columns(pl.col("quantity") + 1))
+    more = ExportPackage(EXPORT, made.orders, made.lots, made.blocks.with_columns(pl.col("quantity") + 1))
     with pytest.raises(ConservationBroken, match="allocations of block"):
         contents(more, profile(ProfileFormat.FIX44, "blocks"))
 
@@ -219,7 +223,7 @@ def test_a_message_without_allocations_has_no_group() -> None:
 @pytest.mark.parametrize("lot", [f"L{SOH}", "", None])
 def test_a_lot_whose_id_would_break_a_message_is_not_written(lot: str | None) -> None:
     made = release()
-    broken = Release(EXPORT, made.orders, made.lots.with_columns(lot_id=pl.lit(lot, pl.String)), made.blocks)
+    broken = ExportPackage(EXPORT, made.orders, made.lots.with_columns(lot_id=pl.lit(lot, pl.String)), made.blocks)
     refused = fix50sp2.refusals(broken, profile(ProfileFormat.FIX50SP2))
     assert refused["order_id"].to_list() == ["-A3-sell-S2", "A1-sell-S2", "A2-sell-S3"]
     assert refused["reason"].str.ends_with("the id of a lot that it closes is otherwise").all()
@@ -290,7 +294,7 @@ def test_everything_else_can_be_said_fractions_too(version: ProfileFormat) -> No
 
 def test_a_large_book_is_looked_at_as_a_small_one() -> None:
     made = release()
-    large = Release(EXPORT, pl.concat([made.orders] * 5_000), made.lots, made.blocks)
+    large = ExportPackage(EXPORT, pl.concat([made.orders] * 5_000), made.lots, made.blocks)
     assert fix44.refusals(large, profile(ProfileFormat.FIX44)).is_empty()
     assert fix44.refusals(large, profile(ProfileFormat.FIX44, sender="Ä")).height == len(ORDERS), "ids are the same"
 
@@ -327,7 +331,7 @@ def test_files_come_in_groups_with_none_left_out(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("version", VERSIONS)
 def test_nothing_to_write_is_no_file(version: ProfileFormat, grain: str) -> None:
     some = release()
-    nothing = Release(EXPORT, some.orders.clear(), some.lots.clear(), some.blocks.clear())
+    nothing = ExportPackage(EXPORT, some.orders.clear(), some.lots.clear(), some.blocks.clear())
     assert list(MODULES[version].files(nothing, profile(version, grain))) == []
 
 

@@ -9,7 +9,7 @@ from schemas.errors import ConservationBroken
 from schemas.exports import Profile
 from tasks.core.export import ibkr_allocation, ibkr_basket
 from tasks.core.export.blocks import block_orders
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tests.support.packages import EXPORT, release
 
 BASKET = Profile(name="tws", format=ProfileFormat.IBKR_BASKET)
@@ -21,23 +21,23 @@ WHOLE = (
     ("A2", "buy", "S1", "5", "289.5"),
 )
 EVIL = ("=HYPERLINK(1)", "+1", "-A3", "@x", "\tX", "＝X")  # noqa: RUF001 - a full-width sign starts a formula too
-Files = Callable[[Release, Profile], Iterator[pl.DataFrame]]
+Files = Callable[[ExportPackage, Profile], Iterator[pl.DataFrame]]
 
 
-def named(made: Release, **changes: object) -> Release:
+def named(made: ExportPackage, **changes: object) -> ExportPackage:
     """With ids of letters and digits, as the program makes them, and columns of all orders set."""
     ids = {"order_id": pl.col("order_id").str.replace_all("-", "")}
     orders = made.orders.with_columns(**ids).with_columns(**{name: pl.lit(value) for name, value in changes.items()})
     blocks = block_orders(orders, run_id=EXPORT.run_id, sequence=EXPORT.sequence)
-    return Release(EXPORT, orders, made.lots.with_columns(**ids), blocks)
+    return ExportPackage(EXPORT, orders, made.lots.with_columns(**ids), blocks)
 
 
-def text_of(files: Files, made: Release, profile: Profile, path: str) -> str:
+def text_of(files: Files, made: ExportPackage, profile: Profile, path: str) -> str:
     (text,) = pl.concat(files(made, profile)).filter(pl.col("path") == path)["content"]
     return str(text)
 
 
-def reasons(made: Release) -> dict[str, str]:
+def reasons(made: ExportPackage) -> dict[str, str]:
     refused = ibkr_basket.refusals(made, BASKET)
     assert refused.equals(ibkr_allocation.refusals(made, ALLOCATION))
     return dict(refused.select("order_id", "reason").iter_rows())
@@ -143,6 +143,6 @@ def test_the_order_of_the_books_rows_changes_no_byte() -> None:
 
 def test_nothing_leaves_nothing() -> None:
     made = named(release(WHOLE))
-    empty = Release(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
+    empty = ExportPackage(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
     for files, profile in ((ibkr_basket.files, BASKET), (ibkr_allocation.files, ALLOCATION)):
         assert pl.concat(files(empty, profile)).is_empty()

@@ -12,7 +12,7 @@ from schemas.errors import ConservationBroken, WrongUsage
 from schemas.exports import Profile
 from tasks.core.export import mapped
 from tasks.core.export.mapped import safe_name
-from tasks.core.export.package import Release
+from tasks.core.export.package import ExportPackage
 from tests.support.packages import ORDERS, release
 
 EXAMPLE = (Path(__file__).parents[4] / "deploy" / "mapped_example.toml").read_text(encoding="utf-8")
@@ -33,11 +33,11 @@ def column(name: str, *lines: str) -> str:
     return "\n".join(["[[columns]]", f'name = "{name}"', *lines, ""])
 
 
-def written(made: Release, by: Profile) -> pl.DataFrame:
+def written(made: ExportPackage, by: Profile) -> pl.DataFrame:
     return pl.concat(mapped.files(made, by))
 
 
-def files_of(made: Release, by: Profile) -> dict[str, str]:
+def files_of(made: ExportPackage, by: Profile) -> dict[str, str]:
     return dict(written(made, by).select("path", "content").iter_rows())
 
 
@@ -48,13 +48,13 @@ def cells_of(*lines: str, orders: tuple[tuple[str, str, str, str, str], ...] = P
     return [row[0] for row in csv.reader(content.splitlines())]
 
 
-def reasons(made: Release, by: Profile) -> list[str]:
+def reasons(made: ExportPackage, by: Profile) -> list[str]:
     return mapped.refusals(made, by)["reason"].to_list()
 
 
-def lots_of(made: Release, **changes: object) -> Release:
+def lots_of(made: ExportPackage, **changes: object) -> ExportPackage:
     lots = made.lots.with_columns(**{name: pl.lit(value) for name, value in changes.items()})
-    return Release(made.export, made.orders, lots, made.blocks)
+    return ExportPackage(made.export, made.orders, lots, made.blocks)
 
 
 def test_the_example_writes_a_file_a_custodian_with_header_names_and_totals() -> None:
@@ -384,7 +384,7 @@ def test_the_order_of_the_books_rows_changes_no_byte() -> None:
 
 def test_nothing_leaves_nothing() -> None:
     made = release()
-    empty = Release(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
+    empty = ExportPackage(made.export, made.orders.clear(), made.lots.clear(), made.blocks.clear())
     by = profile('files = "{custodian}.csv"', 'trailer = ["{lines}"]')
     assert list(mapped.files(empty, by)) == []
     assert reasons(empty, by) == []

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import ConservationBroken
 from schemas.tables import PUBLIC
-from tasks.core.export.package import Book, Export, Release, make_release
+from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
 
 EXPORT = Export("run", date(2026, 3, 2), 1, "run-export-1")
 
@@ -74,9 +74,9 @@ def release(
     accounts: pl.DataFrame = ACCOUNTS,
     approved: pl.DataFrame = APPROVED,
     claimed: tuple[str, ...] = ("o1", "o2", "o3", "o4"),
-) -> Release:
+) -> ExportPackage:
     lake = (table("proposals", *PROPOSALS), table("orders", *orders), table("lot_relief", *relief))
-    book = Book(*lake, accounts, SECURITIES)
+    book = ProposedTables(*lake, accounts, SECURITIES)
     of = {"o4": "p2"}
     pairs = pl.DataFrame({"order_id": list(claimed), "proposal_id": [of.get(name, "p1") for name in claimed]})
     return make_release(EXPORT, book, approved=approved, claimed=pairs)

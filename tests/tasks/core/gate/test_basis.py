@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.core.gate import Limits
+from tasks.core.gate import HistoryLimits
 from tests.support.history_book import Book, book_then, history_of, judged, rules, sentences, with_cells, with_rows
 
 FIRST = {("lots", 1): "basis_unchanged"}
@@ -32,14 +32,14 @@ def test_a_cost_may_change_by_a_fifth(cost: str | None, *, is_sound: bool) -> No
 
 
 def test_the_limit_is_a_setting() -> None:
-    history = history_of(book_then(), Limits(max_basis_change_fraction=0.1))
+    history = history_of(book_then(), HistoryLimits(max_basis_change_fraction=0.1))
     assert rules(lot(unit_cost_usd="99"), history) == {}
     assert rules(lot(unit_cost_usd="99.01"), history) == FIRST
     assert "within 10 % of what it was" in sentences(lot(unit_cost_usd="99.01"), history)[0]
 
 
 def test_a_cost_is_not_zero_or_unknown_whatever_the_limit() -> None:
-    history = history_of(book_then(), Limits(max_basis_change_fraction=5))
+    history = history_of(book_then(), HistoryLimits(max_basis_change_fraction=5))
     assert rules(lot(unit_cost_usd="0"), history) == FIRST
     assert rules(lot(unit_cost_usd=None), history) == FIRST
     assert rules(lot(unit_cost_usd="500"), history) == {}

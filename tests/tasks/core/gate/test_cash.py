@@ -1,10 +1,10 @@
 import pytest
 
-from tasks.core.gate import Limits
+from tasks.core.gate import HistoryLimits
 from tests.support.history_book import Book, book_then, history_of, judged, rules, with_cells, with_rows
 
 BROKEN = {("cash", 1): "cash_explained"}
-HALF = Limits(max_unexplained_cash_fraction=0.5)
+HALF = HistoryLimits(max_unexplained_cash_fraction=0.5)
 
 
 def settled(amount: str) -> Book:

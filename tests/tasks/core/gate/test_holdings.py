@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from schemas.landing import dtypes
-from tasks.core.gate import Limits, gate_accounts, gate_globals
+from tasks.core.gate import HistoryLimits, gate_accounts, gate_globals
 from tasks.core.gate.holdings import RATIOS
 from tests.support.history_book import (
     Book,
@@ -63,7 +63,7 @@ def test_a_small_change_is_valued_at_tonights_price() -> None:
 
 
 def test_the_limit_is_a_setting() -> None:
-    history = history_of(book_then(), Limits(max_unexplained_fraction=0.051))
+    history = history_of(book_then(), HistoryLimits(max_unexplained_fraction=0.051))
     assert rules(with_cells(book_then(), "lots", 1, quantity="110.2"), history) == {}
     assert rules(with_cells(book_then(), "lots", 1, quantity="110.21"), history) == BOTH_LOTS
 

@@ -5,14 +5,14 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.gate import Place, gate_accounts, gate_globals
+from tasks.core.gate import FilePlace, gate_accounts, gate_globals
 from tasks.core.gate.places import with_places
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, gated, parsed, sound_book, spoilt
 
-TWO_FILES = {"lots": (Place("acme_lots.csv", 1), Place("other_lots.csv", 4))}
+TWO_FILES = {"lots": (FilePlace("acme_lots.csv", 1), FilePlace("other_lots.csv", 4))}
 
 
-def quarantined(tables: Mapping[str, pl.DataFrame], places: Mapping[str, tuple[Place, ...]]) -> pl.DataFrame:
+def quarantined(tables: Mapping[str, pl.DataFrame], places: Mapping[str, tuple[FilePlace, ...]]) -> pl.DataFrame:
     common = gate_globals({name: tables[name] for name in GLOBAL_TABLES}, places, AS_OF)
     own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES}, common, places, AS_OF)
     return pl.concat([common.quarantine, own.quarantine])
@@ -51,7 +51,7 @@ def test_a_row_that_reads_otherwise_has_another_name() -> None:
 
 
 def test_restrictions_for_everyone_are_placed_too() -> None:
-    places = {"restrictions": (Place("a.csv", 1), Place("b.csv", 2))}
+    places = {"restrictions": (FilePlace("a.csv", 1), FilePlace("b.csv", 2))}
     tables = parsed(spoilt("restrictions", 2, security_id="NOPE"))
     assert quarantined(tables, places)["message"][0].startswith("b.csv row 1: security_id is NOPE;")
 
@@ -62,7 +62,7 @@ def test_every_landed_row_stands_where_laying_the_files_end_to_end_puts_it(
     heights: list[int], data: st.DataObject
 ) -> None:
     walked = [(f"f{file}", row) for file, height in enumerate(heights) for row in range(1, height + 1)]
-    places = [Place(f"f{file}", sum(heights[:file]) + 1) for file in range(len(heights))]
+    places = [FilePlace(f"f{file}", sum(heights[:file]) + 1) for file in range(len(heights))]
     asked = data.draw(st.lists(st.integers(1, len(walked)), unique=True))
     rows = with_places(pl.DataFrame({"landed_row": asked}, schema={"landed_row": pl.Int64}), "lots", {"lots": places})
     assert rows.rows() == [(number, *walked[number - 1]) for number in sorted(asked)]

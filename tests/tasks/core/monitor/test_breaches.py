@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
-from tasks.core.monitor.breaches import NEW, SEEN, Known, seen_accounts, verdict
+from tasks.core.monitor.breaches import NEW, SEEN, KnownToday, seen_accounts, verdict
 from tasks.core.reconcile.unshown_fills import MISSING
 from tests.support.facts_table import AS_OF, facts_of
 
@@ -36,7 +36,7 @@ def at_price(price: float, /, policy: dict[str, Any] | None = None, **drawn: str
     return facts_of(policy or {}, **tables)
 
 
-def known(facts: Facts, **changed: pl.DataFrame) -> Known:
+def known(facts: Facts, **changed: pl.DataFrame) -> KnownToday:
     nothing = pl.DataFrame(schema={"account_id": pl.String, "model_hash": pl.String})
     night = facts.accounts.select("account_id", triggers=pl.lit(""))
     values: dict[str, pl.DataFrame] = {
@@ -46,7 +46,7 @@ def known(facts: Facts, **changed: pl.DataFrame) -> Known:
         "night_models": model_hashes(facts.model_targets),
         "handled": nothing,
     }
-    return Known(**(values | changed))
+    return KnownToday(**(values | changed))
 
 
 def seen(facts: Facts, **changed: pl.DataFrame) -> pl.DataFrame:

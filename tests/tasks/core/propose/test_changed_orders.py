@@ -3,7 +3,7 @@ from decimal import Decimal
 import polars as pl
 
 from schemas.units import EXACT
-from tasks.core.propose.changed_orders import Change, order_changes
+from tasks.core.propose.changed_orders import OrderChange, order_changes
 
 
 def orders(*rows: tuple[str, str, str | None, int]) -> pl.DataFrame:
@@ -15,9 +15,9 @@ def test_new_gone_and_changed_orders_are_told_and_equal_ones_are_not() -> None:
     before = orders(("sell", "S1", "AAA", 10), ("sell", "S2", "BBB", 5), ("buy", "S3", None, 7))
     now = orders(("sell", "S1", "AAA", 4), ("buy", "S3", None, 7), ("buy", "S2", "BBB", 1))
     assert order_changes(before, now) == [
-        Change("sell", "AAA", Decimal(10), Decimal(4)),
-        Change("sell", "BBB", Decimal(5), Decimal(0)),
-        Change("buy", "BBB", Decimal(0), Decimal(1)),
+        OrderChange("sell", "AAA", Decimal(10), Decimal(4)),
+        OrderChange("sell", "BBB", Decimal(5), Decimal(0)),
+        OrderChange("buy", "BBB", Decimal(0), Decimal(1)),
     ]
 
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.reconcile.allocation import Part, cents, pro_rata, shares
+from tasks.core.reconcile.allocation import OrderPart, cents, pro_rata, shares
 
 
-def parts(*ordered: int, **fixed: int) -> list[Part]:
-    return [Part((f"a{n}", f"o{n}"), units, fixed.get(f"a{n}")) for n, units in enumerate(ordered)]
+def parts(*ordered: int, **fixed: int) -> list[OrderPart]:
+    return [OrderPart((f"a{n}", f"o{n}"), units, fixed.get(f"a{n}")) for n, units in enumerate(ordered)]
 
 
 def test_a_block_filled_whole_fills_every_order_whole() -> None:

@@ -16,7 +16,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from schemas.tables import PUBLIC
 from tests.support.ledger_book import NOW, claimed, hours, new_run, opened, proposed, route, staffed, states
-from warehouse.ledger.ledger import Decision, Ledger, Seen
+from warehouse.ledger.ledger import Decision, Ledger, ReviewedVersion
 
 LOTS = [
     ("L1", Decimal("3.25"), Decimal("99.123456"), date(2020, 2, 29), "long", Decimal("-12.345678")),
@@ -67,7 +67,7 @@ def version(number: int = 2, account: str = "a1", **values: Any) -> dict[str, pl
 def amend(ledger: Ledger, of: str = "r1.a1", number: int = 2, actor: str = "bob", **how: Any) -> str:
     """Make a version of a proposal as it stands."""
     row = ledger.get_proposal(of)
-    seen = how.pop("seen", Seen(row["content_hash"] if row else ""))
+    seen = how.pop("seen", ReviewedVersion(row["content_hash"] if row else ""))
     now, note = how.pop("now", NOW), how.pop("note", "too much of it")
     return ledger.amend_proposal(of, seen, **version(number, **how), actor=actor, note=note, now=now)
 
@@ -224,9 +224,9 @@ def test_what_does_not_wait_is_not_changed(ledger: Ledger) -> None:
 
 def test_what_changed_since_it_was_looked_at_is_not_changed(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"], approvals_needed=2)
-    assert "has changed since it was looked at" in refused(ledger, seen=Seen("another"))
+    assert "has changed since it was looked at" in refused(ledger, seen=ReviewedVersion("another"))
     ledger.decide(["r1.a1"], decision=Decision.APPROVE, actor="cat", now=NOW)
-    assert "has changed since it was looked at" in refused(ledger, seen=Seen("as-proposed", 1))
+    assert "has changed since it was looked at" in refused(ledger, seen=ReviewedVersion("as-proposed", 1))
 
 
 def test_a_hold_keeps_others_from_changing_and_goes_on(ledger: Ledger) -> None:
@@ -248,7 +248,7 @@ def test_half_a_version_is_none(ledger: Ledger, table: str) -> None:
     frames[table] = pl.concat([frames[table], frames[table].head(1)])
 
     with pytest.raises(IntegrityError):
-        ledger.amend_proposal("r1.a1", Seen("as-proposed"), **frames, actor="bob", note="why", now=NOW)
+        ledger.amend_proposal("r1.a1", ReviewedVersion("as-proposed"), **frames, actor="bob", note="why", now=NOW)
 
     assert ledger.list_proposals().equals(before[0])
     assert ledger.verify_audit() == before[1]
@@ -319,7 +319,7 @@ def try_to(address: str, what: str, accounts: list[str]) -> list[str]:
             if what == "approve":
                 ledger.decide([of], decision=Decision.APPROVE, actor="cat", now=NOW, content_hashes={of: "as-proposed"})
             else:
-                amend(ledger, of, account=account, actor=what, seen=Seen("as-proposed"))
+                amend(ledger, of, account=account, actor=what, seen=ReviewedVersion("as-proposed"))
         except DecisionRefused:
             continue
         taken.append(account)

@@ -6,7 +6,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from tests.support.ledger_book import NOW, PENDING, claimed, hours, route, states
 from warehouse.ledger.ledger import Ledger
-from warehouse.ledger.review.decisions import Seen
+from warehouse.ledger.review.decisions import ReviewedVersion
 
 
 def refused(ledger: Ledger, *ids: str, **said: Any) -> str:
@@ -200,7 +200,9 @@ def test_of_a_batch_what_can_be_decided_is_and_the_rest_says_why_not(ledger: Led
     route(ledger, "r1", ["a1", "a2", "a3", "a4"])
     ledger.decide(["r1.a2"], decision="reject", actor="cat", note="no", now=NOW)
     ledger.decide(["r1.a3"], decision="hold", actor="cat", now=NOW)
-    seen = {f"r1.{account}": Seen("as-proposed") for account in ("a1", "a2", "a3", "zz")} | {"r1.a4": Seen("other")}
+    seen = {f"r1.{account}": ReviewedVersion("as-proposed") for account in ("a1", "a2", "a3", "zz")} | {
+        "r1.a4": ReviewedVersion("other")
+    }
 
     taken = ledger.decide_seen(seen, decision="approve", actor="bob", now=NOW)
 
@@ -217,8 +219,8 @@ def test_a_row_that_changed_since_is_not_decided_by_who_asks_for_its_revision(le
     route(ledger, "r1", ["a1"], approvals_needed=2)
     ledger.decide(["r1.a1"], decision="approve", actor="bob", now=NOW)
 
-    late = ledger.decide_seen({"r1.a1": Seen("as-proposed", 1)}, decision="approve", actor="cat", now=NOW)
-    fresh = ledger.decide_seen({"r1.a1": Seen("as-proposed", 2)}, decision="approve", actor="cat", now=NOW)
+    late = ledger.decide_seen({"r1.a1": ReviewedVersion("as-proposed", 1)}, decision="approve", actor="cat", now=NOW)
+    fresh = ledger.decide_seen({"r1.a1": ReviewedVersion("as-proposed", 2)}, decision="approve", actor="cat", now=NOW)
 
     assert late.refused == {"r1.a1": "has changed since it was looked at; look again"}
     assert fresh.states == {"r1.a1": ProposalState.APPROVED}
