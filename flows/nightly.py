@@ -15,7 +15,8 @@ from prefect.runtime import deployment
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
-from flows.workers.protocol import Finished, ShardExecutor, ShardTask, shard_executor
+from flows.workers.chosen_executor import shard_executor
+from flows.workers.protocol import Finished, ShardExecutor, ShardTask
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
@@ -89,7 +90,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     if work.skipped:
         return Completed(name="Skipped", message=work.skipped)
 
-    with shard_executor(settings) as hands:
+    with shard_executor(settings) as executor:
         run = find_pulled_run(work.run_id) if work.run_id else None
         if run is None:
             given = (source,) if isinstance(source, str) else tuple(source or ())
@@ -102,17 +103,17 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
                 return Completed(name="Skipped", message=str(error))
         if scope and (another := taken_by_another(scope, run)):
             return Completed(name="Skipped", message=another)
-        counts = _night(run, hands)
+        counts = _night(run, executor)
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     return NightResult(run.run_id, counts)
 
 
-def _night(run: RunRef, hands: ShardExecutor) -> Mapping[str, int]:
+def _night(run: RunRef, executor: ShardExecutor) -> Mapping[str, int]:
     """What follows the pull; the counts of ``publish_task``."""
     with shown_if_held(run), open_stores() as at, alone_on(at.ledger, run.run_id), failure_noted(at.ledger, run):
         at.ledger.resume_run(run.run_id, utc_now())  # whoever had the run before may have failed meanwhile
         at.ledger.note_flow_run(run.run_id, str(this_run.id), utc_now())
-        progress = NightProgress(run, partial(at.ledger.finished_steps, run.run_id), hands)
+        progress = NightProgress(run, partial(at.ledger.finished_steps, run.run_id), executor)
         progress.each(Step.VALIDATE, (GLOBAL_SHARD, *run.shards), validate_task)
         guard_inputs_task(run)
         progress.each(Step.MEASURE, run.shards, measure_task)
@@ -144,8 +145,8 @@ def _submitter() -> str:
 class NightProgress:
     """Skips what an earlier attempt finished, and moves the run's progress bar."""
 
-    def __init__(self, run: RunRef, finished: Finished, hands: ShardExecutor) -> None:
-        self._run, self._finished, self._hands = run, finished, hands
+    def __init__(self, run: RunRef, finished: Finished, executor: ShardExecutor) -> None:
+        self._run, self._finished, self._executor = run, finished, executor
         self._before = finished()
         self._steps = 3 * run.shard_count + 3
         self._done = 1
@@ -156,7 +157,7 @@ class NightProgress:
         """Have the step done for each shard that the ledger does not have as finished."""
         left = [shard for shard in shards if (step, shard) not in self._before]
         self._done += len(shards) - len(left)
-        self._hands.each(step, work, self._run, left, finished=self._finished, moved=self._moved)
+        self._executor.each(step, work, self._run, left, finished=self._finished, moved=self._moved)
 
     def once(self, step: Step, shard: int, work: Callable[[], None]) -> None:
         """Do the work unless the ledger has the step of this shard as finished."""

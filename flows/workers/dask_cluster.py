@@ -58,7 +58,7 @@ started again and is awaited: Dask would strike it off the list after 15 seconds
 
 @contextmanager
 def dask_executor(settings: Settings) -> Iterator["DaskHands"]:
-    """The workers that the settings name; see ``flows.workers.protocol.shard_executor``."""
+    """The workers that the settings name; see ``flows.workers.shard_executor``."""
     is_elsewhere = "://" in settings.dask
     if is_elsewhere:
         need_shared_stores(settings)

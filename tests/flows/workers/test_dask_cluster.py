@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.commands.run import settings_of_tasks
 from flows.workers.dask_cluster import api_address, fault_of, local_workers, need_shared_stores
 from flows.workers.dask_worker import faults_of, told
-from flows.workers.protocol import InProcess
+from flows.workers.in_process import InProcess
 from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, Terminal, WrongUsage
 from schemas.run import RunRef
