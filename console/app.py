@@ -11,13 +11,11 @@ from nicegui import ui
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
-from console.api.problems import add_problems
-from console.api.routes import api_router
-from console.metrics.metrics import metrics_router
+from console.api import add_problems, api_router
+from console.metrics import metrics_router
 from console.pages import register
-from console.shared.backend import Backend
-from console.shared.guard import RequestGuard
-from console.sign_in.routes import sign_in_router
+from console.shared import Backend, RequestGuard
+from console.sign_in import sign_in_router
 
 STATIC: Final = Path(__file__).parent / "static"
 SIGN_IN_SECONDS: Final = 600

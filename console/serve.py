@@ -5,7 +5,7 @@ import logging
 import uvicorn
 
 from console.app import make_app
-from console.shared.backend import open_backend
+from console.shared import open_backend
 from schemas.settings import Settings
 
 

@@ -9,10 +9,8 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
 from schemas.settings import load_settings
-from tasks.monitor.scopes import LookResult, has_night, monitor_task
-from tasks.runtime.flow_states import foreseen_as_state
-from tasks.runtime.session_hours import session_at
-from tasks.runtime.stores import private_files
+from tasks.monitor import LookResult, has_night, monitor_task
+from tasks.runtime import foreseen_as_state, private_files, session_at
 
 
 @flow(name="monitor", validate_parameters=False)

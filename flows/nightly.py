@@ -15,25 +15,26 @@ from prefect.runtime import deployment
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
-from flows.workers.chosen_executor import shard_executor
-from flows.workers.protocol import Finished, ShardExecutor, ShardTask
+from flows.workers import Finished, ShardExecutor, ShardTask, shard_executor
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
-from tasks.monitor.announce import announce_queue
-from tasks.monitor.scopes import Work, leave_to_its_night, taken_by_another, work_of
-from tasks.propose.measure import measure_task
-from tasks.propose.propose import propose_task
-from tasks.propose.publish import publish_task, show_run
-from tasks.propose.route import route_task
-from tasks.pull.pull import NobodyLeft, Request, find_pulled_run, pull_task
-from tasks.runtime.flow_states import foreseen_as_state
-from tasks.runtime.sessions import overtaken_by, previous_session
-from tasks.runtime.steps import alone_on, failure_noted, open_stores
-from tasks.runtime.stores import current_actor, private_files, utc_now
-from tasks.validate.guards import guard_inputs_task, guard_trades_task, shown_if_held
-from tasks.validate.validate import validate_task
+from tasks.monitor import Work, announce_queue, leave_to_its_night, taken_by_another, work_of
+from tasks.propose import measure_task, propose_task, publish_task, route_task, show_run
+from tasks.pull import NobodyLeft, Request, find_pulled_run, pull_task
+from tasks.runtime import (
+    alone_on,
+    current_actor,
+    failure_noted,
+    foreseen_as_state,
+    open_stores,
+    overtaken_by,
+    previous_session,
+    private_files,
+    utc_now,
+)
+from tasks.validate import guard_inputs_task, guard_trades_task, shown_if_held, validate_task
 
 SCHEDULER = "scheduler"
 """Submitter of runs that a deployment's schedule starts."""

@@ -6,9 +6,8 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tasks.reconcile.steps import reconcile_task
-from tasks.runtime.flow_states import foreseen_as_state
-from tasks.runtime.stores import private_files
+from tasks.reconcile import reconcile_task
+from tasks.runtime import foreseen_as_state, private_files
 
 
 @flow(name="reconcile", validate_parameters=False)

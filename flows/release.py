@@ -7,10 +7,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from schemas.settings import load_settings
-from tasks.export.release import custodians_due
-from tasks.export.steps import deliver_task, export_task
-from tasks.runtime.flow_states import foreseen_as_state
-from tasks.runtime.stores import private_files
+from tasks.export import custodians_due, deliver_task, export_task
+from tasks.runtime import foreseen_as_state, private_files
 
 
 @flow(name="release", validate_parameters=False)

@@ -4,10 +4,8 @@ from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger
 
-from tasks.monitor.announce import remind as give_reminders
-from tasks.runtime.flow_states import foreseen_as_state
-from tasks.runtime.steps import open_stores
-from tasks.runtime.stores import private_files
+from tasks.monitor import remind as give_reminders
+from tasks.runtime import foreseen_as_state, open_stores, private_files
 
 
 @flow(name="remind")

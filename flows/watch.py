@@ -6,12 +6,9 @@ from zoneinfo import ZoneInfo
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 
-from tasks.known.night_runs import look_after
-from tasks.known.overdue_nights import overdue
-from tasks.monitor.announce import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_told
-from tasks.runtime.flow_states import foreseen_as_state
-from tasks.runtime.steps import Stores, open_stores
-from tasks.runtime.stores import private_files
+from tasks.known import look_after, overdue
+from tasks.monitor import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_told
+from tasks.runtime import Stores, foreseen_as_state, open_stores, private_files
 
 
 @flow(name="watch")

@@ -10,10 +10,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from console.api.models import NO_NUL
 from console.api.problems import ApiProblem
-from console.shared.backend import Backend
+from console.shared import Backend
 from schemas.enums import Scope
-from tasks.review.access import token_of
-from warehouse.ledger.ledger import Filter, RunRow, Sought, TokenRow
+from tasks.review import token_of
+from warehouse.ledger import Filter, RunRow, Sought, TokenRow
 
 BEARER = HTTPBearer(auto_error=False, description="A token made with `trimtab users add-token`.")
 UNAUTHORIZED = {"www-authenticate": "Bearer"}

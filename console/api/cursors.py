@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from console.api.problems import ApiProblem
-from warehouse.ledger.ledger import Sort
+from warehouse.ledger import Sort
 
 Kinds = tuple[type, ...]
 LARGEST: Final = 2**63

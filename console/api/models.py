@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.enums import ProposalState, Role, Route, RunKind, RunState
-from warehouse.ledger.ledger import Decision
+from warehouse.ledger import Decision
 
 NO_NUL: Final = r"^[^\x00]*$"
 """PostgreSQL keeps no text that holds the character NUL, and nothing is named with it."""

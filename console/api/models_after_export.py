@@ -8,11 +8,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from console.api.models import ApiModel
-from console.shared.break_words import ADVICE, break_sentence
-from console.shared.deliveries import Leg, Way
+from console.shared import ADVICE, Leg, Way, break_sentence
 from schemas.enums import Break, ExecutionKind, OrderState, Side
-from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger.ledger import ExportRow, ExportState
+from tasks.core.reconcile import ALARMS
+from warehouse.ledger import ExportRow, ExportState
 
 
 class FillOut(ApiModel):

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from console.shared.formatting import sentence
+from console.shared import sentence
 from schemas.errors import DecisionRefused, Retryable, RunHeld, TrimtabError, WrongUsage
 
 RETRY_SECONDS: Final = "2"

@@ -29,12 +29,11 @@ from console.api.models import (
 )
 from console.api.problems import ApiProblem
 from console.api.routes_after_export import add_exports, add_fills
-from console.shared.backend import Backend
+from console.shared import Backend
 from schemas.enums import Scope
-from tasks.core.export.blocks import sells_first
-from tasks.review import review
-from tasks.review.amend import amend_proposal
-from warehouse.ledger.ledger import ReviewedVersion, Sort
+from tasks.core.export import sells_first
+from tasks.review import amend_proposal, review
+from warehouse.ledger import ReviewedVersion, Sort
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ProblemOut, "content": {"application/problem+json": {}}}

@@ -24,11 +24,10 @@ from console.api.models_after_export import (
     MessageOut,
 )
 from console.api.problems import ApiProblem
-from console.shared.backend import Backend
-from console.shared.deliveries import ways_of
+from console.shared import Backend, ways_of
 from schemas.enums import Break, OrderState
-from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger.ledger import Sought
+from tasks.core.reconcile import ALARMS
+from warehouse.ledger import Sought
 
 MOMENT_AND_NAME: Final[tuple[Kinds, ...]] = ((datetime,), (str,))
 BREAK_KEY: Final[tuple[Kinds, ...]] = ((int,), (datetime,), (int, float), (str,), (str,), (str,))

@@ -11,10 +11,9 @@ from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 
 from console.metrics.runs import gauge, of_cut_offs, of_exports, of_runs
-from console.shared.backend import Backend
-from console.shared.deliveries import undelivered
+from console.shared import Backend, undelivered
 from schemas.enums import Break, ProposalState, RunState
-from warehouse.ledger.ledger import Filter, Sort, Sought
+from warehouse.ledger import Filter, Sort, Sought
 
 EVERY: Final = Filter(states=None)
 

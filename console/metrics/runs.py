@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from console.shared.backend import Backend
+from console.shared import Backend
 from schemas.enums import RunState
 from schemas.errors import WrongUsage
-from tasks.operate.backup import backup_folder, backups
-from warehouse.ledger.ledger import ExportState, Ledger, RunRow
+from tasks.operate import backup_folder, backups
+from warehouse.ledger import ExportState, Ledger, RunRow
 
 LOOKED_AT: Final = 100
 """How many of the newest runs, and of the newest exports, are counted by state: a look costs the same after years."""

@@ -1,7 +1,7 @@
 """The pages, one module each."""
 
 from console.pages import account, audit, breaks, proposal, quarantine, queue, runs, tonight
-from console.shared.backend import Backend
+from console.shared import Backend
 
 
 def register(backend: Backend) -> None:

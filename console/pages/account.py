@@ -7,10 +7,8 @@ from fastapi import Request
 from nicegui import ui
 
 from console.pages.parts import class_panel, facts, orders_panel, panel, plain_table
-from console.shared.backend import Backend
-from console.shared.formatting import count, dollars, percent, word
-from console.shared.page_frame import PageContext, nothing_here, page_context, waiting_page
-from tasks.review.explain import explain_account
+from console.shared import Backend, PageContext, count, dollars, nothing_here, page_context, percent, waiting_page, word
+from tasks.review import explain_account
 
 MOST_PROPOSALS: Final = 100
 

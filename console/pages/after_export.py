@@ -8,14 +8,26 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.pages.parts import panel, plain_table
-from console.shared.break_words import break_sentence
-from console.shared.deliveries import Leg, Way, ways_of
-from console.shared.formatting import NONE, clock, count, day, dollars, plural, price, shares, size, word
-from console.shared.page_frame import PageContext
+from console.shared import (
+    NONE,
+    Leg,
+    PageContext,
+    Way,
+    break_sentence,
+    clock,
+    count,
+    day,
+    dollars,
+    plural,
+    price,
+    shares,
+    size,
+    ways_of,
+    word,
+)
 from schemas.enums import Break
-from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger.ledger import Sought
-from warehouse.ledger.store.words import SENT_STATES
+from tasks.core.reconcile import ALARMS
+from warehouse.ledger import SENT_STATES, Sought
 
 MOST_ORDERS: Final = 1_000
 COLUMNS: Final = {

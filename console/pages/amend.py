@@ -6,10 +6,9 @@ from typing import Any, Protocol
 
 from nicegui import ui
 
-from console.shared.formatting import dollars, shares
-from console.shared.page_frame import PageContext
-from tasks.review.amend import amend_proposal
-from warehouse.ledger.ledger import ReviewedVersion
+from console.shared import PageContext, dollars, shares
+from tasks.review import amend_proposal
+from warehouse.ledger import ReviewedVersion
 
 
 class Shown(Protocol):

@@ -7,9 +7,7 @@ from fastapi import Request
 from nicegui import run, ui
 
 from console.pages.parts import panel, plain_table
-from console.shared.backend import Backend
-from console.shared.formatting import clock, count, sentence, word
-from console.shared.page_frame import PageContext, follow, frame, page_context
+from console.shared import Backend, PageContext, clock, count, follow, frame, page_context, sentence, word
 from schemas.errors import AuditBroken
 
 PAGE_ROWS: Final = 100

@@ -14,13 +14,26 @@ from fastapi import Request
 from nicegui import ui
 
 from console.pages.parts import chips, panel, plain_table
-from console.shared.backend import Backend
-from console.shared.break_words import ADVICE, MEANINGS
-from console.shared.formatting import NONE, clock, count, dollars, plural, price, shares, word
-from console.shared.page_frame import PageContext, follow, frame, page_context
+from console.shared import (
+    ADVICE,
+    MEANINGS,
+    NONE,
+    Backend,
+    PageContext,
+    clock,
+    count,
+    dollars,
+    follow,
+    frame,
+    page_context,
+    plural,
+    price,
+    shares,
+    word,
+)
 from schemas.enums import Break
-from tasks.core.reconcile.break_rules import ALARMS
-from warehouse.ledger.ledger import Sought, Stretch
+from tasks.core.reconcile import ALARMS
+from warehouse.ledger import Sought, Stretch
 
 PAGE_ROWS: Final = 50
 ASIDE_ROWS: Final = 50

@@ -7,9 +7,9 @@ from typing import Final
 
 from nicegui import ui
 
-from console.shared.formatting import plural
+from console.shared import plural
 from schemas.enums import ProposalState
-from warehouse.ledger.ledger import Decision
+from warehouse.ledger import Decision
 
 VERBS: Final = {
     Decision.APPROVE: "Approve",

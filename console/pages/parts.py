@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from console.shared.charts import class_chart, height_of
-from console.shared.formatting import NONE, day, dollars, percent, plural, shares, word
+from console.shared import NONE, class_chart, day, dollars, height_of, percent, plural, shares, word
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
 Page = Mapping[str, Any]

@@ -6,15 +6,12 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.pages.parts import chips, facts
-from console.shared.charts import class_chart, height_of
-from console.shared.formatting import clock, dollars, from_to, percent, plural, shares, words
-from console.shared.page_frame import PageContext
+from console.shared import PageContext, class_chart, clock, dollars, from_to, height_of, percent, plural, shares, words
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
-from tasks.core.export.blocks import sells_first
-from tasks.review import review
-from tasks.review.review import ProposalDetail
-from warehouse.ledger.ledger import Decision
+from tasks.core.export import sells_first
+from tasks.review import ProposalDetail, review
+from warehouse.ledger import Decision
 
 MOST_ORDERS: Final = 40
 Deciding = Callable[[str, Decision], Awaitable[None]]

@@ -21,18 +21,28 @@ from console.pages.proposal_panels import (
     rules_panel,
     tax_panel,
 )
-from console.shared.backend import Backend
-from console.shared.charts import frontier_chart
-from console.shared.formatting import clock, dollars, from_to, percent, until, word, words
-from console.shared.page_frame import PageContext, follow, nothing_here, page_context, waiting_page
+from console.shared import (
+    Backend,
+    PageContext,
+    clock,
+    dollars,
+    follow,
+    from_to,
+    frontier_chart,
+    nothing_here,
+    page_context,
+    percent,
+    until,
+    waiting_page,
+    word,
+    words,
+)
 from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
-from tasks.core.export.blocks import sells_first
-from tasks.core.propose.changed_orders import OrderChange
-from tasks.review import review
-from tasks.review.explain import explain_account
-from tasks.review.versions import changes, version_before
-from warehouse.ledger.ledger import Decision, DecisionRow, ReviewedVersion
+from tasks.core.export import sells_first
+from tasks.core.propose import OrderChange
+from tasks.review import changes, explain_account, review, version_before
+from warehouse.ledger import Decision, DecisionRow, ReviewedVersion
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
 UNASKED: Final = frozenset({Decision.APPROVE, Decision.HOLD})

@@ -6,10 +6,10 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.pages.parts import facts, panel, plain_table
-from console.shared.formatting import clock, day, dollars, percent, shares, word
+from console.shared import clock, day, dollars, percent, shares, word
 from schemas.enums import Reason
-from tasks.core.propose.changed_orders import OrderChange
-from warehouse.ledger.ledger import DecisionRow
+from tasks.core.propose import OrderChange
+from warehouse.ledger import DecisionRow
 
 RULES: Final = frozenset(
     {

@@ -7,12 +7,9 @@ from fastapi import Request
 from nicegui import events, ui
 
 from console.pages.parts import facts, panel
-from console.shared.backend import Backend
-from console.shared.formatting import plural, word
-from console.shared.page_frame import PageContext, frame, page_context
-from tasks.review import quarantine
-from tasks.review.quarantine import QuarantinedRow, QuarantineFilter
-from warehouse.ledger.ledger import RunRow
+from console.shared import Backend, PageContext, frame, page_context, plural, word
+from tasks.review import QuarantinedRow, QuarantineFilter, quarantine
+from warehouse.ledger import RunRow
 
 MOST_ROWS: Final = 500
 COLUMNS: Final = {

@@ -18,12 +18,16 @@ from nicegui import events, ui
 from console.pages.decide import DecisionResult, decision_dialog, tell
 from console.pages.preview import Preview
 from console.pages.queue_filter import FilterBar
-from console.shared.backend import Backend
-from console.shared.formatting import (
+from console.shared import (
+    Backend,
+    PageContext,
     count,
     dollars,
+    follow,
+    frame,
     from_to,
     large_dollars,
+    page_context,
     percent,
     plural,
     sentence,
@@ -31,10 +35,9 @@ from console.shared.formatting import (
     word,
     words,
 )
-from console.shared.page_frame import PageContext, follow, frame, page_context
 from schemas.errors import WrongUsage
 from tasks.review import review
-from warehouse.ledger.ledger import Decision, Filter, Page, ReviewedVersion, Sort, Totals
+from warehouse.ledger import Decision, Filter, Page, ReviewedVersion, Sort, Totals
 
 PAGE_ROWS: Final = 50
 COLUMNS: Final = (

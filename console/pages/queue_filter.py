@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from nicegui import events, ui
 
-from console.shared.formatting import word
-from console.shared.page_frame import PageContext
+from console.shared import PageContext, word
 from tasks.review import review
-from warehouse.ledger.ledger import Filter, Sort
+from warehouse.ledger import Filter, Sort
 
 SORT_LABELS: Final = {
     Sort.PRIORITY: "what to look at first",

@@ -7,11 +7,8 @@ from fastapi import Request
 from nicegui import ui
 
 from console.pages.parts import panel
-from console.shared.backend import Backend
-from console.shared.deliveries import ways_of
-from console.shared.formatting import clock, count, span, word
-from console.shared.page_frame import PageContext, follow, frame, page_context
-from warehouse.ledger.ledger import RunRow
+from console.shared import Backend, PageContext, clock, count, follow, frame, page_context, span, ways_of, word
+from warehouse.ledger import RunRow
 
 MOST_RUNS: Final = 200
 COLUMNS: Final = {

@@ -7,16 +7,26 @@ from fastapi import Request
 from nicegui import ui
 
 from console.pages.parts import facts, panel, plain_table
-from console.shared.backend import Backend
-from console.shared.charts import drift_chart, funnel_chart
-from console.shared.formatting import clock, count, large_dollars, plural, until, word
-from console.shared.page_frame import PageContext, follow, page_context, waiting_page
+from console.shared import (
+    Backend,
+    PageContext,
+    clock,
+    count,
+    drift_chart,
+    follow,
+    funnel_chart,
+    large_dollars,
+    page_context,
+    plural,
+    until,
+    waiting_page,
+    word,
+)
 from schemas.enums import RunState
-from tasks.core.explain.account_funnel import AccountPart, Stage
-from tasks.core.explain.sentences import OUTCOMES, REASONS, STANDINGS, STATES
-from tasks.propose.tonight_page import Tonight
-from tasks.propose.tonight_page import tonight as look_at
-from warehouse.ledger.ledger import RunRow
+from tasks.core.explain import OUTCOMES, REASONS, STANDINGS, STATES, AccountPart, Stage
+from tasks.propose import Tonight
+from tasks.propose import tonight as look_at
+from warehouse.ledger import RunRow
 
 MOST_REASONS: Final = 12
 SOON_HOURS: Final = 1.0

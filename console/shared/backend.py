@@ -11,12 +11,11 @@ import polars as pl
 
 from schemas.enums import RunState
 from schemas.settings import Settings
-from tasks.propose.tonight_page import Picture, picture
-from tasks.review.access import Lifetime
-from tasks.review.review import Reader
-from tasks.runtime.stores import open_ledger, utc_now
-from warehouse.lake.lake import Lake, open_lake
-from warehouse.ledger.ledger import Ledger, RunRow
+from tasks.propose import Picture, picture
+from tasks.review import Lifetime, Reader
+from tasks.runtime import open_ledger, utc_now
+from warehouse.lake import Lake, open_lake
+from warehouse.ledger import Ledger, RunRow
 
 MOST_PICTURES: Final = 2
 """How many finished runs' pictures are kept."""

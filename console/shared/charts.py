@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from console.shared.formatting import large_dollars, word
-from tasks.core.explain.account_funnel import STEPS, Stage
+from tasks.core.explain import STEPS, Stage
 
 NOW: Final = "#3b82c4"
 AFTER: Final = "#e08a2b"

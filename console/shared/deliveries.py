@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Self
 
 from console.shared.backend import Backend
-from tasks.export.plan import ExportPlan
-from warehouse.ledger.ledger import DeliveryRow, ExportRow, ExportState
+from tasks.export import ExportPlan
+from warehouse.ledger import DeliveryRow, ExportRow, ExportState
 
 
 class Leg(StrEnum):

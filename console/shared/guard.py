@@ -16,8 +16,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from console.shared.backend import Backend
-from tasks.review.access import session_of
-from warehouse.ledger.ledger import SessionRow
+from tasks.review import session_of
+from warehouse.ledger import SessionRow
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

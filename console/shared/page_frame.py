@@ -15,7 +15,7 @@ from console.shared.formatting import clock, sentence
 from console.shared.guard import session_in
 from schemas.enums import Role
 from schemas.errors import TrimtabError
-from tasks.review.access import session_of
+from tasks.review import session_of
 
 Answer = TypeVar("Answer")
 

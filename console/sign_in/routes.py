@@ -13,10 +13,9 @@ from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.shared.backend import Backend
-from console.shared.guard import cookie_name, is_local, is_secure, own_origin, secret_of
+from console.shared import Backend, cookie_name, is_local, is_secure, own_origin, secret_of
 from schemas.errors import TrimtabError
-from tasks.review.access import SignInRefused, sign_in, sign_in_as_subject, sign_out
+from tasks.review import SignInRefused, sign_in, sign_in_as_subject, sign_out
 
 PAGE: Final = (Path(__file__).parents[1] / "static" / "sign_in.html").read_text(encoding="utf-8")
 FORM: Final = (Path(__file__).parents[1] / "static" / "sign_in_form.html").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from flows.commands.terminal import lines, print_json, print_table
-from tasks.runtime.stores import open_ledger, settings_of_a_home
-from warehouse.ledger.ledger import AuditRow
+from tasks.runtime import open_ledger, settings_of_a_home
+from warehouse.ledger import AuditRow
 
 app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")
 

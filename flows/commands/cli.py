@@ -27,8 +27,8 @@ from flows.commands.terminal import print_frame, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import TrimtabError, WrongUsage
 from schemas.settings import load_settings
-from tasks.runtime.stores import current_actor, open_ledger, private_files, settings_of_a_home
-from warehouse.faults.disk_errors import disk_refusal
+from tasks.runtime import current_actor, open_ledger, private_files, settings_of_a_home
+from warehouse.faults import disk_refusal
 
 STRICT: Final = 5
 CALM = {
@@ -124,7 +124,7 @@ def nightly(
         raise WrongUsage("needed either --as-of DATE, or --scope ID without --source, --account and --dry-run")
     settings = load_settings()
     from flows.commands.run import dry_run, run_night, run_scope  # noqa: PLC0415 - Prefect, seconds that other commands do without
-    from tasks.export.release import export_approved  # noqa: PLC0415
+    from tasks.export import export_approved  # noqa: PLC0415
 
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
@@ -166,7 +166,7 @@ def query(
     fmt: Annotated[QueryFormat, typer.Option("--format", help="How to print the rows.")] = "table",
 ) -> None:
     """Read the public tables with SQL: every run, or `latest.<table>` for the newest."""
-    from warehouse.lake.public_query import query as read  # noqa: PLC0415 - DuckDB, only where needed
+    from warehouse.lake import query as read  # noqa: PLC0415 - DuckDB, only where needed
 
     settings = settings_of_a_home()
     open_ledger(settings).close()  # brings one of an earlier version up to date, which the reader may not

@@ -12,12 +12,11 @@ from flows.commands.run import run_night
 from flows.commands.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
-from tasks.core.export.package import Export
-from tasks.core.solver.entry import warm_up
-from tasks.demo.book_types import FileFormat
-from tasks.demo.sample import make_book
-from tasks.export.release import export_approved
-from tasks.runtime.stores import open_ledger
+from tasks.core.export import Export
+from tasks.core.solver import warm_up
+from tasks.demo import FileFormat, make_book
+from tasks.export import export_approved
+from tasks.runtime import open_ledger
 
 SUBMITTER = "demo"
 """The demo submits its run under its own name, so that whoever typed it may approve: a maker is never the checker."""

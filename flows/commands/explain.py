@@ -24,8 +24,8 @@ from flows.commands.explain_tables import (
 )
 from flows.commands.terminal import print_json
 from schemas.enums import ProposalState
-from tasks.core.explain.sentences import STATES
-from tasks.runtime.stores import open_ledger, settings_of_a_home
+from tasks.core.explain import STATES
+from tasks.runtime import open_ledger, settings_of_a_home
 
 PAGE_WIDTH: Final = 100
 """Columns of a page that goes to a file or another program."""
@@ -43,8 +43,8 @@ def explain(
     ] = False,
 ) -> None:
     """Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided."""
-    from tasks.review.explain import explain_account as explained  # noqa: PLC0415 - seconds that other commands do without
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415
+    from tasks.review import explain_account as explained  # noqa: PLC0415 - seconds that other commands do without
+    from warehouse.lake import open_lake  # noqa: PLC0415
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

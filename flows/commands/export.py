@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.terminal import notice, print_json
-from tasks.runtime.stores import settings_of_a_home
+from tasks.runtime import settings_of_a_home
 
 if TYPE_CHECKING:
-    from tasks.export.deliver import DeliveryResult
-    from tasks.export.export import ExportResult
+    from tasks.export import DeliveryResult, ExportResult
 
 app = typer.Typer(
     help="Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."
@@ -37,7 +36,7 @@ def export(
     """Export what is approved, and deliver it where the settings say. Safe to repeat."""
     if context.invoked_subcommand is not None:
         return
-    from tasks.export.release import deliver_exported, export_approved  # noqa: PLC0415 - a second that other commands do without
+    from tasks.export import deliver_exported, export_approved  # noqa: PLC0415 - a second that other commands do without
 
     settings = settings_of_a_home()
     done = export_approved(settings, run, custodian or ())
@@ -69,7 +68,7 @@ def abandon(
     is_json: Json = False,
 ) -> None:
     """Give an export up before it leaves: none of its orders ever does, and its proposals are withdrawn. Safe to repeat."""
-    from tasks.export.release import give_up  # noqa: PLC0415 - as above
+    from tasks.export import give_up  # noqa: PLC0415 - as above
 
     done = give_up(settings_of_a_home(), export_id, note)
     if is_json:
@@ -98,8 +97,8 @@ def verify(
     is_json: Json = False,
 ) -> None:
     """Check folders against their manifests; needs nothing else but the public key. Fails at the first thing that is wrong."""
-    from tasks.export.signing import read_public_key  # noqa: PLC0415
-    from tasks.export.verification import verify as check  # noqa: PLC0415 - as above
+    from tasks.export import read_public_key  # noqa: PLC0415
+    from tasks.export import verify as check  # noqa: PLC0415 - as above
 
     public = None if key is None else read_public_key(key)
     found = [check(folder, public) for folder in folders]

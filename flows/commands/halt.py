@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from flows.commands.terminal import notice
-from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
-from warehouse.ledger.ledger import HaltRow
+from tasks.runtime import current_actor, open_ledger, settings_of_a_home
+from warehouse.ledger import HaltRow
 
 HOW_TO_LIFT = "A releaser or an admin lifts the halt with `trimtab resume --note WHY`."
 

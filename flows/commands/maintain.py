@@ -8,7 +8,7 @@ import typer
 
 from flows.commands.terminal import print_json, print_table
 from schemas.settings import load_settings
-from tasks.runtime.stores import settings_of_a_home, utc_now
+from tasks.runtime import settings_of_a_home, utc_now
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -37,7 +37,7 @@ def backup(
     is_json: Json = False,
 ) -> None:
     """Copy ledger, lake and exports to a new folder in FOLDER, beside a night or not."""
-    from tasks.operate.backup import backup_folder, make_backup, remove_old  # noqa: PLC0415 - see maintain
+    from tasks.operate import backup_folder, make_backup, remove_old  # noqa: PLC0415 - see maintain
 
     settings = settings_of_a_home()
     place = backup_folder(settings, folder)

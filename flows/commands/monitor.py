@@ -11,11 +11,10 @@ import typer
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.runtime.sessions import sessions_to
-from tasks.runtime.stores import open_ledger, settings_of_a_home, utc_now
+from tasks.runtime import open_ledger, sessions_to, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
-    from tasks.monitor.scopes import LookResult
+    from tasks.monitor import LookResult
 
 
 def monitor(
@@ -29,9 +28,9 @@ def monitor(
 ) -> None:
     """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""
     settings = settings_of_a_home()
-    from tasks.monitor.scopes import monitor_book  # noqa: PLC0415 - Prefect, seconds that other commands do without
-    from tasks.runtime.steps import Stores  # noqa: PLC0415
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415
+    from tasks.monitor import monitor_book  # noqa: PLC0415 - Prefect, seconds that other commands do without
+    from tasks.runtime import Stores  # noqa: PLC0415
+    from warehouse.lake import open_lake  # noqa: PLC0415
 
     day = _day(as_of, settings)
     with closing(open_ledger(settings)) as ledger:

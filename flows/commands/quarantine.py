@@ -11,12 +11,9 @@ import polars as pl
 import typer
 
 from flows.commands.terminal import lines, notice, print_json, print_table
-from tasks.review import quarantine
-from tasks.review.quarantine import QuarantinedRow, QuarantineFilter
-from tasks.review.quarantine_file import FileFormat, format_of, write_rows
-from tasks.review.review import Reader
-from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
-from warehouse.ledger.ledger import Ledger, RunRow
+from tasks.review import FileFormat, QuarantinedRow, QuarantineFilter, Reader, format_of, quarantine, write_rows
+from tasks.runtime import current_actor, open_ledger, settings_of_a_home
+from warehouse.ledger import Ledger, RunRow
 
 app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")
 
@@ -39,7 +36,7 @@ class QuarantineStores:
 
 @contextmanager
 def _stores(run: str | None) -> Iterator[QuarantineStores]:
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
+    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

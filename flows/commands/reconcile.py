@@ -11,10 +11,10 @@ import typer
 from flows.commands.terminal import notice, print_frame, print_json
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home, utc_now
+from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
-    from tasks.reconcile.reconcile import Reconciled
+    from tasks.reconcile import Reconciled
 
 ALARMED: Final = 3
 FORMATS: Final = ("csv", "fix", "flex", "alpaca")
@@ -43,7 +43,7 @@ def reconcile(
     if file is None:
         _show_lots(settings, is_json=is_json) if is_lots else _show_breaks(settings, is_json=is_json)
         return
-    from tasks.reconcile.execution_files import reconcile_one  # noqa: PLC0415 - a second that other commands do without
+    from tasks.reconcile import reconcile_one  # noqa: PLC0415 - a second that other commands do without
 
     if fmt is not None and fmt not in FORMATS:
         raise WrongUsage(f"{fmt} is no format of executions; needed one of {', '.join(FORMATS)}")
@@ -92,7 +92,7 @@ def _print(done: "Reconciled") -> None:
 
 
 def _show_breaks(settings: Settings, *, is_json: bool) -> None:
-    from tasks.reconcile.reconcile import open_breaks  # noqa: PLC0415 - readers of every format
+    from tasks.reconcile import open_breaks  # noqa: PLC0415 - readers of every format
 
     with closing(open_ledger(settings)) as ledger:
         breaks, aside = open_breaks(ledger, utc_now()), ledger.set_aside()
@@ -109,8 +109,8 @@ def _show_breaks(settings: Settings, *, is_json: bool) -> None:
 
 
 def _show_lots(settings: Settings, *, is_json: bool) -> None:
-    from tasks.reconcile.reconcile import lot_differences  # noqa: PLC0415 - as above
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415
+    from tasks.reconcile import lot_differences  # noqa: PLC0415 - as above
+    from warehouse.lake import open_lake  # noqa: PLC0415
 
     with closing(open_ledger(settings)) as ledger:
         found = lot_differences(open_lake(settings), ledger)
@@ -129,7 +129,7 @@ def allot(
     note: Annotated[str, typer.Option("--note", help="Why it differs from the rule; recorded.")],
 ) -> None:
     """Fix what orders of a block get of its fills, against the pro-rata rule."""
-    from tasks.reconcile.reconcile import rules  # noqa: PLC0415 - as above
+    from tasks.reconcile import rules  # noqa: PLC0415 - as above
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
@@ -158,8 +158,8 @@ def allocations(
     is_json: Json = False,
 ) -> None:
     """Show what each order of a filled block got, at the block's average price."""
-    from tasks.reconcile.allocations import allocation_statement, as_fix  # noqa: PLC0415 - as above
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415
+    from tasks.reconcile import allocation_statement, as_fix  # noqa: PLC0415 - as above
+    from warehouse.lake import open_lake  # noqa: PLC0415
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

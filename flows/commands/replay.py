@@ -12,11 +12,11 @@ import typer
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.runtime.stores import settings_of_a_home
+from tasks.runtime import settings_of_a_home
 
 if TYPE_CHECKING:
-    from tasks.core.replay.diff import TableDiff
-    from tasks.operate.replay import Replayed
+    from tasks.core.replay import TableDiff
+    from tasks.operate import Replayed
 
 DIFFERS: Final = 1
 PRIVATE_FOLDER: Final = 0o700
@@ -31,7 +31,7 @@ def replay(
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compute a run again from its stored inputs and compare every table and file. Exit 1 where anything differs, 4 where inputs are gone."""
-    from tasks.operate.replay import replay_run as replayed  # noqa: PLC0415 - seconds that other commands do without
+    from tasks.operate import replay_run as replayed  # noqa: PLC0415 - seconds that other commands do without
 
     settings = settings_of_a_home()
     with _folder(settings, keep) as folder:

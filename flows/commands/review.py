@@ -14,13 +14,11 @@ from rich.text import Text
 from flows.commands.terminal import lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
-from tasks.core.explain.sentences import LOOKS
-from tasks.core.propose.changed_orders import OrderChange
-from tasks.review import review
-from tasks.review.review import Decided, ProposalDetail
-from tasks.review.versions import changes, version_before
-from tasks.runtime.stores import current_actor, open_ledger, settings_of_a_home
-from warehouse.ledger.ledger import Decision, Sort
+from tasks.core.explain import LOOKS
+from tasks.core.propose import OrderChange
+from tasks.review import Decided, ProposalDetail, changes, review, version_before
+from tasks.runtime import current_actor, open_ledger, settings_of_a_home
+from warehouse.ledger import Decision, Sort
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
 
@@ -83,7 +81,7 @@ def _codes(joined: str | None) -> list[str]:
 @app.command()
 def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Json = False) -> None:
     """Show one proposal with its orders, the lots they close, and what was decided."""
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
+    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
@@ -174,8 +172,8 @@ def amend(
 ) -> None:
     """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
     wish = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
-    from tasks.review.amend import amend_proposal as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
-    from warehouse.lake.lake import open_lake  # noqa: PLC0415 - as above
+    from tasks.review import amend_proposal as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
+    from warehouse.lake import open_lake  # noqa: PLC0415 - as above
 
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:

@@ -14,7 +14,7 @@ from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import NONE, Settings
-from tasks.runtime.stores import open_ledger, utc_now
+from tasks.runtime import open_ledger, utc_now
 
 
 def run_night(

@@ -11,8 +11,8 @@ from flows.commands.halt import HOW_TO_LIFT, sentence
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
-from tasks.runtime.stores import open_ledger, settings_of_a_home
-from warehouse.ledger.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
+from tasks.runtime import open_ledger, settings_of_a_home
+from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from schemas.enums import Role, Scope
 from schemas.errors import WrongUsage
 from schemas.settings import load_settings
 from tasks.review import access
-from tasks.runtime.stores import current_actor, open_ledger
+from tasks.runtime import current_actor, open_ledger
 
 app = typer.Typer(no_args_is_help=True, help="Users of the ledger and their roles.")
 

@@ -9,9 +9,8 @@ import polars as pl
 from distributed import Worker, WorkerPlugin
 
 from schemas.settings import Settings, load_settings
-from tasks.runtime.flow_states import without_tracebacks
-from tasks.runtime.stores import private_files
-from warehouse.lake.connection import bounds
+from tasks.runtime import private_files, without_tracebacks
+from warehouse.lake import bounds
 
 VERSIONS: Final = ("trimtab", "duckdb", "duckdb-extension-ducklake", "polars", "numba", "prefect", "distributed")
 SHARE_OF_DUCKDB: Final = 0.5

@@ -4,8 +4,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from schemas.errors import PlaceUnreachable, Terminal
-from tasks.core.export.files import sha256
-from tasks.sources.remote import Use
+from tasks.core.export import sha256
+from tasks.sources import Use
 
 DELIVERING: Final = Use("written", "list, read and write", Terminal, PlaceUnreachable)
 

@@ -26,9 +26,9 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
-from tasks.core.export.files import sha256
+from tasks.core.export import sha256
 from tasks.deliveries.checks import inside, no_file, other_file
-from tasks.runtime.atomic_folder import FLUSHERS, flush, is_alive, make_folders, temporary_name, write_file
+from tasks.runtime import FLUSHERS, flush, is_alive, make_folders, temporary_name, write_file
 
 _LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,7})-[0-9a-f]{16}\.tmp", re.DOTALL)
 """As ``temporary_name`` makes them."""

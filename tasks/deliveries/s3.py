@@ -23,9 +23,9 @@ from pyarrow import fs
 
 from schemas.errors import PlaceUnreachable
 from schemas.exports import Delivery
-from tasks.core.export.files import sha256
+from tasks.core.export import sha256
 from tasks.deliveries.checks import DELIVERING, inside, other_file
-from tasks.sources.s3 import no_bucket, open_store, prefix_of, store_errors
+from tasks.sources import no_bucket, open_store, prefix_of, store_errors
 
 THREADS: Final = 16
 """Objects under way at once; each waits for the network most of the time."""

@@ -12,8 +12,7 @@ import asyncssh
 from schemas.exports import Delivery
 from tasks.deliveries.checks import DELIVERING, inside
 from tasks.deliveries.sftp_files import Files
-from tasks.sources.host_keys import SftpHost, sftp_host
-from tasks.sources.sftp import Runner, connected, own_loop, server_errors
+from tasks.sources import Runner, SftpHost, connected, own_loop, server_errors, sftp_host
 
 
 @contextmanager

@@ -25,10 +25,10 @@ from typing import Any, Final, TypeVar
 import asyncssh
 
 from schemas.errors import PlaceUnreachable, Terminal
-from tasks.core.export.files import sha256
+from tasks.core.export import sha256
 from tasks.deliveries.checks import no_file, other_file
-from tasks.runtime.atomic_folder import FILE_MODE, FOLDER_MODE
-from tasks.sources.sftp import FILE_TYPES, answer
+from tasks.runtime import FILE_MODE, FOLDER_MODE
+from tasks.sources import FILE_TYPES, answer
 
 AT_ONCE: Final = 32
 """Files under way at once."""

@@ -25,7 +25,7 @@ from schemas.landing import CONTRACTS
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import SYMBOLS, reference_tables
 from tasks.demo.book_types import FileFormat, Market
-from tasks.formats.contract_file import ENDINGS
+from tasks.formats import ENDINGS
 
 DEFAULT_SEED: Final = 20221228
 MARKER: Final = "book.json"

@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY
-from tasks.core.facts.cells import FORMULA_START
-from tasks.core.gate.parsing import CURRENCY_COLUMN, LINE, as_json
+from tasks.core.facts import FORMULA_START
+from tasks.core.gate import CURRENCY_COLUMN, LINE, as_json
 from tasks.executions.execution import Lot, execution, lot, named_twice, refuse_odd_lots
 from tasks.executions.record_tally import Gathered
 from tasks.executions.words import IDENTIFIERS, Dialect, Unreadable, shown
-from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
+from tasks.formats import csv_batches, csv_head, csv_header
 
 REQUIRED: Final = ("execution_id", "kind", "client_order_id")
 OPTIONAL: Final = (

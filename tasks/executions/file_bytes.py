@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import InputRefused
-from tasks.formats.records import open_bytes
+from tasks.formats import open_bytes
 
 LARGEST: Final = 1 << 28
 """Bytes that a file may have, unpacked: about a million executions."""

@@ -16,10 +16,10 @@ from datetime import date, datetime
 from pathlib import Path
 
 from schemas.errors import Terminal
-from tasks.core.export.package import Export
+from tasks.core.export import Export
 from tasks.export.render import Checkpoint
 from tasks.export.tombstone import take_name
-from warehouse.ledger.ledger import ExportRow, ExportState, Ledger
+from warehouse.ledger import ExportRow, ExportState, Ledger
 
 
 @dataclass(frozen=True, slots=True)

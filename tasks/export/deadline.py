@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from schemas.errors import Terminal
-from warehouse.ledger.export.abandons import Deadline
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Deadline, Ledger
 
 
 @dataclass(frozen=True, slots=True)

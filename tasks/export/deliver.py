@@ -22,15 +22,13 @@ from typing import Final
 
 from schemas.errors import ConservationBroken, Retryable, RunHeld, Terminal
 from schemas.exports import Delivery
-from tasks.core.export.files import MANIFEST, SIGNATURE, SUCCESS, sha256
-from tasks.core.export.package import Export
-from tasks.core.export.redact import without_accounts
-from tasks.deliveries.place import DeliveryPlace, opened
+from tasks.core.export import MANIFEST, SIGNATURE, SUCCESS, Export, sha256, without_accounts
+from tasks.deliveries import DeliveryPlace, opened
 from tasks.export.plan import ExportPlan
 from tasks.export.render import LOOK_SECONDS
 from tasks.export.verification import read_manifest
-from tasks.runtime.atomic_folder import paced
-from warehouse.ledger.ledger import DeliveryState, ExportRow, Ledger
+from tasks.runtime import paced
+from warehouse.ledger import DeliveryState, ExportRow, Ledger
 
 ATTEMPTS: Final = 5
 BATCH: Final = 128

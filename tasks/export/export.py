@@ -29,18 +29,14 @@ from schemas.enums import Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
 from schemas.executions import SENT_ORDERS
 from schemas.landing import IDENTIFIER
-from tasks.core.export.block_checks import block_warnings
-from tasks.core.export.blocks import allocate
-from tasks.core.export.order_formats import refusals_of
-from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
+from tasks.core.export import Export, ExportPackage, ProposedTables, allocate, block_warnings, make_release, refusals_of
 from tasks.export.deadline import ExportDeadline
 from tasks.export.plan import ExportPlan
 from tasks.export.render import DELIVERY_CHECKPOINTS, Checkpoint, Sending, render_export
 from tasks.export.signing import Signer
-from tasks.known.fill_lag import behind_since
-from tasks.known.open_orders import OrderLake
-from tasks.review.versions import newest_rows
-from warehouse.ledger.ledger import ExportRow, Ledger, RunRow
+from tasks.known import OrderLake, behind_since
+from tasks.review import newest_rows
+from warehouse.ledger import ExportRow, Ledger, RunRow
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""

@@ -19,8 +19,8 @@ from tasks.export.export import NO_PLAN, ExportLake, ExportResult, done_run, exp
 from tasks.export.plan import ExportPlan
 from tasks.export.render import Checkpoint
 from tasks.export.signing import Signer
-from tasks.known.fill_lag import behind_since
-from warehouse.ledger.ledger import Ledger
+from tasks.known import behind_since
+from warehouse.ledger import Ledger
 
 HELD_BACK: Final[dict[str, pl.DataType]] = {
     "run_id": pl.String(),

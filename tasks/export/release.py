@@ -9,8 +9,8 @@ from tasks.export.abandon import Abandoned, abandon_export
 from tasks.export.deliver import Courier, DeliveryResult, deliver_exports
 from tasks.export.export_all import ExportedRuns, Exporter, export_all
 from tasks.export.plan import ExportPlan, signer_of
-from tasks.runtime.stores import current_actor, open_ledger, utc_now
-from warehouse.lake.lake import open_lake
+from tasks.runtime import current_actor, open_ledger, utc_now
+from warehouse.lake import open_lake
 
 
 def export_approved(settings: Settings, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:

@@ -17,10 +17,11 @@ from typing import Final
 import polars as pl
 
 from schemas.exports import Profile
-from tasks.core.export.files import (
+from tasks.core.export import (
     MANIFEST,
     SIGNATURE,
     SUCCESS,
+    ExportPackage,
     FileEntry,
     manifest_bytes,
     profile_files,
@@ -28,9 +29,8 @@ from tasks.core.export.files import (
     sha256,
     success_bytes,
 )
-from tasks.core.export.package import ExportPackage
 from tasks.export.tombstone import need_not_given_up
-from tasks.runtime.atomic_folder import (
+from tasks.runtime import (
     FOLDER_MODE,
     check_same,
     disk_errors_explained,

@@ -15,8 +15,7 @@ from schemas.settings import load_settings
 from tasks.export.deliver import DeliveryResult
 from tasks.export.export_all import ExportedRuns
 from tasks.export.release import deliver_exported, export_approved
-from tasks.runtime.notices import give_notice
-from tasks.runtime.retries import retry_quietly
+from tasks.runtime import give_notice, retry_quietly
 
 EXPORTED: Final = "trimtab.exported"
 HELD_BACK: Final = "trimtab.export-held-back"

@@ -10,16 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import Terminal
-from tasks.core.export.files import SUCCESS
-from tasks.runtime.atomic_folder import (
-    disk_errors_explained,
-    flush,
-    flush_tree,
-    place,
-    remove_leftovers,
-    staging,
-    write_file,
-)
+from tasks.core.export import SUCCESS
+from tasks.runtime import disk_errors_explained, flush, flush_tree, place, remove_leftovers, staging, write_file
 
 Checkpoint = Callable[[str], None]
 TOMBSTONE: Final = "_ABANDONED"

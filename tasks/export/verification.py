@@ -21,10 +21,10 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.errors import Terminal, WrongUsage
-from tasks.core.export.files import FORMAT, MANIFEST, SIGNATURE, SUCCESS
+from tasks.core.export import FORMAT, MANIFEST, SIGNATURE, SUCCESS
 from tasks.export.signing import is_signed
 from tasks.export.tombstone import TOMBSTONE
-from tasks.runtime.atomic_folder import raise_it
+from tasks.runtime import raise_it
 
 OWN: Final = (MANIFEST, SIGNATURE, SUCCESS)
 """Files that a manifest does not list."""

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from schemas.errors import InputRefused
-from tasks.core.gate.parsing import LINE
+from tasks.core.gate import LINE
 from tasks.formats.text_lines import whole_lines
 
 LONGEST_HEADER: Final = 1 << 16

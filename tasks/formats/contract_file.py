@@ -22,8 +22,7 @@ import pyarrow as pa
 
 from schemas.errors import InputRefused
 from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
-from tasks.core.gate.contract import expected
-from tasks.core.gate.parsing import CURRENCY_COLUMN
+from tasks.core.gate import CURRENCY_COLUMN, expected
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 from tasks.formats.contract_parquet import parquet_batches, parquet_header
 from tasks.formats.file_signatures import FileSignature, misnamed, sign_of

@@ -20,8 +20,7 @@ import pyarrow.types as pt
 
 from schemas.errors import InputRefused
 from schemas.landing import dtypes
-from tasks.core.gate.contract import expected
-from tasks.core.gate.parsing import CURRENCY_COLUMN, can_read
+from tasks.core.gate import CURRENCY_COLUMN, can_read, expected
 
 _OPTIONS: Final = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
 _PLAIN_TYPES: Final = (

@@ -8,7 +8,7 @@ from itertools import permutations
 import polars as pl
 
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
-from tasks.core.gate.contract import expected
+from tasks.core.gate import expected
 from tasks.formats.mapping import LINES, InputColumn, InputMapping, Record, Table
 from tasks.formats.parts import Place, Spot
 

@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from schemas.errors import InputRefused
-from tasks.core.gate.parsing import LINE
+from tasks.core.gate import LINE
 from tasks.formats.faults import least_width, widest
 from tasks.formats.lines import BLOCK_BYTES, read_lines
 from tasks.formats.mapping import InputMapping, Record
@@ -21,7 +21,7 @@ from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.split import split_delimited, split_fixed
 from tasks.formats.tally import LINE_NUMBER, RecordNumbers, Tally, cell_of, whole_number
-from tasks.sources.fetched_file import FetchedFile
+from tasks.sources import FetchedFile
 
 _SHOWN = 40
 

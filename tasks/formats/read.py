@@ -17,7 +17,7 @@ import polars as pl
 
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY, dtypes
-from tasks.core.gate.parsing import LINE, as_json
+from tasks.core.gate import LINE, as_json
 from tasks.formats.columns import landing_cells
 from tasks.formats.contract_file import RawTable
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
@@ -26,7 +26,7 @@ from tasks.formats.mapping import LINES, AsOf, Condition, InputFormat, InputMapp
 from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.tally import trimmed
-from tasks.sources.fetched_file import FetchedFile
+from tasks.sources import FetchedFile
 
 _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
     (pl.Date, r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"),

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from tasks.core.gate.parsing import LINE
+from tasks.core.gate import LINE
 
 _END: Final = "\x00end"
 """A last field that no line has: it comes back whole where no quote was left open."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 import polars as pl
 
 from schemas.errors import InputRefused
-from tasks.core.gate.parsing import LINE
+from tasks.core.gate import LINE
 from tasks.formats.amounts import amount, plain_number
 from tasks.formats.mapping import InputMapping, Total
 from tasks.formats.parts import Amount, Number, Spot

@@ -7,10 +7,9 @@ from typing import Protocol
 import polars as pl
 
 from schemas.stored import INTERNAL
-from tasks.core.reconcile.open_orders import DAYS
-from tasks.core.reconcile.unshown_fills import missing, to_show, unshown, waiting
+from tasks.core.reconcile import DAYS, missing, to_show, unshown, waiting
 from tasks.known.open_orders import OrderLake, known_orders
-from warehouse.ledger.ledger import Ledger, RunRow
+from warehouse.ledger import Ledger, RunRow
 
 LOTS = ("account_id", "security_id", "quantity")
 TRADES = ("account_id", "security_id", "side", "trade_date", "quantity")

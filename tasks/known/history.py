@@ -13,9 +13,9 @@ import polars as pl
 
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
-from tasks.core.gate.history import History, HistoryLimits
-from tasks.runtime.steps import Stores
-from warehouse.ledger.ledger import RunRow
+from tasks.core.gate import History, HistoryLimits
+from tasks.runtime import Stores
+from warehouse.ledger import RunRow
 
 LOTS: Final = tuple(INTERNAL["carried_lots"])
 CASH: Final = tuple(INTERNAL["carried_cash"])

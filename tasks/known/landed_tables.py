@@ -8,12 +8,11 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
-from tasks.core.facts.facts import Facts, with_policy_defaults
-from tasks.core.facts.shards import household_key
+from tasks.core.facts import Facts, household_key, with_policy_defaults
 from tasks.core.gate import FilePlace, Places, accepted
-from tasks.core.reconcile.unshown_fills import unshown
-from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import InputRow, Ledger
+from tasks.core.reconcile import unshown
+from warehouse.lake import Lake
+from warehouse.ledger import InputRow, Ledger
 
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 

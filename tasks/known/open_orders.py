@@ -5,8 +5,8 @@ from typing import Protocol
 
 import polars as pl
 
-from tasks.core.reconcile.open_orders import KNOWN_ORDERS
-from warehouse.ledger.ledger import Ledger
+from tasks.core.reconcile import KNOWN_ORDERS
+from warehouse.ledger import Ledger
 
 
 class OrderLake(Protocol):

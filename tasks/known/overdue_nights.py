@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
-from tasks.runtime.sessions import overtaken_by, sessions_to
-from warehouse.ledger.ledger import Ledger
+from tasks.runtime import overtaken_by, sessions_to
+from warehouse.ledger import Ledger
 
 LOOKED_AT: Final = 100
 """How many of the newest runs are looked through for one of the night."""

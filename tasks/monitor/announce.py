@@ -15,10 +15,9 @@ from prefect.client.schemas.objects import Artifact as ArtifactResponse
 from prefect.events import emit_event
 
 from schemas.settings import Settings
-from tasks.known.night_runs import Found
-from tasks.known.overdue_nights import Overdue
-from tasks.runtime.steps import Stores
-from warehouse.ledger.ledger import Filter, HaltRow, Ledger
+from tasks.known import Found, Overdue
+from tasks.runtime import Stores
+from warehouse.ledger import Filter, HaltRow, Ledger
 
 PENDING: Final = "trimtab.review-pending"
 REMINDER: Final = "trimtab.review-reminder"

@@ -20,15 +20,12 @@ from schemas.enums import LandingTable
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, dated
-from tasks.core.gate.parsing import parse
-from tasks.formats.contract_file import ENDINGS, PACKED
-from tasks.formats.load import load_format
-from tasks.pull.inputs import Input, take
-from tasks.pull.land import raw_tables
-from tasks.pull.late_files import LateFiles, standing
-from tasks.runtime.steps import Stores
-from tasks.sources.fetch import fetch_files
-from warehouse.ledger.ledger import InputRow, InputState, RunRow
+from tasks.core.gate import parse
+from tasks.formats import ENDINGS, PACKED, load_format
+from tasks.pull import Input, LateFiles, raw_tables, standing, take
+from tasks.runtime import Stores
+from tasks.sources import fetch_files
+from warehouse.ledger import InputRow, InputState, RunRow
 
 PRICES: Final = LandingTable.PRICES
 WATCHED: Final = (LandingTable.CASH, LandingTable.MODEL_TARGETS)

@@ -15,16 +15,14 @@ from schemas.errors import WrongUsage
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
-from tasks.core.facts.facts import Facts, model_hashes, with_policy_defaults
-from tasks.core.facts.shards import household_key
+from tasks.core.facts import Facts, household_key, model_hashes, with_policy_defaults
 from tasks.core.gate import accepted, check_table, gate_globals
-from tasks.core.monitor.breaches import HELD, KnownToday, Verdict, seen_accounts, verdict
-from tasks.known.fill_lag import unshown_fills
-from tasks.known.landed_tables import landed, places
+from tasks.core.monitor import HELD, KnownToday, Verdict, seen_accounts, verdict
+from tasks.known import landed, places, unshown_fills
 from tasks.monitor.intraday_inputs import BaseNight, Fresh, fresh_inputs, newest_night
-from tasks.pull.pull import run_ref
-from tasks.runtime.steps import Stores
-from warehouse.lake.lake import Lake
+from tasks.pull import run_ref
+from tasks.runtime import Stores
+from warehouse.lake import Lake
 
 POLICY: Final = ("policy_id", "band_rule", "is_threshold_triggered", "calendar", "cool_down_days")
 """What of a policy decides whether an account is looked at."""

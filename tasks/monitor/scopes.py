@@ -28,14 +28,9 @@ from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.monitor.intraday_inputs import newest_night
 from tasks.monitor.look import Look, look
-from tasks.pull.inputs import TakenFiles, take
-from tasks.pull.pull import NobodyLeft, Request
-from tasks.runtime.notices import give_notice
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.steps import Stores, open_stores
-from tasks.runtime.stores import utc_now
-from warehouse.ledger.ledger import ScopeRow
-from warehouse.ledger.monitor.breaches import LATE_FILE
+from tasks.pull import NobodyLeft, Request, TakenFiles, take
+from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, utc_now
+from warehouse.ledger import LATE_FILE, ScopeRow
 
 BREACHED: Final = "trimtab.drift.breached"
 SILENCE: Final = timedelta(minutes=30)

@@ -34,7 +34,7 @@ from typing import Any, Final
 from schemas.errors import Retryable, Terminal, WrongUsage
 from schemas.settings import Settings
 from tasks.operate.maintenance_lock import maintenance_lock
-from tasks.runtime.atomic_folder import (
+from tasks.runtime import (
     flush,
     flush_tree,
     make_folders,
@@ -45,8 +45,8 @@ from tasks.runtime.atomic_folder import (
     temporary_name,
     write_file,
 )
-from warehouse.copies.backup import copy_catalogue, copy_ledger, has_ledger
-from warehouse.lake.attach import SQLITE
+from warehouse.copies import copy_catalogue, copy_ledger, has_ledger
+from warehouse.lake import SQLITE
 
 MANIFEST: Final = "manifest.json"
 SUCCESS: Final = "_SUCCESS"

@@ -26,12 +26,10 @@ from schemas.settings import Settings
 from tasks.operate.backup import backup_folder, make_backup, remove_old
 from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.retention import Retention
-from tasks.runtime.atomic_folder import is_alive
-from tasks.runtime.stores import open_ledger
-from warehouse.copies.backup import has_catalogue
-from warehouse.lake.connection import LINKS
-from warehouse.lake.maintenance import Upkeep, open_upkeep
-from warehouse.ledger.ledger import RunRow
+from tasks.runtime import is_alive, open_ledger
+from warehouse.copies import has_catalogue
+from warehouse.lake import LINKS, Upkeep, open_upkeep
+from warehouse.ledger import RunRow
 
 KEPT: Final = frozenset({"proposals", "orders", "lot_relief"})
 """Tables whose rows are never deleted: they are what trades were proposed, approved and made on."""

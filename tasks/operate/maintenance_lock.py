@@ -7,8 +7,7 @@ from typing import Final, NoReturn
 from schemas.errors import Retryable
 from schemas.settings import Settings
 from warehouse.file_lock import lock_file
-from warehouse.ledger.runs.run_lock import Turns
-from warehouse.ledger.store.store import create_engine
+from warehouse.ledger import Turns, create_engine
 
 LOCK: Final = ".maintain.lock"
 

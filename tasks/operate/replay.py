@@ -25,20 +25,15 @@ from schemas.enums import RunState, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
-from tasks.core.explain.summary import counts_of
-from tasks.core.replay.diff import TableDiff, compare, merged
+from tasks.core.explain import counts_of
+from tasks.core.replay import TableDiff, compare, merged
 from tasks.operate.replay_exports import ExportDiff, exports_again
 from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, runs_known, scratch_stores
-from tasks.propose.measure import measure_shard
-from tasks.propose.propose import propose_shard
-from tasks.propose.route import route_run
-from tasks.runtime.provenance import DECIDING, SETTING, VERSION, settings_then, versions
-from tasks.runtime.steps import Stores
-from tasks.runtime.stores import open_ledger, utc_now
-from tasks.validate.validate import validate_shard
-from warehouse.lake.lake import Lake
-from warehouse.lake.snapshots import LakeAt, Past, end_of, past_of
-from warehouse.ledger.review.proposals import ROUTED
+from tasks.propose import measure_shard, propose_shard, route_run
+from tasks.runtime import DECIDING, SETTING, VERSION, Stores, open_ledger, settings_then, utc_now, versions
+from tasks.validate import validate_shard
+from warehouse.lake import Lake, LakeAt, Past, end_of, past_of
+from warehouse.ledger import ROUTED
 
 QUEUED: Final = ("run_id", "as_of_date", "submitter", *(name for name in ROUTED if name != "ttl_hours"))
 """What routing says of a proposal once and for all."""

@@ -18,16 +18,11 @@ from schemas.enums import RunState
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
-from tasks.core.export.files import MANIFEST, SIGNATURE, sha256
-from tasks.core.export.package import Export, make_release
-from tasks.export.export import BOOK, book_of
-from tasks.export.plan import ExportPlan, signer_of
-from tasks.export.render import Sending, render_export
-from tasks.export.signing import is_signed
+from tasks.core.export import MANIFEST, SIGNATURE, Export, make_release, sha256
+from tasks.export import BOOK, ExportPlan, Sending, book_of, is_signed, render_export, signer_of
 from tasks.operate.replay_scratch import RecordedRun
-from tasks.runtime.atomic_folder import hashed_files
-from tasks.runtime.steps import Stores
-from warehouse.ledger.ledger import ExportRow, ExportState
+from tasks.runtime import Stores, hashed_files
+from warehouse.ledger import ExportRow, ExportState
 
 FILES_TOLD: Final = 5
 

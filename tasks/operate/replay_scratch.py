@@ -21,13 +21,11 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from tasks.known.history import last_night, runs_from
-from tasks.pull.pull import run_ref
-from tasks.runtime.steps import Stores
-from tasks.runtime.stores import current_actor
-from warehouse.lake.lake import lake_of_its_own
-from warehouse.lake.snapshots import LakeAt
-from warehouse.ledger.ledger import Ledger, NewRun, RunRow
+from tasks.known import last_night, runs_from
+from tasks.pull import run_ref
+from tasks.runtime import Stores, current_actor
+from warehouse.lake import LakeAt, lake_of_its_own
+from warehouse.ledger import Ledger, NewRun, RunRow
 
 COMPUTED: Final = {
     Step.VALIDATE: ("quarantine", "released_rows", "gate", "carried", "carried_lots", "carried_cash", "anomalies"),

@@ -17,11 +17,9 @@ from schemas.settings import Settings
 from tasks.operate.backup import LEDGER, MANIFEST, SUCCESS, VERSION, sha256_of
 from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.retention import Retention
-from tasks.runtime.atomic_folder import flush_tree, make_folders
-from tasks.runtime.stores import open_ledger, utc_now
-from warehouse.copies.backup import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
-from warehouse.lake.attach import SQLITE
-from warehouse.lake.maintenance import open_upkeep
+from tasks.runtime import flush_tree, make_folders, open_ledger, utc_now
+from warehouse.copies import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
+from warehouse.lake import SQLITE, open_upkeep
 
 DATA: Final = "lake/data/"
 """Where a backup has files of the lake."""

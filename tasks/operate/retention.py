@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.enums import RunState
 from schemas.settings import Settings
-from warehouse.ledger.ledger import Ledger, RunRow
+from warehouse.ledger import Ledger, RunRow
 
 CLOSED: Final = {RunState.DONE, RunState.FAILED}
 

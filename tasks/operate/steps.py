@@ -6,8 +6,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.settings import load_settings
 from tasks.operate.maintain import Chore, maintain
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.stores import utc_now
+from tasks.runtime import retry_quietly, utc_now
 
 
 @task(name="maintain_step", cache_policy=NO_CACHE, **retry_quietly)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 from schemas.settings import Settings
-from tasks.runtime.sessions import Session, sessions_from
+from tasks.runtime import Session, sessions_from
 
 
 def next_cut_offs(settings: Settings, now: datetime) -> dict[str, datetime]:

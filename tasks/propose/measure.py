@@ -8,14 +8,11 @@ from schemas.enums import RunKind, Step
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.core.drift.drift import account_drift, drift_by_class, household_drift
-from tasks.core.facts.calendars import due_on
-from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, valued_lots
-from tasks.core.rules.harvest import harvest_candidates
-from tasks.known.landed_tables import facts as read_facts
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.sessions import previous_session
-from tasks.runtime.steps import Stores, open_stores, timed_step
+from tasks.core.drift import account_drift, drift_by_class, household_drift
+from tasks.core.facts import Facts, account_parameters, due_on, model_hashes, priced_securities, valued_lots
+from tasks.core.rules import harvest_candidates
+from tasks.known import facts as read_facts
+from tasks.runtime import Stores, open_stores, previous_session, retry_quietly, timed_step
 
 
 @task(name="measure", cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)

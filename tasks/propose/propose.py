@@ -11,21 +11,26 @@ from schemas.enums import LookReason, Step
 from schemas.errors import ConservationBroken
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core.facts.facts import Facts, account_parameters, model_hashes
-from tasks.core.propose import conservation
-from tasks.core.propose.account_outcomes import outcomes, with_standing
-from tasks.core.propose.engine import shard_of, solve_accounts
-from tasks.core.propose.orders import order_rows
-from tasks.core.propose.proposals import proposal_rows
-from tasks.core.propose.reasons import class_reasons
-from tasks.core.propose.route import Noticed, noticed, with_look, with_route
-from tasks.core.propose.scenarios import frontier
-from tasks.core.propose.solved import Solved
-from tasks.core.reconcile.unshown_fills import waiting
-from tasks.known.landed_tables import facts as read_facts
-from tasks.runtime.provenance import made_with
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.steps import Stores, open_stores, timed_step
+from tasks.core.facts import Facts, account_parameters, model_hashes
+from tasks.core.propose import (
+    Noticed,
+    Solved,
+    class_reasons,
+    conservation,
+    frontier,
+    noticed,
+    order_rows,
+    outcomes,
+    proposal_rows,
+    shard_of,
+    solve_accounts,
+    with_look,
+    with_route,
+    with_standing,
+)
+from tasks.core.reconcile import waiting
+from tasks.known import facts as read_facts
+from tasks.runtime import Stores, made_with, open_stores, retry_quietly, timed_step
 
 
 @task(name="propose", cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)

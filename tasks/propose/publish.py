@@ -10,15 +10,12 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
-from tasks.core.drift.distribution import chart, drift_counts
-from tasks.core.explain.step_timings import timings
-from tasks.core.explain.summary import counts_of, exceptions, markdown
+from tasks.core.drift import chart, drift_counts
+from tasks.core.explain import counts_of, exceptions, markdown, timings
 from tasks.core.propose import conservation
 from tasks.propose.propose import need_none
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.steps import open_stores, timed_step
-from tasks.runtime.stores import utc_now
-from warehouse.ledger.ledger import StepRow
+from tasks.runtime import open_stores, retry_quietly, timed_step, utc_now
+from warehouse.ledger import StepRow
 
 TOGETHER: Final = (
     "Accounts are counted one by one. Those that are managed together as a household may each drift further while the "

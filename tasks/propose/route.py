@@ -6,10 +6,8 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.propose.cut_offs import next_cut_offs
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.steps import Stores, open_stores, timed_step
-from tasks.runtime.stores import utc_now
-from warehouse.ledger.review.proposals import ROUTED
+from tasks.runtime import Stores, open_stores, retry_quietly, timed_step, utc_now
+from warehouse.ledger import ROUTED
 
 
 @task(name="route", cache_policy=NO_CACHE, **retry_quietly)

@@ -8,8 +8,8 @@ from typing import Final, Protocol
 import polars as pl
 
 from schemas.enums import Outcome, ProposalState
-from tasks.core.explain.account_funnel import AccountPart, Stage, funnel, histogram
-from warehouse.ledger.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
+from tasks.core.explain import AccountPart, Stage, funnel, histogram
+from warehouse.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
 
 OF_PROPOSALS: Final = ("account_id", "one_way_drift_after")
 

@@ -1,1 +1,5 @@
 """Take the sources' files, name the run after them, and land them in the lake."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,11 +11,11 @@ import polars as pl
 from schemas.landing import dtypes
 from schemas.sources import Source
 from schemas.stored import LANDED_COLUMNS
-from tasks.formats.load import load_format
-from tasks.known.history import runs_from
+from tasks.formats import load_format
+from tasks.known import runs_from
 from tasks.pull.land import Landing
-from tasks.runtime.steps import Stores
-from warehouse.ledger.ledger import NewRun, RunRow
+from tasks.runtime import Stores
+from warehouse.ledger import NewRun, RunRow
 
 REMEMBERED: Final = ("accounts", "trades", "restrictions")
 """What stands of an account while its custodian's file has not come."""

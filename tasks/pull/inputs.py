@@ -16,12 +16,8 @@ from pathlib import Path
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
 from schemas.sources import DatedSource, dated
-from tasks.formats.contract_file import ENDINGS, PACKED, file_names, refuse_near
-from tasks.formats.load import load_format
-from tasks.formats.mapping import InputFormat
-from tasks.formats.read import sequence_of
-from tasks.sources.fetch import fetch_files
-from tasks.sources.fetched_file import FetchedFile
+from tasks.formats import ENDINGS, PACKED, InputFormat, file_names, load_format, refuse_near, sequence_of
+from tasks.sources import FetchedFile, fetch_files
 
 
 @dataclass(frozen=True, slots=True)

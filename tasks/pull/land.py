@@ -18,13 +18,12 @@ from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD
 from schemas.stored import LANDED_COLUMNS
-from tasks.core.gate.parsing import parse
-from tasks.formats.contract_file import RawTable, read_batches
-from tasks.formats.read import read_format
+from tasks.core.gate import parse
+from tasks.formats import RawTable, read_batches, read_format
 from tasks.pull.inputs import Input, TakenFiles
-from tasks.runtime.notices import give_notice
-from warehouse.lake.lake import Copy, Lake
-from warehouse.ledger.ledger import InputRow, InputState, LandedBefore
+from tasks.runtime import give_notice
+from warehouse.lake import Copy, Lake
+from warehouse.ledger import InputRow, InputState, LandedBefore
 
 WHOLE_FIRST = ("accounts", "households")
 """Tables that are read before any other: they say which account belongs to which shard."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from tasks.pull.inputs import TakenFiles
-from warehouse.ledger.ledger import InputRow, InputState, Ledger, RunRow
+from warehouse.ledger import InputRow, InputState, Ledger, RunRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,9 @@ import polars as pl
 
 from schemas.run import RunRef
 from schemas.stored import INTERNAL
-from tasks.core.reconcile.open_orders import DAYS, counted, known_fills, unseen
-from tasks.core.reconcile.unshown_fills import to_show
-from tasks.known.fill_lag import holdings_then
-from tasks.known.history import last_night, runs_from
-from tasks.known.open_orders import known_orders
-from tasks.runtime.steps import Stores
+from tasks.core.reconcile import DAYS, counted, known_fills, to_show, unseen
+from tasks.known import holdings_then, known_orders, last_night, runs_from
+from tasks.runtime import Stores
 
 
 def orders_under_way(

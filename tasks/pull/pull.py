@@ -17,18 +17,15 @@ from schemas.errors import InputRefused, WrongUsage
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.sources import DatedSource
-from tasks.core.facts.shards import in_scope, shard_accounts, shard_count_for
+from tasks.core.facts import in_scope, shard_accounts, shard_count_for
 from tasks.pull.carry_forward import remembered
 from tasks.pull.inputs import TakenFiles, digest, take
 from tasks.pull.land import Landing, with_shard, with_the_others, without_broken
 from tasks.pull.late_files import LateFiles, standing
 from tasks.pull.missing_files import awaiting
 from tasks.pull.orders_under_way import orders_under_way
-from tasks.runtime.notices import give_notice
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.steps import Stores, alone_on, failure_noted, open_stores, timed_step
-from tasks.runtime.stores import utc_now
-from warehouse.ledger.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
+from tasks.runtime import Stores, alone_on, failure_noted, give_notice, open_stores, retry_quietly, timed_step, utc_now
+from warehouse.ledger import OPEN_STATES, LandedBefore, NewRun, RunRow
 
 
 @dataclass(frozen=True)

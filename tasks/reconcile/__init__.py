@@ -1,1 +1,5 @@
 """What brokers and custodians say of orders, and where it differs from our books."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,9 +9,9 @@ from schemas.enums import ProfileFormat
 from schemas.errors import WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
-from tasks.core.reconcile.allocation_statement import instructions, statement
-from tasks.export.export import ExportLake
-from warehouse.ledger.ledger import Ledger
+from tasks.core.reconcile import instructions, statement
+from tasks.export import ExportLake
+from warehouse.ledger import Ledger
 
 FIX: Final = (ProfileFormat.FIX44, ProfileFormat.FIX50SP2)
 

@@ -12,12 +12,12 @@ from schemas.errors import TrimtabError
 from schemas.exports import ExecutionSource
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.core.export.files import sha256
-from tasks.executions.words import ExecutionFormat
+from tasks.core.export import sha256
+from tasks.executions import ExecutionFormat
 from tasks.reconcile.reconcile import Reconciled, reconcile
-from tasks.runtime.stores import current_actor, open_ledger, utc_now
+from tasks.runtime import current_actor, open_ledger, utc_now
 from tasks.sources import folder, s3, sftp
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,18 +20,24 @@ import polars as pl
 from schemas.enums import Break
 from schemas.errors import SourceUnreachable, WrongUsage
 from schemas.executions import BREAKS
-from tasks.core.export.files import sha256
-from tasks.core.facts.cells import number_cell
-from tasks.core.reconcile.break_rules import ALARMS, breaks, unasked_fills
-from tasks.core.reconcile.fill_netting import net_fills
-from tasks.core.reconcile.lot_differences import DIFFERENCES, relief_differences
-from tasks.core.reconcile.matching import ASIDE, matched
-from tasks.core.reconcile.order_progress import order_states, proposal_states
-from tasks.executions.read import Read, read_executions
-from tasks.executions.words import ExecutionFormat
-from tasks.export.export import ExportLake
-from tasks.review.versions import newest_rows
-from warehouse.ledger.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, Settled, Sought, TakenFile
+from tasks.core.export import sha256
+from tasks.core.facts import number_cell
+from tasks.core.reconcile import (
+    ALARMS,
+    ASIDE,
+    DIFFERENCES,
+    breaks,
+    matched,
+    net_fills,
+    order_states,
+    proposal_states,
+    relief_differences,
+    unasked_fills,
+)
+from tasks.executions import ExecutionFormat, Read, read_executions
+from tasks.export import ExportLake
+from tasks.review import newest_rows
+from warehouse.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, Settled, Sought, TakenFile
 
 PART: Final = 50_000
 """Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""

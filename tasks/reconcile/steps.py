@@ -14,8 +14,7 @@ from prefect.events import emit_event
 from schemas.settings import load_settings
 from tasks.reconcile.execution_files import TakenIn, reconcile_new, reconcile_one
 from tasks.reconcile.reconcile import open_breaks
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.stores import open_ledger, utc_now
+from tasks.runtime import open_ledger, retry_quietly, utc_now
 
 ALARM: Final = "trimtab.fill-alarm"
 REFUSED: Final = "trimtab.executions-refused"

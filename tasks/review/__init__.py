@@ -1,1 +1,5 @@
 """Decisions on proposals: the queue, versions, explanations, quarantined rows, and who may decide."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from schemas.enums import Scope
 from schemas.errors import DecisionRefused, WrongUsage
-from warehouse.ledger.ledger import Ledger, SessionRow, SignIn, TokenRow
+from warehouse.ledger import Ledger, SessionRow, SignIn, TokenRow
 
 LEAST_CHARACTERS: Final = 12
 MOST_CHARACTERS: Final = 1_000

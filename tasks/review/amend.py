@@ -9,18 +9,16 @@ import polars as pl
 from schemas.enums import Side
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import RunRef
-from tasks.core.explain.account_page import household_facts
-from tasks.core.facts.facts import account_parameters
-from tasks.core.propose.amend import ProposalVersion, Wish, amend_orders
-from tasks.core.propose.orders import order_rows
-from tasks.core.propose.solved import Solved
-from tasks.known.landed_tables import drifts_of
-from tasks.known.landed_tables import facts as read_facts
-from tasks.propose.propose import need_conserved, solved_of
+from tasks.core.explain import household_facts
+from tasks.core.facts import account_parameters
+from tasks.core.propose import ProposalVersion, Solved, Wish, amend_orders, order_rows
+from tasks.known import drifts_of
+from tasks.known import facts as read_facts
+from tasks.propose import need_conserved, solved_of
 from tasks.review.review import resolve
 from tasks.review.versions import newest_rows
-from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import Ledger, ReviewedVersion
+from warehouse.lake import Lake
+from warehouse.ledger import Ledger, ReviewedVersion
 
 
 def amend_proposal(

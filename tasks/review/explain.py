@@ -7,15 +7,14 @@ import polars as pl
 
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
-from tasks.core.explain.account_page import AccountRecord, Page, frontier_section, household_facts, page
-from tasks.core.facts.facts import Facts
-from tasks.core.propose.scenarios import frontier
-from tasks.known.landed_tables import drifts_of
-from tasks.known.landed_tables import facts as read_facts
+from tasks.core.explain import AccountRecord, Page, frontier_section, household_facts, page
+from tasks.core.facts import Facts
+from tasks.core.propose import frontier
+from tasks.known import drifts_of
+from tasks.known import facts as read_facts
 from tasks.review.versions import newest_rows
-from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import Ledger
-from warehouse.ledger.store.rows import RunRow
+from warehouse.lake import Lake
+from warehouse.ledger import Ledger, RunRow
 
 OF_AN_ACCOUNT: Final = (
     "account_drift",

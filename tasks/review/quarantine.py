@@ -14,9 +14,9 @@ from typing import Any, Final
 import polars as pl
 
 from schemas.errors import DecisionRefused, WrongUsage
-from tasks.core.gate.history import RELEASABLE
+from tasks.core.gate import RELEASABLE
 from tasks.review.review import MIN_PREFIX, Reader
-from warehouse.ledger.ledger import Ledger, RunRow
+from warehouse.ledger import Ledger, RunRow
 
 IS_RELEASABLE: Final = (
     pl.col("broken_rules").str.split("|").list.eval(pl.element().is_in(sorted(RELEASABLE))).list.all()

@@ -8,8 +8,8 @@ from typing import Final, Literal
 import polars as pl
 
 from schemas.errors import WrongUsage
-from tasks.core.facts.cells import csv_files, text_cell
-from tasks.runtime.atomic_folder import write_file
+from tasks.core.facts import csv_files, text_cell
+from tasks.runtime import write_file
 
 FileFormat = Literal["csv", "parquet", "json"]
 FORMATS: Final[tuple[FileFormat, ...]] = ("csv", "parquet", "json")

@@ -15,8 +15,8 @@ import polars as pl
 
 from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import WrongUsage
-from tasks.core.gate.anomaly_scores import anomaly_sentence
-from warehouse.ledger.ledger import Decision, DecisionRow, Filter, Ledger, ReviewedVersion, Sort
+from tasks.core.gate import anomaly_sentence
+from warehouse.ledger import Decision, DecisionRow, Filter, Ledger, ReviewedVersion, Sort
 
 Word = TypeVar("Word", ProposalState, Route, Trigger)
 Reader = Callable[[str, str], pl.DataFrame]

@@ -5,9 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from tasks.core.propose.changed_orders import OrderChange, order_changes
+from tasks.core.propose import OrderChange, order_changes
 from tasks.review.review import Reader, orders_and_lots
-from warehouse.ledger.ledger import Amended, Ledger
+from warehouse.ledger import Amended, Ledger
 
 
 def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str, pl.DataFrame]:

@@ -1,1 +1,5 @@
 """What every stage runs on: stores, steps, retries, logs, sessions, private folders."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

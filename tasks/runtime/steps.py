@@ -13,8 +13,8 @@ from schemas.settings import Settings, load_settings
 from tasks.runtime.notices import give_notice
 from tasks.runtime.step_logs import as_asked, narrated
 from tasks.runtime.stores import open_ledger, utc_now
-from warehouse.lake.lake import Lake, open_lake
-from warehouse.ledger.ledger import Ledger
+from warehouse.lake import Lake, open_lake
+from warehouse.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from schemas.errors import WrongUsage
 from schemas.settings import Settings, load_settings
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 
 def private_files() -> None:

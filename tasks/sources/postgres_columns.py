@@ -14,7 +14,7 @@ from typing import Final
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, dtypes
 from schemas.sources import DatedSource, Source
-from tasks.core.gate.contract import expected
+from tasks.core.gate import expected
 
 AS_OF_COLUMN: Final = "as_of_date"
 _AS_THEY_ARE: Final = frozenset({"bool", "int2", "int4", "int8", "float8"})

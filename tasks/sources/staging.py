@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
-from tasks.runtime.atomic_folder import flush, make_folders
+from tasks.runtime import flush, make_folders
 from tasks.sources.fetched_file import FetchedFile
 from warehouse.file_lock import lock_file
 

@@ -17,15 +17,10 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
-from tasks.core.gate import guards
-from tasks.core.gate.guards import Finding, Size
-from tasks.known.history import last_night
-from tasks.runtime.notices import give_notice
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.sessions import sessions_to
-from tasks.runtime.steps import Stores, open_stores
-from tasks.runtime.stores import utc_now
-from warehouse.ledger.ledger import RunRow
+from tasks.core.gate import Finding, Size, guards
+from tasks.known import last_night
+from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, sessions_to, utc_now
+from warehouse.ledger import RunRow
 
 LOOK: Final = {
     Guard.QUARANTINE: "`trimtab quarantine list`, then mend the source",

@@ -13,15 +13,9 @@ from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core.gate import gate_accounts, gate_globals, unattributed
-from tasks.core.gate.anomaly_scores import anomalies
-from tasks.core.gate.history import History
-from tasks.known.history import Before, carried, read_before
-from tasks.known.landed_tables import landed, places
-from tasks.runtime.notices import give_notice
-from tasks.runtime.provenance import made_with
-from tasks.runtime.retries import retry_quietly
-from tasks.runtime.steps import Stores, open_stores, timed_step
+from tasks.core.gate import History, anomalies, gate_accounts, gate_globals, unattributed
+from tasks.known import Before, carried, landed, places, read_before
+from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
 
 ABSENT_WITH_ITS_FILE: Final = "cash_present"
 """The rule that an account breaks because its custodian's file has not come."""

@@ -23,12 +23,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.errors import Retryable, Terminal, WrongUsage
-from warehouse.faults.disk_errors import translate_disk_errors
-from warehouse.lake.attach import SQLITE, retried, sql
-from warehouse.lake.connection import connect, s3_secret
-from warehouse.ledger.schema import HEAD, stored_revision, upgrade
-from warehouse.ledger.store.store import Store, create_engine, translate_db_errors
-from warehouse.ledger.store.tables import metadata
+from warehouse.faults import translate_disk_errors
+from warehouse.lake import SQLITE, connect, retried, s3_secret, sql
+from warehouse.ledger import HEAD, Store, create_engine, metadata, stored_revision, translate_db_errors, upgrade
 
 POSTGRES: Final = "ducklake:postgres:"
 STRUCTURE: Final = "tables.json"

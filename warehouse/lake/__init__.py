@@ -1,1 +1,5 @@
 """The lake: bulk facts by run and shard, in DuckDB with the DuckLake format."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

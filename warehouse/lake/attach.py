@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import duckdb
 
 from schemas.errors import LakeBusy
-from warehouse.faults.disk_errors import translate_disk_errors
+from warehouse.faults import translate_disk_errors
 from warehouse.lake.connection import quoted, s3_secret
 
 SQLITE: Final = "ducklake:sqlite:"

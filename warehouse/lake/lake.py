@@ -22,7 +22,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.faults.disk_errors import disk_refusal
+from warehouse.faults import disk_refusal
 from warehouse.lake.attach import T, attach_lake, is_passing, retried, sql, transaction, why_not
 from warehouse.lake.connection import connect
 from warehouse.lake.empty_tables import Filled, make_stand_ins

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from schemas.errors import LakeBusy
-from warehouse.faults.disk_errors import translate_disk_errors
+from warehouse.faults import translate_disk_errors
 from warehouse.file_lock import lock_file
 from warehouse.lake.attach import SQLITE
 

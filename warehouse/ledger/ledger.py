@@ -15,40 +15,57 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from schemas.errors import Retryable, WrongUsage
-from warehouse.ledger.access.access import Access, SessionRow, TokenRow
-from warehouse.ledger.access.users import Users
-from warehouse.ledger.executions.allotments import Allotments
-from warehouse.ledger.executions.execution_rows import ExecutionFile, Rules, Settled
-from warehouse.ledger.executions.executions import ExecutionReading, Executions, TakenFile
-from warehouse.ledger.executions.fills import Fills
-from warehouse.ledger.executions.order_answers import Answers, Sought, Stretch
-from warehouse.ledger.export.deliveries import Deliveries
-from warehouse.ledger.export.exports import Exports
-from warehouse.ledger.monitor.breaches import Breaches, ScopeRow
-from warehouse.ledger.review.amend import Amended, Amendments
-from warehouse.ledger.review.decisions import BatchDecision, Decisions, ReviewedVersion
-from warehouse.ledger.review.quarantine_releases import Releases
-from warehouse.ledger.review.queue import Filter, Page, Queue, Sort, Totals
-from warehouse.ledger.runs.halts import Halts
-from warehouse.ledger.runs.inputs import Inputs, LandedBefore
-from warehouse.ledger.runs.run_lock import Turns
-from warehouse.ledger.runs.runs import Runs
+from warehouse.ledger.access import Access, SessionRow, TokenRow, Users
+from warehouse.ledger.executions import (
+    Allotments,
+    Answers,
+    ExecutionFile,
+    ExecutionReading,
+    Executions,
+    Fills,
+    Rules,
+    Settled,
+    Sought,
+    Stretch,
+    TakenFile,
+)
+from warehouse.ledger.export import Deliveries, Exports
+from warehouse.ledger.monitor import Breaches, ScopeRow
+from warehouse.ledger.review import (
+    Amended,
+    Amendments,
+    BatchDecision,
+    Decisions,
+    Filter,
+    Page,
+    Queue,
+    Releases,
+    ReviewedVersion,
+    Sort,
+    Totals,
+)
+from warehouse.ledger.runs import Halts, Inputs, LandedBefore, Runs, Turns
 from warehouse.ledger.schema import bring_up_to_date
-from warehouse.ledger.store.audit_chain import Audit
-from warehouse.ledger.store.rows import (
+from warehouse.ledger.store import (
+    OPEN_STATES,
+    Audit,
     AuditRow,
+    Decision,
     DecisionRow,
     DeliveryRow,
+    DeliveryState,
     ExportRow,
+    ExportState,
     HaltRow,
     InputRow,
+    InputState,
     NewRun,
     RunRow,
+    SignIn,
     StepRow,
     UserRow,
+    create_engine,
 )
-from warehouse.ledger.store.store import create_engine
-from warehouse.ledger.store.words import OPEN_STATES, Decision, DeliveryState, ExportState, InputState, SignIn
 
 __all__ = [
     "OPEN_STATES",

@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import Role
 from schemas.errors import WrongUsage
-from warehouse.ledger.access.users import insert_user
-from warehouse.ledger.store.store import Store
+from warehouse.ledger.access import insert_user
+from warehouse.ledger.store import Store
 
 HEAD: Final = "0007"
 """The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""

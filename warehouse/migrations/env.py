@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from warehouse.ledger.store.tables import metadata
+from warehouse.ledger import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)

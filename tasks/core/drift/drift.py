@@ -21,7 +21,7 @@ import polars as pl
 from schemas.enums import BandRule, Calendar, Trigger
 from schemas.landing import CASH
 from schemas.tables import USD
-from tasks.core.facts.facts import CLASS, exact_sum
+from tasks.core.facts import CLASS, exact_sum
 
 HOUSEHOLD_CLASS: Final = ("household_id", "asset_class")
 """Grain of what is said about a class of a household."""

@@ -15,7 +15,7 @@ import polars as pl
 from schemas.enums import Reason, Side, TaxRegime, TaxStatus, Term
 from schemas.landing import CASH
 from schemas.tables import USD
-from tasks.core.drift.drift import is_out_of_band
+from tasks.core.drift import is_out_of_band
 from tasks.core.explain.sentences import (
     NO_CERTIFICATE,
     REASONS,
@@ -25,12 +25,11 @@ from tasks.core.explain.sentences import (
     outcome_sentences,
     price_of_cash_sentence,
 )
-from tasks.core.facts.facts import BPS, Facts, account_parameters
-from tasks.core.gate.anomaly_scores import anomaly_sentence
-from tasks.core.propose.scenarios import Scenario
-from tasks.core.rules.restrictions import loss_sales
-from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
-from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases
+from tasks.core.facts import BPS, Facts, account_parameters
+from tasks.core.gate import anomaly_sentence
+from tasks.core.propose import Scenario
+from tasks.core.rules import loss_sales
+from tasks.core.tax import gains_before, is_taxed, netted_tax, replaced_quantities, unused_purchases
 
 Page = dict[str, Any]
 

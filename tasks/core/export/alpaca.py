@@ -24,7 +24,7 @@ from schemas.enums import SecurityType
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import refused
-from tasks.core.facts.cells import number_cell
+from tasks.core.facts import number_cell
 
 TRADED: Final = (SecurityType.ETF, SecurityType.EQUITY)
 """Alpaca's asset class ``us_equity``."""

@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas.enums import Side
 from tasks.core.export.package import ExportPackage
-from tasks.core.facts.cells import number_cell
+from tasks.core.facts import number_cell
 
 WARNINGS: Final[dict[str, pl.DataType]] = {
     "code": pl.String(),

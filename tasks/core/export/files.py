@@ -19,7 +19,7 @@ from tasks.core.export.block_checks import block_warnings
 from tasks.core.export.blocks import allocate
 from tasks.core.export.order_formats import FORMATS
 from tasks.core.export.package import ExportPackage
-from tasks.core.facts.cells import csv_files, money_cell, number_cell, text_cell
+from tasks.core.facts import csv_files, money_cell, number_cell, text_cell
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.json.sig"

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tasks.core.facts.cells import number_cell
+from tasks.core.facts import number_cell
 
 SOH: Final = "\x01"
 PLAIN: Final = r"^[!-~](?:[ -~]*[!-~])?$"

@@ -29,7 +29,7 @@ from tasks.core.export.blocks import allocate
 from tasks.core.export.ibkr_words import basket_cells, basket_faults
 from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import refused
-from tasks.core.facts.cells import csv_files
+from tasks.core.facts import csv_files
 
 
 def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format

@@ -24,7 +24,7 @@ from schemas.exports import Profile
 from tasks.core.export.ibkr_words import basket_cells, basket_faults
 from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import refused
-from tasks.core.facts.cells import csv_files
+from tasks.core.facts import csv_files
 
 FILE: Final = "basket.csv"
 

@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import SecurityType, Side
-from tasks.core.facts.cells import number_cell
+from tasks.core.facts import number_cell
 
 LISTED: Final = (SecurityType.ETF, SecurityType.EQUITY)
 """What is a stock (``STK``) to TWS."""

@@ -14,7 +14,7 @@ from schemas.enums import Side
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage
 from tasks.core.export.words import no_refusals
-from tasks.core.facts.cells import money_cell, number_cell
+from tasks.core.facts import money_cell, number_cell
 
 
 def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format

@@ -23,7 +23,7 @@ from schemas.exports import Profile
 from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, OutputColumn, OutputMapping, Piece, pieces, read_mapping
 from tasks.core.export.package import Export, ExportPackage, refuse_any
 from tasks.core.export.words import refused
-from tasks.core.facts.cells import FORMULA_START, money_cell, number_cell
+from tasks.core.facts import FORMULA_START, money_cell, number_cell
 
 FILES_PER_GROUP: Final = 1_000
 _HIDDEN_FORMULA: Final = r"[,;|\t]\s*[=+\-@＝＋－＠]"  # noqa: RUF001

@@ -39,7 +39,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from schemas.errors import WrongUsage
 from schemas.exports import Profile
-from tasks.core.facts.cells import FORMULA_START
+from tasks.core.facts import FORMULA_START
 
 Kind = Literal["text", "number", "date"]
 ORDER_FIELDS: Final[dict[str, Kind]] = {

@@ -16,7 +16,7 @@ from schemas.enums import Side
 from schemas.errors import ConservationBroken
 from schemas.landing import IDENTIFIER
 from tasks.core.export.blocks import block_orders, sells_first
-from tasks.core.facts.cells import cents
+from tasks.core.facts import cents
 
 
 class ProposedTables(NamedTuple):

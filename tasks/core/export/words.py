@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.facts.cells import number_cell
+from tasks.core.facts import number_cell
 
 REFUSALS: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),

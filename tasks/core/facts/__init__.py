@@ -1,1 +1,5 @@
 """What is known of a shard's accounts: typed frames, shards, calendars, cells."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from tasks.core.gate.rows import account_key
+from tasks.core.gate import account_key
 
 
 def household_key() -> pl.Expr:

@@ -18,9 +18,9 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Trigger
-from tasks.core.drift.drift import account_drift, drift_by_class, household_drift
-from tasks.core.facts.facts import Facts, account_parameters, model_hashes, priced_securities, usd
-from tasks.core.propose.account_outcomes import HOUSEHOLD, with_standing
+from tasks.core.drift import account_drift, drift_by_class, household_drift
+from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, usd
+from tasks.core.propose import HOUSEHOLD, with_standing
 
 HELD: Final = ("account_id", "security_id", "quantity")
 SEEN: Final = ("account_id", "triggers", "nearness", "is_overdrawn", "is_free", "is_changed", "model_hash", "was_out")

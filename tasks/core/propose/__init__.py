@@ -1,1 +1,5 @@
 """From facts to proposals: solve, certify, give orders and reasons, route."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import polars as pl
 
 from schemas.enums import AccountStatus, Outcome, Reason, Trigger
 from tasks.core.propose.solved import Solved
-from tasks.core.solver.solution import CANNOT_RAISE_CASH, TRADED
+from tasks.core.solver import CANNOT_RAISE_CASH, TRADED
 
 HOUSEHOLD: Final = "managed_household_id"
 

@@ -25,7 +25,7 @@ from schemas.enums import Route, Side
 from schemas.errors import WrongUsage
 from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC
-from tasks.core.facts.facts import exact_sum, usd, usd_sum
+from tasks.core.facts import exact_sum, usd, usd_sum
 from tasks.core.propose.orders import content_hashes, hashed, order_rows
 from tasks.core.propose.proposals import proposal_rows
 from tasks.core.propose.realized import counted_tax

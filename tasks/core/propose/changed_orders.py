@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.export.blocks import sells_first
+from tasks.core.export import sells_first
 
 SAME: Final = ("security_id", "side")
 """An account has at most one order of a security and side."""

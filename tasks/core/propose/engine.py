@@ -19,13 +19,12 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Side, TradeMode
-from tasks.core.drift.drift import WEIGHT_TOLERANCE, household_drift
-from tasks.core.facts.facts import CLASS, Facts, account_parameters, priced_securities, valued_lots
+from tasks.core.drift import WEIGHT_TOLERANCE, household_drift
+from tasks.core.facts import CLASS, Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.propose.solved import GROUP, Solved, solve
-from tasks.core.rules.compile import Problem, compile_book, compile_households
-from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
-from tasks.core.solver.solution import CANNOT_RAISE_CASH
-from tasks.core.tax.rates import is_taxed
+from tasks.core.rules import Problem, compile_book, compile_households, sold_tonight, wash_conflicts
+from tasks.core.solver import CANNOT_RAISE_CASH
+from tasks.core.tax import is_taxed
 
 HOUSEHOLD: Final = "managed_household_id"
 PAIR: Final = {"account_id": pl.String, "security_id": pl.String}

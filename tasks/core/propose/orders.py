@@ -13,7 +13,7 @@ import polars as pl
 from schemas.enums import Side
 from schemas.landing import EXACT
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts.facts import BPS, CLASS, rounded_usd, usd, usd_sum
+from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
 from tasks.core.propose.realized import with_tax
 from tasks.core.propose.solved import Solved
 

@@ -11,12 +11,12 @@ import polars as pl
 
 from schemas.enums import Side, TaxRegime, Term
 from schemas.tables import PUBLIC
-from tasks.core.facts.facts import BPS, exact_sum
+from tasks.core.facts import BPS, exact_sum
 from tasks.core.propose.orders import content_hashes
 from tasks.core.propose.realized import net_gains
 from tasks.core.propose.solved import Solved
-from tasks.core.solver.solution import TRADED
-from tasks.core.tax.rates import is_taxed
+from tasks.core.solver import TRADED
+from tasks.core.tax import is_taxed
 
 RATE_TOLERANCE: Final = 1e-9
 ROUTED: Final = (

@@ -10,9 +10,9 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.facts.facts import usd_sum
-from tasks.core.rules.sales import HOLDING
-from tasks.core.tax.rates import gains_before, is_taxed, netted_tax
+from tasks.core.facts import usd_sum
+from tasks.core.rules import HOLDING
+from tasks.core.tax import gains_before, is_taxed, netted_tax
 
 LEAST_USD: Final = 1e-9
 """A net gain of a term smaller than this is none: its lots' taxes cancel at any rate."""

@@ -16,7 +16,7 @@ import polars as pl
 
 from schemas.enums import Reason
 from schemas.tables import PUBLIC
-from tasks.core.facts.facts import BPS, CLASS
+from tasks.core.facts import BPS, CLASS
 from tasks.core.propose.solved import Solved
 
 ACCOUNT_PRICES: Final = ("tracking_penalty", "shadow_price", "gain_price", "turnover_price")

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import LookReason, Route, Trigger
-from tasks.core.gate.anomaly_scores import UNUSUAL
+from tasks.core.gate import UNUSUAL
 
 TURNOVER: Final = "turnover_above_limit"
 TAX: Final = "tax_above_limit"

@@ -33,12 +33,12 @@ import polars as pl
 from schemas.enums import AccountStatus, TradeMode
 from schemas.landing import CASH
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts.facts import CLASS, Facts, account_parameters, exact_sum
+from tasks.core.facts import CLASS, Facts, account_parameters, exact_sum
 from tasks.core.propose.engine import Shard, shard_of, solve_accounts
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.proposals import proposal_rows
 from tasks.core.propose.solved import Solved
-from tasks.core.solver.solution import CANNOT_RAISE_CASH
+from tasks.core.solver import CANNOT_RAISE_CASH
 
 
 class Scenario(StrEnum):

@@ -18,11 +18,10 @@ import polars as pl
 from schemas.enums import Reason
 from schemas.landing import EXACT
 from schemas.tables import USD
-from tasks.core.facts.facts import CLASS, usd, usd_sum
+from tasks.core.facts import CLASS, usd, usd_sum
 from tasks.core.propose.realized import counted_tax, losses_by_term
-from tasks.core.rules.compile import Problem, starts, to_arrays
-from tasks.core.solver.entry import rebalance
-from tasks.core.solver.solution import (
+from tasks.core.rules import Problem, starts, to_arrays
+from tasks.core.solver import (
     BELOW_IMPROVEMENT,
     BELOW_MINIMUM,
     CANNOT_RAISE_CASH,
@@ -30,9 +29,10 @@ from tasks.core.solver.solution import (
     ORDER_LIMIT,
     STAYS,
     TRADED,
+    WHOLE_LOT,
     Answer,
+    rebalance,
 )
-from tasks.core.solver.units import WHOLE_LOT
 
 OFFSET_ROUNDS: Final = 3
 OFFSET_LEAST_USD: Final = 1.0

@@ -13,7 +13,7 @@ import polars as pl
 from schemas.enums import SecurityType, Side
 from schemas.exports import Profile
 from schemas.units import EXACT
-from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction
+from tasks.core.export import FilledBlock, allocation_instruction
 from tasks.core.reconcile.fill_netting import net_fills
 
 STATEMENT: Final[dict[str, pl.DataType]] = {

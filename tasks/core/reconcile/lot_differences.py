@@ -12,8 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from tasks.core.facts.facts import rounded_usd
-from tasks.core.tax.rates import long_term_from
+from tasks.core.facts import rounded_usd
+from tasks.core.tax import long_term_from
 
 DIFFERENCES: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),

@@ -16,7 +16,7 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.stored import INTERNAL
-from tasks.core.gate.history import plain
+from tasks.core.gate import plain
 
 HOLDING: Final = ("account_id", "security_id")
 MOVED: Final = "moved"

@@ -1,1 +1,5 @@
 """Every rule becomes a bound or a price of the solver's arrays."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

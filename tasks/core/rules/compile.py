@@ -21,14 +21,14 @@ import numpy as np
 import polars as pl
 
 from schemas.landing import CASH
-from tasks.core.facts.facts import BPS, CLASS, Facts
+from tasks.core.facts import BPS, CLASS, Facts
 from tasks.core.rules.classes import CLASS_TERMS, destinations, with_buy_caps, with_buy_costs, with_start_values
 from tasks.core.rules.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.rules.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
 from tasks.core.rules.purchases import purchases
 from tasks.core.rules.sales import HOLDING, described_lots, outright_gains, outright_proceeds, with_costs, with_prices
-from tasks.core.solver.arrays import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
-from tasks.core.tax.rates import gains_before, is_taxed
+from tasks.core.solver import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
+from tasks.core.tax import gains_before, is_taxed
 
 INF: Final = float("inf")
 

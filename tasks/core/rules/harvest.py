@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, TaxStatus, TradeMode
-from tasks.core.facts.facts import CLASS, Facts, usd
+from tasks.core.facts import CLASS, Facts, usd
 from tasks.core.rules.hold_ranges import held_ranges
 from tasks.core.rules.purchases import open_choices
 from tasks.core.rules.sales import HOLDING, described_lots

@@ -15,7 +15,7 @@ import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
 from schemas.landing import EXACT
-from tasks.core.facts.facts import Facts
+from tasks.core.facts import Facts
 from tasks.core.rules.sales import HOLDING
 
 TOLERANCE: Final = 1e-9

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
-from tasks.core.facts.facts import CLASS, Facts
+from tasks.core.facts import CLASS, Facts
 from tasks.core.rules.restrictions import bars, not_held, own_bars
 
 GROUP: Final = ("model_id", "asset_class", "tax_status")

@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from schemas.enums import Reason, RestrictionRule, Side
-from tasks.core.facts.facts import Facts
+from tasks.core.facts import Facts
 
 
 def bars(facts: Facts, as_of: date, rules: tuple[RestrictionRule, ...]) -> tuple[pl.DataFrame, pl.Series]:

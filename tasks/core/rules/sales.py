@@ -22,10 +22,18 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Reason, RestrictionRule, ShortTermGains, Term, TradeMode, Unmodelled
-from tasks.core.facts.facts import BPS, CLASS, Facts, usd, usd_sum
+from tasks.core.facts import BPS, CLASS, Facts, usd, usd_sum
 from tasks.core.rules.restrictions import bars
-from tasks.core.tax.rates import gain_fraction, is_basis_missing, is_taxed, tax_rate, term
-from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
+from tasks.core.tax import (
+    gain_fraction,
+    is_basis_missing,
+    is_taxed,
+    replaced_quantities,
+    tax_rate,
+    term,
+    unused_purchases,
+    with_replaced,
+)
 
 SELLING_TERMS: Final = (
     "account_row",

@@ -26,8 +26,8 @@ from numba import njit
 
 from schemas.enums import Side
 from schemas.landing import EXACT
-from tasks.core.facts.facts import rounded_usd
-from tasks.core.solver.arrays import Ints
+from tasks.core.facts import rounded_usd
+from tasks.core.solver import Ints
 
 GROUP: Final = ("household_key", "security_id", "wash_sale_days")
 """Within it shares replace one another."""

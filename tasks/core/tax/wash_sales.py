@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side, TaxStatus
-from tasks.core.facts.facts import Facts
+from tasks.core.facts import Facts
 from tasks.core.tax.wash_rule import GROUP, MILLIONTHS, by_lot_closed, coded, matches, units
 
 PURCHASE: Final = (*GROUP, "account_id", "date", "is_pending")

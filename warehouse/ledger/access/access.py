@@ -14,11 +14,18 @@ from sqlalchemy.engine import Connection, Row
 from schemas.enums import Role, Scope
 from schemas.errors import WrongUsage
 from warehouse.ledger.access.users import need_role, roles_in
+from warehouse.ledger.store import (
+    Event,
+    SignIn,
+    Store,
+    canonical,
+    saved_filters,
+    sessions,
+    sign_in_failures,
+    tokens,
+    users,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.store import Store
-from warehouse.ledger.store.tables import saved_filters, sessions, sign_in_failures, tokens, users
-from warehouse.ledger.store.words import SignIn
 
 SEEN_EVERY: Final = timedelta(minutes=1)
 """How exactly it is known when a session was last used; writing it at each look would queue readers up."""

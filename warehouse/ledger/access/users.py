@@ -8,11 +8,8 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
+from warehouse.ledger.store import Event, Store, UserRow, canonical, user_roles, users
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.rows import UserRow
-from warehouse.ledger.store.store import Store
-from warehouse.ledger.store.tables import user_roles, users
 
 
 def roles_in(connection: Connection, name: str) -> frozenset[Role]:

@@ -1,1 +1,5 @@
 """Executions, fills, breaks and what has been settled of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

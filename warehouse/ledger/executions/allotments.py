@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from schemas.enums import ExecutionKind
 from schemas.executions import SENT_ORDERS
 from warehouse.ledger.executions.execution_rows import sent_in
-from warehouse.ledger.review.proposals import to_frame
-from warehouse.ledger.store.market_tables import allocation_exceptions, executions
-from warehouse.ledger.store.store import Store, in_chunks
+from warehouse.ledger.review import to_frame
+from warehouse.ledger.store import Store, allocation_exceptions, executions, in_chunks
 
 EXCEPTIONS: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),

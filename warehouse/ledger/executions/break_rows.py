@@ -13,10 +13,16 @@ import sqlalchemy as sa
 from schemas.enums import Break
 from schemas.executions import BREAKS
 from warehouse.ledger.executions.execution_rows import sent_query
-from warehouse.ledger.review.proposals import MOMENT
-from warehouse.ledger.store.market_tables import executions, executions_aside, order_breaks, order_states
-from warehouse.ledger.store.tables import export_orders, exports
-from warehouse.ledger.store.types import Money
+from warehouse.ledger.review import MOMENT
+from warehouse.ledger.store import (
+    Money,
+    executions,
+    executions_aside,
+    export_orders,
+    exports,
+    order_breaks,
+    order_states,
+)
 
 FOUND: Final[dict[str, pl.DataType]] = {
     **BREAKS,

@@ -11,21 +11,26 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import ProposalState
 from schemas.executions import BREAKS, MESSAGES, ORDER_STATES, SENT_ORDERS
-from warehouse.ledger.review.proposals import MOMENT, Move, move, rows_in, to_frame
-from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.market_tables import (
+from warehouse.ledger.review import MOMENT, Move, move, rows_in, to_frame
+from warehouse.ledger.store import (
+    SENT_STATES,
+    Event,
+    ExportState,
     allocation_exceptions,
+    canonical,
     execution_files,
     execution_lots,
     executions,
     executions_aside,
+    export_orders,
+    exports,
+    in_chunks,
+    insert_columns,
     order_breaks,
     order_states,
+    proposals,
 )
-from warehouse.ledger.store.store import in_chunks, insert_columns
-from warehouse.ledger.store.tables import export_orders, exports, proposals
-from warehouse.ledger.store.words import SENT_STATES, ExportState
+from warehouse.ledger.store import audit_chain as ledger_audit
 
 KNOWN: Final[dict[str, pl.DataType]] = {
     **{name: MESSAGES[name] for name in ("execution_id", "kind", "order_id", "block_id")},

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from schemas.enums import Break, Role
 from schemas.errors import WrongUsage
-from warehouse.ledger.access.users import need_role
+from warehouse.ledger.access import need_role
 from warehouse.ledger.executions.execution_rows import (
     ExecutionFile,
     Rules,
@@ -28,10 +28,16 @@ from warehouse.ledger.executions.execution_rows import (
     sent_in,
     settle_in,
 )
-from warehouse.ledger.review.proposals import Proposals
+from warehouse.ledger.review import Proposals
+from warehouse.ledger.store import (
+    Event,
+    allocation_exceptions,
+    canonical,
+    execution_files,
+    executions,
+    executions_aside,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.market_tables import allocation_exceptions, execution_files, executions, executions_aside
 
 Judge = Callable[[pl.DataFrame, pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]
 """From orders (``SENT_ORDERS``) and known executions (``KNOWN``): the rows to enter and those set aside."""

@@ -4,8 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from warehouse.ledger.store.market_tables import order_states
-from warehouse.ledger.store.store import Store
+from warehouse.ledger.store import Store, order_states
 
 
 class Fills(Store):

@@ -15,17 +15,19 @@ from schemas.enums import Break, OrderState, Side
 from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
 from warehouse.ledger.executions.break_rows import FOUND, all_breaks, is_used, literal, priced
 from warehouse.ledger.executions.execution_rows import SENT, fixed_in, messages_in, sent_query, states_in
-from warehouse.ledger.review.proposals import MOMENT, to_frame
-from warehouse.ledger.store.market_tables import (
+from warehouse.ledger.review import MOMENT, to_frame
+from warehouse.ledger.store import (
+    Store,
     execution_files,
     execution_lots,
     executions,
     executions_aside,
+    export_orders,
+    exports,
+    in_chunks,
     order_breaks,
     order_states,
 )
-from warehouse.ledger.store.store import Store, in_chunks
-from warehouse.ledger.store.tables import export_orders, exports
 
 ASIDE: Final[dict[str, pl.DataType]] = {
     "source": pl.String(),

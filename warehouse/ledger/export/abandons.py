@@ -13,13 +13,10 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused, WrongUsage
-from warehouse.ledger.access.users import need_role
-from warehouse.ledger.review.proposals import BRIEF, Move, Proposals, move
+from warehouse.ledger.access import need_role
+from warehouse.ledger.review import BRIEF, Move, Proposals, move
+from warehouse.ledger.store import Event, ExportRow, ExportState, canonical, exports, proposals
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.rows import ExportRow
-from warehouse.ledger.store.tables import exports, proposals
-from warehouse.ledger.store.words import ExportState
 
 
 @dataclass(frozen=True, slots=True)

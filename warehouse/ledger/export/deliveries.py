@@ -12,13 +12,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas.errors import DecisionRefused
+from warehouse.ledger.store import (
+    DeliveryRow,
+    DeliveryState,
+    Event,
+    ExportRow,
+    ExportState,
+    Store,
+    canonical,
+    deliveries,
+    export_orders,
+    exports,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.market_tables import deliveries
-from warehouse.ledger.store.rows import DeliveryRow, ExportRow
-from warehouse.ledger.store.store import Store
-from warehouse.ledger.store.tables import export_orders, exports
-from warehouse.ledger.store.words import DeliveryState, ExportState
 
 
 class Deliveries(Store):

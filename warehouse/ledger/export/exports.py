@@ -17,18 +17,27 @@ from sqlalchemy.exc import IntegrityError
 from schemas.enums import ProposalState, Role, RunState
 from schemas.errors import DecisionRefused, RunHeld
 from schemas.executions import SENT_ORDERS
-from warehouse.ledger.access.users import need_role
+from warehouse.ledger.access import need_role
 from warehouse.ledger.export.abandons import Abandons, export_in, need_not_abandoned
-from warehouse.ledger.review.decisions import refuse
-from warehouse.ledger.review.proposals import BRIEF, MOMENT, Move, move, rows_in, to_frame
-from warehouse.ledger.runs.halts import need_no_halt
-from warehouse.ledger.runs.runs import run_in
+from warehouse.ledger.review import BRIEF, MOMENT, Move, move, refuse, rows_in, to_frame
+from warehouse.ledger.runs import need_no_halt, run_in
+from warehouse.ledger.store import (
+    AT_MARKET_STATES,
+    OPEN_STATES,
+    RELEASABLE_STATES,
+    SENT_STATES,
+    Event,
+    ExportRow,
+    ExportState,
+    audit,
+    canonical,
+    export_orders,
+    exports,
+    in_chunks,
+    insert_columns,
+    proposals,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.rows import ExportRow
-from warehouse.ledger.store.store import in_chunks, insert_columns
-from warehouse.ledger.store.tables import audit, export_orders, exports, proposals
-from warehouse.ledger.store.words import AT_MARKET_STATES, OPEN_STATES, RELEASABLE_STATES, SENT_STATES, ExportState
 
 ORDERS: Final[dict[str, pl.DataType]] = {"order_id": pl.String(), "proposal_id": pl.String()}
 APPROVED: Final[dict[str, pl.DataType]] = {

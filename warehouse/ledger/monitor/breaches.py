@@ -17,14 +17,21 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import Trigger
 from schemas.errors import WrongUsage
-from warehouse.ledger.review.proposals import to_frame
-from warehouse.ledger.runs.runs import IS_DONE, IS_FULL_NIGHT, NEWEST_NIGHT
+from warehouse.ledger.review import to_frame
+from warehouse.ledger.runs import IS_DONE, IS_FULL_NIGHT, NEWEST_NIGHT
+from warehouse.ledger.store import (
+    OPEN_STATES,
+    Event,
+    Store,
+    breaches,
+    canonical,
+    in_chunks,
+    insert_columns,
+    proposals,
+    runs,
+    scopes,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.breach_tables import breaches, scopes
-from warehouse.ledger.store.store import Store, in_chunks, insert_columns
-from warehouse.ledger.store.tables import proposals, runs
-from warehouse.ledger.store.words import OPEN_STATES
 
 LATE_FILE: Final = "late_file"
 """Cause of a scope that is not accounts out of band but files that have come."""

@@ -14,14 +14,22 @@ from sqlalchemy.engine import Connection, Row
 
 from schemas.enums import ProposalState, Role
 from schemas.tables import PUBLIC, USD
-from warehouse.ledger.access.users import need_role
+from warehouse.ledger.access import need_role
 from warehouse.ledger.review.decisions import WAITING, ReviewedVersion, held_problem, refuse, state_problem
 from warehouse.ledger.review.proposals import ROUTED, Move, Proposals, move, to_frame
+from warehouse.ledger.store import (
+    Decision,
+    Event,
+    amended_lots,
+    amended_orders,
+    amended_proposals,
+    canonical,
+    decisions,
+    in_chunks,
+    insert_columns,
+    proposals,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.store import in_chunks, insert_columns
-from warehouse.ledger.store.tables import amended_lots, amended_orders, amended_proposals, decisions, proposals
-from warehouse.ledger.store.words import Decision
 
 TABLES: Final = {"proposals": amended_proposals, "orders": amended_orders, "lot_relief": amended_lots}
 """Where the versions' rows of a public table are."""

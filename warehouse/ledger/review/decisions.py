@@ -15,13 +15,19 @@ from sqlalchemy.engine import Connection, Row
 
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
-from warehouse.ledger.access.users import need_role, roles_in
+from warehouse.ledger.access import need_role, roles_in
 from warehouse.ledger.review.proposals import Move, Proposals, move, rows_in
+from warehouse.ledger.store import (
+    RELEASABLE_STATES,
+    Decision,
+    Event,
+    canonical,
+    decisions,
+    in_chunks,
+    insert_columns,
+    proposals,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.store import in_chunks, insert_columns
-from warehouse.ledger.store.tables import decisions, proposals
-from warehouse.ledger.store.words import RELEASABLE_STATES, Decision
 
 WAITING: Final = (ProposalState.PENDING_REVIEW,)
 NEEDED_STATES: Final[dict[Decision, Sequence[ProposalState]]] = {

@@ -17,13 +17,25 @@ from sqlalchemy.engine import Connection, Row
 
 from schemas.enums import ProposalState, Route
 from schemas.tables import USD
-from warehouse.ledger.runs.runs import run_in
+from warehouse.ledger.runs import run_in
+from warehouse.ledger.store import (
+    CLOCK,
+    OPEN_STATES,
+    POLICY,
+    SENT_STATES,
+    Decision,
+    DecisionRow,
+    Event,
+    RunRow,
+    Store,
+    audit,
+    canonical,
+    decisions,
+    in_chunks,
+    insert_columns,
+    proposals,
+)
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import CLOCK, POLICY, Event, canonical
-from warehouse.ledger.store.rows import DecisionRow, RunRow
-from warehouse.ledger.store.store import Store, in_chunks, insert_columns
-from warehouse.ledger.store.tables import audit, decisions, proposals
-from warehouse.ledger.store.words import OPEN_STATES, SENT_STATES, Decision
 
 MOMENT: Final = pl.Datetime("us", "UTC")
 COLUMNS: Final[dict[str, pl.DataType]] = {

@@ -8,13 +8,11 @@ import sqlalchemy as sa
 
 from schemas.enums import Role
 from schemas.errors import WrongUsage
-from warehouse.ledger.access.users import need_role
+from warehouse.ledger.access import need_role
 from warehouse.ledger.review.proposals import MOMENT, to_frame
-from warehouse.ledger.runs.runs import run_in
+from warehouse.ledger.runs import run_in
+from warehouse.ledger.store import Event, Store, canonical, insert_columns, row_releases
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.store import Store, insert_columns
-from warehouse.ledger.store.tables import row_releases
 
 ROWS: Final = ("quarantine_id", "table_name", "broken_rules")
 """What is kept of a row. ``broken_rules`` is what the person let pass, joined by a bar."""

@@ -16,9 +16,8 @@ import sqlalchemy as sa
 
 from schemas.enums import ProposalState, Route, Trigger
 from warehouse.ledger.review.proposals import COLUMNS, Proposals, to_frame
+from warehouse.ledger.store import CLOCK, Event, audit, audit_head, canonical, proposals
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import CLOCK, Event, canonical
-from warehouse.ledger.store.tables import audit, audit_head, proposals
 
 WAITING: Final = frozenset({ProposalState.PENDING_REVIEW})
 REMINDED: Final = "review_reminded"

@@ -8,12 +8,9 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import Role
 from schemas.errors import RunHeld, WrongUsage
-from warehouse.ledger.access.users import need_role
+from warehouse.ledger.access import need_role
+from warehouse.ledger.store import Event, HaltRow, Store, canonical, halts
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import Event, canonical
-from warehouse.ledger.store.rows import HaltRow
-from warehouse.ledger.store.store import Store
-from warehouse.ledger.store.tables import halts
 
 IN_FORCE: Final = halts.c.lifted_at.is_(None)
 

@@ -9,10 +9,7 @@ import sqlalchemy as sa
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD
 from warehouse.ledger.runs.runs import run_in
-from warehouse.ledger.store.rows import InputRow, NewRun
-from warehouse.ledger.store.store import Store
-from warehouse.ledger.store.tables import inputs, runs, steps
-from warehouse.ledger.store.words import TAKEN_STATES
+from warehouse.ledger.store import TAKEN_STATES, InputRow, NewRun, Store, inputs, runs, steps
 
 
 @dataclass(frozen=True, slots=True)

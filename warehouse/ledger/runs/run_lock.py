@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from warehouse.faults.disk_errors import translate_disk_errors
+from warehouse.faults import translate_disk_errors
 from warehouse.file_lock import lock_file
-from warehouse.ledger.store.store import Store, translate_db_errors
+from warehouse.ledger.store import Store, translate_db_errors
 
 LOOKS: Final = (0.05, 1.0)
 """Seconds between two looks at a turn that is taken: the first, and the longest."""

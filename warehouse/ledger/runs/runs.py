@@ -15,13 +15,10 @@ from sqlalchemy.engine import Connection
 
 from schemas.enums import Role, RunKind, RunState, Step
 from schemas.errors import RunHeld, WrongUsage
-from warehouse.ledger.access.users import need_role
+from warehouse.ledger.access import need_role
 from warehouse.ledger.runs.halts import need_no_halt
+from warehouse.ledger.store import GUARD, Event, NewRun, RunRow, StepRow, Store, audit, canonical, runs, steps
 from warehouse.ledger.store import audit_chain as ledger_audit
-from warehouse.ledger.store.audit_chain import GUARD, Event, canonical
-from warehouse.ledger.store.rows import NewRun, RunRow, StepRow
-from warehouse.ledger.store.store import Store
-from warehouse.ledger.store.tables import audit, runs, steps
 
 NEWEST_NIGHT: Final = (runs.c.as_of_date.desc(), runs.c.started_at.desc(), runs.c.run_id.desc())
 NEWEST_START: Final = (runs.c.started_at.desc(), runs.c.run_id.desc())

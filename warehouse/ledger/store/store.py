@@ -20,8 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import LedgerBusy, LedgerUnreachable, WrongUsage
-from warehouse.faults.disconnects import is_disconnect
-from warehouse.faults.disk_errors import disk_refusal, translate_disk_errors
+from warehouse.faults import disk_refusal, is_disconnect, translate_disk_errors
 from warehouse.ledger.store.tables import audit_head
 
 BUSY_SECONDS: Final = 30

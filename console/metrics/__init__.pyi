@@ -1,0 +1,1 @@
+from .metrics import metrics_router as metrics_router

@@ -1,0 +1,1 @@
+from .routes import sign_in_router as sign_in_router

@@ -1,0 +1,3 @@
+from .diff import TableDiff as TableDiff
+from .diff import compare as compare
+from .diff import merged as merged

@@ -1,0 +1,10 @@
+from .compile import Problem as Problem
+from .compile import compile_book as compile_book
+from .compile import compile_households as compile_households
+from .compile import starts as starts
+from .compile import to_arrays as to_arrays
+from .harvest import harvest_candidates as harvest_candidates
+from .restrictions import loss_sales as loss_sales
+from .restrictions import sold_tonight as sold_tonight
+from .restrictions import wash_conflicts as wash_conflicts
+from .sales import HOLDING as HOLDING

@@ -1,0 +1,16 @@
+from .arrays import NO_ORDER_LIMIT as NO_ORDER_LIMIT
+from .arrays import Book as Book
+from .arrays import Floats as Floats
+from .arrays import Ints as Ints
+from .arrays import Limits as Limits
+from .entry import rebalance as rebalance
+from .entry import warm_up as warm_up
+from .solution import BELOW_IMPROVEMENT as BELOW_IMPROVEMENT
+from .solution import BELOW_MINIMUM as BELOW_MINIMUM
+from .solution import CANNOT_RAISE_CASH as CANNOT_RAISE_CASH
+from .solution import FEWER_TRADES as FEWER_TRADES
+from .solution import ORDER_LIMIT as ORDER_LIMIT
+from .solution import STAYS as STAYS
+from .solution import TRADED as TRADED
+from .solution import Answer as Answer
+from .units import WHOLE_LOT as WHOLE_LOT

@@ -1,0 +1,11 @@
+from .rates import gain_fraction as gain_fraction
+from .rates import gains_before as gains_before
+from .rates import is_basis_missing as is_basis_missing
+from .rates import is_taxed as is_taxed
+from .rates import long_term_from as long_term_from
+from .rates import netted_tax as netted_tax
+from .rates import tax_rate as tax_rate
+from .rates import term as term
+from .wash_sales import replaced_quantities as replaced_quantities
+from .wash_sales import unused_purchases as unused_purchases
+from .wash_sales import with_replaced as with_replaced

@@ -1,0 +1,2 @@
+from .place import DeliveryPlace as DeliveryPlace
+from .place import opened as opened

@@ -1,0 +1,14 @@
+from .contract_csv import csv_batches as csv_batches
+from .contract_csv import csv_head as csv_head
+from .contract_csv import csv_header as csv_header
+from .contract_file import ENDINGS as ENDINGS
+from .contract_file import PACKED as PACKED
+from .contract_file import RawTable as RawTable
+from .contract_file import file_names as file_names
+from .contract_file import read_batches as read_batches
+from .contract_file import refuse_near as refuse_near
+from .load import load_format as load_format
+from .mapping import InputFormat as InputFormat
+from .read import read_format as read_format
+from .read import sequence_of as sequence_of
+from .records import open_bytes as open_bytes

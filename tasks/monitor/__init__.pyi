@@ -1,0 +1,15 @@
+from .announce import HALT_KEY as HALT_KEY
+from .announce import LATE_KEY as LATE_KEY
+from .announce import announce_halt as announce_halt
+from .announce import announce_late as announce_late
+from .announce import announce_queue as announce_queue
+from .announce import is_told as is_told
+from .announce import remind as remind
+from .scopes import LookResult as LookResult
+from .scopes import Work as Work
+from .scopes import has_night as has_night
+from .scopes import leave_to_its_night as leave_to_its_night
+from .scopes import monitor_book as monitor_book
+from .scopes import monitor_task as monitor_task
+from .scopes import taken_by_another as taken_by_another
+from .scopes import work_of as work_of

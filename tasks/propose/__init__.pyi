@@ -1,0 +1,14 @@
+from .measure import measure_shard as measure_shard
+from .measure import measure_task as measure_task
+from .propose import need_conserved as need_conserved
+from .propose import propose_shard as propose_shard
+from .propose import propose_task as propose_task
+from .propose import solved_of as solved_of
+from .publish import publish_task as publish_task
+from .publish import show_run as show_run
+from .route import route_run as route_run
+from .route import route_task as route_task
+from .tonight_page import Picture as Picture
+from .tonight_page import Tonight as Tonight
+from .tonight_page import picture as picture
+from .tonight_page import tonight as tonight

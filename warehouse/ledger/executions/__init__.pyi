@@ -1,0 +1,11 @@
+from .allotments import Allotments as Allotments
+from .execution_rows import ExecutionFile as ExecutionFile
+from .execution_rows import Rules as Rules
+from .execution_rows import Settled as Settled
+from .executions import ExecutionReading as ExecutionReading
+from .executions import Executions as Executions
+from .executions import TakenFile as TakenFile
+from .fills import Fills as Fills
+from .order_answers import Answers as Answers
+from .order_answers import Sought as Sought
+from .order_answers import Stretch as Stretch

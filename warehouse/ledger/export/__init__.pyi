@@ -1,0 +1,3 @@
+from .abandons import Deadline as Deadline
+from .deliveries import Deliveries as Deliveries
+from .exports import Exports as Exports

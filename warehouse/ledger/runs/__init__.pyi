@@ -1,0 +1,10 @@
+from .halts import Halts as Halts
+from .halts import need_no_halt as need_no_halt
+from .inputs import Inputs as Inputs
+from .inputs import LandedBefore as LandedBefore
+from .run_lock import Turns as Turns
+from .runs import IS_DONE as IS_DONE
+from .runs import IS_FULL_NIGHT as IS_FULL_NIGHT
+from .runs import NEWEST_NIGHT as NEWEST_NIGHT
+from .runs import Runs as Runs
+from .runs import run_in as run_in
