@@ -1,11 +1,9 @@
-"""The golden nights: one home, two nights with people, an export and a broker between them, and a run that somebody asked for.
-
-All that is imported from the product stands here.
-"""
+"""The golden nights: one home, two nights with people, an export and a broker between them, and a run that somebody asked for."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from getpass import getuser
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +12,21 @@ from typer.testing import CliRunner
 
 from flows.commands.cli import app
 from flows.commands.run import settings_of_tasks
-from schemas.enums import RunKind
+from schemas.enums import ProfileFormat, RunKind
+from schemas.exports import Profile
 from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.tables import PUBLIC
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
+from warehouse.lake.public_query import LEDGER_VIEWS, open_reader
 
 HERE: Final = Path(__file__).parent
 FIRST, SECOND = date(2023, 12, 29), date(2024, 1, 2)
 """The last session of a year, and the first of the next: of its week, month, quarter and year too."""
 CUSTODIANS: Final = {"harbor": "Harbor", "quarry": "Quarry"}
 """By source: custodians that send lots and cash themselves. On the second night one sends nothing, the other what is no table."""
-ASKED: Final = ("in-band", "drifted", "cooled-down", "q-released-basis")
+ASKED: Final = ("in-band", "drifted", "cooled-down", "q-released-basis", "U1001", "U1002")
 FILLED: Final = ("fills-not-shown", "fills-shown")
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "proposals": ("account_id",),
@@ -36,8 +36,25 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "released_rows": ("table_name", "landed_row"),
 }
 """By table: what its rows are sorted by first, where its first columns are hashes."""
-UNREPRODUCIBLE: Final[Mapping[str, tuple[str, ...]]] = {"released_rows": ("released_at", "released_by")}
-"""By table: columns that say when it was and who sat there."""
+TIMES: Final = r"^(at|\w+_at)$"
+"""Columns that say when something happened, which nothing else depends on."""
+UNREPRODUCIBLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "audit": ("previous_hash", "hash"),
+    "runs": ("code_version",),
+}
+"""By view of the ledger: columns that are left out beside ``TIMES``. Hashes of the audit chain hold times; the version moves on."""
+PROFILES: Final = tuple(
+    Profile(
+        name=f"as-{profile_format}",
+        format=profile_format,
+        sender="TRIMTAB" if "fix" in profile_format else "",
+        target="BROKER" if "fix" in profile_format else "",
+        mapping=str(HERE / "mapping.toml") if profile_format is ProfileFormat.MAPPED else "",
+        custodians=("Birch",) if profile_format in {ProfileFormat.IBKR_BASKET, ProfileFormat.IBKR_ALLOCATION} else (),
+    )
+    for profile_format in ProfileFormat
+)
+"""Every way in which an export may be written too."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,6 @@ class Home:
             max_quarantined_fraction=1,
             max_run_turnover=None,
             max_price_move=None,
-            is_frontier_written=False,
         )
         self.runs: dict[str, str] = {}
 
@@ -88,12 +104,27 @@ class Home:
         """Id of the account's proposal."""
         return str(self.table("proposals", run_id).filter(pl.col("account_id") == account_id)["proposal_id"].item())
 
+    def without_times(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows without ``TIMES``, and without the names of whoever runs this and of this home."""
+        found = pl.col(pl.String)
+        for name, stands_for in {
+            f'"{getuser()}"': '"ME"',
+            str(self.settings.home): "HOME",
+            str(HERE): "GOLDEN",
+        }.items():
+            found = found.str.replace_all(name, stands_for, literal=True)
+        me = pl.when(found == getuser()).then(pl.lit("ME")).otherwise(found).name.keep()
+        return rows.select(pl.exclude(TIMES)).with_columns(me)
+
     def files(self) -> Iterator[tuple[str, str]]:
-        """Path and text of every public table and every exported file of every run."""
+        """Path and text of every public table and exported file of every run, and of what the ledger shows of all."""
+        with open_reader(self.settings) as reader:
+            for view in LEDGER_VIEWS:
+                rows = reader.sql(f"SELECT * FROM {view} ORDER BY ALL").pl().drop(UNREPRODUCIBLE.get(view, ()))
+                yield f"ledger/{view}.csv", as_text(self.without_times(rows))
         for label, run_id in self.runs.items():
             for table in PUBLIC:
-                rows = self.table(table, run_id).drop(UNREPRODUCIBLE.get(table, ()))
-                yield f"{label}/tables/{table}.csv", as_text(rows)
+                yield f"{label}/tables/{table}.csv", as_text(self.without_times(self.table(table, run_id)))
             for folder in sorted(self.settings.export_folder.glob(f"*/{run_id}*")):
                 for path in sorted(folder.rglob("*")):
                     if path.is_file():
@@ -110,10 +141,16 @@ def golden_nights(folder: Path) -> GoldenNights:
     home.command("reconcile", str(_fills(home, first, folder / "fills.csv")))
     second = home.night("2-second-night", SECOND)
     home.command("review", "approve", home.proposal(second, "asks-a-person"), "--note", "looked at")
+    home.command("review", "reject", home.proposal(second, "four-eyes"), "--note", "not this week")
+    home.command("review", "approve", home.proposal(second, "tax-above"))
+    home.command("review", "withdraw", home.proposal(second, "tax-above"), "--note", "the client called")
     home.command("export")
     corrected = home.table("quarantine", second).filter(pl.col("account_id") == "q-released-basis")
     home.command("quarantine", "release", *corrected["quarantine_id"], "--note", "the custodian corrected its cost")
-    home.night("3-asked-for", SECOND, *ASKED)
+    home.settings = home.settings.model_copy(update={"is_frontier_written": True, "profiles": PROFILES})
+    third = home.night("3-asked-for", SECOND, *ASKED)
+    home.command("review", "approve", home.proposal(third, "U1001"), home.proposal(third, "U1002"))
+    home.command("export")
     return GoldenNights(home.runs, dict(home.files()))
 
 

@@ -1,0 +1,253 @@
+"""What the golden nights show, and what they do not and why: every member of every closed list, reason and rule is one or the other."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from itertools import chain
+from typing import Final
+
+import polars as pl
+import pytest
+
+from schemas import enums
+from schemas.enums import (
+    AccountStatus,
+    BandRule,
+    Break,
+    Calendar,
+    ExecutionKind,
+    Guard,
+    LandingTable,
+    LookReason,
+    OrderState,
+    Outcome,
+    ProfileFormat,
+    ProposalState,
+    Reason,
+    RestrictionRule,
+    Role,
+    Route,
+    RunKind,
+    RunState,
+    Scope,
+    SecurityType,
+    ShortTermGains,
+    Side,
+    Step,
+    TaxRegime,
+    TaxStatus,
+    Term,
+    TradeMode,
+    Trigger,
+    Unmodelled,
+)
+from schemas.landing import CONTRACTS, dtypes
+from tasks.core.gate.contract import column_rules, readable, required, unique_key
+from tests.golden.night import HERE
+
+LISTS: Final[Mapping[type[StrEnum], tuple[str, ...]]] = {
+    LandingTable: ("quarantine.table_name",),
+    TaxStatus: ("landing/accounts.tax_status",),
+    AccountStatus: ("landing/accounts.status",),
+    SecurityType: ("landing/securities.security_type",),
+    RestrictionRule: ("landing/restrictions.rule",),
+    BandRule: ("landing/policies.band_rule",),
+    Calendar: ("landing/policies.calendar",),
+    Unmodelled: ("landing/policies.unmodelled",),
+    ShortTermGains: ("landing/policies.short_term_gains",),
+    TradeMode: ("landing/policies.trade_mode",),
+    Side: ("orders.side",),
+    Term: ("lot_relief.term",),
+    TaxRegime: ("proposals.tax_regime",),
+    Trigger: ("proposals.triggers",),
+    Outcome: ("account_outcomes.outcome",),
+    Reason: ("class_reasons.code", "account_outcomes.reason"),
+    Route: ("proposals.route",),
+    LookReason: ("proposals.look_reasons",),
+    RunKind: ("ledger/runs.kind",),
+    RunState: ("ledger/audit.to_state",),
+    ProposalState: ("ledger/audit.to_state", "ledger/audit.from_state"),
+    ExecutionKind: ("ledger/executions.kind",),
+    OrderState: ("ledger/order_states.state",),
+    ProfileFormat: ("folders",),
+}
+"""By list: columns that hold its members, joined by a bar where there are several."""
+
+OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
+    Step: "names the steps of every run, in the ledger's own records and nowhere else",
+    Guard: "holds a run, and the nights must go on",
+    Role: "says what users may do",
+    Scope: "says what tokens may be used for",
+    Break: "the broker fills what was ordered",
+}
+"""Lists of which no golden night shows anything, and why."""
+
+NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
+    Outcome: {Outcome.ERROR: "nothing writes it: a step that fails fails the run"},
+    Reason: {
+        Reason.NO_TARGET: "an account of a model without targets does not pass the gate",
+        Reason.UNMODELLED_HELD: "a class without a target has no band, and is never out of it",
+    },
+    LookReason: {LookReason.ANOMALY: "there is no score before an account's sixth night"},
+    RunKind: {
+        RunKind.THRESHOLD: "a look of the monitor starts it",
+        RunKind.REPLAY: "a replay",
+    },
+    RunState: {
+        RunState.HELD: "a guard would have to hold a run",
+        RunState.FAILED: "a step would have to fail",
+    },
+    ProposalState: {
+        ProposalState.EXPIRED: "takes a day of the real clock",
+        **dict.fromkeys(
+            [ProposalState.ACKNOWLEDGED, ProposalState.PARTLY_FILLED, ProposalState.FAILED],
+            "the broker's file has nothing but whole fills",
+        ),
+    },
+    ExecutionKind: dict.fromkeys(
+        set(ExecutionKind) - {ExecutionKind.FILL},
+        "the broker's file has nothing but fills",
+    ),
+    OrderState: dict.fromkeys(
+        set(OrderState) - {OrderState.FILLED},
+        "every order that the broker tells of is filled whole",
+    ),
+}
+"""Members that no golden night shows, and why."""
+
+ROUTE_REASONS: Final = (
+    "turnover_above_limit",
+    "tax_above_limit",
+    "policy_asks_for_a_person",
+    "four_eyes",
+    LookReason.HOLD,
+)
+"""Why a proposal goes to a person; of the reasons to look, those of the setting ``always_review`` that one night can show."""
+
+ORDER_REASONS: Final = (
+    r"^\w+ at [-\d.]+% against a target of [-\d.]+%; after the trade [-\d.]+%$",
+    r"^\w+ of the household at ",
+    r"^raises the cash owed; ",
+    r"^pays for purchases further from target; ",
+    r"^more is held than may be; ",
+    r"^harvests a loss of [\d.]+ USD; ",
+    r"^in place of .+, harvested; ",
+)
+"""The sentences that an order may give as its reason: one of them fits every order."""
+
+OUTCOME_REASONS: Final = (
+    "no_trigger",
+    "account_frozen",
+    "account_closed",
+    "cool_down",
+    "exported_for_this_date",
+    "fills_not_shown",
+    "nothing_worth_trading",
+)
+"""Words of an account's outcome beside the reasons, the triggers and the gate's rules."""
+
+ROW_RULES: Final = (
+    "line_complete",
+    "acquired_date_not_after_as_of",
+    "price_date_not_after_as_of",
+    "security_known",
+    "model_has_cash",
+    "model_whole",
+    "model_known",
+    "model_weights_sum_to_one",
+    "asset_class_in_model",
+    "policy_known",
+    "account_known",
+    "security_has_price",
+    "household_whole",
+    "cash_present",
+    "limit_given",
+    "limit_of_hold_range",
+    "quantities_in_order",
+    "values_in_order",
+    "quantity_explained",
+    "split_suspected",
+    "basis_unchanged",
+    "cash_explained",
+    "currency_usd",
+)
+"""Rules of the gate beyond those of single cells and keys."""
+
+RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
+    readable(table, column).name: "of a text only one with a NUL character, which these files shall not hold"
+    for table in CONTRACTS
+    for column, dtype in dtypes(table).items()
+    if dtype == pl.String
+}
+"""Rules that no golden night shows, and why."""
+
+ALL_LISTS: Final = [kind for kind in vars(enums).values() if isinstance(kind, type) and issubclass(kind, StrEnum)]
+
+
+def test_every_closed_list_is_looked_at_or_left_out_for_a_reason() -> None:
+    assert set(ALL_LISTS) - {StrEnum} == set(LISTS) | set(OTHER_LISTS)
+    assert not set(LISTS) & set(OTHER_LISTS)
+
+
+@pytest.mark.parametrize("members", LISTS, ids=lambda members: members.__name__)
+def test_every_member_of_a_list_is_shown_or_left_out_for_a_reason(members: type[StrEnum]) -> None:
+    shown = words(*LISTS[members])
+    assert {str(member) for member in members if member not in shown} == set(NOT_SHOWN.get(members, ()))
+
+
+def test_every_reason_for_a_person_is_shown() -> None:
+    assert words("proposals.route_reasons") == set(ROUTE_REASONS)
+
+
+def test_every_sentence_that_an_order_may_give_is_shown() -> None:
+    given = list(cells("orders.reason"))
+    for pattern in ORDER_REASONS:
+        assert any(re.search(pattern, reason) for reason in given), pattern
+    assert [reason for reason in given if not any(re.search(pattern, reason) for pattern in ORDER_REASONS)] == []
+
+
+def test_every_word_of_an_outcome_is_shown_and_known() -> None:
+    rules = {f"{table}:{rule}" for table in CONTRACTS for rule in all_rules()}
+    known = {*OUTCOME_REASONS, *Reason, *Trigger}
+    found = words("account_outcomes.reason")
+    assert set(OUTCOME_REASONS) <= found
+    assert found - known - rules == set()
+
+
+def test_every_rule_of_the_gate_is_shown_or_left_out_for_a_reason() -> None:
+    shown = words("quarantine.broken_rules")
+    assert shown - all_rules() == set()
+    assert all_rules() - shown == set(RULES_NOT_SHOWN)
+
+
+def all_rules() -> set[str]:
+    """Every rule that a row may break, by the name it has in ``broken_rules``."""
+    rules = set(ROW_RULES)
+    for table, contract in CONTRACTS.items():
+        schema = contract.to_schema()
+        key = schema.unique or (("model_id", "asset_class", "security_id", "tax_status") if table == "buy_list" else ())
+        rules |= {unique_key(key).name} if key else set()
+        rules |= {rule.name for rule in column_rules(table).values()}
+        rules |= {readable(table, column).name for column in dtypes(table)}
+        rules |= {required(table, name).name for name, column in schema.columns.items() if not column.nullable}
+    return rules
+
+
+def words(*columns: str) -> set[str]:
+    """What stands in the columns, over all runs, cut at the bars and before what explains it."""
+    found = chain.from_iterable(cell.split("|") for cell in chain.from_iterable(map(cells, columns)))
+    return {word.partition(": ")[0] for word in found} - {""}
+
+
+def cells(column: str) -> Iterator[str]:
+    """The cells of ``<table>.<column>``, of every run, of the ledger or of the landing files."""
+    if column == "folders":
+        yield from (path.name.removeprefix("as-") for path in (HERE / "expected").glob("*/export*/as-*"))
+        return
+    table, _, name = column.partition(".")
+    place, _, bare = table.rpartition("/")
+    pattern = {"landing": f"landing/*/*/{bare}.csv", "ledger": f"expected/ledger/{bare}.csv"}
+    for path in sorted(HERE.glob(pattern.get(place, f"expected/*/tables/{bare}.csv"))):
+        with path.open(newline="") as file:
+            yield from (row[name] or "" for row in csv.DictReader(file) if name in row)
