@@ -9,7 +9,6 @@ from tasks.export.deliver import Courier, deliver_exports
 from tasks.reconcile.reconcile import reconcile
 from tests.support.export_scene import NOW, RUN, Scene
 from tests.support.fill_scene import Desk, fill, write_fills
-from warehouse.ledger.ledger import Ledger
 
 OTHER: Final = "harbor"
 EXPORT: Final = f"{RUN}-export-1"
@@ -18,9 +17,9 @@ EXPORT: Final = f"{RUN}-export-1"
 class TwoCustodians(Desk):
     """As ``Desk``, with a2 elsewhere, on any database, and with places that are not reached by themselves."""
 
-    def __init__(self, home: Path, ledger: Ledger | None = None) -> None:
-        self.scene = Scene(home, custodians={"a2": OTHER})
-        self.ledger = self.scene.ledger = ledger or self.scene.ledger
+    def __init__(self, home: Path, address: str = "") -> None:
+        self.scene = Scene(home, custodians={"a2": OTHER}, address=address)
+        self.ledger = self.scene.ledger
         self.home = home
         (home / "taken").touch()
         self.places = (
@@ -41,12 +40,12 @@ class TwoCustodians(Desk):
         reconcile(path, ledger=self.ledger, actor="ops", now=NOW + timedelta(hours=hours))
 
 
-def told(home: Path, ledger: Ledger | None = None) -> TwoCustodians:
+def told(home: Path, address: str = "") -> TwoCustodians:
     """a1: sold one too many, its buy is turned down. a2: sold whole. -a3: silent. One id that says two things.
 
     Two fills of nobody's order, alike, one of which two files tell; a correction of a fill that nobody told.
     """
-    desk = TwoCustodians(home, ledger)
+    desk = TwoCustodians(home, address)
     lost = (
         fill("e2", "gone", "1"),
         fill("e5", "gone", "1"),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -158,6 +159,7 @@ class Scene:
         self.lake = lake_of(custodians=self.custodians)
         address = self.address or f"sqlite:///{self.home / 'ledger.sqlite'}"
         self.ledger = Ledger.open(address, owner="ops", now=self.moment)
+        weakref.finalize(self, self.ledger.close)  # with the scene, which every test makes for itself
 
     def prepare(self, cut_offs: Mapping[str, datetime] = NONE_AHEAD, *, is_owned_here: bool = False) -> "Scene":
         """``is_owned_here``: the operating-system user may export too."""

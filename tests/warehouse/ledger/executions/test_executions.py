@@ -28,19 +28,17 @@ ALL = Sought()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustodians]:
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TwoCustodians:
     """Only read."""
-    ledger = None
+    address = ""
     if request.param == "postgres":
         server = request.getfixturevalue("postgres_server")
         secret = f"postgresql+psycopg://owner:{quote(PASSWORD)}@"
         address = server.url(server.new_database()).replace("postgresql://owner@", secret)
-        ledger = Ledger.open(address, owner="ops", now=NOW)
-    desk = told(tmp_path_factory.mktemp("told"), ledger)
+    desk = told(tmp_path_factory.mktemp("told"), address)
     desk.scene.approve_the_waiting()
     desk.scene.export_all(now=NOW + timedelta(hours=2))
-    yield desk
-    desk.ledger.close()
+    return desk
 
 
 def whole(read: Callable[..., Stretch], limit: int) -> pl.DataFrame:
