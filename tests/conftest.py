@@ -4,10 +4,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from warehouse.lake.connection import bounds
 
 bounds.threads = 1  # books are small, and the tests' processes share the machine: a second thread only takes turns
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("trimtab", deadline=None)
+settings.load_profile("trimtab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,7 +26,7 @@ from tests.bad_inputs.deliver import Judged, judged
 from tests.bad_inputs.plain_contract import misread, row_faults, text_lines, trading_faults
 from tests.support.landing_book import AS_OF, sound_book
 
-FEW = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=150)
 SOUND = sound_book()
 MACHINERY = re.compile(r"Traceback|Error\b|Exception|pyarrow|polars|ArrowInvalid|codec|0x[0-9a-f]{6}|<[a-z_.]+ object")

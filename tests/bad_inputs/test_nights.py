@@ -69,7 +69,7 @@ def test_an_error_page_in_the_place_of_a_table_ends_the_night_with_a_sentence(tm
     assert refusal.startswith("lots.csv cannot be read as CSV in UTF-8: it is an HTML page; needed the table lots")
 
 
-@settings(deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_night_on_damaged_files_is_refused_or_gives_every_account_an_outcome(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -100,7 +100,7 @@ def call_all(
     """Call an operation in many ways, half of them with names that there are."""
     method, path = operation.split()
 
-    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, database=None, suppress_health_check=list(HealthCheck))
     @given(case=described[path][method].as_strategy(generation_mode=mode), is_known=st.booleans())
     def call(case: Any, *, is_known: bool) -> None:
         if is_known and case.path_parameters:

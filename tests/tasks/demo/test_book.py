@@ -180,7 +180,7 @@ def test_ids_sort_as_numbers_do_and_grow_with_the_book() -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_households_are_neighbours_two_to_five_of_them(seed: int) -> None:
     accounts = draw_accounts(np.random.default_rng(seed), first=101, count=400)
     runs = [(key, len(list(members))) for key, members in groupby(accounts.household) if key]
@@ -267,7 +267,7 @@ def test_a_book_with_a_household_has_a_managed_one(count: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_weights_are_fractions_and_leave_room_for_cash(seed: int) -> None:
     accounts, weights, _ = drawn(200, seed)
     assert (weights >= 0).all()
@@ -276,7 +276,7 @@ def test_weights_are_fractions_and_leave_room_for_cash(seed: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_class_is_split_over_one_to_three_of_its_securities_and_dear_ones_are_left_to_the_rich(seed: int) -> None:
     rng = np.random.default_rng(seed)
     accounts = draw_accounts(rng, first=1, count=200)
@@ -294,7 +294,7 @@ def test_a_class_is_split_over_one_to_three_of_its_securities_and_dear_ones_are_
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_lots_are_sorted_numbered_positive_and_bought_when_there_was_a_price(seed: int) -> None:
     accounts, _, lots = drawn(200, seed)
     keys = list(zip(lots.account, lots.security, lots.day, lots.sequence, strict=True))
@@ -307,7 +307,7 @@ def test_lots_are_sorted_numbered_positive_and_bought_when_there_was_a_price(see
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_lots_together_are_worth_what_was_planned_to_within_a_step_and_a_reinvested_share(seed: int) -> None:
     accounts, weights, lots = drawn(100, seed)
     held = np.zeros_like(weights)
@@ -320,7 +320,7 @@ def test_lots_together_are_worth_what_was_planned_to_within_a_step_and_a_reinves
 
 
 @given(seed=seeds, units=st.lists(st.integers(min_value=1, max_value=10**9), min_size=1, max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_holding_cut_into_lots_adds_up(seed: int, units: list[int]) -> None:
     rng = np.random.default_rng(seed)
     holding = np.sort(np.concatenate([np.arange(len(units)), rng.integers(len(units), size=30)]))
@@ -628,7 +628,7 @@ def test_a_tiny_book_keeps_every_account_and_gets_lots_of_nobody(count: int) -> 
 
 
 @given(seed=seeds, count=st.integers(min_value=50, max_value=400))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_small_book_loses_few_accounts_and_is_sorted(seed: int, count: int) -> None:
     part = next(book_parts(MARKET, account_count=count, seed=seed))
     lost = 1 - whole_accounts(part).height / count

@@ -150,7 +150,7 @@ def test_the_files_are_whole_before_they_are_damaged(path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(source=st.data())
 def test_damage_gives_a_table_or_a_sentence(path: Path, name: str, source: st.DataObject) -> None:
     format_, whole = FILES[name]

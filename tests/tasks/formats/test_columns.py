@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.formats.columns import NO_CODE, NOT_AS_WRITTEN, landing_cells
@@ -130,7 +130,6 @@ NUMBERS = st.decimals(min_value=-(10**9), max_value=10**9, places=6)
 EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 
 
-@settings(deadline=None)
 @given(
     NUMBERS,
     NUMBERS.filter(bool),
@@ -144,7 +143,6 @@ def test_computed_numbers_are_those_of_exact_fractions(a: Decimal, b: Decimal, h
     assert Fraction(found) == Fraction(round(exact * 10**6), 10**6) or abs(exact) >= 10**22
 
 
-@settings(deadline=None)
 @given(st.decimals(min_value=-(10**9), max_value=10**9, places=7), st.integers(1, 1000))
 def test_ties_round_to_even_however_many_digits_they_have(a: Decimal, b: int) -> None:
     found = cell({"field": "a", "divided_by": "b"}, {"a": f"{a * b:f}", "b": str(b)})

@@ -74,7 +74,7 @@ def test_a_line_of_the_wrong_length_keeps_its_place_and_its_text(tmp_path: Path)
     assert table.frame[LINE].to_list() == [None, "B,1", None, "D,1,2,3", "E"]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(widths=st.lists(st.integers(1, 5), min_size=1, max_size=60), rows=st.integers(1, 7))
 def test_no_line_is_lost_or_moved_however_it_is_batched(tmp_path: Path, widths: list[int], rows: int) -> None:
     lines = [",".join([f"row{number}", *["1"] * (width - 1)]) for number, width in enumerate(widths, 1)]
@@ -155,7 +155,7 @@ def test_a_header_with_a_line_break_in_a_name_is_refused(tmp_path: Path) -> None
         read_table("cash", cash_file(tmp_path, f'{HEADER},"x\ny"\nA,1,2,3\n'))
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     widths=st.lists(st.integers(1, 5), min_size=1, max_size=200), block=st.integers(40, 400), rows=st.integers(1, 90)
 )

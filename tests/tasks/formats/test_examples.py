@@ -113,7 +113,7 @@ def test_the_sample_file_of_an_example_is_read(name: str) -> None:
     assert all(check_table(table, frame).broken.is_empty() for table, frame in rows.items())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(BOOKS)
 def test_a_book_written_with_bars_is_read_back(book: Book) -> None:
     with TemporaryDirectory() as folder:
@@ -128,7 +128,7 @@ def test_a_book_written_with_bars_is_read_back(book: Book) -> None:
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(BOOKS)
 def test_a_book_written_in_columns_is_read_back(book: Book) -> None:
     with TemporaryDirectory() as folder:
@@ -140,7 +140,7 @@ def test_a_book_written_in_columns_is_read_back(book: Book) -> None:
     assert rows["cash"].select("account_id", "settled_usd").rows() == book.cash
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(BOOKS, st.sampled_from(["bars", "columns"]), st.data())
 def test_of_a_file_with_a_changed_line_every_record_is_accepted_or_set_aside_or_all_is_refused(
     book: Book, how: str, data: st.DataObject
@@ -171,7 +171,7 @@ def dropped(changed: str, number: int) -> set[tuple[str, int]]:
     return {("lots", number)} if changed.startswith("D1") and changed.endswith("X") else set()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(BOOKS, st.sampled_from(["bars", "columns"]), st.data())
 def test_a_letter_in_a_number_or_a_day_never_lands_as_a_sound_row(book: Book, how: str, data: st.DataObject) -> None:
     assume(book.lots)

@@ -1,5 +1,5 @@
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.gate.parsing import LINE
@@ -48,14 +48,12 @@ def test_without_a_quote_sign_quotes_are_text() -> None:
     assert split_delimited(pl.Series(['"a|b"']), {"one": 1}, (2, 2), separator="|", quote="").rows() == [('"a',)]
 
 
-@settings(deadline=None)
 @given(st.lists(QUOTED_LINES, min_size=1, max_size=6))
 def test_lines_with_quotes_read_the_same_in_bulk_and_one_by_one(lines: list[str]) -> None:
     bulk = split._in_bulk(pl.Series(lines), 3, "|", '"')
     assert bulk is None or bulk.equals(split._one_by_one(lines, 3, "|", '"'), null_equal=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.text(alphabet='ab"| é', max_size=4), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_what_was_quoted_is_read_back(rows: list[list[str]]) -> None:
     quoted = ["|".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]

@@ -140,7 +140,7 @@ def wishes(draw: st.DrawFn) -> tuple[str, dict[tuple[Side, str], Decimal]]:
     return account_id, wish
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(wishes())
 def test_what_is_left_adds_up_or_is_refused_in_a_sentence(drawn: tuple[str, dict[tuple[Side, str], Decimal]]) -> None:
     account_id, wish = drawn
@@ -175,7 +175,7 @@ def test_what_is_left_adds_up_or_is_refused_in_a_sentence(drawn: tuple[str, dict
     assert row["content_hash"] != was["content_hash"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(wishes())
 def test_the_dearest_lots_are_given_back_first(drawn: tuple[str, dict[tuple[Side, str], Decimal]]) -> None:
     account_id, wish = drawn
@@ -316,7 +316,7 @@ def test_a_loss_that_made_room_for_gains_stays_where_policy_limits_them() -> Non
     assert refused > 5
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(wishes())
 def test_smaller_orders_make_no_new_wash_sale(drawn: tuple[str, dict[tuple[Side, str], Decimal]]) -> None:
     account_id, wish = drawn

@@ -133,7 +133,5 @@ class Nights(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_what_the_ledger_promises_holds_in_any_order(template: Path) -> None:
     Nights.template = template
-    checks = settings(
-        max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    checks = settings(max_examples=10, stateful_step_count=20, suppress_health_check=[HealthCheck.too_slow])
     run_state_machine_as_test(Nights, settings=checks)

@@ -326,7 +326,7 @@ holdings = st.dictionaries(st.sampled_from("NESW"), st.decimals("0.001", 900, pl
 
 
 @given(quantities=holdings, cash=st.decimals(0, 50_000, places=2), seed=st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_weights_sum_to_one_and_one_way_drift_is_what_is_overweight(
     quantities: dict[str, Decimal], cash: Decimal, seed: int
 ) -> None:

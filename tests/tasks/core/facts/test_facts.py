@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.landing import dtypes
@@ -45,7 +45,6 @@ def test_a_value_is_exact_and_rounded_half_even_at_the_sixth_digit(quantity: str
 
 
 @given(quantity=amounts, price=amounts)
-@settings(deadline=None)
 def test_a_value_is_the_product_to_half_a_millionth(quantity: Decimal, price: Decimal) -> None:
     assert abs(product(str(quantity), str(price)) - quantity * price) <= Decimal("0.0000005")
 
@@ -58,7 +57,6 @@ def test_an_amount_is_rounded_to_millionths() -> None:
 
 
 @given(numbers=st.lists(st.floats(-10, 10), min_size=1, max_size=30), seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_an_exact_sum_does_not_depend_on_the_order(numbers: list[float], seed: int) -> None:
     frame = pl.DataFrame({"x": numbers})
     shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)

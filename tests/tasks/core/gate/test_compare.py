@@ -125,7 +125,7 @@ def of_account(history: History, account: str) -> History:
     return History(**frames, prices=history.prices, limits=history.limits)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(changed_books())
 def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Book) -> None:
     tables, history = parsed(book), history_of(book_then())
@@ -137,7 +137,7 @@ def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Book) -> No
         assert alone.quarantine.equals(own.quarantine.filter(pl.col("account_id") == account))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(changed_books(), st.integers(0, 10_000))
 def test_shuffling_tonight_and_the_night_before_changes_nothing(book: Book, seed: int) -> None:
     def shuffled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -153,7 +153,7 @@ def test_shuffling_tonight_and_the_night_before_changes_nothing(book: Book, seed
     assert own.accounts.equals(again.accounts)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(changed_books(), st.data())
 def test_accepted_quarantined_and_released_make_up_the_input(book: Book, data: st.DataObject) -> None:
     found = ids(judged(book))
@@ -172,7 +172,7 @@ def test_accepted_quarantined_and_released_make_up_the_input(book: Book, data: s
     assert set(reasons.drop_nulls()) <= RELEASABLE
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(changed_books())
 def test_letting_everything_through_leaves_only_broken_contracts(book: Book) -> None:
     own = judged(book, released=ids(judged(book)))

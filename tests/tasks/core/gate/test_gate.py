@@ -481,7 +481,7 @@ def spoilt_books(draw: st.DrawFn) -> Spoiler:
     return book
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(spoilt_books())
 def test_accepted_and_quarantined_make_up_the_input(book: Spoiler) -> None:
     tables = parsed(book)
@@ -494,7 +494,7 @@ def test_accepted_and_quarantined_make_up_the_input(book: Spoiler) -> None:
         assert len(set(lost)) == len(lost)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(spoilt_books(), st.integers(0, 10_000))
 def test_shuffling_the_rows_changes_nothing(book: Spoiler, seed: int) -> None:
     tables = parsed(book)
@@ -505,7 +505,7 @@ def test_shuffling_the_rows_changes_nothing(book: Spoiler, seed: int) -> None:
     assert own.accounts.equals(own_again.accounts)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(spoilt_books())
 def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Spoiler) -> None:
     tables = parsed(book)
@@ -516,7 +516,7 @@ def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Spoiler) ->
         assert verdict.accounts.equals(own.accounts.filter(pl.col("account_id") == account))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(spoilt_books())
 def test_every_account_left_has_only_sound_rows_that_can_be_valued(book: Spoiler) -> None:
     tables = parsed(book)

@@ -2,7 +2,7 @@ import hashlib
 from collections.abc import Mapping
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.gate import FilePlace, gate_accounts, gate_globals
@@ -56,7 +56,6 @@ def test_restrictions_for_everyone_are_placed_too() -> None:
     assert quarantined(tables, places)["message"][0].startswith("b.csv row 1: security_id is NOPE;")
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
 def test_every_landed_row_stands_where_laying_the_files_end_to_end_puts_it(
     heights: list[int], data: st.DataObject

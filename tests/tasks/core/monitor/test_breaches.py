@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.stored import INTERNAL
@@ -244,7 +244,6 @@ def test_prices_that_flap_around_the_band_make_one_breach() -> None:
     assert looks([79, 83, 100, 79]) == (2, 1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(60, 150), max_size=12))
 def test_an_account_is_in_at_most_one_scope_more_than_it_was_armed_again(prices: list[int]) -> None:
     scopes, rearmed = looks(prices)

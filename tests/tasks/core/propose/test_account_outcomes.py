@@ -335,7 +335,7 @@ def book_of(drawn: list[dict[str, Any]], cool_down: int) -> tuple[Facts, pl.Data
 
 
 @given(drawn=st.lists(accounts, min_size=1, max_size=12), cool_down=st.integers(0, 6), is_due=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_account_has_exactly_one_outcome(drawn: list[dict[str, Any]], cool_down: int, *, is_due: bool) -> None:
     facts, gate = book_of(drawn, cool_down)
     daily = replace(facts, policies=facts.policies.with_columns(calendar=pl.lit("daily")))

@@ -104,7 +104,7 @@ def test_chains_may_be_long(length: int) -> None:
     assert net_fills(table(*chain)).select("root_id", "quantity").rows() == [("c0", Decimal(length))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_names_drawn_at_random_come_to_what_following_them_by_hand_comes_to(data: st.DataObject) -> None:
     names = [f"e{n}" for n in range(data.draw(st.integers(1, 8)))]

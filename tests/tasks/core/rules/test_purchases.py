@@ -265,7 +265,7 @@ def drawn(restrictions: list[tuple[str, str, str]], held: set[tuple[str, str]], 
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(RESTRICTION, max_size=5), HELD, st.sampled_from(["S1", "S2", "S3"]))
 def test_what_is_bought_is_the_best_open_choice(
     restrictions: list[tuple[str, str, str]], held: set[tuple[str, str]], sold: str
@@ -276,7 +276,7 @@ def test_what_is_bought_is_the_best_open_choice(
     assert bought.select(*CLASS, security_id="buy_security_id").rows() == best.select(*CLASS, "security_id").rows()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(RESTRICTION, max_size=5), HELD, st.sampled_from(["S1", "S2", "S3"]))
 def test_open_choices_are_those_that_no_rule_names(
     restrictions: list[tuple[str, str, str]], held: set[tuple[str, str]], sold: str

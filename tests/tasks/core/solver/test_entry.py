@@ -19,10 +19,10 @@ from tests.support.trades import account_of_lots, one, sold_shares
 from tests.support.whole_shares import enumerated_optimum, highs_bounds
 
 SEEDS = st.integers(0, 2**32 - 1)
-NO_DEADLINE = settings(deadline=None, max_examples=60)
+SIXTY = settings(max_examples=60)
 
 
-@NO_DEADLINE
+@SIXTY
 @given(SEEDS)
 def test_optimum_equals_clarabels(seed: int) -> None:
     book = random_book(np.random.default_rng(seed), 5)
@@ -36,7 +36,7 @@ def test_optimum_equals_clarabels(seed: int) -> None:
             assert abs(answer.optimum[account] - wanted) <= 1e-7 * book.nav[account]
 
 
-@NO_DEADLINE
+@SIXTY
 @given(SEEDS)
 def test_certificate_holds_and_no_account_is_worse_off_than_doing_nothing(seed: int) -> None:
     book = random_book(np.random.default_rng(seed), 40)
@@ -48,7 +48,7 @@ def test_certificate_holds_and_no_account_is_worse_off_than_doing_nothing(seed: 
     assert (answer.objective[free] <= idle.objective[free] + 1e-9).all()
 
 
-@NO_DEADLINE
+@SIXTY
 @given(SEEDS)
 def test_whole_units_never_overdraw_or_oversell(seed: int) -> None:
     book = random_book(np.random.default_rng(seed), 40, step=0.5)
@@ -60,7 +60,7 @@ def test_whole_units_never_overdraw_or_oversell(seed: int) -> None:
     assert (answer.cash[traded] >= np.minimum(np.maximum(book.cash[traded], 0), CASH_CUSHION) - 1e-9).all()
 
 
-@NO_DEADLINE
+@SIXTY
 @given(SEEDS)
 def test_no_class_buys_and_sells(seed: int) -> None:
     book = random_book(np.random.default_rng(seed), 40)
@@ -69,7 +69,7 @@ def test_no_class_buys_and_sells(seed: int) -> None:
     assert not ((answer.bought > 0) & (sold > 0)).any()
 
 
-@NO_DEADLINE
+@SIXTY
 @given(SEEDS)
 def test_an_account_alone_gets_the_same_answer_to_the_bit(seed: int) -> None:
     book = random_book(np.random.default_rng(seed), 12)
@@ -83,7 +83,7 @@ def test_an_account_alone_gets_the_same_answer_to_the_bit(seed: int) -> None:
         assert (alone.sold == together.sold[book.lot_start[c0] : book.lot_start[c1]]).all()
 
 
-@NO_DEADLINE
+@SIXTY
 @given(SEEDS, st.floats(50, 5_000))
 def test_no_order_is_below_the_minimum_unless_cash_is_owed(seed: int, least: float) -> None:
     book = random_book(np.random.default_rng(seed), 30)
