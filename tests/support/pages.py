@@ -22,10 +22,11 @@ _COMMAND: Final[Any] = typer.main.get_command(app)
 
 
 class Fence(NamedTuple):
-    """A block of a page: what stands behind the three backticks, and what is in it."""
+    """A block of a page: what stands behind the three backticks, what is in it, and the line above."""
 
     language: str
     text: str
+    above: str
 
 
 def name_of(page: Path) -> str:
@@ -35,7 +36,11 @@ def name_of(page: Path) -> str:
 
 def fences(page: Path) -> list[Fence]:
     """Blocks of a page."""
-    return [Fence(language.strip(), text) for _, language, text in _FENCE.findall(page.read_text())]
+    text = page.read_text()
+    return [
+        Fence(found[2].strip(), found[3], text[: found.start()].rstrip().rpartition("\n")[2])
+        for found in _FENCE.finditer(text)
+    ]
 
 
 def prose(page: Path) -> str:
