@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Event(StrEnum):
+class EventName(StrEnum):
     """Names of events.
 
     Each is of a resource of Prefect that is named after what it is about: ``trimtab.run.<run>``, ``trimtab.place.<name>``,

@@ -11,7 +11,7 @@ from docs.generate.markdown import code, page, prose, section, sentence, table
 from docs.generate.notes import key_notes, note_of
 from schemas import enums, errors, events, tables
 from schemas.errors import ExitCode
-from schemas.events import Event
+from schemas.events import EventName
 from schemas.units import unit_of
 from tasks.core.explain.sentences import LOOKS, OUTCOMES, REASONS, REGIMES, STANDINGS, STATES, TRIGGERS
 from warehouse.lake.public_query import LEDGER_VIEWS
@@ -92,5 +92,5 @@ def _errors_of(exit_code: ExitCode) -> str:
 
 def events_page() -> str:
     """Events that tasks emit."""
-    rows = [[code(each), sentence(note_of(Event, each.name))] for each in Event]
-    return page("Events", f"{prose(events.__doc__)} {prose(Event.__doc__)}", table(["event", "when"], rows))
+    rows = [[code(each), sentence(note_of(EventName, each.name))] for each in EventName]
+    return page("Events", f"{prose(events.__doc__)} {prose(EventName.__doc__)}", table(["event", "when"], rows))

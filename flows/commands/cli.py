@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,12 +25,11 @@ from flows.commands import users as users_cli
 from flows.commands.export import export_rows, print_exports
 from flows.commands.terminal import print_frame, print_json, print_table
 from schemas.enums import RunKind
-from schemas.errors import TrimtabError, WrongUsage
+from schemas.errors import ExitCode, TrimtabError, WrongUsage
 from schemas.settings import load_settings
 from tasks.runtime import current_actor, open_ledger, private_files, settings_of_a_home
 from warehouse.faults import disk_refusal
 
-STRICT: Final = 5
 CALM = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -69,7 +68,7 @@ QueryFormat = Literal["table", "csv", "json", "parquet"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 unexpected, 2 wrong usage, 3 held, 4 input refused, 5 done but --strict."""
+    """Run the command and exit with one of ``ExitCode``."""
     private_files()
     for name, value in CALM.items():
         os.environ.setdefault(name, value)
@@ -80,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read us has seen enough; the rest is for nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(ExitCode.DONE)
     except OSError as error:
         told = disk_refusal(str(error.filename or "a file"), error)
         if told is None:
@@ -144,7 +143,7 @@ def nightly(
         )
         print_exports(made)
     if is_strict and night.counts["quarantined"] + night.counts["blocked"]:
-        raise typer.Exit(STRICT)
+        raise typer.Exit(ExitCode.STRICT)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.terminal import notice, print_json
+from schemas.errors import ExitCode
 from tasks.runtime import settings_of_a_home
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-FAILED = 1
 
 
 @app.callback(invoke_without_command=True)
@@ -57,7 +57,7 @@ def export(
     if not done.results and not delivered:
         notice("nothing to export")
     if done.problems or any(one.problem for one in delivered):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.terminal import print_json, print_table
+from schemas.errors import ExitCode
 from schemas.settings import load_settings
 from tasks.runtime import settings_of_a_home, utc_now
 
@@ -28,7 +29,7 @@ def maintain(
         rows = [[one.what, one.count, one.problem] for one in chores if one.count or one.problem]
         print_table("would be done" if is_dry_run else "done", ["chore", "count", "problem"], rows)
     if any(one.problem for one in chores):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def backup(

@@ -9,14 +9,13 @@ import polars as pl
 import typer
 
 from flows.commands.terminal import notice, print_frame, print_json
-from schemas.errors import WrongUsage
+from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
 
 if TYPE_CHECKING:
     from tasks.reconcile import Reconciled
 
-ALARMED: Final = 3
 FORMATS: Final = ("csv", "fix", "flex", "alpaca")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -53,7 +52,7 @@ def reconcile(
     else:
         _print(done)
     if done.alarms.height:
-        raise typer.Exit(ALARMED)
+        raise typer.Exit(ExitCode.HELD)
 
 
 def shown(done: "Reconciled") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from flows.commands.terminal import notice, print_json, print_table
-from schemas.errors import WrongUsage
+from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
 from tasks.runtime import settings_of_a_home
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tasks.core.replay import TableDiff
     from tasks.operate import Replayed
 
-DIFFERS: Final = 1
 PRIVATE_FOLDER: Final = 0o700
 
 
@@ -43,7 +42,7 @@ def replay(
     else:
         _print(found)
     if not found.is_same:
-        raise typer.Exit(DIFFERS)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
 
 import polars as pl
 from prefect import task
@@ -11,16 +10,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from schemas.errors import Terminal
+from schemas.events import EventName
 from schemas.settings import load_settings
 from tasks.export.deliver import DeliveryResult
 from tasks.export.export_all import ExportedRuns
 from tasks.export.release import deliver_exported, export_approved
 from tasks.runtime import give_notice, retry_quietly
-
-EXPORTED: Final = "trimtab.exported"
-HELD_BACK: Final = "trimtab.export-held-back"
-DELIVERED: Final = "trimtab.delivered"
-NOT_DELIVERED: Final = "trimtab.delivery-failed"
 
 
 @task(name="export_step", cache_policy=NO_CACHE, **retry_quietly)
@@ -63,7 +58,9 @@ def _show_exports(done: ExportedRuns) -> None:
             "orders": result.order_count,
             "manifest_sha256": result.manifest_sha256,
         }
-        emit_event(EXPORTED, resource={"prefect.resource.id": f"trimtab.run.{result.run_id}"}, payload=payload)
+        emit_event(
+            EventName.EXPORTED, resource={"prefect.resource.id": f"trimtab.run.{result.run_id}"}, payload=payload
+        )
     if done.results:
         rows = [
             {
@@ -81,7 +78,9 @@ def _show_exports(done: ExportedRuns) -> None:
         create_table_artifact(reasons.to_dicts(), key="held-back", description="Approved, and not exported")
         for run_id, count in done.held_back["run_id"].value_counts().sort("run_id").iter_rows():
             emit_event(
-                HELD_BACK, resource={"prefect.resource.id": f"trimtab.run.{run_id}"}, payload={"proposals": count}
+                EventName.EXPORT_HELD_BACK,
+                resource={"prefect.resource.id": f"trimtab.run.{run_id}"},
+                payload={"proposals": count},
             )
 
 
@@ -93,6 +92,6 @@ def _show_deliveries(done: Sequence[DeliveryResult]) -> None:
     ]
     create_table_artifact(rows, key="deliveries", description="Delivered now, and what is still to come")
     for one in done:
-        name = DELIVERED if one.problem is None else NOT_DELIVERED
+        name = EventName.DELIVERED if one.problem is None else EventName.DELIVERY_FAILED
         payload = {"export_id": one.export_id, "files": one.file_count, "problem": one.told}
         emit_event(name, resource={"prefect.resource.id": f"trimtab.place.{one.name}"}, payload=payload)

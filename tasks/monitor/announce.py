@@ -14,15 +14,12 @@ from prefect.artifacts import Artifact, create_link_artifact, create_markdown_ar
 from prefect.client.schemas.objects import Artifact as ArtifactResponse
 from prefect.events import emit_event
 
+from schemas.events import EventName
 from schemas.settings import Settings
 from tasks.known import Found, Overdue
 from tasks.runtime import Stores
 from warehouse.ledger import Filter, HaltRow, Ledger
 
-PENDING: Final = "trimtab.review-pending"
-REMINDER: Final = "trimtab.review-reminder"
-LATE: Final = "trimtab.night-late"
-HALTED: Final = "trimtab.halted"
 LATE_KEY: Final = "night-late"
 HALT_KEY: Final = "halted"
 
@@ -51,7 +48,7 @@ def announce_queue(at: Stores, run_id: str, now: datetime) -> int:
         "next_cut_off_at": min(ahead).isoformat() if ahead else None,
         "link": link or None,
     }
-    emit_event(PENDING, resource={"prefect.resource.id": f"trimtab.run.{run_id}"}, payload=payload)
+    emit_event(EventName.REVIEW_PENDING, resource={"prefect.resource.id": f"trimtab.run.{run_id}"}, payload=payload)
     if link:
         text = f"{totals.count:,} proposals wait for review"
         create_link_artifact(link, link_text=text, key="review-queue", description=run_id)
@@ -76,7 +73,7 @@ def remind(at: Stores, now: datetime) -> list[Reminder]:
             "link": queue_link(at.settings, f"custodian={one.custodian}") or None,
         }
         resource = {"prefect.resource.id": f"trimtab.custodian.{one.custodian}"}
-        emit_event(REMINDER, resource=resource, payload=dict(payload))
+        emit_event(EventName.REVIEW_REMINDER, resource=resource, payload=dict(payload))
     return found
 
 
@@ -100,7 +97,7 @@ def announce_late(night: Overdue, found: Found) -> None:
     """Say that a night is late and what became of it."""
     day, due_at = night.day.isoformat(), night.due_at.isoformat()
     payload = {"as_of": day, "due_at": due_at, "state": night.state, "sentence": found.sentence}
-    emit_event(LATE, resource={"prefect.resource.id": f"trimtab.night.{day}"}, payload=payload)
+    emit_event(EventName.NIGHT_LATE, resource={"prefect.resource.id": f"trimtab.night.{day}"}, payload=payload)
     text = f"# The night of {day} is late\n\nIt should have been done by {due_at}. {found.sentence}\n"
     create_markdown_artifact(text, key=LATE_KEY, description=day)
 
@@ -108,5 +105,5 @@ def announce_late(night: Overdue, found: Found) -> None:
 def announce_halt(halt: HaltRow) -> None:
     """Say that everything is halted. Who did it and why is in the ledger."""
     moment = halt.halted_at.isoformat()
-    emit_event(HALTED, resource={"prefect.resource.id": "trimtab.halt"}, payload={"halted_at": moment})
+    emit_event(EventName.HALTED, resource={"prefect.resource.id": "trimtab.halt"}, payload={"halted_at": moment})
     create_markdown_artifact("`trimtab status` says by whom and why.", key=HALT_KEY, description=moment)

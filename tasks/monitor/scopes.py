@@ -23,6 +23,7 @@ from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 
 from schemas.enums import LandingTable, RunKind, RunState
+from schemas.events import EventName
 from schemas.landing import CONTRACTS
 from schemas.run import RunRef
 from schemas.sources import DatedSource
@@ -32,7 +33,6 @@ from tasks.pull import NobodyLeft, Request, TakenFiles, take
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, utc_now
 from warehouse.ledger import LATE_FILE, ScopeRow
 
-BREACHED: Final = "trimtab.drift.breached"
 SILENCE: Final = timedelta(minutes=30)
 """A scope that no run has taken for so long after it was announced is announced again."""
 
@@ -127,7 +127,10 @@ def announce(at: Stores, now: datetime) -> tuple[str, ...]:
         }
         resource = {"prefect.resource.id": f"trimtab.scope.{row.scope_id}"}
         emit_event(
-            BREACHED, resource=resource, payload=payload, id=uuid5(NAMESPACE_URL, resource["prefect.resource.id"])
+            EventName.DRIFT_BREACHED,
+            resource=resource,
+            payload=payload,
+            id=uuid5(NAMESPACE_URL, resource["prefect.resource.id"]),
         )
         at.ledger.note_announced(row.scope_id, now)
     return tuple(row.scope_id for row in waiting)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 from prefect import task
@@ -11,13 +10,11 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from schemas.events import EventName
 from schemas.settings import load_settings
 from tasks.reconcile.execution_files import TakenIn, reconcile_new, reconcile_one
 from tasks.reconcile.reconcile import open_breaks
 from tasks.runtime import open_ledger, retry_quietly, utc_now
-
-ALARM: Final = "trimtab.fill-alarm"
-REFUSED: Final = "trimtab.executions-refused"
 
 
 @task(name="reconcile_step", cache_policy=NO_CACHE, **retry_quietly)
@@ -65,10 +62,12 @@ def _show(found: Sequence[TakenIn]) -> None:
     for one in found:
         resource = {"prefect.resource.id": f"trimtab.executions.{one.source}"}
         if one.problem:
-            emit_event(REFUSED, resource=resource, payload={"file": one.name, "problem": one.problem})
+            emit_event(
+                EventName.EXECUTIONS_REFUSED, resource=resource, payload={"file": one.name, "problem": one.problem}
+            )
         elif one.done is not None and one.done.alarms.height:
             counts = dict(one.done.alarms["code"].value_counts().sort("code").iter_rows())
-            emit_event(ALARM, resource=resource, payload={"file": one.name, "alarms": counts})
+            emit_event(EventName.FILL_ALARM, resource=resource, payload={"file": one.name, "alarms": counts})
 
 
 def _show_breaks(breaks: pl.DataFrame) -> None:

@@ -1,13 +1,16 @@
 """What the pages say can be done can be done: commands parse, links lead somewhere, targets and modules are there."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
-from schemas.settings import Settings
+from schemas.events import EventName
+from schemas.settings import PREFIX, Settings
 from tests.support.pages import PAGES, ROOT, anchors, command_of, fences, links, name_of, parse, prose, typed
 
 OF_SETTINGS: Final = ("sources", "profiles", "deliveries", "executions")
@@ -62,3 +65,21 @@ def test_settings_that_a_page_shows_are_accepted(page: Path) -> None:
     blocks = [tomllib.loads(fence.text) for fence in fences(page) if fence.language == "toml"]
     shown = {kind: [entry for block in blocks for entry in block.get(kind, [])] for kind in OF_SETTINGS}
     assert Settings(**{kind: entries for kind, entries in shown.items() if entries})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_settings_and_events_that_a_page_names_are_there(page: Path) -> None:
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    named = set(re.findall(rf"\b{PREFIX}[A-Z_]*[A-Z]\b(?!_)", page.read_text()))
+    assert {name for name in named - settings if not any(each.startswith(name) for each in settings)} == set()
+    events = set(re.findall(r"`(trimtab\.[a-z.-]+)`", page.read_text())) - {"trimtab.toml", "trimtab.halt"}
+    assert events <= set(EventName)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_yaml_and_json_that_a_page_shows_can_be_read(page: Path) -> None:
+    for fence in fences(page):
+        if fence.language == "yaml":
+            assert yaml.safe_load(fence.text)
+        if fence.language == "json":
+            assert [json.loads(line) for line in fence.text.splitlines()]

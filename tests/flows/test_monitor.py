@@ -15,8 +15,9 @@ from flows.commands.run import settings_of_tasks
 from flows.monitor import monitor
 from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind, RunState
+from schemas.events import EventName
 from schemas.settings import Settings
-from tasks.monitor.scopes import BREACHED, LookResult
+from tasks.monitor.scopes import LookResult
 from tasks.runtime.session_hours import session_at
 from tasks.runtime.stores import utc_now
 from tests.deploy.test_deployment import ROOT, Site, final, site, stopped, waited_for
@@ -88,7 +89,7 @@ def test_a_look_tells_of_its_scope_without_an_account_and_its_run_is_one(scene: 
     told = told_by(state)
     (scope,) = told.scopes
     assert told.announced == (scope,)
-    (event,) = events_named(BREACHED, f"trimtab.scope.{scope}")
+    (event,) = events_named(EventName.DRIFT_BREACHED, f"trimtab.scope.{scope}")
     assert event["payload"] == {"scope": scope, "accounts": 1, "as_of": "2026-01-06", "cause": "drift"}
     shown = artifacts_of(flow_run_of(state))
     assert "A1" not in str(shown["drift-look"].data)
@@ -119,7 +120,7 @@ def test_a_look_that_broke_off_before_its_event_is_made_good_with_the_same_event
     with scene.stores() as at, at.ledger.writing() as connection:
         connection.exec_driver_sql("UPDATE scopes SET announced_at = NULL")
     assert told_by(looked()).announced == (scope,)
-    assert len({event["id"] for event in events_named(BREACHED, f"trimtab.scope.{scope}")}) == 1
+    assert len({event["id"] for event in events_named(EventName.DRIFT_BREACHED, f"trimtab.scope.{scope}")}) == 1
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -233,7 +234,7 @@ def emit_again(site: Site, scope: str) -> None:
     """The same event, as another process would tell it."""
     code = (
         "import sys; from prefect.events import emit_event;"
-        f"emit_event({BREACHED!r}, resource={{'prefect.resource.id': 'trimtab.scope.' + sys.argv[1]}},"
+        f"emit_event({EventName.DRIFT_BREACHED.value!r}, resource={{'prefect.resource.id': 'trimtab.scope.' + sys.argv[1]}},"
         "payload={'scope': sys.argv[1], 'accounts': 1, 'as_of': '2026-01-06', 'cause': 'drift'})"
     )
     subprocess.run([sys.executable, "-c", code, scope], env=site.environment, cwd=ROOT, check=True, timeout=120)

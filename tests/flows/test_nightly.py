@@ -26,9 +26,10 @@ from flows.commands.run import resume_night
 from flows.nightly import NightResult, nightly
 from schemas.enums import RunState, Step
 from schemas.errors import InputRefused, LedgerBusy, Retryable, RunHeld, Terminal, TrimtabError, WrongUsage
+from schemas.events import EventName
 from schemas.settings import load_settings
 from tasks.demo.sample import make_book
-from tasks.monitor.announce import PENDING, REMINDER, announce_queue, remind
+from tasks.monitor.announce import announce_queue, remind
 from tasks.runtime.flow_states import ForeseenWithoutTraceback, without_tracebacks
 from tasks.runtime.retries import ATTEMPTS, retry_quietly
 from tasks.runtime.sessions import overtaken_by, previous_session
@@ -341,7 +342,7 @@ def test_a_night_that_leaves_something_to_people_says_so_with_a_link(stores: Sto
         return str(flow_run.id)
 
     name = night()
-    (event,) = events_named(PENDING, "trimtab.run.r1")
+    (event,) = events_named(EventName.REVIEW_PENDING, "trimtab.run.r1")
     link = "https://trimtab.example.com/queue?filter=run%3Dr1"
     assert event["payload"] == {
         "run_id": "r1",
@@ -360,7 +361,7 @@ def test_a_night_that_leaves_something_to_people_says_so_with_a_link(stores: Sto
 def test_a_reminder_is_an_event_of_the_custodian(stores: Stores) -> None:
     moment = CUT_OFF - timedelta(minutes=10)
     (first,) = remind(stores, moment)
-    (event,) = events_named(REMINDER, "trimtab.custodian.northbank")
+    (event,) = events_named(EventName.REVIEW_REMINDER, "trimtab.custodian.northbank")
     assert (event["payload"]["waiting"], event["payload"]["cut_off_at"]) == (2, first.cut_off_at.isoformat())
     assert set(event["payload"]) == {"custodian", "cut_off_at", "waiting", "gross_value_usd", "link"}
     assert remind(stores, moment) == []

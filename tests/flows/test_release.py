@@ -10,10 +10,9 @@ from prefect.client.schemas.objects import State
 
 from flows.reconcile import reconcile
 from flows.release import release
+from schemas.events import EventName
 from schemas.exports import Delivery, ExecutionSource
 from schemas.settings import Settings
-from tasks.export.steps import EXPORTED, NOT_DELIVERED
-from tasks.reconcile.steps import ALARM
 from tasks.runtime.stores import utc_now
 from tests.support.export_scene import RUN, Scene
 from tests.support.fill_scene import fill, write_fills
@@ -54,7 +53,7 @@ def test_what_is_approved_is_exported_and_delivered_and_shown(scene: Scene) -> N
     shown = artifacts_of(flow_run_of(state))
     assert set(shown) == {"exports", "deliveries"}
     assert "a1" not in str(shown["exports"].data)
-    (event,) = events_named(EXPORTED, f"trimtab.run.{RUN}")
+    (event,) = events_named(EventName.EXPORTED, f"trimtab.run.{RUN}")
     assert (event["payload"]["accounts"], event["payload"]["orders"]) == (3, 6)
     assert ended(release).name == "NothingToRelease"
 
@@ -72,7 +71,7 @@ def test_a_place_that_does_not_take_it_fails_the_run_and_the_next_delivers(scene
     state = ended(release)
     assert (state.is_failed(), state.name) == (True, "NotDelivered")
     assert "is not delivered to archive" in str(state.message)
-    assert events_named(NOT_DELIVERED, "trimtab.place.archive")
+    assert events_named(EventName.DELIVERY_FAILED, "trimtab.place.archive")
     (scene.home / "drop").unlink()
     assert ended(release).is_completed()
     assert (scene.home / "drop" / "2026-03-02" / RUN / "_SUCCESS").is_file()
@@ -85,7 +84,7 @@ def test_a_file_that_is_not_delivered_is_told_without_its_account(scene: Scene) 
     (scene.home / "exports" / "2026-03-02" / RUN / "accounts" / "a1.csv").write_text("something else")
     state = ended(release)
     assert "accounts/*.csv of" in str(state.message)
-    payloads = [event["payload"] for event in events_named(NOT_DELIVERED, "trimtab.place.archive")]
+    payloads = [event["payload"] for event in events_named(EventName.DELIVERY_FAILED, "trimtab.place.archive")]
     shown = artifacts_of(flow_run_of(state))
     for told in (state.message, payloads, shown["deliveries"].data):
         assert "a1" not in str(told)
@@ -104,7 +103,7 @@ def test_files_that_come_are_taken_in_once_and_what_is_alarming_fails_the_run(sc
     assert "three.csv of acme was refused" in str(state.message)
     assert "two.csv of acme is alarming: 1 overfilled" in str(state.message)
     assert "a2" not in str(state.message)
-    (event,) = events_named(ALARM, "trimtab.executions.acme")
+    (event,) = events_named(EventName.FILL_ALARM, "trimtab.executions.acme")
     assert event["payload"] == {"file": "two.csv", "alarms": {"overfilled": 1}}
     (scene.home / "in" / "three.csv").unlink()
     assert ended(reconcile).is_completed()

@@ -14,9 +14,10 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.states import Scheduled
 
 from schemas.enums import RunState
+from schemas.events import EventName
 from tasks.known.night_runs import NIGHTLY, Found, is_night_of, look_after, runs_of
 from tasks.known.overdue_nights import Overdue
-from tasks.monitor.announce import LATE, LATE_KEY, announce_late, is_told
+from tasks.monitor.announce import LATE_KEY, announce_late, is_told
 from tests.support.prefect_reader import events_named
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -144,7 +145,7 @@ def test_a_night_is_told_of_once_and_another_again() -> None:
         assert not is_told(LATE_KEY, "2026-11-27")
 
     tells()
-    (event,) = events_named(LATE, "trimtab.night.2026-11-25")
+    (event,) = events_named(EventName.NIGHT_LATE, "trimtab.night.2026-11-25")
     assert event["payload"] == {
         "as_of": "2026-11-25",
         "due_at": DUE.isoformat(),

@@ -15,12 +15,11 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from flows.commands import replay as replay_cli
 from flows.commands.cli import app
 from flows.commands.run import settings_of_tasks
 from flows.nightly import NightResult
 from schemas.enums import ProposalState, Role, RunKind
-from schemas.errors import InputRefused, WrongUsage
+from schemas.errors import ExitCode, InputRefused, WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
@@ -402,7 +401,7 @@ def test_the_command_fails_and_shows_what_differs(typed: Home, tmp_path: Path, m
     monkeypatch.setattr(route, "LARGE_TURNOVER", 0.0)
     kept = tmp_path / "kept"
     done = CliRunner().invoke(app, ["replay", typed.first.run_id, "--keep", str(kept)])
-    assert done.exit_code == replay_cli.DIFFERS
+    assert done.exit_code == ExitCode.FAILED
     assert "look_reasons" in done.stdout
     assert "why: what it was computed with is the same" in done.stdout
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
