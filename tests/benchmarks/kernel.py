@@ -17,7 +17,7 @@ from scipy import sparse
 from tasks.core.solver import entry as solver
 from tasks.core.solver.arrays import Book, Limits, no_limits
 from tasks.core.solver.solution import blank_answer
-from tasks.core.solver.workspace import largest, new_desk
+from tasks.core.solver.workspace import largest, new_workspace
 from tests.support.books import pick, take
 from tests.support.referees import Part, Sides, program_on
 from tests.support.trades import account_of_lots
@@ -149,10 +149,10 @@ def account_seconds(book: Book, limits: Limits) -> np.ndarray:
 
     def seconds(account: int) -> float:
         copies, bounds = pick(book, limits, np.full(COPIES, account))
-        desk, answer, least = new_desk(*largest(copies, starts)), blank_answer(copies), np.inf
+        work, answer, least = new_workspace(*largest(copies, starts)), blank_answer(copies), np.inf
         for _ in range(REPEATS):
             began = time.perf_counter()
-            solver._rebalance_range(copies, bounds, desk, answer, starts, 0, COPIES)
+            solver._rebalance_range(copies, bounds, work, answer, starts, 0, COPIES)
             least = min(least, time.perf_counter() - began)
         return least / COPIES
 

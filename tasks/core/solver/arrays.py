@@ -82,10 +82,10 @@ class Limits(NamedTuple):
 Columns = TypeVar("Columns", Book, Limits)
 
 
-def typed(columns: Columns) -> Columns:
-    """The arrays in the types that stand above, each in one piece and writable.
+def require_types(columns: Columns) -> Columns:
+    """Convert the arrays to the types annotated above, each contiguous and writable.
 
-    For any other the solver would be compiled anew, which takes a minute: whole numbers where fractions belong are enough.
+    Any other type would compile the solver anew, which takes a minute: whole numbers where fractions belong are enough.
     """
     dtypes = [DTYPES[hint] for hint in get_type_hints(type(columns)).values()]
     return type(columns)._make(

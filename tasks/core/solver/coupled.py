@@ -21,7 +21,7 @@ import numpy as np
 from tasks.core.solver.kernel import bound_with_costs_paid, cash_before_costs, objective, price_of_cash, trade_at
 from tasks.core.solver.netting import NEAR_ZERO, is_settled, net_gains, price_ends, rates_at, tax_on
 from tasks.core.solver.objectives import continuous_objective
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 TRIES = 3
 """How often prices at their ends are tried."""
@@ -46,110 +46,144 @@ class Optimum(NamedTuple):
     """rho: what one more dollar of turnover is worth."""
 
 
-@compiled
-def swap_lots(desk: Workspace, i: int, j: int) -> None:
+@compile_inner
+def swap_lots(work: Workspace, i: int, j: int) -> None:
     """Exchange two lots."""
-    spare = len(desk.lots) - 1
-    desk.lots[spare] = desk.lots[i]
-    desk.lots[i] = desk.lots[j]
-    desk.lots[j] = desk.lots[spare]
+    spare = len(work.lots) - 1
+    work.lots[spare] = work.lots[i]
+    work.lots[i] = work.lots[j]
+    work.lots[j] = work.lots[spare]
 
 
-@compiled
-def price(desk: Workspace, account: int, at: Optimum) -> None:
+@compile_inner
+def price(work: Workspace, account: int, at: Optimum) -> None:
     """Put the prices in ``at`` on lots and purchases, and sort each class's lots by them (ties: as they stood)."""
-    an_account = desk.accounts[account]
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        a_class.buy_cost = a_class.buy_base + at.turnover_price
-        first, last = a_class.first, a_class.last
+    account_row = work.accounts[account]
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        class_row.buy_cost = class_row.buy_base + at.turnover_price
+        first, last = class_row.first, class_row.last
         for lot in range(first, last):
-            a_lot = desk.lots[lot]
-            rate = at.short_rate if a_lot.is_short else at.long_rate
-            a_lot.cost = a_lot.base + (rate + at.gain_price) * a_lot.gain + at.turnover_price
+            lot_row = work.lots[lot]
+            rate = at.short_rate if lot_row.is_short else at.long_rate
+            lot_row.cost = lot_row.base + (rate + at.gain_price) * lot_row.gain + at.turnover_price
         for i in range(first + 1, last):
             j = i
             while j > first and (
-                desk.lots[j - 1].cost > desk.lots[j].cost
-                or (desk.lots[j - 1].cost == desk.lots[j].cost and desk.lots[j - 1].home > desk.lots[j].home)
+                work.lots[j - 1].cost > work.lots[j].cost
+                or (work.lots[j - 1].cost == work.lots[j].cost and work.lots[j - 1].home > work.lots[j].home)
             ):
-                swap_lots(desk, j - 1, j)
+                swap_lots(work, j - 1, j)
                 j -= 1
 
 
-@compiled
-def priced_at(short_rate: float, long_rate: float, gain_price: float, turnover_price: float) -> Optimum:
-    """Prices without an answer yet."""
-    return Optimum(0.0, 0.0, 0.0, 0.0, short_rate, long_rate, gain_price, turnover_price)
+@compile_inner
+def prices_only(short_rate: float, long_rate: float, gain_price: float, turnover_price: float) -> Optimum:
+    """Prices on the coupled sums, without an answer yet."""
+    return Optimum(
+        shortfall=0.0,
+        mu=0.0,
+        value=0.0,
+        bound=0.0,
+        short_rate=short_rate,
+        long_rate=long_rate,
+        gain_price=gain_price,
+        turnover_price=turnover_price,
+    )
 
 
-@compiled
-def is_within(desk: Workspace, account: int) -> bool:
-    """Whether the trades on the desk keep the gain budget and the turnover limit."""
-    an_account = desk.accounts[account]
-    if np.isinf(an_account.gain) and np.isinf(an_account.turnover):
+@compile_inner
+def shortfall_only(shortfall: float) -> Optimum:
+    """No answer: cash owed that cannot be raised, usd."""
+    return Optimum(
+        shortfall=shortfall,
+        mu=0.0,
+        value=0.0,
+        bound=0.0,
+        short_rate=0.0,
+        long_rate=0.0,
+        gain_price=0.0,
+        turnover_price=0.0,
+    )
+
+
+@compile_inner
+def is_within(work: Workspace, account: int) -> bool:
+    """Whether the trades in the workspace keep the gain budget and the turnover limit."""
+    account_row = work.accounts[account]
+    if np.isinf(account_row.gain) and np.isinf(account_row.turnover):
         return True
     gain, traded = 0.0, 0.0
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        traded += a_class.bought_usd
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            traded += a_lot.sold_usd
-            gain += a_lot.gain * a_lot.sold_usd
-    slack = NEAR_ZERO * an_account.nav
-    return bool(gain <= an_account.gain + slack and traded <= an_account.turnover + slack)
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        traded += class_row.bought_usd
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            traded += lot_row.sold_usd
+            gain += lot_row.gain * lot_row.sold_usd
+    slack = NEAR_ZERO * account_row.nav
+    return bool(gain <= account_row.gain + slack and traded <= account_row.turnover + slack)
 
 
-@compiled
-def dual_value(desk: Workspace, account: int, x: float, at: Optimum) -> float:
-    """Lower bound, usd, from the kernel's optimum (on the desk) at the prices in ``at``, which the book now has."""
-    an_account = desk.accounts[account]
-    mu = x * an_account.tracking_penalty / an_account.nav
+@compile_inner
+def dual_value(work: Workspace, account: int, x: float, at: Optimum) -> float:
+    """Lower bound, usd, from the kernel's optimum (in the workspace) at the prices in ``at``, which the book now has."""
+    account_row = work.accounts[account]
+    mu = x * account_row.tracking_penalty / account_row.nav
     if x >= 0:
-        bound = objective(desk, account, cash_before_costs(desk, account))
+        bound = objective(work, account, cash_before_costs(work, account))
     else:
-        bound = bound_with_costs_paid(desk, account, mu)
-    short, long = an_account.short_before, an_account.long_before
-    if an_account.short_rate > 0 or an_account.long_rate > 0:
+        bound = bound_with_costs_paid(work, account, mu)
+    short, long = account_row.short_before, account_row.long_before
+    if account_row.short_rate > 0 or account_row.long_rate > 0:
         bound += at.short_rate * short + at.long_rate * long
-        bound -= tax_on(short, long, an_account.short_rate, an_account.long_rate)
+        bound -= tax_on(short, long, account_row.short_rate, account_row.long_rate)
     if at.gain_price > 0:
-        bound -= at.gain_price * an_account.gain
+        bound -= at.gain_price * account_row.gain
     if at.turnover_price > 0:
-        bound -= at.turnover_price * an_account.turnover
+        bound -= at.turnover_price * account_row.turnover
     return bound
 
 
-@compiled
-def at_ends(desk: Workspace, account: int, side: int) -> tuple[Optimum, bool]:
+@compile_inner
+def optimum_at_ends(work: Workspace, account: int, side: int) -> tuple[Optimum, bool]:
     """The optimum of one convex problem where its prices are at their ends; whether they are."""
-    an_account = desk.accounts[account]
-    a_end, b_end = price_ends(desk, account, side)
-    tolerance = NEAR_ZERO * an_account.nav
-    is_hi_short = an_account.short_rate >= an_account.long_rate
-    hi = an_account.short_before if is_hi_short else an_account.long_before
+    account_row = work.accounts[account]
+    a_end, b_end = price_ends(work, account, side)
+    tolerance = NEAR_ZERO * account_row.nav
+    is_hi_short = account_row.short_rate >= account_row.long_rate
+    hi = account_row.short_before if is_hi_short else account_row.long_before
     a = a_end if hi >= 0 else 0.0
-    b = b_end if an_account.short_before + an_account.long_before >= 0 else 0.0
-    found = priced_at(0.0, 0.0, 0.0, 0.0)
+    b = b_end if account_row.short_before + account_row.long_before >= 0 else 0.0
+    found = prices_only(0.0, 0.0, 0.0, 0.0)
     for _ in range(TRIES):
-        short_rate, long_rate = rates_at(desk, account, a, b)
-        found = priced_at(short_rate, long_rate, 0.0, 0.0)
-        price(desk, account, found)
-        x, shortfall = price_of_cash(desk, account)
+        short_rate, long_rate = rates_at(work, account, a, b)
+        found = prices_only(short_rate, long_rate, 0.0, 0.0)
+        price(work, account, found)
+        x, shortfall = price_of_cash(work, account)
         if shortfall > 0:
-            return Optimum(shortfall, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), True
-        trade_at(desk, account, x)
-        short, long = net_gains(desk, account)
+            return shortfall_only(shortfall), True
+        trade_at(work, account, x)
+        short, long = net_gains(work, account)
         is_a_right = is_settled(a, a_end, short if is_hi_short else long, tolerance)
         is_b_right = is_settled(b, b_end, short + long, tolerance)
-        if not is_within(desk, account):
+        if not is_within(work, account):
             return found, False
         if is_a_right and is_b_right:
-            mu = x * an_account.tracking_penalty / an_account.nav
-            value = continuous_objective(desk, account, account + 1)
-            bound = dual_value(desk, account, x, found)
-            return Optimum(0.0, mu, value, bound, short_rate, long_rate, 0.0, 0.0), True
+            mu = x * account_row.tracking_penalty / account_row.nav
+            value = continuous_objective(work, account, account + 1)
+            bound = dual_value(work, account, x, found)
+            found = Optimum(
+                shortfall=0.0,
+                mu=mu,
+                value=value,
+                bound=bound,
+                short_rate=short_rate,
+                long_rate=long_rate,
+                gain_price=0.0,
+                turnover_price=0.0,
+            )
+            return found, True
         if not is_a_right:
             a = 0.0 if a > 0 else a_end
         if not is_b_right:

@@ -5,7 +5,7 @@ may not be entered from two threads at once, and take three times as long to com
 
 1. Solve exactly (``optimum``); its dual value is the lower bound of the certificate.
 2. Orders below the minimum trade, or that remove less of a class's deviation than policy asks, are dropped, their lots or
-   purchases barred, and 1 done again; at most ``MAX_PASSES``.
+   purchases excluded, and 1 done again; at most ``MAX_PASSES``.
 3. Cut to whole units (``whole_units``). What is below the minimum now is dropped; where cash is owed, sales are topped up to
    the minimum instead.
 4. Orders beyond the limit, and those that are worth less than policy gives up for fewer trades, are dropped, least first.
@@ -42,21 +42,21 @@ from tasks.core.solver import (
     netting,
     objectives,
     optimum,
+    order_limits,
     programs,
+    rounding,
+    solution,
     units,
     whole_units,
+    workspace,
 )
-from tasks.core.solver import order_limits as fewer
-from tasks.core.solver import rounding as passes
-from tasks.core.solver import solution as answers
-from tasks.core.solver import workspace as desk
-from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, typed
+from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, require_types
 from tasks.core.solver.groups import rebalance_group
 from tasks.core.solver.solution import Answer, blank_answer, store
-from tasks.core.solver.workspace import Workspace, largest, load, new_desk
+from tasks.core.solver.workspace import Workspace, largest, load, new_workspace
 
 ACCOUNTS_PER_THREAD: Final = 500
-"""Fewer are not worth a thread."""
+"""Least accounts worth a thread."""
 
 
 def rebalance(book: Book, limits: Limits | None = None, household_start: Ints | None = None) -> Answer:
@@ -66,7 +66,7 @@ def rebalance(book: Book, limits: Limits | None = None, household_start: Ints | 
     (households + 1, where each one's accounts begin) those of a household are solved together: they have the same classes in the
     same order, and on each of them stand the household's NAV and destinations.
     """
-    book, limits = typed(book), typed(no_limits(book) if limits is None else limits)
+    book, limits = require_types(book), require_types(no_limits(book) if limits is None else limits)
     answer = blank_answer(book)
     starts = np.arange(len(book.nav) + 1) if household_start is None else household_start
     starts = np.require(starts, np.int64, ["C", "W"])
@@ -75,7 +75,7 @@ def rebalance(book: Book, limits: Limits | None = None, household_start: Ints | 
     size = largest(book, starts)
     with ThreadPoolExecutor(workers) as pool:
         for done in [
-            pool.submit(_rebalance_range, book, limits, new_desk(*size), answer, starts, *edge)
+            pool.submit(_rebalance_range, book, limits, new_workspace(*size), answer, starts, *edge)
             for edge in pairwise(edges.tolist())
         ]:
             done.result()
@@ -92,21 +92,21 @@ def warm_up() -> None:
 
 
 def _entrance(sources: str) -> Callable[..., None]:
-    """The way in from Python, compiled once and kept on disk.
+    """The compiled entry point for Python, cached on disk.
 
-    Numba looks only at the file of the function it keeps, not at those of the functions it calls. ``sources``, which the
-    compiled function closes over, is part of the name it is kept under: changed code is never run in its old form.
+    Numba looks only at the file of the function it caches, not at those of the functions it calls. ``sources``, which the
+    compiled function closes over, is part of the name it is cached under: changed code is never run in its old form.
     """
 
     @njit(cache=True, nogil=True)
     def rebalance_range(
-        book: Book, limits: Limits, desk: Workspace, answer: Answer, starts: Ints, first: int, last: int
+        book: Book, limits: Limits, work: Workspace, answer: Answer, starts: Ints, first: int, last: int
     ) -> None:
         if sources:
             for group in range(first, last):
-                load(book, limits, desk, starts[group], starts[group + 1])
-                rebalance_group(desk, starts[group + 1] - starts[group])
-                store(desk, answer, book, starts[group], starts[group + 1])
+                load(book, limits, work, starts[group], starts[group + 1])
+                rebalance_group(work, starts[group + 1] - starts[group])
+                store(work, answer, book, starts[group], starts[group + 1])
 
     compiled_range: Callable[..., None] = rebalance_range
     return compiled_range
@@ -114,7 +114,7 @@ def _entrance(sources: str) -> Callable[..., None]:
 
 _COMPILED: Final = (
     arrays,
-    desk,
+    workspace,
     kernel,
     units,
     whole_units,
@@ -123,13 +123,13 @@ _COMPILED: Final = (
     programs,
     coupled,
     optimum,
-    passes,
-    fewer,
+    rounding,
+    order_limits,
     household_bounds,
     households,
     objectives,
     groups,
-    answers,
+    solution,
 )
 
 

@@ -10,65 +10,65 @@ from tasks.core.solver.rounding import open_bounds, solve_within, stay
 from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver.units import cash_after_costs
 from tasks.core.solver.whole_units import IMPROVEMENT_OF_NAV
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 
-@compiled
-def begin(desk: Workspace, accounts: int) -> float:
+@compile_inner
+def begin(work: Workspace, accounts: int) -> float:
     """Open the bounds; the objective of doing nothing, usd. In a household an account that cannot raise the cash it owes stays out."""
-    desk.search[:] = 0
+    work.search[:] = 0
     for account in range(accounts):
-        open_bounds(desk, account)
+        open_bounds(work, account)
         if accounts > 1:
-            desk.accounts[account].shortfall = unraisable(desk, account)
-            open_bounds(desk, account)
-        stay(desk, account)
-    return objective_reached(desk, accounts)
+            work.accounts[account].shortfall = unraisable(work, account)
+            open_bounds(work, account)
+        stay(work, account)
+    return objective_reached(work, accounts)
 
 
-@compiled
-def is_traded(desk: Workspace, account: int) -> bool:
+@compile_inner
+def is_traded(work: Workspace, account: int) -> bool:
     """Whether the account has an order."""
-    an_account = desk.accounts[account]
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        if a_class.bought != 0:
+    account_row = work.accounts[account]
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        if class_row.bought != 0:
             return True
-        for lot in range(a_class.first, a_class.last):
-            if desk.lots[lot].sold != 0:
+        for lot in range(class_row.first, class_row.last):
+            if work.lots[lot].sold != 0:
                 return True
     return False
 
 
-@compiled
-def finish(desk: Workspace, accounts: int, idle: float, missing: float) -> None:
+@compile_inner
+def finish(work: Workspace, accounts: int, idle: float, missing: float) -> None:
     """Keep the trades where they beat doing nothing or where cash is owed; write the answer."""
     is_owing = False
     for account in range(accounts):
-        an_account = desk.accounts[account]
-        is_owing = is_owing or (an_account.cash < 0 and an_account.shortfall == 0)
-    reached = objective_reached(desk, accounts)
-    is_kept = missing == 0 and (is_owing or reached < idle - IMPROVEMENT_OF_NAV * desk.accounts[0].nav)
+        account_row = work.accounts[account]
+        is_owing = is_owing or (account_row.cash < 0 and account_row.shortfall == 0)
+    reached = objective_reached(work, accounts)
+    is_kept = missing == 0 and (is_owing or reached < idle - IMPROVEMENT_OF_NAV * work.accounts[0].nav)
     for account in range(accounts):
-        row = desk.accounts[account]
+        account_row = work.accounts[account]
         if not is_kept:
-            stay(desk, account)
-        row.objective = reached if is_kept else idle
-        row.cash_after = cash_after_costs(desk, account)
-        row.status = TRADED if is_traded(desk, account) else STAYS
-        if row.cash < 0 and missing > 0:
-            row.shortfall = min(missing, -row.cash) if np.isfinite(missing) else -row.cash
-        if row.shortfall > 0:
-            row.status = CANNOT_RAISE_CASH
+            stay(work, account)
+        account_row.objective = reached if is_kept else idle
+        account_row.cash_after = cash_after_costs(work, account)
+        account_row.status = TRADED if is_traded(work, account) else STAYS
+        if account_row.cash < 0 and missing > 0:
+            account_row.shortfall = min(missing, -account_row.cash) if np.isfinite(missing) else -account_row.cash
+        if account_row.shortfall > 0:
+            account_row.status = CANNOT_RAISE_CASH
 
 
-@compiled
-def rebalance_group(desk: Workspace, accounts: int) -> None:
-    """The best whole-unit trades of the accounts on the desk, with their certificate."""
-    idle = begin(desk, accounts)
+@compile_inner
+def rebalance_group(work: Workspace, accounts: int) -> None:
+    """The best whole-unit trades of the accounts in the workspace, with their certificate."""
+    idle = begin(work, accounts)
     attempt, missing, is_again = 0, 0.0, True
     while is_again:
-        missing = solve_within(desk, 0, attempt) if accounts == 1 else solve_household(desk, accounts, attempt)
+        missing = solve_within(work, 0, attempt) if accounts == 1 else solve_household(work, accounts, attempt)
         attempt = 1
-        is_again, missing = next_try(desk, accounts, missing)
-    finish(desk, accounts, idle, missing)
+        is_again, missing = next_try(work, accounts, missing)
+    finish(work, accounts, idle, missing)

@@ -18,162 +18,162 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.solver.coupled import Optimum, price, priced_at
+from tasks.core.solver.coupled import Optimum, price, prices_only
 from tasks.core.solver.household_bounds import dual_of_household
 from tasks.core.solver.kernel import cash_before_costs
-from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, may_be, rates_at
+from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, rates_at
 from tasks.core.solver.objectives import continuous_objective
 from tasks.core.solver.optimum import unraisable
-from tasks.core.solver.programs import PRICES, solve_program
-from tasks.core.solver.rounding import MAX_PASSES, bar_small, cash_floor, reopen_lots, to_units
-from tasks.core.solver.units import take_stock
+from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, TURNOVER, solve_program
+from tasks.core.solver.rounding import MAX_PASSES, cash_floor, exclude_small, reopen_lots, to_units
+from tasks.core.solver.units import update_totals
 from tasks.core.solver.whole_units import spend_cash
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 MOST_SIDES = 6
 SWEEPS = 2
 
 
-@compiled
-def best_sides(desk: Workspace, accounts: int, sides: Any) -> tuple[float, Any]:
+@compile_inner
+def best_sides(work: Workspace, accounts: int, sides: Any) -> tuple[float, Any]:
     """Choose the side of each account's tax (into ``sides``); the household's lower bound and the prices at the best."""
     open_sides = np.zeros(accounts, np.int64)
     count = 0
     for account in range(accounts):
-        is_taxed_needed, is_offset_needed = may_be(desk, account)
+        is_taxed_needed, is_offset_needed = needed_sides(work, account)
         sides[account] = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
         if is_taxed_needed and is_offset_needed:
             open_sides[count] = account
             count += 1
     tried = min(count, MOST_SIDES)
-    best, bound, choice, prices = np.inf, np.inf, 0, np.zeros((accounts, PRICES))
+    best, bound, choice, prices = np.inf, np.inf, 0, np.zeros((accounts, OWN_ROWS))
     for number in range(2**tried + 1):
         is_again = number == 2**tried
         if is_again and tried == 0:
             break
         for i in range(tried):
             sides[open_sides[i]] = ((choice if is_again else number) >> i) & 1
-        _, own, of_classes = solve_program(desk, 0, accounts, sides)
-        bound = min(bound, dual_of_household(desk, 0, accounts, own, of_classes))
-        value = continuous_objective(desk, 0, accounts)
+        _, own, of_classes = solve_program(work, 0, accounts, sides)
+        bound = min(bound, dual_of_household(work, 0, accounts, own, of_classes))
+        value = continuous_objective(work, 0, accounts)
         if value < best:
             best, choice, prices = value, number, own
     return (bound if count <= MOST_SIDES else -np.inf), prices
 
 
-@compiled
-def totals(desk: Workspace, accounts: int, held: Any) -> None:
-    """Value of each class, and cash (last), after the trades on the desk; cash as if trades cost nothing."""
+@compile_inner
+def totals(work: Workspace, accounts: int, held: Any) -> None:
+    """Value of each class, and cash (last), after the trades in the workspace; cash as if trades cost nothing."""
     held[:] = 0.0
     classes = len(held) - 1
     for account in range(accounts):
         for j in range(classes):
-            c = desk.accounts[account].first + j
-            held[j] += class_after(desk, c)
-        held[classes] += cash_before_costs(desk, account)
+            c = work.accounts[account].first + j
+            held[j] += class_after(work, c)
+        held[classes] += cash_before_costs(work, account)
 
 
-@compiled
-def class_after(desk: Workspace, c: int) -> float:
-    """Value of a class of an account after the trades on the desk."""
-    a_class = desk.classes[c]
-    value = a_class.value + a_class.bought_usd
-    for lot in range(a_class.first, a_class.last):
-        value -= desk.lots[lot].sold_usd
+@compile_inner
+def class_after(work: Workspace, c: int) -> float:
+    """Value of a class of an account after the trades in the workspace."""
+    class_row = work.classes[c]
+    value = class_row.value + class_row.bought_usd
+    for lot in range(class_row.first, class_row.last):
+        value -= work.lots[lot].sold_usd
     return float(value)
 
 
-@compiled
-def fold(desk: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
+@compile_inner
+def fold(work: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
     """Make an account's destinations what the others leave of the household's."""
-    an_account = desk.accounts[account]
+    account_row = work.accounts[account]
     classes = len(held) - 1
     for j in range(classes):
-        c = an_account.first + j
-        held[j] -= class_after(desk, c)
-        desk.classes[c].target = target[j] - held[j]
+        c = account_row.first + j
+        held[j] -= class_after(work, c)
+        work.classes[c].target = target[j] - held[j]
     held[classes] -= own_cash
-    an_account.cash_target = target[classes] - held[classes]
+    account_row.cash_target = target[classes] - held[classes]
 
 
-@compiled
-def unfold(desk: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
+@compile_inner
+def unfold(work: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
     """Count the account's position again, and put the household's destinations back."""
-    an_account = desk.accounts[account]
+    account_row = work.accounts[account]
     classes = len(held) - 1
     for j in range(classes):
-        c = an_account.first + j
-        held[j] += class_after(desk, c)
-        desk.classes[c].target = target[j]
+        c = account_row.first + j
+        held[j] += class_after(work, c)
+        work.classes[c].target = target[j]
     held[classes] += own_cash
-    an_account.cash_target = target[classes]
+    account_row.cash_target = target[classes]
 
 
-@compiled
-def priced_member(desk: Workspace, account: int, own: Any) -> Optimum:
+@compile_inner
+def member_prices(work: Workspace, account: int, own: Any) -> Optimum:
     """The household's prices as they bear on one account."""
-    short_rate, long_rate = rates_at(desk, account, max(own[3], 0.0), max(own[4], 0.0))
-    return priced_at(short_rate, long_rate, max(own[2], 0.0), max(own[1], 0.0))
+    short_rate, long_rate = rates_at(work, account, max(own[HI_GAIN], 0.0), max(own[SUM_OF_GAINS], 0.0))
+    return prices_only(short_rate, long_rate, max(own[GAIN_BUDGET], 0.0), max(own[TURNOVER], 0.0))
 
 
-@compiled
-def cut_household(desk: Workspace, accounts: int, prices: Any) -> float:
-    """Whole units of the continuous trades on the desk, account by account; the cash that is missing, usd."""
-    first = desk.accounts[0].first
-    classes = desk.accounts[0].last - first
+@compile_inner
+def cut_household(work: Workspace, accounts: int, prices: Any) -> float:
+    """Whole units of the continuous trades in the workspace, account by account; the cash that is missing, usd."""
+    first = work.accounts[0].first
+    classes = work.accounts[0].last - first
     held, target = np.zeros(classes + 1), np.zeros(classes + 1)
-    totals(desk, accounts, held)
+    totals(work, accounts, held)
     for j in range(classes):
-        target[j] = desk.classes[first + j].target
-    target[classes] = desk.accounts[0].cash_target
+        target[j] = work.classes[first + j].target
+    target[classes] = work.accounts[0].cash_target
     missing = 0.0
     for sweep in range(SWEEPS):
         for account in range(accounts):
-            row = desk.accounts[account]
-            if row.shortfall > 0:
+            account_row = work.accounts[account]
+            if account_row.shortfall > 0:
                 continue
-            fold(desk, account, held, target, cash_before_costs(desk, account) if sweep == 0 else row.cash_now)
+            fold(work, account, held, target, cash_before_costs(work, account) if sweep == 0 else account_row.cash_now)
             if sweep == 0:
-                price(desk, account, priced_member(desk, account, prices[account]))
-                missing += to_units(desk, account)
-            take_stock(desk, account)
-            spend_cash(desk, account, cash_floor(desk, account))
-            unfold(desk, account, held, target, row.cash_now)
+                price(work, account, member_prices(work, account, prices[account]))
+                missing += to_units(work, account)
+            update_totals(work, account)
+            spend_cash(work, account, cash_floor(work, account))
+            unfold(work, account, held, target, account_row.cash_now)
     return missing
 
 
-@compiled
-def note_household(desk: Workspace, accounts: int, bound: float, value: float, prices: Any) -> None:
+@compile_inner
+def note_household(work: Workspace, accounts: int, bound: float, value: float, prices: Any) -> None:
     """Keep the continuous optimum for the certificate and for the reasons."""
     for account in range(accounts):
-        row, own = desk.accounts[account], prices[account]
-        at = priced_member(desk, account, own)
-        row.lower_bound, row.optimum, row.shadow_price = bound, value, own[0]
-        row.turnover_price, row.gain_price = at.turnover_price, at.gain_price
-        row.short_at, row.long_at = at.short_rate, at.long_rate
+        account_row, own = work.accounts[account], prices[account]
+        at = member_prices(work, account, own)
+        account_row.lower_bound, account_row.optimum, account_row.shadow_price = bound, value, own[CASH]
+        account_row.turnover_price, account_row.gain_price = at.turnover_price, at.gain_price
+        account_row.short_at, account_row.long_at = at.short_rate, at.long_rate
 
 
-@compiled
-def reopen_owing(desk: Workspace, accounts: int) -> None:
-    """Let accounts sell every lot again that could raise the cash they owe and, for what was barred, no longer can."""
+@compile_inner
+def reopen_owing(work: Workspace, accounts: int) -> None:
+    """Let accounts sell every lot again that could raise the cash they owe and, for what was excluded, no longer can."""
     for account in range(accounts):
-        if desk.accounts[account].shortfall == 0 and unraisable(desk, account) > 0:
-            reopen_lots(desk, account)
+        if work.accounts[account].shortfall == 0 and unraisable(work, account) > 0:
+            reopen_lots(work, account)
 
 
-@compiled
-def solve_household(desk: Workspace, accounts: int, attempt: int) -> float:
-    """Steps 1 to 3 within the bounds on the desk; the cash that is missing, usd. The first attempt keeps its optimum."""
-    sides, prices = np.zeros(accounts, np.int64), np.zeros((accounts, PRICES))
+@compile_inner
+def solve_household(work: Workspace, accounts: int, attempt: int) -> float:
+    """Steps 1 to 3 within the bounds in the workspace; the cash that is missing, usd. The first attempt keeps its optimum."""
+    sides, prices = np.zeros(accounts, np.int64), np.zeros((accounts, OWN_ROWS))
     for number in range(attempt, MAX_PASSES + attempt):
-        reopen_owing(desk, accounts)
-        bound, prices = best_sides(desk, accounts, sides)
+        reopen_owing(work, accounts)
+        bound, prices = best_sides(work, accounts, sides)
         if number == 0:
-            note_household(desk, accounts, bound, continuous_objective(desk, 0, accounts), prices)
+            note_household(work, accounts, bound, continuous_objective(work, 0, accounts), prices)
         is_small = False
         for account in range(accounts):
-            is_small = bar_small(desk, account) or is_small
+            is_small = exclude_small(work, account) or is_small
         if not is_small:
             break
-    reopen_owing(desk, accounts)
-    return cut_household(desk, accounts, prices)
+    reopen_owing(work, accounts)
+    return cut_household(work, accounts, prices)

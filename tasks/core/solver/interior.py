@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.core.solver.arrays import Floats, Ints
-from tasks.core.solver.workspace import compiled
+from tasks.core.solver.workspace import compile_inner
 
 MAX_STEPS: Final = 80
 CLOSE: Final = 1e-12
@@ -46,7 +46,7 @@ class Program(NamedTuple):
     soft: Floats
 
 
-@compiled
+@compile_inner
 def factor(matrix: Any, size: int) -> None:
     """Cholesky factor in the lower triangle, in place; a pivot that vanished is dropped."""
     for i in range(size):
@@ -60,7 +60,7 @@ def factor(matrix: Any, size: int) -> None:
                 matrix[i, j] = total / matrix[j, j]
 
 
-@compiled
+@compile_inner
 def solve_factored(matrix: Any, size: int, right: Any) -> None:
     """Solve in place with the factor."""
     for i in range(size):
@@ -75,7 +75,7 @@ def solve_factored(matrix: Any, size: int, right: Any) -> None:
         right[i] = total / matrix[i, i]
 
 
-@compiled
+@compile_inner
 def normal_matrix(p: Program, weight: Any, matrix: Any) -> None:
     """Lower triangle of ``R diag(weight) R' + diag(soft)``."""
     size = len(p.right)
@@ -91,7 +91,7 @@ def normal_matrix(p: Program, weight: Any, matrix: Any) -> None:
                     matrix[p.row[one], p.row[two]] += scaled * p.coefficient[two]
 
 
-@compiled
+@compile_inner
 def times(p: Program, x: Any, out: Any) -> None:
     """``out = R x``."""
     out[:] = 0.0
@@ -100,8 +100,8 @@ def times(p: Program, x: Any, out: Any) -> None:
             out[p.row[i]] += p.coefficient[i] * x[v]
 
 
-@compiled
-def priced(p: Program, prices: Any, v: int) -> float:
+@compile_inner
+def transposed_times(p: Program, prices: Any, v: int) -> float:
     """Entry ``v`` of ``R' prices``."""
     total = 0.0
     for i in range(p.start[v], p.start[v + 1]):
@@ -109,7 +109,7 @@ def priced(p: Program, prices: Any, v: int) -> float:
     return float(total)
 
 
-@compiled
+@compile_inner
 def direction(
     p: Program, matrix: Any, residual: Any, pull: Any, weight: Any, step_prices: Any, step_x: Any, work: Any
 ) -> None:
@@ -121,10 +121,10 @@ def direction(
         step_prices[i] = residual[i] - work[i]
     solve_factored(matrix, len(p.right), step_prices)
     for v in range(len(p.cost)):
-        step_x[v] = weight[v] * (pull[v] + priced(p, step_prices, v))
+        step_x[v] = weight[v] * (pull[v] + transposed_times(p, step_prices, v))
 
 
-@compiled
+@compile_inner
 def longest_step(x: Any, step: Any, most: float) -> float:
     """Longest step up to ``most`` that keeps ``x`` positive."""
     for v in range(len(x)):
@@ -133,7 +133,7 @@ def longest_step(x: Any, step: Any, most: float) -> float:
     return most
 
 
-@compiled
+@compile_inner
 def centred_step(length: float, between: float, one: Any, step_one: Any, two: Any, step_two: Any) -> bool:
     """Whether each product of ``one`` and ``two`` stays near the mean ``between`` after the step (products of 0 aside)."""
     for v in range(len(one)):
@@ -143,7 +143,7 @@ def centred_step(length: float, between: float, one: Any, step_one: Any, two: An
     return True
 
 
-@compiled
+@compile_inner
 def mean_product(
     length: float, x: Any, step_x: Any, low: Any, step_low: Any, rest: Any, step_rest: Any, high: Any, step_high: Any
 ) -> float:
@@ -156,7 +156,7 @@ def mean_product(
     return float(total / pairs)
 
 
-@compiled
+@compile_inner
 def interior_point(p: Program) -> tuple[Any, Any, bool]:
     """``x``, the prices of the rows, and whether the program was solved."""
     n, m = len(p.cost), len(p.right)
@@ -177,7 +177,7 @@ def interior_point(p: Program) -> tuple[Any, Any, bool]:
             worst = max(worst, abs(residual[i]))
         between = 0.0
         for v in range(n):
-            dual[v] = p.cost[v] - priced(p, prices, v) - low[v] + high[v]
+            dual[v] = p.cost[v] - transposed_times(p, prices, v) - low[v] + high[v]
             worst = max(worst, abs(dual[v]))
             between += x[v] * low[v] + rest[v] * high[v]
             weight[v] = 1.0 / (low[v] / x[v] + high[v] / rest[v])

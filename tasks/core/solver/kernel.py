@@ -30,7 +30,7 @@ from typing import Final
 
 import numpy as np
 
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 ROUNDING: Final = 1e-9
 """Share of NAV: a shortfall this small is rounding noise."""
@@ -41,55 +41,55 @@ HALVED: Final = 5
 """Every so many steps the bracket is halved whatever Newton says."""
 
 
-@compiled
-def excess_at(desk: Workspace, account: int, x: float) -> tuple[float, float]:
+@compile_inner
+def excess_at(work: Workspace, account: int, x: float) -> tuple[float, float]:
     """``F`` at ``x``, usd, and its slope to the right of it."""
-    an_account = desk.accounts[account]
-    per_cost = an_account.nav / an_account.tracking_penalty
-    over = an_account.cash - max(an_account.cash_target - x, 0.0)
-    rising = 1.0 if x < an_account.cash_target else 0.0
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        gap = a_class.target - a_class.value
-        wish = gap - a_class.buy_cost * per_cost - x
-        if wish > 0 and a_class.open_cap > 0:
-            over -= min(wish, a_class.open_cap)
-            rising += 1.0 if wish <= a_class.open_cap else 0.0
+    account_row = work.accounts[account]
+    per_cost = account_row.nav / account_row.tracking_penalty
+    over = account_row.cash - max(account_row.cash_target - x, 0.0)
+    rising = 1.0 if x < account_row.cash_target else 0.0
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        gap = class_row.target - class_row.value
+        wish = gap - class_row.buy_cost * per_cost - x
+        if wish > 0 and class_row.open_cap > 0:
+            over -= min(wish, class_row.open_cap)
+            rising += 1.0 if wish <= class_row.open_cap else 0.0
         before = gap - x
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            wish = -(a_lot.cost * per_cost + before)
-            if wish >= 0 and a_lot.open_cap > 0:
-                over += min(wish, a_lot.open_cap)
-                rising += 1.0 if wish < a_lot.open_cap else 0.0
-            before += a_lot.open_cap
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            wish = -(lot_row.cost * per_cost + before)
+            if wish >= 0 and lot_row.open_cap > 0:
+                over += min(wish, lot_row.open_cap)
+                rising += 1.0 if wish < lot_row.open_cap else 0.0
+            before += lot_row.open_cap
     return over, rising
 
 
-@compiled
-def last_breakpoint(desk: Workspace, account: int) -> float:
+@compile_inner
+def last_breakpoint(work: Workspace, account: int) -> float:
     """Where ``F`` stops to rise."""
-    an_account = desk.accounts[account]
-    per_cost = an_account.nav / an_account.tracking_penalty
-    last = an_account.cash_target
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        before = a_class.target - a_class.value
-        last = max(last, before - a_class.buy_cost * per_cost)
-        for lot in range(a_class.first, a_class.last):
-            before += desk.lots[lot].open_cap
-            last = max(last, desk.lots[lot].cost * per_cost + before)
+    account_row = work.accounts[account]
+    per_cost = account_row.nav / account_row.tracking_penalty
+    last = account_row.cash_target
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        before = class_row.target - class_row.value
+        last = max(last, before - class_row.buy_cost * per_cost)
+        for lot in range(class_row.first, class_row.last):
+            before += work.lots[lot].open_cap
+            last = max(last, work.lots[lot].cost * per_cost + before)
     return float(last)
 
 
-@compiled
-def price_of_cash(desk: Workspace, account: int) -> tuple[float, float]:
+@compile_inner
+def price_of_cash(work: Workspace, account: int) -> tuple[float, float]:
     """``x = mu / k`` where cash raised equals cash used, and the shortfall in usd (then x is +inf)."""
-    an_account = desk.accounts[account]
-    low, high, x = -np.inf, np.inf, min(an_account.cash_target, 0.0)
+    account_row = work.accounts[account]
+    low, high, x = -np.inf, np.inf, min(account_row.cash_target, 0.0)
     for number in range(MOST_STEPS):
-        over, rising = excess_at(desk, account, x)
-        if abs(over) <= EXACT * an_account.nav:
+        over, rising = excess_at(work, account, x)
+        if abs(over) <= EXACT * account_row.nav:
             break
         if over < 0:
             low = x
@@ -102,88 +102,88 @@ def price_of_cash(desk: Workspace, account: int) -> tuple[float, float]:
         elif is_bracketed:
             x = 0.5 * (low + high)
         elif over > 0:
-            x = an_account.cash_target - 1.0  # cash itself rises here
-        elif x < last_breakpoint(desk, account):
-            x = last_breakpoint(desk, account)
-        elif over > -ROUNDING * an_account.nav:
+            x = account_row.cash_target - 1.0  # cash itself rises here
+        elif x < last_breakpoint(work, account):
+            x = last_breakpoint(work, account)
+        elif over > -ROUNDING * account_row.nav:
             break
         else:
             return np.inf, -over
     return x, 0.0
 
 
-@compiled
-def trade_at(desk: Workspace, account: int, x: float) -> None:
+@compile_inner
+def trade_at(work: Workspace, account: int, x: float) -> None:
     """Fill ``sold_usd`` of the lots and ``bought_usd`` of the classes with the clips at the price ``x``."""
-    an_account = desk.accounts[account]
-    per_cost = an_account.nav / an_account.tracking_penalty
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        gap = a_class.target - a_class.value
-        a_class.bought_usd = min(max(gap - a_class.buy_cost * per_cost - x, 0.0), a_class.open_cap)
+    account_row = work.accounts[account]
+    per_cost = account_row.nav / account_row.tracking_penalty
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        gap = class_row.target - class_row.value
+        class_row.bought_usd = min(max(gap - class_row.buy_cost * per_cost - x, 0.0), class_row.open_cap)
         before = 0.0
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            start = a_lot.cost * per_cost + gap + before
-            a_lot.sold_usd = min(max(x - start, 0.0), a_lot.open_cap)
-            before += a_lot.open_cap
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            start = lot_row.cost * per_cost + gap + before
+            lot_row.sold_usd = min(max(x - start, 0.0), lot_row.open_cap)
+            before += lot_row.open_cap
 
 
-@compiled
-def objective(desk: Workspace, account: int, cash: float) -> float:
-    """What is minimised, in usd, at the trades on the desk and the final ``cash``."""
-    an_account = desk.accounts[account]
-    squares = (cash - an_account.cash_target) ** 2
+@compile_inner
+def objective(work: Workspace, account: int, cash: float) -> float:
+    """What is minimised, in usd, at the trades in the workspace and the final ``cash``."""
+    account_row = work.accounts[account]
+    squares = (cash - account_row.cash_target) ** 2
     paid = 0.0
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        value = a_class.value + a_class.bought_usd
-        paid += a_class.buy_cost * a_class.bought_usd
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            value -= a_lot.sold_usd
-            paid += a_lot.cost * a_lot.sold_usd
-        squares += (value - a_class.target) ** 2
-    return float(0.5 * an_account.tracking_penalty / an_account.nav * squares + paid)
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        value = class_row.value + class_row.bought_usd
+        paid += class_row.buy_cost * class_row.bought_usd
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            value -= lot_row.sold_usd
+            paid += lot_row.cost * lot_row.sold_usd
+        squares += (value - class_row.target) ** 2
+    return float(0.5 * account_row.tracking_penalty / account_row.nav * squares + paid)
 
 
-@compiled
-def cash_before_costs(desk: Workspace, account: int) -> float:
-    """Cash after the trades on the desk if they cost nothing."""
-    an_account = desk.accounts[account]
-    cash = an_account.cash
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        cash -= a_class.bought_usd
-        for lot in range(a_class.first, a_class.last):
-            cash += desk.lots[lot].sold_usd
+@compile_inner
+def cash_before_costs(work: Workspace, account: int) -> float:
+    """Cash after the trades in the workspace if they cost nothing."""
+    account_row = work.accounts[account]
+    cash = account_row.cash
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        cash -= class_row.bought_usd
+        for lot in range(class_row.first, class_row.last):
+            cash += work.lots[lot].sold_usd
     return float(cash)
 
 
-@compiled
-def bound_with_costs_paid(desk: Workspace, account: int, mu: float) -> float:
+@compile_inner
+def bound_with_costs_paid(work: Workspace, account: int, mu: float) -> float:
     """Lagrangian dual, usd, at ``mu < 0`` of the problem in which ``K = K0 + sum (1 - s) q - sum (1 + h) b``.
 
     A class either sells or buys. Its lots are priced with the widest spread among them, which keeps their order and can
     only lower the bound.
     """
-    an_account = desk.accounts[account]
-    k = an_account.tracking_penalty / an_account.nav
-    bound = mu * (an_account.cash_target - an_account.cash) - 0.5 * mu * mu / k
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        gap = a_class.value - a_class.target
-        price = a_class.buy_cost + mu * (1 + a_class.buy_spread)
-        bought = min(max(-gap - price / k, 0.0), a_class.buy_cap)
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    bound = mu * (account_row.cash_target - account_row.cash) - 0.5 * mu * mu / k
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        gap = class_row.value - class_row.target
+        price = class_row.buy_cost + mu * (1 + class_row.buy_spread)
+        bought = min(max(-gap - price / k, 0.0), class_row.buy_cap)
         buying = 0.5 * k * (gap + bought) ** 2 + price * bought
         widest = 0.0
-        for lot in range(a_class.first, a_class.last):
-            widest = max(widest, desk.lots[lot].spread)
+        for lot in range(class_row.first, class_row.last):
+            widest = max(widest, work.lots[lot].spread)
         left, paid = gap, 0.0
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            price = a_lot.cost - mu * (1 - widest)
-            sold = min(max(left - price / k, 0.0), a_lot.cap)
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            price = lot_row.cost - mu * (1 - widest)
+            sold = min(max(left - price / k, 0.0), lot_row.cap)
             left, paid = left - sold, paid + price * sold
         bound += min(buying, 0.5 * k * left * left + paid)
     return float(bound)

@@ -20,7 +20,7 @@ Known limits: the deduction of up to 3,000 USD of net loss from other income (26
 
 from typing import Final
 
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 TAXED_SIDE: Final = 0
 """The lo term ends as a gain: problem A."""
@@ -30,7 +30,7 @@ NEAR_ZERO: Final = 1e-9
 """Share of NAV: a net gain this small is zero."""
 
 
-@compiled
+@compile_inner
 def tax_on(short: float, long: float, short_rate: float, long_rate: float) -> float:
     """T, usd."""
     if short >= 0 and long >= 0:
@@ -40,75 +40,75 @@ def tax_on(short: float, long: float, short_rate: float, long_rate: float) -> fl
     return max(short + long, 0.0) * (long_rate if short < 0 else short_rate)
 
 
-@compiled
-def net_gains(desk: Workspace, account: int) -> tuple[float, float]:
-    """S and L after the trades on the desk, usd."""
-    an_account = desk.accounts[account]
-    short, long = an_account.short_before, an_account.long_before
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            gain = a_lot.gain * a_lot.sold_usd
-            if a_lot.is_short:
+@compile_inner
+def net_gains(work: Workspace, account: int) -> tuple[float, float]:
+    """S and L after the trades in the workspace, usd."""
+    account_row = work.accounts[account]
+    short, long = account_row.short_before, account_row.long_before
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            gain = lot_row.gain * lot_row.sold_usd
+            if lot_row.is_short:
                 short += gain
             else:
                 long += gain
     return short, long
 
 
-@compiled
-def added_tax(desk: Workspace, account: int) -> float:
-    """Tax that the trades on the desk add, usd."""
-    an_account = desk.accounts[account]
-    rs, rl = an_account.short_rate, an_account.long_rate
+@compile_inner
+def added_tax(work: Workspace, account: int) -> float:
+    """Tax that the trades in the workspace add, usd."""
+    account_row = work.accounts[account]
+    rs, rl = account_row.short_rate, account_row.long_rate
     if rs == 0 and rl == 0:
         return 0.0
-    short, long = net_gains(desk, account)
-    before = tax_on(an_account.short_before, an_account.long_before, rs, rl)
+    short, long = net_gains(work, account)
+    before = tax_on(account_row.short_before, account_row.long_before, rs, rl)
     return tax_on(short, long, rs, rl) - before
 
 
-@compiled
-def may_be(desk: Workspace, account: int) -> tuple[bool, bool]:
+@compile_inner
+def needed_sides(work: Workspace, account: int) -> tuple[bool, bool]:
     """Whether the lo term can end as a gain (A is needed), and as a loss (B is needed)."""
-    an_account = desk.accounts[account]
-    rs, rl = an_account.short_rate, an_account.long_rate
+    account_row = work.accounts[account]
+    rs, rl = account_row.short_rate, account_row.long_rate
     if rs == rl:
         return True, False
     is_lo_short = rs < rl
-    least = an_account.short_before if is_lo_short else an_account.long_before
+    least = account_row.short_before if is_lo_short else account_row.long_before
     most = least
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            if a_lot.is_short == is_lo_short:
-                most += max(a_lot.gain, 0.0) * a_lot.open_cap
-                least += min(a_lot.gain, 0.0) * a_lot.open_cap
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            if lot_row.is_short == is_lo_short:
+                most += max(lot_row.gain, 0.0) * lot_row.open_cap
+                least += min(lot_row.gain, 0.0) * lot_row.open_cap
     return most >= 0 or least >= 0, least < 0
 
 
-@compiled
-def price_ends(desk: Workspace, account: int, side: int) -> tuple[float, float]:
+@compile_inner
+def price_ends(work: Workspace, account: int, side: int) -> tuple[float, float]:
     """The greatest ``a`` and ``b``."""
-    an_account = desk.accounts[account]
-    rs, rl = an_account.short_rate, an_account.long_rate
+    account_row = work.accounts[account]
+    rs, rl = account_row.short_rate, account_row.long_rate
     if side == OFFSET_SIDE:
         return 0.0, max(rs, rl)
     return abs(rs - rl), min(rs, rl)
 
 
-@compiled
-def rates_at(desk: Workspace, account: int, a: float, b: float) -> tuple[float, float]:
+@compile_inner
+def rates_at(work: Workspace, account: int, a: float, b: float) -> tuple[float, float]:
     """What a dollar of short-term and of long-term gain costs at the prices ``a`` and ``b``."""
-    an_account = desk.accounts[account]
-    if an_account.short_rate >= an_account.long_rate:
+    account_row = work.accounts[account]
+    if account_row.short_rate >= account_row.long_rate:
         return a + b, b
     return b, a + b
 
 
-@compiled
+@compile_inner
 def is_settled(price: float, end: float, net: float, tolerance: float) -> bool:
     """Whether a price is right for the net gain it is on: at its end for a gain, 0 for a loss."""
     if end == 0:

@@ -12,129 +12,130 @@ import numpy as np
 from tasks.core.solver.arrays import Floats
 from tasks.core.solver.interior import Program, interior_point
 from tasks.core.solver.netting import price_ends
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
-PRICES = 5
-"""Prices of an account's own rows: cash, turnover, gain budget, gain of the hi term, sum of gains."""
-FIRST_NET = 3
-"""The prices from here on are of nets: rows that a variable enters from either side."""
+CASH, TURNOVER, GAIN_BUDGET, HI_GAIN, SUM_OF_GAINS = 0, 1, 2, 3, 4
+"""An account's own rows, and the prices on them."""
+OWN_ROWS = 5
+FIRST_NET = HI_GAIN
+"""The rows from here on are nets: a variable enters them from either side."""
 SNAP = 1e-7
 """Share of NAV: a trade this close to its bound is at it."""
 
 
-@compiled
+@compile_inner
 def open_row(rows: Any, account: int, kind: int, count: int) -> int:
     """Give an account a row of its own."""
     rows[account, kind] = count
     return count + 1
 
 
-@compiled
-def own_rows(desk: Workspace, first: int, last: int, count: int, sides: Any) -> tuple[Any, int]:
+@compile_inner
+def own_rows(work: Workspace, first: int, last: int, count: int, sides: Any) -> tuple[Any, int]:
     """Number of each account's own rows (-1: it has none of the kind), and how many rows there are in all."""
-    rows = np.full((last - first, PRICES), -1)
+    rows = np.full((last - first, OWN_ROWS), -1)
     for account in range(first, last):
-        an_account = desk.accounts[account]
+        account_row = work.accounts[account]
         i = account - first
-        count = open_row(rows, i, 0, count)
-        if np.isfinite(an_account.turnover):
-            count = open_row(rows, i, 1, count)
-        if np.isfinite(an_account.gain):
-            count = open_row(rows, i, 2, count)
-        a, b = price_ends(desk, account, sides[i])
+        count = open_row(rows, i, CASH, count)
+        if np.isfinite(account_row.turnover):
+            count = open_row(rows, i, TURNOVER, count)
+        if np.isfinite(account_row.gain):
+            count = open_row(rows, i, GAIN_BUDGET, count)
+        a, b = price_ends(work, account, sides[i])
         if a > 0:
-            count = open_row(rows, i, 3, count)
+            count = open_row(rows, i, HI_GAIN, count)
         if b > 0:
-            count = open_row(rows, i, 4, count)
+            count = open_row(rows, i, SUM_OF_GAINS, count)
     return rows, count
 
 
-@compiled
-def right_sides(desk: Workspace, rows: Any, first: int, last: int, count: int) -> tuple[Any, Any]:
+@compile_inner
+def right_sides(work: Workspace, rows: Any, first: int, last: int, count: int) -> tuple[Any, Any]:
     """Right sides and softness of all rows."""
-    scale, k = desk.accounts[first].nav, desk.accounts[first].tracking_penalty
-    classes = desk.accounts[first].last - desk.accounts[first].first
+    scale, k = work.accounts[first].nav, work.accounts[first].tracking_penalty
+    classes = work.accounts[first].last - work.accounts[first].first
     right, soft = np.zeros(count), np.zeros(count)
     for j in range(classes):
-        right[j], soft[j] = desk.classes[desk.accounts[first].first + j].target / scale, 1 / k
-    right[classes], soft[classes] = desk.accounts[first].cash_target / scale, 1 / k
+        right[j], soft[j] = work.classes[work.accounts[first].first + j].target / scale, 1 / k
+    right[classes], soft[classes] = work.accounts[first].cash_target / scale, 1 / k
     for account in range(first, last):
-        an_account = desk.accounts[account]
+        account_row = work.accounts[account]
         own = rows[account - first]
         for j in range(classes):
-            right[j] -= desk.classes[an_account.first + j].value / scale
-        if an_account.shortfall > 0:
-            right[classes] -= an_account.cash / scale  # stays out, in debt
+            right[j] -= work.classes[account_row.first + j].value / scale
+        if account_row.shortfall > 0:
+            right[classes] -= account_row.cash / scale  # stays out, in debt
         else:
-            right[own[0]] = an_account.cash / scale
-        if own[1] >= 0:
-            right[own[1]] = an_account.turnover / scale
-        if own[2] >= 0:
-            right[own[2]] = an_account.gain / scale
-        row = desk.accounts[account]
-        hi = row.short_before if row.short_rate >= row.long_rate else row.long_before
-        if own[3] >= 0:
-            right[own[3]] = hi / scale
-        if own[4] >= 0:
-            right[own[4]] = (an_account.short_before + an_account.long_before) / scale
+            right[own[CASH]] = account_row.cash / scale
+        if own[TURNOVER] >= 0:
+            right[own[TURNOVER]] = account_row.turnover / scale
+        if own[GAIN_BUDGET] >= 0:
+            right[own[GAIN_BUDGET]] = account_row.gain / scale
+        is_hi_short = account_row.short_rate >= account_row.long_rate
+        hi = account_row.short_before if is_hi_short else account_row.long_before
+        if own[HI_GAIN] >= 0:
+            right[own[HI_GAIN]] = hi / scale
+        if own[SUM_OF_GAINS] >= 0:
+            right[own[SUM_OF_GAINS]] = (account_row.short_before + account_row.long_before) / scale
     return right, soft
 
 
-@compiled
-def trade_program(desk: Workspace, first: int, last: int, sides: Any) -> tuple[Program, Any, Any, Any]:
+@compile_inner
+def trade_program(work: Workspace, first: int, last: int, sides: Any) -> tuple[Program, Any, Any, Any]:
     """The program; for each variable the lot it sells, and the class it buys (-1: neither); and the accounts' own rows."""
-    scale = desk.accounts[first].nav
-    classes = desk.accounts[first].last - desk.accounts[first].first
-    rows, count = own_rows(desk, first, last, classes + 1, sides)
-    right, soft = right_sides(desk, rows, first, last, count)
-    lots = desk.accounts[last - 1].last_lot - desk.accounts[first].first_lot
+    scale = work.accounts[first].nav
+    classes = work.accounts[first].last - work.accounts[first].first
+    rows, count = own_rows(work, first, last, classes + 1, sides)
+    right, soft = right_sides(work, rows, first, last, count)
+    lots = work.accounts[last - 1].last_lot - work.accounts[first].first_lot
     most = lots + (last - first) * (classes + 7)
     cost, cap, start = np.zeros(most), np.zeros(most), np.zeros(most + 1, np.int64)
     row, coefficient = np.zeros(6 * most, np.int64), np.zeros(6 * most)
     of_lot, of_class = np.full(most, -1), np.full(most, -1)
     v, at = 0, 0
     for account in range(first, last):
-        an_account = desk.accounts[account]
+        account_row = work.accounts[account]
         own = rows[account - first]
-        is_hi_short = an_account.short_rate >= an_account.long_rate
+        is_hi_short = account_row.short_rate >= account_row.long_rate
         for j in range(classes):
-            c = an_account.first + j
-            if desk.classes[c].open_cap > 0:
-                cost[v], cap[v], of_class[v] = desk.classes[c].buy_base, desk.classes[c].open_cap / scale, c
-                row[at], row[at + 1], coefficient[at], coefficient[at + 1] = j, own[0], 1.0, 1.0
+            c = account_row.first + j
+            if work.classes[c].open_cap > 0:
+                cost[v], cap[v], of_class[v] = work.classes[c].buy_base, work.classes[c].open_cap / scale, c
+                row[at], row[at + 1], coefficient[at], coefficient[at + 1] = j, own[CASH], 1.0, 1.0
                 at += 2
-                if own[1] >= 0:
-                    row[at], coefficient[at] = own[1], 1.0
+                if own[TURNOVER] >= 0:
+                    row[at], coefficient[at] = own[TURNOVER], 1.0
                     at += 1
                 v += 1
                 start[v] = at
-            for lot in range(desk.classes[c].first, desk.classes[c].last):
-                a_lot = desk.lots[lot]
-                if a_lot.open_cap > 0:
-                    cost[v], cap[v], of_lot[v] = a_lot.base, a_lot.open_cap / scale, lot
-                    row[at], row[at + 1], coefficient[at], coefficient[at + 1] = j, own[0], -1.0, -1.0
+            for lot in range(work.classes[c].first, work.classes[c].last):
+                lot_row = work.lots[lot]
+                if lot_row.open_cap > 0:
+                    cost[v], cap[v], of_lot[v] = lot_row.base, lot_row.open_cap / scale, lot
+                    row[at], row[at + 1], coefficient[at], coefficient[at + 1] = j, own[CASH], -1.0, -1.0
                     at += 2
-                    gain = a_lot.gain
-                    if own[1] >= 0:
-                        row[at], coefficient[at] = own[1], 1.0
+                    gain = lot_row.gain
+                    if own[TURNOVER] >= 0:
+                        row[at], coefficient[at] = own[TURNOVER], 1.0
                         at += 1
-                    if own[2] >= 0 and gain != 0:
-                        row[at], coefficient[at] = own[2], gain
+                    if own[GAIN_BUDGET] >= 0 and gain != 0:
+                        row[at], coefficient[at] = own[GAIN_BUDGET], gain
                         at += 1
-                    if own[3] >= 0 and gain != 0 and a_lot.is_short == is_hi_short:
-                        row[at], coefficient[at] = own[3], -gain
+                    if own[HI_GAIN] >= 0 and gain != 0 and lot_row.is_short == is_hi_short:
+                        row[at], coefficient[at] = own[HI_GAIN], -gain
                         at += 1
-                    if own[4] >= 0 and gain != 0:
-                        row[at], coefficient[at] = own[4], -gain
+                    if own[SUM_OF_GAINS] >= 0 and gain != 0:
+                        row[at], coefficient[at] = own[SUM_OF_GAINS], -gain
                         at += 1
                     v += 1
                     start[v] = at
-        row[at], row[at + 1], coefficient[at], coefficient[at + 1] = classes, own[0], 1.0, 1.0
+        row[at], row[at + 1], coefficient[at], coefficient[at + 1] = classes, own[CASH], 1.0, 1.0
         at, cap[v] = at + 2, np.inf
         v += 1
         start[v] = at
-        ends = price_ends(desk, account, sides[account - first])
-        for kind in range(1, PRICES):
+        ends = price_ends(work, account, sides[account - first])
+        for kind in range(TURNOVER, OWN_ROWS):
             if own[kind] < 0:
                 continue
             row[at], coefficient[at], cap[v] = own[kind], 1.0, np.inf
@@ -150,47 +151,47 @@ def trade_program(desk: Workspace, first: int, last: int, sides: Any) -> tuple[P
     return program, of_lot, of_class, rows
 
 
-@compiled
-def net_out(desk: Workspace, c: int) -> None:
+@compile_inner
+def net_out(work: Workspace, c: int) -> None:
     """Set a class's purchase off against its sales, last lots first: where a round trip is free, an inner answer makes both."""
-    a_class = desk.classes[c]
-    for i in range(a_class.last - a_class.first):
-        lot = desk.lots[a_class.last - 1 - i]
-        both = min(a_class.bought_usd, lot.sold_usd)
+    class_row = work.classes[c]
+    for i in range(class_row.last - class_row.first):
+        lot_row = work.lots[class_row.last - 1 - i]
+        both = min(class_row.bought_usd, lot_row.sold_usd)
         if both > 0:
-            a_class.bought_usd -= both
-            lot.sold_usd -= both
+            class_row.bought_usd -= both
+            lot_row.sold_usd -= both
 
 
-@compiled
-def solve_program(desk: Workspace, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats]:
+@compile_inner
+def solve_program(work: Workspace, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats]:
     """Fill ``sold_usd`` and ``bought_usd`` with the optimum; whether it was found, and its prices.
 
     Prices of each account's own rows: of cash (a dollar more is worth so much), turnover, gain budget, and ``a`` and ``b`` of
     ``netting``; and of each class, cash the last: what a dollar less of it is worth.
     """
-    program, of_lot, of_class, rows = trade_program(desk, first, last, sides)
+    program, of_lot, of_class, rows = trade_program(work, first, last, sides)
     x, prices, is_solved = interior_point(program)
-    scale = desk.accounts[first].nav
-    for c in range(desk.accounts[first].first, desk.accounts[last - 1].last):
-        desk.classes[c].bought_usd = 0.0
-    for lot in range(desk.accounts[first].first_lot, desk.accounts[last - 1].last_lot):
-        desk.lots[lot].sold_usd = 0.0
+    scale = work.accounts[first].nav
+    for c in range(work.accounts[first].first, work.accounts[last - 1].last):
+        work.classes[c].bought_usd = 0.0
+    for lot in range(work.accounts[first].first_lot, work.accounts[last - 1].last_lot):
+        work.lots[lot].sold_usd = 0.0
     for v in range(len(x)):
         if not is_solved:
             break
         value = 0.0 if x[v] < SNAP else (program.cap[v] if program.cap[v] - x[v] < SNAP else x[v])
         if of_lot[v] >= 0:
-            lot = desk.lots[of_lot[v]]
-            lot.sold_usd = lot.open_cap if value == program.cap[v] else value * scale
+            lot_row = work.lots[of_lot[v]]
+            lot_row.sold_usd = lot_row.open_cap if value == program.cap[v] else value * scale
         elif of_class[v] >= 0:
-            desk.classes[of_class[v]].bought_usd = value * scale
-    for c in range(desk.accounts[first].first, desk.accounts[last - 1].last):
-        net_out(desk, c)
-    own = np.zeros((last - first, PRICES))
+            work.classes[of_class[v]].bought_usd = value * scale
+    for c in range(work.accounts[first].first, work.accounts[last - 1].last):
+        net_out(work, c)
+    own = np.zeros((last - first, OWN_ROWS))
     for i in range(last - first):
-        for kind in range(PRICES):
+        for kind in range(OWN_ROWS):
             if rows[i, kind] >= 0:
                 price = prices[rows[i, kind]]
                 own[i, kind] = price if kind >= FIRST_NET else -price
-    return is_solved, own, -prices[: desk.accounts[first].last - desk.accounts[first].first + 1]
+    return is_solved, own, -prices[: work.accounts[first].last - work.accounts[first].first + 1]

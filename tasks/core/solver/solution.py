@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.core.solver.arrays import Book, Floats
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 Codes = npt.NDArray[np.int8]
 
@@ -51,23 +51,23 @@ class Answer(NamedTuple):
     buy_dropped: Codes
 
 
-@compiled
-def store(desk: Workspace, answer: Answer, book: Book, first: int, last: int) -> None:
-    """Copy the answers of the accounts on the desk to where they stand in the book."""
+@compile_inner
+def store(work: Workspace, answer: Answer, book: Book, first: int, last: int) -> None:
+    """Copy the answers of the accounts in the workspace to where they stand in the book."""
     for target in range(first, last):
-        account = desk.accounts[target - first]
-        answer.status[target], answer.shadow_price[target] = account.status, account.shadow_price
-        answer.objective[target], answer.optimum[target] = account.objective, account.optimum
-        answer.lower_bound[target], answer.cash[target] = account.lower_bound, account.cash_after
-        answer.shortfall[target] = account.shortfall
-        answer.short_rate[target], answer.long_rate[target] = account.short_at, account.long_at
-        answer.gain_price[target], answer.turnover_price[target] = account.gain_price, account.turnover_price
-        for c in range(account.first, account.last):
+        account_row = work.accounts[target - first]
+        answer.status[target], answer.shadow_price[target] = account_row.status, account_row.shadow_price
+        answer.objective[target], answer.optimum[target] = account_row.objective, account_row.optimum
+        answer.lower_bound[target], answer.cash[target] = account_row.lower_bound, account_row.cash_after
+        answer.shortfall[target] = account_row.shortfall
+        answer.short_rate[target], answer.long_rate[target] = account_row.short_at, account_row.long_at
+        answer.gain_price[target], answer.turnover_price[target] = account_row.gain_price, account_row.turnover_price
+        for c in range(account_row.first, account_row.last):
             at = book.class_start[first] + c
-            answer.bought[at], answer.buy_dropped[at] = desk.classes[c].bought, desk.classes[c].dropped
-            for lot in range(desk.classes[c].first, desk.classes[c].last):
-                home = desk.lots[lot].home
-                answer.sold[home], answer.lot_dropped[home] = desk.lots[lot].sold, desk.lots[lot].dropped
+            answer.bought[at], answer.buy_dropped[at] = work.classes[c].bought, work.classes[c].dropped
+            for lot in range(work.classes[c].first, work.classes[c].last):
+                home = work.lots[lot].home
+                answer.sold[home], answer.lot_dropped[home] = work.lots[lot].sold, work.lots[lot].dropped
 
 
 def blank_answer(book: Book) -> Answer:

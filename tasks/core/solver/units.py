@@ -8,165 +8,165 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 UNIT_TOLERANCE = 1e-6
 NEAR_UNIT = 1e-4
 WHOLE_LOT = -1
 
 
-@compiled
+@compile_inner
 def steps_of(value: float, unit: float, tolerance: float) -> int:
     """Whole units in ``value`` usd, rounded down; a unit that misses no more than ``tolerance`` of itself counts."""
     return int(np.floor(value / unit + tolerance))
 
 
-@compiled
-def is_whole(desk: Workspace, lot: int) -> bool:
+@compile_inner
+def is_whole(work: Workspace, lot: int) -> bool:
     """Whether all of a lot may be sold."""
-    a_lot = desk.lots[lot]
-    return bool(a_lot.open_cap >= a_lot.quantity * a_lot.price * (1 - 1e-9))
+    lot_row = work.lots[lot]
+    return bool(lot_row.open_cap >= lot_row.quantity * lot_row.price * (1 - 1e-9))
 
 
-@compiled
-def steps_left(desk: Workspace, lot: int) -> int:
+@compile_inner
+def steps_left(work: Workspace, lot: int) -> int:
     """How many more steps of a lot may be sold, counting a last fraction of a lot that may go whole."""
-    a_lot = desk.lots[lot]
-    if a_lot.sold == WHOLE_LOT:
+    lot_row = work.lots[lot]
+    if lot_row.sold == WHOLE_LOT:
         return 0
-    if is_whole(desk, lot):
-        return int(np.ceil(a_lot.quantity / a_lot.step - UNIT_TOLERANCE) - a_lot.sold)
-    return int(steps_of(a_lot.open_cap, a_lot.step * a_lot.price, UNIT_TOLERANCE) - a_lot.sold)
+    if is_whole(work, lot):
+        return int(np.ceil(lot_row.quantity / lot_row.step - UNIT_TOLERANCE) - lot_row.sold)
+    return int(steps_of(lot_row.open_cap, lot_row.step * lot_row.price, UNIT_TOLERANCE) - lot_row.sold)
 
 
-@compiled
-def set_sold(desk: Workspace, lot: int, steps: int) -> None:
+@compile_inner
+def set_sold(work: Workspace, lot: int, steps: int) -> None:
     """Sell ``steps`` of a lot, or the lot whole where that is no more than ``steps``."""
-    a_lot = desk.lots[lot]
-    if steps * a_lot.step >= a_lot.quantity * (1 - 1e-12):
-        a_lot.sold = WHOLE_LOT
-        a_lot.sold_usd = a_lot.quantity * a_lot.price
+    lot_row = work.lots[lot]
+    if steps * lot_row.step >= lot_row.quantity * (1 - 1e-12):
+        lot_row.sold = WHOLE_LOT
+        lot_row.sold_usd = lot_row.quantity * lot_row.price
     else:
-        a_lot.sold = steps
-        a_lot.sold_usd = steps * a_lot.step * a_lot.price
+        lot_row.sold = steps
+        lot_row.sold_usd = steps * lot_row.step * lot_row.price
 
 
-@compiled
-def set_bought(desk: Workspace, c: int, steps: int) -> None:
+@compile_inner
+def set_bought(work: Workspace, c: int, steps: int) -> None:
     """Buy ``steps`` of a class's security."""
-    a_class = desk.classes[c]
-    a_class.bought = steps
-    a_class.bought_usd = steps * a_class.buy_step * a_class.buy_price
+    class_row = work.classes[c]
+    class_row.bought = steps
+    class_row.bought_usd = steps * class_row.buy_step * class_row.buy_price
 
 
-@compiled
-def cut_down(desk: Workspace, account: int) -> None:
-    """Move 1: the continuous trades on the desk, cut to whole units.
+@compile_inner
+def cut_down(work: Workspace, account: int) -> None:
+    """Move 1: the continuous trades in the workspace, cut to whole units.
 
     Without limits on turnover and gains a unit of which next to nothing is missing counts: the interior point's answers are a
     little off.
     """
-    an_account = desk.accounts[account]
-    is_limited = np.isfinite(an_account.turnover) or np.isfinite(an_account.gain)
+    account_row = work.accounts[account]
+    is_limited = np.isfinite(account_row.turnover) or np.isfinite(account_row.gain)
     near = UNIT_TOLERANCE if is_limited else NEAR_UNIT
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        unit = a_class.buy_price * a_class.buy_step
-        steps = steps_of(a_class.bought_usd, unit, near) if a_class.bought_usd > 0 else 0
-        if np.isfinite(a_class.open_cap):
-            steps = min(steps, steps_of(a_class.open_cap, unit, UNIT_TOLERANCE))
-        set_bought(desk, c, steps)
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            sold = a_lot.sold_usd
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        unit = class_row.buy_price * class_row.buy_step
+        steps = steps_of(class_row.bought_usd, unit, near) if class_row.bought_usd > 0 else 0
+        if np.isfinite(class_row.open_cap):
+            steps = min(steps, steps_of(class_row.open_cap, unit, UNIT_TOLERANCE))
+        set_bought(work, c, steps)
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            sold = lot_row.sold_usd
             if sold <= 0:
-                a_lot.sold, a_lot.sold_usd = 0, 0.0
-            elif sold >= a_lot.open_cap * (1 - 1e-12) and is_whole(desk, lot):
-                a_lot.sold = WHOLE_LOT
-                a_lot.sold_usd = a_lot.quantity * a_lot.price
+                lot_row.sold, lot_row.sold_usd = 0, 0.0
+            elif sold >= lot_row.open_cap * (1 - 1e-12) and is_whole(work, lot):
+                lot_row.sold = WHOLE_LOT
+                lot_row.sold_usd = lot_row.quantity * lot_row.price
             else:
-                a_lot.sold = 0
-                steps = steps_of(sold, a_lot.price * a_lot.step, near)
-                set_sold(desk, lot, min(steps, steps_left(desk, lot)))
+                lot_row.sold = 0
+                steps = steps_of(sold, lot_row.price * lot_row.step, near)
+                set_sold(work, lot, min(steps, steps_left(work, lot)))
 
 
-@compiled
-def cash_after_costs(desk: Workspace, account: int) -> float:
-    """Cash beyond the reserve after the trades on the desk and their half spreads."""
-    an_account = desk.accounts[account]
-    cash = an_account.cash
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
-        cash -= a_class.bought_usd * (1 + a_class.buy_spread)
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            cash += a_lot.sold_usd * (1 - a_lot.spread)
+@compile_inner
+def cash_after_costs(work: Workspace, account: int) -> float:
+    """Cash beyond the reserve after the trades in the workspace and their half spreads."""
+    account_row = work.accounts[account]
+    cash = account_row.cash
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        cash -= class_row.bought_usd * (1 + class_row.buy_spread)
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            cash += lot_row.sold_usd * (1 - lot_row.spread)
     return float(cash)
 
 
-@compiled
-def take_stock(desk: Workspace, account: int) -> None:
-    """Bring the class totals, cash and what the limits leave up to the trades on the desk."""
-    an_account = desk.accounts[account]
-    gain_left, turnover_left = an_account.gain, an_account.turnover
-    for c in range(an_account.first, an_account.last):
-        a_class = desk.classes[c]
+@compile_inner
+def update_totals(work: Workspace, account: int) -> None:
+    """Bring the class totals, cash and what the limits leave up to the trades in the workspace."""
+    account_row = work.accounts[account]
+    gain_left, turnover_left = account_row.gain, account_row.turnover
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
         sold, following = 0.0, -1
-        for lot in range(a_class.first, a_class.last):
-            a_lot = desk.lots[lot]
-            sold += a_lot.sold_usd
-            gain_left -= a_lot.gain * a_lot.sold_usd
-            if following < 0 and a_lot.open_cap > 0 and steps_left(desk, lot) > 0:
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            sold += lot_row.sold_usd
+            gain_left -= lot_row.gain * lot_row.sold_usd
+            if following < 0 and lot_row.open_cap > 0 and steps_left(work, lot) > 0:
                 following = lot
-        turnover_left -= sold + a_class.bought_usd
-        a_class.gap = a_class.value - a_class.target + a_class.bought_usd - sold
-        a_class.sold_usd, a_class.next_lot = sold, following
-    an_account.cash_now = cash_after_costs(desk, account)
-    an_account.gain_left, an_account.turnover_left = gain_left, turnover_left
+        turnover_left -= sold + class_row.bought_usd
+        class_row.gap = class_row.value - class_row.target + class_row.bought_usd - sold
+        class_row.sold_usd, class_row.next_lot = sold, following
+    account_row.cash_now = cash_after_costs(work, account)
+    account_row.gain_left, account_row.turnover_left = gain_left, turnover_left
 
 
-@compiled
-def sell_more(desk: Workspace, account: int, c: int, lot: int, steps: int) -> None:
+@compile_inner
+def sell_more(work: Workspace, account: int, c: int, lot: int, steps: int) -> None:
     """Sell ``steps`` more of a lot and keep the totals."""
-    a_lot = desk.lots[lot]
-    a_class = desk.classes[c]
-    an_account = desk.accounts[account]
-    before = a_lot.sold_usd
-    set_sold(desk, lot, a_lot.sold + steps)
-    value = a_lot.sold_usd - before
-    a_class.gap -= value
-    a_class.sold_usd += value
-    an_account.cash_now += value * (1 - a_lot.spread)
-    an_account.gain_left -= value * a_lot.gain
-    an_account.turnover_left -= value
-    if lot == a_class.next_lot and steps_left(desk, lot) <= 0:
-        a_class.next_lot = -1
-        for following in range(a_class.first, a_class.last):
-            if desk.lots[following].open_cap > 0 and steps_left(desk, following) > 0:
-                a_class.next_lot = following
+    lot_row = work.lots[lot]
+    class_row = work.classes[c]
+    account_row = work.accounts[account]
+    before = lot_row.sold_usd
+    set_sold(work, lot, lot_row.sold + steps)
+    value = lot_row.sold_usd - before
+    class_row.gap -= value
+    class_row.sold_usd += value
+    account_row.cash_now += value * (1 - lot_row.spread)
+    account_row.gain_left -= value * lot_row.gain
+    account_row.turnover_left -= value
+    if lot == class_row.next_lot and steps_left(work, lot) <= 0:
+        class_row.next_lot = -1
+        for following in range(class_row.first, class_row.last):
+            if work.lots[following].open_cap > 0 and steps_left(work, following) > 0:
+                class_row.next_lot = following
                 break
 
 
-@compiled
-def buy_more(desk: Workspace, account: int, c: int, steps: int) -> None:
+@compile_inner
+def buy_more(work: Workspace, account: int, c: int, steps: int) -> None:
     """Buy ``steps`` more (or less, where negative) of a class and keep the totals."""
-    a_class = desk.classes[c]
-    an_account = desk.accounts[account]
-    before = a_class.bought_usd
-    set_bought(desk, c, a_class.bought + steps)
-    value = a_class.bought_usd - before
-    a_class.gap += value
-    an_account.cash_now -= value * (1 + a_class.buy_spread)
-    an_account.turnover_left -= value
+    class_row = work.classes[c]
+    account_row = work.accounts[account]
+    before = class_row.bought_usd
+    set_bought(work, c, class_row.bought + steps)
+    value = class_row.bought_usd - before
+    class_row.gap += value
+    account_row.cash_now -= value * (1 + class_row.buy_spread)
+    account_row.turnover_left -= value
 
 
-@compiled
-def sold_of(desk: Workspace, c: int, security: Any) -> float:
+@compile_inner
+def sold_of(work: Workspace, c: int, security: Any) -> float:
     """Usd sold of one security in a class."""
-    a_class = desk.classes[c]
+    class_row = work.classes[c]
     sold = 0.0
-    for lot in range(a_class.first, a_class.last):
-        a_lot = desk.lots[lot]
-        if a_lot.security == security:
-            sold += a_lot.sold_usd
+    for lot in range(class_row.first, class_row.last):
+        lot_row = work.lots[lot]
+        if lot_row.security == security:
+            sold += lot_row.sold_usd
     return float(sold)

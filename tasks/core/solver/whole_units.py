@@ -17,14 +17,14 @@ Known limits: the moves are single, so a swap that needs two at once is not foun
 import numpy as np
 
 from tasks.core.solver.units import buy_more, sell_more, sold_of, steps_left
-from tasks.core.solver.workspace import Workspace, compiled
+from tasks.core.solver.workspace import Workspace, compile_inner
 
 CASH_CUSHION = 1e-3
 IMPROVEMENT_OF_NAV = 1e-9
 """Share of NAV below which a move is not worth making (rounding noise)."""
 
 
-@compiled
+@compile_inner
 def move_value(k: float, gap: float, over: float, value: float, paid: float, cost: float) -> float:
     """Change of the objective when a class moves by ``value`` usd, cash by ``paid``, at ``cost`` usd.
 
@@ -33,128 +33,128 @@ def move_value(k: float, gap: float, over: float, value: float, paid: float, cos
     return 0.5 * k * (value * (2 * gap + value) + paid * (2 * over + paid)) + cost
 
 
-@compiled
-def sell_steps(desk: Workspace, account: int, lot: int, wanted: float) -> tuple[int, float]:
+@compile_inner
+def sell_steps(work: Workspace, account: int, lot: int, wanted: float) -> tuple[int, float]:
     """How many more steps of a lot to sell for about ``wanted``, and their value, usd: at least 1 where the limits leave it, else 0."""
-    a_lot = desk.lots[lot]
-    an_account = desk.accounts[account]
-    steps = int(max(1.0, min(float(steps_left(desk, lot)), wanted)))
-    unit = a_lot.step * a_lot.price
-    if a_lot.gain > 0:
-        steps = int(min(float(steps), np.floor(an_account.gain_left / (unit * a_lot.gain))))
-    steps = int(min(float(steps), np.floor(an_account.turnover_left / unit)))
-    whole = a_lot.quantity * a_lot.price - a_lot.sold_usd
+    lot_row = work.lots[lot]
+    account_row = work.accounts[account]
+    steps = int(max(1.0, min(float(steps_left(work, lot)), wanted)))
+    unit = lot_row.step * lot_row.price
+    if lot_row.gain > 0:
+        steps = int(min(float(steps), np.floor(account_row.gain_left / (unit * lot_row.gain))))
+    steps = int(min(float(steps), np.floor(account_row.turnover_left / unit)))
+    whole = lot_row.quantity * lot_row.price - lot_row.sold_usd
     return max(steps, 0), float(min(max(steps, 0) * unit, whole))
 
 
-@compiled
-def raise_cash(desk: Workspace, account: int, floor: float) -> float:
+@compile_inner
+def raise_cash(work: Workspace, account: int, floor: float) -> float:
     """Move 2: until cash after costs is at ``floor``; returns what is still missing, usd (0 = none)."""
-    an_account = desk.accounts[account]
-    k = an_account.tracking_penalty / an_account.nav
-    first, last = an_account.first, an_account.last
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    first, last = account_row.first, account_row.last
     while True:
-        short = floor - an_account.cash_now
+        short = floor - account_row.cash_now
         if short <= 0:
             return 0.0
-        over = an_account.cash_now - an_account.cash_target
+        over = account_row.cash_now - account_row.cash_target
         best, best_class, best_steps = np.inf, -1, 0
         for c in range(first, last):
-            a_class = desk.classes[c]
-            lot = a_class.next_lot
-            if a_class.bought > 0:
-                unit = a_class.buy_step * a_class.buy_price
-                steps = int(min(a_class.bought, np.ceil(short / (unit * (1 + a_class.buy_spread)))))
+            class_row = work.classes[c]
+            lot = class_row.next_lot
+            if class_row.bought > 0:
+                unit = class_row.buy_step * class_row.buy_price
+                steps = int(min(class_row.bought, np.ceil(short / (unit * (1 + class_row.buy_spread)))))
                 value = steps * unit
-                raised = value * (1 + a_class.buy_spread)
-                cost = -value * a_class.buy_cost
+                raised = value * (1 + class_row.buy_spread)
+                cost = -value * class_row.buy_cost
             elif lot >= 0:
-                unit = desk.lots[lot].step * desk.lots[lot].price
-                wanted = np.ceil(short / (unit * (1 - desk.lots[lot].spread)))
-                steps, value = sell_steps(desk, account, lot, wanted)
-                raised = value * (1 - desk.lots[lot].spread)
-                cost = value * desk.lots[lot].cost
+                unit = work.lots[lot].step * work.lots[lot].price
+                wanted = np.ceil(short / (unit * (1 - work.lots[lot].spread)))
+                steps, value = sell_steps(work, account, lot, wanted)
+                raised = value * (1 - work.lots[lot].spread)
+                cost = value * work.lots[lot].cost
             else:
                 continue
             if steps < 1:
                 continue
-            worse = move_value(k, a_class.gap, over, -value, raised, cost) / raised
+            worse = move_value(k, class_row.gap, over, -value, raised, cost) / raised
             if worse < best:
                 best, best_class, best_steps = worse, c, steps
         if best_class < 0:
             return float(short)
-        if desk.classes[best_class].bought > 0:
-            buy_more(desk, account, best_class, -best_steps)
+        if work.classes[best_class].bought > 0:
+            buy_more(work, account, best_class, -best_steps)
         else:
-            sell_more(desk, account, best_class, desk.classes[best_class].next_lot, best_steps)
+            sell_more(work, account, best_class, work.classes[best_class].next_lot, best_steps)
 
 
-@compiled
-def more_to_buy(desk: Workspace, account: int, c: int, floor: float) -> tuple[float, int]:
+@compile_inner
+def more_to_buy(work: Workspace, account: int, c: int, floor: float) -> tuple[float, int]:
     """Change of the objective and steps of the best further purchase in a class that leaves ``floor``; (0, 0): none."""
-    a_class = desk.classes[c]
-    an_account = desk.accounts[account]
-    k = an_account.tracking_penalty / an_account.nav
-    gap, over = a_class.gap, an_account.cash_now - an_account.cash_target
-    unit = a_class.buy_step * a_class.buy_price
-    paid = unit * (1 + a_class.buy_spread)
-    slope = -gap * unit + over * paid - a_class.buy_cost * unit / k
+    class_row = work.classes[c]
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    gap, over = class_row.gap, account_row.cash_now - account_row.cash_target
+    unit = class_row.buy_step * class_row.buy_price
+    paid = unit * (1 + class_row.buy_spread)
+    slope = -gap * unit + over * paid - class_row.buy_cost * unit / k
     square = unit * unit + paid * paid
-    if 2 * slope <= square or an_account.cash_now - floor < paid:
+    if 2 * slope <= square or account_row.cash_now - floor < paid:
         return 0.0, 0
-    most = min((an_account.cash_now - floor) / paid, (a_class.open_cap - a_class.bought_usd) / unit)
-    most = min(most, an_account.turnover_left / unit)
+    most = min((account_row.cash_now - floor) / paid, (class_row.open_cap - class_row.bought_usd) / unit)
+    most = min(most, account_row.turnover_left / unit)
     steps = int(min(np.round(max(slope / square, 1.0)), np.floor(most)))
-    if steps < 1 or (a_class.bought_usd == 0 and steps * unit < max(an_account.min_trade, a_class.least)):
+    if steps < 1 or (class_row.bought_usd == 0 and steps * unit < max(account_row.min_trade, class_row.least)):
         return 0.0, 0
-    return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * a_class.buy_cost), steps
+    return move_value(k, gap, over, steps * unit, -steps * paid, steps * unit * class_row.buy_cost), steps
 
 
-@compiled
-def more_to_sell(desk: Workspace, account: int, c: int, lot: int) -> tuple[float, int]:
+@compile_inner
+def more_to_sell(work: Workspace, account: int, c: int, lot: int) -> tuple[float, int]:
     """Change of the objective and steps of the best further sale of ``lot``, the next of its class; (0, 0): none."""
-    a_lot = desk.lots[lot]
-    a_class = desk.classes[c]
-    an_account = desk.accounts[account]
-    k = an_account.tracking_penalty / an_account.nav
-    gap, over = a_class.gap, an_account.cash_now - an_account.cash_target
-    unit = a_lot.step * a_lot.price
-    paid = unit * (1 - a_lot.spread)
-    slope = gap * unit - over * paid - a_lot.cost * unit / k
+    lot_row = work.lots[lot]
+    class_row = work.classes[c]
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    gap, over = class_row.gap, account_row.cash_now - account_row.cash_target
+    unit = lot_row.step * lot_row.price
+    paid = unit * (1 - lot_row.spread)
+    slope = gap * unit - over * paid - lot_row.cost * unit / k
     square = unit * unit + paid * paid
-    left = steps_left(desk, lot)
+    left = steps_left(work, lot)
     if 2 * slope <= square and left > 1:
         return 0.0, 0
-    steps, value = sell_steps(desk, account, lot, np.round(slope / square))
-    if steps < 1 or (a_class.sold_usd == 0 and value < a_class.least):
+    steps, value = sell_steps(work, account, lot, np.round(slope / square))
+    if steps < 1 or (class_row.sold_usd == 0 and value < class_row.least):
         return 0.0, 0
-    if value < an_account.min_trade and sold_of(desk, c, a_lot.security) == 0:
+    if value < account_row.min_trade and sold_of(work, c, lot_row.security) == 0:
         return 0.0, 0
-    raised = value * (1 - a_lot.spread)
-    return move_value(k, gap, over, -value, raised, value * a_lot.cost), steps
+    raised = value * (1 - lot_row.spread)
+    return move_value(k, gap, over, -value, raised, value * lot_row.cost), steps
 
 
-@compiled
-def spend_cash(desk: Workspace, account: int, floor: float) -> None:
+@compile_inner
+def spend_cash(work: Workspace, account: int, floor: float) -> None:
     """Move 3: the best single move while one improves the objective; never opens an order below the minimum."""
-    an_account = desk.accounts[account]
-    first, last = an_account.first, an_account.last
+    account_row = work.accounts[account]
+    first, last = account_row.first, account_row.last
     for _ in range(8 * (last - first) + 16):
-        best, best_class, best_steps, is_sale = -IMPROVEMENT_OF_NAV * an_account.nav, -1, 0, False
+        best, best_class, best_steps, is_sale = -IMPROVEMENT_OF_NAV * account_row.nav, -1, 0, False
         for c in range(first, last):
-            a_class = desk.classes[c]
-            if a_class.sold_usd == 0 and a_class.open_cap > 0:
-                better, steps = more_to_buy(desk, account, c, floor)
+            class_row = work.classes[c]
+            if class_row.sold_usd == 0 and class_row.open_cap > 0:
+                better, steps = more_to_buy(work, account, c, floor)
                 if better < best:
                     best, best_class, best_steps, is_sale = better, c, steps, False
-            lot = a_class.next_lot
-            if lot >= 0 and a_class.bought == 0:
-                better, steps = more_to_sell(desk, account, c, lot)
+            lot = class_row.next_lot
+            if lot >= 0 and class_row.bought == 0:
+                better, steps = more_to_sell(work, account, c, lot)
                 if better < best:
                     best, best_class, best_steps, is_sale = better, c, steps, True
         if best_class < 0:
             return
         if is_sale:
-            sell_more(desk, account, best_class, desk.classes[best_class].next_lot, best_steps)
+            sell_more(work, account, best_class, work.classes[best_class].next_lot, best_steps)
         else:
-            buy_more(desk, account, best_class, best_steps)
+            buy_more(work, account, best_class, best_steps)

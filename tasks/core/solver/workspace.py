@@ -17,10 +17,10 @@ from tasks.core.solver.arrays import Book, Ints, Limits
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
-    """Compile a function that only compiled code calls: without a way in from Python that takes a fraction of the time.
+def compile_inner(function: F) -> F:
+    """Compile a function that only compiled code calls: without an entry point for Python that takes a fraction of the time.
 
-    It is kept on disk as part of what calls it (``solver._entrance``), never by itself.
+    It is cached on disk as part of what calls it (``entry._entrance``), never by itself.
     """
     fast: F = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # options that its stubs leave out
     return fast
@@ -57,8 +57,8 @@ class Workspace(NamedTuple):
     lots: npt.NDArray[np.void]
     search: npt.NDArray[np.int64]
     """Phase and counts of the search for fewer orders."""
-    barred: npt.NDArray[np.int64]
-    """Orders barred by it: class, security, why."""
+    excluded: npt.NDArray[np.int64]
+    """Orders excluded by it: class, security, why."""
     tried: npt.NDArray[np.int64]
     most: npt.NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def largest(book: Book, starts: Ints) -> tuple[int, int, int]:
     return accounts, of_classes, of_lots
 
 
-def new_desk(accounts: int, classes: int, lots: int) -> Workspace:
+def new_workspace(accounts: int, classes: int, lots: int) -> Workspace:
     """Room for a group of the size."""
     return Workspace(
         np.zeros(accounts, ACCOUNT),
@@ -84,7 +84,7 @@ def new_desk(accounts: int, classes: int, lots: int) -> Workspace:
     )
 
 
-@compiled
+@compile_inner
 def load_account(book: Book, limits: Limits, row: Any, source: int) -> None:
     """Copy an account's own columns."""
     row.nav, row.tracking_penalty = book.nav[source], book.tracking_penalty[source]
@@ -98,7 +98,7 @@ def load_account(book: Book, limits: Limits, row: Any, source: int) -> None:
     row.gain_price, row.turnover_price, row.status = 0.0, 0.0, 0
 
 
-@compiled
+@compile_inner
 def load_class(book: Book, limits: Limits, row: Any, source: int) -> None:
     """Copy a class's columns; nothing is bought."""
     row.value, row.target = book.class_value[source], book.class_target[source]
@@ -108,32 +108,33 @@ def load_class(book: Book, limits: Limits, row: Any, source: int) -> None:
     row.bought_usd, row.bought, row.dropped = 0.0, 0, 0
 
 
-@compiled
-def load_lot(book: Book, limits: Limits, row: Any, source: int, account: Any) -> None:
+@compile_inner
+def load_lot(book: Book, limits: Limits, row: Any, source: int, account_row: Any) -> None:
     """Copy a lot's columns; nothing is sold."""
     row.quantity, row.price, row.step = book.lot_quantity[source], book.lot_price[source], book.lot_step[source]
     row.spread, row.cost, row.cap = book.lot_spread[source], book.lot_cost[source], book.lot_cap[source]
     row.gain, row.is_short = limits.lot_gain[source], limits.lot_is_short[source]
     row.security, row.home, row.open_cap = book.lot_security[source], source, book.lot_cap[source]
-    rate = account.short_rate if limits.lot_is_short[source] else account.long_rate
+    rate = account_row.short_rate if limits.lot_is_short[source] else account_row.long_rate
     row.base = row.cost - rate * row.gain
     row.sold_usd, row.sold, row.dropped = 0.0, 0, 0
 
 
-@compiled
-def load(book: Book, limits: Limits, desk: Workspace, first: int, last: int) -> None:
-    """Put accounts ``first`` to ``last`` of the book on the desk."""
+@compile_inner
+def load(book: Book, limits: Limits, work: Workspace, first: int, last: int) -> None:
+    """Put accounts ``first`` to ``last`` of the book in the workspace."""
     class_base = book.class_start[first]
     lot_base = book.lot_start[class_base]
     for source in range(first, last):
-        account = desk.accounts[source - first]
-        load_account(book, limits, account, source)
-        account.first, account.last = book.class_start[source] - class_base, book.class_start[source + 1] - class_base
-        account.first_lot = book.lot_start[book.class_start[source]] - lot_base
-        account.last_lot = book.lot_start[book.class_start[source + 1]] - lot_base
+        account_row = work.accounts[source - first]
+        load_account(book, limits, account_row, source)
+        account_row.first = book.class_start[source] - class_base
+        account_row.last = book.class_start[source + 1] - class_base
+        account_row.first_lot = book.lot_start[book.class_start[source]] - lot_base
+        account_row.last_lot = book.lot_start[book.class_start[source + 1]] - lot_base
         for c in range(book.class_start[source], book.class_start[source + 1]):
-            row = desk.classes[c - class_base]
-            load_class(book, limits, row, c)
-            row.first, row.last = book.lot_start[c] - lot_base, book.lot_start[c + 1] - lot_base
+            class_row = work.classes[c - class_base]
+            load_class(book, limits, class_row, c)
+            class_row.first, class_row.last = book.lot_start[c] - lot_base, book.lot_start[c + 1] - lot_base
             for lot in range(book.lot_start[c], book.lot_start[c + 1]):
-                load_lot(book, limits, desk.lots[lot - lot_base], lot, account)
+                load_lot(book, limits, work.lots[lot - lot_base], lot, account_row)
