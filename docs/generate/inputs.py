@@ -15,7 +15,7 @@ from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from schemas.policy import Policy
 from schemas.settings import PREFIX, Settings
 from schemas.sources import Source
-from tasks.core.gate.contract import expected
+from tasks.core.gate.contract import column_requirement
 
 ENTRIES: Final[dict[str, type[BaseModel]]] = {
     "sources": Source,
@@ -49,7 +49,7 @@ def _landing_section(name: str) -> str:
     optional = OPTIONAL_COLUMNS.get(name, frozenset())
     rows = []
     for column, dtype in dtypes(name).items():
-        _, _, said = expected(name, column).partition(": ")
+        _, _, said = column_requirement(name, column).partition(": ")
         if column in Policy.model_fields:
             said = f"[{column}](policy.md)"
         empty = "null" if schema.columns[column].nullable else ""

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from schemas.errors import InputRefused
 from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
-from tasks.core.gate import CURRENCY_COLUMN, expected
+from tasks.core.gate import CURRENCY_COLUMN, column_requirement
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 from tasks.formats.contract_parquet import parquet_batches, parquet_header
 from tasks.formats.file_signatures import FileSignature, misnamed, sign_of
@@ -123,9 +123,7 @@ def _check_header(table: str, path: Path, header: list[str]) -> tuple[str, ...]:
 
 
 def _missing_column(table: str, path: Path, column: str, header: list[str]) -> str:
-    return (
-        f"{path.name} has no column {column}; needed {expected(table, column)}\n\nHint: {_hint(table, column, header)}"
-    )
+    return f"{path.name} has no column {column}; needed {column_requirement(table, column)}\n\nHint: {_hint(table, column, header)}"
 
 
 def _hint(table: str, column: str, header: list[str]) -> str:

@@ -20,7 +20,7 @@ import pyarrow.types as pt
 
 from schemas.errors import InputRefused
 from schemas.landing import dtypes
-from tasks.core.gate import CURRENCY_COLUMN, can_read, expected
+from tasks.core.gate import CURRENCY_COLUMN, can_read, column_requirement
 
 _OPTIONS: Final = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
 _PLAIN_TYPES: Final = (
@@ -72,7 +72,7 @@ def _check_type(table: str, path: Path, name: str, found: Any) -> None:
     wanted = dtypes(table).get(name)
     held = _polars_type(found)
     if held is None or not can_read(held, wanted or pl.String()):
-        needed = expected(table, name) if wanted is not None else f"{name}: a text"
+        needed = column_requirement(table, name) if wanted is not None else f"{name}: a text"
         raise InputRefused(f"{path.name}: the column {name} has the type {found}; needed {needed}")
 
 

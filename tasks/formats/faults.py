@@ -8,7 +8,7 @@ from itertools import permutations
 import polars as pl
 
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
-from tasks.core.gate import expected
+from tasks.core.gate import column_requirement
 from tasks.formats.mapping import LINES, InputColumn, InputMapping, Record, Table
 from tasks.formats.parts import Place, Spot
 
@@ -155,7 +155,7 @@ def _faults_of_table(mapping: InputMapping, key: str, table: Table) -> Iterator[
     optional = OPTIONAL_COLUMNS.get(table.table, frozenset())
     for name in types:
         if name not in table.columns and name not in optional and not schema.columns[name].nullable:
-            yield f"{key}.columns: {table.table} lacks {name}; needed {expected(table.table, name)}"
+            yield f"{key}.columns: {table.table} lacks {name}; needed {column_requirement(table.table, name)}"
 
 
 def _unfit(key: str, dtype: pl.DataType, column: InputColumn) -> Iterator[str]:

@@ -9,7 +9,7 @@ import polars as pl
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import Facts, household_key, with_policy_defaults
-from tasks.core.gate import FilePlace, Places, accepted
+from tasks.core.gate import FilePlace, Places, accepted_rows
 from tasks.core.reconcile import unshown
 from warehouse.lake import Lake
 from warehouse.ledger import InputRow, Ledger
@@ -50,7 +50,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     broken = pl.concat([lake.read("quarantine", run.run_id, GLOBAL_SHARD, names), known["quarantine"]])
     commons, own = (landed(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
-    good = {table: accepted(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
+    good = {table: accepted_rows(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
     members = (
         rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
     )

@@ -16,7 +16,7 @@ from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, household_key, model_hashes, with_policy_defaults
-from tasks.core.gate import accepted, check_table, gate_globals
+from tasks.core.gate import accepted_rows, check_table, gate_globals
 from tasks.core.monitor import HELD, KnownToday, Verdict, seen_accounts, verdict
 from tasks.known import landed, places, unshown_fills
 from tasks.monitor.intraday_inputs import BaseNight, Fresh, fresh_inputs, newest_night
@@ -113,13 +113,13 @@ def _shared(at: Stores, night: BaseNight, fresh: Fresh, day: date, now: datetime
     broken_then = at.lake.read("quarantine", newest.run_id, GLOBAL_SHARD, COLUMNS["quarantine"])
     tables = {**then, **{table: rows for table, rows in fresh.tables.items() if table in then}}
     broken = gate_globals(tables, places(at.ledger, newest), as_of=day).quarantine
-    good = {table: accepted(table, rows, broken).select(dtypes(table).keys()) for table, rows in tables.items()}
+    good = {table: accepted_rows(table, rows, broken).select(dtypes(table).keys()) for table, rows in tables.items()}
     good |= {table: pl.DataFrame(schema=dtypes(table)) for table in (*UNREAD, "accounts", "lots", "cash")}
     good["policies"] = with_policy_defaults(good["policies"]).select(POLICY)
     cash = good["cash"]
     if "cash" in fresh.tables:
         cash = check_table("cash", fresh.tables["cash"]).good.select(cash.columns)
-    night_models = model_hashes(accepted("model_targets", then["model_targets"], broken_then))
+    night_models = model_hashes(accepted_rows("model_targets", then["model_targets"], broken_then))
     nobody = pl.DataFrame(schema={"account_id": pl.String(), "household_key": pl.String()})
     return _Shared(
         Facts(
@@ -161,7 +161,9 @@ def _shard(
     """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
     run, shard = part
     rows = lake.read_tables(COLUMNS, run.run_id, shard)
-    good = {name: accepted(name, rows[f"landed_{name}"], rows["quarantine"]) for name in ("accounts", "lots", "cash")}
+    good = {
+        name: accepted_rows(name, rows[f"landed_{name}"], rows["quarantine"]) for name in ("accounts", "lots", "cash")
+    }
     accounts = good["accounts"].join(mine, on="account_id", how="semi")
     own = accounts.select("account_id")
     cash = pl.concat([_of(shared.cash, own), _of(good["cash"].select(shared.cash.columns), own)])

@@ -26,7 +26,7 @@ from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.explain import counts_of
-from tasks.core.replay import TableDiff, compare, merged
+from tasks.core.replay import TableDiff, compare, merge_diffs
 from tasks.operate.replay_exports import ExportDiff, exports_again
 from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, runs_known, scratch_stores
 from tasks.propose import measure_shard, propose_shard, route_run
@@ -114,7 +114,7 @@ def _computed(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, in
 
 def _compared(then: LakeAt, now: Lake, run_id: str, tables: Mapping[int, Sequence[str]]) -> list[TableDiff]:
     """The run's rows in two lakes, by table; of a shard at a time."""
-    return merged(chain.from_iterable(_of_shard(then, now, run_id, *each) for each in tables.items()))
+    return merge_diffs(chain.from_iterable(_of_shard(then, now, run_id, *each) for each in tables.items()))
 
 
 def _of_shard(then: LakeAt, now: Lake, run_id: str, shard: int, tables: Sequence[str]) -> Iterator[TableDiff]:

@@ -18,7 +18,7 @@ from tasks.core.propose import (
     class_reasons,
     conservation,
     frontier,
-    noticed,
+    noticed_accounts,
     order_rows,
     outcomes,
     proposal_rows,
@@ -53,7 +53,7 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
     drift = lake.read("drift", run.run_id, shard)
     by_account = lake.read("account_drift", run.run_id, shard)
     gate = lake.read("gate", run.run_id, shard)
-    known = noticed(
+    known = noticed_accounts(
         lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
     )
     always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
@@ -70,7 +70,7 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
     scope = lake.read("scope", run.run_id, shard)
     need_none(
         "accounts without exactly one outcome",
-        conservation.unaccounted(scope["account_id"], frames["account_outcomes"]),
+        conservation.outcome_gaps(scope["account_id"], frames["account_outcomes"]),
     )
     if at.settings.is_frontier_written:
         wanted = frames["proposals"]["account_id"]

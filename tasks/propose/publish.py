@@ -36,7 +36,7 @@ def publish_task(run: RunRef) -> Mapping[str, int]:
         outcomes = at.lake.read("account_outcomes", run.run_id)
         need_none(
             "accounts without exactly one outcome",
-            conservation.unaccounted(at.lake.read("scope", run.run_id)["account_id"], outcomes),
+            conservation.outcome_gaps(at.lake.read("scope", run.run_id)["account_id"], outcomes),
         )
         counts = counts_of(outcomes, at.lake.read("proposals", run.run_id))
         at.ledger.finish_run(run.run_id, counts, utc_now())

@@ -7,7 +7,7 @@ import polars as pl
 
 from schemas.run import RunRef
 from schemas.stored import INTERNAL
-from tasks.core.reconcile import DAYS, counted, known_fills, to_show, unseen
+from tasks.core.reconcile import DAYS, known_fills, standing_proposals, to_show, unseen
 from tasks.known import holdings_then, known_orders, last_night, runs_from
 from tasks.runtime import Stores
 
@@ -32,7 +32,7 @@ def orders_under_way(
     """
     span = timedelta(days=DAYS)
     live = at.ledger.live_proposals(run.run_id, run.as_of_date - span, run.as_of_date + span, now)
-    proposals = counted(live.join(landed.to_frame("account_id"), on="account_id", how="semi"), scope)
+    proposals = standing_proposals(live.join(landed.to_frame("account_id"), on="account_id", how="semi"), scope)
     if proposals.is_empty():
         return {
             name: pl.DataFrame(schema=INTERNAL[name]) for name in ("pending_orders", "known_fills", "fills_to_show")

@@ -27,7 +27,7 @@ from tasks.core.reconcile import (
     ASIDE,
     DIFFERENCES,
     breaks,
-    matched,
+    match_executions,
     net_fills,
     order_states,
     proposal_states,
@@ -178,7 +178,7 @@ def _hash_of(path: Path) -> str:
 def _judged(
     executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return matched(executions, source, orders, known)
+    return match_executions(executions, source, orders, known)
 
 
 def _counts(done: list[TakenFile]) -> tuple[int, int]:

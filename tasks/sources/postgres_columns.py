@@ -14,7 +14,7 @@ from typing import Final
 from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, dtypes
 from schemas.sources import DatedSource, Source
-from tasks.core.gate import expected
+from tasks.core.gate import column_requirement
 
 AS_OF_COLUMN: Final = "as_of_date"
 _AS_THEY_ARE: Final = frozenset({"bool", "int2", "int4", "int8", "float8"})
@@ -84,7 +84,7 @@ def _check(source: Source, table: str, column: PostgresColumn) -> None:
         raise InputRefused(f"{where}; needed date, to choose the rows of the night\n\nHint: cast it in a view.")
     if column.name in dtypes(table) and not column.is_readable:
         raise InputRefused(
-            f"{where}; needed {expected(table, column.name)}\n\nHint: cast it in a view, {column.name}::numeric or ::text."
+            f"{where}; needed {column_requirement(table, column.name)}\n\nHint: cast it in a view, {column.name}::numeric or ::text."
         )
 
 

@@ -135,8 +135,8 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     out = gate.filter(pl.col("outcome") == Outcome.QUARANTINED).height
     least, most_out = settings.guard_min_accounts, settings.max_quarantined_fraction
     found = [
-        *guards.quarantined(out, sizes["accounts"], most_out),
-        *guards.lots_lost(
+        *guards.quarantined_accounts(out, sizes["accounts"], most_out),
+        *guards.quarantined_lots(
             sizes["lost_lots"], sizes["landed_lots"], most_out, accounts=sizes["accounts"], min_accounts=least
         ),
         *guards.stale_prices(held, sessions, most=ages[0], most_of_one=ages[1]),
@@ -149,7 +149,7 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     return [
         *found,
         *guards.missing_accounts(sizes["missing"], then.accounts, most, min_accounts=least),
-        *guards.shrunk(tonight, then, settings.max_lots_shrink_fraction, min_accounts=least),
+        *guards.lot_shrinkage(tonight, then, settings.max_lots_shrink_fraction, min_accounts=least),
     ]
 
 

@@ -13,7 +13,7 @@ from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core.gate import History, anomalies, gate_accounts, gate_globals, unattributed
+from tasks.core.gate import History, anomalies, gate_accounts, gate_globals, unattributed_rows
 from tasks.known import Before, carried, landed, places, read_before
 from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
 
@@ -64,7 +64,7 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         released=released["quarantine_id"],
     )
     quarantine = _without_awaited(verdicts.quarantine, awaiting)
-    stray = unattributed(quarantine).height
+    stray = unattributed_rows(quarantine).height
     if stray:
         give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
     scope = at.lake.read("scope", run.run_id, shard)

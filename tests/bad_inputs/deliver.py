@@ -9,7 +9,7 @@ import polars as pl
 
 from schemas.errors import InputRefused
 from schemas.landing import dtypes
-from tasks.core.gate import accepted, gate_accounts, whole_files
+from tasks.core.gate import accepted_rows, gate_accounts, whole_files
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import RawTable, read_batches
 from tests.support.landing_book import (
@@ -39,7 +39,7 @@ class Judged:
 
     def accepted(self, table: str) -> pl.DataFrame:
         """Rows of a table that were not quarantined."""
-        return accepted(table, self.parsed[table], self.quarantine)
+        return accepted_rows(table, self.parsed[table], self.quarantine)
 
     def column(self, table: str, column: str) -> list[object]:
         """Cells of the accepted rows of a table."""

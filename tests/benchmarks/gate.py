@@ -156,7 +156,7 @@ def night_before(tables: Tables, common: Gated) -> History:
 def bare(tables: Tables, common: Gated) -> int:
     """Rows that break their contract."""
     accounts, lots, cash, trades = (tables[name] for name in ("accounts", "lots", "cash", "trades"))
-    known, priced = accounts["account_id"].implode(), common.priced.implode()
+    known, priced = accounts["account_id"].implode(), common.priced_ids.implode()
     is_bad = {
         "accounts": [
             *(fails(name, IDENTIFIER) for name in ("account_id", "model_id", "policy_id")),

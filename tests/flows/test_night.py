@@ -18,7 +18,7 @@ from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
-from tasks.core.gate.rows import accepted
+from tasks.core.gate.rows import accepted_rows
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export.export import ExportResult
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
@@ -119,7 +119,7 @@ def test_accepted_and_quarantined_rows_are_all_rows(home: Home, source: Path, ta
     out = quarantine.filter(pl.col("table_name") == table)["row_number"].drop_nulls().unique()
     assert landed.height == pl.read_parquet(source / f"{table}.parquet").height
     assert landed["row_number"].sort().to_list() == list(range(1, landed.height + 1))
-    kept = accepted(table, landed, quarantine)
+    kept = accepted_rows(table, landed, quarantine)
     assert kept.height + out.len() == landed.height
     assert set(kept["row_number"]).isdisjoint(out)
 

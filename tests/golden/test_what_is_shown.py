@@ -43,7 +43,7 @@ from schemas.enums import (
     Unmodelled,
 )
 from schemas.landing import CONTRACTS, dtypes
-from tasks.core.gate.contract import column_rules, readable, required, unique_key
+from tasks.core.gate.contract import column_rules, readable, required_rule, unique_key
 from tests.golden.night import HERE
 
 LISTS: Final[Mapping[type[StrEnum], tuple[str, ...]]] = {
@@ -230,7 +230,7 @@ def all_rules() -> set[str]:
         rules |= {unique_key(key).name} if key else set()
         rules |= {rule.name for rule in column_rules(table).values()}
         rules |= {readable(table, column).name for column in dtypes(table)}
-        rules |= {required(table, name).name for name, column in schema.columns.items() if not column.nullable}
+        rules |= {required_rule(table, name).name for name, column in schema.columns.items() if not column.nullable}
     return rules
 
 

@@ -12,7 +12,7 @@ from schemas.settings import Settings
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, with_policy_defaults
 from tasks.core.facts.shards import household_key
-from tasks.core.gate import accepted
+from tasks.core.gate import accepted_rows
 from tasks.core.gate.parsing import parse
 from tasks.core.propose.route import Noticed
 from tasks.demo.book import book_parts
@@ -38,7 +38,7 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     """What passed the gate, and the accounts that did not."""
     common, own = gated(tables)
     broken = pl.concat([common.quarantine, own.quarantine])
-    good = {name: accepted(name, rows, broken).select(dtypes(name).keys()) for name, rows in tables.items()}
+    good = {name: accepted_rows(name, rows, broken).select(dtypes(name).keys()) for name, rows in tables.items()}
     good["policies"] = with_policy_defaults(good["policies"])
     good["accounts"] = good["accounts"].join(own.accounts, on="account_id", how="anti")
     landed = tables["accounts"].filter(pl.col("account_id").is_not_null())

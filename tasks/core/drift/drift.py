@@ -167,7 +167,7 @@ def account_drift(
     changed_models
         ``account_id`` of accounts whose model's targets differ from those of their last export.
     harvestable
-        ``account_id`` of accounts with lots to be harvested; None: nobody.
+        ``account_id`` of accounts with lots to be harvested; None: no account.
     is_manual
         True where a person asked for these accounts.
 

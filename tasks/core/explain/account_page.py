@@ -82,34 +82,34 @@ def household_facts(facts: Facts, account_id: str) -> Facts:
     )
 
 
-def page(told: AccountRecord) -> Page:
+def page(record: AccountRecord) -> Page:
     """All that can be said of the account, section by section."""
-    parameters = account_parameters(told.facts).filter(pl.col("account_id") == told.outcome["account_id"])
-    proposal = _first(told.tables["proposals"])
+    parameters = account_parameters(record.facts).filter(pl.col("account_id") == record.outcome["account_id"])
+    proposal = _first(record.tables["proposals"])
     account = _first(gains_before(parameters))
     return {
-        "account": {"account_id": told.outcome["account_id"], **_only(account, ACCOUNT[1:])},
-        "run": dict(told.run),
+        "account": {"account_id": record.outcome["account_id"], **_only(account, ACCOUNT[1:])},
+        "run": dict(record.run),
         "outcome": {
-            "outcome": told.outcome["outcome"],
-            "reason": told.outcome["reason"],
-            "sentences": outcome_sentences(told.outcome["outcome"], told.outcome["reason"]),
+            "outcome": record.outcome["outcome"],
+            "reason": record.outcome["reason"],
+            "sentences": outcome_sentences(record.outcome["outcome"], record.outcome["reason"]),
         },
-        "quarantine": _rows(told.tables["quarantine"].sort("table_name", "row_number")),
-        "anomaly": _anomaly(told.tables["anomalies"]),
-        "drift": _drift(_first(told.tables["account_drift"]), proposal),
-        "classes": _rows(_classes(told, proposal)),
-        "household_classes": _rows(told.household.sort(pl.col("asset_class") == CASH, "asset_class")),
-        "orders": _orders(told, account),
-        "stopped": _stopped(told.tables["class_reasons"]),
+        "quarantine": _rows(record.tables["quarantine"].sort("table_name", "row_number")),
+        "anomaly": _anomaly(record.tables["anomalies"]),
+        "drift": _drift(_first(record.tables["account_drift"]), proposal),
+        "classes": _rows(_classes(record, proposal)),
+        "household_classes": _rows(record.household.sort(pl.col("asset_class") == CASH, "asset_class")),
+        "orders": _orders(record, account),
+        "stopped": _reasons(record.tables["class_reasons"]),
         "tax": _tax(account, proposal),
-        "cash": _cash(told, account, proposal),
+        "cash": _cash(record, account, proposal),
         "wash_sales": {
-            "may_not_buy": _rows(may_not_buy(told.facts, parameters, told.run["as_of_date"])),
-            "losses_replaced": _rows(losses_replaced(told, parameters)),
+            "may_not_buy": _rows(may_not_buy(record.facts, parameters, record.run["as_of_date"])),
+            "losses_replaced": _rows(losses_replaced(record, parameters)),
         },
         "certificate": _certificate(proposal),
-        "proposal": _proposal(told, proposal),
+        "proposal": _proposal(record, proposal),
     }
 
 
@@ -151,17 +151,19 @@ def _drift(measured: Page | None, proposal: Page | None) -> Page | None:
     }
 
 
-def _classes(told: AccountRecord, proposal: Page | None) -> pl.DataFrame:
+def _classes(record: AccountRecord, proposal: Page | None) -> pl.DataFrame:
     """Rows of ``drift`` with value, weight and drift after the trades, over NAV less their costs; as before where there are none."""
-    orders = told.tables["orders"].join(told.facts.securities.select("security_id", "asset_class"), on="security_id")
+    orders = record.tables["orders"].join(
+        record.facts.securities.select("security_id", "asset_class"), on="security_id"
+    )
     signed = pl.when(pl.col("side") == Side.BUY).then("value_usd").otherwise(-pl.col("value_usd"))
     traded = orders.group_by("asset_class").agg(traded_usd=signed.sum())
-    cost = Decimal(0) if proposal is None else told.tables["proposals"]["est_cost_usd"].item()
+    cost = Decimal(0) if proposal is None else record.tables["proposals"]["est_cost_usd"].item()
     moved = pl.lit(-cost, USD) - traded["traded_usd"].sum()
     nav = (pl.col("value_usd").sum() - pl.lit(cost, USD)).cast(pl.Float64)
     after = pl.col("value_after_usd").cast(pl.Float64) / nav
     return (
-        told.tables["drift"]
+        record.tables["drift"]
         .drop("account_id")
         .join(traded, on="asset_class", how="left")
         .with_columns(
@@ -176,10 +178,10 @@ def _classes(told: AccountRecord, proposal: Page | None) -> pl.DataFrame:
     )
 
 
-def _orders(told: AccountRecord, account: Page | None) -> list[Page]:
+def _orders(record: AccountRecord, account: Page | None) -> list[Page]:
     """Orders as they would leave, each with the lots it closes; a lot's tax is at the account's own rates, before any netting."""
-    relief = told.tables["lot_relief"].sort("order_id", "acquired_date", "lot_id", nulls_last=True)
-    orders = told.tables["orders"].sort(pl.col("side") == Side.BUY, "symbol", "security_id")
+    relief = record.tables["lot_relief"].sort("order_id", "acquired_date", "lot_id", nulls_last=True)
+    orders = record.tables["orders"].sort(pl.col("side") == Side.BUY, "symbol", "security_id")
     closed: dict[str, list[Page]] = {}
     for lot in _rows(relief):
         closed.setdefault(lot["order_id"], []).append(
@@ -202,7 +204,7 @@ def _lot_tax(lot: Page, account: Page | None) -> float | None:
     return float(rate * lot["gain_usd"])
 
 
-def _stopped(reasons: pl.DataFrame) -> list[Page]:
+def _reasons(reasons: pl.DataFrame) -> list[Page]:
     rows = _rows(reasons.drop("account_id").sort("asset_class", "code"))
     return [{**row, "sentence": REASONS[Reason(row["code"])]} for row in rows]
 
@@ -226,9 +228,9 @@ def _tax(account: Page | None, proposal: Page | None) -> Page | None:
     }
 
 
-def _cash(told: AccountRecord, account: Page | None, proposal: Page | None) -> Page | None:
+def _cash(record: AccountRecord, account: Page | None, proposal: Page | None) -> Page | None:
     """Cash as delivered and beyond the reserve, before and after; null without the account's facts."""
-    delivered = _first(told.facts.cash.filter(pl.col("account_id") == told.outcome["account_id"]))
+    delivered = _first(record.facts.cash.filter(pl.col("account_id") == record.outcome["account_id"]))
     if account is None or delivered is None:
         return None
     bps = None if proposal is None else proposal["shadow_price"] * BPS
@@ -255,38 +257,38 @@ def _certificate(proposal: Page | None) -> Page | None:
     }
 
 
-def _proposal(told: AccountRecord, proposal: Page | None) -> Page | None:
+def _proposal(record: AccountRecord, proposal: Page | None) -> Page | None:
     """The proposal's numbers, its state in the ledger and who decided; state is null until it is routed."""
     if proposal is None:
         return None
     names = ("proposal_id", "route", "route_reasons", "order_count", "gross_value_usd", "turnover", "est_cost_usd")
     kept = ("state", "submitter", "approvals_needed", "created_at", "state_changed_at", "expires_at", "export_id")
-    decided = [{name: one[name] for name in ("actor", "decision", "note", "decided_at")} for one in told.decisions]
-    return {**_only(proposal, names), **_only(dict(told.queue) if told.queue else None, kept), "decisions": decided}
+    decided = [{name: one[name] for name in ("actor", "decision", "note", "decided_at")} for one in record.decisions]
+    return {**_only(proposal, names), **_only(dict(record.queue) if record.queue else None, kept), "decisions": decided}
 
 
 def may_not_buy(facts: Facts, parameters: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """``security_id, until_date``: what the account may not buy, and the last day of it, because its household sold it at a loss."""
     households = parameters.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    barred = loss_sales(facts, households, as_of)
+    forbidden = loss_sales(facts, households, as_of)
     columns = ("security_id", "trade_date")
     sold = facts.trades.filter((pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0)).select(columns)
     selling = facts.pending_orders.filter((pl.col("side") == Side.SELL) & pl.col("is_loss")).select(columns)
     last = pl.concat([sold, selling]).group_by("security_id").agg(pl.col("trade_date").max())
     until = pl.col("trade_date") + pl.duration(days="wash_sale_days")
-    windows = barred.join(last, on="security_id").join(households, on="account_id")
+    windows = forbidden.join(last, on="security_id").join(households, on="account_id")
     return windows.select("security_id", until_date=until).sort("security_id")
 
 
-def losses_replaced(told: AccountRecord, parameters: pl.DataFrame) -> pl.DataFrame:
+def losses_replaced(record: AccountRecord, parameters: pl.DataFrame) -> pl.DataFrame:
     """``security_id, replaced_quantity, sold_at_loss_quantity``: losses among the trades that purchases of the household disallow, in part or whole."""
     households = parameters.select("account_id", "tax_status", "wash_sale_days").join(
-        told.facts.members, on="account_id"
+        record.facts.members, on="account_id"
     )
     taxed = households.filter(is_taxed()).drop("tax_status")
-    losses = told.tables["lot_relief"].filter(pl.col("gain_usd") < 0)
+    losses = record.tables["lot_relief"].filter(pl.col("gain_usd") < 0)
     sold = losses.group_by("security_id").agg(sold_at_loss_quantity=pl.col("quantity").sum())
-    replaced = replaced_quantities(unused_purchases(told.facts, taxed, told.run["as_of_date"]))
+    replaced = replaced_quantities(unused_purchases(record.facts, taxed, record.run["as_of_date"]))
     return replaced.join(sold, on="security_id").drop("account_id").sort("security_id")
 
 
@@ -295,7 +297,7 @@ def frontier_section(rows: pl.DataFrame) -> Page | None:
     if rows.is_empty():
         return None
     places = {str(scenario): place for place, scenario in enumerate(Scenario)}
-    told = _rows(rows.drop("account_id").sort(pl.col("scenario").replace_strict(places), "tracking_penalty"))
-    paid = {row["scenario"]: {**row, "paid_usd": row["est_tax_usd"] + row["est_cost_usd"]} for row in told}
+    scenarios = _rows(rows.drop("account_id").sort(pl.col("scenario").replace_strict(places), "tracking_penalty"))
+    paid = {row["scenario"]: {**row, "paid_usd": row["est_tax_usd"] + row["est_cost_usd"]} for row in scenarios}
     sentence = frontier_sentence(paid[Scenario.POLICY], paid[Scenario.FULL])
-    return {"sentence": sentence, "scenarios": told}
+    return {"sentence": sentence, "scenarios": scenarios}

@@ -2,7 +2,7 @@
 
     {"symbol":"BRK.B","side":"sell","qty":"12","type":"market","time_in_force":"day","client_order_id":"9f2c41d07ab35e688123"}
 
-JSON Lines rather than an array, because a request takes one order: whoever sends them posts line by line to
+JSON Lines rather than an array, because a request takes one order: the sender posts line by line to
 ``/v1/trading/accounts/{account_id}/orders`` (Broker API) or ``/v2/orders`` (Trading API). Sells come first.
 
 Sources: "Create an Order for an Account" (https://docs.alpaca.markets/us/reference/createorderforaccount): numbers are text, fractions
@@ -23,7 +23,7 @@ import polars as pl
 from schemas.enums import SecurityType
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage, refuse_any
-from tasks.core.export.words import refused
+from tasks.core.export.words import first_faults
 from tasks.core.facts import number_cell
 
 TRADED: Final = (SecurityType.ETF, SecurityType.EQUITY)
@@ -35,7 +35,7 @@ _SYMBOL: Final = r"^[A-Z][A-Z0-9]*(\.[A-Z0-9]+)?$"
 
 def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no US equity, or has a name that Alpaca does not take."""
-    return refused(
+    return first_faults(
         release.orders,
         {
             "Alpaca trades shares, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(TRADED),

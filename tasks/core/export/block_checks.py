@@ -1,7 +1,7 @@
 """What people should know of an export's orders before they are traded as blocks.
 
 * ``agency_cross``: a security is bought for some accounts and sold for others at one custodian. Nothing is crossed here;
-  whoever trades both sides for clients needs their consent (Investment Advisers Act of 1940, section 206(3), rule 206(3)-2).
+  an adviser who trades both sides for clients needs their consent (Investment Advisers Act of 1940, section 206(3), rule 206(3)-2).
 * ``wash_sale``: one account of a household sells a security at a loss that another one buys, so that the loss may be
   disallowed (26 U.S.C. 1091). The engine proposes none; versions that people made can hold some.
 

@@ -135,7 +135,7 @@ def block_files(release: ExportPackage) -> pl.DataFrame:
 def manifest_bytes(release: ExportPackage, entries: Iterable[FileEntry], profile: str = "") -> bytes:
     """``manifest.json``: what the export is, its control totals and every file. Numbers of money and shares are text, exact.
 
-    That of a profile's folder tells the profile, the orders that it writes and its own files.
+    A profile folder's manifest names the profile, the orders that it writes and its own files.
     """
     blocks = release.blocks.select(
         "block_id",

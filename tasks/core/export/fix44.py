@@ -1,7 +1,7 @@
 """Profile ``fix44``: orders, or blocks with their pre-trade allocations, as FIX 4.4 messages. See ``fix_orders`` and ``fix_messages``.
 
 Known limits: FIX 4.4 has no field for a tax lot. Which lots a sell closes stands in ``lots/*.csv`` of the same export alone; tags
-of one's own making would be read by nobody who did not agree to them.
+of one's own would be read only by counterparties that agreed to them.
 """
 
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ An allocation that closes a tax lot says which by the fields of extension pack 1
   cost per share. "If this field is used" the other "should be specified": both are left out unless both are known.
 * CurrentCostBasis (1755) is left out. It is the cost of all that is held in the lot, and what is left is not known here.
 
-IndividualAllocID (467) is to be unique among a message's allocations: the order's id, with a slash and the lot's id where lots are told apart.
+IndividualAllocID (467) is to be unique among a message's allocations: the order's id, with a slash and the lot's id where lots are distinguished.
 
 Sources: as ``fix_messages``; the group's members and their order in FIX 5.0 SP2 with extension packs:
 https://www.onixs.biz/fix-dictionary/5.0.SP2.EP269/compBlock_PreAllocGrp.html.
@@ -128,7 +128,7 @@ def allocation_instruction(
     whole = with_allocations(message, shares.with_columns(client_order_id=pl.lit(filled.block_id)), post_trade())
     head = header("J", profile, filled.trade_date, sequence=pl.lit(sequence))
     body = whole.select(pl.concat_str(head, *_instruction()))
-    return str(fix.framed(VERSIONS[profile.format].begin, body.to_series()).item())
+    return str(fix.frame_messages(VERSIONS[profile.format].begin, body.to_series()).item())
 
 
 _FILLED = {
@@ -157,16 +157,16 @@ def _instruction() -> tuple[pl.Expr, ...]:
     """AllocNoOrdersType (857) 1: the orders are listed, here the block's own."""
     return (
         fix.field(70, pl.col("allocation_id")),
-        fix.fixed(71, "0"),
-        fix.fixed(626, "2"),
-        fix.fixed(857, "1"),
-        fix.fixed(73, "1"),
+        fix.constant_field(71, "0"),
+        fix.constant_field(626, "2"),
+        fix.constant_field(857, "1"),
+        fix.constant_field(73, "1"),
         fix.field(11, pl.col("client_order_id")),
         side(),
         instrument(),
         fix.number(53, "quantity"),
         fix.number(6, "average_price_usd"),
-        fix.fixed(15, "USD"),
+        fix.constant_field(15, "USD"),
         fix.day(75, "trade_date"),
         pl.col("allocations"),
     )

@@ -36,7 +36,7 @@ def field(tag: int, value: pl.Expr) -> pl.Expr:
     return pl.when(text != "").then(written).otherwise(pl.lit(""))
 
 
-def fixed(tag: int, value: str) -> pl.Expr:
+def constant_field(tag: int, value: str) -> pl.Expr:
     """A field that is the same in every message; left out where it is empty."""
     return pl.lit(f"{tag}={value}{SOH}" if value else "")
 
@@ -59,7 +59,7 @@ def is_readable_number(number: pl.Expr) -> pl.Expr:
     return significant.str.len_chars() <= MOST_DIGITS
 
 
-def framed(begin: str, bodies: pl.Series) -> pl.Series:
+def frame_messages(begin: str, bodies: pl.Series) -> pl.Series:
     """Whole messages, in the bodies' order.
 
     Parameters

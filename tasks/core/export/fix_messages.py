@@ -8,7 +8,7 @@ with errata 2011-08-18, the same places; field by field at https://fiximate.fixt
 2. SecurityType (167) is CS for a share and MF for a mutual fund. An exchange-traded fund has no code in either version (``ETF`` came with
    a later extension pack), and the field may be left out except in fixed income. What kind of bond or other thing ours is, we
    do not know, so these are refused.
-3. There is no clock here: SendingTime (52) and the like are the as-of date at midnight UTC. Whoever sends the messages over a
+3. There is no clock here: SendingTime (52) and the like are the as-of date at midnight UTC. The sender of the messages over a
    session sets 34 and 52 anew, with them 9 and 10; a FIX engine does so by itself.
 """
 
@@ -22,7 +22,7 @@ from schemas.exports import Profile
 from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import BLOCK
 from tasks.core.export.package import ExportPackage
-from tasks.core.export.words import refused
+from tasks.core.export.words import first_faults
 
 SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
 SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "MF", SecurityType.ETF: ""}
@@ -49,7 +49,7 @@ def order_refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     unwritable = (
         sayable_lots(release, profile).filter(~fix.is_plain("lot_id").fill_null(value=False))["order_id"].unique()
     )
-    return refused(
+    return first_faults(
         release.orders,
         {
             f"sender and target of the profile {profile.name} are to be {_PLAIN}": _is_session_faulty(profile),
@@ -107,12 +107,12 @@ def header(kind: str, profile: Profile, day: date, *, sequence: pl.Expr) -> pl.E
         MsgSeqNum.
     """
     return pl.concat_str(
-        fix.fixed(35, kind),
-        fix.fixed(1128, VERSIONS[profile.format].application),
-        fix.fixed(49, profile.sender),
-        fix.fixed(56, profile.target),
+        fix.constant_field(35, kind),
+        fix.constant_field(1128, VERSIONS[profile.format].application),
+        fix.constant_field(49, profile.sender),
+        fix.constant_field(56, profile.target),
         fix.field(34, sequence),
-        fix.fixed(52, midnight(day)),
+        fix.constant_field(52, midnight(day)),
     )
 
 

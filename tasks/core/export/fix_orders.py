@@ -94,7 +94,7 @@ def _files(messages: pl.DataFrame, profile: Profile, as_of: date) -> pl.DataFram
     place = pl.int_range(1, pl.len() + 1).over("path")
     bodies = messages.select(pl.concat_str(header("D", profile, as_of, sequence=place), *_new_order_single(as_of)))
     return (
-        messages.select("path", "rows", message=fix.framed(VERSIONS[profile.format].begin, bodies.to_series()))
+        messages.select("path", "rows", message=fix.frame_messages(VERSIONS[profile.format].begin, bodies.to_series()))
         .group_by("path", maintain_order=True)
         .agg(rows=pl.col("rows").sum(), content=pl.col("message").str.join("\n") + "\n")
     )
@@ -105,13 +105,13 @@ def _new_order_single(as_of: date) -> tuple[pl.Expr, ...]:
         fix.field(11, pl.col("client_order_id")),
         fix.field(1, pl.col("account_id")),
         pl.col("allocations"),
-        fix.fixed(21, "1"),
+        fix.constant_field(21, "1"),
         instrument(),
         side(),
-        fix.fixed(60, midnight(as_of)),
+        fix.constant_field(60, midnight(as_of)),
         fix.number(38, "quantity"),
-        fix.fixed(40, "1"),
-        fix.fixed(15, "USD"),
-        fix.fixed(59, "0"),
+        fix.constant_field(40, "1"),
+        fix.constant_field(15, "USD"),
+        fix.constant_field(59, "0"),
         fix.field(58, pl.col("reason")),
     )

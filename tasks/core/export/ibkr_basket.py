@@ -23,7 +23,7 @@ import polars as pl
 from schemas.exports import Profile
 from tasks.core.export.ibkr_words import basket_cells, basket_faults
 from tasks.core.export.package import ExportPackage, refuse_any
-from tasks.core.export.words import refused
+from tasks.core.export.words import first_faults
 from tasks.core.facts import csv_files
 
 FILE: Final = "basket.csv"
@@ -31,7 +31,7 @@ FILE: Final = "basket.csv"
 
 def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no whole number of listed shares, or has a name that a basket cannot hold."""
-    return refused(release.orders, basket_faults())
+    return first_faults(release.orders, basket_faults())
 
 
 def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:

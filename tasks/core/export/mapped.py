@@ -22,7 +22,7 @@ from schemas.enums import Side
 from schemas.exports import Profile
 from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, OutputColumn, OutputMapping, Piece, pieces, read_mapping
 from tasks.core.export.package import Export, ExportPackage, refuse_any
-from tasks.core.export.words import refused
+from tasks.core.export.words import first_faults
 from tasks.core.facts import FORMULA_START, money_cell, number_cell
 
 FILES_PER_GROUP: Final = 1_000
@@ -37,7 +37,7 @@ def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     """Orders with a value that does not fit its column, or with a lot that has one, each with its first fault."""
     mapping = read_mapping(profile)
     rows = _rows(release, mapping)
-    return refused(rows, _faults(mapping, rows.columns))
+    return first_faults(rows, _faults(mapping, rows.columns))
 
 
 def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
@@ -73,7 +73,7 @@ def _bodies(rows: pl.DataFrame, mapping: OutputMapping) -> pl.DataFrame:
     return bodies
 
 
-def _named(orders: pl.DataFrame) -> pl.DataFrame:
+def _with_field_names(orders: pl.DataFrame) -> pl.DataFrame:
     """Orders by the names of fields."""
     is_sell = pl.col("side") == Side.SELL
     return orders.with_columns(
@@ -88,7 +88,7 @@ def _named(orders: pl.DataFrame) -> pl.DataFrame:
 
 def _rows(release: ExportPackage, mapping: OutputMapping) -> pl.DataFrame:
     """A row a line: an order, or a lot with its order."""
-    orders = _named(release.orders).with_columns(
+    orders = _with_field_names(release.orders).with_columns(
         as_of_date=pl.lit(release.export.as_of_date), run_id=pl.lit(release.export.run_id)
     )
     if mapping.grain == "orders":
@@ -97,7 +97,7 @@ def _rows(release: ExportPackage, mapping: OutputMapping) -> pl.DataFrame:
     return lots.join(orders, on="order_id", how="left", maintain_order="left")
 
 
-def _written(column: OutputColumn, mapping: OutputMapping) -> pl.Expr:
+def _cell_text(column: OutputColumn, mapping: OutputMapping) -> pl.Expr:
     """Text of a cell; null where nothing is known."""
     if column.field is None:
         return pl.lit(column.value)
@@ -130,7 +130,7 @@ def _faults(mapping: OutputMapping, known: Iterable[str]) -> dict[str, pl.Expr]:
 
 def _faults_of(column: OutputColumn, mapping: OutputMapping) -> Iterator[tuple[str, pl.Expr]]:
     name, found = f"the column {column.name}", f"found {{{column.field}}}"
-    source, text = pl.col(str(column.field)), _written(column, mapping)
+    source, text = pl.col(str(column.field)), _cell_text(column, mapping)
     if column.is_required:
         yield f"{name} needs the {column.field}, {found}", source.is_null() | (source.cast(pl.String) == "")
     if column.codes:
@@ -161,11 +161,11 @@ def _is(fault: pl.Expr) -> pl.Expr:
 
 
 def _line(mapping: OutputMapping) -> pl.Expr:
-    cells = [_quoted(_written(column, mapping).fill_null(column.null), mapping) for column in mapping.columns]
+    cells = [_quote(_cell_text(column, mapping).fill_null(column.null), mapping) for column in mapping.columns]
     return pl.concat_str(cells, separator=mapping.separator)
 
 
-def _quoted(text: pl.Expr, mapping: OutputMapping) -> pl.Expr:
+def _quote(text: pl.Expr, mapping: OutputMapping) -> pl.Expr:
     if mapping.quote == "":
         return text
     quoted = pl.concat_str(pl.lit('"'), text.str.replace_all('"', '""', literal=True), pl.lit('"'))
@@ -179,7 +179,7 @@ def _path(mapping: OutputMapping, release: ExportPackage) -> pl.Expr:
         "account_id": pl.col("account_id"),
         "custodian": pl.col("custodian").replace_strict(custodians, return_dtype=pl.String),
     }
-    return _filled(pieces(mapping.files), sources, release.export).alias("path")
+    return _fill_pattern(pieces(mapping.files), sources, release.export).alias("path")
 
 
 def safe_name(custodian: str) -> str:
@@ -193,7 +193,7 @@ def safe_name(custodian: str) -> str:
     return f"{letters}.{hashlib.sha256(custodian.encode()).hexdigest()[:_DIGITS_OF_HASH]}"
 
 
-def _filled(pattern: Iterable[Piece], sources: dict[str, pl.Expr], export: Export) -> pl.Expr:
+def _fill_pattern(pattern: Iterable[Piece], sources: dict[str, pl.Expr], export: Export) -> pl.Expr:
     """A pattern with its names replaced; ``sources`` has those that are not of the export as a whole."""
     of_export = {"run_id": pl.lit(export.run_id), "sequence": pl.lit(str(export.sequence))}
     parts = [pl.lit("")]
@@ -230,10 +230,10 @@ def _content(mapping: OutputMapping, export: Export) -> pl.Expr:
     }
     names = mapping.separator.join(_name(column.name, mapping) for column in mapping.columns)
     lines = [
-        *(_filled(pieces(line), sources, export) for line in mapping.header),
+        *(_fill_pattern(pieces(line), sources, export) for line in mapping.header),
         *([pl.lit(names)] if mapping.has_names else []),
         pl.col("body"),
-        *(_filled(pieces(line), sources, export) for line in mapping.trailer),
+        *(_fill_pattern(pieces(line), sources, export) for line in mapping.trailer),
     ]
     return pl.concat_str([part for line in lines for part in (line, pl.lit(mapping.line_end))])
 

@@ -159,17 +159,19 @@ def released_orders(claimed: pl.DataFrame, book: ProposedTables) -> pl.DataFrame
 
 def owners(accounts: pl.DataFrame) -> pl.DataFrame:
     """One row an account: ``custodian``, ``tax_status``, ``household_id``; each is null where rows of the account disagree."""
-    return accounts.group_by("account_id").agg(_agreed("custodian"), _agreed("tax_status"), _agreed("household_id"))
+    return accounts.group_by("account_id").agg(
+        _common_value("custodian"), _common_value("tax_status"), _common_value("household_id")
+    )
 
 
 def instruments(securities: pl.DataFrame) -> pl.DataFrame:
     """One row a security: ``security_type``, ``security_name``, ``quantity_step``; each is null where its rows disagree."""
     return securities.group_by("security_id").agg(
-        _agreed("security_type"), _agreed("name").alias("security_name"), _agreed("quantity_step")
+        _common_value("security_type"), _common_value("name").alias("security_name"), _common_value("quantity_step")
     )
 
 
-def _agreed(column: str) -> pl.Expr:
+def _common_value(column: str) -> pl.Expr:
     return pl.when(pl.col(column).n_unique() == 1).then(pl.col(column).first()).alias(column)
 
 

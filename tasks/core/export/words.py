@@ -21,7 +21,7 @@ def no_refusals() -> pl.DataFrame:
     return pl.DataFrame(schema=REFUSALS)
 
 
-def refused(orders: pl.DataFrame, faults: Mapping[str, pl.Expr]) -> pl.DataFrame:
+def first_faults(orders: pl.DataFrame, faults: Mapping[str, pl.Expr]) -> pl.DataFrame:
     """Orders with a fault, each with its first one, in the orders' order.
 
     Parameters
@@ -46,10 +46,10 @@ def _sentence(sentence: str, schema: pl.Schema) -> pl.Expr:
     """The sentence with its names in braces replaced by an order's values; numbers without needless digits."""
     parts = re.split(r"\{(\w+)\}", sentence)
     texts = [pl.lit(text) for text in parts[::2]]
-    values = [_shown(name, schema[name]) for name in parts[1::2]]
+    values = [_value_text(name, schema[name]) for name in parts[1::2]]
     return pl.concat_str([each for pair in zip_longest(texts, values) for each in pair if each is not None])
 
 
-def _shown(name: str, dtype: pl.DataType) -> pl.Expr:
+def _value_text(name: str, dtype: pl.DataType) -> pl.Expr:
     text = number_cell(name) if isinstance(dtype, pl.Decimal) else pl.col(name).cast(pl.String)
     return pl.when(pl.col(name).is_null()).then(pl.lit("nothing")).otherwise(text)

@@ -1,11 +1,11 @@
 from . import guards as guards
 from .accounts import GatedAccounts as GatedAccounts
 from .accounts import gate_accounts as gate_accounts
-from .accounts import unattributed as unattributed
+from .accounts import unattributed_rows as unattributed_rows
 from .anomaly_scores import UNUSUAL as UNUSUAL
 from .anomaly_scores import anomalies as anomalies
 from .anomaly_scores import anomaly_sentence as anomaly_sentence
-from .contract import expected as expected
+from .contract import column_requirement as column_requirement
 from .guards import Finding as Finding
 from .guards import Size as Size
 from .history import RELEASABLE as RELEASABLE
@@ -23,6 +23,6 @@ from .places import whole_files as whole_files
 from .reference_tables import Gated as Gated
 from .reference_tables import gate_globals as gate_globals
 from .rows import Checked as Checked
-from .rows import accepted as accepted
+from .rows import accepted_rows as accepted_rows
 from .rows import account_key as account_key
 from .rows import check_table as check_table

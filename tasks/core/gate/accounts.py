@@ -2,10 +2,10 @@
 
 1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy, household.
 2. An account that loses a row its trades depend on is quarantined whole; its good rows are accepted and not traded on.
-3. A row that cannot touch an account's trades costs the account nothing: one of an account nobody delivered, or a
+3. A row that cannot touch an account's trades costs the account nothing: one of an account that was not delivered, or a
    restriction or trade of a security that is not there to be traded.
 
-4. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``gate_compare``). Those rules
+4. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``compare``). Those rules
    a person may let a row break; the account is then judged without them.
 
 An account's verdict depends on its own rows and on what is common to all, never on another account.
@@ -103,8 +103,8 @@ def _without_broken_holdings(delivered: pl.Series, checked: Mapping[str, Checked
     return delivered.to_frame("account_id").join(pl.concat(broken), on="account_id", how="anti")
 
 
-def unattributed(quarantine: pl.DataFrame) -> pl.DataFrame:
-    """Quarantined rows of accounts' tables whose account could not be read: nobody knows who goes without them."""
+def unattributed_rows(quarantine: pl.DataFrame) -> pl.DataFrame:
+    """Quarantined rows of accounts' tables whose account could not be read; the account that lacks them is unknown."""
     id_rules = pl.col("broken_rules").str.split("|").list
     is_malformed = id_rules.contains("account_id_identifier")
     has_account = pl.col("table_name").is_in(["lots", "cash", "restrictions", "trades"])
@@ -132,7 +132,7 @@ def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Se
 
 def _with_unpriced(checked: Checked, globals_: Gated) -> Checked:
     """Lots of a security that is known and has no price."""
-    unpriced = globals_.securities.filter(~globals_.securities.is_in(globals_.priced.implode()))
+    unpriced = globals_.securities.filter(~globals_.securities.is_in(globals_.priced_ids.implode()))
     return checked.with_broken(breaches(checked.rows.filter(pl.col("security_id").is_in(unpriced.implode())), _PRICE))
 
 

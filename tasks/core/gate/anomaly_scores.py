@@ -1,6 +1,6 @@
 """How unusual an account's change of value is, against its own history: a score for people to look at, which decides nothing.
 
-1. What the account would be worth had nobody touched it: last accepted lots at tonight's prices, cash then, and what the
+1. What the account would be worth without trading: last accepted lots at tonight's prices, cash then, and what the
    flows announced then have brought since.
 2. Trades since add what they gained or lost between their price and tonight's.
 3. The residual is what it is worth beyond that, over what it was worth when last accepted, in basis points.
@@ -9,7 +9,7 @@
 
 A holding whose quantity changed while its value hardly did (a split) counts as unchanged.
 
-Known limits: dividends, fees and flows that nobody announced are in the residual, as they should be: what an account has
+Known limits: dividends, fees and unannounced flows are in the residual, as they should be: what an account has
 every quarter soon belongs to its usual spread. The spread is at least ``LEAST_SPREAD_BPS``, so that an account that never had
 a residual is not alarmed by a cent.
 """
@@ -25,7 +25,7 @@ from tasks.core.gate.history import History
 NIGHTS: Final = 20
 """How many of an account's last residuals count."""
 FEWEST_NIGHTS: Final = 5
-"""With fewer there is no score."""
+"""Least nights for a score."""
 LEAST_SPREAD_BPS: Final = 1.0
 UNUSUAL: Final = 3.5
 """Scores beyond it, on either side, are shown to people."""
@@ -54,7 +54,7 @@ def anomalies(
     accounts = history.accepted.join(tonight["cash"].select("account_id"), on="account_id", how="semi")
     change = (
         accounts.join(_holdings(tonight["lots"], prices, history), on="account_id", how="left")
-        .join(_traded(tonight["trades"], prices, accounts), on="account_id", how="left")
+        .join(_trade_gains(tonight["trades"], prices, accounts), on="account_id", how="left")
         .join(tonight["cash"].select("account_id", "settled_usd", "pending_usd"), on="account_id")
         .join(history.cash.select("account_id", was_settled="settled_usd", was_pending="pending_usd"), on="account_id")
         .with_columns(pl.col("value_usd", "was_value_usd", "expected_usd", "traded_usd").fill_null(0).cast(pl.Float64))
@@ -63,7 +63,7 @@ def anomalies(
     worth, was_worth = pl.col("value_usd") + pl.col("settled_usd"), pl.col("was_value_usd") + pl.col("was_settled")
     beyond = worth - pl.col("expected_usd") - pl.col("was_settled") - pl.col("traded_usd")
     residuals = change.filter(was_worth > 0).select(
-        "account_id", residual_bps=((beyond - _arrived(beyond)) / was_worth * _BPS).round(2)
+        "account_id", residual_bps=((beyond - _arrived_flows(beyond)) / was_worth * _BPS).round(2)
     )
     scored = (
         history.accepted.select("account_id")
@@ -90,10 +90,10 @@ def anomaly_sentence(residual_bps: float | None, score: float | None, nights: in
     )
 
 
-def _arrived(change: pl.Expr) -> pl.Expr:
+def _arrived_flows(change: pl.Expr) -> pl.Expr:
     """What of the flows announced then has arrived, or left: what is not announced any more.
 
-    Where more is announced now, nobody can tell what of it is new: then as much has arrived as explains the change.
+    Where more is announced now, the new part is unknown: then as much has arrived as explains the change.
     """
     then, now = pl.col("was_pending"), pl.col("pending_usd")
     least, most = pl.min_horizontal(then, 0), pl.max_horizontal(then, 0)
@@ -128,7 +128,7 @@ def _holdings(lots: pl.DataFrame, prices: pl.DataFrame, history: History) -> pl.
     )
 
 
-def _traded(trades: pl.DataFrame, prices: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+def _trade_gains(trades: pl.DataFrame, prices: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """``account_id, traded_usd``: what trades since gained or lost between their price and tonight's."""
     since = trades.join(accounts, on="account_id").filter(pl.col("trade_date") > pl.col("accepted_date"))
     sign = pl.when(pl.col("side") == "buy").then(1.0).otherwise(-1.0)

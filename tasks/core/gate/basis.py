@@ -36,7 +36,7 @@ def changed_bases(lots: pl.DataFrame, found: pl.DataFrame, comparison: Compariso
         lots.filter(pl.col("row_number").is_not_null())
         .join(accounts, on="account_id", how="semi")
         .join(found.drop("quantity", "quantity_then"), on=HOLDING)
-        .join(_washed(comparison), on=HOLDING, how="left")
+        .join(_loss_sales(comparison), on=HOLDING, how="left")
         .with_columns(pl.col("is_washed").fill_null(value=False))
     )
     return pl.concat([_costs(wide, comparison), _dates(wide), _totals(wide)])
@@ -60,7 +60,7 @@ def _costs(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         split,
         pl.lit(f"{limit * 100:g}"),
     )
-    return _broken(broken, sentence)
+    return _broken_rule(broken, sentence)
 
 
 def _dates(lots: pl.DataFrame) -> pl.DataFrame:
@@ -68,11 +68,11 @@ def _dates(lots: pl.DataFrame) -> pl.DataFrame:
     broken = lots.filter(then.is_not_null() & date.ne_missing(then) & ~pl.col("is_washed"))
     found = date.cast(pl.String).fill_null("empty")
     needed = pl.format("acquired_date is {}, {} on {}; needed the same date.", found, then, "accepted_date")
-    return _broken(broken, needed)
+    return _broken_rule(broken, needed)
 
 
 def _totals(lots: pl.DataFrame) -> pl.DataFrame:
-    """Lots of a holding that split and does not cost what it did; what nobody knew the cost of is not compared."""
+    """Lots of a holding that split and does not cost what it did; lots of unknown cost are not compared."""
     is_known = pl.col("known_count_then") > 0
     broken = lots.filter((pl.col("change") == HoldingChange.SPLIT) & is_known & ~is_cost_kept())
     sentence = pl.format(
@@ -84,14 +84,14 @@ def _totals(lots: pl.DataFrame) -> pl.DataFrame:
         "accepted_date",
         _split_words(),
     )
-    return _broken(broken, sentence)
+    return _broken_rule(broken, sentence)
 
 
 def _split_words() -> pl.Expr:
     return pl.format(" before a split of {} for {}", "new_shares", "old_shares")
 
 
-def _washed(comparison: Comparison) -> pl.DataFrame:
+def _loss_sales(comparison: Comparison) -> pl.DataFrame:
     """Holdings sold at a loss lately."""
     recent = pl.col("trade_date").is_between(comparison.as_of - timedelta(days=WASH_DAYS), comparison.as_of)
     is_loss = (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0)
@@ -99,5 +99,5 @@ def _washed(comparison: Comparison) -> pl.DataFrame:
     return sold.select(HOLDING).unique().with_columns(is_washed=pl.lit(value=True))
 
 
-def _broken(lots: pl.DataFrame, sentence: pl.Expr) -> pl.DataFrame:
+def _broken_rule(lots: pl.DataFrame, sentence: pl.Expr) -> pl.DataFrame:
     return lots.select("row_number", rule=pl.lit(BASIS_UNCHANGED), sentence=sentence)

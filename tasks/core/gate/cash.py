@@ -1,4 +1,4 @@
-"""Cash that moved and nobody can say why.
+"""Cash whose change is unexplained.
 
 ``unexplained = settled - settled then - (sold - bought, quantity x price, after the account was last accepted)``. What was
 pending then may have come, whole or in part: it lies between 0 and that. Beyond it, up to the limit, a dividend or a fee may.
@@ -21,7 +21,7 @@ def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
         comparison.tonight["cash"]
         .join(then, on="account_id")
         .join(comparison.accounts, on="account_id")
-        .join(_raised(comparison), on="account_id", how="left")
+        .join(_net_proceeds(comparison), on="account_id", how="left")
         .with_columns(pl.col("raised_usd").fill_null(0))
     )
     left = pl.col("settled_usd") - pl.col("settled_then") - pl.col("raised_usd")
@@ -47,7 +47,7 @@ def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
     return broken.select("row_number", rule=pl.lit(CASH_EXPLAINED), sentence=sentence)
 
 
-def _raised(comparison: Comparison) -> pl.DataFrame:
+def _net_proceeds(comparison: Comparison) -> pl.DataFrame:
     """``account_id, raised_usd``: what sales brought less what purchases cost since the account was last accepted."""
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
     is_since = (pl.col("trade_date") > pl.col("accepted_date")) & (pl.col("trade_date") <= comparison.as_of)

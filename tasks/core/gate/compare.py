@@ -10,7 +10,7 @@ from schemas.landing import dtypes
 from tasks.core.gate.basis import changed_bases
 from tasks.core.gate.cash import unexplained_cash
 from tasks.core.gate.history import HOLDING, RELEASABLE, Comparison, History, compare
-from tasks.core.gate.holdings import changed_lots, holdings, unexplained
+from tasks.core.gate.holdings import changed_lots, holdings, unexplained_changes
 from tasks.core.gate.rows import Checked
 
 _COMPARED = ("accounts", "lots", "cash", "trades")
@@ -34,12 +34,12 @@ def with_history(
     as_of
         The night's date.
     """
-    nobody = pl.DataFrame(schema={**dtypes("trades"), "row_number": pl.Int64})
-    tonight = {table: checked[table].rows if table in checked else nobody for table in _COMPARED}
+    no_rows = pl.DataFrame(schema={**dtypes("trades"), "row_number": pl.Int64})
+    tonight = {table: checked[table].rows if table in checked else no_rows for table in _COMPARED}
     comparison = compare(tonight, accounts, prices, history, as_of)
     lots = changed_lots(comparison)
     found = holdings(lots, comparison)
-    of_lots, of_accounts = _rows_of(unexplained(found), lots, comparison)
+    of_lots, of_accounts = _rows_of(unexplained_changes(found), lots, comparison)
     broken = {
         "lots": [of_lots, changed_bases(lots, found, comparison)],
         "accounts": [of_accounts],
@@ -51,9 +51,9 @@ def with_history(
 def _rows_of(rules: pl.DataFrame, lots: pl.DataFrame, comparison: Comparison) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rules of holdings as those of tonight's lots, and of the account where no lot is left."""
     rows = lots.filter(pl.col("row_number").is_not_null()).select(*HOLDING, "row_number")
-    gone = rules.filter(pl.col("lot_count") == 0)
+    without_lots = rules.filter(pl.col("lot_count") == 0)
     accounts = comparison.tonight["accounts"].select("account_id", "row_number")
-    of_lots, of_accounts = rules.join(rows, on=HOLDING), gone.join(accounts, on="account_id")
+    of_lots, of_accounts = rules.join(rows, on=HOLDING), without_lots.join(accounts, on="account_id")
     columns = ("row_number", "rule", "sentence")
     return of_lots.select(columns), of_accounts.select(columns)
 

@@ -92,7 +92,7 @@ def readable(table: str, column: str) -> Rule:
     return LINE_RULE if column == "line" else Rule(f"{column}_readable", column, _type_words(table, column))
 
 
-def required(table: str, column: str) -> Rule:
+def required_rule(table: str, column: str) -> Rule:
     """The rule that a cell is not empty."""
     return Rule(f"{column}_required", column, _words(table, column))
 
@@ -112,14 +112,14 @@ def column_rules(table: str) -> dict[tuple[str, str], Rule]:
     """The rule of each check of the contract, by column and the check's text as Pandera reports it."""
     return {
         (name, str(check.error or check.name)): Rule(
-            f"{name}_{_described(column.checks)[0]}", name, _words(table, name)
+            f"{name}_{_rule_words(column.checks)[0]}", name, _words(table, name)
         )
         for name, column in CONTRACTS[table].to_schema().columns.items()
         for check in column.checks
     }
 
 
-def expected(table: str, column: str) -> str:
+def column_requirement(table: str, column: str) -> str:
     """What a source must deliver in a column: ``quantity: how many shares, a number above 0``."""
     meaning = MEANINGS.get(column)
     return f"{column}: {meaning}, {_words(table, column)}" if meaning else f"{column}: {_words(table, column)}"
@@ -132,10 +132,10 @@ def _type_words(table: str, column: str) -> str:
 
 def _words(table: str, column: str) -> str:
     checks = CONTRACTS[table].to_schema().columns[column].checks
-    return _described(checks)[1] if checks else _type_words(table, column)
+    return _rule_words(checks)[1] if checks else _type_words(table, column)
 
 
-def _described(checks: list[Check]) -> tuple[str, str]:
+def _rule_words(checks: list[Check]) -> tuple[str, str]:
     """End of the rule's name and what the cell must hold; two checks of one column (a range) are one rule."""
     limits: dict[str, Any] = {str(check.name): next(iter((check.statistics or {}).values()), None) for check in checks}
     low, high = limits.get("greater_than_or_equal_to"), limits.get("less_than_or_equal_to")

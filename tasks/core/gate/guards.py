@@ -4,7 +4,7 @@ Touching a limit is inside. A limit of null never stops a run. Shares of account
 ``min_accounts`` or more: one account that closes is a quarter of a book of four.
 
 Sources: the limits of ``schemas.settings``; what they guard against is a source that delivers half of its file, a night
-old, or with a price that nobody checked.
+old, or with an unchecked price.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Size:
     lots: int
 
 
-def quarantined(out: int, pulled: int, most: float) -> list[Finding]:
+def quarantined_accounts(out: int, pulled: int, most: float) -> list[Finding]:
     """More accounts quarantined than ``most`` of those pulled."""
     if pulled == 0 or out / pulled <= most:
         return []
@@ -50,7 +50,7 @@ def quarantined(out: int, pulled: int, most: float) -> list[Finding]:
     ]
 
 
-def lots_lost(out: int, landed: int, most: float, *, accounts: int, min_accounts: int) -> list[Finding]:
+def quarantined_lots(out: int, landed: int, most: float, *, accounts: int, min_accounts: int) -> list[Finding]:
     """More lots quarantined than ``most`` of those landed: whose they are may not be known, and their accounts look poorer."""
     if accounts < min_accounts or landed == 0 or out / landed <= most:
         return []
@@ -142,7 +142,7 @@ def missing_accounts(missing: int, last: int, most: float | None, *, min_account
     ]
 
 
-def shrunk(tonight: Size, last: Size, most: float | None, *, min_accounts: int) -> list[Finding]:
+def lot_shrinkage(tonight: Size, last: Size, most: float | None, *, min_accounts: int) -> list[Finding]:
     """Fewer lots than the last night by more than ``most``."""
     if most is None or last.accounts < min_accounts or last.lots == 0 or 1 - tonight.lots / last.lots <= most:
         return []

@@ -23,7 +23,7 @@ SPLIT_SUSPECTED: Final = "split_suspected"
 BASIS_UNCHANGED: Final = "basis_unchanged"
 CASH_EXPLAINED: Final = "cash_explained"
 RELEASABLE: Final = frozenset({QUANTITY_EXPLAINED, SPLIT_SUSPECTED, BASIS_UNCHANGED, CASH_EXPLAINED})
-"""Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, whoever says so."""
+"""Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
 _FRACTION_DIGITS: Final = 6
 HOLDING: Final = ("account_id", "security_id")
 
@@ -55,7 +55,7 @@ class History:
     """``security_id, price_usd`` of the last night."""
     limits: HistoryLimits = field(default_factory=HistoryLimits)
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """What brokers told of orders since, and the landed trades do not show; explains as trades do. Without columns: nothing."""
+    """Broker-reported fills since then that the landed trades do not show; they explain changes as trades do. Without columns: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class HoldingChange(StrEnum):
 def changed_lots(comparison: Comparison) -> pl.DataFrame:
     """Every lot, tonight's and then's, of the holdings of which any lot changed.
 
-    Columns: the lot's key, ``row_number`` (null: gone), ``quantity``, ``unit_cost_usd``, ``acquired_date`` and the same with
+    Columns: the lot's key, ``row_number`` (null: sold or missing tonight), ``quantity``, ``unit_cost_usd``, ``acquired_date`` and the same with
     ``_then`` (quantity null: new).
     """
     values = ("quantity", "unit_cost_usd", "acquired_date")
@@ -91,7 +91,7 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         )
         .join(comparison.accounts, on="account_id")
         .join(comparison.prices, on="security_id", how="left")
-        .join(_traded(comparison), on=HOLDING, how="left")
+        .join(_traded_quantities(comparison), on=HOLDING, how="left")
         .with_columns(pl.col("bought", "sold").fill_null(0))
     )
     values = values_then(comparison, changes.select("account_id").unique())
@@ -100,7 +100,7 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     return judged.with_columns(pl.when(is_split).then(name).otherwise(1).alias(name) for name in _SHARES)
 
 
-def unexplained(found: pl.DataFrame) -> pl.DataFrame:
+def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
     """``account_id, security_id, lot_count, rule, sentence`` of each holding whose change has no cause."""
     rows = found.filter(pl.col("change").is_in([HoldingChange.SUSPECTED, HoldingChange.UNEXPLAINED]))
     where = (
@@ -130,7 +130,7 @@ def is_cost_kept() -> pl.Expr:
     return _is_near(pl.col("cost_usd"), pl.col("cost_then_usd"), COST_TOLERANCE)
 
 
-def _traded(comparison: Comparison) -> pl.DataFrame:
+def _traded_quantities(comparison: Comparison) -> pl.DataFrame:
     """``bought`` and ``sold`` of each holding in the days that may explain its change."""
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
     recent = trades.filter(pl.col("trade_date").is_between(_first_day(), comparison.as_of))

@@ -1,4 +1,4 @@
-"""From a landing table as it was read to its contract's types; a cell that does not fit is remembered, never guessed.
+"""From a landing table as it was read to its contract's types; a cell that does not fit is recorded, never guessed.
 
 1. Each contract column is read as its type. Text is trimmed of spaces around numbers, dates and booleans; a blank cell
    is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` or outside the years 1900 to 9999, text
@@ -75,7 +75,8 @@ def parse(
     types = dtypes(table)
     cells = [name for name in raw.columns if name != LINE]
     typed = [
-        _read(raw[name], dtype) if name in cells else _nulls(name, dtype, raw.height) for name, dtype in types.items()
+        _read_column(raw[name], dtype) if name in cells else _nulls(name, dtype, raw.height)
+        for name, dtype in types.items()
     ]
     broken = {
         **{column.name: _is_lost(raw[column.name], column) for column in typed if column.name in cells},
@@ -111,7 +112,7 @@ def _nulls(name: str, dtype: pl.DataType, height: int) -> pl.Series:
     return pl.Series(name, [None], dtype=dtype).new_from_index(0, height)
 
 
-def _read(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _read_column(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
     """The column as ``dtype``; null where a cell does not fit."""
     if not can_read(cells.dtype, dtype):
         return _nulls(cells.name, dtype, cells.len())
@@ -120,7 +121,7 @@ def _read(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
     if dtype == pl.String:
         return _read_text(cells)
     if isinstance(cells.dtype, pl.String):
-        cells = _trimmed(cells)
+        cells = _trim(cells)
     if dtype == EXACT:
         return _read_exact(cells)
     if dtype == pl.Float64:
@@ -130,7 +131,7 @@ def _read(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
     return _read_bool(cells) if dtype == pl.Boolean else _read_whole(cells)
 
 
-def _trimmed(cells: pl.Series) -> pl.Series:
+def _trim(cells: pl.Series) -> pl.Series:
     """Text without the spaces around it; blank is null."""
     return cells.to_frame().select(_blank_to_null(cells.name)).to_series()
 

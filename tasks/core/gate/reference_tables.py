@@ -45,7 +45,7 @@ class Gated:
     """Households with a broken row."""
 
     @property
-    def priced(self) -> pl.Series:
+    def priced_ids(self) -> pl.Series:
         """Securities that have a price."""
         return self.prices["security_id"]
 
@@ -88,7 +88,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         prices=prices.good.select("security_id", "price_usd"),
         models=models.good["model_id"].unique(maintain_order=True),
         policies=policies.good["policy_id"],
-        lost_households=_lost(households, "household_id"),
+        lost_households=_names_in_broken_rows(households, "household_id"),
     )
 
 
@@ -107,7 +107,7 @@ def _identity_rules(column: str) -> list[str]:
 
 def _check_models(parsed: pl.DataFrame) -> Checked:
     checked = check_table("model_targets", parsed)
-    lost = _lost(checked, "model_id")
+    lost = _names_in_broken_rows(checked, "model_id")
     whole = checked.good.filter(~pl.col("model_id").is_in(lost.implode()))
     partial = checked.good.filter(pl.col("model_id").is_in(lost.implode()))
     has_cash = (pl.col("asset_class") == CASH).any().over("model_id")
@@ -135,14 +135,14 @@ def _wrong_sums(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=BROKEN), *parts])
 
 
-def _lost(checked: Checked, column: str) -> pl.Series:
+def _names_in_broken_rows(checked: Checked, column: str) -> pl.Series:
     """What the column names in rows that are broken."""
     return checked.rows.join(checked.broken, on="row_number", how="semi")[column].drop_nulls().unique()
 
 
 def _check_households(tables: Mapping[str, pl.DataFrame], models: pl.DataFrame, policies: pl.DataFrame) -> Checked:
-    nobody = {**dtypes("households"), **LANDED_COLUMNS}
-    checked = check_table("households", tables.get("households", pl.DataFrame(schema=nobody)))
+    schema = {**dtypes("households"), **LANDED_COLUMNS}
+    checked = check_table("households", tables.get("households", pl.DataFrame(schema=schema)))
     checked = with_unknown(checked, MODEL_KNOWN, models["model_id"].unique())
     return with_unknown(checked, POLICY_KNOWN, policies["policy_id"])
 

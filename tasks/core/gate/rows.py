@@ -20,7 +20,7 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC
-from tasks.core.gate.contract import LINE_RULE, Rule, column_rules, not_after, readable, required, unique_key
+from tasks.core.gate.contract import LINE_RULE, Rule, column_rules, not_after, readable, required_rule, unique_key
 from tasks.core.gate.parsing import as_json
 from tasks.core.gate.places import Places, with_places
 
@@ -82,7 +82,7 @@ def with_future(checked: Checked, column: str, as_of: date) -> Checked:
 
 def breaches(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     """The rule broken by each of the rows; a column the rows lack reads as it stands in ``raw``."""
-    found = pl.concat_str([_found(rows, name) for name in rule.column.split(", ")], separator=", ")
+    found = pl.concat_str([_cell_text(rows, name) for name in rule.column.split(", ")], separator=", ")
     sentence = pl.concat_str([pl.lit(f"{rule.column} is "), found, pl.lit(f"; needed {rule.needed}.")])
     return rows.select("row_number", rule=pl.lit(rule.name), sentence=sentence)
 
@@ -97,7 +97,7 @@ def quarantine_rows(checked: Sequence[Checked], places: Places) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=PUBLIC["quarantine"]), *parts]).sort("table_name", "landed_row")
 
 
-def accepted(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
+def accepted_rows(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
     """Rows of the table that are not in quarantine, in their order.
 
     Good rows of a quarantined account are accepted here; the verdict on the account keeps them from being traded on.
@@ -120,7 +120,7 @@ def _rule(table: str, column: str, check: str) -> Rule:
         case "readable":
             return readable(table, column)
         case "not_nullable":
-            return required(table, column)
+            return required_rule(table, column)
         case "unique":
             return unique_key(_key(table))
     return column_rules(table)[column, check]
@@ -171,7 +171,7 @@ def _repeated_choices(typed: pl.DataFrame) -> pl.Series:
     return typed.select(pl.struct(BUY_LIST_KEY).is_duplicated()).to_series().arg_true().cast(pl.Int64)
 
 
-def _found(rows: pl.DataFrame, column: str) -> pl.Expr:
+def _cell_text(rows: pl.DataFrame, column: str) -> pl.Expr:
     """What stands in the column, as text of bounded length without control characters."""
     as_read = pl.col("raw").str.json_path_match(f"$.{column}")
     typed = (

@@ -13,7 +13,7 @@ from .orders import order_rows as order_rows
 from .proposals import proposal_rows as proposal_rows
 from .reasons import class_reasons as class_reasons
 from .route import Noticed as Noticed
-from .route import noticed as noticed
+from .route import noticed_accounts as noticed_accounts
 from .route import with_look as with_look
 from .route import with_route as with_route
 from .scenarios import Scenario as Scenario

@@ -26,10 +26,10 @@ def with_standing(
 
     An account whose model is not among ``models``, those that have targets, is never traded: it would be sold to cash. One
     exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet. So is one
-    whose holdings do not show what brokers told of its orders; its household waits with it.
+    whose holdings do not show the reported fills of its orders; its household waits with it.
 
     A managed household trades as one: while an account of it is quarantined or waits, all wait. An account that is frozen,
-    closed or without investable value holds up nobody: ``is_locked`` is true where it stays as it is while others trade.
+    closed or without investable value delays no other account: ``is_locked`` is true where it stays as it is while others trade.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def with_standing(
         .join(_landed_counts(members), on=HOUSEHOLD, how="left")
     )
     is_joint = pl.col(HOUSEHOLD).is_not_null()
-    settled = ranked.with_columns(_settled(models, as_of))
+    settled = ranked.with_columns(_unsolved_outcomes(models, as_of))
     is_traded = is_joint & pl.col("outcome").is_null().any().over(HOUSEHOLD)
     return (
         settled.with_columns(is_locked=is_traded & pl.col("outcome").is_not_null())
@@ -70,7 +70,7 @@ def _landed_counts(members: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _settled(models: pl.Series, as_of: date) -> list[pl.Expr]:
+def _unsolved_outcomes(models: pl.Series, as_of: date) -> list[pl.Expr]:
     """``outcome`` and ``reason`` of what needs no solving: the first rule that holds."""
     is_joint = pl.col(HOUSEHOLD).is_not_null()
     passed = pl.len().over(HOUSEHOLD)

@@ -26,7 +26,7 @@ from schemas.errors import WrongUsage
 from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC
 from tasks.core.facts import exact_sum, usd, usd_sum
-from tasks.core.propose.orders import content_hashes, hashed, order_rows
+from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
 from tasks.core.propose.proposals import proposal_rows
 from tasks.core.propose.realized import counted_tax
 from tasks.core.propose.solved import Solved, with_values_after
@@ -85,14 +85,14 @@ def amend_orders(
     standing = _set_to(solved, now.orders, now.relief)
     left = _with_wish(standing, now.orders, wish)
     _need_minimum(left, now.orders, wish)
-    found = _reckoned(solved, left)
+    found = _with_consequences(solved, left)
     orders, relief = order_rows(found, run_id)
     if orders.is_empty():
         raise WrongUsage("no order would be left\n\nHint: reject the proposal instead.")
     rows = proposal_rows(found, orders, relief, by_account)
     _need_cash(rows)
     _need_budget(standing, left)
-    return _named(now.proposal, rows, orders, relief, run_id=run_id, version=version)
+    return _make_version(now.proposal, rows, orders, relief, run_id=run_id, version=version)
 
 
 def _need_smaller(orders: pl.DataFrame, wish: Wish) -> None:
@@ -141,13 +141,13 @@ def _with_wish(standing: Solved, orders: pl.DataFrame, wish: Wish) -> Solved:
         if wanted is None:
             continue
         if side == Side.BUY:
-            classes = _bought(classes, security, wanted)
+            classes = _reduce_buy(classes, security, wanted)
         else:
-            lots = _given_back(lots, security, quantity - wanted)
+            lots = _reduce_sell(lots, security, quantity - wanted)
     return replace(standing, lots=lots, classes=classes)
 
 
-def _bought(classes: pl.DataFrame, security: str, wanted: Decimal) -> pl.DataFrame:
+def _reduce_buy(classes: pl.DataFrame, security: str, wanted: Decimal) -> pl.DataFrame:
     is_it = pl.col("buy_security_id") == security
     step = Decimal(classes.filter(is_it)["buy_step"][0])
     _need_whole(Side.BUY, security, wanted, step)
@@ -164,7 +164,7 @@ def _need_whole(side: Side, security: str, wanted: Decimal, step: Decimal) -> No
         )
 
 
-def _given_back(lots: pl.DataFrame, security: str, back: Decimal) -> pl.DataFrame:
+def _reduce_sell(lots: pl.DataFrame, security: str, back: Decimal) -> pl.DataFrame:
     """Sells of the security made smaller by ``back`` shares, dearest lots first."""
     is_it = (pl.col("security_id") == security) & (pl.col("sold") > 0)
     left: dict[str, Decimal] = {}
@@ -224,7 +224,7 @@ def _net_gain(lots: pl.DataFrame) -> float:
     return float(lots.select(usd_sum(value * pl.col("true_gain").fill_null(0.0))).item())
 
 
-def _reckoned(solved: Solved, left: Solved) -> Solved:
+def _with_consequences(solved: Solved, left: Solved) -> Solved:
     """The trades left with what follows from them: values, cash, and the objective where there still is one."""
     classes = with_values_after(left.classes.drop(AFTER), left.accounts, left.lots)
     cash = _cash_after(left.accounts, classes, left.lots)
@@ -276,11 +276,11 @@ def _terms(found: Solved) -> float:
     return float(account["tracking_penalty"] / 2 * nav * squares + selling + buying.item())
 
 
-def _named(
+def _make_version(
     before: pl.DataFrame, rows: pl.DataFrame, orders: pl.DataFrame, relief: pl.DataFrame, *, run_id: str, version: int
 ) -> ProposalVersion:
     """The rows under the version's own name; an order keeps its name, so that it leaves at most once whatever its version."""
-    (name,) = hashed([(run_id, str(rows["account_id"][0]), str(version))])
+    (name,) = short_hashes([(run_id, str(rows["account_id"][0]), str(version))])
     orders = orders.with_columns(proposal_id=pl.lit(name))
     (digest,) = content_hashes(orders)["content_hash"]
     kept = before.select(KEPT).row(0, named=True)

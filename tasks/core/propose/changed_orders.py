@@ -24,7 +24,7 @@ class OrderChange:
 
 
 def order_changes(before: pl.DataFrame, now: pl.DataFrame) -> list[OrderChange]:
-    """Orders that are new, gone, or of another quantity; sells first, then by symbol."""
+    """Orders added, removed, or of another quantity; sells first, then by symbol."""
     columns = (*SAME, "symbol", "quantity")
     joined = (
         before.select(columns)

@@ -10,7 +10,7 @@ def _sum(numbers: pl.Expr) -> pl.Expr:
     return pl.when(numbers.null_count() == 0).then(numbers.sum())
 
 
-def unaccounted(account_ids: pl.Series, outcomes: pl.DataFrame) -> pl.DataFrame:
+def outcome_gaps(account_ids: pl.Series, outcomes: pl.DataFrame) -> pl.DataFrame:
     """Accounts pulled that do not have exactly one outcome, or outcomes of accounts not pulled: ``account_id, rows``."""
     pulled = account_ids.unique().to_frame("account_id").with_columns(is_pulled=pl.lit(value=True))
     counted = outcomes.group_by("account_id").agg(rows=pl.len())

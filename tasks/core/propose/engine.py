@@ -5,11 +5,11 @@
    where it owes some; where that leaves a class out of its band, it is solved in full.
 3. The wash-sale rule among tonight's own orders: where an account would buy what its household sells at a loss tonight, the
    sale stays and the purchase yields to the next alternate. The accounts concerned are solved again with all that their household
-   sells at a loss barred, until there is no such pair; each round bars at least one purchase for good, so it ends.
+   sells at a loss forbidden, until there is no such pair; each round forbids at least one purchase for good, so it ends.
 
 An answer depends on the account's household and on nothing else in the shard.
 
-Known limits: the purchases barred in step 3 stay barred when the sale that barred them is made no more in a later round.
+Known limits: the purchases forbidden in step 3 stay forbidden when a later round no longer makes the sale.
 """
 
 from dataclasses import dataclass
@@ -60,41 +60,41 @@ def solve_accounts(accounts: pl.DataFrame, shard: Shard) -> Solved:
     accounts = accounts.with_columns(
         status=pl.when(is_locked).then(pl.lit(str(AccountStatus.FROZEN))).otherwise("status")
     ).drop("is_locked", strict=False)
-    barred = pl.DataFrame(schema=PAIR)
-    found = _cash_flow_first(accounts, shard, barred)
+    forbidden = pl.DataFrame(schema=PAIR)
+    found = _cash_flow_first(accounts, shard, forbidden)
     while True:
         conflicts, sold = _conflicts(found, shard.facts.members)
         if conflicts.is_empty():
             return found
         groups = _groups_of(accounts, conflicts["account_id"])
         again = accounts.filter(GROUP.is_in(groups.implode()))
-        barred = pl.concat([barred, sold]).unique()
-        found = merged_by_account(found, _cash_flow_first(again, shard, barred))
+        forbidden = pl.concat([forbidden, sold]).unique()
+        found = merged_by_account(found, _cash_flow_first(again, shard, forbidden))
 
 
 def _groups_of(accounts: pl.DataFrame, account_ids: pl.Series) -> pl.Series:
     return accounts.filter(pl.col("account_id").is_in(account_ids.implode())).select(group=GROUP)["group"].unique()
 
 
-def _cash_flow_first(accounts: pl.DataFrame, shard: Shard, barred: pl.DataFrame) -> Solved:
+def _cash_flow_first(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Solved:
     """Steps 1 and 2."""
     is_first = pl.col("trade_mode") == TradeMode.CASH_FLOW_FIRST
     first = accounts.filter(is_first)
     rest = accounts.filter(~is_first)
     if first.is_empty():
-        return _solved(rest, shard, barred)
+        return _solve_alone_and_together(rest, shard, forbidden)
     is_owing = pl.col("cash_usd").sum().over(GROUP) < 0
     mode = pl.when(is_owing).then(pl.lit(str(TradeMode.SELL_ONLY))).otherwise(pl.lit(str(TradeMode.BUY_ONLY)))
-    tried = _solved(first.with_columns(trade_mode=mode), shard, barred)
-    is_enough = GROUP.is_in(_brought_in_band(tried).implode())
+    tried = _solve_alone_and_together(first.with_columns(trade_mode=mode), shard, forbidden)
+    is_enough = GROUP.is_in(_bring_into_band(tried).implode())
     full = first.filter(~is_enough).with_columns(trade_mode=pl.lit(str(TradeMode.FULL)))
-    solved = _solved(pl.concat([rest, full]), shard, barred)
+    solved = _solve_alone_and_together(pl.concat([rest, full]), shard, forbidden)
     enough = first.filter(is_enough).select("account_id")
     kept = (each.join(enough, on="account_id", how="semi") for each in (tried.accounts, tried.classes, tried.lots))
     return merged_by_account(solved, Solved(*kept))
 
 
-def _brought_in_band(solved: Solved) -> pl.Series:
+def _bring_into_band(solved: Solved) -> pl.Series:
     """Accounts (or households) whose trades leave no class, nor cash, out of its band."""
     nav = solved.accounts.select("account_id", "governed_nav_usd", "status", group=GROUP)
     weight = pl.col("governed_after_usd") / pl.col("governed_nav_usd").cast(pl.Float64)
@@ -106,11 +106,11 @@ def _brought_in_band(solved: Solved) -> pl.Series:
     return nav.filter(~pl.col("group").is_in(both.implode()))["group"].unique()
 
 
-def _solved(accounts: pl.DataFrame, shard: Shard, barred: pl.DataFrame) -> Solved:
+def _solve_alone_and_together(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Solved:
     """Accounts managed alone and those of managed households, compiled apart and solved."""
     is_alone = pl.col(HOUSEHOLD).is_null()
     alone, together = accounts.filter(is_alone), accounts.filter(~is_alone)
-    found = solve(_problem(alone, shard, barred))
+    found = solve(_problem(alone, shard, forbidden))
     if together.is_empty():
         return found
     household = compile_households(
@@ -120,12 +120,12 @@ def _solved(accounts: pl.DataFrame, shard: Shard, barred: pl.DataFrame) -> Solve
         facts=shard.facts,
         securities=shard.securities,
         as_of=shard.as_of,
-        sold_at_loss=barred,
+        sold_at_loss=forbidden,
     )
     return merged_by_account(found, solve(household))
 
 
-def _problem(alone: pl.DataFrame, shard: Shard, barred: pl.DataFrame) -> Problem:
+def _problem(alone: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Problem:
     return compile_book(
         alone,
         shard.drift,
@@ -133,7 +133,7 @@ def _problem(alone: pl.DataFrame, shard: Shard, barred: pl.DataFrame) -> Problem
         facts=shard.facts,
         securities=shard.securities,
         as_of=shard.as_of,
-        sold_at_loss=barred,
+        sold_at_loss=forbidden,
     )
 
 

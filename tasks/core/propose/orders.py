@@ -53,8 +53,10 @@ def _with_ids(orders: pl.DataFrame, run_id: str) -> pl.DataFrame:
     """Orders with ``order_id`` and ``proposal_id``."""
     keys = orders.select("account_id", "security_id", "side").iter_rows()
     accounts = orders.select("account_id").unique(maintain_order=True)
-    proposals = accounts.with_columns(proposal_id=hashed((run_id, account) for (account,) in accounts.iter_rows()))
-    return orders.with_columns(order_id=hashed((run_id, *key) for key in keys)).join(
+    proposals = accounts.with_columns(
+        proposal_id=short_hashes((run_id, account) for (account,) in accounts.iter_rows())
+    )
+    return orders.with_columns(order_id=short_hashes((run_id, *key) for key in keys)).join(
         proposals, on="account_id", how="left", maintain_order="left"
     )
 
@@ -122,7 +124,7 @@ def buys(solved: Solved) -> pl.DataFrame:
             marginal_benefit_bps=k * under * BPS,
             marginal_cost_bps=pl.col("half_spread_bps") + (pl.col("shadow_price") + pl.col("location")) * BPS,
         )
-        .join(_harvested(solved), on=CLASS, how="left", maintain_order="left")
+        .join(_harvested_symbols(solved), on=CLASS, how="left", maintain_order="left")
         .with_columns(reason=_buy_reason())
     )
 
@@ -135,7 +137,7 @@ def _class_facts(solved: Solved) -> pl.DataFrame:
     return classes.join(solved.accounts.select("account_id", *columns), on="account_id", how="left")
 
 
-def _harvested(solved: Solved) -> pl.DataFrame:
+def _harvested_symbols(solved: Solved) -> pl.DataFrame:
     """By class: ``harvested``, the symbols of what is harvested."""
     return (
         solved.lots.filter((pl.col("outright_reason") == HARVEST) & (pl.col("sold") > 0))
@@ -148,7 +150,7 @@ def _percent(weight: pl.Expr) -> pl.Expr:
     return (weight * 100).round(2).cast(pl.String) + "%"
 
 
-def _placed() -> pl.Expr:
+def _position_words() -> pl.Expr:
     """``technology at 26.2% against a target of 20.0%; after the trade 21.0%``; of a household managed together its own weights."""
     after = pl.col("governed_after_usd") / pl.col("governed_nav_usd").cast(pl.Float64)
     whose = pl.when(pl.col("managed_household_id").is_null()).then(pl.lit("")).otherwise(pl.lit(" of the household"))
@@ -164,27 +166,27 @@ def _placed() -> pl.Expr:
 
 def _sell_reason() -> pl.Expr:
     is_over = pl.col("governed_value_usd") > pl.col("destination_usd")
-    harvests = pl.format("harvests a loss of {} USD; {}", pl.col("harvested_usd").round(2), _placed())
-    owes = pl.format("raises the cash owed; {}", _placed())
+    harvests = pl.format("harvests a loss of {} USD; {}", pl.col("harvested_usd").round(2), _position_words())
+    owes = pl.format("raises the cash owed; {}", _position_words())
     return (
         pl.when(pl.col("outright_reason") == HARVEST)
         .then(harvests)
         .when(pl.col("outright_reason").is_not_null())
-        .then(pl.format("more is held than may be; {}", _placed()))
+        .then(pl.format("more is held than may be; {}", _position_words()))
         .when(is_over)
-        .then(_placed())
+        .then(_position_words())
         .when(pl.col("cash_usd") < 0)
         .then(owes)
-        .otherwise(pl.format("pays for purchases further from target; {}", _placed()))
+        .otherwise(pl.format("pays for purchases further from target; {}", _position_words()))
     )
 
 
 def _buy_reason() -> pl.Expr:
-    replaces = pl.format("in place of {}, harvested; {}", "harvested", _placed())
-    return pl.when(pl.col("harvested").is_not_null()).then(replaces).otherwise(_placed())
+    replaces = pl.format("in place of {}, harvested; {}", "harvested", _position_words())
+    return pl.when(pl.col("harvested").is_not_null()).then(replaces).otherwise(_position_words())
 
 
-def hashed(parts: Iterable[tuple[str, ...]]) -> pl.Series:
+def short_hashes(parts: Iterable[tuple[str, ...]]) -> pl.Series:
     """SHA-256 of each tuple's parts joined by a bar, 20 hex digits."""
     digests = [hashlib.sha256("|".join(row).encode()).hexdigest()[:20] for row in parts]
     return pl.Series(digests, dtype=pl.String)

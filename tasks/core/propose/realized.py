@@ -104,7 +104,7 @@ def counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     assumed = (pl.col("short_assumed"), pl.col("long_assumed"))
     outright = netted_tax(*start, *rates) - netted_tax(pl.col("short_before"), pl.col("long_before"), *rates)
 
-    def added(before: tuple[pl.Expr, pl.Expr]) -> pl.Expr:
+    def added_tax(before: tuple[pl.Expr, pl.Expr]) -> pl.Expr:
         after = (before[0] + pl.col("short"), before[1] + pl.col("long"))
         return netted_tax(*after, *rates) - netted_tax(*before, *rates)
 
@@ -121,7 +121,7 @@ def counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
         .join(gains, on="account_id", how="left", maintain_order="left")
         .join(losses_by_term(lots), on="account_id", how="left", maintain_order="left")
         .with_columns(pl.col("short", "long", "short_loss", "long_loss").fill_null(0.0))
-        .select("account_id", counted_tax_usd=outright + added(lost), reckoned_tax_usd=added(assumed))
+        .select("account_id", counted_tax_usd=outright + added_tax(lost), reckoned_tax_usd=added_tax(assumed))
     )
 
 

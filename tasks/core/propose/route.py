@@ -48,7 +48,7 @@ class Noticed:
     exported: frozenset[str] | None = None
 
 
-def noticed(anomalies: pl.DataFrame, held: pl.DataFrame, last_exports: pl.DataFrame) -> Noticed:
+def noticed_accounts(anomalies: pl.DataFrame, held: pl.DataFrame, last_exports: pl.DataFrame) -> Noticed:
     """From the tables ``anomalies``, ``held_accounts`` and ``last_exports``."""
     unusual = anomalies.filter(pl.col("score").abs() > UNUSUAL)
     return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in (unusual, held, last_exports)))
@@ -87,7 +87,7 @@ def with_route(proposals: pl.DataFrame, limits: pl.DataFrame, always: Collection
     """Proposals with ``route``, ``route_reasons`` and ``approvals_needed``; row order kept.
 
     ``limits``: account_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of the first
-    two means always a person; orders above the third need two approvers. Whoever has a reason to look that is among
+    two means always a person; orders above the third need two approvers. An account with a reason to look that is among
     ``always`` goes to a person too.
     """
     needs_two = (pl.col("gross_value_usd").cast(pl.Float64) > pl.col("four_eyes_above_usd")).fill_null(value=False)

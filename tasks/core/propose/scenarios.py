@@ -125,9 +125,9 @@ def frontier(
     world = World(shard_of(facts, drift, by_account, as_of), by_account, run_id)
     policy = world.solve(accounts)
     idle = _idle(policy, world)
-    chosen = _scored(policy, policy, idle, world)
+    chosen = _score(policy, policy, idle, world)
     solved = ((name, world.solve(accounts.with_columns(**new))) for name, new in SOLVED)
-    scored = ((name, _scored(each, policy, idle, world)) for name, each in solved)
+    scored = ((name, _score(each, policy, idle, world)) for name, each in solved)
     rows = [(Scenario.HOLD, _with_parameters(policy, idle)), (Scenario.POLICY, chosen), *scored]
     return (
         pl.concat([each.with_columns(scenario=pl.lit(str(name))) for name, each in rows])
@@ -174,15 +174,15 @@ def _idle(policy: Solved, world: World) -> pl.DataFrame:
         _tracking(held, policy)
         .join(before, on="account_id")
         .with_columns(**nothing, objective_usd="tracking_usd", content_hash=pl.lit(""))
-        .select(_typed())
+        .select(_typed_numbers())
     )
 
 
-def _scored(solved: Solved, policy: Solved, idle: pl.DataFrame, world: World) -> pl.DataFrame:
+def _score(solved: Solved, policy: Solved, idle: pl.DataFrame, world: World) -> pl.DataFrame:
     """A scenario's parameters and ``NUMBERS``; an account that it leaves alone has those of ``idle``."""
     orders, relief = order_rows(solved, world.run_id)
     rows = proposal_rows(solved, orders, relief, world.by_account).with_columns(objective_usd=pl.lit(None, pl.Float64))
-    traded = rows.select(_typed())
+    traded = rows.select(_typed_numbers())
     counted = pl.concat([traded, idle.join(traded, on="account_id", how="anti")])
     reached = (
         solved.accounts.filter(pl.col("status") != CANNOT_RAISE_CASH)
@@ -199,7 +199,7 @@ def _with_parameters(solved: Solved, numbers: pl.DataFrame) -> pl.DataFrame:
     return solved.accounts.select("account_id", "tracking_penalty", "trade_to").join(numbers, on="account_id")
 
 
-def _typed() -> list[pl.Expr]:
+def _typed_numbers() -> list[pl.Expr]:
     return [pl.col(name).cast(PUBLIC["frontier"].get(name, pl.String())) for name in NUMBERS]
 
 

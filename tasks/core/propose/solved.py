@@ -66,14 +66,14 @@ class Solved:
 
 def solve(problem: Problem) -> Solved:
     """Best trades of every account."""
-    found = _answered(problem)
+    found = _solve_problem(problem)
     stuck = found.accounts.filter(pl.col("status") == CANNOT_RAISE_CASH)["account_id"]
     is_opened = (pl.col("lock") == Reason.SHORT_TERM_GAIN_AVOIDED) & pl.col("account_id").is_in(stuck.implode())
     opened = problem.lots.filter(is_opened)["account_id"].unique()
     if opened.len():
         lots = problem.lots.with_columns(lock=pl.when(is_opened).then(None).otherwise("lock"))
         problem = replace(problem, lots=lots)
-        found = merged(found, _answered(part_of(problem, opened)))
+        found = replace_accounts(found, _solve_problem(part_of(problem, opened)))
     return _with_losses_offset(problem, found)
 
 
@@ -86,8 +86,8 @@ def _with_losses_offset(problem: Problem, found: Solved) -> Solved:
             return found
         before = pl.concat([before.join(changed, on="account_id", how="anti"), changed])
         part = part_of(problem, changed["account_id"])
-        again = _answered(_with_losses_before(part, before))
-        found = merged(found, _only(again, _better(again, found)))
+        again = _solve_problem(_with_losses_before(part, before))
+        found = replace_accounts(found, _only(again, _better(again, found)))
     return found
 
 
@@ -168,7 +168,7 @@ def _only(solved: Solved, account_ids: pl.Series) -> Solved:
     return Solved(solved.accounts.filter(is_kept), solved.classes.filter(is_kept), solved.lots.filter(is_kept))
 
 
-def merged(found: Solved, again: Solved) -> Solved:
+def replace_accounts(found: Solved, again: Solved) -> Solved:
     """``found`` with the accounts of ``again`` in the place of their former answers; rows sorted as they were."""
     if again.accounts.is_empty():
         return found
@@ -185,7 +185,7 @@ def merged(found: Solved, again: Solved) -> Solved:
     )
 
 
-def _answered(problem: Problem) -> Solved:
+def _solve_problem(problem: Problem) -> Solved:
     """The problem's frames with the solver's answers."""
     answer = rebalance(problem.book, problem.limits, problem.household_start)
     lots = _with_sold(problem, answer)

@@ -7,11 +7,11 @@ from .fill_netting import net_fills as net_fills
 from .lot_differences import DIFFERENCES as DIFFERENCES
 from .lot_differences import relief_differences as relief_differences
 from .matching import ASIDE as ASIDE
-from .matching import matched as matched
+from .matching import match_executions as match_executions
 from .open_orders import DAYS as DAYS
 from .open_orders import KNOWN_ORDERS as KNOWN_ORDERS
-from .open_orders import counted as counted
 from .open_orders import known_fills as known_fills
+from .open_orders import standing_proposals as standing_proposals
 from .open_orders import unseen as unseen
 from .order_progress import order_states as order_states
 from .order_progress import proposal_states as proposal_states

@@ -4,7 +4,7 @@ One block at a time, in integers: quantities count units of the security's step,
 
 1. Orders that a person fixed in writing get what was said.
 2. The rest is shared in proportion to what was ordered, rounded down; what is left over goes, a unit each, to the largest
-   remainders, ties to the first account and order by name. Nobody gets more than they ordered.
+   remainders, ties to the first account and order by name. No order gets more than it asked for.
 3. A share below the least that is worth having (``min_units``, or the whole order where that is less) is not made: the
    smallest orders step back, as few as possible, and the others share theirs.
 4. Money is shared like units: every order pays the block's average price, to the cent, and the cents sum to the block's.
@@ -23,7 +23,7 @@ CENT: Final = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class OrderPart:
-    """An order's part of a block: its name, what it ordered, and what a person fixed it to, in units; null: nobody did."""
+    """An order's part of a block: its name, what it ordered, and what a person fixed it to, in units; null: not fixed."""
 
     key: tuple[str, str]
     ordered: int

@@ -50,10 +50,10 @@ def statement(
     messages
         Table ``MESSAGES``: what was said of the orders and their blocks.
     """
-    told = exceptions.select("order_id", exception=pl.format("{}: {}", "actor", "note"))
+    notes = exceptions.select("order_id", exception=pl.format("{}: {}", "actor", "note"))
     return (
         _of_blocks(orders.join(states, on="order_id"), messages)
-        .join(told, on="order_id", how="left")
+        .join(notes, on="order_id", how="left")
         .rename({"quantity": "ordered_quantity", "filled_quantity": "allotted_quantity"})
         .sort("custodian", "symbol", "side", "block_id", "account_id", "order_id")
         .select(STATEMENT.keys())
@@ -98,14 +98,14 @@ def _messages(rows: pl.DataFrame, types: dict[str, str], profile: Profile) -> It
     shared = rows.filter(pl.col("allotted_quantity") > 0)
     for sequence, (_, block) in enumerate(shared.group_by("block_id", maintain_order=True), 1):
         shares = block.select("order_id", "account_id", quantity="allotted_quantity")
-        filled = _filled(block, types)
+        filled = _filled_block(block, types)
         digest = hashlib.sha256(repr((filled, shares.rows())).encode()).hexdigest()[:_ID_LENGTH]
         yield allocation_instruction(
             filled, shares, profile, allocation_id=f"{filled.block_id}-{digest}", sequence=sequence
         )
 
 
-def _filled(block: pl.DataFrame, types: dict[str, str]) -> FilledBlock:
+def _filled_block(block: pl.DataFrame, types: dict[str, str]) -> FilledBlock:
     first: dict[str, Any] = block.row(0, named=True)
     known = types.get(first["symbol"])
     gross: Any = block["gross_usd"].sum()

@@ -10,7 +10,7 @@ import polars as pl
 
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
-from tasks.core.reconcile.fill_netting import FILLS, crossed, net_fills, with_roots
+from tasks.core.reconcile.fill_netting import FILLS, crossed_messages, net_fills, with_roots
 from tasks.core.reconcile.order_progress import about_these, with_wanted
 
 ALARMS: Final = frozenset(
@@ -25,7 +25,7 @@ ALARMS: Final = frozenset(
         Break.UNKNOWN_ORDER,
     }
 )
-"""Breaks that a person must look at now: the market did what nobody asked for, two truths are told, or a row that may be a fill was not read.
+"""Breaks that a person must look at now: the market did what was not ordered, two reports contradict each other, or a row that may be a fill was not read.
 
 Of an unknown order only fills are (``unasked_fills``).
 """
@@ -40,7 +40,7 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
     orders, states, messages, fixed
         As ``order_states`` takes and gives them.
     """
-    strays = crossed(messages)
+    strays = crossed_messages(messages)
     messages = about_these(orders, messages)
     fills = net_fills(messages)
     wanting = with_wanted(orders, messages, fills)
@@ -69,8 +69,8 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
         _rows(both.with_columns(code=code)),
         _overfilled_blocks(wanting, fills),
         _void(both, fixed),
-        _named(both, strays, Break.CONFLICTING),
-        _named(both, _without_fill(messages), Break.UNKNOWN_FILL),
+        _orders_and_blocks_of(both, strays, Break.CONFLICTING),
+        _orders_and_blocks_of(both, _without_fill(messages), Break.UNKNOWN_FILL),
     ]
     found = pl.concat(parts).unique(("order_id", "code"), keep="first", maintain_order=True)
     return found.sort("order_id", "code")
@@ -96,7 +96,7 @@ def _rows(both: pl.DataFrame) -> pl.DataFrame:
 
 
 def _overfilled_blocks(wanting: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
-    """Blocks that were filled beyond what their orders may get of them: the rest is nobody's."""
+    """Blocks that were filled beyond what their orders may get of them: the rest belongs to no order."""
     of_blocks = fills.filter(pl.col("block_id").is_not_null())
     filled = of_blocks.group_by("block_id").agg(filled_quantity=pl.col("quantity").sum())
     ordered = wanting.group_by("block_id").agg(
@@ -119,13 +119,13 @@ def _void(both: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without_fill(messages: pl.DataFrame) -> pl.DataFrame:
-    """Busts and corrections that lead to no fill that anybody told of."""
+    """Busts and corrections that lead to no reported fill."""
     rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
-    told = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", root_id="execution_id")
-    return rooted.join(told, on=("source", "root_id"), how="anti")
+    reported = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", root_id="execution_id")
+    return rooted.join(reported, on=("source", "root_id"), how="anti")
 
 
-def _named(both: pl.DataFrame, odd: pl.DataFrame, code: Break) -> pl.DataFrame:
+def _orders_and_blocks_of(both: pl.DataFrame, odd: pl.DataFrame, code: Break) -> pl.DataFrame:
     """Orders, and blocks, that odd messages are about; nothing is at stake yet."""
     of_orders = both.join(odd.select("order_id").drop_nulls().unique(), on="order_id", how="semi")
     blocks = both.join(odd.select("block_id").drop_nulls().unique(), on="block_id", how="semi")

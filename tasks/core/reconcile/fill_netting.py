@@ -1,18 +1,18 @@
 """What the market did, out of fills, busts and corrections that may come in any order and more than once.
 
 1. A bust or a correction names the execution that it is about, which may be a correction itself: following the names ends at
-   a fill, or at one that nobody has told us of. That is the *root*; every message belongs to one.
-2. A root that anybody busted never was. A bust is final.
-3. Else the last correction holds: the one that follows the longest chain, then the latest, then the greatest id. Where it tells
+   a fill, or at one that was never reported. That is the *root*; every message belongs to one.
+2. A busted root does not count. A bust is final.
+3. Else the last correction holds: the one that follows the longest chain, then the latest, then the greatest id. Where it gives
    no day, time or fees they are those of what it corrects.
 4. Else the fill itself.
-5. A bust or a correction that names another order than its root does is void (``crossed``), as it would be refused had the root
+5. A bust or a correction that names another order than its root does is void (``crossed_messages``), as it would be refused had the root
    come first; what refers to it still leads to the root.
 
 So the answer depends on the set of messages alone, not on their order. A correction whose fill never came counts: it says
 what holds. Ids are those of one source; the same id of another source is another execution.
 
-Known limits: names that go round in a circle have no root; their messages count for nothing and are told by ``circles``.
+Known limits: names that go round in a circle have no root; their messages count for nothing and are returned by ``circles``.
 """
 
 from typing import Final
@@ -38,7 +38,7 @@ def net_fills(messages: pl.DataFrame) -> pl.DataFrame:
         Table ``MESSAGES``; acknowledgements, rejections and cancellations are left out. Ids of a source are unique.
     """
     rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
-    rooted = rooted.join(_crossed(rooted).select(ID), on=ID, how="anti", maintain_order="left")
+    rooted = rooted.join(_crossed_rows(rooted).select(ID), on=ID, how="anti", maintain_order="left")
     busted = rooted.filter(pl.col("kind") == ExecutionKind.BUST).select(ROOT)
     standing = rooted.filter(pl.col("root_id").is_not_null() & (pl.col("kind") != ExecutionKind.BUST))
     return (
@@ -51,13 +51,13 @@ def net_fills(messages: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def crossed(messages: pl.DataFrame) -> pl.DataFrame:
+def crossed_messages(messages: pl.DataFrame) -> pl.DataFrame:
     """Busts and corrections that name another order, or block, than the fill that they lead to, by source and id."""
     rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
-    return _crossed(rooted).select(messages.columns).sort(ID)
+    return _crossed_rows(rooted).select(messages.columns).sort(ID)
 
 
-def _crossed(rooted: pl.DataFrame) -> pl.DataFrame:
+def _crossed_rows(rooted: pl.DataFrame) -> pl.DataFrame:
     about = pl.coalesce("order_id", "block_id")
     fills = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", "root_id", root_about=about)
     return rooted.join(fills, on=ROOT).filter(about != pl.col("root_about"))

@@ -5,7 +5,7 @@ dollar of gain of that term pays (``marginal_short_rate``, ``marginal_long_rate`
 order that is filled in part, what was proposed is taken from the lots with the least tax per share on.
 
 Known limits: wash sales and limits on losses are not looked at again; a lot without a cost or a date counts no tax on either
-side. Lots are told apart by their id where the file names it, else by date and cost.
+side. Lots are distinguished by their id where the file names it, else by date and cost.
 """
 
 from typing import Final
@@ -26,12 +26,12 @@ DIFFERENCES: Final[dict[str, pl.DataType]] = {
     "relieved_tax_usd": pl.Decimal(38, 6),
     "tax_difference_usd": pl.Decimal(38, 6),
 }
-"""One row a sell of which lots were told. ``as_proposed_quantity``: shares of lots that were proposed too. A positive difference costs more tax."""
+"""One row a sell whose closed lots were reported. ``as_proposed_quantity``: shares of lots that were proposed too. A positive difference costs more tax."""
 _LOT: Final = ("order_id", "lot_key")
 
 
 def relief_differences(
-    sells: pl.DataFrame, proposed: pl.DataFrame, told: pl.DataFrame, rates: pl.DataFrame
+    sells: pl.DataFrame, proposed: pl.DataFrame, reported: pl.DataFrame, rates: pl.DataFrame
 ) -> pl.DataFrame:
     """Table ``DIFFERENCES``, by order.
 
@@ -41,16 +41,16 @@ def relief_differences(
         Filled sells: ``order_id``, ``proposal_id``, ``account_id``, ``symbol``, ``filled_quantity``, ``average_price_usd``, ``last_trade_date``.
     proposed
         Table ``lot_relief`` of these orders.
-    told
+    reported
         Lots that stand after busts and corrections: ``order_id``, ``lot_id`` (null: not named), ``acquired_date``, ``quantity``, ``unit_cost_usd``.
     rates
         ``proposal_id``, ``marginal_short_rate``, ``marginal_long_rate``; null counts 0.
     """
-    named = sells.join(told.select("order_id").unique(), on="order_id", how="semi").join(
+    named = sells.join(reported.select("order_id").unique(), on="order_id", how="semi").join(
         rates, on="proposal_id", how="left"
     )
-    theirs = _taxed(_named(told, proposed), named)
-    ours = _first(_taxed(proposed.with_columns(lot_key="lot_id"), named))
+    theirs = _with_tax(_with_lot_keys(reported, proposed), named)
+    ours = _first(_with_tax(proposed.with_columns(lot_key="lot_id"), named))
     both = (
         theirs.group_by(_LOT)
         .agg(pl.col("quantity").sum())
@@ -79,17 +79,17 @@ def relief_differences(
     )
 
 
-def _named(told: pl.DataFrame, proposed: pl.DataFrame) -> pl.DataFrame:
-    """Lots told with ``lot_key``: their id, or that of the proposed lot of the same date and cost."""
+def _with_lot_keys(reported: pl.DataFrame, proposed: pl.DataFrame) -> pl.DataFrame:
+    """Reported lots with ``lot_key``: their id, or that of the proposed lot of the same date and cost."""
     same = ("order_id", "acquired_date", "unit_cost_usd")
     keys = proposed.select(*same, found="lot_id").unique(same, keep="first", maintain_order=True)
-    joined = told.join(keys, on=same, how="left", nulls_equal=True)
+    joined = reported.join(keys, on=same, how="left", nulls_equal=True)
     return joined.with_columns(
         lot_key=pl.coalesce("lot_id", "found", pl.format("{} {}", "acquired_date", "unit_cost_usd"))
     )
 
 
-def _taxed(lots: pl.DataFrame, sells: pl.DataFrame) -> pl.DataFrame:
+def _with_tax(lots: pl.DataFrame, sells: pl.DataFrame) -> pl.DataFrame:
     """Lots with ``unit_tax`` per share and ``tax``, usd."""
     joined = lots.select("order_id", "lot_key", "acquired_date", "quantity", "unit_cost_usd").join(sells, on="order_id")
     is_long = pl.col("last_trade_date") >= long_term_from(pl.col("acquired_date"))

@@ -7,7 +7,7 @@
 3. A bust or correction that names another order than the execution that it is about is conflicting. Where it came first it is
    entered, and void from when the fill comes (``net_fills.crossed``): whichever comes first, the fill stands.
 4. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
-5. Side, security and account, where the message tells them, must be the order's. A fill of a block tells no account.
+5. Side, security and account, where the message gives them, must be the order's. A fill of a block names no account.
 
 Accepted + set aside = read: every row ends up somewhere.
 """
@@ -48,7 +48,7 @@ ASIDE: Final[dict[str, pl.DataType]] = {
 NAMES: Final = ("account_id", "symbol", "security_id", "side")
 
 
-def matched(
+def match_executions(
     executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Executions that are new and belong to orders of ours, as ``MESSAGES`` with ``row_number`` and what they said; and the others as ``ASIDE``.
@@ -67,7 +67,7 @@ def matched(
     """
     named = _with_order(executions, orders, known)
     first = named.sort("row_number").unique("execution_id", keep="first", maintain_order=True)
-    judged = named.join(_known(known), on="execution_id", how="left", suffix="_known").join(
+    judged = named.join(_known_executions(known), on="execution_id", how="left", suffix="_known").join(
         first.select("execution_id", first_row="row_number", **{f"{name}_first": name for name in SAID}),
         on="execution_id",
         how="left",
@@ -81,7 +81,7 @@ def matched(
 
 
 def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Executions with ``order_id`` or ``block_id`` and what was ordered: ``ordered_*``; null where nobody knows."""
+    """Executions with ``order_id`` or ``block_id`` and what was ordered: ``ordered_*``; null where unknown."""
     about = _about(orders)
     given = executions.join(about, on="client_order_id", how="left")
     through = pl.concat(
@@ -94,7 +94,7 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
     ).unique("execution_id", keep="last", maintain_order=True)
     missing = given.filter(pl.col("order_id").is_null() & pl.col("block_id").is_null())
     nameless = missing.drop("order_id", "block_id", *(f"ordered_{name}" for name in NAMES))
-    found = nameless.join(_followed(nameless, through), on="execution_id", how="left")
+    found = nameless.join(_follow_references(nameless, through), on="execution_id", how="left")
     key = pl.coalesce("order_id", "block_id")
     found = found.with_columns(key=key).join(
         about.select(key="client_order_id", **{f"ordered_{name}": f"ordered_{name}" for name in NAMES}),
@@ -107,7 +107,7 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
     return whole.join(referred, on="reference_id", how="left", maintain_order="left")
 
 
-def _followed(nameless: pl.DataFrame, through: pl.DataFrame) -> pl.DataFrame:
+def _follow_references(nameless: pl.DataFrame, through: pl.DataFrame) -> pl.DataFrame:
     """``execution_id, order_id, block_id`` of executions without a name that lead to one that has; a circle leads nowhere."""
     ways = nameless.select("execution_id", "reference_id").unique("execution_id", keep="first", maintain_order=True)
     led = [through.clear()]
@@ -148,7 +148,7 @@ def _about(orders: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([singles, blocks])
 
 
-def _known(known: pl.DataFrame) -> pl.DataFrame:
+def _known_executions(known: pl.DataFrame) -> pl.DataFrame:
     return known.select("execution_id", pl.lit(value=True).alias("is_known"), *SAID)
 
 

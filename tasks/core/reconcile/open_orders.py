@@ -29,12 +29,12 @@ KNOWN_ORDERS: Final[dict[str, pl.DataType]] = {
     "last_trade_date": pl.Date(),
     "is_closed": pl.Boolean(),
 }
-"""Orders of proposals of other runs, and what brokers told of each."""
+"""Orders of proposals of other runs, and what brokers reported of each."""
 DAYS: Final = 60
 """Older orders are not looked at: the trades go back about as far."""
 
 
-def counted(proposals: pl.DataFrame, scope: pl.Series) -> pl.DataFrame:
+def standing_proposals(proposals: pl.DataFrame, scope: pl.Series) -> pl.DataFrame:
     """Live proposals of other runs that this run does not replace, with ``is_sent``.
 
     Those of accounts in scope are superseded by this run, unless an export has claimed them.
@@ -51,9 +51,9 @@ def counted(proposals: pl.DataFrame, scope: pl.Series) -> pl.DataFrame:
 
 
 def unseen(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the table ``pending_orders``: what of the orders may yet be traded, as far as anybody knows; sorted.
+    """Rows of the table ``pending_orders``: what of the orders may yet be traded, as far as is known; sorted.
 
-    That is all of an order but what trades show or brokers told of it, whichever is more; nothing of one that is known to be over.
+    That is all of an order but what trades show or brokers reported of it, whichever is more; nothing of one that is known to be over.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def unseen(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
 
 
 def known_fills(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the table ``known_fills``: fills that brokers told and the landed trades do not show yet; sorted.
+    """Rows of the table ``known_fills``: fills that brokers reported and the landed trades do not show yet; sorted.
 
     Grain: order. The gain of a sell is against the cost of the lots that were proposed, in proportion to what is filled; null
     where a cost is unknown.

@@ -18,7 +18,7 @@ import polars as pl
 from schemas.enums import ExecutionKind, OrderState
 from schemas.executions import ORDER_STATES
 from tasks.core.reconcile.allocation import OrderPart, cents, pro_rata, shares
-from tasks.core.reconcile.fill_netting import ID, crossed, net_fills
+from tasks.core.reconcile.fill_netting import ID, crossed_messages, net_fills
 
 UNIT: Final = Decimal("0.000001")
 WIDE: Final = pl.Decimal(38, 12)
@@ -58,9 +58,11 @@ def order_states(
     fills = net_fills(messages)
     own = _sums(fills.filter(pl.col("order_id").is_not_null()), "order_id")
     wanting = with_wanted(orders, messages, fills)
-    allotted = _allotted(wanting, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id"), fixed, min_units)
-    filled = _added(pl.concat([own, allotted]))
-    said = _said(orders, messages)
+    allotted = _allot_fills(
+        wanting, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id"), fixed, min_units
+    )
+    filled = _add_up(pl.concat([own, allotted]))
+    said = _statements(orders, messages)
     both = orders.join(filled, on="order_id", how="left").join(said, on="order_id", how="left")
     nothing = pl.col("filled_quantity", "gross_usd", "fees_usd").fill_null(0)
     return (
@@ -75,7 +77,7 @@ def order_states(
 
 def about_these(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     """The messages that are about these orders or their blocks, without busts and corrections of what is about others."""
-    straight = messages.join(crossed(messages).select(ID), on=ID, how="anti", maintain_order="left")
+    straight = messages.join(crossed_messages(messages).select(ID), on=ID, how="anti", maintain_order="left")
     is_own = pl.col("order_id").is_in(orders["order_id"].implode())
     is_of_block = pl.col("block_id").is_in(orders["block_id"].drop_nulls().implode())
     return straight.filter(is_own.fill_null(value=False) | is_of_block.fill_null(value=False))
@@ -118,7 +120,7 @@ def _sums(fills: pl.DataFrame, name: str) -> pl.DataFrame:
     )
 
 
-def _allotted(orders: pl.DataFrame, blocks: pl.DataFrame, fixed: pl.DataFrame, min_units: int) -> pl.DataFrame:
+def _allot_fills(orders: pl.DataFrame, blocks: pl.DataFrame, fixed: pl.DataFrame, min_units: int) -> pl.DataFrame:
     """What each order has of its block's fills. An order of a block that was not filled has no row."""
     theirs = orders.join(blocks.select("block_id"), on="block_id", how="semi").join(
         fixed.select("block_id", "order_id", fixed_quantity="quantity"), on=("block_id", "order_id"), how="left"
@@ -127,13 +129,13 @@ def _allotted(orders: pl.DataFrame, blocks: pl.DataFrame, fixed: pl.DataFrame, m
     rows = [
         row
         for block in blocks.sort("block_id").iter_rows(named=True)
-        for row in _shared(block, members[block["block_id"],], min_units)
+        for row in _share_block(block, members[block["block_id"],], min_units)
     ]
     return pl.DataFrame(rows, schema=PARTS, orient="row")
 
 
-def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Iterable[tuple[Any, ...]]:
-    """An order's rows of ``PARTS``; what the market filled beyond what all orders want is nobody's."""
+def _share_block(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Iterable[tuple[Any, ...]]:
+    """An order's rows of ``PARTS``; what the market filled beyond what all orders want belongs to no order."""
     step = _step(block, members)
     parts = [
         OrderPart(
@@ -148,7 +150,7 @@ def _shared(block: dict[str, Any], members: pl.DataFrame, min_units: int) -> Ite
     room = sum(part.ordered for part in parts if part.fixed is None)
     is_beyond = any(part.fixed is not None and part.fixed > part.ordered for part in parts)
     if is_beyond or given > filled or (filled - given > room and filled <= sum(part.ordered for part in parts)):
-        # what a person fixed is not there any more, or would leave shares that are nobody's
+        # what a person fixed is not there any more, or would leave shares without an order
         parts = [OrderPart(part.key, part.ordered) for part in parts]
     units = shares(parts, filled, min_units=min_units)
     unplaced = filled - sum(units)
@@ -173,7 +175,7 @@ def _units(quantity: Any, step: Decimal) -> Any:
     return None if quantity is None else int(quantity / step)
 
 
-def _added(parts: pl.DataFrame) -> pl.DataFrame:
+def _add_up(parts: pl.DataFrame) -> pl.DataFrame:
     """An order's own fills and its shares together."""
     return parts.group_by("order_id").agg(
         pl.col("filled_quantity", "gross_usd", "exact_usd", "fees_usd").sum(),
@@ -182,7 +184,7 @@ def _added(parts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _said(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+def _statements(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     """What else was said about each order, or about its block: whether it was taken, turned down, ended."""
     to_orders = messages.filter(pl.col("order_id").is_not_null()).select("order_id", "kind")
     of_blocks = messages.filter(pl.col("block_id").is_not_null()).select("block_id", "kind").unique()

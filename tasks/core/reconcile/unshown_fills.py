@@ -1,4 +1,4 @@
-"""Fills that brokers told of and that an account's holdings do not show yet: until they do, nothing is proposed for it.
+"""Fills that brokers reported and that an account's holdings do not show yet: until they do, nothing is proposed for it.
 
 Drift measured on lots from before a fill is drift that was traded away already, and would be traded away once more. Landed
 trades say nothing here: books may show a trade before they show its lots.
@@ -46,7 +46,7 @@ def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.D
     filled = orders.filter(pl.col("filled_quantity") > 0)
     held = then.group_by("run_id", *HOLDING).agg(then_quantity=pl.col("quantity").sum())
     return (
-        filled.join(_expected(filled), on=(*HOLDING, "as_of_date"))
+        filled.join(_expected_changes(filled), on=(*HOLDING, "as_of_date"))
         .filter(pl.col("order_id").is_in(sought.implode()))
         .join(held, on=("run_id", *HOLDING), how="left")
         .with_columns(pl.col("then_quantity").fill_null(0))
@@ -57,10 +57,10 @@ def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.D
     )
 
 
-def _expected(filled: pl.DataFrame) -> pl.DataFrame:
+def _expected_changes(filled: pl.DataFrame) -> pl.DataFrame:
     """``expected_change`` of a holding since each date of its orders."""
     key = (*HOLDING, "as_of_date")
-    by_date = filled.group_by(key).agg(change=_signed("filled_quantity").sum())
+    by_date = filled.group_by(key).agg(change=_signed_quantity("filled_quantity").sum())
     since = by_date.sort(key).with_columns(
         expected_change=pl.col("change").cum_sum(reverse=True).over(HOLDING, order_by="as_of_date")
     )
@@ -82,7 +82,7 @@ def unshown(fills: pl.DataFrame, lots: pl.DataFrame, trades: pl.DataFrame) -> pl
     now = lots.group_by(HOLDING).agg(now_quantity=pl.col("quantity").sum())
     judged = (
         fills.join(now, on=HOLDING, how="left")
-        .join(_traded(fills, trades), on="order_id", how="left")
+        .join(_traded_quantities(fills, trades), on="order_id", how="left")
         .with_columns(pl.col("now_quantity", "bought", "sold").fill_null(0))
         .with_columns(moved=pl.col("now_quantity").cast(_WIDE) - pl.col("then_quantity").cast(_WIDE))
     )
@@ -97,12 +97,12 @@ def _towards(change: pl.Expr) -> pl.Expr:
     return change * pl.col("expected_change").sign()
 
 
-def _signed(quantity: str) -> pl.Expr:
+def _signed_quantity(quantity: str) -> pl.Expr:
     amount = pl.col(quantity).cast(_WIDE)
     return pl.when(pl.col("side") == Side.BUY).then(amount).otherwise(-amount)
 
 
-def _traded(fills: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
+def _traded_quantities(fills: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     """``order_id, bought, sold``: landed trades in the order's security since the date of its run."""
     since = fills.select("order_id", *HOLDING, "proposed_date").join(
         trades.select(*HOLDING, "trade_date", "quantity", landed_side="side"), on=HOLDING

@@ -1,3 +1,3 @@
 from .diff import TableDiff as TableDiff
 from .diff import compare as compare
-from .diff import merged as merged
+from .diff import merge_diffs as merge_diffs

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 SAMPLES: Final = 5
-"""Cells of a table that are told; the rest is counted."""
+"""Most cells listed for a table; the rest is counted."""
 ROW: Final = "(row)"
 """Stands for the column where a whole row is on one side only."""
 
@@ -69,22 +69,22 @@ def key_of(table: str, columns: Iterable[str]) -> tuple[str, ...]:
 def compare(table: str, then: pl.DataFrame, now: pl.DataFrame) -> TableDiff:
     """How the rows of now differ from those of then; both have the same columns."""
     key = key_of(table, then.columns)
-    old, new = (_numbered(frame) for frame in (then, now))
+    old, new = (_with_row_numbers(frame) for frame in (then, now))
     if _is_same_in_order(old, new, key):
         return TableDiff(table, then.height)
-    told = [name for name in old.columns if name != _ROW]
-    gone, come = (_alone(*pair, told) for pair in ((old, new), (new, old)))
-    old_rows, new_rows = then[gone], now[come]
-    if not (gone.len() or come.len()):
+    names = [name for name in old.columns if name != _ROW]
+    missing, added = (_alone(*pair, names) for pair in ((old, new), (new, old)))
+    old_rows, new_rows = then[missing], now[added]
+    if not (missing.len() or added.len()):
         return TableDiff(table, then.height)
     is_keyed = bool(key) and not any(frame.select(key).is_duplicated().any() for frame in (old_rows, new_rows))
     if not is_keyed:
         cells = [*_whole(old_rows, key or then.columns, is_then=True), *_whole(new_rows, key or then.columns)]
         return TableDiff(table, then.height, old_rows.height, new_rows.height, samples=tuple(cells[:SAMPLES]))
-    return _matched(table, then.height, old_rows, new_rows, key)
+    return _compare_by_key(table, then.height, old_rows, new_rows, key)
 
 
-def merged(parts: Iterable[TableDiff]) -> list[TableDiff]:
+def merge_diffs(parts: Iterable[TableDiff]) -> list[TableDiff]:
     """One for each table, of its shards."""
     found: dict[str, TableDiff] = {}
     for part in parts:
@@ -104,7 +104,7 @@ def merged(parts: Iterable[TableDiff]) -> list[TableDiff]:
 _ROW: Final = "(number)"
 
 
-def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+def _with_row_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     """With the row's number; floats as their bits, for -0.0 equals 0.0 and a NaN nothing."""
     floats = [name for name, dtype in frame.schema.items() if dtype == pl.Float64]
     bits = [
@@ -129,14 +129,14 @@ def _alone(mine: pl.DataFrame, other: pl.DataFrame, columns: list[str]) -> pl.Se
     return here.join(there, on=[*columns, "(again)"], how="anti", nulls_equal=True)[_ROW].sort()
 
 
-def _matched(table: str, height: int, old: pl.DataFrame, new: pl.DataFrame, key: tuple[str, ...]) -> TableDiff:
+def _compare_by_key(table: str, height: int, old: pl.DataFrame, new: pl.DataFrame, key: tuple[str, ...]) -> TableDiff:
     missing = old.join(new, on=key, how="anti", nulls_equal=True)
     added = new.join(old, on=key, how="anti", nulls_equal=True)
     both = old.join(new, on=key, how="inner", suffix=" now", nulls_equal=True).sort(key)
     cells: list[Cell] = []
     count = 0
     for name in (name for name in old.columns if name not in key):
-        pair = _numbered(both.select(then=name, now=f"{name} now"))
+        pair = _with_row_numbers(both.select(then=name, now=f"{name} now"))
         differing = pair.filter(pl.col("then").ne_missing(pl.col("now")))[_ROW]
         count += differing.len()
         cells += [

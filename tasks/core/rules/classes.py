@@ -54,8 +54,8 @@ def with_start_values(classes: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame
 def with_buy_caps(classes: pl.DataFrame, room: pl.DataFrame) -> pl.DataFrame:
     """Classes with ``buy_cap_usd``, the most that may be bought (inf: no limit), and ``buy_lock`` where it is 0.
 
-    ``room`` (``hold_ranges.room_to_buy``) says what a holding's maximum leaves. Only a class whose purchase nothing else
-    bars is locked for the account's sake: not traded, or selling only.
+    ``room`` (``hold_ranges.room_to_buy``) says what a holding's maximum leaves. Only a class whose purchase no other rule
+    forbids is locked for the account's sake: not traded, or selling only.
     """
     rules = {
         Reason.MEMBER_NOT_TRADED: pl.col("status") != AccountStatus.ACTIVE,

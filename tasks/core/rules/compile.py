@@ -90,7 +90,7 @@ def compile_book(
     """
     accounts = accounts.sort("account_id").with_row_index("account_row").with_columns(governed_nav_usd="nav_usd")
     aimed = destinations(drift.join(accounts.select("account_id", *CLASS_TERMS), on="account_id"))
-    return _compiled(
+    return _compile_problem(
         accounts, aimed, CompileContext(lots, facts, securities, as_of, sold_at_loss), own_target="account_id"
     )
 
@@ -128,12 +128,12 @@ def compile_households(
         .drop("own_usd")
     )
     night = CompileContext(lots, facts, securities, as_of, sold_at_loss)
-    problem = _compiled(accounts, destinations(aimed), night, own_target=household)
+    problem = _compile_problem(accounts, destinations(aimed), night, own_target=household)
     row = accounts[household].rank("dense")
     return replace(problem, household_start=starts(row.unique().sort(), row))
 
 
-def _compiled(accounts: pl.DataFrame, aimed: pl.DataFrame, night: CompileContext, *, own_target: str) -> Problem:
+def _compile_problem(accounts: pl.DataFrame, aimed: pl.DataFrame, night: CompileContext, *, own_target: str) -> Problem:
     """The problem of ``accounts`` in the order of ``account_row``; ``aimed``: their classes with destinations."""
     facts, securities, as_of = night.facts, night.securities, night.as_of
     is_cash = pl.col("asset_class") == CASH

@@ -138,11 +138,11 @@ def _above_minimum(losses: pl.DataFrame, lots: pl.DataFrame, ranges: pl.DataFram
         return losses
     held = lots.join(least, on=HOLDING, how="semi").group_by(HOLDING).agg(held=pl.col("quantity").sum())
     room = (pl.col("held").cast(pl.Float64) - pl.col("least")).fill_null(float("inf"))
-    gone = pl.col("quantity").cast(pl.Float64).cum_sum().over(HOLDING)
+    running_total = pl.col("quantity").cast(pl.Float64).cum_sum().over(HOLDING)
     return (
         losses.join(least.join(held, on=HOLDING), on=HOLDING, how="left")
         .sort(*HOLDING, "gain_fraction", "lot_id")
-        .filter(gone <= room)
+        .filter(running_total <= room)
     )
 
 

@@ -65,7 +65,7 @@ def with_excess_sold(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
         .with_columns(excess=held.sum().over(HOLDING) - pl.col("most"), cost=pl.col("spread") + pl.col("tax"))
         .filter(~pl.col("is_fixed"))
         .sort(*HOLDING, "cost", "lot_id")
-        .with_columns(take=_taken(pl.col("excess"), held))
+        .with_columns(take=_take_in_order(pl.col("excess"), held))
         .select("row", more=_in_steps(pl.col("take"), round_up=True))
         .filter(pl.col("more") > 0)
     )
@@ -100,7 +100,7 @@ def with_caps(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
         .with_columns(excess=held.sum().over(HOLDING) - pl.col("least"))
         .filter(is_opened)
         .sort(*HOLDING, pl.col("lock").is_not_null(), "cost", "lot_id")
-        .with_columns(take=_taken(pl.col("excess"), held))
+        .with_columns(take=_take_in_order(pl.col("excess"), held))
         .select("row", cap_quantity=_in_steps(pl.col("take"), round_up=False))
     )
     is_closed = pl.col("lock").is_null() & (pl.col("cap_quantity") == 0) & (pl.col("start_quantity") > 0)
@@ -124,7 +124,7 @@ def room_to_buy(ranges: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _taken(total: pl.Expr, quantity: pl.Expr) -> pl.Expr:
+def _take_in_order(total: pl.Expr, quantity: pl.Expr) -> pl.Expr:
     """How much of each lot goes when ``total`` is taken of a holding's lots in the order they stand."""
     before = quantity.cum_sum().over(HOLDING) - quantity
     return pl.max_horizontal(pl.min_horizontal(total - before, quantity), 0.0)

@@ -1,8 +1,8 @@
-"""What each class of an account may buy: the first choice of its buy list that nothing bars.
+"""What each class of an account may buy: the first choice of its buy list that no rule forbids.
 
-1. A choice must be of the class. What bars it for everyone is found once per model, class and tax status: it is not
+1. A choice must be of the class. What forbids it for every account is found once per model, class and tax status: it is not
    tradable, has no price, is restricted for every account or closed to those that do not hold it.
-2. Most accounts buy the first choice left. Only those that are barred from it themselves (``bars.own_bars``), and holders of
+2. Most accounts buy the first choice left. Only those that may not buy it themselves (``restrictions.own_restrictions``), and holders of
    what is closed to the others, are looked at one by one, and take the next choice open to them.
 """
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
 from tasks.core.facts import CLASS, Facts
-from tasks.core.rules.restrictions import bars, not_held, own_bars
+from tasks.core.rules.restrictions import active_restrictions, not_held, own_restrictions
 
 GROUP: Final = ("model_id", "asset_class", "tax_status")
 """Accounts that share these have the same buy list."""
@@ -49,18 +49,20 @@ def purchases(
     -------
     pl.DataFrame
         ``classes`` with ``buy_security_id`` and its symbol, price, step and spread (``buy_*``), all null where nothing may
-        be bought; then ``buy_lock`` is what bars the first choice.
+        be bought; then ``buy_lock`` is what forbids the first choice.
     """
     listed = choices(classes, facts, securities, as_of)
-    standard = classes.join(_picked(listed, GROUP), on=GROUP, how="left", maintain_order="left")
-    own = own_bars(facts, households, as_of, sold_at_loss=sold_at_loss)
+    standard = classes.join(_first_open_choice(listed, GROUP), on=GROUP, how="left", maintain_order="left")
+    own = own_restrictions(facts, households, as_of, sold_at_loss=sold_at_loss)
     _, holders = not_held(facts, as_of)
-    touched = _touched(standard, listed, own, holders)
+    touched = _with_own_choice(standard, listed, own, holders)
     chosen = _with_alternates(standard, _own_choices(touched, listed, own, holders))
-    lock = pl.when(pl.col("buy_security_id").is_null()).then(pl.coalesce("buy_bar", pl.lit(str(Reason.NOTHING_TO_BUY))))
+    lock = pl.when(pl.col("buy_security_id").is_null()).then(
+        pl.coalesce("buy_reason", pl.lit(str(Reason.NOTHING_TO_BUY)))
+    )
     return (
         chosen.with_columns(buy_lock=lock)
-        .drop("buy_bar")
+        .drop("buy_reason")
         .join(_buy_facts(securities), on="buy_security_id", how="left", maintain_order="left")
     )
 
@@ -81,18 +83,20 @@ def open_choices(
     pl.DataFrame
         ``account_id, asset_class, security_id, position`` (0 = best), sorted; a class with no open choice has no row.
     """
-    own = own_bars(facts, households, as_of, sold_at_loss=sold_at_loss)
+    own = own_restrictions(facts, households, as_of, sold_at_loss=sold_at_loss)
     _, holders = not_held(facts, as_of)
     listed = choices(classes, facts, securities, as_of)
     theirs = _own_choices(classes.select(*CLASS, "model_id", "tax_status"), listed, own, holders)
-    is_open = theirs.filter(pl.col("bar").is_null()).unique([*CLASS, "security_id"], keep="first", maintain_order=True)
+    is_open = theirs.filter(pl.col("closed_reason").is_null()).unique(
+        [*CLASS, "security_id"], keep="first", maintain_order=True
+    )
     return is_open.select(*CLASS, "security_id", position=pl.int_range(pl.len()).over(CLASS))
 
 
 def choices(classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Choices of each ``GROUP`` in ``classes``, best first, with ``bar``: why nobody (or nobody new) may buy one, null: open."""
-    _, everyone = bars(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
-    _, closed = bars(facts, as_of, (RestrictionRule.NO_NEW,))
+    """Choices of each ``GROUP`` in ``classes``, best first, with ``closed_reason``: why no account (or no new holder) may buy one; null: open."""
+    _, everyone = active_restrictions(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
+    _, closed = active_restrictions(facts, as_of, (RestrictionRule.NO_NEW,))
     bar = (
         pl.when(~pl.col("is_tradable"))
         .then(pl.lit(str(Reason.NOT_TRADABLE)))
@@ -109,46 +113,52 @@ def choices(classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, as_of
         .unique()
         .join(listed, on=["model_id", "asset_class"])
         .filter(pl.col("for_tax_status").is_null() | (pl.col("for_tax_status") == pl.col("tax_status")))
-        .select(*GROUP, "rank", "security_id", is_general=pl.col("for_tax_status").is_null(), bar=bar)
+        .select(*GROUP, "rank", "security_id", is_general=pl.col("for_tax_status").is_null(), closed_reason=bar)
         .sort(*GROUP, *PREFERENCE)
     )
 
 
-def _picked(listed: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
-    """By ``key``: ``buy_security_id``, the first choice that is open (null: none), and ``buy_bar``, what bars the very first."""
+def _first_open_choice(listed: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    """By ``key``: ``buy_security_id``, the first choice that is open (null: none), and ``buy_reason``, why the very first is closed."""
     return listed.group_by(key, maintain_order=True).agg(
-        buy_security_id=pl.col("security_id").filter(pl.col("bar").is_null()).first(),
-        buy_bar=pl.col("bar").first(),
+        buy_security_id=pl.col("security_id").filter(pl.col("closed_reason").is_null()).first(),
+        buy_reason=pl.col("closed_reason").first(),
     )
 
 
-def _touched(standard: pl.DataFrame, listed: pl.DataFrame, own: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
+def _with_own_choice(
+    standard: pl.DataFrame, listed: pl.DataFrame, own: pl.DataFrame, holders: pl.DataFrame
+) -> pl.DataFrame:
     """Classes whose account may not buy the standard choice, or holds a choice that is closed to the others."""
     columns = (*CLASS, "model_id", "tax_status")
-    barred = standard.rename({"buy_security_id": "security_id"}).join(own, on=["account_id", "security_id"], how="semi")
-    closed = listed.filter(pl.col("bar") == Reason.NOT_HELD).select(*GROUP, "security_id")
+    restricted = standard.rename({"buy_security_id": "security_id"}).join(
+        own, on=["account_id", "security_id"], how="semi"
+    )
+    closed = listed.filter(pl.col("closed_reason") == Reason.NOT_HELD).select(*GROUP, "security_id")
     spared = standard.join(holders, on="account_id").join(closed, on=[*GROUP, "security_id"], how="semi")
-    return pl.concat([barred.select(columns), spared.select(columns)]).unique()
+    return pl.concat([restricted.select(columns), spared.select(columns)]).unique()
 
 
 def _own_choices(classes: pl.DataFrame, listed: pl.DataFrame, own: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
-    """Choices of each class, best first, with ``bar``: why its account may not buy one (null: open)."""
+    """Choices of each class, best first, with ``closed_reason``: why its account may not buy one (null: open)."""
     key = ["account_id", "security_id"]
-    is_spared = (pl.col("bar") == Reason.NOT_HELD) & pl.col("is_holder").fill_null(value=False)
+    is_spared = (pl.col("closed_reason") == Reason.NOT_HELD) & pl.col("is_holder").fill_null(value=False)
     return (
         classes.join(listed, on=GROUP)
         .join(own, on=key, how="left")
         .join(holders.with_columns(is_holder=pl.lit(value=True)), on=key, how="left")
-        .with_columns(bar=pl.coalesce("own_bar", pl.when(~is_spared.fill_null(value=False)).then("bar")))
+        .with_columns(
+            closed_reason=pl.coalesce("own_reason", pl.when(~is_spared.fill_null(value=False)).then("closed_reason"))
+        )
         .sort(*CLASS, *PREFERENCE)
     )
 
 
 def _with_alternates(standard: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
     """The classes with a choice of their own where they are among ``theirs``."""
-    changed = _picked(theirs, CLASS).with_columns(is_changed=pl.lit(value=True))
+    changed = _first_open_choice(theirs, CLASS).with_columns(is_changed=pl.lit(value=True))
     both = standard.join(changed, on=CLASS, how="left", suffix="_own", maintain_order="left")
-    names = ("buy_security_id", "buy_bar")
+    names = ("buy_security_id", "buy_reason")
     own_or_standard = [pl.when("is_changed").then(f"{name}_own").otherwise(name).alias(name) for name in names]
     return both.with_columns(own_or_standard).drop("is_changed", *(f"{name}_own" for name in names))
 

@@ -13,8 +13,10 @@ from schemas.enums import Reason, RestrictionRule, Side
 from tasks.core.facts import Facts
 
 
-def bars(facts: Facts, as_of: date, rules: tuple[RestrictionRule, ...]) -> tuple[pl.DataFrame, pl.Series]:
-    """Restrictions in force on ``as_of`` (the last date is still restricted): account and security pairs, and securities barred for all."""
+def active_restrictions(
+    facts: Facts, as_of: date, rules: tuple[RestrictionRule, ...]
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Restrictions in force on ``as_of`` (the last date is still restricted): account and security pairs, and securities closed to all."""
     active = facts.restrictions.filter(
         pl.col("rule").is_in([str(rule) for rule in rules])
         & (pl.col("until_date").is_null() | (pl.col("until_date") >= as_of))
@@ -44,7 +46,7 @@ def loss_sales(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFr
 
 
 def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What rule ``no_new`` bars and whom it spares.
+    """What rule ``no_new`` forbids, and the holders it exempts.
 
     Returns
     -------
@@ -52,14 +54,14 @@ def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
         ``account_id, security_id`` that the account may not buy under a restriction of its own: it does not hold the
         security. Then those that hold a security which is closed to everyone else.
     """
-    pairs, everyone = bars(facts, as_of, (RestrictionRule.NO_NEW,))
+    pairs, everyone = active_restrictions(facts, as_of, (RestrictionRule.NO_NEW,))
     closed = pl.concat([pairs["security_id"], everyone]).unique()
     held = facts.lots.filter(pl.col("security_id").is_in(closed.implode())).select("account_id", "security_id").unique()
     spared = held.filter(pl.col("security_id").is_in(everyone.implode()))
     return pairs.join(held, on=["account_id", "security_id"], how="anti"), spared
 
 
-def own_bars(
+def own_restrictions(
     facts: Facts, households: pl.DataFrame, as_of: date, *, sold_at_loss: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """What an account may not buy for a reason of its own or its household's; what is closed to everyone is not among it.
@@ -78,11 +80,11 @@ def own_bars(
     Returns
     -------
     pl.DataFrame
-        ``account_id, security_id, own_bar``, the reason: a restriction is named before the window, the window before
+        ``account_id, security_id, own_reason``, the reason: a restriction is named before the window, the window before
         ``not_held``.
     """
     key = ["account_id", "security_id"]
-    restricted, _ = bars(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
+    restricted, _ = active_restrictions(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
     closed, _ = not_held(facts, as_of)
     found = [
         (restricted, Reason.RESTRICTED),
@@ -90,7 +92,7 @@ def own_bars(
         (closed.clear() if sold_at_loss is None else sold_at_loss, Reason.WASH_SALE_WINDOW),
         (closed, Reason.NOT_HELD),
     ]
-    named = [pairs.select(*key, own_bar=pl.lit(str(reason))) for pairs, reason in found]
+    named = [pairs.select(*key, own_reason=pl.lit(str(reason))) for pairs, reason in found]
     return pl.concat(named).unique(key, keep="first", maintain_order=True)
 
 

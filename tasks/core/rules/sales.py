@@ -23,7 +23,7 @@ import polars as pl
 
 from schemas.enums import AccountStatus, Reason, RestrictionRule, ShortTermGains, Term, TradeMode, Unmodelled
 from tasks.core.facts import BPS, CLASS, Facts, usd, usd_sum
-from tasks.core.rules.restrictions import bars
+from tasks.core.rules.restrictions import active_restrictions
 from tasks.core.tax import (
     gain_fraction,
     is_basis_missing,
@@ -123,7 +123,7 @@ def with_replaced_quantities(lots: pl.DataFrame, facts: Facts, households: pl.Da
 
 def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
     """Lots with ``lock``: the reason a lot may not be sold, null where it may; ``is_fixed``: true where nothing may ever sell it."""
-    pairs, everyone = bars(facts, as_of, (RestrictionRule.NO_SELL, RestrictionRule.NO_TRADE))
+    pairs, everyone = active_restrictions(facts, as_of, (RestrictionRule.NO_SELL, RestrictionRule.NO_TRADE))
     is_barred = pl.col("is_barred").fill_null(value=False) | pl.col("security_id").is_in(everyone.implode())
     is_held = pl.col("is_unmodelled") & (pl.col("unmodelled") == Unmodelled.HOLD)
     is_avoided = (pl.col("short_term_gains") == ShortTermGains.AVOID) & pl.col("is_short") & (pl.col("true_gain") > 0)

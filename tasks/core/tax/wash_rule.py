@@ -40,7 +40,7 @@ NOBODYS: Final = -2
 """Lot of an order that is not filled: nothing of it can have been sold."""
 
 
-def disallowed(events: pl.DataFrame, *, wash_sale_days: int = 30, untaxed: Collection[str] = ()) -> pl.DataFrame:
+def disallow_losses(events: pl.DataFrame, *, wash_sale_days: int = 30, untaxed: Collection[str] = ()) -> pl.DataFrame:
     """The whole history of one household and security, with what each loss loses and each purchase gains in basis.
 
     Parameters
@@ -68,7 +68,7 @@ def disallowed(events: pl.DataFrame, *, wash_sale_days: int = 30, untaxed: Colle
     is_sale = pl.col("side") == Side.SELL
     order = ("date", "account_id", "acquired_date", "units", "gain_usd")
     is_loss = is_sale & is_taxed & (pl.col("gain_usd") < 0)
-    sales, purchases = coded(*(rows.filter(which).sort(order, nulls_last=True) for which in (is_loss, ~is_sale)))
+    sales, purchases = with_codes(*(rows.filter(which).sort(order, nulls_last=True) for which in (is_loss, ~is_sale)))
     sold = sales.select(sale="event", gain_usd="gain_usd", sold="units")
     found = (
         matches(sales, purchases).join(sold, on="sale", maintain_order="left").with_columns(loss_usd=_loss_of_match())
@@ -88,7 +88,7 @@ def units() -> pl.Expr:
     return pl.col("quantity").cast(EXACT).to_physical().cast(pl.Int64)
 
 
-def coded(sales: pl.DataFrame, purchases: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def with_codes(sales: pl.DataFrame, purchases: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Both, in order of ``group`` and else as they come, with ``group`` and ``account``: numbers from 1 in order of their names."""
     both = pl.concat([frame.select(*GROUP, "account_id") for frame in (sales, purchases)])
     groups = both.select(GROUP).unique().sort(GROUP).with_row_index("group", 1)
@@ -105,10 +105,10 @@ def coded(sales: pl.DataFrame, purchases: pl.DataFrame) -> tuple[pl.DataFrame, p
 
 
 def by_lot_closed(sales: pl.DataFrame, purchases: pl.DataFrame) -> pl.DataFrame:
-    """Sales cut by ``acquired_date`` of the shares sold: first what is gone of the account's own purchases, then (null) the rest."""
+    """Sales cut by ``acquired_date`` of the shares sold: first what the account's own purchases no longer hold, then (null) the rest."""
     day = _day("date")
     needs = sales.select("group", "units", first=day - pl.col("wash_sale_days"), last=day, key="account")
-    own = _paired(needs, purchases.select("group", day=day, key="account", units="gone"), is_same=True)
+    own = _match_units(needs, purchases.select("group", day=day, key="account", units="sold_units"), is_same=True)
     closed = own.select(
         units="units", event=sales["event"].gather(own["need"]), acquired_date=purchases["date"].gather(own["offer"])
     )
@@ -125,13 +125,13 @@ def by_lot_closed(sales: pl.DataFrame, purchases: pl.DataFrame) -> pl.DataFrame:
 def matches(sales: pl.DataFrame, purchases: pl.DataFrame) -> pl.DataFrame:
     """``sale, purchase, units`` (events): which shares bought replaced which shares sold, in order.
 
-    Both frames coded and in the order in which they are matched; ``sales`` with ``acquired_date``.
+    Both frames with codes and in the order in which they are matched; ``sales`` with ``acquired_date``.
     """
     day, window = _day("date"), pl.col("wash_sale_days")
     own = (pl.col("account") * DAYS + _day("acquired_date")).fill_null(BEFORE)
     lot = pl.when("is_pending").then(NOBODYS).otherwise(pl.col("account") * DAYS + day)
     needs = sales.select("group", "units", first=day - window, last=day + window, key=own)
-    found = _paired(needs, purchases.select("group", "units", day=day, key=lot), is_same=False)
+    found = _match_units(needs, purchases.select("group", "units", day=day, key=lot), is_same=False)
     sale, purchase = sales["event"].gather(found["need"]), purchases["event"].gather(found["offer"])
     return found.select(sale=sale, purchase=purchase, units="units")
 
@@ -166,7 +166,7 @@ class Offers(NamedTuple):
     units: Ints
 
 
-def _paired(needs: pl.DataFrame, offers: pl.DataFrame, *, is_same: bool) -> pl.DataFrame:
+def _match_units(needs: pl.DataFrame, offers: pl.DataFrame, *, is_same: bool) -> pl.DataFrame:
     """``need, offer`` (row numbers) and ``units``; the frames have the columns of ``Needs`` and ``Offers``, sorted by ``group``."""
     numbers = np.concatenate([needs["group"].to_numpy(), offers["group"].to_numpy()])
     groups = np.arange(1, numbers.max(initial=0) + 2)

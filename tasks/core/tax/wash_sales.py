@@ -16,7 +16,7 @@ import polars as pl
 
 from schemas.enums import Side, TaxStatus
 from tasks.core.facts import Facts
-from tasks.core.tax.wash_rule import GROUP, MILLIONTHS, by_lot_closed, coded, matches, units
+from tasks.core.tax.wash_rule import GROUP, MILLIONTHS, by_lot_closed, matches, units, with_codes
 
 PURCHASE: Final = (*GROUP, "account_id", "date", "is_pending")
 """Grain of a purchase."""
@@ -73,7 +73,7 @@ def unused_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.
     bought = _purchases(facts, _first_date(sales, groups, as_of), as_of).join(members, on="account_id")
     recent = bought.filter((pl.col("date") - pl.lit(as_of)).abs() <= pl.duration(days="wash_sale_days"))
     sales = sales.join(recent, on=GROUP, how="semi")
-    used = _used(sales, bought.join(sales, on=GROUP, how="semi"))
+    used = _used_units(sales, bought.join(sales, on=GROUP, how="semi"))
     return (
         recent.join(used, on=PURCHASE, how="left")
         .with_columns(units=pl.col("units") - pl.col("used").fill_null(0))
@@ -106,7 +106,7 @@ def _loss_sales(facts: Facts, members: pl.DataFrame, as_of: date) -> pl.DataFram
 
 
 def _purchases(facts: Facts, first: date, as_of: date) -> pl.DataFrame:
-    """``account_id, security_id, date, is_pending, units, gone`` since ``first``; ``gone``: units that are no longer held."""
+    """``account_id, security_id, date, is_pending, units, sold_units`` since ``first``; ``sold_units``: units that are no longer held."""
     key = ("account_id", "security_id", "date")
     is_buy, traded = pl.col("side") == Side.BUY, facts.trades.rename({"trade_date": "date"})
     lots = facts.lots.filter(pl.col("acquired_date") >= first).rename({"acquired_date": "date"})
@@ -119,16 +119,18 @@ def _purchases(facts: Facts, first: date, as_of: date) -> pl.DataFrame:
     done = seen.select(
         *key,
         units=pl.max_horizontal("units", "units_bought"),
-        gone=(pl.col("units_bought") - pl.col("units")).clip(0),
+        sold_units=(pl.col("units_bought") - pl.col("units")).clip(0),
         is_pending=pl.lit(value=False),
     )
-    return pl.concat([done, ordered.select(*key, "units", gone=pl.lit(0, pl.Int64), is_pending=pl.lit(value=True))])
+    return pl.concat(
+        [done, ordered.select(*key, "units", sold_units=pl.lit(0, pl.Int64), is_pending=pl.lit(value=True))]
+    )
 
 
-def _used(sales: pl.DataFrame, purchases: pl.DataFrame) -> pl.DataFrame:
+def _used_units(sales: pl.DataFrame, purchases: pl.DataFrame) -> pl.DataFrame:
     """``PURCHASE, used``: units of each purchase that replaced shares of ``sales``."""
     ordered = (sales.sort("date", "account_id"), purchases.sort("date", "account_id", "is_pending"))
-    sales, purchases = (frame.with_row_index("event") for frame in coded(*ordered))
+    sales, purchases = (frame.with_row_index("event") for frame in with_codes(*ordered))
     found = matches(by_lot_closed(sales, purchases), purchases)
     used = found.group_by(event="purchase").agg(used=pl.col("units").sum())
     return purchases.join(used, on="event").select(*PURCHASE, "used")

@@ -10,7 +10,7 @@ from schemas.enums import Reason
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
 from tasks.core.facts.shards import household_key, shard_accounts
-from tasks.core.propose.conservation import unaccounted
+from tasks.core.propose.conservation import outcome_gaps
 from tests.support.night_book import Tables, facts_of, landed_book, night
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
@@ -87,7 +87,7 @@ def test_tables_have_the_columns_of_the_lake(whole: Tables) -> None:
 
 
 def test_every_account_pulled_has_exactly_one_outcome(whole: Tables, book: tuple[Tables, date]) -> None:
-    assert unaccounted(book[0]["accounts"]["account_id"].drop_nulls(), whole["account_outcomes"]).is_empty()
+    assert outcome_gaps(book[0]["accounts"]["account_id"].drop_nulls(), whole["account_outcomes"]).is_empty()
     proposed = whole["account_outcomes"].filter(pl.col("outcome") == "proposed")["account_id"]
     assert proposed.to_list() == whole["proposals"]["account_id"].to_list()
 

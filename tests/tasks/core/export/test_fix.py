@@ -13,7 +13,7 @@ from schemas.units import EXACT
 from tasks.core.export import fix44, fix50sp2
 from tasks.core.export.blocks import block_orders
 from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
-from tasks.core.export.fix_encoding import checksums, framed, is_readable_number
+from tasks.core.export.fix_encoding import checksums, frame_messages, is_readable_number
 from tasks.core.export.package import ExportPackage
 from tests.support.packages import EXPORT, ORDERS, release
 
@@ -80,7 +80,7 @@ def test_a_checksum_is_the_sum_of_the_bytes_whatever_stands_beside_it(texts: lis
 
 @given(st.lists(st.text(st.characters(max_codepoint=126), max_size=2_000), max_size=10))
 def test_a_frame_counts_and_sums_what_it_is_around(bodies: list[str]) -> None:
-    for body, message in zip(bodies, framed("FIX.4.4", pl.Series(bodies, dtype=pl.String)), strict=True):
+    for body, message in zip(bodies, frame_messages("FIX.4.4", pl.Series(bodies, dtype=pl.String)), strict=True):
         start, end = f"8=FIX.4.4{SOH}9={len(body)}{SOH}", message[-7:]
         assert message == f"{start}{body}{end}"
         assert end == f"10={summed((start + body).encode()):03d}{SOH}"

@@ -5,7 +5,7 @@ import polars as pl
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
 from tasks.core.export import jsonl
-from tasks.core.export.words import refused
+from tasks.core.export.words import first_faults
 from tests.support.packages import release
 
 PROFILE = Profile(name="lines", format=ProfileFormat.JSONL)
@@ -45,11 +45,11 @@ def test_everything_can_be_said() -> None:
 def test_an_order_is_refused_for_its_first_fault_with_its_numbers_filled_in() -> None:
     orders = release().orders
     is_sell = pl.col("side") == "sell"
-    found = refused(orders, {"{quantity} of {symbol} is sold": is_sell, "it is large": pl.col("quantity") > 10})
+    found = first_faults(orders, {"{quantity} of {symbol} is sold": is_sell, "it is large": pl.col("quantity") > 10})
     assert found.rows() == [
         ("-A3-sell-S2", "-A3", "3 of BRK.B is sold"),
         ("A1-sell-S2", "A1", "12 of BRK.B is sold"),
         ("A1-buy-S1", "A1", "it is large"),
         ("A2-sell-S3", "A2", "100.125 of VBTLX is sold"),
     ]
-    assert refused(orders, {"nobody knows": pl.lit(None, pl.Boolean)}).height == orders.height
+    assert first_faults(orders, {"nobody knows": pl.lit(None, pl.Boolean)}).height == orders.height

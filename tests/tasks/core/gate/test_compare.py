@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.tables import PUBLIC
-from tasks.core.gate import RELEASABLE, Gated, GatedAccounts, History, accepted, gate_accounts, gate_globals
+from tasks.core.gate import RELEASABLE, Gated, GatedAccounts, History, accepted_rows, gate_accounts, gate_globals
 from tests.support.history_book import Book, book_then, history_of, judged, with_cells, with_rows, without_rows
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
 
@@ -162,7 +162,7 @@ def test_accepted_quarantined_and_released_make_up_the_input(book: Book, data: s
     passed = {name: set(rows["landed_row"]) for (name,), rows in own.released.group_by("table_name")}
     for table in ("accounts", "lots", "cash", "trades"):
         rows = tables[table]
-        kept = set(accepted(table, rows, own.quarantine)["row_number"])
+        kept = set(accepted_rows(table, rows, own.quarantine)["row_number"])
         lost = set(own.quarantine.filter(pl.col("table_name") == table)["landed_row"])
         assert kept | lost == set(rows["row_number"])
         assert not kept & lost

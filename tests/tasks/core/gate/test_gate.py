@@ -10,8 +10,8 @@ from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, EXACT
 from schemas.policy import Policy
 from schemas.tables import PUBLIC
-from tasks.core.gate import accepted, check_table, gate_accounts, unattributed
-from tasks.core.gate.contract import column_rules, expected
+from tasks.core.gate import accepted_rows, check_table, gate_accounts, unattributed_rows
+from tasks.core.gate.contract import column_requirement, column_rules
 from tasks.core.gate.parsing import LINE, parse
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, sound_book, spoilt, with_row
 
@@ -44,7 +44,7 @@ def test_a_sound_book_passes_whole() -> None:
     assert own.quarantine.is_empty()
     assert own.accounts.is_empty()
     assert sorted(common.models) == ["growth", "income"]
-    assert sorted(common.priced) == ["BND", "OLD", "STK"]
+    assert sorted(common.priced_ids) == ["BND", "OLD", "STK"]
 
 
 def test_results_have_the_columns_of_the_lake() -> None:
@@ -345,13 +345,13 @@ def test_a_restriction_for_everyone_that_cannot_be_read_refuses_the_input() -> N
 def test_a_restriction_for_everyone_of_an_unknown_security_goes_alone() -> None:
     book = spoilt("restrictions", 2, security_id="NOPE")
     assert broken(book) == {("restrictions", 2): "security_known"}
-    assert unattributed(gated(parsed(book))[0].quarantine).is_empty()
+    assert unattributed_rows(gated(parsed(book))[0].quarantine).is_empty()
 
 
 def test_a_restriction_whose_account_is_malformed_is_not_for_everyone() -> None:
     book = spoilt("restrictions", 2, account_id="../x")
     assert broken(book) == {("restrictions", 2): "account_id_identifier"}
-    assert unattributed(gated(parsed(book))[1].quarantine)["row_number"].to_list() == [2]
+    assert unattributed_rows(gated(parsed(book))[1].quarantine)["row_number"].to_list() == [2]
 
 
 def test_a_restriction_whose_account_cannot_be_read_goes_alone_and_is_unattributed() -> None:
@@ -360,7 +360,7 @@ def test_a_restriction_whose_account_cannot_be_read_goes_alone_and_is_unattribut
     tables["restrictions"] = parse("restrictions", numbered, is_text=False)
     common, own = gated(tables)
     assert common.quarantine["broken_rules"].to_list() == ["account_id_readable"]
-    assert unattributed(common.quarantine).height == 1
+    assert unattributed_rows(common.quarantine).height == 1
     assert own.quarantine.is_empty()
 
 
@@ -373,7 +373,7 @@ def test_a_line_cut_short_that_names_no_account_refuses_restrictions() -> None:
 
 def test_a_lot_without_an_account_is_unattributed() -> None:
     rows = gated(parsed(spoilt("lots", 2, account_id=None)))[1].quarantine
-    assert unattributed(rows)["row_number"].to_list() == [2]
+    assert unattributed_rows(rows)["row_number"].to_list() == [2]
 
 
 def test_an_account_without_an_identifier_goes_by_its_row() -> None:
@@ -443,12 +443,12 @@ def test_a_frame_that_was_not_parsed_is_a_mistake_of_ours() -> None:
 def test_every_check_of_the_contract_has_a_rule_and_every_column_words(table: str) -> None:
     schema = CONTRACTS[table].to_schema()
     assert len(column_rules(table)) == sum(len(column.checks) for column in schema.columns.values())
-    assert all(expected(table, column).startswith(f"{column}: ") for column in schema.columns)
+    assert all(column_requirement(table, column).startswith(f"{column}: ") for column in schema.columns)
 
 
 def test_a_policy_that_passes_the_gate_can_be_built() -> None:
     rows = parsed(sound_book())["policies"]
-    good = accepted("policies", rows, gated(parsed(sound_book()))[0].quarantine)
+    good = accepted_rows("policies", rows, gated(parsed(sound_book()))[0].quarantine)
     values = {
         name: value
         for name, value in good.row(0, named=True).items()
@@ -489,7 +489,7 @@ def test_accepted_and_quarantined_make_up_the_input(book: Spoiler) -> None:
     for table, rows in tables.items():
         quarantine = own.quarantine if table in ACCOUNT_TABLES else common.quarantine
         lost = quarantine.filter(pl.col("table_name") == table)["landed_row"].to_list()
-        kept = accepted(table, rows, quarantine)["row_number"].to_list()
+        kept = accepted_rows(table, rows, quarantine)["row_number"].to_list()
         assert sorted(kept + lost) == rows["row_number"].to_list()
         assert len(set(lost)) == len(lost)
 
@@ -526,10 +526,10 @@ def test_every_account_left_has_only_sound_rows_that_can_be_valued(book: Spoiler
         .filter(~pl.col("account_id").is_in(own.accounts["account_id"].implode()))["account_id"]
         .drop_nulls()
     )
-    prices = accepted("prices", tables["prices"], common.quarantine)
+    prices = accepted_rows("prices", tables["prices"], common.quarantine)
     for table in ("lots", "cash"):
         rows = tables[table].filter(pl.col("account_id").is_in(left.implode()))
-        assert accepted(table, rows, own.quarantine).height == rows.height
+        assert accepted_rows(table, rows, own.quarantine).height == rows.height
     lots = tables["lots"].filter(pl.col("account_id").is_in(left.implode()))
     valued = lots.join(prices, on="security_id").select((pl.col("quantity") * pl.col("price_usd")).cast(EXACT))
     assert valued.height == lots.height

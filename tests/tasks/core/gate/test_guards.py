@@ -33,22 +33,22 @@ def one(found: list[Finding]) -> tuple[Guard, str]:
 
 
 def test_accounts_quarantined_up_to_the_limit_stop_nothing() -> None:
-    assert guards.quarantined(5, 100, 0.05) == []
-    assert guards.quarantined(0, 0, 0.0) == []
-    assert one(guards.quarantined(6, 100, 0.05)) == (
+    assert guards.quarantined_accounts(5, 100, 0.05) == []
+    assert guards.quarantined_accounts(0, 0, 0.0) == []
+    assert one(guards.quarantined_accounts(6, 100, 0.05)) == (
         Guard.QUARANTINE,
         "6 of 100 accounts are quarantined (6.0%); the limit is 5.0%",
     )
 
 
 def test_lots_quarantined_beyond_the_limit_stop_the_run_whoever_they_belong_to() -> None:
-    assert guards.lots_lost(50, 1_000, 0.05, accounts=20, min_accounts=20) == []
-    assert guards.lots_lost(0, 0, 0.0, accounts=20, min_accounts=20) == []
-    assert one(guards.lots_lost(51, 1_000, 0.05, accounts=20, min_accounts=20)) == (
+    assert guards.quarantined_lots(50, 1_000, 0.05, accounts=20, min_accounts=20) == []
+    assert guards.quarantined_lots(0, 0, 0.0, accounts=20, min_accounts=20) == []
+    assert one(guards.quarantined_lots(51, 1_000, 0.05, accounts=20, min_accounts=20)) == (
         Guard.QUARANTINE,
         "51 of 1,000 lots are quarantined (5.1%); the limit is 5.0%",
     )
-    assert guards.lots_lost(999, 1_000, 0.05, accounts=19, min_accounts=20) == []
+    assert guards.quarantined_lots(999, 1_000, 0.05, accounts=19, min_accounts=20) == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_no_limit_no_guard() -> None:
     assert guards.price_moves(held(MOVES), None) == []
     assert guards.order_count(10**9, None) == []
     assert guards.missing_accounts(50, 100, None, min_accounts=1) == []
-    assert guards.shrunk(Size(100, 1), Size(100, 900), None, min_accounts=1) == []
+    assert guards.lot_shrinkage(Size(100, 1), Size(100, 900), None, min_accounts=1) == []
     assert guards.turnover(Decimal(200), Decimal(100), 100, None, min_accounts=1) == []
 
 
@@ -125,12 +125,12 @@ def test_missing_accounts_stop_a_run_beyond_their_share() -> None:
 
 
 def test_a_snapshot_much_smaller_than_the_last_stops_the_run() -> None:
-    assert guards.shrunk(Size(100, 800), Size(100, 1000), 0.2, min_accounts=20) == []
-    assert one(guards.shrunk(Size(100, 799), Size(100, 1000), 0.2, min_accounts=20)) == (
+    assert guards.lot_shrinkage(Size(100, 800), Size(100, 1000), 0.2, min_accounts=20) == []
+    assert one(guards.lot_shrinkage(Size(100, 799), Size(100, 1000), 0.2, min_accounts=20)) == (
         Guard.SMALL_SNAPSHOT,
         "799 lots came, 1,000 the last night (20.1% fewer); the limit is 20.0%",
     )
-    assert guards.shrunk(Size(100, 5), Size(100, 0), 0.2, min_accounts=20) == []
+    assert guards.lot_shrinkage(Size(100, 5), Size(100, 0), 0.2, min_accounts=20) == []
 
 
 def test_turnover_is_half_of_buys_and_sells_over_value() -> None:
@@ -145,7 +145,7 @@ def test_turnover_is_half_of_buys_and_sells_over_value() -> None:
 def test_few_accounts_are_not_judged_by_shares() -> None:
     assert guards.turnover(Decimal(200), Decimal(100), 19, 0.25, min_accounts=20) == []
     assert guards.missing_accounts(19, 19, 0.05, min_accounts=20) == []
-    assert guards.shrunk(Size(19, 0), Size(19, 100), 0.2, min_accounts=20) == []
+    assert guards.lot_shrinkage(Size(19, 0), Size(19, 100), 0.2, min_accounts=20) == []
 
 
 def test_orders_are_counted() -> None:

@@ -14,7 +14,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.propose.account_outcomes import outcomes, with_standing
-from tasks.core.propose.conservation import unaccounted
+from tasks.core.propose.conservation import outcome_gaps
 from tasks.core.propose.reasons import class_reasons
 from tasks.core.propose.solved import solve
 from tasks.core.reconcile.unshown_fills import waiting
@@ -341,7 +341,7 @@ def test_every_account_has_exactly_one_outcome(drawn: list[dict[str, Any]], cool
     daily = replace(facts, policies=facts.policies.with_columns(calendar=pl.lit("daily")))
     found = decided(daily, gate=gate, due=(Calendar.DAILY,) if is_due else ())
     pulled = pl.Series("account_id", [f"a{number:02}" for number in range(len(drawn))])
-    assert unaccounted(pulled, found).is_empty()
+    assert outcome_gaps(pulled, found).is_empty()
     assert found["account_id"].to_list() == sorted(pulled)
     assert found["reason"].null_count() == 0
     assert set(found["outcome"]) <= set(Outcome)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from schemas.tables import PUBLIC
-from tasks.core.propose.conservation import cash_gaps, oversold, relief_gaps, unaccounted
+from tasks.core.propose.conservation import cash_gaps, outcome_gaps, oversold, relief_gaps
 
 LOTS = pl.DataFrame(
     [("a", "S", "1", 10), ("a", "S", "2", 5)], schema=["account_id", "security_id", "lot_id", "quantity"], orient="row"
@@ -45,14 +45,14 @@ def changed(frame: pl.DataFrame, row: int, **cells: object) -> pl.DataFrame:
 
 
 def test_what_adds_up_has_no_offenders() -> None:
-    assert unaccounted(PULLED, OUTCOMES).is_empty()
+    assert outcome_gaps(PULLED, OUTCOMES).is_empty()
     assert relief_gaps(exact(ORDERS), exact(RELIEF)).is_empty()
     assert oversold(exact(RELIEF), exact(LOTS)).is_empty()
     assert cash_gaps(exact(PROPOSALS), exact(ORDERS)).is_empty()
 
 
 def test_nothing_adds_up_to_nothing() -> None:
-    assert unaccounted(PULLED.clear(), OUTCOMES.clear()).is_empty()
+    assert outcome_gaps(PULLED.clear(), OUTCOMES.clear()).is_empty()
     assert relief_gaps(ORDERS.clear(), RELIEF.clear()).is_empty()
     assert oversold(RELIEF.clear(), LOTS).is_empty()
     assert cash_gaps(PROPOSALS.clear(), ORDERS.clear()).is_empty()
@@ -70,11 +70,11 @@ def test_nothing_adds_up_to_nothing() -> None:
 def test_an_account_missing_twice_there_or_never_pulled_is_named(
     outcomes: pl.DataFrame, offender: tuple[str, int]
 ) -> None:
-    assert unaccounted(PULLED, outcomes).rows() == [offender]
+    assert outcome_gaps(PULLED, outcomes).rows() == [offender]
 
 
 def test_an_account_pulled_twice_needs_one_outcome() -> None:
-    assert unaccounted(pl.Series(["a", "a", "b"]), OUTCOMES).is_empty()
+    assert outcome_gaps(pl.Series(["a", "a", "b"]), OUTCOMES).is_empty()
 
 
 @pytest.mark.parametrize(

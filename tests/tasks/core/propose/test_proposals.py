@@ -8,7 +8,7 @@ import pytest
 from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.propose.orders import content_hashes, hashed, order_rows
+from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
 from tasks.core.propose.proposals import ROUTED, proposal_rows
 from tests.support.facts_table import ago, drift_of, facts_of, household_drift_of, solved_of
 
@@ -156,8 +156,8 @@ def test_ids_are_hashes_of_run_account_security_and_side() -> None:
 
 
 def test_a_hash_is_of_the_parts_joined_by_a_bar() -> None:
-    assert hashed([("a", "b"), ("a|b",)]).n_unique() == 1
-    assert hashed([]).dtype == pl.String
+    assert short_hashes([("a", "b"), ("a|b",)]).n_unique() == 1
+    assert short_hashes([]).dtype == pl.String
 
 
 def test_each_order_says_why_and_what_it_is_worth() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.enums import LookReason
 from tasks.core.explain.sentences import LOOKS
-from tasks.core.propose.route import POINTS, Noticed, noticed, with_look, with_route
+from tasks.core.propose.route import POINTS, Noticed, noticed_accounts, with_look, with_route
 
 LIMITS = ("auto_approve_max_turnover", "auto_approve_max_tax_usd", "four_eyes_above_usd")
 amounts = st.none() | st.floats(0, 100)
@@ -178,7 +178,7 @@ def test_accounts_are_noticed_for_what_is_unusual_only() -> None:
     anomalies = pl.DataFrame({"account_id": ["a", "b", "c", "d"], "score": [3.6, -3.6, 3.5, None]})
     held = pl.DataFrame({"account_id": ["h"], "held_by": ["bob"]})
     exported = pl.DataFrame({"account_id": ["e"]})
-    assert noticed(anomalies, held, exported) == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"))
+    assert noticed_accounts(anomalies, held, exported) == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"))
 
 
 def test_some_reasons_to_look_send_a_proposal_to_a_person_whatever_policy_says() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.executions import EXECUTIONS, SENT_ORDERS
-from tasks.core.reconcile.matching import SAID, matched
+from tasks.core.reconcile.matching import SAID, match_executions
 
 ORDERS = pl.DataFrame(
     [
@@ -45,13 +45,13 @@ def known(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def told(*rows: dict[str, Any], before: pl.DataFrame | None = None) -> tuple[list[str], list[tuple[int, str, str]]]:
     """Ids taken; row, code and sentence of the others."""
-    accepted, aside = matched(table(*rows), "broker", ORDERS, known() if before is None else before)
+    accepted, aside = match_executions(table(*rows), "broker", ORDERS, known() if before is None else before)
     assert accepted.height + aside.height == len(rows)
     return accepted["execution_id"].to_list(), aside.select("row_number", "code", "message").rows()
 
 
 def test_an_execution_is_about_the_order_or_the_block_that_it_names() -> None:
-    accepted, aside = matched(table(fill("e1"), fill("e2", "block-buy")), "broker", ORDERS, known())
+    accepted, aside = match_executions(table(fill("e1"), fill("e2", "block-buy")), "broker", ORDERS, known())
     assert aside.is_empty()
     assert accepted.select("source", "execution_id", "order_id", "block_id").rows() == [
         ("broker", "e1", "o1", None),
@@ -61,9 +61,9 @@ def test_an_execution_is_about_the_order_or_the_block_that_it_names() -> None:
 
 def test_a_bust_without_a_name_is_about_what_its_fill_is_about() -> None:
     bust = {"execution_id": "x", "kind": "bust", "reference_id": "e1"}
-    accepted, _ = matched(table(bust, fill("e1")), "broker", ORDERS, known())
+    accepted, _ = match_executions(table(bust, fill("e1")), "broker", ORDERS, known())
     assert accepted.select("execution_id", "order_id").rows() == [("x", "o1"), ("e1", "o1")]
-    accepted, _ = matched(table(bust), "broker", ORDERS, known(fill("e1")))
+    accepted, _ = match_executions(table(bust), "broker", ORDERS, known(fill("e1")))
     assert accepted.select("execution_id", "order_id").rows() == [("x", "o1")]
 
 
@@ -82,10 +82,10 @@ def test_what_has_no_name_is_followed_through_others_that_have_none() -> None:
         {"execution_id": "x1", "kind": "correct", "reference_id": "e1", "quantity": 1, "price_usd": 1},
     ]
     for rows in (chain, chain[::-1]):
-        accepted, _ = matched(table(*rows, fill("e1")), "broker", ORDERS, known())
+        accepted, _ = match_executions(table(*rows, fill("e1")), "broker", ORDERS, known())
         assert set(accepted["order_id"]) == {"o1"}
         assert accepted.height == 4
-    accepted, _ = matched(table(*chain), "broker", ORDERS, known(fill("e1")))
+    accepted, _ = match_executions(table(*chain), "broker", ORDERS, known(fill("e1")))
     assert accepted["order_id"].to_list() == ["o1"] * 3
 
 
@@ -94,7 +94,7 @@ def test_what_leads_round_in_a_circle_is_about_nothing() -> None:
         {"execution_id": "x1", "kind": "bust", "reference_id": "x2"},
         {"execution_id": "x2", "kind": "bust", "reference_id": "x1"},
     ]
-    accepted, aside = matched(table(*circle), "broker", ORDERS, known())
+    accepted, aside = match_executions(table(*circle), "broker", ORDERS, known())
     assert accepted.is_empty()
     assert aside["message"].to_list() == [
         "execution x1 changes x2, which leads to no order that left",
@@ -174,6 +174,6 @@ def test_a_fill_of_a_block_is_of_no_account() -> None:
 )
 def test_every_row_ends_up_somewhere_and_once(rows: list[tuple[str, str | None, int]]) -> None:
     found = table(*(fill(name, about, quantity=Decimal(units)) for name, about, units in rows))
-    accepted, aside = matched(found, "broker", ORDERS, known())
+    accepted, aside = match_executions(found, "broker", ORDERS, known())
     assert sorted([*accepted["row_number"], *aside["row_number"]]) == list(range(1, len(rows) + 1))
     assert accepted["execution_id"].is_unique().all()

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from schemas.stored import INTERNAL
-from tasks.core.reconcile.open_orders import counted, known_fills, unseen, with_shown
+from tasks.core.reconcile.open_orders import known_fills, standing_proposals, unseen, with_shown
 from tests.support.facts_table import ago, table
 from tests.support.landing_book import rows_of
 
@@ -74,7 +74,7 @@ def test_proposals_that_this_run_replaces_do_not_count_unless_they_are_leaving()
         3           | out        |
         4           | out        | e
     """)
-    found = counted(proposals, pl.Series(["in"]))
+    found = standing_proposals(proposals, pl.Series(["in"]))
     assert found.select("proposal_id", "is_sent").rows() == [("2", True), ("3", False), ("4", True)]
 
 

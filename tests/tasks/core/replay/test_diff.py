@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.replay.diff import ROW, SAMPLES, Cell, TableDiff, compare, key_of, merged
+from tasks.core.replay.diff import ROW, SAMPLES, Cell, TableDiff, compare, key_of, merge_diffs
 
 ORDERS = pl.DataFrame(
     {
@@ -89,7 +89,7 @@ def test_only_the_first_few_cells_are_told_and_all_are_counted() -> None:
 
 def test_shards_of_a_table_are_told_together() -> None:
     one = compare("orders", ORDERS, with_cell(0, "quantity", Decimal(9)))
-    (both,) = merged([one, compare("orders", ORDERS, ORDERS[:2])])
+    (both,) = merge_diffs([one, compare("orders", ORDERS, ORDERS[:2])])
     assert (both.rows, both.missing, both.changed, both.cells, len(both.samples)) == (6, 1, 1, 1, 2)
 
 

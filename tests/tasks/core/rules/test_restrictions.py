@@ -7,7 +7,14 @@ import pytest
 from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.rules.restrictions import bars, loss_sales, not_held, own_bars, sold_tonight, wash_conflicts
+from tasks.core.rules.restrictions import (
+    active_restrictions,
+    loss_sales,
+    not_held,
+    own_restrictions,
+    sold_tonight,
+    wash_conflicts,
+)
 from tests.support.facts_table import AS_OF, ago, facts_of
 from tests.support.landing_book import rows_of
 
@@ -41,7 +48,7 @@ def pending(days: int, account: str = "a", *, side: str = "sell", is_loss: bool 
 @pytest.mark.parametrize(("rule", "is_barred"), [("no_buy", True), ("no_trade", True), ("no_sell", False)])
 def test_only_rules_asked_for_count(rule: str, *, is_barred: bool) -> None:
     facts = facts_of(restrictions=f"security_id | rule\n S | {rule}")
-    pairs, everyone = bars(facts, AS_OF, NO_BUY)
+    pairs, everyone = active_restrictions(facts, AS_OF, NO_BUY)
     assert pairs.rows() == ([("a", "S")] if is_barred else [])
     assert everyone.is_empty()
 
@@ -49,7 +56,7 @@ def test_only_rules_asked_for_count(rule: str, *, is_barred: bool) -> None:
 @pytest.mark.parametrize(("until", "is_barred"), [(ago(0), True), (ago(1), False), (ago(-1), True), ("", True)])
 def test_the_last_date_of_a_restriction_is_still_restricted(until: str, *, is_barred: bool) -> None:
     facts = facts_of(restrictions=f"security_id | until_date\n S | {until}")
-    assert bars(facts, AS_OF, NO_BUY)[0].is_empty() is not is_barred
+    assert active_restrictions(facts, AS_OF, NO_BUY)[0].is_empty() is not is_barred
 
 
 def test_a_restriction_without_an_account_is_for_everyone() -> None:
@@ -61,7 +68,7 @@ def test_a_restriction_without_an_account_is_for_everyone() -> None:
             a          | B
         """
     )
-    pairs, everyone = bars(facts, AS_OF, NO_BUY)
+    pairs, everyone = active_restrictions(facts, AS_OF, NO_BUY)
     assert (pairs.rows(), everyone.to_list()) == ([("a", "B")], ["S"])
 
 
@@ -115,11 +122,11 @@ def test_no_accounts_have_no_bars() -> None:
 
 def test_a_restriction_is_named_before_the_window() -> None:
     facts = facts_of(restrictions="security_id | rule\n S | no_buy\n B | no_sell", trades=sold(3))
-    assert own_bars(facts, households_of(facts), AS_OF).rows() == [("a", "S", "restricted")]
+    assert own_restrictions(facts, households_of(facts), AS_OF).rows() == [("a", "S", "restricted")]
 
 
 def own(facts: Facts, sold_at_loss: pl.DataFrame | None = None) -> list[tuple[str, str, str]]:
-    return sorted(own_bars(facts, households_of(facts), AS_OF, sold_at_loss=sold_at_loss).rows())
+    return sorted(own_restrictions(facts, households_of(facts), AS_OF, sold_at_loss=sold_at_loss).rows())
 
 
 def test_what_the_household_sells_at_a_loss_tonight_is_in_the_window() -> None:

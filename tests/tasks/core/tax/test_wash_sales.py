@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.landing import EXACT, dtypes
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.tax.wash_rule import disallowed
+from tasks.core.tax.wash_rule import disallow_losses
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
 from tests.support.facts_table import AS_OF, ago, facts_of
 from tests.support.landing_book import rows_of
@@ -51,7 +51,7 @@ def history(text: str) -> pl.DataFrame:
 
 def outcome(text: str, **options: Any) -> tuple[list[float], list[float]]:
     """Loss disallowed of each sale, and basis added to each purchase, in the order drawn."""
-    found = disallowed(history(text), **options)
+    found = disallow_losses(history(text), **options)
     is_sale = pl.col("side") == "sell"
     lost, added = found.filter(is_sale)["disallowed_usd"], found.filter(~is_sale)["basis_usd"]
     return [float(usd) for usd in lost], [float(usd) for usd in added]
@@ -282,7 +282,7 @@ HISTORY = st.lists(st.one_of(BUY, SELL), max_size=12)
 @settings(max_examples=300)
 @given(HISTORY, st.sampled_from([0, 10, 30]), st.sampled_from([(), ("ira",)]))
 def test_a_history_share_by_share_disallows_the_same(events: list[Event], days: int, untaxed: tuple[str, ...]) -> None:
-    found = disallowed(as_frame(events), wash_sale_days=days, untaxed=untaxed)
+    found = disallow_losses(as_frame(events), wash_sale_days=days, untaxed=untaxed)
     by_hand = share_by_share(events, days, untaxed)
     for event, count, lost in zip(events, by_hand, found["disallowed_usd"], strict=True):
         loss = -(event.gain or 0) * count / event.quantity if event.side == "sell" else 0
@@ -295,7 +295,7 @@ def test_a_history_share_by_share_disallows_the_same(events: list[Event], days: 
 @settings(max_examples=50)
 @given(HISTORY)
 def test_all_that_is_disallowed_is_added_to_a_basis(events: list[Event]) -> None:
-    found = disallowed(as_frame(events))
+    found = disallow_losses(as_frame(events))
     assert found["disallowed_usd"].sum() == found["basis_usd"].sum()
 
 
@@ -305,7 +305,7 @@ def test_the_order_in_which_a_history_is_told_changes_nothing(events: list[Event
     shuffled = list(events)
     random.shuffle(shuffled)
     columns = [*EVENTS, "disallowed_usd", "basis_usd"]
-    found, again = (disallowed(as_frame(told)).select(columns).sort(columns) for told in (events, shuffled))
+    found, again = (disallow_losses(as_frame(told)).select(columns).sort(columns) for told in (events, shuffled))
     assert found.equals(again)
 
 
@@ -559,7 +559,7 @@ def test_tonights_replaced_shares_are_those_of_the_history_share_by_share(book: 
 @given(BOOKS)
 def test_tonights_replaced_shares_are_those_of_the_rule_over_the_history(book: Book) -> None:
     events = as_frame([*told(book), Event(0, LAST, "sell", 99, -99, None)])
-    assert replaced(facts_of_book(book)).get("a", 0) == float(disallowed(events)["disallowed_usd"][-1])
+    assert replaced(facts_of_book(book)).get("a", 0) == float(disallow_losses(events)["disallowed_usd"][-1])
 
 
 @settings(max_examples=150)
