@@ -1,12 +1,10 @@
-"""Tells what the machine refuses, room or access, from a statement that is wrong: a person makes room or gives access.
+"""Translates what the disk or the object store refuses into sentences: a person makes room or gives access.
 
-Python, SQLite, PostgreSQL, DuckDB and object stores say it each in words of their own, some with the password of an address
-among them. So ours are other words.
+The engines' own words may hold the password of an address. So ours are other words.
 """
 
-import errno
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -14,41 +12,17 @@ import duckdb
 from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import StoreRefused
+from warehouse.faults.engine_errors import Fault, faults_of
 
-NO_ROOM: Final = ("no room is left on the disk", "make room, `df -h` shows where, then the same command again.")
-NO_ACCESS: Final = (
-    "access is denied",
-    "work as the user whose files they are, or give access, then the same command again.",
-)
-READ_ONLY: Final = ("the disk is read-only", "see why it was mounted so, then the same command again.")
-NOT_OPENED: Final = ("it cannot be opened", "is it a file, and may you read and write it? Then the same command again.")
-NO_KEY: Final = (
-    "the object store denies access",
-    "look at the keys and at what they may do, then the same command again.",
-)
-BROKEN: Final = ("the disk reports an error", "look into the system's log; a backup may be needed.")
-
-NUMBERS: Final = {
-    errno.ENOSPC: NO_ROOM,
-    errno.EDQUOT: NO_ROOM,
-    errno.EACCES: NO_ACCESS,
-    errno.EPERM: NO_ACCESS,
-    errno.EROFS: READ_ONLY,
-    errno.EIO: BROKEN,
+HINTS: Final = {
+    Fault.NO_KEY: "look at the keys and at what they may do, then the same command again.",
+    Fault.NO_ROOM: "make room, `df -h` shows where, then the same command again.",
+    Fault.NO_ACCESS: "work as the user whose files they are, or give access, then the same command again.",
+    Fault.NOT_OPENED: "is it a file, and may you read and write it? Then the same command again.",
+    Fault.READ_ONLY: "see why it was mounted so, then the same command again.",
+    Fault.BROKEN: "look into the system's log; a backup may be needed.",
 }
-STATUSES: Final = {401: NO_KEY, 403: NO_KEY, 507: NO_ROOM}
-SIGNS: Final[Mapping[str, tuple[str, str]]] = {
-    "no space left on device": NO_ROOM,
-    "disk quota exceeded": NO_ROOM,
-    "database or disk is full": NO_ROOM,
-    "permission denied": NO_ACCESS,
-    "unable to open database": NOT_OPENED,
-    "readonly database": NO_ACCESS,
-    "read-only file system": READ_ONLY,
-    "read-only transaction": READ_ONLY,
-    "disk i/o error": BROKEN,
-    "input/output error": BROKEN,
-}
+"""What a person does about it; where an error says several, the first counts."""
 
 
 @contextmanager
@@ -57,23 +31,15 @@ def translate_disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, duckdb.Error, DBAPIError) as error:
-        if told := disk_refusal(what, error):
-            raise told from error
+        if refusal := disk_refusal(what, error):
+            raise refusal from error
         raise
 
 
 def disk_refusal(what: str, error: Exception) -> StoreRefused | None:
     """What is to be raised in the place of ``error``; null: it is something else."""
-    found = _why(error)
+    faults = faults_of(error)
+    found = next((fault for fault in HINTS if fault in faults), None)
     if found is None:
         return None
-    return StoreRefused(f"{what} cannot be read or written: {found[0]}\n\nHint: {found[1]}")
-
-
-def _why(error: Exception) -> tuple[str, str] | None:
-    if isinstance(error, OSError):
-        return NUMBERS.get(error.errno or 0)
-    if (status := getattr(error, "status_code", None)) in STATUSES:  # DuckDB's HTTPException has one
-        return STATUSES[status]
-    text = str(error.orig if isinstance(error, DBAPIError) else error).lower()
-    return next((found for sign, found in SIGNS.items() if sign in text), None)
+    return StoreRefused(f"{what} cannot be read or written: {found}\n\nHint: {HINTS[found]}")

@@ -16,35 +16,13 @@ from typing import Final, TypeVar
 import duckdb
 
 from schemas.errors import LakeBusy
-from warehouse.faults import translate_disk_errors
+from warehouse.faults import is_disconnect, is_passing, translate_disk_errors
 from warehouse.lake.connection import quoted, s3_secret
 
 SQLITE: Final = "ducklake:sqlite:"
 """How the address of a lake begins whose catalogue is a SQLite file."""
 ATTEMPTS: Final = 6
 BUSY_MILLISECONDS: Final = 30_000
-CONFLICTS: Final = (
-    "transaction conflict",
-    "database is locked",
-    "failed to commit",
-    "already exists",
-    "could not serialize access",
-    "deadlock detected",
-    "failed to get files scheduled for deletion",  # a writer took its file back while orphans were looked for
-)
-LOST: Final = (
-    "server closed the connection",
-    "terminating connection",
-    "unable to connect to postgres",
-    "no connection to the server",
-    "could not receive data from server",
-    'failed to execute query "rollback"',
-    "could not establish connection",
-    "connection error for http",
-    "current transaction is aborted",  # the first thing that is heard where a result breaks off while it is fetched
-)
-"""Signs of a catalogue or an object store that went away for a moment. DuckDB connects to it anew by itself."""
-PASSING_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 T = TypeVar("T")
 
 
@@ -117,22 +95,8 @@ def retried(work: Callable[[], T]) -> T:
     raise AssertionError
 
 
-def is_passing(error: duckdb.Error) -> bool:
-    """Whether the same statement may succeed later."""
-    return _is_lost(error) or _has(error, CONFLICTS)
-
-
-def _is_lost(error: duckdb.Error) -> bool:
-    return getattr(error, "status_code", None) in PASSING_STATUSES or _has(error, LOST)  # HTTPException has a status
-
-
-def _has(error: duckdb.Error, signs: tuple[str, ...]) -> bool:
-    text = str(error).lower()
-    return any(sign in text for sign in signs)
-
-
 def why_not(error: duckdb.Error, tried: str = "") -> str:
     """A sentence in our own words: DuckDB's tells the address that it tried, with the password."""
-    if _is_lost(error):
+    if is_disconnect(error):
         return f"the lake cannot be reached{tried}\n\nHint: try again when its catalogue and object store answer."
     return f"the lake is being written by others{tried}\n\nHint: try again."

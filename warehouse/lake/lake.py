@@ -22,8 +22,8 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.faults import disk_refusal
-from warehouse.lake.attach import T, attach_lake, is_passing, retried, sql, transaction, why_not
+from warehouse.faults import disk_refusal, is_passing
+from warehouse.lake.attach import T, attach_lake, retried, sql, transaction, why_not
 from warehouse.lake.connection import connect
 from warehouse.lake.empty_tables import Filled, make_stand_ins
 from warehouse.lake.sharing import Sharing
@@ -230,8 +230,8 @@ class Lake:
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy(why_not(error)) from error
-            if told := disk_refusal("the lake", error):
-                raise told from error
+            if refusal := disk_refusal("the lake", error):
+                raise refusal from error
             raise
         return rows
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from schemas.errors import Retryable, WrongUsage
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from warehouse.lake.attach import attach_lake, is_passing, sql
+from warehouse.faults import is_passing
+from warehouse.lake.attach import attach_lake, sql
 from warehouse.lake.connection import connect, quoted
 from warehouse.lake.sharing import Sharing
 from warehouse.lake.tables import absent, sql_type

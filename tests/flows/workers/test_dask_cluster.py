@@ -40,7 +40,7 @@ from tests.support.scale_scene import (
     restart_after,
 )
 from tests.support.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
-from warehouse.faults.disconnects import is_disconnect
+from warehouse.faults.engine_errors import is_disconnect
 from warehouse.lake.connection import Bounds, bounds, connect, s3_secret
 
 __all__ = ["postgres_server", "s3_server"]

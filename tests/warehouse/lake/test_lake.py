@@ -20,8 +20,9 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL, TABLES
 from schemas.tables import PUBLIC, RUN_COLUMNS
+from warehouse.faults.engine_errors import is_passing
 from warehouse.lake import attach
-from warehouse.lake.attach import ATTEMPTS, is_passing, retried
+from warehouse.lake.attach import ATTEMPTS, retried
 from warehouse.lake.empty_tables import Filled
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.sharing import Sharing

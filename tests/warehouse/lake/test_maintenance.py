@@ -22,7 +22,7 @@ from schemas.settings import Settings
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC
 from tests.support.servers import Postgres
-from warehouse.lake.attach import is_passing
+from warehouse.faults.engine_errors import is_passing
 from warehouse.lake.lake import open_lake
 from warehouse.lake.maintenance import Upkeep, open_upkeep
 from warehouse.lake.snapshots import past_of

@@ -6,7 +6,6 @@ What a write reads is therefore still true when it commits, on either database.
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import LedgerBusy, LedgerUnreachable, WrongUsage
-from warehouse.faults import disk_refusal, is_disconnect, translate_disk_errors
+from warehouse.faults import disk_refusal, is_busy, is_disconnect, translate_disk_errors
 from warehouse.ledger.store.tables import audit_head
 
 BUSY_SECONDS: Final = 30
@@ -29,8 +28,6 @@ WRITES: Final = "trimtab_writes"
 """Execution option of connections that will write."""
 UPGRADE_LOCK: Final = 7_286_145
 """PostgreSQL advisory lock for which two first openings race; any number that nobody else uses."""
-BUSY_STATES: Final = frozenset({"40001", "40P01", "55P03"})
-"""PostgreSQL: serialization failure, deadlock, lock not available."""
 
 Item = TypeVar("Item")
 
@@ -179,8 +176,8 @@ def translate_db_errors(engine: Engine) -> Iterator[None]:
             raise LedgerBusy("the ledger is busy: another writer did not finish in time\n\nHint: try again.") from error
         if is_disconnect(error):
             raise LedgerUnreachable(_unreachable(engine, error)) from error
-        if told := disk_refusal("the ledger", error):
-            raise told from error
+        if refusal := disk_refusal("the ledger", error):
+            raise refusal from error
         raise
 
 
@@ -189,12 +186,6 @@ def _unreachable(engine: Engine, error: DBAPIError) -> str:
     reason = next(iter(str(error.orig).splitlines()), "") or "the connection was lost"
     shown = engine.url.render_as_string(hide_password=True)
     return f"the ledger at {shown} cannot be reached: {reason}\n\nHint: try again when its server answers."
-
-
-def is_busy(error: DBAPIError) -> bool:
-    """Whether the same statement may succeed later."""
-    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    return code in BUSY_STATES or re.search(r"database (table |schema )?is locked", str(error.orig)) is not None
 
 
 def in_chunks(values: list[Item], size: int = 5_000) -> Iterator[list[Item]]:

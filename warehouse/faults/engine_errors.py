@@ -1,0 +1,139 @@
+"""Recognises what an error of a database or the disk means: one table an engine, its codes first, its English where it has none.
+
+DuckDB passes on what its catalogue (SQLite or PostgreSQL), the object store and the operating system say, as text alone;
+so all tables of words apply to its errors. SQLAlchemy marks a connection that it had and lost; for one that could not be made
+PostgreSQL gives no code (psycopg, ``OperationalError.sqlstate``), else one of class 08 or 57P ("PostgreSQL Error Codes",
+PostgreSQL documentation, Appendix A).
+"""
+
+import errno
+import sqlite3
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import duckdb
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+
+class Fault(StrEnum):
+    """What an error means. The same call may succeed later where it is BUSY or LOST; for the others a person is needed."""
+
+    BUSY = "another process writes"
+    LOST = "the server went away"
+    NO_KEY = "the object store denies access"
+    NO_ROOM = "no room is left on the disk"
+    NO_ACCESS = "access is denied"
+    NOT_OPENED = "it cannot be opened"
+    READ_ONLY = "the disk is read-only"
+    BROKEN = "the disk reports an error"
+
+
+SYSTEM_NUMBERS: Final = {
+    errno.ENOSPC: Fault.NO_ROOM,
+    errno.EDQUOT: Fault.NO_ROOM,
+    errno.EACCES: Fault.NO_ACCESS,
+    errno.EPERM: Fault.NO_ACCESS,
+    errno.EROFS: Fault.READ_ONLY,
+    errno.EIO: Fault.BROKEN,
+}
+SYSTEM: Final = {
+    "no space left on device": Fault.NO_ROOM,
+    "disk quota exceeded": Fault.NO_ROOM,
+    "permission denied": Fault.NO_ACCESS,
+    "read-only file system": Fault.READ_ONLY,
+    "input/output error": Fault.BROKEN,
+}
+"""The operating system, in an error that a database passes on."""
+SQLITE: Final = {
+    "database is locked": Fault.BUSY,
+    "database table is locked": Fault.BUSY,
+    "database schema is locked": Fault.BUSY,
+    "database or disk is full": Fault.NO_ROOM,
+    "unable to open database": Fault.NOT_OPENED,
+    "readonly database": Fault.NO_ACCESS,
+    "disk i/o error": Fault.BROKEN,
+}
+POSTGRES_STATES: Final = {
+    "40001": Fault.BUSY,  # serialization failure
+    "40P01": Fault.BUSY,  # deadlock
+    "55P03": Fault.BUSY,  # lock not available
+    "08": Fault.LOST,
+    "57P": Fault.LOST,
+}
+"""How an SQLSTATE begins."""
+POSTGRES: Final = {"read-only transaction": Fault.READ_ONLY}
+DUCKDB: Final = {
+    "transaction conflict": Fault.BUSY,
+    "failed to commit": Fault.BUSY,
+    "already exists": Fault.BUSY,
+    "failed to get files scheduled for deletion": Fault.BUSY,  # a writer took its file back while orphans were looked for
+    # its catalogue in PostgreSQL, to which it connects anew by itself
+    "could not serialize access": Fault.BUSY,
+    "deadlock detected": Fault.BUSY,
+    "server closed the connection": Fault.LOST,
+    "terminating connection": Fault.LOST,
+    "unable to connect to postgres": Fault.LOST,
+    "no connection to the server": Fault.LOST,
+    "could not receive data from server": Fault.LOST,
+    'failed to execute query "rollback"': Fault.LOST,
+    "current transaction is aborted": Fault.LOST,  # the first that is heard where a result breaks off while it is fetched
+    # its object store
+    "could not establish connection": Fault.LOST,
+    "connection error for http": Fault.LOST,
+}
+DUCKDB_STATUSES: Final = {
+    401: Fault.NO_KEY,
+    403: Fault.NO_KEY,
+    507: Fault.NO_ROOM,
+    **dict.fromkeys((408, 429, 500, 502, 503, 504), Fault.LOST),
+}
+"""HTTP status of its object store."""
+
+
+def faults_of(error: BaseException) -> frozenset[Fault]:
+    """Everything that an error of an engine or the disk says; empty where the statement is wrong, or the error another's."""
+    if isinstance(error, OSError):
+        return _of(SYSTEM_NUMBERS.get(error.errno or 0))
+    if isinstance(error, duckdb.Error):
+        status = DUCKDB_STATUSES.get(getattr(error, "status_code", 0))
+        return _of(status) | _of_words(error, DUCKDB, SQLITE, POSTGRES, SYSTEM)
+    if isinstance(error, DBAPIError):
+        return _of_connection(error) | _of_words(error.orig, SQLITE, POSTGRES, SYSTEM)
+    if isinstance(error, sqlite3.Error):
+        return _of_words(error, SQLITE, SYSTEM)
+    return frozenset()
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether the server of a database or an object store went away; the same call may succeed when it is back."""
+    return Fault.LOST in faults_of(error)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process got in first; the same call may succeed later."""
+    return Fault.BUSY in faults_of(error)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed later, for either reason."""
+    return is_busy(error) or is_disconnect(error)
+
+
+def _of(fault: Fault | None) -> frozenset[Fault]:
+    return frozenset() if fault is None else frozenset({fault})
+
+
+def _of_words(error: BaseException | None, *tables: Mapping[str, Fault]) -> frozenset[Fault]:
+    text = str(error).lower()
+    return frozenset(fault for table in tables for words, fault in table.items() if words in text)
+
+
+def _of_connection(error: DBAPIError) -> frozenset[Fault]:
+    """What SQLAlchemy's mark and PostgreSQL's code say."""
+    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    found = {fault for begin, fault in POSTGRES_STATES.items() if code and code.startswith(begin)}
+    is_postgres = isinstance(error, OperationalError) and type(error.orig).__module__.startswith("psycopg")
+    if error.connection_invalidated or (is_postgres and code is None):
+        found.add(Fault.LOST)
+    return frozenset(found)
