@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import typer
-
 from console.app import make_api
 from console.shared.backend import Backend
 from docs.generate.markdown import code, page, prose, section, sentence, table
-from flows.commands.cli import app
+from flows.commands.cli import whole_command
 from schemas.enums import Scope
 from schemas.settings import Settings
 from tasks.runtime.stores import open_ledger
@@ -21,11 +19,12 @@ PROBLEM: Final = "ProblemOut"
 
 def commands_page() -> str:
     """Every command with its arguments and options."""
+    command = whole_command()
     return page(
         "Command line",
-        prose(typer.main.get_command(app).help),
+        prose(command.help),
         "`--help` behind any command says the same. What the numbers mean that a command ends with: [exit codes](exit-codes.md).",
-        *_command_sections(typer.main.get_command(app), "trimtab"),
+        *_command_sections(command, "trimtab"),
     )
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 from prefect.settings import get_current_settings
@@ -11,7 +12,7 @@ from prefect.settings import get_current_settings
 from flows.commands.run import run_night
 from flows.commands.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
-from schemas.settings import Settings
+from schemas.settings import Settings, load_settings
 from tasks.core.export import Export
 from tasks.core.solver import warm_up
 from tasks.demo import FileFormat, make_book
@@ -31,6 +32,17 @@ MEANINGS = {
     Outcome.NO_TRADE: "out of band, but tax, cost or a rule outweighs trading",
     Outcome.ERROR: "see the log",
 }
+
+
+def demo(
+    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many accounts the sample book has.")] = 5_000,
+    fmt: Annotated[
+        Literal["parquet", "csv"], typer.Option("--format", help="Files of the landing folder.")
+    ] = "parquet",
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 20221228,
+) -> None:
+    """Make a sample book on real market prices, run a night on it, export what policy approves, say where to look."""
+    run_demo(load_settings(), account_count=accounts, file_format=fmt, seed=seed)
 
 
 def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat, seed: int) -> None:

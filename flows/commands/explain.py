@@ -25,7 +25,9 @@ from flows.commands.explain_tables import (
 from flows.commands.terminal import print_json
 from schemas.enums import ProposalState
 from tasks.core.explain import STATES
+from tasks.review import explain_account
 from tasks.runtime import open_ledger, settings_of_a_home
+from warehouse.lake import open_lake
 
 PAGE_WIDTH: Final = 100
 """Columns of a page that goes to a file or another program."""
@@ -43,12 +45,9 @@ def explain(
     ] = False,
 ) -> None:
     """Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided."""
-    from tasks.review import explain_account as explained  # noqa: PLC0415 - seconds that other commands do without
-    from warehouse.lake import open_lake  # noqa: PLC0415
-
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        page = explained(open_lake(settings), ledger, account, run_id=run, has_frontier=has_frontier)
+        page = explain_account(open_lake(settings), ledger, account, run_id=run, has_frontier=has_frontier)
     if is_json:
         print_json(page)
         return

@@ -3,16 +3,15 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.commands.terminal import notice, print_json
 from schemas.errors import ExitCode
+from tasks.export import DeliveryResult, ExportResult, deliver_exported, export_approved, give_up, read_public_key
+from tasks.export import verify as verify_folder
 from tasks.runtime import settings_of_a_home
-
-if TYPE_CHECKING:
-    from tasks.export import DeliveryResult, ExportResult
 
 app = typer.Typer(
     help="Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."
@@ -36,8 +35,6 @@ def export(
     """Export what is approved, and deliver it where the settings say. Safe to repeat."""
     if context.invoked_subcommand is not None:
         return
-    from tasks.export import deliver_exported, export_approved  # noqa: PLC0415 - a second that other commands do without
-
     settings = settings_of_a_home()
     done = export_approved(settings, run, custodian or ())
     for run_id in done.waiting:
@@ -68,8 +65,6 @@ def abandon(
     is_json: Json = False,
 ) -> None:
     """Give an export up before it leaves: none of its orders ever does, and its proposals are withdrawn. Safe to repeat."""
-    from tasks.export import give_up  # noqa: PLC0415 - as above
-
     done = give_up(settings_of_a_home(), export_id, note)
     if is_json:
         told = {"export_id": done.export_id, "folder": str(done.folder), "proposals": done.proposal_count}
@@ -97,11 +92,8 @@ def verify(
     is_json: Json = False,
 ) -> None:
     """Check folders against their manifests; needs nothing else but the public key. Fails at the first thing that is wrong."""
-    from tasks.export import read_public_key  # noqa: PLC0415
-    from tasks.export import verify as check  # noqa: PLC0415 - as above
-
     public = None if key is None else read_public_key(key)
-    found = [check(folder, public) for folder in folders]
+    found = [verify_folder(folder, public) for folder in folders]
     if is_json:
         print_json(
             [
@@ -120,9 +112,7 @@ def verify(
         typer.echo(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders{signed}")
 
 
-def export_rows(
-    results: "Sequence[ExportResult]", delivered: "Sequence[DeliveryResult]" = ()
-) -> list[dict[str, object]]:
+def export_rows(results: Sequence[ExportResult], delivered: Sequence[DeliveryResult] = ()) -> list[dict[str, object]]:
     """Exports, each with where it was delivered now."""
     return [
         {
@@ -142,7 +132,7 @@ def export_rows(
     ]
 
 
-def print_exports(results: "Sequence[ExportResult]") -> None:
+def print_exports(results: Sequence[ExportResult]) -> None:
     """A line an export."""
     for result in results:
         typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
@@ -152,7 +142,7 @@ def print_exports(results: "Sequence[ExportResult]") -> None:
             )
 
 
-def _print_deliveries(delivered: "Sequence[DeliveryResult]") -> None:
+def _print_deliveries(delivered: Sequence[DeliveryResult]) -> None:
     for one in delivered:
         if one.problem is None:
             typer.echo(f"{one.export_id} delivered to {one.name}: {one.file_count:,} files")

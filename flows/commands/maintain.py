@@ -9,6 +9,9 @@ import typer
 from flows.commands.terminal import print_json, print_table
 from schemas.errors import ExitCode
 from schemas.settings import load_settings
+from tasks.operate import backup_folder, make_backup, remove_old
+from tasks.operate import maintain as chores
+from tasks.operate import restore as backups
 from tasks.runtime import settings_of_a_home, utc_now
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,15 +23,13 @@ def maintain(
     is_json: Json = False,
 ) -> None:
     """Back up where the settings say, merge small files, remove what is beyond the retention and what nobody needs."""
-    from tasks.operate import maintain as chores_of  # noqa: PLC0415 - the lake, a second that other commands do without
-
-    chores = chores_of.maintain(settings_of_a_home(), utc_now(), is_dry_run=is_dry_run)
+    done = chores.maintain(settings_of_a_home(), utc_now(), is_dry_run=is_dry_run)
     if is_json:
-        print_json([asdict(one) for one in chores])
+        print_json([asdict(one) for one in done])
     else:
-        rows = [[one.what, one.count, one.problem] for one in chores if one.count or one.problem]
+        rows = [[one.what, one.count, one.problem] for one in done if one.count or one.problem]
         print_table("would be done" if is_dry_run else "done", ["chore", "count", "problem"], rows)
-    if any(one.problem for one in chores):
+    if any(one.problem for one in done):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -38,8 +39,6 @@ def backup(
     is_json: Json = False,
 ) -> None:
     """Copy ledger, lake and exports to a new folder in FOLDER, beside a night or not."""
-    from tasks.operate import backup_folder, make_backup, remove_old  # noqa: PLC0415 - see maintain
-
     settings = settings_of_a_home()
     place = backup_folder(settings, folder)
     made = make_backup(settings, place, utc_now())
@@ -62,9 +61,7 @@ def restore(
     is_json: Json = False,
 ) -> None:
     """Make an empty home what a backup says, and check it."""
-    from tasks.operate import restore as way_back  # noqa: PLC0415 - see maintain
-
-    found = way_back.restore(load_settings(), folder)
+    found = backups.restore(load_settings(), folder)
     if is_json:
         print_json(asdict(found))
         return

@@ -3,7 +3,7 @@
 from contextlib import closing
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -11,10 +11,9 @@ import typer
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.runtime import open_ledger, sessions_to, settings_of_a_home, utc_now
-
-if TYPE_CHECKING:
-    from tasks.monitor import LookResult
+from tasks.monitor import LookResult, monitor_book
+from tasks.runtime import Stores, open_ledger, sessions_to, settings_of_a_home, utc_now
+from warehouse.lake import open_lake
 
 
 def monitor(
@@ -28,10 +27,6 @@ def monitor(
 ) -> None:
     """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""
     settings = settings_of_a_home()
-    from tasks.monitor import monitor_book  # noqa: PLC0415 - Prefect, seconds that other commands do without
-    from tasks.runtime import Stores  # noqa: PLC0415
-    from warehouse.lake import open_lake  # noqa: PLC0415
-
     day = _day(as_of, settings)
     with closing(open_ledger(settings)) as ledger:
         told = monitor_book(Stores(settings, open_lake(settings), ledger), day, utc_now(), is_dry=is_dry_run)
@@ -55,7 +50,7 @@ def _day(given: str | None, settings: Settings) -> date:
         raise WrongUsage(f"{given} is not a date; needed YYYY-MM-DD") from None
 
 
-def _print(told: "LookResult") -> None:
+def _print(told: LookResult) -> None:
     rows = [
         ("looked at", told.looked_at),
         ("without a fresh price", told.skipped),

@@ -13,6 +13,7 @@ import typer
 from flows.commands.terminal import lines, notice, print_json, print_table
 from tasks.review import FileFormat, QuarantinedRow, QuarantineFilter, Reader, format_of, quarantine, write_rows
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
+from warehouse.lake import open_lake
 from warehouse.ledger import Ledger, RunRow
 
 app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")
@@ -36,8 +37,6 @@ class QuarantineStores:
 
 @contextmanager
 def _stores(run: str | None) -> Iterator[QuarantineStores]:
-    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
-
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
         yield QuarantineStores(ledger, open_lake(settings).read, quarantine.run_named(ledger, run))

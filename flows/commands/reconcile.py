@@ -3,7 +3,7 @@
 from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import polars as pl
 import typer
@@ -11,10 +11,9 @@ import typer
 from flows.commands.terminal import notice, print_frame, print_json
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
+from tasks.reconcile import Reconciled, allocation_statement, as_fix, lot_differences, open_breaks, reconcile_one, rules
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
-
-if TYPE_CHECKING:
-    from tasks.reconcile import Reconciled
+from warehouse.lake import open_lake
 
 FORMATS: Final = ("csv", "fix", "flex", "alpaca")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -42,8 +41,6 @@ def reconcile(
     if file is None:
         _show_lots(settings, is_json=is_json) if is_lots else _show_breaks(settings, is_json=is_json)
         return
-    from tasks.reconcile import reconcile_one  # noqa: PLC0415 - a second that other commands do without
-
     if fmt is not None and fmt not in FORMATS:
         raise WrongUsage(f"{fmt} is no format of executions; needed one of {', '.join(FORMATS)}")
     done = reconcile_one(settings, file, source=source, fmt=fmt)
@@ -55,7 +52,7 @@ def reconcile(
         raise typer.Exit(ExitCode.HELD)
 
 
-def shown(done: "Reconciled") -> dict[str, Any]:
+def shown(done: Reconciled) -> dict[str, Any]:
     """What came of a file, for a program."""
     return {
         "source": done.source,
@@ -71,7 +68,7 @@ def shown(done: "Reconciled") -> dict[str, Any]:
     }
 
 
-def _print(done: "Reconciled") -> None:
+def _print(done: Reconciled) -> None:
     states = done.settled.changed["state"].value_counts().sort("state")
     told = ", ".join(f"{count:,} {state}" for state, count in states.iter_rows()) or "no order changed"
     typer.echo(
@@ -91,8 +88,6 @@ def _print(done: "Reconciled") -> None:
 
 
 def _show_breaks(settings: Settings, *, is_json: bool) -> None:
-    from tasks.reconcile import open_breaks  # noqa: PLC0415 - readers of every format
-
     with closing(open_ledger(settings)) as ledger:
         breaks, aside = open_breaks(ledger, utc_now()), ledger.set_aside()
     if is_json:
@@ -108,9 +103,6 @@ def _show_breaks(settings: Settings, *, is_json: bool) -> None:
 
 
 def _show_lots(settings: Settings, *, is_json: bool) -> None:
-    from tasks.reconcile import lot_differences  # noqa: PLC0415 - as above
-    from warehouse.lake import open_lake  # noqa: PLC0415
-
     with closing(open_ledger(settings)) as ledger:
         found = lot_differences(open_lake(settings), ledger)
     if is_json:
@@ -128,8 +120,6 @@ def allot(
     note: Annotated[str, typer.Option("--note", help="Why it differs from the rule; recorded.")],
 ) -> None:
     """Fix what orders of a block get of its fills, against the pro-rata rule."""
-    from tasks.reconcile import rules  # noqa: PLC0415 - as above
-
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
         done = ledger.allot(
@@ -157,9 +147,6 @@ def allocations(
     is_json: Json = False,
 ) -> None:
     """Show what each order of a filled block got, at the block's average price."""
-    from tasks.reconcile import allocation_statement, as_fix  # noqa: PLC0415 - as above
-    from warehouse.lake import open_lake  # noqa: PLC0415
-
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
         rows = allocation_statement(ledger, block or ())

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
+from tasks.core.replay import TableDiff
+from tasks.operate import Replayed, replay_run
 from tasks.runtime import settings_of_a_home
-
-if TYPE_CHECKING:
-    from tasks.core.replay import TableDiff
-    from tasks.operate import Replayed
 
 PRIVATE_FOLDER: Final = 0o700
 
@@ -30,11 +28,9 @@ def replay(
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compute a run again from its stored inputs and compare every table and file. Exit 1 where anything differs, 4 where inputs are gone."""
-    from tasks.operate import replay_run as replayed  # noqa: PLC0415 - seconds that other commands do without
-
     settings = settings_of_a_home()
     with _folder(settings, keep) as folder:
-        found = replayed(settings, run, folder)
+        found = replay_run(settings, run, folder)
     for text in found.notices:
         notice(text)
     if is_json:
@@ -58,7 +54,7 @@ def _folder(settings: Settings, keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _print(found: "Replayed") -> None:
+def _print(found: Replayed) -> None:
     if found.is_same:
         rows = sum(one.rows for one in found.computed)
         files = sum(one.files for one in found.exports)
@@ -77,7 +73,7 @@ def _print(found: "Replayed") -> None:
         typer.echo(f"why: {cause}")
 
 
-def _print_tables(title: str, diffs: "tuple[TableDiff, ...]", then: str, now: str) -> None:
+def _print_tables(title: str, diffs: tuple[TableDiff, ...], then: str, now: str) -> None:
     differing = [one for one in diffs if not one.is_same]
     if not differing:
         return

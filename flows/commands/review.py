@@ -14,10 +14,12 @@ from rich.text import Text
 from flows.commands.terminal import lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
+from tasks import review as review_stage
 from tasks.core.explain import LOOKS
 from tasks.core.propose import OrderChange
 from tasks.review import Decided, ProposalDetail, changes, review, version_before
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
+from warehouse import lake
 from warehouse.ledger import Decision, Sort
 
 app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve or reject them.")
@@ -81,11 +83,9 @@ def _codes(joined: str | None) -> list[str]:
 @app.command()
 def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Json = False) -> None:
     """Show one proposal with its orders, the lots they close, and what was decided."""
-    from warehouse.lake import open_lake  # noqa: PLC0415 - it takes a second that other commands do without
-
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        read = open_lake(settings).read
+        read = lake.open_lake(settings).read
         detail = review.show(ledger, proposal, read, now=datetime.now(UTC))
         before = version_before(ledger, detail.proposal)
         differences = changes(ledger, read, before, detail.orders)
@@ -172,13 +172,10 @@ def amend(
 ) -> None:
     """Drop or shrink orders; what is left is checked, and waits for another person as a new version."""
     wish = [*((name, Decimal(0)) for name in drop or ()), *(_quantity(text) for text in shrink or ())]
-    from tasks.review import amend_proposal as make_version  # noqa: PLC0415 - the solver, seconds that other commands do without
-    from warehouse.lake import open_lake  # noqa: PLC0415 - as above
-
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        lake, now = open_lake(settings), datetime.now(UTC)
-        name = make_version(ledger, lake, proposal, wish, actor=current_actor(), now=now, note=note)
+        stored, now = lake.open_lake(settings), datetime.now(UTC)
+        name = review_stage.amend_proposal(ledger, stored, proposal, wish, actor=current_actor(), now=now, note=note)
     typer.echo(name)
     notice("The new version waits for another person: who changed it may not approve it.")
 

@@ -1,4 +1,4 @@
-"""``trimtab status``: where things stand, and what to do where they stand still."""
+"""``trimtab status`` and ``runs``: where things stand, and what to do where they stand still."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -14,6 +14,8 @@ from schemas.run import GLOBAL_SHARD
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
@@ -26,7 +28,7 @@ class StatusReport:
     queue: Mapping[str, int]
 
 
-def status(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def status(*, is_json: Json = False) -> None:
     """Show the newest run: its state, what it took, its steps and how many proposals stand where; and a halt."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
         standing = _standing(ledger)
@@ -39,6 +41,38 @@ def status(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         notice("no run yet\n\nHint: `trimtab demo` makes one.")
         return
     _print_run(standing.run, standing)
+
+
+def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit", min=1)] = 20) -> None:
+    """List runs, the newest first."""
+    with closing(open_ledger(settings_of_a_home())) as ledger:
+        rows = ledger.list_runs(limit)
+    if is_json:
+        print_json(
+            [
+                {
+                    "run_id": row.run_id,
+                    "state": row.state,
+                    "accounts": row.accounts_pulled,
+                    "counts": row.counts,
+                    "held_reason": row.held_reason,
+                }
+                for row in rows
+            ]
+        )
+        return
+    table = [
+        [
+            row.run_id,
+            row.state,
+            f"{row.accounts_pulled:,}",
+            row.submitter,
+            f"{row.started_at:%Y-%m-%d %H:%M}",
+            row.held_reason or "",
+        ]
+        for row in rows
+    ]
+    print_table("runs", ["run", "state", "accounts", "submitter", "started (UTC)", "held because"], table)
 
 
 def _standing(ledger: Ledger) -> StatusReport:

@@ -38,6 +38,6 @@ from .steps import open_stores as open_stores
 from .steps import timed_step as timed_step
 from .stores import current_actor as current_actor
 from .stores import open_ledger as open_ledger
-from .stores import private_files as private_files
 from .stores import settings_of_a_home as settings_of_a_home
 from .stores import utc_now as utc_now
+from .umask import private_files as private_files

@@ -9,11 +9,6 @@ from schemas.settings import Settings, load_settings
 from warehouse.ledger import Ledger
 
 
-def private_files() -> None:
-    """From here on, files that this process makes are 0600 and folders 0700."""
-    os.umask(0o077)
-
-
 def current_actor() -> str:
     """Name of the operating-system user, or ``uid-<number>`` where the number has no name."""
     number = os.getuid()

@@ -5,9 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import typer
-
-from flows.commands.cli import app
+from flows.commands.cli import whole_command
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -18,7 +16,7 @@ PAGES: Final = sorted(
 SHELLS: Final = {"", "sh", "console"}
 """Languages of fences that hold commands."""
 _FENCE: Final = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
-_COMMAND: Final[Any] = typer.main.get_command(app)
+_COMMAND: Final[Any] = whole_command()
 
 
 class Fence(NamedTuple):
