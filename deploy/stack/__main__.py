@@ -8,13 +8,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final, NoReturn
 
 from deploy.stack.parts import SILENCE_SECONDS, parts
 from deploy.stack.place import USUAL_PORTS, ObjectStore, Place, Trouble, free_ports, usual_ports
 from deploy.stack.postgres import clear_postgres
-from deploy.stack.programs import PATIENCE_SECONDS, ROOT, Running, clear, end, last_lines, started
+from deploy.stack.programs import PATIENCE_SECONDS, ROOT, Running, clear, end, failure, start
 from warehouse.file_lock import lock_file
 
 STEADY_SECONDS: Final = 10
@@ -23,7 +22,7 @@ STEADY_SECONDS: Final = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 done, 1 a part failed, 2 wrong usage."""
-    given = _parsed(arguments)
+    given = _parse(arguments)
     folder = Path(given.folder).resolve()
     try:
         if given.command == "up":
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2 if given.command != "up" else 1
 
 
-def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.stack", description="All that trimtab runs on, for trial.")
     parser.add_argument("command", nargs="?", choices=("up", "env", "stop"), default="up")
     parser.add_argument("--folder", default=str(ROOT / "var" / "stack"), help="where all of it is kept")
@@ -50,7 +49,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def up(folder: Path, given: argparse.Namespace) -> int:
     """Start every part and keep it up until interrupted."""
     os.umask(0o077)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder.mkdir(parents=True, exist_ok=True)
     with _only_one(folder):
         clear_postgres(folder)
@@ -64,17 +63,13 @@ def up(folder: Path, given: argparse.Namespace) -> int:
         try:
             for part in parts(place, given.silence):
                 _say(f"{part.name} ...")
-                running.append(started(place, part))
+                running.append(start(place, part))
             _say(_welcome(place))
             _keep_up(place, running)
         except KeyboardInterrupt:
             return 0
         finally:
             _end_all(place, running)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_all(place: Place, running: list[Running]) -> None:
@@ -97,10 +92,9 @@ def _keep_up(place: Place, running: list[Running]) -> NoReturn:
             is_steady = time.monotonic() - one.since > STEADY_SECONDS
             end(place, one)
             if not (one.part.is_restarted and is_steady):
-                log = place.folder / "logs" / f"{one.part.name}.log"
-                raise Trouble(f"{one.part.name} ended\n\n{last_lines(log)}\n\nHint: all of it is in {log}.")
+                raise failure(f"{one.part.name} ended", one.log)
             _say(f"{one.part.name} ended; starting it again")
-            running[index] = started(place, one.part)
+            running[index] = start(place, one.part)
         time.sleep(0.5)
 
 

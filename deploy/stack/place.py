@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from schemas.settings import Settings
-
 MARK: Final = "STACK_FOLDER"
 """The variable by which the programs of a stack are known again."""
 USUAL_PORTS: Final = {
@@ -70,7 +68,7 @@ class Place:
     def exports(self) -> dict[str, str]:
         """The variables with which another terminal works on this stack."""
         port = self.ports["postgres"]
-        found = {
+        return {
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -80,13 +78,11 @@ class Place:
             "TRIMTAB_LAKE_URL": f"ducklake:postgres:host={HOST} port={port} dbname=lake user={ROLE}",
             "TRIMTAB_LAKE_DATA_URL": f"s3://{self.store.bucket if self.store else BUCKET}/lake/",
             "TRIMTAB_LEDGER_URL": f"postgresql+psycopg://{ROLE}@{HOST}:{port}/ledger",
+            "TRIMTAB_DASK": f"tcp://{HOST}:{self.ports['dask']}",
             "TRIMTAB_PREFECT_UI_URL": self.url("server"),
             "PGPASSWORD": self.password,
             **self._store_variables(),
         }
-        if "dask" in Settings.model_fields:
-            found["TRIMTAB_DASK"] = f"tcp://{HOST}:{self.ports['dask']}"
-        return found
 
     def _store_variables(self) -> dict[str, str]:
         if self.store:
@@ -110,7 +106,7 @@ class Place:
         """Folders for the owner only. Root's stack may be walked through, because PostgreSQL runs as another user then."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for name in ("logs", "run", "home", "home/landing", "prefect", "dask"):
+        for name in ("logs", "home", "home/landing", "prefect", "dask"):
             (self.folder / name).mkdir(mode=0o700, exist_ok=True)
 
     def write_env(self) -> None:
@@ -118,13 +114,13 @@ class Place:
         text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(self.exports().items()))
         path = self.folder / "env"
         path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(text, encoding="utf-8")
 
 
 def is_free(port: int) -> bool:
     """Whether nobody listens at the port."""
-    with closing(socket.socket()) as probe:
+    with closing(socket.socket()) as probe:  # does not listen: the program that is waited for may do so meanwhile
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

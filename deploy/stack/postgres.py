@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from deploy.stack.place import HOST, ROLE, Place, Trouble
 from deploy.stack.programs import Part
 
@@ -55,7 +57,7 @@ def postgres(place: Place) -> Part:
     data = folder / "data"
     if not (data / "PG_VERSION").is_file():
         ways = ("--auth-local=peer", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
-        _ran((program("initdb"), f"--pgdata={data}", *ways), user)
+        _run((program("initdb"), f"--pgdata={data}", *ways), user)
     options = {"port": place.ports["postgres"], "unix_socket_directories": folder, "listen_addresses": HOST}
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     return Part(
@@ -63,7 +65,7 @@ def postgres(place: Place) -> Part:
         (program("postgres"), "-D", str(data), *words),
         {"PATH": os.environ.get("PATH", "")},
         lambda: _answers(place, user),
-        then=lambda: _ran(_psql(place), user, _statements(place)),
+        then=lambda: _run(_psql(place), user, _statements(place)),
         user=user,
         ending=signal.SIGINT,
     )
@@ -76,7 +78,7 @@ def _psql(place: Place) -> tuple[str, ...]:
 
 def _answers(place: Place, user: str | None) -> bool:
     with suppress(Trouble):
-        _ran(_psql(place), user, "SELECT;")
+        _run(_psql(place), user, "SELECT;")
         return True
     return False
 
@@ -95,11 +97,11 @@ def _statements(place: Place) -> str:
 
 def forget_facts(place: Place) -> None:
     """Drop the databases that mean nothing without the objects of an S3 server that forgot them."""
-    _ran(_psql(place), runs_as(), "DROP DATABASE IF EXISTS lake; \nDROP DATABASE IF EXISTS ledger;")
-    _ran(_psql(place), runs_as(), _statements(place))
+    _run(_psql(place), runs_as(), "DROP DATABASE IF EXISTS lake; \nDROP DATABASE IF EXISTS ledger;")
+    _run(_psql(place), runs_as(), _statements(place))
 
 
-def _ran(words: tuple[str, ...], user: str | None, text: str = "") -> None:
+def _run(words: tuple[str, ...], user: str | None, text: str = "") -> None:
     who = {"user": user, "group": user, "extra_groups": ()} if user else {}
     done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603 - our own words
         words, input=text, text=True, capture_output=True, check=False, cwd="/", **who
@@ -111,8 +113,8 @@ def _ran(words: tuple[str, ...], user: str | None, text: str = "") -> None:
 def clear_postgres(folder: Path) -> None:
     """End a server that an earlier stack left behind: its environment is overwritten by its title, so it is known by its folder."""
     data = folder / "postgres" / "data"
-    with suppress(OSError, ValueError, IndexError):
-        process_id = int((data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
-        while Path(f"/proc/{process_id}/cwd").resolve() == data:
-            os.kill(process_id, signal.SIGQUIT)
+    with suppress(OSError, ValueError, IndexError, psutil.Error):
+        server = psutil.Process(int((data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0]))
+        while server.cwd() == str(data):
+            server.send_signal(signal.SIGQUIT)
             time.sleep(0.2)

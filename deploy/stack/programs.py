@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from deploy.stack.place import MARK, Place, Trouble
 
@@ -19,10 +21,6 @@ GRACE_SECONDS: Final = 15
 ROOT: Final = Path(__file__).parents[2]
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Part:
     """One program. ``then``: what is done each time that it is ready. ``user``: who runs it where root starts the stack."""
@@ -31,7 +29,7 @@ class Part:
     words: tuple[str, ...]
     environment: Mapping[str, str]
     is_ready: Callable[[], bool]
-    then: Callable[[], None] = _nothing
+    then: Callable[[], object] = lambda: None
     user: str | None = None
     ending: signal.Signals = signal.SIGTERM
     is_restarted: bool = True
@@ -39,15 +37,16 @@ class Part:
 
 @dataclass
 class Running:
-    """A part that was started."""
+    """A part that was started, and where its words go."""
 
     part: Part
+    log: Path
     process: "subprocess.Popen[bytes]"
     since: float = field(default_factory=time.monotonic)
 
 
-def started(place: Place, part: Part) -> Running:
-    """The part, once it is ready.
+def start(place: Place, part: Part) -> Running:
+    """Start a part and wait until it is ready.
 
     Raises
     ------
@@ -67,10 +66,9 @@ def started(place: Place, part: Part) -> Running:
             start_new_session=True,
             **who,  # type: ignore[call-overload]
         )
-    running = Running(part, process)
-    (place.folder / "run" / f"{part.name}.pid").write_text(f"{process.pid}\n", encoding="utf-8")
+    running = Running(part, log, process)
     try:
-        _wait_until_ready(running, log)
+        _wait_until_ready(running)
         part.then()
     except BaseException:
         end(place, running)
@@ -78,19 +76,20 @@ def started(place: Place, part: Part) -> Running:
     return running
 
 
-def _wait_until_ready(running: Running, log: Path) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
+def _wait_until_ready(running: Running) -> None:
+    until = running.since + PATIENCE_SECONDS
     while not running.part.is_ready():
         if running.process.poll() is not None:
-            raise Trouble(f"{running.part.name} ended at once\n\n{last_lines(log)}\n\nHint: all of it is in {log}.")
+            raise failure(f"{running.part.name} ended at once", running.log)
         if time.monotonic() > until:
-            raise Trouble(f"{running.part.name} was not ready within {PATIENCE_SECONDS} s\n\nHint: look into {log}.")
+            raise failure(f"{running.part.name} was not ready within {PATIENCE_SECONDS} s", running.log)
         time.sleep(0.2)
 
 
-def last_lines(log: Path, count: int = 8) -> str:
-    """The end of a log."""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+def failure(what: str, log: Path) -> Trouble:
+    """What went wrong, with the end of its log."""
+    last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+    return Trouble(f"{what}\n\n{last}\n\nHint: all of it is in {log}.")
 
 
 def end(place: Place, running: Running) -> None:
@@ -107,35 +106,29 @@ def end(place: Place, running: Running) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     until = time.monotonic() + GRACE_SECONDS
-    while any(_group_of(left) == process.pid for left in leftovers(place.folder)) and time.monotonic() < until:
+    while any(_is_in_group(left, process.pid) for left in leftovers(place.folder)) and time.monotonic() < until:
         time.sleep(0.02)
-    (place.folder / "run" / f"{running.part.name}.pid").unlink(missing_ok=True)
 
 
-def _group_of(process_id: int) -> int | None:
+def _is_in_group(one: psutil.Process, leader: int) -> bool:
     with suppress(ProcessLookupError):
-        return os.getpgid(process_id)
-    return None
+        return os.getpgid(one.pid) == leader
+    return False
 
 
-def leftovers(folder: Path) -> Iterator[int]:
-    """Process ids that carry the mark of the stack in ``folder``, whatever session they are in; not our own."""
-    mark = f"{MARK}={folder}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # it ended meanwhile, or is somebody else's
-            if mark in path.read_bytes().split(b"\0") and int(path.parent.name) != os.getpid():
-                yield int(path.parent.name)
+def leftovers(folder: Path) -> list[psutil.Process]:
+    """The processes that carry the mark of the stack in ``folder``, whatever session they are in; not our own."""
+    found = psutil.process_iter(["environ"])  # null where it is somebody else's
+    return [one for one in found if (one.info["environ"] or {}).get(MARK) == str(folder) and one.pid != os.getpid()]
 
 
 def clear(folder: Path) -> int:
     """Kill what an earlier stack in ``folder`` left behind; how many processes it was."""
     found = 0
-    while left := list(leftovers(folder)):
-        for process_id in left:
-            with suppress(ProcessLookupError):
-                os.kill(process_id, signal.SIGKILL)
+    while left := leftovers(folder):
+        for one in left:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         found += len(left)
         time.sleep(0.1)
-    for path in (folder / "run").glob("*.pid"):
-        path.unlink()
     return found

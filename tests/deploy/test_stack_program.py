@@ -20,7 +20,7 @@ from deploy.stack import place as places
 from deploy.stack.parts import console, dask, server, worker
 from deploy.stack.place import HOST, MARK, ROLE, USUAL_PORTS, ObjectStore, Place, Trouble, free_ports, is_free
 from deploy.stack.postgres import clear_postgres, postgres
-from deploy.stack.programs import Part, clear, end, leftovers, started
+from deploy.stack.programs import Part, clear, end, leftovers, start
 from tests.support.servers import free_port, unavailable
 
 SLEEPER: Final = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
@@ -46,13 +46,11 @@ def asleep(place: Place) -> "subprocess.Popen[bytes]":
 def test_what_a_killed_stack_left_behind_is_ended_and_nothing_else(place: Place) -> None:
     other = Place(place.folder.with_name("stack2"), place.ports)
     left, foreign = asleep(place), asleep(other)
-    (place.folder / "run" / "worker.pid").write_text(f"{left.pid}\n")
     try:
         assert clear(place.folder) == 1
         assert left.wait(timeout=10) == -9
         assert foreign.poll() is None
-        assert list(leftovers(place.folder)) == []
-        assert list((place.folder / "run").iterdir()) == []
+        assert leftovers(place.folder) == []
     finally:
         foreign.kill()
         foreign.wait()
@@ -61,16 +59,16 @@ def test_what_a_killed_stack_left_behind_is_ended_and_nothing_else(place: Place)
 def test_a_part_that_ends_at_once_is_told_with_the_end_of_its_log(place: Place) -> None:
     words = (sys.executable, "-c", "print('no room for me'); raise SystemExit(3)")
     with pytest.raises(Trouble, match=r"(?s)broken ended at once.*no room for me.*Hint: .*broken.log"):
-        started(place, Part("broken", words, {}, lambda: False))
+        start(place, Part("broken", words, {}, lambda: False))
 
 
 def test_a_part_is_ended_with_what_it_started(place: Place) -> None:
     words = ("/bin/sh", "-c", f"{sys.executable} -c 'import time; time.sleep(600)' & wait")
     for _ in range(20):  # one that is killed while it starts may be gone only a moment later
-        running = started(place, Part("parent", words, place.environment(), lambda: True))
+        running = start(place, Part("parent", words, place.environment(), lambda: True))
         end(place, running)
         assert running.process.returncode == -15
-        assert list(leftovers(place.folder)) == []
+        assert leftovers(place.folder) == []
 
 
 def test_a_second_stack_in_a_folder_is_refused_and_names_the_first(place: Place) -> None:
@@ -142,7 +140,7 @@ def test_a_database_server_that_was_left_behind_is_ended_and_keeps_its_facts(pla
         part = postgres(place)
     except Trouble as trouble:
         unavailable(str(trouble))
-    left = started(place, part)
+    left = start(place, part)
     assert databases(place) == {"postgres", "prefect", "lake", "ledger"}
 
     clear_postgres(place.folder)
@@ -150,7 +148,7 @@ def test_a_database_server_that_was_left_behind_is_ended_and_keeps_its_facts(pla
     left.process.wait(timeout=30)
     assert is_free(place.ports["postgres"])
     again = Place(place.folder, place.ports)
-    running = started(again, postgres(again))
+    running = start(again, postgres(again))
     try:
         assert databases(again) >= {"prefect", "lake", "ledger"}
         with pytest.raises(dbapi.OperationalError, match="password"):

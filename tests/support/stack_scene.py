@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import psutil
 import pytest
 
-from deploy.stack.place import MARK
+from deploy.stack.programs import leftovers
 from tests.support.prefect_api import said
 from tests.support.servers import unavailable
 
@@ -78,12 +79,10 @@ class Stack:
     def kill(self, *signs: str) -> int:
         """SIGKILL every program of the stack whose command line has one of the signs; how many."""
         killed = 0
-        for path in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it ended meanwhile
-                is_ours = f"{MARK}={self.folder}".encode() in (path / "environ").read_bytes().split(b"\0")
-                words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if is_ours and any(sign in words for sign in signs):
-                    os.kill(int(path.name), signal.SIGKILL)
+        for one in leftovers(self.folder):
+            with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                if any(sign in " ".join(one.cmdline()) for sign in signs):
+                    one.kill()
                     killed += 1
         return killed
 
