@@ -12,7 +12,6 @@ Known limit: a worker of a scheduler elsewhere that joins while a step runs is l
 """
 
 import inspect
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -250,15 +249,13 @@ class DaskHands:
         Retryable
             There has been no worker for too long.
         """
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
-            try:
-                if count := len(self._runner.client.nthreads()):
-                    return PER_WORKER * count
-            except (OSError, TimeoutError) as error:
-                raise self._gone() from error
-            time.sleep(LOOK_SECONDS)
-        raise self._gone()
+        try:
+            client = self._runner.client
+            if not client.nthreads():
+                client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+            return PER_WORKER * len(client.nthreads())
+        except (OSError, TimeoutError) as error:
+            raise self._gone() from error
 
     def _ended(self, futures: list["Future[Any]"]) -> list["Future[Any]"]:
         """Those that have come back, or been lost; none after ``LOOK_SECONDS``."""

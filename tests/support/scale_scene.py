@@ -36,7 +36,7 @@ DASK: Final = str(Path(sys.executable).parent / "dask")
 DEATHS: Final = "DEATHS_OF_WORKERS"
 """Variable that names a folder with a file ``<step>-<shard>`` for each death."""
 PRELOAD: Final = {"DASK_DISTRIBUTED__WORKER__PRELOAD": "['tests.support.scale_scene']"}
-PATIENCE_SECONDS: Final = 60
+PATIENCE_SECONDS: Final = 300
 
 
 @dataclass(frozen=True)
