@@ -22,7 +22,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
 from tasks.monitor import Work, announce_queue, leave_to_its_night, taken_by_another, work_of
 from tasks.propose import measure_task, propose_task, publish_task, route_task, show_run
-from tasks.pull import NobodyLeft, Request, find_pulled_run, pull_task
+from tasks.pull import NoAccountLeft, Request, find_pulled_run, pull_task
 from tasks.runtime import (
     alone_on,
     current_actor,
@@ -99,7 +99,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
             asked = Request(sources, day, RunKind(kind), submitter or _submitter(), tuple(accounts))
             try:
                 run = pull_task(work.request or asked)
-            except NobodyLeft as error:
+            except NoAccountLeft as error:
                 leave_to_its_night(error.scope_id)
                 return Completed(name="Skipped", message=str(error))
         if scope and (another := taken_by_another(scope, run)):

@@ -22,7 +22,7 @@ from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, dated
 from tasks.core.gate import parse
 from tasks.formats import ENDINGS, PACKED, load_format
-from tasks.pull import Input, LateFiles, raw_tables, standing, take
+from tasks.pull import Input, LateFiles, compare_with_earlier_runs, raw_tables, take
 from tasks.runtime import Stores
 from tasks.sources import fetch_files
 from warehouse.ledger import InputRow, InputState, RunRow
@@ -150,6 +150,4 @@ def _late(at: Stores, night: BaseNight, newest: Sequence[InputRow]) -> tuple[str
         taken = take(sources, at.settings.staging_folder)
     except (InputRefused, SourceUnreachable):
         return ()
-    newest_release = at.ledger.released_rows(as_of)["released_at"].max()
-    stands = standing(at.ledger, as_of, taken, newest_release)  # type: ignore[arg-type]
-    return contents if isinstance(stands, LateFiles) else ()
+    return contents if isinstance(compare_with_earlier_runs(at.ledger, as_of, taken), LateFiles) else ()

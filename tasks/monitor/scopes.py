@@ -29,7 +29,7 @@ from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.monitor.intraday_inputs import newest_night
 from tasks.monitor.look import Look, look
-from tasks.pull import NobodyLeft, Request, TakenFiles, take
+from tasks.pull import NoAccountLeft, Request, TakenFiles, take
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, utc_now
 from warehouse.ledger import LATE_FILE, ScopeRow
 
@@ -149,7 +149,7 @@ def work_of(scope_id: str, submitter: str) -> Work:
         run = at.ledger.get_run(row.run_id) if row.run_id else None
         if run is not None:
             if run.run_id == row.night_run_id and row.cause != LATE_FILE:
-                return Work(skipped=str(NobodyLeft(scope_id)))
+                return Work(skipped=str(NoAccountLeft(scope_id)))
             if run.state is RunState.DONE:
                 return Work(skipped=f"{scope_id} was run as {run.run_id}")
             at.ledger.resume_run(run.run_id, utc_now())

@@ -1,11 +1,11 @@
 from .inputs import Input as Input
 from .inputs import TakenFiles as TakenFiles
 from .inputs import take as take
-from .land import raw_tables as raw_tables
 from .late_files import LateFiles as LateFiles
-from .late_files import standing as standing
-from .pull import NobodyLeft as NobodyLeft
-from .pull import Request as Request
+from .late_files import compare_with_earlier_runs as compare_with_earlier_runs
 from .pull import find_pulled_run as find_pulled_run
 from .pull import pull_task as pull_task
 from .pull import run_ref as run_ref
+from .reading import raw_tables as raw_tables
+from .request import NoAccountLeft as NoAccountLeft
+from .request import Request as Request

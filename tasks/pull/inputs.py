@@ -7,9 +7,8 @@
 3. Together the sources deliver every required table, except what a late source would have delivered.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -31,10 +30,6 @@ class Input:
     sequence: int | None = None
     """The number that the file itself says it has."""
 
-    def refused(self, note: str) -> "Absent":
-        """Its source, as one that cannot be used."""
-        return Absent(self.source, is_refused=True, note=note)
-
     @property
     def reader(self) -> str:
         """What reads it: the digest of the format, or nothing for a landing table."""
@@ -52,14 +47,16 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class TakenFiles:
-    """What was taken, in the order in which it is laid end to end, and what is waited for."""
+    """What was taken from the sources, in the order in which it is laid end to end, and what is waited for."""
 
+    sources: tuple[DatedSource, ...]
     inputs: tuple[Input, ...]
-    absent: tuple[Absent, ...] = ()
+    absent: tuple[Absent, ...]
 
-    def without(self, absent: Absent) -> "TakenFiles":
-        """The same, where a source turned out to be unusable when it was read."""
-        return TakenFiles(tuple(each for each in self.inputs if each.source != absent.source), (*self.absent, absent))
+    def without(self, source: DatedSource, note: str) -> "TakenFiles":
+        """The same, where a source turned out to be unusable."""
+        inputs = tuple(each for each in self.inputs if each.source != source)
+        return replace(self, inputs=inputs, absent=(*self.absent, Absent(source, is_refused=True, note=note)))
 
     @property
     def waiting(self) -> dict[str, Absent]:
@@ -99,23 +96,13 @@ def take(sources: Sequence[DatedSource], staging: Path) -> TakenFiles:
             absent.append(
                 Absent(source, isinstance(error, InputRefused) and not isinstance(error, NotCome), _first_line(error))
             )
-    taken = TakenFiles(tuple(inputs), tuple(absent))
-    _require_tables(taken, sources)
+    taken = TakenFiles(tuple(sources), tuple(inputs), tuple(absent))
+    _require_tables(taken)
     return taken
 
 
 class NotCome(InputRefused):
     """A source has not delivered yet."""
-
-
-def digest(taken: TakenFiles, more: Iterable[str] = ()) -> str:
-    """SHA-256 over what was taken: contents and what reads them, not where they came from; the order does not matter.
-
-    ``more``: what else decides the night, a line each.
-    """
-    lines = [f"{'|'.join(each.tables)} {each.reader} {each.file.sha256}" for each in taken.inputs]
-    lines += [f"waiting {custodian} {each.is_refused}" for custodian, each in taken.waiting.items()]
-    return hashlib.sha256("\n".join(sorted([*lines, *more])).encode()).hexdigest()
 
 
 def _inputs_of(source: DatedSource, staging: Path) -> list[Input]:
@@ -161,7 +148,8 @@ def _landing_tables(source: DatedSource, staging: Path) -> list[Input]:
     return [Input(source, found[table], (table,)) for table in CONTRACTS if table in found]
 
 
-def _require_tables(taken: TakenFiles, sources: Sequence[DatedSource]) -> None:
+def _require_tables(taken: TakenFiles) -> None:
+    sources = taken.sources
     late = {table for each in taken.absent for table in each.source.tables or CONTRACTS}
     for table in CONTRACTS:
         if table in OPTIONAL_TABLES or taken.of(table) or table in late:

@@ -22,9 +22,7 @@ class LateFiles:
     custodians: tuple[str, ...]
 
 
-def standing(
-    ledger: Ledger, as_of: date, taken: TakenFiles, newest_release: datetime | None
-) -> RunRow | LateFiles | None:
+def compare_with_earlier_runs(ledger: Ledger, as_of: date, taken: TakenFiles) -> RunRow | LateFiles | None:
     """What a night that was run before comes to: the run that stands, the late files to run, or null: all accounts anew.
 
     Parameters
@@ -35,26 +33,29 @@ def standing(
         The night.
     taken
         What there is now.
-    newest_release
-        When a row of the night was last released from quarantine: a run before that does not stand.
+
+    Notes
+    -----
+    A run from before a row of the night was released from quarantine does not stand.
     """
     base = ledger.full_run_of(as_of)
     if base is None:
         return None
     chain = [run for run in ledger.done_runs_since(base, as_of + timedelta(days=1)) if _belongs_to(run, base)]
-    if newest_release is not None and newest_release >= chain[-1].started_at:
+    newest_release = ledger.released_rows(as_of)["released_at"].max()
+    if isinstance(newest_release, datetime) and newest_release >= chain[-1].started_at:
         return None
     seen: dict[str, frozenset[tuple[str, str]]] = {}
     for run in chain:
-        seen |= _contents_seen(ledger.inputs_of(run.run_id))
+        seen |= _taken_before(ledger.inputs_of(run.run_id))
     now = _contents(taken)
-    gone = seen.keys() - now.keys() - {each.source.name for each in taken.absent}
+    missing = seen.keys() - now.keys() - {each.source.name for each in taken.absent}
     changed = {source for source in now if now[source] != seen.get(source)}
-    if not changed and not gone:
+    if not changed and not missing:
         return chain[-1]
     sources = [*(each.source for each in taken.inputs), *(each.source for each in taken.absent)]
     serves = {source.name: source.custodians for source in sources}
-    if gone or not all(serves[source] for source in changed):
+    if missing or not all(serves[source] for source in changed):
         return None
     return LateFiles(base, chain[-1], tuple(sorted({name for source in changed for name in serves[source]})))
 
@@ -73,7 +74,7 @@ def _contents(taken: TakenFiles) -> Mapping[str, frozenset[tuple[str, str]]]:
     return found | {each.source.name: frozenset() for each in taken.absent if each.is_refused}
 
 
-def _contents_seen(rows: Sequence[InputRow]) -> dict[str, frozenset[tuple[str, str]]]:
+def _taken_before(rows: Sequence[InputRow]) -> dict[str, frozenset[tuple[str, str]]]:
     found = [row for row in rows if row.sha256 or row.state is InputState.REFUSED]
     names = {row.source for row in found}
     return {

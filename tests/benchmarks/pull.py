@@ -28,7 +28,8 @@ from schemas.settings import load_settings
 from schemas.sources import Source
 from tasks.demo.sample import make_book
 from tasks.propose.publish import publish_task
-from tasks.pull.pull import Request, pull_task
+from tasks.pull.pull import pull_task
+from tasks.pull.request import Request
 from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch_files
 from tasks.validate.guards import guard_inputs_task

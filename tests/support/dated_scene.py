@@ -12,7 +12,7 @@ from flows.nightly import NightResult
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.monitor.scopes import work_of
-from tasks.pull.pull import Request
+from tasks.pull.request import Request
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import rows_of
 from tests.support.monitor_scene import BOOK, CUSTODIANS, LOTS, NIGHT, TODAY, Scene

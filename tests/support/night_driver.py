@@ -30,7 +30,8 @@ from tasks.propose.measure import measure_task
 from tasks.propose.propose import propose_task
 from tasks.propose.publish import publish_task
 from tasks.propose.route import route_task
-from tasks.pull.pull import Request, pull_task
+from tasks.pull.pull import pull_task
+from tasks.pull.request import Request
 from tasks.runtime.stores import open_ledger, utc_now
 from tasks.runtime.umask import private_files
 from tasks.validate.guards import guard_inputs_task, guard_trades_task

@@ -11,7 +11,8 @@ import pytest
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.pull.inputs import take
-from tasks.pull.pull import NobodyLeft, _of_other_days
+from tasks.pull.naming import days_apart
+from tasks.pull.request import NoAccountLeft
 from tests.support.dated_scene import DatedScene, holdings, served
 from tests.support.landing_book import rows_of
 from tests.support.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on
@@ -132,7 +133,7 @@ def test_an_account_that_left_since_is_left_out_and_counted_without_its_name(
 def test_where_all_have_left_no_run_is_started(scene: DatedScene) -> None:
     asked = scene.request()
     scene.leave("A1", "A3")
-    with pytest.raises(NobodyLeft, match=f"no account of {asked.scope_id} is left in the sources"):
+    with pytest.raises(NoAccountLeft, match=f"no account of {asked.scope_id} is left in the sources"):
         run_request(scene.settings, asked)
     with scene.stores() as at:
         assert len(at.ledger.list_runs()) == 1
@@ -141,5 +142,5 @@ def test_where_all_have_left_no_run_is_started(scene: DatedScene) -> None:
 def test_the_day_of_a_file_that_a_format_reads_names_the_run_where_it_is_not_the_runs_own(scene: DatedScene) -> None:
     taken = take(scene.settings.sources_of(NIGHT), scene.settings.staging_folder)
     (statement,) = (each for each in taken.inputs if each.format)
-    assert list(_of_other_days(taken, NIGHT)) == []
-    assert list(_of_other_days(taken, TODAY)) == [f"of {NIGHT} {statement.file.sha256}"]
+    assert list(days_apart(taken, NIGHT)) == []
+    assert list(days_apart(taken, TODAY)) == [f"of {NIGHT} {statement.file.sha256}"]

@@ -13,7 +13,8 @@ from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.pull.pull import Request, pull_task
+from tasks.pull.pull import pull_task
+from tasks.pull.request import Request
 from tasks.runtime.stores import open_ledger
 from tasks.validate.validate import validate_task
 from tests.support.landing_book import sound_book, write_book

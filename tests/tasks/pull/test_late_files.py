@@ -16,7 +16,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.pull.inputs import take
-from tasks.pull.land import raw_tables
+from tasks.pull.reading import raw_tables
 from tasks.runtime.stores import open_ledger
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import sound_book

@@ -13,7 +13,8 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.pull.pull import Request, pull_task
+from tasks.pull.pull import pull_task
+from tasks.pull.request import Request
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.landing_book import rows_of, sound_book, write_book
 from tests.support.ledger_book import proposed

@@ -5,7 +5,8 @@ import pytest
 
 from schemas.errors import InputRefused
 from schemas.sources import Source
-from tasks.pull.inputs import TakenFiles, digest, take
+from tasks.pull.inputs import TakenFiles, take
+from tasks.pull.naming import digest
 from tests.support.landing_book import AS_OF, landing_paths, sound_book, write_book
 
 CUSTODY = ("lots", "cash")
