@@ -9,13 +9,13 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
 from schemas.settings import load_settings
-from tasks.monitor import LookResult, has_night, monitor_task
+from tasks.monitor import MonitorResult, has_night, monitor_task
 from tasks.runtime import foreseen_as_state, private_files, session_at
 
 
 @flow(name="monitor", validate_parameters=False)
 @foreseen_as_state
-def monitor(as_of: date | str | None = None) -> LookResult | State[Any]:
+def monitor(as_of: date | str | None = None) -> MonitorResult | State[Any]:
     """One look. Without ``as_of`` it is of the session that the scheduled moment is in.
 
     It is skipped then outside of a session, and until the first night is done.

@@ -20,21 +20,21 @@ from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings, load_settings
-from tasks.monitor import Work, announce_queue, leave_to_its_night, taken_by_another, work_of
+from tasks.monitor import RunInstruction, announce_queue, claim_batch, instruction_for, leave_batch_to_night
 from tasks.propose import measure_task, propose_task, publish_task, route_task, show_run
 from tasks.pull import NoAccountLeft, Request, find_pulled_run, pull_task
 from tasks.runtime import (
-    alone_on,
     current_actor,
-    failure_noted,
     foreseen_as_state,
+    lock_run,
+    note_failure,
     open_stores,
     overtaken_by,
     previous_session,
     private_files,
     utc_now,
 )
-from tasks.validate import guard_inputs_task, guard_trades_task, shown_if_held, validate_task
+from tasks.validate import guard_inputs_task, guard_trades_task, show_if_held, validate_task
 
 SCHEDULER = "scheduler"
 """Submitter of runs that a deployment's schedule starts."""
@@ -87,7 +87,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
         return Completed(
             name="Skipped", message=f"{day} was missed, and {later} has closed since: its night is the next"
         )
-    work = work_of(scope, submitter or _submitter()) if scope else Work(run_id=run_id)
+    work = instruction_for(scope, submitter or _submitter()) if scope else RunInstruction(run_id=run_id)
     if work.skipped:
         return Completed(name="Skipped", message=work.skipped)
 
@@ -100,9 +100,9 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
             try:
                 run = pull_task(work.request or asked)
             except NoAccountLeft as error:
-                leave_to_its_night(error.scope_id)
+                leave_batch_to_night(error.scope_id)
                 return Completed(name="Skipped", message=str(error))
-        if scope and (another := taken_by_another(scope, run)):
+        if scope and (another := claim_batch(scope, run)):
             return Completed(name="Skipped", message=another)
         counts = _night(run, executor)
     get_run_logger().info("%s: %s", run.run_id, ", ".join(f"{name} {count}" for name, count in counts.items() if count))
@@ -111,7 +111,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
 
 def _night(run: RunRef, executor: ShardExecutor) -> Mapping[str, int]:
     """What follows the pull; the counts of ``publish_task``."""
-    with shown_if_held(run), open_stores() as at, alone_on(at.ledger, run.run_id), failure_noted(at.ledger, run):
+    with show_if_held(run), open_stores() as at, lock_run(at.ledger, run.run_id), note_failure(at.ledger, run):
         at.ledger.resume_run(run.run_id, utc_now())  # whoever had the run before may have failed meanwhile
         at.ledger.note_flow_run(run.run_id, str(this_run.id), utc_now())
         progress = NightProgress(run, partial(at.ledger.finished_steps, run.run_id), executor)

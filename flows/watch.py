@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 
-from tasks.known import look_after, overdue
-from tasks.monitor import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_told
+from tasks.known import look_after, overdue_night
+from tasks.monitor import HALT_KEY, LATE_KEY, announce_halt, announce_late, is_announced
 from tasks.runtime import Stores, foreseen_as_state, open_stores, private_files
 
 
@@ -21,8 +21,8 @@ def watch() -> int:
 
 
 def _night(at: Stores, now: datetime) -> int:
-    night = overdue(at.ledger, at.settings, now)
-    if night is None or is_told(LATE_KEY, night.day.isoformat()):
+    night = overdue_night(at.ledger, at.settings, now)
+    if night is None or is_announced(LATE_KEY, night.day.isoformat()):
         return 0
     with get_client(sync_client=True) as client:
         found = look_after(client, night, ZoneInfo(at.settings.exchange_time_zone))
@@ -35,7 +35,7 @@ def _night(at: Stores, now: datetime) -> int:
 
 def _halt(at: Stores) -> int:
     halt = at.ledger.current_halt()
-    if halt is None or is_told(HALT_KEY, halt.halted_at.isoformat()):
+    if halt is None or is_announced(HALT_KEY, halt.halted_at.isoformat()):
         return 0
     get_run_logger().warning("everything is halted since %s", halt.halted_at)
     announce_halt(halt)

@@ -24,8 +24,8 @@ from console.shared import (
 )
 from schemas.enums import RunState
 from tasks.core.explain import OUTCOMES, REASONS, STANDINGS, STATES, AccountPart, Stage
-from tasks.propose import Tonight
-from tasks.propose import tonight as look_at
+from tasks.propose import RunProgress
+from tasks.propose import run_progress as look_at
 from warehouse.ledger import RunRow
 
 MOST_REASONS: Final = 12
@@ -60,13 +60,13 @@ def register(backend: Backend) -> None:
         follow(desk, show, every=REFRESH_SECONDS)
 
 
-def _seen(desk: PageContext, name: str) -> Tonight | None:
+def _seen(desk: PageContext, name: str) -> RunProgress | None:
     ledger = desk.backend.ledger
     found = ledger.get_run(name) if name else ledger.newest_run()
     return None if found is None else look_at(ledger, found, desk.backend.picture(found), now=desk.now)
 
 
-def _night(seen: Tonight, now: datetime) -> None:
+def _night(seen: RunProgress, now: datetime) -> None:
     _headline(seen)
     with ui.element("div").classes("tiles"):
         _tile(count(seen.waiting.count), "wait for a person", link="/queue")
@@ -88,7 +88,7 @@ def _night(seen: Tonight, now: datetime) -> None:
         _steps(seen)
 
 
-def _headline(seen: Tonight) -> None:
+def _headline(seen: RunProgress) -> None:
     run_row = seen.run
     with ui.row().classes("headline"):
         ui.label(f"Night of {run_row.as_of_date.isoformat()}").classes("title").props('role="heading" aria-level="1"')
@@ -114,7 +114,7 @@ def _tile(figure: str, text: str, link: str = "", *, is_urgent: bool = False) ->
     tile.classes("tile urgent" if is_urgent else "tile")
 
 
-def _cut_off_tile(seen: Tonight, now: datetime) -> None:
+def _cut_off_tile(seen: RunProgress, now: datetime) -> None:
     nearest = min(((at, name) for name, (at, _) in seen.cut_offs.items()), default=None)
     if nearest is None:
         _tile("–", "no cut-off ahead")  # noqa: RUF001
@@ -149,7 +149,7 @@ def _meaning(part: AccountPart) -> str:
     return MEANINGS.get(part.name, "")
 
 
-def _cut_offs(seen: Tonight, now: datetime) -> None:
+def _cut_offs(seen: RunProgress, now: datetime) -> None:
     if not seen.cut_offs:
         return
     with panel("Cut-offs"):
@@ -161,7 +161,7 @@ def _cut_offs(seen: Tonight, now: datetime) -> None:
         plain_table(columns, rows, numbers=("waiting",))
 
 
-def _reasons(seen: Tonight) -> None:
+def _reasons(seen: RunProgress) -> None:
     if not seen.reasons:
         return
     with panel("Not traded, by reason"):
@@ -174,7 +174,7 @@ def _reasons(seen: Tonight) -> None:
             ui.label(f"and {plural(len(seen.reasons) - MOST_REASONS, 'more reason')}").classes("quiet")
 
 
-def _steps(seen: Tonight) -> None:
+def _steps(seen: RunProgress) -> None:
     with panel("The run"):
         facts(_run_facts(seen.run))
         seconds: dict[str, float] = {}

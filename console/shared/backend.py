@@ -11,7 +11,7 @@ import polars as pl
 
 from schemas.enums import RunState
 from schemas.settings import Settings
-from tasks.propose import Picture, picture
+from tasks.propose import RunPicture, run_picture
 from tasks.review import Lifetime, Reader
 from tasks.runtime import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
@@ -29,7 +29,7 @@ class Backend:
     settings: Settings
     ledger: Ledger
     now: Callable[[], datetime] = utc_now
-    _pictures: dict[str, Picture] = field(default_factory=dict)
+    _pictures: dict[str, RunPicture] = field(default_factory=dict)
     _change: dict[str, tuple[datetime, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,12 +70,12 @@ class Backend:
                 self._change["newest"] = (now, change)
             return change
 
-    def picture(self, run: RunRow) -> Picture:
+    def picture(self, run: RunRow) -> RunPicture:
         """What the lake holds of a run; kept once the run is done."""
         with self._lock:
             if run.run_id in self._pictures:
                 return self._pictures[run.run_id]
-        seen = picture(self.lake.read, run.run_id)
+        seen = run_picture(self.lake.read, run.run_id)
         if run.state is RunState.DONE:
             with self._lock:
                 self._pictures[run.run_id] = seen

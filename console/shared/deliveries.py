@@ -66,5 +66,5 @@ def _planned(backend: Backend, export: ExportRow) -> list[str]:
     """Places that a whole export names and that there still are."""
     if export.state is not ExportState.PUBLISHED:
         return []
-    named = ExportPlan.stored(export.plan).deliveries
+    named = ExportPlan.parse(export.plan).deliveries
     return [place.name for place in backend.settings.deliveries if place.name in named]

@@ -14,7 +14,7 @@ import polars as pl
 from tasks.core.drift import is_out_of_band
 from tasks.core.solver.kernel import excess_at, trade_at
 from tasks.core.solver.netting import tax_on
-from tasks.core.solver.workspace import Workspace, new_desk
+from tasks.core.solver.workspace import Workspace, new_workspace
 
 WIDTH: Final = 680
 HEIGHT: Final = 340
@@ -104,7 +104,7 @@ def bands() -> str:
 
 def example() -> Workspace:
     """An account of 100,000 USD: stocks 10 % over, bonds 10.5 % under, real estate 2 % over, hardly any cash."""
-    desk = new_desk(1, 3, 6)
+    desk = new_workspace(1, 3, 6)
     account_of, classes, lots = desk.accounts, desk.classes, desk.lots
     account = account_of[0]
     account["nav"], account["tracking_penalty"] = 100_000, 2.0

@@ -11,7 +11,7 @@ import typer
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.monitor import LookResult, monitor_book
+from tasks.monitor import MonitorResult, monitor_book
 from tasks.runtime import Stores, open_ledger, sessions_to, settings_of_a_home, utc_now
 from warehouse.lake import open_lake
 
@@ -36,7 +36,7 @@ def monitor(
         print_json(asdict(told))
     else:
         _print(told)
-    for scope in sorted(set(told.scopes) - set(told.announced)):
+    for scope in sorted(set(told.breach_batch_ids) - set(told.announced)):
         notice(f"No Prefect API is set, so nothing was started. Run it with `trimtab nightly --scope {scope}`.")
 
 
@@ -50,14 +50,14 @@ def _day(given: str | None, settings: Settings) -> date:
         raise WrongUsage(f"{given} is not a date; needed YYYY-MM-DD") from None
 
 
-def _print(told: LookResult) -> None:
+def _print(told: MonitorResult) -> None:
     rows = [
         ("looked at", told.looked_at),
         ("without a fresh price", told.skipped),
         ("out of band", told.out_of_band),
         ("newly out of band", told.newly),
         ("armed again", told.armed_again),
-        ("scope", " ".join(told.scopes)),
+        ("scope", " ".join(told.breach_batch_ids)),
         ("started by Prefect", " ".join(told.announced)),
         ("seconds", told.seconds),
     ]

@@ -39,7 +39,7 @@ class QuarantineStores:
 def _stores(run: str | None) -> Iterator[QuarantineStores]:
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        yield QuarantineStores(ledger, open_lake(settings).read, quarantine.run_named(ledger, run))
+        yield QuarantineStores(ledger, open_lake(settings).read, quarantine.find_run(ledger, run))
 
 
 @app.command("list")
@@ -58,9 +58,9 @@ def list_(
     """Show the rows that a run set aside, or with --released those that it used all the same."""
     with _stores(run) as at:
         rows = (
-            quarantine.let_through(at.read, at.run)
+            quarantine.readmitted_rows(at.read, at.run)
             if is_released
-            else quarantine.quarantined(at.ledger, at.read, at.run)
+            else quarantine.quarantined_rows(at.ledger, at.read, at.run)
         )
         found = rows.filter(QuarantineFilter(table, rule, account).holds())
     if is_json:
@@ -123,7 +123,7 @@ def release(
 ) -> None:
     """Let rows pass that only differ from the night before; all of them or none. Counts from the next run of the night."""
     with _stores(run) as at:
-        new = quarantine.release(
+        new = quarantine.readmit_rows(
             at.ledger, at.read, at.run, rows, actor=current_actor(), note=note, now=datetime.now(UTC)
         )
     again = quarantine.again_with(at.run)
@@ -147,7 +147,7 @@ def export(
     """Write every row that a run set aside to a file, for the people who mend the source."""
     file_format = fmt or format_of(file)
     with _stores(run) as at:
-        rows = quarantine.quarantined(at.ledger, at.read, at.run)
+        rows = quarantine.quarantined_rows(at.ledger, at.read, at.run)
     named = {"run_id": pl.lit(at.run.run_id), "as_of_date": pl.lit(at.run.as_of_date)}
     write_rows(rows.select([expr.alias(name) for name, expr in named.items()] + [pl.all()]), file, file_format)
     typer.echo(f"{file}  {rows.height:,} rows of {at.run.run_id}")

@@ -11,7 +11,7 @@ import typer
 from flows.commands.terminal import notice, print_frame, print_json
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
-from tasks.reconcile import Reconciled, allocation_statement, as_fix, lot_differences, open_breaks, reconcile_one, rules
+from tasks.reconcile import ReconcileResult, allocation_statement, as_fix, lot_differences, open_breaks, reconcile_one, rules
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
 from warehouse.lake import open_lake
 
@@ -52,7 +52,7 @@ def reconcile(
         raise typer.Exit(ExitCode.HELD)
 
 
-def shown(done: Reconciled) -> dict[str, Any]:
+def shown(done: ReconcileResult) -> dict[str, Any]:
     """What came of a file, for a program."""
     return {
         "source": done.source,
@@ -68,7 +68,7 @@ def shown(done: Reconciled) -> dict[str, Any]:
     }
 
 
-def _print(done: Reconciled) -> None:
+def _print(done: ReconcileResult) -> None:
     states = done.settled.changed["state"].value_counts().sort("state")
     told = ", ".join(f"{count:,} {state}" for state, count in states.iter_rows()) or "no order changed"
     typer.echo(

@@ -13,7 +13,7 @@ from flows.commands.terminal import notice, print_json, print_table
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
 from tasks.core.replay import TableDiff
-from tasks.operate import Replayed, replay_run
+from tasks.operate import ReplayResult, replay_run
 from tasks.runtime import settings_of_a_home
 
 PRIVATE_FOLDER: Final = 0o700
@@ -54,7 +54,7 @@ def _folder(settings: Settings, keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _print(found: Replayed) -> None:
+def _print(found: ReplayResult) -> None:
     if found.is_same:
         rows = sum(one.rows for one in found.computed)
         files = sum(one.files for one in found.exports)

@@ -17,7 +17,7 @@ from schemas.errors import WrongUsage
 from tasks import review as review_stage
 from tasks.core.explain import LOOKS
 from tasks.core.propose import OrderChange
-from tasks.review import Decided, ProposalDetail, changes, review, version_before
+from tasks.review import DecidedProposals, ProposalDetail, changes, review, version_before
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
 from warehouse import lake
 from warehouse.ledger import Decision, Sort
@@ -226,7 +226,7 @@ def _decide(decision: Decision, ids: list[str] | None, matching: str | None, not
     _print_decided(decided, is_json=is_json)
 
 
-def _print_decided(decided: Decided, *, is_json: bool) -> None:
+def _print_decided(decided: DecidedProposals, *, is_json: bool) -> None:
     if is_json:
         print_json({"decision": decided.decision, "states": decided.states})
         return

@@ -1,2 +1,2 @@
 from .place import DeliveryPlace as DeliveryPlace
-from .place import opened as opened
+from .place import open_place as open_place

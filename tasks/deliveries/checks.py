@@ -5,9 +5,9 @@ from typing import Final
 
 from schemas.errors import PlaceUnreachable, Terminal
 from tasks.core.export import sha256
-from tasks.sources import Use
+from tasks.sources import RemoteUse
 
-DELIVERING: Final = Use("written", "list, read and write", Terminal, PlaceUnreachable)
+DELIVERING: Final = RemoteUse("written", "list, read and write", Terminal, PlaceUnreachable)
 
 
 def inside(*names: str) -> str:

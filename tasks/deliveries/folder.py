@@ -55,7 +55,7 @@ _PASSING: Final = frozenset(
 
 
 @contextmanager
-def opened(delivery: Delivery) -> Iterator["Folder"]:
+def open_place(delivery: Delivery) -> Iterator["Folder"]:
     """The folder; made with the first file that is put there."""
     yield Folder(delivery)
 
@@ -68,7 +68,7 @@ class Folder:
         self._root = _root_of(delivery)
         self._left: dict[Path, dict[str, list[Path]]] = {}
 
-    def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+    def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
         """SHA-256 of those of the files that are there under their final names, read back."""
         with self._disk_errors():
             hashes = {path: self._hash(self._root / inside(folder, path)) for path in paths}

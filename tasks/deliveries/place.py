@@ -15,7 +15,7 @@ class DeliveryPlace(Protocol):
     needed: no access, no room, a name that is taken by another file, a path that leads out of the place.
     """
 
-    def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+    def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
         """SHA-256 of those of the files that are there under their final names, read back."""
 
     def put(self, folder: str, files: Sequence[tuple[str, bytes]]) -> None:
@@ -27,7 +27,7 @@ class DeliveryPlace(Protocol):
         """
 
 
-def opened(delivery: Delivery) -> AbstractContextManager[DeliveryPlace]:
+def open_place(delivery: Delivery) -> AbstractContextManager[DeliveryPlace]:
     """The place, with one connection for all that is asked of it.
 
     Raises
@@ -39,8 +39,8 @@ def opened(delivery: Delivery) -> AbstractContextManager[DeliveryPlace]:
     """
     match delivery.scheme:
         case "s3":
-            return s3.opened(delivery)
+            return s3.open_place(delivery)
         case "sftp":
-            return sftp.opened(delivery)
+            return sftp.open_place(delivery)
         case _:
-            return folder.opened(delivery)
+            return folder.open_place(delivery)

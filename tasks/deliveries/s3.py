@@ -35,7 +35,7 @@ _BLOCK: Final = 8 << 20
 
 
 @contextmanager
-def opened(delivery: Delivery) -> Iterator["Bucket"]:
+def open_place(delivery: Delivery) -> Iterator["Bucket"]:
     """The prefix, in a bucket that is there and lets us in."""
     # Not in the background, pyarrow would give an object its name although one of its parts failed.
     store = open_store(delivery, DELIVERING, background_writes=True)
@@ -60,7 +60,7 @@ class Bucket:
         self._place = place
         self._pool = pool
 
-    def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+    def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
         """SHA-256 of those of the objects that are there, read back."""
         keys = [self._key(folder, path) for path in paths]
         with store_errors(self._delivery, DELIVERING):

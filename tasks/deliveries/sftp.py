@@ -12,17 +12,17 @@ import asyncssh
 from schemas.exports import Delivery
 from tasks.deliveries.checks import DELIVERING, inside
 from tasks.deliveries.sftp_files import Files
-from tasks.sources import Runner, SftpHost, connected, own_loop, server_errors, sftp_host
+from tasks.sources import Runner, SftpHost, open_session, own_loop, server_errors, sftp_host
 
 
 @contextmanager
-def opened(delivery: Delivery) -> Iterator["Server"]:
+def open_place(delivery: Delivery) -> Iterator["Server"]:
     """The folder, on a server that lets us in; made with the first file that is put there."""
     host = sftp_host(delivery, DELIVERING)
     with own_loop() as run:
         connection = AsyncExitStack()
         with server_errors(delivery, host, DELIVERING):
-            session = run(connection.enter_async_context(connected(host)))
+            session = run(connection.enter_async_context(open_session(host)))
         try:
             yield Server(delivery, host, session, run)
         finally:
@@ -39,7 +39,7 @@ class Server:
         self._files = Files(delivery.name, session)
         self._run = run
 
-    def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+    def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
         """SHA-256 of those of the files that are there under their final names, read back."""
         targets = [self._target(folder, path) for path in paths]
         with server_errors(self._delivery, self._host, DELIVERING):

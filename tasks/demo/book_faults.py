@@ -62,9 +62,9 @@ def draw_hits(rng: np.random.Generator, accounts: AccountDraw, lots: LotDraw) ->
 def break_accounts(frame: pl.DataFrame, hits: Hits) -> tuple[pl.DataFrame, int]:
     """Return ``accounts`` with its faults, and how many rows are broken now."""
     frame = frame.with_columns(
-        currency=_put(frame["currency"], hits[Fault.FOREIGN_CURRENCY], "EUR"),
-        model_id=_put(frame["model_id"], hits[Fault.UNKNOWN_MODEL], "retired_model"),
-        tax_status=_put(frame["tax_status"], hits[Fault.UNKNOWN_TAX_STATUS], "sheltered"),
+        currency=_with_values(frame["currency"], hits[Fault.FOREIGN_CURRENCY], "EUR"),
+        model_id=_with_values(frame["model_id"], hits[Fault.UNKNOWN_MODEL], "retired_model"),
+        tax_status=_with_values(frame["tax_status"], hits[Fault.UNKNOWN_TAX_STATUS], "sheltered"),
     )
     twice, unsafe = hits[Fault.DUPLICATE_ACCOUNT], hits[Fault.UNSAFE_ID]
     rows, is_copy = _with_copies(frame.height, [twice, unsafe])
@@ -88,15 +88,15 @@ def break_lots(frame: pl.DataFrame, lots: LotDraw, hits: Hits, *, is_text: bool)
     """Return ``lots`` with its faults, and how many rows are broken now. ``is_text``: the quantity becomes text as in a CSV file."""
     rows = {fault: first_lots(lots, hit, LOTS_HIT) for fault, hit in hits.items()}
     texts = np.concatenate([rows[fault] for fault in TEXTS])
-    quantity = _put(frame["quantity"], np.append(rows[Fault.ZERO_QUANTITY], texts), 0)
+    quantity = _with_values(frame["quantity"], np.append(rows[Fault.ZERO_QUANTITY], texts), 0)
     negative = rows[Fault.NEGATIVE_QUANTITY]
-    quantity = _put(quantity, negative, -quantity.cast(pl.Float64).gather(pl.Series(negative)).cast(EXACT))
+    quantity = _with_values(quantity, negative, -quantity.cast(pl.Float64).gather(pl.Series(negative)).cast(EXACT))
     if is_text:
         quantity = quantity.cast(pl.String)
         for fault, text in TEXTS.items():
-            quantity = _put(quantity, rows[fault], text)
+            quantity = _with_values(quantity, rows[fault], text)
     unknown = rows[Fault.UNKNOWN_SECURITY]
-    security_id = _put(frame["security_id"], unknown, frame["security_id"].gather(pl.Series(unknown)) + ".OLD")
+    security_id = _with_values(frame["security_id"], unknown, frame["security_id"].gather(pl.Series(unknown)) + ".OLD")
     edited = len(texts) + sum(
         len(rows[f]) for f in (Fault.ZERO_QUANTITY, Fault.NEGATIVE_QUANTITY, Fault.UNKNOWN_SECURITY)
     )
@@ -132,7 +132,7 @@ def _with_copies(height: int, copied: Sequence[Ints]) -> tuple[Ints, np.ndarray[
     return rows[order], is_copy[order]
 
 
-def _put(values: pl.Series, rows: Ints, value: pl.Series | str | int) -> pl.Series:
+def _with_values(values: pl.Series, rows: Ints, value: pl.Series | str | int) -> pl.Series:
     """Return the values with others in the given rows."""
     if len(rows) == 0:
         return values

@@ -60,7 +60,7 @@ def draw_lots(rng: np.random.Generator, market: Market, accounts: AccountDraw, w
     day = _purchase_days(rng, market, security[holding], is_trading=accounts.is_trading[account[holding]])
     key = np.sort(holding << DAY_BITS | day)
     holding, day = key >> DAY_BITS, key & (1 << DAY_BITS) - 1
-    lot_units = _cut(rng, holding, units)
+    lot_units = _cut_into_lots(rng, holding, units)
     micros = _with_reinvested(rng, security[holding], lot_units * (MICRO // UNITS_PER_SHARE[security[holding]]))
     kept = micros > 0
     holding, day = holding[kept], day[kept]
@@ -136,7 +136,7 @@ def _purchase_days(rng: np.random.Generator, market: Market, security: Ints, *, 
     return last - age
 
 
-def _cut(rng: np.random.Generator, holding: Ints, units: Ints) -> Ints:
+def _cut_into_lots(rng: np.random.Generator, holding: Ints, units: Ints) -> Ints:
     """Cut each holding into its lots at random places, so that they add up; a lot may come to nothing."""
     upto = np.cumsum(rng.exponential(size=len(holding)))
     is_last = np.append(holding[1:] != holding[:-1], True)

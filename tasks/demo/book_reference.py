@@ -190,7 +190,7 @@ def buy_list() -> pl.DataFrame:
         (model, name, symbol, rank, ONLY_FOR.get((model, symbol)))
         for model, targets in MODELS.items()
         for name in targets
-        for rank, symbol in enumerate(_ranked(name), start=1)
+        for rank, symbol in enumerate(_symbols_by_rank(name), start=1)
     ]
     names = list(dtypes("buy_list"))
     return pl.DataFrame(rows, schema=dict(zip(names, dtypes("buy_list").values(), strict=True)), orient="row")
@@ -202,7 +202,7 @@ def location_preferences() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dtypes("location_preferences"), orient="row")
 
 
-def _ranked(asset_class: str) -> tuple[str, ...]:
+def _symbols_by_rank(asset_class: str) -> tuple[str, ...]:
     alone = tuple(security.symbol for security in SECURITIES if security.asset_class == asset_class)
     return PREFERENCE.get(asset_class, alone)
 

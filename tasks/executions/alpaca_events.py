@@ -27,9 +27,9 @@ from tasks.executions.alpaca_stream import raw_events
 from tasks.executions.execution import execution
 from tasks.executions.file_bytes import text_of
 from tasks.executions.json_text import value_of
-from tasks.executions.record_tally import Gathered
+from tasks.executions.record_tally import RecordTally
 from tasks.executions.values import market_day
-from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, Ignored, Unreadable, shown
+from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, IgnoredRecord, Unreadable, quote_value
 
 _KINDS: Final[Mapping[str, ExecutionKind]] = {
     "new": ExecutionKind.ACKNOWLEDGED,
@@ -75,7 +75,7 @@ _DIALECT: Final = Dialect(
 )
 
 
-def read_alpaca(path: Path, data: bytes) -> Gathered:
+def read_alpaca(path: Path, data: bytes) -> RecordTally:
     """Everything in the file, whose bytes are ``data``.
 
     Raises
@@ -83,10 +83,10 @@ def read_alpaca(path: Path, data: bytes) -> Gathered:
     InputRefused
         It is not UTF-8, an array that is not whole, or holds no record.
     """
-    gathered = Gathered()
+    gathered = RecordTally()
     number = 0
     for number, record in enumerate(raw_events(path.name, text_of(path.name, data)), 1):
-        if isinstance(record, Ignored):
+        if isinstance(record, IgnoredRecord):
             gathered.ignore(record.name)
         elif record.fault:
             gathered.set_aside(number, record.text, record.fault)
@@ -99,10 +99,10 @@ def read_alpaca(path: Path, data: bytes) -> Gathered:
     return gathered
 
 
-def _take(gathered: Gathered, number: int, raw: str) -> None:
+def _take(gathered: RecordTally, number: int, raw: str) -> None:
     try:
         said = _cells(value_of(raw))
-        if isinstance(said, Ignored):
+        if isinstance(said, IgnoredRecord):
             gathered.ignore(said.name)
         else:
             gathered.accept(number, raw, execution(said, _DIALECT))
@@ -110,19 +110,19 @@ def _take(gathered: Gathered, number: int, raw: str) -> None:
         gathered.set_aside(number, raw, str(error))
 
 
-def _cells(record: Any) -> Cells | Ignored:
+def _cells(record: Any) -> Cells | IgnoredRecord:
     """What an event says; other streams and states between are ignored by name."""
     event = _object(record, "the record")
     if "stream" in event:
         if event["stream"] != _STREAM:
-            return Ignored(f"stream {str(event['stream'])[:20]}")
+            return IgnoredRecord(f"stream {str(event['stream'])[:20]}")
         event = _object(event.get("data"), "data")
     word = _text(event, "event") or ""
     if word in _STATES_BETWEEN:
-        return Ignored(word)
+        return IgnoredRecord(word)
     kind = _KINDS.get(word)
     if kind is None:
-        raise Unreadable(f"event is {shown(word)}; needed one of {', '.join(_KINDS)}")
+        raise Unreadable(f"event is {quote_value(word)}; needed one of {', '.join(_KINDS)}")
     return _message(event, kind, _object(event.get("order"), "order"))
 
 
@@ -161,9 +161,9 @@ def _refuse_unlike(event: Mapping[str, Any], order: Mapping[str, Any]) -> None:
     """What is not counted in shares and dollars."""
     asset_class = _text(order, "asset_class") or _SHARES
     if asset_class != _SHARES:
-        raise Unreadable(f"order.asset_class is {shown(asset_class)}; needed {_SHARES}")
+        raise Unreadable(f"order.asset_class is {quote_value(asset_class)}; needed {_SHARES}")
     if _text(event, "swap_rate"):
-        raise Unreadable(f"the event has swap_rate {shown(str(event['swap_rate']))}; needed a trade in USD")
+        raise Unreadable(f"the event has swap_rate {quote_value(str(event['swap_rate']))}; needed a trade in USD")
 
 
 def _side(code: str | None) -> tuple[str | None, str]:
@@ -171,13 +171,13 @@ def _side(code: str | None) -> tuple[str | None, str]:
     if code is None:
         return None, ""
     if code not in _SIDES:
-        raise Unreadable(f"order.side is {shown(code)}; needed one of {', '.join(_SIDES)}")
+        raise Unreadable(f"order.side is {quote_value(code)}; needed one of {', '.join(_SIDES)}")
     return _SIDES[code], "" if code in set(Side) else f"side {code}"
 
 
 def _object(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise Unreadable(f"{name} is {shown(str(value))}; needed a JSON object")
+        raise Unreadable(f"{name} is {quote_value(str(value))}; needed a JSON object")
     return value
 
 
@@ -187,5 +187,5 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Unreadable(f"{name} is {shown(str(value))}; needed text or a number")
+        raise Unreadable(f"{name} is {quote_value(str(value))}; needed text or a number")
     return value

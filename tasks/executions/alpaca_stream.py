@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from schemas.errors import InputRefused
 from tasks.executions.json_text import elements
-from tasks.executions.words import Ignored, Unreadable
+from tasks.executions.words import IgnoredRecord, Unreadable
 
 _FIELD: Final = re.compile(r"(data|event|id|retry)(?::|$) ?(.*)", re.DOTALL)
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
@@ -28,7 +28,7 @@ class Raw(NamedTuple):
     fault: str = ""
 
 
-def raw_events(name: str, text: str) -> Iterator[Raw | Ignored]:
+def raw_events(name: str, text: str) -> Iterator[Raw | IgnoredRecord]:
     """The records in file order. ``name``: of the file, for messages.
 
     Raises
@@ -55,7 +55,7 @@ def _array(name: str, text: str) -> Iterator[Raw]:
         ) from error
 
 
-def _stream(text: str) -> Iterator[Raw | Ignored]:
+def _stream(text: str) -> Iterator[Raw | IgnoredRecord]:
     data: list[str] = []
     for line in [*_LINE_END.split(text), ""]:
         field = _FIELD.fullmatch(line)
@@ -78,9 +78,9 @@ def _events(data: list[str]) -> Iterator[Raw]:
         yield Raw("\n".join(data))
 
 
-def _comment(line: str) -> Raw | Ignored:
+def _comment(line: str) -> Raw | IgnoredRecord:
     if any(word in line.lower() for word in _TROUBLE):
         return Raw(
             line, "the server says that messages are missing here; needed all of them, ask again from the event before"
         )
-    return Ignored("comments")
+    return IgnoredRecord("comments")

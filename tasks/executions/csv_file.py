@@ -22,9 +22,9 @@ from schemas.errors import InputRefused
 from schemas.landing import CURRENCY
 from tasks.core.facts import FORMULA_START
 from tasks.core.gate import CURRENCY_COLUMN, LINE, as_json
-from tasks.executions.execution import Lot, execution, lot, named_twice, refuse_odd_lots
-from tasks.executions.record_tally import Gathered
-from tasks.executions.words import IDENTIFIERS, Dialect, Unreadable, shown
+from tasks.executions.execution import Lot, execution, lot, refuse_odd_lots, repeated_names
+from tasks.executions.record_tally import RecordTally
+from tasks.executions.words import IDENTIFIERS, Dialect, Unreadable, quote_value
 from tasks.formats import csv_batches, csv_head, csv_header
 
 REQUIRED: Final = ("execution_id", "kind", "client_order_id")
@@ -58,7 +58,7 @@ class _Line:
     """Why the line as such cannot be read."""
 
 
-def read_csv(path: Path) -> Gathered:
+def read_csv(path: Path) -> RecordTally:
     """Everything in the file.
 
     Raises
@@ -77,7 +77,7 @@ def read_csv(path: Path) -> Gathered:
             "Hint: deliver the file again; it may have been cut short."
         ) from error
     known = {*_MESSAGE, *OF_A_LOT, CURRENCY_COLUMN}
-    gathered = Gathered(unknown_columns=tuple(column for column in header if column not in known))
+    gathered = RecordTally(unknown_columns=tuple(column for column in header if column not in known))
     groups: dict[str, list[_Line]] = {}
     for line in lines:
         groups.setdefault(line.cells.get("execution_id") or f"\0{line.number}", []).append(line)
@@ -101,7 +101,7 @@ def _refuse_header(name: str, header: list[str]) -> None:
     for column in header:
         if header.count(column) > 1:
             raise InputRefused(
-                f"{name} has the column {shown(column)} more than once; needed it once\n\nHint: leave one of them out."
+                f"{name} has the column {quote_value(column)} more than once; needed it once\n\nHint: leave one of them out."
             )
     for column in REQUIRED:
         if column not in header:
@@ -136,11 +136,11 @@ def _fault(cells: dict[str, str | None], ragged: str | None, width: int) -> str 
         return f"the line has more or fewer cells than the header; needed {width}"
     currency = cells.get(CURRENCY_COLUMN)
     if currency not in {None, CURRENCY}:
-        return f"currency is {shown(str(currency))}; needed {CURRENCY}"
+        return f"currency is {quote_value(str(currency))}; needed {CURRENCY}"
     return None
 
 
-def _take(gathered: Gathered, lines: list[_Line]) -> None:
+def _take(gathered: RecordTally, lines: list[_Line]) -> None:
     """The lines of one execution: read together, or unread together; each by itself where none has a lot.
 
     One id twice without lots is a message told twice, or two that contradict each other; who matches it to an order says so.
@@ -165,7 +165,7 @@ def _take(gathered: Gathered, lines: list[_Line]) -> None:
 
 
 def _refuse_twice(execution_id: str, lots: list[Lot]) -> None:
-    for name in sorted(named_twice(lots))[:1]:
+    for name in sorted(repeated_names(lots))[:1]:
         raise Unreadable(f"the lot {name} is named twice for execution {execution_id}; needed it once")
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from schemas.enums import ExecutionKind, Side
 from tasks.executions import values
-from tasks.executions.words import CLOSES_LOTS, IDENTIFIERS, NEEDED, Cells, Dialect, Unreadable, shown
+from tasks.executions.words import CLOSES_LOTS, IDENTIFIERS, NEEDED, Cells, Dialect, Unreadable, quote_value
 
 
 class Execution(NamedTuple):
@@ -111,7 +111,7 @@ def refuse_odd_lots(found: Execution, lots: list[Lot], *, may_be_less: bool = Fa
         )
 
 
-def named_twice(lots: list[Lot]) -> set[str]:
+def repeated_names(lots: list[Lot]) -> set[str]:
     """Names that more than one of the lots has."""
     counts = Counter(each.lot_id for each in lots if each.lot_id is not None)
     return {name for name, count in counts.items() if count > 1}
@@ -126,7 +126,7 @@ def _kind(told: dict[str, str], dialect: Dialect) -> ExecutionKind:
         return ExecutionKind(told["kind"].lower())
     except ValueError as error:
         raise Unreadable(
-            f"{dialect.name('kind')} is {shown(told['kind'])}; needed one of {', '.join(ExecutionKind)}"
+            f"{dialect.name('kind')} is {quote_value(told['kind'])}; needed one of {', '.join(ExecutionKind)}"
         ) from error
 
 
@@ -143,7 +143,7 @@ def _side(told: dict[str, str], dialect: Dialect) -> Side | None:
     try:
         return Side(told["side"].lower())
     except ValueError as error:
-        raise Unreadable(f"{dialect.name('side')} is {shown(told['side'])}; needed buy or sell") from error
+        raise Unreadable(f"{dialect.name('side')} is {quote_value(told['side'])}; needed buy or sell") from error
 
 
 def _amount(told: dict[str, str], column: str, dialect: Dialect) -> Decimal | None:

@@ -26,7 +26,7 @@ def whole_bytes(path: Path) -> bytes:
         raise InputRefused(f"{path.name} {found}; needed a file of executions\n\nHint: check the path {path}.")
     try:
         with open_bytes(path) as stream:
-            data = _filled(stream.read)
+            data = _read_to_limit(stream.read)
     except OSError as error:
         reason = str(error).partition("\n")[0]
         raise InputRefused(
@@ -56,7 +56,7 @@ def text_of(name: str, data: bytes) -> str:
         ) from error
 
 
-def _filled(read: Callable[[int], bytes]) -> bytes:
+def _read_to_limit(read: Callable[[int], bytes]) -> bytes:
     """Up to one byte more than a file may have: what unpacks may hand out less than is asked for."""
     parts: list[bytes] = []
     size = 0

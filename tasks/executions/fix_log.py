@@ -27,9 +27,9 @@ from schemas.landing import CURRENCY
 from tasks.executions import fix_words as fix
 from tasks.executions.execution import execution
 from tasks.executions.fix_message import end_of, fields_of, version_of
-from tasks.executions.record_tally import Gathered
+from tasks.executions.record_tally import RecordTally
 from tasks.executions.values import iso_day, market_day
-from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, Ignored, Unreadable, shown
+from tasks.executions.words import CLOSES_LOTS, Cells, Dialect, IgnoredRecord, Unreadable, quote_value
 
 _START: Final = re.compile(rb"(?<![0-9])8=FIX")
 _HAS_FIELDS: Final = re.compile(rb"\x01|(?:^|\||\^A)[1-9][0-9]{0,5}=[^|]*?(?:\||\^A)")
@@ -57,7 +57,7 @@ _DIALECT: Final = Dialect(
 )
 
 
-def read_fix(path: Path, data: bytes) -> Gathered:
+def read_fix(path: Path, data: bytes) -> RecordTally:
     """Everything in the log, whose bytes are ``data``.
 
     Raises
@@ -65,10 +65,10 @@ def read_fix(path: Path, data: bytes) -> Gathered:
     InputRefused
         It holds no message, or one of a version before 4.4.
     """
-    gathered = Gathered()
+    gathered = RecordTally()
     number = 0
     for piece in _pieces(data):
-        if isinstance(piece, Ignored):
+        if isinstance(piece, IgnoredRecord):
             gathered.ignore(piece.name)
             continue
         number += 1
@@ -82,7 +82,7 @@ def read_fix(path: Path, data: bytes) -> Gathered:
     return gathered
 
 
-def _pieces(data: bytes) -> Iterator[bytes | Ignored]:
+def _pieces(data: bytes) -> Iterator[bytes | IgnoredRecord]:
     """Messages, and what stands between them, in file order."""
     starts = [found.start() for found in _START.finditer(data)]
     end = 0
@@ -93,7 +93,7 @@ def _pieces(data: bytes) -> Iterator[bytes | Ignored]:
     yield from _between(data[end:], after=end > 0, before=False)
 
 
-def _between(text: bytes, *, after: bool, before: bool) -> Iterator[bytes | Ignored]:
+def _between(text: bytes, *, after: bool, before: bool) -> Iterator[bytes | IgnoredRecord]:
     """Lines between messages. What stands on a line with the message ``after`` or ``before`` which they come is no line."""
     lines = text.split(b"\n")
     own = range(1 if after else 0, len(lines) - (1 if before else 0))
@@ -101,7 +101,7 @@ def _between(text: bytes, *, after: bool, before: bool) -> Iterator[bytes | Igno
         if _HAS_FIELDS.search(line.strip()):
             yield line.strip()
         elif line.strip() and place in own:
-            yield Ignored(_NO_MESSAGE)
+            yield IgnoredRecord(_NO_MESSAGE)
 
 
 def _refuse_old(name: str, number: int, message: bytes) -> None:
@@ -113,11 +113,11 @@ def _refuse_old(name: str, number: int, message: bytes) -> None:
         )
 
 
-def _take(gathered: Gathered, number: int, message: bytes) -> None:
+def _take(gathered: RecordTally, number: int, message: bytes) -> None:
     raw = message.decode(errors="backslashreplace")
     try:
         said = _cells(fields_of(message))
-        if isinstance(said, Ignored):
+        if isinstance(said, IgnoredRecord):
             gathered.ignore(said.name)
         else:
             gathered.accept(number, raw, execution(said, _DIALECT))
@@ -125,18 +125,18 @@ def _take(gathered: Gathered, number: int, message: bytes) -> None:
         gathered.set_aside(number, raw, str(error))
 
 
-def _cells(fields: Mapping[int, str]) -> Cells | Ignored:
+def _cells(fields: Mapping[int, str]) -> Cells | IgnoredRecord:
     """What an execution report says; other messages and states between are ignored by name."""
     message_type = fields.get(fix.MSG_TYPE, "")
     if message_type != fix.EXECUTION_REPORT:
-        return Ignored(fix.OTHER_MESSAGES.get(message_type, f"MsgType {message_type[:10]}"))
+        return IgnoredRecord(fix.OTHER_MESSAGES.get(message_type, f"MsgType {message_type[:10]}"))
     _refuse_unlike(fields)
     exec_type = fields.get(fix.EXEC_TYPE, "")
     if exec_type in fix.IGNORED_TYPES:
-        return Ignored(f"Execution Report {fix.IGNORED_TYPES[exec_type]}")
+        return IgnoredRecord(f"Execution Report {fix.IGNORED_TYPES[exec_type]}")
     kind = fix.KINDS.get(exec_type)
     if kind is None:
-        raise Unreadable(f"ExecType(150) is {shown(exec_type)}; needed one of {', '.join(fix.KINDS)}")
+        raise Unreadable(f"ExecType(150) is {quote_value(exec_type)}; needed one of {', '.join(fix.KINDS)}")
     executed_at = _iso_moment(fields.get(fix.TRANSACT_TIME))
     side, side_name = _side(fields)
     is_fill = kind in CLOSES_LOTS
@@ -164,12 +164,12 @@ def _refuse_unlike(fields: Mapping[int, str]) -> None:
         raise Unreadable("the message has ExecTransType(20), which is of FIX 4.2; needed ExecType(150) alone")
     version = fields.get(fix.APPL_VER_ID, "9")
     if not (version.isascii() and version.isdigit() and int(version) >= fix.FIRST_APPL_VERSION):
-        raise Unreadable(f"ApplVerID(1128) is {shown(version)}; needed 6 (FIX 4.4) or above")
+        raise Unreadable(f"ApplVerID(1128) is {quote_value(version)}; needed 6 (FIX 4.4) or above")
     for number, name in ((fix.CURRENCY, "Currency(15)"), (fix.COMM_CURRENCY, "CommCurrency(479)")):
         if fields.get(number, CURRENCY) != CURRENCY:
-            raise Unreadable(f"{name} is {shown(fields[number])}; needed {CURRENCY}")
+            raise Unreadable(f"{name} is {quote_value(fields[number])}; needed {CURRENCY}")
     if fields.get(fix.PRICE_TYPE, fix.PER_UNIT) != fix.PER_UNIT:
-        raise Unreadable(f"PriceType(423) is {shown(fields[fix.PRICE_TYPE])}; needed 2, a price for each share")
+        raise Unreadable(f"PriceType(423) is {quote_value(fields[fix.PRICE_TYPE])}; needed 2, a price for each share")
 
 
 def _order(fields: Mapping[int, str], exec_type: str) -> str | None:
@@ -183,7 +183,7 @@ def _side(fields: Mapping[int, str]) -> tuple[str | None, str]:
     if code is None:
         return None, ""
     if code not in fix.SIDES:
-        raise Unreadable(f"Side(54) is {shown(code)}; needed one of {', '.join(fix.SIDES)}")
+        raise Unreadable(f"Side(54) is {quote_value(code)}; needed one of {', '.join(fix.SIDES)}")
     side, name = fix.SIDES[code]
     return side, f"side {code} ({name})" if name else ""
 

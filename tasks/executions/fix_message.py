@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tasks.executions.fix_words import READ, VERSIONS
-from tasks.executions.words import Unreadable, shown
+from tasks.executions.words import Unreadable, quote_value
 
 SOH: Final = b"\x01"
 _START: Final = re.compile(rb"8=([A-Z0-9.]{1,12})(\x01|\||\^A)")
@@ -56,11 +56,11 @@ def fields_of(message: bytes) -> Mapping[int, str]:
     if found is None:
         raise Unreadable("the message does not begin with BeginString(8) and a separator; needed SOH, | or ^A after it")
     if version_of(message) not in VERSIONS:
-        raise Unreadable(f"BeginString(8) is {shown(version_of(message))}; needed {' or '.join(VERSIONS)}")
+        raise Unreadable(f"BeginString(8) is {quote_value(version_of(message))}; needed {' or '.join(VERSIONS)}")
     fields = _parts(message, found[2])
     _refuse_disorder(fields)
     _refuse_damage(fields)
-    return _numbered(fields)
+    return _values_by_number(fields)
 
 
 def _parts(message: bytes, separator: bytes) -> list[bytes]:
@@ -77,7 +77,7 @@ def _parts(message: bytes, separator: bytes) -> list[bytes]:
 def _refuse_disorder(fields: list[bytes]) -> None:
     for part in fields:
         if not _FIELD.match(part):
-            raise Unreadable(f"the message has {shown(part.decode(errors='replace'))}; needed fields as 35=8")
+            raise Unreadable(f"the message has {quote_value(part.decode(errors='replace'))}; needed fields as 35=8")
     starts = tuple(part[: part.index(b"=") + 1] for part in fields)
     if len(fields) < _LEAST or starts[:3] != _ORDER or starts[-1] != b"10=":
         raise Unreadable("the message is not whole; needed the fields 8, 9 and 35 first and 10 last")
@@ -88,13 +88,15 @@ def _refuse_damage(fields: list[bytes]) -> None:
     before = SOH.join(fields[:2]) + SOH
     said = fields[1][2:]
     if said.lstrip(b"0") != str(len(body)).encode():
-        raise Unreadable(f"BodyLength(9) is {shown(said.decode(errors='replace'))}; needed {len(body)}, as many bytes")
+        raise Unreadable(
+            f"BodyLength(9) is {quote_value(said.decode(errors='replace'))}; needed {len(body)}, as many bytes"
+        )
     needed = f"{sum(before + body) % 256:03d}"
     if fields[-1][3:] != needed.encode():
-        raise Unreadable(f"CheckSum(10) is {shown(fields[-1][3:].decode(errors='replace'))}; needed '{needed}'")
+        raise Unreadable(f"CheckSum(10) is {quote_value(fields[-1][3:].decode(errors='replace'))}; needed '{needed}'")
 
 
-def _numbered(fields: list[bytes]) -> Mapping[int, str]:
+def _values_by_number(fields: list[bytes]) -> Mapping[int, str]:
     numbered: dict[int, str] = {}
     for part in fields:
         number, _, value = part.partition(b"=")

@@ -9,7 +9,7 @@ from schemas.enums import ExecutionKind, Side
 from schemas.landing import CURRENCY
 from tasks.executions import values
 from tasks.executions.flex_elements import Element
-from tasks.executions.words import Cells, Dialect, Unreadable, shown
+from tasks.executions.words import Cells, Dialect, Unreadable, quote_value
 
 _SIDES: Final[Mapping[str, tuple[Side, bool, str]]] = {
     "BUY": (Side.BUY, False, ""),
@@ -72,7 +72,7 @@ class OpenTrades:
             if len(standing) != 1:
                 raise Unreadable(
                     f"the cancellation has no origTransactionID, and {len(standing)} trades before it have the tradeID "
-                    f"{shown(trade_id or '')}; needed one"
+                    f"{quote_value(trade_id or '')}; needed one"
                 )
             name = standing[0]
         if name in standing:
@@ -101,8 +101,8 @@ def trade_cells(trade: Element, standing: OpenTrades) -> Cells:
         "symbol": trade.get("symbol"),
         "security_id": trade.get("conid"),
         "side": side,
-        "quantity": _unsigned(trade, sign),
-        "price_usd": _ungrouped(trade.get("tradePrice")),
+        "quantity": _magnitude(trade, sign),
+        "price_usd": _without_thousands(trade.get("tradePrice")),
         "fees_usd": _fees(trade),
         "trade_date": values.iso_day(trade.get("tradeDate")),
         "executed_at": _iso_moment(trade.get("dateTime")),
@@ -115,14 +115,14 @@ def _refuse_unlike(trade: Element) -> None:
     """What is not counted in shares and dollars, or changes a trade in a way that is not known."""
     if trade.get("assetCategory") not in _SHARES:
         raise Unreadable(
-            f"assetCategory is {shown(trade.get('assetCategory') or '')}; needed one of {', '.join(_SHARES)}"
+            f"assetCategory is {quote_value(trade.get('assetCategory') or '')}; needed one of {', '.join(_SHARES)}"
         )
     for name in ("currency", "ibCommissionCurrency"):
         currency = trade.get(name)
         if currency != CURRENCY and (name == "currency" or currency is not None):
-            raise Unreadable(f"{name} is {shown(currency or '')}; needed {CURRENCY}")
+            raise Unreadable(f"{name} is {quote_value(currency or '')}; needed {CURRENCY}")
     if trade.get("multiplier") not in {None, "1"}:
-        raise Unreadable(f"multiplier is {shown(trade.get('multiplier') or '')}; needed 1")
+        raise Unreadable(f"multiplier is {quote_value(trade.get('multiplier') or '')}; needed 1")
     if trade.get("transactionType") == "TradeCorrect":
         raise Unreadable("transactionType is 'TradeCorrect', and how it changes a trade is not known; needed a person")
 
@@ -134,29 +134,29 @@ def _account(element: Element) -> str | None:
 def _side(trade: Element) -> tuple[Side, bool, str]:
     code = trade.get("buySell") or ""
     if code not in _SIDES:
-        raise Unreadable(f"buySell is {shown(code)}; needed one of {', '.join(_SIDES)}")
+        raise Unreadable(f"buySell is {quote_value(code)}; needed one of {', '.join(_SIDES)}")
     return _SIDES[code]
 
 
-def _unsigned(trade: Element, sign: str) -> str | None:
-    text = _ungrouped(trade.get("quantity"))
+def _magnitude(trade: Element, sign: str) -> str | None:
+    text = _without_thousands(trade.get("quantity"))
     if text is not None and text.startswith("-") != (sign == "-"):
         needed = "below" if sign else "above"
-        raise Unreadable(f"quantity is {shown(text)} of {trade.get('buySell')}; needed a number {needed} 0")
+        raise Unreadable(f"quantity is {quote_value(text)} of {trade.get('buySell')}; needed a number {needed} 0")
     return text and text.removeprefix("-")
 
 
 def _fees(trade: Element) -> str | None:
-    text = _ungrouped(trade.get("ibCommission"))
+    text = _without_thousands(trade.get("ibCommission"))
     if text is None:
         return None
     paid = values.number(text, "ibCommission").copy_negate()
     if paid < 0:
-        raise Unreadable(f"ibCommission is {shown(text)}, paid to the account; needed 0 or below")
+        raise Unreadable(f"ibCommission is {quote_value(text)}, paid to the account; needed 0 or below")
     return f"{values.six_digits(paid):f}"
 
 
-def _ungrouped(text: str | None) -> str | None:
+def _without_thousands(text: str | None) -> str | None:
     """A number without its thousands separators."""
     return text.replace(",", "") if text and _GROUPED.fullmatch(text) else text
 
@@ -176,13 +176,13 @@ def _iso_moment(text: str | None) -> str | None:
 
 def lot_cells(element: Element) -> Cells:
     """What a closed lot says."""
-    quantity = (_ungrouped(element.get("quantity")) or "").removeprefix("-")
+    quantity = (_without_thousands(element.get("quantity")) or "").removeprefix("-")
     opened = _MOMENT.fullmatch(element.get("openDateTime") or "")
     return {
         "lot_id": element.get("transactionID"),
         "acquired_date": values.iso_day("-".join(opened.groups()[:3])) if opened else element.get("openDateTime"),
         "quantity": quantity,
-        "unit_cost_usd": _unit_cost(_ungrouped(element.get("cost")), quantity),
+        "unit_cost_usd": _unit_cost(_without_thousands(element.get("cost")), quantity),
     }
 
 

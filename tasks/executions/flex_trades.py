@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import InputRefused
-from tasks.executions.execution import Execution, Lot, execution, lot, named_twice, refuse_odd_lots
+from tasks.executions.execution import Execution, Lot, execution, lot, refuse_odd_lots, repeated_names
 from tasks.executions.flex_cells import LOT, TRADE, OpenTrades, lot_cells, trade_cells
 from tasks.executions.flex_elements import Element, trade_elements
-from tasks.executions.record_tally import Gathered
+from tasks.executions.record_tally import RecordTally
 from tasks.executions.words import Unreadable
 
 NEEDED: Final = (
@@ -52,7 +52,7 @@ class _Trade:
     lots: list[Element] = field(default_factory=list)
 
 
-def read_flex(path: Path, data: bytes) -> Gathered:
+def read_flex(path: Path, data: bytes) -> RecordTally:
     """Everything in the file, whose bytes are ``data``.
 
     Raises
@@ -61,7 +61,7 @@ def read_flex(path: Path, data: bytes) -> Gathered:
         The file is no Flex statement with executions, not the whole of one, or lacks an attribute.
     """
     elements = trade_elements(path.name, data)
-    gathered = Gathered()
+    gathered = RecordTally()
     trades = _trades(gathered, elements)
     _refuse_without_detail(path.name, elements, [trade.element for trade in trades])
     standing = OpenTrades()
@@ -76,7 +76,7 @@ def _level(element: Element) -> str:
     return (element.get("levelOfDetail") or "").upper() if element.tag == "Trade" else ""
 
 
-def _trades(gathered: Gathered, elements: Sequence[Element]) -> list[_Trade]:
+def _trades(gathered: RecordTally, elements: Sequence[Element]) -> list[_Trade]:
     """Executions with their lots. Other levels are ignored, and lots that follow no execution are set aside."""
     trades: list[_Trade] = []
     for element in elements:
@@ -114,7 +114,7 @@ def _refuse_without_detail(name: str, elements: Sequence[Element], executions: S
         )
 
 
-def _take(gathered: Gathered, trade: _Trade, standing: OpenTrades) -> None:
+def _take(gathered: RecordTally, trade: _Trade, standing: OpenTrades) -> None:
     element = trade.element
     try:
         found = execution(trade_cells(element, standing), TRADE)
@@ -129,7 +129,7 @@ def _take(gathered: Gathered, trade: _Trade, standing: OpenTrades) -> None:
         _set_lots_aside(gathered, trade, f"a lot of trade {found.execution_id} cannot be read: {error}")
 
 
-def _set_lots_aside(gathered: Gathered, trade: _Trade, message: str) -> None:
+def _set_lots_aside(gathered: RecordTally, trade: _Trade, message: str) -> None:
     for each in trade.lots:
         gathered.set_aside(each.number, each.raw, message)
 
@@ -137,7 +137,7 @@ def _set_lots_aside(gathered: Gathered, trade: _Trade, message: str) -> None:
 def _lots(found: Execution, elements: Sequence[Element]) -> list[tuple[int, Lot]]:
     lots = [lot(lot_cells(element), LOT) for element in elements]
     refuse_odd_lots(found, lots, may_be_less=True)
-    twice = named_twice(lots)
+    twice = repeated_names(lots)
     return [
         (element.number, each._replace(lot_id=None) if each.lot_id in twice else each)
         for element, each in zip(elements, lots, strict=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from schemas.errors import InputRefused
 from tasks.executions.file_bytes import BOM
-from tasks.executions.words import ExecutionFormat, shown
+from tasks.executions.words import ExecutionFormat, quote_value
 
 _HEAD: Final = 1 << 20
 """How much of a file is looked at: a log may begin with other lines."""
@@ -34,7 +34,7 @@ def format_of(name: str, data: bytes) -> ExecutionFormat:
         return ExecutionFormat.ALPACA
     start = head[:60].decode(errors="replace").partition("\n")[0]
     raise InputRefused(
-        f"{name} is in no format that can be told (it begins with {shown(start)}); needed CSV with a column execution_id, "
+        f"{name} is in no format that can be told (it begins with {quote_value(start)}); needed CSV with a column execution_id, "
         "FIX messages, a Flex statement or Alpaca's trade events\n\n"
         f"Hint: pass --format {', '.join(list(ExecutionFormat)[:-1])} or {list(ExecutionFormat)[-1]}."
     )

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from tasks.executions.words import Unreadable, shown
+from tasks.executions.words import Unreadable, quote_value
 
 _SPACE: Final = " \t\r\n"
 
@@ -80,7 +80,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Unreadable(f"the name {shown(twice)} stands twice in one object; needed it once")
+        raise Unreadable(f"the name {quote_value(twice)} stands twice in one object; needed it once")
     return found
 
 

@@ -16,10 +16,10 @@ from tasks.executions.file_bytes import whole_bytes
 from tasks.executions.fix_log import read_fix
 from tasks.executions.flex_trades import read_flex
 from tasks.executions.format_detection import format_of
-from tasks.executions.record_tally import Gathered
+from tasks.executions.record_tally import RecordTally
 from tasks.executions.words import ExecutionFormat
 
-_READERS: Final[Mapping[ExecutionFormat, Callable[[Path, bytes], Gathered]]] = {
+_READERS: Final[Mapping[ExecutionFormat, Callable[[Path, bytes], RecordTally]]] = {
     ExecutionFormat.CSV: lambda path, _: read_csv(path),
     ExecutionFormat.FIX: read_fix,
     ExecutionFormat.FLEX: read_flex,
@@ -28,7 +28,7 @@ _READERS: Final[Mapping[ExecutionFormat, Callable[[Path, bytes], Gathered]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ExecutionRecords:
     """What a file of executions says.
 
     ``executions``, ``lots``, ``unread``: tables ``EXECUTIONS``, ``EXECUTION_LOTS`` and ``UNREAD``, in the order of the file.
@@ -43,7 +43,7 @@ class Read:
     unknown_columns: tuple[str, ...] = ()
 
 
-def read_executions(path: Path, format: ExecutionFormat | None = None) -> Read:  # noqa: A002 - as the option is called
+def read_executions(path: Path, format: ExecutionFormat | None = None) -> ExecutionRecords:  # noqa: A002 - as the option is called
     """Read the file; it may be packed with gzip or Zstandard.
 
     Parameters
@@ -61,7 +61,7 @@ def read_executions(path: Path, format: ExecutionFormat | None = None) -> Read: 
     data = whole_bytes(path)
     known = format_of(path.name, data) if format is None else format
     found = _READERS[known](path, data)
-    return Read(
+    return ExecutionRecords(
         executions=found.executions(),
         lots=found.lots(),
         unread=found.unread(),

@@ -12,7 +12,7 @@ from tasks.executions.execution import Execution, Lot
 
 
 @dataclass(slots=True)
-class Gathered:
+class RecordTally:
     """What was read of a file so far. A NUL character in a record's text is written out: PostgreSQL has none."""
 
     ignored: Counter[str] = field(default_factory=Counter)

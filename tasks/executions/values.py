@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from tasks.executions.words import Unreadable, shown
+from tasks.executions.words import Unreadable, quote_value
 
 MARKET: Final = ZoneInfo("America/New_York")
 """Whose day it is when a trade is made: that of the exchanges in the United States."""
@@ -29,24 +29,26 @@ _MOMENT: Final = re.compile(
 def name(text: str, column: str) -> str:
     """An identifier: at most 200 printable characters."""
     if len(text) > LONGEST_NAME or not text.isprintable():
-        raise Unreadable(f"{column} is {shown(text)}; needed at most {LONGEST_NAME} characters, all of them printable")
+        raise Unreadable(
+            f"{column} is {quote_value(text)}; needed at most {LONGEST_NAME} characters, all of them printable"
+        )
     return text
 
 
 def words(text: str, column: str) -> str:
     """Free text; it has no NUL character and can be written as UTF-8."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise Unreadable(f"{column} is {shown(text)}; needed text without NUL characters and half characters")
+        raise Unreadable(f"{column} is {quote_value(text)}; needed text without NUL characters and half characters")
     return text
 
 
 def number(text: str, column: str) -> Decimal:
     """A finite decimal, with all its digits."""
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
-        raise Unreadable(f"{column} is {shown(text)}; needed a number")
+        raise Unreadable(f"{column} is {quote_value(text)}; needed a number")
     found = Decimal(text)
     if found.copy_abs() >= _BOUND:
-        raise Unreadable(f"{column} is {shown(text)}; needed at most 12 digits before the point")
+        raise Unreadable(f"{column} is {quote_value(text)}; needed at most 12 digits before the point")
     return found
 
 
@@ -55,7 +57,7 @@ def exact(text: str, column: str) -> Decimal:
     found = number(text, column)
     rounded = found.quantize(_MICRO)
     if rounded != found:
-        raise Unreadable(f"{column} is {shown(text)}; needed at most 6 decimals")
+        raise Unreadable(f"{column} is {quote_value(text)}; needed at most 6 decimals")
     return rounded
 
 
@@ -63,7 +65,7 @@ def positive(text: str, column: str) -> Decimal:
     """A number above 0."""
     found = exact(text, column)
     if found <= 0:
-        raise Unreadable(f"{column} is {shown(text)}; needed a number above 0")
+        raise Unreadable(f"{column} is {quote_value(text)}; needed a number above 0")
     return found
 
 
@@ -71,7 +73,7 @@ def not_negative(text: str, column: str) -> Decimal:
     """A number that is 0 or above."""
     found = exact(text, column)
     if found < 0:
-        raise Unreadable(f"{column} is {shown(text)}; needed 0 or above")
+        raise Unreadable(f"{column} is {quote_value(text)}; needed 0 or above")
     return found.copy_abs()
 
 
@@ -85,7 +87,7 @@ def day(text: str, column: str, needed: str) -> date:
     try:
         return date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError as error:
-        raise Unreadable(f"{column} is {shown(text)}; needed {needed}") from error
+        raise Unreadable(f"{column} is {quote_value(text)}; needed {needed}") from error
 
 
 def moment(text: str, column: str, needed: str) -> datetime:
@@ -93,7 +95,7 @@ def moment(text: str, column: str, needed: str) -> datetime:
     try:
         return datetime.fromisoformat(text if _MOMENT.fullmatch(text) else "").astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Unreadable(f"{column} is {shown(text)}; needed {needed}") from error
+        raise Unreadable(f"{column} is {quote_value(text)}; needed {needed}") from error
 
 
 def iso_day(text: str | None) -> str | None:

@@ -34,7 +34,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
+class IgnoredRecord:
     """A record that is none of our business by the rules of its format, and what such records are called."""
 
     name: str
@@ -53,6 +53,6 @@ class Dialect:
         return self.names.get(column, column)
 
 
-def shown(text: str) -> str:
+def quote_value(text: str) -> str:
     """A value as messages show it: quoted, and cut where it is long."""
     return repr(text if len(text) <= 40 else text[:40] + "...")  # noqa: PLR2004 - about a third of a line

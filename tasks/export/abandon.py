@@ -23,7 +23,7 @@ from warehouse.ledger import ExportRow, ExportState, Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Abandoned:
+class AbandonResult:
     """An export that is given up. ``is_done_here`` is false if it was so already."""
 
     export_id: str
@@ -45,7 +45,7 @@ def abandon_export(
     note: str,
     now: datetime,
     checkpoint: Checkpoint = _go_on,
-) -> Abandoned:
+) -> AbandonResult:
     """Give an export up, or finish doing so.
 
     Parameters
@@ -78,7 +78,7 @@ def abandon_export(
     final = final_folder(export)
     count = ledger.export_order_ids(export_id)["proposal_id"].n_unique()
     if export.state is ExportState.ABANDONED:
-        return Abandoned(export_id, final, count, is_done_here=False)
+        return AbandonResult(export_id, final, count, is_done_here=False)
     if final.parent.parent != export_folder.resolve():
         raise Terminal(
             f"export {export_id} was begun in {export.folder}, not in {export_folder}\n\nHint: give it up where it was begun."
@@ -86,7 +86,7 @@ def abandon_export(
     take_name(final, export_id, checkpoint)
     is_done_here = ledger.abandon_export(export_id, actor=actor, note=note, now=now)
     checkpoint("abandoned")
-    return Abandoned(export_id, final, count, is_done_here=is_done_here)
+    return AbandonResult(export_id, final, count, is_done_here=is_done_here)
 
 
 def final_folder(export: ExportRow) -> Path:

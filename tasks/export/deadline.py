@@ -47,13 +47,13 @@ class ExportDeadline:
         now = self.began_at + timedelta(seconds=self.clock() - self.first_reading)
         if self.deadline is not None and self.deadline.at <= now:
             raise Terminal(
-                f"export {self.export_id} is too late to leave: {_told(self.deadline)}\n\n"
+                f"export {self.export_id} is too late to leave: {_deadline_sentence(self.deadline)}\n\n"
                 f"Hint: `trimtab export abandon {self.export_id} --note WHY` gives it up; its accounts get new proposals "
                 "with the next run."
             )
 
 
-def _told(deadline: Deadline) -> str:
+def _deadline_sentence(deadline: Deadline) -> str:
     at = f"{deadline.at:%Y-%m-%d %H:%M} UTC"
     if deadline.is_cut_off:
         return f"the cut-off of {deadline.custodian} was at {at}"

@@ -23,11 +23,11 @@ from typing import Final
 from schemas.errors import ConservationBroken, Retryable, RunHeld, Terminal
 from schemas.exports import Delivery
 from tasks.core.export import MANIFEST, SIGNATURE, SUCCESS, Export, sha256, without_accounts
-from tasks.deliveries import DeliveryPlace, opened
+from tasks.deliveries import DeliveryPlace, open_place
 from tasks.export.plan import ExportPlan
 from tasks.export.render import LOOK_SECONDS
 from tasks.export.verification import read_manifest
-from tasks.runtime import paced
+from tasks.runtime import throttle
 from warehouse.ledger import DeliveryState, ExportRow, Ledger
 
 ATTEMPTS: Final = 5
@@ -50,7 +50,7 @@ class DeliveryResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Courier:
+class Deliverer:
     """Who delivers where."""
 
     ledger: Ledger
@@ -59,7 +59,7 @@ class Courier:
     wait: Callable[[float], None] = time.sleep
 
 
-def deliver_exports(by: Courier, run_id: str | None = None) -> list[DeliveryResult]:
+def deliver_exports(by: Deliverer, run_id: str | None = None) -> list[DeliveryResult]:
     """Deliver every whole export, of one run or of all, to the places that have not acknowledged it yet.
 
     A place that cannot be reached does not stop the others.
@@ -74,28 +74,32 @@ def deliver_exports(by: Courier, run_id: str | None = None) -> list[DeliveryResu
     wanted = [(export, place) for export in exports for place in _places(by, export)]
     rows = by.ledger.deliveries_of({export.export_id for export in exports})
     done = {(row.export_id, row.name) for row in rows if row.state is DeliveryState.DELIVERED}
-    made = [_delivered(by, export, place) for export, place in wanted if (export.export_id, place.name) not in done]
+    made = [
+        _deliver_with_retries(by, export, place)
+        for export, place in wanted
+        if (export.export_id, place.name) not in done
+    ]
     return [*made, *(one for one in _without_place(by, exports) if (one.export_id, one.name) not in done)]
 
 
-def _without_place(by: Courier, exports: Sequence[ExportRow]) -> list[DeliveryResult]:
+def _without_place(by: Deliverer, exports: Sequence[ExportRow]) -> list[DeliveryResult]:
     """Exports that were to go to a place that the settings do not have any more."""
     there = {place.name for place in by.deliveries}
     why = "the settings have no delivery of that name any more; needed it, or nobody gets these orders there"
     return [
         DeliveryResult(export.export_id, name, 0, why, why)
         for export in exports
-        for name in ExportPlan.stored(export.plan).deliveries
+        for name in ExportPlan.parse(export.plan).deliveries
         if name not in there
     ]
 
 
-def _places(by: Courier, export: ExportRow) -> list[Delivery]:
-    named = ExportPlan.stored(export.plan).deliveries
+def _places(by: Deliverer, export: ExportRow) -> list[Delivery]:
+    named = ExportPlan.parse(export.plan).deliveries
     return [place for place in by.deliveries if place.name in named]
 
 
-def _delivered(by: Courier, export: ExportRow, place: Delivery) -> DeliveryResult:
+def _deliver_with_retries(by: Deliverer, export: ExportRow, place: Delivery) -> DeliveryResult:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return DeliveryResult(export.export_id, place.name, _attempt(by, export, place), None)
@@ -114,7 +118,7 @@ def _delivered(by: Courier, export: ExportRow, place: Delivery) -> DeliveryResul
     return DeliveryResult(export.export_id, place.name, 0, problem, told)
 
 
-def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
+def _attempt(by: Deliverer, export: ExportRow, place: Delivery) -> int:
     """One attempt; how many files the place has."""
     _need_theirs(by.ledger, export, place)
     folder, name = _folder(export, place)
@@ -135,8 +139,8 @@ def _attempt(by: Courier, export: ExportRow, place: Delivery) -> int:
         by.ledger.need_no_halt()
         by.ledger.need_own_attempt(row)
 
-    stop = paced(look, LOOK_SECONDS, time.monotonic)
-    with opened(place) as there:
+    stop = throttle(look, LOOK_SECONDS, time.monotonic)
+    with open_place(place) as there:
         _send(
             there,
             name,
@@ -217,7 +221,7 @@ def _send(
 
 def _need_there(place: DeliveryPlace, name: str, files: _Files, paths: Sequence[str], *, is_emptied: bool) -> None:
     """Read files back: other bytes are refused, and so is one that is gone, unless the receiver takes files as they come."""
-    there = place.found(name, paths)
+    there = place.hashes(name, paths)
     for path in paths:
         if path in there and there[path] != files.hashes[path]:
             raise Terminal(

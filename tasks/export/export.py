@@ -151,8 +151,8 @@ def export_run(
     book = book_of(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
-    written_by = ExportPlan.stored(claim.plan)
-    signs = written_by.need(signer, claim.export_id)
+    written_by = ExportPlan.parse(claim.plan)
+    signs = written_by.signer_for(signer, claim.export_id)
     sending = Sending(release, written_by.profiles, None if signs is None else signs.sign)
     manifest_sha256 = render_export(
         sending, final, checkpoint, ExportDeadline.of(ledger, claim.export_id, now, time.monotonic)
@@ -228,7 +228,7 @@ def _claim(
         ids = ledger.exportable(run.run_id, now)
         if (claim := ledger.open_export(run.run_id)) is not None or not ids:
             return claim
-        release, _ = planned_release(
+        release, _ = planned_package(
             run, stored, ledger, ids, plan, settled=settled
         )  # what does not add up is not even claimed
         if release.orders.is_empty():
@@ -264,7 +264,7 @@ def settled_accounts(lake: ExportLake, ledger: Ledger, run: RunRow) -> pl.Series
     return accounts.filter(~accounts.is_in(behind.implode()))
 
 
-def planned_release(
+def planned_package(
     run: RunRow,
     stored: Mapping[str, pl.DataFrame],
     ledger: Ledger,
@@ -284,14 +284,14 @@ def planned_release(
     if plan.custodians:
         approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
     export = Export(run.run_id, run.as_of_date, ledger.next_sequence(run.run_id), "")
-    release = _release_of(export, book, approved)
+    release = _package_of(export, book, approved)
     refused = refusals_of(release, plan.profiles)
     if refused.is_empty():
         return release, refused
     staying = release.orders.join(refused, on="order_id", how="semi")["proposal_id"]
-    return _release_of(export, book, approved.filter(~pl.col("proposal_id").is_in(staying.implode()))), refused
+    return _package_of(export, book, approved.filter(~pl.col("proposal_id").is_in(staying.implode()))), refused
 
 
-def _release_of(export: Export, book: ProposedTables, approved: pl.DataFrame) -> ExportPackage:
+def _package_of(export: Export, book: ProposedTables, approved: pl.DataFrame) -> ExportPackage:
     leaving = book.orders.join(approved.select("proposal_id"), on="proposal_id", how="semi")
     return make_release(export, book, approved=approved, claimed=leaving.select("order_id", "proposal_id"))

@@ -15,7 +15,7 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
-from tasks.export.export import NO_PLAN, ExportLake, ExportResult, done_run, export_run, planned_release, stored_tables
+from tasks.export.export import NO_PLAN, ExportLake, ExportResult, done_run, export_run, planned_package, stored_tables
 from tasks.export.plan import ExportPlan
 from tasks.export.render import Checkpoint
 from tasks.export.signing import Signer
@@ -86,7 +86,7 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
             waiting.append(one)
             continue
         try:
-            results += _exported(by, one, custodians)
+            results += _export_groups(by, one, custodians)
             held_back.append(_held_back(by, one))
         except Terminal as error:
             by.ledger.need_no_halt()
@@ -110,7 +110,7 @@ def _without_place(by: Exporter, results: Iterable[ExportResult]) -> Iterable[st
     """Exports that stay in the export folder although others are delivered."""
     for result in results if by.deliveries else ():
         rows = {row.export_id: row for row in by.ledger.exports_of(result.run_id)}
-        if not ExportPlan.stored(rows[result.export_id].plan).deliveries:
+        if not ExportPlan.parse(rows[result.export_id].plan).deliveries:
             yield f"{result.export_id} goes to no place: no delivery takes the orders of all its custodians"
 
 
@@ -122,7 +122,7 @@ def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
         )
 
 
-def _exported(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
+def _export_groups(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
     """Every export of a run that can be made now. The first call finishes one that was interrupted, whosever it is."""
     begun = _export(by, run_id, by.plan, is_resuming=True)
     results = [] if begun is None else [begun]
@@ -193,7 +193,7 @@ def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
     if ids and by.plan.profiles:
         stored = stored_tables(by.lake, run_id)
         settled = proposals.join(behind, on="account_id", how="anti")["account_id"]
-        _, refused = planned_release(run, stored, by.ledger, ids, by.plan, settled=settled)
+        _, refused = planned_package(run, stored, by.ledger, ids, by.plan, settled=settled)
         named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
         rows.append(named.select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)

@@ -43,7 +43,7 @@ class ExportPlan(BaseModel):
         return cls(profiles=profiles, signing_key="" if signer is None else signer.public_hex)
 
     @classmethod
-    def stored(cls, text: str | None) -> Self:
+    def parse(cls, text: str | None) -> Self:
         """The plan that an export was claimed with."""
         return cls() if text is None else cls.model_validate_json(text)
 
@@ -52,7 +52,7 @@ class ExportPlan(BaseModel):
         """As it is kept."""
         return self.model_dump_json(exclude_defaults=True)
 
-    def need(self, signer: Signer | None, export_id: str) -> Signer | None:
+    def signer_for(self, signer: Signer | None, export_id: str) -> Signer | None:
         """The signer that the plan asks for.
 
         Raises

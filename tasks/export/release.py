@@ -5,8 +5,8 @@ from contextlib import closing
 from datetime import timedelta
 
 from schemas.settings import Settings
-from tasks.export.abandon import Abandoned, abandon_export
-from tasks.export.deliver import Courier, DeliveryResult, deliver_exports
+from tasks.export.abandon import AbandonResult, abandon_export
+from tasks.export.deliver import Deliverer, DeliveryResult, deliver_exports
 from tasks.export.export_all import ExportedRuns, Exporter, export_all
 from tasks.export.plan import ExportPlan, signer_of
 from tasks.runtime import current_actor, open_ledger, utc_now
@@ -36,7 +36,7 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
         return export_all(by, run_id=run_id, custodians=custodians)
 
 
-def give_up(settings: Settings, export_id: str, note: str) -> Abandoned:
+def give_up(settings: Settings, export_id: str, note: str) -> AbandonResult:
     """Give up an export that was claimed and has not left.
 
     Raises
@@ -66,7 +66,7 @@ def deliver_exported(settings: Settings, run_id: str | None = None) -> list[Deli
     if not settings.deliveries:
         return []
     with closing(open_ledger(settings)) as ledger:
-        return deliver_exports(Courier(ledger=ledger, deliveries=settings.deliveries, now=utc_now), run_id)
+        return deliver_exports(Deliverer(ledger=ledger, deliveries=settings.deliveries, now=utc_now), run_id)
 
 
 def custodians_due(settings: Settings) -> list[str]:

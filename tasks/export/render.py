@@ -33,13 +33,13 @@ from tasks.export.tombstone import need_not_given_up
 from tasks.runtime import (
     FOLDER_MODE,
     check_same,
-    disk_errors_explained,
+    explain_disk_errors,
     flush,
     flush_tree,
-    paced,
     place,
     remove_leftovers,
     staging,
+    throttle,
     write_file,
 )
 
@@ -94,16 +94,20 @@ def render_export(
     Terminal, Retryable
         The folder cannot be written, or is there and differs.
     """
-    with disk_errors_explained(final):
+    with explain_disk_errors(final):
         is_there = os.path.lexists(final)
-        hashes = _found(sending, final, checkpoint) if is_there else _made(sending, final, checkpoint, stop, clock)
+        hashes = (
+            _check_existing(sending, final, checkpoint)
+            if is_there
+            else _make_folder(sending, final, checkpoint, stop, clock)
+        )
         remove_leftovers(final)
         flush(final.parent)
     checkpoint("placed")
     return hashes[MANIFEST]
 
 
-def _found(sending: Sending, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
+def _check_existing(sending: Sending, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
     """A folder that another call renamed but nobody published yet."""
     hashes = _render(sending, lambda _path, _content: None, checkpoint)
     _need_same(sending, final, hashes)
@@ -116,11 +120,11 @@ def _need_same(sending: Sending, final: Path, hashes: dict[str, str]) -> None:
     check_same(final, hashes)
 
 
-def _made(
+def _make_folder(
     sending: Sending, final: Path, checkpoint: Checkpoint, stop: Callable[[], None], clock: Callable[[], float]
 ) -> dict[str, str]:
     with staging(final) as folder:
-        hashes = _write(sending, folder, checkpoint, paced(stop, LOOK_SECONDS, clock))
+        hashes = _write(sending, folder, checkpoint, throttle(stop, LOOK_SECONDS, clock))
         checkpoint("flushed")
         stop()
         if not place(folder, final):
@@ -148,12 +152,12 @@ def _render(sending: Sending, write: Write, checkpoint: Checkpoint) -> dict[str,
     """Hand every file to ``write``, the manifest and ``_SUCCESS`` last; SHA-256 by path."""
     entries = []
     for group in rendered_files(sending.release):
-        entries += _written(group, write)
+        entries += _write_group(group, write)
         checkpoint("files")
     for profile in sending.profiles:
         entries += _render_profile(sending, profile, write, checkpoint)
     manifest = manifest_bytes(sending.release, entries)
-    last = _closed("", manifest, sending, write)
+    last = _write_closing_files("", manifest, sending, write)
     checkpoint("manifest")
     return {entry.path: entry.sha256 for entry in (*entries, *last)}
 
@@ -163,14 +167,14 @@ def _render_profile(sending: Sending, profile: Profile, write: Write, checkpoint
     entries: list[FileEntry] = []
     release = sending.release.of(profile.custodians)
     for group in profile_files(release, profile):
-        entries += _written(group, write)
+        entries += _write_group(group, write)
         checkpoint("files")
     prefix = f"{profile.name}/"
     inside = [entry._replace(path=entry.path.removeprefix(prefix)) for entry in entries]
-    return [*entries, *_closed(prefix, manifest_bytes(release, inside, profile.name), sending, write)]
+    return [*entries, *_write_closing_files(prefix, manifest_bytes(release, inside, profile.name), sending, write)]
 
 
-def _written(group: pl.DataFrame, write: Write) -> list[FileEntry]:
+def _write_group(group: pl.DataFrame, write: Write) -> list[FileEntry]:
     entries = []
     for path, rows, text in group.iter_rows():
         content = text.encode()
@@ -179,7 +183,7 @@ def _written(group: pl.DataFrame, write: Write) -> list[FileEntry]:
     return entries
 
 
-def _closed(prefix: str, manifest: bytes, sending: Sending, write: Write) -> list[FileEntry]:
+def _write_closing_files(prefix: str, manifest: bytes, sending: Sending, write: Write) -> list[FileEntry]:
     """The files that end a folder: its manifest, the signature, and ``_SUCCESS``."""
     last = {MANIFEST: manifest}
     if sending.sign is not None:

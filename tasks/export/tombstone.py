@@ -11,7 +11,7 @@ from typing import Final
 
 from schemas.errors import Terminal
 from tasks.core.export import SUCCESS
-from tasks.runtime import disk_errors_explained, flush, flush_tree, place, remove_leftovers, staging, write_file
+from tasks.runtime import explain_disk_errors, flush, flush_tree, place, remove_leftovers, staging, write_file
 
 Checkpoint = Callable[[str], None]
 TOMBSTONE: Final = "_ABANDONED"
@@ -56,7 +56,7 @@ def take_name(final: Path, export_id: str, checkpoint: Checkpoint) -> None:
     Terminal
         The name is taken: the export has left. Or the folder cannot be written.
     """
-    with disk_errors_explained(final):
+    with explain_disk_errors(final):
         if not os.path.lexists(final):
             _make(final, export_id, checkpoint)
         _need_own(final, export_id)

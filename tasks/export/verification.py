@@ -31,7 +31,7 @@ OWN: Final = (MANIFEST, SIGNATURE, SUCCESS)
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerificationResult:
     """A folder that is whole. ``is_signed``: a key was given, and the signature is its own."""
 
     export_id: str
@@ -44,7 +44,7 @@ class ExportBroken(Terminal):
     """A folder is not what was exported; none of its files should be used."""
 
 
-def verify(folder: Path, key: Ed25519PublicKey | None = None) -> Verified:
+def verify(folder: Path, key: Ed25519PublicKey | None = None) -> VerificationResult:
     """Check a folder.
 
     Raises
@@ -66,7 +66,9 @@ def verify(folder: Path, key: Ed25519PublicKey | None = None) -> Verified:
         raise ExportBroken(
             f"{MANIFEST} of {folder}, or a file that it lists, is not in its form ({type(error).__name__})"
         ) from None
-    return Verified(str(manifest["export_id"]), len(listed), int(manifest["totals"]["orders"]), key is not None)
+    return VerificationResult(
+        str(manifest["export_id"]), len(listed), int(manifest["totals"]["orders"]), key is not None
+    )
 
 
 def read_manifest(folder: Path, key: Ed25519PublicKey | None = None) -> dict[str, Any]:
@@ -137,16 +139,16 @@ def _check_file(folder: Path, path: str, entry: dict[str, Any] | None, *, is_the
 def _check_sums(folder: Path, manifest: dict[str, Any], listed: dict[str, Any]) -> None:
     orders = [row for path in listed if path.startswith("accounts/") for row in _rows(folder / path)]
     totals = manifest["totals"]
-    _need("orders", len(orders), totals["orders"])
-    _need("accounts", len({row["account_id"] for row in orders}), totals["accounts"])
+    _require_equal("orders", len(orders), totals["orders"])
+    _require_equal("accounts", len({row["account_id"] for row in orders}), totals["accounts"])
     for side in ("sell", "buy"):
         value = sum((Decimal(row["estimated_value_usd"]) for row in orders if row["side"] == side), Decimal(0))
-        _need(f"dollars of {side} orders", value, Decimal(totals[f"{side}_value_usd"]))
+        _require_equal(f"dollars of {side} orders", value, Decimal(totals[f"{side}_value_usd"]))
     blocks = {row["block_id"]: Decimal(row["quantity"]) for row in _rows(folder / "blocks.csv")}
-    _need("allocations by block", _sums(_rows(folder / "allocations.csv"), "block_id"), blocks)
+    _require_equal("allocations by block", _sums(_rows(folder / "allocations.csv"), "block_id"), blocks)
     sells = {row["client_order_id"]: Decimal(row["quantity"]) for row in orders if row["side"] == "sell"}
     lots = (row for path in listed if path.startswith("lots/") for row in _rows(folder / path))
-    _need("lots by sell", _sums(lots, "client_order_id"), sells)
+    _require_equal("lots by sell", _sums(lots, "client_order_id"), sells)
 
 
 def _sums(rows: Iterator[dict[str, str]], name: str) -> dict[str, Decimal]:
@@ -160,7 +162,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     yield from csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
 
 
-def _need(what: str, found: object, needed: object) -> None:
+def _require_equal(what: str, found: object, needed: object) -> None:
     if isinstance(found, dict) and isinstance(needed, dict):
         for name in sorted(found.keys() | needed.keys()):
             if found.get(name) != needed.get(name):

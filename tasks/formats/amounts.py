@@ -70,7 +70,7 @@ def amount(amount: Amount | InputColumn, fields: pl.DataFrame, mapping: InputMap
     return pl.select(pl.when(is_negative).then(-number).otherwise(number).alias(number.name)).to_series()
 
 
-def computed(column: InputColumn, fields: pl.DataFrame, mapping: InputMapping) -> pl.Series:
+def column_number(column: InputColumn, fields: pl.DataFrame, mapping: InputMapping) -> pl.Series:
     """The column's number as ``WIDE``, null where it has none."""
     value = amount(column, fields, mapping)
     operand = column.times or column.divided_by
@@ -81,14 +81,14 @@ def computed(column: InputColumn, fields: pl.DataFrame, mapping: InputMapping) -
         other = other.set(other == 0, None)
     near = value / other if column.divided_by else value * other
     near = near.set(near.abs() >= _BOUND, None) * _constant(column.scale or Decimal(1), fields.height)
-    return _rounded(near, value, other, column)
+    return _round_exactly(near, value, other, column)
 
 
 def _constant(number: Decimal, height: int) -> pl.Series:
     return pl.Series([number], dtype=WIDE).new_from_index(0, height)
 
 
-def _rounded(near: pl.Series, value: pl.Series, other: pl.Series, column: InputColumn) -> pl.Series:
+def _round_exactly(near: pl.Series, value: pl.Series, other: pl.Series, column: InputColumn) -> pl.Series:
     """``near``, which is off by less than ``_NEAR``, to six digits as if it were exact."""
     down = near.round(6, mode="half_to_even")
     is_tie = ((near - down).abs() - _TIE).abs() <= _NEAR

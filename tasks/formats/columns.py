@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.formats.amounts import as_text, computed
+from tasks.formats.amounts import as_text, column_number
 from tasks.formats.mapping import AS_OF, InputColumn, InputMapping, Table
 from tasks.formats.parts import Amount, days
 
@@ -48,22 +48,22 @@ def _cell(
         return fields.select(pl.concat_str(column.fields, separator=column.join)).to_series()
     text_cells = fields[str(column.field)]
     if column.codes:
-        return _decoded(text_cells, column.codes)
+        return _decode(text_cells, column.codes)
     if column.date:
-        return _kept(text_cells, days(text_cells, column.date).dt.to_string("%Y-%m-%d"), _DAY)
+        return _or_text(text_cells, days(text_cells, column.date).dt.to_string("%Y-%m-%d"), _DAY)
     if column.is_computed or (is_number and (mapping.decimal != "." or mapping.thousands)):
-        return _kept(_words(column, fields), as_text(computed(column, fields, mapping)), _NUMBER)
+        return _or_text(_words(column, fields), as_text(column_number(column, fields, mapping)), _NUMBER)
     return text_cells
 
 
-def _decoded(text: pl.Series, codes: dict[str, str]) -> pl.Series:
+def _decode(text: pl.Series, codes: dict[str, str]) -> pl.Series:
     if "" in codes:
         text = text.fill_null("")
     known = text.replace_strict(codes, default=None, return_dtype=pl.String)
     return pl.select(pl.coalesce(known, text + NO_CODE)).to_series()
 
 
-def _kept(text: pl.Series, read: pl.Series, readable: str) -> pl.Series:
+def _or_text(text: pl.Series, read: pl.Series, readable: str) -> pl.Series:
     """What was read, else the text; marked where the gate would read it."""
     marked = pl.when(text.str.contains(readable)).then(text + NOT_AS_WRITTEN).otherwise(text)
     return pl.select(pl.coalesce(read, marked)).to_series()

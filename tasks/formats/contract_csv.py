@@ -132,7 +132,7 @@ def _with_lines(
 ) -> pl.DataFrame:
     for number, text in lines:
         if "\n" in text or "\r" in text:
-            raise InputRefused(_swallowed(path, number))
+            raise InputRefused(_line_break_message(path, number))
     numbers = {number for number, _ in lines}
     places = [number for number in range(first, first + frame.height + len(lines)) if number not in numbers]
     extra = pl.DataFrame(
@@ -156,10 +156,10 @@ def _refuse_line_breaks(path: Path, rows: pa.Table, first: int) -> None:
             cells = (chunk.buffers()[2] or pa.py_buffer(b"")).to_pybytes()
             if b"\n" in cells or b"\r" in cells:
                 broken = pl.Series(column).str.contains(r"[\r\n]").arg_true()
-                raise InputRefused(_swallowed(path, first + int(broken[0])))
+                raise InputRefused(_line_break_message(path, first + int(broken[0])))
 
 
-def _swallowed(path: Path, number: int) -> str:
+def _line_break_message(path: Path, number: int) -> str:
     return (
         f"{path.name} near row {number}: a quoted cell runs over the end of its line; needed one row a line\n\n"
         'Hint: look for a missing closing quote (").'

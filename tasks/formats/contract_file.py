@@ -25,7 +25,7 @@ from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
 from tasks.core.gate import CURRENCY_COLUMN, column_requirement
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 from tasks.formats.contract_parquet import parquet_batches, parquet_header
-from tasks.formats.file_signatures import FileSignature, misnamed, sign_of
+from tasks.formats.file_signatures import FileSignature, mismatch, sign_of
 
 BATCH_ROWS: Final = 1_000_000
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
@@ -74,7 +74,7 @@ def read_batches(table: str, path: Path, *, rows: int = BATCH_ROWS) -> Iterator[
     """
     is_text = not path.name.endswith(".parquet")
     try:
-        _refuse_foreign(table, path, misnamed(_first_bytes(table, path), path.suffix))
+        _refuse_foreign(table, path, mismatch(_first_bytes(table, path), path.suffix))
         head = csv_head(path) if is_text else b""
         _refuse_foreign(table, path, sign_of(head), is_packed=path.suffix in PACKED)
         if is_text and not head:
@@ -84,12 +84,12 @@ def read_batches(table: str, path: Path, *, rows: int = BATCH_ROWS) -> Iterator[
         header = csv_header(path, head) if is_text else parquet_header(path)
         notices = (*_check_header(table, path, header), *_check_end(path))
         frames = csv_batches(path, header, rows) if is_text else parquet_batches(table, path, rows)
-        yield from _numbered(table, path, frames, is_text=is_text, notices=notices)
+        yield from _number_batches(table, path, frames, is_text=is_text, notices=notices)
     except _UNREADABLE as error:
         raise InputRefused(_unreadable(table, path, error)) from error
 
 
-def _numbered(
+def _number_batches(
     table: str, path: Path, frames: Iterable[pl.DataFrame], *, is_text: bool, notices: tuple[str, ...]
 ) -> Iterator[RawTable]:
     first_row = 1
@@ -111,7 +111,9 @@ def _check_header(table: str, path: Path, header: list[str]) -> tuple[str, ...]:
     """Notices of ignored columns; refuses a missing or doubled one."""
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
-        raise InputRefused(f"{path.name} has the column {_shown(twice[:1])} more than once; needed each column once")
+        raise InputRefused(
+            f"{path.name} has the column {_printable(twice[:1])} more than once; needed each column once"
+        )
     optional = OPTIONAL_COLUMNS.get(table, frozenset())
     for column in dtypes(table):
         if column not in header and column not in optional:
@@ -119,7 +121,7 @@ def _check_header(table: str, path: Path, header: list[str]) -> tuple[str, ...]:
     known = {*dtypes(table), CURRENCY_COLUMN}
     spare = [name for name in header if name not in known]
     more = (f"{path.name}: {len(spare) - _MOST_NAMED} more columns are ignored",) if len(spare) > _MOST_NAMED else ()
-    return (*(f"{path.name}: the column {_shown([name])} is ignored" for name in spare[:_MOST_NAMED]), *more)
+    return (*(f"{path.name}: the column {_printable([name])} is ignored" for name in spare[:_MOST_NAMED]), *more)
 
 
 def _missing_column(table: str, path: Path, column: str, header: list[str]) -> str:
@@ -137,11 +139,11 @@ def _hint(table: str, column: str, header: list[str]) -> str:
     spare = [name for name in header if name not in dtypes(table)]
     alike = [name for name in spare if _plain(name) == _plain(column)]
     close = alike or difflib.get_close_matches(column, spare, n=1)
-    guess = f"did you mean {_shown(close[:1])}? " if close else ""
-    return f"{guess}columns found: {_shown(header)}."
+    guess = f"did you mean {_printable(close[:1])}? " if close else ""
+    return f"{guess}columns found: {_printable(header)}."
 
 
-def _shown(names: Sequence[str]) -> str:
+def _printable(names: Sequence[str]) -> str:
     """Names that somebody else chose, for a message: of bounded length, without control characters."""
     text = ", ".join(name[:_LONGEST_NAME] for name in names[:_MOST_NAMED])
     return "".join(letter if letter.isprintable() else "?" for letter in text)
@@ -179,7 +181,7 @@ def refuse_near(where: str, table: str, names: Collection[str]) -> None:
     near = sorted(name for name in names if name.lower().startswith(table))
     if near:
         raise InputRefused(
-            f"{where} has no {file_names(table, _shown(near))}\n\n"
+            f"{where} has no {file_names(table, _printable(near))}\n\n"
             "Hint: if it is whole, give it one of these names, in small letters."
         )
 

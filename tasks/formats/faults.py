@@ -10,7 +10,7 @@ import polars as pl
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
 from tasks.core.gate import column_requirement
 from tasks.formats.mapping import LINES, InputColumn, InputMapping, Record, Table
-from tasks.formats.parts import Place, Spot
+from tasks.formats.parts import CellPosition, Place
 
 
 def faults(mapping: InputMapping) -> Iterator[str]:
@@ -105,7 +105,7 @@ def widest(record: Record) -> int:
 
 def _faults_of_ends(mapping: InputMapping) -> Iterator[str]:
     header, trailer = mapping.header, mapping.trailer
-    spots: list[tuple[str, Spot | None]] = []
+    spots: list[tuple[str, CellPosition | None]] = []
     if header:
         spots += [("header.as_of", header.as_of), ("header.sequence", header.sequence)]
     if trailer:
@@ -118,7 +118,7 @@ def _faults_of_ends(mapping: InputMapping) -> Iterator[str]:
     for name in trailer.count.records if trailer.count else ():
         yield from _unknown(mapping, "trailer.count", name, [])
     for total in trailer.totals:
-        fields = total.of.used
+        fields = total.of.field_names
         if not total.records and not any(set(fields) <= set(record.fields) for record in mapping.records):
             yield f"trailer.totals: no records have {' and '.join(fields)}; needed fields of records"
         for name in total.records:
@@ -142,7 +142,7 @@ def _faults_of_table(mapping: InputMapping, key: str, table: Table) -> Iterator[
     if table.table not in CONTRACTS:
         yield f"{key}.table: there is no landing table {table.table}; needed one of {', '.join(CONTRACTS)}"
         return
-    used = [field for column in table.columns.values() for field in column.used]
+    used = [field for column in table.columns.values() for field in column.field_names]
     yield from _unknown(mapping, key, table.records, [*used, *(condition.field for condition in table.where)])
     types, schema = dtypes(table.table), CONTRACTS[table.table].to_schema()
     for name, column in table.columns.items():

@@ -70,7 +70,7 @@ def sign_of(head: bytes) -> FileSignature | None:
     return None
 
 
-def misnamed(head: bytes, ending: str) -> FileSignature | None:
+def mismatch(head: bytes, ending: str) -> FileSignature | None:
     """What a file is whose name ends so and whose first bytes do not fit that; null where they fit, or any would do."""
     magic = _MAGIC.get(ending)
     if magic is None or head.startswith(magic):

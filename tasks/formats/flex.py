@@ -42,7 +42,7 @@ def flex_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     WrongUsage
         The mapping reads an element that Flex does not have.
     """
-    file = _StatementFile(path.name, _wanted(fmt))
+    file = _StatementFile(path.name, _fields_to_read(fmt))
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = file.doctype
     parser.StartElementHandler = file.start
@@ -64,7 +64,7 @@ def flex_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     yield from file.rest()
 
 
-def _wanted(fmt: InputFormat) -> dict[str, frozenset[str]]:
+def _fields_to_read(fmt: InputFormat) -> dict[str, frozenset[str]]:
     """Fields that the mapping reads of each kind of element."""
     fields: dict[str, set[str]] = {_STATEMENT: {"toDate"}}
     for table in fmt.mapping.tables:
@@ -72,7 +72,7 @@ def _wanted(fmt: InputFormat) -> dict[str, frozenset[str]]:
             raise WrongUsage(
                 f"the format {fmt.name} reads {table.records}; needed an element of a Flex statement, as OpenPosition"
             )
-        used = {name for column in table.columns.values() for name in column.used}
+        used = {name for column in table.columns.values() for name in column.field_names}
         fields.setdefault(table.records, set()).update(used, (condition.field for condition in table.where))
     if fmt.mapping.as_of:
         fields.setdefault(fmt.mapping.as_of.record, set()).add(fmt.mapping.as_of.field)

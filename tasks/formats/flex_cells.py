@@ -73,11 +73,11 @@ def _plain(cells: pl.Series, annotation: str) -> pl.Series:
     """Each text that occurs is read once."""
     written: Callable[[str], str | None] = _WRITERS.get(annotation.removesuffix(" | None"), convert_string)
     found = cells.drop_nulls().unique()
-    texts = pl.Series([_written(written, text) for text in found.to_list()], dtype=pl.String)
+    texts = pl.Series([_as_text(written, text) for text in found.to_list()], dtype=pl.String)
     return cells.replace_strict(found, texts, default=None, return_dtype=pl.String)
 
 
-def _written(writer: Callable[[str], str | None], text: str) -> str | None:
+def _as_text(writer: Callable[[str], str | None], text: str) -> str | None:
     try:
         return writer(text) if convert_string(text) else None
     except FlexParserError:
@@ -178,7 +178,7 @@ def _level_of_cash(cells: pl.DataFrame) -> pl.Series:
     ).to_series()
 
 
-def _unsettled(cells: pl.DataFrame) -> pl.Series:
+def _unsettled_cash(cells: pl.DataFrame) -> pl.Series:
     """``endingCash`` less ``endingSettledCash``; null where one of them is no number."""
     ending, settled = (pl.col(name).cast(_EXACT, strict=False) for name in ("endingCash", "endingSettledCash"))
     texts = cells.select((ending - settled).cast(pl.String)).to_series()
@@ -192,6 +192,6 @@ def _gain(cells: pl.DataFrame) -> pl.Series:
 
 _MAKERS: Final[Mapping[str, Mapping[str, Callable[[pl.DataFrame], pl.Series]]]] = {
     "OpenPosition": {"level": _level_of_position, "shares": _shares, "lot": _lot},
-    "CashReportCurrency": {"level": _level_of_cash, "unsettledCash": _unsettled},
+    "CashReportCurrency": {"level": _level_of_cash, "unsettledCash": _unsettled_cash},
     "Trade": {"gain": _gain},
 }

@@ -56,7 +56,7 @@ def sequence_in_header(mapping: InputMapping, file: FetchedFile) -> int | None:
 def _refuse_other_start(mapping: InputMapping, name: str, number: int, line: str) -> None:
     if mapping.header and not _starts(pl.Series([line]), mapping, mapping.header.match)[0]:
         raise InputRefused(
-            f"{name} line {number} is {_shown(line)}; needed the header, which starts with {mapping.header.match}\n\n"
+            f"{name} line {number} is {_excerpt(line)}; needed the header, which starts with {mapping.header.match}\n\n"
             "Hint: is it the file of another format, or cut at its start?"
         )
 
@@ -72,7 +72,7 @@ def _starts(lines: pl.Series, mapping: InputMapping, match: str) -> pl.Series:
     return is_it
 
 
-def _shown(line: str) -> str:
+def _excerpt(line: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in line[:_SHOWN])
 
 
@@ -102,7 +102,7 @@ class _Reading:
             self.are_columns_due = False
             block = block.tail(-1)
         block, trailer = self._without_trailer(block)
-        for records in self._typed(block):
+        for records in self._records_by_type(block):
             self.tally.add(records)
             yield records
         if trailer is not None:
@@ -131,7 +131,7 @@ class _Reading:
     def _refuse_after_trailer(self, block: pl.DataFrame) -> None:
         number, line = block.select("number", "line").row(0)
         raise InputRefused(
-            f"{self.name} line {number} is {_shown(line)}, after the trailer in line {self.trailer_line}; needed the trailer "
+            f"{self.name} line {number} is {_excerpt(line)}, after the trailer in line {self.trailer_line}; needed the trailer "
             "last\n\nHint: were two files joined?"
         )
 
@@ -147,7 +147,7 @@ class _Reading:
             self._refuse_after_trailer(block.slice(place + 1))
         return block.head(place), (line, block["number"][place])
 
-    def _typed(self, block: pl.DataFrame) -> list[Records]:
+    def _records_by_type(self, block: pl.DataFrame) -> list[Records]:
         """Records of each type; refuses a line of none, and own numbers that do not follow one another."""
         masks = [_starts(block["line"], self.mapping, each.match) if each.match else None for each in self.records]
         if all(mask is not None for mask in masks):
@@ -170,7 +170,7 @@ class _Reading:
             known = [record.match for record in self.records if record.match]
             words = f"a line that starts with {' or '.join(known)}" if known else "the header in the first line only"
             raise InputRefused(
-                f"{self.name} line {number} is {_shown(line)}; needed {words}\n\n"
+                f"{self.name} line {number} is {_excerpt(line)}; needed {words}\n\n"
                 "Hint: a record type that the format does not know needs a [[records]] entry, even if no table draws on it."
             )
 
@@ -206,7 +206,7 @@ def _split(lines: pl.Series, record: Record, mapping: InputMapping) -> pl.DataFr
 def refuse_other_day(where: str, text: str, day: date | None, as_of: date, day_format: str) -> None:
     """Refuse a file that says it is of another day, or does not say its day in a way that can be read."""
     if day is None:
-        raise InputRefused(f"{where}: its date is {_shown(text) or 'empty'}; needed a day as {day_format}")
+        raise InputRefused(f"{where}: its date is {_excerpt(text) or 'empty'}; needed a day as {day_format}")
     if day != as_of:
         raise InputRefused(
             f"{where} is of {day}; the night is {as_of}; needed the same day\n\nHint: yesterday's file again?"

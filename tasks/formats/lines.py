@@ -42,7 +42,7 @@ def read_lines(
                 if is_empty:
                     _refuse_page(block, name)
                 text = _utf8(block.removeprefix(_BOM) if first == 1 else block, name, encoding, first)
-                frame = _numbered(text, first)
+                frame = _number_lines(text, first)
                 first += frame.height
                 kept = _without_blanks(frame, comment)
                 is_empty = is_empty and not kept.height
@@ -95,7 +95,7 @@ def _utf8(block: bytes, name: str, encoding: str, first: int) -> bytes:
     return block if encoding.lower() in {"utf-8", "utf8", "ascii"} else text.encode()
 
 
-def _numbered(text: bytes, first: int) -> pl.DataFrame:
+def _number_lines(text: bytes, first: int) -> pl.DataFrame:
     """Lines without their ends; they share the block's memory."""
     ends = np.flatnonzero(np.frombuffer(text, np.uint8) == _LINE_FEED) + 1
     if not text.endswith(b"\n"):

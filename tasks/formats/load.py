@@ -37,14 +37,14 @@ def load_format(name: str) -> InputFormat:
             "Hint: docs/how-to/formats.md says how to write one."
         )
     content = path.read_bytes()
-    mapping = _parsed(path.name, content)
+    mapping = _parse(path.name, content)
     fault = next(faults(mapping), None)
     if fault is not None:
         raise _wrong(path.name, fault)
     return InputFormat(mapping, hashlib.sha256(content).hexdigest())
 
 
-def _parsed(file: str, content: bytes) -> InputMapping:
+def _parse(file: str, content: bytes) -> InputMapping:
     try:
         return InputMapping.model_validate(tomllib.loads(content.decode(), parse_float=Decimal))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -57,7 +57,18 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tasks.formats.parts import DayFormat, DaySpot, InputModel, Number, Operand, Place, Scale, Span, Spot, Whole
+from tasks.formats.parts import (
+    CellPosition,
+    DayFormat,
+    DayPosition,
+    InputModel,
+    Number,
+    Operand,
+    Place,
+    Scale,
+    Span,
+    Whole,
+)
 
 Kind = Literal["delimited", "fixed", "flex", "ofx"]
 LINES: Final = ("delimited", "fixed")
@@ -66,14 +77,14 @@ AS_OF: Final = "{as_of}"
 """As a value: the night's date."""
 
 
-class CountCheck(Spot):
+class CountCheck(CellPosition):
     """How many lines the file has: ``records`` of these kinds (empty: all), or all ``lines``, header and trailer too."""
 
     records: tuple[str, ...] = ()
     counts: Literal["records", "lines"] = "records"
 
 
-class Total(Spot):
+class Total(CellPosition):
     """Exact sum of an amount over the records of some kinds (empty: all that have its field), as the trailer gives it."""
 
     of: Operand
@@ -86,8 +97,8 @@ class Header(InputModel):
     """The first line."""
 
     match: Annotated[str, Field(min_length=1)]
-    as_of: DaySpot | None = None
-    sequence: Spot | None = None
+    as_of: DayPosition | None = None
+    sequence: CellPosition | None = None
 
 
 class Trailer(InputModel):
@@ -168,10 +179,10 @@ class InputColumn(Number):
         )
 
     @property
-    def used(self) -> tuple[str, ...]:
+    def field_names(self) -> tuple[str, ...]:
         """Every field it reads."""
         own = [name for name in (self.field, self.sign and self.sign.field) if name]
-        operands = [name for operand in (self.times, self.divided_by) if operand for name in operand.used]
+        operands = [name for operand in (self.times, self.divided_by) if operand for name in operand.field_names]
         return tuple(dict.fromkeys([*own, *self.fields, *operands]))
 
 

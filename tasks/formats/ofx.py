@@ -58,7 +58,7 @@ def ofx_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     WrongUsage
         The mapping reads a record or a field that OFX does not have.
     """
-    wanted = _wanted(fmt)
+    wanted = _fields_to_read(fmt)
     root = ofx_tree(path)
     _refuse_errors(path.name, root)
     securities = [_cells(each) for each in root.iter("SECINFO")]
@@ -70,11 +70,11 @@ def ofx_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     yield from (_records(kind, wanted[kind], rows) for kind, rows in found.items() if rows)
 
 
-def _wanted(fmt: InputFormat) -> dict[str, tuple[str, ...]]:
+def _fields_to_read(fmt: InputFormat) -> dict[str, tuple[str, ...]]:
     """Fields that the mapping reads of each kind of record."""
     fields: dict[str, set[str]] = {}
     for table in fmt.mapping.tables:
-        used = {name for column in table.columns.values() for name in column.used}
+        used = {name for column in table.columns.values() for name in column.field_names}
         fields.setdefault(table.records, set()).update(used, (condition.field for condition in table.where))
     if fmt.mapping.as_of:
         fields.setdefault(fmt.mapping.as_of.record, set()).add(fmt.mapping.as_of.field)
@@ -139,14 +139,14 @@ def _statement_cells(name: str, place: int, statement: Element) -> Cells:
 def _statement_records(statement: Element, own: Cells, names: dict[str, Cells]) -> Iterator[tuple[str, Cells]]:
     positions, transactions = statement.find("INVPOSLIST"), statement.find("INVTRANLIST")
     for element in () if positions is None else positions:
-        cells = {**own, **_named(_cells(element), names), "element": element.tag}
+        cells = {**own, **_with_security_names(_cells(element), names), "element": element.tag}
         yield "InvPosition", {**cells, "shares": _shares(cells), "lot": _lot(cells)}
     for balance in statement.iterfind("INVBAL"):
         cells = {**own, **_cells(balance, within=())}
         yield "InvBalance", {**cells, "cash": _cash(cells, has_positions=positions is not None)}
     for element in () if transactions is None else transactions:
         if len(element):
-            yield "InvTransaction", {**own, **_named(_cells(element), names), "element": element.tag}
+            yield "InvTransaction", {**own, **_with_security_names(_cells(element), names), "element": element.tag}
 
 
 def _cells(element: Element, *, within: tuple[str, ...] | None = None) -> Cells:
@@ -171,7 +171,7 @@ def _plain(name: str, text: str) -> str:
         return text
 
 
-def _named(cells: Cells, names: dict[str, Cells]) -> Cells:
+def _with_security_names(cells: Cells, names: dict[str, Cells]) -> Cells:
     security = names.get(cells.get("uniqueid", ""), {})
     return {name: security[name] for name in ("ticker", "secname") if name in security} | cells
 

@@ -65,7 +65,7 @@ class InputModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Spot(InputModel):
+class CellPosition(InputModel):
     """A cell of the header or the trailer: ``field`` counts from 1 (delimited), ``start`` too (fixed)."""
 
     field: Whole | None = None
@@ -79,7 +79,7 @@ class Spot(InputModel):
         return self
 
 
-class DaySpot(Spot):
+class DayPosition(CellPosition):
     """A day in the header."""
 
     date: DayFormat
@@ -108,7 +108,7 @@ class Amount(Number):
     field: str
 
     @property
-    def used(self) -> tuple[str, ...]:
+    def field_names(self) -> tuple[str, ...]:
         """Every field it reads."""
         return (self.field, self.sign.field) if self.sign else (self.field,)
 

@@ -25,7 +25,7 @@ from tasks.formats.lines import BLOCK_BYTES
 from tasks.formats.mapping import LINES, AsOf, Condition, InputFormat, InputMapping, Table
 from tasks.formats.parts import days
 from tasks.formats.records import Records
-from tasks.formats.tally import trimmed
+from tasks.formats.tally import trim_cells
 from tasks.sources import FetchedFile
 
 _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
@@ -95,7 +95,7 @@ def _check_day(records: Records, rule: AsOf, name: str, as_of: date) -> bool:
     """Whether any record told a day; refuses another day than the night's."""
     if rule.field not in records.cells.columns:
         return False
-    fields = trimmed(records.cells.select(rule.field))
+    fields = trim_cells(records.cells.select(rule.field))
     sound = (
         records.cells[LINE].is_null()
         if LINE in records.cells.columns
@@ -121,16 +121,16 @@ class _Drawing:
     wanted: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        used = [name for column in self.table.columns.values() for name in column.used]
+        used = [name for column in self.table.columns.values() for name in column.field_names]
         self.wanted = list(dict.fromkeys([*used, *(condition.field for condition in self.table.where)]))
 
     def rows(self, records: Records, seen: dict[str, pl.DataFrame], name: str) -> RawTable:
         """Rows of the records that are meant; ``seen``: rows of tables that take equal ones once."""
         self._refuse_unknown_fields(records, name)
-        records = self._meant(records)
+        records = self._matching(records)
         if self.table.distinct:
             records = _at(records, _firsts(records.cells, self.wanted))
-        fields = trimmed(records.cells.select(self.wanted)) if self.wanted else records.cells
+        fields = trim_cells(records.cells.select(self.wanted)) if self.wanted else records.cells
         cells = landing_cells(self.table, fields, self.mapping, self.as_of)
         if LINE in records.cells.columns:
             cells = cells.with_columns(records.cells[LINE])
@@ -153,11 +153,11 @@ class _Drawing:
                     f"needed it\n\nHint: fields found: {', '.join(records.cells.columns)[:400]}."
                 )
 
-    def _meant(self, records: Records) -> Records:
+    def _matching(self, records: Records) -> Records:
         """Records that meet the conditions; one of the wrong length meets all of them."""
         if not self.table.where:
             return records
-        fields = trimmed(records.cells.select({condition.field for condition in self.table.where}))
+        fields = trim_cells(records.cells.select({condition.field for condition in self.table.where}))
         is_meant = pl.all_horizontal(_holds(condition) for condition in self.table.where)
         mask = fields.select(is_meant).to_series()
         if LINE in records.cells.columns:

@@ -13,19 +13,19 @@ from schemas.errors import InputRefused
 from tasks.core.gate import LINE
 from tasks.formats.amounts import amount, plain_number
 from tasks.formats.mapping import InputMapping, Total
-from tasks.formats.parts import Amount, Number, Spot
+from tasks.formats.parts import Amount, CellPosition, Number
 from tasks.formats.records import Records
 
 LINE_NUMBER = "(line number)"
 """Column of a record's own number."""
 
 
-def trimmed(cells: pl.DataFrame) -> pl.DataFrame:
+def trim_cells(cells: pl.DataFrame) -> pl.DataFrame:
     """Text without the spaces around it; blank is null."""
     return cells.select(pl.all().str.strip_chars().replace("", None))
 
 
-def cell_of(line: str, spot: Spot, mapping: InputMapping) -> str:
+def cell_of(line: str, spot: CellPosition, mapping: InputMapping) -> str:
     """What stands in a place of the header or the trailer, without the spaces and quotes around it; nothing: empty."""
     if spot.field is None:
         start = (spot.start or 1) - 1
@@ -64,7 +64,7 @@ class Tally:
                 self._add_sum(place, total, records)
 
     def _add_sum(self, place: int, total: Total, records: Records) -> None:
-        numbers = amount(total.of, trimmed(records.cells.select(total.of.used)), self.mapping)
+        numbers = amount(total.of, trim_cells(records.cells.select(total.of.field_names)), self.mapping)
         sound = records.cells[LINE].is_null() if LINE in records.cells.columns else pl.Series([True])
         lost = records.numbers.filter(numbers.is_null() | ~sound)
         if len(lost):
@@ -151,4 +151,4 @@ class RecordNumbers:
 
 
 def _has(cells: pl.DataFrame, of: Amount) -> bool:
-    return set(of.used) <= set(cells.columns)
+    return set(of.field_names) <= set(cells.columns)

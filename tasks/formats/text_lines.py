@@ -35,21 +35,21 @@ def whole_lines(name: str, blocks: Blocks, *, block_bytes: int, longest_line: in
         The text is not UTF-8, holds a NUL byte, or has a line that is too long.
     """
     rest, line = b"", 1
-    following = _filled(blocks, block_bytes)
+    following = _read_fully(blocks, block_bytes)
     while following:
-        block, following = following, _filled(blocks, block_bytes)
+        block, following = following, _read_fully(blocks, block_bytes)
         rest += block
         if not following and not rest.endswith(b"\n"):
             rest += b"\n"
         _refuse_long(name, rest, line, longest_line)
         cut = _end_of_lines(rest)
         if cut:
-            yield _checked(name, rest[:cut], line)
+            yield _check_text(name, rest[:cut], line)
             line += _line_ends(rest[:cut])
             rest = rest[cut:]
 
 
-def _filled(blocks: Blocks, size: int) -> bytes:
+def _read_fully(blocks: Blocks, size: int) -> bytes:
     """As many bytes as asked for, unless the end comes first: what unpacks may hand out less."""
     parts = [blocks.read(size)]
     while parts[-1] and sum(map(len, parts)) < size:
@@ -76,7 +76,7 @@ def _refuse_long(name: str, text: bytes, line: int, longest: int) -> None:
         )
 
 
-def _checked(name: str, text: bytes, line: int) -> bytes:
+def _check_text(name: str, text: bytes, line: int) -> bytes:
     """The text, if it is UTF-8 without NUL bytes. ``line``: number of its first line in the file."""
     place = text.find(b"\0")
     if place >= 0:

@@ -78,8 +78,8 @@ def fills_behind(
     wanted = known.filter(pl.col("order_id").is_in(list(sought)))
     fills = to_show(known, holdings_then(lake, ledger, wanted), wanted["order_id"])
     owners = fills["account_id"].unique()
-    lots = _landed(lake, "lots", run, owners, LOTS)
-    return unshown(fills, lots, _landed(lake, "trades", run, owners, TRADES))
+    lots = _landed_rows(lake, "lots", run, owners, LOTS)
+    return unshown(fills, lots, _landed_rows(lake, "trades", run, owners, TRADES))
 
 
 def holdings_then(lake: OrderLake, ledger: Ledger, orders: pl.DataFrame) -> pl.DataFrame:
@@ -88,10 +88,12 @@ def holdings_then(lake: OrderLake, ledger: Ledger, orders: pl.DataFrame) -> pl.D
     for (name,), some in orders.filter(pl.col("filled_quantity") > 0).sort("run_id").group_by("run_id"):
         run = ledger.get_run(str(name))
         if run is not None:
-            held = _landed(lake, "lots", run, some["account_id"].unique(), LOTS)
+            held = _landed_rows(lake, "lots", run, some["account_id"].unique(), LOTS)
             parts.append(held.select(pl.lit(name).alias("run_id"), *LOTS))
     return pl.concat(parts)
 
 
-def _landed(lake: OrderLake, table: str, run: RunRow, accounts: pl.Series, columns: tuple[str, ...]) -> pl.DataFrame:
+def _landed_rows(
+    lake: OrderLake, table: str, run: RunRow, accounts: pl.Series, columns: tuple[str, ...]
+) -> pl.DataFrame:
     return lake.rows_of(f"landed_{table}", run.run_id, range(run.shard_count or 0), accounts, columns)

@@ -36,14 +36,14 @@ def runs_from(at: Stores, first: RunRow, before: date) -> list[RunRow]:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class NightBefore:
     """``history``: what accounts held when they were last accepted. ``recent``: ``account_id, recent_bps`` as ``anomalies`` had them."""
 
     history: History
     recent: pl.DataFrame
 
 
-def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> Before | None:
+def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> NightBefore | None:
     """The night before of some accounts; null on the first night."""
     last = last_night(at, run)
     if last is None:
@@ -61,10 +61,10 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> Before | None:
             max_unexplained_cash_fraction=at.settings.max_unexplained_cash_fraction,
         ),
     )
-    return Before(history, _recent(at, where))
+    return NightBefore(history, _recent(at, where))
 
 
-def carried(history: History | None, gate: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def carried_tables(history: History | None, gate: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The tables ``carried*``: what accounts of the gate held when they were last accepted."""
     if history is None:
         return {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("carried", "carried_lots", "carried_cash")}

@@ -17,7 +17,7 @@ from warehouse.ledger import InputRow, Ledger
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 
 
-def landed(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) -> dict[str, pl.DataFrame]:
+def landed_rows(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) -> dict[str, pl.DataFrame]:
     """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``).
 
     ``is_typed_only`` leaves out the rows as they were read, which only the gate needs.
@@ -48,7 +48,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         shard,
     )
     broken = pl.concat([lake.read("quarantine", run.run_id, GLOBAL_SHARD, names), known["quarantine"]])
-    commons, own = (landed(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
+    commons, own = (landed_rows(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
     good = {table: accepted_rows(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
     members = (

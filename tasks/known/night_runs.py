@@ -20,7 +20,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
 from schemas.enums import RunKind
-from tasks.known.overdue_nights import SENTENCES, Overdue
+from tasks.known.overdue_nights import SENTENCES, OverdueNight
 
 NIGHTLY: Final = "nightly/nightly"
 BESIDE: Final = ("scope", "accounts", "run_id")
@@ -28,35 +28,35 @@ BESIDE: Final = ("scope", "accounts", "run_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NightStatus:
     """What became of a night, in a sentence; and whether it has been started now."""
 
     sentence: str
     is_started: bool = False
 
 
-def look_after(client: SyncPrefectClient, night: Overdue, zone: ZoneInfo) -> Found | None:
+def look_after(client: SyncPrefectClient, night: OverdueNight, zone: ZoneInfo) -> NightStatus | None:
     """Say what became of a night that is overdue; start it where nothing has and it may still be run.
 
     Null: nobody waits for it, since the deployment is newer.
     """
     if night.state is not None:
-        return Found(SENTENCES[night.state])
+        return NightStatus(SENTENCES[night.state])
     try:
         deployment = client.read_deployment_by_name(NIGHTLY)
     except ObjectNotFound:
-        return Found(f"There is no deployment {NIGHTLY}, and nobody ran it.")
+        return NightStatus(f"There is no deployment {NIGHTLY}, and nobody ran it.")
     runs = runs_of(client, deployment, night.day, zone)
     if not runs and deployment.created is not None and deployment.created > night.due_at:
         return None
-    sentence = _became(runs[-1]) if runs else _reason_to_leave(deployment, night)
+    sentence = _state_sentence(runs[-1]) if runs else _reason_to_leave(deployment, night)
     if sentence:
-        return Found(sentence)
+        return NightStatus(sentence)
     start(client, deployment, night.day)
-    return Found("No run of it was scheduled; it has been started now.", is_started=True)
+    return NightStatus("No run of it was scheduled; it has been started now.", is_started=True)
 
 
-def _reason_to_leave(deployment: DeploymentResponse, night: Overdue) -> str:
+def _reason_to_leave(deployment: DeploymentResponse, night: OverdueNight) -> str:
     """Why a night that has no run is not started; empty: it is."""
     if night.overtaken_by is not None:
         return f"No run of it was scheduled, and {night.overtaken_by} has closed since: its holdings are gone."
@@ -95,7 +95,7 @@ def is_night_of(run: FlowRun, day: date, zone: ZoneInfo) -> bool:
     return run.expected_start_time is not None and run.expected_start_time.astimezone(zone).date() == day
 
 
-def _became(run: FlowRun) -> str:
+def _state_sentence(run: FlowRun) -> str:
     if run.state is None or run.state.is_scheduled() or run.state.is_pending():
         return "It is scheduled and was not begun: no worker has taken it."
     return "It is running." if run.state.is_running() else f"Its run ended as {run.state.name}."

@@ -25,7 +25,7 @@ SENTENCES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class OverdueNight:
     """A night that should be done and is not. ``state`` null: no run of it is known. ``overtaken_by``: a later day that closed."""
 
     day: date
@@ -34,7 +34,7 @@ class Overdue:
     overtaken_by: date | None
 
 
-def overdue(ledger: Ledger, settings: Settings, now: datetime) -> Overdue | None:
+def overdue_night(ledger: Ledger, settings: Settings, now: datetime) -> OverdueNight | None:
     """The night that was due last, unless it is done."""
     due = last_due(settings, now)
     if due is None or ledger.full_run_of(due[0]) is not None:
@@ -45,7 +45,7 @@ def overdue(ledger: Ledger, settings: Settings, now: datetime) -> Overdue | None
         for run in ledger.list_runs(LOOKED_AT)
         if run.as_of_date == day and run.kind is RunKind.NIGHTLY and run.scope is None and run.base_run_id is None
     ]
-    return Overdue(day, due_at, states[0] if states else None, overtaken_by(day, settings.exchange, now))
+    return OverdueNight(day, due_at, states[0] if states else None, overtaken_by(day, settings.exchange, now))
 
 
 def last_due(settings: Settings, now: datetime) -> tuple[date, datetime] | None:

@@ -16,7 +16,7 @@ from prefect.events import emit_event
 
 from schemas.events import EventName
 from schemas.settings import Settings
-from tasks.known import Found, Overdue
+from tasks.known import NightStatus, OverdueNight
 from tasks.runtime import Stores
 from warehouse.ledger import Filter, HaltRow, Ledger
 
@@ -87,13 +87,13 @@ def due(ledger: Ledger, now: datetime, ahead: timedelta) -> list[Reminder]:
     ]
 
 
-def is_told(key: str, about: str) -> bool:
+def is_announced(key: str, about: str) -> bool:
     """Whether the newest artifact of a key is about this."""
     newest = cast("ArtifactResponse | None", Artifact.get(key))  # a coroutine only where the caller is one
     return newest is not None and newest.description == about
 
 
-def announce_late(night: Overdue, found: Found) -> None:
+def announce_late(night: OverdueNight, found: NightStatus) -> None:
     """Say that a night is late and what became of it."""
     day, due_at = night.day.isoformat(), night.due_at.isoformat()
     payload = {"as_of": day, "due_at": due_at, "state": night.state, "sentence": found.sentence}

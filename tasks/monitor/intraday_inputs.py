@@ -47,7 +47,7 @@ class BaseNight:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class FreshInputs:
     """Parsed rows of the tables that are fresh, what could not be read, and what names the late files that have come."""
 
     tables: Mapping[str, pl.DataFrame]
@@ -64,13 +64,13 @@ def newest_night(at: Stores, day: date) -> BaseNight | None:
     return BaseNight((base, *(run for run in since if run.base_run_id == base.run_id)))
 
 
-def fresh_inputs(at: Stores, night: BaseNight, day: date) -> Fresh:
+def fresh_inputs(at: Stores, night: BaseNight, day: date) -> FreshInputs:
     """What is there on ``day`` that the night did not have."""
     notices: list[str] = []
     took = {run.run_id: at.ledger.inputs_of(run.run_id) for run in night.runs}
     rows = [row for each in took.values() for row in each]
     found: list[Input] = []
-    for source in _asked(at, night, rows, day):
+    for source in _sources_to_read(at, night, rows, day):
         try:
             found += _files(source, at)
         except (InputRefused, SourceUnreachable) as error:
@@ -80,15 +80,15 @@ def fresh_inputs(at: Stores, night: BaseNight, day: date) -> Fresh:
         inputs = [each for each in found if table in each.tables and (table == PRICES or _is_new(each, table, rows))]
         try:
             if inputs:
-                tables[table] = _read(table, inputs)
+                tables[table] = _parse_files(table, inputs)
         except (InputRefused, SourceUnreachable) as error:
             notices.append(str(error).partition("\n")[0])
     if PRICES not in tables:
         notices.append(f"no fresh prices: those of the night of {night.base.as_of_date} stand")
-    return Fresh(tables, tuple(notices), _late(at, night, took[night.runs[-1].run_id]))
+    return FreshInputs(tables, tuple(notices), _late(at, night, took[night.runs[-1].run_id]))
 
 
-def _asked(at: Stores, night: BaseNight, rows: Sequence[InputRow], day: date) -> Iterator[DatedSource]:
+def _sources_to_read(at: Stores, night: BaseNight, rows: Sequence[InputRow], day: date) -> Iterator[DatedSource]:
     """Sources cut down to the tables that are looked for."""
     prices = at.settings.prices_source(day)
     if prices is not None:
@@ -122,7 +122,7 @@ def _is_new(each: Input, table: str, rows: Sequence[InputRow]) -> bool:
     return sign not in {(row.source, row.table_name, row.reader, row.sha256) for row in rows}
 
 
-def _read(table: str, inputs: Sequence[Input]) -> pl.DataFrame:
+def _parse_files(table: str, inputs: Sequence[Input]) -> pl.DataFrame:
     """The parsed rows of files laid end to end, numbered anew."""
     parts: list[pl.DataFrame] = []
     for each in inputs:

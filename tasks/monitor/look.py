@@ -18,8 +18,8 @@ from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, household_key, model_hashes, with_policy_defaults
 from tasks.core.gate import accepted_rows, check_table, gate_globals
 from tasks.core.monitor import HELD, KnownToday, Verdict, seen_accounts, verdict
-from tasks.known import landed, places, unshown_fills
-from tasks.monitor.intraday_inputs import BaseNight, Fresh, fresh_inputs, newest_night
+from tasks.known import landed_rows, places, unshown_fills
+from tasks.monitor.intraday_inputs import BaseNight, FreshInputs, fresh_inputs, newest_night
 from tasks.pull import run_ref
 from tasks.runtime import Stores
 from warehouse.lake import Lake
@@ -51,7 +51,7 @@ UNREAD: Final = ("buy_list", "restrictions", "trades", "location_preferences")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DriftLook:
     """What one look found; counts are of accounts.
 
     ``skipped``: accepted by the night, and not valued: a holding has no fresh price, or the account's household has such a one.
@@ -63,10 +63,10 @@ class Look:
     skipped: int
     out_of_band: int
     verdict: Verdict
-    fresh: Fresh
+    fresh: FreshInputs
 
 
-def look(at: Stores, day: date, now: datetime) -> Look:
+def look(at: Stores, day: date, now: datetime) -> DriftLook:
     """Look at every account on ``day``. Nothing is written.
 
     Raises
@@ -80,7 +80,7 @@ def look(at: Stores, day: date, now: datetime) -> Look:
     if night is None:
         raise WrongUsage(f"no night up to {day} is done yet\n\nHint: `trimtab nightly --as-of DATE` runs one.")
     fresh = fresh_inputs(at, night, day)
-    shared = _shared(at, night, fresh, day, now)
+    shared = _look_inputs(at, night, fresh, day, now)
     breaches = at.ledger.lasting_breaches(night.base.started_at)
     sought = breaches["account_id"].implode()
     looked_at = skipped = out = 0
@@ -92,11 +92,11 @@ def look(at: Stores, day: date, now: datetime) -> Look:
         out += seen.filter(pl.col("triggers").str.contains(rf"\b({Trigger.DRIFT}|{Trigger.CASH})\b")).height
         parts.append(seen.filter((pl.col("triggers") != "") | pl.col("account_id").is_in(sought)))
     found = verdict(pl.concat(parts), breaches, rearm=at.settings.monitor_rearm_fraction)
-    return Look(night, day, looked_at, skipped, out, found, fresh)
+    return DriftLook(night, day, looked_at, skipped, out, found, fresh)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
+class _LookInputs:
     """What a look reads once. ``facts``: what belongs to no account. ``cash``: rows that replace those of the night."""
 
     facts: Facts
@@ -106,10 +106,10 @@ class _Shared:
     busy: pl.DataFrame
 
 
-def _shared(at: Stores, night: BaseNight, fresh: Fresh, day: date, now: datetime) -> _Shared:
+def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, now: datetime) -> _LookInputs:
     """What belongs to no account, judged anew by the gate with what is fresh in its place; and what the ledger knows."""
     newest = run_ref(night.runs[-1])
-    then = landed(at.lake, newest, GLOBAL_SHARD)
+    then = landed_rows(at.lake, newest, GLOBAL_SHARD)
     broken_then = at.lake.read("quarantine", newest.run_id, GLOBAL_SHARD, COLUMNS["quarantine"])
     tables = {**then, **{table: rows for table, rows in fresh.tables.items() if table in then}}
     broken = gate_globals(tables, places(at.ledger, newest), as_of=day).quarantine
@@ -121,7 +121,7 @@ def _shared(at: Stores, night: BaseNight, fresh: Fresh, day: date, now: datetime
         cash = check_table("cash", fresh.tables["cash"]).good.select(cash.columns)
     night_models = model_hashes(accepted_rows("model_targets", then["model_targets"], broken_then))
     nobody = pl.DataFrame(schema={"account_id": pl.String(), "household_key": pl.String()})
-    return _Shared(
+    return _LookInputs(
         Facts(
             **good,
             last_exports=at.ledger.last_exports(),
@@ -130,19 +130,19 @@ def _shared(at: Stores, night: BaseNight, fresh: Fresh, day: date, now: datetime
         ),
         cash,
         night_models=night_models,
-        handled=_handled(at, night, is_other=not night_models.equals(model_hashes(good["model_targets"]))),
+        handled=_handled_models(at, night, is_other=not night_models.equals(model_hashes(good["model_targets"]))),
         busy=at.ledger.accounts_with_open_proposals(now).to_frame(),
     )
 
 
-def _handled(at: Stores, night: BaseNight, *, is_other: bool) -> pl.DataFrame:
+def _handled_models(at: Stores, night: BaseNight, *, is_other: bool) -> pl.DataFrame:
     """``Known.handled``; read only where targets are, or were since the night, others than the night's: it may be long."""
     since = night.base.started_at
     handled = at.ledger.models_handled(since) if is_other or at.ledger.has_model_changes(since) else None
     return pl.DataFrame(schema={"account_id": pl.String(), "model_hash": pl.String()}) if handled is None else handled
 
 
-def _shards(at: Stores, night: BaseNight, shared: _Shared) -> Iterator[tuple[Facts, KnownToday]]:
+def _shards(at: Stores, night: BaseNight, shared: _LookInputs) -> Iterator[tuple[Facts, KnownToday]]:
     """Facts of each shard, and what else is known of its accounts; one shard in memory at a time."""
     later = pl.DataFrame(schema=INTERNAL["scope"])
     for row in reversed(night.runs):
@@ -156,7 +156,7 @@ def _shards(at: Stores, night: BaseNight, shared: _Shared) -> Iterator[tuple[Fac
 
 
 def _shard(
-    lake: Lake, part: tuple[RunRef, int], mine: pl.DataFrame, shared: _Shared, fills: pl.DataFrame
+    lake: Lake, part: tuple[RunRef, int], mine: pl.DataFrame, shared: _LookInputs, fills: pl.DataFrame
 ) -> tuple[Facts, KnownToday]:
     """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
     run, shard = part

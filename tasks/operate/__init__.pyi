@@ -4,6 +4,6 @@ from .backup import backup_folder as backup_folder
 from .backup import backups as backups
 from .backup import make_backup as make_backup
 from .backup import remove_old as remove_old
-from .replay import Replayed as Replayed
+from .replay import ReplayResult as ReplayResult
 from .replay import replay_run as replay_run
 from .steps import maintain_task as maintain_task

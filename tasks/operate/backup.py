@@ -128,14 +128,14 @@ def _fill(settings: Settings, work: Path, earlier: Path | None) -> list[str]:
     is_remote = "://" in settings.lake_data_address
     for name in () if is_remote else names:
         _take(Path(settings.lake_data_address), work, Path("lake", "data"), name, earlier, may_share=True)
-    for path in sorted(_exported(settings.export_folder)):
+    for path in sorted(_export_files(settings.export_folder)):
         _take(settings.export_folder, work, Path("exports"), path, earlier, may_share=False)
     with suppress(FileNotFoundError):
         shutil.copyfile(settings.home / "trimtab.toml", work / "trimtab.toml")
     return list(names) if is_remote else []
 
 
-def _exported(folder: Path) -> Iterator[str]:
+def _export_files(folder: Path) -> Iterator[str]:
     """Files of finished exports; what is still being written stands under a name that begins with a point.
 
     A folder that may not be read breaks it off: a backup without some exports is none.
@@ -152,10 +152,10 @@ def _take(source: Path, work: Path, inside: Path, name: str, earlier: Path | Non
     target = work / inside / name
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        if may_share and _linked(source / name, target):
+        if may_share and _try_link(source / name, target):
             return
         before = None if earlier is None else earlier / inside / name
-        if before is not None and _is_same(before, source / name) and _linked(before, target):
+        if before is not None and _is_same(before, source / name) and _try_link(before, target):
             return
         shutil.copy2(source / name, target)
     except FileNotFoundError as error:
@@ -171,7 +171,7 @@ def _is_same(before: Path, source: Path) -> bool:
     return (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns)
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _try_link(source: Path, target: Path) -> bool:
     try:
         os.link(source, target)
     except OSError as error:

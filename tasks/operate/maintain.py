@@ -85,7 +85,9 @@ def maintain(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> 
     Retryable
         Another process does them, or backs up, right now.
     """
-    chores = [] if is_dry_run or not settings.backup_url else [_done("backups made", lambda: _back_up(settings, now))]
+    chores = (
+        [] if is_dry_run or not settings.backup_url else [_do_chore("backups made", lambda: _back_up(settings, now))]
+    )
     with maintenance_lock(settings):
         chores += _sweep(settings, now.date(), now, is_dry_run=is_dry_run)
         if not has_catalogue(settings.lake_address):
@@ -96,7 +98,7 @@ def maintain(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> 
     return chores
 
 
-def _done(what: str, work: Callable[[], int]) -> Chore:
+def _do_chore(what: str, work: Callable[[], int]) -> Chore:
     """The chore, or why it was not done."""
     try:
         return Chore(what, work())
@@ -114,14 +116,14 @@ def _back_up(settings: Settings, now: datetime) -> int:
 def _keep_lake(lake: Upkeep, plan: MaintenancePlan, *, is_dry_run: bool) -> Iterator[Chore]:
     for table in lake.tables():
         if table not in KEPT and plan.runs:
-            yield _done(
+            yield _do_chore(
                 f"rows beyond the retention in {table}",
                 lambda table=table: lake.delete_runs(table, plan.runs, is_dry_run=is_dry_run),  # type: ignore[misc]
             )
-    yield _done("snapshots expired", lambda: lake.expire_snapshots(plan.snapshots_before, is_dry_run=is_dry_run))
+    yield _do_chore("snapshots expired", lambda: lake.expire_snapshots(plan.snapshots_before, is_dry_run=is_dry_run))
     yield from _merge(lake, is_dry_run=is_dry_run)
-    yield _done("replaced files removed", lambda: lake.remove_replaced(plan.replaced_before, is_dry_run=is_dry_run))
-    yield _done("orphan files removed", lambda: lake.remove_orphans(plan.orphans_before, is_dry_run=is_dry_run))
+    yield _do_chore("replaced files removed", lambda: lake.remove_replaced(plan.replaced_before, is_dry_run=is_dry_run))
+    yield _do_chore("orphan files removed", lambda: lake.remove_orphans(plan.orphans_before, is_dry_run=is_dry_run))
 
 
 def _merge(lake: Upkeep, *, is_dry_run: bool) -> Iterator[Chore]:
@@ -129,17 +131,19 @@ def _merge(lake: Upkeep, *, is_dry_run: bool) -> Iterator[Chore]:
         yield from (Chore(f"small files in {table}", count) for table, count in lake.small_files().items())
         return
     for table in lake.tables():
-        yield _done(f"small writes of {table} moved to files", lambda table=table: lake.flush_inlined(table))  # type: ignore[misc]
+        yield _do_chore(f"small writes of {table} moved to files", lambda table=table: lake.flush_inlined(table))  # type: ignore[misc]
     for table in lake.small_files():
-        yield _done(f"small files merged in {table}", lambda table=table: lake.merge_files(table).files_before)  # type: ignore[misc]
+        yield _do_chore(f"small files merged in {table}", lambda table=table: lake.merge_files(table).files_before)  # type: ignore[misc]
 
 
 # --- files of this machine
 
 
 def _sweep(settings: Settings, today: date, now: datetime, *, is_dry_run: bool) -> Iterator[Chore]:
-    yield _done("leftover folders removed", lambda: _remove(leftovers(settings, now), is_dry_run=is_dry_run))
-    yield _done("staged nights removed", lambda: _remove(staged(settings, today), is_dry_run=is_dry_run))
+    yield _do_chore("leftover folders removed", lambda: _remove(leftovers(settings, now), is_dry_run=is_dry_run))
+    yield _do_chore(
+        "staged nights removed", lambda: _remove(old_staging_folders(settings, today), is_dry_run=is_dry_run)
+    )
 
 
 def leftovers(settings: Settings, now: datetime) -> list[Path]:
@@ -160,7 +164,7 @@ def _is_ours(path: Path, *, before: datetime) -> bool:
     return path.owner() == Path("/proc/self").owner() and status.st_mtime < before.timestamp()
 
 
-def staged(settings: Settings, today: date) -> list[Path]:
+def old_staging_folders(settings: Settings, today: date) -> list[Path]:
     """Folders with the copies of a source's files for a night long ago."""
     return [path for path in settings.staging_folder.glob("*/????-??-??") if _age(path.name, today) > STAGED_DAYS]
 

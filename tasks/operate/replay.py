@@ -28,7 +28,7 @@ from schemas.settings import Settings
 from tasks.core.explain import counts_of
 from tasks.core.replay import TableDiff, compare, merge_diffs
 from tasks.operate.replay_exports import ExportDiff, exports_again
-from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, runs_known, scratch_stores
+from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, known_runs, scratch_stores
 from tasks.propose import measure_shard, propose_shard, route_run
 from tasks.runtime import DECIDING, SETTING, VERSION, Stores, open_ledger, settings_then, utc_now, versions
 from tasks.validate import validate_shard
@@ -41,7 +41,7 @@ BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayResult:
     """What a replay found.
 
     ``computed``: what the steps gave against what the run stored. ``since``: the lake as it stands against the lake as it was.
@@ -67,7 +67,7 @@ class Replayed:
         return [one for one in (*self.computed, *self.since) if not one.is_same]
 
 
-def replay_run(settings: Settings, run_id: str, folder: Path) -> Replayed:
+def replay_run(settings: Settings, run_id: str, folder: Path) -> ReplayResult:
     """Compute a run again in an empty folder and compare.
 
     Raises
@@ -89,17 +89,17 @@ def replay_run(settings: Settings, run_id: str, folder: Path) -> Replayed:
         with_it = known.lake.read("made_with", run_id)
         with scratch_stores(settings_then(settings, with_it), folder) as at:
             fill(at, known)
-            tables = _computed(at, known, finished)
-            computed = [*_compared(known.lake, at.lake, run_id, tables), *_ledger_compared(at, known, finished)]
+            tables = _run_steps(at, known, finished)
+            computed = [*_compare_tables(known.lake, at.lake, run_id, tables), *_compare_ledger(at, known, finished)]
             exports = tuple(exports_again(at, known, settings))
-        since = _changed_since(past, known)
-        found = Replayed(run_id, known.lake.snapshot.number, tuple(computed), tuple(since), exports, (), ())
+        since = _changes_since(past, known)
+        found = ReplayResult(run_id, known.lake.snapshot.number, tuple(computed), tuple(since), exports, (), ())
         causes = () if found.is_same else tuple(_causes(found, with_it, row.code_version))
         notices = tuple(_notices(known, settings, with_it, past, is_same=found.is_same))
-    return Replayed(run_id, found.snapshot, found.computed, found.since, exports, causes, notices)
+    return ReplayResult(run_id, found.snapshot, found.computed, found.since, exports, causes, notices)
 
 
-def _computed(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> dict[int, list[str]]:
+def _run_steps(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> dict[int, list[str]]:
     """Do the steps that the run finished; the tables that they wrote, by shard."""
     tables: dict[int, list[str]] = {}
     works = {Step.VALIDATE: validate_shard, Step.MEASURE: measure_shard, Step.PROPOSE: propose_shard}
@@ -112,7 +112,7 @@ def _computed(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, in
     return tables
 
 
-def _compared(then: LakeAt, now: Lake, run_id: str, tables: Mapping[int, Sequence[str]]) -> list[TableDiff]:
+def _compare_tables(then: LakeAt, now: Lake, run_id: str, tables: Mapping[int, Sequence[str]]) -> list[TableDiff]:
     """The run's rows in two lakes, by table; of a shard at a time."""
     return merge_diffs(chain.from_iterable(_of_shard(then, now, run_id, *each) for each in tables.items()))
 
@@ -128,7 +128,7 @@ def _of_columns(table: str, lake: LakeAt, then: pl.DataFrame, now: pl.DataFrame)
     return compare(table, then.select(columns), now.select(columns))
 
 
-def _ledger_compared(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> Iterator[TableDiff]:
+def _compare_ledger(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> Iterator[TableDiff]:
     """The queue as routing filled it, and the counts of a run that is done."""
     run_id = known.row.run_id
     if (Step.ROUTE, GLOBAL_SHARD) in finished:
@@ -148,13 +148,13 @@ def _counts(counts: dict[str, int]) -> pl.DataFrame:
     )
 
 
-def _changed_since(past: Past, known: RecordedRun) -> list[TableDiff]:
+def _changes_since(past: Past, known: RecordedRun) -> list[TableDiff]:
     """The run's tables as the lake has them now, against those of the run's end; none where ``maintain`` has removed the run."""
     newest = past.newest
     if newest.snapshot == known.lake.snapshot or _is_removed(past, known):
         return []
     every = (*PULLED, *chain.from_iterable(COMPUTED.values()))
-    return _compared(known.lake, newest, known.row.run_id, dict.fromkeys(known.shards, every))
+    return _compare_tables(known.lake, newest, known.row.run_id, dict.fromkeys(known.shards, every))
 
 
 def _is_removed(past: Past, known: RecordedRun) -> bool:
@@ -162,14 +162,14 @@ def _is_removed(past: Past, known: RecordedRun) -> bool:
     return known.row.accounts_pulled > 0 and past.newest.read("scope", known.row.run_id).is_empty()
 
 
-def _causes(found: Replayed, with_it: pl.DataFrame, code_version: str) -> Iterator[str]:
+def _causes(found: ReplayResult, with_it: pl.DataFrame, code_version: str) -> Iterator[str]:
     """Why something differs, as far as it is on record."""
     for diff in (one for one in found.since if not one.is_same):
         what = "an input" if diff.table in PULLED else "a result"
         yield f"{diff.table}, {what} of the run, was changed in the lake after the run had ended (snapshot {found.snapshot})"
     if all(one.is_same for one in found.computed) and not any(one.problems for one in found.exports):
         return
-    changed = list(_versions_changed(with_it, code_version))
+    changed = list(_version_changes(with_it, code_version))
     yield from changed
     yield from (f"its steps ran with several values of {name}: {text}" for name, text in _several(with_it))
     if not changed:
@@ -179,7 +179,7 @@ def _causes(found: Replayed, with_it: pl.DataFrame, code_version: str) -> Iterat
         )
 
 
-def _versions_changed(with_it: pl.DataFrame, code_version: str) -> Iterator[str]:
+def _version_changes(with_it: pl.DataFrame, code_version: str) -> Iterator[str]:
     """Versions then and now, where they differ."""
     then = dict(_values(with_it, VERSION)) or {"trimtab": (code_version,)}
     for name, now in versions().items():
@@ -208,10 +208,10 @@ def _notices(
     if with_it.is_empty():
         yield "the run kept no record of its settings and libraries: replayed with the settings of now"
     if is_same:
-        yield from _versions_changed(with_it, known.row.code_version)
+        yield from _version_changes(with_it, known.row.code_version)
     began, ended = known.validating()
-    late = {row.run_id for row in runs_known(known.ledger, known.row, ended)} - {
-        row.run_id for row in runs_known(known.ledger, known.row, began)
+    late = {row.run_id for row in known_runs(known.ledger, known.row, ended)} - {
+        row.run_id for row in known_runs(known.ledger, known.row, began)
     }
     yield from (f"run {run_id} was done while this one validated; it was left out" for run_id in sorted(late))
     released = known.ledger.released_rows(known.row.as_of_date)["released_at"]
@@ -221,7 +221,7 @@ def _notices(
     yield from _read_at(known, past)
     if _is_removed(past, known):
         yield "its rows were removed from the lake since, but for those that trades consist of"
-    yield from _sources_changed(known)
+    yield from _changed_sources(known)
 
 
 def _read_at(known: RecordedRun, past: Past) -> Iterator[str]:
@@ -237,7 +237,7 @@ def _read_at(known: RecordedRun, past: Past) -> Iterator[str]:
         yield f"no snapshot of the lake names the run: read as of snapshot {snapshot.number}, the last until its end by the clock"
 
 
-def _sources_changed(known: RecordedRun) -> Iterator[str]:
+def _changed_sources(known: RecordedRun) -> Iterator[str]:
     """Files that the run took and that are still in its folders, with other contents."""
     folders = [
         Path(url.removeprefix("file://"))

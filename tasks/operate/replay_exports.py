@@ -21,7 +21,7 @@ from schemas.settings import Settings
 from tasks.core.export import MANIFEST, SIGNATURE, Export, make_release, sha256
 from tasks.export import BOOK, ExportPlan, Sending, book_of, is_signed, render_export, signer_of
 from tasks.operate.replay_scratch import RecordedRun
-from tasks.runtime import Stores, hashed_files
+from tasks.runtime import Stores, file_hashes
 from warehouse.ledger import ExportRow, ExportState
 
 FILES_TOLD: Final = 5
@@ -46,24 +46,24 @@ def exports_again(at: Stores, known: RecordedRun, settings: Settings) -> Iterato
 
 
 def _again(at: Stores, known: RecordedRun, row: ExportRow, settings: Settings) -> ExportDiff:
-    run, plan = known.row, ExportPlan.stored(row.plan)
+    run, plan = known.row, ExportPlan.parse(row.plan)
     export = Export(run.run_id, run.as_of_date, row.sequence, row.export_id)
     was = Path(row.folder) / export.folder_name
     approved = known.ledger.approved_in(run.run_id).filter(pl.col("export_id") == row.export_id)
     claimed = known.ledger.export_order_ids(row.export_id)
     try:
-        book = book_of(_stored(at, known, approved), known.ledger, run.run_id)
+        book = book_of(_tables_of(at, known, approved), known.ledger, run.run_id)
         release = make_release(export, book, approved=approved, claimed=claimed)
         sign = _sign(plan, was, settings)
         final = at.settings.export_folder.resolve() / run.as_of_date.isoformat() / export.folder_name
         made = render_export(Sending(release, plan.profiles, sign), final, lambda _point: None, lambda: None)
     except (ConservationBroken, _Unsigned) as error:
         return ExportDiff(row.export_id, 0, (str(error).split("\n", 1)[0],))
-    files = dict(hashed_files(final))
+    files = dict(file_hashes(final))
     return ExportDiff(row.export_id, len(files), tuple(_problems(files, was, made, row)))
 
 
-def _stored(at: Stores, known: RecordedRun, approved: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _tables_of(at: Stores, known: RecordedRun, approved: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The tables of an export, of its accounts alone."""
     mine = approved.select("account_id").unique()
     run_id = known.row.run_id
@@ -94,7 +94,7 @@ def _sign(plan: ExportPlan, was: Path, settings: Settings) -> Callable[[bytes], 
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(plan.signing_key))
     signatures = [path.read_bytes() for path in sorted(was.rglob(SIGNATURE))] if was.is_dir() else []
 
-    def signed(manifest: bytes) -> bytes:
+    def find_signature(manifest: bytes) -> bytes:
         fitting = next((one for one in signatures if is_signed(manifest, one, key)), None)
         if fitting is None and plan.profiles:
             raise _Unsigned(
@@ -103,12 +103,12 @@ def _sign(plan: ExportPlan, was: Path, settings: Settings) -> Callable[[bytes], 
             )
         return fitting or b""
 
-    return signed
+    return find_signature
 
 
 def _problems(files: dict[str, str], was: Path, made: str, row: ExportRow) -> Iterator[str]:
     """What differs from what was published; named by the manifest where the folder is still there."""
-    here = _read(was / MANIFEST)
+    here = _bytes_if_there(was / MANIFEST)
     is_kept = here is not None and sha256(here) == row.manifest_sha256
     if here is not None and not is_kept:
         yield f"{was / MANIFEST} was changed since it was published"
@@ -130,7 +130,7 @@ def _closing() -> frozenset[str]:
     return frozenset({MANIFEST, SIGNATURE, "_SUCCESS"})
 
 
-def _read(path: Path) -> bytes | None:
+def _bytes_if_there(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError:

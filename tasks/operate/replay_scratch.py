@@ -113,7 +113,7 @@ def fill(at: Stores, known: RecordedRun) -> int:
     return rows
 
 
-def runs_known(ledger: Ledger, run: RunRow, by: datetime) -> list[RunRow]:
+def known_runs(ledger: Ledger, run: RunRow, by: datetime) -> list[RunRow]:
     """Runs of earlier dates, done by then, since the newest night over all accounts among them; in order of their start."""
     done = [row for row in ledger.list_runs(None) if _is_done(row, by) and row.as_of_date < run.as_of_date]
     full: list[date] = [row.as_of_date for row in done if _is_full(row)]
@@ -129,7 +129,7 @@ def _is_full(row: RunRow) -> bool:
 
 
 def _fill_ledger(ledger: Ledger, known: RecordedRun, by: datetime) -> None:
-    for row in [*runs_known(known.ledger, known.row, by), known.row]:
+    for row in [*known_runs(known.ledger, known.row, by), known.row]:
         ledger.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
         if row.run_id != known.row.run_id and row.finished_at is not None:
             ledger.finish_run(row.run_id, row.counts, row.finished_at)
@@ -200,7 +200,10 @@ def _copy_before(at: Stores, lake: LakeAt, before: RunRow, accounts: pl.Series) 
         at.lake.replace(
             run_ref(before),
             shard,
-            {name: _widened(name, rows.join(mine, on="account_id", how="semi")) for name, rows in frames.items()},
+            {
+                name: _with_raw_column(name, rows.join(mine, on="account_id", how="semi"))
+                for name, rows in frames.items()
+            },
         )
     if scope < before.accounts_pulled:
         raise InputRefused(
@@ -210,7 +213,7 @@ def _copy_before(at: Stores, lake: LakeAt, before: RunRow, accounts: pl.Series) 
         )
 
 
-def _widened(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+def _with_raw_column(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     return (
         rows if "raw" in rows.columns or "raw" not in TABLES[table] else rows.with_columns(raw=pl.lit(None, pl.String))
     )

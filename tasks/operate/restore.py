@@ -28,7 +28,7 @@ SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """What a restored home holds. ``checked_run_count``: finished runs whose rows were counted in the lake."""
 
     made_at: str
@@ -38,7 +38,7 @@ class Restored:
     checked_run_count: int
 
 
-def restore(settings: Settings, folder: Path) -> Restored:
+def restore(settings: Settings, folder: Path) -> RestoreResult:
     """Make the home of the settings what a backup says, and look through it.
 
     Raises
@@ -51,7 +51,7 @@ def restore(settings: Settings, folder: Path) -> Restored:
     AuditBroken
         The restored ledger's audit chain is not whole.
     """
-    manifest = checked(folder)
+    manifest = check_backup(folder)
     make_folders(settings.home)
     with maintenance_lock(settings):
         need_empty(settings)
@@ -60,10 +60,10 @@ def restore(settings: Settings, folder: Path) -> Restored:
         catalogue = folder / "lake" / ("." if settings.lake_address.startswith(SQLITE) else "catalog")
         load_catalogue(catalogue, settings.lake_address, settings.lake_data_address)
         load_ledger(folder / LEDGER, settings.ledger_address)
-    return _looked_through(settings, manifest)
+    return _check_home(settings, manifest)
 
 
-def checked(folder: Path) -> dict[str, Any]:
+def check_backup(folder: Path) -> dict[str, Any]:
     """The manifest of a backup, every file of which is as it was written.
 
     Raises
@@ -78,7 +78,7 @@ def checked(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     if manifest["version"] != VERSION:
         raise WrongUsage(f"{folder} is a backup of version {manifest['version']}; needed version {VERSION}")
-    wrong = [path for path, known in manifest["files"].items() if _found(folder / path) != known]
+    wrong = [path for path, known in manifest["files"].items() if _size_and_hash(folder / path) != known]
     if wrong:
         raise Terminal(
             f"{len(wrong)} files of the backup are missing or not what was written: {', '.join(wrong[:SHOWN])}. "
@@ -87,7 +87,7 @@ def checked(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _found(path: Path) -> list[Any] | None:
+def _size_and_hash(path: Path) -> list[Any] | None:
     return [path.stat().st_size, sha256_of(path)] if path.is_file() else None
 
 
@@ -146,7 +146,7 @@ def _copy(folder: Path, manifest: Mapping[str, Any], settings: Settings) -> None
             flush_tree(place)
 
 
-def _looked_through(settings: Settings, manifest: Mapping[str, Any]) -> Restored:
+def _check_home(settings: Settings, manifest: Mapping[str, Any]) -> RestoreResult:
     with closing(open_ledger(settings)) as ledger:
         audit_rows = ledger.verify_audit()
         runs = ledger.list_runs(limit=None)
@@ -164,4 +164,4 @@ def _looked_through(settings: Settings, manifest: Mapping[str, Any]) -> Restored
             f"the ledger and the lake do not belong together: {len(wrong)} runs have other accounts or orders in the lake, "
             f"{', '.join(wrong[:SHOWN])}\n\nHint: take another backup, and tell who made this one."
         )
-    return Restored(manifest["made_at"], len(manifest["files"]), audit_rows, len(runs), len(done))
+    return RestoreResult(manifest["made_at"], len(manifest["files"]), audit_rows, len(runs), len(done))

@@ -3,12 +3,12 @@ from .measure import measure_task as measure_task
 from .propose import need_conserved as need_conserved
 from .propose import propose_shard as propose_shard
 from .propose import propose_task as propose_task
-from .propose import solved_of as solved_of
+from .propose import solve_ready_accounts as solve_ready_accounts
 from .publish import publish_task as publish_task
 from .publish import show_run as show_run
 from .route import route_run as route_run
 from .route import route_task as route_task
-from .tonight_page import Picture as Picture
-from .tonight_page import Tonight as Tonight
-from .tonight_page import picture as picture
-from .tonight_page import tonight as tonight
+from .tonight_page import RunPicture as RunPicture
+from .tonight_page import RunProgress as RunProgress
+from .tonight_page import run_picture as run_picture
+from .tonight_page import run_progress as run_progress

@@ -93,7 +93,7 @@ def propose_frames(
 ) -> dict[str, pl.DataFrame]:
     """The five tables of a shard; conservation of shares and cash is checked."""
     accounts = account_parameters(facts)
-    standing, solved = solved_of(accounts, facts, drift, by_account, as_of=as_of)
+    standing, solved = solve_ready_accounts(accounts, facts, drift, by_account, as_of=as_of)
     orders, relief = order_rows(solved, run_id)
     proposals = proposal_rows(solved, orders, relief, by_account)
     need_conserved(proposals, orders, relief, facts.lots)
@@ -116,7 +116,7 @@ def propose_frames(
     }
 
 
-def solved_of(
+def solve_ready_accounts(
     accounts: pl.DataFrame, facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, *, as_of: date
 ) -> tuple[pl.DataFrame, Solved]:
     """Where each account stands before anything is solved, and the best trades of those that are."""

@@ -25,7 +25,7 @@ class TableReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class RunPicture:
     """What the lake holds of a run; does not change once its run is done.
 
     ``before``, ``after``: accounts in each bin of ``funnel.STEPS`` by one-way drift; after as if every proposal were traded.
@@ -37,7 +37,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Tonight:
+class RunProgress:
     """A run as it stands. ``stages`` is empty until every account has an outcome and the proposals are in the queue."""
 
     run: RunRow
@@ -56,7 +56,7 @@ class Tonight:
     """Proposals approved and not exported, of every run."""
 
 
-def picture(read: TableReader, run_id: str) -> Picture:
+def run_picture(read: TableReader, run_id: str) -> RunPicture:
     """What the lake holds of a run."""
     drift = read("account_drift", run_id, columns=("account_id", "nav_usd", "one_way_drift"))
     after = read("proposals", run_id, columns=OF_PROPOSALS)
@@ -64,14 +64,14 @@ def picture(read: TableReader, run_id: str) -> Picture:
         pl.coalesce("one_way_drift_after", "one_way_drift").alias("after")
     )
     outcomes = read("account_outcomes", run_id, columns=("account_id", "outcome", "reason"))
-    return Picture(
+    return RunPicture(
         outcomes.join(drift.select("account_id", "nav_usd"), on="account_id", how="left"),
         histogram(joined["one_way_drift"]),
         histogram(joined["after"]),
     )
 
 
-def tonight(ledger: Ledger, run: RunRow, seen: Picture, *, now: datetime) -> Tonight:
+def run_progress(ledger: Ledger, run: RunRow, seen: RunPicture, *, now: datetime) -> RunProgress:
     """The run as it stands now."""
     ledger.expire(now)
     steps = tuple(ledger.step_rows(run.run_id))
@@ -79,8 +79,8 @@ def tonight(ledger: Ledger, run: RunRow, seen: Picture, *, now: datetime) -> Ton
         state: AccountPart(state, totals.count, float(totals.nav_usd), float(totals.gross_value_usd))
         for state, totals in ledger.run_totals(run.run_id).items()
     }
-    is_routed = seen.outcomes.height > 0 and bool(states or not _proposed(seen.outcomes))
-    return Tonight(
+    is_routed = seen.outcomes.height > 0 and bool(states or not _proposal_count(seen.outcomes))
+    return RunProgress(
         run,
         ledger.current_halt(),
         funnel(seen.outcomes, states) if is_routed else (),
@@ -94,7 +94,7 @@ def tonight(ledger: Ledger, run: RunRow, seen: Picture, *, now: datetime) -> Ton
     )
 
 
-def _proposed(outcomes: pl.DataFrame) -> int:
+def _proposal_count(outcomes: pl.DataFrame) -> int:
     return outcomes.filter(pl.col("outcome") == Outcome.PROPOSED).height
 
 

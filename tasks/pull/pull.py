@@ -15,7 +15,7 @@ from tasks.pull.late_files import compare_with_earlier_runs
 from tasks.pull.naming import name_run
 from tasks.pull.request import Request
 from tasks.pull.usable_files import usable_files
-from tasks.runtime import Stores, alone_on, failure_noted, open_stores, retry_quietly, timed_step, utc_now
+from tasks.runtime import Stores, lock_run, note_failure, open_stores, retry_quietly, timed_step, utc_now
 from warehouse.ledger import Ledger, NewRun, RunRow
 
 
@@ -44,14 +44,14 @@ def pull_task(request: Request) -> RunRef:
         if isinstance(earlier, RunRow):
             return run_ref(earlier)
         new = name_run(request, files, earlier, at)
-        with alone_on(at.ledger, new.run_id):
+        with lock_run(at.ledger, new.run_id):
             if _is_pulled(at.ledger, new.run_id):
                 return run_ref(at.ledger.start_run(new, utc_now()))
             landing = landing_of(files, new, at)
             known = read_accounts(landing, new, at)
             chosen = choose_accounts(request, files, earlier, known, at)
             run = _start_run(new, chosen, at)
-            with failure_noted(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
+            with note_failure(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
                 step.rows = land_tables(run, landing, chosen, at)
                 at.ledger.record_inputs(run.run_id, landing.inputs)
             return run

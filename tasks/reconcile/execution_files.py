@@ -14,23 +14,23 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.core.export import sha256
 from tasks.executions import ExecutionFormat
-from tasks.reconcile.reconcile import Reconciled, reconcile
+from tasks.reconcile.reconcile import ReconcileResult, reconcile
 from tasks.runtime import current_actor, open_ledger, utc_now
 from tasks.sources import folder, s3, sftp
 from warehouse.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class ExecutionFileResult:
     """One file that was new. ``done`` null: it was refused, ``problem`` says why."""
 
     source: str
     name: str
-    done: Reconciled | None
+    done: ReconcileResult | None
     problem: str | None
 
 
-def reconcile_new(settings: Settings) -> list[TakenIn]:
+def reconcile_new(settings: Settings) -> list[ExecutionFileResult]:
     """Take in every file of the settings' sources that was not read before; one that is refused does not stop the others.
 
     A source that does not answer, or turns us away, is a problem of its own and stops no other.
@@ -39,7 +39,7 @@ def reconcile_new(settings: Settings) -> list[TakenIn]:
         return [one for source in settings.executions for one in _of_source(settings, source, ledger)]
 
 
-def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str | None = None) -> Reconciled:
+def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str | None = None) -> ReconcileResult:
     """Take in one file.
 
     Raises
@@ -51,7 +51,7 @@ def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str 
         return _take(settings, path, source, fmt, ledger)
 
 
-def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: Ledger) -> Reconciled:
+def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: Ledger) -> ReconcileResult:
     return reconcile(
         path,
         ledger=ledger,
@@ -63,25 +63,29 @@ def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: 
     )
 
 
-def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> Iterator[TakenIn]:
+def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> Iterator[ExecutionFileResult]:
     read = ledger.files_read(source.name)
     try:
-        files = list(_fetched(settings, source))
+        files = list(_fetch_files(settings, source))
     except TrimtabError as error:
-        yield TakenIn(source.name, "", None, str(error))
+        yield ExecutionFileResult(source.name, "", None, str(error))
         return
     for path, name in files:
         if sha256(path.read_bytes()) in read:
             continue
         try:
-            yield TakenIn(source.name, name, _take(settings, path, source.name, source.format, ledger), None)
+            yield ExecutionFileResult(
+                source.name, name, _take(settings, path, source.name, source.format, ledger), None
+            )
         except TrimtabError as error:
-            yield TakenIn(source.name, name, None, str(error))
+            yield ExecutionFileResult(source.name, name, None, str(error))
         except pl.exceptions.PolarsError as error:  # amounts beyond any that we can add up
-            yield TakenIn(source.name, name, None, f"its amounts cannot be reckoned with ({type(error).__name__})")
+            yield ExecutionFileResult(
+                source.name, name, None, f"its amounts cannot be reckoned with ({type(error).__name__})"
+            )
 
 
-def _fetched(settings: Settings, source: ExecutionSource) -> Iterator[tuple[Path, str]]:
+def _fetch_files(settings: Settings, source: ExecutionSource) -> Iterator[tuple[Path, str]]:
     """The source's files on this machine, by name."""
     same = ("name", "url", "marker", "endpoint", "region", "known_hosts", "key_file", "password_variable")
     place = Source(**{name: getattr(source, name) for name in same})

@@ -34,7 +34,7 @@ from tasks.core.reconcile import (
     relief_differences,
     unasked_fills,
 )
-from tasks.executions import ExecutionFormat, Read, read_executions
+from tasks.executions import ExecutionFormat, ExecutionRecords, read_executions
 from tasks.export import ExportLake
 from tasks.review import newest_rows
 from warehouse.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, Settled, Sought, TakenFile
@@ -57,7 +57,7 @@ OPEN_BREAKS: Final[dict[str, pl.DataType]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class ReconcileResult:
     """What came of a file. ``ignored``: records that are none of our business, by name."""
 
     source: str
@@ -96,7 +96,7 @@ def reconcile(
     source: str = "",
     format: ExecutionFormat | None = None,  # noqa: A002 - as the option is called
     min_units: int = 1,
-) -> Reconciled:
+) -> ReconcileResult:
     """Take a file of executions in.
 
     Parameters
@@ -148,14 +148,14 @@ def reconcile(
             ledger.take_executions(
                 file,
                 _reading(part),
-                judge=partial(_judged, part.executions, named),
+                judge=partial(match_executions, part.executions, named),
                 rules=rules(min_units),
                 before=None if len(done) < len(parts) - 1 else _counts(done),
                 actor=actor,
                 now=now,
             )
         )
-    return Reconciled(
+    return ReconcileResult(
         source=named,
         format=str(read.format),
         row_count=rows,
@@ -175,17 +175,11 @@ def _hash_of(path: Path) -> str:
         return ""
 
 
-def _judged(
-    executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return match_executions(executions, source, orders, known)
-
-
 def _counts(done: list[TakenFile]) -> tuple[int, int]:
     return sum(one.taken for one in done), sum(one.aside.height for one in done)
 
 
-def _parts(read: Read) -> list[Read]:
+def _parts(read: ExecutionRecords) -> list[ExecutionRecords]:
     """The file in parts that are a transaction each: others must not wait long for the ledger.
 
     Rows of one id stay together. Those that name no order come last: what they are about is known by then.
@@ -221,7 +215,7 @@ def _together(parts: list[Settled], standing: pl.DataFrame) -> Settled:
     )
 
 
-def _reading(read: Read) -> ExecutionReading:
+def _reading(read: ExecutionRecords) -> ExecutionReading:
     names = read.executions["client_order_id"].drop_nulls()
     ids = pl.concat([read.executions["execution_id"], read.executions["reference_id"]]).drop_nulls()
     unread = read.unread.with_columns(code=pl.lit(str(Break.UNREAD)))

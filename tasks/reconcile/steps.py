@@ -12,7 +12,7 @@ from prefect.events import emit_event
 
 from schemas.events import EventName
 from schemas.settings import load_settings
-from tasks.reconcile.execution_files import TakenIn, reconcile_new, reconcile_one
+from tasks.reconcile.execution_files import ExecutionFileResult, reconcile_new, reconcile_one
 from tasks.reconcile.reconcile import open_breaks
 from tasks.runtime import open_ledger, retry_quietly, utc_now
 
@@ -25,15 +25,15 @@ def reconcile_task(path: str | None, source: str, fmt: str) -> list[str]:
         found = reconcile_new(settings)
     else:
         done = reconcile_one(settings, Path(path), source=source, fmt=fmt or None)
-        found = [TakenIn(done.source, Path(path).name, done, None)]
+        found = [ExecutionFileResult(done.source, Path(path).name, done, None)]
     _show(found)
     with closing(open_ledger(settings)) as ledger:
         breaks = open_breaks(ledger, utc_now())
     _show_breaks(breaks)
-    return [*_told(found)]
+    return [*_problem_sentences(found)]
 
 
-def _told(found: Sequence[TakenIn]) -> list[str]:
+def _problem_sentences(found: Sequence[ExecutionFileResult]) -> list[str]:
     """What is wrong with files, and how many alarms each raised: the accounts are for the console and the command."""
     said = [f"{one.name} of {one.source} was refused: {one.problem}" for one in found if one.problem]
     for one in found:
@@ -44,7 +44,7 @@ def _told(found: Sequence[TakenIn]) -> list[str]:
     return said
 
 
-def _show(found: Sequence[TakenIn]) -> None:
+def _show(found: Sequence[ExecutionFileResult]) -> None:
     rows = [
         {
             "source": one.source,

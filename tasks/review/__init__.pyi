@@ -15,7 +15,7 @@ from .quarantine import QuarantineFilter as QuarantineFilter
 from .quarantine_file import FileFormat as FileFormat
 from .quarantine_file import format_of as format_of
 from .quarantine_file import write_rows as write_rows
-from .review import Decided as Decided
+from .review import DecidedProposals as DecidedProposals
 from .review import ProposalDetail as ProposalDetail
 from .review import Reader as Reader
 from .versions import changes as changes

@@ -14,7 +14,7 @@ from tasks.core.facts import account_parameters
 from tasks.core.propose import ProposalVersion, Solved, Wish, amend_orders, order_rows
 from tasks.known import drifts_of
 from tasks.known import facts as read_facts
-from tasks.propose import need_conserved, solved_of
+from tasks.propose import need_conserved, solve_ready_accounts
 from tasks.review.review import resolve
 from tasks.review.versions import newest_rows
 from warehouse.lake import Lake
@@ -51,12 +51,12 @@ def amend_proposal(
     if proposal is None or run is None:
         raise WrongUsage(f"there is no proposal {name}")
     account_id, run_id = proposal["account_id"], run.run_id
-    standing = _standing(ledger, lake, run_id, account_id)
+    standing = _current_version(ledger, lake, run_id, account_id)
     if standing.proposal.is_empty() or standing.proposal["proposal_id"][0] != proposal_id:
         raise WrongUsage(f"{proposal_id} is not the account's newest version")
-    wanted = _named(standing.orders, wish)
+    wanted = _wish_by_security(standing.orders, wish)
     shard = lake.runs_of(account_id)[run_id]
-    solved, by_account, lots = _solved(
+    solved, by_account, lots = _solve_again(
         lake, RunRef(run_id, run.as_of_date, run.kind, run.shard_count), shard, account_id
     )
     _need_same(solved, lake, run_id, account_id)
@@ -94,18 +94,18 @@ def _need_same(solved: Solved, lake: Lake, run_id: str, account_id: str) -> None
             )
 
 
-def _standing(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
+def _current_version(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
     names = ("proposals", "orders", "lot_relief")
     tables = {table: lake.read_account(table, run_id, account_id) for table in names}
     rows = newest_rows(tables, ledger.amended(run_id, account_id))
     return ProposalVersion(*(rows[table] for table in names))
 
 
-def _solved(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solved, pl.DataFrame, pl.DataFrame]:
+def _solve_again(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solved, pl.DataFrame, pl.DataFrame]:
     """The account as its night solved it, its row of ``account_drift``, and its lots."""
     facts = household_facts(read_facts(lake, run, shard), account_id)
     drift, by_account = drifts_of(lake, run, shard, facts)
-    _, every = solved_of(account_parameters(facts), facts, drift, by_account, as_of=run.as_of_date)
+    _, every = solve_ready_accounts(account_parameters(facts), facts, drift, by_account, as_of=run.as_of_date)
     is_mine = pl.col("account_id") == account_id
     if every.accounts.filter(is_mine)["managed_household_id"].drop_nulls().len():
         mine = every
@@ -114,7 +114,7 @@ def _solved(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solve
     return mine, by_account, facts.lots
 
 
-def _named(orders: pl.DataFrame, wish: Sequence[tuple[str, Decimal]]) -> Wish:
+def _wish_by_security(orders: pl.DataFrame, wish: Sequence[tuple[str, Decimal]]) -> Wish:
     """The wish by side and security."""
     if len(dict(wish)) < len(wish):
         raise WrongUsage("an order is named twice; say once what is to become of it")

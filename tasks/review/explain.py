@@ -43,7 +43,7 @@ def explain_account(
     row, shard = _where(lake, ledger, account_id, run_id)
     run = RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count)
     facts = household_facts(read_facts(lake, run, shard), account_id)
-    told = _told(lake, ledger, account_id, row, facts, shard=shard)
+    told = _account_record(lake, ledger, account_id, row, facts, shard=shard)
     if not has_frontier:
         return page(told)
     return {**page(told), "frontier": frontier_section(_frontier(lake, run, shard, facts, account_id))}
@@ -69,7 +69,9 @@ def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> t
     return newest, shards[newest.run_id]
 
 
-def _told(lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int) -> AccountRecord:
+def _account_record(
+    lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int
+) -> AccountRecord:
     outcome = lake.read_account("account_outcomes", row.run_id, account_id).row(0, named=True)
     stored = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
     tables = newest_rows(stored, ledger.amended(row.run_id, account_id))

@@ -45,7 +45,7 @@ class QuarantineFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenRule:
     """A rule that a row broke, and what was found and needed; where the two cannot be told apart, all that was."""
 
     rule: str
@@ -62,14 +62,14 @@ class QuarantinedRow:
     run_id: str
     cells: dict[str, Any]
     places: tuple[str, ...]
-    rules: tuple[Broken, ...]
+    rules: tuple[BrokenRule, ...]
     account_id: str | None
     cost: str
     is_releasable: bool
     outlook: str
 
 
-def run_named(ledger: Ledger, run_id: str | None) -> RunRow:
+def find_run(ledger: Ledger, run_id: str | None) -> RunRow:
     """The run of this name; the newest where there is no name.
 
     Raises
@@ -83,22 +83,22 @@ def run_named(ledger: Ledger, run_id: str | None) -> RunRow:
     return run
 
 
-def quarantined(ledger: Ledger, read: Reader, run: RunRow) -> pl.DataFrame:
+def quarantined_rows(ledger: Ledger, read: Reader, run: RunRow) -> pl.DataFrame:
     """Rows that the run set aside, by table and landed row, with ``is_releasable`` and ``released_by`` (null: nobody)."""
     by = ledger.released_rows(run.as_of_date).select("quarantine_id", released_by="actor")
     rows = read("quarantine", run.run_id).with_columns(is_releasable=IS_RELEASABLE)
     return rows.join(by, on="quarantine_id", how="left").sort("table_name", "landed_row", "row_number")
 
 
-def let_through(read: Reader, run: RunRow) -> pl.DataFrame:
+def readmitted_rows(read: Reader, run: RunRow) -> pl.DataFrame:
     """Rows that broke rules and that the run used all the same, because a person had released them."""
     return read("released_rows", run.run_id).sort("table_name", "landed_row")
 
 
 def _either(ledger: Ledger, read: Reader, run: RunRow) -> pl.DataFrame:
     """Rows set aside and rows let through (``is_used``)."""
-    aside = quarantined(ledger, read, run).with_columns(is_used=pl.lit(value=False))
-    return pl.concat([aside, let_through(read, run).with_columns(is_used=pl.lit(value=True))], how="diagonal")
+    aside = quarantined_rows(ledger, read, run).with_columns(is_used=pl.lit(value=False))
+    return pl.concat([aside, readmitted_rows(read, run).with_columns(is_used=pl.lit(value=True))], how="diagonal")
 
 
 def resolve(rows: pl.DataFrame, names: Iterable[str]) -> list[str]:
@@ -145,22 +145,22 @@ def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> QuarantinedRow
         places=tuple(f"{row['file_name']} row {row['row_number']}" for row in same),
         rules=rules,
         account_id=first["account_id"],
-        cost=_cost(read, run, first),
+        cost=_cost_sentence(read, run, first),
         is_releasable=all(rule.is_releasable for rule in rules),
         outlook=_outlook(ledger, run, first, rules),
     )
 
 
-def _rules(row: dict[str, Any]) -> list[Broken]:
+def _rules(row: dict[str, Any]) -> list[BrokenRule]:
     """The row's rules, each with its sentence: the message holds them in the same order, each after the file and the row."""
     rules = row["broken_rules"].split("|")
     parts = row["message"].split(f"{row['file_name']} row {row['row_number']}: ")[1:]
     if len(parts) != len(rules):  # a cell quotes such a beginning
         parts = [row["message"]] * len(rules)
-    return [Broken(rule, text.strip(), rule in RELEASABLE) for rule, text in zip(rules, parts, strict=True)]
+    return [BrokenRule(rule, text.strip(), rule in RELEASABLE) for rule, text in zip(rules, parts, strict=True)]
 
 
-def _cost(read: Reader, run: RunRow, row: dict[str, Any]) -> str:
+def _cost_sentence(read: Reader, run: RunRow, row: dict[str, Any]) -> str:
     account = row["account_id"]
     if account is None:
         return "The row belongs to no account; accounts that depend on it have broken rules of their own."
@@ -171,7 +171,7 @@ def _cost(read: Reader, run: RunRow, row: dict[str, Any]) -> str:
     return f"It does not keep account {account} from being traded."
 
 
-def _outlook(ledger: Ledger, run: RunRow, row: dict[str, Any], rules: Sequence[Broken]) -> str:
+def _outlook(ledger: Ledger, run: RunRow, row: dict[str, Any], rules: Sequence[BrokenRule]) -> str:
     """Whether the row can be released, or was, and what to do."""
     again = f"run the night again: `{again_with(run)}`."
     released = ledger.released_rows(run.as_of_date).filter(pl.col("quarantine_id") == row["quarantine_id"])
@@ -192,7 +192,7 @@ def again_with(run: RunRow) -> str:
     return f"trimtab nightly --as-of {run.as_of_date}"
 
 
-def release(
+def readmit_rows(
     ledger: Ledger, read: Reader, run: RunRow, names: Iterable[str], *, actor: str, note: str, now: datetime
 ) -> list[str]:
     """Let rows pass for the night's date, all or none; the ids of those that were not released before.

@@ -58,7 +58,7 @@ class ProposalDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedProposals:
     """What a decision led to: the state of each proposal afterwards, and why others were left as they are."""
 
     decision: Decision
@@ -200,9 +200,11 @@ def _resolve_one(ledger: Ledger, name: str) -> str:
 
 def decide(
     ledger: Ledger, names: Iterable[str], decision: Decision, *, actor: str, now: datetime, note: str = ""
-) -> Decided:
+) -> DecidedProposals:
     """Decide proposals given by name, all or none. See ``Ledger.decide``."""
-    return Decided(decision, ledger.decide(resolve(ledger, names), decision=decision, actor=actor, now=now, note=note))
+    return DecidedProposals(
+        decision, ledger.decide(resolve(ledger, names), decision=decision, actor=actor, now=now, note=note)
+    )
 
 
 def decide_matching(
@@ -214,7 +216,7 @@ def decide_matching(
     now: datetime,
     note: str = "",
     is_all_or_none: bool = True,
-) -> Decided:
+) -> DecidedProposals:
     """Decide everything that matches, exactly as it stood when it matched.
 
     With ``is_all_or_none`` one proposal that cannot be decided refuses the batch; without, the others are decided.
@@ -238,41 +240,41 @@ def decide_seen(
     now: datetime,
     note: str = "",
     is_all_or_none: bool = False,
-) -> Decided:
+) -> DecidedProposals:
     """Decide those of the proposals that still are what was seen and can be decided; says why the others cannot.
 
     With ``is_all_or_none`` one that cannot be decided refuses the batch.
     """
     taken = ledger.decide_seen(seen, decision=decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
-    return Decided(decision, taken.states, taken.refused)
+    return DecidedProposals(decision, taken.states, taken.refused)
 
 
-def approve(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
+def approve(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
     """Approve; with two approvals needed, the first leaves the proposal in the queue."""
     return decide(ledger, names, Decision.APPROVE, actor=actor, now=now, note=note)
 
 
-def reject(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> Decided:
+def reject(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> DecidedProposals:
     """Reject, with a note that says why."""
     return decide(ledger, names, Decision.REJECT, actor=actor, now=now, note=note)
 
 
-def hold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
+def hold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
     """Keep a proposal from being approved by anybody else; it stays where it is."""
     return decide(ledger, names, Decision.HOLD, actor=actor, now=now, note=note)
 
 
-def withdraw(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
+def withdraw(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
     """Take an approval back before an export claims it, a person's or that of the policy."""
     return decide(ledger, names, Decision.WITHDRAW, actor=actor, now=now, note=note)
 
 
-def unhold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> Decided:
+def unhold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
     """Release what is held; somebody else's hold with a note that says why."""
     return decide(ledger, names, Decision.UNHOLD, actor=actor, now=now, note=note)
 
 
-def comment(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> Decided:
+def comment(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> DecidedProposals:
     """Say something that changes nothing."""
     return decide(ledger, names, Decision.COMMENT, actor=actor, now=now, note=note)
 

@@ -31,7 +31,7 @@ FLUSHERS: Final = 8
 
 
 @contextmanager
-def disk_errors_explained(final: Path) -> Iterator[None]:
+def explain_disk_errors(final: Path) -> Iterator[None]:
     """Turn what the operating system refuses into our own errors.
 
     Raises
@@ -103,7 +103,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def paced(look: Callable[[], None], seconds: float, clock: Callable[[], float]) -> Callable[[], None]:
+def throttle(look: Callable[[], None], seconds: float, clock: Callable[[], float]) -> Callable[[], None]:
     """A call that looks the first time, and again where ``seconds`` have passed since it last did; else it does nothing."""
     due = float("-inf")
 
@@ -175,7 +175,7 @@ def check_same(final: Path, expected: Mapping[str, str]) -> None:
     expected
         SHA-256 of each file by its path inside the folder.
     """
-    found = dict(hashed_files(final))
+    found = dict(file_hashes(final))
     for path in sorted(found.keys() | expected.keys()):
         if found.get(path) != expected.get(path):
             how = "is missing" if path not in found else "was changed" if path in expected else "does not belong to it"
@@ -186,7 +186,7 @@ def check_same(final: Path, expected: Mapping[str, str]) -> None:
             )
 
 
-def hashed_files(folder: Path) -> Iterator[tuple[str, str]]:
+def file_hashes(folder: Path) -> Iterator[tuple[str, str]]:
     """Path inside the folder and SHA-256 of every file."""
     for parent, _, names in os.walk(folder):
         for name in names:

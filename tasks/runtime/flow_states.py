@@ -15,7 +15,7 @@ from prefect.states import Failed
 
 from schemas.errors import ConservationBroken, InputRefused, RunHeld, TrimtabError, WrongUsage
 from schemas.settings import load_settings
-from tasks.runtime.step_logs import as_asked, log
+from tasks.runtime.step_logs import log, use_log_format
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,14 +58,14 @@ def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
 
     Whoever calls the flow directly still gets the exception: Prefect raises what a failed state carries.
     """
-    _log_as_asked()
+    _use_log_format_of_settings()
     # A worker of Dask gets the flow whole and would not find State[Any], a class of whichever module names it first.
     work.__annotations__.pop("return", None)
 
     @wraps(work)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R | State[Any]:
+    def run_flow(*args: P.args, **kwargs: P.kwargs) -> R | State[Any]:
         without_tracebacks()
-        _log_as_asked()
+        _use_log_format_of_settings()
         try:
             return work(*args, **kwargs)
         except TrimtabError as error:
@@ -74,13 +74,13 @@ def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
             log(logging.ERROR, sentence(error), fields)
             return Failed(name=name, message=str(error), data=error)
 
-    return told
+    return run_flow
 
 
-def _log_as_asked() -> None:
+def _use_log_format_of_settings() -> None:
     """In the format of the settings. Settings that cannot be read are told by whoever needs them first."""
     with suppress(WrongUsage):
-        as_asked(load_settings())
+        use_log_format(load_settings())
 
 
 def sentence(error: BaseException) -> str:

@@ -51,7 +51,7 @@ class JsonLines(logging.Formatter):
 
 def _words(record: logging.LogRecord, given: dict[str, Any]) -> dict[str, str]:
     """The message, or the kind of error in its place."""
-    error = record.exc_info[1] if record.exc_info else _quoted(record)
+    error = record.exc_info[1] if record.exc_info else _exception_among_arguments(record)
     if error is not None:
         return {"error": type(error).__name__}
     if FIELDS in record.__dict__:
@@ -62,6 +62,6 @@ def _words(record: logging.LogRecord, given: dict[str, Any]) -> dict[str, str]:
     return {"message": text}
 
 
-def _quoted(record: logging.LogRecord) -> BaseException | None:
+def _exception_among_arguments(record: logging.LogRecord) -> BaseException | None:
     arguments = record.args if isinstance(record.args, tuple) else ()
     return next((each for each in arguments if isinstance(each, BaseException)), None)

@@ -28,7 +28,7 @@ class StepOutcome:
 
 
 @contextmanager
-def narrated(run: RunRef, step: Step, shard: int) -> Iterator[StepOutcome]:
+def log_step(run: RunRef, step: Step, shard: int) -> Iterator[StepOutcome]:
     """Log that a step begins and, once, how it ended."""
     what = {"run_id": run.run_id, "step": str(step), "shard": shard}
     name = str(step) if shard == GLOBAL_SHARD else f"{step} of shard {shard}"
@@ -61,7 +61,7 @@ def log(level: int, sentence: str, fields: dict[str, Any]) -> None:
     logger.log(level, sentence, extra={FIELDS: fields})
 
 
-def as_asked(settings: Settings) -> None:
+def use_log_format(settings: Settings) -> None:
     """Have this process log in the format that the settings name. Said again it changes nothing."""
     if settings.log_format is not LogFormat.JSON:
         return

@@ -11,7 +11,7 @@ from schemas.errors import ConservationBroken, TrimtabError
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.runtime.notices import give_notice
-from tasks.runtime.step_logs import as_asked, narrated
+from tasks.runtime.step_logs import log_step, use_log_format
 from tasks.runtime.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger
@@ -30,7 +30,7 @@ class Stores:
 def open_stores() -> Iterator[Stores]:
     """The stores that the environment names: any worker that has the same settings can run any task."""
     settings = load_settings()
-    as_asked(settings)
+    use_log_format(settings)
     with closing(open_ledger(settings)) as ledger:
         yield Stores(settings, open_lake(settings), ledger)
 
@@ -48,7 +48,7 @@ def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[
 
     Nobody else works on the step of the shard meanwhile: a worker that was given up may still be at it.
     """
-    with narrated(run, step, shard) as outcome, ledger.turn(run.run_id, step, shard) as turn:
+    with log_step(run, step, shard) as outcome, ledger.turn(run.run_id, step, shard) as turn:
         progress, began = StepProgress(), time.perf_counter()
         yield progress
         outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
@@ -57,7 +57,7 @@ def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[
 
 
 @contextmanager
-def alone_on(ledger: Ledger, run_id: str) -> Iterator[None]:
+def lock_run(ledger: Ledger, run_id: str) -> Iterator[None]:
     """Wait until no other process works on the run. The one that takes over goes on from what is recorded then."""
     with ledger.turn(
         run_id, told=partial(give_notice, f"{run_id}: another process works on it; waiting for it to end")
@@ -66,7 +66,7 @@ def alone_on(ledger: Ledger, run_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def failure_noted(ledger: Ledger, run: RunRef) -> Iterator[None]:
+def note_failure(ledger: Ledger, run: RunRef) -> Iterator[None]:
     """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held.
 
     One in which something does not add up is held: a person has to look, and the step is done again after a release.

@@ -5,7 +5,7 @@ from .fetch import fetch_files as fetch_files
 from .fetched_file import FetchedFile as FetchedFile
 from .host_keys import SftpHost as SftpHost
 from .host_keys import sftp_host as sftp_host
-from .remote import Use as Use
+from .remote import RemoteUse as RemoteUse
 from .s3 import no_bucket as no_bucket
 from .s3 import open_store as open_store
 from .s3 import prefix_of as prefix_of
@@ -13,6 +13,6 @@ from .s3 import store_errors as store_errors
 from .sftp import FILE_TYPES as FILE_TYPES
 from .sftp import Runner as Runner
 from .sftp import answer as answer
-from .sftp import connected as connected
+from .sftp import open_session as open_session
 from .sftp import own_loop as own_loop
 from .sftp import server_errors as server_errors

@@ -35,7 +35,7 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[FetchedF
         paths = [folder / name for name in names_to_take(found, is_wanted, source.marker)]
         for path in paths:
             _refuse_no_file(path)
-        return tuple(_hashed(source, path) for path in paths)
+        return tuple(_hash_unchanged(source, path) for path in paths)
     except PermissionError as error:
         raise InputRefused(
             f"{error.filename} of {source.name} may not be read; needed a folder and files that this user may read\n\n"
@@ -79,7 +79,7 @@ def _folder_of(source: Source) -> Path:
     return Path(unquote(parts.path))
 
 
-def _hashed(source: Source, path: Path) -> FetchedFile:
+def _hash_unchanged(source: Source, path: Path) -> FetchedFile:
     """The file with its hash; refused where it changed meanwhile."""
     before = path.stat()
     digest = hashlib.sha256()

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
-from tasks.sources.remote import FETCHING, Remote, Use
+from tasks.sources.remote import FETCHING, Remote, RemoteUse
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +28,7 @@ class SftpHost:
         return any(self.known_hosts.match(self.name, "", self.port))
 
 
-def sftp_host(remote: Remote, use: Use = FETCHING) -> SftpHost:
+def sftp_host(remote: Remote, use: RemoteUse = FETCHING) -> SftpHost:
     """The server of an address, and how to log in.
 
     Raises
@@ -57,7 +57,7 @@ def scan_hint(name: str, port: int, path: Path) -> str:
     )
 
 
-def _known_hosts(remote: Remote, use: Use, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
+def _known_hosts(remote: Remote, use: RemoteUse, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
     try:
         return asyncssh.read_known_hosts(str(path))
     except (OSError, ValueError) as error:
@@ -67,7 +67,7 @@ def _known_hosts(remote: Remote, use: Use, path: Path, name: str, port: int) -> 
         ) from error
 
 
-def _credentials(remote: Remote, use: Use) -> dict[str, Any]:
+def _credentials(remote: Remote, use: RemoteUse) -> dict[str, Any]:
     """The key named, else the password, else the user's own keys."""
     secret = _secret(remote, use)
     if remote.key_file:
@@ -75,7 +75,7 @@ def _credentials(remote: Remote, use: Use) -> dict[str, Any]:
     return {"password": secret, "client_keys": None, "agent_path": None} if secret else {}
 
 
-def _secret(remote: Remote, use: Use) -> str | None:
+def _secret(remote: Remote, use: RemoteUse) -> str | None:
     if not remote.password_variable:
         return None
     secret = os.environ.get(remote.password_variable)
@@ -87,7 +87,7 @@ def _secret(remote: Remote, use: Use) -> str | None:
     return secret
 
 
-def _key(remote: Remote, use: Use, passphrase: str | None) -> asyncssh.SSHKey:
+def _key(remote: Remote, use: RemoteUse, passphrase: str | None) -> asyncssh.SSHKey:
     path = Path(remote.key_file).expanduser()
     try:
         return asyncssh.read_private_key(path, passphrase)

@@ -21,9 +21,9 @@ from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS
 from schemas.sources import DatedSource, Source
 from tasks.sources.fetched_file import FetchedFile
-from tasks.sources.postgres_columns import AS_OF_COLUMN, PostgresColumn, quoted, select
+from tasks.sources.postgres_columns import AS_OF_COLUMN, PostgresColumn, quote_name, select
 from tasks.sources.postgres_session import answers, session
-from tasks.sources.staging import Incoming, Staging, open_staging
+from tasks.sources.staging import IncomingFile, Staging, open_staging
 
 GROUP_ROWS: Final = 250_000
 """Rows of a row group: a batch's bytes must not depend on how the rows arrived."""
@@ -57,7 +57,9 @@ def fetch(source: DatedSource, *, is_wanted: Callable[[str], bool], staging: Pat
     with open_staging(staging, source) as stage, session(source) as cursor:
         relations = _relations(source, cursor)
         written = [
-            _written(source, cursor, table, relations[table], stage) for table in sorted(wanted) if table in relations
+            _write_relation(source, cursor, table, relations[table], stage)
+            for table in sorted(wanted)
+            if table in relations
         ]
     return tuple(file for file in written if file)
 
@@ -68,7 +70,7 @@ def _relations(source: Source, cursor: Any) -> Mapping[str, list[PostgresColumn]
         cursor.execute(_SCHEMA, (source.schema_name,))
         if not cursor.fetchall():
             raise InputRefused(
-                f"the database of {source.name} has no schema {quoted(source.schema_name)}; needed the one with the "
+                f"the database of {source.name} has no schema {quote_name(source.schema_name)}; needed the one with the "
                 "landing tables or views\n\nHint: set schema_name of the source."
             )
         cursor.execute(_COLUMNS, (source.schema_name,))
@@ -78,7 +80,7 @@ def _relations(source: Source, cursor: Any) -> Mapping[str, list[PostgresColumn]
     return found
 
 
-def _written(
+def _write_relation(
     source: DatedSource, cursor: Any, table: str, columns: Sequence[PostgresColumn], stage: Staging
 ) -> FetchedFile | None:
     """The relation as a file; null where it has no rows of the day."""
@@ -93,7 +95,7 @@ def _written(
         return stage.place(incoming, f"{table}.parquet", shown_as=relation)
 
 
-def _write(rows: pa.RecordBatchReader, incoming: Incoming) -> int:
+def _write(rows: pa.RecordBatchReader, incoming: IncomingFile) -> int:
     """Write all rows, a row group at a time; how many there were."""
     schema = pa.schema([(field.name, field.type) for field in rows.schema])
     count = 0

@@ -39,23 +39,23 @@ class PostgresColumn:
         return self.is_enum or self.base_type in _AS_THEY_ARE | _AS_TEXT | _TIMES
 
     @property
-    def selected(self) -> str:
+    def select_expression(self) -> str:
         """Its expression, under its own name."""
-        cell = f"t.{quoted(self.name)}"
+        cell = f"t.{quote_name(self.name)}"
         if self.base_type in _TIMES:
             utc = f"({cell} AT TIME ZONE 'UTC')" if self.base_type == "timestamptz" else cell
             cell = f"regexp_replace({utc}::text, ' 00:00:00$', '')"
         elif self.base_type not in _AS_THEY_ARE:
             cell = f"{cell}::text"
-        return f"{cell} AS {quoted(self.name)}"
+        return f"{cell} AS {quote_name(self.name)}"
 
     @property
-    def ordered(self) -> str:
+    def sort_expression(self) -> str:
         """Its expression to sort by, the same in every database."""
-        return f't.{quoted(self.name)} COLLATE "C"' if self.is_collated else f"t.{quoted(self.name)}"
+        return f't.{quote_name(self.name)} COLLATE "C"' if self.is_collated else f"t.{quote_name(self.name)}"
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """A name as SQL writes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'
 
@@ -71,10 +71,10 @@ def select(source: DatedSource, table: str, columns: Sequence[PostgresColumn]) -
     named = {column.name: column for column in columns}
     for column in columns:
         _check(source, table, column)
-    wanted = ", ".join(column.selected for column in columns if column.name != AS_OF_COLUMN)
-    place = f"{quoted(source.schema_name)}.{quoted(table)}"
-    where = f" WHERE t.{quoted(AS_OF_COLUMN)} = DATE '{source.day.isoformat()}'" if AS_OF_COLUMN in named else ""
-    order = ", ".join(named[name].ordered for name in _sort_key(table) if name in named)
+    wanted = ", ".join(column.select_expression for column in columns if column.name != AS_OF_COLUMN)
+    place = f"{quote_name(source.schema_name)}.{quote_name(table)}"
+    where = f" WHERE t.{quote_name(AS_OF_COLUMN)} = DATE '{source.day.isoformat()}'" if AS_OF_COLUMN in named else ""
+    order = ", ".join(named[name].sort_expression for name in _sort_key(table) if name in named)
     return f"SELECT {wanted} FROM {place} AS t{where}" + (f" ORDER BY {order}" if order else "")
 
 

@@ -62,7 +62,7 @@ def session(source: Source) -> Iterator[Any]:
     InputRefused
         It turned us away, or has no such database.
     """
-    connection = _connected(source)
+    connection = _connect(source)
     try:
         with connection.cursor() as cursor:
             with answers(source):
@@ -79,20 +79,20 @@ def answers(source: Source, relation: str = "") -> Iterator[None]:
     try:
         yield
     except adbc_driver_manager.Error as error:
-        raise _explained(source, relation, error, error.sqlstate or "") from error
+        raise _error_for(source, relation, error, error.sqlstate or "") from error
     except (OSError, pa.ArrowException) as error:  # among rows, where the driver has no SQLSTATE
         is_of_the_query = "ERROR:" in str(error) and "canceling statement" not in str(error)
-        raise _explained(source, relation, error, _WRONG_VALUE if is_of_the_query else "") from error
+        raise _error_for(source, relation, error, _WRONG_VALUE if is_of_the_query else "") from error
 
 
-def _connected(source: Source) -> Any:
+def _connect(source: Source) -> Any:
     given = dict(parse_qsl(urlsplit(source.url).query))
     options = {name: value for name, value in _OPTIONS.items() if name not in given}
     joint = "&" if urlsplit(source.url).query else "?"
     try:
         return dbapi.connect(f"{source.url.rstrip('?')}{joint}{urlencode(options)}")
     except adbc_driver_manager.Error as error:
-        said = _said(error)
+        said = _server_words(error)
         if _TURNED_AWAY.search(said):
             raise InputRefused(
                 f"the database of {source.name} turned us away ({said}); needed a session\n\n"
@@ -104,14 +104,14 @@ def _connected(source: Source) -> Any:
         ) from error
 
 
-def _explained(source: Source, relation: str, error: Exception, state: str) -> TrimtabError:
+def _error_for(source: Source, relation: str, error: Exception, state: str) -> TrimtabError:
     place = f"{relation} of {source.name}" if relation else f"the database of {source.name}"
     if state == _DENIED:
         return InputRefused(
-            f"{place} may not be read ({_said(error)}); needed leave to read it\n\n"
+            f"{place} may not be read ({_server_words(error)}); needed leave to read it\n\n"
             "Hint: GRANT USAGE ON SCHEMA and GRANT SELECT to the user of the night."
         )
-    said = _said(error) if state.startswith(_SPOKEN) else f"SQLSTATE {state or 'none'}"
+    said = _server_words(error) if state.startswith(_SPOKEN) else f"SQLSTATE {state or 'none'}"
     if state.startswith(_PASSING) or not state:
         return SourceUnreachable(
             f"{place} broke off ({said}); needed all its rows\n\nHint: look at the server's log, then try again."
@@ -122,7 +122,7 @@ def _explained(source: Source, relation: str, error: Exception, state: str) -> T
     )
 
 
-def _said(error: Exception) -> str:
+def _server_words(error: Exception) -> str:
     """What the server or libpq said, in one line: without our query, which the driver adds, or hints."""
     text = str(error).strip()
     found = re.search(r"(?:ERROR|FATAL|PANIC):\s+(.*)", text)

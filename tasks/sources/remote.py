@@ -39,7 +39,7 @@ class Remote(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class RemoteUse:
     """What we do with a server, in the words of messages, and the errors that say that it cannot be done.
 
     ``done``: it could not be ... . ``leave``: what we must be allowed to do there. ``refused``: until a person acts.
@@ -52,4 +52,4 @@ class Use:
     unreachable: type[Retryable]
 
 
-FETCHING: Final = Use("read", "list and read", InputRefused, SourceUnreachable)
+FETCHING: Final = RemoteUse("read", "list and read", InputRefused, SourceUnreachable)

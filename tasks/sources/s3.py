@@ -19,7 +19,7 @@ from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
 from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.names import names_to_take
-from tasks.sources.remote import FETCHING, Remote, Use
+from tasks.sources.remote import FETCHING, Remote, RemoteUse
 from tasks.sources.staging import Staging, open_staging
 
 CONNECT_SECONDS: Final = 5
@@ -53,11 +53,11 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) ->
     """
     with store_errors(source, FETCHING):
         store = _store(source)
-        listed = _listed(store, prefix_of(source))
+        listed = _objects_under(store, prefix_of(source))
         found = {entry.base_name: entry.path for entry in listed if entry.type == fs.FileType.File}
     with open_staging(staging, source) as stage:
         names = names_to_take(found, is_wanted, source.marker)
-        return tuple(_fetched(source, store, found[name], name, stage) for name in names)
+        return tuple(_fetch_object(source, store, found[name], name, stage) for name in names)
 
 
 def prefix_of(remote: Remote) -> str:
@@ -66,7 +66,7 @@ def prefix_of(remote: Remote) -> str:
     return "/".join(part for part in (parts.netloc, unquote(parts.path).strip("/")) if part)
 
 
-def open_store(remote: Remote, use: Use, **options: Any) -> Any:
+def open_store(remote: Remote, use: RemoteUse, **options: Any) -> Any:
     """The object store as a file system of pyarrow's; ``options`` are of ``S3FileSystem``. Nothing is asked yet."""
     parts = urlsplit(remote.endpoint)
     if remote.endpoint and (parts.scheme not in {"http", "https"} or not parts.netloc):
@@ -89,7 +89,7 @@ def _store(source: Source) -> Any:
     return open_store(source, FETCHING)
 
 
-def _listed(store: Any, place: str) -> list[Any]:
+def _objects_under(store: Any, place: str) -> list[Any]:
     """What is under the prefix; nothing where there is no such prefix in the bucket."""
     try:
         return list(store.get_file_info(fs.FileSelector(place)))
@@ -97,12 +97,12 @@ def _listed(store: Any, place: str) -> list[Any]:
         return []
 
 
-def _fetched(source: Source, store: Any, path: str, name: str, stage: Staging) -> FetchedFile:
+def _fetch_object(source: Source, store: Any, path: str, name: str, stage: Staging) -> FetchedFile:
     """The object's copy: the one there is, where its version is the same, else a new one."""
     with store_errors(source, FETCHING), store.open_input_stream(path) as stream:
         described = _text(stream.metadata())
         version = f"{described['Content-Length']} {described['ETag']}"
-        known = stage.kept(name, version)
+        known = stage.earlier_copy(name, version)
         if known:
             return known
         with stage.incoming() as incoming:
@@ -123,7 +123,7 @@ def _text(metadata: dict[str, bytes]) -> dict[str, str]:
 
 
 @contextmanager
-def store_errors(remote: Remote, use: Use) -> Iterator[None]:
+def store_errors(remote: Remote, use: RemoteUse) -> Iterator[None]:
     """Sentences for what the store refuses. Of its own words only the code is shown."""
     try:
         yield
@@ -131,10 +131,10 @@ def store_errors(remote: Remote, use: Use) -> Iterator[None]:
         text = str(error)
         found = _CODE.search(text)
         code = found[1] if found else type(error).__name__
-        raise _explained(remote, use, code, text) from error
+        raise _error_for(remote, use, code, text) from error
 
 
-def no_bucket(remote: Remote, use: Use) -> Terminal:
+def no_bucket(remote: Remote, use: RemoteUse) -> Terminal:
     """What is said where the store knows no bucket of that name."""
     return use.refused(
         f"{remote.name} has no bucket {urlsplit(remote.url).netloc}; needed one that exists\n\n"
@@ -142,7 +142,7 @@ def no_bucket(remote: Remote, use: Use) -> Terminal:
     )
 
 
-def _explained(remote: Remote, use: Use, code: str, text: str) -> Exception:
+def _error_for(remote: Remote, use: RemoteUse, code: str, text: str) -> Exception:
     if code == "NO_SUCH_BUCKET":
         return no_bucket(remote, use)
     if code in _NO_ACCESS or any(word in text for word in _NO_ACCESS_WORDS):

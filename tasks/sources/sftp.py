@@ -24,8 +24,8 @@ from schemas.sources import Source
 from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.host_keys import SftpHost, scan_hint, sftp_host
 from tasks.sources.names import names_to_take
-from tasks.sources.remote import FETCHING, Remote, Use
-from tasks.sources.staging import Incoming, Staging, open_staging
+from tasks.sources.remote import FETCHING, Remote, RemoteUse
+from tasks.sources.staging import IncomingFile, Staging, open_staging
 
 ANSWER_SECONDS: Final = 25
 _GOODBYE_SECONDS: Final = 5
@@ -97,7 +97,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 async def _take(
     source: Source, host: SftpHost, is_wanted: Callable[[str], bool], stage: Staging
 ) -> tuple[FetchedFile, ...]:
-    async with connected(host) as sftp:
+    async with open_session(host) as sftp:
         try:
             entries = await answer(sftp.readdir(host.folder))
         except asyncssh.SFTPNoSuchFile:
@@ -108,12 +108,12 @@ async def _take(
                 "Hint: ask whoever runs the server."
             ) from error
         names = names_to_take([str(entry.filename) for entry in entries], is_wanted, source.marker)
-        taken = [await _fetched(sftp, host.folder, name, stage) for name in names]
+        taken = [await _fetch_file(sftp, host.folder, name, stage) for name in names]
     return tuple(file for file in taken if file)
 
 
 @asynccontextmanager
-async def connected(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
+async def open_session(host: SftpHost) -> AsyncIterator[asyncssh.SFTPClient]:
     """A session on the server, whose host key is the known one."""
     connection = await asyncssh.connect(
         host.name,
@@ -146,7 +146,7 @@ async def answer(question: Awaitable[_T]) -> _T:
         return await question
 
 
-async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Staging) -> FetchedFile | None:
+async def _fetch_file(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Staging) -> FetchedFile | None:
     """The file's copy: the one there is, where its version is the same, else a new one; null where it is no file.
 
     Raises
@@ -162,7 +162,7 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
     if before.type not in FILE_TYPES:
         return None
     try:
-        known = stage.kept(name, _version(before))
+        known = stage.earlier_copy(name, _version(before))
         if known:
             return known
         with stage.incoming() as incoming:
@@ -186,7 +186,7 @@ async def _fetched(sftp: asyncssh.SFTPClient, folder: str, name: str, stage: Sta
         ) from error
 
 
-async def _copy(sftp: asyncssh.SFTPClient, path: str, incoming: Incoming, size_bytes: int) -> None:
+async def _copy(sftp: asyncssh.SFTPClient, path: str, incoming: IncomingFile, size_bytes: int) -> None:
     """All bytes of the file, and one block more of one that has grown beyond ``size_bytes``."""
     handle = await answer(sftp.open(path, "rb", encoding=None, max_requests=_REQUESTS))
     while block := await answer(handle.read(_BLOCK, incoming.size_bytes)):
@@ -205,7 +205,7 @@ def _time(found: asyncssh.SFTPAttrs) -> datetime | None:
 
 
 @contextmanager
-def server_errors(remote: Remote, host: SftpHost, use: Use) -> Iterator[None]:
+def server_errors(remote: Remote, host: SftpHost, use: RemoteUse) -> Iterator[None]:
     """Sentences for what goes wrong between us and the server."""
     where = f"{host.name}:{host.port}"
     try:

@@ -32,7 +32,7 @@ _LOCK: Final = ".lock"
 _UNFINISHED: Final = ".part"
 
 
-class Kept(BaseModel):
+class FetchedCopy(BaseModel):
     """A file that was fetched: ``stamp`` is its version at the source, the rest is of the copy."""
 
     stamp: str
@@ -46,7 +46,7 @@ class Index(BaseModel):
     """What was fetched from an address, by name of the file."""
 
     url: str
-    files: dict[str, Kept] = {}
+    files: dict[str, FetchedCopy] = {}
 
     @classmethod
     def read(cls, path: Path, url: str) -> Self:
@@ -58,7 +58,7 @@ class Index(BaseModel):
         return found if found.url == url else cls(url=url)
 
 
-class Incoming:
+class IncomingFile:
     """A file being written under a temporary name. ``size_bytes`` and ``sha256`` are of what was written so far."""
 
     closed = False
@@ -101,7 +101,7 @@ class Staging:
         self.source_name = source
         self._index = index
 
-    def kept(self, name: str, stamp: str) -> FetchedFile | None:
+    def earlier_copy(self, name: str, stamp: str) -> FetchedFile | None:
         """The copy of an earlier fetch, where the source still calls its version ``stamp`` and the copy is as it was."""
         known = self._index.files.get(name)
         if known is None or known.stamp != stamp:
@@ -112,28 +112,34 @@ class Staging:
             return None
         if (found.st_size, found.st_mtime_ns) != (known.size_bytes, known.mtime_ns):
             return None
-        return self._delivered(name, known)
+        return self._fetched_file(name, known)
 
     @contextmanager
-    def incoming(self) -> Iterator[Incoming]:
+    def incoming(self) -> Iterator[IncomingFile]:
         """A new file to write; gone at the end unless ``place`` gave it a name."""
         with _disk_errors(self._folder):
             descriptor, name = tempfile.mkstemp(_UNFINISHED, ".", self._folder)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             try:
-                yield Incoming(file, Path(name))
+                yield IncomingFile(file, Path(name))
             finally:
                 Path(name).unlink(missing_ok=True)
 
     def place(
-        self, incoming: Incoming, name: str, stamp: str = "", modified_at: datetime | None = None, *, shown_as: str = ""
+        self,
+        incoming: IncomingFile,
+        name: str,
+        stamp: str = "",
+        modified_at: datetime | None = None,
+        *,
+        shown_as: str = "",
     ) -> FetchedFile:
         """Give a whole file its name, and remember it. ``shown_as``: what it is called at the source, where not ``name``."""
         path = self._folder / name
         with _disk_errors(path):
             flush(incoming.path)
             incoming.path.rename(path)
-            known = Kept(
+            known = FetchedCopy(
                 stamp=stamp,
                 size_bytes=incoming.size_bytes,
                 mtime_ns=path.stat().st_mtime_ns,
@@ -142,14 +148,14 @@ class Staging:
             )
             self._index.files[name] = known
             self._save()
-        return self._delivered(name, known, shown_as)
+        return self._fetched_file(name, known, shown_as)
 
     def _save(self) -> None:
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", suffix=_UNFINISHED, delete=False) as file:
             file.write(self._index.model_dump_json().encode())
         Path(file.name).rename(self._folder / INDEX)
 
-    def _delivered(self, name: str, known: Kept, shown_as: str = "") -> FetchedFile:
+    def _fetched_file(self, name: str, known: FetchedCopy, shown_as: str = "") -> FetchedFile:
         path = self._folder / name
         return FetchedFile(self.source_name, shown_as or name, path, known.size_bytes, known.sha256, known.modified_at)
 

@@ -88,7 +88,7 @@ def hold_where(at: Stores, run: RunRef, findings: Sequence[Finding]) -> None:
 
 
 @contextmanager
-def shown_if_held(run: RunRef) -> Iterator[None]:
+def show_if_held(run: RunRef) -> Iterator[None]:
     """Show a run that is held as an artifact in the Prefect UI."""
     try:
         yield

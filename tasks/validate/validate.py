@@ -14,7 +14,7 @@ from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.gate import History, anomalies, gate_accounts, gate_globals, unattributed_rows
-from tasks.known import Before, carried, landed, places, read_before
+from tasks.known import NightBefore, carried_tables, landed_rows, places, read_before
 from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
 
 ABSENT_WITH_ITS_FILE: Final = "cash_present"
@@ -43,13 +43,13 @@ def validate_task(run: RunRef, shard: int) -> None:
 def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``validate_task`` does, on stores that are open; the rows looked at."""
     where = places(at.ledger, run)
-    commons = landed(at.lake, run, GLOBAL_SHARD)
+    commons = landed_rows(at.lake, run, GLOBAL_SHARD)
     gated = gate_globals(commons, where, as_of=run.as_of_date)
     if shard == GLOBAL_SHARD:
         with_it = made_with(at.settings, Step.VALIDATE)
         at.lake.replace(run, shard, {"quarantine": gated.quarantine, "made_with": with_it})
         return gated.quarantine.height
-    tables = landed(at.lake, run, shard)
+    tables = landed_rows(at.lake, run, shard)
     awaiting = at.lake.read("awaiting", run.run_id, shard)
     before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
     fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
@@ -68,9 +68,9 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     if stray:
         give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
     scope = at.lake.read("scope", run.run_id, shard)
-    gate = _stopped(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
-    frames = {"quarantine": quarantine, "released_rows": _released(verdicts.released, released), "gate": gate}
-    frames |= carried(history, gate)
+    gate = _stopped_accounts(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
+    frames = {"quarantine": quarantine, "released_rows": _released_rows(verdicts.released, released), "gate": gate}
+    frames |= carried_tables(history, gate)
     if before is not None:
         traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
         frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons["prices"], before, gate)
@@ -91,7 +91,7 @@ def _without_awaited(quarantine: pl.DataFrame, awaiting: pl.DataFrame) -> pl.Dat
     return quarantine.filter(~(is_awaited & (pl.col("broken_rules") == ABSENT_WITH_ITS_FILE)))
 
 
-def _stopped(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.DataFrame:
+def _stopped_accounts(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.DataFrame:
     """``account_id, outcome, reason`` of the accounts that go no further; one that waits is not judged."""
     waiting = awaiting.select("account_id", outcome=pl.lit(str(Outcome.BLOCKED)), reason="reason")
     judged = quarantined.join(waiting, on="account_id", how="anti")
@@ -101,7 +101,7 @@ def _stopped(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.DataFrame:
 
 
 def _anomalies(
-    tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame, before: Before, gate: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame, before: NightBefore, gate: pl.DataFrame
 ) -> pl.DataFrame:
     """Rows of the table ``anomalies``; accounts that were stopped keep what is known of them."""
     passed = {table: tables[table].join(gate, on="account_id", how="anti") for table in ("lots", "cash", "trades")}
@@ -109,7 +109,7 @@ def _anomalies(
     return anomalies(passed, good, before.history, before.recent)
 
 
-def _released(rows: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
+def _released_rows(rows: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
     """Rows of the table ``released_rows``: with who let them pass, why and when."""
     words = released.select(
         "quarantine_id",

@@ -25,7 +25,7 @@ from schemas.exports import Delivery, Profile
 from tasks.core.export.files import profile_files
 from tasks.core.export.order_formats import refusals_of
 from tasks.core.export.package import Export, ProposedTables, make_release
-from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.deliver import Deliverer, deliver_exports
 from tasks.export.export import BOOK
 from tasks.export.export_all import Exporter, export_all
 from tasks.reconcile.reconcile import reconcile
@@ -127,7 +127,7 @@ def measure(home: Path, count: int) -> dict[str, float]:
     with times.of("delivery to a folder, read back"):
         assert not [
             one.problem
-            for one in deliver_exports(Courier(ledger=ledger, deliveries=(place,), now=lambda: NOW))
+            for one in deliver_exports(Deliverer(ledger=ledger, deliveries=(place,), now=lambda: NOW))
             if one.problem
         ]
     claimed = ledger.export_order_ids(result.export_id)

@@ -22,7 +22,7 @@ from schemas.enums import RunKind
 from schemas.landing import EXACT
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
-from tasks.monitor.scopes import LookResult, monitor_book
+from tasks.monitor.breach_batches import MonitorResult, monitor_book
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.benchmarks.gate import ACCOUNT, landed
@@ -69,7 +69,7 @@ def main() -> None:
 def report(name: str, at: Stores, bare: float) -> None:
     """One look, timed."""
     began = time.perf_counter()
-    told: LookResult = monitor_book(at, TODAY, utc_now())
+    told: MonitorResult = monitor_book(at, TODAY, utc_now())
     seconds = time.perf_counter() - began
     print(
         f"{name:<40}{seconds:>8.2f} s {seconds / bare:>6.2f} x; {told.out_of_band:,} out of band, {told.newly:,} newly"

@@ -17,7 +17,7 @@ from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind, RunState
 from schemas.events import EventName
 from schemas.settings import Settings
-from tasks.monitor.scopes import LookResult
+from tasks.monitor.breach_batches import MonitorResult
 from tasks.runtime.session_hours import session_at
 from tasks.runtime.stores import utc_now
 from tests.deploy.test_deployment import ROOT, Site, final, site, stopped, waited_for
@@ -54,9 +54,9 @@ def looked(**parameters: Any) -> State[Any]:
     return cast("State[Any]", monitor(as_of=TODAY, **parameters, return_state=True))
 
 
-def told_by(state: State[Any]) -> LookResult:
+def told_by(state: State[Any]) -> MonitorResult:
     told = cast("Any", state).result()
-    assert isinstance(told, LookResult)
+    assert isinstance(told, MonitorResult)
     return told
 
 
@@ -87,7 +87,7 @@ def test_the_session_ends_early_on_half_days_and_is_none_on_holidays(moment: str
 def test_a_look_tells_of_its_scope_without_an_account_and_its_run_is_one(scene: Scene) -> None:
     state = looked()
     told = told_by(state)
-    (scope,) = told.scopes
+    (scope,) = told.breach_batch_ids
     assert told.announced == (scope,)
     (event,) = events_named(EventName.DRIFT_BREACHED, f"trimtab.scope.{scope}")
     assert event["payload"] == {"scope": scope, "accounts": 1, "as_of": "2026-01-06", "cause": "drift"}
@@ -114,9 +114,9 @@ def test_a_look_that_broke_off_before_its_event_is_made_good_with_the_same_event
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
 
     with temporary_settings({PREFECT_API_URL: None}):
-        (scope,) = scene.look().scopes
+        (scope,) = scene.look().breach_batch_ids
     first = told_by(looked())
-    assert (first.scopes, first.announced) == ((), (scope,))
+    assert (first.breach_batch_ids, first.announced) == ((), (scope,))
     with scene.stores() as at, at.ledger.writing() as connection:
         connection.exec_driver_sql("UPDATE scopes SET announced_at = NULL")
     assert told_by(looked()).announced == (scope,)
@@ -125,7 +125,7 @@ def test_a_look_that_broke_off_before_its_event_is_made_good_with_the_same_event
 
 @pytest.mark.usefixtures("prefect_api")
 def test_a_run_that_broke_off_is_carried_on(scene: Scene) -> None:
-    (scope,) = scene.look().scopes
+    (scope,) = scene.look().breach_batch_ids
     with scene.stores() as at:
         night_run = at.ledger.list_runs()[0].run_id
     done = cast("Any", run_of(scope)).result()
@@ -139,7 +139,7 @@ def test_a_run_that_broke_off_is_carried_on(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("prefect_api")
 def test_a_scope_whose_accounts_have_all_left_is_skipped_and_announced_no_more(scene: Scene) -> None:
-    (scope,) = scene.look().scopes
+    (scope,) = scene.look().breach_batch_ids
     accounts = scene.folder / "book" / "accounts.csv"
     accounts.write_text("\n".join(line for line in accounts.read_text().splitlines() if not line.startswith("A1,")))
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_a_scope_whose_accounts_have_all_left_is_skipped_and_announced_no_more(s
 def test_a_late_file_starts_the_nights_own_logic(scene: Scene) -> None:
     scene.quote(100)
     scene.send("other")
-    (scope,) = told_by(looked()).scopes
+    (scope,) = told_by(looked()).breach_batch_ids
     night = cast("Any", run_of(scope)).result()
     assert night.counts["accounts"] == 2
     with scene.stores() as at:

@@ -39,20 +39,20 @@ def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, 
     read = open_lake(settings).read
 
     with closing(open_ledger(settings)) as ledger:
-        run = quarantine.run_named(ledger, first.run_id)
-        (row,) = quarantine.quarantined(ledger, read, run).rows(named=True)
+        run = quarantine.find_run(ledger, first.run_id)
+        (row,) = quarantine.quarantined_rows(ledger, read, run).rows(named=True)
         detail = quarantine.show(ledger, read, run, row["quarantine_id"])
         assert detail.cells["quantity"] == "40"
         assert detail.cost == "Account A1 is not traded in this run because of it."
-        quarantine.release(
+        quarantine.readmit_rows(
             ledger, read, run, [row["quarantine_id"]], actor=current_actor(), note="confirmed", now=utc_now()
         )
     assert run_night(settings, tmp_path, NEXT).run_id != first.run_id
 
     with closing(open_ledger(settings)) as ledger:
-        again = quarantine.run_named(ledger, None)
-        assert quarantine.quarantined(ledger, read, again).is_empty()
-        (used,) = quarantine.let_through(read, again).rows(named=True)
+        again = quarantine.find_run(ledger, None)
+        assert quarantine.quarantined_rows(ledger, read, again).is_empty()
+        (used,) = quarantine.readmitted_rows(read, again).rows(named=True)
         assert quarantine.show(ledger, read, again, row["quarantine_id"]).outlook.endswith("this run used it.")
     assert (used["row"], used["broken_rules"]) == (row["row"], row["broken_rules"])
     assert (used["released_by"], used["release_note"]) == (current_actor(), "confirmed")

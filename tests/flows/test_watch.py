@@ -15,9 +15,9 @@ from prefect.states import Scheduled
 
 from schemas.enums import RunState
 from schemas.events import EventName
-from tasks.known.night_runs import NIGHTLY, Found, is_night_of, look_after, runs_of
-from tasks.known.overdue_nights import Overdue
-from tasks.monitor.announce import LATE_KEY, announce_late, is_told
+from tasks.known.night_runs import NIGHTLY, NightStatus, is_night_of, look_after, runs_of
+from tasks.known.overdue_nights import OverdueNight
+from tasks.monitor.announce import LATE_KEY, announce_late, is_announced
 from tests.support.prefect_reader import events_named
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -28,8 +28,8 @@ DUE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("prefect_api")]
 
 
-def absent(day: date = DAY, due_at: datetime = DUE, later: date | None = None) -> Overdue:
-    return Overdue(day, due_at, None, later)
+def absent(day: date = DAY, due_at: datetime = DUE, later: date | None = None) -> OverdueNight:
+    return OverdueNight(day, due_at, None, later)
 
 
 @pytest.fixture
@@ -69,11 +69,11 @@ def test_a_night_without_any_run_is_started_once(client: SyncPrefectClient, depl
 
     found = look_after(client, absent(), NEW_YORK)
 
-    assert found == Found("No run of it was scheduled; it has been started now.", is_started=True)
+    assert found == NightStatus("No run of it was scheduled; it has been started now.", is_started=True)
     (run,) = nights(client)
     assert (run.parameters, run.idempotency_key) == ({"as_of": "2026-11-25"}, "nightly-2026-11-25")
     again = look_after(client, absent(), NEW_YORK)
-    assert again == Found("It is scheduled and was not begun: no worker has taken it.")
+    assert again == NightStatus("It is scheduled and was not begun: no worker has taken it.")
     assert len(nights(client)) == 1
 
 
@@ -106,12 +106,14 @@ def test_a_scheduled_night_belongs_to_its_day_in_new_york(client: SyncPrefectCli
 
 
 def test_without_a_deployment_it_says_so(client: SyncPrefectClient) -> None:
-    assert look_after(client, absent(), NEW_YORK) == Found(f"There is no deployment {NIGHTLY}, and nobody ran it.")
+    assert look_after(client, absent(), NEW_YORK) == NightStatus(
+        f"There is no deployment {NIGHTLY}, and nobody ran it."
+    )
 
 
 @pytest.mark.parametrize("state", [RunState.HELD, RunState.RUNNING, RunState.FAILED])
 def test_what_the_ledger_knows_comes_first(client: SyncPrefectClient, deployed: Any, state: RunState) -> None:
-    found = look_after(client, Overdue(DAY, DUE, state, None), NEW_YORK)
+    found = look_after(client, OverdueNight(DAY, DUE, state, None), NEW_YORK)
     assert found is not None
     assert not found.is_started
     assert not nights(client)
@@ -139,10 +141,10 @@ def test_only_a_whole_night_counts(parameters: dict[str, Any], *, is_it: bool) -
 def test_a_night_is_told_of_once_and_another_again() -> None:
     @flow
     def tells() -> None:
-        assert not is_told(LATE_KEY, "2026-11-25")
-        announce_late(absent(), Found("Nobody began it."))
-        assert is_told(LATE_KEY, "2026-11-25")
-        assert not is_told(LATE_KEY, "2026-11-27")
+        assert not is_announced(LATE_KEY, "2026-11-25")
+        announce_late(absent(), NightStatus("Nobody began it."))
+        assert is_announced(LATE_KEY, "2026-11-25")
+        assert not is_announced(LATE_KEY, "2026-11-27")
 
     tells()
     (event,) = events_named(EventName.NIGHT_LATE, "trimtab.night.2026-11-25")

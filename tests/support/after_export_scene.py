@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.exports import Delivery
-from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.deliver import Deliverer, deliver_exports
 from tasks.reconcile.reconcile import reconcile
 from tests.support.export_scene import NOW, RUN, Scene
 from tests.support.fill_scene import Desk, fill, write_fills
@@ -32,7 +32,7 @@ class TwoCustodians(Desk):
 
     def deliver(self) -> None:
         """The bank gets everything; the archive's folder cannot be made; nobody tries the order system."""
-        by = Courier(ledger=self.ledger, deliveries=self.places[:2], now=lambda: NOW, wait=lambda _: None)
+        by = Deliverer(ledger=self.ledger, deliveries=self.places[:2], now=lambda: NOW, wait=lambda _: None)
         deliver_exports(by)
 
     def later(self, *rows: dict[str, Any], hours: int, name: str = "later.csv") -> None:

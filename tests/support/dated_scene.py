@@ -11,7 +11,7 @@ from flows.commands.run import settings_of_tasks
 from flows.nightly import NightResult
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.monitor.scopes import work_of
+from tasks.monitor.breach_batches import instruction_for
 from tasks.pull.request import Request
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import rows_of
@@ -105,9 +105,9 @@ class DatedScene(Scene):
     def request(self) -> Request:
         """What is asked for where stocks have fallen to 60: the scope that a look finds."""
         self.quote(60)
-        (scope,) = self.look().scopes
+        (scope,) = self.look().breach_batch_ids
         with settings_of_tasks(self.settings):
-            work = work_of(scope, "somebody")
+            work = instruction_for(scope, "somebody")
         assert work.request is not None
         return work.request
 

@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from schemas.exports import Delivery
 from tasks.core.export.files import sha256
-from tasks.deliveries.place import opened
+from tasks.deliveries.place import open_place
 from tests.support.servers import ObjectStore, Sshd
 
 RUN = "2026-03-02/run-1.2"
@@ -27,12 +27,12 @@ class Scene:
     delivery: Delivery
 
     def put(self, *files: tuple[str, bytes], **changes: Any) -> None:
-        with opened(self.delivery.model_copy(update=changes)) as place:
+        with open_place(self.delivery.model_copy(update=changes)) as place:
             place.put(RUN, files)
 
-    def found(self, *paths: str) -> dict[str, str]:
-        with opened(self.delivery) as place:
-            return place.found(RUN, paths)
+    def hashes(self, *paths: str) -> dict[str, str]:
+        with open_place(self.delivery) as place:
+            return place.hashes(RUN, paths)
 
     def contents(self) -> dict[str, bytes]:
         """Everything in the folder of the export, temporary names too."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from tasks.executions.read import Read, read_executions
+from tasks.executions.read import ExecutionRecords, read_executions
 from tasks.executions.words import ExecutionFormat
 
 Row = Mapping[str, Any]
@@ -43,7 +43,12 @@ CSV_COLUMNS = (
 )
 
 
-def read_text(folder: Path, text: str | bytes, format: ExecutionFormat | None = None, name: str = "f.txt") -> Read:  # noqa: A002
+def read_text(
+    folder: Path,
+    text: str | bytes,
+    format: ExecutionFormat | None = None,  # noqa: A002
+    name: str = "f.txt",
+) -> ExecutionRecords:
     """What is read of a file with this text."""
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Engine
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Delivery, Profile
-from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.deliver import Deliverer, deliver_exports
 from tasks.export.plan import ExportPlan
 from tasks.reconcile.reconcile import reconcile
 from tests.support.export_scene import NOW, Scene, contents
@@ -79,7 +79,7 @@ def work(home: Path) -> None:
     place = Delivery(name="archive", url=str(home / "drop"))
     lines = Profile(name="lines", format=ProfileFormat.JSONL)
     scene.export_all(plan=ExportPlan(profiles=(lines,)), deliveries=(place,))
-    found = deliver_exports(Courier(ledger=scene.ledger, deliveries=(place,), now=lambda: NOW))
+    found = deliver_exports(Deliverer(ledger=scene.ledger, deliveries=(place,), now=lambda: NOW))
     assert not [one.problem for one in found if one.problem]
     reconcile(home / "fills.csv", ledger=scene.ledger, actor="ops", now=NOW + timedelta(hours=9))
     scene.ledger.close()

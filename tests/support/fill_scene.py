@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from tasks.reconcile.reconcile import Reconciled, reconcile
+from tasks.reconcile.reconcile import ReconcileResult, reconcile
 from tests.support.export_scene import NOW, Scene
 
 COLUMNS = (
@@ -38,7 +38,7 @@ class Desk:
     def file(self, *rows: dict[str, Any], name: str = "fills.csv") -> Path:
         return write_fills(self.home / name, *rows)
 
-    def take(self, *rows: dict[str, Any], name: str = "fills.csv", **options: Any) -> Reconciled:
+    def take(self, *rows: dict[str, Any], name: str = "fills.csv", **options: Any) -> ReconcileResult:
         return reconcile(self.file(*rows, name=name), ledger=self.ledger, actor="ops", now=NOW, **options)
 
     def states(self) -> dict[str, tuple[str, str]]:

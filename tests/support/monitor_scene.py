@@ -11,7 +11,7 @@ import polars as pl
 
 from schemas.settings import Settings
 from schemas.sources import Source
-from tasks.monitor.scopes import LookResult, monitor_book
+from tasks.monitor.breach_batches import MonitorResult, monitor_book
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.home_copy import copy_home
@@ -124,7 +124,7 @@ class Scene:
         with closing(open_ledger(settings)) as ledger:
             yield Stores(settings, open_lake(settings), ledger)
 
-    def look(self, *, is_dry: bool = False) -> LookResult:
+    def look(self, *, is_dry: bool = False) -> MonitorResult:
         with self.stores() as at:
             return monitor_book(at, TODAY, utc_now(), is_dry=is_dry)
 

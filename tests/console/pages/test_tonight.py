@@ -5,16 +5,16 @@ from typing import Any
 import polars as pl
 
 from schemas.enums import RunState
-from tasks.propose.tonight_page import Tonight, tonight
+from tasks.propose.tonight_page import RunProgress, run_progress
 from tests.support.console_scene import Api
 from tests.support.ledger_book import new_run
 from warehouse.ledger.ledger import RunRow
 
 
-def seen(api: Api) -> tuple[Tonight, RunRow]:
+def seen(api: Api) -> tuple[RunProgress, RunRow]:
     run = api.backend.ledger.newest_run()
     assert run is not None
-    return tonight(api.backend.ledger, run, api.backend.picture(run), now=api.backend.now()), run
+    return run_progress(api.backend.ledger, run, api.backend.picture(run), now=api.backend.now()), run
 
 
 def test_every_account_and_every_dollar_is_somewhere(api: Api) -> None:
@@ -60,7 +60,7 @@ def test_a_run_under_way_has_no_funnel_yet(api: Api) -> None:
     new: Any = new_run("2026-07-01-nightly-under-way")
     run = ledger.start_run(new, api.backend.now())
     assert run.state is RunState.RUNNING
-    found = tonight(ledger, run, api.backend.picture(run), now=api.backend.now())
+    found = run_progress(ledger, run, api.backend.picture(run), now=api.backend.now())
     assert found.stages == ()
     assert found.waiting.count == api.waiting.height
 

@@ -11,7 +11,7 @@ import pytest
 from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
 from tasks.deliveries import folder as module
-from tasks.deliveries.place import opened
+from tasks.deliveries.place import open_place
 from tests.support.delivery_scene import RUN, FolderScene, folder_scene
 from tests.support.mounts import small_disk
 
@@ -45,7 +45,7 @@ def test_folders_and_files_are_for_their_owner_alone_and_nothing_else_is_left(pl
 
 
 def test_an_address_with_file_names_the_same_folder(tmp_path: Path) -> None:
-    with opened(Delivery(name="bank", url=(tmp_path / "in box").as_uri())) as there:
+    with open_place(Delivery(name="bank", url=(tmp_path / "in box").as_uri())) as there:
         there.put(RUN, FILES)
     assert folder_scene(tmp_path / "in box").contents() == dict(FILES)
 
@@ -53,7 +53,7 @@ def test_an_address_with_file_names_the_same_folder(tmp_path: Path) -> None:
 def test_an_address_of_another_machine_is_refused() -> None:
     with (
         pytest.raises(Terminal, match="names the machine other; needed a folder of this one"),
-        opened(Delivery(name="bank", url="file://other/in")),
+        open_place(Delivery(name="bank", url="file://other/in")),
     ):
         pass
 
@@ -84,7 +84,7 @@ def test_a_name_that_is_no_files_is_refused(place: FolderScene, kind: str) -> No
     with pytest.raises(Terminal, match=r"blocks\.csv of bank exists and is no file; needed(.|\n)*Hint"):
         place.put(*FILES)
     with pytest.raises(Terminal, match="is no file"):
-        place.found("blocks.csv")
+        place.hashes("blocks.csv")
     assert place.contents() == {"note": b"x"} | ({"blocks.csv": b"x"} if kind == "link" else {})
 
 
@@ -117,7 +117,7 @@ def test_a_disk_that_may_only_be_read_is_told_and_what_stands_there_is_found(tmp
         with pytest.raises(Terminal, match="Read-only file system"):
             place.put(("more.csv", b"x"))
         place.put(*FILES)
-        assert place.found("blocks.csv").keys() == {"blocks.csv"}
+        assert place.hashes("blocks.csv").keys() == {"blocks.csv"}
 
 
 class Unlinkable:

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import PlaceUnreachable, Terminal
 from tasks.core.export.files import sha256
-from tasks.deliveries.place import opened
+from tasks.deliveries.place import open_place
 from tasks.sources import s3 as sources
 from tests.support.delivery_scene import RUN, HttpLine, Scene, bucket_scene, hashes, line_to, sftp_scene
 from tests.support.servers import ObjectStore, Sshd
@@ -22,24 +22,24 @@ FILES = (
 
 def test_what_is_put_is_found_again_with_the_same_hashes_and_stands_there(place: Scene) -> None:
     place.put(*FILES)
-    assert place.found(*(path for path, _ in FILES)) == hashes(FILES)
+    assert place.hashes(*(path for path, _ in FILES)) == hashes(FILES)
     assert place.contents() == dict(FILES)
 
 
 def test_only_what_is_asked_for_and_there_is_found(place: Scene) -> None:
-    assert place.found("blocks.csv", "accounts/a1.csv") == {}
+    assert place.hashes("blocks.csv", "accounts/a1.csv") == {}
     place.put(("accounts/a1.csv", b"one"), ("accounts/a2.csv", b"two"))
-    assert place.found("accounts/a2.csv", "accounts/a3.csv", "a2.csv") == {"accounts/a2.csv": sha256(b"two")}
-    assert place.found() == {}
+    assert place.hashes("accounts/a2.csv", "accounts/a3.csv", "a2.csv") == {"accounts/a2.csv": sha256(b"two")}
+    assert place.hashes() == {}
 
 
 def test_many_files_go_batch_by_batch_over_one_opening(place: Scene) -> None:
     files = [(f"accounts/a{number}.csv", b"%d" % number) for number in range(60)]
-    with opened(place.delivery) as there:
+    with open_place(place.delivery) as there:
         for start in range(0, len(files), 20):
             there.put(RUN, files[start : start + 20])
         there.put(RUN, [])
-        assert there.found(RUN, [path for path, _ in files]) == hashes(files)
+        assert there.hashes(RUN, [path for path, _ in files]) == hashes(files)
     assert place.contents() == dict(files)
 
 
@@ -66,10 +66,10 @@ def test_a_different_file_is_refused_and_left_as_it_is_and_nothing_is_written_be
     "path", ["/etc/a.csv", "../a.csv", "a/../../a.csv", "a\\..\\b", "./a", "a//b", "a/", "", "a\nb"]
 )
 def test_a_path_that_leads_out_of_the_place_is_refused(place: Scene, path: str) -> None:
-    for ask in (lambda there: there.put(RUN, [(path, b"x")]), lambda there: there.found(RUN, [path])):
-        with opened(place.delivery) as there, pytest.raises(Terminal, match="does not stay inside the place"):
+    for ask in (lambda there: there.put(RUN, [(path, b"x")]), lambda there: there.hashes(RUN, [path])):
+        with open_place(place.delivery) as there, pytest.raises(Terminal, match="does not stay inside the place"):
             ask(there)
-    with opened(place.delivery) as there, pytest.raises(Terminal, match="does not stay inside the place"):
+    with open_place(place.delivery) as there, pytest.raises(Terminal, match="does not stay inside the place"):
         there.put("../elsewhere", [("a.csv", b"x")])
     assert place.contents() == {}
 

@@ -15,7 +15,7 @@ from pyarrow import fs
 from schemas.errors import PlaceUnreachable, Terminal
 from tasks.core.export.files import sha256
 from tasks.deliveries import s3 as module
-from tasks.deliveries.place import opened
+from tasks.deliveries.place import open_place
 from tasks.sources import s3 as sources
 from tests.support.delivery_scene import RUN, BucketScene, Line, bucket_scene
 from tests.support.servers import S3_KEY, ObjectStore, free_port
@@ -31,7 +31,7 @@ def place(s3: ObjectStore) -> BucketScene:
 
 
 def open_only(place: BucketScene, **changes: Any) -> None:
-    with opened(place.delivery.model_copy(update=changes)):
+    with open_place(place.delivery.model_copy(update=changes)):
         pass
 
 
@@ -48,7 +48,7 @@ def closed_to_strangers(s3: ObjectStore) -> Iterator[None]:
 
 def test_an_object_of_many_parts_arrives_whole(place: BucketScene) -> None:
     place.put(("blocks.csv", BIG))
-    assert place.found("blocks.csv") == {"blocks.csv": sha256(BIG)}
+    assert place.hashes("blocks.csv") == {"blocks.csv": sha256(BIG)}
     assert place.contents() == {"blocks.csv": BIG}
 
 
@@ -85,7 +85,7 @@ def test_an_object_of_which_a_step_fails_is_not_there_and_arrives_with_the_next_
             gc.collect()  # a stream that is thrown away must not give an object its name either
             assert place.contents() == {}
         place.put(("blocks.csv", content))
-        assert place.found("blocks.csv") == {"blocks.csv": sha256(content)}
+        assert place.hashes("blocks.csv") == {"blocks.csv": sha256(content)}
 
     with ThreadPoolExecutor(len(STEPS)) as pool:  # each waits a while before it gives up
         list(pool.map(try_without, *zip(*STEPS, strict=True)))
@@ -114,7 +114,7 @@ def test_denied_access_is_refused_with_the_variables_to_set_and_no_secret(s3: Ob
 
 
 def test_access_that_ends_underway_is_refused(s3: ObjectStore, place: BucketScene) -> None:
-    with opened(place.delivery) as there:
+    with open_place(place.delivery) as there:
         there.put(RUN, [("a.csv", b"x")])
         with closed_to_strangers(s3), pytest.raises(Terminal, match="gives no access"):
             there.put(RUN, [("b.csv", b"x")])

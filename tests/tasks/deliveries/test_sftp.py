@@ -15,7 +15,7 @@ import pytest
 
 from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
-from tasks.deliveries.place import opened
+from tasks.deliveries.place import open_place
 from tasks.sources import sftp as sources
 from tests.support.delivery_scene import RUN, FolderScene, sftp_scene
 from tests.support.mounts import small_disk
@@ -33,16 +33,16 @@ def place(sshd: Sshd, tmp_path: Path) -> FolderScene:
 
 
 def open_only(place: FolderScene, **changes: Any) -> None:
-    with opened(place.delivery.model_copy(update=changes)):
+    with open_place(place.delivery.model_copy(update=changes)):
         pass
 
 
 def test_a_whole_delivery_is_one_connection(sshd: Sshd, place: FolderScene) -> None:
     logins = (sshd.folder / "log").read_text().count("Accepted")
-    with opened(place.delivery) as there:
+    with open_place(place.delivery) as there:
         there.put(RUN, FILES)
         there.put(RUN, [("_SUCCESS", b"x")])
-        assert len(there.found(RUN, ["blocks.csv", "_SUCCESS"])) == 2
+        assert len(there.hashes(RUN, ["blocks.csv", "_SUCCESS"])) == 2
     assert (sshd.folder / "log").read_text().count("Accepted") == logins + 1
 
 
@@ -94,7 +94,7 @@ def test_a_name_that_is_no_files_is_refused(place: FolderScene, kind: str) -> No
     with pytest.raises(Terminal, match=r"blocks\.csv of bank exists and is no file; needed(.|\n)*Hint"):
         place.put(*FILES)
     with pytest.raises(Terminal, match="is no file"):
-        place.found("blocks.csv")
+        place.hashes("blocks.csv")
 
 
 def test_a_file_in_a_folders_place_is_refused(place: FolderScene) -> None:
@@ -124,7 +124,7 @@ def test_a_disk_that_may_only_be_read_is_told_and_what_stands_there_is_found(ssh
             with pytest.raises(Terminal, match=r"bank refuses to write (.|\n)* or it is read-only"):
                 place.put((path, b"x"))
         place.put(*FILES)
-        assert place.found("blocks.csv").keys() == {"blocks.csv"}
+        assert place.hashes("blocks.csv").keys() == {"blocks.csv"}
 
 
 # --- getting in
@@ -177,7 +177,7 @@ def test_a_server_that_falls_silent_is_unreachable_after_a_while_and_goes_on_lat
         monkeypatch.setattr(sources, "ANSWER_SECONDS", 1)
         monkeypatch.setattr(sources, "_GOODBYE_SECONDS", 1)
         before = time.monotonic()
-        with opened(place.delivery) as there:
+        with open_place(place.delivery) as there:
             there.put(RUN, FILES)
             sleeper.signal(signal.SIGSTOP)
             with pytest.raises(PlaceUnreachable, match=r"did not answer or broke off \(TimeoutError\)"):
@@ -375,7 +375,7 @@ def test_a_try_that_failed_leaves_nothing_to_the_next_one_over_the_same_connecti
             assert file_obj
             await asyncio.to_thread(awake.wait, 10)
 
-    with odd_place(tmp_path, monkeypatch, Sleeping) as place, opened(place.delivery) as there:
+    with odd_place(tmp_path, monkeypatch, Sleeping) as place, open_place(place.delivery) as there:
         with pytest.raises(PlaceUnreachable, match="TimeoutError"):
             there.put(RUN, FILES)
         assert all(name.endswith(".part") for name in place.contents())

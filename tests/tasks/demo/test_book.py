@@ -13,7 +13,7 @@ from tasks.core.gate.parsing import parse
 from tasks.demo.book import PART_ACCOUNTS, BookPart, book_parts
 from tasks.demo.book_accounts import ACTIVE, CLOSED, SMALL_ACCOUNT_USD, account_ids, draw_accounts
 from tasks.demo.book_faults import Fault, break_accounts, break_cash, break_lots, draw_hits
-from tasks.demo.book_holdings import MOST_LOTS, SHARES_WANTED, _cut, _split, draw_lots, draw_weights
+from tasks.demo.book_holdings import MOST_LOTS, SHARES_WANTED, _cut_into_lots, _split, draw_lots, draw_weights
 from tasks.demo.book_households import draw_managed
 from tasks.demo.book_policies import HOUSEHOLD_POLICY, POLICY_IDS, POLICY_SHARES
 from tasks.demo.book_reference import (
@@ -324,7 +324,7 @@ def test_lots_together_are_worth_what_was_planned_to_within_a_step_and_a_reinves
 def test_a_holding_cut_into_lots_adds_up(seed: int, units: list[int]) -> None:
     rng = np.random.default_rng(seed)
     holding = np.sort(np.concatenate([np.arange(len(units)), rng.integers(len(units), size=30)]))
-    pieces = _cut(rng, holding, np.array(units))
+    pieces = _cut_into_lots(rng, holding, np.array(units))
     assert (pieces >= 0).all()
     assert np.bincount(holding, weights=pieces).tolist() == units
 

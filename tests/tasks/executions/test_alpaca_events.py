@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.executions.read import Read
+from tasks.executions.read import ExecutionRecords
 from tasks.executions.words import ExecutionFormat
 from tests.support.execution_writers import alpaca_event, alpaca_text, read_text
 
@@ -25,11 +25,11 @@ FILL: dict[str, Any] = {
 NEW = {**FILL, "kind": "acknowledged", "execution_id": "01G112NTT0XAXKDZK3AABK68TH"}
 
 
-def read(folder: Path, *events: Any) -> Read:
+def read(folder: Path, *events: Any) -> ExecutionRecords:
     return read_text(folder, alpaca_text(events), ExecutionFormat.ALPACA)
 
 
-def messages(found: Read) -> list[str]:
+def messages(found: ExecutionRecords) -> list[str]:
     return found.unread["message"].to_list()
 
 

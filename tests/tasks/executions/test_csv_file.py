@@ -8,7 +8,7 @@ import pytest
 from schemas.errors import InputRefused
 from tasks.core.facts.cells import text_cell
 from tasks.executions import csv_file
-from tasks.executions.read import Read
+from tasks.executions.read import ExecutionRecords
 from tasks.executions.words import ExecutionFormat
 from tests.support.execution_writers import csv_text, read_text
 
@@ -23,11 +23,11 @@ FILL: dict[str, Any] = {
 }
 
 
-def read(folder: Path, *rows: dict[str, Any]) -> Read:
+def read(folder: Path, *rows: dict[str, Any]) -> ExecutionRecords:
     return read_text(folder, csv_text(rows), ExecutionFormat.CSV)
 
 
-def messages(found: Read) -> list[str]:
+def messages(found: ExecutionRecords) -> list[str]:
     return found.unread["message"].to_list()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import InputRefused
-from tasks.executions.read import Read
+from tasks.executions.read import ExecutionRecords
 from tests.support.execution_writers import SOH, fix_message, fix_report, read_text
 
 FILL: dict[str, Any] = {
@@ -20,13 +20,13 @@ FILL: dict[str, Any] = {
 }
 
 
-def only(found: Read) -> dict[str, Any]:
+def only(found: ExecutionRecords) -> dict[str, Any]:
     assert found.unread["message"].to_list() == []
     (row,) = found.executions.to_dicts()
     return row
 
 
-def message_of(found: Read) -> str:
+def message_of(found: ExecutionRecords) -> str:
     (message,) = found.unread["message"]
     return str(message)
 

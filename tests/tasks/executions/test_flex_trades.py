@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import InputRefused
 from tasks.executions.flex_trades import NEEDED
-from tasks.executions.read import Read
+from tasks.executions.read import ExecutionRecords
 from tests.support.execution_writers import flex_lot, flex_text, flex_trade, read_text
 
 SALE: dict[str, Any] = {
@@ -30,11 +30,11 @@ FIRST = {"lot_id": "900", "quantity": 10, "cost": "1265.355556", "acquired_date"
 SECOND = {"lot_id": "901", "quantity": 2, "cost": "252.9", "acquired_date": date(2025, 5, 12)}
 
 
-def read(folder: Path, *elements: str) -> Read:
+def read(folder: Path, *elements: str) -> ExecutionRecords:
     return read_text(folder, flex_text(*elements))
 
 
-def messages(found: Read) -> list[str]:
+def messages(found: ExecutionRecords) -> list[str]:
     return found.unread["message"].to_list()
 
 

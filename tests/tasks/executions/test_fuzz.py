@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import TrimtabError
-from tasks.executions.read import Read, read_executions
+from tasks.executions.read import ExecutionRecords, read_executions
 from tasks.executions.words import ExecutionFormat
 from tests.support.execution_writers import (
     Row,
@@ -93,7 +93,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files") / "f.txt"
 
 
-def assert_every_record_is_somewhere(found: Read, data: bytes) -> None:
+def assert_every_record_is_somewhere(found: ExecutionRecords, data: bytes) -> None:
     numbers = [*found.executions["row_number"], *found.unread["row_number"]]
     assert len(set(numbers)) == len(numbers)
     assert min(numbers, default=1) >= 1
@@ -101,13 +101,13 @@ def assert_every_record_is_somewhere(found: Read, data: bytes) -> None:
     RECORDS[found.format](found, data)
 
 
-def _records_of_csv(found: Read, data: bytes) -> None:
+def _records_of_csv(found: ExecutionRecords, data: bytes) -> None:
     extra = found.lots.height - found.lots["execution_id"].n_unique()
     lines = [line for line in data.replace(b"\r", b"\n").split(b"\n") if line]
     assert found.executions.height + extra + found.unread.height == len(lines) - 1
 
 
-def _records_of_fix(found: Read, data: bytes) -> None:
+def _records_of_fix(found: ExecutionRecords, data: bytes) -> None:
     """Every beginning of a message begins a record, and no report is lost between them."""
     messages = sum(count for name, count in found.ignored.items() if name != "lines without a message")
     records = found.executions.height + found.unread.height + messages
@@ -116,7 +116,7 @@ def _records_of_fix(found: Read, data: bytes) -> None:
     assert sum(raw.count("35=8") for raw in raws) == data.count(b"35=8")
 
 
-def _records_of_alpaca(found: Read, data: bytes) -> None:
+def _records_of_alpaca(found: ExecutionRecords, data: bytes) -> None:
     lines = [line for line in data.decode().replace("\r", "\n").split("\n") if line.strip()]
     records = found.executions.height + found.unread.height + sum(found.ignored.values())
     assert records <= len(lines) + data.count(b"{")
@@ -124,13 +124,13 @@ def _records_of_alpaca(found: Read, data: bytes) -> None:
         assert records == len(lines)
 
 
-def _records_of_flex(found: Read, data: bytes) -> None:
+def _records_of_flex(found: ExecutionRecords, data: bytes) -> None:
     elements = [element for trades in ET.fromstring(data).iter("Trades") for element in trades]  # noqa: S314 - ours
     records = found.executions.height + found.lots.height + found.unread.height + sum(found.ignored.values())
     assert records == len(elements)
 
 
-RECORDS: dict[ExecutionFormat, Callable[[Read, bytes], None]] = {
+RECORDS: dict[ExecutionFormat, Callable[[ExecutionRecords, bytes], None]] = {
     ExecutionFormat.CSV: _records_of_csv,
     ExecutionFormat.FIX: _records_of_fix,
     ExecutionFormat.ALPACA: _records_of_alpaca,

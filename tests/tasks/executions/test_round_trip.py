@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from schemas.executions import EXECUTION_LOTS, EXECUTIONS, UNREAD
-from tasks.executions.read import Read
+from tasks.executions.read import ExecutionRecords
 from tasks.executions.words import ExecutionFormat
 from tests.support.execution_samples import COLUMNS, in_alpaca, in_flex, messages, table
 from tests.support.execution_writers import (
@@ -25,7 +25,7 @@ from tests.support.execution_writers import (
     read_text,
 )
 
-Reader = Callable[[str], Read]
+Reader = Callable[[str], ExecutionRecords]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return lambda text: read_text(folder, text)
 
 
-def assert_says(found: Read, rows: Sequence[Row], format_: ExecutionFormat) -> None:
+def assert_says(found: ExecutionRecords, rows: Sequence[Row], format_: ExecutionFormat) -> None:
     assert found.unread.rows() == []
     assert_frame_equal(found.executions.select(COLUMNS), table(rows))
     assert (found.executions.schema, found.lots.schema, found.unread.schema) == tuple(

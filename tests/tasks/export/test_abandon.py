@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 
 from schemas.errors import DecisionRefused, Terminal, TrimtabError, WrongUsage
-from tasks.export.abandon import Abandoned, abandon_export
-from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.abandon import AbandonResult, abandon_export
+from tasks.export.deliver import Deliverer, deliver_exports
 from tasks.export.tombstone import TOMBSTONE, TOMBSTONE_CHECKPOINTS
 from tasks.export.verification import verify
 from tests.support.export_scene import (
@@ -44,7 +44,7 @@ STEPS: Final = (*TOMBSTONE_CHECKPOINTS, "abandoned")
 
 def abandon(
     scene: Scene, checkpoint: Callable[[str], None] = lambda _: None, actor: str = "ops", note: str = "too late"
-) -> Abandoned:
+) -> AbandonResult:
     return abandon_export(
         EXPORT,
         ledger=scene.ledger,
@@ -167,7 +167,7 @@ def test_what_was_given_up_is_neither_sent_nor_delivered_nor_verified(plain: Sce
     assert plain.ledger.sent_orders([f"{account}-sell" for account in CLAIMED]).is_empty()
     assert plain.ledger.last_exports().is_empty()
     assert plain.ledger.published_exports() == []
-    assert deliver_exports(Courier(ledger=plain.ledger, deliveries=(), now=lambda: NOW)) == []
+    assert deliver_exports(Deliverer(ledger=plain.ledger, deliveries=(), now=lambda: NOW)) == []
     with pytest.raises(WrongUsage, match="one was given up here before it left"):
         verify(plain.final)
 
@@ -327,7 +327,7 @@ def test_a_giving_up_overtaken_by_an_exporter_is_refused_or_was_first(
 
 @pytest.mark.parametrize("point", STEPS)
 def test_of_two_who_give_up_at_once_one_does_so(scene: Scene, point: str) -> None:
-    others: list[Abandoned] = []
+    others: list[AbandonResult] = []
     mine = abandon(scene, at(point, lambda: others.append(abandon(scene))))
     assert sorted([mine.is_done_here, others[0].is_done_here]) == [False, True]
     events = [row.event for row in scene.ledger.audit_rows()]

@@ -11,7 +11,7 @@ from schemas.enums import ProfileFormat
 from schemas.errors import DecisionRefused, PlaceUnreachable, RunHeld, Terminal
 from schemas.exports import Delivery, Profile
 from tasks.deliveries.place import DeliveryPlace
-from tasks.export.deliver import ATTEMPTS, Courier, DeliveryResult, deliver_exports
+from tasks.export.deliver import ATTEMPTS, Deliverer, DeliveryResult, deliver_exports
 from tasks.export.plan import ExportPlan
 from tests.support.export_scene import NOW, RUN, Scene, contents
 from warehouse.ledger.ledger import DeliveryRow
@@ -29,7 +29,7 @@ class Site:
         (self.result,) = self.scene.export_all(deliveries=places, plan=plan or ExportPlan()).results
 
     def deliver(self, *places: Delivery) -> list[DeliveryResult]:
-        by = Courier(
+        by = Deliverer(
             ledger=self.scene.ledger,
             deliveries=places or self.places,
             now=lambda: NOW + timedelta(hours=1),
@@ -60,7 +60,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
     """Each time a place is opened it raises the next error; it is itself when there is none left."""
     from tasks.export import deliver as module  # noqa: PLC0415 - what is replaced
 
-    real, left = module.opened, list(errors)
+    real, left = module.open_place, list(errors)
 
     @contextmanager
     def opened(delivery: Delivery) -> Iterator[DeliveryPlace]:
@@ -69,7 +69,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
         with real(delivery) as place:
             yield place
 
-    monkeypatch.setattr(module, "opened", opened)
+    monkeypatch.setattr(module, "open_place", opened)
 
 
 def test_an_export_is_delivered_as_it_is_and_acknowledged_with_its_hash(site: Site, tmp_path: Path) -> None:
@@ -163,15 +163,15 @@ def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A receiver who takes every file as it comes, and a line that breaks once, for good, with the third batch."""
     from tasks.export import deliver as module  # noqa: PLC0415 - what is replaced
 
-    real, taken, batches = module.opened, list[str](), iter(range(99))
+    real, taken, batches = module.open_place, list[str](), iter(range(99))
     drop = Path(site.places[0].url)
 
     class Taking:
         def __init__(self, place: DeliveryPlace) -> None:
             self.place = place
 
-        def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
-            return self.place.found(folder, paths)
+        def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+            return self.place.hashes(folder, paths)
 
         def put(self, folder: str, files: Sequence[tuple[str, bytes]]) -> None:
             number = next(batches)
@@ -188,7 +188,7 @@ def taking(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         with real(delivery) as place:
             yield Taking(place)
 
-    monkeypatch.setattr(module, "opened", opened)
+    monkeypatch.setattr(module, "open_place", opened)
     return taken
 
 
@@ -236,14 +236,14 @@ def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is halted once the first files are there."""
     from tasks.export import deliver as module  # noqa: PLC0415 - what is replaced
 
-    real = module.opened
+    real = module.open_place
 
     class Halting:
         def __init__(self, place: DeliveryPlace) -> None:
             self.place = place
 
-        def found(self, folder: str, paths: Collection[str]) -> dict[str, str]:
-            return self.place.found(folder, paths)
+        def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
+            return self.place.hashes(folder, paths)
 
         def put(self, folder: str, files: Sequence[tuple[str, bytes]]) -> None:
             self.place.put(folder, files)
@@ -255,7 +255,7 @@ def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         with real(delivery) as place:
             yield Halting(place)
 
-    monkeypatch.setattr(module, "opened", opened)
+    monkeypatch.setattr(module, "open_place", opened)
     monkeypatch.setattr(module, "LOOK_SECONDS", 0)
 
 

@@ -17,7 +17,7 @@ from schemas.exports import Delivery, Profile
 from schemas.settings import Settings
 from tasks.export.plan import ExportPlan, signer_of
 from tasks.export.signing import read_public_key, read_signer
-from tasks.export.verification import ExportBroken, Verified, verify
+from tasks.export.verification import ExportBroken, VerificationResult, verify
 from tests.support.export_scene import NOW, POINTS, RUN, Interrupted, Scene, contents, crash_at, interrupt
 
 LINES = Profile(name="lines", format=ProfileFormat.JSONL)
@@ -51,7 +51,7 @@ def test_a_profile_has_a_folder_with_a_manifest_of_its_own_and_stands_in_the_exp
     assert inside == [f"lines/{name}" for name in names]
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert {entry["path"] for entry in manifest["files"]} >= set(inside)
-    assert verify(result.folder) == Verified(f"{RUN}-export-1", 13, 6, is_signed=False)
+    assert verify(result.folder) == VerificationResult(f"{RUN}-export-1", 13, 6, is_signed=False)
     assert verify(result.folder / "lines").file_count == 3
 
 
@@ -275,7 +275,7 @@ def test_custodians_whose_orders_go_to_different_places_leave_apart(tmp_path: Pa
     results = scene.export_all(deliveries=places).results
     accounts = [sorted(path.stem for path in (result.folder / "accounts").iterdir()) for result in results]
     assert accounts == [["-a3", "a1"], ["a2"]]
-    plans = [ExportPlan.stored(row.plan) for row in scene.ledger.exports_of(RUN)]
+    plans = [ExportPlan.parse(row.plan) for row in scene.ledger.exports_of(RUN)]
     assert [(plan.custodians, plan.deliveries) for plan in plans] == [
         (("Acme, Inc",), ("acme", "archive")),
         (("Beta",), ("archive",)),
@@ -313,7 +313,7 @@ def test_a_place_for_a_profile_gets_no_export_that_lacks_it(tmp_path: Path) -> N
     plans = {
         plan.custodians: plan.deliveries
         for row in scene.ledger.exports_of(RUN)
-        for plan in [ExportPlan.stored(row.plan)]
+        for plan in [ExportPlan.parse(row.plan)]
     }
     assert plans == {("Acme, Inc",): ("acme",), ("Beta",): ("desk",)}
 

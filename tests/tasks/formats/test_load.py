@@ -17,7 +17,7 @@ from tasks.formats.mapping import (
     Total,
     Trailer,
 )
-from tasks.formats.parts import DaySpot, NumberSign
+from tasks.formats.parts import DayPosition, NumberSign
 from tests.support.format_files import CASH, format_of
 
 FIXED = """
@@ -165,7 +165,7 @@ def test_the_guide_explains_every_key() -> None:
         Condition,
         InputColumn,
         NumberSign,
-        DaySpot,
+        DayPosition,
     )
     keys = {field.alias or name for model in models for name, field in model.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", guide)} == set()

@@ -13,8 +13,8 @@ from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.demo.sample import make_book, read_market
+from tasks.monitor.breach_batches import RunInstruction, claim_batch, enter_look, instruction_for, sources_of_batch
 from tasks.monitor.look import look
-from tasks.monitor.scopes import Work, enter, sources_of_scope, taken_by_another, work_of
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.ledger_book import new_run
@@ -66,10 +66,10 @@ def scopes(scene: Scene) -> dict[tuple[str, ...], ScopeRow]:
         return {at.ledger.accounts_of_scope(row.scope_id): row for row in rows}
 
 
-def worked(scene: Scene, scope: str) -> Work:
+def worked(scene: Scene, scope: str) -> RunInstruction:
     """What is to be done for a scope, asked as the flow does: by the settings of its environment."""
     with settings_of_tasks(scene.settings):
-        return work_of(scope, "somebody")
+        return instruction_for(scope, "somebody")
 
 
 def test_a_look_at_the_nights_own_prices_finds_what_the_night_found(tmp_path: Path) -> None:
@@ -89,41 +89,45 @@ def test_a_look_at_the_nights_own_prices_finds_what_the_night_found(tmp_path: Pa
 
 def test_in_band_a_look_starts_nothing(scene: Scene) -> None:
     told = scene.look()
-    assert (told.looked_at, told.out_of_band, told.newly, told.scopes, told.notices) == (4, 0, 0, (), ())
+    assert (told.looked_at, told.out_of_band, told.newly, told.breach_batch_ids, told.notices) == (4, 0, 0, (), ())
 
 
 def test_prices_that_break_bands_make_one_scope_of_the_accounts_that_may_be_traded(scene: Scene) -> None:
     scene.quote(60)
     told = scene.look()
-    assert (told.out_of_band, told.newly, len(told.scopes)) == (3, 2, 1)  # the frozen account is out of band too
+    assert (told.out_of_band, told.newly, len(told.breach_batch_ids)) == (
+        3,
+        2,
+        1,
+    )  # the frozen account is out of band too
     ((accounts, row),) = scopes(scene).items()
     assert accounts == ("A1", "A3")
-    assert (row.cause, row.as_of_date, row.account_count, row.scope_id) == ("drift", TODAY, 2, told.scopes[0])
+    assert (row.cause, row.as_of_date, row.account_count, row.scope_id) == ("drift", TODAY, 2, told.breach_batch_ids[0])
 
 
 def test_however_many_looks_one_breach_makes_one_scope(scene: Scene) -> None:
     made = []
     for price in (60, 83, 60, 83, 60):
         scene.quote(price)
-        made += scene.look().scopes
+        made += scene.look().breach_batch_ids
     assert len(made) == 1
     scene.quote(100)
     assert scene.look().armed_again == 2
     scene.quote(60)
-    assert len(scene.look().scopes) == 1
+    assert len(scene.look().breach_batch_ids) == 1
 
 
 def test_a_dry_look_writes_nothing(scene: Scene) -> None:
     scene.quote(60)
     told = scene.look(is_dry=True)
-    assert (told.newly, told.scopes) == (2, ())
+    assert (told.newly, told.breach_batch_ids) == (2, ())
     assert scopes(scene) == {}
 
 
 def test_a_look_that_breaks_off_before_the_event_leaves_its_scope_for_the_next(scene: Scene) -> None:
     scene.quote(60)
     with scene.stores() as at:
-        (scope,) = enter(at, look(at, TODAY, utc_now()), utc_now())
+        (scope,) = enter_look(at, look(at, TODAY, utc_now()), utc_now())
         assert look(at, TODAY, utc_now()).verdict.new.is_empty()
         assert [row.scope_id for row in at.ledger.scopes_to_announce(utc_now())] == [scope]
 
@@ -132,8 +136,8 @@ def test_two_looks_that_saw_the_same_make_one_scope(scene: Scene) -> None:
     scene.quote(60)
     with scene.stores() as at:
         one, other = look(at, TODAY, utc_now()), look(at, TODAY, utc_now())
-        assert len(enter(at, one, utc_now())) == 1
-        assert enter(at, other, utc_now()) == ()
+        assert len(enter_look(at, one, utc_now())) == 1
+        assert enter_look(at, other, utc_now()) == ()
 
 
 def test_a_deposit_that_the_night_did_not_have_is_seen_as_cash(scene: Scene) -> None:
@@ -141,7 +145,7 @@ def test_a_deposit_that_the_night_did_not_have_is_seen_as_cash(scene: Scene) -> 
     told = scene.look()
     ((accounts, row),) = scopes(scene).items()
     assert (accounts, row.cause, told.notices) == (("A1",), "cash", ())
-    assert scene.look().scopes == ()
+    assert scene.look().breach_batch_ids == ()
 
 
 def test_a_withdrawal_that_overdraws_is_seen_as_cash(scene: Scene) -> None:
@@ -155,16 +159,16 @@ def test_a_model_that_changed_is_looked_at_once_in_band_or_not(scene: Scene) -> 
     scene.look()
     ((accounts, row),) = scopes(scene).items()
     assert (accounts, row.cause) == (("A1", "A3"), "model_change")
-    assert [scene.look().scopes for _ in range(3)] == [()] * 3
+    assert [scene.look().breach_batch_ids for _ in range(3)] == [()] * 3
     scene.target(stocks=0.6)
-    assert len(scene.look().scopes) == 1
+    assert len(scene.look().breach_batch_ids) == 1
 
 
 def test_a_late_custodians_file_starts_the_night_again(waiting: Scene) -> None:
     assert waiting.look().looked_at == 2
     waiting.send("other")
-    (scope,) = waiting.look().scopes
-    assert waiting.look().scopes == ()
+    (scope,) = waiting.look().breach_batch_ids
+    assert waiting.look().breach_batch_ids == ()
     assert [(row.scope_id, row.cause) for row in scopes(waiting).values()] == [(scope, "late_file")]
     with waiting.stores() as at:
         night = at.ledger.full_run_of(NIGHT)
@@ -194,7 +198,7 @@ def test_without_fresh_prices_those_of_the_night_stand_and_cash_is_still_seen(sc
     (scene.folder / "fresh" / "prices.csv").write_text("nonsense")
     scene.send("acme", deposit=700)
     told = scene.look()
-    assert len(told.scopes) == 1
+    assert len(told.breach_batch_ids) == 1
     assert any("prices.csv has no column" in line for line in told.notices)
     assert any("no fresh prices" in line for line in told.notices)
 
@@ -220,9 +224,9 @@ def test_prices_of_a_day_to_come_are_no_prices(scene: Scene) -> None:
 
 def test_a_scope_is_run_on_the_nights_files_with_fresh_prices(scene: Scene) -> None:
     scene.quote(60)
-    (scope,) = scene.look().scopes
+    (scope,) = scene.look().breach_batch_ids
     with scene.stores() as at:
-        sources = sources_of_scope(at, at.ledger.get_scope(scope))
+        sources = sources_of_batch(at, at.ledger.get_scope(scope))
     assert [source.name for source in sources] == ["book", "acme", "other", "fresh-prices"]
     work = worked(scene, scope)
     assert work.request is not None
@@ -236,15 +240,15 @@ def test_a_source_that_has_prices_among_others_keeps_the_others(scene: Scene) ->
             update={"sources": tuple(each for each in at.settings.sources if each.name != "quotes")}
         )
         scene.quote(60)
-        (scope,) = scene.look().scopes
-        book, *_ = sources_of_scope(Stores(settings, at.lake, at.ledger), at.ledger.get_scope(scope))
+        (scope,) = scene.look().breach_batch_ids
+        book, *_ = sources_of_batch(Stores(settings, at.lake, at.ledger), at.ledger.get_scope(scope))
     assert book.name == "book"
     assert set(book.tables) == {"accounts", "securities", "model_targets", "policies", "buy_list"}
 
 
 def test_what_a_night_has_looked_at_since_is_not_run(scene: Scene) -> None:
     scene.quote(60)
-    (scope,) = scene.look().scopes
+    (scope,) = scene.look().breach_batch_ids
     night = run_night(scene.settings.model_copy(update={"prices_url": ""}), None, TODAY)
     assert worked(scene, scope).skipped == f"{night.run_id} has looked at the accounts of {scope} since"
     assert scopes(scene) == {}
@@ -252,14 +256,14 @@ def test_what_a_night_has_looked_at_since_is_not_run(scene: Scene) -> None:
 
 def test_a_run_that_comes_second_goes_no_further(scene: Scene) -> None:
     scene.quote(60)
-    (scope,) = scene.look().scopes
+    (scope,) = scene.look().breach_batch_ids
     with scene.stores() as at:
         night = at.ledger.list_runs()[0]
         second = replace(new_run("second"), as_of_date=TODAY, kind=RunKind.THRESHOLD)
         at.ledger.start_run(second, utc_now())
         at.ledger.take_scope(scope, night.run_id, utc_now())
     with settings_of_tasks(scene.settings):
-        told = taken_by_another(scope, RunRef("second", TODAY, RunKind.THRESHOLD, 1))
+        told = claim_batch(scope, RunRef("second", TODAY, RunKind.THRESHOLD, 1))
     assert told == f"{scope} is run as {night.run_id}"
     with scene.stores() as at:
         assert str(at.ledger.list_runs()[0].state) == "failed"

@@ -24,7 +24,7 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.operate import backup as backing_up
 from tasks.operate.backup import MANIFEST, SUCCESS, Backup, backup_folder, backups, make_backup, remove_old
-from tasks.operate.maintain import Chore, leftovers, maintain, oldest_needed, oldest_under_way, staged
+from tasks.operate.maintain import Chore, leftovers, maintain, old_staging_folders, oldest_needed, oldest_under_way
 from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.replay import replay_run
 from tasks.operate.restore import restore
@@ -397,7 +397,7 @@ def test_copies_of_a_night_long_ago_are_removed(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     for name in ("custodian/2026-10-01", "custodian/2026-11-01", "executions/broker", "custodian/2026-13-01"):
         (settings.staging_folder / name).mkdir(parents=True)
-    assert staged(settings, NOW.date()) == [settings.staging_folder / "custodian" / "2026-10-01"]
+    assert old_staging_folders(settings, NOW.date()) == [settings.staging_folder / "custodian" / "2026-10-01"]
 
 
 # --- as people start it

@@ -29,7 +29,7 @@ from tasks.core.propose import route
 from tasks.demo.sample import make_book
 from tasks.operate import replay_scratch
 from tasks.operate.maintain import KEPT, maintain
-from tasks.operate.replay import Replayed, replay_run
+from tasks.operate.replay import ReplayResult, replay_run
 from tasks.operate.replay_scratch import COMPUTED, PULLED
 from tasks.review import quarantine
 from tasks.review.amend import amend_proposal
@@ -72,7 +72,7 @@ class Home:
     def copied(self, to: Path) -> "Home":
         return replace(self, settings=self.settings.model_copy(update={"home": copy_home(self.settings.home, to)}))
 
-    def replay(self, night: NightResult, folder: Path) -> Replayed:
+    def replay(self, night: NightResult, folder: Path) -> ReplayResult:
         return replay_run(self.settings, night.run_id, folder)
 
 
@@ -134,7 +134,7 @@ def everything(settings: Settings) -> tuple[list[str], int, dict[str, bytes]]:
         return dump, len(past.snapshots), files_of(settings.export_folder)
 
 
-def tables_of(found: Replayed) -> set[str]:
+def tables_of(found: ReplayResult) -> set[str]:
     return {one.table for one in found.computed if not one.is_same}
 
 
@@ -239,9 +239,9 @@ def test_what_came_to_be_known_later_is_left_out(tmp_path: Path) -> None:
     run_night(settings, tmp_path / "sound", day)
     held_back = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     with closing(open_ledger(settings)) as ledger:
-        read, run = open_lake(settings).read, quarantine.run_named(ledger, held_back.run_id)
-        rows = quarantine.quarantined(ledger, read, run)["quarantine_id"].to_list()
-        quarantine.release(ledger, read, run, rows, actor=current_actor(), note="confirmed", now=utc_now())
+        read, run = open_lake(settings).read, quarantine.find_run(ledger, held_back.run_id)
+        rows = quarantine.quarantined_rows(ledger, read, run)["quarantine_id"].to_list()
+        quarantine.readmit_rows(ledger, read, run, rows, actor=current_actor(), note="confirmed", now=utc_now())
     let_through = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     run_night(settings, tmp_path / "other", day)
     for night in (held_back, let_through):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from schemas.exports import Delivery
-from tasks.export.deliver import Courier, deliver_exports
+from tasks.export.deliver import Deliverer, deliver_exports
 from tasks.reconcile.reconcile import open_breaks, rules
 from tests.support.export_scene import NOW, RUN
 from tests.support.fill_scene import Desk, fill
@@ -60,7 +60,7 @@ def test_a_delivery_is_acknowledged(grown: Desk, tmp_path: Path) -> None:
     place = Delivery(name="archive", url=str(tmp_path / "drop"))
     with grown.ledger.writing() as connection:
         connection.execute(sa.text('UPDATE exports SET plan = \'{"deliveries": ["archive"]}\''))
-    (done,) = deliver_exports(Courier(ledger=grown.ledger, deliveries=(place,), now=lambda: NOW))
+    (done,) = deliver_exports(Deliverer(ledger=grown.ledger, deliveries=(place,), now=lambda: NOW))
     assert done.problem is None
     (row,) = grown.ledger.deliveries_of([f"{RUN}-export-1"])
     assert (row.state, row.delivered_at) == ("delivered", NOW)

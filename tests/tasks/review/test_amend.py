@@ -21,7 +21,7 @@ from tasks.core.propose.route import Noticed
 from tasks.core.propose.solved import Solved
 from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
 from tasks.propose.measure import measure_frames
-from tasks.propose.propose import need_conserved, propose_frames, solved_of
+from tasks.propose.propose import need_conserved, propose_frames, solve_ready_accounts
 from tests.support.night_book import facts_of, landed_book
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
@@ -94,7 +94,7 @@ def night(kind: str = "plain") -> Night:
     frames = propose_frames(
         facts, drift, by_account, gate=gate, run_id="night", as_of=as_of, known=Noticed(), always=()
     )
-    _, solved = solved_of(account_parameters(facts), facts, drift, by_account, as_of=as_of)
+    _, solved = solve_ready_accounts(account_parameters(facts), facts, drift, by_account, as_of=as_of)
     steps = dict(tables["securities"].select("security_id", "quantity_step").iter_rows())
     return Night(frames, by_account, solved, facts.lots, facts.members, steps)
 

@@ -32,24 +32,24 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def run(ledger: Ledger) -> RunRow:
-    return quarantine.run_named(ledger, "r1")
+    return quarantine.find_run(ledger, "r1")
 
 
 def release(ledger: Ledger, run: RunRow, *names: str, actor: str = "bob", note: str = "confirmed") -> list[str]:
-    return quarantine.release(ledger, read, run, names, actor=actor, note=note, now=NOW)
+    return quarantine.readmit_rows(ledger, read, run, names, actor=actor, note=note, now=NOW)
 
 
 def test_the_run_is_the_newest_or_the_one_named(ledger: Ledger) -> None:
-    assert quarantine.run_named(ledger, None).run_id == "r1"
-    assert quarantine.run_named(ledger, "r0").run_id == "r0"
+    assert quarantine.find_run(ledger, None).run_id == "r1"
+    assert quarantine.find_run(ledger, "r0").run_id == "r0"
     with pytest.raises(WrongUsage, match="there is no run r9"):
-        quarantine.run_named(ledger, "r9")
+        quarantine.find_run(ledger, "r9")
 
 
 def test_a_ledger_without_runs_has_no_newest_one(tmp_path: Path) -> None:
     ledger = staffed(f"sqlite:///{tmp_path / 'empty.sqlite'}")
     with pytest.raises(WrongUsage, match="there is no run yet"):
-        quarantine.run_named(ledger, None)
+        quarantine.find_run(ledger, None)
     ledger.close()
 
 
@@ -67,22 +67,22 @@ def test_a_ledger_without_runs_has_no_newest_one(tmp_path: Path) -> None:
 def test_rows_set_aside_are_found_by_table_rule_and_account(
     ledger: Ledger, run: RunRow, wanted: QuarantineFilter, places: list[tuple[str, int]]
 ) -> None:
-    found = quarantine.quarantined(ledger, read, run).filter(wanted.holds())
+    found = quarantine.quarantined_rows(ledger, read, run).filter(wanted.holds())
 
     assert found.select("file_name", "row_number").rows() == places
 
 
 def test_only_rows_that_just_differ_from_the_night_before_can_be_released(ledger: Ledger, run: RunRow) -> None:
-    found = quarantine.quarantined(ledger, read, run).filter(pl.col("is_releasable"))
+    found = quarantine.quarantined_rows(ledger, read, run).filter(pl.col("is_releasable"))
 
     assert set(found["quarantine_id"]) == {CASH, SPLIT}
 
 
 def test_rows_of_another_run_are_not_shown(ledger: Ledger) -> None:
-    other = quarantine.run_named(ledger, "r0")
+    other = quarantine.find_run(ledger, "r0")
 
-    assert quarantine.quarantined(ledger, read, other).is_empty()
-    assert quarantine.let_through(read, other).is_empty()
+    assert quarantine.quarantined_rows(ledger, read, other).is_empty()
+    assert quarantine.readmitted_rows(read, other).is_empty()
 
 
 def test_a_row_is_named_by_a_beginning_that_fits_one() -> None:
@@ -181,7 +181,7 @@ def test_a_released_row_says_who_let_it_pass_and_from_when_that_counts(ledger: L
     by = "Released by bob on 2026-07-01 22:00 UTC (confirmed); "
     assert aside == f"{by}that counts once you run the night again: `trimtab nightly --as-of 2026-07-02`."
     assert used == f"{by}this run used it."
-    found = quarantine.quarantined(ledger, read, run)
+    found = quarantine.quarantined_rows(ledger, read, run)
     assert dict(found.filter(pl.col("released_by").is_not_null()).select("quarantine_id", "released_by").rows()) == {
         SPLIT: "bob"
     }
@@ -210,7 +210,7 @@ def test_a_row_that_also_breaks_its_contract_is_not_released(ledger: Ledger, run
     both = ROWS.with_columns(broken_rules=pl.concat_str("broken_rules", pl.lit("|quantity_positive")))
 
     with pytest.raises(DecisionRefused, match="breaks quantity_positive,"):
-        quarantine.release(
+        quarantine.readmit_rows(
             ledger,
             lambda table, _: both if table == "quarantine" else read(table, "r1"),
             run,

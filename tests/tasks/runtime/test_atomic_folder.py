@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import Retryable, Terminal
 from tasks.runtime.atomic_folder import (
     check_same,
-    disk_errors_explained,
+    explain_disk_errors,
     flush_tree,
     is_alive,
     make_folders,
@@ -58,7 +58,7 @@ def stop_after_a_file(final: Path) -> None:
 
 
 def lose_the_folder(final: Path) -> None:
-    with disk_errors_explained(final), staging(final) as folder:
+    with explain_disk_errors(final), staging(final) as folder:
         folder.rmdir()
         write_file(folder / "a.csv", b"a")
 
@@ -161,7 +161,7 @@ def test_a_folder_is_the_same_only_with_exactly_the_files_expected(tmp_path: Pat
 def test_a_disk_that_refuses_is_explained_and_needs_a_person(tmp_path: Path, number: int) -> None:
     with (
         pytest.raises(Terminal, match=r"run could not be written to .*\n\nHint: nothing was exported"),
-        disk_errors_explained(tmp_path / "run"),
+        explain_disk_errors(tmp_path / "run"),
     ):
         raise OSError(number, os.strerror(number))
 

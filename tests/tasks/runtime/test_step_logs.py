@@ -21,7 +21,7 @@ from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.demo.sample import make_book
 from tasks.runtime.json_lines import FIELDS, JsonLines
-from tasks.runtime.step_logs import narrated
+from tasks.runtime.step_logs import log_step
 
 ROOT: Final = Path(__file__).parents[3]
 PROGRAM: Final = Path(sys.executable).parent / "trimtab"
@@ -152,7 +152,7 @@ def test_a_message_of_several_lines_is_one_line() -> None:
 
 def test_a_step_that_breaks_off_is_told_once_with_the_kind_of_its_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with pytest.raises(ValueError, match="A-17"), narrated(RUN, Step.MEASURE, 3):
+    with pytest.raises(ValueError, match="A-17"), log_step(RUN, Step.MEASURE, 3):
         raise ValueError("A-17")
     assert [getattr(record, FIELDS) for record in caplog.records] == [
         {"event": "step_started", "run_id": RUN.run_id, "step": "measure", "shard": 3},

@@ -11,7 +11,7 @@ from schemas.sources import Source
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import read_table
 from tasks.sources.postgres import fetch
-from tasks.sources.postgres_columns import PostgresColumn, quoted, select
+from tasks.sources.postgres_columns import PostgresColumn, quote_name, select
 from tests.support.servers import Postgres
 
 AS_OF = date(2026, 1, 2)
@@ -165,4 +165,4 @@ def test_rows_of_the_night_are_chosen_by_a_literal_of_our_own() -> None:
 
 
 def test_a_quoted_name_cannot_end_early() -> None:
-    assert quoted('x"; drop table lots; --') == '"x""; drop table lots; --"'
+    assert quote_name('x"; drop table lots; --') == '"x""; drop table lots; --"'

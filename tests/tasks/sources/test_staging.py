@@ -22,7 +22,7 @@ def stored(folder: Path, content: bytes, stamp: str, source: Source = SOURCE) ->
 
 def kept(folder: Path, stamp: str, source: Source = SOURCE) -> FetchedFile | None:
     with open_staging(folder, source) as stage:
-        return stage.kept("lots.csv", stamp)
+        return stage.earlier_copy("lots.csv", stamp)
 
 
 def test_a_placed_file_has_its_bytes_its_hash_and_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.propose.propose import need_none
 from tasks.pull.pull import find_pulled_run
-from tasks.runtime.steps import failure_noted, open_stores
+from tasks.runtime.steps import note_failure, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate.guards import LOOK, guard_inputs_task, guard_trades_task, held_page
 from tests.support.home_copy import copy_home
@@ -224,7 +224,7 @@ def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
         run = find_pulled_run(row.run_id)
         assert run is not None
         offenders = pl.DataFrame({"account_id": ["A0000017"], "order_id": ["o1"]})
-        with pytest.raises(ConservationBroken), failure_noted(at.ledger, run):
+        with pytest.raises(ConservationBroken), note_failure(at.ledger, run):
             need_none("sell orders whose lots do not sum to them", offenders)
         told = [event.detail for event in at.ledger.audit_rows(run_id=row.run_id) if event.event == "run_held"]
     row = newest(with_old_prices)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from schemas.errors import LedgerUnreachable, StoreRefused
 from schemas.settings import Settings
-from tasks.runtime.steps import failure_noted
+from tasks.runtime.steps import note_failure
 from tasks.runtime.stores import open_ledger
 from tests.support.cli_session import environment
 from tests.support.ledger_book import NOW, new_run, opened
@@ -146,7 +146,7 @@ def test_what_broke_a_run_off_is_told_where_the_ledger_cannot_take_it_down(
     first = StoreRefused("the lake is full")
     with closing(opened(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
         monkeypatch.setattr(ledger, "fail_run", fail_run)
-        with pytest.raises(StoreRefused) as caught, failure_noted(ledger, run_of(1)):
+        with pytest.raises(StoreRefused) as caught, note_failure(ledger, run_of(1)):
             raise first
     assert caught.value is first
 

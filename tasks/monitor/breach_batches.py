@@ -1,14 +1,14 @@
-"""Scopes: what a look found newly out of band is entered, announced as an event, and run by one threshold run.
+"""Breach batches: what one look found newly out of band is entered together, announced as an event, and run by one threshold run.
 
-1. What was found is in the ledger before anybody is told, so that a look which breaks off in between is made good by the next.
-2. The event has an id that follows from its scope, and is emitted again until a run has taken the scope.
-3. A run over a scope takes it once its inputs are landed. Whoever comes later, by a doubled event or by hand, runs nothing; a
+1. What was found is in the ledger before anything is announced, so that the next look makes good one that broke off in between.
+2. The event has an id that follows from its batch, and is emitted again until a run has claimed the batch.
+3. A run over a batch claims it once its inputs are landed. A later one, started by a doubled event or by hand, does nothing; a
    run that broke off is carried on.
 4. A threshold run takes the files of the night that was looked at, each source asked of the night's date, and prices from
    ``prices_url`` of the session's where there is one.
-5. Accounts that have left the sources since are left out. Where none is left, the night that was looked at keeps the scope.
+5. Accounts that have left the sources since are left out. Where none is left, the night that was looked at keeps the batch.
 
-Events carry counts and the name of the scope: no accounts, no money.
+Events carry counts and the id of the batch: no accounts, no money. The command line, the event and the ledger call a batch a scope.
 """
 
 from dataclasses import dataclass
@@ -28,18 +28,18 @@ from schemas.landing import CONTRACTS
 from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.monitor.intraday_inputs import newest_night
-from tasks.monitor.look import Look, look
+from tasks.monitor.look import DriftLook, look
 from tasks.pull import NoAccountLeft, Request, TakenFiles, take
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, utc_now
 from warehouse.ledger import LATE_FILE, ScopeRow
 
 SILENCE: Final = timedelta(minutes=30)
-"""A scope that no run has taken for so long after it was announced is announced again."""
+"""A batch that no run has claimed for so long after it was announced is announced again."""
 
 
 @dataclass(frozen=True, slots=True)
-class LookResult:
-    """What a look came to; counts are of accounts. ``scopes``: made now. ``announced``: told to Prefect now."""
+class MonitorResult:
+    """What a look came to; counts are of accounts. Ids of batches: ``breach_batch_ids`` made, ``announced`` to Prefect by this look."""
 
     night_run_id: str
     as_of_date: date
@@ -48,15 +48,15 @@ class LookResult:
     out_of_band: int
     newly: int
     armed_again: int
-    scopes: tuple[str, ...]
+    breach_batch_ids: tuple[str, ...]
     announced: tuple[str, ...]
     notices: tuple[str, ...]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What is to be done for a scope: ``request`` a run, carry on the run ``run_id``, or nothing, because of ``skipped``."""
+class RunInstruction:
+    """What is to be done for a batch: ``request`` a run, carry on the run ``run_id``, or nothing, because of ``skipped``."""
 
     request: Request | None = None
     run_id: str | None = None
@@ -70,24 +70,24 @@ def has_night(day: date) -> bool:
 
 
 @task(name="monitor_step", cache_policy=NO_CACHE, **retry_quietly)
-def monitor_task(day: date) -> LookResult:
-    """One look, entered and announced; notices go to the log, and a table to the Prefect UI where there is a scope."""
+def monitor_task(day: date) -> MonitorResult:
+    """Look once, enter and announce what was found; notices go to the log, and a table to the Prefect UI where a batch was made."""
     with open_stores() as at:
-        told = monitor_book(at, day, utc_now())
-    for notice in told.notices:
+        done = monitor_book(at, day, utc_now())
+    for notice in done.notices:
         give_notice(notice)
-    if told.scopes:
-        shown = {"scopes": " ".join(told.scopes), "newly": told.newly, "out of band": told.out_of_band}
+    if done.breach_batch_ids:
+        shown = {"scopes": " ".join(done.breach_batch_ids), "newly": done.newly, "out of band": done.out_of_band}
         create_table_artifact([shown], key="drift-look", description=f"Newly out of band on {day}")
-    return told
+    return done
 
 
-def monitor_book(at: Stores, day: date, now: datetime, *, is_dry: bool = False) -> LookResult:
+def monitor_book(at: Stores, day: date, now: datetime, *, is_dry: bool = False) -> MonitorResult:
     """Look, enter what was found and announce what waits for a run; with ``is_dry`` only look."""
     found = look(at, day, now)
-    scopes = () if is_dry else enter(at, found, now)
-    announced = () if is_dry else announce(at, now)
-    return LookResult(
+    batch_ids = () if is_dry else enter_look(at, found, now)
+    announced = () if is_dry else announce_batches(at, now)
+    return MonitorResult(
         night_run_id=found.night.base.run_id,
         as_of_date=day,
         looked_at=found.looked_at,
@@ -95,25 +95,25 @@ def monitor_book(at: Stores, day: date, now: datetime, *, is_dry: bool = False) 
         out_of_band=found.out_of_band,
         newly=found.verdict.new.height,
         armed_again=found.verdict.cleared.len(),
-        scopes=scopes,
+        breach_batch_ids=batch_ids,
         announced=announced,
         notices=found.fresh.notices,
         seconds=(utc_now() - now).total_seconds(),
     )
 
 
-def enter(at: Stores, found: Look, now: datetime) -> tuple[str, ...]:
-    """Enter what a look found; the scopes made: one of the accounts, one of files that came late, or none."""
+def enter_look(at: Stores, found: DriftLook, now: datetime) -> tuple[str, ...]:
+    """Enter what a look found; ids of the batches made: one of accounts, one of files that came late, or none."""
     base = found.night.base
     made = at.ledger.enter_look(base.run_id, found.verdict.new, found.verdict.cleared, found.day, now)
     late = at.ledger.enter_late_files(base.run_id, found.fresh.late, base.as_of_date, now) if found.fresh.late else None
-    return tuple(scope for scope in (made, late) if scope is not None)
+    return tuple(each for each in (made, late) if each is not None)
 
 
-def announce(at: Stores, now: datetime) -> tuple[str, ...]:
-    """Emit the event of each scope that waits for a run and was not announced lately; those that were announced now.
+def announce_batches(at: Stores, now: datetime) -> tuple[str, ...]:
+    """Emit the event of each batch that waits for a run and was not announced lately; ids of those announced now.
 
-    Without a Prefect API nobody would hear it: nothing is announced then.
+    Without a Prefect API nothing is announced: no automation would receive it.
     """
     if not PREFECT_API_URL.value():
         return ()
@@ -136,54 +136,54 @@ def announce(at: Stores, now: datetime) -> tuple[str, ...]:
     return tuple(row.scope_id for row in waiting)
 
 
-def work_of(scope_id: str, submitter: str) -> Work:
-    """What is to be done for a scope.
+def instruction_for(breach_batch_id: str, submitter: str) -> RunInstruction:
+    """What is to be done for a batch.
 
     Raises
     ------
     WrongUsage
-        No such scope.
+        No such batch.
     """
     with open_stores() as at:
-        row = at.ledger.get_scope(scope_id)
+        row = at.ledger.get_scope(breach_batch_id)
         run = at.ledger.get_run(row.run_id) if row.run_id else None
         if run is not None:
             if run.run_id == row.night_run_id and row.cause != LATE_FILE:
-                return Work(skipped=str(NoAccountLeft(scope_id)))
+                return RunInstruction(skipped=str(NoAccountLeft(breach_batch_id)))
             if run.state is RunState.DONE:
-                return Work(skipped=f"{scope_id} was run as {run.run_id}")
+                return RunInstruction(skipped=f"{breach_batch_id} was run as {run.run_id}")
             at.ledger.resume_run(run.run_id, utc_now())
-            return Work(run_id=run.run_id)
+            return RunInstruction(run_id=run.run_id)
         if row.cause == LATE_FILE:
             sources = at.settings.sources_of(row.as_of_date)
-            return Work(Request(sources, row.as_of_date, RunKind.NIGHTLY, submitter))
+            return RunInstruction(Request(sources, row.as_of_date, RunKind.NIGHTLY, submitter))
         night = newest_night(at, row.as_of_date)
         if night is not None and night.base.run_id != row.night_run_id:
-            at.ledger.take_scope(scope_id, night.base.run_id, utc_now())
-            return Work(skipped=f"{night.base.run_id} has looked at the accounts of {scope_id} since")
-        accounts = at.ledger.accounts_of_scope(scope_id)
-        sources = sources_of_scope(at, row)
-        return Work(Request(sources, row.as_of_date, RunKind.THRESHOLD, submitter, accounts, scope_id))
+            at.ledger.take_scope(breach_batch_id, night.base.run_id, utc_now())
+            return RunInstruction(skipped=f"{night.base.run_id} has looked at the accounts of {breach_batch_id} since")
+        accounts = at.ledger.accounts_of_scope(breach_batch_id)
+        sources = sources_of_batch(at, row)
+        return RunInstruction(Request(sources, row.as_of_date, RunKind.THRESHOLD, submitter, accounts, breach_batch_id))
 
 
-def taken_by_another(scope_id: str, run: RunRef) -> str | None:
-    """Let the run take the scope; a sentence where another one has it, and this one goes no further."""
+def claim_batch(breach_batch_id: str, run: RunRef) -> str | None:
+    """Claim the batch for the run; a sentence where another run has it, and this one goes no further."""
     with open_stores() as at:
-        owner = at.ledger.take_scope(scope_id, run.run_id, utc_now())
+        owner = at.ledger.take_scope(breach_batch_id, run.run_id, utc_now())
         if owner == run.run_id:
             return None
-        at.ledger.fail_run(run.run_id, f"{scope_id} is run as {owner}", utc_now())
-    return f"{scope_id} is run as {owner}"
+        at.ledger.fail_run(run.run_id, f"{breach_batch_id} is run as {owner}", utc_now())
+    return f"{breach_batch_id} is run as {owner}"
 
 
-def leave_to_its_night(scope_id: str) -> None:
-    """Let the night that was looked at keep the scope: there is nobody left to run, and it is announced no more."""
+def leave_batch_to_night(breach_batch_id: str) -> None:
+    """Assign the batch to the night that was looked at: no account is left to run, and it is announced no more."""
     with open_stores() as at:
-        at.ledger.take_scope(scope_id, at.ledger.get_scope(scope_id).night_run_id, utc_now())
+        at.ledger.take_scope(breach_batch_id, at.ledger.get_scope(breach_batch_id).night_run_id, utc_now())
 
 
-def sources_of_scope(at: Stores, row: ScopeRow) -> tuple[DatedSource, ...]:
-    """The sources of the night that was looked at; fresh prices, where there is an address for them, in the place of its own."""
+def sources_of_batch(at: Stores, row: ScopeRow) -> tuple[DatedSource, ...]:
+    """Sources of a run over the batch: those of the night that was looked at, with fresh prices in the place of its own where there is an address for them."""
     night = at.ledger.get_run(row.night_run_id)
     as_of = row.as_of_date if night is None else night.as_of_date
     sources = at.settings.sources_of(as_of)
