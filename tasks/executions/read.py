@@ -3,6 +3,7 @@
 Every record ends up in ``executions``, ``unread`` or ``ignored``; a file that cannot be trusted as a whole is refused.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,20 @@ from typing import Final
 
 import polars as pl
 
+from schemas.errors import InputRefused
 from tasks.executions.alpaca_events import read_alpaca
 from tasks.executions.csv_file import read_csv
-from tasks.executions.file_bytes import whole_bytes
+from tasks.executions.file_bytes import BOM, whole_bytes
 from tasks.executions.fix_log import read_fix
 from tasks.executions.flex_trades import read_flex
-from tasks.executions.format_detection import format_of
 from tasks.executions.record_tally import RecordTally
-from tasks.executions.words import ExecutionFormat
+from tasks.executions.words import ExecutionFormat, quote_value
+
+_HEAD: Final = 1 << 20
+"""How much of a file is looked at: a log may begin with other lines."""
+_MESSAGE: Final = re.compile(rb"8=FIXT?\.[0-9]\.[0-9](?:\x01|\||\^A)9=")
+_JSON: Final = (b"{", b"[", b"data:", b"event:", b"id:", b"retry:", b":")
+"""How JSON and server-sent events begin."""
 
 _READERS: Final[Mapping[ExecutionFormat, Callable[[Path, bytes], RecordTally]]] = {
     ExecutionFormat.CSV: lambda path, _: read_csv(path),
@@ -32,7 +39,7 @@ class ExecutionRecords:
     """What a file of executions says.
 
     ``executions``, ``lots``, ``unread``: tables ``EXECUTIONS``, ``EXECUTION_LOTS`` and ``UNREAD``, in the order of the file.
-    ``ignored``: how many records are none of our business, by what they are called. ``unknown_columns``: of a CSV, ignored.
+    ``ignored``: how many records the format ignores, by what they are called. ``unknown_columns``: of a CSV, ignored.
     """
 
     executions: pl.DataFrame
@@ -68,4 +75,30 @@ def read_executions(path: Path, format: ExecutionFormat | None = None) -> Execut
         format=known,
         ignored=dict(sorted(found.ignored.items())),
         unknown_columns=found.unknown_columns,
+    )
+
+
+def format_of(name: str, data: bytes) -> ExecutionFormat:
+    """Detect the format of a file by its content, never by its name.
+
+    Raises
+    ------
+    InputRefused
+        The format is not known.
+    """
+    head = data[:_HEAD].removeprefix(BOM).lstrip()
+    if head.startswith(b"<"):
+        return ExecutionFormat.FLEX
+    is_json = head.startswith(_JSON)
+    if not is_json and b"execution_id" in head.partition(b"\n")[0]:
+        return ExecutionFormat.CSV
+    if _MESSAGE.search(head):
+        return ExecutionFormat.FIX
+    if is_json:
+        return ExecutionFormat.ALPACA
+    start = head[:60].decode(errors="replace").partition("\n")[0]
+    raise InputRefused(
+        f"{name} is in no format that can be told (it begins with {quote_value(start)}); needed CSV with a column execution_id, "
+        "FIX messages, a Flex statement or Alpaca's trade events\n\n"
+        f"Hint: pass --format {', '.join(list(ExecutionFormat)[:-1])} or {list(ExecutionFormat)[-1]}."
     )

@@ -17,7 +17,6 @@ from .atomic_folder import throttle as throttle
 from .atomic_folder import write_file as write_file
 from .flow_states import foreseen_as_state as foreseen_as_state
 from .flow_states import without_tracebacks as without_tracebacks
-from .notices import give_notice as give_notice
 from .provenance import DECIDING as DECIDING
 from .provenance import SETTING as SETTING
 from .provenance import VERSION as VERSION
@@ -25,12 +24,13 @@ from .provenance import made_with as made_with
 from .provenance import settings_then as settings_then
 from .provenance import versions as versions
 from .retries import retry_quietly as retry_quietly
-from .session_hours import session_at as session_at
 from .sessions import Session as Session
 from .sessions import overtaken_by as overtaken_by
 from .sessions import previous_session as previous_session
+from .sessions import session_at as session_at
 from .sessions import sessions_from as sessions_from
 from .sessions import sessions_to as sessions_to
+from .step_logs import give_notice as give_notice
 from .steps import Stores as Stores
 from .steps import lock_run as lock_run
 from .steps import note_failure as note_failure

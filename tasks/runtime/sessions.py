@@ -1,4 +1,4 @@
-"""Trading days of an exchange, from exchange_calendars."""
+"""Trading days of an exchange and its hours, from exchange_calendars: holidays, days that end early, breaks."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -6,6 +6,8 @@ from functools import cache
 
 LONGEST_CLOSURE = timedelta(days=30)
 """No exchange of the calendars was closed for longer within living memory of our data."""
+WEEK = timedelta(days=7)
+"""A calendar is asked for at least so much around the moment, for it refuses spans without a trading day."""
 
 
 def previous_session(day: date, exchange: str) -> tuple[bool, date | None]:
@@ -54,7 +56,7 @@ class Session:
 
 def sessions_from(day: date, exchange: str) -> list[Session]:
     """The trading days of the month that begins with ``day``, itself included where it is one; in order."""
-    import exchange_calendars  # noqa: PLC0415 - see below
+    import exchange_calendars  # noqa: PLC0415 - see above
 
     calendar = exchange_calendars.get_calendar(exchange, start=day, end=day + LONGEST_CLOSURE)
     early = {session.date() for session in calendar.early_closes}
@@ -62,3 +64,21 @@ def sessions_from(day: date, exchange: str) -> list[Session]:
         Session(session.date(), calendar.session_close(session).to_pydatetime() if session.date() in early else None)
         for session in calendar.sessions
     ]
+
+
+def session_at(moment: datetime, exchange: str) -> date | None:
+    """The trading day whose session the moment is in, from its opening up to its close; null outside of one.
+
+    Parameters
+    ----------
+    moment
+        With its time zone.
+    exchange
+        A MIC code, as in the settings.
+    """
+    import exchange_calendars  # noqa: PLC0415 - see above
+
+    start, end = moment.date() - WEEK, moment.date() + WEEK
+    calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
+    minute = moment.replace(second=0, microsecond=0)
+    return calendar.minute_to_session(minute).date() if calendar.is_open_on_minute(minute) else None

@@ -69,3 +69,14 @@ def use_log_format(settings: Settings) -> None:
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         if isinstance(handler, PrefectConsoleHandler) and not isinstance(handler.formatter, JsonLines):
             handler.setFormatter(JsonLines())
+
+
+def give_notice(message: str) -> None:
+    """Log what a person may want to know and nothing depends on, as a warning: to the run's log in Prefect, else to the program's own.
+
+    Never account data.
+    """
+    try:
+        get_run_logger().warning(message)
+    except MissingContextError:
+        logging.getLogger("trimtab").warning(message)

@@ -10,8 +10,7 @@ from schemas.enums import Guard, Step
 from schemas.errors import ConservationBroken, TrimtabError
 from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
-from tasks.runtime.notices import give_notice
-from tasks.runtime.step_logs import log_step, use_log_format
+from tasks.runtime.step_logs import give_notice, log_step, use_log_format
 from tasks.runtime.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger

@@ -18,7 +18,7 @@ from schemas.enums import RunKind, RunState
 from schemas.events import EventName
 from schemas.settings import Settings
 from tasks.monitor.breach_batches import MonitorResult
-from tasks.runtime.session_hours import session_at
+from tasks.runtime.sessions import session_at
 from tasks.runtime.stores import utc_now
 from tests.deploy.test_deployment import ROOT, Site, final, site, stopped, waited_for
 from tests.support.monitor_scene import TODAY, Scene

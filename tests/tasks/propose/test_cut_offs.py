@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schemas.settings import Settings
-from tasks.propose.cut_offs import next_cut_offs
+from tasks.propose.route import next_cut_offs
 
 NEW_YORK = ZoneInfo("America/New_York")
 SETTINGS = Settings(cut_offs={"northbank": time(15, 30), "harbor": time(9, 0)})
