@@ -217,9 +217,9 @@ def remove_old(folder: Path, kept: int | None) -> tuple[str, ...]:
     """Remove all but the newest ``kept`` backups, or none where null; names of those removed."""
     doomed = [] if kept is None else backups(folder)[: -max(kept, 1)]
     for path in doomed:
-        gone = temporary_name(path)
-        path.rename(gone)
-        shutil.rmtree(gone)
+        aside = temporary_name(path)
+        path.rename(aside)
+        shutil.rmtree(aside)
     return tuple(path.name for path in doomed)
 
 

@@ -24,7 +24,7 @@ from tasks.operate.replay_scratch import RecordedRun
 from tasks.runtime import Stores, file_hashes
 from warehouse.ledger import ExportRow, ExportState
 
-FILES_TOLD: Final = 5
+FILES_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,11 @@ def _problems(files: dict[str, str], was: Path, made: str, row: ExportRow) -> It
     published = {each["path"]: each["sha256"] for each in json.loads(here)["files"]}
     again = {path: digest for path, digest in files.items() if path in published or path not in _closing()}
     differing = sorted(path for path in published.keys() | again.keys() if published.get(path) != again.get(path))
-    told = ", ".join(differing[:FILES_TOLD])
-    more = f" and {len(differing) - FILES_TOLD} more" if len(differing) > FILES_TOLD else ""
-    yield f"{len(differing):,} of {len(published):,} files differ: {told}{more}" if differing else f"{MANIFEST} differs"
+    names = ", ".join(differing[:FILES_SHOWN])
+    more = f" and {len(differing) - FILES_SHOWN} more" if len(differing) > FILES_SHOWN else ""
+    yield (
+        f"{len(differing):,} of {len(published):,} files differ: {names}{more}" if differing else f"{MANIFEST} differs"
+    )
 
 
 def _closing() -> frozenset[str]:

@@ -166,8 +166,8 @@ def _need_all(known: RecordedRun, found: dict[str, int]) -> None:
     """
     run_id = known.row.run_id
     pulled = next(one.rows for one in known.ledger.step_rows(run_id) if one.step is Step.PULL)
-    gone = pulled - sum(found.values())
-    if gone <= 0:
+    lacking = pulled - sum(found.values())
+    if lacking <= 0:
         return
     delivered: dict[str, int] = {}
     for each in known.ledger.inputs_of(run_id):
@@ -176,7 +176,7 @@ def _need_all(known: RecordedRun, found: dict[str, int]) -> None:
     empty += [] if found["scope"] or not known.row.accounts_pulled else ["scope"]
     where = f": nothing is left of {', '.join(sorted(empty))}" if empty else ""
     raise InputRefused(
-        f"run {run_id} cannot be replayed: of the {pulled:,} rows that it pulled the lake has {pulled - gone:,}{where}\n\n"
+        f"run {run_id} cannot be replayed: of the {pulled:,} rows that it pulled the lake has {pulled - lacking:,}{where}\n\n"
         "Hint: they were expired, or removed by hand; a lake restored from before that can replay it."
     )
 

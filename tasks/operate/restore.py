@@ -123,9 +123,9 @@ def need_objects(settings: Settings, manifest: Mapping[str, Any]) -> None:
     is_remote = "://" in place
     if is_remote:
         needed |= {path.removeprefix(DATA) for path in manifest["files"] if path.startswith(DATA)}
-    if gone := sorted(needed - (objects_at(place) if is_remote else set())):
+    if missing := sorted(needed - (objects_at(place) if is_remote else set())):
         raise WrongUsage(
-            f"{len(gone)} files of the lake are not at {place}: {', '.join(gone[:SHOWN])}; needed all that the backup names and "
+            f"{len(missing)} files of the lake are not at {place}: {', '.join(missing[:SHOWN])}; needed all that the backup names and "
             "has not in it. Nothing was restored.\n\n"
             f"Hint: is TRIMTAB_LAKE_DATA_URL where they are? Else bring back what the bucket had at {manifest['made_at']}, or take a "
             "later backup."

@@ -17,16 +17,16 @@ def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str,
     """
     if not known.replaced:
         return dict(tables)
-    gone = sorted(known.replaced)
-    is_gone = pl.col("proposal_id").is_in(gone)
+    replaced = sorted(known.replaced)
+    is_replaced = pl.col("proposal_id").is_in(replaced)
     found = dict(tables)
     if "lot_relief" in tables:
-        old_orders = tables["orders"].filter(is_gone)["order_id"]
+        old_orders = tables["orders"].filter(is_replaced)["order_id"]
         kept = tables["lot_relief"].filter(~pl.col("order_id").is_in(old_orders.implode()))
         found["lot_relief"] = pl.concat([kept, known.lots.select(kept.columns)])
     for table, rows in (("proposals", known.proposals), ("orders", known.orders)):
         if table in tables:
-            kept = tables[table].filter(~is_gone)
+            kept = tables[table].filter(~is_replaced)
             found[table] = pl.concat([kept, rows.select(kept.columns)])
     return found
 

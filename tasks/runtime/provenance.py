@@ -31,8 +31,8 @@ VERSION: Final = "version"
 
 def made_with(settings: Settings, step: Step) -> pl.DataFrame:
     """Rows of the table ``made_with`` for a step that runs here and now; a setting's value is JSON."""
-    told = settings.model_dump(mode="json", include=set(DECIDING))
-    rows = [(SETTING, name, json.dumps(told[name])) for name in DECIDING]
+    values = settings.model_dump(mode="json", include=set(DECIDING))
+    rows = [(SETTING, name, json.dumps(values[name])) for name in DECIDING]
     rows += [(VERSION, name, value) for name, value in versions().items()]
     return pl.DataFrame([(str(step), *row) for row in rows], schema=INTERNAL["made_with"], orient="row")
 
