@@ -11,7 +11,15 @@ import typer
 from flows.commands.terminal import notice, print_frame, print_json
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
-from tasks.reconcile import ReconcileResult, allocation_statement, as_fix, lot_differences, open_breaks, reconcile_one, rules
+from tasks.reconcile import (
+    ReconcileResult,
+    allocation_statement,
+    as_fix,
+    lot_differences,
+    open_breaks,
+    reconcile_one,
+    rules,
+)
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
 from warehouse.lake import open_lake
 
