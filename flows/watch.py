@@ -34,7 +34,7 @@ def _night(at: Stores, now: datetime) -> int:
 
 
 def _halt(at: Stores) -> int:
-    halt = at.ledger.current_halt()
+    halt = at.ledger.halts.current_halt()
     if halt is None or is_announced(HALT_KEY, halt.halted_at.isoformat()):
         return 0
     get_run_logger().warning("everything is halted since %s", halt.halted_at)

@@ -94,7 +94,7 @@ def need_run(backend: Backend, run_id: str) -> RunRow:
     Problem
         404.
     """
-    found = backend.ledger.get_run(run_id)
+    found = backend.ledger.runs.get_run(run_id)
     if found is None:
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no run {run_id}.")
     return found

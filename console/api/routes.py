@@ -84,7 +84,7 @@ def _add_runs(router: APIRouter, backend: Backend, reads: Any) -> None:
     def runs(limit: Limit = 20, caller: Caller = reads) -> RunsOut:
         """The runs started last, newest first."""
         caller.need_everything("A run")
-        return RunsOut(runs=[RunOut.of(run) for run in backend.ledger.list_runs(limit)])
+        return RunsOut(runs=[RunOut.of(run) for run in backend.ledger.runs.list_runs(limit)])
 
     @router.get("/runs/{run_id}", tags=["runs"])
     def run(run_id: Named, caller: Caller = reads) -> RunOut:
@@ -105,8 +105,8 @@ def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
         """Proposals that match, what comes first first; the next page with ``cursor``. Empty filter: what waits for a person."""
         wanted = caller.sees(review.parse_filter(text))
         after = None if cursor is None else after_of(cursor, sort, text)
-        backend.ledger.expire(backend.now())
-        page = backend.ledger.page(wanted, sort=sort, limit=limit, after=after)
+        backend.ledger.proposals.expire(backend.now())
+        page = backend.ledger.queue.page(wanted, sort=sort, limit=limit, after=after)
         following = None if page.after is None else cursor_of(page.after, sort, text)
         return ProposalsOut(
             proposals=[ProposalOut.of(row) for row in page.rows.iter_rows(named=True)], next_cursor=following
@@ -115,7 +115,7 @@ def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
     @router.get("/proposals/{proposal_id}", tags=["proposals"])
     def proposal(proposal_id: Named, response: Response, caller: Caller = reads) -> DetailOut:
         """One proposal with its orders; its ``ETag`` is what a decision's ``If-Match`` takes."""
-        known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+        known = caller.need_sight(backend.ledger.proposals.get_proposal(proposal_id), proposal_id)
         detail = review.show(backend.ledger, proposal_id, backend.reader(known["account_id"]), now=backend.now())
         response.headers["etag"] = etag_of(detail.proposal)
         return DetailOut(
@@ -204,7 +204,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
 
 def _as_it_stands(backend: Backend, caller: Caller, proposal_id: str, response: Response) -> ProposalOut:
     """The proposal after what was done, with its new ``ETag``."""
-    known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+    known = caller.need_sight(backend.ledger.proposals.get_proposal(proposal_id), proposal_id)
     response.headers["etag"] = etag_of(known)
     return ProposalOut.of(known)
 
@@ -217,7 +217,7 @@ def _looked_at(backend: Backend, caller: Caller, proposal_id: str, if_match: str
     Problem
         404, 428 without ``If-Match``, 412 where it names something else.
     """
-    known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+    known = caller.need_sight(backend.ledger.proposals.get_proposal(proposal_id), proposal_id)
     if if_match is None:
         raise ApiProblem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
     if if_match != etag_of(known):
@@ -227,7 +227,7 @@ def _looked_at(backend: Backend, caller: Caller, proposal_id: str, if_match: str
 
 def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> ReviewedVersion:
     """What the caller looked at; an etag that is none fits no proposal."""
-    known = caller.need_sight(backend.ledger.get_proposal(proposal_id), proposal_id)
+    known = caller.need_sight(backend.ledger.proposals.get_proposal(proposal_id), proposal_id)
     found = ETAG.fullmatch(etag)
     if found is None or found[1] != known["content_hash"][:32]:
         return ReviewedVersion("")

@@ -48,7 +48,7 @@ def add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
         """What left of a run, in order, and where it was delivered."""
         caller.need_everything("An export")
         need_run(backend, run_id)
-        found = backend.ledger.exports_of(run_id)
+        found = backend.ledger.exports.exports_of(run_id)
         ways = ways_of(backend, found)
         return ExportsOut(exports=[ExportOut.of(one, ways[one.export_id]) for one in found])
 
@@ -58,7 +58,7 @@ def add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
         caller.need_everything("An export")
         about = f"exports {run}"
         after = None if cursor is None else read(cursor, about, MOMENT_AND_NAME)
-        found = backend.ledger.exports_found(run, limit=limit + 1, after=after)
+        found = backend.ledger.deliveries.exports_found(run, limit=limit + 1, after=after)
         shown = found[:limit]
         ways = ways_of(backend, shown)
         following = written((shown[-1].started_at, shown[-1].export_id), about) if len(found) > limit else None
@@ -68,7 +68,7 @@ def add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
     def export(export_id: Named, caller: Caller = reads) -> ExportOut:
         """One export, and where it was delivered."""
         caller.need_everything("An export")
-        found = backend.ledger.export_named(export_id)
+        found = backend.ledger.deliveries.export_named(export_id)
         if found is None:
             raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no export {export_id}.")
         return ExportOut.of(found, ways_of(backend, [found])[export_id])
@@ -98,7 +98,7 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
         wanted = Sought(run=run, custodian=custodian, account=account, proposal=proposal, state=state)
         about = f"fills {wanted}"
         after = None if cursor is None else read(cursor, about, MOMENT_AND_NAME)
-        found = backend.ledger.answers(caller.seeks(wanted), limit=limit, after=after)
+        found = backend.ledger.answers.answers(caller.seeks(wanted), limit=limit, after=after)
         return FillsOut(
             fills=[FillOut.of(row) for row in found.rows.iter_rows(named=True)],
             next_cursor=None if found.after is None else written(found.after, about),
@@ -108,7 +108,7 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
     def fill(order_id: Named, caller: Caller = reads) -> FillDetailOut:
         """One order that left: what became of it, its open breaks, and every message about it or its block."""
         ledger, wanted = backend.ledger, caller.seeks(Sought(order=order_id))
-        rows = ledger.answers(wanted, limit=1).rows
+        rows = ledger.answers.answers(wanted, limit=1).rows
         if rows.is_empty():
             raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no order {order_id} that left.")
         order = FillOut.of(rows.row(0, named=True))
@@ -118,13 +118,13 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
             breaks=[one for sought in (wanted, *blocks) for one in _breaks(backend, sought)],
             messages=[
                 MessageOut.of(row)
-                for row in ledger.told_of({order_id, order.block_id or order_id}).iter_rows(named=True)
+                for row in ledger.answers.told_of({order_id, order.block_id or order_id}).iter_rows(named=True)
             ],
         )
 
 
 def _breaks(backend: Backend, wanted: Sought) -> list[BreakOut]:
-    rows = backend.ledger.breaks_found(wanted, ALARMS, limit=MOST).rows
+    rows = backend.ledger.answers.breaks_found(wanted, ALARMS, limit=MOST).rows
     return [BreakOut.of(row, backend.now()) for row in rows.iter_rows(named=True)]
 
 
@@ -145,7 +145,7 @@ def _add_breaks(router: APIRouter, backend: Backend, reads: Any) -> None:
         wanted = Sought(run=run, custodian=custodian, account=account, proposal=proposal, code=code)
         about = f"breaks {wanted}"
         after = None if cursor is None else read(cursor, about, BREAK_KEY)
-        found = backend.ledger.breaks_found(caller.seeks(wanted), ALARMS, limit=limit, after=after)
+        found = backend.ledger.answers.breaks_found(caller.seeks(wanted), ALARMS, limit=limit, after=after)
         now = backend.now()
         return BreaksOut(
             breaks=[BreakOut.of(row, now) for row in found.rows.iter_rows(named=True)],
@@ -159,7 +159,7 @@ def _add_aside(router: APIRouter, backend: Backend, reads: Any) -> None:
         """Executions that were not used and why, the newest first. Whose accounts they are about is not known."""
         caller.need_everything("What is set aside")
         after = None if cursor is None else read(cursor, "aside", ASIDE_KEY)
-        found = backend.ledger.aside_stretch(limit=limit, after=after)
+        found = backend.ledger.answers.aside_stretch(limit=limit, after=after)
         return AsidesOut(
             executions=[AsideOut.of(row) for row in found.rows.iter_rows(named=True)],
             next_cursor=None if found.after is None else written(found.after, "aside"),

@@ -28,18 +28,18 @@ class LedgerCollector(Collector):
         """Read the ledger once."""
         ledger, now = self._backend.ledger, self._backend.now()
         states = GaugeMetricFamily("trimtab_proposals", "Proposals by state.", labels=["state"])
-        counts = ledger.counts_by("state", EVERY)
+        counts = ledger.queue.counts_by("state", EVERY)
         for state in ProposalState:
             states.add_metric([str(state)], counts.get(str(state), 0))
         yield states
-        waiting = ledger.totals(Filter())
+        waiting = ledger.queue.totals(Filter())
         yield gauge("trimtab_queue_length", "Proposals that wait for a person.", waiting.count)
         yield gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
         yield gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
         yield gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
         yield from of_cut_offs(ledger, now)
-        yield gauge("trimtab_halted", "1 while everything is halted.", float(ledger.current_halt() is not None))
-        run = ledger.newest_run()
+        yield gauge("trimtab_halted", "1 while everything is halted.", float(ledger.halts.current_halt() is not None))
+        run = ledger.runs.newest_run()
         if run is not None:
             of_run = GaugeMetricFamily("trimtab_newest_run", "1 for the state of the newest run.", labels=["state"])
             for known in RunState:
@@ -55,7 +55,7 @@ class LedgerCollector(Collector):
         ledger = self._backend.ledger
         breaks = GaugeMetricFamily("trimtab_open_breaks", "Open breaks by code.", labels=["code"])
         aside = GaugeMetricFamily("trimtab_executions_set_aside", "Executions never used, by code.", labels=["code"])
-        broken, left_out = ledger.break_counts("code", Sought()), ledger.aside_counts()
+        broken, left_out = ledger.answers.break_counts("code", Sought()), ledger.answers.aside_counts()
         for code in Break:
             breaks.add_metric([str(code)], broken.get(str(code), 0))
             aside.add_metric([str(code)], left_out.get(code, 0))
@@ -67,7 +67,7 @@ class LedgerCollector(Collector):
         yield gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
 
     def _age(self, now: datetime) -> float:
-        oldest = self._backend.ledger.page(Filter(), sort=Sort.AGE, limit=1).rows
+        oldest = self._backend.ledger.queue.page(Filter(), sort=Sort.AGE, limit=1).rows
         return (now - oldest["created_at"][0]).total_seconds() if oldest.height else 0.0
 
 
@@ -84,7 +84,7 @@ def metrics_router(backend: Backend) -> APIRouter:
     @router.get("/healthz", tags=["health"])
     def healthz() -> Response:
         """200 while the ledger answers; 503 otherwise."""
-        backend.ledger.newest_change()
+        backend.ledger.queue.newest_change()
         return JSONResponse({"status": "ok"})
 
     return router

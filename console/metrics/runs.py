@@ -20,19 +20,19 @@ LOOKED_AT: Final = 100
 def of_runs(backend: Backend, now: datetime) -> Iterable[Metric]:
     """The newest runs by state, the newest run's steps, and the last good night."""
     ledger = backend.ledger
-    runs = ledger.list_runs(LOOKED_AT)
+    runs = ledger.runs.list_runs(LOOKED_AT)
     states = Counter(run.state for run in runs)
     yield gauges("trimtab_runs", f"The {LOOKED_AT} newest runs by state.", "state", {s: states[s] for s in RunState})
     if runs:
         yield from _of_steps(ledger, runs[0])
-    night = ledger.latest_full_run(date.max)
+    night = ledger.runs.latest_full_run(date.max)
     if night is not None and night.finished_at is not None:
         age = (now - night.finished_at).total_seconds()
         yield gauge("trimtab_last_good_night_age_seconds", "Since the newest whole night was done.", age)
 
 
 def _of_steps(ledger: Ledger, run: RunRow) -> Iterable[Metric]:
-    done = ledger.step_rows(run.run_id)
+    done = ledger.runs.step_rows(run.run_id)
     steps = dict.fromkeys(row.step for row in done)
     seconds = {step: sum(row.seconds for row in done if row.step is step) for step in steps}
     rows = {step: sum(row.rows for row in done if row.step is step) for step in steps}
@@ -42,7 +42,7 @@ def _of_steps(ledger: Ledger, run: RunRow) -> Iterable[Metric]:
 
 def of_cut_offs(ledger: Ledger, now: datetime) -> Iterable[Metric]:
     """By custodian, how long until its next cut-off with proposals waiting, and how many."""
-    ahead = ledger.next_cut_offs(now)
+    ahead = ledger.queue.next_cut_offs(now)
     left = {custodian: (moment - now).total_seconds() for custodian, (moment, _) in ahead.items()}
     waiting = {custodian: count for custodian, (_, count) in ahead.items()}
     if left:
@@ -55,7 +55,7 @@ def of_cut_offs(ledger: Ledger, now: datetime) -> Iterable[Metric]:
 
 def of_exports(backend: Backend, now: datetime) -> Iterable[Metric]:
     """Exports that were begun and are not whole, and backups."""
-    newest = backend.ledger.exports_found(limit=LOOKED_AT)
+    newest = backend.ledger.deliveries.exports_found(limit=LOOKED_AT)
     is_open = sum(export.state is ExportState.WRITING for export in newest)
     yield gauge("trimtab_exports_open", f"Exports begun and not whole, of the {LOOKED_AT} newest.", is_open)
     made_at = _newest_backup(backend)

@@ -84,13 +84,13 @@ class After:
 def read_after(desk: PageContext, proposal: dict[str, Any]) -> After | None:
     """What happened since; null where the proposal has not left."""
     ledger, wanted = desk.backend.ledger, Sought(proposal=proposal["proposal_id"])
-    export = ledger.export_named(proposal["export_id"]) if proposal["state"] in SENT_STATES else None
+    export = ledger.deliveries.export_named(proposal["export_id"]) if proposal["state"] in SENT_STATES else None
     if export is None:
         return None
-    orders = ledger.answers(wanted, limit=MOST_ORDERS).rows.sort(
+    orders = ledger.answers.answers(wanted, limit=MOST_ORDERS).rows.sort(
         "side", "symbol", "order_id", descending=[True, False, False]
     )
-    broken = ledger.breaks_found(wanted, ALARMS, limit=MOST_ORDERS).rows
+    broken = ledger.answers.breaks_found(wanted, ALARMS, limit=MOST_ORDERS).rows
     return After(
         export.export_id, orders.to_dicts(), broken.to_dicts(), ways_of(desk.backend, [export])[export.export_id]
     )

@@ -79,7 +79,7 @@ def register(backend: Backend) -> None:
 
 
 def _rows(desk: PageContext, wanted: AuditFilter) -> list[dict[str, Any]]:
-    found = desk.backend.ledger.audit_rows(
+    found = desk.backend.ledger.audit.audit_rows(
         actor=wanted.actor or None,
         run_id=wanted.run or None,
         proposal_id=wanted.proposal or None,
@@ -104,7 +104,7 @@ def _rows(desk: PageContext, wanted: AuditFilter) -> list[dict[str, Any]]:
 async def _verify(desk: PageContext, button: ui.button) -> None:
     button.props("loading")
     try:
-        number = await run.io_bound(desk.backend.ledger.verify_audit)
+        number = await run.io_bound(desk.backend.ledger.audit.verify_audit)
     except AuditBroken as error:
         ui.notify(sentence(str(error)), type="negative", multi_line=True, timeout=0, close_button="Close")
     else:

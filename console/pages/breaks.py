@@ -158,13 +158,13 @@ class BreakView:
 
     def _read(self) -> tuple[BreakCounts, Stretch, dict[Break, int]]:
         ledger, wanted = self.ledger, self.wanted
-        codes = ledger.break_counts("code", replace(wanted, code=None))
-        custodians = ledger.break_counts("custodian", replace(wanted, custodian=None))
+        codes = ledger.answers.break_counts("code", replace(wanted, code=None))
+        custodians = ledger.answers.break_counts("custodian", replace(wanted, custodian=None))
         number = codes.get(wanted.code, 0) if wanted.code else sum(codes.values())
         self.skip = min(self.skip, max(number - 1, 0) // PAGE_ROWS * PAGE_ROWS)
-        rows = ledger.breaks_found(wanted, ALARMS, limit=PAGE_ROWS, skip=self.skip).rows
-        aside = ledger.aside_stretch(limit=self.aside_limit)
-        return BreakCounts(rows, codes, custodians, number), aside, ledger.aside_counts()
+        rows = ledger.answers.breaks_found(wanted, ALARMS, limit=PAGE_ROWS, skip=self.skip).rows
+        aside = ledger.answers.aside_stretch(limit=self.aside_limit)
+        return BreakCounts(rows, codes, custodians, number), aside, ledger.answers.aside_counts()
 
     def _draw(self, seen: BreakCounts, aside: Stretch, left_out: Mapping[Break, int]) -> None:
         now = self.desk.now

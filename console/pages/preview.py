@@ -64,7 +64,7 @@ class Preview:
 
 
 def _read(desk: PageContext, proposal_id: str) -> tuple[ProposalDetail, list[dict[str, Any]]]:
-    proposal = desk.backend.ledger.get_proposal(proposal_id)
+    proposal = desk.backend.ledger.proposals.get_proposal(proposal_id)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
     read = desk.backend.reader(proposal["account_id"])

@@ -105,12 +105,12 @@ def register(backend: Backend) -> None:
 def _mark(desk: PageContext, name: str) -> tuple[object, ...]:
     """What changes when anything that the page shows of decisions, or of what came back, does."""
     ledger = desk.backend.ledger
-    ledger.expire(desk.now)
+    ledger.proposals.expire(desk.now)
     (full,) = review.resolve(ledger, [name])
-    proposal = ledger.get_proposal(full) or {}
-    newest = ledger.amended(str(proposal.get("run_id")), str(proposal.get("account_id"))).replaced
+    proposal = ledger.proposals.get_proposal(full) or {}
+    newest = ledger.amendments.amended(str(proposal.get("run_id")), str(proposal.get("account_id"))).replaced
     after = read_after(desk, proposal) if proposal else None
-    return proposal.get("revision"), len(ledger.decisions_of(full)), full in newest, after
+    return proposal.get("revision"), len(ledger.proposals.decisions_of(full)), full in newest, after
 
 
 def _read(desk: PageContext, proposal_id: str) -> Seeing:
@@ -118,7 +118,7 @@ def _read(desk: PageContext, proposal_id: str) -> Seeing:
     ledger = backend.ledger
     mark = _mark(desk, proposal_id)
     (full,) = review.resolve(ledger, [proposal_id])
-    proposal = ledger.get_proposal(full)
+    proposal = ledger.proposals.get_proposal(full)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
     found = explain_account(backend.lake, ledger, proposal["account_id"], run_id=proposal["run_id"])
@@ -126,7 +126,7 @@ def _read(desk: PageContext, proposal_id: str) -> Seeing:
     orders = review.show(ledger, full, read, now=desk.now).orders
     before = version_before(ledger, proposal)
     sorted_orders = orders.sort(sells_first(), "symbol", "security_id").to_dicts()
-    said = ledger.decisions_of(full)
+    said = ledger.proposals.decisions_of(full)
     newest = found["proposal"]["proposal_id"] if found["proposal"] else full
     differs = changes(ledger, read, before, orders)
     replaced_by = None if newest == full else newest
@@ -237,10 +237,12 @@ def _decisions(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[
 def _assign(desk: PageContext, proposal: dict[str, Any], again: Callable[[], Awaitable[None]]) -> None:
     async def give(name: str | None) -> None:
         ledger = desk.backend.ledger
-        await desk.ask(lambda: ledger.assign([proposal["proposal_id"]], name, actor=desk.name, now=desk.now))
+        await desk.ask(lambda: ledger.decisions.assign([proposal["proposal_id"]], name, actor=desk.name, now=desk.now))
         await again()
 
-    reviewers = [user.name for user in desk.backend.ledger.list_users() if user.roles & {Role.REVIEWER, Role.ADMIN}]
+    reviewers = [
+        user.name for user in desk.backend.ledger.users.list_users() if user.roles & {Role.REVIEWER, Role.ADMIN}
+    ]
     with ui.button(proposal["assignee"] or "Assign").props("no-caps flat dense icon-right=expand_more"), ui.menu():
         for reviewer in reviewers:
             ui.menu_item(reviewer, lambda n=reviewer: give(n))

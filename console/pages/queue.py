@@ -172,10 +172,10 @@ class QueueView:
         await self._draw_side()
 
     def _read(self, wanted: Filter) -> tuple[Page, Totals]:
-        self.ledger.expire(self.desk.now)
-        totals = self.ledger.totals(wanted)
+        self.ledger.proposals.expire(self.desk.now)
+        totals = self.ledger.queue.totals(wanted)
         self.state.skip = min(self.state.skip, max(totals.count - 1, 0) // PAGE_ROWS * PAGE_ROWS)
-        return self.ledger.page(wanted, sort=self.state.sort, limit=PAGE_ROWS, skip=self.state.skip), totals
+        return self.ledger.queue.page(wanted, sort=self.state.sort, limit=PAGE_ROWS, skip=self.state.skip), totals
 
     def _draw(self, totals: Totals) -> None:
         state = self.state
@@ -237,7 +237,7 @@ class QueueView:
         wanted = self.wanted()
         seen = await self.desk.ask(lambda: review.seen_matching(self.ledger, wanted, now=self.desk.now))
         if seen:
-            totals: Totals | None = await self.desk.look(lambda: self.ledger.totals(wanted))
+            totals: Totals | None = await self.desk.look(lambda: self.ledger.queue.totals(wanted))
             worth = f", {large_dollars(totals.gross_value_usd)} of trades" if totals else ""
             matching = f" matching {self.state.text}" if self.state.text else " that wait"
             await self._say(decision, seen, f"{plural(len(seen), 'proposal')}{matching}{worth}", is_bulk=True)

@@ -82,7 +82,7 @@ class FilterBar:
     async def _suggestions(self) -> None:
         wanted, ledger = Filter(), self.desk.backend.ledger
         found = await self.desk.look(
-            lambda: (ledger.counts_by("custodian", wanted), ledger.counts_by("look_reasons", wanted))
+            lambda: (ledger.queue.counts_by("custodian", wanted), ledger.queue.counts_by("look_reasons", wanted))
         )
         custodians, joined = found or ({}, {})
         reasons: dict[str, int] = {}
@@ -102,7 +102,7 @@ class FilterBar:
 
     async def _draw_saved(self) -> None:
         ledger = self.desk.backend.ledger
-        filters: Mapping[str, str] = await self.desk.look(lambda: ledger.saved_filters(self.desk.name)) or {}
+        filters: Mapping[str, str] = await self.desk.look(lambda: ledger.access.saved_filters(self.desk.name)) or {}
         self._saved_menu.clear()
         with self._saved_menu:
             for name, text in filters.items():
@@ -124,11 +124,11 @@ class FilterBar:
         given = (await dialog or "").strip()
         if given:
             desk, text = self.desk, self._text
-            await desk.ask(lambda: desk.backend.ledger.save_filter(desk.name, given, text, desk.now))
+            await desk.ask(lambda: desk.backend.ledger.access.save_filter(desk.name, given, text, desk.now))
             await self._draw_saved()
 
     async def _forget(self, name: str) -> None:
-        await self.desk.ask(lambda: self.desk.backend.ledger.drop_filter(self.desk.name, name))
+        await self.desk.ask(lambda: self.desk.backend.ledger.access.drop_filter(self.desk.name, name))
         await self._draw_saved()
 
     async def _with(self, key: str, value: str) -> None:

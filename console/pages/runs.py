@@ -71,7 +71,7 @@ def register(backend: Backend) -> None:
             return
 
         async def show() -> None:
-            rows = await desk.look(lambda: [_row(desk, run) for run in backend.ledger.list_runs(MOST_RUNS)])
+            rows = await desk.look(lambda: [_row(desk, run) for run in backend.ledger.runs.list_runs(MOST_RUNS)])
             table.rows = rows or []
             table.update()
             sent.rows = await desk.look(lambda: _exports(desk)) or []
@@ -113,7 +113,7 @@ def _row(desk: PageContext, run: RunRow) -> dict[str, Any]:
 
 def _exports(desk: PageContext) -> list[dict[str, Any]]:
     """The newest exports with their deliveries."""
-    found = desk.backend.ledger.exports_found(limit=MOST_EXPORTS)
+    found = desk.backend.ledger.deliveries.exports_found(limit=MOST_EXPORTS)
     ways = ways_of(desk.backend, found)
     return [
         {
@@ -134,5 +134,5 @@ def _exports(desk: PageContext) -> list[dict[str, Any]]:
 def _flow(desk: PageContext, run: RunRow) -> str:
     """Where the Prefect UI shows the run; empty where it is not known."""
     base = desk.backend.settings.prefect_ui_url.rstrip("/")
-    name = desk.backend.ledger.flow_run_of(run.run_id) if base else None
+    name = desk.backend.ledger.runs.flow_run_of(run.run_id) if base else None
     return f"{base}/runs/flow-run/{name}" if name else ""

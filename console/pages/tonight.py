@@ -62,7 +62,7 @@ def register(backend: Backend) -> None:
 
 def _seen(desk: PageContext, name: str) -> RunProgress | None:
     ledger = desk.backend.ledger
-    found = ledger.get_run(name) if name else ledger.newest_run()
+    found = ledger.runs.get_run(name) if name else ledger.runs.newest_run()
     return None if found is None else look_at(ledger, found, desk.backend.picture(found), now=desk.now)
 
 

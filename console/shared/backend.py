@@ -66,7 +66,7 @@ class Backend:
             now = self.now()
             at, change = self._change.get("newest", (now - LOOK_AGAIN, 0))
             if not timedelta() <= now - at < LOOK_AGAIN:
-                change = self.ledger.newest_change()
+                change = self.ledger.queue.newest_change()
                 self._change["newest"] = (now, change)
             return change
 

@@ -45,7 +45,7 @@ def ways_of(backend: Backend, exports: Iterable[ExportRow]) -> dict[str, list[Wa
     """Deliveries of each export, by name of the place."""
     given = list(exports)
     found: dict[str, list[Way]] = {export.export_id: [] for export in given}
-    for row in backend.ledger.deliveries_of(list(found)):
+    for row in backend.ledger.deliveries.deliveries_of(list(found)):
         found[row.export_id].append(Way.of(row))
     for export in given:
         begun = {way.name for way in found[export.export_id]}
@@ -57,7 +57,7 @@ def ways_of(backend: Backend, exports: Iterable[ExportRow]) -> dict[str, list[Wa
 def undelivered(backend: Backend) -> int:
     """How many whole exports have not reached every place that they are for; a place that is not in the settings any more does not count."""
     names = {place.name for place in backend.settings.deliveries}
-    found: Sequence[ExportRow] = backend.ledger.undelivered_exports(names) if names else []
+    found: Sequence[ExportRow] = backend.ledger.deliveries.undelivered_exports(names) if names else []
     ways = ways_of(backend, found)
     return sum(any(way.state is not Leg.DELIVERED and way.name in names for way in each) for each in ways.values())
 

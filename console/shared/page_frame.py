@@ -159,7 +159,7 @@ _SIGN_OUT: Final = "fetch('/sign-out', {method: 'POST'}).then(() => location.ass
 
 
 def _halt(desk: PageContext) -> None:
-    halt = desk.backend.ledger.current_halt()
+    halt = desk.backend.ledger.halts.current_halt()
     if halt is not None:
         with ui.element("div").classes("banner bad").props('role="alert"'):
             ui.label(f"Everything is halted since {clock(halt.halted_at)} by {halt.actor}: {halt.note}")

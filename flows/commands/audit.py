@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def verify(*, is_json: Json = False) -> None:
     """Recompute the chain; fails at the first row that was changed or is missing."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        count = ledger.verify_audit()
+        count = ledger.audit.verify_audit()
     if is_json:
         print_json({"rows": count, "is_whole": True})
     else:
@@ -37,7 +37,7 @@ def list_(
 ) -> None:
     """Show the newest rows, oldest first."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        rows = ledger.audit_rows(limit=limit, proposal_id=proposal, run_id=run)
+        rows = ledger.audit.audit_rows(limit=limit, proposal_id=proposal, run_id=run)
     if is_json:
         print_json([asdict(row) for row in rows])
     else:

@@ -60,12 +60,12 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
     done = export_approved(settings, night.run_id)
     clock.lap("export")
     with closing(open_ledger(settings)) as ledger:
-        steps = ledger.step_rows(night.run_id)
-        row = ledger.get_run(night.run_id)
-        pending = ledger.list_proposals(run_id=night.run_id)
+        steps = ledger.runs.step_rows(night.run_id)
+        row = ledger.runs.get_run(night.run_id)
+        pending = ledger.proposals.list_proposals(run_id=night.run_id)
         folders = [
             Path(one.folder) / Export(one.run_id, book.as_of_date, one.sequence, one.export_id).folder_name
-            for one in ledger.exports_of(night.run_id)
+            for one in ledger.exports.exports_of(night.run_id)
         ]
     _print_outcomes(night.counts)
     _print_times(

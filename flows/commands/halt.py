@@ -16,7 +16,7 @@ HOW_TO_LIFT = "A releaser or an admin lifts the halt with `trimtab resume --note
 def halt(note: Annotated[str, typer.Option("--note", help="Why; recorded and shown.")]) -> None:
     """Stop everything that leaves: exports, also one under way, and the release of held runs. Until `trimtab resume`."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        earlier = ledger.halt(current_actor(), note, datetime.now(UTC))
+        earlier = ledger.halts.halt(current_actor(), note, datetime.now(UTC))
     if earlier is not None:
         notice(f"It was {sentence(earlier)} already; that halt stands.")
     typer.echo(f"Halted: nothing is exported and no held run goes on. {HOW_TO_LIFT}")
@@ -25,7 +25,7 @@ def halt(note: Annotated[str, typer.Option("--note", help="Why; recorded and sho
 def lift(note: str) -> None:
     """Lift the halt in force."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        lifted = ledger.lift_halt(current_actor(), note, datetime.now(UTC))
+        lifted = ledger.halts.lift_halt(current_actor(), note, datetime.now(UTC))
     typer.echo(f"Lifted what was {sentence(lifted)}. `trimtab export` finishes an export that it stopped.")
 
 

@@ -97,7 +97,7 @@ def _print(done: ReconcileResult) -> None:
 
 def _show_breaks(settings: Settings, *, is_json: bool) -> None:
     with closing(open_ledger(settings)) as ledger:
-        breaks, aside = open_breaks(ledger, utc_now()), ledger.set_aside()
+        breaks, aside = open_breaks(ledger, utc_now()), ledger.answers.set_aside()
     if is_json:
         print_json({"breaks": breaks.to_dicts(), "set_aside": aside.to_dicts()})
         return
@@ -130,7 +130,7 @@ def allot(
     """Fix what orders of a block get of its fills, against the pro-rata rule."""
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        done = ledger.allot(
+        done = ledger.executions.allot(
             block,
             dict(_quantity(text) for text in order),
             rules=rules(settings.min_allocation_units),

@@ -97,16 +97,16 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
         There is no such run, it is not held, or the night has been run again since.
     """
     with closing(open_ledger(settings)) as ledger:
-        row = ledger.get_run(run_id)
+        row = ledger.runs.get_run(run_id)
         if row is None:
             raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
-        newer = ledger.newer_run_of(row)
+        newer = ledger.runs.newer_run_of(row)
         if newer is not None:
             raise WrongUsage(
                 f"run {run_id} is replaced by {newer.run_id}, on newer inputs; needed one that nothing has replaced\n\n"
                 "Hint: work with that run; `trimtab nightly` looks whether the inputs have changed once more."
             )
-        ledger.release_run(run_id, actor=actor, note=note, now=utc_now())
+        ledger.runs.release_run(run_id, actor=actor, note=note, now=utc_now())
     return run_night(
         settings,
         row.as_of_date,

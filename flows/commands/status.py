@@ -46,7 +46,7 @@ def status(*, is_json: Json = False) -> None:
 def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit", min=1)] = 20) -> None:
     """List runs, the newest first."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        rows = ledger.list_runs(limit)
+        rows = ledger.runs.list_runs(limit)
     if is_json:
         print_json(
             [
@@ -76,11 +76,11 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
 
 
 def _standing(ledger: Ledger) -> StatusReport:
-    halt, run = ledger.current_halt(), ledger.newest_run()
+    halt, run = ledger.halts.current_halt(), ledger.runs.newest_run()
     if run is None:
         return StatusReport(halt, None, (), (), {})
-    queue = dict(ledger.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
-    return StatusReport(halt, run, ledger.inputs_of(run.run_id), ledger.step_rows(run.run_id), queue)
+    queue = dict(ledger.proposals.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
+    return StatusReport(halt, run, ledger.inputs.inputs_of(run.run_id), ledger.runs.step_rows(run.run_id), queue)
 
 
 def _as_json(standing: StatusReport) -> dict[str, object]:

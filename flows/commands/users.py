@@ -26,7 +26,7 @@ Roles = Annotated[list[Role] | None, typer.Option("--role", help="May be given s
 def list_(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the users and their roles."""
     with closing(open_ledger(load_settings())) as ledger:
-        users = ledger.list_users()
+        users = ledger.users.list_users()
     if is_json:
         print_json([{"name": user.name, "roles": sorted(user.roles)} for user in users])
     else:
@@ -41,7 +41,7 @@ def add(name: Name, roles: Roles = None, *, is_stdin: Stdin = False) -> None:
     with closing(open_ledger(load_settings())) as ledger:
         if password is not None:
             access.need_good_password(name, password)
-        ledger.add_user(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
+        ledger.users.add_user(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
         if password is not None:
             access.set_password(ledger, name, password, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} was added; {_may(roles)}.")
@@ -62,7 +62,7 @@ def link(
 ) -> None:
     """Let who an identity provider calls SUBJECT sign in as this user."""
     with closing(open_ledger(load_settings())) as ledger:
-        ledger.link_subject(name, subject, actor=current_actor(), now=datetime.now(UTC))
+        ledger.access.link_subject(name, subject, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} is linked.")
 
 
@@ -70,7 +70,7 @@ def link(
 def tokens(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the tokens of machines, without the secrets, which are not kept."""
     with closing(open_ledger(load_settings())) as ledger:
-        found = ledger.list_tokens()
+        found = ledger.access.list_tokens()
     rows = [
         {
             "token_id": one.token_id,
@@ -120,7 +120,7 @@ def add_token(
 def revoke_token(token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID")]) -> None:
     """End a token."""
     with closing(open_ledger(load_settings())) as ledger:
-        ledger.revoke_token(token_id, actor=current_actor(), now=datetime.now(UTC))
+        ledger.access.revoke_token(token_id, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{token_id} is revoked.")
 
 
@@ -141,7 +141,7 @@ def _typed_twice() -> str:
 def set_roles(name: Name, roles: Roles = None) -> None:
     """Replace a user's roles; without --role they may do nothing any more."""
     with closing(open_ledger(load_settings())) as ledger:
-        ledger.set_roles(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
+        ledger.users.set_roles(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name}: {_may(roles)}.")
 
 

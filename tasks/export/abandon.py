@@ -74,9 +74,9 @@ def abandon_export(
     Terminal
         It has left, was begun elsewhere, or the folder cannot be written.
     """
-    export = ledger.need_abandonable(export_id, actor=actor, note=note)
+    export = ledger.abandonments.need_abandonable(export_id, actor=actor, note=note)
     final = final_folder(export)
-    count = ledger.export_order_ids(export_id)["proposal_id"].n_unique()
+    count = ledger.exports.export_order_ids(export_id)["proposal_id"].n_unique()
     if export.state is ExportState.ABANDONED:
         return AbandonResult(export_id, final, count, is_done_here=False)
     if final.parent.parent != export_folder.resolve():
@@ -84,7 +84,7 @@ def abandon_export(
             f"export {export_id} was begun in {export.folder}, not in {export_folder}\n\nHint: give it up where it was begun."
         )
     take_name(final, export_id, checkpoint)
-    is_done_here = ledger.abandon_export(export_id, actor=actor, note=note, now=now)
+    is_done_here = ledger.abandonments.abandon_export(export_id, actor=actor, note=note, now=now)
     checkpoint("abandoned")
     return AbandonResult(export_id, final, count, is_done_here=is_done_here)
 

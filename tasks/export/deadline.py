@@ -28,7 +28,7 @@ class ExportDeadline:
     @classmethod
     def of(cls, ledger: Ledger, export_id: str, now: datetime, clock: Callable[[], float]) -> Self:
         """The gate of an export that goes on ``now``."""
-        return cls(ledger, export_id, ledger.deadline_of(export_id), now, clock, clock())
+        return cls(ledger, export_id, ledger.abandonments.deadline_of(export_id), now, clock, clock())
 
     def __call__(self) -> None:
         """Ask.
@@ -42,8 +42,8 @@ class ExportDeadline:
         Terminal
             It is too late for it.
         """
-        self.ledger.need_no_halt()
-        self.ledger.need_claim(self.export_id)
+        self.ledger.halts.need_no_halt()
+        self.ledger.abandonments.need_claim(self.export_id)
         now = self.began_at + timedelta(seconds=self.clock() - self.first_reading)
         if self.deadline is not None and self.deadline.at <= now:
             raise Terminal(

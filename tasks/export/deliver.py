@@ -69,10 +69,10 @@ def deliver_exports(by: Deliverer, run_id: str | None = None) -> list[DeliveryRe
     RunHeld
         Everything is halted, maybe only since the delivery began.
     """
-    by.ledger.need_no_halt()
-    exports = by.ledger.published_exports(run_id)
+    by.ledger.halts.need_no_halt()
+    exports = by.ledger.deliveries.published_exports(run_id)
     wanted = [(export, place) for export in exports for place in _places(by, export)]
-    rows = by.ledger.deliveries_of({export.export_id for export in exports})
+    rows = by.ledger.deliveries.deliveries_of({export.export_id for export in exports})
     done = {(row.export_id, row.name) for row in rows if row.state is DeliveryState.DELIVERED}
     made = [
         _deliver_with_retries(by, export, place)
@@ -113,8 +113,8 @@ def _deliver_with_retries(by: Deliverer, export: ExportRow, place: Delivery) -> 
             if not isinstance(error, Retryable) or attempt == ATTEMPTS:
                 break
             by.wait(2.0 ** (attempt - 1))
-    by.ledger.note_delivery_problem(export.export_id, place.name, problem)
-    told = without_accounts(problem, by.ledger.accounts_of_export(export.export_id))
+    by.ledger.deliveries.note_delivery_problem(export.export_id, place.name, problem)
+    told = without_accounts(problem, by.ledger.answers.accounts_of_export(export.export_id))
     return DeliveryResult(export.export_id, place.name, 0, problem, told)
 
 
@@ -123,7 +123,7 @@ def _attempt(by: Deliverer, export: ExportRow, place: Delivery) -> int:
     _need_theirs(by.ledger, export, place)
     folder, name = _folder(export, place)
     files = _Files(folder)
-    row = by.ledger.begin_delivery(
+    row = by.ledger.deliveries.begin_delivery(
         export.export_id,
         place.name,
         url=place.url,
@@ -136,8 +136,8 @@ def _attempt(by: Deliverer, export: ExportRow, place: Delivery) -> int:
         return len(files.hashes)
 
     def look() -> None:
-        by.ledger.need_no_halt()
-        by.ledger.need_own_attempt(row)
+        by.ledger.halts.need_no_halt()
+        by.ledger.deliveries.need_own_attempt(row)
 
     stop = throttle(look, LOOK_SECONDS, time.monotonic)
     with open_place(place) as there:
@@ -147,16 +147,20 @@ def _attempt(by: Deliverer, export: ExportRow, place: Delivery) -> int:
             files,
             stop,
             first=row.sent_count,
-            note=partial(by.ledger.note_sent, row),
+            note=partial(by.ledger.deliveries.note_sent, row),
             is_emptied=place.is_emptied,
         )
-    by.ledger.finish_delivery(export.export_id, place.name, by.now())
+    by.ledger.deliveries.finish_delivery(export.export_id, place.name, by.now())
     return len(files.hashes)
 
 
 def _need_theirs(ledger: Ledger, export: ExportRow, place: Delivery) -> None:
     """Nobody else's orders go to a place that is for some custodians."""
-    strangers = sorted(set(ledger.custodians_of(export.export_id)) - set(place.custodians)) if place.custodians else []
+    strangers = (
+        sorted(set(ledger.deliveries.custodians_of(export.export_id)) - set(place.custodians))
+        if place.custodians
+        else []
+    )
     if strangers:
         raise ConservationBroken(
             f"export {export.export_id} holds orders of {strangers[0]}, and {place.name} is for {', '.join(place.custodians)}\n\n"

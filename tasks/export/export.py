@@ -130,14 +130,14 @@ def export_run(
     """
     run = done_run(ledger, run_id)
     _need_releaser(ledger, actor)
-    ledger.need_no_halt()
+    ledger.halts.need_no_halt()
     # In this order: another call that claims between the two looks is found in the second.
-    may_begin = not is_resuming and bool(ledger.exportable(run_id, now))
-    if ledger.open_export(run_id) is None and not may_begin:
+    may_begin = not is_resuming and bool(ledger.exports.exportable(run_id, now))
+    if ledger.exports.open_export(run_id) is None and not may_begin:
         return None
     stored = stored_tables(lake, run_id)
     dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
-    claim = ledger.open_export(run_id) if is_resuming else None
+    claim = ledger.exports.open_export(run_id) if is_resuming else None
     if not is_resuming:
         settled = settled_accounts(lake, ledger, run)
         claim = _claim(run, stored, ledger, settled, folder=dated_folder, plan=plan, actor=actor, now=now)
@@ -146,10 +146,10 @@ def export_run(
     _need_folder(claim, dated_folder)
     checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
-    approved = ledger.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
-    ledger.need_claim(claim.export_id)  # else what was approved is withdrawn, maybe since we looked
+    approved = ledger.exports.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
+    ledger.abandonments.need_claim(claim.export_id)  # else what was approved is withdrawn, maybe since we looked
     book = book_of(stored, ledger, run_id)
-    release = make_release(export, book, approved=approved, claimed=ledger.export_order_ids(claim.export_id))
+    release = make_release(export, book, approved=approved, claimed=ledger.exports.export_order_ids(claim.export_id))
     final = dated_folder / export.folder_name
     written_by = ExportPlan.parse(claim.plan)
     signs = written_by.signer_for(signer, claim.export_id)
@@ -157,7 +157,7 @@ def export_run(
     manifest_sha256 = render_export(
         sending, final, checkpoint, ExportDeadline.of(ledger, claim.export_id, now, time.monotonic)
     )
-    is_published_here = ledger.publish_export(claim.export_id, manifest_sha256, now)
+    is_published_here = ledger.exports.publish_export(claim.export_id, manifest_sha256, now)
     checkpoint("published")
     accounts = release.orders["account_id"].n_unique()
     return ExportResult(
@@ -183,7 +183,7 @@ def book_of(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> 
 
     Once a proposal is approved nobody changes it: read after it is known what is approved, this has all of that.
     """
-    tables = newest_rows(stored, ledger.amended(run_id))
+    tables = newest_rows(stored, ledger.amendments.amended(run_id))
     return ProposedTables(*(tables[table] for table in stored))
 
 
@@ -197,7 +197,7 @@ def done_run(ledger: Ledger, run_id: str) -> RunRow:
     RunHeld
         It is not done.
     """
-    run = ledger.get_run(run_id)
+    run = ledger.runs.get_run(run_id)
     if run is None or not re.fullmatch(IDENTIFIER, run_id):
         raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
     if run.state is not RunState.DONE:
@@ -208,7 +208,7 @@ def done_run(ledger: Ledger, run_id: str) -> RunRow:
 
 def _need_releaser(ledger: Ledger, actor: str) -> None:
     """The ledger asks again when it claims; here also before an export of somebody else is resumed."""
-    if not ledger.roles_of(actor) & {Role.RELEASER, Role.ADMIN}:
+    if not ledger.users.roles_of(actor) & {Role.RELEASER, Role.ADMIN}:
         raise DecisionRefused(f"{actor} may not export, that takes the role releaser\n\nHint: see `trimtab users`.")
 
 
@@ -225,8 +225,8 @@ def _claim(
 ) -> ExportRow | None:
     """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
     while True:
-        ids = ledger.exportable(run.run_id, now)
-        if (claim := ledger.open_export(run.run_id)) is not None or not ids:
+        ids = ledger.exports.exportable(run.run_id, now)
+        if (claim := ledger.exports.open_export(run.run_id)) is not None or not ids:
             return claim
         release, _ = planned_package(
             run, stored, ledger, ids, plan, settled=settled
@@ -235,7 +235,7 @@ def _claim(
             return None
         blocks = allocate(release.orders, release.blocks)
         try:
-            return ledger.claim_export(
+            return ledger.exports.claim_export(
                 run.run_id,
                 blocks.select(name for name in SENT_ORDERS if name in blocks.columns),
                 actor=actor,
@@ -245,7 +245,7 @@ def _claim(
                 sequence=release.export.sequence,
             )
         except DecisionRefused:
-            if ledger.exportable(run.run_id, now) == ids:  # else another call was faster: look again
+            if ledger.exports.exportable(run.run_id, now) == ids:  # else another call was faster: look again
                 raise
 
 
@@ -259,7 +259,7 @@ def _need_folder(claim: ExportRow, folder: Path) -> None:
 
 def settled_accounts(lake: ExportLake, ledger: Ledger, run: RunRow) -> pl.Series:
     """Accounts of which something is approved in the run and whose holdings there show everything that is known to be filled."""
-    accounts = ledger.approved_in(run.run_id).filter(pl.col("export_id").is_null())["account_id"].unique()
+    accounts = ledger.exports.approved_in(run.run_id).filter(pl.col("export_id").is_null())["account_id"].unique()
     behind = behind_since(lake, ledger, run, accounts)["account_id"]
     return accounts.filter(~accounts.is_in(behind.implode()))
 
@@ -278,12 +278,12 @@ def planned_package(
     A proposal with such an order stays whole: half of it is not what was approved.
     """
     book = book_of(stored, ledger, run.run_id)
-    approved = ledger.approved_in(run.run_id).filter(
+    approved = ledger.exports.approved_in(run.run_id).filter(
         pl.col("proposal_id").is_in(list(ids)), pl.col("account_id").is_in(settled.implode())
     )
     if plan.custodians:
         approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
-    export = Export(run.run_id, run.as_of_date, ledger.next_sequence(run.run_id), "")
+    export = Export(run.run_id, run.as_of_date, ledger.exports.next_sequence(run.run_id), "")
     release = _package_of(export, book, approved)
     refused = refusals_of(release, plan.profiles)
     if refused.is_empty():

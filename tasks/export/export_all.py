@@ -73,15 +73,15 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
     TrimtabError
         As ``export_run``.
     """
-    by.ledger.need_no_halt()
+    by.ledger.halts.need_no_halt()
     _need_known(by.ledger, custodians)
-    by.ledger.expire(by.now)
+    by.ledger.proposals.expire(by.now)
     results: list[ExportResult] = []
     waiting: list[str] = []
     problems: list[str] = []
     held_back = [pl.DataFrame(schema=HELD_BACK)]
-    for one in [run_id] if run_id else by.ledger.runs_to_export():
-        run = by.ledger.get_run(one)
+    for one in [run_id] if run_id else by.ledger.exports.runs_to_export():
+        run = by.ledger.runs.get_run(one)
         if run_id is None and (run is None or run.state is not RunState.DONE):
             waiting.append(one)
             continue
@@ -89,7 +89,7 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
             results += _export_groups(by, one, custodians)
             held_back.append(_held_back(by, one))
         except Terminal as error:
-            by.ledger.need_no_halt()
+            by.ledger.halts.need_no_halt()
             if run_id is not None:
                 raise
             problems.append(f"{one}: {error}")
@@ -99,7 +99,7 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
 
 def _strange_names(by: Exporter) -> Iterable[str]:
     """Custodians that a place or a format is for, and for whom nothing was ever proposed: new ones, or mistyped."""
-    known = by.ledger.known_custodians()
+    known = by.ledger.exports.known_custodians()
     named: list[tuple[str, Delivery | Profile]] = [("delivery", one) for one in by.deliveries]
     for kind, one in [*named, *(("profile", one) for one in by.plan.profiles)]:
         for name in sorted(set(one.custodians) - set(known)) if known else ():
@@ -109,16 +109,16 @@ def _strange_names(by: Exporter) -> Iterable[str]:
 def _without_place(by: Exporter, results: Iterable[ExportResult]) -> Iterable[str]:
     """Exports that stay in the export folder although others are delivered."""
     for result in results if by.deliveries else ():
-        rows = {row.export_id: row for row in by.ledger.exports_of(result.run_id)}
+        rows = {row.export_id: row for row in by.ledger.exports.exports_of(result.run_id)}
         if not ExportPlan.parse(rows[result.export_id].plan).deliveries:
             yield f"{result.export_id} goes to no place: no delivery takes the orders of all its custodians"
 
 
 def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
     """A name that is mistyped would let nothing leave, and say nothing."""
-    if strange := sorted(set(custodians) - set(ledger.known_custodians())):
+    if strange := sorted(set(custodians) - set(ledger.exports.known_custodians())):
         raise WrongUsage(
-            f"nothing was ever proposed for the custodian {strange[0]}\n\nHint: there are {', '.join(ledger.known_custodians())}."
+            f"nothing was ever proposed for the custodian {strange[0]}\n\nHint: there are {', '.join(ledger.exports.known_custodians())}."
         )
 
 
@@ -153,7 +153,7 @@ def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tupl
     """Custodians that leave together; the empty group is everybody."""
     if not wanted and not any(delivery.custodians for delivery in by.deliveries):
         return [()]
-    approved = by.ledger.approved_in(run_id)
+    approved = by.ledger.exports.approved_in(run_id)
     known = approved.filter(pl.col("export_id").is_null())["custodian"].unique().sort()
     places: dict[tuple[str, ...], list[str]] = {}
     for custodian in known:
@@ -181,12 +181,14 @@ def _places(by: Exporter, group: Collection[str], profiles: Collection[Profile])
 def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
     """Approved proposals that a profile, a cut-off or a fill told since keeps; the reasons are audited once."""
     run = done_run(by.ledger, run_id)
-    late = by.ledger.past_cut_off(run_id, by.now)
+    late = by.ledger.exports.past_cut_off(run_id, by.now)
     told = pl.format("the cut-off of {} was at {} UTC", "custodian", pl.col("cut_off_at").dt.strftime("%Y-%m-%d %H:%M"))
     rows = [late.select("proposal_id", "account_id", reason=told)]
-    ids = by.ledger.exportable(run_id, by.now)
+    ids = by.ledger.exports.exportable(run_id, by.now)
     proposals = (
-        by.ledger.approved_in(run_id).filter(pl.col("proposal_id").is_in(ids)).select("proposal_id", "account_id")
+        by.ledger.exports.approved_in(run_id)
+        .filter(pl.col("proposal_id").is_in(ids))
+        .select("proposal_id", "account_id")
     )
     behind = behind_since(by.lake, by.ledger, run, proposals["account_id"])
     rows.append(proposals.join(behind, on="account_id").select("proposal_id", "account_id", reason="waiting_reason"))
@@ -198,7 +200,7 @@ def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
         rows.append(named.select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)
     if found.height:
-        by.ledger.note_refused(
+        by.ledger.exports.note_refused(
             run_id, dict(found.select("proposal_id", "reason").iter_rows()), actor=by.actor, now=by.now
         )
     return found.select(pl.lit(run_id).alias("run_id"), *list(HELD_BACK)[1:])

@@ -72,4 +72,4 @@ def deliver_exported(settings: Settings, run_id: str | None = None) -> list[Deli
 def custodians_due(settings: Settings) -> list[str]:
     """Custodians whose approved orders should leave now: their cut-off is near, or they have none."""
     with closing(open_ledger(settings)) as ledger:
-        return ledger.custodians_due(utc_now() + timedelta(minutes=settings.release_minutes))
+        return ledger.exports.custodians_due(utc_now() + timedelta(minutes=settings.release_minutes))

@@ -36,7 +36,7 @@ class HasStores(Protocol):
 
 def unshown_fills(at: HasStores, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
     """What holdings lack of what is known now to be filled: ``tasks.core.reconcile.unshown_fills.MISSING``; ``accounts`` as of ``fills_behind``."""
-    told = at.ledger.orders_told_since(run.started_at)
+    told = at.ledger.fills.orders_told_since(run.started_at)
     before = at.lake.read("unshown_fills", run.run_id)["order_id"]
     return missing(fills_behind(at.lake, at.ledger, run, accounts, {*told, *before}))
 
@@ -46,7 +46,7 @@ def behind_since(lake: OrderLake, ledger: Ledger, run: RunRow, accounts: pl.Seri
 
     What it proposed for them is drift of before that fill. Arguments as of ``fills_behind``.
     """
-    return waiting(fills_behind(lake, ledger, run, accounts, ledger.orders_told_since(run.started_at)))
+    return waiting(fills_behind(lake, ledger, run, accounts, ledger.fills.orders_told_since(run.started_at)))
 
 
 def fills_behind(
@@ -68,9 +68,9 @@ def fills_behind(
     nothing = pl.DataFrame(schema=INTERNAL["unshown_fills"])
     if not sought:
         return nothing
-    sent = ledger.sent_orders(sought).filter(pl.col("account_id").is_in(accounts.implode()))
+    sent = ledger.answers.sent_orders(sought).filter(pl.col("account_id").is_in(accounts.implode()))
     span = timedelta(days=DAYS)
-    live = ledger.live_proposals("", run.as_of_date - span, run.as_of_date + span, run.started_at)
+    live = ledger.exports.live_proposals("", run.as_of_date - span, run.as_of_date + span, run.started_at)
     theirs = live.filter(pl.col("export_id").is_not_null()).join(sent, on="account_id", how="semi")
     if theirs.is_empty():
         return nothing
@@ -86,7 +86,7 @@ def holdings_then(lake: OrderLake, ledger: Ledger, orders: pl.DataFrame) -> pl.D
     """What the accounts of filled orders held in the orders' own runs: ``run_id, account_id, security_id, quantity``, lot by lot."""
     parts = [pl.DataFrame(schema={"run_id": pl.String(), **{name: INTERNAL["landed_lots"][name] for name in LOTS}})]
     for (name,), some in orders.filter(pl.col("filled_quantity") > 0).sort("run_id").group_by("run_id"):
-        run = ledger.get_run(str(name))
+        run = ledger.runs.get_run(str(name))
         if run is not None:
             held = _landed_rows(lake, "lots", run, some["account_id"].unique(), LOTS)
             parts.append(held.select(pl.lit(name).alias("run_id"), *LOTS))

@@ -23,7 +23,7 @@ CASH: Final = tuple(INTERNAL["carried_cash"])
 
 def last_night(at: Stores, run: RunRef) -> RunRow | None:
     """The run over all accounts that tonight is compared with: the newest that was done, of an earlier date."""
-    return at.ledger.latest_full_run(run.as_of_date)
+    return at.ledger.runs.latest_full_run(run.as_of_date)
 
 
 def runs_from(at: Stores, first: RunRow, before: date) -> list[RunRow]:
@@ -31,7 +31,7 @@ def runs_from(at: Stores, first: RunRow, before: date) -> list[RunRow]:
 
     A run of an older night that was started later knows nothing newer.
     """
-    runs = [row for row in at.ledger.done_runs_since(first, before) if row.as_of_date >= first.as_of_date]
+    runs = [row for row in at.ledger.runs.done_runs_since(first, before) if row.as_of_date >= first.as_of_date]
     return sorted(runs, key=lambda row: (row.as_of_date, row.started_at))
 
 

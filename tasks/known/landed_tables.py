@@ -99,7 +99,8 @@ def places(ledger: Ledger, run: RunRef) -> Places:
     found = {
         table: [FilePlace(row.name, row.first_row) for row in rows]
         for table, rows in groupby(
-            sorted((row for row in ledger.inputs_of(run.run_id) if row.row_count), key=_table_and_row), key=_table
+            sorted((row for row in ledger.inputs.inputs_of(run.run_id) if row.row_count), key=_table_and_row),
+            key=_table,
         )
     }
     return {table: found.get(table, [FilePlace(table, 1)]) for table in CONTRACTS}

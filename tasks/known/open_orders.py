@@ -22,16 +22,16 @@ class OrderLake(Protocol):
 
 
 def known_orders(lake: OrderLake, ledger: Ledger, proposals: pl.DataFrame) -> pl.DataFrame:
-    """Every order of the proposals (``Ledger.live_proposals`` with ``is_sent``), ``KNOWN_ORDERS``; changed ones as they were changed last."""
+    """Every order of the proposals (``Exports.live_proposals`` with ``is_sent``), ``KNOWN_ORDERS``; changed ones as they were changed last."""
     if proposals.is_empty():
         return pl.DataFrame(schema=KNOWN_ORDERS)
     stored = [
         lake.orders_of(str(name), some["proposal_id"]) for (name,), some in proposals.sort("run_id").group_by("run_id")
     ]
-    versions = ledger.amended_orders_of(proposals["proposal_id"].to_list())
+    versions = ledger.amendments.amended_orders_of(proposals["proposal_id"].to_list())
     of_proposals = proposals.select("proposal_id", "run_id", "as_of_date", "is_sent")
     orders = pl.concat([*stored, versions.select(stored[0].columns)]).join(of_proposals, on="proposal_id")
-    told = ledger.states_of(orders["order_id"].to_list())
+    told = ledger.answers.states_of(orders["order_id"].to_list())
     return (
         orders.join(told, on="order_id", how="left")
         .with_columns(pl.col("filled_quantity").fill_null(0), pl.col("is_closed").fill_null(value=False))

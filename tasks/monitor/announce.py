@@ -36,11 +36,11 @@ class Reminder:
 
 def announce_queue(at: Stores, run_id: str, now: datetime) -> int:
     """Say that proposals of a run wait for people, with a link to them where the console has an address; how many wait."""
-    totals = at.ledger.totals(Filter(run=run_id))
+    totals = at.ledger.queue.totals(Filter(run=run_id))
     if not totals.count:
         return 0
     link = queue_link(at.settings, f"run={run_id}")
-    ahead = [moment for moment, _ in at.ledger.next_cut_offs(now).values()]
+    ahead = [moment for moment, _ in at.ledger.queue.next_cut_offs(now).values()]
     payload = {
         "run_id": run_id,
         "waiting": totals.count,
@@ -79,11 +79,11 @@ def remind(at: Stores, now: datetime) -> list[Reminder]:
 
 def due(ledger: Ledger, now: datetime, ahead: timedelta) -> list[Reminder]:
     """What waits before cut-offs at most ``ahead`` of now and was not reminded of before; noted as reminded of."""
-    ledger.expire(now)
+    ledger.proposals.expire(now)
     return [
-        Reminder(custodian, moment, count, ledger.totals(Filter(custodian=custodian)).gross_value_usd)
-        for custodian, (moment, count) in sorted(ledger.next_cut_offs(now).items())
-        if moment - now <= ahead and ledger.note_reminder(custodian, moment, now)
+        Reminder(custodian, moment, count, ledger.queue.totals(Filter(custodian=custodian)).gross_value_usd)
+        for custodian, (moment, count) in sorted(ledger.queue.next_cut_offs(now).items())
+        if moment - now <= ahead and ledger.queue.note_reminder(custodian, moment, now)
     ]
 
 

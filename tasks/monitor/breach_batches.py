@@ -105,8 +105,12 @@ def monitor_book(at: Stores, day: date, now: datetime, *, is_dry: bool = False) 
 def enter_look(at: Stores, found: DriftLook, now: datetime) -> tuple[str, ...]:
     """Enter what a look found; ids of the batches made: one of accounts, one of files that came late, or none."""
     base = found.night.base
-    made = at.ledger.enter_look(base.run_id, found.verdict.new, found.verdict.cleared, found.day, now)
-    late = at.ledger.enter_late_files(base.run_id, found.fresh.late, base.as_of_date, now) if found.fresh.late else None
+    made = at.ledger.breaches.enter_look(base.run_id, found.verdict.new, found.verdict.cleared, found.day, now)
+    late = (
+        at.ledger.breaches.enter_late_files(base.run_id, found.fresh.late, base.as_of_date, now)
+        if found.fresh.late
+        else None
+    )
     return tuple(each for each in (made, late) if each is not None)
 
 
@@ -117,7 +121,7 @@ def announce_batches(at: Stores, now: datetime) -> tuple[str, ...]:
     """
     if not PREFECT_API_URL.value():
         return ()
-    waiting = at.ledger.scopes_to_announce(now - SILENCE)
+    waiting = at.ledger.breaches.scopes_to_announce(now - SILENCE)
     for row in waiting:
         payload = {
             "scope": row.scope_id,
@@ -132,7 +136,7 @@ def announce_batches(at: Stores, now: datetime) -> tuple[str, ...]:
             payload=payload,
             id=uuid5(NAMESPACE_URL, resource["prefect.resource.id"]),
         )
-        at.ledger.note_announced(row.scope_id, now)
+        at.ledger.breaches.note_announced(row.scope_id, now)
     return tuple(row.scope_id for row in waiting)
 
 
@@ -145,23 +149,23 @@ def instruction_for(breach_batch_id: str, submitter: str) -> RunInstruction:
         No such batch.
     """
     with open_stores() as at:
-        row = at.ledger.get_scope(breach_batch_id)
-        run = at.ledger.get_run(row.run_id) if row.run_id else None
+        row = at.ledger.breaches.get_scope(breach_batch_id)
+        run = at.ledger.runs.get_run(row.run_id) if row.run_id else None
         if run is not None:
             if run.run_id == row.night_run_id and row.cause != LATE_FILE:
                 return RunInstruction(skipped=str(NoAccountLeft(breach_batch_id)))
             if run.state is RunState.DONE:
                 return RunInstruction(skipped=f"{breach_batch_id} was run as {run.run_id}")
-            at.ledger.resume_run(run.run_id, utc_now())
+            at.ledger.runs.resume_run(run.run_id, utc_now())
             return RunInstruction(run_id=run.run_id)
         if row.cause == LATE_FILE:
             sources = at.settings.sources_of(row.as_of_date)
             return RunInstruction(Request(sources, row.as_of_date, RunKind.NIGHTLY, submitter))
         night = newest_night(at, row.as_of_date)
         if night is not None and night.base.run_id != row.night_run_id:
-            at.ledger.take_scope(breach_batch_id, night.base.run_id, utc_now())
+            at.ledger.breaches.take_scope(breach_batch_id, night.base.run_id, utc_now())
             return RunInstruction(skipped=f"{night.base.run_id} has looked at the accounts of {breach_batch_id} since")
-        accounts = at.ledger.accounts_of_scope(breach_batch_id)
+        accounts = at.ledger.breaches.accounts_of_scope(breach_batch_id)
         sources = sources_of_batch(at, row)
         return RunInstruction(Request(sources, row.as_of_date, RunKind.THRESHOLD, submitter, accounts, breach_batch_id))
 
@@ -169,22 +173,24 @@ def instruction_for(breach_batch_id: str, submitter: str) -> RunInstruction:
 def claim_batch(breach_batch_id: str, run: RunRef) -> str | None:
     """Claim the batch for the run; a sentence where another run has it, and this one goes no further."""
     with open_stores() as at:
-        owner = at.ledger.take_scope(breach_batch_id, run.run_id, utc_now())
+        owner = at.ledger.breaches.take_scope(breach_batch_id, run.run_id, utc_now())
         if owner == run.run_id:
             return None
-        at.ledger.fail_run(run.run_id, f"{breach_batch_id} is run as {owner}", utc_now())
+        at.ledger.runs.fail_run(run.run_id, f"{breach_batch_id} is run as {owner}", utc_now())
     return f"{breach_batch_id} is run as {owner}"
 
 
 def leave_batch_to_night(breach_batch_id: str) -> None:
     """Assign the batch to the night that was looked at: no account is left to run, and it is announced no more."""
     with open_stores() as at:
-        at.ledger.take_scope(breach_batch_id, at.ledger.get_scope(breach_batch_id).night_run_id, utc_now())
+        at.ledger.breaches.take_scope(
+            breach_batch_id, at.ledger.breaches.get_scope(breach_batch_id).night_run_id, utc_now()
+        )
 
 
 def sources_of_batch(at: Stores, row: ScopeRow) -> tuple[DatedSource, ...]:
     """Sources of a run over the batch: those of the night that was looked at, with fresh prices in the place of its own where there is an address for them."""
-    night = at.ledger.get_run(row.night_run_id)
+    night = at.ledger.runs.get_run(row.night_run_id)
     as_of = row.as_of_date if night is None else night.as_of_date
     sources = at.settings.sources_of(as_of)
     prices = at.settings.prices_source(row.as_of_date)

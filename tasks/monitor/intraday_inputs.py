@@ -57,17 +57,17 @@ class FreshInputs:
 
 def newest_night(at: Stores, day: date) -> BaseNight | None:
     """The newest night that is done, of the day or before; null: none."""
-    base = at.ledger.latest_full_run(day + timedelta(days=1))
+    base = at.ledger.runs.latest_full_run(day + timedelta(days=1))
     if base is None:
         return None
-    since = at.ledger.done_runs_since(base, base.as_of_date + timedelta(days=1))
+    since = at.ledger.runs.done_runs_since(base, base.as_of_date + timedelta(days=1))
     return BaseNight((base, *(run for run in since if run.base_run_id == base.run_id)))
 
 
 def fresh_inputs(at: Stores, night: BaseNight, day: date) -> FreshInputs:
     """What is there on ``day`` that the night did not have."""
     notices: list[str] = []
-    took = {run.run_id: at.ledger.inputs_of(run.run_id) for run in night.runs}
+    took = {run.run_id: at.ledger.inputs.inputs_of(run.run_id) for run in night.runs}
     rows = [row for each in took.values() for row in each]
     found: list[Input] = []
     for source in _sources_to_read(at, night, rows, day):
@@ -144,7 +144,7 @@ def _late(at: Stores, night: BaseNight, newest: Sequence[InputRow]) -> tuple[str
         except (InputRefused, SourceUnreachable):
             continue
     contents = (night.runs[-1].run_id, *sorted(there))
-    if not there or at.ledger.has_late_files(contents, as_of):
+    if not there or at.ledger.breaches.has_late_files(contents, as_of):
         return ()
     try:
         taken = take(sources, at.settings.staging_folder)

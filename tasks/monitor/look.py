@@ -81,7 +81,7 @@ def look(at: Stores, day: date, now: datetime) -> DriftLook:
         raise WrongUsage(f"no night up to {day} is done yet\n\nHint: `trimtab nightly --as-of DATE` runs one.")
     fresh = fresh_inputs(at, night, day)
     shared = _look_inputs(at, night, fresh, day, now)
-    breaches = at.ledger.lasting_breaches(night.base.started_at)
+    breaches = at.ledger.breaches.lasting_breaches(night.base.started_at)
     sought = breaches["account_id"].implode()
     looked_at = skipped = out = 0
     parts: list[pl.DataFrame] = []
@@ -124,21 +124,23 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
     return _LookInputs(
         Facts(
             **good,
-            last_exports=at.ledger.last_exports(),
+            last_exports=at.ledger.exports.last_exports(),
             members=nobody,
             pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
         ),
         cash,
         night_models=night_models,
         handled=_handled_models(at, night, is_other=not night_models.equals(model_hashes(good["model_targets"]))),
-        busy=at.ledger.accounts_with_open_proposals(now).to_frame(),
+        busy=at.ledger.breaches.accounts_with_open_proposals(now).to_frame(),
     )
 
 
 def _handled_models(at: Stores, night: BaseNight, *, is_other: bool) -> pl.DataFrame:
     """``Known.handled``; read only where targets are, or were since the night, others than the night's: it may be long."""
     since = night.base.started_at
-    handled = at.ledger.models_handled(since) if is_other or at.ledger.has_model_changes(since) else None
+    handled = (
+        at.ledger.breaches.models_handled(since) if is_other or at.ledger.breaches.has_model_changes(since) else None
+    )
     return pl.DataFrame(schema={"account_id": pl.String(), "model_hash": pl.String()}) if handled is None else handled
 
 

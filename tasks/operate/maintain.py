@@ -61,7 +61,7 @@ class MaintenancePlan:
     def of(cls, settings: Settings, now: datetime) -> "MaintenancePlan":
         """As the ledger stands."""
         with closing(open_ledger(settings)) as ledger:
-            runs = ledger.list_runs(limit=None)
+            runs = ledger.runs.list_runs(limit=None)
             retention = Retention.of(settings, ledger, now)
         beyond = tuple(run.run_id for run in runs if retention.is_beyond(run))
         return cls(beyond, oldest_needed(runs, retention), oldest_under_way(runs, now), now - SAFE_AGE)

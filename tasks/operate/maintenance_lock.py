@@ -36,9 +36,9 @@ def maintenance_lock(settings: Settings) -> Iterator[None]:
         if not settings.ledger_url:
             yield
             return
-        ledger = Turns(create_engine(settings.ledger_address))  # not opened: that would bring its tables up to date
+        locks = Turns(create_engine(settings.ledger_address))  # not opened: that would bring its tables up to date
         try:
-            with ledger.turn("keeper", told=refuse):
+            with locks.turn("keeper", told=refuse):
                 yield
         finally:
-            ledger.close()
+            locks.close()

@@ -78,10 +78,10 @@ def replay_run(settings: Settings, run_id: str, folder: Path) -> ReplayResult:
         What it pulled is not in the lake any more.
     """
     with closing(open_ledger(settings)) as ledger, past_of(settings) as past:
-        row = ledger.get_run(run_id)
+        row = ledger.runs.get_run(run_id)
         if row is None:
             raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
-        finished = ledger.finished_steps(run_id)
+        finished = ledger.runs.finished_steps(run_id)
         if (Step.PULL, GLOBAL_SHARD) not in finished:
             raise WrongUsage(f"run {run_id} did not finish its pull: nothing of it can be replayed")
         moment = row.finished_at if row.state is RunState.DONE and row.finished_at else utc_now()
@@ -133,7 +133,7 @@ def _compare_ledger(at: Stores, known: RecordedRun, finished: frozenset[tuple[St
     run_id = known.row.run_id
     if (Step.ROUTE, GLOBAL_SHARD) in finished:
         then, now = (
-            ledger.list_proposals(run_id=run_id).filter(pl.col("version") == 1).select(QUEUED)
+            ledger.proposals.list_proposals(run_id=run_id).filter(pl.col("version") == 1).select(QUEUED)
             for ledger in (known.ledger, at.ledger)
         )
         yield compare("queue", then, now)
@@ -214,7 +214,7 @@ def _notices(
         row.run_id for row in known_runs(known.ledger, known.row, began)
     }
     yield from (f"run {run_id} was done while this one validated; it was left out" for run_id in sorted(late))
-    released = known.ledger.released_rows(known.row.as_of_date)["released_at"]
+    released = known.ledger.readmissions.released_rows(known.row.as_of_date)["released_at"]
     between = released.filter((released > began) & (released <= ended)).len()
     if between:
         yield f"{between:,} rows were released from quarantine while the run validated; they were left out"
@@ -245,7 +245,7 @@ def _changed_sources(known: RecordedRun) -> Iterator[str]:
         if "://" not in url.removeprefix("file://")
     ]
     taken: dict[str, set[str]] = {}
-    for each in known.ledger.inputs_of(known.row.run_id):
+    for each in known.ledger.inputs.inputs_of(known.row.run_id):
         if each.sha256:
             taken.setdefault(each.name, set()).add(each.sha256)
     for name, digests in taken.items():

@@ -40,7 +40,7 @@ def exports_again(at: Stores, known: RecordedRun, settings: Settings) -> Iterato
     """Each published export of a run, made again below the scratch home."""
     if known.row.state is not RunState.DONE:
         return
-    for row in known.ledger.exports_of(known.row.run_id):
+    for row in known.ledger.exports.exports_of(known.row.run_id):
         if row.state is ExportState.PUBLISHED:
             yield _again(at, known, row, settings)
 
@@ -49,8 +49,8 @@ def _again(at: Stores, known: RecordedRun, row: ExportRow, settings: Settings) -
     run, plan = known.row, ExportPlan.parse(row.plan)
     export = Export(run.run_id, run.as_of_date, row.sequence, row.export_id)
     was = Path(row.folder) / export.folder_name
-    approved = known.ledger.approved_in(run.run_id).filter(pl.col("export_id") == row.export_id)
-    claimed = known.ledger.export_order_ids(row.export_id)
+    approved = known.ledger.exports.approved_in(run.run_id).filter(pl.col("export_id") == row.export_id)
+    claimed = known.ledger.exports.export_order_ids(row.export_id)
     try:
         book = book_of(_tables_of(at, known, approved), known.ledger, run.run_id)
         release = make_release(export, book, approved=approved, claimed=claimed)

@@ -71,7 +71,7 @@ class RecordedRun:
 
     def validating(self) -> tuple[datetime, datetime]:
         """When the first shard of accounts began to be validated, and the last was done; what was known then counts."""
-        steps = [one for one in self.ledger.step_rows(self.row.run_id) if one.step is Step.VALIDATE]
+        steps = [one for one in self.ledger.runs.step_rows(self.row.run_id) if one.step is Step.VALIDATE]
         if not steps:
             return self.row.started_at, self.row.started_at
         began = min(one.finished_at - timedelta(seconds=one.seconds) for one in steps)
@@ -115,7 +115,7 @@ def fill(at: Stores, known: RecordedRun) -> int:
 
 def known_runs(ledger: Ledger, run: RunRow, by: datetime) -> list[RunRow]:
     """Runs of earlier dates, done by then, since the newest night over all accounts among them; in order of their start."""
-    done = [row for row in ledger.list_runs(None) if _is_done(row, by) and row.as_of_date < run.as_of_date]
+    done = [row for row in ledger.runs.list_runs(None) if _is_done(row, by) and row.as_of_date < run.as_of_date]
     full: list[date] = [row.as_of_date for row in done if _is_full(row)]
     return sorted((row for row in done if full and row.as_of_date >= max(full)), key=lambda row: row.started_at)
 
@@ -130,17 +130,17 @@ def _is_full(row: RunRow) -> bool:
 
 def _fill_ledger(ledger: Ledger, known: RecordedRun, by: datetime) -> None:
     for row in [*known_runs(known.ledger, known.row, by), known.row]:
-        ledger.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
+        ledger.runs.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
         if row.run_id != known.row.run_id and row.finished_at is not None:
-            ledger.finish_run(row.run_id, row.counts, row.finished_at)
-    ledger.record_inputs(known.row.run_id, known.ledger.inputs_of(known.row.run_id))
-    released = known.ledger.released_rows(known.row.as_of_date).filter(pl.col("released_at") <= by)
+            ledger.runs.finish_run(row.run_id, row.counts, row.finished_at)
+    ledger.inputs.record_inputs(known.row.run_id, known.ledger.inputs.inputs_of(known.row.run_id))
+    released = known.ledger.readmissions.released_rows(known.row.as_of_date).filter(pl.col("released_at") <= by)
     for (actor, note, moment), rows in released.group_by("actor", "note", "released_at", maintain_order=True):
         name = str(actor)
-        if not ledger.roles_of(name):
-            ledger.add_user(name, {Role.REVIEWER}, actor=current_actor(), now=_EPOCH)
+        if not ledger.users.roles_of(name):
+            ledger.users.add_user(name, {Role.REVIEWER}, actor=current_actor(), now=_EPOCH)
         if isinstance(moment, datetime):
-            ledger.release_rows(known.row.run_id, rows, actor=name, note=str(note), now=moment)
+            ledger.readmissions.release_rows(known.row.run_id, rows, actor=name, note=str(note), now=moment)
 
 
 def _copy_pulled(at: Stores, known: RecordedRun) -> tuple[pl.Series, int]:
@@ -165,12 +165,12 @@ def _need_all(known: RecordedRun, found: dict[str, int]) -> None:
         Rows that the run pulled are gone.
     """
     run_id = known.row.run_id
-    pulled = next(one.rows for one in known.ledger.step_rows(run_id) if one.step is Step.PULL)
+    pulled = next(one.rows for one in known.ledger.runs.step_rows(run_id) if one.step is Step.PULL)
     lacking = pulled - sum(found.values())
     if lacking <= 0:
         return
     delivered: dict[str, int] = {}
-    for each in known.ledger.inputs_of(run_id):
+    for each in known.ledger.inputs.inputs_of(run_id):
         delivered[each.table_name] = delivered.get(each.table_name, 0) + each.row_count
     empty = [table for table, count in delivered.items() if count and not found.get(f"landed_{table}")]
     empty += [] if found["scope"] or not known.row.accounts_pulled else ["scope"]

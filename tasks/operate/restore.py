@@ -148,8 +148,8 @@ def _copy(folder: Path, manifest: Mapping[str, Any], settings: Settings) -> None
 
 def _check_home(settings: Settings, manifest: Mapping[str, Any]) -> RestoreResult:
     with closing(open_ledger(settings)) as ledger:
-        audit_rows = ledger.verify_audit()
-        runs = ledger.list_runs(limit=None)
+        audit_rows = ledger.audit.verify_audit()
+        runs = ledger.runs.list_runs(limit=None)
         retention = Retention.of(settings, ledger, utc_now())
     with open_upkeep(settings) as lake:
         counts = lake.run_counts()

@@ -25,7 +25,7 @@ class Retention:
     @classmethod
     def of(cls, settings: Settings, ledger: Ledger, now: datetime) -> "Retention":
         """The retention of the settings, as of a moment."""
-        night = ledger.latest_full_run(date.max)
+        night = ledger.runs.latest_full_run(date.max)
         return cls(years_before(now, settings.retention_years), None if night is None else night.as_of_date)
 
     def is_beyond(self, run: RunRow) -> bool:

@@ -39,7 +39,7 @@ def publish_task(run: RunRef) -> Mapping[str, int]:
             conservation.outcome_gaps(at.lake.read("scope", run.run_id)["account_id"], outcomes),
         )
         counts = counts_of(outcomes, at.lake.read("proposals", run.run_id))
-        at.ledger.finish_run(run.run_id, counts, utc_now())
+        at.ledger.runs.finish_run(run.run_id, counts, utc_now())
         step.rows = outcomes.height
     return counts
 
@@ -49,7 +49,7 @@ def show_run(run: RunRef, counts: Mapping[str, int]) -> None:
     with open_stores() as at:
         outcomes, proposals = (at.lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))
         drift = at.lake.read("account_drift", run.run_id, columns=("account_id", "one_way_drift"))
-        steps = at.ledger.step_rows(run.run_id)
+        steps = at.ledger.runs.step_rows(run.run_id)
     seconds = {step: sum(row.seconds for row in steps if row.step == step) for step in Step}
     rows = {step: sum(row.rows for row in steps if row.step == step) for step in Step}
     create_markdown_artifact(

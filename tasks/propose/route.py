@@ -29,7 +29,7 @@ def route_run(at: Stores, run: RunRef) -> int:
     proposals = at.lake.read("proposals", run.run_id, columns=tuple(ROUTED))
     pulled = at.lake.read("scope", run.run_id)["account_id"]
     now = utc_now()
-    at.ledger.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))
+    at.ledger.proposals.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))
     return proposals.height
 
 

@@ -73,24 +73,24 @@ def run_picture(read: TableReader, run_id: str) -> RunPicture:
 
 def run_progress(ledger: Ledger, run: RunRow, seen: RunPicture, *, now: datetime) -> RunProgress:
     """The run as it stands now."""
-    ledger.expire(now)
-    steps = tuple(ledger.step_rows(run.run_id))
+    ledger.proposals.expire(now)
+    steps = tuple(ledger.runs.step_rows(run.run_id))
     states = {
         state: AccountPart(state, totals.count, float(totals.nav_usd), float(totals.gross_value_usd))
-        for state, totals in ledger.run_totals(run.run_id).items()
+        for state, totals in ledger.queue.run_totals(run.run_id).items()
     }
     is_routed = seen.outcomes.height > 0 and bool(states or not _proposal_count(seen.outcomes))
     return RunProgress(
         run,
-        ledger.current_halt(),
+        ledger.halts.current_halt(),
         funnel(seen.outcomes, states) if is_routed else (),
         seen.before,
         seen.after,
         _reasons(seen.outcomes),
         steps,
-        ledger.next_cut_offs(now),
-        ledger.totals(Filter()),
-        ledger.totals(Filter(states=frozenset({ProposalState.APPROVED, ProposalState.AUTO_APPROVED}))).count,
+        ledger.queue.next_cut_offs(now),
+        ledger.queue.totals(Filter()),
+        ledger.queue.totals(Filter(states=frozenset({ProposalState.APPROVED, ProposalState.AUTO_APPROVED}))).count,
     )
 
 

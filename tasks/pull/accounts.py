@@ -85,7 +85,7 @@ def _accounts_asked(request: Request, late: LateFiles | None, accounts: pl.DataF
         return pl.Series(request.scope) if request.scope else None
     theirs = accounts.filter(pl.col("custodian").is_in(late.custodians))
     households = theirs.select("household_id").drop_nulls().unique()
-    open_ = at.ledger.list_proposals(states=OPEN_STATES).select("account_id")
+    open_ = at.ledger.proposals.list_proposals(states=OPEN_STATES).select("account_id")
     members = accounts.join(households, on="household_id", how="semi").join(open_, on="account_id", how="semi")
     return pl.concat([theirs, members])["account_id"].drop_nulls().unique()
 

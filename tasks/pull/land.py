@@ -57,8 +57,8 @@ def _tables_about(
     )
     by_account = {
         "awaiting": waiting_accounts(landing.taken, chosen.known.accounts),
-        "last_exports": at.ledger.last_exports(),
-        "held_accounts": at.ledger.held_accounts(),
+        "last_exports": at.ledger.exports.last_exports(),
+        "held_accounts": at.ledger.proposals.held_accounts(),
         **under_way,
     }
     scope = chosen.scope.to_frame("account_id").join(shards, on="account_id", how="left")

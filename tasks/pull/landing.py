@@ -28,7 +28,7 @@ WHOLE_FIRST = ("accounts", "households")
 
 def landing_of(taken: TakenFiles, run: NewRun, at: Stores) -> "Landing":
     """The files on their way into the lake; rows that earlier runs landed of them are copied where the lake still has them."""
-    found = at.ledger.landed_before([(each.file.sha256, each.source.day) for each in taken.inputs], run)
+    found = at.ledger.inputs.landed_before([(each.file.sha256, each.source.day) for each in taken.inputs], run)
     earlier = {
         (sha256, reader, table): known
         for (sha256, reader, table), known in found.items()

@@ -38,16 +38,16 @@ def compare_with_earlier_runs(ledger: Ledger, as_of: date, taken: TakenFiles) ->
     -----
     A run from before a row of the night was released from quarantine does not stand.
     """
-    base = ledger.full_run_of(as_of)
+    base = ledger.runs.full_run_of(as_of)
     if base is None:
         return None
-    chain = [run for run in ledger.done_runs_since(base, as_of + timedelta(days=1)) if _belongs_to(run, base)]
-    newest_release = ledger.released_rows(as_of)["released_at"].max()
+    chain = [run for run in ledger.runs.done_runs_since(base, as_of + timedelta(days=1)) if _belongs_to(run, base)]
+    newest_release = ledger.readmissions.released_rows(as_of)["released_at"].max()
     if isinstance(newest_release, datetime) and newest_release >= chain[-1].started_at:
         return None
     seen: dict[str, frozenset[tuple[str, str]]] = {}
     for run in chain:
-        seen |= _taken_before(ledger.inputs_of(run.run_id))
+        seen |= _taken_before(ledger.inputs.inputs_of(run.run_id))
     now = _contents(taken)
     missing = seen.keys() - now.keys() - {each.source.name for each in taken.absent}
     changed = {source for source in now if now[source] != seen.get(source)}

@@ -70,7 +70,7 @@ def carry_forward(landing: Landing, accounts: pl.DataFrame, run: NewRun, at: Sto
 
 def _earlier_runs(run: NewRun, at: Stores) -> list[RunRow]:
     """Those done since the last night over all accounts; on the first night, since that of the night itself."""
-    first = at.ledger.latest_full_run(run.as_of_date) or at.ledger.full_run_of(run.as_of_date)
+    first = at.ledger.runs.latest_full_run(run.as_of_date) or at.ledger.runs.full_run_of(run.as_of_date)
     if first is None:
         return []
     return [row for row in runs_from(at, first, run.as_of_date + timedelta(days=1)) if row.run_id != run.run_id]

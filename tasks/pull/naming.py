@@ -16,7 +16,7 @@ from warehouse.ledger import NewRun
 
 def name_run(request: Request, taken: TakenFiles, late: LateFiles | None, at: Stores) -> NewRun:
     """The run of the files, as the ledger is to start it."""
-    released = at.ledger.released_rows(request.as_of_date)["quarantine_id"]
+    released = at.ledger.readmissions.released_rows(request.as_of_date)["quarantine_id"]
     inputs = digest(taken, chain((f"released {row}" for row in released), days_apart(taken, request.as_of_date)))
     return NewRun(
         run_id=_run_id(request, inputs, late, at),
@@ -53,8 +53,8 @@ def _run_id(request: Request, inputs: str, late: LateFiles | None, at: Stores) -
     if late is not None:
         return _name(request, inputs, (f"after {late.newest.run_id}", *late.custodians))
     name = _name(request, inputs)
-    newest = at.ledger.full_run_of(request.as_of_date) if request.is_full else None
-    found = at.ledger.get_run(name)
+    newest = at.ledger.runs.full_run_of(request.as_of_date) if request.is_full else None
+    found = at.ledger.runs.get_run(name)
     if newest is None or found is None or found.started_at >= newest.started_at:
         return name
     return _name(request, inputs, (f"after {newest.run_id}",))

@@ -31,7 +31,7 @@ def orders_under_way(
         Proposals that expired before do not count.
     """
     span = timedelta(days=DAYS)
-    live = at.ledger.live_proposals(run.run_id, run.as_of_date - span, run.as_of_date + span, now)
+    live = at.ledger.exports.live_proposals(run.run_id, run.as_of_date - span, run.as_of_date + span, now)
     proposals = standing_proposals(live.join(landed.to_frame("account_id"), on="account_id", how="semi"), scope)
     if proposals.is_empty():
         return {
@@ -50,7 +50,7 @@ def orders_under_way(
 def _to_show(at: Stores, run: RunRef, known: pl.DataFrame) -> pl.DataFrame:
     """Fills told of since the last night over all accounts was pulled, and those that its holdings, or a later run's, did not show."""
     last = last_night(at, run)
-    sought = at.ledger.orders_told_since(None if last is None else last.started_at)
+    sought = at.ledger.fills.orders_told_since(None if last is None else last.started_at)
     for each in [] if last is None else runs_from(at, last, run.as_of_date):
         sought += at.lake.read("unshown_fills", each.run_id, columns=("order_id",))["order_id"].to_list()
     wanted = known.filter(pl.col("is_sent") & pl.col("order_id").is_in(sought))

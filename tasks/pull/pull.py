@@ -46,21 +46,21 @@ def pull_task(request: Request) -> RunRef:
         new = name_run(request, files, earlier, at)
         with lock_run(at.ledger, new.run_id):
             if _is_pulled(at.ledger, new.run_id):
-                return run_ref(at.ledger.start_run(new, utc_now()))
+                return run_ref(at.ledger.runs.start_run(new, utc_now()))
             landing = landing_of(files, new, at)
             known = read_accounts(landing, new, at)
             chosen = choose_accounts(request, files, earlier, known, at)
             run = _start_run(new, chosen, at)
             with note_failure(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
                 step.rows = land_tables(run, landing, chosen, at)
-                at.ledger.record_inputs(run.run_id, landing.inputs)
+                at.ledger.inputs.record_inputs(run.run_id, landing.inputs)
             return run
 
 
 def find_pulled_run(run_id: str) -> RunRef | None:
     """The reference of a run whose inputs are in the lake; null where its pull did not finish."""
     with open_stores() as at:
-        row = at.ledger.get_run(run_id)
+        row = at.ledger.runs.get_run(run_id)
         return run_ref(row) if row is not None and _is_pulled(at.ledger, run_id) else None
 
 
@@ -71,12 +71,12 @@ def run_ref(row: RunRow) -> RunRef:
 
 
 def _is_pulled(ledger: Ledger, run_id: str) -> bool:
-    return (Step.PULL, GLOBAL_SHARD) in ledger.finished_steps(run_id)
+    return (Step.PULL, GLOBAL_SHARD) in ledger.runs.finished_steps(run_id)
 
 
 def _start_run(new: NewRun, chosen: ChosenAccounts, at: Stores) -> RunRef:
     """Start the run; one that broke off keeps its number of shards."""
-    started = at.ledger.start_run(new, utc_now())
+    started = at.ledger.runs.start_run(new, utc_now())
     count = started.shard_count or shard_count_for(chosen.known.accounts.height, at.settings.accounts_per_shard)
-    at.ledger.set_run_shape(new.run_id, count, len(chosen.scope))
+    at.ledger.runs.set_run_shape(new.run_id, count, len(chosen.scope))
     return replace(run_ref(started), shard_count=count)

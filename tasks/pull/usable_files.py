@@ -45,7 +45,7 @@ def _repetition(ledger: Ledger, each: Input) -> str | None:
         It is, and every account needs its source.
     """
     source = each.source
-    last = None if each.sequence is None else ledger.last_sequence(source.name, each.reader, source.day)
+    last = None if each.sequence is None else ledger.inputs.last_sequence(source.name, each.reader, source.day)
     if last is None or each.sequence is None or each.sequence > last[1]:
         return None
     note = f"{each.file.name} has the number {each.sequence}, the file of {last[0]} had {last[1]}; needed a higher one"

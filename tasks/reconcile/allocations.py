@@ -24,14 +24,14 @@ def allocation_statement(ledger: Ledger, blocks: Collection[str] = ()) -> pl.Dat
     WrongUsage
         Nothing was filled of a block that is named, or there is none.
     """
-    orders = ledger.orders_of_filled_blocks(blocks)
+    orders = ledger.allotments.orders_of_filled_blocks(blocks)
     missing = sorted(set(blocks) - set(orders["block_id"]))
     if missing:
         raise WrongUsage(f"nothing was filled of block {missing[0]}\n\nHint: an export's blocks.csv names its blocks.")
-    exceptions = ledger.exceptions_of(orders["block_id"].unique().to_list())
+    exceptions = ledger.allotments.exceptions_of(orders["block_id"].unique().to_list())
     names = orders["order_id"].to_list()
-    messages = ledger.messages_of({*names, *orders["block_id"]})
-    return statement(orders, ledger.states_of(names), exceptions, messages)
+    messages = ledger.answers.messages_of({*names, *orders["block_id"]})
+    return statement(orders, ledger.answers.states_of(names), exceptions, messages)
 
 
 def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: ExportLake, settings: Settings, profile_name: str) -> str:
@@ -43,7 +43,11 @@ def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: ExportLake, settings: Setti
         There is no such profile, or it is none of FIX.
     """
     profile = _profile(settings, profile_name)
-    sent = ledger.sent_orders(rows["order_id"].to_list()) if rows.height else pl.DataFrame(schema={"run_id": pl.String})
+    sent = (
+        ledger.answers.sent_orders(rows["order_id"].to_list())
+        if rows.height
+        else pl.DataFrame(schema={"run_id": pl.String})
+    )
     nothing = pl.DataFrame(schema={"symbol": pl.String, "security_type": pl.String})
     found = [lake.read("landed_securities", run).select(nothing.columns) for run in sent["run_id"].unique().sort()]
     securities = pl.concat([nothing, *found])

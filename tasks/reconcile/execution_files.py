@@ -64,7 +64,7 @@ def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: 
 
 
 def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> Iterator[ExecutionFileResult]:
-    read = ledger.files_read(source.name)
+    read = ledger.executions.files_read(source.name)
     try:
         files = list(_fetch_files(settings, source))
     except TrimtabError as error:

@@ -71,7 +71,7 @@ def set_password(ledger: Ledger, name: str, password: str, *, actor: str, now: d
         The actor is neither the user nor an admin.
     """
     need_good_password(name, password)
-    ledger.set_password_hash(name, _hasher().hash(password), actor=actor, now=now)
+    ledger.access.set_password_hash(name, _hasher().hash(password), actor=actor, now=now)
 
 
 def need_good_password(name: str, password: str) -> None:
@@ -98,14 +98,14 @@ def sign_in(ledger: Ledger, name: str, password: str, *, address: str, now: date
     """
     keys = [digest(f"name {name}"), digest(f"address {address}")]
     _need_patience(ledger, keys, now)
-    kept = ledger.password_hash_of(name)
+    kept = ledger.access.password_hash_of(name)
     is_right = _is_right(kept or _nobodys_hash(), password) and kept is not None
-    if not is_right or not ledger.roles_of(name):
-        ledger.note_failure(keys, now)
+    if not is_right or not ledger.users.roles_of(name):
+        ledger.access.note_failure(keys, now)
         raise SignInRefused(REFUSED)
-    ledger.forget_failures(keys[0])
+    ledger.access.forget_failures(keys[0])
     if kept is not None and _hasher().check_needs_rehash(kept):
-        ledger.refresh_password_hash(name, _hasher().hash(password))
+        ledger.access.refresh_password_hash(name, _hasher().hash(password))
     return new_session(ledger, name, SignIn.PASSWORD, now=now, lifetime=lifetime)
 
 
@@ -119,7 +119,7 @@ def _is_right(kept: str, password: str) -> bool:
 def _need_patience(ledger: Ledger, keys: list[str], now: datetime) -> None:
     waits = [
         each.last_at + min(FIRST_WAIT * 2 ** min(each.count - FREE_FAILURES, 16), LONGEST_WAIT)
-        for each in ledger.failures_of(keys)
+        for each in ledger.access.failures_of(keys)
         if each.count >= FREE_FAILURES
     ]
     if waits and (until := max(waits)) > now:
@@ -134,8 +134,8 @@ def sign_in_as_subject(ledger: Ledger, subject: str, *, now: datetime, lifetime:
     SignInRefused
         Nobody here is linked to this subject, or they have no role.
     """
-    name = ledger.user_of_subject(subject)
-    if name is None or not ledger.roles_of(name):
+    name = ledger.access.user_of_subject(subject)
+    if name is None or not ledger.users.roles_of(name):
         raise SignInRefused("nobody here is linked to this sign-in; ask an admin for `trimtab users link`")
     return new_session(ledger, name, SignIn.OIDC, now=now, lifetime=lifetime)
 
@@ -143,7 +143,7 @@ def sign_in_as_subject(ledger: Ledger, subject: str, *, now: datetime, lifetime:
 def new_session(ledger: Ledger, name: str, method: SignIn, *, now: datetime, lifetime: Lifetime) -> str:
     """The secret of a new session."""
     secret = secrets.token_urlsafe(32)
-    ledger.start_session(name, digest(secret), method, now=now, expires_at=now + lifetime.session)
+    ledger.access.start_session(name, digest(secret), method, now=now, expires_at=now + lifetime.session)
     return secret
 
 
@@ -151,12 +151,12 @@ def session_of(
     ledger: Ledger, secret: str, *, now: datetime, lifetime: Lifetime, is_use: bool = True
 ) -> SessionRow | None:
     """Whose session a secret is; null: nobody's any more. A page that only looks whether it still stands is no use of it."""
-    return ledger.session_user(digest(secret), now, idle=lifetime.idle, is_use=is_use) if secret else None
+    return ledger.access.session_user(digest(secret), now, idle=lifetime.idle, is_use=is_use) if secret else None
 
 
 def sign_out(ledger: Ledger, secret: str, *, now: datetime) -> None:
     """End a session."""
-    ledger.end_session(digest(secret), now)
+    ledger.access.end_session(digest(secret), now)
 
 
 def make_token(
@@ -182,7 +182,7 @@ def make_token(
     if not 0 < days <= MOST_TOKEN_DAYS:
         raise WrongUsage(f"a token lasts 1 to {MOST_TOKEN_DAYS} days, not {days}")
     secret = PREFIX + secrets.token_urlsafe(32)
-    ledger.add_token(
+    ledger.access.add_token(
         secrets.token_hex(6),
         digest(secret),
         label=label,
@@ -198,4 +198,4 @@ def make_token(
 
 def token_of(ledger: Ledger, secret: str, *, now: datetime) -> TokenRow | None:
     """The token that a secret is; null: none in force."""
-    return ledger.token_of(digest(secret), now) if secret.startswith(PREFIX) else None
+    return ledger.access.token_of(digest(secret), now) if secret.startswith(PREFIX) else None

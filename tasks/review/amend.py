@@ -42,12 +42,12 @@ def amend_proposal(
     WrongUsage
         The wish is none, or what would be left fails a check; says which.
     DecisionRefused
-        The ledger refuses it: see ``Ledger.amend_proposal``.
+        The ledger refuses it: see ``Amendments.amend_proposal``.
     """
-    ledger.expire(now)
+    ledger.proposals.expire(now)
     (proposal_id,) = resolve(ledger, [name])
-    proposal = ledger.get_proposal(proposal_id)
-    run = ledger.get_run(proposal["run_id"]) if proposal else None
+    proposal = ledger.proposals.get_proposal(proposal_id)
+    run = ledger.runs.get_run(proposal["run_id"]) if proposal else None
     if proposal is None or run is None:
         raise WrongUsage(f"there is no proposal {name}")
     account_id, run_id = proposal["account_id"], run.run_id
@@ -62,7 +62,7 @@ def amend_proposal(
     _need_same(solved, lake, run_id, account_id)
     new = amend_orders(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
     need_conserved(new.proposal, new.orders, new.relief, lots)
-    return ledger.amend_proposal(
+    return ledger.amendments.amend_proposal(
         proposal_id,
         seen or ReviewedVersion(proposal["content_hash"]),
         proposal=new.proposal,
@@ -97,7 +97,7 @@ def _need_same(solved: Solved, lake: Lake, run_id: str, account_id: str) -> None
 def _current_version(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
     names = ("proposals", "orders", "lot_relief")
     tables = {table: lake.read_account(table, run_id, account_id) for table in names}
-    rows = newest_rows(tables, ledger.amended(run_id, account_id))
+    rows = newest_rows(tables, ledger.amendments.amended(run_id, account_id))
     return ProposalVersion(*(rows[table] for table in names))
 
 

@@ -53,13 +53,13 @@ def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> t
     """The run and the shard that have the account. Newest: of the newest date; among several, started last."""
     shards = lake.runs_of(account_id)
     if run_id is not None:
-        row = ledger.get_run(run_id)
+        row = ledger.runs.get_run(run_id)
         if row is None:
             raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
         if run_id not in shards:
             raise WrongUsage(f"run {run_id} has no outcome for an account {account_id}")
         return row, shards[run_id]
-    known = [row for row in ledger.list_runs(None) if row.run_id in shards]
+    known = [row for row in ledger.runs.list_runs(None) if row.run_id in shards]
     if not known:
         raise WrongUsage(
             f"no run has an account {account_id}\n\n"
@@ -74,12 +74,12 @@ def _account_record(
 ) -> AccountRecord:
     outcome = lake.read_account("account_outcomes", row.run_id, account_id).row(0, named=True)
     stored = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
-    tables = newest_rows(stored, ledger.amended(row.run_id, account_id))
+    tables = newest_rows(stored, ledger.amendments.amended(row.run_id, account_id))
     household = facts.accounts.filter(pl.col("account_id") == account_id).select("household_id")
     joint = lake.read("household_drift", row.run_id, shard).join(household, on="household_id", how="semi")
-    found = ledger.list_proposals(run_id=row.run_id, account_id=account_id)
+    found = ledger.proposals.list_proposals(run_id=row.run_id, account_id=account_id)
     queue = found.sort("version").row(-1, named=True) if found.height else None
-    decisions = ledger.decisions_of(queue["proposal_id"]) if queue else []
+    decisions = ledger.proposals.decisions_of(queue["proposal_id"]) if queue else []
     return AccountRecord(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
 
 

@@ -77,7 +77,7 @@ def find_run(ledger: Ledger, run_id: str | None) -> RunRow:
     WrongUsage
         There is no such run.
     """
-    run = ledger.newest_run() if run_id is None else ledger.get_run(run_id)
+    run = ledger.runs.newest_run() if run_id is None else ledger.runs.get_run(run_id)
     if run is None:
         raise WrongUsage(f"there is no run {run_id or 'yet'}\n\nHint: `trimtab runs` lists them.")
     return run
@@ -85,7 +85,7 @@ def find_run(ledger: Ledger, run_id: str | None) -> RunRow:
 
 def quarantined_rows(ledger: Ledger, read: Reader, run: RunRow) -> pl.DataFrame:
     """Rows that the run set aside, by table and landed row, with ``is_releasable`` and ``released_by`` (null: nobody)."""
-    by = ledger.released_rows(run.as_of_date).select("quarantine_id", released_by="actor")
+    by = ledger.readmissions.released_rows(run.as_of_date).select("quarantine_id", released_by="actor")
     rows = read("quarantine", run.run_id).with_columns(is_releasable=IS_RELEASABLE)
     return rows.join(by, on="quarantine_id", how="left").sort("table_name", "landed_row", "row_number")
 
@@ -174,7 +174,7 @@ def _cost_sentence(read: Reader, run: RunRow, row: dict[str, Any]) -> str:
 def _outlook(ledger: Ledger, run: RunRow, row: dict[str, Any], rules: Sequence[BrokenRule]) -> str:
     """Whether the row can be released, or was, and what to do."""
     again = f"run the night again: `{again_with(run)}`."
-    released = ledger.released_rows(run.as_of_date).filter(pl.col("quarantine_id") == row["quarantine_id"])
+    released = ledger.readmissions.released_rows(run.as_of_date).filter(pl.col("quarantine_id") == row["quarantine_id"])
     for by, note, at in released.select("actor", "note", "released_at").rows():
         then = "this run used it." if row["is_used"] else f"that counts once you {again}"
         return f"Released by {by} on {at:%Y-%m-%d %H:%M} UTC ({note}); {then}"
@@ -213,6 +213,6 @@ def readmit_rows(
             f"{', '.join(lasting)}, and a row that does cannot be traded on\n\n"
             f"Hint: mend the row at its source. Released can be what breaks only {', '.join(sorted(RELEASABLE))}."
         )
-    known = set(ledger.released_rows(run.as_of_date)["quarantine_id"])
-    ledger.release_rows(run.run_id, chosen, actor=actor, note=note, now=now)
+    known = set(ledger.readmissions.released_rows(run.as_of_date)["quarantine_id"])
+    ledger.readmissions.release_rows(run.run_id, chosen, actor=actor, note=note, now=now)
     return sorted(set(chosen["quarantine_id"]) - known)

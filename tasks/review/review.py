@@ -142,8 +142,8 @@ def queue(
     ledger: Ledger, wanted: Filter, *, now: datetime, sort: Sort = Sort.ACCOUNT, limit: int | None = None
 ) -> pl.DataFrame:
     """Proposals that match; what is past its time has expired first."""
-    ledger.expire(now)
-    return ledger.page(wanted, sort=sort, limit=limit or EVERYTHING).rows
+    ledger.proposals.expire(now)
+    return ledger.queue.page(wanted, sort=sort, limit=limit or EVERYTHING).rows
 
 
 def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> ProposalDetail:
@@ -154,21 +154,23 @@ def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> ProposalD
     WrongUsage
         No proposal, or several, have such a name.
     """
-    ledger.expire(now)
+    ledger.proposals.expire(now)
     (proposal_id,) = resolve(ledger, [name])
-    proposal = ledger.get_proposal(proposal_id)
+    proposal = ledger.proposals.get_proposal(proposal_id)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
     orders, lots = orders_and_lots(ledger, read, proposal)
     anomalies = read("anomalies", proposal["run_id"]).filter(pl.col("account_id") == proposal["account_id"])
     known = anomalies.select("residual_bps", "score", "nights").row(0) if anomalies.height else (None, None, 0)
-    return ProposalDetail(proposal, orders, lots, tuple(ledger.decisions_of(proposal_id)), anomaly_sentence(*known))
+    return ProposalDetail(
+        proposal, orders, lots, tuple(ledger.proposals.decisions_of(proposal_id)), anomaly_sentence(*known)
+    )
 
 
 def orders_and_lots(ledger: Ledger, read: Reader, proposal: Mapping[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Orders of a proposal and the lots that they close: the first version's from the lake, a person's from the ledger."""
     if proposal["version"] > 1:
-        return ledger.version_rows(proposal["proposal_id"])
+        return ledger.amendments.version_rows(proposal["proposal_id"])
     orders = read("orders", proposal["run_id"]).filter(pl.col("proposal_id") == proposal["proposal_id"])
     lots = read("lot_relief", proposal["run_id"]).filter(pl.col("order_id").is_in(orders["order_id"].to_list()))
     return orders, lots
@@ -186,11 +188,11 @@ def resolve(ledger: Ledger, names: Iterable[str]) -> list[str]:
 
 
 def _resolve_one(ledger: Ledger, name: str) -> str:
-    if ledger.get_proposal(name) is not None:
+    if ledger.proposals.get_proposal(name) is not None:
         return name
     if len(name) < MIN_PREFIX:
         raise WrongUsage(f"{name!r} is too short; name a proposal by at least {MIN_PREFIX} characters")
-    found = ledger.find_proposals(name)
+    found = ledger.proposals.find_proposals(name)
     if not found:
         raise WrongUsage(f"there is no proposal {name}\n\nHint: `trimtab review list` shows them.")
     if len(found) > 1:
@@ -201,9 +203,9 @@ def _resolve_one(ledger: Ledger, name: str) -> str:
 def decide(
     ledger: Ledger, names: Iterable[str], decision: Decision, *, actor: str, now: datetime, note: str = ""
 ) -> DecidedProposals:
-    """Decide proposals given by name, all or none. See ``Ledger.decide``."""
+    """Decide proposals given by name, all or none. See ``Decisions.decide``."""
     return DecidedProposals(
-        decision, ledger.decide(resolve(ledger, names), decision=decision, actor=actor, now=now, note=note)
+        decision, ledger.decisions.decide(resolve(ledger, names), decision=decision, actor=actor, now=now, note=note)
     )
 
 
@@ -227,8 +229,8 @@ def decide_matching(
 
 def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str, ReviewedVersion]:
     """Everything that matches as it stands now, to be decided later exactly as it is seen."""
-    ledger.expire(now)
-    return {one: ReviewedVersion(content) for one, content in ledger.seen(wanted).items()}
+    ledger.proposals.expire(now)
+    return {one: ReviewedVersion(content) for one, content in ledger.queue.seen(wanted).items()}
 
 
 def decide_seen(
@@ -245,7 +247,9 @@ def decide_seen(
 
     With ``is_all_or_none`` one that cannot be decided refuses the batch.
     """
-    taken = ledger.decide_seen(seen, decision=decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
+    taken = ledger.decisions.decide_seen(
+        seen, decision=decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none
+    )
     return DecidedProposals(decision, taken.states, taken.refused)
 
 
@@ -281,4 +285,4 @@ def comment(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, 
 
 def assign(ledger: Ledger, names: Iterable[str], assignee: str | None, *, actor: str, now: datetime) -> None:
     """Say who is to look at some proposals; null: nobody in particular."""
-    ledger.assign(resolve(ledger, names), assignee, actor=actor, now=now)
+    ledger.decisions.assign(resolve(ledger, names), assignee, actor=actor, now=now)

@@ -34,8 +34,8 @@ def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str,
 def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any] | None:
     """The version that this one replaces, else the account's newest proposal of another run before it; null: neither."""
     if proposal["replaces"]:
-        return ledger.get_proposal(proposal["replaces"])
-    every = ledger.list_proposals(account_id=proposal["account_id"])
+        return ledger.proposals.get_proposal(proposal["replaces"])
+    every = ledger.proposals.list_proposals(account_id=proposal["account_id"])
     older = every.filter(
         (pl.col("run_id") != proposal["run_id"]) & (pl.col("created_at") < proposal["created_at"])
     ).sort("created_at", "version", "proposal_id")

@@ -47,18 +47,18 @@ def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[
 
     Nobody else works on the step of the shard meanwhile: a worker that was given up may still be at it.
     """
-    with log_step(run, step, shard) as outcome, ledger.turn(run.run_id, step, shard) as turn:
+    with log_step(run, step, shard) as outcome, ledger.locks.turn(run.run_id, step, shard) as turn:
         progress, began = StepProgress(), time.perf_counter()
         yield progress
         outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
         turn.need()
-        ledger.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
+        ledger.runs.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
 
 
 @contextmanager
 def lock_run(ledger: Ledger, run_id: str) -> Iterator[None]:
     """Wait until no other process works on the run. The one that takes over goes on from what is recorded then."""
-    with ledger.turn(
+    with ledger.locks.turn(
         run_id, told=partial(give_notice, f"{run_id}: another process works on it; waiting for it to end")
     ):
         yield
@@ -73,9 +73,9 @@ def note_failure(ledger: Ledger, run: RunRef) -> Iterator[None]:
     try:
         yield
     except ConservationBroken as error:
-        ledger.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION], first=error.first)
+        ledger.runs.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION], first=error.first)
         raise
     except Exception as error:
         with suppress(TrimtabError):  # what broke it off, no room or a lost server, may be in the ledger's way too
-            ledger.fail_run(run.run_id, str(error), utc_now())
+            ledger.runs.fail_run(run.run_id, str(error), utc_now())
         raise

@@ -72,7 +72,7 @@ def hold_where(at: Stores, run: RunRef, findings: Sequence[Finding]) -> None:
     RunHeld
         The run is held now.
     """
-    row = at.ledger.get_run(run.run_id)
+    row = at.ledger.runs.get_run(run.run_id)
     if not findings or row is None or row.state is RunState.DONE:
         return
     if row.is_released_for(finding.guard for finding in findings) and Guard.HALT not in {
@@ -80,7 +80,7 @@ def hold_where(at: Stores, run: RunRef, findings: Sequence[Finding]) -> None:
     }:
         return
     reason = "\n".join(finding.sentence for finding in findings)
-    at.ledger.hold_run(run.run_id, reason, utc_now(), guards=[finding.guard for finding in findings])
+    at.ledger.runs.hold_run(run.run_id, reason, utc_now(), guards=[finding.guard for finding in findings])
     raise RunHeld(
         f"run {run.run_id} is held: {reason}\n\n"
         f"Hint: look at {LOOK[findings[0].guard]}; or release with `trimtab resume {run.run_id} --note WHY`."
@@ -94,7 +94,7 @@ def show_if_held(run: RunRef) -> Iterator[None]:
         yield
     except (RunHeld, ConservationBroken):
         with open_stores() as at:
-            row = at.ledger.get_run(run.run_id)
+            row = at.ledger.runs.get_run(run.run_id)
         if row is not None and row.state is RunState.HELD:
             create_markdown_artifact(held_page(row), key="night-held", description=run.run_id)
         raise
@@ -111,13 +111,13 @@ def held_page(row: RunRow) -> str:
 
 
 def _halt(at: Stores) -> list[Finding]:
-    halt = at.ledger.current_halt()
+    halt = at.ledger.halts.current_halt()
     return [] if halt is None else [Finding(Guard.HALT, f"{halt.actor} halted everything: {halt.note}")]
 
 
 def _is_late(at: Stores, run: RunRef) -> bool:
     """Whether the run adds late files to another: nobody chose its accounts, so they are judged as those of a night are."""
-    row = at.ledger.get_run(run.run_id)
+    row = at.ledger.runs.get_run(run.run_id)
     return row is not None and row.base_run_id is not None
 
 

@@ -54,7 +54,7 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
     fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
     history = None if before is None else replace(before.history, fills=fills)
-    released = at.ledger.released_rows(run.as_of_date)
+    released = at.ledger.readmissions.released_rows(run.as_of_date)
     verdicts = gate_accounts(
         tables,
         gated,

@@ -31,7 +31,7 @@ from tasks.export.export_all import Exporter, export_all
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
 from tests.support.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
-from warehouse.ledger.ledger import Ledger, NewRun
+from warehouse.ledger import Ledger, NewRun
 
 NOW: Final = datetime(2026, 3, 3, 1, tzinfo=UTC)
 PROFILES: Final = tuple(
@@ -67,9 +67,9 @@ def prepared(home: Path, count: int) -> Ledger:
     names = tuple(f"A{number:07}" for number in range(count))
     ledger = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}", owner="ops", now=NOW)
     new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
-    ledger.start_run(new, NOW)
-    ledger.route_proposals(RUN, routed(names), pl.Series(names), NOW)
-    ledger.finish_run(RUN, {}, NOW)
+    ledger.runs.start_run(new, NOW)
+    ledger.proposals.route_proposals(RUN, routed(names), pl.Series(names), NOW)
+    ledger.runs.finish_run(RUN, {}, NOW)
     return ledger
 
 
@@ -87,7 +87,7 @@ def bare_loop(folder: Path, files: dict[str, bytes], *, is_flushed: bool) -> Non
 
 def fills_of(ledger: Ledger, path: Path) -> Path:
     """A CSV file that fills every order in two parts."""
-    orders = ledger.sent_orders()
+    orders = ledger.answers.sent_orders()
     first = (pl.col("quantity") / 2).round(0)
     parts = [("1", first), ("2", pl.col("quantity") - first)]
     rows = pl.concat(
@@ -130,10 +130,13 @@ def measure(home: Path, count: int) -> dict[str, float]:
             for one in deliver_exports(Deliverer(ledger=ledger, deliveries=(place,), now=lambda: NOW))
             if one.problem
         ]
-    claimed = ledger.export_order_ids(result.export_id)
+    claimed = ledger.exports.export_order_ids(result.export_id)
     export = Export(RUN, AS_OF, 1, result.export_id)
     release = make_release(
-        export, ProposedTables(*(lake.tables[name] for name in BOOK)), approved=ledger.list_proposals(), claimed=claimed
+        export,
+        ProposedTables(*(lake.tables[name] for name in BOOK)),
+        approved=ledger.proposals.list_proposals(),
+        claimed=claimed,
     )
     for profile in PROFILES:
         with times.of(f"profile {profile.name}, in memory"):

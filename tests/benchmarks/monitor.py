@@ -27,7 +27,7 @@ from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.benchmarks.gate import ACCOUNT, landed
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import InputRow, InputState, Ledger, NewRun
+from warehouse.ledger import InputRow, InputState, Ledger, NewRun
 
 NIGHT: Final = date(2026, 1, 5)
 TODAY: Final = NIGHT + timedelta(days=1)
@@ -101,10 +101,12 @@ def fill(at: Stores, count: int) -> None:
 def enter_night(ledger: Ledger, folder: Path, shards: int, count: int) -> None:
     """The run as done, with what it took."""
     values: dict[str, Any] = {"submitter": "benchmark", "input_hash": "", "code_version": "", "source": str(folder)}
-    ledger.start_run(NewRun(run_id=RUN_ID, as_of_date=NIGHT, kind=RunKind.NIGHTLY, **values), utc_now())
-    ledger.set_run_shape(RUN_ID, shards, count)
-    ledger.record_inputs(RUN_ID, [input_row(number, path) for number, path in enumerate(sorted(folder.iterdir()))])
-    ledger.finish_run(RUN_ID, {}, utc_now())
+    ledger.runs.start_run(NewRun(run_id=RUN_ID, as_of_date=NIGHT, kind=RunKind.NIGHTLY, **values), utc_now())
+    ledger.runs.set_run_shape(RUN_ID, shards, count)
+    ledger.inputs.record_inputs(
+        RUN_ID, [input_row(number, path) for number, path in enumerate(sorted(folder.iterdir()))]
+    )
+    ledger.runs.finish_run(RUN_ID, {}, utc_now())
 
 
 def input_row(number: int, path: Path) -> InputRow:

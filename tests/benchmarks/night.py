@@ -36,7 +36,7 @@ from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate.guards import guard_inputs_task, guard_trades_task
 from tasks.validate.validate import validate_task
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import StepRow
+from warehouse.ledger import StepRow
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
     run_id = flow_night(settings, folder, book) if settings.dask else plain_night(settings, folder, book)
     night = time.perf_counter() - began
     ledger = open_ledger(settings)
-    steps = ledger.step_rows(run_id)
+    steps = ledger.runs.step_rows(run_id)
     for step in Step:
         print_step(step, [row for row in steps if row.step == step], accounts)
     drift = sum(row.seconds for row in steps if row.step is Step.MEASURE)

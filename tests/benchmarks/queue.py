@@ -29,7 +29,7 @@ from tasks.review.review import parse_filter
 from tasks.runtime.stores import utc_now
 from tests.support.ledger_book import new_run, proposed
 from tests.support.servers import PASSWORD, postgres_in
-from warehouse.ledger.ledger import Filter, Ledger, Sort
+from warehouse.ledger import Filter, Ledger, Sort
 from warehouse.ledger.store.tables import proposals
 
 LOOKS: Final = 7
@@ -50,9 +50,9 @@ def filled(ledger: Ledger, count: int) -> None:
         turnover=pl.Series(chance.random(count) / 4),
     )
     now = utc_now()
-    ledger.start_run(new_run("r1"), now)
-    ledger.route_proposals("r1", frame, frame["account_id"], now)
-    ledger.add_user("bob", [Role.REVIEWER], actor="ann", now=now)
+    ledger.runs.start_run(new_run("r1"), now)
+    ledger.proposals.route_proposals("r1", frame, frame["account_id"], now)
+    ledger.users.add_user("bob", [Role.REVIEWER], actor="ann", now=now)
 
 
 def median_ms(work: Callable[[], Any]) -> float:
@@ -76,13 +76,13 @@ def measure(ledger: Ledger, home: Path) -> dict[str, float]:
     texts = ("custodian=harbor", "reason=harvest", "min_value=400000", "custodian=summit,min_turnover=0.2,held=no")
     found = {"bare count": median_ms(lambda: bare_count(ledger))}
     for sort in Sort:
-        found[f"first page by {sort}"] = median_ms(lambda s=sort: ledger.page(Filter(), sort=s, limit=50))
-    found["page 1,000"] = median_ms(lambda: ledger.page(Filter(), limit=50, skip=50_000))
-    found["totals"] = median_ms(lambda: ledger.totals(Filter()))
+        found[f"first page by {sort}"] = median_ms(lambda s=sort: ledger.queue.page(Filter(), sort=s, limit=50))
+    found["page 1,000"] = median_ms(lambda: ledger.queue.page(Filter(), limit=50, skip=50_000))
+    found["totals"] = median_ms(lambda: ledger.queue.totals(Filter()))
     for text in texts:
         wanted = parse_filter(text)
-        found[f"first page of {text}"] = median_ms(lambda w=wanted: ledger.page(w, limit=50))
-        found[f"totals of {text}"] = median_ms(lambda w=wanted: ledger.totals(w))
+        found[f"first page of {text}"] = median_ms(lambda w=wanted: ledger.queue.page(w, limit=50))
+        found[f"totals of {text}"] = median_ms(lambda w=wanted: ledger.queue.totals(w))
     secret = make_token(ledger, label="b", owner="bob", scopes=list(Scope), custodians=None, actor="bob", now=utc_now())
     with TestClient(make_api(Backend(Settings(home=home), ledger))) as client:
         headers = {"authorization": f"Bearer {secret}"}

@@ -42,7 +42,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     night = run_night(settings, landing, FIRST)
     assert export(settings)
     with closing(open_ledger(settings)) as ledger:
-        sent = ledger.sent_orders()
+        sent = ledger.answers.sent_orders()
         path = write_fills(home / "fills.csv", *(_fill(row) for row in sent.to_dicts()))
         done = reconcile(path, ledger=ledger, actor=current_actor(), now=utc_now())
         assert done.taken == sent.height > 20
@@ -90,8 +90,8 @@ def _book_fills(settings: Settings, run_id: str, sent: pl.DataFrame, landing: Pa
 def test_accounts_wait_until_their_holdings_show_what_was_filled(settings: Settings) -> None:
     lake = open_lake(settings)
     with closing(open_ledger(settings)) as ledger:
-        sent = ledger.sent_orders()
-        (behind,) = [run.run_id for run in ledger.list_runs() if run.as_of_date == SECOND]
+        sent = ledger.answers.sent_orders()
+        (behind,) = [run.run_id for run in ledger.runs.list_runs() if run.as_of_date == SECOND]
     unshown = lake.read("unshown_fills", behind)
     assert sorted(unshown["order_id"]) == sorted(sent["order_id"])
     reasons = lake.read("account_outcomes", behind).filter(pl.col("account_id").is_in(sent["account_id"].implode()))
@@ -107,7 +107,7 @@ def test_fills_explain_what_the_custodians_trades_do_not(settings: Settings) -> 
     broken = lake.read("quarantine", night.run_id)["broken_rules"].str.split("|").explode().unique().to_list()
     assert not {"quantity_explained", "cash_explained", "basis_unchanged"} & set(broken)
     with closing(open_ledger(settings)) as ledger:
-        sent = ledger.sent_orders()
+        sent = ledger.answers.sent_orders()
     known = lake.read("known_fills", night.run_id)
     assert (
         known.select("account_id", "security_id", "side", "quantity")
@@ -125,15 +125,15 @@ def test_fills_explain_what_the_custodians_trades_do_not(settings: Settings) -> 
 
 def test_an_account_whose_orders_came_to_nothing_is_not_cooling_down(settings: Settings, tmp_path: Path) -> None:
     with closing(open_ledger(settings)) as ledger:
-        account = ledger.sent_orders()["account_id"].sort()[0]
-        orders = ledger.sent_orders().filter(pl.col("account_id") == account)["order_id"]
+        account = ledger.answers.sent_orders()["account_id"].sort()[0]
+        orders = ledger.answers.sent_orders().filter(pl.col("account_id") == account)["order_id"]
         busts = [
             {"execution_id": f"x-{name}", "kind": kind, "client_order_id": name, "reference_id": about}
             for name in orders
             for kind, about in (("bust", f"e-{name}"),)
         ]
         ends = [{"execution_id": f"r-{name}", "kind": "rejected", "client_order_id": name} for name in orders]
-        assert account in ledger.last_exports()["account_id"].to_list()
+        assert account in ledger.exports.last_exports()["account_id"].to_list()
         path = write_fills(tmp_path / "busts.csv", *busts, *ends)
         reconcile(path, ledger=ledger, actor=current_actor(), now=utc_now() + timedelta(hours=1))
-        assert account not in ledger.last_exports()["account_id"].to_list()
+        assert account not in ledger.exports.last_exports()["account_id"].to_list()

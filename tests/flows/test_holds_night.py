@@ -35,11 +35,11 @@ def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) 
     ).write_parquet(landing / "policies.parquet")
     first = run_night(settings, landing, AS_OF)
     with closing(open_ledger(settings)) as ledger:
-        waiting = ledger.list_proposals(run_id=first.run_id)
+        waiting = ledger.proposals.list_proposals(run_id=first.run_id)
         assert set(waiting["state"]) == {"pending_review"}
         assert waiting.filter(pl.col("cut_off_at").is_not_null())["custodian"].unique().to_list() == ["northbank"]
         held = waiting.row(0, named=True)
-        ledger.decide([held["proposal_id"]], decision="hold", actor=current_actor(), now=utc_now())
+        ledger.decisions.decide([held["proposal_id"]], decision="hold", actor=current_actor(), now=utc_now())
 
     policies.with_columns(
         auto_approve_max_turnover=pl.lit(1.0), auto_approve_max_tax_usd=pl.lit(1e9), four_eyes_above_usd=pl.lit(1e9)
@@ -47,7 +47,7 @@ def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) 
     second = run_night(settings, landing, AS_OF)
 
     with closing(open_ledger(settings)) as ledger:
-        found = ledger.list_proposals(run_id=second.run_id)
+        found = ledger.proposals.list_proposals(run_id=second.run_id)
         mine = found.filter(pl.col("account_id") == held["account_id"]).row(0, named=True)
         others = found.filter(pl.col("account_id") != held["account_id"])
         assert (mine["state"], mine["held_by"], mine["route_reasons"]) == ("pending_review", current_actor(), "hold")
@@ -58,9 +58,9 @@ def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) 
 
     before = public_tables(settings, second.run_id)
     with closing(open_ledger(settings)) as ledger:
-        ledger.decide([mine["proposal_id"]], decision="unhold", actor=current_actor(), now=utc_now())
-        assert ledger.held_accounts().is_empty()
-        run = run_ref(ledger.get_run(second.run_id))
+        ledger.decisions.decide([mine["proposal_id"]], decision="unhold", actor=current_actor(), now=utc_now())
+        assert ledger.proposals.held_accounts().is_empty()
+        run = run_ref(ledger.runs.get_run(second.run_id))
     lax = settings.model_copy(update={"always_review": frozenset({LookReason.HARVEST})})
     with settings_of_tasks(lax):
         for shard in run.shards:

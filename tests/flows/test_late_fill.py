@@ -36,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
     run_night(settings, landing, FIRST)
     assert export(settings)
     with closing(open_ledger(settings)) as ledger:
-        sent = ledger.sent_orders()["order_id"]
+        sent = ledger.answers.sent_orders()["order_id"]
         rejections = [{"execution_id": f"r-{name}", "kind": "rejected", "client_order_id": name} for name in sent]
         reconcile(write_fills(tmp_path / "no.csv", *rejections), ledger=ledger, actor=current_actor(), now=utc_now())
     run_night(settings, landing, SECOND)
@@ -47,7 +47,7 @@ def test_what_was_proposed_before_a_fill_was_told_stays_and_the_next_night_waits
     settings: Settings,
 ) -> None:
     with closing(open_ledger(settings)) as ledger:
-        order = ledger.sent_orders().sort("order_id").row(0, named=True)
+        order = ledger.answers.sent_orders().sort("order_id").row(0, named=True)
         late = {
             "execution_id": "late",
             "kind": "fill",
@@ -64,4 +64,7 @@ def test_what_was_proposed_before_a_fill_was_told_stays_and_the_next_night_waits
         assert result.account_count > 5
         night = run_night(settings, settings.home / "landing", THIRD)
         assert night.counts["cooling_down"] >= 1
-        assert ledger.list_proposals().filter(pl.col("account_id") == order["account_id"])["run_id"].n_unique() == 2
+        assert (
+            ledger.proposals.list_proposals().filter(pl.col("account_id") == order["account_id"])["run_id"].n_unique()
+            == 2
+        )

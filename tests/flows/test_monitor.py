@@ -101,9 +101,9 @@ def test_a_look_tells_of_its_scope_without_an_account_and_its_run_is_one(scene: 
     again = run_of(scope)
     assert (again.name, again.message) == ("Skipped", f"{scope} was run as {night.run_id}")
     with scene.stores() as at:
-        (run, _) = at.ledger.list_runs()
+        (run, _) = at.ledger.runs.list_runs()
         assert (run.run_id, run.kind, run.as_of_date, run.scope) == (night.run_id, RunKind.THRESHOLD, TODAY, '["A1"]')
-        base = at.ledger.latest_full_run(TODAY)
+        base = at.ledger.runs.latest_full_run(TODAY)
         assert base is not None
         assert base.run_id != run.run_id
     assert told_by(looked()).announced == ()
@@ -127,14 +127,14 @@ def test_a_look_that_broke_off_before_its_event_is_made_good_with_the_same_event
 def test_a_run_that_broke_off_is_carried_on(scene: Scene) -> None:
     (scope,) = scene.look().breach_batch_ids
     with scene.stores() as at:
-        night_run = at.ledger.list_runs()[0].run_id
+        night_run = at.ledger.runs.list_runs()[0].run_id
     done = cast("Any", run_of(scope)).result()
     with scene.stores() as at, at.ledger.writing() as connection:
         connection.exec_driver_sql(f"UPDATE runs SET state = 'failed' WHERE run_id = '{done.run_id}'")
     assert cast("Any", run_of(scope)).result().run_id == done.run_id
     with scene.stores() as at:
-        assert {row.run_id for row in at.ledger.list_runs()} == {night_run, done.run_id}
-        assert at.ledger.list_runs()[0].state is RunState.DONE
+        assert {row.run_id for row in at.ledger.runs.list_runs()} == {night_run, done.run_id}
+        assert at.ledger.runs.list_runs()[0].state is RunState.DONE
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -146,8 +146,8 @@ def test_a_scope_whose_accounts_have_all_left_is_skipped_and_announced_no_more(s
         state = run_of(scope)
         assert (state.name, state.message) == ("Skipped", f"no account of {scope} is left in the sources")
     with scene.stores() as at:
-        assert len(at.ledger.list_runs()) == 1
-        assert at.ledger.scopes_to_announce(utc_now()) == []
+        assert len(at.ledger.runs.list_runs()) == 1
+        assert at.ledger.breaches.scopes_to_announce(utc_now()) == []
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -158,7 +158,7 @@ def test_a_late_file_starts_the_nights_own_logic(scene: Scene) -> None:
     night = cast("Any", run_of(scope)).result()
     assert night.counts["accounts"] == 2
     with scene.stores() as at:
-        run = at.ledger.get_run(night.run_id)
+        run = at.ledger.runs.get_run(night.run_id)
         assert run is not None
         assert run.base_run_id is not None
     assert run_of(scope).name == "Skipped"
@@ -196,7 +196,7 @@ def test_an_event_starts_the_deployment_and_the_same_event_again_no_second_run(s
     assert look.returncode == 0, look.stderr
     (run,) = waited_for("the automation", lambda: started(site, 1))
     with scene.stores() as at:
-        (scope,) = [row for row in [at.ledger.get_scope(run["parameters"]["scope"])] if row.announced_at]
+        (scope,) = [row for row in [at.ledger.breaches.get_scope(run["parameters"]["scope"])] if row.announced_at]
     assert run["parameters"] == {"as_of": None, "kind": "threshold", "scope": scope.scope_id}
 
     with scene.stores() as at, at.ledger.writing() as connection:
@@ -214,7 +214,7 @@ def test_an_event_starts_the_deployment_and_the_same_event_again_no_second_run(s
     log = (site.folder / "monitor.log").read_text()
     assert sorted(end["state_name"] for end in ends) == ["Completed", "Skipped"], log
     with scene.stores() as at:
-        assert [row.kind for row in at.ledger.list_runs()] == [RunKind.THRESHOLD, RunKind.NIGHTLY]
+        assert [row.kind for row in at.ledger.runs.list_runs()] == [RunKind.THRESHOLD, RunKind.NIGHTLY]
 
 
 def deployed(site: Site) -> None:

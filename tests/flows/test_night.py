@@ -25,7 +25,7 @@ from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.home_copy import copy_home
 from tests.support.night_driver import export, files_of, public_tables, run_night
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import Decision
+from warehouse.ledger import Decision
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,7 +50,7 @@ class Home:
 
     def states(self) -> dict[str, str]:
         with closing(open_ledger(self.settings)) as ledger:
-            found = ledger.list_proposals(run_id=self.run_id)
+            found = ledger.proposals.list_proposals(run_id=self.run_id)
         return dict(zip(found["proposal_id"], found["state"], strict=True))
 
 
@@ -100,7 +100,7 @@ def test_every_account_pulled_has_exactly_one_outcome(home: Home, source: Path) 
     assert outcomes.height == home.night.counts["accounts"] == home.read("scope").height
     assert sum(home.night.counts[outcome] for outcome in Outcome) == outcomes.height
     with closing(open_ledger(home.settings)) as ledger:
-        row = ledger.get_run(home.run_id)
+        row = ledger.runs.get_run(home.run_id)
     assert row is not None
     assert (row.accounts_pulled, row.state, row.counts) == (outcomes.height, RunState.DONE, dict(home.night.counts))
 
@@ -178,7 +178,7 @@ def test_a_second_night_on_the_same_inputs_changes_nothing(home: Home, source: P
     tables, states = public_tables(home.settings, home.run_id), home.states()
     files = files_of(home.settings.export_folder)
     with closing(open_ledger(home.settings)) as ledger:
-        steps, run = ledger.step_rows(home.run_id), ledger.get_run(home.run_id)
+        steps, run = ledger.runs.step_rows(home.run_id), ledger.runs.get_run(home.run_id)
 
     again = run_night(home.settings, source, book.as_of_date)
 
@@ -188,16 +188,16 @@ def test_a_second_night_on_the_same_inputs_changes_nothing(home: Home, source: P
     assert home.states() == states
     assert_same(public_tables(home.settings, home.run_id), tables)
     with closing(open_ledger(home.settings)) as ledger:
-        assert len(ledger.list_runs()) == 1
-        assert ledger.get_run(home.run_id) == run
-        not_repeated = [row for row in ledger.step_rows(home.run_id) if row.step != Step.PUBLISH]
+        assert len(ledger.runs.list_runs()) == 1
+        assert ledger.runs.get_run(home.run_id) == run
+        not_repeated = [row for row in ledger.runs.step_rows(home.run_id) if row.step != Step.PUBLISH]
         assert not_repeated == [row for row in steps if row.step != Step.PUBLISH]
-        assert ledger.verify_audit() > 0
+        assert ledger.audit.verify_audit() > 0
 
 
 def test_shards_change_nothing_but_the_shard(home: Home, sharded: Home) -> None:
     with closing(open_ledger(sharded.settings)) as ledger:
-        shards = {row.shard for row in ledger.step_rows(sharded.run_id)}
+        shards = {row.shard for row in ledger.runs.step_rows(sharded.run_id)}
     assert shards == {GLOBAL_SHARD, *range(8)}
     assert sharded.night == home.night
     assert_same(public_tables(sharded.settings, sharded.run_id), public_tables(home.settings, home.run_id))
@@ -292,7 +292,7 @@ def test_an_account_that_nobody_delivered_is_refused_by_name(source: Path, book:
     with pytest.raises(WrongUsage, match="the source has no account nobody"):
         run_night(scoped.settings, source, book.as_of_date, kind=RunKind.MANUAL, scope=("nobody",))
     with closing(open_ledger(scoped.settings)) as ledger:
-        assert [row.run_id for row in ledger.list_runs()] == [scoped.run_id]
+        assert [row.run_id for row in ledger.runs.list_runs()] == [scoped.run_id]
 
 
 # --- other inputs for the same date
@@ -308,9 +308,11 @@ def corrected(
     first = Home(settings, home.night, home.exports)
     pending = sorted(one for one, state in first.states().items() if state == ProposalState.PENDING_REVIEW)
     with closing(open_ledger(settings)) as ledger:
-        needs = ledger.list_proposals(run_id=first.run_id).filter(pl.col("approvals_needed") == 1)
+        needs = ledger.proposals.list_proposals(run_id=first.run_id).filter(pl.col("approvals_needed") == 1)
         chosen = next(one for one in pending if one in set(needs["proposal_id"]))
-        ledger.decide([chosen], decision=Decision.APPROVE, actor=current_actor(), note="checked", now=utc_now())
+        ledger.decisions.decide(
+            [chosen], decision=Decision.APPROVE, actor=current_actor(), note="checked", now=utc_now()
+        )
     run_night(settings, source, book.as_of_date)
     between = first.states()
     later = run_night(settings, changed(source, folder / "later"), book.as_of_date)

@@ -112,15 +112,15 @@ def test_a_night_killed_everywhere_left_nothing_twice_in_the_ledger(
     facts = []
     for one in (survivor[0], settings):
         with closing(open_ledger(one)) as ledger:
-            (run,) = ledger.list_runs()
+            (run,) = ledger.runs.list_runs()
             assert (run.run_id, run.state) == (run_id, RunState.DONE)
-            proposals = ledger.list_proposals().select(
+            proposals = ledger.proposals.list_proposals().select(
                 pl.exclude("created_at", "expires_at", "state_changed_at", "submitter")
             )
-            (sent,) = ledger.exports_of(run_id)
-            orders = ledger.export_order_ids(sent.export_id)
-            steps = {(row.step, row.shard, row.rows) for row in ledger.step_rows(run_id)}
-            assert ledger.verify_audit() > proposals.height
+            (sent,) = ledger.exports.exports_of(run_id)
+            orders = ledger.exports.export_order_ids(sent.export_id)
+            steps = {(row.step, row.shard, row.rows) for row in ledger.runs.step_rows(run_id)}
+            assert ledger.audit.verify_audit() > proposals.height
             facts.append((proposals.rows(), orders.rows(), steps, sent.manifest_sha256, run.counts))
     assert facts[0] == facts[1]
 
@@ -148,9 +148,9 @@ def test_nothing_that_another_process_writes_into_the_ledger_is_lost(
     settings, run_id, (_, written) = neighbours
     assert written["users"] > 1
     with closing(open_ledger(settings)) as ledger:
-        users = [user.name for user in ledger.list_users() if user.name.startswith("user-")]
+        users = [user.name for user in ledger.users.list_users() if user.name.startswith("user-")]
         assert len(users) == written["users"]
-        assert ledger.verify_audit() > written["users"]
-        run = ledger.get_run(run_id)
+        assert ledger.audit.verify_audit() > written["users"]
+        run = ledger.runs.get_run(run_id)
         assert run is not None
         assert run.state is RunState.DONE

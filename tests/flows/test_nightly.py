@@ -39,7 +39,7 @@ from tests.support.ledger_book import NOW
 from tests.support.prefect_reader import artifacts_of, events_named, flow_run_of, tasks_of
 from tests.support.queue_scene import CUT_OFF, waiting_queue
 from warehouse.lake.public_query import query
-from warehouse.ledger.ledger import RunRow
+from warehouse.ledger import RunRow
 
 AS_OF = date(2022, 12, 28)
 ACCOUNTS = 200
@@ -79,13 +79,13 @@ def done(**parameters: Any) -> NightResult:
 
 def only_run() -> RunRow:
     with closing(open_ledger(load_settings())) as ledger:
-        (row,) = ledger.list_runs()
+        (row,) = ledger.runs.list_runs()
         return row
 
 
 def steps() -> list[tuple[Step, int, datetime]]:
     with closing(open_ledger(load_settings())) as ledger:
-        return [(row.step, row.shard, row.finished_at) for row in ledger.step_rows(only_run().run_id)]
+        return [(row.step, row.shard, row.finished_at) for row in ledger.runs.step_rows(only_run().run_id)]
 
 
 @pytest.mark.usefixtures("home")

@@ -49,7 +49,7 @@ def test_what_is_approved_is_exported_and_delivered_and_shown(scene: Scene) -> N
     state = ended(release)
     assert state.is_completed()
     assert (scene.home / "drop" / "2026-03-02" / RUN / "_SUCCESS").is_file()
-    assert {row.state for row in scene.ledger.deliveries_of([f"{RUN}-export-1"])} == {"delivered"}
+    assert {row.state for row in scene.ledger.deliveries.deliveries_of([f"{RUN}-export-1"])} == {"delivered"}
     shown = artifacts_of(flow_run_of(state))
     assert set(shown) == {"exports", "deliveries"}
     assert "a1" not in str(shown["exports"].data)

@@ -23,7 +23,7 @@ from tasks.demo.sample import make_book
 from tasks.review import access
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import run_night
-from warehouse.ledger.ledger import Filter
+from warehouse.ledger import Filter
 
 ACCOUNTS: Final = 2_400
 AS_OF: Final = date(2022, 12, 28)
@@ -49,8 +49,8 @@ def make_home(home: Path, accounts: int = ACCOUNTS) -> str:
     policies.write_parquet(landing / "policies.parquet")
     with closing(open_ledger(settings)) as ledger:
         for name, roles in STAFF.items():
-            ledger.add_user(name, roles, actor=current_actor(), now=utc_now())
-            ledger.set_password_hash(name, access._hasher().hash(PASSWORD), actor=current_actor(), now=utc_now())
+            ledger.users.add_user(name, roles, actor=current_actor(), now=utc_now())
+            ledger.access.set_password_hash(name, access._hasher().hash(PASSWORD), actor=current_actor(), now=utc_now())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning)  # exchange_calendars, under pandas 3.1
         return run_night(settings, landing, AS_OF).run_id
@@ -72,7 +72,7 @@ class Api:
 
     @property
     def waiting(self) -> pl.DataFrame:
-        return self.backend.ledger.page(Filter(), limit=100_000).rows
+        return self.backend.ledger.queue.page(Filter(), limit=100_000).rows
 
     def token(self, owner: str, *scopes: Scope, custodians: list[str] | None = None) -> dict[str, str]:
         """The header of a token of a user's."""

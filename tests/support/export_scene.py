@@ -24,7 +24,7 @@ from tasks.export.export import ExportResult, export_run
 from tasks.export.export_all import ExportedRuns, Exporter, export_all
 from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import Decision, ExportState, Ledger, NewRun
+from warehouse.ledger import Decision, ExportState, Ledger, NewRun
 from warehouse.ledger.review.proposals import NONE_AHEAD
 
 RUN = "2026-03-02-nightly-0123456789ab"
@@ -164,12 +164,12 @@ class Scene:
     def prepare(self, cut_offs: Mapping[str, datetime] = NONE_AHEAD, *, is_owned_here: bool = False) -> "Scene":
         """``is_owned_here``: the operating-system user may export too."""
         if is_owned_here:
-            self.ledger.add_user(current_actor(), {Role.RELEASER}, actor="ops", now=self.moment)
+            self.ledger.users.add_user(current_actor(), {Role.RELEASER}, actor="ops", now=self.moment)
         new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
-        self.ledger.start_run(new, self.moment)
+        self.ledger.runs.start_run(new, self.moment)
         proposals = routed(custodians=self.custodians)
-        self.ledger.route_proposals(RUN, proposals, pl.Series(ACCOUNTS), self.moment, cut_offs)
-        self.ledger.finish_run(RUN, {}, self.moment)
+        self.ledger.proposals.route_proposals(RUN, proposals, pl.Series(ACCOUNTS), self.moment, cut_offs)
+        self.ledger.runs.finish_run(RUN, {}, self.moment)
         return self
 
     def load(self, lake: Lake) -> None:
@@ -200,12 +200,12 @@ class Scene:
         return export_all(by, custodians=custodians)
 
     def approve_the_waiting(self) -> None:
-        self.ledger.decide(
+        self.ledger.decisions.decide(
             [f"p-{WAITING}"], decision=Decision.APPROVE, actor="ops", note="", content_hashes=None, now=NOW
         )
 
     def states(self) -> dict[str, str]:
-        return dict(self.ledger.list_proposals().select("account_id", "state").rows())
+        return dict(self.ledger.proposals.list_proposals().select("account_id", "state").rows())
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -230,13 +230,13 @@ def interrupt() -> None:
 
 def assert_exported_once(scene: Scene, undisturbed: dict[str, bytes]) -> None:
     assert contents(scene.exports) == undisturbed
-    (export,) = scene.ledger.exports_of(RUN)
+    (export,) = scene.ledger.exports.exports_of(RUN)
     assert export.state == ExportState.PUBLISHED
     assert export.manifest_sha256 == hashlib.sha256((scene.final / "manifest.json").read_bytes()).hexdigest()
-    left = [row.proposal_id for row in scene.ledger.audit_rows() if row.event == "exported" and row.proposal_id]
+    left = [row.proposal_id for row in scene.ledger.audit.audit_rows() if row.event == "exported" and row.proposal_id]
     assert sorted(left) == ["p--a3", "p-a1", "p-a2"]
     assert scene.export() is None
-    scene.ledger.verify_audit()
+    scene.ledger.audit.verify_audit()
 
 
 def exporter(*arguments: str | Path) -> "subprocess.Popen[str]":

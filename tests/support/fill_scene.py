@@ -43,14 +43,14 @@ class Desk:
 
     def states(self) -> dict[str, tuple[str, str]]:
         """State and quantity filled, by order that anything was said about."""
-        found = self.ledger.states_of(self.ledger.sent_orders()["order_id"])
+        found = self.ledger.answers.states_of(self.ledger.answers.sent_orders()["order_id"])
         rows = found.select("order_id", "state", "filled_quantity").iter_rows()
         return {name: (state, f"{filled.normalize():f}") for name, state, filled in rows}
 
     @property
     def blocks(self) -> dict[str, str]:
         """Block of each side."""
-        return dict(self.ledger.sent_orders().select("side", "block_id").unique().iter_rows())
+        return dict(self.ledger.answers.sent_orders().select("side", "block_id").unique().iter_rows())
 
 
 def fill(name: str, order: str, quantity: str, price: str = "10", **other: Any) -> dict[str, Any]:

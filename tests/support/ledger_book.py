@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from schemas.enums import ProposalState, Role, RunKind
-from warehouse.ledger.ledger import ExportRow, Ledger, NewRun
+from warehouse.ledger import ExportRow, Ledger, NewRun
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
 PENDING = ProposalState.PENDING_REVIEW
@@ -20,7 +20,7 @@ def opened(address: str) -> Ledger:
 def staffed(address: str) -> Ledger:
     ledger = opened(address)
     for name, role in {"bob": Role.REVIEWER, "cat": Role.REVIEWER, "rex": Role.RELEASER, "vic": Role.VIEWER}.items():
-        ledger.add_user(name, [role], actor="ann", now=NOW)
+        ledger.users.add_user(name, [role], actor="ann", now=NOW)
     return ledger
 
 
@@ -78,10 +78,10 @@ def route(
     **values: Any,
 ) -> int:
     """Start the run if need be and route one proposal an account."""
-    ledger.start_run(new_run(run_id, day, submitter), now)
+    ledger.runs.start_run(new_run(run_id, day, submitter), now)
     frame = proposed(run_id, accounts, **values)
     everyone = pl.Series([*frame["account_id"], *pulled], dtype=pl.String)
-    return ledger.route_proposals(run_id, frame, everyone, now)
+    return ledger.proposals.route_proposals(run_id, frame, everyone, now)
 
 
 def orders_of(proposal_ids: Iterable[str]) -> pl.DataFrame:
@@ -92,12 +92,12 @@ def orders_of(proposal_ids: Iterable[str]) -> pl.DataFrame:
 
 def claimed(ledger: Ledger, run_id: str, now: datetime = NOW) -> ExportRow:
     """Claim all that may leave."""
-    orders = orders_of(ledger.exportable(run_id, now))
-    return ledger.claim_export(run_id, orders, actor="rex", folder="exports", now=now)
+    orders = orders_of(ledger.exports.exportable(run_id, now))
+    return ledger.exports.claim_export(run_id, orders, actor="rex", folder="exports", now=now)
 
 
 def states(ledger: Ledger, run_id: str | None = None) -> dict[str, str]:
-    found = ledger.list_proposals(run_id=run_id)
+    found = ledger.proposals.list_proposals(run_id=run_id)
     return dict(zip(found["proposal_id"], found["state"], strict=True))
 
 

@@ -37,8 +37,9 @@ from tasks.runtime.umask import private_files
 from tasks.validate.guards import guard_inputs_task, guard_trades_task
 from tasks.validate.validate import validate_task
 from warehouse.lake.lake import Lake, open_lake
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger.export import Exports
 from warehouse.ledger.review import proposals as ledger_proposals
+from warehouse.ledger.runs import Runs
 
 SUBMITTER = "prefect"
 
@@ -61,7 +62,7 @@ def run_request(settings: Settings, request: Request) -> NightResult:
     with settings_of_tasks(settings):
         run = pull_task.fn(request)
         with closing(open_ledger(settings)) as ledger:
-            done = ledger.finished_steps(run.run_id)
+            done = ledger.runs.finished_steps(run.run_id)
             works: list[tuple[Step, int, Callable[[], Any]]] = [
                 *(
                     (Step.VALIDATE, shard, lambda s=shard: validate_task.fn(run, s))
@@ -79,7 +80,7 @@ def run_request(settings: Settings, request: Request) -> NightResult:
                         work()
                 return NightResult(run.run_id, publish_task.fn(run))
             except Exception as error:
-                ledger.fail_run(run.run_id, str(error), utc_now())
+                ledger.runs.fail_run(run.run_id, str(error), utc_now())
                 raise
 
 
@@ -131,7 +132,7 @@ def dying_at(owner: type | object, name: str, is_there: Callable[..., bool], *, 
 
 def _step(step: Step, shard: int) -> Callable[[], None]:
     """Between the lake's commit and the ledger's row."""
-    return lambda: dying_at(Ledger, "finish_step", lambda _l, _r, s, n, **_o: (s, n) == (step, shard))
+    return lambda: dying_at(Runs, "finish_step", lambda _l, _r, s, n, **_o: (s, n) == (step, shard))
 
 
 def _write(table: str, shard: int | None = None) -> Callable[[], None]:
@@ -155,12 +156,12 @@ POINTS: Mapping[str, Callable[[], None]] = {
     "propose, not recorded": _step(Step.PROPOSE, 1),
     "route, ledger not committed": lambda: dying_at(ledger_proposals, "_insert", lambda *_a, **_o: True, is_after=True),
     "route, not recorded": _step(Step.ROUTE, GLOBAL_SHARD),
-    "publish, not closed": lambda: dying_at(Ledger, "finish_run", lambda *_a, **_o: True),
+    "publish, not closed": lambda: dying_at(Runs, "finish_run", lambda *_a, **_o: True),
     "publish, not recorded": _step(Step.PUBLISH, GLOBAL_SHARD),
-    "export, not claimed": lambda: dying_at(Ledger, "claim_export", lambda *_a, **_o: True),
-    "export, claimed": lambda: dying_at(Ledger, "claim_export", lambda *_a, **_o: True, is_after=True),
-    "export, not published": lambda: dying_at(Ledger, "publish_export", lambda *_a, **_o: True),
-    "export, published": lambda: dying_at(Ledger, "publish_export", lambda *_a, **_o: True, is_after=True),
+    "export, not claimed": lambda: dying_at(Exports, "claim_export", lambda *_a, **_o: True),
+    "export, claimed": lambda: dying_at(Exports, "claim_export", lambda *_a, **_o: True, is_after=True),
+    "export, not published": lambda: dying_at(Exports, "publish_export", lambda *_a, **_o: True),
+    "export, published": lambda: dying_at(Exports, "publish_export", lambda *_a, **_o: True, is_after=True),
 }
 """Where a night is killed, in the order of the night."""
 

@@ -34,7 +34,7 @@ def write(settings: Settings, is_over: Callable[[], bool]) -> dict[str, int]:
     users = 0
     with closing(open_ledger(settings)) as ledger:
         while not is_over():
-            ledger.add_user(f"user-{users}", [Role.VIEWER], actor=current_actor(), now=utc_now())
+            ledger.users.add_user(f"user-{users}", [Role.VIEWER], actor=current_actor(), now=utc_now())
             users += 1
             time.sleep(0.02)
     return {"users": users}

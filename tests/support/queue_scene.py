@@ -20,8 +20,8 @@ CUT_OFF: Final = NOW + timedelta(minutes=90)
 def waiting_queue(home: Path) -> Iterator[Stores]:
     """Run r1: a1 and a2 of northbank, a3 of harbor."""
     with closing(staffed(f"sqlite:///{home / 'ledger.sqlite'}")) as ledger:
-        ledger.start_run(new_run("r1"), NOW)
+        ledger.runs.start_run(new_run("r1"), NOW)
         frame = pl.concat([proposed("r1", ["a1", "a2"]), proposed("r1", ["a3"], custodian="harbor")])
-        ledger.route_proposals("r1", frame, frame["account_id"], NOW, {"northbank": CUT_OFF})
+        ledger.proposals.route_proposals("r1", frame, frame["account_id"], NOW, {"northbank": CUT_OFF})
         settings = Settings(home=home, console_url="https://trimtab.example.com/")
         yield Stores(settings, open_lake(settings), ledger)

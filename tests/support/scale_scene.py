@@ -29,7 +29,7 @@ from tests.support.delivery_scene import METHODS, Line, _end
 from tests.support.night_driver import SUBMITTER, dying_at, export, files_of, public_tables
 from tests.support.servers import ObjectStore, Postgres, _postgres_program, free_port, wait_for_port
 from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger.runs import Runs
 
 ROOT: Final = Path(__file__).parents[2]
 DASK: Final = str(Path(sys.executable).parent / "dask")
@@ -60,9 +60,9 @@ def night(settings: Settings, source: Path, book: BookSummary) -> Ended:
 def ended(settings: Settings) -> Ended:
     """What the newest run left, exported; nothing of it may leave a second time."""
     with closing(open_ledger(settings)) as ledger:
-        run = ledger.list_runs(1)[0]
-        steps = sorted((row.step, row.shard, row.rows) for row in ledger.step_rows(run.run_id))
-        done = [row for row in ledger.audit_rows() if row.event == "run_done" and row.run_id == run.run_id]
+        run = ledger.runs.list_runs(1)[0]
+        steps = sorted((row.step, row.shard, row.rows) for row in ledger.runs.step_rows(run.run_id))
+        done = [row for row in ledger.audit.audit_rows() if row.event == "run_done" and row.run_id == run.run_id]
         assert len(done) == 1
     assert len(export(settings, run.run_id)) == 1
     assert export(settings, run.run_id) == []
@@ -85,7 +85,7 @@ def dask_setup(_worker: Worker) -> None:
     """Dask calls this in a worker that was started with ``PRELOAD``."""
     if folder := os.environ.get(DEATHS):
         dying_at(Lake, "replace", lambda _l, _r, shard, frames: _is_due(Path(folder), frames, shard), is_after=True)
-        dying_at(Ledger, "finish_step", lambda _l, _r, step, shard, **_: _taken(Path(folder) / f"{step}-{shard}"))
+        dying_at(Runs, "finish_step", lambda _l, _r, step, shard, **_: _taken(Path(folder) / f"{step}-{shard}"))
 
 
 def _is_due(folder: Path, frames: Mapping[str, Any], shard: int) -> bool:
@@ -222,8 +222,8 @@ def restart_after(settings: Settings, server: Postgres, step: Step) -> Iterator[
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end and not moments:
             with closing(open_ledger(settings)) as ledger:
-                runs = ledger.list_runs(1)
-                is_there = bool(runs) and any(row.step is step for row in ledger.step_rows(runs[0].run_id))
+                runs = ledger.runs.list_runs(1)
+                is_there = bool(runs) and any(row.step is step for row in ledger.runs.step_rows(runs[0].run_id))
             if is_there:
                 restarted(server)
                 moments.append(time.monotonic())

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.ledger_book import opened, staffed
 from tests.support.servers import _no_settings_of_mine, postgres, postgres_server
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 

@@ -1,10 +1,5 @@
 """The ledger: what people and machines decided. Small, constrained, transactional; SQLite or PostgreSQL by address alone.
 
-Its parts: runs and steps (``ledger_runs``), the files they took (``ledger_inputs``), rows released from quarantine
-(``ledger_releases``), proposals and their states (``ledger_proposals``), the queue (``ledger_queue``), decisions
-(``ledger_decisions``), versions that people made of proposals (``ledger_amend``), exports (``ledger_exports``), where they were delivered (``ledger_deliveries``), what came back
-(``ledger_executions``, ``ledger_fills``), what looks between the nights found (``ledger_breaches``), who may work now (``ledger_turns``), the kill switch (``ledger_halts``), users (``ledger_users``), how they sign
-in (``ledger_access``) and the audit chain (``ledger_audit``).
 Every method is one transaction, and every transition appends to the audit chain inside it.
 """
 
@@ -12,121 +7,45 @@ from contextlib import ExitStack
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from schemas.errors import Retryable, WrongUsage
-from warehouse.ledger.access import Access, SessionRow, TokenRow, Users
-from warehouse.ledger.executions import (
-    Allotments,
-    Answers,
-    ExecutionFile,
-    ExecutionReading,
-    Executions,
-    Fills,
-    Rules,
-    Settled,
-    Sought,
-    Stretch,
-    TakenFile,
-)
-from warehouse.ledger.export import Deliveries, Exports
-from warehouse.ledger.monitor import Breaches, ScopeRow
-from warehouse.ledger.review import (
-    Amended,
-    Amendments,
-    BatchDecision,
-    Decisions,
-    Filter,
-    Page,
-    Queue,
-    Releases,
-    ReviewedVersion,
-    Sort,
-    Totals,
-)
-from warehouse.ledger.runs import Halts, Inputs, LandedBefore, Runs, Turns
+from warehouse.ledger.access import Access, Users
+from warehouse.ledger.executions import Allotments, Answers, Executions, Fills
+from warehouse.ledger.export import Abandons, Deliveries, Exports
+from warehouse.ledger.monitor import Breaches
+from warehouse.ledger.review import Amendments, Decisions, Proposals, Queue, Releases
+from warehouse.ledger.runs import Halts, Inputs, Runs, Turns
 from warehouse.ledger.schema import bring_up_to_date
-from warehouse.ledger.store import (
-    OPEN_STATES,
-    Audit,
-    AuditRow,
-    Decision,
-    DecisionRow,
-    DeliveryRow,
-    DeliveryState,
-    ExportRow,
-    ExportState,
-    HaltRow,
-    InputRow,
-    InputState,
-    NewRun,
-    RunRow,
-    SignIn,
-    StepRow,
-    UserRow,
-    create_engine,
-)
-
-__all__ = [
-    "OPEN_STATES",
-    "Amended",
-    "AuditRow",
-    "BatchDecision",
-    "Decision",
-    "DecisionRow",
-    "DeliveryRow",
-    "DeliveryState",
-    "ExecutionFile",
-    "ExecutionReading",
-    "ExportRow",
-    "ExportState",
-    "Filter",
-    "HaltRow",
-    "InputRow",
-    "InputState",
-    "LandedBefore",
-    "Ledger",
-    "NewRun",
-    "Page",
-    "ReviewedVersion",
-    "Rules",
-    "RunRow",
-    "ScopeRow",
-    "SessionRow",
-    "Settled",
-    "SignIn",
-    "Sort",
-    "Sought",
-    "StepRow",
-    "Stretch",
-    "TakenFile",
-    "TokenRow",
-    "Totals",
-    "UserRow",
-]
+from warehouse.ledger.store import Audit, Store, create_engine
 
 
-class Ledger(
-    Runs,
-    Inputs,
-    Releases,
-    Queue,
-    Decisions,
-    Amendments,
-    Exports,
-    Deliveries,
-    Executions,
-    Answers,
-    Fills,
-    Allotments,
-    Breaches,
-    Turns,
-    Halts,
-    Users,
-    Access,
-    Audit,
-):
-    """All of it behind one name."""
+class Ledger(Store):
+    """All parts of the ledger on one engine; a caller is handed the part that it works with."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.runs = Runs(engine)
+        self.inputs = Inputs(engine)
+        self.locks = Turns(engine)
+        self.halts = Halts(engine)
+        self.proposals = Proposals(engine)
+        self.queue = Queue(engine)
+        self.decisions = Decisions(engine)
+        self.amendments = Amendments(engine)
+        self.readmissions = Releases(engine)
+        self.exports = Exports(engine)
+        self.abandonments = Abandons(engine)
+        self.deliveries = Deliveries(engine)
+        self.executions = Executions(engine)
+        self.answers = Answers(engine)
+        self.fills = Fills(engine)
+        self.allotments = Allotments(engine)
+        self.breaches = Breaches(engine)
+        self.users = Users(engine)
+        self.access = Access(engine)
+        self.audit = Audit(engine)
 
     @classmethod
     def open(cls, address: str, *, owner: str, now: datetime) -> "Ledger":

@@ -42,7 +42,7 @@ def standing_proposals(proposals: pl.DataFrame, scope: pl.Series) -> pl.DataFram
     Parameters
     ----------
     proposals
-        ``Ledger.live_proposals``.
+        ``Exports.live_proposals``.
     scope
         Accounts to be looked at.
     """

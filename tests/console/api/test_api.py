@@ -11,7 +11,7 @@ import pytest
 from schemas.enums import Scope
 from tests.support.console_scene import Api, api_on, copied, sign_in
 from tests.support.ledger_book import new_run, proposed, route
-from warehouse.ledger.ledger import Ledger, Sort
+from warehouse.ledger import Ledger, Sort
 
 
 def test_without_a_token_nothing_is_said(api: Api) -> None:
@@ -44,15 +44,15 @@ def test_a_token_does_only_what_its_scopes_say(api: Api) -> None:
 
 def test_a_token_is_over_after_its_time_when_revoked_and_when_its_owner_lost_their_roles(api: Api) -> None:
     ledger, now = api.backend.ledger, api.backend.now()
-    admin = next(user.name for user in ledger.list_users() if "admin" in user.roles)
+    admin = next(user.name for user in ledger.users.list_users() if "admin" in user.roles)
     late = api.token("bob")
-    (row,) = ledger.list_tokens("bob")
-    assert ledger.token_of("x", now) is None
+    (row,) = ledger.access.list_tokens("bob")
+    assert ledger.access.token_of("x", now) is None
     assert api.client.get("/api/me", headers=late).json()["name"] == "bob"
-    ledger.revoke_token(row.token_id, actor="bob", now=now)
+    ledger.access.revoke_token(row.token_id, actor="bob", now=now)
     assert api.client.get("/api/me", headers=late).status_code == 401
     other = api.token("cat")
-    ledger.set_roles("cat", [], actor=admin, now=now)
+    ledger.users.set_roles("cat", [], actor=admin, now=now)
     assert api.client.get("/api/me", headers=other).status_code == 401
 
 
@@ -187,8 +187,8 @@ def test_a_superseded_version_is_not_decided(api: Api) -> None:
     body, etag = api.detail(one, headers)
     account = body["proposal"]["account_id"]
     ledger: Ledger = api.backend.ledger
-    ledger.start_run(new_run("newer", day=2), api.backend.now())
-    ledger.route_proposals("newer", proposed("newer", [account]), pl.Series([account]), api.backend.now())
+    ledger.runs.start_run(new_run("newer", day=2), api.backend.now())
+    ledger.proposals.route_proposals("newer", proposed("newer", [account]), pl.Series([account]), api.backend.now())
     late = api.decide(one, "approve", headers, etag=etag)
     assert late.status_code == 412
     fresh = api.decide(one, "approve", headers)
@@ -318,5 +318,5 @@ def gone(night_home: Path, tmp_path: Path) -> Iterator[Api]:
 def test_an_expired_proposal_is_refused_in_words(gone: Api) -> None:
     headers, one = gone.token("bob"), single(gone)[0]
     _, etag = gone.detail(one, headers)
-    gone.backend.ledger.expire(gone.backend.now() + timedelta(hours=21))
+    gone.backend.ledger.proposals.expire(gone.backend.now() + timedelta(hours=21))
     assert gone.decide(one, "approve", headers, etag=etag).status_code == 412

@@ -27,7 +27,7 @@ LATER = NOW + timedelta(days=3)
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustodians]:
     desk = told(tmp_path_factory.mktemp("after"))
-    block = desk.ledger.sent_orders(["a2-buy"])["block_id"][0]
+    block = desk.ledger.answers.sent_orders(["a2-buy"])["block_id"][0]
     desk.later(fill("e9", block, "3", side="buy"), hours=2, name="block.csv")
     desk.deliver()
     with closing(desk.ledger):

@@ -16,7 +16,7 @@ from console.shared.backend import Backend
 from schemas.enums import Step
 from schemas.settings import Settings
 from tests.support.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 from warehouse.ledger.store.words import Decision
 
 QUEUE = 100_000
@@ -50,9 +50,9 @@ def test_nothing_has_happened_in_a_new_home(ledger: Ledger, tmp_path: Path) -> N
 
 def test_runs_are_told_by_state_and_the_last_good_night_by_its_age(ledger: Ledger, tmp_path: Path) -> None:
     for day, name in enumerate(("r1", "r2", "r3"), 1):
-        ledger.start_run(new_run(name, day), NOW + timedelta(days=day))
-    ledger.finish_run("r1", {}, NOW + timedelta(days=1))
-    ledger.hold_run("r3", "too many", NOW + timedelta(days=3))
+        ledger.runs.start_run(new_run(name, day), NOW + timedelta(days=day))
+    ledger.runs.finish_run("r1", {}, NOW + timedelta(days=1))
+    ledger.runs.hold_run("r3", "too many", NOW + timedelta(days=3))
 
     values = told(looking(ledger, tmp_path, NOW + timedelta(days=3, hours=1)))
 
@@ -61,11 +61,11 @@ def test_runs_are_told_by_state_and_the_last_good_night_by_its_age(ledger: Ledge
 
 
 def test_steps_of_the_run_started_last_are_summed_over_shards(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.start_run(new_run("r1"), NOW)
-    ledger.start_run(new_run("r2"), NOW + timedelta(hours=1))
-    ledger.finish_step("r1", Step.MEASURE, 0, rows=1, seconds=99, now=NOW)
+    ledger.runs.start_run(new_run("r1"), NOW)
+    ledger.runs.start_run(new_run("r2"), NOW + timedelta(hours=1))
+    ledger.runs.finish_step("r1", Step.MEASURE, 0, rows=1, seconds=99, now=NOW)
     for shard in (0, 1):
-        ledger.finish_step("r2", Step.MEASURE, shard, rows=10, seconds=0.5, now=NOW)
+        ledger.runs.finish_step("r2", Step.MEASURE, shard, rows=10, seconds=0.5, now=NOW)
 
     values = told(looking(ledger, tmp_path))
 
@@ -73,10 +73,10 @@ def test_steps_of_the_run_started_last_are_summed_over_shards(ledger: Ledger, tm
 
 
 def test_cut_offs_are_told_by_custodian_with_what_waits(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.start_run(new_run("r1"), NOW)
+    ledger.runs.start_run(new_run("r1"), NOW)
     frame = pl.concat([proposed("r1", ["a1", "a2"]), proposed("r1", ["a3"], custodian="harbor")])
     cut_offs = {"northbank": NOW + timedelta(minutes=90), "harbor": NOW + timedelta(minutes=30)}
-    ledger.route_proposals("r1", frame, frame["account_id"], NOW, cut_offs)
+    ledger.proposals.route_proposals("r1", frame, frame["account_id"], NOW, cut_offs)
 
     values = told(looking(ledger, tmp_path))
 
@@ -99,24 +99,24 @@ def test_the_age_of_a_backup_is_that_of_the_newest_whole_one(ledger: Ledger, tmp
 
 
 def test_an_export_that_is_not_whole_is_open(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.start_run(new_run("r1"), NOW)
+    ledger.runs.start_run(new_run("r1"), NOW)
     frame = proposed("r1", ["a1"])
-    ledger.route_proposals("r1", frame, frame["account_id"], NOW)
-    ledger.finish_run("r1", {}, NOW)
-    ledger.decide(["r1.a1"], decision=Decision.APPROVE, actor="bob", note="yes", now=NOW)
+    ledger.proposals.route_proposals("r1", frame, frame["account_id"], NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
+    ledger.decisions.decide(["r1.a1"], decision=Decision.APPROVE, actor="bob", note="yes", now=NOW)
     assert told(looking(ledger, tmp_path))["trimtab_exports_open", ""] == 0
 
     orders = pl.DataFrame({"order_id": ["o1"], "proposal_id": ["r1.a1"]})
-    ledger.claim_export("r1", orders, actor="rex", folder="there", now=NOW)
+    ledger.exports.claim_export("r1", orders, actor="rex", folder="there", now=NOW)
 
     assert told(looking(ledger, tmp_path))["trimtab_exports_open", ""] == 1
 
 
 @pytest.mark.slow
 def test_a_look_at_a_large_queue_is_cheap(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.start_run(new_run("r1"), NOW)
+    ledger.runs.start_run(new_run("r1"), NOW)
     frame = proposed("r1", [f"a{number}" for number in range(QUEUE)])
-    ledger.route_proposals("r1", frame, frame["account_id"], NOW, {"northbank": NOW + timedelta(minutes=90)})
+    ledger.proposals.route_proposals("r1", frame, frame["account_id"], NOW, {"northbank": NOW + timedelta(minutes=90)})
     backend = looking(ledger, tmp_path)
 
     began = time.perf_counter()

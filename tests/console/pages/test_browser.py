@@ -24,7 +24,7 @@ from tests.support.console_scene import AS_OF, make_home
 from tests.support.fill_scene import fill, write_fills
 from tests.support.ledger_book import new_run, proposed
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import Filter, Ledger, Sought
+from warehouse.ledger import Filter, Ledger, Sought
 
 pytestmark = pytest.mark.system
 
@@ -84,7 +84,7 @@ def enter(browser: Browser, address: str, known: dict[str, Any]) -> Iterator[Ent
 
 
 def waiting(ledger: Ledger, **wanted: str) -> pl.DataFrame:
-    return ledger.page(Filter(**wanted), limit=100_000).rows  # type: ignore[arg-type]
+    return ledger.queue.page(Filter(**wanted), limit=100_000).rows  # type: ignore[arg-type]
 
 
 def filtered(one: Person, text: str) -> None:
@@ -113,7 +113,7 @@ def test_a_filter_is_decided_on_whole_and_not_only_the_page(enter: Entering, led
     left = set(waiting(ledger)["proposal_id"])
     done = {one for one in wanted["proposal_id"] if one not in left}
     assert done == set(wanted["proposal_id"])
-    decided = [ledger.decisions_of(one) for one in wanted["proposal_id"][:5]]
+    decided = [ledger.proposals.decisions_of(one) for one in wanted["proposal_id"][:5]]
     assert {(said.actor, said.note) for (said,) in decided} == {("bob", "small ones, looked through")}
 
 
@@ -131,7 +131,7 @@ def test_four_eyes_are_two_people(enter: Entering, ledger: Ledger) -> None:
     cat.page.get_by_role("button", name="Approve").click()
     expect(cat.page.locator(".state.approved")).to_be_visible()
     expect(bob.page.locator(".state.approved")).to_be_visible(timeout=LIVE_MS)
-    assert ledger.get_proposal(row["proposal_id"])["state"] == "approved"  # type: ignore[index]
+    assert ledger.proposals.get_proposal(row["proposal_id"])["state"] == "approved"  # type: ignore[index]
 
 
 def test_what_somebody_else_decides_arrives_by_itself(enter: Entering, ledger: Ledger) -> None:
@@ -168,7 +168,7 @@ def test_the_queue_is_worked_with_the_keyboard_alone(enter: Entering, ledger: Le
     sam.shot("queue")
     sam.page.keyboard.press("h")
     expect(sam.page.get_by_text("1 proposal held.")).to_be_visible()
-    assert ledger.get_proposal(rows["proposal_id"][1])["held_by"] == "sam"  # type: ignore[index]
+    assert ledger.proposals.get_proposal(rows["proposal_id"][1])["held_by"] == "sam"  # type: ignore[index]
     sam.page.keyboard.press("?")
     expect(sam.page.get_by_text("approve the one under the cursor")).to_be_visible()
 
@@ -193,10 +193,10 @@ def test_an_order_is_dropped_and_the_rest_waits_for_another_person(enter: Enteri
     cat.go(bob.page.url.removeprefix(bob.address))
     cat.page.get_by_role("button", name="Approve").click()
     expect(cat.page.get_by_text(re.compile("approved|wait for a second person")).first).to_be_visible()
-    old = ledger.get_proposal(row["proposal_id"])
+    old = ledger.proposals.get_proposal(row["proposal_id"])
     assert old is not None
     assert old["state"] == "superseded"
-    new = ledger.get_proposal(bob.page.url.rsplit("/", 1)[1])
+    new = ledger.proposals.get_proposal(bob.page.url.rsplit("/", 1)[1])
     assert new is not None
     assert new["order_count"] == row["order_count"] - 1
 
@@ -226,22 +226,22 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(enter: Entering, ledger
     vic.go(f"/proposals/{row['proposal_id']}")
     expect(vic.page.get_by_text("Weights by class")).to_be_visible()
     expect(vic.page.get_by_role("button", name=re.compile("Approve|Reject|Hold"))).to_have_count(0)
-    assert ledger.get_proposal(row["proposal_id"])["state"] == "pending_review"  # type: ignore[index]
+    assert ledger.proposals.get_proposal(row["proposal_id"])["state"] == "pending_review"  # type: ignore[index]
 
 
 def test_a_role_taken_away_meanwhile_is_refused_where_it_counts(enter: Entering, ledger: Ledger) -> None:
     row = waiting(ledger).filter(pl.col("held_by").is_null()).row(0, named=True)
-    admin = next(user.name for user in ledger.list_users() if "admin" in user.roles)
+    admin = next(user.name for user in ledger.users.list_users() if "admin" in user.roles)
     cat = enter("cat")
     cat.go(f"/proposals/{row['proposal_id']}")
     expect(cat.page.get_by_role("button", name="Approve")).to_be_visible()
-    ledger.set_roles("cat", ["viewer"], actor=admin, now=row["created_at"])
+    ledger.users.set_roles("cat", ["viewer"], actor=admin, now=row["created_at"])
     try:
         cat.page.get_by_role("button", name="Approve").click()
         expect(cat.page.get_by_text("has the role viewer; needed is reviewer or admin")).to_be_visible()
     finally:
-        ledger.set_roles("cat", ["reviewer"], actor=admin, now=row["created_at"])
-    assert ledger.get_proposal(row["proposal_id"])["state"] == "pending_review"  # type: ignore[index]
+        ledger.users.set_roles("cat", ["reviewer"], actor=admin, now=row["created_at"])
+    assert ledger.proposals.get_proposal(row["proposal_id"])["state"] == "pending_review"  # type: ignore[index]
 
 
 def test_signing_out_closes_every_page(enter: Entering, ledger: Ledger, known: dict[str, Any]) -> None:
@@ -280,8 +280,8 @@ def test_names_from_files_are_text_and_never_markup(enter: Entering, ledger: Led
         [proposed("evil", ["odd-1"], custodian=evil), proposed("evil", ["odd-2"], custodian="javascript:alert(1)")]
     )
     now = utc_now()
-    ledger.start_run(replace(new_run("evil"), as_of_date=AS_OF - timedelta(days=1)), now)
-    ledger.route_proposals("evil", frame, frame["account_id"], now)
+    ledger.runs.start_run(replace(new_run("evil"), as_of_date=AS_OF - timedelta(days=1)), now)
+    ledger.proposals.route_proposals("evil", frame, frame["account_id"], now)
     try:
         bob = enter("bob")
         bob.go("/queue?filter=run%3Devil")
@@ -297,8 +297,10 @@ def test_names_from_files_are_text_and_never_markup(enter: Entering, ledger: Led
         expect(bob.page.get_by_role("cell", name="2022-12-27")).to_be_visible()
         assert bob.page.evaluate("window.taken") is None
     finally:
-        admin = next(user.name for user in ledger.list_users() if "admin" in user.roles)
-        ledger.decide(["evil.odd-1", "evil.odd-2"], decision="reject", actor=admin, note="a test", now=utc_now())
+        admin = next(user.name for user in ledger.users.list_users() if "admin" in user.roles)
+        ledger.decisions.decide(
+            ["evil.odd-1", "evil.odd-2"], decision="reject", actor=admin, note="a test", now=utc_now()
+        )
 
 
 def test_what_came_back_is_seen_on_the_proposal_and_among_the_breaks(
@@ -343,11 +345,11 @@ def test_what_came_back_is_seen_on_the_proposal_and_among_the_breaks(
 
 def left(home: Path, ledger: Ledger, proposal_id: str) -> pl.DataFrame:
     """Let a proposal leave with all that is approved, to one place; its orders."""
-    ledger.decide([proposal_id], decision="approve", actor="cat", now=utc_now())
+    ledger.decisions.decide([proposal_id], decision="approve", actor="cat", now=utc_now())
     settings = Settings(home=home, deliveries=(Delivery(name="archive", url=str(home / "archive")),))
     export_approved(settings)
     deliver_exported(settings)
-    return ledger.answers(Sought(proposal=proposal_id), limit=99).rows
+    return ledger.answers.answers(Sought(proposal=proposal_id), limit=99).rows
 
 
 def seen_everywhere(one: Person, name: str) -> None:

@@ -20,7 +20,7 @@ from tasks.runtime.stores import utc_now
 from tests.support.browser import console_on
 from tests.support.ledger_book import route
 from tests.support.servers import Postgres
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 pytestmark = pytest.mark.system
 
@@ -55,7 +55,7 @@ def ledger(address: str, tmp_path: Path) -> Iterator[Ledger]:
     (tmp_path / "home").mkdir(exist_ok=True)
     with closing(Ledger.open(address, owner="ann", now=utc_now())) as ledger:
         for number in range(PEOPLE):
-            ledger.add_user(f"p{number}", [Role.REVIEWER], actor="ann", now=utc_now())
+            ledger.users.add_user(f"p{number}", [Role.REVIEWER], actor="ann", now=utc_now())
         route(ledger, "r1", [f"s{number}" for number in range(SINGLE)], now=utc_now())
         route(ledger, "r2", [f"d{number}" for number in range(DOUBLE)], now=utc_now(), approvals_needed=2)
         yield ledger
@@ -102,20 +102,20 @@ def test_twenty_people_decide_everything_once(ledger: Ledger, address: str, tmp_
     calls = [call for person in found for call in person]
     assert {call.status for call in calls} <= {200, *REFUSED}
 
-    states = dict(ledger.list_proposals().select("proposal_id", "state").iter_rows())
+    states = dict(ledger.proposals.list_proposals().select("proposal_id", "state").iter_rows())
     assert len(states) == SINGLE + DOUBLE
     assert set(states.values()) == {"approved", "rejected"}
-    ends = Counter(row.proposal_id for row in ledger.audit_rows() if row.to_state in {"approved", "rejected"})
+    ends = Counter(row.proposal_id for row in ledger.audit.audit_rows() if row.to_state in {"approved", "rejected"})
     assert ends == Counter(list(states))  # each left the queue once, whoever tried
     told = Counter(call.proposal_id for call in calls if call.state in {"approved", "rejected"})
     assert told == Counter(list(states))  # and exactly one person was told that it was they
     for proposal_id, state in states.items():
-        said = [(one.actor, str(one.decision)) for one in ledger.decisions_of(proposal_id)]
+        said = [(one.actor, str(one.decision)) for one in ledger.proposals.decisions_of(proposal_id)]
         assert len(said) == len(set(said))
         approvals = sum(1 for _, decision in said if decision == "approve")
         needed = 2 if proposal_id.startswith("r2") else 1
         assert (approvals == needed) is (state == "approved")
-    assert ledger.verify_audit() > 0
+    assert ledger.audit.verify_audit() > 0
 
     taken = sorted(call.seconds for call in calls)
     print(

@@ -8,11 +8,11 @@ from schemas.enums import RunState
 from tasks.propose.tonight_page import RunProgress, run_progress
 from tests.support.console_scene import Api
 from tests.support.ledger_book import new_run
-from warehouse.ledger.ledger import RunRow
+from warehouse.ledger import RunRow
 
 
 def seen(api: Api) -> tuple[RunProgress, RunRow]:
-    run = api.backend.ledger.newest_run()
+    run = api.backend.ledger.runs.newest_run()
     assert run is not None
     return run_progress(api.backend.ledger, run, api.backend.picture(run), now=api.backend.now()), run
 
@@ -32,7 +32,7 @@ def test_every_account_and_every_dollar_is_somewhere(api: Api) -> None:
 
 def test_a_decision_moves_accounts_down_the_funnel(api: Api) -> None:
     one = api.waiting.filter(pl.col("approvals_needed") == 1)["proposal_id"][0]
-    api.backend.ledger.decide([one], decision="approve", actor="bob", now=api.backend.now())
+    api.backend.ledger.decisions.decide([one], decision="approve", actor="bob", now=api.backend.now())
     found, _ = seen(api)
     assert (found.stages[4].here.accounts, found.stages[5].here.accounts, found.ready) == (1, 0, 1)
 
@@ -58,7 +58,7 @@ def test_reasons_are_those_of_accounts_that_are_not_traded(api: Api) -> None:
 def test_a_run_under_way_has_no_funnel_yet(api: Api) -> None:
     ledger = api.backend.ledger
     new: Any = new_run("2026-07-01-nightly-under-way")
-    run = ledger.start_run(new, api.backend.now())
+    run = ledger.runs.start_run(new, api.backend.now())
     assert run.state is RunState.RUNNING
     found = run_progress(ledger, run, api.backend.picture(run), now=api.backend.now())
     assert found.stages == ()
@@ -68,21 +68,21 @@ def test_a_run_under_way_has_no_funnel_yet(api: Api) -> None:
 def test_the_flow_run_of_a_run_is_the_last_that_worked_on_it(api: Api) -> None:
     ledger, now = api.backend.ledger, api.backend.now()
     _, run = seen(api)
-    assert ledger.flow_run_of(run.run_id) is None
+    assert ledger.runs.flow_run_of(run.run_id) is None
     for name in ("one", "two", "two"):
-        ledger.note_flow_run(run.run_id, name, now)
-    assert ledger.flow_run_of(run.run_id) == "two"
-    noted = [row for row in ledger.audit_rows(run_id=run.run_id) if row.event == "flow_run"]
+        ledger.runs.note_flow_run(run.run_id, name, now)
+    assert ledger.runs.flow_run_of(run.run_id) == "two"
+    noted = [row for row in ledger.audit.audit_rows(run_id=run.run_id) if row.event == "flow_run"]
     assert len(noted) == 2
-    assert ledger.verify_audit() > 0
+    assert ledger.audit.verify_audit() > 0
 
 
 def test_the_chain_is_read_from_the_newest_back_and_by_who_and_what(api: Api) -> None:
     ledger = api.backend.ledger
     one = api.waiting["proposal_id"][0]
-    ledger.decide([one], decision="hold", actor="bob", now=api.backend.now())
-    assert {row.actor for row in ledger.audit_rows(actor="bob")} == {"bob"}
-    newest = ledger.audit_rows(limit=3)
-    before = ledger.audit_rows(limit=3, below=newest[0].seq)
+    ledger.decisions.decide([one], decision="hold", actor="bob", now=api.backend.now())
+    assert {row.actor for row in ledger.audit.audit_rows(actor="bob")} == {"bob"}
+    newest = ledger.audit.audit_rows(limit=3)
+    before = ledger.audit.audit_rows(limit=3, below=newest[0].seq)
     assert [row.seq for row in before] == [newest[0].seq - 3, newest[0].seq - 2, newest[0].seq - 1]
-    assert {row.proposal_id for row in ledger.audit_rows(proposal_id=one)} == {one}
+    assert {row.proposal_id for row in ledger.audit.audit_rows(proposal_id=one)} == {one}

@@ -6,7 +6,7 @@ from tests.support.ledger_book import route
 
 
 def test_a_first_proposal_has_nothing_before_it(api: Api) -> None:
-    one = api.backend.ledger.get_proposal(api.waiting["proposal_id"][0])
+    one = api.backend.ledger.proposals.get_proposal(api.waiting["proposal_id"][0])
     assert one is not None
     assert version_before(api.backend.ledger, one) is None
     assert (
@@ -24,7 +24,7 @@ def test_a_later_nights_proposal_is_shown_against_the_one_before(api: Api) -> No
     ledger = api.backend.ledger
     first = api.waiting.row(0, named=True)
     route(ledger, "later", [first["account_id"]], day=2, now=api.backend.now())
-    later = ledger.get_proposal(f"later.{first['account_id']}")
+    later = ledger.proposals.get_proposal(f"later.{first['account_id']}")
     assert later is not None
     before = version_before(ledger, later)
     assert before is not None

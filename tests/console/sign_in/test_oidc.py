@@ -25,8 +25,8 @@ def linked(home: Path, vouching: Provider) -> Iterator[Api]:
     """Bob is whom the provider calls u-1."""
     for api in api_on(home, oidc_issuer_url=vouching.url, oidc_client_id=CLIENT, oidc_client_secret=SECRET):
         ledger = api.backend.ledger
-        admin = next(user.name for user in ledger.list_users() if "admin" in user.roles)
-        ledger.link_subject("bob", f"{vouching.url}|u-1", actor=admin, now=api.backend.now())
+        admin = next(user.name for user in ledger.users.list_users() if "admin" in user.roles)
+        ledger.access.link_subject("bob", f"{vouching.url}|u-1", actor=admin, now=api.backend.now())
         yield api
 
 
@@ -57,7 +57,7 @@ def test_whom_the_provider_vouches_for_is_signed_in(linked: Api) -> None:
     assert (back.status_code, back.headers["location"]) == (303, "/queue")
     cookie = back.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    (event,) = [row for row in linked.backend.ledger.audit_rows() if row.event == "signed_in"]
+    (event,) = [row for row in linked.backend.ledger.audit.audit_rows() if row.event == "signed_in"]
     assert (event.actor, event.detail) == ("bob", '{"method":"oidc"}')
 
 

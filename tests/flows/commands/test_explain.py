@@ -22,7 +22,7 @@ from tasks.review.explain import explain_account
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import Lake, open_lake
-from warehouse.ledger.ledger import Decision
+from warehouse.ledger import Decision
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 
@@ -52,7 +52,7 @@ def lake(settings: Settings) -> Lake:
 @pytest.fixture
 def run_id(settings: Settings) -> str:
     with closing(open_ledger(settings)) as ledger:
-        row = ledger.newest_run()
+        row = ledger.runs.newest_run()
     assert row is not None
     return row.run_id
 
@@ -163,8 +163,12 @@ def test_an_account_that_may_not_be_traded_has_no_trade_off(run: Run, outcomes: 
 
 def test_who_decided_is_on_the_page(run: Run, settings: Settings, run_id: str) -> None:
     with closing(open_ledger(settings)) as ledger:
-        waiting = ledger.list_proposals(run_id=run_id).filter(pl.col("state") == "pending_review").row(0, named=True)
-        ledger.decide(
+        waiting = (
+            ledger.proposals.list_proposals(run_id=run_id)
+            .filter(pl.col("state") == "pending_review")
+            .row(0, named=True)
+        )
+        ledger.decisions.decide(
             [waiting["proposal_id"]],
             decision=Decision.HOLD,
             actor=current_actor(),

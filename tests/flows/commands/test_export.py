@@ -183,7 +183,7 @@ def test_a_block_is_allotted_and_its_statement_printed(
 ) -> None:
     monkeypatch.setenv("TRIMTAB_PROFILES", PROFILES)
     typed("export")
-    block = dict(scene.ledger.sent_orders().select("side", "block_id").unique().iter_rows())["sell"]
+    block = dict(scene.ledger.answers.sent_orders().select("side", "block_id").unique().iter_rows())["sell"]
     typed("reconcile", write_fills(scene.home / "fills.csv", fill("e1", block, "4", side="sell")))
     code, out, _ = typed("allot", block, "--order", "a2-sell=3", "--note", "a2 pays its rent")
     assert (code, "orders changed" in out) == (0, True)

@@ -22,7 +22,7 @@ from tasks.export.render import LOOK_SECONDS, Sending, render_export
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.support.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.support.ledger_book import new_run, route
-from warehouse.ledger.ledger import InputRow, InputState, Ledger
+from warehouse.ledger import InputRow, InputState, Ledger
 
 # --- exports
 
@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def test_no_export_starts_while_everything_is_halted(scene: Scene) -> None:
-    scene.ledger.halt("ops", "a wrong price", NOW)
+    scene.ledger.halts.halt("ops", "a wrong price", NOW)
 
     refusal = "halted since 2026-03-03 01:00 UTC by ops: a wrong price\n\nHint: .*`trimtab resume --note WHY`"
     with pytest.raises(RunHeld, match=refusal):
@@ -48,7 +48,7 @@ def test_no_export_starts_while_everything_is_halted(scene: Scene) -> None:
     with pytest.raises(RunHeld, match="a wrong price"):
         scene.export_all(NOW)
 
-    assert scene.ledger.exports_of(RUN) == []
+    assert scene.ledger.exports.exports_of(RUN) == []
     assert not scene.exports.exists()
 
 
@@ -58,7 +58,7 @@ def halt_at(scene: Scene, call: int) -> Callable[[str], None]:
 
     def checkpoint(_point: str) -> None:
         if next(calls) == call:
-            scene.ledger.halt("ops", "a wrong price", NOW)
+            scene.ledger.halts.halt("ops", "a wrong price", NOW)
 
     return checkpoint
 
@@ -70,11 +70,11 @@ def test_an_export_halted_before_it_can_be_seen_is_finished_once_the_halt_is_lif
     with pytest.raises(RunHeld, match="a wrong price"):
         scene.export(halt_at(scene, call))
     assert contents(scene.exports) == {}
-    assert scene.ledger.open_export(RUN) is not None
+    assert scene.ledger.exports.open_export(RUN) is not None
     with pytest.raises(RunHeld):
         scene.export()
 
-    scene.ledger.lift_halt("ops", "the price is mended", NOW)
+    scene.ledger.halts.lift_halt("ops", "the price is mended", NOW)
 
     assert scene.export() is not None
     assert_exported_once(scene, undisturbed)
@@ -86,7 +86,7 @@ def test_an_export_that_can_be_seen_already_is_recorded_though_everything_is_hal
 ) -> None:
     assert scene.export(halt_at(scene, call)) is not None
 
-    scene.ledger.lift_halt("ops", "the price is mended", NOW)
+    scene.ledger.halts.lift_halt("ops", "the price is mended", NOW)
     assert_exported_once(scene, undisturbed)
 
 
@@ -94,8 +94,8 @@ def test_an_export_that_can_be_seen_already_is_recorded_though_everything_is_hal
 def release(scene: Scene) -> ExportPackage:
     """What an export of the scene would write."""
     book = ProposedTables(*(scene.lake.read(name, RUN) for name in BOOK))
-    ids = scene.ledger.exportable(RUN, NOW)
-    approved = scene.ledger.list_proposals(run_id=RUN).filter(pl.col("proposal_id").is_in(ids))
+    ids = scene.ledger.exports.exportable(RUN, NOW)
+    approved = scene.ledger.proposals.list_proposals(run_id=RUN).filter(pl.col("proposal_id").is_in(ids))
     orders = book.orders.filter(pl.col("proposal_id").is_in(ids)).select("order_id", "proposal_id")
     return make_release(Export(RUN, AS_OF, 1, "export"), book, approved=approved, claimed=orders)
 
@@ -162,14 +162,14 @@ def test_halting_and_lifting_at_the_terminal(ledger: Ledger) -> None:
     assert (halted.exit_code, halted.stderr) == (0, "")
     assert halted.stdout.startswith("Halted: nothing is exported")
     assert "`trimtab resume --note WHY`" in halted.stdout
-    halt = ledger.current_halt()
+    halt = ledger.halts.current_halt()
     assert (halt.actor, halt.note) == (current_actor(), "a wrong price")
 
     lifted = run("resume", "--note", "mended")
 
     assert lifted.exit_code == 0
     assert f"by {current_actor()}: a wrong price" in lifted.stdout
-    assert ledger.current_halt() is None
+    assert ledger.halts.current_halt() is None
 
 
 def test_halting_again_says_whose_halt_stands(ledger: Ledger) -> None:
@@ -180,7 +180,7 @@ def test_halting_again_says_whose_halt_stands(ledger: Ledger) -> None:
     assert again.exit_code == 0
     assert again.stderr.startswith("It was halted since ")
     assert "a wrong price already; that halt stands." in again.stderr
-    assert ledger.current_halt().note == "a wrong price"
+    assert ledger.halts.current_halt().note == "a wrong price"
 
 
 @pytest.mark.parametrize("words", [("halt",), ("resume",), ("resume", "monday")])
@@ -189,11 +189,11 @@ def test_a_halt_and_a_resumption_need_a_note(ledger: Ledger, words: tuple[str, .
 
     assert result.exit_code == 2
     assert "Missing option '--note'" in result.stderr
-    assert ledger.current_halt() is None
+    assert ledger.halts.current_halt() is None
 
 
 def test_lifting_what_is_not_halted_says_that_a_run_is_released_by_name(ledger: Ledger) -> None:
-    assert ledger.current_halt() is None
+    assert ledger.halts.current_halt() is None
     result = run("resume", "--note", "mended")
 
     assert isinstance(result.exception, WrongUsage)
@@ -201,7 +201,7 @@ def test_lifting_what_is_not_halted_says_that_a_run_is_released_by_name(ledger: 
 
 
 def test_a_held_run_is_not_released_while_everything_is_halted(ledger: Ledger) -> None:
-    ledger.hold_run("monday", "prices are stale", NOW)
+    ledger.runs.hold_run("monday", "prices are stale", NOW)
     run("halt", "--note", "a wrong price")
 
     result = run("resume", "monday", "--note", "the exchange was closed")
@@ -209,7 +209,7 @@ def test_a_held_run_is_not_released_while_everything_is_halted(ledger: Ledger) -
     assert isinstance(result.exception, RunHeld)
     assert result.exception.exit_code == 3
     assert "a wrong price" in str(result.exception)
-    assert ledger.get_run("monday").released_by is None
+    assert ledger.runs.get_run("monday").released_by is None
 
 
 def test_status_says_that_everything_is_halted(ledger: Ledger) -> None:
@@ -223,11 +223,13 @@ def test_status_says_that_everything_is_halted(ledger: Ledger) -> None:
     assert text.startswith("Everything is halted since ")
     assert "`trimtab resume --note WHY`" in text
     assert "monday: running" in text
-    assert ledger.verify_audit()
+    assert ledger.audit.verify_audit()
 
 
 def test_status_gives_each_guards_reason_a_line_and_says_how_the_run_goes_on(ledger: Ledger) -> None:
-    ledger.hold_run("monday", "the newest price is old\ntoo many orders", NOW, guards=["stale_prices", "order_count"])
+    ledger.runs.hold_run(
+        "monday", "the newest price is old\ntoo many orders", NOW, guards=["stale_prices", "order_count"]
+    )
 
     lines = run("status").stdout.splitlines()
 
@@ -255,8 +257,8 @@ def test_status_lists_what_the_run_took_and_what_it_waits_for(ledger: Ledger) ->
         taken_at=NOW,
     )
     awaited = replace(read, number=1, name="cash.txt", state=InputState.AWAITED, note="not there at 22:00", row_count=0)
-    ledger.record_inputs("monday", [read, awaited])
-    ledger.finish_step("monday", Step.PULL, -1, rows=12_345, seconds=1, now=NOW)
+    ledger.inputs.record_inputs("monday", [read, awaited])
+    ledger.runs.finish_step("monday", Step.PULL, -1, rows=12_345, seconds=1, now=NOW)
 
     text = run("status").stdout
 
@@ -286,15 +288,15 @@ def test_status_of_a_home_without_runs_shows_a_halt_all_the_same(
 
 
 def test_the_ledger_itself_refuses_claims_and_releases_while_halted(ledger: Ledger) -> None:
-    ledger.hold_run("monday", "prices are stale", NOW)
-    ledger.start_run(replace(new_run("tuesday"), as_of_date=date(2026, 7, 2)), NOW)
-    ledger.finish_run("tuesday", {}, NOW)
-    ledger.halt(current_actor(), "a wrong price", NOW)
+    ledger.runs.hold_run("monday", "prices are stale", NOW)
+    ledger.runs.start_run(replace(new_run("tuesday"), as_of_date=date(2026, 7, 2)), NOW)
+    ledger.runs.finish_run("tuesday", {}, NOW)
+    ledger.halts.halt(current_actor(), "a wrong price", NOW)
 
     with pytest.raises(RunHeld, match="a wrong price"):
-        ledger.release_run("monday", actor=current_actor(), note="fine", now=NOW)
+        ledger.runs.release_run("monday", actor=current_actor(), note="fine", now=NOW)
     with pytest.raises(RunHeld, match="a wrong price"):
-        ledger.claim_export(
+        ledger.exports.claim_export(
             "tuesday",
             pl.DataFrame({"order_id": ["o"], "proposal_id": ["p"]}),
             actor=current_actor(),

@@ -23,7 +23,7 @@ from tests.support.cli_session import environment
 from tests.support.ledger_book import new_run
 from tests.support.quarantine_scene import GATE, id_of, quarantine, released_before
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 Run = Callable[..., Result]
 
@@ -50,8 +50,8 @@ def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledg
     monkeypatch.setenv("TRIMTAB_HOME", str(settings.home))
     (settings.home / "ledger.sqlite").unlink(missing_ok=True)
     ledger = open_ledger(load_settings())
-    ledger.start_run(new_run("r1", day=2), datetime.now(UTC))
-    ledger.start_run(new_run("r2", day=1), datetime.now(UTC))
+    ledger.runs.start_run(new_run("r1", day=2), datetime.now(UTC))
+    ledger.runs.start_run(new_run("r2", day=1), datetime.now(UTC))
     yield ledger
     ledger.close()
 
@@ -59,7 +59,7 @@ def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledg
 @pytest.fixture
 def run(ledger: Ledger) -> Run:
     def run(*words: str) -> Result:
-        assert ledger.get_run("r1") is not None
+        assert ledger.runs.get_run("r1") is not None
         return CliRunner().invoke(app, ["quarantine", *words])
 
     return run
@@ -132,7 +132,7 @@ def test_a_released_row_is_released_once_and_says_what_to_do_next(run: Run, ledg
 
     assert (result.exit_code, result.stdout) == (0, f"{SPLIT}\n")
     assert result.stderr == "1 released for 2026-07-02. Run the night again: `trimtab nightly --as-of 2026-07-02`.\n"
-    (row,) = ledger.released_rows(date(2026, 7, 2)).rows(named=True)
+    (row,) = ledger.readmissions.released_rows(date(2026, 7, 2)).rows(named=True)
     assert (row["quarantine_id"], row["actor"], row["note"]) == (SPLIT, current_actor(), "the custodian confirmed it")
     assert f"Released by {current_actor()} on " in run("show", SPLIT).stdout
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_released_is_refused_with_a_sentence(run: Run, ledger: Le
 
     assert isinstance(result.exception, DecisionRefused)
     assert "Hint: mend the row at its source." in str(result.exception)
-    assert ledger.released_rows(date(2026, 7, 2)).is_empty()
+    assert ledger.readmissions.released_rows(date(2026, 7, 2)).is_empty()
     assert run("release", SPLIT).exit_code == 2
 
 
@@ -171,7 +171,7 @@ def test_all_rows_are_written_to_a_new_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_looking_at_quarantine_does_not_import_prefect(ledger: Ledger, settings: Settings) -> None:
-    assert ledger.get_run("r1") is not None
+    assert ledger.runs.get_run("r1") is not None
     text = (
         "import sys\nfrom flows.commands.cli import main\n"
         "try:\n    main(['quarantine', 'list', '--json'])\nexcept SystemExit:\n    pass\n"

@@ -23,7 +23,7 @@ from schemas.tables import PUBLIC
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.support.ledger_book import new_run, proposed, route, states
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 Run = Callable[..., Result]
 
@@ -47,7 +47,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
 @pytest.fixture
 def run(ledger: Ledger) -> Run:
     def run(*words: str) -> Result:
-        assert ledger.get_run("monday") is not None
+        assert ledger.runs.get_run("monday") is not None
         return CliRunner().invoke(app, words)
 
     return run
@@ -85,8 +85,8 @@ def test_the_list_fits_a_terminal_and_breaks_no_id(run: Run, monkeypatch: pytest
 
 def test_the_list_shows_cut_offs_and_sorts_by_them(run: Run, ledger: Ledger) -> None:
     moment, frame = datetime.now(UTC), proposed("tuesday", ["ca"], custodian="harbor")
-    ledger.start_run(new_run("tuesday", 2), moment)
-    ledger.route_proposals(
+    ledger.runs.start_run(new_run("tuesday", 2), moment)
+    ledger.proposals.route_proposals(
         "tuesday", frame, frame["account_id"], moment, {"harbor": datetime(2031, 5, 6, 19, 30, tzinfo=UTC)}
     )
     shown = run("review", "list", "--sort", "cut_off").stdout
@@ -122,7 +122,7 @@ def test_approving_by_the_beginning_of_a_name(run: Run, ledger: Ledger) -> None:
     assert "approve: 2 proposals" in result.stdout
     assert result.stderr == "1 still waiting for a second person's approval.\n"
     assert states(ledger) == {"monday.aa": "approved", "monday.ab": "pending_review", "monday.bb": "pending_review"}
-    assert [one.actor for one in ledger.decisions_of("monday.aa")] == [current_actor()]
+    assert [one.actor for one in ledger.proposals.decisions_of("monday.aa")] == [current_actor()]
 
 
 def test_rejecting_by_filter_decides_all_that_match(run: Run, ledger: Ledger) -> None:
@@ -148,7 +148,7 @@ def test_holding_and_withdrawing(run: Run, ledger: Ledger) -> None:
     run("review", "withdraw", "monday.ab")
 
     assert states(ledger) == {"monday.aa": "pending_review", "monday.ab": "withdrawn", "monday.bb": "pending_review"}
-    assert [one.decision for one in ledger.decisions_of("monday.aa")] == ["hold"]
+    assert [one.decision for one in ledger.proposals.decisions_of("monday.aa")] == ["hold"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_our_own_errors_pass_through_for_the_command_to_show(
 @pytest.fixture
 def lake(ledger: Ledger) -> None:
     """A sale of two lots and a purchase in monday.aa, and an order of monday.ab."""
-    assert ledger.get_run("monday") is not None
+    assert ledger.runs.get_run("monday") is not None
     frames = {
         "orders": rows(
             "orders",
@@ -244,7 +244,7 @@ def test_a_role_that_is_none_is_wrong_usage(run: Run) -> None:
 
 
 def test_the_audit_chain_is_verified_and_listed(run: Run, ledger: Ledger) -> None:
-    total = len(ledger.audit_rows())
+    total = len(ledger.audit.audit_rows())
 
     assert run("audit", "verify").stdout == f"The audit chain is whole: {total} rows.\n"
     assert json.loads(run("audit", "verify", "--json").stdout) == {"rows": total, "is_whole": True}

@@ -162,7 +162,7 @@ def test_a_worker_refuses_as_the_process_itself_does(cluster: Cluster, book: Boo
         with pytest.raises(InputRefused, match="restricts every account") as caught:
             night(settings, source, book.summary)
         with closing(open_ledger(settings)) as ledger:
-            run = ledger.list_runs(1)[0]
+            run = ledger.runs.list_runs(1)[0]
         told_there.append((str(caught.value), run.run_id, run.state))
     assert told_there[0] == told_there[1]
 
@@ -172,11 +172,11 @@ def test_workers_with_another_lake_are_refused_before_anything_is_pulled(
 ) -> None:
     settings = cluster.settings(tmp_path, lake_data_url="s3://elsewhere/")
     with closing(open_ledger(settings)) as ledger:
-        before = ledger.list_runs()
+        before = ledger.runs.list_runs()
     with pytest.raises(WrongUsage, match="differs from this process in TRIMTAB_LAKE_DATA_URL\n"):
         book.night(settings)
     with closing(open_ledger(settings)) as ledger:
-        assert ledger.list_runs() == before
+        assert ledger.runs.list_runs() == before
 
 
 # --- without a cluster

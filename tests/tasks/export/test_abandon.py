@@ -32,7 +32,7 @@ from tests.support.export_scene import (
     meet,
 )
 from tests.support.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
-from warehouse.ledger.ledger import ExportState
+from warehouse.ledger import ExportState
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 EXPORT: Final = f"{RUN}-export-1"
@@ -110,14 +110,14 @@ def assert_given_up(scene: Scene) -> None:
     """Nothing of it can be seen but the tombstone, and nothing of it ever leaves."""
     told = {f"2026-03-02/{RUN}/{TOMBSTONE}"}
     assert set(contents(scene.exports)) == told
-    (export,) = scene.ledger.exports_of(RUN)
+    (export,) = scene.ledger.exports.exports_of(RUN)
     assert (export.state, export.abandoned_by, export.manifest_sha256) == (ExportState.ABANDONED, "ops", None)
     states = scene.states()
     assert {states[account] for account in CLAIMED} == {"withdrawn"}
     assert scene.export() is None
-    assert scene.ledger.open_export(RUN) is None
+    assert scene.ledger.exports.open_export(RUN) is None
     assert set(contents(scene.exports)) == told
-    scene.ledger.verify_audit()
+    scene.ledger.audit.verify_audit()
 
 
 def is_left(scene: Scene) -> bool:
@@ -132,7 +132,7 @@ def test_an_export_that_is_given_up_leaves_a_tombstone_and_withdraws_its_proposa
     assert (done.export_id, done.folder, done.proposal_count, done.is_done_here) == (EXPORT, scene.final, 3, True)
     assert EXPORT in (scene.final / TOMBSTONE).read_text()
     assert_given_up(scene)
-    rows = [row for row in scene.ledger.audit_rows() if row.event in {"export_abandoned", "withdrawn"}]
+    rows = [row for row in scene.ledger.audit.audit_rows() if row.event in {"export_abandoned", "withdrawn"}]
     assert [row.event for row in rows] == ["withdrawn"] * 3 + ["export_abandoned"]
     assert {row.actor for row in rows} == {"ops"}
     assert all('"note":"too late"' in row.detail and EXPORT in row.detail for row in rows)
@@ -140,16 +140,16 @@ def test_an_export_that_is_given_up_leaves_a_tombstone_and_withdraws_its_proposa
 
 def test_giving_up_again_changes_nothing(plain: Scene) -> None:
     abandon(plain)
-    rows = len(plain.ledger.audit_rows())
+    rows = len(plain.ledger.audit.audit_rows())
     assert abandon(plain, note="again").is_done_here is False
-    assert len(plain.ledger.audit_rows()) == rows
+    assert len(plain.ledger.audit.audit_rows()) == rows
     assert_given_up(plain)
 
 
 def test_everything_may_be_halted_while_an_export_is_given_up(plain: Scene) -> None:
-    plain.ledger.halt("ops", "a wrong price", NOW)
+    plain.ledger.halts.halt("ops", "a wrong price", NOW)
     abandon(plain)
-    plain.ledger.lift_halt("ops", "mended", NOW)
+    plain.ledger.halts.lift_halt("ops", "mended", NOW)
     assert_given_up(plain)
 
 
@@ -164,9 +164,9 @@ def test_what_is_approved_later_leaves_under_the_next_number(scene: Scene) -> No
 
 def test_what_was_given_up_is_neither_sent_nor_delivered_nor_verified(plain: Scene) -> None:
     abandon(plain)
-    assert plain.ledger.sent_orders([f"{account}-sell" for account in CLAIMED]).is_empty()
-    assert plain.ledger.last_exports().is_empty()
-    assert plain.ledger.published_exports() == []
+    assert plain.ledger.answers.sent_orders([f"{account}-sell" for account in CLAIMED]).is_empty()
+    assert plain.ledger.exports.last_exports().is_empty()
+    assert plain.ledger.deliveries.published_exports() == []
     assert deliver_exports(Deliverer(ledger=plain.ledger, deliveries=(), now=lambda: NOW)) == []
     with pytest.raises(WrongUsage, match="one was given up here before it left"):
         verify(plain.final)
@@ -176,7 +176,7 @@ def test_what_was_given_up_is_neither_sent_nor_delivered_nor_verified(plain: Sce
 
 
 def test_who_may_not_export_may_not_give_up_and_a_note_is_needed(plain: Scene) -> None:
-    plain.ledger.add_user("vic", [], actor="ops", now=NOW)
+    plain.ledger.users.add_user("vic", [], actor="ops", now=NOW)
     with pytest.raises(DecisionRefused, match="vic has no role"):
         abandon(plain, actor="vic")
     with pytest.raises(DecisionRefused, match="needs a note"):
@@ -207,7 +207,7 @@ def test_a_strange_folder_in_the_place_is_left_alone(plain: Scene) -> None:
     with pytest.raises(Terminal, match="is neither export"):
         abandon(plain)
     assert set(contents(plain.exports)) == {f"2026-03-02/{RUN}/letter.txt"}
-    assert plain.ledger.open_export(RUN) is not None
+    assert plain.ledger.exports.open_export(RUN) is not None
 
 
 def test_a_tombstone_that_somebody_wrote_beside_is_none(plain: Scene) -> None:
@@ -218,7 +218,7 @@ def test_a_tombstone_that_somebody_wrote_beside_is_none(plain: Scene) -> None:
         abandon(plain)
     with pytest.raises(Terminal, match="exists and is not this export"):
         plain.export()
-    assert plain.ledger.open_export(RUN) is not None
+    assert plain.ledger.exports.open_export(RUN) is not None
 
 
 def test_an_export_begun_elsewhere_is_given_up_there(plain: Scene) -> None:
@@ -227,7 +227,7 @@ def test_an_export_begun_elsewhere_is_given_up_there(plain: Scene) -> None:
             EXPORT, ledger=plain.ledger, export_folder=plain.home / "elsewhere", actor="ops", note="late", now=NOW
         )
     assert not (plain.home / "elsewhere").exists()
-    assert plain.ledger.open_export(RUN) is not None
+    assert plain.ledger.exports.open_export(RUN) is not None
 
 
 # --- crashes and races
@@ -330,7 +330,7 @@ def test_of_two_who_give_up_at_once_one_does_so(scene: Scene, point: str) -> Non
     others: list[AbandonResult] = []
     mine = abandon(scene, at(point, lambda: others.append(abandon(scene))))
     assert sorted([mine.is_done_here, others[0].is_done_here]) == [False, True]
-    events = [row.event for row in scene.ledger.audit_rows()]
+    events = [row.event for row in scene.ledger.audit.audit_rows()]
     assert events.count("export_abandoned") == 1
     assert_given_up(scene)
 
@@ -345,7 +345,7 @@ def test_an_exporter_and_a_giver_up_who_meet_before_the_rename_agree_every_time(
     assert [racer.wait(120) for racer in racers] == [0, 0]
     for home in homes:
         scene = Scene(home)
-        (export,) = scene.ledger.exports_of(RUN)
+        (export,) = scene.ledger.exports.exports_of(RUN)
         assert is_left(scene) is (export.state is ExportState.PUBLISHED)
         assert (scene.final / TOMBSTONE).exists() is (export.state is ExportState.ABANDONED)
         wanted = "exported" if is_left(scene) else "withdrawn"
@@ -420,8 +420,8 @@ def test_a_folder_that_has_its_name_has_left_whatever_the_time(
 def test_a_halt_that_lasts_for_days_lets_nothing_leave_when_it_is_lifted(tmp_path: Path) -> None:
     scene = Scene(tmp_path).prepare()
     with pytest.raises(TrimtabError, match="a wrong price"):
-        scene.export(at("flushed", lambda: scene.ledger.halt("ops", "a wrong price", NOW)))
-    scene.ledger.lift_halt("ops", "the price is mended", NOW + timedelta(days=3))
+        scene.export(at("flushed", lambda: scene.ledger.halts.halt("ops", "a wrong price", NOW)))
+    scene.ledger.halts.lift_halt("ops", "the price is mended", NOW + timedelta(days=3))
     done = scene.export_all(NOW + timedelta(days=3))
     assert done.results == ()
     assert "is too late to leave" in done.problems[0]

@@ -14,7 +14,7 @@ from tasks.deliveries.place import DeliveryPlace
 from tasks.export.deliver import ATTEMPTS, Deliverer, DeliveryResult, deliver_exports
 from tasks.export.plan import ExportPlan
 from tests.support.export_scene import NOW, RUN, Scene, contents
-from warehouse.ledger.ledger import DeliveryRow
+from warehouse.ledger import DeliveryRow
 
 EXPORT = f"{RUN}-export-1"
 LINES = Profile(name="lines", format=ProfileFormat.JSONL)
@@ -38,12 +38,12 @@ class Site:
         return deliver_exports(by)
 
     def row(self, name: str = "archive") -> DeliveryRow:
-        (found,) = (row for row in self.scene.ledger.deliveries_of([EXPORT]) if row.name == name)
+        (found,) = (row for row in self.scene.ledger.deliveries.deliveries_of([EXPORT]) if row.name == name)
         return found
 
     @property
     def delivered(self) -> list[str]:
-        return [row.detail for row in self.scene.ledger.audit_rows() if row.event == "delivered"]
+        return [row.detail for row in self.scene.ledger.audit.audit_rows() if row.event == "delivered"]
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_slower_deliverer_stops_when_another_has_begun_or_ended_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.export.deliver.LOOK_SECONDS", 0)
-    row = site.scene.ledger.begin_delivery(
+    row = site.scene.ledger.deliveries.begin_delivery(
         EXPORT,
         "archive",
         url=site.places[0].url,
@@ -153,9 +153,9 @@ def test_a_slower_deliverer_stops_when_another_has_begun_or_ended_it(
     )
     assert [one.problem for one in site.deliver()] == [None]
     with pytest.raises(DecisionRefused, match="by somebody else"):
-        site.scene.ledger.need_own_attempt(row)
+        site.scene.ledger.deliveries.need_own_attempt(row)
     with pytest.raises(DecisionRefused, match="by somebody else"):
-        site.scene.ledger.note_sent(row, 3)
+        site.scene.ledger.deliveries.note_sent(row, 3)
     assert site.row().state == "delivered"
 
 
@@ -228,7 +228,7 @@ def test_a_halt_stops_a_delivery_between_files_and_nothing_says_it_is_whole(
             site.deliver()
     assert not list((tmp_path / "drop").rglob("_SUCCESS"))
     assert site.row().state == "sending"
-    site.scene.ledger.lift_halt("ops", "it is out", NOW)
+    site.scene.ledger.halts.lift_halt("ops", "it is out", NOW)
     assert [one.problem for one in site.deliver()] == [None]
 
 
@@ -247,8 +247,8 @@ def halting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 
         def put(self, folder: str, files: Sequence[tuple[str, bytes]]) -> None:
             self.place.put(folder, files)
-            if not scene.ledger.current_halt():
-                scene.ledger.halt("ops", "the desk is on fire", NOW)
+            if not scene.ledger.halts.current_halt():
+                scene.ledger.halts.halt("ops", "the desk is on fire", NOW)
 
     @contextmanager
     def opened(delivery: Delivery) -> Iterator[DeliveryPlace]:

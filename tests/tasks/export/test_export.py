@@ -23,7 +23,7 @@ from tests.support.export_scene import (
     interrupt,
     routed,
 )
-from warehouse.ledger.ledger import NewRun
+from warehouse.ledger import NewRun
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_what_does_not_add_up_is_not_even_claimed(scene: Scene) -> None:
     scene.lake.tables["lot_relief"] = scene.lake.tables["lot_relief"].slice(1)
     with pytest.raises(ConservationBroken, match="lots closed by sell order a1-sell sum to"):
         scene.export()
-    assert scene.ledger.exports_of(RUN) == []
+    assert scene.ledger.exports.exports_of(RUN) == []
     assert not scene.exports.exists()
 
 
@@ -128,7 +128,7 @@ def test_a_proposal_whose_orders_are_gone_stops_the_export(scene: Scene) -> None
     scene.lake.tables["orders"] = scene.lake.tables["orders"].filter(pl.col("account_id") != "a2")
     with pytest.raises(ConservationBroken, match="proposal p-a2 was approved with 2 orders, the lake has None"):
         scene.export()
-    assert scene.ledger.exports_of(RUN) == []
+    assert scene.ledger.exports.exports_of(RUN) == []
 
 
 def test_a_proposal_changed_after_the_claim_stops_the_export(scene: Scene) -> None:
@@ -141,8 +141,8 @@ def test_a_proposal_changed_after_the_claim_stops_the_export(scene: Scene) -> No
 
 
 def test_only_a_releaser_exports_and_resumes(scene: Scene) -> None:
-    scene.ledger.add_user("reader", {Role.REVIEWER}, actor="ops", now=NOW)
-    scene.ledger.add_user("releaser", {Role.RELEASER}, actor="ops", now=NOW)
+    scene.ledger.users.add_user("reader", {Role.REVIEWER}, actor="ops", now=NOW)
+    scene.ledger.users.add_user("releaser", {Role.RELEASER}, actor="ops", now=NOW)
     for actor in ("reader", "nobody"):
         with pytest.raises(DecisionRefused, match=f"{actor} may not export"):
             scene.export(actor=actor)
@@ -156,11 +156,11 @@ def test_only_a_releaser_exports_and_resumes(scene: Scene) -> None:
 def test_a_run_that_is_not_done_is_refused_and_skipped(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
-    scene.ledger.start_run(new, NOW)
-    scene.ledger.route_proposals(RUN, routed(), pl.Series(ACCOUNTS), NOW)
+    scene.ledger.runs.start_run(new, NOW)
+    scene.ledger.proposals.route_proposals(RUN, routed(), pl.Series(ACCOUNTS), NOW)
     with pytest.raises(RunHeld, match="is running; only a run that is done"):
         scene.export()
-    scene.ledger.hold_run(RUN, "prices are stale", NOW)
+    scene.ledger.runs.hold_run(RUN, "prices are stale", NOW)
     with pytest.raises(RunHeld, match="is held: prices are stale"):
         scene.export()
     done = scene.export_all(NOW)

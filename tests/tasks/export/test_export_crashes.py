@@ -26,7 +26,8 @@ from tests.support.export_scene import (
     interrupt,
 )
 from tests.support.mounts import small_disk
-from warehouse.ledger.ledger import ExportRow, Ledger
+from warehouse.ledger import ExportRow
+from warehouse.ledger.export import Exports
 
 TIMES = 10
 """How often two operators race."""
@@ -105,8 +106,8 @@ def disk_room(disk: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-class Outrun(Ledger):
-    """A ledger in which another operator claims, and maybe publishes, just before we do."""
+class Outrun(Exports):
+    """Exports of a ledger in which another operator claims, and maybe publishes, just before we do."""
 
     rivals_manifest: str | None = None
 
@@ -118,7 +119,7 @@ class Outrun(Ledger):
 
 
 def test_a_claim_lost_to_a_slower_operator_is_finished_for_them(scene: Scene, undisturbed: dict[str, bytes]) -> None:
-    scene.ledger = Outrun(scene.ledger.engine)
+    scene.ledger.exports = Outrun(scene.ledger.engine)
     result = scene.export()
     assert result is not None
     assert result.sequence == 1
@@ -126,16 +127,16 @@ def test_a_claim_lost_to_a_slower_operator_is_finished_for_them(scene: Scene, un
 
 
 def test_a_claim_lost_to_a_faster_operator_leaves_nothing_to_do(scene: Scene) -> None:
-    ledger = Outrun(scene.ledger.engine)
-    ledger.rivals_manifest = "theirs"
-    scene.ledger = ledger
+    ours = Outrun(scene.ledger.engine)
+    ours.rivals_manifest = "theirs"
+    scene.ledger.exports = ours
     assert scene.export() is None
-    assert [export.manifest_sha256 for export in ledger.exports_of(RUN)] == ["theirs"]
+    assert [export.manifest_sha256 for export in ours.exports_of(RUN)] == ["theirs"]
     assert not scene.exports.exists()
 
 
-class Overtaken(Ledger):
-    """A ledger in which another operator claims right after our first look at it."""
+class Overtaken(Exports):
+    """Exports of a ledger in which another operator claims right after our first look at it."""
 
     overtake: Callable[[], None] | None = None
 
@@ -163,7 +164,7 @@ def test_a_claim_between_two_looks_is_finished_too(scene: Scene, undisturbed: di
     rival = Scene(scene.home)
     ours = Overtaken(scene.ledger.engine)
     ours.overtake = claim
-    scene.ledger = ours
+    scene.ledger.exports = ours
     result = scene.export()
     assert result is not None
     assert result.is_published_here
@@ -189,7 +190,7 @@ def test_a_full_disk_is_explained_and_the_claim_is_resumed(scene: Scene, undistu
     with pytest.raises(Terminal, match="No space left on device"):
         scene.export(crash_at(2, fill))
     assert contents(scene.exports) == {}
-    assert scene.ledger.open_export(RUN) is not None
+    assert scene.ledger.exports.open_export(RUN) is not None
     scene.export()
     assert_exported_once(scene, undisturbed)
 
@@ -217,7 +218,7 @@ def test_a_folder_that_was_tampered_with_is_refused_and_left_as_it_is(scene: Sce
     with pytest.raises(Terminal, match=f"is not this export: {path}"):
         scene.export()
     assert contents(scene.exports) == tampered
-    assert scene.ledger.open_export(RUN) is not None
+    assert scene.ledger.exports.open_export(RUN) is not None
 
 
 def test_a_strange_folder_in_the_place_is_never_overwritten(scene: Scene) -> None:

@@ -79,14 +79,14 @@ def test_a_proposal_with_an_order_that_a_profile_cannot_express_stays_whole_and_
     (sentence,) = {reason for *_, reason in done.held_back.rows()}
     assert done.held_back["account_id"].to_list() == ["-a3", "a1", "a2"]
     assert sentence.startswith("alpaca: ")
-    assert scene.ledger.exports_of(RUN) == []
+    assert scene.ledger.exports.exports_of(RUN) == []
     assert not scene.exports.exists()
 
 
 def test_why_a_proposal_stays_is_audited_once(scene: Scene) -> None:
     for _ in range(2):
         scene.export_all(plan=ExportPlan(profiles=(ALPACA,)))
-    said = [row.proposal_id for row in scene.ledger.audit_rows() if row.event == "export_refused"]
+    said = [row.proposal_id for row in scene.ledger.audit.audit_rows() if row.event == "export_refused"]
     assert sorted(map(str, said)) == ["p--a3", "p-a1", "p-a2"]
     (result,) = scene.export_all().results
     assert result.account_count == 3
@@ -275,7 +275,7 @@ def test_custodians_whose_orders_go_to_different_places_leave_apart(tmp_path: Pa
     results = scene.export_all(deliveries=places).results
     accounts = [sorted(path.stem for path in (result.folder / "accounts").iterdir()) for result in results]
     assert accounts == [["-a3", "a1"], ["a2"]]
-    plans = [ExportPlan.parse(row.plan) for row in scene.ledger.exports_of(RUN)]
+    plans = [ExportPlan.parse(row.plan) for row in scene.ledger.exports.exports_of(RUN)]
     assert [(plan.custodians, plan.deliveries) for plan in plans] == [
         (("Acme, Inc",), ("acme", "archive")),
         (("Beta",), ("archive",)),
@@ -299,7 +299,7 @@ def test_an_export_that_was_begun_is_finished_whosever_orders_are_asked_for(tmp_
         scene.export_all(checkpoint=crash_at(0, interrupt))
     (result,) = scene.export_all(deliveries=places, custodians=["Beta"]).results
     assert result.account_count == 3
-    assert scene.ledger.open_export(RUN) is None
+    assert scene.ledger.exports.open_export(RUN) is None
 
 
 def test_a_place_for_a_profile_gets_no_export_that_lacks_it(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_place_for_a_profile_gets_no_export_that_lacks_it(tmp_path: Path) -> N
     scene.export_all(plan=ExportPlan(profiles=(lines,)), deliveries=places)
     plans = {
         plan.custodians: plan.deliveries
-        for row in scene.ledger.exports_of(RUN)
+        for row in scene.ledger.exports.exports_of(RUN)
         for plan in [ExportPlan.parse(row.plan)]
     }
     assert plans == {("Acme, Inc",): ("acme",), ("Beta",): ("desk",)}

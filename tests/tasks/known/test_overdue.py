@@ -13,7 +13,7 @@ from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.known.overdue_nights import deadline, last_due, overdue_night
 from tests.support.ledger_book import NOW, new_run, staffed
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 NEW_YORK = ZoneInfo("America/New_York")
 WEDNESDAY, FRIDAY = date(2026, 11, 25), date(2026, 11, 27)
@@ -61,19 +61,19 @@ def test_a_deadline_is_the_same_time_of_day_in_summer_and_in_winter() -> None:
 
 def test_a_night_that_is_done_is_not_overdue(ledger: Ledger) -> None:
     settings, now = Settings(), at("2026-11-25T23:30")
-    ledger.start_run(replace(new_run("r1"), as_of_date=WEDNESDAY), NOW)
+    ledger.runs.start_run(replace(new_run("r1"), as_of_date=WEDNESDAY), NOW)
     found = overdue_night(ledger, settings, now)
     assert found is not None
     assert (found.day, found.state, found.overtaken_by) == (WEDNESDAY, RunState.RUNNING, None)
 
-    ledger.finish_run("r1", {}, NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
 
     assert overdue_night(ledger, settings, now) is None
 
 
 def test_a_run_of_some_accounts_is_not_the_night(ledger: Ledger) -> None:
-    ledger.start_run(replace(new_run("r1"), as_of_date=WEDNESDAY, scope='["a1"]'), NOW)
-    ledger.finish_run("r1", {}, NOW)
+    ledger.runs.start_run(replace(new_run("r1"), as_of_date=WEDNESDAY, scope='["a1"]'), NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
     found = overdue_night(ledger, Settings(), at("2026-11-25T23:30"))
     assert found is not None
     assert found.state is None

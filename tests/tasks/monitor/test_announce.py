@@ -11,7 +11,7 @@ from schemas.settings import Settings
 from tasks.monitor.announce import due, queue_link
 from tests.support.ledger_book import NOW
 from tests.support.queue_scene import CUT_OFF, waiting_queue
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def test_a_cut_off_is_reminded_of_once_and_shortly_before_it(ledger: Ledger) -> 
     assert (first.custodian, first.cut_off_at, first.waiting) == ("northbank", CUT_OFF, 2)
     assert first.gross_value_usd == Decimal("24691.34")
     assert due(ledger, NOW + timedelta(minutes=45), hour) == []
-    assert ledger.verify_audit() > 0
+    assert ledger.audit.verify_audit() > 0
 
 
 def test_nothing_is_reminded_of_where_nothing_waits(ledger: Ledger) -> None:
-    ledger.decide(["r1.a1", "r1.a2"], decision="reject", actor="bob", note="no", now=NOW)
+    ledger.decisions.decide(["r1.a1", "r1.a2"], decision="reject", actor="bob", note="no", now=NOW)
     assert due(ledger, NOW + timedelta(minutes=80), timedelta(hours=1)) == []
 
 

@@ -21,7 +21,7 @@ from tests.support.ledger_book import new_run
 from tests.support.monitor_scene import NIGHT, TODAY, Scene
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import ScopeRow
+from warehouse.ledger import ScopeRow
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,8 +62,8 @@ def waiting(evening_without_other: Scene, tmp_path: Path) -> Scene:
 def scopes(scene: Scene) -> dict[tuple[str, ...], ScopeRow]:
     """Every scope that waits for a run, by its accounts."""
     with scene.stores() as at:
-        rows = at.ledger.scopes_to_announce(utc_now())
-        return {at.ledger.accounts_of_scope(row.scope_id): row for row in rows}
+        rows = at.ledger.breaches.scopes_to_announce(utc_now())
+        return {at.ledger.breaches.accounts_of_scope(row.scope_id): row for row in rows}
 
 
 def worked(scene: Scene, scope: str) -> RunInstruction:
@@ -129,7 +129,7 @@ def test_a_look_that_breaks_off_before_the_event_leaves_its_scope_for_the_next(s
     with scene.stores() as at:
         (scope,) = enter_look(at, look(at, TODAY, utc_now()), utc_now())
         assert look(at, TODAY, utc_now()).verdict.new.is_empty()
-        assert [row.scope_id for row in at.ledger.scopes_to_announce(utc_now())] == [scope]
+        assert [row.scope_id for row in at.ledger.breaches.scopes_to_announce(utc_now())] == [scope]
 
 
 def test_two_looks_that_saw_the_same_make_one_scope(scene: Scene) -> None:
@@ -171,9 +171,9 @@ def test_a_late_custodians_file_starts_the_night_again(waiting: Scene) -> None:
     assert waiting.look().breach_batch_ids == ()
     assert [(row.scope_id, row.cause) for row in scopes(waiting).values()] == [(scope, "late_file")]
     with waiting.stores() as at:
-        night = at.ledger.full_run_of(NIGHT)
+        night = at.ledger.runs.full_run_of(NIGHT)
         assert night is not None
-        assert at.ledger.get_scope(scope).as_of_date == NIGHT
+        assert at.ledger.breaches.get_scope(scope).as_of_date == NIGHT
 
 
 def test_accounts_whose_file_came_late_are_looked_at_as_it_had_them(waiting: Scene) -> None:
@@ -226,7 +226,7 @@ def test_a_scope_is_run_on_the_nights_files_with_fresh_prices(scene: Scene) -> N
     scene.quote(60)
     (scope,) = scene.look().breach_batch_ids
     with scene.stores() as at:
-        sources = sources_of_batch(at, at.ledger.get_scope(scope))
+        sources = sources_of_batch(at, at.ledger.breaches.get_scope(scope))
     assert [source.name for source in sources] == ["book", "acme", "other", "fresh-prices"]
     work = worked(scene, scope)
     assert work.request is not None
@@ -241,7 +241,7 @@ def test_a_source_that_has_prices_among_others_keeps_the_others(scene: Scene) ->
         )
         scene.quote(60)
         (scope,) = scene.look().breach_batch_ids
-        book, *_ = sources_of_batch(Stores(settings, at.lake, at.ledger), at.ledger.get_scope(scope))
+        book, *_ = sources_of_batch(Stores(settings, at.lake, at.ledger), at.ledger.breaches.get_scope(scope))
     assert book.name == "book"
     assert set(book.tables) == {"accounts", "securities", "model_targets", "policies", "buy_list"}
 
@@ -258,15 +258,15 @@ def test_a_run_that_comes_second_goes_no_further(scene: Scene) -> None:
     scene.quote(60)
     (scope,) = scene.look().breach_batch_ids
     with scene.stores() as at:
-        night = at.ledger.list_runs()[0]
+        night = at.ledger.runs.list_runs()[0]
         second = replace(new_run("second"), as_of_date=TODAY, kind=RunKind.THRESHOLD)
-        at.ledger.start_run(second, utc_now())
-        at.ledger.take_scope(scope, night.run_id, utc_now())
+        at.ledger.runs.start_run(second, utc_now())
+        at.ledger.breaches.take_scope(scope, night.run_id, utc_now())
     with settings_of_tasks(scene.settings):
         told = claim_batch(scope, RunRef("second", TODAY, RunKind.THRESHOLD, 1))
     assert told == f"{scope} is run as {night.run_id}"
     with scene.stores() as at:
-        assert str(at.ledger.list_runs()[0].state) == "failed"
+        assert str(at.ledger.runs.list_runs()[0].state) == "failed"
 
 
 def test_a_scope_that_nobody_made_is_refused(scene: Scene) -> None:

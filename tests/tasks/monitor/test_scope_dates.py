@@ -19,7 +19,7 @@ from tests.support.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_o
 from tests.support.night_driver import as_bits, run_night, run_request
 from tests.support.servers import PASSWORD, Postgres, postgres_server
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import InputState
+from warehouse.ledger import InputState
 
 __all__ = ["postgres_server"]
 
@@ -100,7 +100,7 @@ def test_files_that_state_their_day_and_number_are_read_as_of_their_night(
     assert (run.counts["accounts"], run.counts["proposed"]) == (2, 2)
     assert_same(answers(scene.settings, run.run_id, "A1", "A3"), on_fresh_prices("A1", "A3"))
     with scene.stores() as at:
-        inputs = at.ledger.inputs_of(run.run_id)
+        inputs = at.ledger.inputs.inputs_of(run.run_id)
     assert {row.source: row.state for row in inputs} == {
         "fresh-prices": InputState.READ,
         **dict.fromkeys(("book", "acme", "other"), InputState.COPIED),
@@ -136,7 +136,7 @@ def test_where_all_have_left_no_run_is_started(scene: DatedScene) -> None:
     with pytest.raises(NoAccountLeft, match=f"no account of {asked.scope_id} is left in the sources"):
         run_request(scene.settings, asked)
     with scene.stores() as at:
-        assert len(at.ledger.list_runs()) == 1
+        assert len(at.ledger.runs.list_runs()) == 1
 
 
 def test_the_day_of_a_file_that_a_format_reads_names_the_run_where_it_is_not_the_runs_own(scene: DatedScene) -> None:

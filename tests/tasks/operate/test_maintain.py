@@ -81,7 +81,7 @@ def restored(home: Home, made: Backup, tmp_path_factory: pytest.TempPathFactory)
     settings = home.settings.model_copy(update={"home": tmp_path_factory.mktemp("other-machine") / "home"})
     found = restore(settings, made.folder)
     assert (found.run_count, found.checked_run_count) == (1, 1)
-    assert found.audit_rows > ACCOUNTS // 4
+    assert found.audit.audit_rows > ACCOUNTS // 4
     return replace(home, settings=settings)
 
 
@@ -99,8 +99,8 @@ def test_a_restored_home_has_every_row_and_every_exported_byte(home: Home, resto
     assert len(files) > 10
     assert files_of(restored.settings.export_folder) == files
     with closing(open_ledger(home.settings)) as here, closing(open_ledger(restored.settings)) as there:
-        assert there.verify_audit() == here.verify_audit()
-        assert there.list_proposals().equals(here.list_proposals())
+        assert there.audit.verify_audit() == here.audit.verify_audit()
+        assert there.proposals.list_proposals().equals(here.proposals.list_proposals())
 
 
 def test_the_same_night_on_a_restored_home_is_done_already_and_leaves_nothing_twice(
@@ -311,8 +311,8 @@ def test_what_is_beyond_the_retention_goes_but_no_record_of_a_trade(home: Home, 
     assert public_tables(there.settings, newer)["drift"].height > 0  # the newest night stays
     assert files_of(there.settings.export_folder) == files_of(home.settings.export_folder)
     with closing(open_ledger(there.settings)) as ledger:
-        assert {run.run_id for run in ledger.list_runs()} == {home.run_id, newer}
-        ledger.verify_audit()
+        assert {run.run_id for run in ledger.runs.list_runs()} == {home.run_id, newer}
+        ledger.audit.verify_audit()
     back = there.settings.model_copy(update={"home": tmp_path / "back"})
     assert restore(back, backups(tmp_path / "backups")[0]).run_count == 2
 

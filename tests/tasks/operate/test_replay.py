@@ -42,7 +42,7 @@ from warehouse.lake.attach import attach_lake
 from warehouse.lake.connection import connect
 from warehouse.lake.lake import Lake, lake_of_its_own, open_lake
 from warehouse.lake.snapshots import Snapshot, end_of, last_before, past_of
-from warehouse.ledger.ledger import Decision
+from warehouse.ledger import Decision
 
 FIRST = date(2022, 12, 28)
 SECOND = date(2022, 12, 29)
@@ -98,8 +98,8 @@ def amend_and_export(settings: Settings, run_id: str) -> None:
     lake = open_lake(settings)
     with closing(open_ledger(settings)) as ledger:
         for name in ("bob", "cat"):
-            ledger.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
-        waiting = ledger.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=run_id)
+            ledger.users.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
+        waiting = ledger.proposals.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=run_id)
         households = lake.read("landed_accounts", run_id).filter(pl.col("household_id").is_not_null())
         alone = waiting.join(households, on="account_id", how="anti")
         buys = lake.read("orders", run_id).filter(pl.col("side") == "buy").join(alone, on="proposal_id", how="semi")
@@ -108,7 +108,7 @@ def amend_and_export(settings: Settings, run_id: str) -> None:
         version = amend_proposal(
             ledger, lake, buy["proposal_id"], wish, actor="bob", note="not this one", now=utc_now()
         )
-        ledger.decide([version], decision=Decision.APPROVE, actor="cat", now=utc_now())
+        ledger.decisions.decide([version], decision=Decision.APPROVE, actor="cat", now=utc_now())
     assert len(export(settings, run_id)) == 1
 
 
@@ -192,7 +192,7 @@ def test_a_run_whose_rows_were_removed_since_is_replayed_from_its_snapshot(own: 
 def test_late_files_are_replayed_as_a_run_of_their_own(tmp_path: Path) -> None:
     settings, night = late_run(tmp_path)
     with closing(open_ledger(settings)) as ledger:
-        row = ledger.get_run(night.run_id)
+        row = ledger.runs.get_run(night.run_id)
     assert row is not None
     assert row.base_run_id is not None
     for number, run_id in enumerate((row.base_run_id, row.run_id)):

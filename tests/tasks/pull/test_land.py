@@ -19,7 +19,7 @@ from tasks.runtime.stores import open_ledger
 from tasks.validate.validate import validate_task
 from tests.support.landing_book import sound_book, write_book
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import InputState
+from warehouse.ledger import InputState
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 
@@ -62,7 +62,7 @@ def messages(settings: Settings, run_id: str) -> list[str]:
 
 def states(settings: Settings, run_id: str) -> set[InputState]:
     with closing(open_ledger(settings)) as ledger:
-        return {row.state for row in ledger.inputs_of(run_id)}
+        return {row.state for row in ledger.inputs.inputs_of(run_id)}
 
 
 def landed(settings: Settings, run_id: str) -> dict[str, pl.DataFrame]:

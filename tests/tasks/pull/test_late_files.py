@@ -22,7 +22,7 @@ from tests.support.home_copy import copy_home
 from tests.support.landing_book import sound_book
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import InputState, RunRow
+from warehouse.ledger import InputState, RunRow
 
 pytestmark = [
     pytest.mark.slow,
@@ -144,7 +144,7 @@ def outcomes(settings: Settings, night: NightResult) -> dict[str, tuple[str, str
 
 def row_of(settings: Settings, night: NightResult) -> RunRow:
     with closing(open_ledger(settings)) as ledger:
-        row = ledger.get_run(night.run_id)
+        row = ledger.runs.get_run(night.run_id)
     assert row is not None
     return row
 
@@ -152,7 +152,7 @@ def row_of(settings: Settings, night: NightResult) -> RunRow:
 def open_proposals(settings: Settings) -> set[str]:
     """Runs whose proposals wait for a person."""
     with closing(open_ledger(settings)) as ledger:
-        return set(ledger.list_proposals(states=[ProposalState.PENDING_REVIEW])["run_id"])
+        return set(ledger.proposals.list_proposals(states=[ProposalState.PENDING_REVIEW])["run_id"])
 
 
 def test_accounts_whose_file_has_not_come_are_blocked_and_the_others_go_on(evening_without_other: Evening) -> None:
@@ -227,7 +227,7 @@ def test_a_custodians_broken_file_costs_its_accounts_only(settings: Settings, se
     assert {found[account] for account in ("A1", "A2")} == {("blocked", "file_refused")}
     assert found["A3"][0] != "blocked"
     with closing(open_ledger(settings)) as ledger:
-        notes = {row.note for row in ledger.inputs_of(night.run_id) if row.state is InputState.REFUSED}
+        notes = {row.note for row in ledger.inputs.inputs_of(night.run_id) if row.state is InputState.REFUSED}
     assert any(note and note.startswith("lots.csv") for note in notes)
 
 
@@ -278,7 +278,7 @@ def test_lots_of_a_late_file_that_shrank_hold_its_run(settings: Settings, sends:
     with pytest.raises(RunHeld, match=r"1 lots came, 3 the last night"):
         run_night(strict, None, NEXT)
     with closing(open_ledger(strict)) as ledger:
-        row = ledger.newest_run()
+        row = ledger.runs.newest_run()
     assert row is not None
     assert (row.state, row.held_guards) == (RunState.HELD, (Guard.SMALL_SNAPSHOT,))
 
@@ -307,7 +307,7 @@ def test_rows_that_the_lake_no_longer_has_are_read_again(
     night = run_night(settings, None, NEXT)
     assert lake.read("landed_lots", night.run_id).height == sound_book()["lots"].height
     with closing(open_ledger(settings)) as ledger:
-        states = {(row.table_name, row.state) for row in ledger.inputs_of(night.run_id)}
+        states = {(row.table_name, row.state) for row in ledger.inputs.inputs_of(night.run_id)}
     assert ("lots", InputState.READ) in states
     assert ("cash", InputState.COPIED) in states
 
@@ -345,7 +345,7 @@ def test_files_that_did_not_change_are_copied_and_not_read_again(settings: Setti
     sends("other", NEXT, cash=holdings("other")["cash"].with_columns(settled_usd=pl.lit("1")))
     night = run_night(settings, None, NEXT)
     with closing(open_ledger(settings)) as ledger:
-        states = {(row.source, row.table_name): row.state for row in ledger.inputs_of(night.run_id)}
+        states = {(row.source, row.table_name): row.state for row in ledger.inputs.inputs_of(night.run_id)}
     assert states["other", "cash"] is InputState.READ
     assert {state for key, state in states.items() if key != ("other", "cash")} == {InputState.COPIED}
 

@@ -69,7 +69,7 @@ def proposals_made(settings: Settings, run: RunRef) -> None:
     open_lake(settings).replace(run, 0, frames)
     accounts = ["A1", "A2", "A3"]
     with closing(open_ledger(settings)) as ledger:
-        ledger.route_proposals(run.run_id, proposed(run.run_id, accounts), pl.Series(accounts), utc_now())
+        ledger.proposals.route_proposals(run.run_id, proposed(run.run_id, accounts), pl.Series(accounts), utc_now())
 
 
 def read(settings: Settings, run: RunRef, table: str) -> pl.DataFrame:
@@ -113,6 +113,6 @@ def test_what_was_pending_when_a_run_was_pulled_stays_as_it_was(settings: Settin
     run = pulled("A1", day=7)
     before = read(settings, run, "pending_orders")
     with closing(open_ledger(settings)) as ledger:
-        assert ledger.expire(utc_now() + timedelta(days=2)) == 3
+        assert ledger.proposals.expire(utc_now() + timedelta(days=2)) == 3
     assert pulled("A1", day=7) == run
     assert read(settings, run, "pending_orders").equals(before)

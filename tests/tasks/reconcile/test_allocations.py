@@ -22,7 +22,7 @@ def desk(tmp_path: Path) -> Desk:
     block = desk.blocks["sell"]
     desk.take(fill("e1", block, "3", "10", side="sell", fees_usd="0.40"), fill("e2", block, "1", "10.5", side="sell"))
     fixed = {"a2-sell": Decimal(3)}
-    desk.ledger.allot(block, fixed, rules=rules(1), actor="ops", note="a2 pays its rent", now=NOW)
+    desk.ledger.executions.allot(block, fixed, rules=rules(1), actor="ops", note="a2 pays its rent", now=NOW)
     return desk
 
 

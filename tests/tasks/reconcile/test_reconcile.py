@@ -35,21 +35,21 @@ def test_an_order_and_its_proposal_go_from_exported_to_filled(desk: Desk) -> Non
         "-a3": "exported",
         "b4": "pending_review",
     }
-    desk.ledger.verify_audit()
+    desk.ledger.audit.verify_audit()
 
 
 def test_reading_a_file_again_changes_nothing(desk: Desk) -> None:
     rows = (fill("e1", "a1-sell", "1"), fill("e9", "gone", "1"))
     first = desk.take(*rows)
     assert (first.taken, first.again, first.aside["code"].to_list()) == (1, 0, ["unknown_order"])
-    states, breaks = desk.states(), desk.ledger.breaks_known()
+    states, breaks = desk.states(), desk.ledger.answers.breaks_known()
     again = desk.take(*rows)
     assert (again.taken, again.again, again.aside.height) == (0, 2, 0)
     elsewhere = desk.take(fill("e2", "a1-sell", "1"), fill("e1", "a1-sell", "1"), name="other.csv")
     assert (elsewhere.taken, elsewhere.aside["code"].to_list()) == (1, ["duplicate"])
     desk.take({"execution_id": "x", "kind": "bust", "client_order_id": "a1-sell", "reference_id": "e2"}, name="x.csv")
     assert desk.states() == states
-    assert desk.ledger.breaks_known().equals(breaks)
+    assert desk.ledger.answers.breaks_known().equals(breaks)
 
 
 def test_an_execution_told_twice_in_one_file_counts_once_and_two_truths_not_at_all(desk: Desk) -> None:
@@ -102,14 +102,14 @@ def test_a_block_is_shared_out_and_what_a_person_fixes_stands(desk: Desk) -> Non
         "a1-sell": ("partly_filled", "1"),
         "a2-sell": ("partly_filled", "1"),
     }
-    gross = desk.ledger.states_of(["a1-sell", "a2-sell", "-a3-sell"])["gross_usd"].sum()
+    gross = desk.ledger.answers.states_of(["a1-sell", "a2-sell", "-a3-sell"])["gross_usd"].sum()
     assert gross == Decimal("40.04")
-    desk.ledger.allot(
+    desk.ledger.executions.allot(
         block, {"a2-sell": Decimal(3)}, rules=rules(1), actor="ops", note="a2 needs the cash today", now=NOW
     )
     assert desk.states()["a2-sell"] == ("filled", "3")
     assert sum(int(filled) for _, filled in desk.states().values()) == 4
-    desk.ledger.allot(block, {"a2-sell": None}, rules=rules(1), actor="ops", note="it does not", now=NOW)
+    desk.ledger.executions.allot(block, {"a2-sell": None}, rules=rules(1), actor="ops", note="it does not", now=NOW)
     assert desk.states()["a2-sell"] == ("partly_filled", "1")
 
 
@@ -127,7 +127,7 @@ def test_an_allotment_that_cannot_be_is_refused(
     desk: Desk, order: str, quantity: int | Decimal, note: str, sentence: str
 ) -> None:
     with pytest.raises(WrongUsage, match=sentence):
-        desk.ledger.allot(
+        desk.ledger.executions.allot(
             desk.blocks["sell"], {order: Decimal(quantity)}, rules=rules(1), actor="ops", note=note, now=NOW
         )
 
@@ -203,7 +203,7 @@ def test_an_execution_of_an_order_that_left_later_is_taken_when_its_file_is_read
     desk.scene.approve_the_waiting()
     desk.scene.export_all()
     assert desk.take(row).taken == 1
-    assert desk.ledger.set_aside().is_empty()
+    assert desk.ledger.answers.set_aside().is_empty()
 
 
 def test_lots_that_were_closed_are_held_against_those_proposed(desk: Desk) -> None:
@@ -228,7 +228,7 @@ def test_lots_that_were_closed_are_held_against_those_proposed(desk: Desk) -> No
 
 
 def test_only_a_releaser_reconciles(desk: Desk) -> None:
-    desk.ledger.add_user("reader", {Role.REVIEWER}, actor="ops", now=NOW)
+    desk.ledger.users.add_user("reader", {Role.REVIEWER}, actor="ops", now=NOW)
     path = desk.file(fill("e1", "a1-sell", "1"))
     with pytest.raises(DecisionRefused):
         reconcile(path, ledger=desk.ledger, actor="reader", now=NOW)
@@ -249,7 +249,7 @@ def test_a_large_file_is_entered_in_parts_and_what_names_no_order_comes_last(
     assert (done.taken, done.aside.height) == (5, 0)
     assert done.settled.changed.select("order_id", "filled_quantity").rows() == [("a1-sell", 1), ("a2-sell", 3)]
     assert done.settled.new_breaks.select("order_id", "code").rows() == [("a1-sell", "not_filled")]
-    assert len([row for row in desk.ledger.audit_rows() if row.event == "executions_taken"]) == 1
+    assert len([row for row in desk.ledger.audit.audit_rows() if row.event == "executions_taken"]) == 1
     assert desk.take(fill("e9", "a1-buy", "1"), name="other.csv").taken == 1
 
 
@@ -262,12 +262,12 @@ def test_a_reconciliation_that_breaks_off_leaves_nothing_behind(desk: Desk, monk
         raise Broken
 
     rows = (fill("e1", "a1-sell", "3"), fill("e2", "a1-buy", "2"))
-    before = [row.hash for row in desk.ledger.audit_rows()]
+    before = [row.hash for row in desk.ledger.audit.audit_rows()]
     with monkeypatch.context() as patch:
         patch.setattr("tasks.reconcile.reconcile.proposal_states", fail)
         with pytest.raises(Broken):
             desk.take(*rows)
-    assert [row.hash for row in desk.ledger.audit_rows()] == before
+    assert [row.hash for row in desk.ledger.audit.audit_rows()] == before
     assert desk.states() == {}
     assert desk.take(*rows).taken == 2
 
@@ -292,6 +292,6 @@ def test_a_change_that_names_another_order_than_its_fill_is_void_and_an_alarm_wh
         assert later.alarms.is_empty()
         states = {name: one for name, one in desk.states().items() if one != ("exported", "0")}
         told.append((states, desk.scene.states()))
-        desk.ledger.verify_audit()
+        desk.ledger.audit.verify_audit()
     assert told[0] == told[1]
     assert told[0][0] == {"a2-sell": ("partly_filled", "2"), "a1-sell": ("filled", "3")}

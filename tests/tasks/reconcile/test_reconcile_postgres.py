@@ -23,15 +23,15 @@ def lived(desk: Desk) -> dict[str, Any]:
     block = desk.blocks["buy"]
     desk.take(fill("e1", "a1-sell", "3"), fill("e2", block, "4", "9.99", fees_usd="0.5"), fill("e3", "gone", "1"))
     desk.take(fill("e1", "a1-sell", "3"), fill("e4", "a2-sell", "4"), name="two.csv")
-    desk.ledger.allot(block, {"a2-buy": Decimal(0)}, rules=rules(1), actor="ops", note="not today", now=NOW)
-    orders = desk.ledger.sent_orders()
+    desk.ledger.executions.allot(block, {"a2-buy": Decimal(0)}, rules=rules(1), actor="ops", note="not today", now=NOW)
+    orders = desk.ledger.answers.sent_orders()
     return {
-        "states": desk.ledger.states_of(orders["order_id"]).rows(),
+        "states": desk.ledger.answers.states_of(orders["order_id"]).rows(),
         "breaks": open_breaks(desk.ledger, NOW).rows(),
-        "aside": desk.ledger.set_aside().rows(),
+        "aside": desk.ledger.answers.set_aside().rows(),
         "proposals": desk.scene.states(),
-        "filled": desk.ledger.filled_orders().rows(),
-        "rows": desk.ledger.verify_audit(),
+        "filled": desk.ledger.answers.filled_orders().rows(),
+        "rows": desk.ledger.audit.verify_audit(),
     }
 
 
@@ -62,6 +62,6 @@ def test_a_delivery_is_acknowledged(grown: Desk, tmp_path: Path) -> None:
         connection.execute(sa.text('UPDATE exports SET plan = \'{"deliveries": ["archive"]}\''))
     (done,) = deliver_exports(Deliverer(ledger=grown.ledger, deliveries=(place,), now=lambda: NOW))
     assert done.problem is None
-    (row,) = grown.ledger.deliveries_of([f"{RUN}-export-1"])
+    (row,) = grown.ledger.deliveries.deliveries_of([f"{RUN}-export-1"])
     assert (row.state, row.delivered_at) == ("delivered", NOW)
     grown.ledger.close()

@@ -15,7 +15,7 @@ from tasks.reconcile.reconcile import reconcile
 from tests.support.fill_scene import COLUMNS, write_fills
 from tests.support.fill_streams import Day, drawn_day, message_table, order_table
 from tests.support.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 DAYS = 60
 FILES = 9
@@ -33,12 +33,12 @@ def sent(ledger: Ledger, days: list[Day]) -> pl.DataFrame:
     """The days' orders, exported."""
     orders = order_table(days)
     names = orders["proposal_id"].unique().sort()
-    ledger.start_run(new_run("r1"), NOW)
+    ledger.runs.start_run(new_run("r1"), NOW)
     listed = proposed("r1", names, route="auto").with_columns(proposal_id=pl.col("account_id"))
-    ledger.route_proposals("r1", listed, names, NOW)
-    ledger.finish_run("r1", {}, NOW)
-    claim = ledger.claim_export("r1", orders, actor="rex", folder="exports", now=NOW)
-    ledger.publish_export(claim.export_id, "f00d", NOW)
+    ledger.proposals.route_proposals("r1", listed, names, NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
+    claim = ledger.exports.claim_export("r1", orders, actor="rex", folder="exports", now=NOW)
+    ledger.exports.publish_export(claim.export_id, "f00d", NOW)
     return orders
 
 
@@ -76,11 +76,11 @@ def test_files_cut_repeated_and_shuffled_come_to_what_all_messages_come_to(
     assert (taken, aside) == (len(lines), len(repeated) - len(lines))
     assert again > 0
     expected = order_states(orders, message_table(days), NOTHING_FIXED)
-    found = ledger.states_of(orders["order_id"].to_list())
+    found = ledger.answers.states_of(orders["order_id"].to_list())
     told = expected.join(found, on="order_id", how="semi")
     assert found.select(list(ORDER_STATES)).equals(told)
     silent = expected.join(found, on="order_id", how="anti")
     assert set(silent["state"]) == {"exported"}
     known = breaks(orders, expected, message_table(days), NOTHING_FIXED).join(told, on="order_id", how="semi")
-    assert ledger.breaks_known().filter(pl.col("account_id").is_not_null()).drop("since_at").equals(known)
-    ledger.verify_audit()
+    assert ledger.answers.breaks_known().filter(pl.col("account_id").is_not_null()).drop("since_at").equals(known)
+    ledger.audit.verify_audit()

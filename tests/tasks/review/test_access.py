@@ -11,7 +11,7 @@ from schemas.errors import DecisionRefused, WrongUsage
 from tasks.review import access
 from tasks.review.access import Lifetime, SignInRefused
 from tests.support.ledger_book import NOW, staffed
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 GOOD = "four words are enough"
 LIFETIME = Lifetime(timedelta(hours=12), timedelta(minutes=30))
@@ -77,10 +77,10 @@ def test_guessing_is_slowed_down_by_name_from_any_address_and_ends_by_itself(led
 
 
 def test_each_failure_after_the_free_ones_doubles_the_wait_up_to_an_hour(ledger: Ledger) -> None:
-    ledger.note_failure([access.digest("name bob")] * 9, NOW)
+    ledger.access.note_failure([access.digest("name bob")] * 9, NOW)
     with pytest.raises(SignInRefused, match="22:08:00"):
         sign_in(ledger)
-    ledger.note_failure([access.digest("name bob")] * 40, NOW)
+    ledger.access.note_failure([access.digest("name bob")] * 40, NOW)
     with pytest.raises(SignInRefused, match="23:00:00"):
         sign_in(ledger)
 
@@ -113,9 +113,9 @@ def test_a_session_ends_with_its_time_with_idleness_and_with_signing_out(ledger:
 
 def test_a_new_password_or_no_role_ends_every_session(ledger: Ledger) -> None:
     secret = sign_in(ledger)
-    ledger.set_roles("bob", [], actor="ann", now=NOW)
+    ledger.users.set_roles("bob", [], actor="ann", now=NOW)
     assert user(ledger, secret, NOW) is None
-    ledger.set_roles("bob", [Role.REVIEWER], actor="ann", now=NOW)
+    ledger.users.set_roles("bob", [Role.REVIEWER], actor="ann", now=NOW)
     assert user(ledger, secret, NOW) == "bob"
 
     access.set_password(ledger, "bob", "another four words", actor="bob", now=NOW)
@@ -134,11 +134,11 @@ def test_an_easy_password_is_refused(ledger: Ledger, password: str) -> None:
 def test_who_an_identity_provider_vouches_for_signs_in_only_when_linked(ledger: Ledger) -> None:
     with pytest.raises(SignInRefused, match="nobody here is linked"):
         access.sign_in_as_subject(ledger, "https://id|7", now=NOW, lifetime=LIFETIME)
-    ledger.link_subject("cat", "https://id|7", actor="ann", now=NOW)
+    ledger.access.link_subject("cat", "https://id|7", actor="ann", now=NOW)
 
     assert user(ledger, access.sign_in_as_subject(ledger, "https://id|7", now=NOW, lifetime=LIFETIME), NOW) == "cat"
     with pytest.raises(WrongUsage, match="is cat already"):
-        ledger.link_subject("bob", "https://id|7", actor="ann", now=NOW)
+        ledger.access.link_subject("bob", "https://id|7", actor="ann", now=NOW)
 
 
 def test_a_token_works_until_it_is_over_or_revoked_and_shows_nothing_afterwards(ledger: Ledger) -> None:
@@ -153,11 +153,11 @@ def test_a_token_works_until_it_is_over_or_revoked_and_shows_nothing_afterwards(
     assert access.token_of(ledger, secret, now=NOW + timedelta(days=10)) is None
     assert access.token_of(ledger, secret[:-1], now=NOW) is None
     with pytest.raises(DecisionRefused, match="needed is admin"):
-        ledger.revoke_token(token.token_id, actor="cat", now=NOW)
-    ledger.revoke_token(token.token_id, actor="bob", now=NOW)
+        ledger.access.revoke_token(token.token_id, actor="cat", now=NOW)
+    ledger.access.revoke_token(token.token_id, actor="bob", now=NOW)
     assert access.token_of(ledger, secret, now=NOW) is None
     with pytest.raises(WrongUsage, match="there is no token"):
-        ledger.revoke_token(token.token_id, actor="bob", now=NOW)
+        ledger.access.revoke_token(token.token_id, actor="bob", now=NOW)
 
 
 def test_a_token_for_somebody_else_takes_an_admin_and_never_lasts_for_good(ledger: Ledger) -> None:
@@ -171,10 +171,10 @@ def test_a_token_for_somebody_else_takes_an_admin_and_never_lasts_for_good(ledge
 
 
 def test_saved_filters_are_somebodys_own(ledger: Ledger) -> None:
-    ledger.save_filter("bob", "big", "min_value=1000", NOW)
-    ledger.save_filter("bob", "big", "min_value=2000", NOW)
+    ledger.access.save_filter("bob", "big", "min_value=1000", NOW)
+    ledger.access.save_filter("bob", "big", "min_value=2000", NOW)
 
-    assert ledger.saved_filters("bob") == {"big": "min_value=2000"}
-    assert ledger.saved_filters("cat") == {}
-    ledger.drop_filter("bob", "big")
-    assert ledger.saved_filters("bob") == {}
+    assert ledger.access.saved_filters("bob") == {"big": "min_value=2000"}
+    assert ledger.access.saved_filters("cat") == {}
+    ledger.access.drop_filter("bob", "big")
+    assert ledger.access.saved_filters("bob") == {}

@@ -11,7 +11,7 @@ from tasks.review.quarantine import QuarantineFilter
 from tests.support.ledger_book import NOW, new_run, staffed
 from tests.support.quarantine_scene import id_of, read, released_before
 from tests.support.quarantine_scene import quarantine as rows_set_aside
-from warehouse.ledger.ledger import Ledger, RunRow
+from warehouse.ledger import Ledger, RunRow
 
 ROWS = rows_set_aside()
 CASH = id_of(ROWS, "cash_explained")
@@ -24,8 +24,8 @@ BASIS = id_of(released_before(), "basis_unchanged")
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = staffed(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    ledger.start_run(new_run("r0", day=1), NOW)
-    ledger.start_run(new_run("r1", day=2), NOW)
+    ledger.runs.start_run(new_run("r0", day=1), NOW)
+    ledger.runs.start_run(new_run("r1", day=2), NOW)
     yield ledger
     ledger.close()
 
@@ -191,11 +191,11 @@ def test_releasing_is_by_name_for_the_nights_date_and_once(ledger: Ledger, run: 
     assert release(ledger, run, SPLIT[:8], CASH) == sorted([SPLIT, CASH])
     assert release(ledger, run, SPLIT, actor="cat", note="me too") == []
 
-    released = ledger.released_rows(date(2026, 7, 2))
+    released = ledger.readmissions.released_rows(date(2026, 7, 2))
     assert sorted(released.select("quarantine_id", "actor", "broken_rules").rows()) == sorted(
         [(SPLIT, "bob", "quantity_explained|split_suspected"), (CASH, "bob", "cash_explained")]
     )
-    assert ledger.released_rows(date(2026, 7, 1)).is_empty()
+    assert ledger.readmissions.released_rows(date(2026, 7, 1)).is_empty()
 
 
 def test_a_row_that_breaks_its_contract_is_never_released_nor_is_any_beside_it(ledger: Ledger, run: RunRow) -> None:
@@ -203,7 +203,7 @@ def test_a_row_that_breaks_its_contract_is_never_released_nor_is_any_beside_it(l
     with pytest.raises(DecisionRefused, match=refusal):
         release(ledger, run, SPLIT, LOT_ID)
 
-    assert ledger.released_rows(date(2026, 7, 2)).is_empty()
+    assert ledger.readmissions.released_rows(date(2026, 7, 2)).is_empty()
 
 
 def test_a_row_that_also_breaks_its_contract_is_not_released(ledger: Ledger, run: RunRow) -> None:
@@ -226,4 +226,4 @@ def test_releasing_takes_a_role_and_a_note(ledger: Ledger, run: RunRow) -> None:
         release(ledger, run, SPLIT, actor="vic")
     with pytest.raises(WrongUsage, match="note"):
         release(ledger, run, SPLIT, note=" ")
-    assert ledger.released_rows(date(2026, 7, 2)).is_empty()
+    assert ledger.readmissions.released_rows(date(2026, 7, 2)).is_empty()

@@ -10,7 +10,7 @@ from schemas.errors import DecisionRefused, WrongUsage
 from tasks.review import review
 from tasks.review.review import Filter, parse_filter
 from tests.support.ledger_book import NOW, PENDING, hours, route, staffed, states
-from warehouse.ledger.ledger import Decision, Ledger
+from warehouse.ledger import Decision, Ledger
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import export, run_night
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.public_query import query
-from warehouse.ledger.ledger import Decision, Ledger, ReviewedVersion
+from warehouse.ledger import Decision, Ledger, ReviewedVersion
 
 AS_OF = date(2022, 12, 28)
 
@@ -50,7 +50,7 @@ class Scene:
 
     def waiting(self) -> pl.DataFrame:
         """First versions that wait, of accounts that are managed alone."""
-        waiting = self.ledger.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=self.night.run_id)
+        waiting = self.ledger.proposals.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=self.night.run_id)
         households = self.lake.read("household_drift", self.night.run_id)["household_id"].to_list()
         landed = self.lake.read("landed_accounts", self.night.run_id).select("account_id", "household_id")
         alone = landed.filter(pl.col("household_id").is_null() | ~pl.col("household_id").is_in(households))
@@ -104,14 +104,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     night = run_night(settings, home / "landing", AS_OF)
     with closing(open_ledger(settings)) as ledger:
         for name in ("bob", "cat"):
-            ledger.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
-        ledger.add_user("vic", [Role.VIEWER], actor=current_actor(), now=utc_now())
+            ledger.users.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
+        ledger.users.add_user("vic", [Role.VIEWER], actor=current_actor(), now=utc_now())
         yield Scene(settings, night, ledger, open_lake(settings))
 
 
 def test_a_version_waits_for_another_person_with_its_own_name_and_hash(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    old, new = scene.ledger.get_proposal(before["proposal_id"]), scene.ledger.get_proposal(name)
+    old, new = scene.ledger.proposals.get_proposal(before["proposal_id"]), scene.ledger.proposals.get_proposal(name)
     assert old is not None
     assert new is not None
     assert (old["state"], new["state"]) == ("superseded", "pending_review")
@@ -124,21 +124,23 @@ def test_a_version_waits_for_another_person_with_its_own_name_and_hash(scene: Sc
         old["submitter"],
     )
     with pytest.raises(DecisionRefused, match="was changed by bob; another person must approve it"):
-        scene.ledger.decide([name], decision=Decision.APPROVE, actor="bob", now=utc_now())
-    assert scene.ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())[name] == "approved"
+        scene.ledger.decisions.decide([name], decision=Decision.APPROVE, actor="bob", now=utc_now())
+    assert (
+        scene.ledger.decisions.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())[name] == "approved"
+    )
     with pytest.raises(DecisionRefused, match="is superseded"):
-        scene.ledger.decide([before["proposal_id"]], decision=Decision.APPROVE, actor="cat", now=utc_now())
-    assert scene.ledger.verify_audit() > 0
+        scene.ledger.decisions.decide([before["proposal_id"]], decision=Decision.APPROVE, actor="cat", now=utc_now())
+    assert scene.ledger.audit.verify_audit() > 0
 
 
 def test_only_the_versions_orders_leave_and_each_once(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    scene.ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())
+    scene.ledger.decisions.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())
     results = export(scene.settings, scene.night.run_id)
     path = results[-1].folder / "accounts" / f"{before['account_id']}.csv"
     with path.open() as file:
         rows = list(csv.DictReader(file))
-    expected = scene.ledger.version_rows(name)[0]
+    expected = scene.ledger.amendments.version_rows(name)[0]
     assert [row["client_order_id"] for row in rows] == [
         one["order_id"] for one in expected.sort(pl.col("side") == "buy", "symbol").rows(named=True)
     ]
@@ -166,13 +168,16 @@ def test_what_is_asked_of_the_public_tables_is_the_newest_version(scene: Scene) 
     assert orders["proposal_id"].unique().to_list() == [name]
     assert left_out["order_id"] not in orders["order_id"].to_list()
     assert orders.select("order_id", "quantity", "value_usd").sort("order_id").rows() == (
-        scene.ledger.version_rows(name)[0].select("order_id", "quantity", "value_usd").sort("order_id").rows()
+        scene.ledger.amendments.version_rows(name)[0]
+        .select("order_id", "quantity", "value_usd")
+        .sort("order_id")
+        .rows()
     )
     lots = query(
         scene.settings,
         f"SELECT order_id, lot_id, quantity, gain_usd, acquired_date FROM lot_relief WHERE account_id = '{account}'",
     )
-    kept = scene.ledger.version_rows(name)[1].select(lots.columns)
+    kept = scene.ledger.amendments.version_rows(name)[1].select(lots.columns)
     assert lots.sort("order_id", "lot_id").rows() == kept.sort("order_id", "lot_id").rows()
     told = query(
         scene.settings, f"SELECT proposal_id, gross_value_usd FROM latest.proposals WHERE account_id = '{account}'"
@@ -198,7 +203,7 @@ def test_review_and_explanation_show_the_version(scene: Scene) -> None:
 
 def test_versions_count_as_pending_orders_of_the_next_night(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    found = scene.ledger.amended_orders_of([name, before["proposal_id"]])
+    found = scene.ledger.amendments.amended_orders_of([name, before["proposal_id"]])
     stored = scene.lake.orders_of(scene.night.run_id, pl.Series([before["proposal_id"]]))
     assert found.columns == stored.columns
     assert found.schema == stored.schema
@@ -215,7 +220,7 @@ def test_who_may_not_and_what_has_no_reason_changes_nothing(scene: Scene, actor:
     before = scene.proposal(0)
     with pytest.raises(DecisionRefused, match=message):
         scene.amend(before, {scene.buys(before)[0]["symbol"]: Decimal(0)}, actor=actor, note=note)
-    assert scene.ledger.get_proposal(before["proposal_id"]) == before
+    assert scene.ledger.proposals.get_proposal(before["proposal_id"]) == before
 
 
 def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None:
@@ -223,11 +228,11 @@ def test_a_proposal_that_changed_or_is_held_is_not_changed(scene: Scene) -> None
     wish = {scene.buys(before)[0]["order_id"]: Decimal(0)}
     with pytest.raises(DecisionRefused, match="has changed since it was looked at"):
         scene.amend(before, wish, seen=ReviewedVersion("another"))
-    scene.ledger.decide([before["proposal_id"]], decision=Decision.HOLD, actor="cat", now=utc_now())
+    scene.ledger.decisions.decide([before["proposal_id"]], decision=Decision.HOLD, actor="cat", now=utc_now())
     with pytest.raises(DecisionRefused, match="is held by cat"):
         scene.amend(before, wish)
     name = scene.amend(before, wish, actor="cat")
-    assert scene.ledger.get_proposal(name)["held_by"] == "cat"  # type: ignore[index]
+    assert scene.ledger.proposals.get_proposal(name)["held_by"] == "cat"  # type: ignore[index]
     with pytest.raises(WrongUsage, match="is not the account's newest version"):
         scene.amend(before, wish, actor="cat")
 
@@ -243,7 +248,7 @@ def test_a_smaller_sell_leaves_with_the_lots_that_are_left_of_it(scene: Scene) -
     dearest, others = lots[0], lots[1:]
     least = sell["quantity"] - dearest["quantity"]
     name = scene.amend(before, {sell["order_id"]: least})
-    scene.ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())
+    scene.ledger.decisions.decide([name], decision=Decision.APPROVE, actor="cat", now=utc_now())
     folder = export(scene.settings, scene.night.run_id)[-1].folder
 
     def cells(file: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -263,12 +268,12 @@ def test_a_smaller_sell_leaves_with_the_lots_that_are_left_of_it(scene: Scene) -
 def test_a_version_of_a_version_takes_the_place_of_both(scene: Scene) -> None:
     before, left_out, second = scene.drop_one(0)
     kept = next(one for one in scene.buys(before) if one["order_id"] != left_out["order_id"])
-    two = scene.ledger.get_proposal(second)
+    two = scene.ledger.proposals.get_proposal(second)
     assert two is not None
     third = scene.amend(two, {kept["symbol"]: Decimal(0)}, actor="cat")
 
     gone = {left_out["order_id"], kept["order_id"]}
-    known = scene.ledger.amended(scene.night.run_id, before["account_id"])
+    known = scene.ledger.amendments.amended(scene.night.run_id, before["account_id"])
     assert {before["proposal_id"], second} == known.replaced
     first = set(scene.lake.read_account("orders", scene.night.run_id, before["account_id"])["order_id"])
     assert set(known.orders["order_id"]) == first - gone
@@ -286,7 +291,7 @@ def test_what_is_solved_otherwise_than_its_night_did_is_not_changed(scene: Scene
     run_id = scene.night.run_id
     selling = scene.lake.read("orders", run_id).filter(pl.col("side") == "sell")
     sell = selling.join(scene.waiting(), on="proposal_id", how="semi").sort("order_id").row(0, named=True)
-    before = scene.ledger.get_proposal(sell["proposal_id"])
+    before = scene.ledger.proposals.get_proposal(sell["proposal_id"])
     assert before is not None
     shard = scene.lake.runs_of(before["account_id"])[run_id]
     run = RunRef(run_id, AS_OF, RunKind.NIGHTLY, 1)
@@ -299,7 +304,7 @@ def test_what_is_solved_otherwise_than_its_night_did_is_not_changed(scene: Scene
             scene.amend(before, {sell["order_id"]: Decimal(0)})
     finally:
         scene.lake.replace(run, shard, {table: stored})
-    assert scene.ledger.get_proposal(before["proposal_id"]) == before
+    assert scene.ledger.proposals.get_proposal(before["proposal_id"]) == before
 
 
 def test_an_order_named_twice_is_no_wish(scene: Scene) -> None:
@@ -360,7 +365,7 @@ def test_the_command_refuses_in_a_sentence(
     refused = run_command("amend", before["proposal_id"], *words, "--note", "why")
     assert isinstance(refused.exception, WrongUsage)
     assert message in str(refused.exception)
-    assert scene.ledger.get_proposal(before["proposal_id"]) == before
+    assert scene.ledger.proposals.get_proposal(before["proposal_id"]) == before
 
 
 def run_command(*words: str) -> Result:

@@ -20,7 +20,7 @@ from tests.support.night_driver import as_bits, run_night
 from tests.support.servers import ObjectStore, Postgres, Sshd
 from tests.support.statements import flex_xml, ofx
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import InputState
+from warehouse.ledger import InputState
 
 pytestmark = [
     pytest.mark.system,
@@ -149,7 +149,7 @@ def test_the_same_rows_from_postgresql(
 
 def newest_run(settings: Settings) -> str:
     with closing(open_ledger(settings)) as ledger:
-        (row,) = ledger.list_runs()
+        (row,) = ledger.runs.list_runs()
     return row.run_id
 
 
@@ -164,7 +164,7 @@ def test_what_a_pull_took_is_on_record(postgres: Postgres, sample: Sample, tmp_p
     settings = Settings(home=tmp_path / "home", sources=sources)
     run_night(settings, None, sample.as_of)
     with closing(open_ledger(settings)) as ledger:
-        rows = ledger.inputs_of(newest_run(settings))
+        rows = ledger.inputs.inputs_of(newest_run(settings))
     assert {row.table_name: (row.source, row.row_count, row.state) for row in rows} == {
         table: ("book" if table in models else "custody", frame.height, InputState.READ)
         for table, frame in sample.book.items()

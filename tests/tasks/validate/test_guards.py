@@ -21,7 +21,7 @@ from tasks.validate.guards import LOOK, guard_inputs_task, guard_trades_task, he
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import sound_book, spoilt, write_book
 from tests.support.night_driver import run_night
-from warehouse.ledger.ledger import RunRow
+from warehouse.ledger import RunRow
 
 pytestmark = [
     pytest.mark.slow,
@@ -108,7 +108,7 @@ def with_old_prices(settings: Settings, home_with_old_prices: Settings) -> Setti
 
 def newest(settings: Settings) -> RunRow:
     with closing(open_ledger(settings)) as ledger:
-        row = ledger.newest_run()
+        row = ledger.runs.newest_run()
     assert row is not None
     return row
 
@@ -120,7 +120,7 @@ def dated(book: dict[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:
 
 def release(settings: Settings, row: RunRow) -> None:
     with closing(open_ledger(settings)) as ledger:
-        ledger.release_run(row.run_id, actor=current_actor(), note="looked", now=utc_now())
+        ledger.runs.release_run(row.run_id, actor=current_actor(), note="looked", now=utc_now())
 
 
 def held(row: RunRow) -> set[str]:
@@ -185,7 +185,7 @@ def test_too_many_orders_and_too_much_turnover_hold_the_run_before_anything_is_r
     row = night(strict, sound_book())
     assert held(row) == {Guard.TURNOVER, Guard.ORDER_COUNT}
     with closing(open_ledger(strict)) as ledger:
-        assert ledger.list_proposals(run_id=row.run_id).is_empty()
+        assert ledger.proposals.list_proposals(run_id=row.run_id).is_empty()
 
 
 def test_a_release_covers_what_was_seen_and_not_what_comes_later(settings: Settings, night: Night) -> None:
@@ -205,14 +205,14 @@ def test_the_kill_switch_holds_a_run_that_nobody_can_release_until_it_is_lifted(
     settings: Settings, night: Night
 ) -> None:
     with closing(open_ledger(settings)) as ledger:
-        ledger.halt(actor=current_actor(), note="market data looks wrong", now=utc_now())
+        ledger.halts.halt(actor=current_actor(), note="market data looks wrong", now=utc_now())
     row = night(settings, sound_book())
     assert held(row) == {Guard.HALT}
     assert row.held_reason == f"{current_actor()} halted everything: market data looks wrong"
     with pytest.raises(RunHeld, match="market data looks wrong"):
         release(settings, row)
     with closing(open_ledger(settings)) as ledger:
-        ledger.lift_halt(actor=current_actor(), note="it was the screen", now=utc_now())
+        ledger.halts.lift_halt(actor=current_actor(), note="it was the screen", now=utc_now())
     release(settings, row)
     assert night(settings, sound_book()).state is RunState.DONE
 
@@ -226,7 +226,7 @@ def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
         offenders = pl.DataFrame({"account_id": ["A0000017"], "order_id": ["o1"]})
         with pytest.raises(ConservationBroken), note_failure(at.ledger, run):
             need_none("sell orders whose lots do not sum to them", offenders)
-        told = [event.detail for event in at.ledger.audit_rows(run_id=row.run_id) if event.event == "run_held"]
+        told = [event.detail for event in at.ledger.audit.audit_rows(run_id=row.run_id) if event.event == "run_held"]
     row = newest(with_old_prices)
     assert row.state is RunState.HELD
     assert Guard.CONSERVATION in row.held_guards
@@ -250,7 +250,7 @@ def test_a_held_run_whose_night_was_run_again_is_not_carried_on(with_a_held_run:
     with pytest.raises(WrongUsage, match=f"run {row.run_id} is replaced by {newer.run_id}"):
         resume_night(with_a_held_run, row.run_id, actor=current_actor(), note="looked")
     with closing(open_ledger(with_a_held_run)) as ledger:
-        assert getattr(ledger.get_run(row.run_id), "state", None) is RunState.HELD
+        assert getattr(ledger.runs.get_run(row.run_id), "state", None) is RunState.HELD
 
 
 def test_every_guard_says_where_to_look(home_of_a_held_run: Settings) -> None:

@@ -28,7 +28,7 @@ from warehouse.copies.backup import (
     load_ledger,
 )
 from warehouse.lake.lake import open_lake
-from warehouse.ledger.ledger import Decision, Ledger
+from warehouse.ledger import Decision, Ledger
 from warehouse.ledger.store.store import create_engine
 from warehouse.ledger.store.tables import metadata
 
@@ -39,11 +39,11 @@ def busy_ledger(address: str) -> None:
     """Two runs: the later one supersedes a proposal of the earlier, another is decided, everything was halted once."""
     with closing(staffed(address)) as ledger:
         for day, run in enumerate(("r1", "r2"), 1):
-            ledger.start_run(new_run(run, day), NOW)
-            ledger.route_proposals(run, proposed(run, ("a1", "a2")), pl.Series(("a1", "a2")), NOW, {})
-        ledger.decide(["r2.a1"], decision=Decision.APPROVE, actor="bob", now=NOW)
-        ledger.halt("ann", "drill", NOW)
-        ledger.lift_halt("ann", "over", NOW)
+            ledger.runs.start_run(new_run(run, day), NOW)
+            ledger.proposals.route_proposals(run, proposed(run, ("a1", "a2")), pl.Series(("a1", "a2")), NOW, {})
+        ledger.decisions.decide(["r2.a1"], decision=Decision.APPROVE, actor="bob", now=NOW)
+        ledger.halts.halt("ann", "drill", NOW)
+        ledger.halts.lift_halt("ann", "over", NOW)
 
 
 def contents(address: str) -> dict[str, list[tuple[object, ...]]]:
@@ -81,10 +81,10 @@ def test_a_ledger_comes_back_row_by_row_and_goes_on(new_address: Callable[[], st
         "halts": 1,
     }
     with closing(opened(there)) as ledger:
-        count = ledger.verify_audit()
-        ledger.decide(["r2.a2"], decision=Decision.REJECT, actor="bob", now=NOW, note="no")
-        ledger.halt("ann", "again", NOW)
-        assert ledger.verify_audit() == count + 2
+        count = ledger.audit.verify_audit()
+        ledger.decisions.decide(["r2.a2"], decision=Decision.REJECT, actor="bob", now=NOW, note="no")
+        ledger.halts.halt("ann", "again", NOW)
+        assert ledger.audit.verify_audit() == count + 2
 
 
 def test_a_restored_ledger_still_refuses_to_forget(new_address: Callable[[], str], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.warehouse.lake.test_maintenance import filled, run_of
 from warehouse.copies.backup import copy_sqlite
 from warehouse.faults.disk_errors import translate_disk_errors
 from warehouse.lake.attach import retried
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 ROOT: Final = Path(__file__).parents[3]
 BIN: Final = Path(sys.executable).parent
@@ -110,7 +110,7 @@ def test_duckdb_on_a_full_disk() -> None:
 
 def start_runs(ledger: Ledger, count: int) -> None:
     for number in range(count):
-        ledger.start_run(new_run(f"r{number}"), NOW)
+        ledger.runs.start_run(new_run(f"r{number}"), NOW)
 
 
 def full(ledger: Ledger) -> None:
@@ -128,12 +128,12 @@ def test_a_ledger_on_a_full_disk_keeps_what_it_has(tmp_path: Path) -> None:
         full(ledger)
         with pytest.raises(StoreRefused, match=f"the ledger cannot be read or written: {NO_ROOM}"):
             start_runs(ledger, 1_000)
-        there = {row.run_id for row in ledger.list_runs(1_000)}
+        there = {row.run_id for row in ledger.runs.list_runs(1_000)}
         assert there == {f"r{number}" for number in range(len(there))}
     with closing(opened(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
-        ledger.verify_audit()
-        ledger.start_run(new_run("later"), NOW)
-        assert len(ledger.list_runs(1_000)) == len(there) + 1
+        ledger.audit.verify_audit()
+        ledger.runs.start_run(new_run("later"), NOW)
+        assert len(ledger.runs.list_runs(1_000)) == len(there) + 1
 
 
 @pytest.mark.parametrize("also", [StoreRefused("full"), LedgerUnreachable("gone")], ids=repr)
@@ -145,7 +145,7 @@ def test_what_broke_a_run_off_is_told_where_the_ledger_cannot_take_it_down(
 
     first = StoreRefused("the lake is full")
     with closing(opened(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
-        monkeypatch.setattr(ledger, "fail_run", fail_run)
+        monkeypatch.setattr(ledger.runs, "fail_run", fail_run)
         with pytest.raises(StoreRefused) as caught, note_failure(ledger, run_of(1)):
             raise first
     assert caught.value is first
@@ -173,7 +173,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     settings = filled(Settings(home=folder), days=1)
     with closing(open_ledger(settings)) as ledger:
-        ledger.start_run(new_run("r1"), NOW)
+        ledger.runs.start_run(new_run("r1"), NOW)
     (settings.export_folder / "2026-07-01" / "x").mkdir(parents=True)
     return folder
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.support.ledger_book import NOW, claimed, route
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 from warehouse.ledger.review.proposals import COLUMNS
 
 
@@ -13,14 +13,14 @@ from warehouse.ledger.review.proposals import COLUMNS
 def queue(ledger: Ledger) -> Ledger:
     """Run r1 by prefect: a1 pending, a2 approved by bob, a3 exported, q1 released. Run r0 by bob: b1 pending. Halted."""
     route(ledger, "r1", ["a1", "a2", "a3"])
-    ledger.decide(["r1.a3"], decision="approve", actor="bob", now=NOW)
-    ledger.finish_run("r1", {}, NOW)
-    ledger.publish_export(claimed(ledger, "r1").export_id, "f00d", NOW)
-    ledger.decide(["r1.a2"], decision="approve", actor="bob", now=NOW)
+    ledger.decisions.decide(["r1.a3"], decision="approve", actor="bob", now=NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
+    ledger.exports.publish_export(claimed(ledger, "r1").export_id, "f00d", NOW)
+    ledger.decisions.decide(["r1.a2"], decision="approve", actor="bob", now=NOW)
     route(ledger, "r0", ["b1"], submitter="bob")
     row = pl.DataFrame({"quarantine_id": ["q1"], "table_name": ["lots"], "broken_rules": ["cash_explained"]})
-    ledger.release_rows("r1", row, actor="bob", note="the custodian confirmed it", now=NOW)
-    ledger.halt("rex", "a wrong price", NOW)
+    ledger.readmissions.release_rows("r1", row, actor="bob", note="the custodian confirmed it", now=NOW)
+    ledger.halts.halt("rex", "a wrong price", NOW)
     return ledger
 
 

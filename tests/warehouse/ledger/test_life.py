@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from schemas.enums import ProposalState
 from schemas.errors import DecisionRefused
 from tests.support.ledger_book import NOW, claimed, opened, orders_of, route, states
-from warehouse.ledger.ledger import OPEN_STATES, Decision, ExportState
+from warehouse.ledger import OPEN_STATES, Decision, ExportState
 
 ACCOUNTS = ("a1", "a2", "a3")
 LIFE = {
@@ -40,7 +40,7 @@ class Nights(RuleBasedStateMachine):
         self.numbers = count(1)
 
     def teardown(self) -> None:
-        self.ledger.verify_audit()
+        self.ledger.audit.verify_audit()
         self.ledger.close()
         shutil.rmtree(self.home)
 
@@ -56,7 +56,7 @@ class Nights(RuleBasedStateMachine):
         run_id = f"run-{next(self.numbers)}"
         values = {"route": path, "approvals_needed": needed, "submitter": submitter}
         route(self.ledger, run_id, sorted(proposed), pulled=pulled, day=day, now=self.now, **values)
-        self.ledger.finish_run(run_id, {}, self.now)
+        self.ledger.runs.finish_run(run_id, {}, self.now)
 
     @rule(
         pick=st.randoms(use_true_random=False),
@@ -67,39 +67,41 @@ class Nights(RuleBasedStateMachine):
         known = list(states(self.ledger))
         if known:
             with contextlib.suppress(DecisionRefused):
-                self.ledger.decide([pick.choice(known)], decision=decision, actor=actor, note="so", now=self.now)
+                self.ledger.decisions.decide(
+                    [pick.choice(known)], decision=decision, actor=actor, note="so", now=self.now
+                )
 
     @rule(hours=st.integers(1, 15))
     def time_passes(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
-        self.ledger.expire(self.now)
+        self.ledger.proposals.expire(self.now)
 
     @rule()
     def a_claim(self) -> None:
-        for run in self.ledger.list_runs():
+        for run in self.ledger.runs.list_runs():
             with contextlib.suppress(DecisionRefused):
                 claimed(self.ledger, run.run_id, self.now)
 
     @rule()
     def a_publication(self) -> None:
-        for run in self.ledger.list_runs():
-            if (export := self.ledger.open_export(run.run_id)) is not None:
-                self.ledger.publish_export(export.export_id, "f00d", self.now)
+        for run in self.ledger.runs.list_runs():
+            if (export := self.ledger.exports.open_export(run.run_id)) is not None:
+                self.ledger.exports.publish_export(export.export_id, "f00d", self.now)
 
     @rule()
     def a_giving_up(self) -> None:
-        for run in self.ledger.list_runs():
-            if (export := self.ledger.open_export(run.run_id)) is not None:
-                self.ledger.abandon_export(export.export_id, actor="rex", note="so", now=self.now)
+        for run in self.ledger.runs.list_runs():
+            if (export := self.ledger.exports.open_export(run.run_id)) is not None:
+                self.ledger.abandonments.abandon_export(export.export_id, actor="rex", note="so", now=self.now)
 
     @invariant()
     def an_account_has_at_most_one_open_proposal(self) -> None:
-        assert self.ledger.list_proposals(states=OPEN_STATES)["account_id"].is_unique().all()
+        assert self.ledger.proposals.list_proposals(states=OPEN_STATES)["account_id"].is_unique().all()
 
     @invariant()
     def the_audit_tells_a_possible_life_that_ends_in_the_state(self) -> None:
         for proposal_id, state in states(self.ledger).items():
-            rows = [row for row in self.ledger.audit_rows(proposal_id=proposal_id) if row.event != "comment"]
+            rows = [row for row in self.ledger.audit.audit_rows(proposal_id=proposal_id) if row.event != "comment"]
             lived = ["proposed", *(str(row.to_state) for row in rows)]
             assert lived[-1] == state
             assert [row.from_state for row in rows] == lived[:-1]
@@ -108,25 +110,27 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def what_a_person_had_to_approve_was_approved_by_as_many_others(self) -> None:
         done = [ProposalState.APPROVED, ProposalState.EXPORTED]
-        for row in self.ledger.list_proposals(states=done).filter(route="review").iter_rows(named=True):
-            said = self.ledger.decisions_of(row["proposal_id"])
+        for row in self.ledger.proposals.list_proposals(states=done).filter(route="review").iter_rows(named=True):
+            said = self.ledger.proposals.decisions_of(row["proposal_id"])
             approvers = {one.actor for one in said if one.decision is Decision.APPROVE}
             assert len(approvers - {row["submitter"]}) >= row["approvals_needed"]
 
     @invariant()
     def what_was_exported_left_with_all_its_orders_once(self) -> None:
-        known = [export for run in self.ledger.list_runs(None) for export in self.ledger.exports_of(run.run_id)]
+        known = [
+            export for run in self.ledger.runs.list_runs(None) for export in self.ledger.exports.exports_of(run.run_id)
+        ]
         exports = [export for export in known if export.state is not ExportState.ABANDONED]
-        left = [row for export in exports for row in self.ledger.export_order_ids(export.export_id).rows()]
-        claimed_now = self.ledger.list_proposals().drop_nulls("export_id")["proposal_id"]
+        left = [row for export in exports for row in self.ledger.exports.export_order_ids(export.export_id).rows()]
+        claimed_now = self.ledger.proposals.list_proposals().drop_nulls("export_id")["proposal_id"]
         assert sorted(left) == orders_of(claimed_now.sort()).rows()
 
     @invariant()
     def what_was_given_up_is_withdrawn_with_all_its_orders(self) -> None:
-        for run in self.ledger.list_runs(None):
-            for export in self.ledger.exports_of(run.run_id):
+        for run in self.ledger.runs.list_runs(None):
+            for export in self.ledger.exports.exports_of(run.run_id):
                 if export.state is ExportState.ABANDONED:
-                    proposals = set(self.ledger.export_order_ids(export.export_id)["proposal_id"])
+                    proposals = set(self.ledger.exports.export_order_ids(export.export_id)["proposal_id"])
                     assert {states(self.ledger)[one] for one in proposals} == {"withdrawn"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import DecisionRefused
 from tests.support.ledger_book import NOW, claimed, opened, route, states
-from warehouse.ledger.ledger import Decision, Ledger
+from warehouse.ledger import Decision, Ledger
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def first_opening(address: str) -> list[int]:
 
 def look_and_close(address: str) -> int:
     ledger = opened(address)
-    count = ledger.verify_audit()
+    count = ledger.audit.verify_audit()
     ledger.close()
     return count
 
@@ -48,7 +48,7 @@ def approve_each(address: str, actor: str, ids: list[str]) -> int:
     taken = 0
     for one in ids:
         try:
-            ledger.decide([one], decision=Decision.APPROVE, actor=actor, now=NOW)
+            ledger.decisions.decide([one], decision=Decision.APPROVE, actor=actor, now=NOW)
         except DecisionRefused:
             continue
         taken += 1
@@ -75,13 +75,13 @@ def test_of_exporters_racing_for_the_claim_exactly_one_wins(
     ledger: Ledger, address: str, processes: ProcessPoolExecutor
 ) -> None:
     route(ledger, "r1", [f"a{number}" for number in range(50)], route="auto")
-    ledger.finish_run("r1", {}, NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
 
     wins = list(processes.map(try_to_claim, [address] * 6))
 
     assert sorted(wins) == [False] * 5 + [True]
-    assert len(ledger.exports_of("r1")) == 1
-    assert ledger.export_order_ids("r1-export-1").height == 100
+    assert len(ledger.exports.exports_of("r1")) == 1
+    assert ledger.exports.export_order_ids("r1-export-1").height == 100
 
 
 def test_two_decide_while_a_third_reads(ledger: Ledger, address: str, processes: ProcessPoolExecutor) -> None:
@@ -93,5 +93,5 @@ def test_two_decide_while_a_third_reads(ledger: Ledger, address: str, processes:
 
     assert sum(decider.result() for decider in deciders) == len(ids)
     assert watcher.result() == sorted(watcher.result())
-    assert all(len(ledger.decisions_of(one)) == 1 for one in ids)
-    ledger.verify_audit()
+    assert all(len(ledger.proposals.decisions_of(one)) == 1 for one in ids)
+    ledger.audit.verify_audit()

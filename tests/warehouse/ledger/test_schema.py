@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, LedgerBusy, StoreRefused, WrongUsage
 from tests.support.ledger_book import NOW, opened
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 from warehouse.ledger.schema import HEAD, MIGRATIONS
 from warehouse.ledger.store.store import Store, create_engine
 from warehouse.ledger.store.tables import metadata
@@ -77,7 +77,7 @@ def test_who_opens_the_ledger_first_is_its_admin_and_nobody_after(address: str) 
 
     again = Ledger.open(address, owner="mallory", now=NOW)
 
-    assert [(user.name, user.roles) for user in again.list_users()] == [("ann", frozenset({Role.ADMIN}))]
+    assert [(user.name, user.roles) for user in again.users.list_users()] == [("ann", frozenset({Role.ADMIN}))]
     again.close()
 
 
@@ -126,7 +126,7 @@ def test_a_ledger_locked_for_too_long_is_busy(address: str) -> None:
     impatient = opened(f"{address}?timeout=0.05")
 
     with ledger.writing(), pytest.raises(LedgerBusy, match="another writer"):
-        impatient.set_roles("ann", [Role.ADMIN], actor="ann", now=NOW)
+        impatient.users.set_roles("ann", [Role.ADMIN], actor="ann", now=NOW)
     ledger.close()
     impatient.close()
 
@@ -136,7 +136,7 @@ def test_readers_do_not_wait_for_a_writer(address: str) -> None:
     impatient = opened(f"{address}?timeout=0.05")
 
     with ledger.writing():
-        assert impatient.roles_of("ann") == {Role.ADMIN}
+        assert impatient.users.roles_of("ann") == {Role.ADMIN}
     ledger.close()
     impatient.close()
 
@@ -146,7 +146,7 @@ def test_half_a_transaction_is_no_transaction(ledger: Ledger) -> None:
         connection.exec_driver_sql("INSERT INTO users (name, created_at) VALUES ('ghost', '2026-07-01')")
         raise KeyboardInterrupt
 
-    assert "ghost" not in {user.name for user in ledger.list_users()}
+    assert "ghost" not in {user.name for user in ledger.users.list_users()}
 
 
 def test_a_ledger_of_the_first_version_is_brought_up_to_date_with_its_rows(address: str) -> None:
@@ -164,9 +164,9 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_with_its_rows(addre
 
     ledger = opened(address)
 
-    run = ledger.get_run("r1")
+    run = ledger.runs.get_run("r1")
     assert (run.held_guards, run.base_run_id, run.is_released_for(["stale"])) == ((), None, False)
-    assert ledger.full_run_of(run.as_of_date) == run
+    assert ledger.runs.full_run_of(run.as_of_date) == run
     ledger.close()
 
 
@@ -237,16 +237,16 @@ def test_proposals_from_before_versions_keep_what_was_decided_of_them(older: str
 
 
 def need_kept(ledger: Ledger) -> None:
-    first, second = (ledger.get_proposal(name) for name in ("a1", "a2"))
+    first, second = (ledger.proposals.get_proposal(name) for name in ("a1", "a2"))
     assert first is not None
     assert second is not None
     assert (first["version"], first["amender"], first["revision"], first["look_reasons"]) == (1, "", 2, "")
     assert (second["revision"], second["export_id"]) == (3, "r1-1")
     assert first["gross_value_usd"] == Decimal("99.25")
-    (said,) = ledger.decisions_of("a1")
+    (said,) = ledger.proposals.decisions_of("a1")
     assert (said.actor, str(said.decision), said.note) == ("bob", "approve", "fine")
-    ledger.add_user("cat", [Role.REVIEWER], actor="ann", now=NOW)
+    ledger.users.add_user("cat", [Role.REVIEWER], actor="ann", now=NOW)
     with pytest.raises(DecisionRefused, match="is approved"):
-        ledger.decide(["a1"], decision="approve", actor="cat", now=NOW - timedelta(hours=1))
+        ledger.decisions.decide(["a1"], decision="approve", actor="cat", now=NOW - timedelta(hours=1))
     with ledger.writing() as connection, pytest.raises(DatabaseError):
         connection.exec_driver_sql("UPDATE decisions SET note = 'changed'")

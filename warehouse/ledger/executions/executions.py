@@ -28,9 +28,9 @@ from warehouse.ledger.executions.execution_rows import (
     sent_in,
     settle_in,
 )
-from warehouse.ledger.review import Proposals
 from warehouse.ledger.store import (
     Event,
+    Store,
     allocation_exceptions,
     canonical,
     execution_files,
@@ -63,7 +63,7 @@ class TakenFile:
     settled: Settled
 
 
-class Executions(Proposals):
+class Executions(Store):
     """What came back."""
 
     def take_executions(

@@ -1,3 +1,4 @@
+from .abandons import Abandons as Abandons
 from .abandons import Deadline as Deadline
 from .deliveries import Deliveries as Deliveries
 from .exports import Exports as Exports

@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused, WrongUsage
 from warehouse.ledger.access import need_role
-from warehouse.ledger.review import BRIEF, Move, Proposals, move
-from warehouse.ledger.store import Event, ExportRow, ExportState, canonical, exports, proposals
+from warehouse.ledger.review import BRIEF, Move, move
+from warehouse.ledger.store import Event, ExportRow, ExportState, Store, canonical, exports, proposals
 from warehouse.ledger.store import audit_chain as ledger_audit
 
 
@@ -58,7 +58,7 @@ def need_not_abandoned(export: ExportRow) -> None:
         )
 
 
-class Abandons(Proposals):
+class Abandons(Store):
     """Giving up."""
 
     def need_abandonable(self, export_id: str, *, actor: str, note: str) -> ExportRow:

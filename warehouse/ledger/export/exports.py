@@ -18,8 +18,8 @@ from schemas.enums import ProposalState, Role, RunState
 from schemas.errors import DecisionRefused, RunHeld
 from schemas.executions import SENT_ORDERS
 from warehouse.ledger.access import need_role
-from warehouse.ledger.export.abandons import Abandons, export_in, need_not_abandoned
-from warehouse.ledger.review import BRIEF, MOMENT, Move, move, refuse, rows_in, to_frame
+from warehouse.ledger.export.abandons import export_in, need_not_abandoned
+from warehouse.ledger.review import BRIEF, MOMENT, Move, expire_late, move, refuse, rows_in, to_frame
 from warehouse.ledger.runs import need_no_halt, run_in
 from warehouse.ledger.store import (
     AT_MARKET_STATES,
@@ -29,6 +29,7 @@ from warehouse.ledger.store import (
     Event,
     ExportRow,
     ExportState,
+    Store,
     audit,
     canonical,
     export_orders,
@@ -110,7 +111,7 @@ def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: d
     refuse(problems, len(ids))
 
 
-class Exports(Abandons):
+class Exports(Store):
     """What leaves."""
 
     def runs_to_export(self) -> list[str]:
@@ -135,7 +136,7 @@ class Exports(Abandons):
 
     def exportable(self, run_id: str, now: datetime) -> list[str]:
         """Proposals of the run that may leave now, sorted; none while the run is not done. Past its cut-off nothing may."""
-        self.expire(now)
+        expire_late(self, now)
         may_leave = _is_releasable(run_id) & _is_in_time(now)
         query = sa.select(proposals.c.proposal_id).where(may_leave).order_by(proposals.c.proposal_id)
         with self.reading() as connection:
@@ -179,7 +180,7 @@ class Exports(Abandons):
             A role is missing, the run is not done, another export of it is being written, there is no order, a proposal
             may not leave (any more), or an order was exported before.
         """
-        self.expire(now)
+        expire_late(self, now)
         ids = orders["proposal_id"].unique().sort().to_list()
         try:
             with self.writing() as connection:

@@ -9,6 +9,7 @@ from .proposals import MOMENT as MOMENT
 from .proposals import ROUTED as ROUTED
 from .proposals import Move as Move
 from .proposals import Proposals as Proposals
+from .proposals import expire_late as expire_late
 from .proposals import move as move
 from .proposals import rows_in as rows_in
 from .proposals import to_frame as to_frame

@@ -16,10 +16,11 @@ from schemas.enums import ProposalState, Role
 from schemas.tables import PUBLIC, USD
 from warehouse.ledger.access import need_role
 from warehouse.ledger.review.decisions import WAITING, ReviewedVersion, held_problem, refuse, state_problem
-from warehouse.ledger.review.proposals import ROUTED, Move, Proposals, move, to_frame
+from warehouse.ledger.review.proposals import ROUTED, Move, expire_late, move, to_frame
 from warehouse.ledger.store import (
     Decision,
     Event,
+    Store,
     amended_lots,
     amended_orders,
     amended_proposals,
@@ -51,7 +52,7 @@ class Amended:
     lots: pl.DataFrame
 
 
-class Amendments(Proposals):
+class Amendments(Store):
     """Making versions, and reading them."""
 
     def amend_proposal(
@@ -77,7 +78,7 @@ class Amendments(Proposals):
             A role or the note is missing, or the proposal does not wait, has changed since it was seen, or is held by
             somebody else. Nothing was changed.
         """
-        self.expire(now)
+        expire_late(self, now)
         new = proposal.row(0, named=True)
         with self.writing() as connection:
             need_role(connection, actor, Role.REVIEWER)

@@ -16,11 +16,12 @@ from sqlalchemy.engine import Connection, Row
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from warehouse.ledger.access import need_role, roles_in
-from warehouse.ledger.review.proposals import Move, Proposals, move, rows_in
+from warehouse.ledger.review.proposals import Move, expire_late, move, rows_in
 from warehouse.ledger.store import (
     RELEASABLE_STATES,
     Decision,
     Event,
+    Store,
     canonical,
     decisions,
     in_chunks,
@@ -176,7 +177,7 @@ def _next_state(decision: Decision, row: Row[Any], approvers: frozenset[str]) ->
     return NEXT_STATE.get(decision)
 
 
-class Decisions(Proposals):
+class Decisions(Store):
     """Deciding."""
 
     def decide(
@@ -258,7 +259,7 @@ class Decisions(Proposals):
     def _decide(
         self, ids: list[str], said: Said, seen: Mapping[str, ReviewedVersion] | None, *, is_all_or_none: bool
     ) -> BatchDecision:
-        self.expire(said.now)
+        expire_late(self, said.now)
         with self.writing() as connection:
             _need_right(connection, said)
             rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}

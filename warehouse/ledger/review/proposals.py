@@ -280,6 +280,15 @@ def to_frame(rows: Sequence[Row[Any] | tuple[Any, ...]], schema: dict[str, pl.Da
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
+def expire_late(store: Store, now: datetime) -> int:
+    """Expire what is open, unclaimed and past its time; how many. Writes only when there is something to write."""
+    with store.reading() as connection:
+        if connection.scalar(sa.select(proposals.c.proposal_id).where(_is_late(now)).limit(1)) is None:
+            return 0
+    with store.writing() as connection:
+        return expire_in(connection, now)
+
+
 class Proposals(Store):
     """The queue."""
 
@@ -323,12 +332,8 @@ class Proposals(Store):
         return pl.DataFrame(found, schema={"account_id": pl.String, "held_by": pl.String}, orient="row")
 
     def expire(self, now: datetime) -> int:
-        """Expire what is open, unclaimed and past its time; how many. Writes only when there is something to write."""
-        with self.reading() as connection:
-            if connection.scalar(sa.select(proposals.c.proposal_id).where(_is_late(now)).limit(1)) is None:
-                return 0
-        with self.writing() as connection:
-            return expire_in(connection, now)
+        """As ``expire_late``."""
+        return expire_late(self, now)
 
     def list_proposals(
         self,

@@ -15,8 +15,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from schemas.enums import ProposalState, Route, Trigger
-from warehouse.ledger.review.proposals import COLUMNS, Proposals, to_frame
-from warehouse.ledger.store import CLOCK, Event, audit, audit_head, canonical, proposals
+from warehouse.ledger.review.proposals import COLUMNS, to_frame
+from warehouse.ledger.store import CLOCK, Event, Store, audit, audit_head, canonical, proposals
 from warehouse.ledger.store import audit_chain as ledger_audit
 
 WAITING: Final = frozenset({ProposalState.PENDING_REVIEW})
@@ -113,7 +113,7 @@ class Totals:
     held: int
 
 
-class Queue(Proposals):
+class Queue(Store):
     """Reading the queue."""
 
     def page(

@@ -21,8 +21,8 @@ from tests.support.after_export_scene import OTHER, TwoCustodians, told
 from tests.support.export_scene import CUSTODIAN, NOW, RUN
 from tests.support.fill_scene import fill
 from tests.support.servers import PASSWORD
+from warehouse.ledger import Ledger, Sought, Stretch
 from warehouse.ledger.executions.execution_rows import known_in
-from warehouse.ledger.ledger import Ledger, Sought, Stretch
 
 ALL = Sought()
 
@@ -55,7 +55,7 @@ def whole(read: Callable[..., Stretch], limit: int) -> pl.DataFrame:
 
 
 def test_orders_are_told_with_what_became_of_them_and_silence_is_exported(desk: TwoCustodians) -> None:
-    rows = desk.ledger.answers(ALL, limit=9).rows
+    rows = desk.ledger.answers.answers(ALL, limit=9).rows
     short = rows.select("order_id", "state", "is_closed", pl.col("filled_quantity").cast(pl.Int64)).rows()
     assert short == [
         ("b4-buy", "exported", False, 0),
@@ -78,44 +78,46 @@ def test_orders_are_told_with_what_became_of_them_and_silence_is_exported(desk: 
 @pytest.mark.parametrize("limit", [1, 2, 4])
 def test_stretches_hold_everything_once_in_order(desk: TwoCustodians, limit: int) -> None:
     ledger = desk.ledger
-    orders = whole(lambda **at: ledger.answers(ALL, **at), limit)
+    orders = whole(lambda **at: ledger.answers.answers(ALL, **at), limit)
     assert orders["order_id"].to_list()[:3] == ["b4-buy", "b4-sell", "-a3-buy"], "what left last comes first"
-    assert orders.equals(ledger.answers(ALL, limit=99).rows)
-    found = whole(lambda **at: ledger.breaks_found(ALL, ALARMS, **at), limit)
-    assert found.equals(ledger.breaks_found(ALL, ALARMS, limit=99).rows)
-    assert found.equals(pl.concat(ledger.breaks_found(ALL, ALARMS, limit=1, skip=n).rows for n in range(found.height)))
-    aside = whole(ledger.aside_stretch, limit)
-    assert aside.equals(ledger.aside_stretch(limit=99).rows)
+    assert orders.equals(ledger.answers.answers(ALL, limit=99).rows)
+    found = whole(lambda **at: ledger.answers.breaks_found(ALL, ALARMS, **at), limit)
+    assert found.equals(ledger.answers.breaks_found(ALL, ALARMS, limit=99).rows)
+    assert found.equals(
+        pl.concat(ledger.answers.breaks_found(ALL, ALARMS, limit=1, skip=n).rows for n in range(found.height))
+    )
+    aside = whole(ledger.answers.aside_stretch, limit)
+    assert aside.equals(ledger.answers.aside_stretch(limit=99).rows)
     lost = [("unknown_order", "again.csv"), *[("unknown_order", "fills.csv")] * 3]
     assert sorted(aside.select("code", "file_name").rows()) == [("conflicting", "later.csv"), *lost]
 
 
 def test_breaks_are_those_that_the_reconciliation_tells_in_its_order(desk: TwoCustodians) -> None:
     expected = open_breaks(desk.ledger, NOW)
-    found = desk.ledger.breaks_found(ALL, ALARMS, limit=99).rows
+    found = desk.ledger.answers.breaks_found(ALL, ALARMS, limit=99).rows
     assert found["code"].to_list()[:2] == [Break.UNKNOWN_ORDER, Break.OVERFILLED]
     shared = [name for name in expected.columns if name in found.columns]
     assert found.select(shared).equals(expected.select(shared))
     counts = dict(expected.group_by("code").len().sort("code").iter_rows())
-    assert desk.ledger.break_counts("code", ALL) == counts
+    assert desk.ledger.answers.break_counts("code", ALL) == counts
 
 
 def test_fills_of_no_order_of_ours_are_breaks_each_once_and_of_nobody(desk: TwoCustodians) -> None:
     wanted = Sought(code=Break.UNKNOWN_ORDER)
-    found = desk.ledger.breaks_found(wanted, ALARMS, limit=99).rows
+    found = desk.ledger.answers.breaks_found(wanted, ALARMS, limit=99).rows
     figures = found.select("order_id", "execution_id", "filled_quantity", "amount_usd", "since_at").rows()
     assert figures == [(None, "e6", 2, 15, NOW), ("gone", "e2", 1, 10, NOW), ("gone", "e5", 1, 10, NOW)]
     assert found.select("ordered_quantity").to_series().to_list() == [0, 0, 0]
-    assert desk.ledger.break_counts("custodian", wanted) == {}
+    assert desk.ledger.answers.break_counts("custodian", wanted) == {}
     seen = replace(wanted, custodians=frozenset({OTHER, CUSTODIAN}))
-    assert desk.ledger.breaks_found(seen, ALARMS, limit=99).rows.is_empty()
+    assert desk.ledger.answers.breaks_found(seen, ALARMS, limit=99).rows.is_empty()
 
 
 def test_a_break_of_a_block_has_the_custodian_of_its_orders(tmp_path: Path) -> None:
     desk = told(tmp_path)
-    block = desk.ledger.answers(Sought(order="a2-sell"), limit=1).rows["block_id"][0]
+    block = desk.ledger.answers.answers(Sought(order="a2-sell"), limit=1).rows["block_id"][0]
     desk.later(fill("e9", block, "5", side="sell"), hours=2, name="block.csv")
-    found = desk.ledger.breaks_found(Sought(custodian=OTHER, code=Break.OVERFILLED), ALARMS, limit=9).rows
+    found = desk.ledger.answers.breaks_found(Sought(custodian=OTHER, code=Break.OVERFILLED), ALARMS, limit=9).rows
     names = ("order_id", "account_id", "proposal_id", "custodian", "symbol", "run_id")
     assert found.filter(pl.col("account_id").is_null()).select(names).rows() == [(block, None, None, OTHER, "AAA", RUN)]
 
@@ -135,29 +137,29 @@ def test_a_break_of_a_block_has_the_custodian_of_its_orders(tmp_path: Path) -> N
     ],
 )
 def test_what_is_sought_narrows_both(desk: TwoCustodians, wanted: Sought, orders: set[str], broken: set[str]) -> None:
-    assert set(desk.ledger.answers(wanted, limit=99).rows["order_id"]) == orders
-    assert set(desk.ledger.breaks_found(wanted, ALARMS, limit=99).rows["order_id"]) == broken
-    assert sum(desk.ledger.break_counts("custodian", wanted).values()) == len(broken)
+    assert set(desk.ledger.answers.answers(wanted, limit=99).rows["order_id"]) == orders
+    assert set(desk.ledger.answers.breaks_found(wanted, ALARMS, limit=99).rows["order_id"]) == broken
+    assert sum(desk.ledger.answers.break_counts("custodian", wanted).values()) == len(broken)
 
 
 def test_orders_are_sought_by_state_and_breaks_by_code(desk: TwoCustodians) -> None:
-    silent = desk.ledger.answers(Sought(state=OrderState.EXPORTED), limit=99).rows["order_id"].to_list()
+    silent = desk.ledger.answers.answers(Sought(state=OrderState.EXPORTED), limit=99).rows["order_id"].to_list()
     assert silent == ["b4-buy", "b4-sell", "-a3-buy", "-a3-sell", "a2-buy"]
-    unanswered = desk.ledger.breaks_found(Sought(code=Break.NOT_ACKNOWLEDGED), ALARMS, limit=99).rows
+    unanswered = desk.ledger.answers.breaks_found(Sought(code=Break.NOT_ACKNOWLEDGED), ALARMS, limit=99).rows
     assert sorted(unanswered["order_id"]) == sorted(silent)
 
 
 def test_messages_are_told_in_the_order_in_which_they_came(desk: TwoCustodians) -> None:
-    messages = desk.ledger.told_of({"a1-sell", "a1-buy"})
+    messages = desk.ledger.answers.told_of({"a1-sell", "a1-buy"})
     assert messages.select("execution_id", "kind", "received_at").rows() == [
         ("e1", "fill", NOW),
         ("e3", "rejected", NOW + timedelta(hours=1)),
     ]
-    assert desk.ledger.told_of(set()).is_empty()
+    assert desk.ledger.answers.told_of(set()).is_empty()
 
 
 def test_what_was_set_aside_is_counted_until_it_is_used(desk: TwoCustodians) -> None:
-    assert desk.ledger.aside_counts() == {Break.CONFLICTING: 1, Break.UNKNOWN_ORDER: 4}
+    assert desk.ledger.answers.aside_counts() == {Break.CONFLICTING: 1, Break.UNKNOWN_ORDER: 4}
 
 
 def test_what_a_file_changes_is_looked_up_and_never_read_through(desk: TwoCustodians) -> None:
@@ -259,8 +261,10 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """One ledger for all statements: none of them stays."""
     desk = TwoCustodians(tmp_path_factory.mktemp("answered"))
     desk.take(fill("e1", "a1-sell", "1"), fill("e2", "gone", "1"))
-    block = desk.ledger.answers(Sought(order="-a3-buy"), limit=1).rows["block_id"][0]
-    desk.ledger.allot(block, {"-a3-buy": None}, rules=rules(1), actor="ops", note="as the rule has it", now=NOW)
+    block = desk.ledger.answers.answers(Sought(order="-a3-buy"), limit=1).rows["block_id"][0]
+    desk.ledger.executions.allot(
+        block, {"-a3-buy": None}, rules=rules(1), actor="ops", note="as the rule has it", now=NOW
+    )
     yield desk.ledger
     desk.ledger.close()
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
 from tests.support.ledger_book import NOW, claimed, hours, opened, orders_of, route, staffed, states
-from warehouse.ledger.ledger import ExportState, Ledger
+from warehouse.ledger import ExportState, Ledger
 
 EXPORT = "r1-export-1"
 
@@ -23,8 +23,8 @@ def open_claim(request: pytest.FixtureRequest) -> Iterator[Ledger]:
         ledger = staffed(server.url(server.new_database()).replace("postgresql://", "postgresql+psycopg://"))
     route(ledger, "r1", ["a1", "a3"])
     route(ledger, "r1", ["a2"], route="auto")
-    ledger.decide(["r1.a1"], decision="approve", actor="bob", now=NOW)
-    ledger.finish_run("r1", {}, NOW)
+    ledger.decisions.decide(["r1.a1"], decision="approve", actor="bob", now=NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
     claimed(ledger, "r1")
     yield ledger
     ledger.close()
@@ -33,38 +33,40 @@ def open_claim(request: pytest.FixtureRequest) -> Iterator[Ledger]:
 @pytest.fixture
 def given_up(open_claim: Ledger) -> Ledger:
     """As the open claim, which rex gave up."""
-    assert open_claim.abandon_export(EXPORT, actor="rex", note="the desk was closed", now=NOW + hours(1))
+    assert open_claim.abandonments.abandon_export(EXPORT, actor="rex", note="the desk was closed", now=NOW + hours(1))
     return open_claim
 
 
 def test_giving_up_withdraws_the_proposals_and_is_audited(given_up: Ledger) -> None:
     assert states(given_up) == {"r1.a1": "withdrawn", "r1.a2": "withdrawn", "r1.a3": "pending_review"}
-    (export,) = given_up.exports_of("r1")
+    (export,) = given_up.exports.exports_of("r1")
     assert (export.state, export.finished_at, export.manifest_sha256) == (ExportState.ABANDONED, NOW + hours(1), None)
     assert (export.abandoned_by, export.abandon_note) == ("rex", "the desk was closed")
-    told = [row for row in given_up.audit_rows() if row.event in {"withdrawn", "export_abandoned"}]
+    told = [row for row in given_up.audit.audit_rows() if row.event in {"withdrawn", "export_abandoned"}]
     assert [(row.actor, row.event, row.proposal_id, row.from_state, row.to_state) for row in told] == [
         ("rex", "withdrawn", "r1.a1", "approved", "withdrawn"),
         ("rex", "withdrawn", "r1.a2", "auto_approved", "withdrawn"),
         ("rex", "export_abandoned", None, None, None),
     ]
     assert told[-1].detail == f'{{"export_id":"{EXPORT}","note":"the desk was closed","proposals":2}}'
-    assert given_up.verify_audit()
+    assert given_up.audit.verify_audit()
 
 
 def test_an_export_that_was_given_up_is_over(given_up: Ledger) -> None:
-    assert given_up.open_export("r1") is None
-    assert given_up.exportable("r1", NOW) == []
-    assert given_up.runs_to_export() == []
-    assert given_up.published_exports() == []
-    assert given_up.deadline_of(EXPORT) is None
-    assert given_up.abandon_export(EXPORT, actor="rex", note="again", now=NOW) is False
+    assert given_up.exports.open_export("r1") is None
+    assert given_up.exports.exportable("r1", NOW) == []
+    assert given_up.exports.runs_to_export() == []
+    assert given_up.deliveries.published_exports() == []
+    assert given_up.abandonments.deadline_of(EXPORT) is None
+    assert given_up.abandonments.abandon_export(EXPORT, actor="rex", note="again", now=NOW) is False
     with pytest.raises(DecisionRefused, match="given up by rex: the desk was closed"):
-        given_up.publish_export(EXPORT, "f00d", NOW)
+        given_up.exports.publish_export(EXPORT, "f00d", NOW)
     with pytest.raises(DecisionRefused, match="given up by rex"):
-        given_up.need_claim(EXPORT)
+        given_up.abandonments.need_claim(EXPORT)
     with pytest.raises(DecisionRefused, match="is not published"):
-        given_up.begin_delivery(EXPORT, "desk", url="x", file_count=1, size_bytes=1, manifest_sha256="f", now=NOW)
+        given_up.deliveries.begin_delivery(
+            EXPORT, "desk", url="x", file_count=1, size_bytes=1, manifest_sha256="f", now=NOW
+        )
 
 
 def test_the_next_run_proposes_for_the_accounts_again(given_up: Ledger) -> None:
@@ -75,31 +77,31 @@ def test_the_next_run_proposes_for_the_accounts_again(given_up: Ledger) -> None:
 
 def test_its_proposals_are_never_claimed_again_and_its_number_is_not_used_again(given_up: Ledger) -> None:
     with pytest.raises(DecisionRefused, match=r"r1\.a1 is withdrawn, not approved"):
-        given_up.claim_export("r1", orders_of(["r1.a1"]), actor="rex", folder="exports", now=NOW)
-    given_up.decide(["r1.a3"], decision="approve", actor="bob", now=NOW)
+        given_up.exports.claim_export("r1", orders_of(["r1.a1"]), actor="rex", folder="exports", now=NOW)
+    given_up.decisions.decide(["r1.a3"], decision="approve", actor="bob", now=NOW)
     assert claimed(given_up, "r1").export_id == "r1-export-2"
 
 
 def test_only_a_releaser_gives_up_and_says_why(open_claim: Ledger) -> None:
     with pytest.raises(DecisionRefused, match="bob has the role reviewer; needed is releaser or admin"):
-        open_claim.abandon_export(EXPORT, actor="bob", note="why", now=NOW)
+        open_claim.abandonments.abandon_export(EXPORT, actor="bob", note="why", now=NOW)
     with pytest.raises(DecisionRefused, match="needs a note"):
-        open_claim.abandon_export(EXPORT, actor="rex", note=" ", now=NOW)
+        open_claim.abandonments.abandon_export(EXPORT, actor="rex", note=" ", now=NOW)
     with pytest.raises(WrongUsage, match="no export r9"):
-        open_claim.abandon_export("r9", actor="rex", note="why", now=NOW)
-    open_claim.add_user("zoe", [Role.ADMIN], actor="ann", now=NOW)
-    assert open_claim.abandon_export(EXPORT, actor="zoe", note="why", now=NOW)
+        open_claim.abandonments.abandon_export("r9", actor="rex", note="why", now=NOW)
+    open_claim.users.add_user("zoe", [Role.ADMIN], actor="ann", now=NOW)
+    assert open_claim.abandonments.abandon_export(EXPORT, actor="zoe", note="why", now=NOW)
 
 
 def test_what_was_published_is_not_given_up(open_claim: Ledger) -> None:
-    open_claim.publish_export(EXPORT, "f00d", NOW)
+    open_claim.exports.publish_export(EXPORT, "f00d", NOW)
     with pytest.raises(DecisionRefused, match="has left: it was published as f00d"):
-        open_claim.abandon_export(EXPORT, actor="rex", note="why", now=NOW)
+        open_claim.abandonments.abandon_export(EXPORT, actor="rex", note="why", now=NOW)
     assert states(open_claim)["r1.a1"] == "exported"
 
 
 def test_the_deadline_is_the_first_cut_off_or_expiry(open_claim: Ledger) -> None:
-    found = open_claim.deadline_of(EXPORT)
+    found = open_claim.abandonments.deadline_of(EXPORT)
     assert found is not None
     assert (found.at, found.proposal_id, found.is_cut_off) == (NOW + hours(20), "r1.a1", False)
     with open_claim.writing() as connection:
@@ -108,7 +110,7 @@ def test_the_deadline_is_the_first_cut_off_or_expiry(open_claim: Ledger) -> None
             if connection.dialect.name == "postgresql"
             else "UPDATE proposals SET cut_off_at = '2026-07-01 23:00:00.000000' WHERE proposal_id = 'r1.a2'"
         )
-    found = open_claim.deadline_of(EXPORT)
+    found = open_claim.abandonments.deadline_of(EXPORT)
     assert found is not None
     assert (found.at, found.proposal_id, found.is_cut_off) == (NOW + hours(1), "r1.a2", True)
 
@@ -148,10 +150,10 @@ REFUSED_BEFORE = {
 
 
 def need_refused(ledger: Ledger, statement: str) -> None:
-    before = states(ledger), ledger.exports_of("r1")
+    before = states(ledger), ledger.exports.exports_of("r1")
     with pytest.raises(DBAPIError), ledger.writing() as connection:
         connection.exec_driver_sql(statement)
-    assert (states(ledger), ledger.exports_of("r1")) == before
+    assert (states(ledger), ledger.exports.exports_of("r1")) == before
 
 
 @pytest.mark.parametrize("statement", REFUSED_AFTER.values(), ids=REFUSED_AFTER)
@@ -165,17 +167,17 @@ def test_while_it_is_open_the_database_refuses(open_claim: Ledger, statement: st
 
 
 def test_an_export_that_was_published_is_not_opened_again_by_anybody(open_claim: Ledger) -> None:
-    open_claim.publish_export(EXPORT, "f00d", NOW)
+    open_claim.exports.publish_export(EXPORT, "f00d", NOW)
     need_refused(open_claim, changed("exports", "state = 'writing'", IT))
     need_refused(open_claim, changed("exports", f"{GIVEN_UP}, manifest_sha256 = NULL", IT))
 
 
 def test_a_ledger_opened_again_knows_what_was_given_up(ledger: Ledger, address: str) -> None:
     route(ledger, "r1", ["a1"], route="auto")
-    ledger.finish_run("r1", {}, NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
     claimed(ledger, "r1")
-    ledger.abandon_export(EXPORT, actor="rex", note="why", now=NOW)
+    ledger.abandonments.abandon_export(EXPORT, actor="rex", note="why", now=NOW)
     again = opened(address)
-    (export,) = again.exports_of("r1")
+    (export,) = again.exports.exports_of("r1")
     again.close()
     assert export.state is ExportState.ABANDONED

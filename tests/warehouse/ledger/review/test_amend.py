@@ -16,7 +16,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from schemas.tables import PUBLIC
 from tests.support.ledger_book import NOW, claimed, hours, new_run, opened, proposed, route, staffed, states
-from warehouse.ledger.ledger import Decision, Ledger, ReviewedVersion
+from warehouse.ledger import Decision, Ledger, ReviewedVersion
 
 LOTS = [
     ("L1", Decimal("3.25"), Decimal("99.123456"), date(2020, 2, 29), "long", Decimal("-12.345678")),
@@ -66,32 +66,32 @@ def version(number: int = 2, account: str = "a1", **values: Any) -> dict[str, pl
 
 def amend(ledger: Ledger, of: str = "r1.a1", number: int = 2, actor: str = "bob", **how: Any) -> str:
     """Make a version of a proposal as it stands."""
-    row = ledger.get_proposal(of)
+    row = ledger.proposals.get_proposal(of)
     seen = how.pop("seen", ReviewedVersion(row["content_hash"] if row else ""))
     now, note = how.pop("now", NOW), how.pop("note", "too much of it")
-    return ledger.amend_proposal(of, seen, **version(number, **how), actor=actor, note=note, now=now)
+    return ledger.amendments.amend_proposal(of, seen, **version(number, **how), actor=actor, note=note, now=now)
 
 
 def refused(ledger: Ledger, of: str = "r1.a1", **how: Any) -> str:
     """What the ledger says, nothing having changed."""
-    before = ledger.list_proposals(), ledger.verify_audit()
+    before = ledger.proposals.list_proposals(), ledger.audit.verify_audit()
     with pytest.raises(DecisionRefused) as refusal:
         amend(ledger, of, **how)
-    assert ledger.list_proposals().equals(before[0])
-    assert ledger.verify_audit() == before[1]
+    assert ledger.proposals.list_proposals().equals(before[0])
+    assert ledger.audit.verify_audit() == before[1]
     return str(refusal.value)
 
 
 def test_a_version_takes_the_place_of_the_one_before(ledger: Ledger) -> None:
     cut_off = NOW + timedelta(hours=3)
-    ledger.start_run(new_run("r1"), NOW)
+    ledger.runs.start_run(new_run("r1"), NOW)
     names = proposed("r1", ["a1"], approvals_needed=2)
-    ledger.route_proposals("r1", names, names["account_id"], NOW, {"northbank": cut_off})
-    ledger.assign(["r1.a1"], "cat", actor="bob", now=NOW)
+    ledger.proposals.route_proposals("r1", names, names["account_id"], NOW, {"northbank": cut_off})
+    ledger.decisions.assign(["r1.a1"], "cat", actor="bob", now=NOW)
 
     name = amend(ledger, now=NOW + hours(1), approvals_needed=2)
 
-    old, new = ledger.get_proposal("r1.a1"), ledger.get_proposal(name)
+    old, new = ledger.proposals.get_proposal("r1.a1"), ledger.proposals.get_proposal(name)
     assert old is not None
     assert new is not None
     assert (old["state"], new["state"]) == ("superseded", "pending_review")
@@ -115,7 +115,7 @@ def test_the_audit_chain_has_both_contents_the_person_and_the_note(ledger: Ledge
     route(ledger, "r1", ["a1"])
     name = amend(ledger)
 
-    gone, made = ledger.audit_rows(proposal_id="r1.a1")[-1], ledger.audit_rows(proposal_id=name)[-1]
+    gone, made = ledger.audit.audit_rows(proposal_id="r1.a1")[-1], ledger.audit.audit_rows(proposal_id=name)[-1]
     assert (gone.event, gone.actor, gone.from_state, gone.to_state) == (
         "amended",
         "bob",
@@ -125,12 +125,12 @@ def test_the_audit_chain_has_both_contents_the_person_and_the_note(ledger: Ledge
     assert json.loads(gone.detail) == {"by": name, "note": "too much of it", "content_hash": "as-proposed"}
     assert (made.event, made.actor, made.to_state) == ("version_made", "bob", "pending_review")
     assert json.loads(made.detail) == {"content_hash": "content-2", "note": "too much of it", "replaces": "r1.a1"}
-    ledger.verify_audit()
+    ledger.audit.verify_audit()
 
 
 def test_who_decides_on_a_version_reads_why_it_was_made(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
-    (said,) = ledger.decisions_of(amend(ledger))
+    (said,) = ledger.proposals.decisions_of(amend(ledger))
     assert (said.actor, said.decision, said.note, said.content_hash) == (
         "bob",
         Decision.COMMENT,
@@ -143,8 +143,8 @@ def test_what_is_read_of_a_version_is_what_was_put_there(ledger: Ledger) -> None
     route(ledger, "r1", ["a1", "a2"])
     name, put = amend(ledger, gap_bps=None, objective_usd=None), version()
 
-    orders, lots = ledger.version_rows(name)
-    known = ledger.amended("r1", "a1")
+    orders, lots = ledger.amendments.version_rows(name)
+    known = ledger.amendments.amended("r1", "a1")
     for found, expected in ((orders, put["orders"]), (known.orders, orders), (lots, put["lots"]), (known.lots, lots)):
         assert found.sort(pl.all()).equals(expected.sort(pl.all()))
         assert found.schema == expected.schema
@@ -152,9 +152,9 @@ def test_what_is_read_of_a_version_is_what_was_put_there(ledger: Ledger) -> None
     (row,) = known.proposals.rows(named=True)
     assert (row["gross_value_usd"], row["gap_bps"], row["content_hash"]) == (Decimal("800.000001"), None, "content-2")
     assert known.replaced == {"r1.a1"}
-    assert ledger.amended("r1").orders.equals(known.orders)
-    assert not ledger.amended("r1", "a2").replaced
-    assert ledger.amended("another").orders.is_empty()
+    assert ledger.amendments.amended("r1").orders.equals(known.orders)
+    assert not ledger.amendments.amended("r1", "a2").replaced
+    assert ledger.amendments.amended("another").orders.is_empty()
 
 
 def test_of_three_versions_only_the_newest_is_read(ledger: Ledger) -> None:
@@ -162,33 +162,35 @@ def test_of_three_versions_only_the_newest_is_read(ledger: Ledger) -> None:
     second = amend(ledger)
     third = amend(ledger, second, number=3, actor="cat")
 
-    known = ledger.amended("r1")
+    known = ledger.amendments.amended("r1")
     assert known.replaced == {"r1.a1", second}
     assert known.orders["proposal_id"].unique().to_list() == [third]
     assert known.lots.height == len(LOTS)
     assert states(ledger) == {"r1.a1": "superseded", second: "superseded", third: "pending_review"}
-    assert ledger.version_rows(second)[0].height == 2
+    assert ledger.amendments.version_rows(second)[0].height == 2
 
 
 def test_nobody_approves_what_they_had_a_hand_in(ledger: Ledger) -> None:
-    ledger.add_user("dan", [Role.REVIEWER], actor="ann", now=NOW)
+    ledger.users.add_user("dan", [Role.REVIEWER], actor="ann", now=NOW)
     route(ledger, "r1", ["a1"])
     third = amend(ledger, amend(ledger), number=3, actor="cat")
 
     for actor in ("bob", "cat"):
         with pytest.raises(DecisionRefused, match=f"was changed by {actor}; another person must approve it"):
-            ledger.decide([third], decision=Decision.APPROVE, actor=actor, now=NOW)
-    assert ledger.decide([third], decision=Decision.APPROVE, actor="dan", now=NOW) == {third: ProposalState.APPROVED}
+            ledger.decisions.decide([third], decision=Decision.APPROVE, actor=actor, now=NOW)
+    assert ledger.decisions.decide([third], decision=Decision.APPROVE, actor="dan", now=NOW) == {
+        third: ProposalState.APPROVED
+    }
 
 
 def test_an_approval_of_the_version_before_does_not_count(ledger: Ledger) -> None:
-    ledger.add_user("dan", [Role.REVIEWER], actor="ann", now=NOW)
+    ledger.users.add_user("dan", [Role.REVIEWER], actor="ann", now=NOW)
     route(ledger, "r1", ["a1"], approvals_needed=2)
-    ledger.decide(["r1.a1"], decision=Decision.APPROVE, actor="cat", now=NOW)
+    ledger.decisions.decide(["r1.a1"], decision=Decision.APPROVE, actor="cat", now=NOW)
     name = amend(ledger, approvals_needed=2)
 
-    assert ledger.decide([name], decision=Decision.APPROVE, actor="dan", now=NOW) == {name: "pending_review"}
-    assert ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=NOW) == {name: "approved"}
+    assert ledger.decisions.decide([name], decision=Decision.APPROVE, actor="dan", now=NOW) == {name: "pending_review"}
+    assert ledger.decisions.decide([name], decision=Decision.APPROVE, actor="cat", now=NOW) == {name: "approved"}
 
 
 @pytest.mark.parametrize(
@@ -208,9 +210,9 @@ def test_a_version_takes_a_reviewer_and_a_note(ledger: Ledger, actor: str, note:
 
 def test_what_does_not_wait_is_not_changed(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1", "a2", "a3", "a4"])
-    ledger.decide(["r1.a1", "r1.a2"], decision=Decision.APPROVE, actor="cat", now=NOW)
-    ledger.decide(["r1.a3"], decision=Decision.REJECT, note="no", actor="cat", now=NOW)
-    ledger.finish_run("r1", {}, NOW)
+    ledger.decisions.decide(["r1.a1", "r1.a2"], decision=Decision.APPROVE, actor="cat", now=NOW)
+    ledger.decisions.decide(["r1.a3"], decision=Decision.REJECT, note="no", actor="cat", now=NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
 
     assert "is approved; to change it, it must be pending_review" in refused(ledger)
     claimed(ledger, "r1")
@@ -225,35 +227,37 @@ def test_what_does_not_wait_is_not_changed(ledger: Ledger) -> None:
 def test_what_changed_since_it_was_looked_at_is_not_changed(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"], approvals_needed=2)
     assert "has changed since it was looked at" in refused(ledger, seen=ReviewedVersion("another"))
-    ledger.decide(["r1.a1"], decision=Decision.APPROVE, actor="cat", now=NOW)
+    ledger.decisions.decide(["r1.a1"], decision=Decision.APPROVE, actor="cat", now=NOW)
     assert "has changed since it was looked at" in refused(ledger, seen=ReviewedVersion("as-proposed", 1))
 
 
 def test_a_hold_keeps_others_from_changing_and_goes_on(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
-    ledger.decide(["r1.a1"], decision=Decision.HOLD, actor="cat", now=NOW)
+    ledger.decisions.decide(["r1.a1"], decision=Decision.HOLD, actor="cat", now=NOW)
 
     assert "is held by cat" in refused(ledger)
     name = amend(ledger, actor="cat")
     with pytest.raises(DecisionRefused, match="is held by cat"):
-        ledger.decide([name], decision=Decision.APPROVE, actor="bob", now=NOW)
+        ledger.decisions.decide([name], decision=Decision.APPROVE, actor="bob", now=NOW)
 
 
 @pytest.mark.parametrize("table", ["orders", "lots"])
 def test_half_a_version_is_none(ledger: Ledger, table: str) -> None:
     """The rows that do not fit come last: all that was written before them goes too."""
     route(ledger, "r1", ["a1"])
-    before = ledger.list_proposals(), ledger.verify_audit()
+    before = ledger.proposals.list_proposals(), ledger.audit.verify_audit()
     frames = version()
     frames[table] = pl.concat([frames[table], frames[table].head(1)])
 
     with pytest.raises(IntegrityError):
-        ledger.amend_proposal("r1.a1", ReviewedVersion("as-proposed"), **frames, actor="bob", note="why", now=NOW)
+        ledger.amendments.amend_proposal(
+            "r1.a1", ReviewedVersion("as-proposed"), **frames, actor="bob", note="why", now=NOW
+        )
 
-    assert ledger.list_proposals().equals(before[0])
-    assert ledger.verify_audit() == before[1]
-    assert not ledger.amended("r1").replaced
-    assert ledger.decisions_of("r1.a1.v2") == []
+    assert ledger.proposals.list_proposals().equals(before[0])
+    assert ledger.audit.verify_audit() == before[1]
+    assert not ledger.amendments.amended("r1").replaced
+    assert ledger.proposals.decisions_of("r1.a1.v2") == []
 
 
 def test_a_newer_night_supersedes_a_version_too(ledger: Ledger) -> None:
@@ -265,24 +269,24 @@ def test_a_newer_night_supersedes_a_version_too(ledger: Ledger) -> None:
 
 def test_only_the_version_is_exported_and_its_orders_once(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
-    ledger.finish_run("r1", {}, NOW)
+    ledger.runs.finish_run("r1", {}, NOW)
     name = amend(ledger)
-    ledger.decide([name], decision=Decision.APPROVE, actor="cat", now=NOW)
+    ledger.decisions.decide([name], decision=Decision.APPROVE, actor="cat", now=NOW)
 
-    assert ledger.exportable("r1", NOW) == [name]
+    assert ledger.exports.exportable("r1", NOW) == [name]
     orders = version()["orders"].select("order_id", "proposal_id")
-    ledger.claim_export("r1", orders, actor="rex", folder="exports", now=NOW)
-    assert ledger.export_order_ids("r1-export-1").rows() == [("a1#1", name), ("a1#2", name)]
+    ledger.exports.claim_export("r1", orders, actor="rex", folder="exports", now=NOW)
+    assert ledger.exports.export_order_ids("r1-export-1").rows() == [("a1#1", name), ("a1#2", name)]
     again = orders.with_columns(proposal_id=pl.lit("r1.a1"))
-    ledger.publish_export("r1-export-1", "sha", NOW)
+    ledger.exports.publish_export("r1-export-1", "sha", NOW)
     with pytest.raises(DecisionRefused, match="is superseded, not approved"):
-        ledger.claim_export("r1", again, actor="rex", folder="exports", now=NOW)
+        ledger.exports.claim_export("r1", again, actor="rex", folder="exports", now=NOW)
 
 
 def test_orders_of_versions_say_whether_they_lose(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
     name = amend(ledger)
-    rows = ledger.amended_orders_of(["r1.a1", name, "nothing"]).sort("order_id").rows(named=True)
+    rows = ledger.amendments.amended_orders_of(["r1.a1", name, "nothing"]).sort("order_id").rows(named=True)
     assert [(one["order_id"], one["quantity"], one["is_loss"]) for one in rows] == [
         ("a1#1", Decimal("7.25"), True),
         ("a1#2", Decimal("0.000001"), False),
@@ -295,12 +299,12 @@ def test_postgresql_keeps_a_version_as_it_is(postgres: Any) -> None:
     route(ledger, "r1", ["a1"])
     name, put = amend(ledger, gap_bps=None), version()
 
-    orders, lots = ledger.version_rows(name)
+    orders, lots = ledger.amendments.version_rows(name)
     assert orders.sort(pl.all()).equals(put["orders"].sort(pl.all()))
     assert lots.sort(pl.all()).equals(put["lots"].sort(pl.all()))
     assert states(ledger) == {"r1.a1": "superseded", name: "pending_review"}
-    assert ledger.amended("r1").proposals["gap_bps"].to_list() == [None]
-    ledger.verify_audit()
+    assert ledger.amendments.amended("r1").proposals["gap_bps"].to_list() == [None]
+    ledger.audit.verify_audit()
     ledger.close()
 
 
@@ -317,7 +321,9 @@ def try_to(address: str, what: str, accounts: list[str]) -> list[str]:
         of = f"r1.{account}"
         try:
             if what == "approve":
-                ledger.decide([of], decision=Decision.APPROVE, actor="cat", now=NOW, content_hashes={of: "as-proposed"})
+                ledger.decisions.decide(
+                    [of], decision=Decision.APPROVE, actor="cat", now=NOW, content_hashes={of: "as-proposed"}
+                )
             else:
                 amend(ledger, of, account=account, actor=what, seen=ReviewedVersion("as-proposed"))
         except DecisionRefused:
@@ -330,7 +336,7 @@ def try_to(address: str, what: str, accounts: list[str]) -> list[str]:
 def test_of_those_who_approve_and_change_at_once_exactly_one_comes_first(
     ledger: Ledger, address: str, processes: ProcessPoolExecutor
 ) -> None:
-    ledger.add_user("dan", [Role.REVIEWER], actor="ann", now=NOW)
+    ledger.users.add_user("dan", [Role.REVIEWER], actor="ann", now=NOW)
     accounts = [f"a{number}" for number in range(30)]
     route(ledger, "r1", accounts)
 
@@ -338,7 +344,7 @@ def test_of_those_who_approve_and_change_at_once_exactly_one_comes_first(
 
     taken = [account for one in each for account in one.result()]
     assert sorted(taken) == sorted(accounts)
-    known = ledger.amended("r1")
+    known = ledger.amendments.amended("r1")
     assert len(known.replaced) + list(states(ledger).values()).count("approved") == len(accounts)
     assert known.orders.height == 2 * len(known.replaced)
-    ledger.verify_audit()
+    ledger.audit.verify_audit()

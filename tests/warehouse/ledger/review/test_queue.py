@@ -5,7 +5,7 @@ import pytest
 
 from schemas.enums import Trigger
 from tests.support.ledger_book import NOW, route
-from warehouse.ledger.ledger import Filter, Ledger, Sort
+from warehouse.ledger import Filter, Ledger, Sort
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def book(ledger: Ledger) -> Ledger:
 
 
 def accounts(ledger: Ledger, wanted: Filter, sort: Sort = Sort.ACCOUNT) -> list[str]:
-    return ledger.page(wanted, sort=sort, limit=100).rows["account_id"].to_list()
+    return ledger.queue.page(wanted, sort=sort, limit=100).rows["account_id"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_pages_of_any_size_follow_each_other_without_gap_or_repeat(book: Ledger,
     for size in (1, 2, 4, 6, 7):
         found, after = [], None
         while True:
-            page = book.page(Filter(), sort=sort, limit=size, after=after)
+            page = book.queue.page(Filter(), sort=sort, limit=size, after=after)
             assert page.rows.height <= size
             found += page.rows["account_id"].to_list()
             if page.after is None:
@@ -49,10 +49,10 @@ def test_pages_of_any_size_follow_each_other_without_gap_or_repeat(book: Ledger,
 
 
 def test_a_page_goes_on_behind_its_last_row_whatever_was_decided_meanwhile(book: Ledger) -> None:
-    first = book.page(Filter(), limit=2)
-    book.decide(["r1.a1", "r1.a3"], decision="approve", actor="bob", now=NOW)
+    first = book.queue.page(Filter(), limit=2)
+    book.decisions.decide(["r1.a1", "r1.a3"], decision="approve", actor="bob", now=NOW)
 
-    second = book.page(Filter(), limit=2, after=first.after)
+    second = book.queue.page(Filter(), limit=2, after=first.after)
 
     assert second.rows["account_id"].to_list() == ["a4", "b1"]
 
@@ -77,28 +77,28 @@ def test_a_page_goes_on_behind_its_last_row_whatever_was_decided_meanwhile(book:
     ],
 )
 def test_conditions_hold_together(book: Ledger, wanted: Filter, found: list[str]) -> None:
-    book.decide(["r1.a2"], decision="hold", actor="bob", now=NOW)
-    book.assign(["r1.a1"], "cat", actor="bob", now=NOW)
+    book.decisions.decide(["r1.a2"], decision="hold", actor="bob", now=NOW)
+    book.decisions.assign(["r1.a1"], "cat", actor="bob", now=NOW)
 
     assert accounts(book, wanted) == found
-    assert book.totals(wanted).count == len(found)
-    assert sorted(book.seen(wanted)) == [f"r1.{account}" for account in found]
+    assert book.queue.totals(wanted).count == len(found)
+    assert sorted(book.queue.seen(wanted)) == [f"r1.{account}" for account in found]
 
 
 def test_totals_are_sums_of_what_matches(book: Ledger) -> None:
-    book.decide(["r1.a2"], decision="hold", actor="bob", now=NOW)
+    book.decisions.decide(["r1.a2"], decision="hold", actor="bob", now=NOW)
 
-    totals = book.totals(Filter(custodian="northbank"))
+    totals = book.queue.totals(Filter(custodian="northbank"))
 
     assert (totals.count, totals.gross_value_usd, totals.est_tax_usd, totals.held) == (4, Decimal("10000.00"), 28, 1)
-    assert book.totals(Filter(run="r9")).gross_value_usd == 0
-    assert book.counts_by("custodian", Filter()) == {"northbank": 4, "southbank": 2}
+    assert book.queue.totals(Filter(run="r9")).gross_value_usd == 0
+    assert book.queue.counts_by("custodian", Filter()) == {"northbank": 4, "southbank": 2}
 
 
 def test_totals_of_a_run_are_by_state(book: Ledger) -> None:
-    book.decide(["r1.a1", "r1.a2"], decision="approve", actor="bob", now=NOW)
+    book.decisions.decide(["r1.a1", "r1.a2"], decision="approve", actor="bob", now=NOW)
 
-    totals = book.run_totals("r1")
+    totals = book.queue.run_totals("r1")
 
     assert {state: (one.count, one.gross_value_usd) for state, one in totals.items()} == {
         "approved": (2, Decimal("3000.00")),
@@ -107,9 +107,9 @@ def test_totals_of_a_run_are_by_state(book: Ledger) -> None:
 
 
 def test_every_decision_is_a_newer_change(book: Ledger) -> None:
-    before = book.newest_change()
-    assert book.newest_change() == before
+    before = book.queue.newest_change()
+    assert book.queue.newest_change() == before
 
-    book.decide(["r1.a1"], decision="comment", note="hm", actor="vic", now=NOW + timedelta(seconds=1))
+    book.decisions.decide(["r1.a1"], decision="comment", note="hm", actor="vic", now=NOW + timedelta(seconds=1))
 
-    assert book.newest_change() == before + 1
+    assert book.queue.newest_change() == before + 1

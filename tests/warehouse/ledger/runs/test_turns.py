@@ -25,14 +25,14 @@ from tasks.runtime.steps import open_stores, timed_step
 from tests.support.ledger_book import NOW, new_run, opened, staffed
 from tests.support.servers import PASSWORD, Postgres
 from warehouse.lake.lake import Lake
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 PATIENCE = 30.0
 RUN = RunRef("r1", date(2026, 7, 1), RunKind.NIGHTLY, 2)
 HOLDER = """
 import sys
 from tests.support.ledger_book import opened
-with opened(sys.argv[1]).turn("r1"):
+with opened(sys.argv[1]).locks.turn("r1"):
     print("mine", flush=True)
     sys.stdin.read()
 """
@@ -54,7 +54,7 @@ def place(request: pytest.FixtureRequest, address: str, monkeypatch: pytest.Monk
 
 def in_turn(ledger: Ledger, *work: object) -> Callable[[], None]:
     def done() -> None:
-        with ledger.turn(*work):
+        with ledger.locks.turn(*work):
             pass
 
     return done
@@ -65,11 +65,11 @@ def test_who_comes_second_is_told_and_waits_for_the_first(place: str) -> None:
     with closing(opened(place)) as one, closing(opened(place)) as two, ThreadPoolExecutor(1) as threads:
 
         def second() -> bool:
-            with two.turn("r1", told=told.set):
+            with two.locks.turn("r1", told=told.set):
                 return first_is_done.is_set()
 
         first_is_done = threading.Event()
-        with one.turn("r1") as turn:
+        with one.locks.turn("r1") as turn:
             waiting = threads.submit(second)
             assert told.wait(PATIENCE)
             turn.need()
@@ -82,8 +82,8 @@ def test_other_work_does_not_wait(place: str) -> None:
         closing(opened(place)) as one,
         closing(opened(place)) as two,
         ThreadPoolExecutor(1) as threads,
-        one.turn("r1"),
-        one.turn("r1", Step.MEASURE, 3),
+        one.locks.turn("r1"),
+        one.locks.turn("r1", Step.MEASURE, 3),
     ):
         threads.submit(in_turn(two, "r2")).result(PATIENCE)
         threads.submit(in_turn(two, "r1", Step.MEASURE, 4)).result(PATIENCE)
@@ -91,7 +91,7 @@ def test_other_work_does_not_wait(place: str) -> None:
 
 def test_a_turn_ends_with_what_is_raised_in_it(place: str) -> None:
     with closing(opened(place)) as one:
-        with pytest.raises(ZeroDivisionError), one.turn("r1"):
+        with pytest.raises(ZeroDivisionError), one.locks.turn("r1"):
             raise ZeroDivisionError
         in_turn(one, "r1")()
 
@@ -105,7 +105,7 @@ def test_a_killed_process_is_in_nobodys_way(place: str) -> None:
         with closing(opened(place)) as ledger, ThreadPoolExecutor(1) as threads:
 
             def second() -> None:
-                with ledger.turn("r1", told=told.set):
+                with ledger.locks.turn("r1", told=told.set):
                     pass
 
             waiting = threads.submit(second)
@@ -127,7 +127,7 @@ def test_many_that_come_at_once_are_never_two_at_work(place: str) -> None:
     def work(_each: int) -> None:
         with closing(opened(place)) as ledger:
             for _ in range(5):
-                with ledger.turn("r1"):
+                with ledger.locks.turn("r1"):
                     change(1)
                     time.sleep(0.002)
                     change(-1)
@@ -142,7 +142,7 @@ def test_a_turn_whose_connection_was_cut_is_lost_and_says_so(
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with closing(opened(f"postgresql+psycopg://owner@127.0.0.1:{postgres.port}/{postgres.new_database()}")) as ledger:
-        with ledger.turn("r1") as turn:
+        with ledger.locks.turn("r1") as turn:
             postgres.run("public", "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
             in_turn(ledger, "r1")()
             with pytest.raises(LedgerUnreachable, match="cannot be reached"):
@@ -178,9 +178,9 @@ def test_a_shard_on_which_two_work_at_once_is_in_the_lake_once(
 
     with settings_of_tasks(settings):
         with open_stores() as at:
-            at.ledger.start_run(new_run("r1"), NOW)
+            at.ledger.runs.start_run(new_run("r1"), NOW)
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(work, range(2)))
         with open_stores() as at:
             assert at.lake.read("awaiting", "r1", 1).height == 1
-            assert [(row.step, row.shard) for row in at.ledger.step_rows("r1")] == [(Step.MEASURE, 1)]
+            assert [(row.step, row.shard) for row in at.ledger.runs.step_rows("r1")] == [(Step.MEASURE, 1)]

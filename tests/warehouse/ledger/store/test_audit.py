@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import AuditBroken
 from tests.support.ledger_book import NOW, route, states
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 from warehouse.ledger.store.audit_chain import row_hash
 
 
@@ -24,12 +24,12 @@ def broken_at(ledger: Ledger, statement: str) -> int:
     with ledger.writing() as connection:
         connection.exec_driver_sql(statement)
     with pytest.raises(AuditBroken) as broken:
-        ledger.verify_audit()
+        ledger.audit.verify_audit()
     return broken.value.seq
 
 
 def test_an_untouched_chain_is_whole(loose: Ledger) -> None:
-    assert loose.verify_audit() == len(loose.audit_rows()) == loose.audit_rows()[-1].seq
+    assert loose.audit.verify_audit() == len(loose.audit.audit_rows()) == loose.audit.audit_rows()[-1].seq
 
 
 @pytest.mark.parametrize("column", ["at", "actor", "run_id", "event", "from_state", "to_state", "detail", "hash"])
@@ -43,7 +43,7 @@ def test_a_deleted_row_is_found(loose: Ledger) -> None:
 
 
 def test_rows_deleted_at_the_end_are_found(loose: Ledger) -> None:
-    last = loose.audit_rows(limit=1)[0].seq
+    last = loose.audit.audit_rows(limit=1)[0].seq
     assert broken_at(loose, f"DELETE FROM audit WHERE seq >= {last - 1}") == last - 1
 
 
@@ -56,7 +56,7 @@ def test_two_rows_that_changed_places_are_found(loose: Ledger) -> None:
 
 @pytest.mark.parametrize("from_the_end", [2, 0])
 def test_a_row_forged_with_a_hash_that_fits_is_found_by_what_follows(loose: Ledger, from_the_end: int) -> None:
-    forged = replace(loose.audit_rows()[-1 - from_the_end], actor="nobody")
+    forged = replace(loose.audit.audit_rows()[-1 - from_the_end], actor="nobody")
 
     statement = f"UPDATE audit SET actor = 'nobody', hash = '{row_hash(forged)}' WHERE seq = {forged.seq}"
 
@@ -64,22 +64,24 @@ def test_a_row_forged_with_a_hash_that_fits_is_found_by_what_follows(loose: Ledg
 
 
 def test_the_hash_is_that_of_the_canonical_json_of_the_other_columns(ledger: Ledger) -> None:
-    row = ledger.audit_rows(limit=1)[0]
+    row = ledger.audit.audit_rows(limit=1)[0]
     names = ("actor", "detail", "event", "from_state", "previous_hash", "proposal_id", "run_id", "seq", "to_state")
     content = {name: getattr(row, name) for name in names} | {"at": "2026-07-01T22:00:00.000000+00:00"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     assert row.hash == hashlib.sha256(text.encode()).hexdigest()
-    assert row.previous_hash == ledger.audit_rows(limit=2)[0].hash
+    assert row.previous_hash == ledger.audit.audit_rows(limit=2)[0].hash
 
 
 def test_every_proposal_has_a_row_for_each_state_it_was_in(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"])
-    ledger.decide(["r1.a1"], decision="hold", actor="cat", note="asking the adviser", now=NOW)
-    ledger.decide(["r1.a1"], decision="approve", actor="cat", now=NOW)
-    ledger.decide(["r1.a1"], decision="withdraw", actor="bob", now=NOW)
+    ledger.decisions.decide(["r1.a1"], decision="hold", actor="cat", note="asking the adviser", now=NOW)
+    ledger.decisions.decide(["r1.a1"], decision="approve", actor="cat", now=NOW)
+    ledger.decisions.decide(["r1.a1"], decision="withdraw", actor="bob", now=NOW)
 
-    trail = [(row.actor, row.event, row.from_state, row.to_state) for row in ledger.audit_rows(proposal_id="r1.a1")]
+    trail = [
+        (row.actor, row.event, row.from_state, row.to_state) for row in ledger.audit.audit_rows(proposal_id="r1.a1")
+    ]
     assert trail == [
         ("prefect", "routed", "proposed", "pending_review"),
         ("cat", "hold", "pending_review", "pending_review"),

@@ -27,10 +27,10 @@ def test_names_in_all_letters_come_back_as_they_were_written(address: str, tmp_p
     settings = Settings(home=tmp_path, ledger_url=address)
     open_lake(settings)
     with closing(opened(address)) as ledger:
-        ledger.add_user("Zoë 李", [Role.VIEWER], actor="ann", now=NOW)
-        ledger.start_run(new_run("r1", submitter="Zoë 李"), NOW)
+        ledger.users.add_user("Zoë 李", [Role.VIEWER], actor="ann", now=NOW)
+        ledger.runs.start_run(new_run("r1", submitter="Zoë 李"), NOW)
 
-        assert ledger.roles_of("Zoë 李") == {Role.VIEWER}
+        assert ledger.users.roles_of("Zoë 李") == {Role.VIEWER}
         assert query(settings, "SELECT submitter FROM runs").rows() == [("Zoë 李",)]
 
 

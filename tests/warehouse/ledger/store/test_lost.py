@@ -18,7 +18,7 @@ from tests.support.servers import PASSWORD, Postgres, postgres_in
 from warehouse.copies.backup import copy_ledger
 from warehouse.lake.lake import open_lake
 from warehouse.lake.public_query import query
-from warehouse.ledger.ledger import Ledger
+from warehouse.ledger import Ledger
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
 SECRET = PASSWORD.replace(" ", "%20")
@@ -34,19 +34,19 @@ def stopped() -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         with postgres_in(Path(folder)) as server:
             ledger = opened(address_of(server, server.new_database()))
-            ledger.start_run(new_run("r1"), NOW)
+            ledger.runs.start_run(new_run("r1"), NOW)
         with closing(ledger):
             yield ledger
 
 
 def turned(ledger: Ledger) -> None:
-    with ledger.turn("r1"):
+    with ledger.locks.turn("r1"):
         pass
 
 
 ASKED: dict[str, Callable[[Ledger], Any]] = {
-    "reading": lambda ledger: ledger.list_runs(1),
-    "writing": lambda ledger: ledger.start_run(new_run("r2"), NOW),
+    "reading": lambda ledger: ledger.runs.list_runs(1),
+    "writing": lambda ledger: ledger.runs.start_run(new_run("r2"), NOW),
     "a turn": turned,
     "opening": lambda ledger: opened(text_of(ledger)),
     "copying": lambda ledger: copy_ledger(text_of(ledger), Path("/nowhere/ledger.sqlite")),
@@ -111,7 +111,7 @@ def test_a_connection_cut_in_a_transaction_says_so_and_the_next_one_is_made_anew
     with closing(opened(address_of(postgres, database))) as ledger:
         with pytest.raises(LedgerUnreachable, match="terminating connection"):
             delete_after(ledger, lambda: postgres.run("public", CUT.format(database)))
-        assert [user.name for user in ledger.list_users()] == ["ann"]
+        assert [user.name for user in ledger.users.list_users()] == ["ann"]
 
 
 def delete_after(ledger: Ledger, something: Callable[[], Any]) -> None:
@@ -123,7 +123,7 @@ def delete_after(ledger: Ledger, something: Callable[[], Any]) -> None:
 def test_a_query_reaches_a_ledger_whose_password_has_a_space(postgres: Postgres, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, ledger_url=address_of(postgres, postgres.new_database()))
     with closing(opened(settings.ledger_url)) as ledger:
-        ledger.start_run(new_run("r1"), NOW)
+        ledger.runs.start_run(new_run("r1"), NOW)
     open_lake(settings)
     assert query(settings, "SELECT run_id FROM runs").rows() == [("r1",)]
 
