@@ -15,6 +15,7 @@ from tests.support.pages import PAGES, ROOT, anchors, command_of, fences, links,
 
 OF_SETTINGS: Final = ("sources", "profiles", "deliveries", "executions")
 """Tables of `trimtab.toml` that pages show."""
+FOLDERS: Final = ("console", "deploy", "docs", "examples", "flows", "schemas", "tasks", "tests", "warehouse")
 YOURS: Final = {"deploy/mine.yaml"}
 """Files that a page has its reader write."""
 INLINE: Final = sorted({words for page in PAGES for words in re.findall(r"`trimtab ([a-z][^`\n]*)`", prose(page))})
@@ -54,9 +55,7 @@ def test_what_make_and_python_are_told_to_do_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
-    named = re.findall(
-        r"(?<![\w/.-])(?:deploy|docs|examples)/[\w/-]+\.(?:md|py|toml|yaml|example|png|service)\b", page.read_text()
-    )
+    named = re.findall(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w/-]+(?:\.\w+)?", page.read_text())
     assert [path for path in sorted(set(named) - YOURS) if not (ROOT / path).exists()] == []
 
 

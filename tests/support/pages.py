@@ -59,9 +59,12 @@ def links(page: Path) -> set[str]:
 
 
 def typed(page: Path, program: str) -> list[list[str]]:
-    """Words behind a program's name in the blocks of a page, one list a command; a line that ends in a backslash goes on."""
+    """Words behind a program's name in the blocks of a page, one list a command; a line that ends in a backslash goes on.
+
+    What stands in brackets may be left out, and is taken as given.
+    """
     lines = [
-        line.removeprefix("$ ")
+        re.sub(r"\[(--.*?)\]", r"\1", line.removeprefix("$ "))
         for fence in fences(page)
         if fence.language in SHELLS
         for line in fence.text.replace("\\\n", " ").splitlines()

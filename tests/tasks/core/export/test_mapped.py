@@ -15,7 +15,7 @@ from tasks.core.export.mapped import safe_name
 from tasks.core.export.package import ExportPackage
 from tests.support.packages import ORDERS, release
 
-EXAMPLE = (Path(__file__).parents[4] / "deploy" / "mapped_example.toml").read_text(encoding="utf-8")
+EXAMPLE = (Path(__file__).parents[4] / "docs" / "how-to" / "mapped_example.toml").read_text(encoding="utf-8")
 ID = '[[columns]]\nname = "Ref"\nfield = "client_order_id"\n'
 SIDE = '[[columns]]\nname = "Side"\nfield = "side"\n'
 PLAIN = tuple(order for order in ORDERS if order[0] != "-A3")
