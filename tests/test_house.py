@@ -1,0 +1,84 @@
+"""Rooms are small, a class name stands once, and a function is named by a verb or a noun."""
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+PRODUCT: Final = ("flows", "tasks", "schemas", "warehouse", "console", "deploy", "docs")
+MOST_FILES: Final = 25
+"""More modules in one folder are a room not yet seen."""
+MOST_PARTICIPLES: Final = 0.07
+"""Share of functions that are named by a bare participle; to fall to 0.015."""
+IRREGULAR: Final = frozenset(
+    "bought broken built chosen cut drawn done fallen found given gone grown held hidden kept known laid led left lost made "
+    "meant met paid sent shown sold spent struck taken thought told understood woken won worn written".split()
+)
+LONG: Final = 300
+WHY_LONG: Final = {
+    "console/pages/queue.py": "one page with its table, its filters and what is done with the rows chosen",
+    "schemas/enums.py": "every word that is stored or shown, each with its meaning",
+    "schemas/settings.py": "every setting, each with its meaning",
+    "schemas/landing.py": "the landing contract, column by column",
+    "tasks/core/gate/parsing.py": "every kind of cell, read the same way",
+    "warehouse/ledger/access/access.py": "sessions, tokens and sign-in are one transaction each on the same tables",
+    "warehouse/ledger/export/exports.py": "an export from its claim to its publication",
+    "warehouse/ledger/review/decisions.py": "what may be decided, and by whom, in one place",
+    "warehouse/ledger/review/proposals.py": "every move of a proposal's state",
+    "warehouse/ledger/store/tables.py": "the ledger's tables",
+}
+
+
+def modules() -> list[Path]:
+    return sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
+
+
+def functions() -> Iterator[str]:
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield node.name
+
+
+def is_bare_participle(name: str) -> bool:
+    """``matched``, ``_told``: one word that says what has been done, and neither who does it nor what comes back."""
+    bare = name.strip("_")
+    return re.fullmatch(r"[a-z]+(?<!e)ed", bare) is not None or bare in IRREGULAR
+
+
+def test_no_folder_holds_more_files_than_a_person_can_look_over() -> None:
+    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in modules())
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_a_class_name_stands_once() -> None:
+    places = defaultdict(list)
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(path.relative_to(ROOT).as_posix())
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_few_functions_are_named_by_a_bare_participle() -> None:
+    names = list(functions())
+    found = [name for name in names if is_bare_participle(name)]
+    assert len(found) < MOST_PARTICIPLES * len(names), sorted(found)
+
+
+def test_a_participle_is_seen() -> None:
+    seen = [
+        name
+        for name in ("matched", "_told", "need", "with_matched", "read", "matched_rows", "feed")
+        if is_bare_participle(name)
+    ]
+    assert seen == ["matched", "_told"]
+
+
+def test_a_long_file_has_its_reason() -> None:
+    lengths = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in modules()}
+    long = {name for name, length in lengths.items() if length > LONG and "migrations" not in name}
+    assert long - set(WHY_LONG) == set()
