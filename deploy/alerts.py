@@ -60,7 +60,7 @@ def set_up(client: SyncPrefectClient, settings: Settings, *, runbook: str = RUNB
     kept = [block.save(f"{BLOCK}{number}", overwrite=True) for number, block in enumerate(blocks, 1)]
     wanted = automations([str(one) for one in kept], settings.prefect_ui_url, runbook)
     lines = [f"{put(client, automation)} {automation.name}" for automation in wanted]
-    return [*lines, *_removed(client, {one.name for one in wanted}, len(blocks))]
+    return [*lines, *_remove_unwanted(client, {one.name for one in wanted}, len(blocks))]
 
 
 def block_of(address: SecretStr, number: int) -> NotificationBlock:
@@ -122,7 +122,7 @@ def _link(ui_url: str) -> str:
     return f"{{% if flow_run %}}Run: {{{{ flow_run.name }}}}, {page}\n{{% endif %}}"
 
 
-def _removed(client: SyncPrefectClient, wanted: set[str], count: int) -> list[str]:
+def _remove_unwanted(client: SyncPrefectClient, wanted: set[str], count: int) -> list[str]:
     """Take away automations and blocks of ours that are not wanted; a line each."""
     lines = []
     for automation in client.read_automations():

@@ -54,7 +54,7 @@ class Source(Address):
 
     def on(self, day: date) -> "DatedSource":
         """The source as it is asked of one day: ``{as_of}`` replaced in the address and in the pattern."""
-        url, files = dated(self.url, day), dated(self.files, day)
+        url, files = fill_date(self.url, day), fill_date(self.files, day)
         return DatedSource(**{**dict(self), "url": url, "files": files, "day": day})
 
 
@@ -65,6 +65,6 @@ class DatedSource(Source):
     """Of which a file must be that states its own, and whose rows a database delivers."""
 
 
-def dated(text: str, as_of: date) -> str:
+def fill_date(text: str, as_of: date) -> str:
     """The text with ``{as_of}`` and ``{as_of:<how to write it>}`` replaced by the date."""
     return AS_OF.sub(lambda found: as_of.strftime(found["format"] or "%Y-%m-%d"), text)

@@ -19,7 +19,7 @@ LARGEST: Final = 2**63
 
 def cursor_of(after: tuple[Any, str], sort: Sort, filter_text: str) -> str:
     """The cursor behind a page's last row; good for the same order and filter only."""
-    return written(after, f"{sort} {filter_text}")
+    return write_cursor(after, f"{sort} {filter_text}")
 
 
 def after_of(cursor: str, sort: Sort, filter_text: str) -> tuple[Any, str]:
@@ -28,21 +28,21 @@ def after_of(cursor: str, sort: Sort, filter_text: str) -> tuple[Any, str]:
     Raises
     ------
     Problem
-        As ``read``.
+        As ``read_cursor``.
     """
-    value, name = read(cursor, f"{sort} {filter_text}", (_KINDS[sort], (str,)))
+    value, name = read_cursor(cursor, f"{sort} {filter_text}", (_KINDS[sort], (str,)))
     return value, name
 
 
-def written(after: Sequence[Any], about: str) -> str:
+def write_cursor(after: Sequence[Any], about: str) -> str:
     """The cursor of a place in a list; ``about`` is the list, its order and its filter."""
     spelled = [{"at": value.isoformat()} if isinstance(value, datetime) else value for value in after]
     text = json.dumps([*spelled, _digest(about)])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(cursor: str, about: str, kinds: Sequence[Kinds]) -> tuple[Any, ...]:
-    """What ``written`` was given: a value of each of the kinds.
+def read_cursor(cursor: str, about: str, kinds: Sequence[Kinds]) -> tuple[Any, ...]:
+    """What ``write_cursor`` was given: a value of each of the kinds.
 
     Raises
     ------

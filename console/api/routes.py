@@ -189,7 +189,9 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
     @router.post("/decisions", tags=["decisions"])
     def decide_many(said: DecisionsIn, caller: Caller = decides) -> DecidedOut:
         """Decide many proposals in one transaction, each exactly as it was looked at."""
-        seen = {one.proposal_id: _seen(backend, caller, one.proposal_id, one.etag) for one in said.proposals}
+        seen = {
+            one.proposal_id: _reviewed_version(backend, caller, one.proposal_id, one.etag) for one in said.proposals
+        }
         decided = review.decide_seen(
             backend.ledger,
             seen,
@@ -225,7 +227,7 @@ def _looked_at(backend: Backend, caller: Caller, proposal_id: str, if_match: str
     return known
 
 
-def _seen(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> ReviewedVersion:
+def _reviewed_version(backend: Backend, caller: Caller, proposal_id: str, etag: str) -> ReviewedVersion:
     """What the caller looked at; an etag that is none fits no proposal."""
     known = caller.need_sight(backend.ledger.proposals.get_proposal(proposal_id), proposal_id)
     found = ETAG.fullmatch(etag)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from console.api.caller import MOST, Caller, Cursor, Limit, Named, need_run
-from console.api.cursors import Kinds, read, written
+from console.api.cursors import Kinds, read_cursor, write_cursor
 from console.api.models import Name
 from console.api.models_after_export import (
     AsideOut,
@@ -57,11 +57,11 @@ def add_exports(router: APIRouter, backend: Backend, reads: Any) -> None:
         """Exports and their deliveries, what was begun last first; the next page with ``cursor``."""
         caller.need_everything("An export")
         about = f"exports {run}"
-        after = None if cursor is None else read(cursor, about, MOMENT_AND_NAME)
+        after = None if cursor is None else read_cursor(cursor, about, MOMENT_AND_NAME)
         found = backend.ledger.deliveries.exports_found(run, limit=limit + 1, after=after)
         shown = found[:limit]
         ways = ways_of(backend, shown)
-        following = written((shown[-1].started_at, shown[-1].export_id), about) if len(found) > limit else None
+        following = write_cursor((shown[-1].started_at, shown[-1].export_id), about) if len(found) > limit else None
         return ExportPageOut(exports=[ExportOut.of(one, ways[one.export_id]) for one in shown], next_cursor=following)
 
     @router.get("/exports/{export_id}", tags=["exports"])
@@ -97,11 +97,11 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
         """Orders that left and what became of them, the last ones first; the next page with ``cursor``."""
         wanted = Sought(run=run, custodian=custodian, account=account, proposal=proposal, state=state)
         about = f"fills {wanted}"
-        after = None if cursor is None else read(cursor, about, MOMENT_AND_NAME)
+        after = None if cursor is None else read_cursor(cursor, about, MOMENT_AND_NAME)
         found = backend.ledger.answers.answers(caller.seeks(wanted), limit=limit, after=after)
         return FillsOut(
             fills=[FillOut.of(row) for row in found.rows.iter_rows(named=True)],
-            next_cursor=None if found.after is None else written(found.after, about),
+            next_cursor=None if found.after is None else write_cursor(found.after, about),
         )
 
     @router.get("/fills/{order_id}", tags=["fills"])
@@ -144,12 +144,12 @@ def _add_breaks(router: APIRouter, backend: Backend, reads: Any) -> None:
         """Open breaks: alarms first, then the oldest, then the largest amounts; the next page with ``cursor``."""
         wanted = Sought(run=run, custodian=custodian, account=account, proposal=proposal, code=code)
         about = f"breaks {wanted}"
-        after = None if cursor is None else read(cursor, about, BREAK_KEY)
+        after = None if cursor is None else read_cursor(cursor, about, BREAK_KEY)
         found = backend.ledger.answers.breaks_found(caller.seeks(wanted), ALARMS, limit=limit, after=after)
         now = backend.now()
         return BreaksOut(
             breaks=[BreakOut.of(row, now) for row in found.rows.iter_rows(named=True)],
-            next_cursor=None if found.after is None else written(found.after, about),
+            next_cursor=None if found.after is None else write_cursor(found.after, about),
         )
 
 
@@ -158,9 +158,9 @@ def _add_aside(router: APIRouter, backend: Backend, reads: Any) -> None:
     def aside(limit: Limit = 100, cursor: Cursor = None, caller: Caller = reads) -> AsidesOut:
         """Executions that were not used and why, the newest first. Whose accounts they are about is not known."""
         caller.need_everything("What is set aside")
-        after = None if cursor is None else read(cursor, "aside", ASIDE_KEY)
+        after = None if cursor is None else read_cursor(cursor, "aside", ASIDE_KEY)
         found = backend.ledger.answers.aside_stretch(limit=limit, after=after)
         return AsidesOut(
             executions=[AsideOut.of(row) for row in found.rows.iter_rows(named=True)],
-            next_cursor=None if found.after is None else written(found.after, "aside"),
+            next_cursor=None if found.after is None else write_cursor(found.after, "aside"),
         )

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 
 from console.metrics.runs import gauge, of_cut_offs, of_exports, of_runs
-from console.shared import Backend, undelivered
+from console.shared import Backend, undelivered_count
 from schemas.enums import Break, ProposalState, RunState
 from warehouse.ledger import Filter, Sort, Sought
 
@@ -63,7 +63,7 @@ class LedgerCollector(Collector):
         yield aside
         unanswered = broken.get(str(Break.NOT_ACKNOWLEDGED), 0)
         yield gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
-        not_delivered = undelivered(self._backend)
+        not_delivered = undelivered_count(self._backend)
         yield gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
 
     def _age(self, now: datetime) -> float:

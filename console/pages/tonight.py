@@ -48,7 +48,7 @@ def register(backend: Backend) -> None:
             return
 
         async def show() -> None:
-            seen = await desk.look(lambda: _seen(desk, run))
+            seen = await desk.look(lambda: _run_progress(desk, run))
             content.clear()
             with content:
                 if seen is None:
@@ -60,7 +60,7 @@ def register(backend: Backend) -> None:
         follow(desk, show, every=REFRESH_SECONDS)
 
 
-def _seen(desk: PageContext, name: str) -> RunProgress | None:
+def _run_progress(desk: PageContext, name: str) -> RunProgress | None:
     ledger = desk.backend.ledger
     found = ledger.runs.get_run(name) if name else ledger.runs.newest_run()
     return None if found is None else look_at(ledger, found, desk.backend.picture(found), now=desk.now)

@@ -10,7 +10,7 @@ from .charts import funnel_chart as funnel_chart
 from .charts import height_of as height_of
 from .deliveries import Leg as Leg
 from .deliveries import Way as Way
-from .deliveries import undelivered as undelivered
+from .deliveries import undelivered_count as undelivered_count
 from .deliveries import ways_of as ways_of
 from .formatting import NONE as NONE
 from .formatting import clock as clock

@@ -49,12 +49,14 @@ def ways_of(backend: Backend, exports: Iterable[ExportRow]) -> dict[str, list[Wa
         found[row.export_id].append(Way.of(row))
     for export in given:
         begun = {way.name for way in found[export.export_id]}
-        found[export.export_id] += [Way(name, Leg.WAITING) for name in _planned(backend, export) if name not in begun]
+        found[export.export_id] += [
+            Way(name, Leg.WAITING) for name in _planned_places(backend, export) if name not in begun
+        ]
         found[export.export_id].sort(key=lambda way: way.name)
     return found
 
 
-def undelivered(backend: Backend) -> int:
+def undelivered_count(backend: Backend) -> int:
     """How many whole exports have not reached every place that they are for; a place that is not in the settings any more does not count."""
     names = {place.name for place in backend.settings.deliveries}
     found: Sequence[ExportRow] = backend.ledger.deliveries.undelivered_exports(names) if names else []
@@ -62,7 +64,7 @@ def undelivered(backend: Backend) -> int:
     return sum(any(way.state is not Leg.DELIVERED and way.name in names for way in each) for each in ways.values())
 
 
-def _planned(backend: Backend, export: ExportRow) -> list[str]:
+def _planned_places(backend: Backend, export: ExportRow) -> list[str]:
     """Places that a whole export names and that there still are."""
     if export.state is not ExportState.PUBLISHED:
         return []

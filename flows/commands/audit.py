@@ -41,10 +41,10 @@ def list_(
     if is_json:
         print_json([asdict(row) for row in rows])
     else:
-        print_table(f"{len(rows):,} rows", COLUMNS, map(_listed, rows), whole=("what", "of"))
+        print_table(f"{len(rows):,} rows", COLUMNS, map(_table_row, rows), whole=("what", "of"))
 
 
-def _listed(row: AuditRow) -> tuple[object, ...]:
+def _table_row(row: AuditRow) -> tuple[object, ...]:
     """A row in the order of ``COLUMNS``: of a move the states, of a proposal its name, else the run's."""
     move = f"{row.from_state or ''} → {row.to_state}" if row.to_state else None
     return row.seq, row.at, row.actor, lines(row.event, move), row.proposal_id or row.run_id, row.detail

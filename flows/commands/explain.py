@@ -17,7 +17,7 @@ from flows.commands.explain_tables import (
     TERM_KEYS,
     TERMS,
     Page,
-    drifted,
+    drift_text,
     number,
     print_rows,
     usd,
@@ -56,7 +56,18 @@ def explain(
 
 def print_page(page: Page, console: Console) -> None:
     """Every section that says something, in the order in which an operator asks."""
-    for section in (_head, _quarantine, _drift, _orders, _stopped, _tax, _cash, _wash_sales, _certificate, _decided):
+    for section in (
+        _head,
+        _quarantine,
+        _drift,
+        _orders,
+        _print_obstacles,
+        _tax,
+        _cash,
+        _wash_sales,
+        _certificate,
+        _print_decisions,
+    ):
         section(page, console)
     if "frontier" in page:
         _frontier(page, console)
@@ -111,7 +122,7 @@ def _orders(page: Page, console: Console) -> None:
         print_rows(console, LOTS, lots)
 
 
-def _stopped(page: Page, console: Console) -> None:
+def _print_obstacles(page: Page, console: Console) -> None:
     if page["stopped"]:
         _title(console, "What stopped the rest")
         _say(console, *(_stop(row) for row in page["stopped"]))
@@ -119,7 +130,7 @@ def _stopped(page: Page, console: Console) -> None:
 
 def _stop(row: Page) -> str:
     detail = f" ({row['detail']})" if row["detail"] else ""
-    moved = f"drift {drifted(row['drift_before'])}, {drifted(row['drift_after'])} after"
+    moved = f"drift {drift_text(row['drift_before'])}, {drift_text(row['drift_after'])} after"
     return f"{row['asset_class']}, {moved}: {row['sentence'].rstrip('.')}{detail}."
 
 
@@ -183,7 +194,7 @@ def _certificate(page: Page, console: Console) -> None:
             _say(console, reached)
 
 
-def _decided(page: Page, console: Console) -> None:
+def _print_decisions(page: Page, console: Console) -> None:
     proposal = page["proposal"]
     if proposal is None:
         return

@@ -38,7 +38,7 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.2%}"
 
 
-def drifted(value: float | None) -> str:
+def drift_text(value: float | None) -> str:
     """A drift in percent, its sign first."""
     return "" if value is None else f"{value:+.2%}"
 
@@ -57,7 +57,7 @@ def _word(value: str | None) -> str:
 
 def _drift(key: str, flag: str) -> Column:
     """A drift, marked where the class is out of its band."""
-    return key.replace("_", " "), "right", lambda row: f"{'out ' if row[flag] else ''}{drifted(row[key])}"
+    return key.replace("_", " "), "right", lambda row: f"{'out ' if row[flag] else ''}{drift_text(row[key])}"
 
 
 def _column(name: str, key: str, show: Callable[[Any], str] = usd) -> Column:

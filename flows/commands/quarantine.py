@@ -67,7 +67,7 @@ def list_(
         print_json(found.to_dicts())
         return
     title = f"{found.height:,} {'rows let through' if is_released else 'rows set aside'} by {at.run.run_id}"
-    shown = (_listed(one, is_released=is_released) for one in found.head(limit).iter_rows(named=True))
+    shown = (_table_row(one, is_released=is_released) for one in found.head(limit).iter_rows(named=True))
     columns = (*LISTED, *(LET_THROUGH if is_released else SET_ASIDE))
     print_table(title, columns, shown, whole=("row", "account", "broken rules"))
     if found.is_empty() and rows.height:
@@ -77,7 +77,7 @@ def list_(
         notice(f"{found.height - limit:,} more are not shown; --limit shows more, `trimtab quarantine export` all.")
 
 
-def _listed(one: Mapping[str, Any], *, is_released: bool) -> tuple[object, ...]:
+def _table_row(one: Mapping[str, Any], *, is_released: bool) -> tuple[object, ...]:
     """A row in the order of ``LISTED`` and ``LET_THROUGH`` or ``SET_ASIDE``."""
     where = f"{one['file_name']} row {one['row_number']}"
     common = (one["quarantine_id"], where, one["account_id"], lines(*one["broken_rules"].split("|")))

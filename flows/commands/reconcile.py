@@ -53,14 +53,14 @@ def reconcile(
         raise WrongUsage(f"{fmt} is no format of executions; needed one of {', '.join(FORMATS)}")
     done = reconcile_one(settings, file, source=source, fmt=fmt)
     if is_json:
-        print_json(shown(done))
+        print_json(result_fields(done))
     else:
         _print(done)
     if done.alarms.height:
         raise typer.Exit(ExitCode.HELD)
 
 
-def shown(done: ReconcileResult) -> dict[str, Any]:
+def result_fields(done: ReconcileResult) -> dict[str, Any]:
     """What came of a file, for a program."""
     return {
         "source": done.source,

@@ -44,13 +44,13 @@ def list_(matching: Matching = None, sort: Order = Sort.PRIORITY, limit: Limit =
     if is_json:
         print_json(found.to_dicts())
         return
-    rows = map(_listed, found.head(limit).iter_rows(named=True))
+    rows = map(_table_row, found.head(limit).iter_rows(named=True))
     print_table(f"{found.height:,} proposals", LISTED, rows, whole=("proposal", "trade"))
     if found.height > limit:
         notice(f"{found.height - limit:,} more are not shown; --limit shows more, --filter finds some.")
 
 
-def _listed(one: Mapping[str, Any]) -> tuple[object, ...]:
+def _table_row(one: Mapping[str, Any]) -> tuple[object, ...]:
     """A proposal of the queue in few columns of a few lines each, in the order of ``LISTED``."""
     state = "" if one["state"] == ProposalState.PENDING_REVIEW else one["state"]
     held = one["held_by"] and f"held by {one['held_by']}"

@@ -28,7 +28,7 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.workers.dask_worker import Prepared, faults_of, told
+from flows.workers.dask_worker import Prepared, faults_of, worker_facts
 from flows.workers.protocol import Finished, ShardTask
 from schemas.enums import Step
 from schemas.errors import Retryable, Terminal, WrongUsage
@@ -203,12 +203,12 @@ class DaskHands:
                 client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
                 client.register_plugin(Prepared())
             new = sorted(set(client.nthreads()) - self._known)
-            answers = client.run(told, workers=new) if new else {}
+            answers = client.run(worker_facts, workers=new) if new else {}
         except ModuleNotFoundError as error:
             raise WrongUsage(f"a worker of {self._place} lacks a part of this program: {error}") from error
         except (OSError, TimeoutError) as error:
             raise self._gone() from error
-        here = told()
+        here = worker_facts()
         for worker, there in answers.items():
             if wrong := faults_of(here, there):
                 raise WrongUsage(

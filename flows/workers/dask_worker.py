@@ -39,7 +39,7 @@ class Prepared(WorkerPlugin):
         bounds.threads = pl.thread_pool_size()
 
 
-def told(dask_worker: Worker | None = None) -> dict[str, str]:
+def worker_facts(dask_worker: Worker | None = None) -> dict[str, str]:
     """What a process works with, by what one would change to mend it. Addresses may hold passwords: they are hashed."""
     settings = load_settings()
     judging = [name for name in Settings.model_fields if name.startswith(JUDGING)]

@@ -19,7 +19,7 @@ import polars as pl
 from schemas.enums import LandingTable
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS
-from schemas.sources import DatedSource, dated
+from schemas.sources import DatedSource, fill_date
 from tasks.core.gate import parse
 from tasks.formats import ENDINGS, PACKED, load_format
 from tasks.pull import Input, LateFiles, compare_with_earlier_runs, raw_tables, take
@@ -109,7 +109,7 @@ def _files(source: DatedSource, at: Stores) -> list[Input]:
         files = fetch_files(source, is_wanted=names.__contains__, staging=staging)
         return [Input(source, file, (names[file.path.name],)) for file in files]
     read_by = load_format(source.format)
-    pattern = source.files or dated(read_by.files, source.day)
+    pattern = source.files or fill_date(read_by.files, source.day)
     patterns = [f"{pattern}{ending}" for ending in ("", *PACKED)]
     files = fetch_files(source, is_wanted=lambda name: any(fnmatchcase(name, one) for one in patterns), staging=staging)
     tables = tuple(table for table in source.tables or CONTRACTS if table in read_by.tables)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
-from schemas.sources import DatedSource, dated
+from schemas.sources import DatedSource, fill_date
 from tasks.formats import ENDINGS, PACKED, InputFormat, file_names, load_format, refuse_near, sequence_of
 from tasks.sources import FetchedFile, fetch_files
 
@@ -106,12 +106,12 @@ class NotCome(InputRefused):
 
 
 def _inputs_of(source: DatedSource, staging: Path) -> list[Input]:
-    return _formatted(source, staging) if source.format else _landing_tables(source, staging)
+    return _take_formatted(source, staging) if source.format else _landing_tables(source, staging)
 
 
-def _formatted(source: DatedSource, staging: Path) -> list[Input]:
+def _take_formatted(source: DatedSource, staging: Path) -> list[Input]:
     read_by = load_format(source.format)
-    pattern = source.files or dated(read_by.files, source.day)
+    pattern = source.files or fill_date(read_by.files, source.day)
     tables = tuple(table for table in CONTRACTS if table in read_by.tables and table in (source.tables or CONTRACTS))
     files = fetch_files(source, is_wanted=lambda name: _fits(name, pattern), staging=staging)
     if not files:

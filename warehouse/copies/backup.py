@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from schemas.errors import Retryable, Terminal, WrongUsage
 from warehouse.faults import translate_disk_errors
-from warehouse.lake import SQLITE, connect, retried, s3_secret, sql
+from warehouse.lake import SQLITE, connect, retry_conflicts, s3_secret, sql
 from warehouse.ledger import HEAD, Store, create_engine, metadata, stored_revision, translate_db_errors, upgrade
 
 POSTGRES: Final = "ducklake:postgres:"
@@ -242,7 +242,7 @@ def objects_at(place: str) -> set[str]:
     with connect("httpfs") as connection:
         if prefix.startswith("s3://"):
             connection.execute(s3_secret(os.environ))
-        rows = retried(
+        rows = retry_conflicts(
             lambda: connection.execute("SELECT file FROM glob($pattern)", {"pattern": f"{prefix}**"}).fetchall()
         )
     return {path.removeprefix(prefix) for (path,) in rows}

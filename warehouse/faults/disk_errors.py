@@ -12,15 +12,15 @@ import duckdb
 from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import StoreRefused
-from warehouse.faults.engine_errors import Fault, faults_of
+from warehouse.faults.engine_errors import EngineFault, faults_of
 
 HINTS: Final = {
-    Fault.NO_KEY: "look at the keys and at what they may do, then the same command again.",
-    Fault.NO_ROOM: "make room, `df -h` shows where, then the same command again.",
-    Fault.NO_ACCESS: "work as the user whose files they are, or give access, then the same command again.",
-    Fault.NOT_OPENED: "is it a file, and may you read and write it? Then the same command again.",
-    Fault.READ_ONLY: "see why it was mounted so, then the same command again.",
-    Fault.BROKEN: "look into the system's log; a backup may be needed.",
+    EngineFault.NO_KEY: "look at the keys and at what they may do, then the same command again.",
+    EngineFault.NO_ROOM: "make room, `df -h` shows where, then the same command again.",
+    EngineFault.NO_ACCESS: "work as the user whose files they are, or give access, then the same command again.",
+    EngineFault.NOT_OPENED: "is it a file, and may you read and write it? Then the same command again.",
+    EngineFault.READ_ONLY: "see why it was mounted so, then the same command again.",
+    EngineFault.BROKEN: "look into the system's log; a backup may be needed.",
 }
 """What a person does about it; where an error says several, the first counts."""
 

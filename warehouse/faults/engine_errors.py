@@ -16,7 +16,7 @@ import duckdb
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 
-class Fault(StrEnum):
+class EngineFault(StrEnum):
     """What an error means. The same call may succeed later where it is BUSY or LOST; for the others a person is needed."""
 
     BUSY = "another process writes"
@@ -30,68 +30,68 @@ class Fault(StrEnum):
 
 
 SYSTEM_NUMBERS: Final = {
-    errno.ENOSPC: Fault.NO_ROOM,
-    errno.EDQUOT: Fault.NO_ROOM,
-    errno.EACCES: Fault.NO_ACCESS,
-    errno.EPERM: Fault.NO_ACCESS,
-    errno.EROFS: Fault.READ_ONLY,
-    errno.EIO: Fault.BROKEN,
+    errno.ENOSPC: EngineFault.NO_ROOM,
+    errno.EDQUOT: EngineFault.NO_ROOM,
+    errno.EACCES: EngineFault.NO_ACCESS,
+    errno.EPERM: EngineFault.NO_ACCESS,
+    errno.EROFS: EngineFault.READ_ONLY,
+    errno.EIO: EngineFault.BROKEN,
 }
 SYSTEM: Final = {
-    "no space left on device": Fault.NO_ROOM,
-    "disk quota exceeded": Fault.NO_ROOM,
-    "permission denied": Fault.NO_ACCESS,
-    "read-only file system": Fault.READ_ONLY,
-    "input/output error": Fault.BROKEN,
+    "no space left on device": EngineFault.NO_ROOM,
+    "disk quota exceeded": EngineFault.NO_ROOM,
+    "permission denied": EngineFault.NO_ACCESS,
+    "read-only file system": EngineFault.READ_ONLY,
+    "input/output error": EngineFault.BROKEN,
 }
 """The operating system, in an error that a database passes on."""
 SQLITE: Final = {
-    "database is locked": Fault.BUSY,
-    "database table is locked": Fault.BUSY,
-    "database schema is locked": Fault.BUSY,
-    "database or disk is full": Fault.NO_ROOM,
-    "unable to open database": Fault.NOT_OPENED,
-    "readonly database": Fault.NO_ACCESS,
-    "disk i/o error": Fault.BROKEN,
+    "database is locked": EngineFault.BUSY,
+    "database table is locked": EngineFault.BUSY,
+    "database schema is locked": EngineFault.BUSY,
+    "database or disk is full": EngineFault.NO_ROOM,
+    "unable to open database": EngineFault.NOT_OPENED,
+    "readonly database": EngineFault.NO_ACCESS,
+    "disk i/o error": EngineFault.BROKEN,
 }
 POSTGRES_STATES: Final = {
-    "40001": Fault.BUSY,  # serialization failure
-    "40P01": Fault.BUSY,  # deadlock
-    "55P03": Fault.BUSY,  # lock not available
-    "08": Fault.LOST,
-    "57P": Fault.LOST,
+    "40001": EngineFault.BUSY,  # serialization failure
+    "40P01": EngineFault.BUSY,  # deadlock
+    "55P03": EngineFault.BUSY,  # lock not available
+    "08": EngineFault.LOST,
+    "57P": EngineFault.LOST,
 }
 """How an SQLSTATE begins."""
-POSTGRES: Final = {"read-only transaction": Fault.READ_ONLY}
+POSTGRES: Final = {"read-only transaction": EngineFault.READ_ONLY}
 DUCKDB: Final = {
-    "transaction conflict": Fault.BUSY,
-    "failed to commit": Fault.BUSY,
-    "already exists": Fault.BUSY,
-    "failed to get files scheduled for deletion": Fault.BUSY,  # a writer took its file back while orphans were looked for
+    "transaction conflict": EngineFault.BUSY,
+    "failed to commit": EngineFault.BUSY,
+    "already exists": EngineFault.BUSY,
+    "failed to get files scheduled for deletion": EngineFault.BUSY,  # a writer took its file back while orphans were looked for
     # its catalogue in PostgreSQL, to which it connects anew by itself
-    "could not serialize access": Fault.BUSY,
-    "deadlock detected": Fault.BUSY,
-    "server closed the connection": Fault.LOST,
-    "terminating connection": Fault.LOST,
-    "unable to connect to postgres": Fault.LOST,
-    "no connection to the server": Fault.LOST,
-    "could not receive data from server": Fault.LOST,
-    'failed to execute query "rollback"': Fault.LOST,
-    "current transaction is aborted": Fault.LOST,  # the first that is heard where a result breaks off while it is fetched
+    "could not serialize access": EngineFault.BUSY,
+    "deadlock detected": EngineFault.BUSY,
+    "server closed the connection": EngineFault.LOST,
+    "terminating connection": EngineFault.LOST,
+    "unable to connect to postgres": EngineFault.LOST,
+    "no connection to the server": EngineFault.LOST,
+    "could not receive data from server": EngineFault.LOST,
+    'failed to execute query "rollback"': EngineFault.LOST,
+    "current transaction is aborted": EngineFault.LOST,  # the first that is heard where a result breaks off while it is fetched
     # its object store
-    "could not establish connection": Fault.LOST,
-    "connection error for http": Fault.LOST,
+    "could not establish connection": EngineFault.LOST,
+    "connection error for http": EngineFault.LOST,
 }
 DUCKDB_STATUSES: Final = {
-    401: Fault.NO_KEY,
-    403: Fault.NO_KEY,
-    507: Fault.NO_ROOM,
-    **dict.fromkeys((408, 429, 500, 502, 503, 504), Fault.LOST),
+    401: EngineFault.NO_KEY,
+    403: EngineFault.NO_KEY,
+    507: EngineFault.NO_ROOM,
+    **dict.fromkeys((408, 429, 500, 502, 503, 504), EngineFault.LOST),
 }
 """HTTP status of its object store."""
 
 
-def faults_of(error: BaseException) -> frozenset[Fault]:
+def faults_of(error: BaseException) -> frozenset[EngineFault]:
     """Everything that an error of an engine or the disk says; empty where the statement is wrong, or the error another's."""
     if isinstance(error, OSError):
         return _of(SYSTEM_NUMBERS.get(error.errno or 0))
@@ -107,12 +107,12 @@ def faults_of(error: BaseException) -> frozenset[Fault]:
 
 def is_disconnect(error: BaseException) -> bool:
     """Whether the server of a database or an object store went away; the same call may succeed when it is back."""
-    return Fault.LOST in faults_of(error)
+    return EngineFault.LOST in faults_of(error)
 
 
 def is_busy(error: BaseException) -> bool:
     """Whether another process got in first; the same call may succeed later."""
-    return Fault.BUSY in faults_of(error)
+    return EngineFault.BUSY in faults_of(error)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -120,20 +120,20 @@ def is_passing(error: BaseException) -> bool:
     return is_busy(error) or is_disconnect(error)
 
 
-def _of(fault: Fault | None) -> frozenset[Fault]:
+def _of(fault: EngineFault | None) -> frozenset[EngineFault]:
     return frozenset() if fault is None else frozenset({fault})
 
 
-def _of_words(error: BaseException | None, *tables: Mapping[str, Fault]) -> frozenset[Fault]:
+def _of_words(error: BaseException | None, *tables: Mapping[str, EngineFault]) -> frozenset[EngineFault]:
     text = str(error).lower()
     return frozenset(fault for table in tables for words, fault in table.items() if words in text)
 
 
-def _of_connection(error: DBAPIError) -> frozenset[Fault]:
+def _of_connection(error: DBAPIError) -> frozenset[EngineFault]:
     """What SQLAlchemy's mark and PostgreSQL's code say."""
     code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     found = {fault for begin, fault in POSTGRES_STATES.items() if code and code.startswith(begin)}
     is_postgres = isinstance(error, OperationalError) and type(error.orig).__module__.startswith("psycopg")
     if error.connection_invalidated or (is_postgres and code is None):
-        found.add(Fault.LOST)
+        found.add(EngineFault.LOST)
     return frozenset(found)

@@ -1,5 +1,5 @@
 from .attach import SQLITE as SQLITE
-from .attach import retried as retried
+from .attach import retry_conflicts as retry_conflicts
 from .attach import sql as sql
 from .connection import LINKS as LINKS
 from .connection import bounds as bounds

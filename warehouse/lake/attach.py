@@ -17,7 +17,7 @@ import duckdb
 
 from schemas.errors import LakeBusy
 from warehouse.faults import is_disconnect, is_passing, translate_disk_errors
-from warehouse.lake.connection import quoted, s3_secret
+from warehouse.lake.connection import s3_secret, sql_literal
 
 SQLITE: Final = "ducklake:sqlite:"
 """How the address of a lake begins whose catalogue is a SQLite file."""
@@ -40,7 +40,7 @@ def attach_lake(
     The catalogue notes where the data were first. A folder with both may be moved; else another place is refused, because
     it is more likely a slip in the settings.
     """
-    options = [f"DATA_PATH {quoted(data_address)}"]
+    options = [f"DATA_PATH {sql_literal(data_address)}"]
     if is_one_folder(address, data_address):
         options.append("OVERRIDE_DATA_PATH true")
     if is_read_only:
@@ -49,8 +49,8 @@ def attach_lake(
         options += [f"META_BUSY_TIMEOUT {BUSY_MILLISECONDS}"] + ([] if is_read_only else ["META_JOURNAL_MODE 'WAL'"])
     if data_address.startswith("s3://"):
         connection.execute(s3_secret(os.environ))
-    statement = f"ATTACH {quoted(address)} AS lake ({', '.join(options)})"
-    retried(lambda: connection.execute(statement))
+    statement = f"ATTACH {sql_literal(address)} AS lake ({', '.join(options)})"
+    retry_conflicts(lambda: connection.execute(statement))
 
 
 def is_one_folder(address: str, data_address: str) -> bool:
@@ -72,7 +72,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def retried(work: Callable[[], T]) -> T:
+def retry_conflicts(work: Callable[[], T]) -> T:
     """``work()``, again where another writer got in first.
 
     Raises

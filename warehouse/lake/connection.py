@@ -103,10 +103,10 @@ def s3_secret(variables: Mapping[str, str]) -> str:
         "ENDPOINT": f"{endpoint.netloc}{endpoint.path.rstrip('/')}",
         "URL_STYLE": "path" if endpoint.netloc else "",
     }
-    options = ["TYPE s3", "PROVIDER config", *(f"{name} {quoted(value)}" for name, value in told.items() if value)]
+    options = ["TYPE s3", "PROVIDER config", *(f"{name} {sql_literal(value)}" for name, value in told.items() if value)]
     return f"CREATE SECRET ({', '.join(options)}, USE_SSL {'false' if endpoint.scheme == 'http' else 'true'})"
 
 
-def quoted(text: str) -> str:
+def sql_literal(text: str) -> str:
     """A SQL string literal, for statements that take no parameters (ATTACH)."""
     return "'" + text.replace("'", "''") + "'"

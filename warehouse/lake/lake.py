@@ -23,7 +23,7 @@ from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
 from warehouse.faults import disk_refusal, is_passing
-from warehouse.lake.attach import T, attach_lake, retried, sql, transaction, why_not
+from warehouse.lake.attach import T, attach_lake, retry_conflicts, sql, transaction, why_not
 from warehouse.lake.connection import connect
 from warehouse.lake.empty_tables import Filled, make_stand_ins
 from warehouse.lake.sharing import Sharing
@@ -63,7 +63,7 @@ def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
         Path(data_address).mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
     attach_lake(connection, address, data_address)
-    retried(lambda: bring_up_to_date(connection, TABLES))
+    retry_conflicts(lambda: bring_up_to_date(connection, TABLES))
     make_stand_ins(connection, TABLES)
     return connection
 
@@ -176,7 +176,7 @@ class Lake:
             with self._sharing.shared():
                 return work()
 
-        return retried(shared)
+        return retry_conflicts(shared)
 
     @contextmanager
     def _registered(self, **frames: pl.DataFrame) -> Iterator[None]:

@@ -30,8 +30,8 @@ import duckdb
 
 from schemas.errors import LakeBusy, Terminal
 from schemas.settings import Settings
-from warehouse.lake.attach import SQLITE, attach_lake, retried, sql
-from warehouse.lake.connection import connect, quoted
+from warehouse.lake.attach import SQLITE, attach_lake, retry_conflicts, sql
+from warehouse.lake.connection import connect, sql_literal
 from warehouse.lake.sharing import QUIET_SECONDS, Sharing
 
 SMALL_BYTES: Final = 32 * 1024 * 1024
@@ -58,9 +58,9 @@ def open_upkeep(settings: Settings) -> Iterator["Upkeep"]:
     is_embedded = settings.lake_address.startswith(SQLITE)
     wheels = ("ducklake", "sqlite") if is_embedded else ("ducklake", "postgres", "httpfs")
     with TemporaryDirectory(prefix=".maintain-", dir=settings.home) as folder, connect(*wheels) as connection:
-        connection.execute(f"SET memory_limit = {quoted(MEMORY)}")
+        connection.execute(f"SET memory_limit = {sql_literal(MEMORY)}")
         connection.execute(f"SET threads = {THREADS}")
-        connection.execute(f"SET temp_directory = {quoted(folder)}")
+        connection.execute(f"SET temp_directory = {sql_literal(folder)}")
         attach_lake(connection, settings.lake_address, settings.lake_data_address)
         yield Upkeep(connection, Sharing.of(settings.lake_address))
 
@@ -79,7 +79,7 @@ class Upkeep:
             with self._sharing.shared():
                 return self._connection.execute(statement, values).fetchall()
 
-        return retried(shared)
+        return retry_conflicts(shared)
 
     def _taken(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """What a statement gives that may take rows out of the catalogue: while nobody else is at it."""
@@ -89,7 +89,7 @@ class Upkeep:
                 return self._connection.execute(statement, values).fetchall()
 
         try:
-            return retried(alone)
+            return retry_conflicts(alone)
         except LakeBusy:
             self._patience = LESS_SECONDS
             raise
@@ -115,13 +115,13 @@ class Upkeep:
         return len(self._call("ducklake_expire_snapshots", before, is_dry_run=is_dry_run))
 
     def _call(self, function: str, before: datetime, *, is_dry_run: bool) -> list[tuple[Any, ...]]:
-        moment = f"TIMESTAMPTZ {quoted(before.isoformat())}"
+        moment = f"TIMESTAMPTZ {sql_literal(before.isoformat())}"
         rows = self._rows if is_dry_run else self._taken
         return rows(f"CALL {function}('lake', dry_run => {is_dry_run}, older_than => {moment})")
 
     def flush_inlined(self, table: str) -> int:
         """Write rows that are few, and so stand in the catalogue, to a file; how many."""
-        rows = self._taken(f"CALL ducklake_flush_inlined_data('lake', table_name => {quoted(table)})")
+        rows = self._taken(f"CALL ducklake_flush_inlined_data('lake', table_name => {sql_literal(table)})")
         return sum(int(row[-1]) for row in rows)
 
     def small_files(self) -> dict[str, int]:
@@ -137,7 +137,7 @@ class Upkeep:
 
     def _merge_once(self, table: str) -> tuple[int, int]:
         rows = self._taken(
-            f"CALL ducklake_merge_adjacent_files('lake', {quoted(table)}, max_compacted_files => 1, "
+            f"CALL ducklake_merge_adjacent_files('lake', {sql_literal(table)}, max_compacted_files => 1, "
             f"max_file_size => {SMALL_BYTES})"
         )
         return sum(row[-2] for row in rows), sum(row[-1] for row in rows)

@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from warehouse.faults import is_passing
 from warehouse.lake.attach import attach_lake, sql
-from warehouse.lake.connection import connect, quoted
+from warehouse.lake.connection import connect, sql_literal
 from warehouse.lake.sharing import Sharing
 from warehouse.lake.tables import absent, sql_type
 
@@ -127,7 +127,9 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection.execute("CREATE SCHEMA latest")
     for table, columns in PUBLIC.items():
         names = ", ".join(f'"{name}"' for name in ("run_id", "as_of_date", *columns))
-        connection.execute(sql(VERSIONED.get(table, "public_view")).format(table=table, names=names, **_typed(table)))
+        connection.execute(
+            sql(VERSIONED.get(table, "public_view")).format(table=table, names=names, **_column_types(table))
+        )
         connection.execute(sql("latest_view").format(table=table))
     for name, (table, money) in LEDGER_VIEWS.items():
         amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
@@ -139,7 +141,7 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _typed(table: str) -> dict[str, str]:
+def _column_types(table: str) -> dict[str, str]:
     """Columns of the ledger's versions as the lake has them: SQLite keeps money as text."""
     columns = (f'CAST(a."{name}" AS {sql_type(dtype)}) AS "{name}"' for name, dtype in PUBLIC[table].items())
     return {"typed": ", ".join(columns)}
@@ -153,7 +155,7 @@ def _open_as_steps_do(settings: Settings) -> None:
 
 def _close_off(connection: duckdb.DuckDBPyConnection, lake_data_address: str) -> None:
     """From here on the connection opens no file but the lake's, and that cannot be undone."""
-    connection.execute(f"SET allowed_directories = [{quoted(lake_data_address.rstrip('/') + '/')}]")
+    connection.execute(f"SET allowed_directories = [{sql_literal(lake_data_address.rstrip('/') + '/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -161,11 +163,11 @@ def _close_off(connection: duckdb.DuckDBPyConnection, lake_data_address: str) ->
 def _ledger_target(address: str) -> str:
     url = sa.make_url(address)
     if url.get_backend_name() == "sqlite":
-        return quoted(str(url.database))
+        return sql_literal(str(url.database))
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - beside SQLite there is no need of it
 
     parts = {**url.translate_connect_args(username="user", database="dbname"), **url.query}
-    return quoted(make_conninfo(**parts))
+    return sql_literal(make_conninfo(**parts))
 
 
 def _ledger_options(*, is_sqlite: bool) -> str:

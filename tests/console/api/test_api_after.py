@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from console.api.cursors import written
+from console.api.cursors import write_cursor
 from console.app import make_api
 from console.shared.backend import Backend
-from console.shared.deliveries import undelivered
+from console.shared.deliveries import undelivered_count
 from schemas.enums import Break, Scope
 from schemas.exports import Delivery
 from schemas.settings import Settings
@@ -144,7 +144,7 @@ def test_a_cursor_of_another_filter_is_refused(api: Api, wide: dict[str, str]) -
     ids=repr,
 )
 def test_a_cursor_that_somebody_made_up_is_refused(api: Api, wide: dict[str, str], after: tuple[Any, ...]) -> None:
-    answer = api.client.get("/api/executions/aside", params={"cursor": written(after, "aside")}, headers=wide)
+    answer = api.client.get("/api/executions/aside", params={"cursor": write_cursor(after, "aside")}, headers=wide)
     assert answer.status_code == 400
 
 
@@ -325,7 +325,7 @@ def test_an_export_is_not_delivered_while_a_place_that_it_is_for_and_that_there_
     desk: TwoCustodians, places: list[str], number: int
 ) -> None:
     known = tuple(Delivery(name=name, url=str(desk.home / name)) for name in places)
-    assert undelivered(Backend(Settings(home=desk.home, deliveries=known), desk.ledger)) == number
+    assert undelivered_count(Backend(Settings(home=desk.home, deliveries=known), desk.ledger)) == number
 
 
 def test_every_code_is_a_gauge(api: Api) -> None:

@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.commands.run import settings_of_tasks
 from flows.workers.dask_cluster import api_address, fault_of, local_workers, need_shared_stores
-from flows.workers.dask_worker import faults_of, told
+from flows.workers.dask_worker import faults_of, worker_facts
 from flows.workers.in_process import InProcess
 from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, Terminal, WrongUsage
@@ -218,7 +218,7 @@ def test_workers_elsewhere_need_a_prefect_server_that_they_reach() -> None:
 
 def test_a_worker_is_told_by_what_differs_and_never_by_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIMTAB_LEDGER_URL", "postgresql://me:hunter2@db/ledger")
-    here = told()
+    here = worker_facts()
     assert "hunter2" not in str(here)
     assert faults_of(here, here) == ""
     there = here | {"polars": "1.0", "--nthreads": "4", "TRIMTAB_LEDGER_URL": "another"}

@@ -24,7 +24,7 @@ from tests.support.ledger_book import NOW, new_run, opened
 from tests.warehouse.lake.test_maintenance import filled, run_of
 from warehouse.copies.backup import copy_sqlite
 from warehouse.faults.disk_errors import translate_disk_errors
-from warehouse.lake.attach import retried
+from warehouse.lake.attach import retry_conflicts
 from warehouse.ledger import Ledger
 
 ROOT: Final = Path(__file__).parents[3]
@@ -105,7 +105,7 @@ def test_duckdb_on_a_full_disk() -> None:
         duckdb.connect() as connection,
         pytest.raises(StoreRefused, match=f"the lake .*: {NO_ROOM}\n\nHint: make room"),
     ):
-        retried(lambda: connection.execute("COPY (FROM range(1_000_000)) TO '/dev/full' (FORMAT csv)"))
+        retry_conflicts(lambda: connection.execute("COPY (FROM range(1_000_000)) TO '/dev/full' (FORMAT csv)"))
 
 
 def start_runs(ledger: Ledger, count: int) -> None:

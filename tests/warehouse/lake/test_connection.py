@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse.lake.connection import EXTENSIONS, connect, quoted
+from warehouse.lake.connection import EXTENSIONS, connect, sql_literal
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,4 +51,4 @@ def test_nothing_is_written_into_the_users_folder_or_left_in_the_temporary_one(t
 @pytest.mark.parametrize("text", ["plain", "O'Hara's folder", "''", "a b; DROP TABLE x"])
 def test_a_quoted_text_comes_back_as_it_was(text: str) -> None:
     with connect() as connection:
-        assert connection.execute(f"SELECT {quoted(text)}").fetchone() == (text,)
+        assert connection.execute(f"SELECT {sql_literal(text)}").fetchone() == (text,)

@@ -22,7 +22,7 @@ from schemas.stored import INTERNAL, TABLES
 from schemas.tables import PUBLIC, RUN_COLUMNS
 from warehouse.faults.engine_errors import is_passing
 from warehouse.lake import attach
-from warehouse.lake.attach import ATTEMPTS, retried
+from warehouse.lake.attach import ATTEMPTS, retry_conflicts
 from warehouse.lake.empty_tables import Filled
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.sharing import Sharing
@@ -240,7 +240,7 @@ def test_a_conflict_is_tried_again_ever_more_slowly_and_then_told(no_waiting: li
         raise CONFLICT
 
     with pytest.raises(LakeBusy, match="tried again several times"):
-        retried(work)
+        retry_conflicts(work)
     assert len(calls) == ATTEMPTS
     assert len(no_waiting) == ATTEMPTS - 1
     assert max(no_waiting[:1]) < min(no_waiting[-1:])
@@ -251,7 +251,7 @@ def test_what_cannot_pass_is_not_tried_again(no_waiting: list[float]) -> None:
         raise duckdb.CatalogException("Table with name x does not exist")
 
     with pytest.raises(duckdb.CatalogException):
-        retried(work)
+        retry_conflicts(work)
     assert no_waiting == []
 
 

@@ -61,7 +61,7 @@ def all_breaks() -> sa.Subquery:
         .join(members, members.c.block_id == told.order_id)
         .join(exports, exports.c.export_id == members.c.export_id)
     )
-    return sa.union_all(singles, blocks, _unanswered(about), _unasked(about)).subquery("breaks")
+    return sa.union_all(singles, blocks, _unanswered_orders(about), _unasked_fills(about)).subquery("breaks")
 
 
 def _nothing(name: str) -> sa.Label[str]:
@@ -72,7 +72,7 @@ def _no_record() -> list[sa.Label[str]]:
     return [_nothing("source"), _nothing("execution_id"), sa.literal("", sa.Text).label("record")]
 
 
-def _unanswered(about: Sequence[str]) -> sa.Select[Any]:
+def _unanswered_orders(about: Sequence[str]) -> sa.Select[Any]:
     """Orders that nobody has said anything about, as a part of ``all_breaks``."""
     orders = export_orders.c
     size = sa.cast(orders.quantity, sa.Double) * sa.cast(orders.price_usd, sa.Double)
@@ -94,7 +94,7 @@ def _unanswered(about: Sequence[str]) -> sa.Select[Any]:
     return query.where(order_states.c.order_id.is_(None)).with_only_columns(*columns)
 
 
-def _unasked(about: Sequence[str]) -> sa.Select[Any]:
+def _unasked_fills(about: Sequence[str]) -> sa.Select[Any]:
     """Fills that name no order that left, as a part of ``all_breaks``; one that several files tell is one."""
     told = executions_aside.c
     record = told.file_sha256 + " " + sa.cast(told.row_number, sa.Text)
@@ -130,7 +130,7 @@ def is_used() -> sa.ColumnElement[bool]:
     )
 
 
-def priced(row: Any) -> tuple[Any, ...]:
+def priced_row(row: Any) -> tuple[Any, ...]:
     """A row of ``FOUND``; what nobody answered is worth its quantity at the order's reference price, what nobody asked for at its own."""
     values = dict(row._mapping)  # noqa: SLF001
     if values["amount_usd"] is None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from schemas.enums import Break, OrderState, Side
 from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
-from warehouse.ledger.executions.break_rows import FOUND, all_breaks, is_used, literal, priced
+from warehouse.ledger.executions.break_rows import FOUND, all_breaks, is_used, literal, priced_row
 from warehouse.ledger.executions.execution_rows import SENT, fixed_in, messages_in, sent_query, states_in
 from warehouse.ledger.review import MOMENT, to_frame
 from warehouse.ledger.store import (
@@ -198,7 +198,7 @@ class Answers(Store):
 
     def answers(self, wanted: Sought, *, limit: int, after: tuple[Any, ...] | None = None) -> Stretch:
         """Orders that left and what became of them, ``ANSWERED``: what left last first, then by order."""
-        rows, sent_at = _answered(), exports.c.finished_at
+        rows, sent_at = _answers_query(), exports.c.finished_at
         query = rows.where(*_conditions(_ORDER_COLUMNS, wanted))
         if after is not None:
             is_next = sent_at < literal(sent_at, after[0])
@@ -228,7 +228,7 @@ class Answers(Store):
         with self.reading() as connection:
             found = connection.execute(query.offset(skip).limit(limit + 1)).all()
         ends = [tuple(row)[-len(key) :] for row in found]
-        return _stretch([priced(row) for row in found], FOUND, ends, limit)
+        return _stretch([priced_row(row) for row in found], FOUND, ends, limit)
 
     def break_counts(self, column: str, wanted: Sought) -> dict[str, int]:
         """How many open breaks have each value of a column; those that have none are left out."""
@@ -246,7 +246,7 @@ _ORDER_COLUMNS: Final[Mapping[str, Any]] = {
 }
 
 
-def _answered() -> sa.Select[Any]:
+def _answers_query() -> sa.Select[Any]:
     states = order_states.c
     nothing = {name: sa.func.coalesce(states[name], literal(states[name], Decimal(0))) for name in AMOUNTS}
     is_closed = sa.func.coalesce(states.is_closed, literal(states.is_closed, value=False))

@@ -66,7 +66,7 @@ class Deliveries(Store):
                 raise DecisionRefused(f"export {export_id} was begun to be delivered to {name} with another manifest")
             elif row.state is not DeliveryState.DELIVERED:
                 sent = row.sent_count if row.url == url else 0  # another place has nothing yet
-                _set(connection, export_id, name, attempts=row.attempts + 1, url=url, sent_count=sent)
+                _update_delivery(connection, export_id, name, attempts=row.attempts + 1, url=url, sent_count=sent)
             found = _delivery_in(connection, export_id, name)
         assert found is not None  # noqa: S101 - it was just written
         return found
@@ -81,7 +81,7 @@ class Deliveries(Store):
         """
         with self.writing() as connection:
             _need_own(connection, row)
-            _set(connection, row.export_id, row.name, sent_count=count)
+            _update_delivery(connection, row.export_id, row.name, sent_count=count)
 
     def need_own_attempt(self, row: DeliveryRow) -> None:
         """Refuse to go on where another attempt was begun, or has ended the delivery.
@@ -99,7 +99,7 @@ class Deliveries(Store):
         with self.writing() as connection:
             row = _delivery_in(connection, export_id, name)
             if row is not None and row.state is DeliveryState.SENDING:
-                _set(connection, export_id, name, problem=problem)
+                _update_delivery(connection, export_id, name, problem=problem)
 
     def finish_delivery(self, export_id: str, name: str, now: datetime) -> bool:
         """The place has acknowledged all of it. False: it had so already."""
@@ -107,7 +107,7 @@ class Deliveries(Store):
             row = _delivery_in(connection, export_id, name)
             if row is None or row.state is DeliveryState.DELIVERED:
                 return False
-            _set(connection, export_id, name, state=DeliveryState.DELIVERED, delivered_at=now, problem=None)
+            _update_delivery(connection, export_id, name, state=DeliveryState.DELIVERED, delivered_at=now, problem=None)
             detail = {"name": name, "files": row.file_count, "manifest_sha256": row.manifest_sha256}
             _note(connection, export_id, "delivered", detail, now)
         return True
@@ -177,7 +177,7 @@ def _delivery_in(connection: Connection, export_id: str, name: str) -> DeliveryR
     return None if row is None else DeliveryRow.of(row)
 
 
-def _set(connection: Connection, export_id: str, name: str, **values: Any) -> None:
+def _update_delivery(connection: Connection, export_id: str, name: str, **values: Any) -> None:
     is_it = (deliveries.c.export_id == export_id) & (deliveries.c.name == name)
     connection.execute(sa.update(deliveries).where(is_it).values(**values))
 

@@ -54,10 +54,10 @@ def canonical(value: Any) -> str:
 
 def row_hash(row: AuditRow) -> str:
     """Hash of a row's columns other than ``hash`` itself."""
-    return _digest({name: getattr(row, name) for name in HASHED} | {"at": _spelled(row.at)})
+    return _digest({name: getattr(row, name) for name in HASHED} | {"at": _time_text(row.at)})
 
 
-def _spelled(at: datetime) -> str:
+def _time_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -68,7 +68,7 @@ def _digest(content: dict[str, Any]) -> str:
 def append(connection: Connection, events: Iterable[Event], now: datetime) -> None:
     """Add rows to the chain, inside the caller's transaction."""
     head = connection.execute(sa.select(audit_head.c.seq, audit_head.c.hash)).one()
-    rows = list(_linked(events, head.seq, head.hash, now))
+    rows = list(_link_rows(events, head.seq, head.hash, now))
     if rows:
         last = rows[-1]
         connection.execute(sa.update(audit_head).values(seq=last["seq"], hash=last["hash"]))
@@ -76,9 +76,9 @@ def append(connection: Connection, events: Iterable[Event], now: datetime) -> No
         insert_columns(connection, audit, columns, {"at": now})
 
 
-def _linked(events: Iterable[Event], seq: int, previous_hash: str, now: datetime) -> Iterator[dict[str, Any]]:
+def _link_rows(events: Iterable[Event], seq: int, previous_hash: str, now: datetime) -> Iterator[dict[str, Any]]:
     """Rows with their numbers and hashes; ``at`` as the text that is hashed."""
-    at = _spelled(now)
+    at = _time_text(now)
     for number, item in enumerate(events, start=seq + 1):
         row = {
             "seq": number,
@@ -128,13 +128,13 @@ class Audit(Store):
         with self.reading() as connection:
             head = connection.execute(sa.select(audit_head.c.seq, audit_head.c.hash)).one()
             rows = connection.execution_options(yield_per=10_000).execute(sa.select(audit).order_by(audit.c.seq))
-            count, newest = _checked(AuditRow(*row) for row in rows)
+            count, newest = _check_links(AuditRow(*row) for row in rows)
         if (count, newest) != (head.seq, head.hash):
             raise AuditBroken(count + 1, f"the audit chain ends at row {count}, but {head.seq} were written")
         return count
 
 
-def _checked(rows: Iterable[AuditRow]) -> tuple[int, str]:
+def _check_links(rows: Iterable[AuditRow]) -> tuple[int, str]:
     """Number and hash of the last row, all links being whole."""
     seq, newest = 0, GENESIS
     for row in rows:

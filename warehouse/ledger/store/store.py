@@ -207,14 +207,14 @@ def insert_columns(
     compiled = sa.insert(table).inline().compile(dialect=connection.dialect, column_keys=[*columns, *shared])
     order = getattr(compiled, "positiontup", None)
     names = order or [*columns, *shared]
-    bound = [_bound(connection, table.c[name], columns.get(name), shared.get(name), count) for name in names]
+    bound = [_bind_column(connection, table.c[name], columns.get(name), shared.get(name), count) for name in names]
     rows: list[Any] = list(zip(*bound, strict=True))
     if not order:
         rows = [dict(zip(names, row, strict=True)) for row in rows]
     connection.exec_driver_sql(str(compiled), rows)
 
 
-def _bound(
+def _bind_column(
     connection: Connection, column: sa.Column[Any], values: Sequence[Any] | None, shared: Any, count: int
 ) -> Iterable[Any]:
     """A column as the driver wants it."""

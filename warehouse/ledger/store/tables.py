@@ -36,7 +36,7 @@ _TYPES: Final[dict[pl.DataType, Any]] = {
 }
 
 
-def _amended(table: str, *key: str) -> list[Column[Any]]:
+def _version_columns(table: str, *key: str) -> list[Column[Any]]:
     """The columns of a public table of the lake, for versions that a person made."""
     return [
         Column(
@@ -261,16 +261,16 @@ Index(
     postgresql_where=sa.text("decision = 'approve'"),
 )
 
-amended_proposals = Table("amended_proposals", metadata, *_amended("proposals", "proposal_id"))
+amended_proposals = Table("amended_proposals", metadata, *_version_columns("proposals", "proposal_id"))
 """What the lake's table ``proposals`` says of a proposal, of versions after the first."""
 
-amended_orders = Table("amended_orders", metadata, *_amended("orders", "proposal_id", "order_id"))
+amended_orders = Table("amended_orders", metadata, *_version_columns("orders", "proposal_id", "order_id"))
 
 amended_lots = Table(
     "amended_lots",
     metadata,
     Column("proposal_id", sa.Text, ForeignKey("proposals.proposal_id", name="amended_lots_proposal"), primary_key=True),
-    *_amended("lot_relief", "order_id", "lot_id"),
+    *_version_columns("lot_relief", "order_id", "lot_id"),
 )
 
 export_orders = Table(
