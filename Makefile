@@ -1,24 +1,29 @@
 # Two commands do everything: `make demo` and `make test`. The rest builds on the environment they make.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Those that pyproject.toml names.
+PYTHONS := $(shell sed -n 's/.*Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
 UV_VERSION := 0.13.9
 ACCOUNTS ?= 5000
 
-export UV_PYTHON := $(CURDIR)/.venv/bin/python
+export UV_PYTHON := $(abspath $(BIN)/python)
+export UV_COMPILE_BYTECODE ?= 1
 export DO_NOT_TRACK := 1
 # Each of a hundred processes that the tests start would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo stack test test-system lint types docs bench lock clean
+.PHONY: setup demo stack test test-core test-system lint types docs bench lock pythons clean
 
-setup: .venv/.done
+setup: $(VENV)/.done
 
-.venv/.done: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "trimtab needs Python 3.11 or newer; try make PYTHON=python3.11"'
-	$(PYTHON) -m venv .venv
+$(VENV)/.done: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; found = "%d.%d" % sys.version_info[:2]; sys.exit(None if found in "$(PYTHONS)".split() else \
+		"trimtab has been tried on Python $(PYTHONS), this is " + found + "; name one of them: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	$(BIN)/python -m uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/python -m uv pip sync --quiet --require-hashes requirements.lock
 	$(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo "compiling the solver: about a minute, once"
 	$(BIN)/python -c "from tasks.core.solver.entry import warm_up; warm_up()"
@@ -35,6 +40,10 @@ stack: setup
 test: setup
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not system"
 
+# The part that decides needs no Prefect, no database and no server: `.ci/run` tries it on every Python of the machine.
+test-core: setup
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/tasks/core
+
 # These wait for servers and for the death of processes more than they compute.
 test-system: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m system
@@ -42,6 +51,7 @@ test-system: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: setup
 	$(BIN)/mypy
@@ -65,5 +75,8 @@ lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra demo --group pyproject.toml:dev --group pyproject.toml:docs pyproject.toml --output-file requirements.lock
 
+pythons:
+	@echo $(PYTHONS)
+
 clean:
-	rm -rf .venv var
+	rm -rf $(VENV) var
