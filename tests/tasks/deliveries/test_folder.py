@@ -208,7 +208,7 @@ def test_a_file_that_came_to_another_size_gets_no_name(place: FolderScene, monke
 KILLED = """
 import os, sys
 from schemas.exports import Delivery
-from tasks.deliveries.place import opened
+from tasks.deliveries.place import open_place
 from tests.tasks.deliveries.test_folder import FILES, RUN
 
 def killed_at(root, call):
@@ -221,7 +221,7 @@ def killed_at(root, call):
             if left < 0:
                 os._exit(9)
 
-    with opened(Delivery(name="bank", url=root)) as there:
+    with open_place(Delivery(name="bank", url=root)) as there:
         sys.addaudithook(count)
         there.put(RUN, FILES)
     os._exit(0)
