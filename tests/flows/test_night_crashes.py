@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 ACCOUNTS = 120
-NEIGHBOUR = Path(__file__).with_name("night_neighbour.py")
+NEIGHBOUR = Path(__file__).parents[1] / "support" / "night_neighbour.py"
 
 
 @pytest.fixture(scope="module")
