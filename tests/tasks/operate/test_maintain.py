@@ -81,7 +81,7 @@ def restored(home: Home, made: Backup, tmp_path_factory: pytest.TempPathFactory)
     settings = home.settings.model_copy(update={"home": tmp_path_factory.mktemp("other-machine") / "home"})
     found = restore(settings, made.folder)
     assert (found.run_count, found.checked_run_count) == (1, 1)
-    assert found.audit.audit_rows > ACCOUNTS // 4
+    assert found.audit_rows > ACCOUNTS // 4
     return replace(home, settings=settings)
 
 
