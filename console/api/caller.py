@@ -13,7 +13,7 @@ from console.api.problems import ApiProblem
 from console.shared import Backend
 from schemas.enums import Scope
 from tasks.review import token_of
-from warehouse.ledger import Filter, RunRow, Sought, TokenRow
+from warehouse.ledger import Filter, RunRow, SentFilter, TokenRow
 
 BEARER = HTTPBearer(auto_error=False, description="A token made with `trimtab users add-token`.")
 UNAUTHORIZED = {"www-authenticate": "Bearer"}
@@ -40,7 +40,7 @@ class Caller:
         """The filter, narrowed to what the caller may see."""
         return replace(wanted, custodians=self.token.custodians)
 
-    def seeks(self, wanted: Sought) -> Sought:
+    def narrow(self, wanted: SentFilter) -> SentFilter:
         """As ``sees``, of orders that left."""
         return replace(wanted, custodians=self.token.custodians)
 

@@ -27,7 +27,7 @@ from console.api.problems import ApiProblem
 from console.shared import Backend, ways_of
 from schemas.enums import Break, OrderState
 from tasks.core.reconcile import ALARMS
-from warehouse.ledger import Sought
+from warehouse.ledger import SentFilter
 
 MOMENT_AND_NAME: Final[tuple[Kinds, ...]] = ((datetime,), (str,))
 BREAK_KEY: Final[tuple[Kinds, ...]] = ((int,), (datetime,), (int, float), (str,), (str,), (str,))
@@ -95,10 +95,10 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
         caller: Caller = reads,
     ) -> FillsOut:
         """Orders that left and what became of them, the last ones first; the next page with ``cursor``."""
-        wanted = Sought(run=run, custodian=custodian, account=account, proposal=proposal, state=state)
+        wanted = SentFilter(run=run, custodian=custodian, account=account, proposal=proposal, state=state)
         about = f"fills {wanted}"
         after = None if cursor is None else read_cursor(cursor, about, MOMENT_AND_NAME)
-        found = backend.ledger.answers.answers(caller.seeks(wanted), limit=limit, after=after)
+        found = backend.ledger.answers.answers(caller.narrow(wanted), limit=limit, after=after)
         return FillsOut(
             fills=[FillOut.of(row) for row in found.rows.iter_rows(named=True)],
             next_cursor=None if found.after is None else write_cursor(found.after, about),
@@ -107,7 +107,7 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
     @router.get("/fills/{order_id}", tags=["fills"])
     def fill(order_id: Named, caller: Caller = reads) -> FillDetailOut:
         """One order that left: what became of it, its open breaks, and every message about it or its block."""
-        ledger, wanted = backend.ledger, caller.seeks(Sought(order=order_id))
+        ledger, wanted = backend.ledger, caller.narrow(SentFilter(order=order_id))
         rows = ledger.answers.answers(wanted, limit=1).rows
         if rows.is_empty():
             raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no order {order_id} that left.")
@@ -123,7 +123,7 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
         )
 
 
-def _breaks(backend: Backend, wanted: Sought) -> list[BreakOut]:
+def _breaks(backend: Backend, wanted: SentFilter) -> list[BreakOut]:
     rows = backend.ledger.answers.breaks_found(wanted, ALARMS, limit=MOST).rows
     return [BreakOut.of(row, backend.now()) for row in rows.iter_rows(named=True)]
 
@@ -142,10 +142,10 @@ def _add_breaks(router: APIRouter, backend: Backend, reads: Any) -> None:
         caller: Caller = reads,
     ) -> BreaksOut:
         """Open breaks: alarms first, then the oldest, then the largest amounts; the next page with ``cursor``."""
-        wanted = Sought(run=run, custodian=custodian, account=account, proposal=proposal, code=code)
+        wanted = SentFilter(run=run, custodian=custodian, account=account, proposal=proposal, code=code)
         about = f"breaks {wanted}"
         after = None if cursor is None else read_cursor(cursor, about, BREAK_KEY)
-        found = backend.ledger.answers.breaks_found(caller.seeks(wanted), ALARMS, limit=limit, after=after)
+        found = backend.ledger.answers.breaks_found(caller.narrow(wanted), ALARMS, limit=limit, after=after)
         now = backend.now()
         return BreaksOut(
             breaks=[BreakOut.of(row, now) for row in found.rows.iter_rows(named=True)],

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from console.metrics.runs import gauge, of_cut_offs, of_exports, of_runs
 from console.shared import Backend, undelivered_count
 from schemas.enums import Break, ProposalState, RunState
-from warehouse.ledger import Filter, Sort, Sought
+from warehouse.ledger import Filter, SentFilter, Sort
 
 EVERY: Final = Filter(states=None)
 
@@ -55,7 +55,7 @@ class LedgerCollector(Collector):
         ledger = self._backend.ledger
         breaks = GaugeMetricFamily("trimtab_open_breaks", "Open breaks by code.", labels=["code"])
         aside = GaugeMetricFamily("trimtab_executions_set_aside", "Executions never used, by code.", labels=["code"])
-        broken, left_out = ledger.answers.break_counts("code", Sought()), ledger.answers.aside_counts()
+        broken, left_out = ledger.answers.break_counts("code", SentFilter()), ledger.answers.aside_counts()
         for code in Break:
             breaks.add_metric([str(code)], broken.get(str(code), 0))
             aside.add_metric([str(code)], left_out.get(code, 0))

@@ -27,7 +27,7 @@ from console.shared import (
 )
 from schemas.enums import Break
 from tasks.core.reconcile import ALARMS
-from warehouse.ledger import SENT_STATES, Sought
+from warehouse.ledger import SENT_STATES, SentFilter
 
 MOST_ORDERS: Final = 1_000
 COLUMNS: Final = {
@@ -83,7 +83,7 @@ class After:
 
 def read_after(desk: PageContext, proposal: dict[str, Any]) -> After | None:
     """What happened since; null where the proposal has not left."""
-    ledger, wanted = desk.backend.ledger, Sought(proposal=proposal["proposal_id"])
+    ledger, wanted = desk.backend.ledger, SentFilter(proposal=proposal["proposal_id"])
     export = ledger.deliveries.export_named(proposal["export_id"]) if proposal["state"] in SENT_STATES else None
     if export is None:
         return None

@@ -33,7 +33,7 @@ from console.shared import (
 )
 from schemas.enums import Break
 from tasks.core.reconcile import ALARMS
-from warehouse.ledger import Sought, Stretch
+from warehouse.ledger import RowPage, SentFilter
 
 PAGE_ROWS: Final = 50
 ASIDE_ROWS: Final = 50
@@ -83,7 +83,7 @@ def register(backend: Backend) -> None:
             if not await desk.arrived():
                 return
             view = BreakView(
-                desk, Sought(code=Break(code) if code in set(Break) else None, custodian=custodian or None)
+                desk, SentFilter(code=Break(code) if code in set(Break) else None, custodian=custodian or None)
             )
             await view.build()
         follow(desk, view.refresh)
@@ -102,7 +102,7 @@ class BreakCounts:
 class BreakView:
     """The page as one person looks at it."""
 
-    def __init__(self, desk: PageContext, wanted: Sought) -> None:
+    def __init__(self, desk: PageContext, wanted: SentFilter) -> None:
         self.desk = desk
         self.wanted = wanted
         self.skip = 0
@@ -156,7 +156,7 @@ class BreakView:
         if found is not None:
             self._draw(*found)
 
-    def _read(self) -> tuple[BreakCounts, Stretch, dict[Break, int]]:
+    def _read(self) -> tuple[BreakCounts, RowPage, dict[Break, int]]:
         ledger, wanted = self.ledger, self.wanted
         codes = ledger.answers.break_counts("code", replace(wanted, code=None))
         custodians = ledger.answers.break_counts("custodian", replace(wanted, custodian=None))
@@ -166,7 +166,7 @@ class BreakView:
         aside = ledger.answers.aside_stretch(limit=self.aside_limit)
         return BreakCounts(rows, codes, custodians, number), aside, ledger.answers.aside_counts()
 
-    def _draw(self, seen: BreakCounts, aside: Stretch, left_out: Mapping[Break, int]) -> None:
+    def _draw(self, seen: BreakCounts, aside: RowPage, left_out: Mapping[Break, int]) -> None:
         now = self.desk.now
         self.code.set_options(_choices(seen.codes, self.wanted.code, word))
         self.custodian.set_options(_choices(seen.custodians, self.wanted.custodian, str))
@@ -184,7 +184,7 @@ class BreakView:
         self.forth.set_enabled(last < seen.number)
         self._draw_aside(aside, left_out)
 
-    def _draw_aside(self, aside: Stretch, left_out: Mapping[Break, int]) -> None:
+    def _draw_aside(self, aside: RowPage, left_out: Mapping[Break, int]) -> None:
         self.aside_totals.clear()
         with self.aside_totals:
             for code, number in left_out.items():
@@ -198,7 +198,7 @@ class BreakView:
 
     async def _chosen(self) -> None:
         code = self.code.value
-        self.wanted = Sought(code=Break(code) if code else None, custodian=self.custodian.value or None)
+        self.wanted = SentFilter(code=Break(code) if code else None, custodian=self.custodian.value or None)
         self.skip = 0
         chosen = {"code": code, "custodian": self.custodian.value}
         query = urlencode({name: value for name, value in chosen.items() if value})

@@ -50,7 +50,7 @@ RELEASABLE: Final = frozenset({ProposalState.APPROVED, ProposalState.AUTO_APPROV
 
 
 @dataclass(frozen=True)
-class Seeing:
+class ProposalView:
     """What the page shows, read at once."""
 
     proposal: dict[str, Any]
@@ -78,14 +78,14 @@ def register(backend: Backend) -> None:
         drawing = asyncio.Lock()
 
         async def draw() -> None:
-            seeing = await desk.look(lambda: _read(desk, proposal_id))
-            drawn[:] = [] if seeing is None else [seeing.mark]
+            view = await desk.look(lambda: _read(desk, proposal_id))
+            drawn[:] = [] if view is None else [view.mark]
             content.clear()
             with content:
-                if seeing is None:
+                if view is None:
                     nothing_here()
                 else:
-                    _draw(desk, seeing, show)
+                    _draw(desk, view, show)
 
         async def show() -> None:
             async with drawing:
@@ -113,7 +113,7 @@ def _mark(desk: PageContext, name: str) -> tuple[object, ...]:
     return proposal.get("revision"), len(ledger.proposals.decisions_of(full)), full in newest, after
 
 
-def _read(desk: PageContext, proposal_id: str) -> Seeing:
+def _read(desk: PageContext, proposal_id: str) -> ProposalView:
     backend = desk.backend
     ledger = backend.ledger
     mark = _mark(desk, proposal_id)
@@ -131,34 +131,34 @@ def _read(desk: PageContext, proposal_id: str) -> Seeing:
     differs = changes(ledger, read, before, orders)
     replaced_by = None if newest == full else newest
     after = read_after(desk, proposal)
-    return Seeing(proposal, found, said, before, differs, sorted_orders, replaced_by, after, mark)
+    return ProposalView(proposal, found, said, before, differs, sorted_orders, replaced_by, after, mark)
 
 
-def _draw(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
-    _head(desk, seeing, again)
-    if seeing.after is not None:
-        after_panel(seeing.after, desk.now)
-    if seeing.newest is None:
-        class_panel(seeing.page)
-        orders_panel(seeing.page["orders"])
+def _draw(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[None]]) -> None:
+    _head(desk, view, again)
+    if view.after is not None:
+        after_panel(view.after, desk.now)
+    if view.newest is None:
+        class_panel(view.page)
+        orders_panel(view.page["orders"])
     else:
         with ui.element("div").classes("banner"):
             ui.label("A newer version took the place of this one.")
-            ui.link("To the newest version", f"/proposals/{seeing.newest}")
-        orders_panel(seeing.orders)
+            ui.link("To the newest version", f"/proposals/{view.newest}")
+        orders_panel(view.orders)
     with ui.element("div").classes("halves"):
-        if seeing.newest is None:
-            tax_panel(seeing.page)
-            cash_panel(seeing.page)
-            proof_panel(seeing.page)
-            rules_panel(seeing.page)
-        history_panel(seeing.proposal, seeing.decisions)
-        changes_panel(seeing.proposal, seeing.before, seeing.changes)
-        _frontier(desk, seeing.proposal)
+        if view.newest is None:
+            tax_panel(view.page)
+            cash_panel(view.page)
+            proof_panel(view.page)
+            rules_panel(view.page)
+        history_panel(view.proposal, view.decisions)
+        changes_panel(view.proposal, view.before, view.changes)
+        _frontier(desk, view.proposal)
 
 
-def _head(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
-    proposal, account = seeing.proposal, seeing.page["account"]
+def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[None]]) -> None:
+    proposal, account = view.proposal, view.page["account"]
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
             ui.link(proposal["account_id"], f"/accounts/{proposal['account_id']}").classes("title mono")
@@ -173,16 +173,16 @@ def _head(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]
             f"{account['tax_status']}, model {account['model_id']}, policy {account['policy_id']}, "
             f"at {account['custodian']}"
         ).classes("quiet")
-        for text in seeing.page["outcome"]["sentences"]:
+        for text in view.page["outcome"]["sentences"]:
             ui.label(text)
         with ui.row().classes("chips"):
             chips(words(proposal["look_reasons"]))
             chips(words(proposal["route_reasons"]), "mark")
-        if seeing.page["anomaly"] and seeing.page["anomaly"]["sentence"]:
-            ui.label(f"Unusual: {seeing.page['anomaly']['sentence']}").classes("note")
+        if view.page["anomaly"] and view.page["anomaly"]["sentence"]:
+            ui.label(f"Unusual: {view.page['anomaly']['sentence']}").classes("note")
         with ui.element("div").classes("tiles small"):
             _figures(desk, proposal)
-        _decisions(desk, seeing, again)
+        _decisions(desk, view, again)
 
 
 def _figures(desk: PageContext, proposal: dict[str, Any]) -> None:
@@ -207,8 +207,8 @@ def _figures(desk: PageContext, proposal: dict[str, Any]) -> None:
             ui.label(text).classes("quiet")
 
 
-def _decisions(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[None]]) -> None:
-    proposal = seeing.proposal
+def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[None]]) -> None:
+    proposal = view.proposal
 
     async def decide(name: str, decision: Decision) -> None:
         what = f"this proposal for {proposal['account_id']}"
@@ -228,7 +228,7 @@ def _decisions(desk: PageContext, seeing: Seeing, again: Callable[[], Awaitable[
         if desk.may_review and proposal["state"] in STATES_THAT_WAIT:
             buttons(proposal, decide)
             _assign(desk, proposal, again)
-            ui.button("Change orders…", on_click=lambda: change_orders(desk, seeing)).props("no-caps flat dense")
+            ui.button("Change orders…", on_click=lambda: change_orders(desk, view)).props("no-caps flat dense")
         if desk.may_review and proposal["state"] in RELEASABLE:
             ui.button("Withdraw approval…", on_click=lambda: decide(name, Decision.WITHDRAW)).props("no-caps outline")
         ui.button("Comment…", on_click=lambda: decide(name, Decision.COMMENT)).props("no-caps flat dense")

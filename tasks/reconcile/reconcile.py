@@ -37,7 +37,7 @@ from tasks.core.reconcile import (
 from tasks.executions import ExecutionFormat, ExecutionRecords, read_executions
 from tasks.export import ExportLake
 from tasks.review import newest_rows
-from warehouse.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, Settled, Sought, TakenFile
+from warehouse.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, SentFilter, Settled, TakenFile
 
 PART: Final = 50_000
 """Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""
@@ -229,10 +229,10 @@ def _reading(read: ExecutionRecords) -> ExecutionReading:
 
 def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
     """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
-    stretch = ledger.answers.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE)
+    stretch = ledger.answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE)
     found = [stretch.rows]
     while stretch.after is not None:
-        stretch = ledger.answers.breaks_found(Sought(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
+        stretch = ledger.answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
         found.append(stretch.rows)
     age = (pl.lit(now) - pl.col("since_at")).dt.total_days()
     return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))

@@ -2,10 +2,10 @@ from .access import SessionRow as SessionRow
 from .access import TokenRow as TokenRow
 from .executions import ExecutionFile as ExecutionFile
 from .executions import ExecutionReading as ExecutionReading
+from .executions import RowPage as RowPage
 from .executions import Rules as Rules
+from .executions import SentFilter as SentFilter
 from .executions import Settled as Settled
-from .executions import Sought as Sought
-from .executions import Stretch as Stretch
 from .executions import TakenFile as TakenFile
 from .export import Deadline as Deadline
 from .ledger import Ledger as Ledger

@@ -24,7 +24,7 @@ from tests.support.console_scene import AS_OF, make_home
 from tests.support.fill_scene import fill, write_fills
 from tests.support.ledger_book import new_run, proposed
 from warehouse.lake.lake import open_lake
-from warehouse.ledger import Filter, Ledger, Sought
+from warehouse.ledger import Filter, Ledger, SentFilter
 
 pytestmark = pytest.mark.system
 
@@ -349,7 +349,7 @@ def left(home: Path, ledger: Ledger, proposal_id: str) -> pl.DataFrame:
     settings = Settings(home=home, deliveries=(Delivery(name="archive", url=str(home / "archive")),))
     export_approved(settings)
     deliver_exported(settings)
-    return ledger.answers.answers(Sought(proposal=proposal_id), limit=99).rows
+    return ledger.answers.answers(SentFilter(proposal=proposal_id), limit=99).rows
 
 
 def seen_everywhere(one: Person, name: str) -> None:

@@ -7,5 +7,5 @@ from .executions import Executions as Executions
 from .executions import TakenFile as TakenFile
 from .fills import Fills as Fills
 from .order_answers import Answers as Answers
-from .order_answers import Sought as Sought
-from .order_answers import Stretch as Stretch
+from .order_answers import RowPage as RowPage
+from .order_answers import SentFilter as SentFilter

@@ -53,7 +53,7 @@ AMOUNTS: Final = ("filled_quantity", "gross_usd", "fees_usd")
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SentFilter:
     """Which orders that left, or which breaks of them, are meant. Null: no condition.
 
     ``state`` is for orders, ``code`` for breaks. ``custodians`` narrows what somebody may see at all: what is of none of them is left out.
@@ -70,7 +70,7 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class RowPage:
     """Some rows of a long list. ``after`` says where the next ones begin; null: there are none."""
 
     rows: pl.DataFrame
@@ -165,7 +165,7 @@ class Answers(Store):
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(*order)).all(), ASIDE)
 
-    def aside_stretch(self, *, limit: int, after: tuple[Any, ...] | None = None) -> Stretch:
+    def aside_stretch(self, *, limit: int, after: tuple[Any, ...] | None = None) -> RowPage:
         """As ``set_aside``, some at a time, with the name of the file: ``ASIDE_NAMED``."""
         table = executions_aside
         is_file = (execution_files.c.sha256 == table.c.file_sha256) & (execution_files.c.source == table.c.source)
@@ -196,7 +196,7 @@ class Answers(Store):
                 found += connection.execute(sa.select(*executions.c[tuple(TOLD)]).where(is_about)).all()
         return to_frame(found, TOLD).unique().sort("received_at", "executed_at", "source", "execution_id")
 
-    def answers(self, wanted: Sought, *, limit: int, after: tuple[Any, ...] | None = None) -> Stretch:
+    def answers(self, wanted: SentFilter, *, limit: int, after: tuple[Any, ...] | None = None) -> RowPage:
         """Orders that left and what became of them, ``ANSWERED``: what left last first, then by order."""
         rows, sent_at = _answers_query(), exports.c.finished_at
         query = rows.where(*_conditions(_ORDER_COLUMNS, wanted))
@@ -209,13 +209,13 @@ class Answers(Store):
 
     def breaks_found(
         self,
-        wanted: Sought,
+        wanted: SentFilter,
         first: Collection[Break],
         *,
         limit: int,
         after: tuple[Any, ...] | None = None,
         skip: int = 0,
-    ) -> Stretch:
+    ) -> RowPage:
         """Open breaks, ``FOUND``: those with a code of ``first`` first, then the oldest, then the largest amounts."""
         rows = all_breaks()
         rank = sa.case((rows.c.code.in_([str(code) for code in first]), 0), else_=1)
@@ -230,7 +230,7 @@ class Answers(Store):
         ends = [tuple(row)[-len(key) :] for row in found]
         return _stretch([priced_row(row) for row in found], FOUND, ends, limit)
 
-    def break_counts(self, column: str, wanted: Sought) -> dict[str, int]:
+    def break_counts(self, column: str, wanted: SentFilter) -> dict[str, int]:
         """How many open breaks have each value of a column; those that have none are left out."""
         rows = all_breaks()
         value = rows.c[column]
@@ -255,7 +255,7 @@ def _answers_query() -> sa.Select[Any]:
     return query.add_columns(*(given[name].label(name) for name in ANSWERED if name not in SENT))
 
 
-def _conditions(columns: Mapping[str, Any], wanted: Sought) -> list[sa.ColumnElement[bool]]:
+def _conditions(columns: Mapping[str, Any], wanted: SentFilter) -> list[sa.ColumnElement[bool]]:
     """What is sought, as SQL; all of them hold."""
     given = {
         "run_id": wanted.run,
@@ -280,6 +280,6 @@ def _is_beyond(key: Sequence[sa.ColumnElement[Any]], after: Sequence[Any]) -> sa
 
 def _stretch(
     rows: Sequence[Any], schema: dict[str, pl.DataType], ends: Sequence[tuple[Any, ...]], limit: int
-) -> Stretch:
+) -> RowPage:
     """The first ``limit`` rows; one more means that there is a next stretch."""
-    return Stretch(to_frame(rows[:limit], schema), ends[limit - 1] if len(rows) > limit else None)
+    return RowPage(to_frame(rows[:limit], schema), ends[limit - 1] if len(rows) > limit else None)

@@ -21,10 +21,10 @@ from tests.support.after_export_scene import OTHER, TwoCustodians, told
 from tests.support.export_scene import CUSTODIAN, NOW, RUN
 from tests.support.fill_scene import fill
 from tests.support.servers import PASSWORD
-from warehouse.ledger import Ledger, Sought, Stretch
+from warehouse.ledger import Ledger, RowPage, SentFilter
 from warehouse.ledger.executions.execution_rows import known_in
 
-ALL = Sought()
+ALL = SentFilter()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -41,7 +41,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return desk
 
 
-def whole(read: Callable[..., Stretch], limit: int) -> pl.DataFrame:
+def whole(read: Callable[..., RowPage], limit: int) -> pl.DataFrame:
     """Every stretch, one after another."""
     parts: list[pl.DataFrame] = []
     after = None
@@ -103,7 +103,7 @@ def test_breaks_are_those_that_the_reconciliation_tells_in_its_order(desk: TwoCu
 
 
 def test_fills_of_no_order_of_ours_are_breaks_each_once_and_of_nobody(desk: TwoCustodians) -> None:
-    wanted = Sought(code=Break.UNKNOWN_ORDER)
+    wanted = SentFilter(code=Break.UNKNOWN_ORDER)
     found = desk.ledger.answers.breaks_found(wanted, ALARMS, limit=99).rows
     figures = found.select("order_id", "execution_id", "filled_quantity", "amount_usd", "since_at").rows()
     assert figures == [(None, "e6", 2, 15, NOW), ("gone", "e2", 1, 10, NOW), ("gone", "e5", 1, 10, NOW)]
@@ -115,9 +115,9 @@ def test_fills_of_no_order_of_ours_are_breaks_each_once_and_of_nobody(desk: TwoC
 
 def test_a_break_of_a_block_has_the_custodian_of_its_orders(tmp_path: Path) -> None:
     desk = told(tmp_path)
-    block = desk.ledger.answers.answers(Sought(order="a2-sell"), limit=1).rows["block_id"][0]
+    block = desk.ledger.answers.answers(SentFilter(order="a2-sell"), limit=1).rows["block_id"][0]
     desk.later(fill("e9", block, "5", side="sell"), hours=2, name="block.csv")
-    found = desk.ledger.answers.breaks_found(Sought(custodian=OTHER, code=Break.OVERFILLED), ALARMS, limit=9).rows
+    found = desk.ledger.answers.breaks_found(SentFilter(custodian=OTHER, code=Break.OVERFILLED), ALARMS, limit=9).rows
     names = ("order_id", "account_id", "proposal_id", "custodian", "symbol", "run_id")
     assert found.filter(pl.col("account_id").is_null()).select(names).rows() == [(block, None, None, OTHER, "AAA", RUN)]
 
@@ -125,27 +125,29 @@ def test_a_break_of_a_block_has_the_custodian_of_its_orders(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("wanted", "orders", "broken"),
     [
-        (Sought(custodian=OTHER), {"a2-buy", "a2-sell"}, {"a2-buy"}),
-        (Sought(custodians=frozenset({OTHER})), {"a2-buy", "a2-sell"}, {"a2-buy"}),
-        (Sought(custodian=CUSTODIAN, custodians=frozenset({OTHER})), set(), set()),
-        (Sought(custodians=frozenset()), set(), set()),
-        (Sought(account="a1"), {"a1-buy", "a1-sell"}, {"a1-buy", "a1-sell"}),
-        (Sought(proposal="p-a2"), {"a2-buy", "a2-sell"}, {"a2-buy"}),
-        (Sought(order="a1-buy"), {"a1-buy"}, {"a1-buy"}),
-        (Sought(run="other"), set(), set()),
-        (Sought(run=RUN, account="a1"), {"a1-buy", "a1-sell"}, {"a1-buy", "a1-sell"}),
+        (SentFilter(custodian=OTHER), {"a2-buy", "a2-sell"}, {"a2-buy"}),
+        (SentFilter(custodians=frozenset({OTHER})), {"a2-buy", "a2-sell"}, {"a2-buy"}),
+        (SentFilter(custodian=CUSTODIAN, custodians=frozenset({OTHER})), set(), set()),
+        (SentFilter(custodians=frozenset()), set(), set()),
+        (SentFilter(account="a1"), {"a1-buy", "a1-sell"}, {"a1-buy", "a1-sell"}),
+        (SentFilter(proposal="p-a2"), {"a2-buy", "a2-sell"}, {"a2-buy"}),
+        (SentFilter(order="a1-buy"), {"a1-buy"}, {"a1-buy"}),
+        (SentFilter(run="other"), set(), set()),
+        (SentFilter(run=RUN, account="a1"), {"a1-buy", "a1-sell"}, {"a1-buy", "a1-sell"}),
     ],
 )
-def test_what_is_sought_narrows_both(desk: TwoCustodians, wanted: Sought, orders: set[str], broken: set[str]) -> None:
+def test_what_is_sought_narrows_both(
+    desk: TwoCustodians, wanted: SentFilter, orders: set[str], broken: set[str]
+) -> None:
     assert set(desk.ledger.answers.answers(wanted, limit=99).rows["order_id"]) == orders
     assert set(desk.ledger.answers.breaks_found(wanted, ALARMS, limit=99).rows["order_id"]) == broken
     assert sum(desk.ledger.answers.break_counts("custodian", wanted).values()) == len(broken)
 
 
 def test_orders_are_sought_by_state_and_breaks_by_code(desk: TwoCustodians) -> None:
-    silent = desk.ledger.answers.answers(Sought(state=OrderState.EXPORTED), limit=99).rows["order_id"].to_list()
+    silent = desk.ledger.answers.answers(SentFilter(state=OrderState.EXPORTED), limit=99).rows["order_id"].to_list()
     assert silent == ["b4-buy", "b4-sell", "-a3-buy", "-a3-sell", "a2-buy"]
-    unanswered = desk.ledger.answers.breaks_found(Sought(code=Break.NOT_ACKNOWLEDGED), ALARMS, limit=99).rows
+    unanswered = desk.ledger.answers.breaks_found(SentFilter(code=Break.NOT_ACKNOWLEDGED), ALARMS, limit=99).rows
     assert sorted(unanswered["order_id"]) == sorted(silent)
 
 
@@ -261,7 +263,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """One ledger for all statements: none of them stays."""
     desk = TwoCustodians(tmp_path_factory.mktemp("answered"))
     desk.take(fill("e1", "a1-sell", "1"), fill("e2", "gone", "1"))
-    block = desk.ledger.answers.answers(Sought(order="-a3-buy"), limit=1).rows["block_id"][0]
+    block = desk.ledger.answers.answers(SentFilter(order="-a3-buy"), limit=1).rows["block_id"][0]
     desk.ledger.executions.allot(
         block, {"-a3-buy": None}, rules=rules(1), actor="ops", note="as the rule has it", now=NOW
     )
