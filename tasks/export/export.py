@@ -28,6 +28,7 @@ import polars as pl
 from schemas.enums import Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
 from schemas.executions import SENT_ORDERS
+from schemas.exports import Delivery
 from schemas.landing import IDENTIFIER
 from tasks.core.export import Export, ExportPackage, ProposedTables, allocate, block_warnings, make_release, refusals_of
 from tasks.export.deadline import ExportDeadline
@@ -71,45 +72,38 @@ class ExportResult:
     warning_count: int
 
 
-def _go_on(_point: str) -> None:
-    """Stops nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """What every export of a call has in common.
+
+    ``lake``, ``ledger``: where the orders are; what may leave. ``export_folder`` receives ``<as_of_date>/<run_id>/``. ``actor``
+    needs the role releaser or admin. ``now``: UTC; goes to the ledger, never into a file. ``plan``: what exports are written by,
+    but for whose orders they hold and where they go. ``signer`` signs manifests, where a plan asks for it. ``checkpoint``: called
+    with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising.
+    """
+
+    lake: ExportLake
+    ledger: Ledger
+    export_folder: Path
+    actor: str
+    now: datetime
+    plan: ExportPlan = NO_PLAN
+    signer: Signer | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    checkpoint: Checkpoint = lambda _point: None
 
 
-def export_run(
-    run_id: str,
-    *,
-    lake: ExportLake,
-    ledger: Ledger,
-    export_folder: Path,
-    actor: str,
-    now: datetime,
-    plan: ExportPlan = NO_PLAN,
-    signer: Signer | None = None,
-    checkpoint: Checkpoint = _go_on,
-    is_resuming: bool = False,
-) -> ExportResult | None:
+def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResult | None:
     """Export what is approved of a run, or finish an export of it that was interrupted.
 
     Parameters
     ----------
     run_id
         A run that is done.
-    lake, ledger
-        Where the orders are; what may leave.
-    export_folder
-        Folder that receives ``<as_of_date>/<run_id>/``.
-    actor
-        Who exports; needs the role releaser or admin.
-    now
-        UTC; goes to the ledger, never into a file.
+    by
+        Who exports, from where and to where.
     plan
-        What a new export is written by; one that is resumed keeps its own.
-    signer
-        Signs manifests, where the plan asks for it.
-    checkpoint
-        Called with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising.
-    is_resuming
-        Only finish one that was interrupted; begin none.
+        What a new export is written by; one that was interrupted keeps its own. None: finish that one, and begin none.
 
     Returns
     -------
@@ -128,44 +122,41 @@ def export_run(
         The folder cannot be written, or is there and differs; the claim asks for another key; it is too late to leave, or is being
         given up.
     """
+    ledger, now = by.ledger, by.now
     run = done_run(ledger, run_id)
-    _need_releaser(ledger, actor)
+    _need_releaser(ledger, by.actor)
     ledger.halts.need_no_halt()
     # In this order: another call that claims between the two looks is found in the second.
-    may_begin = not is_resuming and bool(ledger.exports.exportable(run_id, now))
+    may_begin = plan is not None and bool(ledger.exports.exportable(run_id, now))
     if ledger.exports.open_export(run_id) is None and not may_begin:
         return None
-    stored = stored_tables(lake, run_id)
-    dated_folder = export_folder.resolve() / run.as_of_date.isoformat()
-    claim = ledger.exports.open_export(run_id) if is_resuming else None
-    if not is_resuming:
-        settled = settled_accounts(lake, ledger, run)
-        claim = _claim(run, stored, ledger, settled, folder=dated_folder, plan=plan, actor=actor, now=now)
+    stored = stored_tables(by.lake, run_id)
+    folder = by.export_folder.resolve() / run.as_of_date.isoformat()
+    claim = ledger.exports.open_export(run_id) if plan is None else _claim(run, stored, by, plan, folder)
     if claim is None:
         return None
-    _need_folder(claim, dated_folder)
-    checkpoint("claimed")
+    _need_folder(claim, folder)
+    by.checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
     approved = ledger.exports.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
     ledger.abandonments.need_claim(claim.export_id)  # else what was approved is withdrawn, maybe since we looked
     book = book_of(stored, ledger, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.exports.export_order_ids(claim.export_id))
-    final = dated_folder / export.folder_name
+    final = folder / export.folder_name
     written_by = ExportPlan.parse(claim.plan)
-    signs = written_by.signer_for(signer, claim.export_id)
+    signs = written_by.signer_for(by.signer, claim.export_id)
     sending = Sending(release, written_by.profiles, None if signs is None else signs.sign)
     manifest_sha256 = render_export(
-        sending, final, checkpoint, ExportDeadline.of(ledger, claim.export_id, now, time.monotonic)
+        sending, final, by.checkpoint, ExportDeadline.of(ledger, claim.export_id, now, time.monotonic)
     )
     is_published_here = ledger.exports.publish_export(claim.export_id, manifest_sha256, now)
-    checkpoint("published")
-    accounts = release.orders["account_id"].n_unique()
+    by.checkpoint("published")
     return ExportResult(
         claim.export_id,
         run_id,
         claim.sequence,
         final,
-        accounts,
+        release.orders["account_id"].n_unique(),
         release.orders.height,
         manifest_sha256,
         is_published_here,
@@ -213,39 +204,32 @@ def _need_releaser(ledger: Ledger, actor: str) -> None:
 
 
 def _claim(
-    run: RunRow,
-    stored: Mapping[str, pl.DataFrame],
-    ledger: Ledger,
-    settled: pl.Series,
-    *,
-    folder: Path,
-    plan: ExportPlan,
-    actor: str,
-    now: datetime,
+    run: RunRow, stored: Mapping[str, pl.DataFrame], by: Exporter, plan: ExportPlan, folder: Path
 ) -> ExportRow | None:
     """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
+    exports = by.ledger.exports
+    settled = settled_accounts(by.lake, by.ledger, run)
     while True:
-        ids = ledger.exports.exportable(run.run_id, now)
-        if (claim := ledger.exports.open_export(run.run_id)) is not None or not ids:
+        ids = exports.exportable(run.run_id, by.now)
+        if (claim := exports.open_export(run.run_id)) is not None or not ids:
             return claim
-        release, _ = planned_package(
-            run, stored, ledger, ids, plan, settled=settled
-        )  # what does not add up is not even claimed
+        # What does not add up is not even claimed.
+        release, _ = planned_package(run, stored, by.ledger, ids, plan, settled=settled)
         if release.orders.is_empty():
             return None
         blocks = allocate(release.orders, release.blocks)
         try:
-            return ledger.exports.claim_export(
+            return exports.claim_export(
                 run.run_id,
                 blocks.select(name for name in SENT_ORDERS if name in blocks.columns),
-                actor=actor,
+                actor=by.actor,
                 folder=str(folder),
-                now=now,
+                now=by.now,
                 plan=plan.text,
                 sequence=release.export.sequence,
             )
         except DecisionRefused:
-            if ledger.exports.exportable(run.run_id, now) == ids:  # else another call was faster: look again
+            if exports.exportable(run.run_id, by.now) == ids:  # else another call was faster: look again
                 raise
 
 

@@ -4,10 +4,8 @@ Where a delivery is for some custodians alone, an export must hold nobody else's
 places leave together, the others in exports of their own. Without such deliveries a run's orders leave in one.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -15,10 +13,8 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
-from tasks.export.export import NO_PLAN, ExportLake, ExportResult, done_run, export_run, planned_package, stored_tables
+from tasks.export.export import Exporter, ExportResult, done_run, export_run, planned_package, stored_tables
 from tasks.export.plan import ExportPlan
-from tasks.export.render import Checkpoint
-from tasks.export.signing import Signer
 from tasks.known import behind_since
 from warehouse.ledger import Ledger
 
@@ -29,21 +25,6 @@ HELD_BACK: Final[dict[str, pl.DataType]] = {
     "reason": pl.String(),
 }
 """Approved proposals that may not leave, and why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exporter:
-    """What every export of a call has in common."""
-
-    lake: ExportLake
-    ledger: Ledger
-    export_folder: Path
-    actor: str
-    now: datetime
-    plan: ExportPlan = NO_PLAN
-    signer: Signer | None = None
-    deliveries: tuple[Delivery, ...] = ()
-    checkpoint: Checkpoint = lambda _point: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +67,9 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
             waiting.append(one)
             continue
         try:
-            results += _export_groups(by, one, custodians)
+            for plan in _plans(by, one, custodians):
+                while result := export_run(one, by, plan):
+                    results.append(result)
             held_back.append(_held_back(by, one))
         except Terminal as error:
             by.ledger.halts.need_no_halt()
@@ -122,31 +105,13 @@ def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
         )
 
 
-def _export_groups(by: Exporter, run_id: str, custodians: Collection[str]) -> list[ExportResult]:
-    """Every export of a run that can be made now. The first call finishes one that was interrupted, whosever it is."""
-    begun = _export(by, run_id, by.plan, is_resuming=True)
-    results = [] if begun is None else [begun]
+def _plans(by: Exporter, run_id: str, custodians: Collection[str]) -> Iterator[ExportPlan | None]:
+    """The plans of a run's exports: first None, so that one that was interrupted is finished, then one for each group of custodians."""
+    yield None
     for group in _groups(by, run_id, custodians):
         profiles = _profiles(by, group)
         update = {"custodians": group, "deliveries": _places(by, group, profiles), "profiles": profiles}
-        while result := _export(by, run_id, by.plan.model_copy(update=update)):
-            results.append(result)
-    return results
-
-
-def _export(by: Exporter, run_id: str, plan: ExportPlan, *, is_resuming: bool = False) -> ExportResult | None:
-    return export_run(
-        run_id,
-        lake=by.lake,
-        ledger=by.ledger,
-        export_folder=by.export_folder,
-        actor=by.actor,
-        now=by.now,
-        plan=plan,
-        signer=by.signer,
-        checkpoint=by.checkpoint,
-        is_resuming=is_resuming,
-    )
+        yield by.plan.model_copy(update=update)
 
 
 def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tuple[str, ...]]:

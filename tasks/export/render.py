@@ -9,7 +9,7 @@ before the rename, the delivery asks whether it may go on.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,10 +44,8 @@ from tasks.runtime import (
 )
 
 Checkpoint = Callable[[str], None]
-Write = Callable[[str, bytes], None]
+Rendered = tuple[FileEntry, bytes]
 DELIVERY_CHECKPOINTS: Final = ("files", "manifest", "flushed", "renamed", "placed")
-
-
 LOOK_SECONDS: Final = 0.1
 """How long files are written without asking whether that may go on: a look into the ledger takes as long as some files."""
 
@@ -94,24 +92,30 @@ def render_export(
     Terminal, Retryable
         The folder cannot be written, or is there and differs.
     """
+    hashes: dict[str, str] = {}
     with explain_disk_errors(final):
-        is_there = os.path.lexists(final)
-        hashes = (
-            _check_existing(sending, final, checkpoint)
-            if is_there
-            else _make_folder(sending, final, checkpoint, stop, clock)
-        )
+        if os.path.lexists(final):  # another call renamed it, and has not published it yet
+            hashes.update((entry.path, entry.sha256) for entry, _ in _export_files(sending, checkpoint))
+            _need_same(sending, final, hashes)
+        else:
+            ask = throttle(stop, LOOK_SECONDS, clock)
+            with staging(final) as folder:
+                for name in _folders(sending):
+                    (folder / name).mkdir(FOLDER_MODE)
+                for entry, content in _export_files(sending, checkpoint):
+                    ask()
+                    write_file(f"{folder}/{entry.path}", content)
+                    hashes[entry.path] = entry.sha256
+                flush_tree(folder)
+                checkpoint("flushed")
+                stop()
+                if not place(folder, final):
+                    _need_same(sending, final, hashes)
+                checkpoint("renamed")
         remove_leftovers(final)
         flush(final.parent)
     checkpoint("placed")
     return hashes[MANIFEST]
-
-
-def _check_existing(sending: Sending, final: Path, checkpoint: Checkpoint) -> dict[str, str]:
-    """A folder that another call renamed but nobody published yet."""
-    hashes = _render(sending, lambda _path, _content: None, checkpoint)
-    _need_same(sending, final, hashes)
-    return hashes
 
 
 def _need_same(sending: Sending, final: Path, hashes: dict[str, str]) -> None:
@@ -120,75 +124,57 @@ def _need_same(sending: Sending, final: Path, hashes: dict[str, str]) -> None:
     check_same(final, hashes)
 
 
-def _make_folder(
-    sending: Sending, final: Path, checkpoint: Checkpoint, stop: Callable[[], None], clock: Callable[[], float]
-) -> dict[str, str]:
-    with staging(final) as folder:
-        hashes = _write(sending, folder, checkpoint, throttle(stop, LOOK_SECONDS, clock))
-        checkpoint("flushed")
-        stop()
-        if not place(folder, final):
-            _need_same(sending, final, hashes)
-        checkpoint("renamed")
-    return hashes
-
-
-def _write(sending: Sending, folder: Path, checkpoint: Checkpoint, stop: Callable[[], None]) -> dict[str, str]:
-    """Write and flush every file; SHA-256 by path."""
+def _folders(sending: Sending) -> list[str]:
+    """Folders inside the export's."""
     made = {"accounts", "lots"} if sending.release.lots.height else {"accounts"}
-    for name in sorted(made | {profile.name for profile in sending.profiles}):
-        (folder / name).mkdir(FOLDER_MODE)
-
-    def write(path: str, content: bytes) -> None:
-        stop()
-        write_file(f"{folder}/{path}", content)
-
-    hashes = _render(sending, write, checkpoint)
-    flush_tree(folder)
-    return hashes
+    return sorted(made | {profile.name for profile in sending.profiles})
 
 
-def _render(sending: Sending, write: Write, checkpoint: Checkpoint) -> dict[str, str]:
-    """Hand every file to ``write``, the manifest and ``_SUCCESS`` last; SHA-256 by path."""
-    entries = []
+def _export_files(sending: Sending, checkpoint: Checkpoint) -> Iterator[Rendered]:
+    """Every file of the export, the manifest, its signature and ``_SUCCESS`` last.
+
+    A checkpoint is called once the file before it has been taken, and written, by the caller.
+    """
+    entries: list[FileEntry] = []
     for group in rendered_files(sending.release):
-        entries += _write_group(group, write)
+        yield from _noted(_file_group(group), entries)
         checkpoint("files")
     for profile in sending.profiles:
-        entries += _render_profile(sending, profile, write, checkpoint)
-    manifest = manifest_bytes(sending.release, entries)
-    last = _write_closing_files("", manifest, sending, write)
+        yield from _noted(_profile_files(sending, profile, checkpoint), entries)
+    yield from _closing_files("", manifest_bytes(sending.release, entries), sending)
     checkpoint("manifest")
-    return {entry.path: entry.sha256 for entry in (*entries, *last)}
 
 
-def _render_profile(sending: Sending, profile: Profile, write: Write, checkpoint: Checkpoint) -> list[FileEntry]:
-    """As ``_render``, for a profile's own folder."""
+def _profile_files(sending: Sending, profile: Profile, checkpoint: Checkpoint) -> Iterator[Rendered]:
+    """As ``_export_files``, of a profile's own folder."""
     entries: list[FileEntry] = []
     release = sending.release.of(profile.custodians)
     for group in profile_files(release, profile):
-        entries += _write_group(group, write)
+        yield from _noted(_file_group(group), entries)
         checkpoint("files")
     prefix = f"{profile.name}/"
     inside = [entry._replace(path=entry.path.removeprefix(prefix)) for entry in entries]
-    return [*entries, *_write_closing_files(prefix, manifest_bytes(release, inside, profile.name), sending, write)]
+    yield from _closing_files(prefix, manifest_bytes(release, inside, profile.name), sending)
 
 
-def _write_group(group: pl.DataFrame, write: Write) -> list[FileEntry]:
-    entries = []
+def _noted(files: Iterable[Rendered], entries: list[FileEntry]) -> Iterator[Rendered]:
+    """The files, each entered in ``entries`` as it goes by."""
+    for entry, content in files:
+        entries.append(entry)
+        yield entry, content
+
+
+def _file_group(group: pl.DataFrame) -> Iterator[Rendered]:
     for path, rows, text in group.iter_rows():
         content = text.encode()
-        write(path, content)
-        entries.append(FileEntry(path, rows, len(content), sha256(content)))
-    return entries
+        yield FileEntry(path, rows, len(content), sha256(content)), content
 
 
-def _write_closing_files(prefix: str, manifest: bytes, sending: Sending, write: Write) -> list[FileEntry]:
+def _closing_files(prefix: str, manifest: bytes, sending: Sending) -> Iterator[Rendered]:
     """The files that end a folder: its manifest, the signature, and ``_SUCCESS``."""
     last = {MANIFEST: manifest}
     if sending.sign is not None:
         last[SIGNATURE] = sending.sign(manifest)
     last[SUCCESS] = success_bytes(manifest)
     for name, content in last.items():
-        write(prefix + name, content)
-    return [FileEntry(prefix + name, 0, len(content), sha256(content)) for name, content in last.items()]
+        yield FileEntry(prefix + name, 0, len(content), sha256(content)), content

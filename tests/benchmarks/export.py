@@ -26,8 +26,8 @@ from tasks.core.export.files import profile_files
 from tasks.core.export.order_formats import refusals_of
 from tasks.core.export.package import Export, ProposedTables, make_release
 from tasks.export.deliver import Deliverer, deliver_exports
-from tasks.export.export import BOOK
-from tasks.export.export_all import Exporter, export_all
+from tasks.export.export import BOOK, Exporter
+from tasks.export.export_all import export_all
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
 from tests.support.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed

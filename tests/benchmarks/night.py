@@ -25,17 +25,16 @@ from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings, load_settings
 from tasks.core.solver.entry import warm_up
 from tasks.demo.sample import BookSummary, make_book
-from tasks.export.export import export_run
+from tasks.export.release import export_approved
 from tasks.propose.measure import measure_task
 from tasks.propose.propose import propose_task
 from tasks.propose.publish import publish_task
 from tasks.propose.route import route_task
 from tasks.pull.pull import pull_task
 from tasks.pull.request import Request
-from tasks.runtime.stores import current_actor, open_ledger, utc_now
+from tasks.runtime.stores import open_ledger
 from tasks.validate.guards import guard_inputs_task, guard_trades_task
 from tasks.validate.validate import validate_task
-from warehouse.lake.lake import open_lake
 from warehouse.ledger import StepRow
 
 
@@ -85,15 +84,8 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
         print(f"lake: {data / accounts:,.0f} bytes/account of data, {(catalogue - data) / 1e6:.1f} MB of catalogue")
     if is_exporting:
         began = time.perf_counter()
-        made = export_run(
-            run_id,
-            lake=open_lake(settings),
-            ledger=ledger,
-            export_folder=settings.export_folder,
-            actor=current_actor(),
-            now=utc_now(),
-        )
-        print(f"export: {made.account_count if made else 0:,} accounts in {time.perf_counter() - began:.1f} s")
+        made = export_approved(settings, run_id).results
+        print(f"export: {sum(each.account_count for each in made):,} accounts in {time.perf_counter() - began:.1f} s")
     print_peaks()
 
 

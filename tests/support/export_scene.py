@@ -20,8 +20,8 @@ import polars as pl
 from schemas.enums import Role, Route, RunKind
 from schemas.run import RunRef
 from schemas.stored import TABLES
-from tasks.export.export import ExportResult, export_run
-from tasks.export.export_all import ExportedRuns, Exporter, export_all
+from tasks.export.export import Exporter, ExportResult, export_run
+from tasks.export.export_all import ExportedRuns, export_all
 from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import Lake
 from warehouse.ledger import Decision, ExportState, Ledger, NewRun
@@ -185,19 +185,15 @@ class Scene:
         return self.exports / "2026-03-02" / RUN
 
     def export(self, checkpoint: Callable[[str], None] = lambda _: None, actor: str = "ops") -> ExportResult | None:
-        return export_run(
-            RUN,
-            lake=self.lake,
-            ledger=self.ledger,
-            export_folder=self.exports,
-            actor=actor,
-            now=NOW,
-            checkpoint=checkpoint,
-        )
+        by = self.exporter(NOW, actor=actor, checkpoint=checkpoint)
+        return export_run(RUN, by, by.plan)
 
     def export_all(self, now: datetime = NOW, *, custodians: Collection[str] = (), **options: Any) -> ExportedRuns:
-        by = Exporter(lake=self.lake, ledger=self.ledger, export_folder=self.exports, actor="ops", now=now, **options)
-        return export_all(by, custodians=custodians)
+        return export_all(self.exporter(now, **options), custodians=custodians)
+
+    def exporter(self, now: datetime = NOW, **options: Any) -> Exporter:
+        own = {"lake": self.lake, "ledger": self.ledger, "export_folder": self.exports, "actor": "ops", "now": now}
+        return Exporter(**{**own, **options})
 
     def approve_the_waiting(self) -> None:
         self.ledger.decisions.decide(

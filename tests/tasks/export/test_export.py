@@ -10,6 +10,7 @@ import pytest
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, RunHeld, WrongUsage
 from tasks.export.export import CHECKPOINTS, export_run
+from tasks.export.plan import ExportPlan
 from tests.support.export_scene import (
     ACCOUNTS,
     AS_OF,
@@ -170,7 +171,7 @@ def test_a_run_that_is_not_done_is_refused_and_skipped(tmp_path: Path) -> None:
 
 def test_an_unknown_run_is_wrong_usage(scene: Scene) -> None:
     with pytest.raises(WrongUsage, match="there is no run other"):
-        export_run("other", lake=scene.lake, ledger=scene.ledger, export_folder=scene.exports, actor="ops", now=NOW)
+        export_run("other", scene.exporter(), ExportPlan())
 
 
 def test_what_expired_stays(scene: Scene) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from schemas.errors import DecisionRefused, Terminal
 from tasks.export.export import export_run
+from tasks.export.plan import ExportPlan
 from tests.support.export_scene import (
     NOW,
     POINTS,
@@ -231,7 +232,6 @@ def test_a_strange_folder_in_the_place_is_never_overwritten(scene: Scene) -> Non
 def test_an_export_begun_elsewhere_is_not_finished_here(scene: Scene) -> None:
     with pytest.raises(Interrupted):
         scene.export(crash_at(POINTS.index("placed"), interrupt))
-    options = {"lake": scene.lake, "ledger": scene.ledger, "actor": "ops", "now": NOW}
     with pytest.raises(Terminal, match="was begun in"):
-        export_run(RUN, export_folder=scene.home / "elsewhere", **options)
+        export_run(RUN, scene.exporter(export_folder=scene.home / "elsewhere"), ExportPlan())
     assert not (scene.home / "elsewhere").exists()
