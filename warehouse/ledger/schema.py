@@ -1,4 +1,4 @@
-"""Brings a ledger's tables up to date. The migrations lie beside this file and are found by path."""
+"""Makes a ledger's tables, or brings those of an older one up to date. A new ledger is made whole; migrations are found by path."""
 
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +10,12 @@ from sqlalchemy.engine import Connection
 from schemas.enums import Role
 from schemas.errors import WrongUsage
 from warehouse.ledger.access import insert_user
-from warehouse.ledger.store import Store
+from warehouse.ledger.store import Store, create_tables
 
 HEAD: Final = "0007"
 """The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""
+FIRST: Final = "0007"
+"""The oldest version that can be brought up to date; those before it were steps of development."""
 ENCODINGS: Final = frozenset({"UTF8", "SQL_ASCII"})
 """PostgreSQL's databases that keep every name and note as it was written."""
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
@@ -28,12 +30,13 @@ def stored_revision(connection: Connection) -> str | None:
 
 
 def bring_up_to_date(store: Store, *, owner: str, now: datetime) -> None:
-    """Apply what is missing, in one transaction; the first time, the owner becomes the ledger's first admin.
+    """Make or change what is missing, in one transaction; the first time, the owner becomes the ledger's first admin.
 
     Raises
     ------
     WrongUsage
-        The ledger was written by a newer version of the program, or a new one would be in a database that cannot keep all letters.
+        The ledger is of a newer program or of one before the first release, or a new one would be in a database that cannot keep all
+        letters.
     """
     with store.reading() as connection:
         if stored_revision(connection) == HEAD:
@@ -42,6 +45,12 @@ def bring_up_to_date(store: Store, *, owner: str, now: datetime) -> None:
         before = stored_revision(connection)
         if before is not None and before > HEAD:
             raise WrongUsage(f"the ledger is at version {before}, this program knows {HEAD}\n\nHint: update trimtab.")
+        if before is not None and before < FIRST:
+            raise WrongUsage(
+                f"the ledger is at version {before}, made by a trimtab before its first release; needed {FIRST} or newer\n\n"
+                "Hint: nothing was changed in it. Start anew with another TRIMTAB_HOME (or an empty database in TRIMTAB_LEDGER_URL); "
+                "the old home is still read by the program that made it."
+            )
         if before is None:
             _need_all_letters(connection)
         if before != HEAD:
@@ -62,10 +71,14 @@ def _need_all_letters(connection: Connection) -> None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Apply the migrations that are missing, in the caller's transaction."""
+    """Make the tables in an empty database, or apply the migrations that are missing, in the caller's transaction."""
     from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    if stored_revision(connection) is None:
+        create_tables(connection)
+        command.stamp(config, "head")
+    else:
+        command.upgrade(config, "head")

@@ -94,7 +94,7 @@ class ExecutionFile:
 
 
 def sent_query() -> sa.Select[Any]:
-    """Orders of whole exports, with ``SENT``'s columns; those of ledgers before version 4 are not known."""
+    """Orders of whole exports, with ``SENT``'s columns."""
     return (
         sa.select(*export_orders.c[tuple(SENT_ORDERS)], exports.c.export_id, exports.c.run_id, exports.c.finished_at)
         .join(exports, exports.c.export_id == export_orders.c.export_id)

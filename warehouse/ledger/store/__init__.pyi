@@ -7,6 +7,7 @@ from .audit_chain import Event as Event
 from .audit_chain import canonical as canonical
 from .breach_tables import breaches as breaches
 from .breach_tables import scopes as scopes
+from .creation import create_tables as create_tables
 from .market_tables import allocation_exceptions as allocation_exceptions
 from .market_tables import deliveries as deliveries
 from .market_tables import execution_files as execution_files

@@ -1,7 +1,5 @@
 """The ledger's tables of what happens after an export: where it was delivered, and what brokers and custodians say of its orders."""
 
-from typing import Final
-
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index, Table
 
@@ -9,9 +7,6 @@ from schemas.enums import Break, ExecutionKind, OrderState
 from warehouse.ledger.store.tables import metadata
 from warehouse.ledger.store.types import Money, Utc, one_of
 from warehouse.ledger.store.words import DeliveryState
-
-FIXED: Final = ("executions", "execution_lots", "execution_files", "executions_aside", "allocation_exceptions")
-"""Tables whose rows are never changed or deleted."""
 
 deliveries = Table(
     "deliveries",

@@ -150,7 +150,7 @@ class ExportRow:
 
     ``abandoned_by`` and ``abandon_note``: who gave it up and why; ``finished_at`` is then when, and no order of it ever left.
 
-    ``plan`` is what it is written by; null in an export of a ledger before version 4.
+    ``plan`` is what it is written by; null: no profile, key or delivery.
     """
 
     export_id: str

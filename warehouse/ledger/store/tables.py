@@ -1,6 +1,6 @@
 """The ledger's tables: what people and machines decided, with the rules that nobody can skip as constraints.
 
-The same tables stand in ``migrations/versions``; a test holds the two together.
+A new ledger is made from these; an older one is brought here by a migration, which changes with them.
 """
 
 from typing import Any, Final
@@ -289,7 +289,7 @@ export_orders = Table(
     Column("quantity_step", Money),
     Column("price_usd", Money),
 )
-"""Orders as they left. Those of a ledger before version 4 have no columns after ``proposal_id``."""
+"""Orders as they left."""
 Index("export_orders_by_export", export_orders.c.export_id)
 Index("export_orders_by_block", export_orders.c.block_id)
 Index("export_orders_by_proposal", export_orders.c.proposal_id)
