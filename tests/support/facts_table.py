@@ -17,7 +17,8 @@ from tasks.core.drift.drift import drift_by_class, household_drift
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots, with_policy_defaults
 from tasks.core.facts.shards import household_key
 from tasks.core.gate.parsing import parse
-from tasks.core.propose.solved import Solved, solve
+from tasks.core.propose.solve import solve
+from tasks.core.propose.solved import Solved
 from tasks.core.rules.compile import Problem, compile_book
 from tests.support.landing_book import rows_of
 

@@ -21,7 +21,8 @@ import polars as pl
 from schemas.enums import AccountStatus, Side, TradeMode
 from tasks.core.drift import WEIGHT_TOLERANCE, household_drift
 from tasks.core.facts import CLASS, Facts, account_parameters, priced_securities, valued_lots
-from tasks.core.propose.solved import GROUP, Solved, solve
+from tasks.core.propose.solve import solve
+from tasks.core.propose.solved import GROUP, Solved
 from tasks.core.rules import Problem, compile_book, compile_households, sold_tonight, wash_conflicts
 from tasks.core.solver import CANNOT_RAISE_CASH
 from tasks.core.tax import is_taxed

@@ -16,7 +16,7 @@ from tasks.core.facts.facts import Facts, account_parameters, priced_securities,
 from tasks.core.propose.account_outcomes import outcomes, with_standing
 from tasks.core.propose.conservation import outcome_gaps
 from tasks.core.propose.reasons import class_reasons
-from tasks.core.propose.solved import solve
+from tasks.core.propose.solve import solve
 from tasks.core.reconcile.unshown_fills import waiting
 from tasks.core.rules.compile import compile_book
 from tests.support.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
