@@ -7,6 +7,9 @@ from .contract_file import RawTable as RawTable
 from .contract_file import file_names as file_names
 from .contract_file import read_batches as read_batches
 from .contract_file import refuse_near as refuse_near
+from .flex_file import FLEX_BLOCK as FLEX_BLOCK
+from .flex_file import FLEX_STATEMENT as FLEX_STATEMENT
+from .flex_file import FlexFile as FlexFile
 from .load import load_format as load_format
 from .mapping import InputFormat as InputFormat
 from .read import read_format as read_format

@@ -2,32 +2,27 @@
 
 1. Elements of the kinds that the mapping names are taken with the attributes it reads; a missing ``accountId`` is that of
    the ``FlexStatement``. ``tasks.formats.flex_cells`` says how attributes are written and which fields are added to them.
-2. A file is refused that is not whole: broken XML, another number of statements than ``FlexStatements`` counts, two
-   statements of one account, an attribute that the query leaves out, holdings without lots, trades without executions.
-3. A DOCTYPE is refused, so that no entity is ever expanded.
+2. Beside what ``tasks.formats.flex_file`` refuses, a file is refused that has two statements of one account, lacks an attribute
+   that the query leaves out, or has holdings without lots or trades without executions.
 
 ``Records.numbers`` is the place of an element among those taken from the file.
 """
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from xml.parsers import expat
 
 import polars as pl
 from ibflex import Types
 
 from schemas.errors import InputRefused, WrongUsage
 from tasks.formats.flex_cells import ADDED, OPTIONAL, is_day, plain_cells, with_added
+from tasks.formats.flex_file import FLEX_BLOCK, FLEX_STATEMENT, FlexFile
 from tasks.formats.mapping import InputFormat
 from tasks.formats.records import Records, open_bytes
 
 BATCH_ELEMENTS: Final = 100_000
-_BLOCK: Final = 1 << 20
-_STATEMENT: Final = "FlexStatement"
-_ANSWER: Final = "FlexStatementResponse"
 _LISTED: Final = frozenset({"Order", "SymbolSummary", "AssetSummary", "Lot"})
 """What a query's section of trades lists beside executions."""
 
@@ -43,30 +38,22 @@ def flex_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
         The mapping reads an element that Flex does not have.
     """
     file = _StatementFile(path.name, _fields_to_read(fmt))
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = file.doctype
-    parser.StartElementHandler = file.start
-    parser.EndElementHandler = file.end
-    parser.CharacterDataHandler = file.text
-    try:
-        with open_bytes(path) as stream:
-            while block := stream.read(_BLOCK):
-                parser.Parse(block, False)  # noqa: FBT003 - expat takes no names
-                yield from file.take()
-        if file.root is None and path.stat().st_size == 0:
-            raise InputRefused(f"{path.name} is empty (0 bytes); needed a Flex statement")
-        parser.Parse(b"", True)  # noqa: FBT003 - as above
-    except (OSError, expat.ExpatError, LookupError, ValueError) as error:  # the last two: an encoding it does not know
-        raise InputRefused(
-            f"{path.name} cannot be read as XML ({error}); needed a whole Flex statement\n\n"
-            "Hint: deliver the file again; it may have been cut short."
-        ) from error
+    for _ in file.parse(_blocks(path)):
+        yield from file.take()
     yield from file.rest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with open_bytes(path) as stream:
+        while block := stream.read(FLEX_BLOCK):
+            yield block
+    if path.stat().st_size == 0:
+        raise InputRefused(f"{path.name} is empty (0 bytes); needed a Flex statement")
 
 
 def _fields_to_read(fmt: InputFormat) -> dict[str, frozenset[str]]:
     """Fields that the mapping reads of each kind of element."""
-    fields: dict[str, set[str]] = {_STATEMENT: {"toDate"}}
+    fields: dict[str, set[str]] = {FLEX_STATEMENT: {"toDate"}}
     for table in fmt.mapping.tables:
         if table.records not in Types.__dict__:
             raise WrongUsage(
@@ -113,57 +100,33 @@ class _Kind:
         return [name for name in self.attributes if name not in self.seen | OPTIONAL]
 
 
-@dataclass(slots=True)
-class _StatementFile:
-    """What is known of the file so far: handlers of the parser, and what they gathered."""
+class _StatementFile(FlexFile):
+    """Gathers the elements that are wanted, by kind."""
 
-    name: str
-    wanted: dict[str, frozenset[str]]
-    kinds: dict[str, _Kind] = field(init=False)
-    accounts: set[str] = field(default_factory=set)
-    listed: set[str] = field(default_factory=set)
-    """Levels of detail met: of positions and of trades."""
-    ready: list[Records] = field(default_factory=list)
-    account: str | None = None
-    root: str | None = None
-    count: str | None = None
-    answer: dict[str, str] = field(default_factory=dict)
-    tag: str = ""
-    taken: int = 0
-    waiting: int = 0
+    def __init__(self, name: str, wanted: dict[str, frozenset[str]]) -> None:
+        super().__init__(name)
+        self.kinds = {name: _Kind(name, fields) for name, fields in wanted.items()}
+        self.accounts: set[str] = set()
+        self.account: str | None = None
+        self.listed: set[str] = set()
+        """Levels of detail met: of positions and of trades."""
+        self.ready: list[Records] = []
+        self.taken = 0
+        self.waiting = 0
 
-    def __post_init__(self) -> None:
-        self.kinds = {name: _Kind(name, wanted) for name, wanted in self.wanted.items()}
-
-    def doctype(self, *_: object) -> None:
-        raise InputRefused(
-            f"{self.name} has a DOCTYPE; needed a Flex statement, which has none\n\n"
-            "Hint: a web page may have been saved in its place."
-        )
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self.root is None:
-            self._open(tag)
-        self.tag = tag
-        if tag == _STATEMENT:
+    def begin(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == FLEX_STATEMENT:
             self._open_statement(attributes)
-        elif tag == "FlexStatements":
-            self.count = attributes.get("count", "")
         elif tag in _LISTED:
             self.listed.add(tag)
         kind = self.kinds.get(tag)
         if kind is not None:
             self._add(kind, attributes)
 
-    def end(self, tag: str) -> None:
-        if tag == _STATEMENT:
-            self.account = None
-            if self.waiting >= BATCH_ELEMENTS:
-                self._flush()
-
-    def text(self, text: str) -> None:
-        if self.root == _ANSWER:
-            self.answer[self.tag] = self.answer.get(self.tag, "") + text.strip()
+    def end_statement(self) -> None:
+        self.account = None
+        if self.waiting >= BATCH_ELEMENTS:
+            self._flush()
 
     def take(self) -> list[Records]:
         ready, self.ready = self.ready, []
@@ -171,34 +134,26 @@ class _StatementFile:
 
     def rest(self) -> list[Records]:
         """What is left at the end of the file, which must be whole."""
-        if self.root == _ANSWER:
-            raise InputRefused(self._refusal())
         self._flush()
-        self._refuse_other_count()
+        if not self.statements:
+            raise InputRefused(f"{self.name} has no statement; needed one for each account")
         self._refuse_without_detail()
         return self.take()
 
-    def _open(self, tag: str) -> None:
-        if tag not in {"FlexQueryResponse", _ANSWER}:
-            raise InputRefused(
-                f"{self.name} begins with <{tag[:40]}>; needed a Flex statement, which begins with <FlexQueryResponse>\n\n"
-                "Hint: set the query's format to XML."
-            )
-        self.root = tag
-
     def _open_statement(self, attributes: dict[str, str]) -> None:
         account = attributes.get("accountId", "")
-        place = len(self.accounts) + 1
         if account in {"", "-"}:
             raise InputRefused(
-                f"{self.name}: FlexStatement {place} names no account; needed accountId\n\n"
+                f"{self.name}: FlexStatement {self.statements} names no account; needed accountId\n\n"
                 "Hint: run the query for accounts one by one, not consolidated."
             )
         if account in self.accounts:
-            raise InputRefused(f"{self.name}: FlexStatement {place} is of an account that came before; needed one each")
+            raise InputRefused(
+                f"{self.name}: FlexStatement {self.statements} is of an account that came before; needed one each"
+            )
         if not is_day(attributes.get("toDate", "")):
             raise InputRefused(
-                f"{self.name}: FlexStatement {place} ends on {attributes.get('toDate') or 'no day'}; needed toDate as a day\n\n"
+                f"{self.name}: FlexStatement {self.statements} ends on {attributes.get('toDate') or 'no day'}; needed toDate as a day\n\n"
                 "Hint: set the query's Date Format to yyyy-MM-dd or yyyyMMdd."
             )
         self.accounts.add(account)
@@ -240,17 +195,6 @@ class _StatementFile:
                 f"Hint: select the field in the query's section{guess}."
             )
 
-    def _refuse_other_count(self) -> None:
-        found = len(self.accounts)
-        if self.count is None or self.count != str(found):
-            said = "does not say how many" if not self.count else f"says {self.count}"
-            raise InputRefused(
-                f"{self.name} has {found} statements and {said}; needed as many as FlexStatements counts\n\n"
-                "Hint: deliver the file again; it may have been cut or joined."
-            )
-        if not found:
-            raise InputRefused(f"{self.name} has no statement; needed one for each account")
-
     def _refuse_without_detail(self) -> None:
         if "OpenPosition SUMMARY" in self.listed and "OpenPosition LOT" not in self.listed:
             raise InputRefused(
@@ -262,16 +206,3 @@ class _StatementFile:
                 f"{self.name} has trades without their executions; needed executions\n\n"
                 "Hint: tick Executions among the options of the query's section Trades."
             )
-
-    def _refusal(self) -> str:
-        status, message = self.answer.get("Status", ""), self.answer.get("ErrorMessage", "")
-        if status == "Success":
-            return (
-                f"{self.name} is the answer to a request for a statement; needed the statement itself\n\n"
-                "Hint: ask Interactive Brokers for it with the reference code of this answer."
-            )
-        code = f" (code {self.answer['ErrorCode']})" if self.answer.get("ErrorCode") else ""
-        return (
-            f"{self.name} is no statement; Interactive Brokers answered {status or 'nothing'}{code}: {message[:200]}; "
-            "needed a Flex statement\n\nHint: run the query again."
-        )

@@ -378,7 +378,7 @@ def test_thousands_of_accounts_are_handed_on_whole_and_in_order(
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flex, "BATCH_ELEMENTS", 500)
-    monkeypatch.setattr(flex, "_BLOCK", 1 << 16)
+    monkeypatch.setattr(flex, "FLEX_BLOCK", 1 << 16)
 
     def peak(accounts: int) -> int:
         path = delivered(tmp_path, query(*many(accounts))).path
