@@ -1,7 +1,7 @@
 """Numbers of a record as exact decimals: how they are written, which way they go, and what is computed from them.
 
 1. A number has at most 13 digits before and 12 after the point; anything else is unreadable, and null here.
-2. Order: the digits with their implied decimals, without their sign where ``absolute`` says so, then the sign of a code.
+2. Order: the digits with their implied decimals, without their sign where ``is_absolute`` says so, then the sign of a code.
    A number that brings a sign of its own beside a code is unreadable: twice negative would be a guess.
 3. ``times`` or ``divided_by``, then ``scale``; the result is rounded half-even to six digits, once: results near a tie are
    computed again with all their digits. Division by zero has no result.
@@ -60,7 +60,7 @@ def _where(cells: pl.Series, mask: pl.Series) -> pl.Series:
 def amount(amount: Amount | InputColumn, fields: pl.DataFrame, mapping: InputMapping) -> pl.Series:
     """A field with its sign, as ``WIDE``; null where it or its sign is unreadable, or it is null."""
     number = plain_number(fields[str(amount.field)], amount, mapping)
-    if amount.absolute:
+    if amount.is_absolute:
         number = number.abs()
     if amount.sign is None:
         return number

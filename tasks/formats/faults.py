@@ -44,8 +44,8 @@ def _faults_of_records(mapping: InputMapping) -> Iterator[str]:
     for kind, times in Counter(record.kind for record in mapping.records).items():
         if times > 1:
             yield f"records: {kind} is there {times} times; needed each kind once"
-    if len(mapping.records) > 1 and any(record.columns or not record.match for record in mapping.records):
-        yield "records: a type without match, or with columns, takes every line; needed it to be the only one"
+    if len(mapping.records) > 1 and any(record.has_names or not record.match for record in mapping.records):
+        yield "records: a type without match, or with has_names, takes every line; needed it to be the only one"
     for one, other in permutations(_matches(mapping), 2):
         if one == other or (mapping.kind == "fixed" and other.startswith(one)):
             yield f"match: a line of {other} is one of {one} too; needed each line to be of one type"
@@ -64,17 +64,17 @@ def _faults_of_record(kind: str, record: Record) -> Iterator[str]:
         (tuple, "[start, width]")
         if kind == "fixed"
         else (str, "the names that the columns line gives")
-        if record.columns
+        if record.has_names
         else (int, "the numbers of fields, from 1")
     )
     places: list[Place | None] = [*record.fields.values(), record.line_number]
-    if record.columns and (kind == "fixed" or record.match or record.width or record.line_number):
-        yield f"{key}: columns go with delimited files, without match, width and line_number; needed one or the other"
+    if record.has_names and (kind == "fixed" or record.match or record.width or record.line_number):
+        yield f"{key}: has_names goes with delimited files, without match, width and line_number; needed one or the other"
     elif any(place is not None and not isinstance(place, wanted) for place in places):
         yield f"{key}: needed {words}"
     elif isinstance(record.width, tuple) and record.width[0] > record.width[1]:
         yield f"{key}: width {record.width[0]} to {record.width[1]}; needed the least first"
-    elif not record.columns and least_width(record) < furthest(record):
+    elif not record.has_names and least_width(record) < furthest(record):
         yield f"{key}: width {least_width(record)}, but a field ends at {furthest(record)}; needed the whole line"
 
 

@@ -82,7 +82,7 @@ class _Reading:
     def __init__(self, mapping: InputMapping, name: str, as_of: date) -> None:
         self.mapping, self.name, self.as_of = mapping, name, as_of
         self.records = mapping.records
-        self.are_columns_due = any(record.columns for record in mapping.records)
+        self.are_columns_due = any(record.has_names for record in mapping.records)
         self.is_header_due = mapping.header is not None
         self.trailer_line: int | None = None
         self.tally, self.count = Tally(mapping, name), RecordNumbers(name)

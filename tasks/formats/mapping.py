@@ -28,7 +28,7 @@
     [[records]]                            # delimited, fixed; the readers of flex and ofx name their own
     kind = "POS"
     match = "POS"                          # absent: every line that is neither header nor trailer
-    columns = false                        # true: a line after the header names the fields; fields are names then
+    has_names = false                      # true: a line after the header names the fields; fields are names then
     fields = { account = 2, ticker = 3 }   # fixed: { account = [4, 12] }, start from 1 and width
     width = 9                              # fields (delimited) or characters (fixed) in a line, or [least, most]
     line_number = 9                        # fixed: [60, 6]
@@ -37,7 +37,7 @@
     table = "lots"
     records = "POS"
     where = [{ field = "class", is = ["L"] }, { field = "status", not = ["C"] }]
-    distinct = false
+    is_distinct = false
 
     [tables.columns]
     account_id = { field = "account" }
@@ -45,7 +45,7 @@
     cash_reserve_usd = { value = "0" }     # "{as_of}" is the night's date
     tax_status = { field = "type", codes = { IRA = "tax_deferred" } }
     acquired_date = { field = "bought", date = "%m/%d/%Y", null = ["00000000"] }
-    quantity = { field = "quantity", implied_decimals = 3, sign = { field = "dc", negative = ["D"] }, absolute = true }
+    quantity = { field = "quantity", implied_decimals = 3, sign = { field = "dc", negative = ["D"] }, is_absolute = true }
     unit_cost_usd = { field = "cost", divided_by = "quantity", scale = 0.01 }   # or times
     price_usd = { field = "cost", divided_by = { field = "quantity", implied_decimals = 3 } }
 
@@ -57,11 +57,11 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from schemas.mappings import MappingFile, MappingPart
 from tasks.formats.parts import (
     CellPosition,
     DayFormat,
     DayPosition,
-    InputModel,
     Number,
     Operand,
     Place,
@@ -93,7 +93,7 @@ class Total(CellPosition):
     implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
 
 
-class Header(InputModel):
+class Header(MappingPart):
     """The first line."""
 
     match: Annotated[str, Field(min_length=1)]
@@ -101,7 +101,7 @@ class Header(InputModel):
     sequence: CellPosition | None = None
 
 
-class Trailer(InputModel):
+class Trailer(MappingPart):
     """The last line."""
 
     match: Annotated[str, Field(min_length=1)]
@@ -109,7 +109,7 @@ class Trailer(InputModel):
     totals: tuple[Total, ...] = ()
 
 
-class AsOf(InputModel):
+class AsOf(MappingPart):
     """A field that holds the night's date in every record of a kind."""
 
     record: str
@@ -117,18 +117,18 @@ class AsOf(InputModel):
     date: DayFormat
 
 
-class Record(InputModel):
+class Record(MappingPart):
     """A type of line."""
 
     kind: Annotated[str, Field(min_length=1)]
     match: str = ""
-    columns: bool = False
+    has_names: bool = False
     fields: dict[str, Place]
     width: Whole | tuple[Whole, Whole] | None = None
     line_number: Whole | Span | None = None
 
 
-class Condition(InputModel):
+class Condition(MappingPart):
     """Records whose field is, or is not, one of some texts; an empty field is ``""``."""
 
     field: str
@@ -174,7 +174,7 @@ class InputColumn(Number):
         return (
             self.number != "plain"
             or self.implied_decimals > 0
-            or self.absolute
+            or self.is_absolute
             or any(each is not None for each in (self.sign, self.scale, self.times, self.divided_by))
         )
 
@@ -186,7 +186,7 @@ class InputColumn(Number):
         return tuple(dict.fromkeys([*own, *self.fields, *operands]))
 
 
-class Table(InputModel):
+class Table(MappingPart):
     """A landing table drawn from the records of one kind."""
 
     table: str
@@ -194,15 +194,14 @@ class Table(InputModel):
     where: Annotated[
         tuple[Condition, ...], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given)
     ] = ()
-    distinct: bool = False
+    is_distinct: bool = False
     columns: dict[str, InputColumn]
 
 
-class InputMapping(InputModel):
+class InputMapping(MappingFile):
     """The whole TOML file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-    description: str = ""
     notice: str = ""
     """What whoever reads such a file should know each time; told once for each file."""
     kind: Kind
@@ -211,7 +210,6 @@ class InputMapping(InputModel):
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     quote: Annotated[str, Field(max_length=1)] = '"'
     comment: str = ""
-    decimal: Literal[".", ","] = "."
     thousands: Annotated[str, Field(max_length=1)] = ""
     header: Header | None = None
     trailer: Trailer | None = None

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
 import polars as pl
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from schemas.mappings import MappingPart
 
 Whole = Annotated[int, Field(ge=1, strict=True)]
 Span = tuple[Whole, Whole]
@@ -59,13 +61,7 @@ DayFormat = Annotated[str, BeforeValidator(_day_format)]
 Scale = Annotated[Decimal | None, AfterValidator(_is_scale)]
 
 
-class InputModel(BaseModel):
-    """Frozen; refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CellPosition(InputModel):
+class CellPosition(MappingPart):
     """A cell of the header or the trailer: ``field`` counts from 1 (delimited), ``start`` too (fixed)."""
 
     field: Whole | None = None
@@ -85,7 +81,7 @@ class DayPosition(CellPosition):
     date: DayFormat
 
 
-class NumberSign(InputModel):
+class NumberSign(MappingPart):
     """A field that says which way a number goes; with ``positive``, a code of neither list is unreadable."""
 
     field: str
@@ -93,13 +89,13 @@ class NumberSign(InputModel):
     positive: tuple[str, ...] = ()
 
 
-class Number(InputModel):
+class Number(MappingPart):
     """How a number is written. ``signed``: a trailing minus and parentheses are understood; a leading sign always is."""
 
     number: Literal["plain", "signed"] = "plain"
     implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
     sign: NumberSign | None = None
-    absolute: bool = False
+    is_absolute: bool = False
 
 
 class Amount(Number):

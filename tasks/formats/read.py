@@ -128,13 +128,13 @@ class _Drawing:
         """Rows of the records that are meant; ``seen``: rows of tables that take equal ones once."""
         self._refuse_unknown_fields(records, name)
         records = self._matching(records)
-        if self.table.distinct:
+        if self.table.is_distinct:
             records = _at(records, _firsts(records.cells, self.wanted))
         fields = trim_cells(records.cells.select(self.wanted)) if self.wanted else records.cells
         cells = landing_cells(self.table, fields, self.mapping, self.as_of)
         if LINE in records.cells.columns:
             cells = cells.with_columns(records.cells[LINE])
-        if self.table.distinct:
+        if self.table.is_distinct:
             places = _new(cells, seen, self.table.table)
             cells, records = cells[places], _at(records, places)
         return RawTable(

@@ -25,20 +25,18 @@ r"""What a mapping may say: the TOML text by which profile ``mapped`` writes a c
     is_padded = true                  # always so many
 
 Also in a column: ``value`` in place of a field, ``date`` (how a day is written), ``max_length`` (longer is refused, never cut),
-``is_required``, ``null`` (what stands for nothing). Names that the mappings of incoming files have too (``tasks/formats/mapping.py``) mean the same.
+``is_required``, ``null`` (what stands for nothing). ``schemas.mappings`` has what the mappings of incoming files (``tasks/formats/mapping.py``) share.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from string import Formatter
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from schemas.errors import WrongUsage
 from schemas.exports import Profile
+from schemas.mappings import MappingFile, MappingPart, parse_mapping, suggest_name
 from tasks.core.facts import FORMULA_START
 
 Kind = Literal["text", "number", "date"]
@@ -102,18 +100,13 @@ def pieces(pattern: str) -> tuple[Piece, ...]:
 def _check_pattern(pattern: str, names: Iterable[str]) -> None:
     for piece in pieces(pattern):
         if piece.name and piece.name not in names:
-            raise ValueError(f"{{{piece.name}}} is no name here; {_suggestion(piece.name, names)}")
+            raise ValueError(f"{{{piece.name}}} is no name here; {suggest_name(piece.name, names)}")
         is_day, is_count = piece.name == "as_of", piece.name in {"sequence", *COUNTS}
         fits = re.fullmatch(_DAY, piece.spec) if is_day else is_count and re.fullmatch(r"0\d{1,2}", piece.spec)
         if piece.spec and not fits:
             raise ValueError(
                 f"{{{piece.name}:{piece.spec}}} cannot be written; needed {{as_of:%Y%m%d}} or {{lines:08}}"
             )
-
-
-def _suggestion(found: str, known: Iterable[str]) -> str:
-    near = get_close_matches(found, tuple(known), n=1)
-    return f"did you mean {near[0]}?" if near else f"needed one of {', '.join(known)}"
 
 
 def _file_pattern(text: str) -> str:
@@ -146,7 +139,7 @@ def _day_format(text: str) -> str:
 
 def _field(text: str) -> str:
     if text not in FIELDS:
-        raise ValueError(f"there is no such field; {_suggestion(text, FIELDS)}")
+        raise ValueError(f"there is no such field; {suggest_name(text, FIELDS)}")
     return text
 
 
@@ -160,13 +153,7 @@ Constant = Annotated[str, AfterValidator(_constant)]
 LinePattern = Annotated[str, AfterValidator(_line_pattern)]
 
 
-class OutputModel(BaseModel):
-    """Frozen; refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OutputColumn(OutputModel):
+class OutputColumn(MappingPart):
     """How a cell comes from an order, or from a lot that it closes."""
 
     name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_column_name)]
@@ -210,16 +197,14 @@ class OutputColumn(OutputModel):
         return self
 
 
-class OutputMapping(OutputModel):
+class OutputMapping(MappingFile):
     """The whole TOML text."""
 
-    description: str = ""
     files: Annotated[str, Field(max_length=120), AfterValidator(_file_pattern)]
     grain: Literal["orders", "lots"] = "orders"
     encoding: Literal["utf-8", "ascii"] = "utf-8"
     separator: Annotated[str, Field(pattern=r"""^[^A-Za-z0-9"'.=+@\r\n-]$""")] = ","
     quote: Literal['"', ""] = '"'
-    decimal: Literal[".", ","] = "."
     line_end: Literal["\n", "\r\n"] = "\n"
     formulas: Literal["refuse", "apostrophe"] = "refuse"
     has_names: bool = True
@@ -264,38 +249,9 @@ def read_mapping(profile: Profile) -> OutputMapping:
     WrongUsage
         It does not hold together: the profile, the key or column, and what was needed.
     """
-    try:
-        return OutputMapping.model_validate(tomllib.loads(profile.mapping))
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong(profile, f"this is no TOML ({error})") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise _wrong(profile, f"{_key(first['loc'], profile.mapping)}: {_sentence(first)}") from error
-
-
-def _key(place: tuple[int | str, ...], text: str) -> str:
-    """``columns[3] (Shares).decimals``: lists count from 1, a column is named too where it has a name."""
-    columns = tomllib.loads(text).get("columns")
-    parts = []
-    for above, each in zip((None, *place), place, strict=False):
-        named = columns[each] if isinstance(each, int) and above == "columns" and isinstance(columns, list) else None
-        title = f" ({named['name']})" if isinstance(named, dict) and isinstance(named.get("name"), str) else ""
-        parts.append(f"[{each + 1}]{title}" if isinstance(each, int) else f".{each}")
-    return "".join(parts).removeprefix(".") or "the file"
-
-
-def _sentence(fault: Any) -> str:
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        model = OutputColumn if fault["loc"][0] == "columns" else OutputMapping
-        return f"there is no such key; {_suggestion(str(fault['loc'][-1]), model.model_fields)}"
-    if fault["type"] == "missing":
-        return "needed, and absent"
-    found = fault["input"]
-    return f"{message} (found {str(found)[:60]})" if isinstance(found, (str, int, float)) else message
-
-
-def _wrong(profile: Profile, fault: str) -> WrongUsage:
-    return WrongUsage(
-        f"mapping of the profile {profile.name}: {fault}\n\nHint: docs/how-to/profiles.md says what each key means."
+    return parse_mapping(
+        OutputMapping,
+        profile.mapping.encode(),
+        source=f"mapping of the profile {profile.name}",
+        page="docs/how-to/profiles.md",
     )

@@ -48,8 +48,8 @@ DC = {"field": "dc", "negative": ["D"], "positive": ["C"]}
         ({**Q, "implied_decimals": 12}, "9" * 25, "9999999999999.999999999999"),
         ({**Q, "implied_decimals": 3}, "12.500", "12.500" + NOT_AS_WRITTEN),
         ({**Q, "implied_decimals": 3}, "1e3", "1e3" + NOT_AS_WRITTEN),
-        ({**Q, "absolute": True}, "-12", "12"),
-        ({**Q, "absolute": True}, "9" * 14, "9" * 14 + NOT_AS_WRITTEN),
+        ({**Q, "is_absolute": True}, "-12", "12"),
+        ({**Q, "is_absolute": True}, "9" * 14, "9" * 14 + NOT_AS_WRITTEN),
         ({**Q, "scale": Decimal("0.01")}, "1234.5", "12.345"),
         ({**Q, "scale": Decimal(-1)}, "5", "-5"),
         ({**Q, "null": ["999"], "implied_decimals": 1}, "999", None),
@@ -101,7 +101,7 @@ def test_a_code_without_a_list_of_positive_ones_turns_only_its_own() -> None:
 
 
 def test_absolute_is_taken_before_the_sign_of_a_code() -> None:
-    assert cell({**Q, "sign": DC, "absolute": True}, {"q": "-5", "dc": "D"}) == "-5"
+    assert cell({**Q, "sign": DC, "is_absolute": True}, {"q": "-5", "dc": "D"}) == "-5"
 
 
 @pytest.mark.parametrize(

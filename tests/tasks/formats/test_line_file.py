@@ -171,7 +171,7 @@ field = "day"
 date = "%m/%d/%Y"
 [[records]]
 kind = "row"
-columns = true
+has_names = true
 fields = { account = "Account Number", settled = "Cash", day = "As of" }
 [[tables]]
 table = "cash"

@@ -33,7 +33,7 @@ currency = { field = "ccy" }
 table = "prices"
 records = "POS"
 where = { field = "ticker", not = ["USD"] }
-distinct = true
+is_distinct = true
 columns = { security_id = { field = "ticker" }, price_usd = { field = "price", scale = 0.01 }, price_date = { value = "{as_of}" } }
 """
 
