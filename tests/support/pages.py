@@ -2,16 +2,23 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from flows.commands.cli import whole_command
+import pytest
+
+from flows.commands.cli import main, whole_command
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 HOW_TO: Final = DOCS / "how-to"
 PAGES: Final = sorted(
-    [*ROOT.glob("*.md"), *(page for page in DOCS.rglob("*.md") if "_build" not in page.relative_to(DOCS).parts)]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("examples/*/*.md"),
+        *(page for page in DOCS.rglob("*.md") if "_build" not in page.relative_to(DOCS).parts),
+    ]
 )
 SHELLS: Final = {"", "sh", "console"}
 """Languages of fences that hold commands."""
@@ -105,3 +112,28 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
         assert rest[0] in command.commands, f"there is no command {' '.join(words)}"
         command, rest = command.commands[rest[0]], rest[1:]
     return command, rest
+
+
+def answer_to(line: str, before: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a line of a terminal answers; ``ID`` stands for the proposal that was shown before."""
+    if not line.startswith("trimtab "):
+        return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
+    proposal = re.search(r"\b[0-9a-f]{20}\b", before)
+    words = [proposal[0] if word == "ID" and proposal else word for word in shlex.split(line)[1:]]
+    paths = [str(path) for word in words if word.endswith("/*") for path in sorted(Path().glob(word))]
+    with pytest.raises(SystemExit):
+        main([word for word in words if not word.endswith("/*")] + paths)
+    return "".join(capsys.readouterr())
+
+
+def seen(shown: str, answered: str) -> list[str]:
+    """Lines that a page shows and that were not answered in that order; ``…`` stands for anything, spaces for any spaces."""
+    rest, missing = re.sub(r"[ \t]+", " ", answered), []
+    for line in shown.splitlines():
+        pattern = ".*".join(re.escape(part) for part in re.sub(r"\s+", " ", line.strip()).split("…"))
+        found = re.search(pattern, rest)
+        if found is None:
+            missing.append(line)
+        else:
+            rest = rest[found.end() :]
+    return missing
