@@ -4,10 +4,13 @@ An address names no secret: it is kept in the ledger. Passwords and keys come fr
 settings name.
 """
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.errors import Terminal
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
@@ -46,6 +49,18 @@ class Address(BaseModel):
                 f"the address of {self.name} holds a password; needed one without, secrets come by variables"
             )
         return self
+
+    def folder(self, error: type[Terminal]) -> Path:
+        """The folder of this machine that is meant; ``error`` is raised where the address names another machine."""
+        if "://" not in self.url:
+            return Path(self.url)
+        parts = urlsplit(self.url)
+        if parts.netloc not in {"", "localhost"}:
+            raise error(
+                f"the address of {self.name} names the machine {parts.netloc}; needed a folder of this one\n\n"
+                "Hint: write file:///folder, with three slashes, or the plain path."
+            )
+        return Path(unquote(parts.path))
 
     @property
     def scheme(self) -> str:

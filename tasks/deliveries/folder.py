@@ -13,7 +13,6 @@ machine is taken for gone, and has to try again. A folder whose mount is missing
 """
 
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -22,13 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from schemas.errors import PlaceUnreachable, Terminal
 from schemas.exports import Delivery
 from tasks.core.export import sha256
 from tasks.deliveries.checks import inside, no_file, other_file
-from tasks.runtime import FLUSHERS, flush, is_alive, make_folders, temporary_name, write_file
+from tasks.runtime import FLUSHERS, flush, hash_file, is_alive, make_folders, temporary_name, write_file
 
 _LEFTOVER: Final = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,7})-[0-9a-f]{16}\.tmp", re.DOTALL)
 """As ``temporary_name`` makes them."""
@@ -65,7 +63,7 @@ class Folder:
 
     def __init__(self, delivery: Delivery) -> None:
         self._name = delivery.name
-        self._root = _root_of(delivery)
+        self._root = delivery.folder(Terminal)
         self._left: dict[Path, dict[str, list[Path]]] = {}
 
     def hashes(self, folder: str, paths: Collection[str]) -> dict[str, str]:
@@ -137,8 +135,7 @@ class Folder:
             return None
         if not stat.S_ISREG(mode):
             raise no_file(self._name, str(path))
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(path)
 
     def _remove_leftovers(self, final: Path) -> None:
         """Remove what processes that are gone left of a file. Each folder is looked through once."""
@@ -174,15 +171,3 @@ def _leftovers(folder: Path) -> dict[str, list[Path]]:
             if match and not is_alive(int(match["pid"])) and entry.is_file(follow_symlinks=False):
                 found.setdefault(match["name"], []).append(Path(entry.path))
     return found
-
-
-def _root_of(delivery: Delivery) -> Path:
-    if "://" not in delivery.url:
-        return Path(delivery.url)
-    parts = urlsplit(delivery.url)
-    if parts.netloc not in {"", "localhost"}:
-        raise Terminal(
-            f"the address of {delivery.name} names the machine {parts.netloc}; needed a folder of this one\n\n"
-            "Hint: write file:///folder, with three slashes, or the plain path."
-        )
-    return Path(unquote(parts.path))

@@ -18,13 +18,13 @@ of ``price`` names fills alone: a correction without it cannot be read.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from schemas.enums import ExecutionKind, Side
 from schemas.errors import InputRefused
 from tasks.executions.alpaca_stream import raw_events
-from tasks.executions.execution import execution
 from tasks.executions.file_bytes import text_of
 from tasks.executions.json_text import value_of
 from tasks.executions.record_tally import RecordTally
@@ -91,7 +91,7 @@ def read_alpaca(path: Path, data: bytes) -> RecordTally:
         elif record.fault:
             gathered.set_aside(number, record.text, record.fault)
         else:
-            _take(gathered, number, record.text)
+            gathered.take(number, record.text, partial(_event_cells, record.text), _DIALECT)
     if not number and not data.lstrip().startswith(b"["):
         raise InputRefused(
             f"{path.name} holds no event; needed JSON, a line for each event\n\nHint: deliver the file again."
@@ -99,20 +99,9 @@ def read_alpaca(path: Path, data: bytes) -> RecordTally:
     return gathered
 
 
-def _take(gathered: RecordTally, number: int, raw: str) -> None:
-    try:
-        said = _cells(value_of(raw))
-        if isinstance(said, IgnoredRecord):
-            gathered.ignore(said.name)
-        else:
-            gathered.accept(number, raw, execution(said, _DIALECT))
-    except Unreadable as error:
-        gathered.set_aside(number, raw, str(error))
-
-
-def _cells(record: Any) -> Cells | IgnoredRecord:
+def _event_cells(text: str) -> Cells | IgnoredRecord:
     """What an event says; other streams and states between are ignored by name."""
-    event = _object(record, "the record")
+    event = _object(value_of(text), "the record")
     if "stream" in event:
         if event["stream"] != _STREAM:
             return IgnoredRecord(f"stream {str(event['stream'])[:20]}")

@@ -18,6 +18,7 @@ Known limits: MiscFees are left out; allocations are not read; of a message with
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,6 @@ from typing import Final
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY
 from tasks.executions import fix_words as fix
-from tasks.executions.execution import execution
 from tasks.executions.fix_message import end_of, fields_of, version_of
 from tasks.executions.record_tally import RecordTally
 from tasks.executions.values import iso_day, market_day
@@ -73,7 +73,7 @@ def read_fix(path: Path, data: bytes) -> RecordTally:
             continue
         number += 1
         _refuse_old(path.name, number, piece)
-        _take(gathered, number, piece)
+        gathered.take(number, piece.decode(errors="backslashreplace"), partial(_report_cells, piece), _DIALECT)
     if not number:
         raise InputRefused(
             f"{path.name} holds no FIX message; needed some that begin with 8=FIX.4.4 or 8=FIXT.1.1\n\n"
@@ -113,20 +113,9 @@ def _refuse_old(name: str, number: int, message: bytes) -> None:
         )
 
 
-def _take(gathered: RecordTally, number: int, message: bytes) -> None:
-    raw = message.decode(errors="backslashreplace")
-    try:
-        said = _cells(fields_of(message))
-        if isinstance(said, IgnoredRecord):
-            gathered.ignore(said.name)
-        else:
-            gathered.accept(number, raw, execution(said, _DIALECT))
-    except Unreadable as error:
-        gathered.set_aside(number, raw, str(error))
-
-
-def _cells(fields: Mapping[int, str]) -> Cells | IgnoredRecord:
+def _report_cells(message: bytes) -> Cells | IgnoredRecord:
     """What an execution report says; other messages and states between are ignored by name."""
+    fields = fields_of(message)
     message_type = fields.get(fix.MSG_TYPE, "")
     if message_type != fix.EXECUTION_REPORT:
         return IgnoredRecord(fix.OTHER_MESSAGES.get(message_type, f"MsgType {message_type[:10]}"))

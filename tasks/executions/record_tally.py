@@ -1,14 +1,15 @@
 """Where every record of a file ends up: read, unread with a sentence, or ignored by the rules of its format."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from schemas.executions import EXECUTION_LOTS, EXECUTIONS, UNREAD
-from tasks.executions.execution import Execution, Lot
+from tasks.executions.execution import Execution, Lot, execution
+from tasks.executions.words import Cells, Dialect, IgnoredRecord, Unreadable
 
 
 @dataclass(slots=True)
@@ -24,6 +25,17 @@ class RecordTally:
     def accept(self, number: int, raw: str, found: Execution) -> None:
         """A record that was read, at its place in the file."""
         self._executions.append((number, _plain(raw), *found))
+
+    def take(self, number: int, raw: str, cells_of: Callable[[], Cells | IgnoredRecord], dialect: Dialect) -> None:
+        """A record by what it says: read, ignored by its name, or set aside with what could not be read."""
+        try:
+            said = cells_of()
+            if isinstance(said, IgnoredRecord):
+                self.ignore(said.name)
+            else:
+                self.accept(number, raw, execution(said, dialect))
+        except Unreadable as error:
+            self.set_aside(number, raw, str(error))
 
     def close_lots(self, execution_id: str, lots: Sequence[tuple[int, Lot]]) -> None:
         """Lots that the execution closed, each with its place in the file."""

@@ -7,7 +7,6 @@
 """
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -21,10 +20,10 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.errors import Terminal, WrongUsage
-from tasks.core.export import FORMAT, MANIFEST, SIGNATURE, SUCCESS
+from tasks.core.export import FORMAT, MANIFEST, SIGNATURE, SUCCESS, sha256
 from tasks.export.signing import is_signed
 from tasks.export.tombstone import TOMBSTONE
-from tasks.runtime import raise_it
+from tasks.runtime import hash_file, raise_it
 
 OWN: Final = (MANIFEST, SIGNATURE, SUCCESS)
 """Files that a manifest does not list."""
@@ -85,7 +84,7 @@ def read_manifest(folder: Path, key: Ed25519PublicKey | None = None) -> dict[str
         raise WrongUsage(f"{folder} is no export: one was given up here before it left; there are no orders of it")
     content = _bytes(folder, MANIFEST)
     said = _bytes(folder, SUCCESS).split()[:1]
-    if said != [hashlib.sha256(content).hexdigest().encode()]:
+    if said != [sha256(content).encode()]:
         raise ExportBroken(
             f"{MANIFEST} of {folder} is not the one that {SUCCESS} names; it was changed, or is not whole"
         )
@@ -132,7 +131,7 @@ def _check_file(folder: Path, path: str, entry: dict[str, Any] | None, *, is_the
         raise ExportBroken(f"{path} of {folder} is not in the manifest; somebody put it there")
     if not is_there:
         raise ExportBroken(f"{path} of {folder} is missing")
-    if hashlib.sha256((folder / path).read_bytes()).hexdigest() != entry["sha256"]:
+    if hash_file(folder / path) != entry["sha256"]:
         raise ExportBroken(f"{path} of {folder} was changed: its hash is not the manifest's")
 
 

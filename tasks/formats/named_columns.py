@@ -27,7 +27,7 @@ def with_numbers(record: Record, mapping: InputMapping, name: str, number: int, 
                 f"Hint: {f'did you mean {close[0]}? ' if close else ''}columns found: {', '.join(names)[:400]}."
             )
     fields = {field: names.index(str(wanted)) + 1 for field, wanted in record.fields.items()}
-    return record.model_copy(update={"fields": fields, "width": len(names), "columns": False})
+    return record.model_copy(update={"fields": fields, "width": len(names), "has_names": False})
 
 
 def column_names(line: str, mapping: InputMapping) -> list[str]:

@@ -19,7 +19,6 @@ there: let the store keep versions.
 """
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -37,6 +36,7 @@ from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.runtime import (
     flush,
     flush_tree,
+    hash_file,
     make_folders,
     place,
     raise_it,
@@ -189,14 +189,8 @@ def _manifest(work: Path, now: datetime, objects: list[str]) -> dict[str, Any]:
         for name in names:
             path = Path(parent, name)
             path.chmod(0o600)
-            files[path.relative_to(work).as_posix()] = [path.stat().st_size, sha256_of(path)]
+            files[path.relative_to(work).as_posix()] = [path.stat().st_size, hash_file(path)]
     return {"version": VERSION, "made_at": now.isoformat(), "objects": objects, "files": dict(sorted(files.items()))}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file of any size."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def backups(folder: Path) -> list[Path]:

@@ -11,7 +11,6 @@
 The real home is only read. Frames are of one shard at a time but for proposals and what leaves in one export, as in the night.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from tasks.core.replay import TableDiff, compare, merge_diffs
 from tasks.operate.replay_exports import ExportDiff, exports_again
 from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, known_runs, scratch_stores
 from tasks.propose import measure_shard, propose_shard, route_run
-from tasks.runtime import DECIDING, SETTING, VERSION, Stores, open_ledger, settings_then, utc_now, versions
+from tasks.runtime import DECIDING, SETTING, VERSION, Stores, hash_file, open_ledger, settings_then, utc_now, versions
 from tasks.validate import validate_shard
 from warehouse.lake import Lake, LakeAt, Past, end_of, past_of
 from warehouse.ledger import ROUTED
@@ -250,10 +249,5 @@ def _changed_sources(known: RecordedRun) -> Iterator[str]:
             taken.setdefault(each.name, set()).add(each.sha256)
     for name, digests in taken.items():
         there = [folder / Path(name).name for folder in folders if (folder / Path(name).name).is_file()]
-        if there and not any(_sha256(path) in digests for path in there):
+        if there and not any(hash_file(path) in digests for path in there):
             yield f"{there[0]} is not what the run took; the replay reads the rows that were landed of it"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,10 +14,10 @@ from typing import Any, Final
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import Settings
-from tasks.operate.backup import LEDGER, MANIFEST, SUCCESS, VERSION, sha256_of
+from tasks.operate.backup import LEDGER, MANIFEST, SUCCESS, VERSION
 from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.retention import Retention
-from tasks.runtime import flush_tree, make_folders, open_ledger, utc_now
+from tasks.runtime import flush_tree, hash_file, make_folders, open_ledger, utc_now
 from warehouse.copies import has_catalogue, has_ledger, load_catalogue, load_ledger, objects_at
 from warehouse.lake import SQLITE, open_upkeep
 
@@ -88,7 +88,7 @@ def check_backup(folder: Path) -> dict[str, Any]:
 
 
 def _size_and_hash(path: Path) -> list[Any] | None:
-    return [path.stat().st_size, sha256_of(path)] if path.is_file() else None
+    return [path.stat().st_size, hash_file(path)] if path.is_file() else None
 
 
 def need_empty(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from .atomic_folder import explain_disk_errors as explain_disk_errors
 from .atomic_folder import file_hashes as file_hashes
 from .atomic_folder import flush as flush
 from .atomic_folder import flush_tree as flush_tree
+from .atomic_folder import hash_file as hash_file
 from .atomic_folder import is_alive as is_alive
 from .atomic_folder import make_folders as make_folders
 from .atomic_folder import place as place

@@ -186,9 +186,15 @@ def check_same(final: Path, expected: Mapping[str, str]) -> None:
             )
 
 
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file of any size, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def file_hashes(folder: Path) -> Iterator[tuple[str, str]]:
     """Path inside the folder and SHA-256 of every file."""
     for parent, _, names in os.walk(folder):
         for name in names:
             path = Path(parent, name)
-            yield path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
+            yield path.relative_to(folder).as_posix(), hash_file(path)

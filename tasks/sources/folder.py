@@ -3,20 +3,16 @@
 A link to a file counts as that file. A folder, a pipe or a device that has a wanted name is refused.
 """
 
-import hashlib
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
+from tasks.runtime import hash_file
 from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.names import names_to_take
-
-_BLOCK: Final = 1 << 20
 
 
 def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[FetchedFile, ...]:
@@ -29,7 +25,7 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool]) -> tuple[FetchedF
     InputRefused
         The folder or a file may not be read, or a wanted name is no file's.
     """
-    folder = _folder_of(source)
+    folder = source.folder(InputRefused)
     try:
         found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         paths = [folder / name for name in names_to_take(found, is_wanted, source.marker)]
@@ -67,25 +63,10 @@ def _refuse_no_file(path: Path) -> None:
     raise InputRefused(f"{path.name} {what}; needed a file\n\nHint: put the file itself in its place.")
 
 
-def _folder_of(source: Source) -> Path:
-    if "://" not in source.url:
-        return Path(source.url)
-    parts = urlsplit(source.url)
-    if parts.netloc not in {"", "localhost"}:
-        raise InputRefused(
-            f"the address of {source.name} names the machine {parts.netloc}; needed a folder of this one\n\n"
-            "Hint: write file:///folder, with three slashes, or the plain path."
-        )
-    return Path(unquote(parts.path))
-
-
 def _hash_unchanged(source: Source, path: Path) -> FetchedFile:
     """The file with its hash; refused where it changed meanwhile."""
     before = path.stat()
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    digest = hash_file(path)
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise SourceUnreachable(
@@ -93,4 +74,4 @@ def _hash_unchanged(source: Source, path: Path) -> FetchedFile:
             "needed a file that no longer changes\n\nHint: deliver under a name that ends in .part, then rename."
         )
     modified_at = datetime.fromtimestamp(after.st_mtime, UTC)
-    return FetchedFile(source.name, path.name, path, after.st_size, digest.hexdigest(), modified_at)
+    return FetchedFile(source.name, path.name, path, after.st_size, digest, modified_at)

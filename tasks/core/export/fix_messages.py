@@ -44,7 +44,7 @@ VERSIONS: Final = {
 }
 
 
-def order_refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
+def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
     """Orders that FIX cannot say: no symbol, a kind of security without a code, text that is no plain ASCII, too many digits."""
     unwritable = (
         sayable_lots(release, profile).filter(~fix.is_plain("lot_id").fill_null(value=False))["order_id"].unique()

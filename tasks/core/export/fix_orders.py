@@ -1,4 +1,4 @@
-"""Orders as NewOrderSingle messages (35=D), an order an account or a block of many accounts with its pre-trade allocations.
+"""Profiles ``fix44`` and ``fix50sp2``: orders as NewOrderSingle messages (35=D), of an account or of a block with its pre-trade allocations.
 
 A message's fields, in the standard's order (``|`` stands for SOH), of an order and of a block:
 
@@ -11,7 +11,12 @@ A message's fields, in the standard's order (``|`` stands for SOH), of an order 
    ``<block_id>.fix``, one message. A line feed follows each message; it belongs to none.
 2. ClOrdID (11) is the order's id, or the block's. Account (1) is the order's account; a block has none.
 3. Orders are at the market (40=1) for the day (59=0), so they have no Price (44). HandlInst (21) is 1: automated, no broker steps in.
-4. Allocations are a group (78) whose members begin with AllocAccount (79). They sum to OrderQty (38), or nothing is written.
+4. FIX 5.0 SP2 (``FIXT.1.1``, ApplVerID 9) also says which lots a sell closes: an allocation per lot, with the fields of extension pack 127
+   (see ``fix_allocations``):
+
+    …|11=<order_id>|1=A1|78=2|79=A1|467=<order_id>/L1|80=10|1752=L1|1753=20190506|1754=200|79=A1|467=<order_id>/L2|80=2|1752=L2|…
+
+5. Allocations are a group (78) whose members begin with AllocAccount (79). They sum to OrderQty (38), or nothing is written.
 
 There is no NewOrderList (35=E). All that it would add is that orders belong to one list, by which a broker would report on them; but ours do
 not depend on one another, ClOrdID brings each back alone, and who refuses one order of a list may refuse all of it.
@@ -20,7 +25,10 @@ Sources: as ``fix_messages``.
 
 Known limits: mutual funds are bought and sold at the market as shares are, not subscribed and redeemed at the next valuation (54=D or E,
 40=M), as the standard has it for collective investment vehicles. How a partly filled block is split (PreallocMethod, 591) is left to what the parties agreed. A block
-of very many accounts is one long message, which engines may limit.
+of very many accounts is one long message, which engines may limit. FIX 4.4 has no field for a tax lot: which lots a sell closes stands in
+``lots/*.csv`` of the same export alone; tags of one's own would be read only by counterparties that agreed to them. A receiver without
+extension pack 127 refuses sells of FIX 5.0 SP2; it is agreed upon at logon (DefaultApplExtID, 1407) or beforehand, not in each message
+(ApplExtID, 1156), a field that QuickFIX 1.15 does not know.
 """
 
 from collections.abc import Iterator
@@ -33,22 +41,24 @@ from schemas.exports import Profile
 from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import allocate
 from tasks.core.export.fix_allocations import pre_trade, with_allocations
-from tasks.core.export.fix_messages import VERSIONS, header, instrument, midnight, order_refusals, sayable_lots, side
+from tasks.core.export.fix_messages import VERSIONS, header, instrument, midnight, refusals, sayable_lots, side
 from tasks.core.export.package import ExportPackage, refuse_any
+
+__all__ = ["files", "refusals"]
 
 FILES_PER_GROUP: Final = 1_000
 """Files rendered at a time; bounds memory."""
 
 
-def order_files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
-    """Every file of a profile; ``rows`` are orders.
+def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
+    """``<account_id>.fix``, or ``<block_id>.fix`` by the profile's grain; ``rows`` are orders.
 
     Raises
     ------
     ConservationBroken
-        An order cannot be written, ``order_refusals`` says so before; or allocations do not sum to their order.
+        An order cannot be written, ``refusals`` says so before; or allocations do not sum to their order or block.
     """
-    refuse_any(order_refusals(release, profile), "order {order_id} cannot be written: {reason}")
+    refuse_any(refusals(release, profile), "order {order_id} cannot be written: {reason}")
     lots = sayable_lots(release, profile)
     messages = _blocks(release, lots) if profile.grain == "blocks" else _orders(release.orders, lots)
     file = pl.col("path").rle_id() // FILES_PER_GROUP

@@ -26,15 +26,11 @@ import polars as pl
 
 from schemas.exports import Profile
 from tasks.core.export.blocks import allocate
-from tasks.core.export.ibkr_words import basket_cells, basket_faults
+from tasks.core.export.ibkr_basket import basket_cells, refusals
 from tasks.core.export.package import ExportPackage, refuse_any
-from tasks.core.export.words import first_faults
 from tasks.core.facts import csv_files
 
-
-def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
-    """As a basket: what is no whole number of listed shares, or has a name that it cannot hold."""
-    return first_faults(release.orders, basket_faults())
+__all__ = ["files", "refusals"]
 
 
 def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:

@@ -3,7 +3,18 @@
     Action,Quantity,Symbol,SecType,Exchange,Currency,TimeInForce,OrderType,BasketTag,Account,OrderRef
     SELL,12,BRK B,STK,SMART,USD,DAY,MKT,9f2c41d07ab35e688123,U1234567,9f2c41d07ab35e688123
 
-Sources: as ``ibkr_words``. The first eight columns are those that the guide's own market orders have ("Manually Create a Basket
+Cells and what must be true of an order are those of ``ibkr_allocation`` too.
+
+Sources: "Basket Fields" and "Manually Create a Basket File" of the Trader Workstation Users' Guide
+(https://www.ibkrguides.com/traderworkstation/basket-fields.htm and ``manually-create-a-basket-file.htm``): fields may stand in
+any order as long as the header names them, and a value holds no comma and has no space beside one. That class shares are
+written with a space (``BRK B`` for ``BRK/B`` or ``BRK-B``): Interactive Brokers' knowledge base, "How do I enter the symbol for
+Berkshire Hathaway Class B shares onto TWS?" (https://ibkr.info/tag/stocksetfs).
+
+The guide describes no quotes and TWS would take an apostrophe for part of the value. So cells are written bare, and what
+would need either is refused: every text here is made of letters, digits and one space.
+
+The first eight columns are those that the guide's own market orders have ("Manually Create a Basket
 File", https://www.interactivebrokers.com.hk/php/webhelp/Making_Trades/baskets/manualBasket.htm). ``Account`` is the guide's field for
 advisors, so one file holds the orders of many accounts. The order's id is ``BasketTag``, which "appears in the Order Reference
 field of the Trade report", and ``OrderRef``, the same field by its name in the files that TWS saves.
@@ -20,18 +31,24 @@ from typing import Final
 
 import polars as pl
 
+from schemas.enums import SecurityType, Side
 from schemas.exports import Profile
-from tasks.core.export.ibkr_words import basket_cells, basket_faults
 from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import first_faults
-from tasks.core.facts import csv_files
+from tasks.core.facts import csv_files, number_cell
 
 FILE: Final = "basket.csv"
+LISTED: Final = (SecurityType.ETF, SecurityType.EQUITY)
+"""What is a stock (``STK``) to TWS."""
+_CLASS_SHARE: Final = r"^([A-Z0-9]+)[./ -]([A-Z])$"
+_SYMBOL: Final = r"^[A-Z0-9]+( [A-Z])?$"
+_PLAIN: Final = r"^[A-Za-z0-9]+$"
+"""Account numbers, such as U1234567, and tags: "any unique string of alpha or numeric characters"."""
 
 
 def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa: ARG001 - as every format
     """What is no whole number of listed shares, or has a name that a basket cannot hold."""
-    return first_faults(release.orders, basket_faults())
+    return first_faults(release.orders, _faults())
 
 
 def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
@@ -46,3 +63,50 @@ def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
     refuse_any(refusals(release, profile), "order {order_id} cannot be written: {reason}")
     cells = orders.select(**basket_cells("order_id"), Account="account_id", OrderRef="order_id")
     yield csv_files(pl.repeat(FILE, orders.height, dtype=pl.String, eager=True), cells)
+
+
+def _symbol() -> pl.Expr:
+    """``symbol`` as TWS knows it: the letter of a share class stands after a space."""
+    return pl.col("symbol").str.replace(_CLASS_SHARE, "${1} ${2}")
+
+
+def _faults() -> dict[str, pl.Expr]:
+    """Why an order fits into no basket file, as ``first_faults`` takes it."""
+    return {
+        "a basket of Interactive Brokers takes exchange-listed shares, {symbol} is of type {security_type}": ~pl.col(
+            "security_type"
+        ).is_in(LISTED),
+        "a basket of Interactive Brokers takes whole shares, this order is for {quantity} of {symbol}": number_cell(
+            "quantity"
+        ).str.contains(".", literal=True),
+        "the symbol {symbol} is not one that Interactive Brokers writes: capitals and digits, and a share class after a space": ~(
+            _symbol().str.contains(_SYMBOL)
+        ),
+        "the account {account_id} is no account number of Interactive Brokers: letters and digits only": ~pl.col(
+            "account_id"
+        ).str.contains(_PLAIN),
+        "the order's id {order_id} cannot be its basket tag: letters and digits only": ~pl.col("order_id").str.contains(
+            _PLAIN
+        ),
+    }
+
+
+def basket_cells(tag: str) -> dict[str, pl.Expr]:
+    """Columns of a basket file up to its tag, of rows with ``side``, ``quantity``, ``symbol``.
+
+    Parameters
+    ----------
+    tag
+        Column that is the order's tag, by which it comes back.
+    """
+    return {
+        "Action": pl.col("side").replace_strict({Side.BUY: "BUY", Side.SELL: "SELL"}, return_dtype=pl.String),
+        "Quantity": number_cell("quantity"),
+        "Symbol": _symbol(),
+        "SecType": pl.lit("STK"),
+        "Exchange": pl.lit("SMART"),
+        "Currency": pl.lit("USD"),
+        "TimeInForce": pl.lit("DAY"),
+        "OrderType": pl.lit("MKT"),
+        "BasketTag": pl.col(tag),
+    }

@@ -13,7 +13,7 @@ import polars as pl
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from tasks.core.export import alpaca, fix44, fix50sp2, ibkr_allocation, ibkr_basket, jsonl, mapped
+from tasks.core.export import alpaca, fix_orders, ibkr_allocation, ibkr_basket, jsonl, mapped
 from tasks.core.export.package import ExportPackage
 from tasks.core.export.words import REFUSALS
 
@@ -29,8 +29,8 @@ class OrderFormat(Protocol):
 
 
 FORMATS: Final[dict[ProfileFormat, OrderFormat]] = {
-    ProfileFormat.FIX44: fix44,
-    ProfileFormat.FIX50SP2: fix50sp2,
+    ProfileFormat.FIX44: fix_orders,
+    ProfileFormat.FIX50SP2: fix_orders,
     ProfileFormat.IBKR_BASKET: ibkr_basket,
     ProfileFormat.IBKR_ALLOCATION: ibkr_allocation,
     ProfileFormat.ALPACA: alpaca,

@@ -10,7 +10,7 @@ from schemas.enums import ProfileFormat, SecurityType, Side
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
 from schemas.units import EXACT
-from tasks.core.export import fix44, fix50sp2
+from tasks.core.export import fix_orders
 from tasks.core.export.blocks import block_orders
 from tasks.core.export.fix_allocations import FilledBlock, allocation_instruction, post_trade, with_allocations
 from tasks.core.export.fix_encoding import checksums, frame_messages, is_readable_number
@@ -18,8 +18,7 @@ from tasks.core.export.package import ExportPackage
 from tests.support.packages import EXPORT, ORDERS, release
 
 SOH = "\x01"
-MODULES = {ProfileFormat.FIX44: fix44, ProfileFormat.FIX50SP2: fix50sp2}
-VERSIONS = tuple(MODULES)
+VERSIONS = (ProfileFormat.FIX44, ProfileFormat.FIX50SP2)
 BUYS = (("A1", "buy", "S1", "17", "289.5"), ("A2", "buy", "S1", "5", "289.5"))
 FILLED = FilledBlock("block-1", Side.BUY, "VTI", SecurityType.ETF, Decimal(22), Decimal("289.123456"), date(2026, 3, 3))
 SHARES = pl.DataFrame(
@@ -35,7 +34,7 @@ def profile(version: ProfileFormat, grain: str = "accounts", **names: str) -> Pr
 
 
 def contents(made: ExportPackage, sort: Profile) -> dict[str, str]:
-    files = pl.concat(MODULES[sort.format].files(made, sort))
+    files = pl.concat(fix_orders.files(made, sort))
     return dict(files.select("path", "content").iter_rows())
 
 
@@ -67,7 +66,7 @@ def with_all(**texts: str | None) -> ExportPackage:
 
 
 def reasons(made: ExportPackage, sort: Profile) -> set[str]:
-    return set(MODULES[sort.format].refusals(made, sort)["reason"])
+    return set(fix_orders.refusals(made, sort)["reason"])
 
 
 # --- frames
@@ -224,7 +223,7 @@ def test_a_message_without_allocations_has_no_group() -> None:
 def test_a_lot_whose_id_would_break_a_message_is_not_written(lot: str | None) -> None:
     made = release()
     broken = ExportPackage(EXPORT, made.orders, made.lots.with_columns(lot_id=pl.lit(lot, pl.String)), made.blocks)
-    refused = fix50sp2.refusals(broken, profile(ProfileFormat.FIX50SP2))
+    refused = fix_orders.refusals(broken, profile(ProfileFormat.FIX50SP2))
     assert refused["order_id"].to_list() == ["-A3-sell-S2", "A1-sell-S2", "A2-sell-S3"]
     assert refused["reason"].str.ends_with("the id of a lot that it closes is otherwise").all()
     with pytest.raises(ConservationBroken, match="order -A3-sell-S2 cannot be written"):
@@ -279,7 +278,7 @@ def test_a_quantity_of_too_many_digits_is_refused_and_so_is_its_block() -> None:
 
 @pytest.mark.parametrize("name", ["sender", "target"])
 def test_a_session_that_cannot_be_written_refuses_every_order(name: str) -> None:
-    found = fix44.refusals(release(), profile(ProfileFormat.FIX44, **{name: f"A{SOH}"}))
+    found = fix_orders.refusals(release(), profile(ProfileFormat.FIX44, **{name: f"A{SOH}"}))
     assert found.height == len(ORDERS)
     assert set(found["reason"]) == {
         "sender and target of the profile fix are to be printable ASCII that neither starts nor ends with a space"
@@ -295,8 +294,10 @@ def test_everything_else_can_be_said_fractions_too(version: ProfileFormat) -> No
 def test_a_large_book_is_looked_at_as_a_small_one() -> None:
     made = release()
     large = ExportPackage(EXPORT, pl.concat([made.orders] * 5_000), made.lots, made.blocks)
-    assert fix44.refusals(large, profile(ProfileFormat.FIX44)).is_empty()
-    assert fix44.refusals(large, profile(ProfileFormat.FIX44, sender="Ä")).height == len(ORDERS), "ids are the same"
+    assert fix_orders.refusals(large, profile(ProfileFormat.FIX44)).is_empty()
+    assert fix_orders.refusals(large, profile(ProfileFormat.FIX44, sender="Ä")).height == len(ORDERS), (
+        "ids are the same"
+    )
 
 
 # --- the same night
@@ -321,7 +322,7 @@ def test_files_come_in_groups_with_none_left_out(monkeypatch: pytest.MonkeyPatch
     sort = profile(ProfileFormat.FIX50SP2, grain)
     whole = contents(release(), sort)
     monkeypatch.setattr("tasks.core.export.fix_orders.FILES_PER_GROUP", 2)
-    groups = list(fix50sp2.files(release(), sort))
+    groups = list(fix_orders.files(release(), sort))
     assert len(groups) == (len(whole) + 1) // 2
     assert contents(release(), sort) == whole
     assert pl.concat(groups)["rows"].sum() == len(ORDERS)
@@ -332,7 +333,7 @@ def test_files_come_in_groups_with_none_left_out(monkeypatch: pytest.MonkeyPatch
 def test_nothing_to_write_is_no_file(version: ProfileFormat, grain: str) -> None:
     some = release()
     nothing = ExportPackage(EXPORT, some.orders.clear(), some.lots.clear(), some.blocks.clear())
-    assert list(MODULES[version].files(nothing, profile(version, grain))) == []
+    assert list(fix_orders.files(nothing, profile(version, grain))) == []
 
 
 # --- filled blocks

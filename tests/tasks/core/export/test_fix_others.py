@@ -8,7 +8,7 @@ import pytest
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from tasks.core.export import fix44, fix50sp2
+from tasks.core.export import fix_orders
 from tasks.core.export.fix_allocations import allocation_instruction
 from tests.support.fix_dictionary import Dictionary, faults_of
 from tests.support.packages import release
@@ -38,8 +38,7 @@ def written(version: ProfileFormat, grain: str) -> list[bytes]:
     profile = Profile.model_validate(
         {"name": "fix", "format": version, "grain": grain, "sender": "US", "target": "THEM"}
     )
-    module = fix44 if version is ProfileFormat.FIX44 else fix50sp2
-    contents = pl.concat(module.files(release(), profile))["content"]
+    contents = pl.concat(fix_orders.files(release(), profile))["content"]
     instruction = allocation_instruction(FILLED, SHARES, profile, allocation_id="block-1-1")
     return [*"".join(contents).encode().split(b"\n")[:-1], instruction.encode()]
 
