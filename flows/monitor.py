@@ -8,9 +8,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed
 
-from schemas.settings import load_settings
 from tasks.monitor import MonitorResult, has_night, monitor_task
-from tasks.runtime import foreseen_as_state, private_files, session_at
+from tasks.runtime import current_settings, foreseen_as_state, private_files, session_at
 
 
 @flow(name="monitor", validate_parameters=False)
@@ -21,7 +20,7 @@ def monitor(as_of: date | str | None = None) -> MonitorResult | State[Any]:
     It is skipped then outside of a session, and until the first night is done.
     """
     private_files()
-    exchange = load_settings().exchange
+    exchange = current_settings().exchange
     given = date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
     day = given or session_at(_moment(), exchange)
     if day is None:

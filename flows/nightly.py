@@ -19,12 +19,13 @@ from flows.workers import Finished, ShardExecutor, ShardTask, shard_executor
 from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings
 from tasks.monitor import RunInstruction, announce_queue, claim_batch, instruction_for, leave_batch_to_night
 from tasks.propose import measure_task, propose_task, publish_task, route_task, show_run
 from tasks.pull import NoAccountLeft, Request, find_pulled_run, pull_task
 from tasks.runtime import (
     current_actor,
+    current_settings,
     foreseen_as_state,
     lock_run,
     note_failure,
@@ -52,7 +53,7 @@ def run_name() -> str:
     """``<as-of date> <kind>`` of the flow run, for the Prefect UI."""
     given = this_run.parameters
     try:
-        day = given.get("as_of") or scheduled_day(load_settings())
+        day = given.get("as_of") or scheduled_day(current_settings())
     except WrongUsage:
         day = "without settings:"
     return f"{day} {given.get('kind') or RunKind.NIGHTLY}"
@@ -78,7 +79,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
     name of what a look found (``flows/monitor.py``), it runs that, whatever date and kind are given, unless a run has.
     """
     private_files()
-    settings = load_settings()
+    settings = current_settings()
     day = _date(as_of) or scheduled_day(settings)
     if scope is None and as_of is None and not previous_session(day, settings.exchange)[0]:
         return Completed(name="Skipped", message=f"{day} is no trading day of {settings.exchange}")

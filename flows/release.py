@@ -6,9 +6,8 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from schemas.settings import load_settings
 from tasks.export import custodians_due, deliver_task, export_task
-from tasks.runtime import foreseen_as_state, private_files
+from tasks.runtime import current_settings, foreseen_as_state, private_files
 
 
 @flow(name="release", validate_parameters=False)
@@ -22,7 +21,7 @@ def release(
     What was exported before and not delivered is delivered in any case.
     """
     private_files()
-    due = custodians_due(load_settings()) if is_due_only else list(custodians)
+    due = custodians_due(current_settings()) if is_due_only else list(custodians)
     made = export_task(run_id, due) if due or not is_due_only else 0
     problems = deliver_task(run_id)
     for problem in problems:

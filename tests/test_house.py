@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).parents[1]
 PRODUCT: Final = ("flows", "tasks", "schemas", "warehouse", "console", "deploy", "docs")
 MOST_FILES: Final = 25
@@ -20,6 +22,7 @@ IRREGULAR: Final = frozenset(
         "made meant met paid sent shown sold spent struck taken thought told understood woken won worn written",
     )
 )
+CHANGING: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update", "__setitem__", "__delitem__"})
 LONG: Final = 300
 WHY_LONG: Final = {
     "console/pages/queue.py": "one page with its table, its filters and what is done with the rows chosen",
@@ -35,6 +38,17 @@ WHY_LONG: Final = {
     "warehouse/ledger/review/proposals.py": "every move of a proposal's state",
     "warehouse/ledger/store/tables.py": "the ledger's tables",
 }
+
+
+MAY_WRITE_ENVIRONMENT: Final = {
+    "flows/commands/cli.py": "what Prefect's own server takes, where the caller has not said otherwise"
+}
+MAY_LOAD_SETTINGS: Final = {
+    "schemas/settings.py": "it reads them",
+    "tasks/runtime/run_settings.py": "where none are bound",
+    "deploy/alerts.py": "a program of its own",
+}
+"""Everything else is handed its settings, or asks for those of the run."""
 
 
 def modules() -> list[Path]:
@@ -87,3 +101,50 @@ def test_a_long_file_has_its_reason() -> None:
     lengths = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in modules()}
     long = {name for name, length in lengths.items() if length > LONG and "migrations" not in name}
     assert long - set(WHY_LONG) == set()
+
+
+def writes_environment(tree: ast.AST) -> bool:
+    """Whether it changes the variables of its own process: ``os.environ[...] = ``, ``del``, ``update`` and the like, ``putenv``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load) and is_environment(node.value):
+            return True
+        if isinstance(node, ast.Attribute) and (
+            node.attr in {"putenv", "unsetenv"} or (node.attr in CHANGING and is_environment(node.value))
+        ):
+            return True
+        if isinstance(node, ast.AugAssign) and is_environment(node.target):
+            return True
+    return False
+
+
+def is_environment(node: ast.expr) -> bool:
+    return ast.unparse(node) in {"os.environ", "environ"}
+
+
+def test_no_setting_travels_through_the_environment() -> None:
+    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in modules()}
+    assert {name for name, tree in trees.items() if writes_environment(tree)} == set(MAY_WRITE_ENVIRONMENT)
+    loading = {
+        name
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if "load_settings" in {getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "name", "")}
+    }
+    assert loading == set(MAY_LOAD_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_write"),
+    [
+        ("os.environ['TRIMTAB_HOME'] = 'x'", True),
+        ("del os.environ[name]", True),
+        ("os.environ |= wanted", True),
+        ("os.environ.update(wanted)", True),
+        ("change = os.environ.pop", True),
+        ("os.putenv('TRIMTAB_HOME', 'x')", True),
+        ("environment = {**os.environ, 'A': 'b'}", False),
+        ("os.environ.get('HOME'), os.environ['PATH']", False),
+    ],
+)
+def test_a_write_to_the_environment_is_seen(text: str, *, is_write: bool) -> None:
+    assert writes_environment(ast.parse(text)) is is_write

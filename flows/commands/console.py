@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from console.serve import serve
-from schemas.settings import load_settings
+from tasks.runtime import current_settings
 
 
 def console(
@@ -15,4 +15,4 @@ def console(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen at.")] = 8080,
 ) -> None:
     """Serve the review console and the REST API until stopped. Users sign in with `trimtab users set-password`."""
-    serve(load_settings(), host, port)
+    serve(current_settings(), host, port)

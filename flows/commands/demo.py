@@ -12,12 +12,12 @@ from prefect.settings import get_current_settings
 from flows.commands.run import run_night
 from flows.commands.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings
 from tasks.core.export import Export
 from tasks.core.solver import warm_up
 from tasks.demo import FileFormat, make_book
 from tasks.export import export_approved
-from tasks.runtime import open_ledger
+from tasks.runtime import current_settings, open_ledger
 
 SUBMITTER = "demo"
 """The demo submits its run under its own name, so that whoever typed it may approve: a maker is never the checker."""
@@ -42,7 +42,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 20221228,
 ) -> None:
     """Make a sample book on real market prices, run a night on it, export what policy approves, say where to look."""
-    run_demo(load_settings(), account_count=accounts, file_format=fmt, seed=seed)
+    run_demo(current_settings(), account_count=accounts, file_format=fmt, seed=seed)
 
 
 def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat, seed: int) -> None:

@@ -8,11 +8,10 @@ import typer
 
 from flows.commands.terminal import print_json, print_table
 from schemas.errors import ExitCode
-from schemas.settings import load_settings
 from tasks.operate import backup_folder, make_backup, remove_old
 from tasks.operate import maintain as chores
 from tasks.operate import restore as backups
-from tasks.runtime import settings_of_a_home, utc_now
+from tasks.runtime import current_settings, settings_of_a_home, utc_now
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -61,7 +60,7 @@ def restore(
     is_json: Json = False,
 ) -> None:
     """Make an empty home what a backup says, and check it."""
-    found = backups.restore(load_settings(), folder)
+    found = backups.restore(current_settings(), folder)
     if is_json:
         print_json(asdict(found))
         return

@@ -11,9 +11,8 @@ from flows.commands.run import dry_run, resume_night, run_night, run_scope
 from flows.commands.terminal import print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import ExitCode, WrongUsage
-from schemas.settings import load_settings
 from tasks.export import export_approved
-from tasks.runtime import current_actor
+from tasks.runtime import current_actor, current_settings
 
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="The date that the facts describe, YYYY-MM-DD.")]
 Source = Annotated[
@@ -50,7 +49,7 @@ def nightly(
     """Run one night: pull, validate, measure, propose, route, publish."""
     if bool(as_of) == bool(scope_id) or (scope_id and (source or account or is_dry_run)):
         raise WrongUsage("needed either --as-of DATE, or --scope ID without --source, --account and --dry-run")
-    settings = load_settings()
+    settings = current_settings()
     scope = tuple(account or ())
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
     run = dry_run if is_dry_run else run_night
@@ -81,7 +80,7 @@ def resume(
     if run is None:
         lift(note)
         return
-    night = resume_night(load_settings(), run, actor=current_actor(), note=note)
+    night = resume_night(current_settings(), run, actor=current_actor(), note=note)
     typer.echo(night.run_id)
 
 

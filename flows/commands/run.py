@@ -1,10 +1,9 @@
 """Start a night or an export from the command line, with or without a Prefect server."""
 
 import json
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from prefect.client.schemas.objects import State
 from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
-from schemas.settings import NONE, Settings
-from tasks.runtime import open_ledger, utc_now
+from schemas.settings import Settings
+from tasks.runtime import open_ledger, use_settings, utc_now
 
 
 def run_night(
@@ -34,7 +33,7 @@ def run_night(
     TrimtabError
         As the flow's tasks do.
     """
-    with settings_of_tasks(settings):
+    with use_settings(settings):
         night = nightly(
             as_of=as_of, source=_absolute(source), kind=kind, accounts=scope, submitter=submitter, run_id=run_id
         )
@@ -53,7 +52,7 @@ def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> NightResu
     TrimtabError
         As the flow's tasks do.
     """
-    with settings_of_tasks(settings):
+    with use_settings(settings):
         night = nightly(scope=scope_id, submitter=submitter)
     if isinstance(night, State):
         raise Terminal(night.message or "the run was skipped")
@@ -115,32 +114,6 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
         submitter=row.submitter,
         run_id=run_id,
     )
-
-
-@contextmanager
-def settings_of_tasks(settings: Settings) -> Iterator[None]:
-    """Tasks read their settings from the environment, as they do in any worker: put these there for a while."""
-    wanted = {
-        f"TRIMTAB_{name.upper()}": _as_variable(value)
-        for name, value in settings.model_dump(mode="json").items()
-        if value != "" and name != "home"
-    } | {"TRIMTAB_HOME": str(settings.home.resolve())}
-    before = {name: value for name, value in os.environ.items() if name.startswith("TRIMTAB_")}
-    for name in before:
-        del os.environ[name]
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name in wanted:
-            del os.environ[name]
-        os.environ.update(before)
-
-
-def _as_variable(value: object) -> str:
-    if value is None:
-        return NONE
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _absolute(given: Sequence[str]) -> tuple[str, ...]:

@@ -11,9 +11,8 @@ import typer
 from flows.commands.terminal import notice, print_json, print_table
 from schemas.enums import Role, Scope
 from schemas.errors import WrongUsage
-from schemas.settings import load_settings
 from tasks.review import access
-from tasks.runtime import current_actor, open_ledger
+from tasks.runtime import current_actor, current_settings, open_ledger
 
 app = typer.Typer(no_args_is_help=True, help="Users of the ledger and their roles.")
 
@@ -25,7 +24,7 @@ Roles = Annotated[list[Role] | None, typer.Option("--role", help="May be given s
 @app.command("list")
 def list_(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the users and their roles."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         users = ledger.users.list_users()
     if is_json:
         print_json([{"name": user.name, "roles": sorted(user.roles)} for user in users])
@@ -38,7 +37,7 @@ def list_(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 def add(name: Name, roles: Roles = None, *, is_stdin: Stdin = False) -> None:
     """Add a user; with a password, given on stdin, they can sign in to the console."""
     password = _from_stdin() if is_stdin else None
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         if password is not None:
             access.need_good_password(name, password)
         ledger.users.add_user(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
@@ -51,7 +50,7 @@ def add(name: Name, roles: Roles = None, *, is_stdin: Stdin = False) -> None:
 def set_password(name: Name, *, is_stdin: Stdin = False) -> None:
     """Set a user's password for the console, typed twice or given on stdin; their sessions end."""
     password = _from_stdin() if is_stdin else _typed_twice()
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         access.set_password(ledger, name, password, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} has a new password.")
 
@@ -61,7 +60,7 @@ def link(
     name: Name, subject: Annotated[str, typer.Option("--subject", help="<issuer>|<sub> of the identity provider.")]
 ) -> None:
     """Let who an identity provider calls SUBJECT sign in as this user."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         ledger.access.link_subject(name, subject, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} is linked.")
 
@@ -69,7 +68,7 @@ def link(
 @app.command()
 def tokens(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the tokens of machines, without the secrets, which are not kept."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         found = ledger.access.list_tokens()
     rows = [
         {
@@ -102,7 +101,7 @@ def add_token(
     days: Annotated[int, typer.Option("--days", help="How long it lasts.")] = access.TOKEN_DAYS,
 ) -> None:
     """Make a token for a machine that acts as a user. It is printed once, and only its hash is kept."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         secret = access.make_token(
             ledger,
             label=label,
@@ -119,7 +118,7 @@ def add_token(
 @app.command("revoke-token")
 def revoke_token(token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID")]) -> None:
     """End a token."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         ledger.access.revoke_token(token_id, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{token_id} is revoked.")
 
@@ -140,7 +139,7 @@ def _typed_twice() -> str:
 @app.command("set-roles")
 def set_roles(name: Name, roles: Roles = None) -> None:
     """Replace a user's roles; without --role they may do nothing any more."""
-    with closing(open_ledger(load_settings())) as ledger:
+    with closing(open_ledger(current_settings())) as ledger:
         ledger.users.set_roles(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name}: {_may(roles)}.")
 

@@ -58,7 +58,7 @@ started again and is awaited: Dask would strike it off the list after 15 seconds
 @contextmanager
 def dask_executor(settings: Settings) -> Iterator["DaskHands"]:
     """The workers that the settings name; see ``flows.workers.shard_executor``."""
-    is_elsewhere = "://" in settings.dask
+    is_elsewhere = are_elsewhere(settings)
     if is_elsewhere:
         need_shared_stores(settings)
     with (
@@ -73,6 +73,11 @@ def dask_executor(settings: Settings) -> Iterator["DaskHands"]:
         yield hands
 
 
+def are_elsewhere(settings: Settings) -> bool:
+    """Whether the workers are those of a scheduler elsewhere, with an environment of their own."""
+    return "://" in settings.dask
+
+
 def take_the_flow_along() -> None:
     """Let the flow be sent whole where Prefect loaded it from its file, as a worker does: under that name nobody can import it."""
     context = FlowRunContext.get()
@@ -82,7 +87,7 @@ def take_the_flow_along() -> None:
 
 
 def _runner(settings: Settings) -> DaskTaskRunner:
-    if "://" in settings.dask:
+    if are_elsewhere(settings):
         return DaskTaskRunner(address=settings.dask)
     count = local_workers(settings)
     memory = int(MEMORY_LIMIT * SHARE_OF_MEMORY / count)
@@ -201,7 +206,7 @@ class DaskHands:
             client = self._runner.client
             if not self._known:
                 client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
-                client.register_plugin(Prepared())
+                client.register_plugin(Prepared(None if are_elsewhere(self._settings) else self._settings))
             new = sorted(set(client.nthreads()) - self._known)
             answers = client.run(worker_facts, workers=new) if new else {}
         except ModuleNotFoundError as error:

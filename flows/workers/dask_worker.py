@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 from distributed import Worker, WorkerPlugin
 
-from schemas.settings import Settings, load_settings
-from tasks.runtime import private_files, without_tracebacks
+from schemas.settings import Settings
+from tasks.runtime import current_settings, private_files, without_tracebacks, worker_settings
 from warehouse.lake import bounds
 
 VERSIONS: Final = ("trimtab", "duckdb", "duckdb-extension-ducklake", "polars", "numba", "prefect", "distributed")
@@ -26,14 +26,22 @@ ONE: Final = "1"
 
 
 class Prepared(WorkerPlugin):
-    """Bounds DuckDB to the worker's part of its machine, and keeps its files private, also in a worker that joins later."""
+    """Bounds DuckDB to the worker's part of its machine, and keeps its files private, also in a worker that joins later.
+
+    Workers beside the process of the flow are given its settings; those elsewhere have their own, so that no password of ours
+    is sent to their scheduler.
+    """
 
     name = "trimtab"
+
+    def __init__(self, settings: Settings | None) -> None:
+        self._settings = settings
 
     def setup(self, worker: Worker) -> None:
         """As a night prepares its own process."""
         private_files()
         without_tracebacks()
+        worker_settings.settings = self._settings
         limit = worker.memory_manager.memory_limit
         bounds.memory_bytes = int(limit * SHARE_OF_DUCKDB) if limit else None
         bounds.threads = pl.thread_pool_size()
@@ -41,7 +49,7 @@ class Prepared(WorkerPlugin):
 
 def worker_facts(dask_worker: Worker | None = None) -> dict[str, str]:
     """What a process works with, by what one would change to mend it. Addresses may hold passwords: they are hashed."""
-    settings = load_settings()
+    settings = current_settings()
     judging = [name for name in Settings.model_fields if name.startswith(JUDGING)]
     return {
         **{variable: _digest(getattr(settings, name)) for variable, name in STORES.items()},

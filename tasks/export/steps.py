@@ -11,11 +11,10 @@ from prefect.events import emit_event
 
 from schemas.errors import Terminal
 from schemas.events import EventName
-from schemas.settings import load_settings
 from tasks.export.deliver import DeliveryResult
 from tasks.export.export_all import ExportedRuns
 from tasks.export.release import deliver_exported, export_approved
-from tasks.runtime import give_notice, retry_quietly
+from tasks.runtime import current_settings, give_notice, retry_quietly
 
 
 @task(name="export_step", cache_policy=NO_CACHE, **retry_quietly)
@@ -27,7 +26,7 @@ def export_task(run_id: str | None, custodians: Sequence[str]) -> int:
     Terminal
         A run could not be exported; the others were.
     """
-    done = export_approved(load_settings(), run_id, custodians)
+    done = export_approved(current_settings(), run_id, custodians)
     _show_exports(done)
     for notice in done.notices:
         give_notice(notice)
@@ -39,7 +38,7 @@ def export_task(run_id: str | None, custodians: Sequence[str]) -> int:
 @task(name="deliver_step", cache_policy=NO_CACHE, **retry_quietly)
 def deliver_task(run_id: str | None) -> list[str]:
     """Deliver what is exported; a sentence for each place that does not have all of it."""
-    done = deliver_exported(load_settings(), run_id)
+    done = deliver_exported(current_settings(), run_id)
     _show_deliveries(done)
     return [f"{one.export_id} is not delivered to {one.name}: {one.told}" for one in done if one.problem]
 

@@ -4,15 +4,14 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from schemas.settings import load_settings
 from tasks.operate.maintain import Chore, maintain
-from tasks.runtime import retry_quietly, utc_now
+from tasks.runtime import current_settings, retry_quietly, utc_now
 
 
 @task(name="maintain_step", cache_policy=NO_CACHE, **retry_quietly)
 def maintain_task(*, is_dry_run: bool) -> list[Chore]:
     """All chores, one line each."""
-    chores = maintain(load_settings(), utc_now(), is_dry_run=is_dry_run)
+    chores = maintain(current_settings(), utc_now(), is_dry_run=is_dry_run)
     rows = [
         {"chore": one.what, "count": one.count, "problem": (one.problem or "").split("\n", maxsplit=1)[0]}
         for one in chores

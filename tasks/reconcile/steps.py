@@ -11,16 +11,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from schemas.events import EventName
-from schemas.settings import load_settings
 from tasks.reconcile.execution_files import ExecutionFileResult, reconcile_new, reconcile_one
 from tasks.reconcile.reconcile import open_breaks
-from tasks.runtime import open_ledger, retry_quietly, utc_now
+from tasks.runtime import current_settings, open_ledger, retry_quietly, utc_now
 
 
 @task(name="reconcile_step", cache_policy=NO_CACHE, **retry_quietly)
 def reconcile_task(path: str | None, source: str, fmt: str) -> list[str]:
     """Take in one file, or every new one of the settings' sources; a sentence for each thing that a person must look at."""
-    settings = load_settings()
+    settings = current_settings()
     if path is None:
         found = reconcile_new(settings)
     else:

@@ -25,6 +25,9 @@ from .provenance import made_with as made_with
 from .provenance import settings_then as settings_then
 from .provenance import versions as versions
 from .retries import retry_quietly as retry_quietly
+from .run_settings import current_settings as current_settings
+from .run_settings import use_settings as use_settings
+from .run_settings import worker_settings as worker_settings
 from .sessions import Session as Session
 from .sessions import overtaken_by as overtaken_by
 from .sessions import previous_session as previous_session

@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from schemas.errors import ConservationBroken, InputRefused, RunHeld, TrimtabError, WrongUsage
-from schemas.settings import load_settings
+from tasks.runtime.run_settings import current_settings, use_settings
 from tasks.runtime.step_logs import log, use_log_format
 
 P = ParamSpec("P")
@@ -56,18 +56,22 @@ def without_tracebacks() -> None:
 def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
     """Let a flow end in a failed state with the sentence as its message where it breaks off for a foreseen reason.
 
-    Whoever calls the flow directly still gets the exception: Prefect raises what a failed state carries.
+    The settings are read once and bound for all of its tasks. Whoever calls the flow directly still gets the exception: Prefect
+    raises what a failed state carries.
     """
-    _use_log_format_of_settings()
+    with suppress(WrongUsage):  # settings that cannot be read are told of when the flow runs
+        use_log_format(current_settings())
     # A worker of Dask gets the flow whole and would not find State[Any], a class of whichever module names it first.
     work.__annotations__.pop("return", None)
 
     @wraps(work)
     def run_flow(*args: P.args, **kwargs: P.kwargs) -> R | State[Any]:
         without_tracebacks()
-        _use_log_format_of_settings()
         try:
-            return work(*args, **kwargs)
+            settings = current_settings()
+            use_log_format(settings)
+            with use_settings(settings):
+                return work(*args, **kwargs)
         except TrimtabError as error:
             name = STATE_NAMES.get(type(error), "Failed")
             fields = {"event": "run_ended", "state": name, "error": type(error).__name__}
@@ -75,12 +79,6 @@ def foreseen_as_state(work: Callable[P, R]) -> Callable[P, R | State[Any]]:
             return Failed(name=name, message=str(error), data=error)
 
     return run_flow
-
-
-def _use_log_format_of_settings() -> None:
-    """In the format of the settings. Settings that cannot be read are told by whoever needs them first."""
-    with suppress(WrongUsage):
-        use_log_format(load_settings())
 
 
 def sentence(error: BaseException) -> str:

@@ -9,7 +9,8 @@ from functools import partial
 from schemas.enums import Guard, Step
 from schemas.errors import ConservationBroken, TrimtabError
 from schemas.run import RunRef
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings
+from tasks.runtime.run_settings import current_settings
 from tasks.runtime.step_logs import give_notice, log_step, use_log_format
 from tasks.runtime.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
@@ -27,8 +28,8 @@ class Stores:
 
 @contextmanager
 def open_stores() -> Iterator[Stores]:
-    """The stores that the environment names: any worker that has the same settings can run any task."""
-    settings = load_settings()
+    """The stores that the current settings name: any worker that has the same settings can run any task."""
+    settings = current_settings()
     use_log_format(settings)
     with closing(open_ledger(settings)) as ledger:
         yield Stores(settings, open_lake(settings), ledger)

@@ -5,7 +5,8 @@ import pwd
 from datetime import UTC, datetime
 
 from schemas.errors import WrongUsage
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings
+from tasks.runtime.run_settings import current_settings
 from warehouse.ledger import Ledger
 
 
@@ -36,7 +37,7 @@ def settings_of_a_home() -> Settings:
     WrongUsage
         Nothing has been run in this home.
     """
-    settings = load_settings()
+    settings = current_settings()
     if not settings.ledger_url and not (settings.home / "ledger.sqlite").is_file():
         raise WrongUsage(f"{settings.home} has no runs yet\n\nHint: `trimtab demo` makes one; TRIMTAB_HOME says where.")
     return settings

@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.commands.run import settings_of_tasks
 from schemas.enums import LookReason
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.propose.propose import propose_task
 from tasks.pull.pull import run_ref
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.night_driver import public_tables, run_night
 from warehouse.lake.lake import open_lake
@@ -62,7 +62,7 @@ def test_the_next_proposal_of_a_held_account_waits_for_a_person(tmp_path: Path) 
         assert ledger.proposals.held_accounts().is_empty()
         run = run_ref(ledger.runs.get_run(second.run_id))
     lax = settings.model_copy(update={"always_review": frozenset({LookReason.HARVEST})})
-    with settings_of_tasks(lax):
+    with use_settings(lax):
         for shard in run.shards:
             propose_task.fn(run, shard)
     for table, rows in public_tables(settings, second.run_id).items():

@@ -1,6 +1,5 @@
 """From a look to its run through a real Prefect: the event, the automation of ``deploy/prefect.yaml``, and one run however often."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +10,17 @@ from typing import Any, cast
 import pytest
 from prefect.client.schemas.objects import State
 
-from flows.commands.run import settings_of_tasks
 from flows.monitor import monitor
 from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind, RunState
 from schemas.events import EventName
 from schemas.settings import Settings
 from tasks.monitor.breach_batches import MonitorResult
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.sessions import session_at
 from tasks.runtime.stores import utc_now
 from tests.deploy.test_deployment import ROOT, Site, final, site, stopped, waited_for
+from tests.support.cli_session import variables_of
 from tests.support.monitor_scene import TODAY, Scene
 from tests.support.prefect_api import said
 from tests.support.prefect_reader import artifacts_of, events_named, flow_run_of
@@ -43,10 +43,10 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.fixture
 def scene(evening: Scene, tmp_path: Path) -> Iterator[Scene]:
-    """Stocks have fallen since the night; what tasks read of the settings is in the environment."""
+    """Stocks have fallen since the night; tasks are bound to the settings of the scene."""
     there = evening.again(tmp_path)
     there.quote(60)
-    with settings_of_tasks(there.settings):
+    with use_settings(there.settings):
         yield there
 
 
@@ -179,7 +179,7 @@ def test_before_the_first_night_a_look_by_schedule_is_skipped_and_one_by_hand_sa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flows.monitor._moment", lambda: datetime(2026, 11, 27, 16, 0, tzinfo=UTC))
-    with settings_of_tasks(Settings(home=tmp_path)):
+    with use_settings(Settings(home=tmp_path)):
         state = cast("State[Any]", monitor(return_state=True))
         assert (state.name, state.message) == ("Skipped", "no night up to 2026-11-27 is done yet")
         by_hand = looked()
@@ -189,8 +189,7 @@ def test_before_the_first_night_a_look_by_schedule_is_skipped_and_one_by_hand_sa
 
 def test_an_event_starts_the_deployment_and_the_same_event_again_no_second_run(scene: Scene, site: Site) -> None:
     deployed(site)
-    ours = {name: value for name, value in os.environ.items() if name.startswith("TRIMTAB_")}
-    environment = {**site.environment, **ours}
+    environment = {**site.environment, **variables_of(scene.settings)}
     command = [sys.executable, "-m", "flows.commands.cli", "monitor", "--as-of", TODAY.isoformat(), "--json"]
     look = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert look.returncode == 0, look.stderr

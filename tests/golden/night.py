@@ -11,12 +11,12 @@ import polars as pl
 from typer.testing import CliRunner
 
 from flows.commands.cli import app
-from flows.commands.run import settings_of_tasks
 from schemas.enums import ProfileFormat, RunKind
 from schemas.exports import Profile
 from schemas.settings import Settings
 from schemas.sources import Source
 from schemas.tables import PUBLIC
+from tasks.runtime.run_settings import use_settings
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
 from warehouse.lake.public_query import LEDGER_VIEWS, open_reader
@@ -90,7 +90,7 @@ class Home:
 
     def command(self, *words: str) -> str:
         """What ``trimtab`` prints."""
-        with settings_of_tasks(self.settings):
+        with use_settings(self.settings):
             done = CliRunner().invoke(app, list(words))
         assert done.exit_code == 0, (words, done.output, done.exception)
         return done.stdout

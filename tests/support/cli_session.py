@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from schemas.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,6 +35,15 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRIMTAB_", "PREFECT_"))}
     ours = {"TRIMTAB_HOME": str(home), "PREFECT_HOME": str(home.with_name(f"{home.name}-prefect"))}
     return {**kept, **ours, "PYTHONPATH": str(ROOT), **settings}
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    """The settings as variables, for a process that is to have them."""
+    given = settings.model_dump(mode="json", exclude_defaults=True)
+    return {
+        f"TRIMTAB_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in given.items()
+    }
 
 
 def session(home: Path, *commands: tuple[Sequence[str], Mapping[str, str]]) -> list[Command]:

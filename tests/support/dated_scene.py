@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from flows.commands.run import settings_of_tasks
 from flows.nightly import NightResult
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.monitor.breach_batches import instruction_for
 from tasks.pull.request import Request
+from tasks.runtime.run_settings import use_settings
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import rows_of
 from tests.support.monitor_scene import BOOK, CUSTODIANS, LOTS, NIGHT, TODAY, Scene
@@ -106,7 +106,7 @@ class DatedScene(Scene):
         """What is asked for where stocks have fallen to 60: the scope that a look finds."""
         self.quote(60)
         (scope,) = self.look().breach_batch_ids
-        with settings_of_tasks(self.settings):
+        with use_settings(self.settings):
             work = instruction_for(scope, "somebody")
         assert work.request is not None
         return work.request

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.commands.run import settings_of_tasks
 from flows.nightly import NightResult
 from schemas.enums import RunKind, Step
 from schemas.run import GLOBAL_SHARD
@@ -32,6 +31,7 @@ from tasks.propose.publish import publish_task
 from tasks.propose.route import route_task
 from tasks.pull.pull import pull_task
 from tasks.pull.request import Request
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import open_ledger, utc_now
 from tasks.runtime.umask import private_files
 from tasks.validate.guards import guard_inputs_task, guard_trades_task
@@ -59,7 +59,7 @@ def run_night(
 
 def run_request(settings: Settings, request: Request) -> NightResult:
     """The same for whatever is asked for."""
-    with settings_of_tasks(settings):
+    with use_settings(settings):
         run = pull_task.fn(request)
         with closing(open_ledger(settings)) as ledger:
             done = ledger.runs.finished_steps(run.run_id)

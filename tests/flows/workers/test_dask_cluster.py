@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from distributed import KilledWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.commands.run import settings_of_tasks
 from flows.workers.dask_cluster import api_address, fault_of, local_workers, need_shared_stores
 from flows.workers.dask_worker import faults_of, worker_facts
 from flows.workers.in_process import InProcess
@@ -28,6 +27,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings, load_settings
 from tasks.demo.sample import BookSummary, make_book
 from tasks.runtime.stores import open_ledger
+from tests.support.cli_session import variables_of
 from tests.support.scale_scene import (
     DEATHS,
     PRELOAD,
@@ -129,15 +129,12 @@ def test_a_cluster_on_which_everything_breaks_once_does_the_night_of_one_process
 
 def test_two_that_start_the_same_night_at_once_do_it_once(cluster: Cluster, book: Book, tmp_path: Path) -> None:
     settings = cluster.with_new_stores().settings(tmp_path, dask="")
-    with settings_of_tasks(settings):
-        words = [
-            sys.executable,
-            "-m",
-            "tests.support.scale_scene",
-            str(book.source),
-            book.summary.as_of_date.isoformat(),
-        ]
-        started = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "ab"]
+    words = [sys.executable, "-m", "tests.support.scale_scene", str(book.source), book.summary.as_of_date.isoformat()]
+    environment = os.environ | variables_of(settings)
+    started = [
+        subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in "ab"
+    ]
     said = [each.communicate(timeout=300)[0] for each in started]
 
     assert [each.returncode for each in started] == [0, 0], said

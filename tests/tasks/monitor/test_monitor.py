@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
@@ -15,6 +14,7 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book, read_market
 from tasks.monitor.breach_batches import RunInstruction, claim_batch, enter_look, instruction_for, sources_of_batch
 from tasks.monitor.look import look
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.ledger_book import new_run
@@ -68,7 +68,7 @@ def scopes(scene: Scene) -> dict[tuple[str, ...], ScopeRow]:
 
 def worked(scene: Scene, scope: str) -> RunInstruction:
     """What is to be done for a scope, asked as the flow does: by the settings of its environment."""
-    with settings_of_tasks(scene.settings):
+    with use_settings(scene.settings):
         return instruction_for(scope, "somebody")
 
 
@@ -262,7 +262,7 @@ def test_a_run_that_comes_second_goes_no_further(scene: Scene) -> None:
         second = replace(new_run("second"), as_of_date=TODAY, kind=RunKind.THRESHOLD)
         at.ledger.runs.start_run(second, utc_now())
         at.ledger.breaches.take_scope(scope, night.run_id, utc_now())
-    with settings_of_tasks(scene.settings):
+    with use_settings(scene.settings):
         told = claim_batch(scope, RunRef("second", TODAY, RunKind.THRESHOLD, 1))
     assert told == f"{scope} is run as {night.run_id}"
     with scene.stores() as at:

@@ -12,7 +12,6 @@ from pyarrow import fs
 from typer.testing import CliRunner
 
 from flows.commands.cli import app
-from flows.commands.run import settings_of_tasks
 from schemas.errors import ExitCode, Retryable, WrongUsage
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
@@ -21,6 +20,7 @@ from tasks.operate.maintain import maintain
 from tasks.operate.maintenance_lock import maintenance_lock
 from tasks.operate.replay import replay_run
 from tasks.operate.restore import restore
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import open_ledger
 from tests.support.night_driver import export, run_night
 from tests.support.scale_scene import new_stores
@@ -75,7 +75,7 @@ class Home:
 
     def typed(self, *words: str) -> Any:
         """``trimtab replay RUN --json``: exit code, what it printed, notices."""
-        with settings_of_tasks(self.settings):
+        with use_settings(self.settings):
             done = CliRunner().invoke(app, ["replay", self.run_id, "--json", *words])
         return done.exit_code, json.loads(done.stdout), done.stderr
 

@@ -16,7 +16,6 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.commands.cli import app
-from flows.commands.run import settings_of_tasks
 from flows.nightly import NightResult
 from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ExitCode, InputRefused, WrongUsage
@@ -34,6 +33,7 @@ from tasks.operate.replay_scratch import COMPUTED, PULLED
 from tasks.review import quarantine
 from tasks.review.amend import amend_proposal
 from tasks.runtime import provenance as made_with
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import sound_book, spoilt, write_book
@@ -384,7 +384,7 @@ def test_a_run_that_there_is_not_is_refused(home: Home, tmp_path: Path) -> None:
 
 @pytest.fixture
 def typed(own: Home) -> Iterator[Home]:
-    with settings_of_tasks(own.settings):
+    with use_settings(own.settings):
         yield own
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD, RunRef
@@ -15,6 +14,7 @@ from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.pull.pull import pull_task
 from tasks.pull.request import Request
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import open_ledger
 from tasks.validate.validate import validate_task
 from tests.support.landing_book import sound_book, write_book
@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 def pulled(settings: Settings, as_of: date, scope: tuple[str, ...] = ()) -> RunRef:
     """A run pulled and validated; what comes after does not matter here."""
     kind = RunKind.MANUAL if scope else RunKind.NIGHTLY
-    with settings_of_tasks(settings):
+    with use_settings(settings):
         run = pull_task.fn(Request(settings.sources_of(as_of), as_of, kind, "prefect", scope))
         for shard in (GLOBAL_SHARD, *run.shards):
             validate_task.fn(run, shard)

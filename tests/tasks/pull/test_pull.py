@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.pull.pull import pull_task
 from tasks.pull.request import Request
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.landing_book import rows_of, sound_book, write_book
 from tests.support.ledger_book import proposed
@@ -47,7 +47,7 @@ def pulled(settings: Settings, tmp_path: Path) -> Pull:
         source = tmp_path / ("together" if is_managed else "apart")
         source.mkdir(exist_ok=True)
         write_book(source, book, "csv")
-        with settings_of_tasks(settings):
+        with use_settings(settings):
             night = date(2026, 1, day)
             return pull_task.fn(
                 Request(settings.sources_of(night, [str(source)]), night, RunKind.MANUAL, "prefect", scope)
@@ -102,7 +102,7 @@ def test_orders_that_a_run_replaces_its_own_and_old_ones_are_not_pending(setting
     first = pulled("A1")
     proposals_made(settings, first)
     assert read(settings, pulled("A1", "A2"), "pending_orders").is_empty()
-    with settings_of_tasks(settings):
+    with use_settings(settings):
         night, folder = date(2026, 3, 7), settings.home.parent / "apart"
         late = Request(settings.sources_of(night, [str(folder)]), night, RunKind.MANUAL, "prefect", ("A1",))
         assert read(settings, pull_task.fn(late), "pending_orders").is_empty()

@@ -8,13 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.commands.run import resume_night, settings_of_tasks
+from flows.commands.run import resume_night
 from schemas.enums import Guard, RunState
 from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.propose.propose import need_none
 from tasks.pull.pull import find_pulled_run
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.steps import note_failure, open_stores
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tasks.validate.guards import LOOK, guard_inputs_task, guard_trades_task, held_page
@@ -220,7 +221,7 @@ def test_the_kill_switch_holds_a_run_that_nobody_can_release_until_it_is_lifted(
 def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
     row = newest(with_old_prices)
     release(with_old_prices, row)
-    with settings_of_tasks(with_old_prices), open_stores() as at:
+    with use_settings(with_old_prices), open_stores() as at:
         run = find_pulled_run(row.run_id)
         assert run is not None
         offenders = pl.DataFrame({"account_id": ["A0000017"], "order_id": ["o1"]})
@@ -238,7 +239,7 @@ def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
 def test_a_run_that_is_carried_on_is_the_one_that_was_pulled(with_a_held_run: Settings) -> None:
     row = newest(with_a_held_run)
     assert held(row) == {Guard.ORDER_COUNT}
-    with settings_of_tasks(with_a_held_run):
+    with use_settings(with_a_held_run):
         assert find_pulled_run(row.run_id) == RunRef(row.run_id, AS_OF, row.kind, row.shard_count)
         assert find_pulled_run("2026-01-05-nightly-000000000000") is None
 

@@ -16,11 +16,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.commands.run import settings_of_tasks
 from schemas.enums import RunKind, Step
 from schemas.errors import LedgerUnreachable
 from schemas.run import RunRef
 from schemas.settings import Settings
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.steps import open_stores, timed_step
 from tests.support.ledger_book import NOW, new_run, opened, staffed
 from tests.support.servers import PASSWORD, Postgres
@@ -173,14 +173,12 @@ def test_a_shard_on_which_two_work_at_once_is_in_the_lake_once(
     rows = pl.DataFrame({"account_id": ["a1"], "security_id": ["s1"]})
 
     def work(_each: int) -> None:
-        with open_stores() as at, timed_step(at.ledger, RUN, Step.MEASURE, 1):
+        with use_settings(settings), open_stores() as at, timed_step(at.ledger, RUN, Step.MEASURE, 1):
             at.lake.replace(RUN, 1, {"awaiting": rows.select("account_id", reason=pl.lit("x"))})
 
-    with settings_of_tasks(settings):
-        with open_stores() as at:
-            at.ledger.runs.start_run(new_run("r1"), NOW)
+    with use_settings(settings), open_stores() as at:
+        at.ledger.runs.start_run(new_run("r1"), NOW)
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(work, range(2)))
-        with open_stores() as at:
-            assert at.lake.read("awaiting", "r1", 1).height == 1
-            assert [(row.step, row.shard) for row in at.ledger.runs.step_rows("r1")] == [(Step.MEASURE, 1)]
+        assert at.lake.read("awaiting", "r1", 1).height == 1
+        assert [(row.step, row.shard) for row in at.ledger.runs.step_rows("r1")] == [(Step.MEASURE, 1)]
