@@ -8,6 +8,7 @@ import atexit
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -80,7 +81,7 @@ def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config=config)
     for wheel in extensions:
         link = _links() / f"{EXTENSIONS[wheel]}.duckdb_extension"
-        if not link.is_symlink():
+        with suppress(FileExistsError):
             link.symlink_to(_extension_path(wheel))
         connection.execute(f"LOAD '{link}'")
     if "httpfs" in extensions:

@@ -1,5 +1,6 @@
 """Makes a ledger's tables, or brings those of an older one up to date. A new ledger is made whole; migrations are found by path."""
 
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ FIRST: Final = "0007"
 ENCODINGS: Final = frozenset({"UTF8", "SQL_ASCII"})
 """PostgreSQL's databases that keep every name and note as it was written."""
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps what it works on in variables of its modules: one thread at a time."""
 
 
 def stored_revision(connection: Connection) -> str | None:
@@ -75,10 +78,11 @@ def upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
     from alembic.config import Config  # noqa: PLC0415
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    if stored_revision(connection) is None:
-        create_tables(connection)
-        command.stamp(config, "head")
-    else:
-        command.upgrade(config, "head")
+    with _ALEMBIC:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        if stored_revision(connection) is None:
+            create_tables(connection)
+            command.stamp(config, "head")
+        else:
+            command.upgrade(config, "head")

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from warehouse.lake.connection import EXTENSIONS, connect, sql_literal
+from warehouse.lake.connection import EXTENSIONS, _links, connect, sql_literal
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,6 +25,20 @@ def test_an_extension_is_loaded_from_its_wheel(wheel: str) -> None:
     with connect() as bare, connect(wheel) as connection:
         assert EXTENSIONS[wheel] not in loaded(bare)
         assert EXTENSIONS[wheel] in loaded(connection)
+
+
+def test_threads_may_connect_at_once() -> None:
+    _links.cache_clear()
+    _links()
+    all_of_them = threading.Barrier(8)
+
+    def connected(_each: int) -> set[str]:
+        all_of_them.wait()
+        with connect("ducklake", "sqlite") as connection:
+            return loaded(connection)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all({"ducklake", "sqlite_scanner"} <= found for found in threads.map(connected, range(8)))
 
 
 def test_nothing_is_downloaded_or_loaded_unasked() -> None:

@@ -3,6 +3,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +31,18 @@ def test_opening_an_up_to_date_ledger_does_not_load_alembic(address: str) -> Non
     )
 
     assert subprocess.run([sys.executable, "-c", code, address], check=False).returncode == 0
+
+
+def test_threads_may_each_make_a_ledger_at_once(tmp_path: Path) -> None:
+    all_of_them = threading.Barrier(8)
+
+    def users(number: int) -> list[str]:
+        all_of_them.wait()
+        with closing(opened(f"sqlite:///{tmp_path / str(number)}.sqlite")) as ledger:
+            return [user.name for user in ledger.users.list_users()]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(users, range(8))) == [["ann"]] * 8
 
 
 def test_folder_and_files_are_for_their_owner_alone(ledger: Ledger) -> None:
