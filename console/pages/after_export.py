@@ -41,16 +41,11 @@ COLUMNS: Final = {
     "broken": "open",
 }
 NUMBERS: Final = ("filled", "price", "fees")
-BODY: Final = """
-<q-tr :props="props">
-  <q-td v-for="col in props.cols" :key="col.name" :props="props">
-    <span v-if="col.name === 'side'" :class="'side ' + props.row.side">{{ props.row.side }}</span>
-    <span v-else-if="col.name === 'state'" :class="'state ' + props.row.word">{{ props.row.state }}</span>
-    <template v-else-if="col.name === 'broken'"><div v-for="each in props.row.broken" :key="each.text">
-      <span v-if="each.is_alarm" class="chip bad">alarm</span>{{ each.text }}</div></template>
-    <template v-else>{{ col.value }}</template>
-  </q-td>
-</q-tr>
+CELLS: Final = """
+<span v-if="col.name === 'side'" :class="'side ' + props.row.side">{{ props.row.side }}</span>
+<span v-else-if="col.name === 'state'" :class="'state ' + props.row.word">{{ props.row.state }}</span>
+<template v-else-if="col.name === 'broken'"><div v-for="each in props.row.broken" :key="each.text">
+  <span v-if="each.is_alarm" class="chip bad">alarm</span>{{ each.text }}</div></template>
 """
 WAY_COLUMNS: Final = {
     "name": "place",
@@ -61,13 +56,8 @@ WAY_COLUMNS: Final = {
     "at": "delivered",
     "problem": "problem",
 }
-WAY_BODY: Final = """
-<q-tr :props="props">
-  <q-td v-for="col in props.cols" :key="col.name" :props="props">
-    <span v-if="col.name === 'state'" :class="'state ' + props.row.state">{{ props.row.state }}</span>
-    <template v-else>{{ col.value }}</template>
-  </q-td>
-</q-tr>
+WAY_CELLS: Final = """
+<span v-if="col.name === 'state'" :class="'state ' + props.row.state">{{ props.row.state }}</span>
 """
 
 
@@ -117,13 +107,9 @@ def _orders(after: After, now: datetime) -> None:
         broken.setdefault(row["order_id"], []).append({"text": text, "is_alarm": Break(row["code"]) in ALARMS})
     done = sum(1 for one in after.orders if one["is_closed"])
     ui.label(f"{count(done)} of {plural(len(after.orders), 'order')} closed").classes("quiet")
-    columns = [
-        {"name": name, "label": label, "field": name, "align": "right" if name in NUMBERS else "left"}
-        for name, label in COLUMNS.items()
-    ]
     rows = [{**_order(one), "broken": broken.get(one["order_id"], [])} for one in after.orders]
-    table = ui.table(rows=rows, columns=columns, row_key="id").props("flat dense wrap-cells").classes("plain")
-    table.props('aria-label="What became of each order"').add_slot("body", BODY)
+    table = plain_table(COLUMNS, rows, numbers=NUMBERS, cells=CELLS)
+    table.props('aria-label="What became of each order"')
 
 
 def _order(one: dict[str, Any]) -> dict[str, Any]:
@@ -154,8 +140,8 @@ def ways_table(ways: Sequence[Way]) -> None:
         }
         for way in ways
     ]
-    table = plain_table(WAY_COLUMNS, rows, numbers=("files", "size", "attempts"))
-    table.props('aria-label="Deliveries"').add_slot("body", WAY_BODY)
+    table = plain_table(WAY_COLUMNS, rows, numbers=("files", "size", "attempts"), cells=WAY_CELLS)
+    table.props('aria-label="Deliveries"')
 
 
 def _files(way: Way) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 from fastapi import Request
 from nicegui import ui
 
-from console.pages.parts import chips, panel, plain_table
+from console.pages.parts import Pager, chips, panel, plain_table
 from console.shared import (
     ADVICE,
     MEANINGS,
@@ -47,19 +47,14 @@ COLUMNS: Final = {
     "age": "age",
 }
 NUMBERS: Final = ("filled", "amount", "age")
-BODY: Final = """
-<q-tr :props="props">
-  <q-td v-for="col in props.cols" :key="col.name" :props="props">
-    <template v-if="col.name === 'what'"><span :class="'chip ' + (props.row.is_alarm ? 'bad' : '')">{{ props.row.code }}</span>
-      <span v-if="props.row.is_alarm" class="chip bad">alarm</span><div>{{ props.row.what }}</div>
-      <div v-if="props.row.is_alarm" class="quiet">{{ props.row.advice }}</div></template>
-    <template v-else-if="col.name === 'account'"><a v-if="props.row.link" :href="props.row.link" class="row-link mono">{{ props.row.account }}</a>
-      <span v-else>{{ props.row.account }}</span></template>
-    <template v-else-if="col.name === 'order'"><span :class="'side ' + props.row.side">{{ props.row.side }}</span> {{ props.row.symbol }}
-      <div class="quiet mono">{{ props.row.order }}</div></template>
-    <template v-else>{{ col.value }}</template>
-  </q-td>
-</q-tr>
+CELLS: Final = """
+<template v-if="col.name === 'what'"><span :class="'chip ' + (props.row.is_alarm ? 'bad' : '')">{{ props.row.code }}</span>
+  <span v-if="props.row.is_alarm" class="chip bad">alarm</span><div>{{ props.row.what }}</div>
+  <div v-if="props.row.is_alarm" class="quiet">{{ props.row.advice }}</div></template>
+<template v-else-if="col.name === 'account'"><a v-if="props.row.link" :href="props.row.link" class="row-link mono">{{ props.row.account }}</a>
+  <span v-else>{{ props.row.account }}</span></template>
+<template v-else-if="col.name === 'order'"><span :class="'side ' + props.row.side">{{ props.row.side }}</span> {{ props.row.symbol }}
+  <div class="quiet mono">{{ props.row.order }}</div></template>
 """
 ASIDE_COLUMNS: Final = {
     "code": "why",
@@ -122,13 +117,9 @@ class BreakView:
                     self.custodian = self._choice("Custodian", self.wanted.custodian)
                     ui.space()
                     self.totals = ui.row().classes("totals").props('role="status" aria-live="polite"')
-                columns = [
-                    {"name": name, "label": label, "field": name, "align": "right" if name in NUMBERS else "left"}
-                    for name, label in COLUMNS.items()
-                ]
-                self.table = ui.table(rows=[], columns=columns, row_key="id").classes("plain")
-                self.table.props('flat dense wrap-cells aria-label="Open breaks"').add_slot("body", BODY)
-                self._pager()
+                self.table = plain_table(COLUMNS, [], numbers=NUMBERS, cells=CELLS)
+                self.table.props('aria-label="Open breaks"')
+                self.pager = Pager(self._turn, PAGE_ROWS)
             with panel("Executions set aside", wide=True):
                 self.aside_totals = ui.row().classes("chips")
                 self.aside = plain_table(ASIDE_COLUMNS, [], numbers=("quantity", "price"))
@@ -141,14 +132,6 @@ class BreakView:
         choices = {"": "all"} | ({value: word(value)} if value else {})
         choice = ui.select(choices, label=label, value=value or "", on_change=self._chosen)
         return choice.props("outlined dense").classes("narrow")
-
-    def _pager(self) -> None:
-        with ui.row().classes("pager"):
-            self.back = ui.button(icon="chevron_left", on_click=lambda: self._turn(-PAGE_ROWS))
-            self.back.props('flat round aria-label="Previous page"')
-            self.where = ui.label().classes("quiet")
-            self.forth = ui.button(icon="chevron_right", on_click=lambda: self._turn(PAGE_ROWS))
-            self.forth.props('flat round aria-label="Next page"')
 
     async def refresh(self) -> None:
         """Read everything again."""
@@ -178,10 +161,7 @@ class BreakView:
             ui.label(plural(seen.number, "break")).classes("strong")
             if alarms and self.wanted.code is None:
                 ui.label(plural(alarms, "alarm")).classes("chip bad")
-        last = min(self.skip + PAGE_ROWS, seen.number)
-        self.where.text = f"{self.skip + 1:,}–{last:,} of {seen.number:,}" if seen.number else "nothing is open"  # noqa: RUF001
-        self.back.set_enabled(self.skip > 0)
-        self.forth.set_enabled(last < seen.number)
+        self.pager.show(self.skip, seen.number, "nothing is open")
         self._draw_aside(aside, left_out)
 
     def _draw_aside(self, aside: RowPage, left_out: Mapping[Break, int]) -> None:

@@ -1,6 +1,6 @@
 """Pieces that several pages are made of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -9,6 +9,14 @@ from nicegui import ui
 from console.shared import NONE, class_chart, day, dollars, height_of, percent, plural, shares, word
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
+ROW: Final = """
+<q-tr :props="props">
+  <q-td v-for="col in props.cols" :key="col.name" :props="props">
+    CELLS
+    <template v-else>{{ col.value }}</template>
+  </q-td>
+</q-tr>
+"""
 Page = Mapping[str, Any]
 
 
@@ -31,18 +39,48 @@ def facts(pairs: Mapping[str, str]) -> None:
 
 
 def plain_table(
-    columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], *, numbers: Sequence[str] = (), link: str = ""
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    numbers: Sequence[str] = (),
+    link: str = "",
+    cells: str = "",
 ) -> ui.table:
-    """A table without paging; ``link`` names the column whose cells lead to the row's ``link``."""
+    """A table without paging; ``link`` names the column whose cells lead to the row's ``link``.
+
+    ``cells``: how the cells of some columns are drawn, ``v-if`` after ``v-if``; others show their value.
+    """
     described = [
         {"name": name, "label": label, "field": name, "align": "right" if name in numbers else "left"}
         for name, label in columns.items()
     ]
-    keyed = [{**row, "id": number} for number, row in enumerate(rows)]
+    keyed = [{"id": number, **row} for number, row in enumerate(rows)]
     table = ui.table(rows=keyed, columns=described, row_key="id").props("flat dense wrap-cells").classes("plain")
     if link:
         table.add_slot(f"body-cell-{link}", LINK_CELL)
+    if cells:
+        table.add_slot("body", ROW.replace("CELLS", cells))
     return table
+
+
+class Pager:
+    """Turns the pages of a grid; ``turn`` is called with how many rows to go on, or back."""
+
+    def __init__(self, turn: Callable[[int], Awaitable[None]], page_rows: int) -> None:
+        self.page_rows = page_rows
+        with ui.row().classes("pager"):
+            self.back = ui.button(icon="chevron_left", on_click=lambda: turn(-page_rows))
+            self.back.props('flat round aria-label="Previous page"')
+            self.where = ui.label().classes("quiet")
+            self.forth = ui.button(icon="chevron_right", on_click=lambda: turn(page_rows))
+            self.forth.props('flat round aria-label="Next page"')
+
+    def show(self, skip: int, number: int, nothing: str) -> None:
+        """Say which rows of how many are shown, or ``nothing``."""
+        last = min(skip + self.page_rows, number)
+        self.where.text = f"{skip + 1:,}–{last:,} of {number:,}" if number else nothing  # noqa: RUF001
+        self.back.set_enabled(skip > 0)
+        self.forth.set_enabled(last < number)
 
 
 def chips(words: Sequence[str], kind: str = "") -> None:
@@ -141,12 +179,7 @@ ORDER_BODY: Final = """
 def orders_table(orders: Sequence[Page]) -> ui.table:
     """Orders with their reasons and, below each sell, the lots that it closes."""
     numbers = ("quantity", "price", "value", "tax", "cost")
-    columns = [
-        {"name": name, "label": label, "field": name, "align": "right" if name in numbers else "left"}
-        for name, label in ORDER_COLUMNS.items()
-    ]
-    table = ui.table(rows=order_rows(orders), columns=columns, row_key="order_id")
-    table.props("flat dense wrap-cells").classes("plain orders")
+    table = plain_table(ORDER_COLUMNS, order_rows(orders), numbers=numbers).classes("orders")
     table.add_slot("body", ORDER_BODY)
     return table
 

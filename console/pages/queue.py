@@ -16,6 +16,7 @@ from fastapi import Request
 from nicegui import events, ui
 
 from console.pages.decide import DecisionResult, decision_dialog, tell
+from console.pages.parts import Pager
 from console.pages.preview import Preview
 from console.pages.queue_filter import FilterBar
 from console.shared import (
@@ -113,7 +114,7 @@ class QueueView:
         with ui.element("div").classes("split"):
             with ui.element("div").classes("grid"):
                 self._grid()
-                self._pager()
+                self.pager = Pager(self._turn, PAGE_ROWS)
             side = ui.element("aside").classes("side").props('aria-label="The proposal under the cursor"')
             self.preview = Preview(self.desk, side, self._one)
         ui.keyboard(self._key, ignore=["input", "select", "textarea", "button"])
@@ -127,14 +128,6 @@ class QueueView:
         self.table.on_select(self._on_select)
         self.table.on("pick", self._picked)
         self.table.on("open", self._opened)
-
-    def _pager(self) -> None:
-        with ui.row().classes("pager"):
-            self.back = ui.button(icon="chevron_left", on_click=lambda: self._turn(-PAGE_ROWS))
-            self.back.props('flat round aria-label="Previous page"')
-            self.where = ui.label().classes("quiet")
-            self.forth = ui.button(icon="chevron_right", on_click=lambda: self._turn(PAGE_ROWS))
-            self.forth.props('flat round aria-label="Next page"')
 
     def wanted(self) -> Filter:
         """The filter as typed."""
@@ -190,10 +183,7 @@ class QueueView:
             ui.space()
             if self.desk.may_review and totals.count:
                 self._bulk(totals.count)
-        last = min(state.skip + PAGE_ROWS, totals.count)
-        self.where.text = f"{state.skip + 1:,}–{last:,} of {totals.count:,}" if totals.count else "nothing here"  # noqa: RUF001
-        self.back.set_enabled(state.skip > 0)
-        self.forth.set_enabled(last < totals.count)
+        self.pager.show(state.skip, totals.count, "nothing here")
 
     def _bulk(self, number: int) -> None:
         if self.selected:

@@ -1,12 +1,11 @@
 """Every run, its state and its way to the Prefect UI; and exports with their deliveries."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import Request
 from nicegui import ui
 
-from console.pages.parts import panel
+from console.pages.parts import panel, plain_table
 from console.shared import Backend, PageContext, clock, count, follow, frame, page_context, span, ways_of, word
 from warehouse.ledger import RunRow
 
@@ -32,26 +31,16 @@ EXPORT_COLUMNS: Final = {
     "finished": "finished",
     "deliveries": "deliveries",
 }
-EXPORT_BODY: Final = """
-<q-tr :props="props">
-  <q-td v-for="col in props.cols" :key="col.name" :props="props">
-    <a v-if="col.name === 'id'" :href="props.row.link" class="row-link mono">{{ props.row.id }}</a>
-    <span v-else-if="col.name === 'state'" :class="'state ' + props.row.state">{{ props.row.state }}</span>
-    <template v-else-if="col.name === 'deliveries'"><div v-for="way in props.row.ways" :key="way.name">
-      {{ way.name }} <span :class="'state ' + way.state">{{ way.state }}</span> {{ way.problem }}</div></template>
-    <template v-else>{{ col.value }}</template>
-  </q-td>
-</q-tr>
+EXPORT_CELLS: Final = """
+<a v-if="col.name === 'id'" :href="props.row.link" class="row-link mono">{{ props.row.id }}</a>
+<span v-else-if="col.name === 'state'" :class="'state ' + props.row.state">{{ props.row.state }}</span>
+<template v-else-if="col.name === 'deliveries'"><div v-for="way in props.row.ways" :key="way.name">
+  {{ way.name }} <span :class="'state ' + way.state">{{ way.state }}</span> {{ way.problem }}</div></template>
 """
-BODY: Final = """
-<q-tr :props="props">
-  <q-td v-for="col in props.cols" :key="col.name" :props="props">
-    <a v-if="col.name === 'night'" :href="props.row.link" class="row-link">{{ props.row.night }}</a>
-    <a v-else-if="col.name === 'prefect' && props.row.flow" :href="props.row.flow" rel="noreferrer" class="row-link">flow run</a>
-    <span v-else-if="col.name === 'state'" :class="'state ' + props.row.word">{{ props.row.state }}</span>
-    <template v-else>{{ col.value }}</template>
-  </q-td>
-</q-tr>
+CELLS: Final = """
+<a v-if="col.name === 'night'" :href="props.row.link" class="row-link">{{ props.row.night }}</a>
+<a v-else-if="col.name === 'prefect' && props.row.flow" :href="props.row.flow" rel="noreferrer" class="row-link">flow run</a>
+<span v-else-if="col.name === 'state'" :class="'state ' + props.row.word">{{ props.row.state }}</span>
 """
 
 
@@ -63,9 +52,9 @@ def register(backend: Backend) -> None:
         desk = page_context(backend, request)
         with frame(desk, request, "Runs"), ui.column().classes("stack"):
             with panel("Runs", wide=True):
-                table = _table(COLUMNS, NUMBERS, BODY)
+                table = plain_table(COLUMNS, [], numbers=NUMBERS, cells=CELLS)
             with panel("Exports", wide=True):
-                sent = _table(EXPORT_COLUMNS, (), EXPORT_BODY)
+                sent = plain_table(EXPORT_COLUMNS, [], cells=EXPORT_CELLS)
 
         if not await desk.arrived():
             return
@@ -79,16 +68,6 @@ def register(backend: Backend) -> None:
 
         await show()
         follow(desk, show)
-
-
-def _table(columns: dict[str, str], numbers: Sequence[str], body: str) -> ui.table:
-    described = [
-        {"name": name, "label": label, "field": name, "align": "right" if name in numbers else "left"}
-        for name, label in columns.items()
-    ]
-    table = ui.table(rows=[], columns=described, row_key="id").props("flat dense wrap-cells").classes("plain")
-    table.add_slot("body", body)
-    return table
 
 
 def _row(desk: PageContext, run: RunRow) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_a_file_that_changes_while_it_is_read_is_to_be_tried_again(
 ) -> None:
     (tmp_path / "lots.csv").write_text("hello")
     Growing.on_read = staticmethod(change)
-    monkeypatch.setattr("tasks.sources.folder.Path", Growing)
+    monkeypatch.setattr("schemas.addresses.Path", Growing)
     with pytest.raises(SourceUnreachable, match=r"lots\.csv of source is still being written: it had 5 bytes, now"):
         fetch(Source(url=str(tmp_path)), is_wanted=every)
 
@@ -112,6 +112,6 @@ def test_a_file_that_vanishes_while_the_folder_is_read_is_to_be_tried_again(
 ) -> None:
     (tmp_path / "lots.csv").write_text("hello")
     Growing.on_read = staticmethod(lambda path: path.unlink())
-    monkeypatch.setattr("tasks.sources.folder.Path", Growing)
+    monkeypatch.setattr("schemas.addresses.Path", Growing)
     with pytest.raises(SourceUnreachable, match=r"lots\.csv of source could not be read: No such file"):
         fetch(Source(url=str(tmp_path)), is_wanted=every)
