@@ -61,6 +61,7 @@ docs: setup
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs docs/_build
 
+# Every run adds its figures to tests/benchmarks/results.csv, which results.svg is drawn from; commit those of a quiet machine.
 bench: setup
 	$(BIN)/python -m tests.benchmarks.night
 	$(BIN)/python -m tests.benchmarks.kernel

@@ -30,6 +30,7 @@ from tasks.export.export import BOOK, Exporter
 from tasks.export.export_all import export_all
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
+from tests.benchmarks.results import kept
 from tests.support.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
 from warehouse.ledger import Ledger, NewRun
 
@@ -161,8 +162,13 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=[10_000, 100_000])
     for count in parser.parse_args().accounts:
         print(f"{count:,} accounts", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            measure(Path(folder), count)
+        with tempfile.TemporaryDirectory() as folder, kept("export") as figures:
+            seconds = measure(Path(folder), count)
+            bare = "bare loop, flushed"
+            figures.add("export", f"{count:,} accounts", seconds["export"], beside=(bare, seconds[bare]))
+            for name, taken in seconds.items():
+                if not name.startswith(("(", "export", "bare")):
+                    figures.add(name, f"{count:,} accounts", taken)
 
 
 if __name__ == "__main__":

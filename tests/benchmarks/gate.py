@@ -18,6 +18,7 @@ from schemas.enums import AccountStatus, TaxStatus
 from schemas.landing import EXACT, IDENTIFIER, LABEL, dtypes
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate import Gated, History, gate_accounts
+from tests.benchmarks.results import Figures, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lots", type=int, default=2_000_000)
     accounts = parser.parse_args().lots // LOTS_OF_AN_ACCOUNT
+    with kept("gate") as figures:
+        measure(accounts, figures)
+
+
+def measure(accounts: int, figures: Figures) -> None:
+    """Shard by shard."""
     common = commons()
     gate_accounts(shard_of(np.random.default_rng(0), 0, 100, common), common, {}, AS_OF)  # contracts are built once
     spent = np.zeros(4)
@@ -54,12 +61,16 @@ def main() -> None:
         broken += bad
         spent += seconds
     plain, gated_for, joined, compared_for = spent
+    lots = accounts * LOTS_OF_AN_ACCOUNT
+    size, both = f"{lots:,} lots", plain + joined
+    figures.add("contract", size, gated_for, beside=("bare Polars", plain))
+    figures.add("contract and change", size, compared_for, beside=("bare Polars", both))
     print(f"{'contract: bare Polars':<46}{plain:>8.2f} s")
     print(f"{'contract: the gate':<46}{gated_for:>8.2f} s {gated_for / plain:>6.2f} x")
-    print(f"{'contract and change: bare Polars':<46}{plain + joined:>8.2f} s")
-    print(f"{'contract and change: the gate':<46}{compared_for:>8.2f} s {compared_for / (plain + joined):>6.2f} x")
-    lots = accounts * LOTS_OF_AN_ACCOUNT
+    print(f"{'contract and change: bare Polars':<46}{both:>8.2f} s")
+    print(f"{'contract and change: the gate':<46}{compared_for:>8.2f} s {compared_for / both:>6.2f} x")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    figures.add("peak memory", size, peak, "GB")
     print(
         f"{lots:,} lots of {accounts:,} accounts, {broken:,} rows broken; {lots / compared_for:,.0f} lots/s; peak memory {peak:.2f} GB"
     )

@@ -8,6 +8,7 @@ import numpy as np
 from tasks.core.solver.arrays import Book, Ints, Limits
 from tasks.core.solver.entry import rebalance, warm_up
 from tests.benchmarks.kernel import CLASSES, book_of
+from tests.benchmarks.results import Figures, kept
 from tests.support.books import pick, random_limits
 from tests.support.referees import clarabel_optimum
 
@@ -33,6 +34,12 @@ def households_of(members: int, households: int) -> tuple[Book, Limits, Ints]:
 def main() -> None:
     """Print one line a size."""
     warm_up()
+    with kept("households") as figures:
+        measure(figures)
+
+
+def measure(figures: Figures) -> None:
+    """Size by size."""
     for members, households in SIZES:
         book, limits, starts = households_of(members, households)
         began = time.perf_counter()
@@ -50,6 +57,9 @@ def main() -> None:
             assert wanted is not None
             off.append(abs(answer.optimum[first] - wanted) / book.nav[first])
         clarabel = (time.perf_counter() - began) / REFEREED
+        figures.add(
+            f"households of {members}", f"{households:,} households", seconds, beside=("each account alone", alone)
+        )
         gap = 1e4 * ((answer.objective - answer.lower_bound) / book.nav)[starts[:-1]]
         print(
             f"{households:>6,} households of {members:>2}: {seconds:6.2f} s, {households / seconds:>8,.0f} households/s, "

@@ -1,5 +1,6 @@
 """The solver kernel: accounts per second, beside other solvers in the same run, the slowest account, memory, compile time. `make bench`."""
 
+import argparse
 import os
 import resource
 import statistics
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 import clarabel
 import cvxpy as cp
@@ -18,6 +20,7 @@ from tasks.core.solver import entry as solver
 from tasks.core.solver.arrays import Book, Limits, no_limits
 from tasks.core.solver.solution import blank_answer
 from tasks.core.solver.workspace import largest, new_workspace
+from tests.benchmarks.results import Figures, kept
 from tests.support.books import pick, take
 from tests.support.referees import Part, Sides, program_on
 from tests.support.trades import account_of_lots
@@ -197,21 +200,34 @@ def line(book: Book, limits: Limits | None, cvxpy: float) -> float:
 
 def main() -> None:
     """Print one line a size, and the ratio to CVXPY with Clarabel per account."""
-    print(f"compiled with nothing to go on in {compile_seconds():.1f} s")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--accounts", type=int, nargs="+", default=SIZES)
+    with kept("kernel") as figures:
+        measure(parser.parse_args().accounts, figures)
+
+
+def measure(sizes: Sequence[int], figures: Figures) -> None:
+    """All of it."""
+    compiled = compile_seconds()
+    figures.add("compile", "all", compiled)
+    print(f"compiled with nothing to go on in {compiled:.1f} s")
     began = time.perf_counter()
     solver.warm_up()
     print(f"loaded compiled in {time.perf_counter() - began:.2f} s; {os.cpu_count()} cores")
     cvxpy = beside_others()
-    for size in SIZES:
-        line(book_of(size), None, cvxpy)
-    book, limits = limits_of(book_of(LIMITED))
+    for size in sizes:
+        figures.add("cash only", f"{size:,} accounts", line(book_of(size), None, cvxpy), beside=("CVXPY", size * cvxpy))
+    limited = min(LIMITED, max(sizes))
+    book, limits = limits_of(book_of(limited))
     print("the same lots with netting, a gain budget and a turnover limit on every account; first without them:")
-    ratio = line(book, no_limits(book), cvxpy)
-    ratio = line(book, limits, cvxpy) / ratio
-    print(f"{ratio:.1f} times as long")
+    without = line(book, no_limits(book), cvxpy)
+    seconds = line(book, limits, cvxpy)
+    figures.add("every limit", f"{limited:,} accounts", seconds, beside=("without them", without))
+    print(f"{seconds / without:.1f} times as long")
     book = book_of(TIMED)
     for name, pair in (("cash only", (book, no_limits(book))), ("every limit", limits_of(book))):
         each = 1e6 * account_seconds(*pair)
+        figures.add(f"slowest account, {name}", f"{TIMED:,} accounts", each.max(), "us")
         print(
             f"one account at a time, {name}: median {np.median(each):.1f}, p99 {np.percentile(each, 99):.1f}, slowest {each.max():.0f} us"
         )

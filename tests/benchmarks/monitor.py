@@ -26,6 +26,7 @@ from tasks.monitor.breach_batches import MonitorResult, monitor_book
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.benchmarks.gate import ACCOUNT, landed
+from tests.benchmarks.results import kept
 from warehouse.lake.lake import open_lake
 from warehouse.ledger import InputRow, InputState, Ledger, NewRun
 
@@ -51,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, default=100_000)
     count = parser.parse_args().accounts
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, kept("monitor") as figures:
         settings = Settings(home=Path(folder), prices_url=f"{folder}/prices")
         with closing(open_ledger(settings)) as ledger:
             at = Stores(settings, open_lake(settings), ledger)
@@ -61,19 +62,22 @@ def main() -> None:
             bare = time.perf_counter() - began
             print(f"{'DuckDB, value of each account':<40}{bare:>8.2f} s")
             for name in ("first look, enters what is new", "second look"):
-                report(name, at, bare)
+                figures.add(
+                    name.partition(",")[0], f"{count:,} accounts", report(name, at, bare), beside=("DuckDB's sum", bare)
+                )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{count:,} accounts, {count * LOTS:,} lots; peak memory {peak:.2f} GB")
 
 
-def report(name: str, at: Stores, bare: float) -> None:
-    """One look, timed."""
+def report(name: str, at: Stores, bare: float) -> float:
+    """One look; its seconds."""
     began = time.perf_counter()
     told: MonitorResult = monitor_book(at, TODAY, utc_now())
     seconds = time.perf_counter() - began
     print(
         f"{name:<40}{seconds:>8.2f} s {seconds / bare:>6.2f} x; {told.out_of_band:,} out of band, {told.newly:,} newly"
     )
+    return seconds
 
 
 def fill(at: Stores, count: int) -> None:

@@ -35,6 +35,7 @@ from tasks.pull.request import Request
 from tasks.runtime.stores import open_ledger
 from tasks.validate.guards import guard_inputs_task, guard_trades_task
 from tasks.validate.validate import validate_task
+from tests.benchmarks.results import Figures, kept
 from warehouse.ledger import StepRow
 
 
@@ -53,10 +54,11 @@ def main() -> None:
         os.environ["TRIMTAB_HOME"] = home
         os.environ["TRIMTAB_ACCOUNTS_PER_SHARD"] = str(options.shard)
         os.environ["TRIMTAB_DASK"] = options.dask
-        run_bench(Path(home), options.accounts, is_exporting=options.export)
+        with kept("night") as figures:
+            run_bench(Path(home), options.accounts, figures, is_exporting=options.export)
 
 
-def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
+def run_bench(home: Path, accounts: int, figures: Figures, *, is_exporting: bool) -> None:
     """One night in ``home``."""
     folder = home / "landing"
     began = time.perf_counter()
@@ -73,7 +75,11 @@ def run_bench(home: Path, accounts: int, *, is_exporting: bool) -> None:
     ledger = open_ledger(settings)
     steps = ledger.runs.step_rows(run_id)
     for step in Step:
-        print_step(step, [row for row in steps if row.step == step], accounts)
+        rows = [row for row in steps if row.step == step]
+        print_step(step, rows, accounts)
+        if rows:
+            figures.add(f"{step}, work of its shards", f"{accounts:,} accounts", sum(row.seconds for row in rows))
+    figures.add("night" + (f", {settings.dask}" if settings.dask else ""), f"{accounts:,} accounts", night)
     drift = sum(row.seconds for row in steps if row.step is Step.MEASURE)
     print(
         f"night: {night:.1f} s, {accounts / night:,.0f} accounts/s, {1e6 * night / accounts:,.0f} us/account; "

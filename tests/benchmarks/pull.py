@@ -34,6 +34,7 @@ from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch_files
 from tasks.validate.guards import guard_inputs_task
 from tasks.validate.validate import validate_task
+from tests.benchmarks.results import Figures, kept
 from tests.support.servers import PASSWORD, postgres_in
 from warehouse.lake.lake import open_lake
 
@@ -49,12 +50,13 @@ def main() -> None:
         temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
     ):
         os.environ["TRIMTAB_HOME"] = home
-        run_bench(Path(home), options.accounts)
+        with kept("pull") as figures:
+            run_bench(Path(home), options.accounts, figures)
         if options.postgres:
             run_postgres(Path(home) / "landing" / "lots.parquet")
 
 
-def run_bench(home: Path, accounts: int) -> None:
+def run_bench(home: Path, accounts: int, figures: Figures) -> None:
     """Two nights in ``home``."""
     folder = home / "landing"
     book = make_book(folder, account_count=accounts)
@@ -63,23 +65,28 @@ def run_bench(home: Path, accounts: int) -> None:
     for is_warm in (False, True):
         scanned, _ = timed(lambda: read_by_duckdb(folder))
         print(f"  {'DuckDB reads the same files' + (' again' if is_warm else ''):<44}{scanned:>8.1f} s")
-    first = night(folder, book.as_of_date, lots, "first night")
+    known = (figures, f"{lots:,} lots", scanned)
+    first = night(folder, book.as_of_date, lots, "first night", known)
     close_off(first)
     later = book.as_of_date + timedelta(days=1)
     prices = pl.read_parquet(folder / "prices.parquet")
     prices.with_columns(price_date=pl.lit(later)).write_parquet(folder / "prices.parquet")
-    night(folder, later, lots, "second night")
-    print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    night(folder, later, lots, "second night", known)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    figures.add("peak memory", f"{lots:,} lots", peak, "GB")
+    print(f"  peak memory {peak:.2f} GB")
 
 
-def night(folder: Path, as_of: date, lots: int, name: str) -> RunRef:
-    """Pull and validate one night, with the guards on its inputs."""
+def night(folder: Path, as_of: date, lots: int, name: str, known: tuple[Figures, str, float]) -> RunRef:
+    """Pull and validate one night, with the guards on its inputs. ``known``: figures, size, DuckDB's seconds for the same files."""
+    figures, size, scanned = known
     settings = load_settings()
     request = Request(settings.sources_of(as_of, [str(folder)]), as_of, RunKind.NIGHTLY, "bench")
     pulled, run = timed(lambda: pull_task.fn(request))
     checked, _ = timed(lambda: [validate_task.fn(run, shard) for shard in (GLOBAL_SHARD, *run.shards)])
     guarded, _ = timed(lambda: guard_inputs_task.fn(run))
     for step, seconds in (("pull", pulled), ("validate", checked), ("guards", guarded)):
+        figures.add(f"{name}: {step}", size, seconds, beside=("DuckDB's reading", scanned))
         print(f"  {f'{name}: {step}':<44}{seconds:>8.1f} s {lots / seconds:>14,.0f} lots/s")
     return run
 
@@ -116,11 +123,9 @@ def run_postgres(lots: Path) -> None:
             rows = server.run("public", key, "ANALYZE lots", "SELECT count(*) FROM lots")[0][0]
             copy = ["psql", server.url(), "--quiet", "--command", "COPY lots TO STDOUT"]
             copied, _ = timed(lambda: subprocess.run(copy, stdout=subprocess.DEVNULL, check=True))
-            source = Source(name="book", url=server.url())
+            source = Source(name="book", url=server.url()).on(date(2026, 1, 5))
             took, files = timed(
-                lambda: fetch_files(
-                    source, date(2026, 1, 5), is_wanted="lots.parquet".__eq__, staging=folder / "staging"
-                )
+                lambda: fetch_files(source, is_wanted="lots.parquet".__eq__, staging=folder / "staging")
             )
             assert [file.name for file in files] == ["public.lots"]
             print(f"  {'PostgreSQL: COPY TO STDOUT, thrown away':<44}{copied:>8.1f} s {rows / copied:>14,.0f} rows/s")

@@ -27,12 +27,15 @@ from schemas.settings import Settings
 from tasks.review.access import make_token
 from tasks.review.review import parse_filter
 from tasks.runtime.stores import utc_now
+from tests.benchmarks.results import kept
 from tests.support.ledger_book import new_run, proposed
 from tests.support.servers import PASSWORD, postgres_in
 from warehouse.ledger import Filter, Ledger, Sort
 from warehouse.ledger.store.tables import proposals
 
 LOOKS: Final = 7
+LOOKED_AT: Final = (f"first page by {Sort.PRIORITY}", "totals", "API, first page of all")
+"""What is kept of it."""
 CUSTODIANS: Final = ("northbank", "harbor", "summit", "ironwood", "lakeside")
 REASONS: Final = ("short_cash", "large_tax", "large_turnover|harvest", "low_improvement", "")
 
@@ -115,7 +118,14 @@ def main() -> None:
             print(
                 f"{address.split(':', maxsplit=1)[0]}: {given.proposals:,} proposals routed in {time.perf_counter() - began:.1f} s"
             )
-            found = measure(ledger, home)
+            with kept("queue") as figures:
+                found = measure(ledger, home)
+                database = address.partition("://")[0].partition("+")[0]
+                for name in LOOKED_AT:
+                    beside = ("the bare count", found["bare count"])
+                    figures.add(
+                        f"{name}, {database}", f"{given.proposals:,} proposals", found[name], "ms", beside=beside
+                    )
             for name, taken in found.items():
                 print(f"  {name:60} {taken:8.1f} ms {taken / found['bare count']:8.1f} x the bare count")
 
