@@ -1,11 +1,12 @@
-"""The console as one application: the guard around it, the API, the sign-in, and the pages."""
+"""The console as one application: the guard around it, the API, the sign-in, and the pages; served until it is stopped."""
 
+import logging
 import secrets
-from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
 from starlette.middleware.sessions import SessionMiddleware
@@ -14,14 +15,14 @@ from starlette.staticfiles import StaticFiles
 from console.api import add_problems, api_router
 from console.metrics import metrics_router
 from console.pages import register
-from console.shared import Backend, RequestGuard
+from console.shared import Backend, RequestGuard, open_backend
 from console.sign_in import sign_in_router
+from schemas.settings import Settings
 
 STATIC: Final = Path(__file__).parent / "static"
 SIGN_IN_SECONDS: Final = 600
 """How long the way to the identity provider and back may take."""
 STYLE: Final = '<link rel="stylesheet" href="/static/console.css">'
-Dispatch = Callable[..., Awaitable[None]]
 
 
 def make_api(backend: Backend) -> FastAPI:
@@ -66,3 +67,10 @@ def make_app(backend: Backend) -> FastAPI:
         tailwind=False,
     )
     return app
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve pages and API at an address. A proxy before it may be on this machine only; its word on the client is taken."""
+    app = make_app(open_backend(settings))
+    logging.getLogger("nicegui").setLevel(logging.WARNING)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)

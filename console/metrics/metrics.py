@@ -1,8 +1,9 @@
 """``/metrics`` for Prometheus: counts and times read from the ledger at each look, never an account or a person."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -10,12 +11,15 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 
-from console.metrics.runs import gauge, of_cut_offs, of_exports, of_runs
 from console.shared import Backend, undelivered_count
 from schemas.enums import Break, ProposalState, RunState
-from warehouse.ledger import Filter, SentFilter, Sort
+from schemas.errors import WrongUsage
+from tasks.operate import backup_folder, backups
+from warehouse.ledger import ExportState, Filter, Ledger, RunRow, SentFilter, Sort
 
 EVERY: Final = Filter(states=None)
+LOOKED_AT: Final = 100
+"""How many of the newest runs, and of the newest exports, are counted by state: a look costs the same after years."""
 
 
 class LedgerCollector(Collector):
@@ -27,44 +31,37 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read the ledger once."""
         ledger, now = self._backend.ledger, self._backend.now()
-        states = GaugeMetricFamily("trimtab_proposals", "Proposals by state.", labels=["state"])
         counts = ledger.queue.counts_by("state", EVERY)
-        for state in ProposalState:
-            states.add_metric([str(state)], counts.get(str(state), 0))
-        yield states
+        states = {state: counts.get(str(state), 0) for state in ProposalState}
+        yield _gauges("trimtab_proposals", "Proposals by state.", "state", states)
         waiting = ledger.queue.totals(Filter())
-        yield gauge("trimtab_queue_length", "Proposals that wait for a person.", waiting.count)
-        yield gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
-        yield gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
-        yield gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
-        yield from of_cut_offs(ledger, now)
-        yield gauge("trimtab_halted", "1 while everything is halted.", float(ledger.halts.current_halt() is not None))
+        yield _gauge("trimtab_queue_length", "Proposals that wait for a person.", waiting.count)
+        yield _gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
+        yield _gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
+        yield _gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
+        yield from _of_cut_offs(ledger, now)
+        yield _gauge("trimtab_halted", "1 while everything is halted.", float(ledger.halts.current_halt() is not None))
         run = ledger.runs.newest_run()
         if run is not None:
-            of_run = GaugeMetricFamily("trimtab_newest_run", "1 for the state of the newest run.", labels=["state"])
-            for known in RunState:
-                of_run.add_metric([str(known)], float(run.state is known))
-            yield of_run
-            yield gauge("trimtab_newest_run_started", "When it started, in Unix time.", run.started_at.timestamp())
-        yield from of_runs(self._backend, now)
-        yield from of_exports(self._backend, now)
+            is_in = {state: float(run.state is state) for state in RunState}
+            yield _gauges("trimtab_newest_run", "1 for the state of the newest run.", "state", is_in)
+            yield _gauge("trimtab_newest_run_started", "When it started, in Unix time.", run.started_at.timestamp())
+        yield from _of_runs(self._backend, now)
+        yield from _of_exports(self._backend, now)
         yield from self._after_exports()
 
     def _after_exports(self) -> Iterable[Metric]:
         """What went wrong, or has not come back, of what left."""
         ledger = self._backend.ledger
-        breaks = GaugeMetricFamily("trimtab_open_breaks", "Open breaks by code.", labels=["code"])
-        aside = GaugeMetricFamily("trimtab_executions_set_aside", "Executions never used, by code.", labels=["code"])
         broken, left_out = ledger.answers.break_counts("code", SentFilter()), ledger.answers.aside_counts()
-        for code in Break:
-            breaks.add_metric([str(code)], broken.get(str(code), 0))
-            aside.add_metric([str(code)], left_out.get(code, 0))
-        yield breaks
-        yield aside
+        breaks = {code: broken.get(str(code), 0) for code in Break}
+        aside = {code: left_out.get(code, 0) for code in Break}
+        yield _gauges("trimtab_open_breaks", "Open breaks by code.", "code", breaks)
+        yield _gauges("trimtab_executions_set_aside", "Executions never used, by code.", "code", aside)
         unanswered = broken.get(str(Break.NOT_ACKNOWLEDGED), 0)
-        yield gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
+        yield _gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
         not_delivered = undelivered_count(self._backend)
-        yield gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
+        yield _gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
 
     def _age(self, now: datetime) -> float:
         oldest = self._backend.ledger.queue.page(Filter(), sort=Sort.AGE, limit=1).rows
@@ -88,3 +85,73 @@ def metrics_router(backend: Backend) -> APIRouter:
         return JSONResponse({"status": "ok"})
 
     return router
+
+
+def _of_runs(backend: Backend, now: datetime) -> Iterable[Metric]:
+    """The newest runs by state, the newest run's steps, and the last good night."""
+    ledger = backend.ledger
+    runs = ledger.runs.list_runs(LOOKED_AT)
+    states = Counter(run.state for run in runs)
+    yield _gauges("trimtab_runs", f"The {LOOKED_AT} newest runs by state.", "state", {s: states[s] for s in RunState})
+    if runs:
+        yield from _of_steps(ledger, runs[0])
+    night = ledger.runs.latest_full_run(date.max)
+    if night is not None and night.finished_at is not None:
+        age = (now - night.finished_at).total_seconds()
+        yield _gauge("trimtab_last_good_night_age_seconds", "Since the newest whole night was done.", age)
+
+
+def _of_steps(ledger: Ledger, run: RunRow) -> Iterable[Metric]:
+    done = ledger.runs.step_rows(run.run_id)
+    steps = dict.fromkeys(row.step for row in done)
+    seconds = {step: sum(row.seconds for row in done if row.step is step) for step in steps}
+    rows = {step: sum(row.rows for row in done if row.step is step) for step in steps}
+    yield _gauges("trimtab_step_seconds", "Work on each step of the run started last, all shards.", "step", seconds)
+    yield _gauges("trimtab_step_rows", "Rows of each step of the run started last.", "step", rows)
+
+
+def _of_cut_offs(ledger: Ledger, now: datetime) -> Iterable[Metric]:
+    """By custodian, how long until its next cut-off with proposals waiting, and how many."""
+    ahead = ledger.queue.next_cut_offs(now)
+    left = {custodian: (moment - now).total_seconds() for custodian, (moment, _) in ahead.items()}
+    waiting = {custodian: count for custodian, (_, count) in ahead.items()}
+    if left:
+        yield _gauge(
+            "trimtab_next_cut_off_seconds", "Time to the next cut-off with proposals waiting.", min(left.values())
+        )
+    yield _gauges("trimtab_cut_off_seconds", "Time to a custodian's next cut-off.", "custodian", left)
+    yield _gauges("trimtab_cut_off_waiting", "Proposals that wait for a person before it.", "custodian", waiting)
+
+
+def _of_exports(backend: Backend, now: datetime) -> Iterable[Metric]:
+    """Exports that were begun and are not whole, and backups."""
+    newest = backend.ledger.deliveries.exports_found(limit=LOOKED_AT)
+    is_open = sum(export.state is ExportState.WRITING for export in newest)
+    yield _gauge("trimtab_exports_open", f"Exports begun and not whole, of the {LOOKED_AT} newest.", is_open)
+    made_at = _newest_backup(backend)
+    if made_at is not None:
+        yield _gauge("trimtab_backup_age_seconds", "Since the newest backup was made.", (now - made_at).total_seconds())
+
+
+def _newest_backup(backend: Backend) -> datetime | None:
+    """When it was made; null where there is none, or none that this machine sees."""
+    try:
+        found = backups(backup_folder(backend.settings))
+    except (WrongUsage, OSError):
+        return None
+    return datetime.strptime(found[-1].name, "%Y-%m-%dT%H%M%SZ").replace(tzinfo=UTC) if found else None
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    """One number."""
+    found = GaugeMetricFamily(name, text)
+    found.add_metric([], value)
+    return found
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[Any, float]) -> Metric:
+    """A number for each value of a label."""
+    found = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        found.add_metric([str(key)], value)
+    return found

@@ -53,11 +53,6 @@ class PageContext:
         """Whether buttons for decisions are worth showing; the ledger asks again."""
         return not self.roles.isdisjoint({Role.REVIEWER, Role.ADMIN})
 
-    @property
-    def may_release(self) -> bool:
-        """As ``may_review``, for what releasers do."""
-        return not self.roles.isdisjoint({Role.RELEASER, Role.ADMIN})
-
     def is_here(self, *, is_use: bool) -> bool:
         """Whether the person is still signed in."""
         backend = self.backend

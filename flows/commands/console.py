@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from console.serve import serve
+from console.app import serve
 from tasks.runtime import current_settings
 
 

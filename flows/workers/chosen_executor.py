@@ -1,11 +1,31 @@
-"""Which executor the settings name."""
+"""Which executor the settings name: the flow's own process, or the workers of a Dask cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from flows.workers.in_process import InProcess
-from flows.workers.protocol import ShardExecutor
+from flows.workers.protocol import Finished, ShardExecutor, ShardTask
+from schemas.enums import Step
+from schemas.run import RunRef
 from schemas.settings import Settings
+
+
+class InProcess:
+    """The process of the flow: Polars and the kernel use its processors."""
+
+    def each(
+        self,
+        step: Step,  # noqa: ARG002 - the ledger need not be asked where the call itself came back
+        work: ShardTask,
+        run: RunRef,
+        shards: Sequence[int],
+        *,
+        finished: Finished,  # noqa: ARG002 - as above
+        moved: Callable[[], None],
+    ) -> None:
+        """One after the other, in the order given."""
+        for shard in shards:
+            work(run, shard)
+            moved()
 
 
 @contextmanager

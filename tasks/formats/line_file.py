@@ -6,6 +6,7 @@
    records keeps nothing of a file that is refused in the end.
 """
 
+import difflib
 from collections.abc import Iterator
 from datetime import date
 
@@ -16,7 +17,6 @@ from tasks.core.gate import LINE
 from tasks.formats.faults import least_width, widest
 from tasks.formats.lines import BLOCK_BYTES, read_lines
 from tasks.formats.mapping import InputMapping, Record
-from tasks.formats.named_columns import with_numbers
 from tasks.formats.parts import days
 from tasks.formats.records import Records
 from tasks.formats.split import split_delimited, split_fixed
@@ -98,7 +98,7 @@ class _Reading:
             block = block.tail(-1)
         if self.are_columns_due and block.height:
             number, line = block.select("number", "line").row(0)
-            self.records = (with_numbers(self.records[0], self.mapping, self.name, number, line),)
+            self.records = (_with_numbers(self.records[0], self.mapping, self.name, number, line),)
             self.are_columns_due = False
             block = block.tail(-1)
         block, trailer = self._without_trailer(block)
@@ -211,3 +211,37 @@ def refuse_other_day(where: str, text: str, day: date | None, as_of: date, day_f
         raise InputRefused(
             f"{where} is of {day}; the night is {as_of}; needed the same day\n\nHint: yesterday's file again?"
         )
+
+
+def _with_numbers(record: Record, mapping: InputMapping, name: str, number: int, line: str) -> Record:
+    """``record`` with the number of each field instead of its column's name; a line then has as many fields as names.
+
+    Raises
+    ------
+    InputRefused
+        A column that the mapping takes is not there, or there twice.
+    """
+    names = _column_names(line, mapping)
+    for field, wanted in record.fields.items():
+        if names.count(str(wanted)) != 1:
+            close = difflib.get_close_matches(str(wanted), [each for each in names if each], n=1)
+            found = "more than once" if str(wanted) in names else "not there"
+            raise InputRefused(
+                f"{name} line {number}: the column {wanted} of the field {field} is {found}; needed it once\n\n"
+                f"Hint: {f'did you mean {close[0]}? ' if close else ''}columns found: {', '.join(names)[:400]}."
+            )
+    fields = {field: names.index(str(wanted)) + 1 for field, wanted in record.fields.items()}
+    return record.model_copy(update={"fields": fields, "width": len(names), "has_names": False})
+
+
+def _column_names(line: str, mapping: InputMapping) -> list[str]:
+    """Names in the line, without the spaces around them."""
+    most = line.count(mapping.separator) + 1
+    places = {str(place): place for place in range(1, most + 1)}
+    cells = split_delimited(
+        pl.Series([line]), places, (1, most), separator=mapping.separator, quote=mapping.quote
+    ).select(places.keys())
+    names = [(cell or "").strip() for cell in cells.row(0)]
+    while len(names) > 1 and not names[-1] and cells.row(0)[len(names) - 1] is None:
+        names.pop()
+    return names

@@ -13,7 +13,7 @@ from .sentences import OUTCOMES as OUTCOMES
 from .sentences import REASONS as REASONS
 from .sentences import STANDINGS as STANDINGS
 from .sentences import STATES as STATES
-from .step_timings import timings as timings
 from .summary import counts_of as counts_of
 from .summary import exceptions as exceptions
 from .summary import markdown as markdown
+from .summary import timings as timings

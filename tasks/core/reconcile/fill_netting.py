@@ -12,7 +12,7 @@
 So the answer depends on the set of messages alone, not on their order. A correction whose fill never came counts: it says
 what holds. Ids are those of one source; the same id of another source is another execution.
 
-Known limits: names that go round in a circle have no root; their messages count for nothing and are returned by ``circles``.
+Known limits: names that go round in a circle have no root; their messages count for nothing.
 """
 
 from typing import Final
@@ -61,12 +61,6 @@ def _crossed_rows(rooted: pl.DataFrame) -> pl.DataFrame:
     about = pl.coalesce("order_id", "block_id")
     fills = rooted.filter(pl.col("kind") == ExecutionKind.FILL).select("source", "root_id", root_about=about)
     return rooted.join(fills, on=ROOT).filter(about != pl.col("root_about"))
-
-
-def circles(messages: pl.DataFrame) -> pl.DataFrame:
-    """Busts and corrections whose names go round in a circle, by source and id."""
-    rooted = with_roots(messages.filter(pl.col("kind").is_in(FILLS)))
-    return rooted.filter(pl.col("root_id").is_null()).select(messages.columns).sort(ID)
 
 
 def with_roots(fills: pl.DataFrame) -> pl.DataFrame:

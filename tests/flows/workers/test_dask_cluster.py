@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from distributed import KilledWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.workers.chosen_executor import InProcess
 from flows.workers.dask_cluster import api_address, fault_of, local_workers, need_shared_stores
 from flows.workers.dask_worker import faults_of, worker_facts
-from flows.workers.in_process import InProcess
 from schemas.enums import RunKind, Step
 from schemas.errors import InputRefused, Terminal, WrongUsage
 from schemas.run import RunRef

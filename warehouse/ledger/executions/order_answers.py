@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from schemas.enums import Break, OrderState, Side
 from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
 from warehouse.ledger.executions.break_rows import FOUND, all_breaks, is_used, literal, priced_row
-from warehouse.ledger.executions.execution_rows import SENT, fixed_in, messages_in, sent_query, states_in
+from warehouse.ledger.executions.execution_rows import SENT, messages_in, sent_query, states_in
 from warehouse.ledger.review import MOMENT, to_frame
 from warehouse.ledger.store import (
     Store,
@@ -129,11 +129,6 @@ class Answers(Store):
         """``MESSAGES`` about these orders and blocks, by source and id."""
         with self.reading() as connection:
             return messages_in(connection, names)
-
-    def fixed_of(self, block_ids: Collection[str]) -> pl.DataFrame:
-        """What people allotted in these blocks, ``FIXED``."""
-        with self.reading() as connection:
-            return fixed_in(connection, block_ids)
 
     def lots_of(self, names: Collection[str]) -> pl.DataFrame:
         """Lots that fills of these orders closed, as told: ``source``, ``order_id`` and the columns of ``EXECUTION_LOTS``."""

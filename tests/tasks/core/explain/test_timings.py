@@ -1,6 +1,6 @@
 import polars as pl
 
-from tasks.core.explain.step_timings import timings
+from tasks.core.explain.summary import timings
 
 STEPS = pl.DataFrame(
     {
