@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -21,6 +22,12 @@ class ApiModel(BaseModel):
     """Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    @classmethod
+    def made_of(cls, row: Any, **derived: Any) -> Self:
+        """From a row, by name or by attribute; ``derived`` are the fields that it does not have as they are."""
+        value_of = row.__getitem__ if isinstance(row, Mapping) else partial(getattr, row)
+        return cls(**{name: value_of(name) for name in cls.model_fields if name not in derived}, **derived)
 
 
 class ProblemOut(BaseModel):
@@ -46,11 +53,6 @@ class RunOut(ApiModel):
     finished_at: datetime | None
     held_reason: str | None
     released_by: str | None
-
-    @classmethod
-    def of(cls, run: Any) -> "RunOut":
-        """From the ledger's row."""
-        return cls(**{name: getattr(run, name) for name in cls.model_fields})
 
 
 class RunsOut(ApiModel):
@@ -101,8 +103,7 @@ class ProposalOut(ApiModel):
         lists = {
             name: row[name].split("|") if row[name] else [] for name in ("triggers", "route_reasons", "look_reasons")
         }
-        plain = {name: row[name] for name in cls.model_fields if name not in {"etag", *lists}}
-        return cls(**plain, **lists, etag=etag_of(row))
+        return cls.made_of(row, **lists, etag=etag_of(row))
 
 
 def etag_of(row: Mapping[str, Any]) -> str:

@@ -42,8 +42,7 @@ class FillOut(ApiModel):
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "FillOut":
         """From a row of ``ANSWERED``."""
-        plain = {name: row[name] for name in cls.model_fields if name != "reference_price_usd"}
-        return cls(**plain, reference_price_usd=row["price_usd"])
+        return cls.made_of(row, reference_price_usd=row["price_usd"])
 
 
 class FillsOut(ApiModel):
@@ -69,11 +68,6 @@ class MessageOut(ApiModel):
     reference_id: Annotated[str | None, Field(description="The execution that a bust or a correction is about.")]
     text: Annotated[str | None, Field(description="The sender's own words.")]
     received_at: datetime
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "MessageOut":
-        """From a row of ``TOLD``."""
-        return cls(**{name: row[name] for name in cls.model_fields})
 
 
 class BreakOut(ApiModel):
@@ -114,14 +108,14 @@ class BreakOut(ApiModel):
     def of(cls, row: Mapping[str, Any], now: datetime) -> "BreakOut":
         """From a row of ``FOUND``."""
         code, age_days = Break(row["code"]), max((now - row["since_at"]).days, 0)
-        derived = {
-            "is_block": row["account_id"] is None and row["export_id"] is not None,
-            "is_alarm": code in ALARMS,
-            "sentence": break_sentence({**row, "age_days": age_days}),
-            "advice": ADVICE[code],
-            "age_days": age_days,
-        }
-        return cls(**{name: row[name] for name in cls.model_fields if name not in derived}, **derived)
+        return cls.made_of(
+            row,
+            is_block=row["account_id"] is None and row["export_id"] is not None,
+            is_alarm=code in ALARMS,
+            sentence=break_sentence({**row, "age_days": age_days}),
+            advice=ADVICE[code],
+            age_days=age_days,
+        )
 
 
 class BreaksOut(ApiModel):
@@ -153,11 +147,6 @@ class AsideOut(ApiModel):
     price_usd: Decimal | None
     received_at: datetime
 
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "AsideOut":
-        """From a row of ``ASIDE_NAMED``."""
-        return cls(**{name: row[name] for name in cls.model_fields})
-
 
 class AsidesOut(ApiModel):
     """Some executions set aside, the newest first; ``next_cursor`` null: there are no more."""
@@ -182,8 +171,7 @@ class DeliveryOut(ApiModel):
     @classmethod
     def of(cls, way: Way) -> "DeliveryOut":
         """From what is known of the delivery."""
-        counts = {"files": way.file_count, "files_sent": way.sent_count, "bytes": way.size_bytes}
-        return cls(**counts, **{name: getattr(way, name) for name in cls.model_fields if name not in counts})
+        return cls.made_of(way, files=way.file_count, files_sent=way.sent_count, bytes=way.size_bytes)
 
 
 class ExportOut(ApiModel):
@@ -207,8 +195,7 @@ class ExportOut(ApiModel):
     @classmethod
     def of(cls, export: ExportRow, ways: list[Way]) -> "ExportOut":
         """From the ledger's row and its deliveries."""
-        plain = {name: getattr(export, name) for name in cls.model_fields if name != "deliveries"}
-        return cls(**plain, deliveries=[DeliveryOut.of(way) for way in ways])
+        return cls.made_of(export, deliveries=[DeliveryOut.of(way) for way in ways])
 
 
 class ExportsOut(ApiModel):

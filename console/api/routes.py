@@ -84,13 +84,13 @@ def _add_runs(router: APIRouter, backend: Backend, reads: Any) -> None:
     def runs(limit: Limit = 20, caller: Caller = reads) -> RunsOut:
         """The runs started last, newest first."""
         caller.need_everything("A run")
-        return RunsOut(runs=[RunOut.of(run) for run in backend.ledger.runs.list_runs(limit)])
+        return RunsOut(runs=[RunOut.made_of(run) for run in backend.ledger.runs.list_runs(limit)])
 
     @router.get("/runs/{run_id}", tags=["runs"])
     def run(run_id: Named, caller: Caller = reads) -> RunOut:
         """One run."""
         caller.need_everything("A run")
-        return RunOut.of(need_run(backend, run_id))
+        return RunOut.made_of(need_run(backend, run_id))
 
 
 def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:

@@ -117,7 +117,7 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
             order=order,
             breaks=[one for sought in (wanted, *blocks) for one in _breaks(backend, sought)],
             messages=[
-                MessageOut.of(row)
+                MessageOut.made_of(row)
                 for row in ledger.answers.told_of({order_id, order.block_id or order_id}).iter_rows(named=True)
             ],
         )
@@ -161,6 +161,6 @@ def _add_aside(router: APIRouter, backend: Backend, reads: Any) -> None:
         after = None if cursor is None else read_cursor(cursor, "aside", ASIDE_KEY)
         found = backend.ledger.answers.aside_stretch(limit=limit, after=after)
         return AsidesOut(
-            executions=[AsideOut.of(row) for row in found.rows.iter_rows(named=True)],
+            executions=[AsideOut.made_of(row) for row in found.rows.iter_rows(named=True)],
             next_cursor=None if found.after is None else write_cursor(found.after, "aside"),
         )

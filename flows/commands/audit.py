@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.terminal import lines, print_json, print_table
+from flows.commands.terminal import Json, lines, print_json, print_table
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.ledger import AuditRow
 
 app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")
 
 COLUMNS = ("seq", "at", "actor", "what", "of", "detail")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -22,7 +22,7 @@ from flows.commands.explain_tables import (
     print_rows,
     usd,
 )
-from flows.commands.terminal import print_json
+from flows.commands.terminal import Json, print_json
 from schemas.enums import ProposalState
 from tasks.core.explain import STATES
 from tasks.review import explain_account
@@ -39,7 +39,7 @@ def explain(
         str | None, typer.Option("--run", help="A run; the newest that has the account where absent.")
     ] = None,
     *,
-    is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    is_json: Json = False,
     has_frontier: Annotated[
         bool, typer.Option("--frontier", help="Add what other penalties and destinations would have traded.")
     ] = False,

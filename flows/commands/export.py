@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.terminal import notice, print_json
+from flows.commands.terminal import Json, notice, print_json
 from schemas.errors import ExitCode
 from tasks.export import DeliveryResult, ExportResult, deliver_exported, export_approved, give_up, read_public_key
 from tasks.export import verify as verify_folder
@@ -16,8 +16,6 @@ from tasks.runtime import settings_of_a_home
 app = typer.Typer(
     help="Export what is approved: one file per account, blocks, allocations and a manifest. Safe to repeat."
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback(invoke_without_command=True)

@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.terminal import print_json, print_table
+from flows.commands.terminal import Json, print_json, print_table
 from schemas.errors import ExitCode
 from tasks.operate import backup_folder, make_backup, remove_old
 from tasks.operate import maintain as chores
 from tasks.operate import restore as backups
 from tasks.runtime import current_settings, settings_of_a_home, utc_now
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def maintain(

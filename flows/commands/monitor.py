@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from flows.commands.terminal import notice, print_json, print_table
+from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
 from tasks.monitor import MonitorResult, monitor_book
@@ -22,7 +22,7 @@ def monitor(
         typer.Option("--as-of", metavar="DATE", help="Day of the look; the newest trading day where absent."),
     ] = None,
     *,
-    is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    is_json: Json = False,
     is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: enter nothing, start nothing.")] = False,
 ) -> None:
     """Look at drift on fresh prices, at any time of day; start a run where accounts are newly out of band."""

@@ -8,7 +8,7 @@ import typer
 from flows.commands.export import export_rows, print_exports
 from flows.commands.halt import lift
 from flows.commands.run import dry_run, resume_night, run_night, run_scope
-from flows.commands.terminal import print_json, print_table
+from flows.commands.terminal import Json, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import ExitCode, WrongUsage
 from tasks.export import export_approved
@@ -22,7 +22,6 @@ Source = Annotated[
         help="A folder, s3://, sftp:// or postgresql:// address; may be repeated; the settings' where absent.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def nightly(

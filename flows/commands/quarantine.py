@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
-from flows.commands.terminal import lines, notice, print_json, print_table
+from flows.commands.terminal import Json, lines, notice, print_json, print_table
 from tasks.review import FileFormat, QuarantinedRow, QuarantineFilter, Reader, format_of, quarantine, write_rows
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
@@ -19,7 +19,6 @@ from warehouse.ledger import Ledger, RunRow
 app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")
 
 Run = Annotated[str | None, typer.Option("--run", help="A run; the newest where absent.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 LISTED: Final = ("row", "where", "account", "broken rules")
 LET_THROUGH: Final = ("released by", "at", "because")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
-from flows.commands.terminal import notice, print_frame, print_json
+from flows.commands.terminal import Json, notice, print_frame, print_json
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
 from tasks.reconcile import (
@@ -24,7 +24,6 @@ from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_no
 from warehouse.lake import open_lake
 
 FORMATS: Final = ("csv", "fix", "flex", "alpaca")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def reconcile(

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.commands.terminal import notice, print_json, print_table
+from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
 from tasks.core.replay import TableDiff
@@ -25,7 +25,7 @@ def replay(
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="FOLDER", help="Compute here and leave it; a home like any other.")
     ] = None,
-    is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    is_json: Json = False,
 ) -> None:
     """Compute a run again from its stored inputs and compare every table and file. Exit 1 where anything differs, 4 where inputs are gone."""
     settings = settings_of_a_home()

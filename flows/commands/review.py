@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from flows.commands.terminal import lines, notice, print_frame, print_json, print_table
+from flows.commands.terminal import Json, lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
 from tasks import review as review_stage
@@ -27,7 +27,6 @@ app = typer.Typer(no_args_is_help=True, help="Look at proposed trades, approve o
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Proposals, or the first 6 characters or more.")]
 Matching = Annotated[str | None, typer.Option("--filter", help=f"key=value,... with keys {', '.join(review.KEYS)}.")]
 Note = Annotated[str, typer.Option("--note", help="Why; recorded with the decision.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Order = Annotated[Sort, typer.Option("--sort", help="What comes first.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Most rows to print as a table.")]
 

@@ -8,13 +8,11 @@ from typing import Annotated
 import typer
 
 from flows.commands.halt import HOW_TO_LIFT, sentence
-from flows.commands.terminal import notice, print_json, print_table
+from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)

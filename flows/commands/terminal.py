@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""Option of a command that prints its result so."""
 WIDTH_OF_A_FILE = 200
 """Columns of a table that goes to a file or another program."""
 LEAST = 12

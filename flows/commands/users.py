@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.terminal import notice, print_json, print_table
+from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.enums import Role, Scope
 from schemas.errors import WrongUsage
 from tasks.review import access
@@ -22,7 +22,7 @@ Roles = Annotated[list[Role] | None, typer.Option("--role", help="May be given s
 
 
 @app.command("list")
-def list_(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_(*, is_json: Json = False) -> None:
     """Show the users and their roles."""
     with closing(open_ledger(current_settings())) as ledger:
         users = ledger.users.list_users()
@@ -66,7 +66,7 @@ def link(
 
 
 @app.command()
-def tokens(*, is_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def tokens(*, is_json: Json = False) -> None:
     """Show the tokens of machines, without the secrets, which are not kept."""
     with closing(open_ledger(current_settings())) as ledger:
         found = ledger.access.list_tokens()
