@@ -112,7 +112,12 @@ def nightly(  # noqa: PLR0917 - Prefect passes parameters by name
 
 def _night(run: RunRef, executor: ShardExecutor) -> Mapping[str, int]:
     """What follows the pull; the counts of ``publish_task``."""
-    with show_if_held(run), open_stores() as at, lock_run(at.ledger, run.run_id), note_failure(at.ledger, run):
+    with (
+        show_if_held(run),
+        open_stores() as at,
+        lock_run(at.ledger.locks, run.run_id),
+        note_failure(at.ledger.runs, run),
+    ):
         at.ledger.runs.resume_run(run.run_id, utc_now())  # whoever had the run before may have failed meanwhile
         at.ledger.runs.note_flow_run(run.run_id, str(this_run.id), utc_now())
         progress = NightProgress(run, partial(at.ledger.runs.finished_steps, run.run_id), executor)

@@ -21,7 +21,7 @@ def watch() -> int:
 
 
 def _night(at: Stores, now: datetime) -> int:
-    night = overdue_night(at.ledger, at.settings, now)
+    night = overdue_night(at.ledger.runs, at.settings, now)
     if night is None or is_announced(LATE_KEY, night.day.isoformat()):
         return 0
     with get_client(sync_client=True) as client:

@@ -51,6 +51,19 @@ MAY_LOAD_SETTINGS: Final = {
 """Everything else is handed its settings, or asks for those of the run."""
 
 
+HOLD_THE_LEDGER: Final = {
+    "warehouse/ledger/ledger.py": "it is made here",
+    "tasks/runtime/stores.py": "it is opened here",
+    "tasks/runtime/steps.py": "what a task works on, from which it hands parts on",
+    "tasks/operate/replay_scratch.py": "a replay opens one of its own beside the real one",
+    "tasks/export/export.py": "what an export works on: eight parts, from claim to publication",
+    "tasks/export/deliver.py": "what a delivery works on: four parts",
+    "tasks/known/fill_lag.py": "what is known of an order stands in five parts",
+    "console/shared/backend.py": "what pages and routes work on, from which they hand parts on",
+}
+"""Who may name the whole ledger. Every other function says by its arguments which parts it reads and writes."""
+
+
 def modules() -> list[Path]:
     return sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
 
@@ -101,6 +114,16 @@ def test_a_long_file_has_its_reason() -> None:
     lengths = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in modules()}
     long = {name for name, length in lengths.items() if length > LONG and "migrations" not in name}
     assert long - set(WHY_LONG) == set()
+
+
+def test_few_modules_hold_the_whole_ledger() -> None:
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if "Ledger" in {getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "name", "")}
+    }
+    assert naming == set(HOLD_THE_LEDGER)
 
 
 def writes_environment(tree: ast.AST) -> bool:

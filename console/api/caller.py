@@ -75,7 +75,7 @@ def caller_with(backend: Backend, scope: Scope) -> Any:
     """The parameter of a route that gives its caller, who must have the scope."""
 
     def find(given: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> Caller:
-        token = token_of(backend.ledger, given.credentials, now=backend.now()) if given is not None else None
+        token = token_of(backend.ledger.access, given.credentials, now=backend.now()) if given is not None else None
         if token is None:
             raise ApiProblem(HTTPStatus.UNAUTHORIZED, "A token in force is needed.", UNAUTHORIZED)
         if scope not in token.scopes:

@@ -116,7 +116,13 @@ def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
     def proposal(proposal_id: Named, response: Response, caller: Caller = reads) -> DetailOut:
         """One proposal with its orders; its ``ETag`` is what a decision's ``If-Match`` takes."""
         known = caller.need_sight(backend.ledger.proposals.get_proposal(proposal_id), proposal_id)
-        detail = review.show(backend.ledger, proposal_id, backend.reader(known["account_id"]), now=backend.now())
+        detail = review.show(
+            backend.ledger.proposals,
+            backend.ledger.amendments,
+            proposal_id,
+            backend.reader(known["account_id"]),
+            now=backend.now(),
+        )
         response.headers["etag"] = etag_of(detail.proposal)
         return DetailOut(
             proposal=ProposalOut.of(detail.proposal),
@@ -158,7 +164,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
         known = _looked_at(backend, caller, proposal_id, if_match)
         seen = {proposal_id: ReviewedVersion(known["content_hash"], known["revision"])}
         taken = review.decide_seen(
-            backend.ledger, seen, said.decision, actor=caller.name, now=backend.now(), note=said.note
+            backend.ledger.decisions, seen, said.decision, actor=caller.name, now=backend.now(), note=said.note
         )
         if taken.refused:
             raise ApiProblem(HTTPStatus.CONFLICT, f"{proposal_id} {taken.refused[proposal_id]}.")
@@ -175,10 +181,12 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
         """Drop orders or make them smaller; the version that takes the proposal's place waits for another person."""
         known = _looked_at(backend, caller, proposal_id, if_match)
         name = amend_proposal(
-            backend.ledger,
+            backend.ledger.amendments,
+            backend.ledger.proposals,
+            backend.ledger.runs,
             backend.lake,
             proposal_id,
-            [(one.order_id, one.quantity) for one in wanted.orders],
+            wish=[(one.order_id, one.quantity) for one in wanted.orders],
             actor=caller.name,
             now=backend.now(),
             note=wanted.note,
@@ -193,7 +201,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
             one.proposal_id: _reviewed_version(backend, caller, one.proposal_id, one.etag) for one in said.proposals
         }
         decided = review.decide_seen(
-            backend.ledger,
+            backend.ledger.decisions,
             seen,
             said.decision,
             actor=caller.name,

@@ -15,7 +15,7 @@ from console.shared import Backend, undelivered_count
 from schemas.enums import Break, ProposalState, RunState
 from schemas.errors import WrongUsage
 from tasks.operate import backup_folder, backups
-from warehouse.ledger import ExportState, Filter, Ledger, RunRow, SentFilter, Sort
+from warehouse.ledger import ExportState, Filter, Queue, RunRow, Runs, SentFilter, Sort
 
 EVERY: Final = Filter(states=None)
 LOOKED_AT: Final = 100
@@ -39,7 +39,7 @@ class LedgerCollector(Collector):
         yield _gauge("trimtab_queue_value_usd", "Trades that wait for a person, USD.", float(waiting.gross_value_usd))
         yield _gauge("trimtab_queue_held", "Waiting proposals that somebody holds.", waiting.held)
         yield _gauge("trimtab_queue_age_seconds", "Age of the oldest that waits.", self._age(now))
-        yield from _of_cut_offs(ledger, now)
+        yield from _of_cut_offs(ledger.queue, now)
         yield _gauge("trimtab_halted", "1 while everything is halted.", float(ledger.halts.current_halt() is not None))
         run = ledger.runs.newest_run()
         if run is not None:
@@ -94,15 +94,15 @@ def _of_runs(backend: Backend, now: datetime) -> Iterable[Metric]:
     states = Counter(run.state for run in runs)
     yield _gauges("trimtab_runs", f"The {LOOKED_AT} newest runs by state.", "state", {s: states[s] for s in RunState})
     if runs:
-        yield from _of_steps(ledger, runs[0])
+        yield from _of_steps(ledger.runs, runs[0])
     night = ledger.runs.latest_full_run(date.max)
     if night is not None and night.finished_at is not None:
         age = (now - night.finished_at).total_seconds()
         yield _gauge("trimtab_last_good_night_age_seconds", "Since the newest whole night was done.", age)
 
 
-def _of_steps(ledger: Ledger, run: RunRow) -> Iterable[Metric]:
-    done = ledger.runs.step_rows(run.run_id)
+def _of_steps(runs: Runs, run: RunRow) -> Iterable[Metric]:
+    done = runs.step_rows(run.run_id)
     steps = dict.fromkeys(row.step for row in done)
     seconds = {step: sum(row.seconds for row in done if row.step is step) for step in steps}
     rows = {step: sum(row.rows for row in done if row.step is step) for step in steps}
@@ -110,9 +110,9 @@ def _of_steps(ledger: Ledger, run: RunRow) -> Iterable[Metric]:
     yield _gauges("trimtab_step_rows", "Rows of each step of the run started last.", "step", rows)
 
 
-def _of_cut_offs(ledger: Ledger, now: datetime) -> Iterable[Metric]:
+def _of_cut_offs(queue: Queue, now: datetime) -> Iterable[Metric]:
     """By custodian, how long until its next cut-off with proposals waiting, and how many."""
-    ahead = ledger.queue.next_cut_offs(now)
+    ahead = queue.next_cut_offs(now)
     left = {custodian: (moment - now).total_seconds() for custodian, (moment, _) in ahead.items()}
     waiting = {custodian: count for custodian, (_, count) in ahead.items()}
     if left:

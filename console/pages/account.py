@@ -33,7 +33,7 @@ def register(backend: Backend) -> None:
 
 def _read(desk: PageContext, account_id: str, run: str | None) -> tuple[dict[str, Any], pl.DataFrame]:
     ledger = desk.backend.ledger
-    page = explain_account(desk.backend.lake, ledger, account_id, run_id=run)
+    page = explain_account(desk.backend.lake, ledger.runs, ledger.proposals, ledger.amendments, account_id, run_id=run)
     every = ledger.proposals.list_proposals(account_id=account_id).sort("created_at", "version", descending=True)
     return page, every.head(MOST_PROPOSALS)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Protocol
+from typing import Any
 
 from nicegui import ui
 
@@ -11,30 +11,15 @@ from tasks.review import amend_proposal
 from warehouse.ledger import ReviewedVersion
 
 
-class Shown(Protocol):
-    """What a page shows of a proposal."""
-
-    @property
-    def proposal(self) -> dict[str, Any]:
-        """Its row in the queue."""
-        ...
-
-    @property
-    def orders(self) -> Sequence[dict[str, Any]]:
-        """Its orders."""
-        ...
-
-
-async def change_orders(desk: PageContext, shown: Shown) -> None:
+async def change_orders(desk: PageContext, proposal: Mapping[str, Any], orders: Sequence[dict[str, Any]]) -> None:
     """Ask for the quantities, make the version, and go to it; a check that fails leaves everything as it is."""
-    proposal = shown.proposal
     with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog wide-dialog"):
         ui.label("Change orders").classes("panel-title")
         ui.label(
             "Orders can be made smaller or dropped. What is left is checked against cash, rules and conservation, and waits "
             "for another person as a new version."
         ).classes("quiet")
-        fields = _fields(shown.orders)
+        fields = _fields(orders)
         note = ui.textarea("Why (recorded)").props("outlined autogrow").classes("full")
         with ui.row().classes("dialog-buttons"):
             ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
@@ -44,7 +29,7 @@ async def change_orders(desk: PageContext, shown: Shown) -> None:
     if said is None:
         return
     try:
-        wish = _wish(shown.orders, {name: field.value for name, field in fields.items()})
+        wish = _wish(orders, {name: field.value for name, field in fields.items()})
     except InvalidOperation:
         ui.notify("A quantity is not a number.", type="negative")
         return
@@ -52,10 +37,12 @@ async def change_orders(desk: PageContext, shown: Shown) -> None:
     backend = desk.backend
     made = await desk.ask(
         lambda: amend_proposal(
-            backend.ledger,
+            backend.ledger.amendments,
+            backend.ledger.proposals,
+            backend.ledger.runs,
             backend.lake,
             proposal["proposal_id"],
-            wish,
+            wish=wish,
             actor=desk.name,
             now=desk.now,
             note=said,

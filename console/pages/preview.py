@@ -68,7 +68,7 @@ def _read(desk: PageContext, proposal_id: str) -> tuple[ProposalDetail, list[dic
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
     read = desk.backend.reader(proposal["account_id"])
-    detail = review.show(desk.backend.ledger, proposal_id, read, now=desk.now)
+    detail = review.show(desk.backend.ledger.proposals, desk.backend.ledger.amendments, proposal_id, read, now=desk.now)
     return detail, read("drift", proposal["run_id"]).sort("asset_class").to_dicts()
 
 

@@ -106,7 +106,7 @@ def _mark(desk: PageContext, name: str) -> tuple[object, ...]:
     """What changes when anything that the page shows of decisions, or of what came back, does."""
     ledger = desk.backend.ledger
     ledger.proposals.expire(desk.now)
-    (full,) = review.resolve(ledger, [name])
+    (full,) = review.resolve(ledger.proposals, [name])
     proposal = ledger.proposals.get_proposal(full) or {}
     newest = ledger.amendments.amended(str(proposal.get("run_id")), str(proposal.get("account_id"))).replaced
     after = read_after(desk, proposal) if proposal else None
@@ -117,18 +117,25 @@ def _read(desk: PageContext, proposal_id: str) -> ProposalView:
     backend = desk.backend
     ledger = backend.ledger
     mark = _mark(desk, proposal_id)
-    (full,) = review.resolve(ledger, [proposal_id])
+    (full,) = review.resolve(ledger.proposals, [proposal_id])
     proposal = ledger.proposals.get_proposal(full)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
-    found = explain_account(backend.lake, ledger, proposal["account_id"], run_id=proposal["run_id"])
+    found = explain_account(
+        backend.lake,
+        ledger.runs,
+        ledger.proposals,
+        ledger.amendments,
+        proposal["account_id"],
+        run_id=proposal["run_id"],
+    )
     read = backend.reader(proposal["account_id"])
-    orders = review.show(ledger, full, read, now=desk.now).orders
-    before = version_before(ledger, proposal)
+    orders = review.show(ledger.proposals, ledger.amendments, full, read, now=desk.now).orders
+    before = version_before(ledger.proposals, proposal)
     sorted_orders = orders.sort(sells_first(), "symbol", "security_id").to_dicts()
     said = ledger.proposals.decisions_of(full)
     newest = found["proposal"]["proposal_id"] if found["proposal"] else full
-    differs = changes(ledger, read, before, orders)
+    differs = changes(ledger.amendments, read, before, orders)
     replaced_by = None if newest == full else newest
     after = read_after(desk, proposal)
     return ProposalView(proposal, found, said, before, differs, sorted_orders, replaced_by, after, mark)
@@ -217,7 +224,9 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
             return
         seen = {name: ReviewedVersion(proposal["content_hash"], proposal["revision"])}
         decided = await desk.ask(
-            lambda: review.decide_seen(desk.backend.ledger, seen, decision, actor=desk.name, now=desk.now, note=note)
+            lambda: review.decide_seen(
+                desk.backend.ledger.decisions, seen, decision, actor=desk.name, now=desk.now, note=note
+            )
         )
         if decided is not None:
             tell(DecisionResult(decision, decided.states, decided.refused))
@@ -228,7 +237,9 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
         if desk.may_review and proposal["state"] in STATES_THAT_WAIT:
             buttons(proposal, decide)
             _assign(desk, proposal, again)
-            ui.button("Change orders…", on_click=lambda: change_orders(desk, view)).props("no-caps flat dense")
+            ui.button("Change orders…", on_click=lambda: change_orders(desk, proposal, view.orders)).props(
+                "no-caps flat dense"
+            )
         if desk.may_review and proposal["state"] in RELEASABLE:
             ui.button("Withdraw approval…", on_click=lambda: decide(name, Decision.WITHDRAW)).props("no-caps outline")
         ui.button("Comment…", on_click=lambda: decide(name, Decision.COMMENT)).props("no-caps flat dense")
@@ -269,6 +280,14 @@ def _frontier(desk: PageContext, proposal: dict[str, Any]) -> None:
 
 def _scenarios(desk: PageContext, proposal: dict[str, Any]) -> dict[str, Any]:
     backend, account_id, run_id = desk.backend, proposal["account_id"], proposal["run_id"]
-    page = explain_account(backend.lake, backend.ledger, account_id, run_id=run_id, has_frontier=True)
+    page = explain_account(
+        backend.lake,
+        backend.ledger.runs,
+        backend.ledger.proposals,
+        backend.ledger.amendments,
+        account_id,
+        run_id=run_id,
+        has_frontier=True,
+    )
     found: dict[str, Any] = page["frontier"]
     return found

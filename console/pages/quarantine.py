@@ -79,8 +79,10 @@ class QuarantineView:
 
     def _read(self) -> tuple[RunRow, pl.DataFrame]:
         backend = self.desk.backend
-        run = quarantine.find_run(backend.ledger, self.run)
-        rows = quarantine.quarantined_rows(backend.ledger, backend.lake.read, run).filter(self.wanted.holds())
+        run = quarantine.find_run(backend.ledger.runs, self.run)
+        rows = quarantine.quarantined_rows(backend.ledger.readmissions, backend.lake.read, run).filter(
+            self.wanted.holds()
+        )
         return run, rows
 
     def _on_select(self, event: events.TableSelectionEventArguments) -> None:
@@ -96,8 +98,8 @@ class QuarantineView:
 
     def _show(self, name: str) -> QuarantinedRow:
         backend = self.desk.backend
-        run = quarantine.find_run(backend.ledger, self.run)
-        return quarantine.show(backend.ledger, backend.lake.read, run, name)
+        run = quarantine.find_run(backend.ledger.runs, self.run)
+        return quarantine.show(backend.ledger.readmissions, backend.lake.read, run, name)
 
     async def _release(self) -> None:
         if not self.selected:
@@ -122,9 +124,15 @@ class QuarantineView:
 
     def _let_through(self, names: list[str], note: str) -> int:
         backend = self.desk.backend
-        run = quarantine.find_run(backend.ledger, self.run)
+        run = quarantine.find_run(backend.ledger.runs, self.run)
         done = quarantine.readmit_rows(
-            backend.ledger, backend.lake.read, run, names, actor=self.desk.name, note=note, now=self.desk.now
+            backend.ledger.readmissions,
+            backend.lake.read,
+            run,
+            names,
+            actor=self.desk.name,
+            note=note,
+            now=self.desk.now,
         )
         return len(done)
 

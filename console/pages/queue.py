@@ -225,7 +225,9 @@ class QueueView:
     async def _decide_all(self, decision: Decision) -> None:
         """Decide everything that the filter matches, as it stands when the dialog opens."""
         wanted = self.wanted()
-        seen = await self.desk.ask(lambda: review.seen_matching(self.ledger, wanted, now=self.desk.now))
+        seen = await self.desk.ask(
+            lambda: review.seen_matching(self.ledger.proposals, self.ledger.queue, wanted, now=self.desk.now)
+        )
         if seen:
             totals: Totals | None = await self.desk.look(lambda: self.ledger.queue.totals(wanted))
             worth = f", {large_dollars(totals.gross_value_usd)} of trades" if totals else ""
@@ -240,7 +242,9 @@ class QueueView:
             return
         desk = self.desk
         decided = await desk.ask(
-            lambda: review.decide_seen(desk.backend.ledger, seen, decision, actor=desk.name, now=desk.now, note=note)
+            lambda: review.decide_seen(
+                desk.backend.ledger.decisions, seen, decision, actor=desk.name, now=desk.now, note=note
+            )
         )
         if decided is not None:
             tell(DecisionResult(decision, decided.states, decided.refused))

@@ -63,7 +63,17 @@ def register(backend: Backend) -> None:
 def _run_progress(desk: PageContext, name: str) -> RunProgress | None:
     ledger = desk.backend.ledger
     found = ledger.runs.get_run(name) if name else ledger.runs.newest_run()
-    return None if found is None else look_at(ledger, found, desk.backend.picture(found), now=desk.now)
+    if found is None:
+        return None
+    return look_at(
+        found,
+        desk.backend.picture(found),
+        runs=ledger.runs,
+        proposals=ledger.proposals,
+        queue=ledger.queue,
+        halts=ledger.halts,
+        now=desk.now,
+    )
 
 
 def _night(seen: RunProgress, now: datetime) -> None:

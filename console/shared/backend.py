@@ -75,7 +75,7 @@ class Backend:
         with self._lock:
             if run.run_id in self._pictures:
                 return self._pictures[run.run_id]
-        seen = run_picture(self.lake.read, run.run_id)
+        seen = run_picture(self.lake, run.run_id)
         if run.state is RunState.DONE:
             with self._lock:
                 self._pictures[run.run_id] = seen

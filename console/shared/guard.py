@@ -117,7 +117,7 @@ class RequestGuard:
         secret = secret_of(self._backend, connection)
         backend = self._backend
         session = await run_sync(
-            lambda: session_of(backend.ledger, secret, now=backend.now(), lifetime=backend.lifetime)
+            lambda: session_of(backend.ledger.access, secret, now=backend.now(), lifetime=backend.lifetime)
         )
         if session is None:
             if is_safe and "text/html" in connection.headers.get("accept", "text/html"):

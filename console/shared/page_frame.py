@@ -56,7 +56,9 @@ class PageContext:
     def is_here(self, *, is_use: bool) -> bool:
         """Whether the person is still signed in."""
         backend = self.backend
-        found = session_of(backend.ledger, self.secret, now=backend.now(), lifetime=backend.lifetime, is_use=is_use)
+        found = session_of(
+            backend.ledger.access, self.secret, now=backend.now(), lifetime=backend.lifetime, is_use=is_use
+        )
         return found is not None and found.name == self.name
 
     async def ask(self, work: Callable[[], Answer]) -> Answer | None:

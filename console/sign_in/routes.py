@@ -48,7 +48,13 @@ def _add_form(router: APIRouter, backend: Backend) -> None:
         address = request.client.host if request.client else ""
         try:
             secret = sign_in(
-                backend.ledger, name, password, address=address, now=backend.now(), lifetime=backend.lifetime
+                backend.ledger.access,
+                backend.ledger.users,
+                name,
+                password,
+                address=address,
+                now=backend.now(),
+                lifetime=backend.lifetime,
             )
         except SignInRefused as refused:
             return _page(backend, next, _sentence(str(refused)), 403)
@@ -56,7 +62,7 @@ def _add_form(router: APIRouter, backend: Backend) -> None:
 
     @router.post("/sign-out")
     def leave(request: Request) -> Response:
-        sign_out(backend.ledger, secret_of(backend, request), now=backend.now())
+        sign_out(backend.ledger.access, secret_of(backend, request), now=backend.now())
         gone = RedirectResponse("/sign-in", 303)
         has_tls = is_secure(backend, request)
         gone.delete_cookie(cookie_name(is_secure=has_tls), secure=has_tls, httponly=True, samesite="lax")
@@ -87,7 +93,9 @@ def _add_provider(router: APIRouter, backend: Backend, provider: Any) -> None:
             person = token["userinfo"]
             subject = f"{person['iss']}|{person['sub']}"
             secret = await run_in_threadpool(
-                lambda: sign_in_as_subject(backend.ledger, subject, now=backend.now(), lifetime=backend.lifetime)
+                lambda: sign_in_as_subject(
+                    backend.ledger.access, backend.ledger.users, subject, now=backend.now(), lifetime=backend.lifetime
+                )
             )
         except SignInRefused as refused:
             return _page(backend, wanted, _sentence(str(refused)), 403)

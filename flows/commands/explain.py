@@ -47,7 +47,15 @@ def explain(
     """Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided."""
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        page = explain_account(open_lake(settings), ledger, account, run_id=run, has_frontier=has_frontier)
+        page = explain_account(
+            open_lake(settings),
+            ledger.runs,
+            ledger.proposals,
+            ledger.amendments,
+            account,
+            run_id=run,
+            has_frontier=has_frontier,
+        )
     if is_json:
         print_json(page)
         return

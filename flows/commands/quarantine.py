@@ -14,7 +14,7 @@ from flows.commands.terminal import Json, lines, notice, print_json, print_table
 from tasks.review import FileFormat, QuarantinedRow, QuarantineFilter, Reader, format_of, quarantine, write_rows
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger import Releases, RunRow
 
 app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")
 
@@ -27,9 +27,9 @@ SET_ASIDE: Final = ("releasable", "released by")
 
 @dataclass(frozen=True, slots=True)
 class QuarantineStores:
-    """The ledger, the lake's reader and the run that is looked at."""
+    """Rows that people let pass, the lake's reader and the run that is looked at."""
 
-    ledger: Ledger
+    readmissions: Releases
     read: Reader
     run: RunRow
 
@@ -38,7 +38,7 @@ class QuarantineStores:
 def _stores(run: str | None) -> Iterator[QuarantineStores]:
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        yield QuarantineStores(ledger, open_lake(settings).read, quarantine.find_run(ledger, run))
+        yield QuarantineStores(ledger.readmissions, open_lake(settings).read, quarantine.find_run(ledger.runs, run))
 
 
 @app.command("list")
@@ -59,7 +59,7 @@ def list_(
         rows = (
             quarantine.readmitted_rows(at.read, at.run)
             if is_released
-            else quarantine.quarantined_rows(at.ledger, at.read, at.run)
+            else quarantine.quarantined_rows(at.readmissions, at.read, at.run)
         )
         found = rows.filter(QuarantineFilter(table, rule, account).holds())
     if is_json:
@@ -94,7 +94,7 @@ def show(
 ) -> None:
     """Show one row as it was read: its cells, the rules it broke, what it cost, and what can be done."""
     with _stores(run) as at:
-        detail = quarantine.show(at.ledger, at.read, at.run, row)
+        detail = quarantine.show(at.readmissions, at.read, at.run, row)
     if is_json:
         print_json(asdict(detail))
     else:
@@ -123,7 +123,7 @@ def release(
     """Let rows pass that only differ from the night before; all of them or none. Counts from the next run of the night."""
     with _stores(run) as at:
         new = quarantine.readmit_rows(
-            at.ledger, at.read, at.run, rows, actor=current_actor(), note=note, now=datetime.now(UTC)
+            at.readmissions, at.read, at.run, rows, actor=current_actor(), note=note, now=datetime.now(UTC)
         )
     again = quarantine.again_with(at.run)
     if is_json:
@@ -146,7 +146,7 @@ def export(
     """Write every row that a run set aside to a file, for the people who mend the source."""
     file_format = fmt or format_of(file)
     with _stores(run) as at:
-        rows = quarantine.quarantined_rows(at.ledger, at.read, at.run)
+        rows = quarantine.quarantined_rows(at.readmissions, at.read, at.run)
     named = {"run_id": pl.lit(at.run.run_id), "as_of_date": pl.lit(at.run.as_of_date)}
     write_rows(rows.select([expr.alias(name) for name, expr in named.items()] + [pl.all()]), file, file_format)
     typer.echo(f"{file}  {rows.height:,} rows of {at.run.run_id}")

@@ -96,7 +96,7 @@ def _print(done: ReconcileResult) -> None:
 
 def _show_breaks(settings: Settings, *, is_json: bool) -> None:
     with closing(open_ledger(settings)) as ledger:
-        breaks, aside = open_breaks(ledger, utc_now()), ledger.answers.set_aside()
+        breaks, aside = open_breaks(ledger.answers, utc_now()), ledger.answers.set_aside()
     if is_json:
         print_json({"breaks": breaks.to_dicts(), "set_aside": aside.to_dicts()})
         return
@@ -111,7 +111,7 @@ def _show_breaks(settings: Settings, *, is_json: bool) -> None:
 
 def _show_lots(settings: Settings, *, is_json: bool) -> None:
     with closing(open_ledger(settings)) as ledger:
-        found = lot_differences(open_lake(settings), ledger)
+        found = lot_differences(open_lake(settings), ledger.answers, ledger.amendments)
     if is_json:
         print_json(found.to_dicts())
     else:
@@ -156,8 +156,8 @@ def allocations(
     """Show what each order of a filled block got, at the block's average price."""
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        rows = allocation_statement(ledger, block or ())
-        text = "" if fix is None else as_fix(rows, ledger, open_lake(settings), settings, fix)
+        rows = allocation_statement(ledger.allotments, ledger.answers, block or ())
+        text = "" if fix is None else as_fix(rows, ledger.answers, open_lake(settings), settings, fix)
     if fix is not None:
         typer.echo(text, nl=False)
     elif is_json:

@@ -39,7 +39,9 @@ LOTS_SHOWN: Final = ("security_id", "lot_id", "quantity", "unit_cost_usd", "acqu
 def list_(matching: Matching = None, sort: Order = Sort.PRIORITY, limit: Limit = 50, *, is_json: Json = False) -> None:
     """Show the proposals that wait for review, or those that a filter matches, what to look at first on top."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        found = review.queue(ledger, review.parse_filter(matching or ""), now=datetime.now(UTC), sort=sort)
+        found = review.queue(
+            ledger.proposals, ledger.queue, review.parse_filter(matching or ""), now=datetime.now(UTC), sort=sort
+        )
     if is_json:
         print_json(found.to_dicts())
         return
@@ -85,9 +87,9 @@ def show(proposal: Annotated[str, typer.Argument(metavar="ID")], *, is_json: Jso
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
         read = lake.open_lake(settings).read
-        detail = review.show(ledger, proposal, read, now=datetime.now(UTC))
-        before = version_before(ledger, detail.proposal)
-        differences = changes(ledger, read, before, detail.orders)
+        detail = review.show(ledger.proposals, ledger.amendments, proposal, read, now=datetime.now(UTC))
+        before = version_before(ledger.proposals, detail.proposal)
+        differences = changes(ledger.amendments, read, before, detail.orders)
     if is_json:
         print_json(_as_json(detail, before, differences))
         return
@@ -174,7 +176,17 @@ def amend(
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
         stored, now = lake.open_lake(settings), datetime.now(UTC)
-        name = review_stage.amend_proposal(ledger, stored, proposal, wish, actor=current_actor(), now=now, note=note)
+        name = review_stage.amend_proposal(
+            ledger.amendments,
+            ledger.proposals,
+            ledger.runs,
+            stored,
+            proposal,
+            wish=wish,
+            actor=current_actor(),
+            now=now,
+            note=note,
+        )
     typer.echo(name)
     notice("The new version waits for another person: who changed it may not approve it.")
 
@@ -201,7 +213,7 @@ def assign(
     if not ids:
         raise WrongUsage("say which proposals to assign")
     with closing(open_ledger(settings_of_a_home())) as ledger:
-        review.assign(ledger, ids, to, actor=current_actor(), now=datetime.now(UTC))
+        review.assign(ledger.decisions, ledger.proposals, ids, to, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{len(ids):,} assigned to {to or 'nobody'}.")
 
 
@@ -217,10 +229,19 @@ def _decide(decision: Decision, ids: list[str] | None, matching: str | None, not
     actor, now = current_actor(), datetime.now(UTC)
     with closing(open_ledger(settings_of_a_home())) as ledger:
         if matching is None:
-            decided = review.decide(ledger, ids or [], decision, actor=actor, now=now, note=note)
+            decided = review.decide(
+                ledger.decisions, ledger.proposals, ids or [], decision, actor=actor, now=now, note=note
+            )
         else:
             decided = review.decide_matching(
-                ledger, review.parse_filter(matching), decision, actor=actor, now=now, note=note
+                ledger.decisions,
+                ledger.proposals,
+                ledger.queue,
+                review.parse_filter(matching),
+                decision,
+                actor=actor,
+                now=now,
+                note=note,
             )
     _print_decided(decided, is_json=is_json)
 

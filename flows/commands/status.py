@@ -12,7 +12,7 @@ from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
 from tasks.runtime import open_ledger, settings_of_a_home
-from warehouse.ledger import HaltRow, InputRow, Ledger, RunRow, StepRow
+from warehouse.ledger import HaltRow, InputRow, RunRow, StepRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,7 @@ class StatusReport:
 
 def status(*, is_json: Json = False) -> None:
     """Show the newest run: its state, what it took, its steps and how many proposals stand where; and a halt."""
-    with closing(open_ledger(settings_of_a_home())) as ledger:
-        standing = _standing(ledger)
+    standing = _standing()
     if is_json:
         print_json(_as_json(standing))
         return
@@ -73,12 +72,13 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
     print_table("runs", ["run", "state", "accounts", "submitter", "started (UTC)", "held because"], table)
 
 
-def _standing(ledger: Ledger) -> StatusReport:
-    halt, run = ledger.halts.current_halt(), ledger.runs.newest_run()
-    if run is None:
-        return StatusReport(halt, None, (), (), {})
-    queue = dict(ledger.proposals.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
-    return StatusReport(halt, run, ledger.inputs.inputs_of(run.run_id), ledger.runs.step_rows(run.run_id), queue)
+def _standing() -> StatusReport:
+    with closing(open_ledger(settings_of_a_home())) as ledger:
+        halt, run = ledger.halts.current_halt(), ledger.runs.newest_run()
+        if run is None:
+            return StatusReport(halt, None, (), (), {})
+        queue = dict(ledger.proposals.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
+        return StatusReport(halt, run, ledger.inputs.inputs_of(run.run_id), ledger.runs.step_rows(run.run_id), queue)
 
 
 def _as_json(standing: StatusReport) -> dict[str, object]:

@@ -42,7 +42,7 @@ def add(name: Name, roles: Roles = None, *, is_stdin: Stdin = False) -> None:
             access.need_good_password(name, password)
         ledger.users.add_user(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
         if password is not None:
-            access.set_password(ledger, name, password, actor=current_actor(), now=datetime.now(UTC))
+            access.set_password(ledger.access, name, password, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} was added; {_may(roles)}.")
 
 
@@ -51,7 +51,7 @@ def set_password(name: Name, *, is_stdin: Stdin = False) -> None:
     """Set a user's password for the console, typed twice or given on stdin; their sessions end."""
     password = _from_stdin() if is_stdin else _typed_twice()
     with closing(open_ledger(current_settings())) as ledger:
-        access.set_password(ledger, name, password, actor=current_actor(), now=datetime.now(UTC))
+        access.set_password(ledger.access, name, password, actor=current_actor(), now=datetime.now(UTC))
     notice(f"{name} has a new password.")
 
 
@@ -103,7 +103,7 @@ def add_token(
     """Make a token for a machine that acts as a user. It is printed once, and only its hash is kept."""
     with closing(open_ledger(current_settings())) as ledger:
         secret = access.make_token(
-            ledger,
+            ledger.access,
             label=label,
             owner=owner,
             scopes=scopes,

@@ -1,6 +1,5 @@
 from .deliver import DeliveryResult as DeliveryResult
 from .export import BOOK as BOOK
-from .export import ExportLake as ExportLake
 from .export import ExportResult as ExportResult
 from .export import book_of as book_of
 from .plan import ExportPlan as ExportPlan

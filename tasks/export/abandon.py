@@ -19,7 +19,7 @@ from schemas.errors import Terminal
 from tasks.core.export import Export
 from tasks.export.render import Checkpoint
 from tasks.export.tombstone import take_name
-from warehouse.ledger import ExportRow, ExportState, Ledger
+from warehouse.ledger import Abandons, ExportRow, Exports, ExportState
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def _go_on(_point: str) -> None:
 def abandon_export(
     export_id: str,
     *,
-    ledger: Ledger,
+    abandonments: Abandons,
+    exports: Exports,
     export_folder: Path,
     actor: str,
     note: str,
@@ -52,8 +53,8 @@ def abandon_export(
     ----------
     export_id
         An export that is open.
-    ledger
-        Where it was claimed.
+    abandonments, exports
+        The ledger's: where it was claimed.
     export_folder
         Folder of all exports; the one that the export was begun in.
     actor
@@ -74,9 +75,9 @@ def abandon_export(
     Terminal
         It has left, was begun elsewhere, or the folder cannot be written.
     """
-    export = ledger.abandonments.need_abandonable(export_id, actor=actor, note=note)
+    export = abandonments.need_abandonable(export_id, actor=actor, note=note)
     final = final_folder(export)
-    count = ledger.exports.export_order_ids(export_id)["proposal_id"].n_unique()
+    count = exports.export_order_ids(export_id)["proposal_id"].n_unique()
     if export.state is ExportState.ABANDONED:
         return AbandonResult(export_id, final, count, is_done_here=False)
     if final.parent.parent != export_folder.resolve():
@@ -84,7 +85,7 @@ def abandon_export(
             f"export {export_id} was begun in {export.folder}, not in {export_folder}\n\nHint: give it up where it was begun."
         )
     take_name(final, export_id, checkpoint)
-    is_done_here = ledger.abandonments.abandon_export(export_id, actor=actor, note=note, now=now)
+    is_done_here = abandonments.abandon_export(export_id, actor=actor, note=note, now=now)
     checkpoint("abandoned")
     return AbandonResult(export_id, final, count, is_done_here=is_done_here)
 

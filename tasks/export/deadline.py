@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from schemas.errors import Terminal
-from warehouse.ledger import Deadline, Ledger
+from warehouse.ledger import Abandons, Deadline, Halts
 
 
 @dataclass(frozen=True, slots=True)
 class ExportDeadline:
     """Asks each time it is called; stops the export by raising."""
 
-    ledger: Ledger
+    halts: Halts
+    abandonments: Abandons
     export_id: str
     deadline: Deadline | None
     began_at: datetime
@@ -26,9 +27,11 @@ class ExportDeadline:
     first_reading: float
 
     @classmethod
-    def of(cls, ledger: Ledger, export_id: str, now: datetime, clock: Callable[[], float]) -> Self:
+    def of(
+        cls, halts: Halts, abandonments: Abandons, export_id: str, now: datetime, clock: Callable[[], float]
+    ) -> Self:
         """The gate of an export that goes on ``now``."""
-        return cls(ledger, export_id, ledger.abandonments.deadline_of(export_id), now, clock, clock())
+        return cls(halts, abandonments, export_id, abandonments.deadline_of(export_id), now, clock, clock())
 
     def __call__(self) -> None:
         """Ask.
@@ -42,8 +45,8 @@ class ExportDeadline:
         Terminal
             It is too late for it.
         """
-        self.ledger.halts.need_no_halt()
-        self.ledger.abandonments.need_claim(self.export_id)
+        self.halts.need_no_halt()
+        self.abandonments.need_claim(self.export_id)
         now = self.began_at + timedelta(seconds=self.clock() - self.first_reading)
         if self.deadline is not None and self.deadline.at <= now:
             raise Terminal(

@@ -28,7 +28,7 @@ from tasks.export.plan import ExportPlan
 from tasks.export.render import LOOK_SECONDS
 from tasks.export.verification import read_manifest
 from tasks.runtime import throttle
-from warehouse.ledger import DeliveryState, ExportRow, Ledger
+from warehouse.ledger import Deliveries, DeliveryState, ExportRow, Ledger
 
 ATTEMPTS: Final = 5
 BATCH: Final = 128
@@ -120,7 +120,7 @@ def _deliver_with_retries(by: Deliverer, export: ExportRow, place: Delivery) -> 
 
 def _attempt(by: Deliverer, export: ExportRow, place: Delivery) -> int:
     """One attempt; how many files the place has."""
-    _need_theirs(by.ledger, export, place)
+    _need_theirs(by.ledger.deliveries, export, place)
     folder, name = _folder(export, place)
     files = _Files(folder)
     row = by.ledger.deliveries.begin_delivery(
@@ -154,12 +154,10 @@ def _attempt(by: Deliverer, export: ExportRow, place: Delivery) -> int:
     return len(files.hashes)
 
 
-def _need_theirs(ledger: Ledger, export: ExportRow, place: Delivery) -> None:
+def _need_theirs(deliveries: Deliveries, export: ExportRow, place: Delivery) -> None:
     """Nobody else's orders go to a place that is for some custodians."""
     strangers = (
-        sorted(set(ledger.deliveries.custodians_of(export.export_id)) - set(place.custodians))
-        if place.custodians
-        else []
+        sorted(set(deliveries.custodians_of(export.export_id)) - set(place.custodians)) if place.custodians else []
     )
     if strangers:
         raise ConservationBroken(

@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
@@ -35,9 +35,10 @@ from tasks.export.deadline import ExportDeadline
 from tasks.export.plan import ExportPlan
 from tasks.export.render import DELIVERY_CHECKPOINTS, Checkpoint, Sending, render_export
 from tasks.export.signing import Signer
-from tasks.known import OrderLake, behind_since
+from tasks.known import behind_since
 from tasks.review import newest_rows
-from warehouse.ledger import ExportRow, Ledger, RunRow
+from warehouse.lake import Lake
+from warehouse.ledger import Amendments, ExportRow, Ledger, RunRow, Runs, Users
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""
@@ -45,13 +46,6 @@ CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 NO_PLAN: Final = ExportPlan()
 BOOK: Final = ("proposals", "orders", "lot_relief", "landed_accounts", "landed_securities")
 """Tables of the lake that an export is made of."""
-
-
-class ExportLake(OrderLake, Protocol):
-    """The part of the lake that an export reads."""
-
-    def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
-        """Rows of a table of a run, sorted by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class Exporter:
     with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising.
     """
 
-    lake: ExportLake
+    lake: Lake
     ledger: Ledger
     export_folder: Path
     actor: str
@@ -123,8 +117,8 @@ def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResu
         given up.
     """
     ledger, now = by.ledger, by.now
-    run = done_run(ledger, run_id)
-    _need_releaser(ledger, by.actor)
+    run = done_run(ledger.runs, run_id)
+    _need_releaser(ledger.users, by.actor)
     ledger.halts.need_no_halt()
     # In this order: another call that claims between the two looks is found in the second.
     may_begin = plan is not None and bool(ledger.exports.exportable(run_id, now))
@@ -140,15 +134,14 @@ def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResu
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
     approved = ledger.exports.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
     ledger.abandonments.need_claim(claim.export_id)  # else what was approved is withdrawn, maybe since we looked
-    book = book_of(stored, ledger, run_id)
+    book = book_of(stored, ledger.amendments, run_id)
     release = make_release(export, book, approved=approved, claimed=ledger.exports.export_order_ids(claim.export_id))
     final = folder / export.folder_name
     written_by = ExportPlan.parse(claim.plan)
     signs = written_by.signer_for(by.signer, claim.export_id)
     sending = Sending(release, written_by.profiles, None if signs is None else signs.sign)
-    manifest_sha256 = render_export(
-        sending, final, by.checkpoint, ExportDeadline.of(ledger, claim.export_id, now, time.monotonic)
-    )
+    deadline = ExportDeadline.of(ledger.halts, ledger.abandonments, claim.export_id, now, time.monotonic)
+    manifest_sha256 = render_export(sending, final, by.checkpoint, deadline)
     is_published_here = ledger.exports.publish_export(claim.export_id, manifest_sha256, now)
     by.checkpoint("published")
     return ExportResult(
@@ -164,21 +157,21 @@ def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResu
     )
 
 
-def stored_tables(lake: ExportLake, run_id: str) -> dict[str, pl.DataFrame]:
+def stored_tables(lake: Lake, run_id: str) -> dict[str, pl.DataFrame]:
     """What the run proposed."""
     return {table: lake.read(table, run_id) for table in BOOK}
 
 
-def book_of(stored: Mapping[str, pl.DataFrame], ledger: Ledger, run_id: str) -> ProposedTables:
+def book_of(stored: Mapping[str, pl.DataFrame], amendments: Amendments, run_id: str) -> ProposedTables:
     """What was proposed, with the newest versions in the place of those that people changed until now.
 
     Once a proposal is approved nobody changes it: read after it is known what is approved, this has all of that.
     """
-    tables = newest_rows(stored, ledger.amendments.amended(run_id))
+    tables = newest_rows(stored, amendments.amended(run_id))
     return ProposedTables(*(tables[table] for table in stored))
 
 
-def done_run(ledger: Ledger, run_id: str) -> RunRow:
+def done_run(runs: Runs, run_id: str) -> RunRow:
     """A run that may be exported.
 
     Raises
@@ -188,7 +181,7 @@ def done_run(ledger: Ledger, run_id: str) -> RunRow:
     RunHeld
         It is not done.
     """
-    run = ledger.runs.get_run(run_id)
+    run = runs.get_run(run_id)
     if run is None or not re.fullmatch(IDENTIFIER, run_id):
         raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
     if run.state is not RunState.DONE:
@@ -197,9 +190,9 @@ def done_run(ledger: Ledger, run_id: str) -> RunRow:
     return run
 
 
-def _need_releaser(ledger: Ledger, actor: str) -> None:
+def _need_releaser(users: Users, actor: str) -> None:
     """The ledger asks again when it claims; here also before an export of somebody else is resumed."""
-    if not ledger.users.roles_of(actor) & {Role.RELEASER, Role.ADMIN}:
+    if not users.roles_of(actor) & {Role.RELEASER, Role.ADMIN}:
         raise DecisionRefused(f"{actor} may not export, that takes the role releaser\n\nHint: see `trimtab users`.")
 
 
@@ -208,13 +201,13 @@ def _claim(
 ) -> ExportRow | None:
     """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
     exports = by.ledger.exports
-    settled = settled_accounts(by.lake, by.ledger, run)
+    settled = settled_accounts(by, run)
     while True:
         ids = exports.exportable(run.run_id, by.now)
         if (claim := exports.open_export(run.run_id)) is not None or not ids:
             return claim
         # What does not add up is not even claimed.
-        release, _ = planned_package(run, stored, by.ledger, ids, plan, settled=settled)
+        release, _ = planned_package(run, stored, by, ids, plan, settled=settled)
         if release.orders.is_empty():
             return None
         blocks = allocate(release.orders, release.blocks)
@@ -241,17 +234,17 @@ def _need_folder(claim: ExportRow, folder: Path) -> None:
         )
 
 
-def settled_accounts(lake: ExportLake, ledger: Ledger, run: RunRow) -> pl.Series:
+def settled_accounts(by: Exporter, run: RunRow) -> pl.Series:
     """Accounts of which something is approved in the run and whose holdings there show everything that is known to be filled."""
-    accounts = ledger.exports.approved_in(run.run_id).filter(pl.col("export_id").is_null())["account_id"].unique()
-    behind = behind_since(lake, ledger, run, accounts)["account_id"]
+    accounts = by.ledger.exports.approved_in(run.run_id).filter(pl.col("export_id").is_null())["account_id"].unique()
+    behind = behind_since(by.lake, by.ledger, run, accounts)["account_id"]
     return accounts.filter(~accounts.is_in(behind.implode()))
 
 
 def planned_package(
     run: RunRow,
     stored: Mapping[str, pl.DataFrame],
-    ledger: Ledger,
+    by: Exporter,
     ids: Collection[str],
     plan: ExportPlan,
     *,
@@ -261,13 +254,13 @@ def planned_package(
 
     A proposal with such an order stays whole: half of it is not what was approved.
     """
-    book = book_of(stored, ledger, run.run_id)
-    approved = ledger.exports.approved_in(run.run_id).filter(
+    book = book_of(stored, by.ledger.amendments, run.run_id)
+    approved = by.ledger.exports.approved_in(run.run_id).filter(
         pl.col("proposal_id").is_in(list(ids)), pl.col("account_id").is_in(settled.implode())
     )
     if plan.custodians:
         approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
-    export = Export(run.run_id, run.as_of_date, ledger.exports.next_sequence(run.run_id), "")
+    export = Export(run.run_id, run.as_of_date, by.ledger.exports.next_sequence(run.run_id), "")
     release = _package_of(export, book, approved)
     refused = refusals_of(release, plan.profiles)
     if refused.is_empty():

@@ -16,7 +16,7 @@ from schemas.exports import Delivery, Profile
 from tasks.export.export import Exporter, ExportResult, done_run, export_run, planned_package, stored_tables
 from tasks.export.plan import ExportPlan
 from tasks.known import behind_since
-from warehouse.ledger import Ledger
+from warehouse.ledger import Exports
 
 HELD_BACK: Final[dict[str, pl.DataType]] = {
     "run_id": pl.String(),
@@ -55,7 +55,7 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
         As ``export_run``.
     """
     by.ledger.halts.need_no_halt()
-    _need_known(by.ledger, custodians)
+    _need_known(by.ledger.exports, custodians)
     by.ledger.proposals.expire(by.now)
     results: list[ExportResult] = []
     waiting: list[str] = []
@@ -97,11 +97,11 @@ def _without_place(by: Exporter, results: Iterable[ExportResult]) -> Iterable[st
             yield f"{result.export_id} goes to no place: no delivery takes the orders of all its custodians"
 
 
-def _need_known(ledger: Ledger, custodians: Collection[str]) -> None:
+def _need_known(exports: Exports, custodians: Collection[str]) -> None:
     """A name that is mistyped would let nothing leave, and say nothing."""
-    if strange := sorted(set(custodians) - set(ledger.exports.known_custodians())):
+    if strange := sorted(set(custodians) - set(exports.known_custodians())):
         raise WrongUsage(
-            f"nothing was ever proposed for the custodian {strange[0]}\n\nHint: there are {', '.join(ledger.exports.known_custodians())}."
+            f"nothing was ever proposed for the custodian {strange[0]}\n\nHint: there are {', '.join(exports.known_custodians())}."
         )
 
 
@@ -145,7 +145,7 @@ def _places(by: Exporter, group: Collection[str], profiles: Collection[Profile])
 
 def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
     """Approved proposals that a profile, a cut-off or a fill told since keeps; the reasons are audited once."""
-    run = done_run(by.ledger, run_id)
+    run = done_run(by.ledger.runs, run_id)
     late = by.ledger.exports.past_cut_off(run_id, by.now)
     told = pl.format("the cut-off of {} was at {} UTC", "custodian", pl.col("cut_off_at").dt.strftime("%Y-%m-%d %H:%M"))
     rows = [late.select("proposal_id", "account_id", reason=told)]
@@ -160,7 +160,7 @@ def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
     if ids and by.plan.profiles:
         stored = stored_tables(by.lake, run_id)
         settled = proposals.join(behind, on="account_id", how="anti")["account_id"]
-        _, refused = planned_package(run, stored, by.ledger, ids, by.plan, settled=settled)
+        _, refused = planned_package(run, stored, by, ids, by.plan, settled=settled)
         named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
         rows.append(named.select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)

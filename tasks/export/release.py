@@ -48,7 +48,8 @@ def give_up(settings: Settings, export_id: str, note: str) -> AbandonResult:
     with closing(open_ledger(settings)) as ledger:
         return abandon_export(
             export_id,
-            ledger=ledger,
+            abandonments=ledger.abandonments,
+            exports=ledger.exports,
             export_folder=settings.export_folder,
             actor=current_actor(),
             note=note,

@@ -12,7 +12,6 @@ from .landed_tables import landed_rows as landed_rows
 from .landed_tables import places as places
 from .night_runs import NightStatus as NightStatus
 from .night_runs import look_after as look_after
-from .open_orders import OrderLake as OrderLake
 from .open_orders import known_orders as known_orders
 from .overdue_nights import OverdueNight as OverdueNight
 from .overdue_nights import overdue_night as overdue_night

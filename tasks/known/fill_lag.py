@@ -2,46 +2,28 @@
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Protocol
 
 import polars as pl
 
 from schemas.stored import INTERNAL
 from tasks.core.reconcile import DAYS, missing, to_show, unshown, waiting
-from tasks.known.open_orders import OrderLake, known_orders
-from warehouse.ledger import Ledger, RunRow
+from tasks.known.open_orders import known_orders
+from tasks.runtime import Stores
+from warehouse.lake import Lake
+from warehouse.ledger import Ledger, RunRow, Runs
 
 LOTS = ("account_id", "security_id", "quantity")
 TRADES = ("account_id", "security_id", "side", "trade_date", "quantity")
 
 
-class FillLake(OrderLake, Protocol):
-    """The part of the lake that is read here."""
-
-    def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
-        """Rows of a table of a run."""
-
-
-class HasStores(Protocol):
-    """Ledger and lake."""
-
-    @property
-    def lake(self) -> FillLake:
-        """The lake."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger."""
-
-
-def unshown_fills(at: HasStores, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
+def unshown_fills(at: Stores, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
     """What holdings lack of what is known now to be filled: ``tasks.core.reconcile.unshown_fills.MISSING``; ``accounts`` as of ``fills_behind``."""
     told = at.ledger.fills.orders_told_since(run.started_at)
     before = at.lake.read("unshown_fills", run.run_id)["order_id"]
     return missing(fills_behind(at.lake, at.ledger, run, accounts, {*told, *before}))
 
 
-def behind_since(lake: OrderLake, ledger: Ledger, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
+def behind_since(lake: Lake, ledger: Ledger, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
     """``account_id, waiting_reason`` of accounts of which a fill was told since the run was pulled that its holdings do not show.
 
     What it proposed for them is drift of before that fill. Arguments as of ``fills_behind``.
@@ -49,9 +31,7 @@ def behind_since(lake: OrderLake, ledger: Ledger, run: RunRow, accounts: pl.Seri
     return waiting(fills_behind(lake, ledger, run, accounts, ledger.fills.orders_told_since(run.started_at)))
 
 
-def fills_behind(
-    lake: OrderLake, ledger: Ledger, run: RunRow, accounts: pl.Series, sought: Collection[str]
-) -> pl.DataFrame:
+def fills_behind(lake: Lake, ledger: Ledger, run: RunRow, accounts: pl.Series, sought: Collection[str]) -> pl.DataFrame:
     """Rows as of the table ``unshown_fills``: what is known now to be filled and the run's holdings do not show.
 
     Parameters
@@ -74,26 +54,24 @@ def fills_behind(
     theirs = live.filter(pl.col("export_id").is_not_null()).join(sent, on="account_id", how="semi")
     if theirs.is_empty():
         return nothing
-    known = known_orders(lake, ledger, theirs.with_columns(is_sent=pl.lit(value=True)))
+    known = known_orders(lake, ledger.amendments, ledger.answers, theirs.with_columns(is_sent=pl.lit(value=True)))
     wanted = known.filter(pl.col("order_id").is_in(list(sought)))
-    fills = to_show(known, holdings_then(lake, ledger, wanted), wanted["order_id"])
+    fills = to_show(known, holdings_then(lake, ledger.runs, wanted), wanted["order_id"])
     owners = fills["account_id"].unique()
     lots = _landed_rows(lake, "lots", run, owners, LOTS)
     return unshown(fills, lots, _landed_rows(lake, "trades", run, owners, TRADES))
 
 
-def holdings_then(lake: OrderLake, ledger: Ledger, orders: pl.DataFrame) -> pl.DataFrame:
+def holdings_then(lake: Lake, runs: Runs, orders: pl.DataFrame) -> pl.DataFrame:
     """What the accounts of filled orders held in the orders' own runs: ``run_id, account_id, security_id, quantity``, lot by lot."""
     parts = [pl.DataFrame(schema={"run_id": pl.String(), **{name: INTERNAL["landed_lots"][name] for name in LOTS}})]
     for (name,), some in orders.filter(pl.col("filled_quantity") > 0).sort("run_id").group_by("run_id"):
-        run = ledger.runs.get_run(str(name))
+        run = runs.get_run(str(name))
         if run is not None:
             held = _landed_rows(lake, "lots", run, some["account_id"].unique(), LOTS)
             parts.append(held.select(pl.lit(name).alias("run_id"), *LOTS))
     return pl.concat(parts)
 
 
-def _landed_rows(
-    lake: OrderLake, table: str, run: RunRow, accounts: pl.Series, columns: tuple[str, ...]
-) -> pl.DataFrame:
+def _landed_rows(lake: Lake, table: str, run: RunRow, accounts: pl.Series, columns: tuple[str, ...]) -> pl.DataFrame:
     return lake.rows_of(f"landed_{table}", run.run_id, range(run.shard_count or 0), accounts, columns)

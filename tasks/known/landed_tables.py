@@ -12,7 +12,7 @@ from tasks.core.facts import Facts, household_key, with_policy_defaults
 from tasks.core.gate import FilePlace, Places, accepted_rows
 from tasks.core.reconcile import unshown
 from warehouse.lake import Lake
-from warehouse.ledger import InputRow, Ledger
+from warehouse.ledger import InputRow, Inputs
 
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 
@@ -94,12 +94,12 @@ def drifts_of(lake: Lake, run: RunRef, shard: int, facts: Facts) -> tuple[pl.Dat
     return drift, by_account
 
 
-def places(ledger: Ledger, run: RunRef) -> Places:
+def places(inputs: Inputs, run: RunRef) -> Places:
     """Which file each row of a landed table stood in, for messages."""
     found = {
         table: [FilePlace(row.name, row.first_row) for row in rows]
         for table, rows in groupby(
-            sorted((row for row in ledger.inputs.inputs_of(run.run_id) if row.row_count), key=_table_and_row),
+            sorted((row for row in inputs.inputs_of(run.run_id) if row.row_count), key=_table_and_row),
             key=_table,
         )
     }

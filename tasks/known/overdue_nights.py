@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from schemas.enums import RunKind, RunState
 from schemas.settings import Settings
 from tasks.runtime import overtaken_by, sessions_to
-from warehouse.ledger import Ledger
+from warehouse.ledger import Runs
 
 LOOKED_AT: Final = 100
 """How many of the newest runs are looked through for one of the night."""
@@ -34,15 +34,15 @@ class OverdueNight:
     overtaken_by: date | None
 
 
-def overdue_night(ledger: Ledger, settings: Settings, now: datetime) -> OverdueNight | None:
+def overdue_night(runs: Runs, settings: Settings, now: datetime) -> OverdueNight | None:
     """The night that was due last, unless it is done."""
     due = last_due(settings, now)
-    if due is None or ledger.runs.full_run_of(due[0]) is not None:
+    if due is None or runs.full_run_of(due[0]) is not None:
         return None
     day, due_at = due
     states = [
         run.state
-        for run in ledger.runs.list_runs(LOOKED_AT)
+        for run in runs.list_runs(LOOKED_AT)
         if run.as_of_date == day and run.kind is RunKind.NIGHTLY and run.scope is None and run.base_run_id is None
     ]
     return OverdueNight(day, due_at, states[0] if states else None, overtaken_by(day, settings.exchange, now))

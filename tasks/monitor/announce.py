@@ -18,7 +18,7 @@ from schemas.events import EventName
 from schemas.settings import Settings
 from tasks.known import NightStatus, OverdueNight
 from tasks.runtime import Stores
-from warehouse.ledger import Filter, HaltRow, Ledger
+from warehouse.ledger import Filter, HaltRow, Proposals, Queue
 
 LATE_KEY: Final = "night-late"
 HALT_KEY: Final = "halted"
@@ -63,7 +63,7 @@ def queue_link(settings: Settings, filter_text: str) -> str:
 
 def remind(at: Stores, now: datetime) -> list[Reminder]:
     """Remind, once a custodian and cut-off, of what still waits shortly before it; the reminders given now."""
-    found = due(at.ledger, now, timedelta(minutes=at.settings.reminder_minutes))
+    found = due(at.ledger.proposals, at.ledger.queue, now, timedelta(minutes=at.settings.reminder_minutes))
     for one in found:
         payload: Mapping[str, object] = {
             "custodian": one.custodian,
@@ -77,13 +77,13 @@ def remind(at: Stores, now: datetime) -> list[Reminder]:
     return found
 
 
-def due(ledger: Ledger, now: datetime, ahead: timedelta) -> list[Reminder]:
+def due(proposals: Proposals, queue: Queue, now: datetime, ahead: timedelta) -> list[Reminder]:
     """What waits before cut-offs at most ``ahead`` of now and was not reminded of before; noted as reminded of."""
-    ledger.proposals.expire(now)
+    proposals.expire(now)
     return [
-        Reminder(custodian, moment, count, ledger.queue.totals(Filter(custodian=custodian)).gross_value_usd)
-        for custodian, (moment, count) in sorted(ledger.queue.next_cut_offs(now).items())
-        if moment - now <= ahead and ledger.queue.note_reminder(custodian, moment, now)
+        Reminder(custodian, moment, count, queue.totals(Filter(custodian=custodian)).gross_value_usd)
+        for custodian, (moment, count) in sorted(queue.next_cut_offs(now).items())
+        if moment - now <= ahead and queue.note_reminder(custodian, moment, now)
     ]
 
 

@@ -150,4 +150,10 @@ def _late(at: Stores, night: BaseNight, newest: Sequence[InputRow]) -> tuple[str
         taken = take(sources, at.settings.staging_folder)
     except (InputRefused, SourceUnreachable):
         return ()
-    return contents if isinstance(compare_with_earlier_runs(at.ledger, as_of, taken), LateFiles) else ()
+    return (
+        contents
+        if isinstance(
+            compare_with_earlier_runs(at.ledger.runs, at.ledger.inputs, at.ledger.readmissions, as_of, taken), LateFiles
+        )
+        else ()
+    )

@@ -112,7 +112,7 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
     then = landed_rows(at.lake, newest, GLOBAL_SHARD)
     broken_then = at.lake.read("quarantine", newest.run_id, GLOBAL_SHARD, COLUMNS["quarantine"])
     tables = {**then, **{table: rows for table, rows in fresh.tables.items() if table in then}}
-    broken = gate_globals(tables, places(at.ledger, newest), as_of=day).quarantine
+    broken = gate_globals(tables, places(at.ledger.inputs, newest), as_of=day).quarantine
     good = {table: accepted_rows(table, rows, broken).select(dtypes(table).keys()) for table, rows in tables.items()}
     good |= {table: pl.DataFrame(schema=dtypes(table)) for table in (*UNREAD, "accounts", "lots", "cash")}
     good["policies"] = with_policy_defaults(good["policies"]).select(POLICY)

@@ -62,7 +62,7 @@ class MaintenancePlan:
         """As the ledger stands."""
         with closing(open_ledger(settings)) as ledger:
             runs = ledger.runs.list_runs(limit=None)
-            retention = Retention.of(settings, ledger, now)
+            retention = Retention.of(settings, ledger.runs, now)
         beyond = tuple(run.run_id for run in runs if retention.is_beyond(run))
         return cls(beyond, oldest_needed(runs, retention), oldest_under_way(runs, now), now - SAFE_AGE)
 

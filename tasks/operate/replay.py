@@ -209,8 +209,8 @@ def _notices(
     if is_same:
         yield from _version_changes(with_it, known.row.code_version)
     began, ended = known.validating()
-    late = {row.run_id for row in known_runs(known.ledger, known.row, ended)} - {
-        row.run_id for row in known_runs(known.ledger, known.row, began)
+    late = {row.run_id for row in known_runs(known.ledger.runs, known.row, ended)} - {
+        row.run_id for row in known_runs(known.ledger.runs, known.row, began)
     }
     yield from (f"run {run_id} was done while this one validated; it was left out" for run_id in sorted(late))
     released = known.ledger.readmissions.released_rows(known.row.as_of_date)["released_at"]

@@ -52,7 +52,7 @@ def _again(at: Stores, known: RecordedRun, row: ExportRow, settings: Settings) -
     approved = known.ledger.exports.approved_in(run.run_id).filter(pl.col("export_id") == row.export_id)
     claimed = known.ledger.exports.export_order_ids(row.export_id)
     try:
-        book = book_of(_tables_of(at, known, approved), known.ledger, run.run_id)
+        book = book_of(_tables_of(at, known, approved), known.ledger.amendments, run.run_id)
         release = make_release(export, book, approved=approved, claimed=claimed)
         sign = _sign(plan, was, settings)
         final = at.settings.export_folder.resolve() / run.as_of_date.isoformat() / export.folder_name

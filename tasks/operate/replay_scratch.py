@@ -25,7 +25,7 @@ from tasks.known import last_night, runs_from
 from tasks.pull import run_ref
 from tasks.runtime import Stores, current_actor
 from warehouse.lake import LakeAt, lake_of_its_own
-from warehouse.ledger import Ledger, NewRun, RunRow
+from warehouse.ledger import Ledger, NewRun, RunRow, Runs
 
 COMPUTED: Final = {
     Step.VALIDATE: ("quarantine", "released_rows", "gate", "carried", "carried_lots", "carried_cash", "anomalies"),
@@ -113,9 +113,9 @@ def fill(at: Stores, known: RecordedRun) -> int:
     return rows
 
 
-def known_runs(ledger: Ledger, run: RunRow, by: datetime) -> list[RunRow]:
+def known_runs(runs: Runs, run: RunRow, by: datetime) -> list[RunRow]:
     """Runs of earlier dates, done by then, since the newest night over all accounts among them; in order of their start."""
-    done = [row for row in ledger.runs.list_runs(None) if _is_done(row, by) and row.as_of_date < run.as_of_date]
+    done = [row for row in runs.list_runs(None) if _is_done(row, by) and row.as_of_date < run.as_of_date]
     full: list[date] = [row.as_of_date for row in done if _is_full(row)]
     return sorted((row for row in done if full and row.as_of_date >= max(full)), key=lambda row: row.started_at)
 
@@ -129,7 +129,7 @@ def _is_full(row: RunRow) -> bool:
 
 
 def _fill_ledger(ledger: Ledger, known: RecordedRun, by: datetime) -> None:
-    for row in [*known_runs(known.ledger, known.row, by), known.row]:
+    for row in [*known_runs(known.ledger.runs, known.row, by), known.row]:
         ledger.runs.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
         if row.run_id != known.row.run_id and row.finished_at is not None:
             ledger.runs.finish_run(row.run_id, row.counts, row.finished_at)

@@ -150,7 +150,7 @@ def _check_home(settings: Settings, manifest: Mapping[str, Any]) -> RestoreResul
     with closing(open_ledger(settings)) as ledger:
         audit_rows = ledger.audit.verify_audit()
         runs = ledger.runs.list_runs(limit=None)
-        retention = Retention.of(settings, ledger, utc_now())
+        retention = Retention.of(settings, ledger.runs, utc_now())
     with open_upkeep(settings) as lake:
         counts = lake.run_counts()
     done = [run for run in runs if run.state == RunState.DONE and not retention.is_beyond(run)]

@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.enums import RunState
 from schemas.settings import Settings
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger import RunRow, Runs
 
 CLOSED: Final = {RunState.DONE, RunState.FAILED}
 
@@ -23,9 +23,9 @@ class Retention:
     newest_night: date | None
 
     @classmethod
-    def of(cls, settings: Settings, ledger: Ledger, now: datetime) -> "Retention":
+    def of(cls, settings: Settings, runs: Runs, now: datetime) -> "Retention":
         """The retention of the settings, as of a moment."""
-        night = ledger.runs.latest_full_run(date.max)
+        night = runs.latest_full_run(date.max)
         return cls(years_before(now, settings.retention_years), None if night is None else night.as_of_date)
 
     def is_beyond(self, run: RunRow) -> bool:

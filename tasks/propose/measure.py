@@ -18,7 +18,7 @@ from tasks.runtime import Stores, open_stores, previous_session, retry_quietly, 
 @task(name="measure", cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure_task(run: RunRef, shard: int) -> None:
     """Write ``drift``, ``account_drift``, ``household_drift`` and ``unshown_fills`` of one shard."""
-    with open_stores() as at, timed_step(at.ledger, run, Step.MEASURE, shard) as step:
+    with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.MEASURE, shard) as step:
         step.rows = measure_shard(at, run, shard)
 
 

@@ -42,7 +42,7 @@ def propose_task(run: RunRef, shard: int) -> None:
     ConservationBroken
         Shares, cash or accounts do not add up; nothing of the shard is written.
     """
-    with open_stores() as at, timed_step(at.ledger, run, Step.PROPOSE, shard) as step:
+    with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.PROPOSE, shard) as step:
         step.rows = propose_shard(at, run, shard)
 
 

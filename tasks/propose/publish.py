@@ -32,7 +32,7 @@ def publish_task(run: RunRef) -> Mapping[str, int]:
     ConservationBroken
         Accounts in are not outcomes out.
     """
-    with open_stores() as at, timed_step(at.ledger, run, Step.PUBLISH, GLOBAL_SHARD) as step:
+    with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.PUBLISH, GLOBAL_SHARD) as step:
         outcomes = at.lake.read("account_outcomes", run.run_id)
         need_none(
             "accounts without exactly one outcome",

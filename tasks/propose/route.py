@@ -20,7 +20,7 @@ from warehouse.ledger import ROUTED
 @task(name="route", cache_policy=NO_CACHE, **retry_quietly)
 def route_task(run: RunRef) -> None:
     """Enter proposals, and supersede what older runs left undecided or unexported for the accounts pulled."""
-    with open_stores() as at, timed_step(at.ledger, run, Step.ROUTE, GLOBAL_SHARD) as step:
+    with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.ROUTE, GLOBAL_SHARD) as step:
         step.rows = route_run(at, run)
 
 

@@ -3,25 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
 from schemas.enums import Outcome, ProposalState
 from tasks.core.explain import AccountPart, Stage, funnel, histogram
-from warehouse.ledger import Filter, HaltRow, Ledger, RunRow, StepRow, Totals
+from warehouse.lake import Lake
+from warehouse.ledger import Filter, HaltRow, Halts, Proposals, Queue, RunRow, Runs, StepRow, Totals
 
 OF_PROPOSALS: Final = ("account_id", "one_way_drift_after")
-
-
-class TableReader(Protocol):
-    """Reads some columns of a table of the lake for a run."""
-
-    def __call__(
-        self, table: str, run_id: str, shard: int | None = None, columns: tuple[str, ...] = ()
-    ) -> pl.DataFrame:
-        """The rows, in no promised order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +47,14 @@ class RunProgress:
     """Proposals approved and not exported, of every run."""
 
 
-def run_picture(read: TableReader, run_id: str) -> RunPicture:
+def run_picture(lake: Lake, run_id: str) -> RunPicture:
     """What the lake holds of a run."""
-    drift = read("account_drift", run_id, columns=("account_id", "nav_usd", "one_way_drift"))
-    after = read("proposals", run_id, columns=OF_PROPOSALS)
+    drift = lake.read("account_drift", run_id, columns=("account_id", "nav_usd", "one_way_drift"))
+    after = lake.read("proposals", run_id, columns=OF_PROPOSALS)
     joined = drift.join(after, on="account_id", how="left").with_columns(
         pl.coalesce("one_way_drift_after", "one_way_drift").alias("after")
     )
-    outcomes = read("account_outcomes", run_id, columns=("account_id", "outcome", "reason"))
+    outcomes = lake.read("account_outcomes", run_id, columns=("account_id", "outcome", "reason"))
     return RunPicture(
         outcomes.join(drift.select("account_id", "nav_usd"), on="account_id", how="left"),
         histogram(joined["one_way_drift"]),
@@ -71,26 +62,28 @@ def run_picture(read: TableReader, run_id: str) -> RunPicture:
     )
 
 
-def run_progress(ledger: Ledger, run: RunRow, seen: RunPicture, *, now: datetime) -> RunProgress:
+def run_progress(
+    run: RunRow, seen: RunPicture, *, runs: Runs, proposals: Proposals, queue: Queue, halts: Halts, now: datetime
+) -> RunProgress:
     """The run as it stands now."""
-    ledger.proposals.expire(now)
-    steps = tuple(ledger.runs.step_rows(run.run_id))
+    proposals.expire(now)
+    steps = tuple(runs.step_rows(run.run_id))
     states = {
         state: AccountPart(state, totals.count, float(totals.nav_usd), float(totals.gross_value_usd))
-        for state, totals in ledger.queue.run_totals(run.run_id).items()
+        for state, totals in queue.run_totals(run.run_id).items()
     }
     is_routed = seen.outcomes.height > 0 and bool(states or not _proposal_count(seen.outcomes))
     return RunProgress(
         run,
-        ledger.halts.current_halt(),
+        halts.current_halt(),
         funnel(seen.outcomes, states) if is_routed else (),
         seen.before,
         seen.after,
         _reasons(seen.outcomes),
         steps,
-        ledger.queue.next_cut_offs(now),
-        ledger.queue.totals(Filter()),
-        ledger.queue.totals(Filter(states=frozenset({ProposalState.APPROVED, ProposalState.AUTO_APPROVED}))).count,
+        queue.next_cut_offs(now),
+        queue.totals(Filter()),
+        queue.totals(Filter(states=frozenset({ProposalState.APPROVED, ProposalState.AUTO_APPROVED}))).count,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from tasks.pull.inputs import TakenFiles
-from warehouse.ledger import InputRow, InputState, Ledger, RunRow
+from warehouse.ledger import InputRow, Inputs, InputState, Releases, RunRow, Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,15 @@ class LateFiles:
     custodians: tuple[str, ...]
 
 
-def compare_with_earlier_runs(ledger: Ledger, as_of: date, taken: TakenFiles) -> RunRow | LateFiles | None:
+def compare_with_earlier_runs(
+    runs: Runs, inputs: Inputs, readmissions: Releases, as_of: date, taken: TakenFiles
+) -> RunRow | LateFiles | None:
     """What a night that was run before comes to: the run that stands, the late files to run, or null: all accounts anew.
 
     Parameters
     ----------
-    ledger
-        Knows the night's runs and what they took.
+    runs, inputs, readmissions
+        The ledger's: the night's runs, what they took, and rows that people let pass.
     as_of
         The night.
     taken
@@ -38,16 +40,16 @@ def compare_with_earlier_runs(ledger: Ledger, as_of: date, taken: TakenFiles) ->
     -----
     A run from before a row of the night was released from quarantine does not stand.
     """
-    base = ledger.runs.full_run_of(as_of)
+    base = runs.full_run_of(as_of)
     if base is None:
         return None
-    chain = [run for run in ledger.runs.done_runs_since(base, as_of + timedelta(days=1)) if _belongs_to(run, base)]
-    newest_release = ledger.readmissions.released_rows(as_of)["released_at"].max()
+    chain = [run for run in runs.done_runs_since(base, as_of + timedelta(days=1)) if _belongs_to(run, base)]
+    newest_release = readmissions.released_rows(as_of)["released_at"].max()
     if isinstance(newest_release, datetime) and newest_release >= chain[-1].started_at:
         return None
     seen: dict[str, frozenset[tuple[str, str]]] = {}
     for run in chain:
-        seen |= _taken_before(ledger.inputs.inputs_of(run.run_id))
+        seen |= _taken_before(inputs.inputs_of(run.run_id))
     now = _contents(taken)
     missing = seen.keys() - now.keys() - {each.source.name for each in taken.absent}
     changed = {source for source in now if now[source] != seen.get(source)}

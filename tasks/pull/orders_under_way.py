@@ -37,7 +37,7 @@ def orders_under_way(
         return {
             name: pl.DataFrame(schema=INTERNAL[name]) for name in ("pending_orders", "known_fills", "fills_to_show")
         }
-    known = known_orders(at.lake, at.ledger, proposals)
+    known = known_orders(at.lake, at.ledger.amendments, at.ledger.answers, proposals)
     theirs = known.select("account_id").unique()
     traded = pl.concat(batch.join(theirs, on="account_id", how="semi") for batch in trades)
     return {
@@ -54,4 +54,4 @@ def _to_show(at: Stores, run: RunRef, known: pl.DataFrame) -> pl.DataFrame:
     for each in [] if last is None else runs_from(at, last, run.as_of_date):
         sought += at.lake.read("unshown_fills", each.run_id, columns=("order_id",))["order_id"].to_list()
     wanted = known.filter(pl.col("is_sent") & pl.col("order_id").is_in(sought))
-    return to_show(known, holdings_then(at.lake, at.ledger, wanted), wanted["order_id"])
+    return to_show(known, holdings_then(at.lake, at.ledger.runs, wanted), wanted["order_id"])

@@ -16,7 +16,7 @@ from tasks.pull.naming import name_run
 from tasks.pull.request import Request
 from tasks.pull.usable_files import usable_files
 from tasks.runtime import Stores, lock_run, note_failure, open_stores, retry_quietly, timed_step, utc_now
-from warehouse.ledger import Ledger, NewRun, RunRow
+from warehouse.ledger import NewRun, RunRow, Runs
 
 
 @task(name="pull", cache_policy=NO_CACHE, **retry_quietly)
@@ -40,18 +40,27 @@ def pull_task(request: Request) -> RunRef:
     """
     with open_stores() as at:
         files = usable_files(request.sources, at)
-        earlier = compare_with_earlier_runs(at.ledger, request.as_of_date, files) if request.is_full else None
+        earlier = (
+            compare_with_earlier_runs(
+                at.ledger.runs, at.ledger.inputs, at.ledger.readmissions, request.as_of_date, files
+            )
+            if request.is_full
+            else None
+        )
         if isinstance(earlier, RunRow):
             return run_ref(earlier)
         new = name_run(request, files, earlier, at)
-        with lock_run(at.ledger, new.run_id):
-            if _is_pulled(at.ledger, new.run_id):
+        with lock_run(at.ledger.locks, new.run_id):
+            if _is_pulled(at.ledger.runs, new.run_id):
                 return run_ref(at.ledger.runs.start_run(new, utc_now()))
             landing = landing_of(files, new, at)
             known = read_accounts(landing, new, at)
             chosen = choose_accounts(request, files, earlier, known, at)
             run = _start_run(new, chosen, at)
-            with note_failure(at.ledger, run), timed_step(at.ledger, run, Step.PULL, GLOBAL_SHARD) as step:
+            with (
+                note_failure(at.ledger.runs, run),
+                timed_step(at.ledger.locks, at.ledger.runs, run, Step.PULL, GLOBAL_SHARD) as step,
+            ):
                 step.rows = land_tables(run, landing, chosen, at)
                 at.ledger.inputs.record_inputs(run.run_id, landing.inputs)
             return run
@@ -61,7 +70,7 @@ def find_pulled_run(run_id: str) -> RunRef | None:
     """The reference of a run whose inputs are in the lake; null where its pull did not finish."""
     with open_stores() as at:
         row = at.ledger.runs.get_run(run_id)
-        return run_ref(row) if row is not None and _is_pulled(at.ledger, run_id) else None
+        return run_ref(row) if row is not None and _is_pulled(at.ledger.runs, run_id) else None
 
 
 def run_ref(row: RunRow) -> RunRef:
@@ -70,8 +79,8 @@ def run_ref(row: RunRow) -> RunRef:
     return RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count, is_scoped=is_scoped)
 
 
-def _is_pulled(ledger: Ledger, run_id: str) -> bool:
-    return (Step.PULL, GLOBAL_SHARD) in ledger.runs.finished_steps(run_id)
+def _is_pulled(runs: Runs, run_id: str) -> bool:
+    return (Step.PULL, GLOBAL_SHARD) in runs.finished_steps(run_id)
 
 
 def _start_run(new: NewRun, chosen: ChosenAccounts, at: Stores) -> RunRef:

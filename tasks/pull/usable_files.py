@@ -15,7 +15,7 @@ from schemas.sources import DatedSource
 from tasks.pull.inputs import Input, TakenFiles, take
 from tasks.pull.reading import raw_tables
 from tasks.runtime import Stores, give_notice
-from warehouse.ledger import Ledger
+from warehouse.ledger import Inputs
 
 
 def usable_files(sources: Sequence[DatedSource], at: Stores) -> TakenFiles:
@@ -27,7 +27,7 @@ def usable_files(sources: Sequence[DatedSource], at: Stores) -> TakenFiles:
         As ``take``; or a file that every account needs is an old one again.
     """
     taken = take(sources, at.settings.staging_folder)
-    for find_fault in (partial(_repetition, at.ledger), _defect):
+    for find_fault in (partial(_repetition, at.ledger.inputs), _defect):
         for each in taken.inputs:
             if each in taken.inputs and (fault := find_fault(each)):
                 taken = taken.without(each.source, fault)
@@ -36,7 +36,7 @@ def usable_files(sources: Sequence[DatedSource], at: Stores) -> TakenFiles:
     return taken
 
 
-def _repetition(ledger: Ledger, each: Input) -> str | None:
+def _repetition(inputs: Inputs, each: Input) -> str | None:
     """What says that the file is an earlier day's again.
 
     Raises
@@ -45,7 +45,7 @@ def _repetition(ledger: Ledger, each: Input) -> str | None:
         It is, and every account needs its source.
     """
     source = each.source
-    last = None if each.sequence is None else ledger.inputs.last_sequence(source.name, each.reader, source.day)
+    last = None if each.sequence is None else inputs.last_sequence(source.name, each.reader, source.day)
     if last is None or each.sequence is None or each.sequence > last[1]:
         return None
     note = f"{each.file.name} has the number {each.sequence}, the file of {last[0]} had {last[1]}; needed a higher one"

@@ -10,13 +10,13 @@ from schemas.errors import WrongUsage
 from schemas.exports import Profile
 from schemas.settings import Settings
 from tasks.core.reconcile import instructions, statement
-from tasks.export import ExportLake
-from warehouse.ledger import Ledger
+from warehouse.lake import Lake
+from warehouse.ledger import Allotments, Answers
 
 FIX: Final = (ProfileFormat.FIX44, ProfileFormat.FIX50SP2)
 
 
-def allocation_statement(ledger: Ledger, blocks: Collection[str] = ()) -> pl.DataFrame:
+def allocation_statement(allotments: Allotments, answers: Answers, blocks: Collection[str] = ()) -> pl.DataFrame:
     """Table ``STATEMENT`` of blocks that anything was filled of; of all where none is named.
 
     Raises
@@ -24,17 +24,17 @@ def allocation_statement(ledger: Ledger, blocks: Collection[str] = ()) -> pl.Dat
     WrongUsage
         Nothing was filled of a block that is named, or there is none.
     """
-    orders = ledger.allotments.orders_of_filled_blocks(blocks)
+    orders = allotments.orders_of_filled_blocks(blocks)
     missing = sorted(set(blocks) - set(orders["block_id"]))
     if missing:
         raise WrongUsage(f"nothing was filled of block {missing[0]}\n\nHint: an export's blocks.csv names its blocks.")
-    exceptions = ledger.allotments.exceptions_of(orders["block_id"].unique().to_list())
+    exceptions = allotments.exceptions_of(orders["block_id"].unique().to_list())
     names = orders["order_id"].to_list()
-    messages = ledger.answers.messages_of({*names, *orders["block_id"]})
-    return statement(orders, ledger.answers.states_of(names), exceptions, messages)
+    messages = answers.messages_of({*names, *orders["block_id"]})
+    return statement(orders, answers.states_of(names), exceptions, messages)
 
 
-def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: ExportLake, settings: Settings, profile_name: str) -> str:
+def as_fix(rows: pl.DataFrame, answers: Answers, lake: Lake, settings: Settings, profile_name: str) -> str:
     """The statement as FIX AllocationInstructions, in the version and under the names of a profile of the settings.
 
     Raises
@@ -44,9 +44,7 @@ def as_fix(rows: pl.DataFrame, ledger: Ledger, lake: ExportLake, settings: Setti
     """
     profile = _profile(settings, profile_name)
     sent = (
-        ledger.answers.sent_orders(rows["order_id"].to_list())
-        if rows.height
-        else pl.DataFrame(schema={"run_id": pl.String})
+        answers.sent_orders(rows["order_id"].to_list()) if rows.height else pl.DataFrame(schema={"run_id": pl.String})
     )
     nothing = pl.DataFrame(schema={"symbol": pl.String, "security_type": pl.String})
     found = [lake.read("landed_securities", run).select(nothing.columns) for run in sent["run_id"].unique().sort()]

@@ -17,7 +17,7 @@ from tasks.executions import ExecutionFormat
 from tasks.reconcile.reconcile import ReconcileResult, reconcile
 from tasks.runtime import current_actor, open_ledger, utc_now
 from tasks.sources import folder, s3, sftp
-from warehouse.ledger import Ledger
+from warehouse.ledger import Answers, Executions
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,11 @@ def reconcile_new(settings: Settings) -> list[ExecutionFileResult]:
     A source that does not answer, or turns us away, is a problem of its own and stops no other.
     """
     with closing(open_ledger(settings)) as ledger:
-        return [one for source in settings.executions for one in _of_source(settings, source, ledger)]
+        return [
+            one
+            for source in settings.executions
+            for one in _of_source(ledger.executions, ledger.answers, settings, source)
+        ]
 
 
 def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str | None = None) -> ReconcileResult:
@@ -48,13 +52,16 @@ def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str 
         As ``reconcile``.
     """
     with closing(open_ledger(settings)) as ledger:
-        return _take(settings, path, source, fmt, ledger)
+        return _take(ledger.executions, ledger.answers, settings, path, source, fmt=fmt)
 
 
-def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: Ledger) -> ReconcileResult:
+def _take(
+    executions: Executions, answers: Answers, settings: Settings, path: Path, source: str, *, fmt: str | None
+) -> ReconcileResult:
     return reconcile(
         path,
-        ledger=ledger,
+        executions=executions,
+        answers=answers,
         actor=current_actor(),
         now=utc_now(),
         source=source,
@@ -63,8 +70,10 @@ def _take(settings: Settings, path: Path, source: str, fmt: str | None, ledger: 
     )
 
 
-def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> Iterator[ExecutionFileResult]:
-    read = ledger.executions.files_read(source.name)
+def _of_source(
+    executions: Executions, answers: Answers, settings: Settings, source: ExecutionSource
+) -> Iterator[ExecutionFileResult]:
+    read = executions.files_read(source.name)
     try:
         files = list(_fetch_files(settings, source))
     except TrimtabError as error:
@@ -74,9 +83,8 @@ def _of_source(settings: Settings, source: ExecutionSource, ledger: Ledger) -> I
         if sha256(path.read_bytes()) in read:
             continue
         try:
-            yield ExecutionFileResult(
-                source.name, name, _take(settings, path, source.name, source.format, ledger), None
-            )
+            done = _take(executions, answers, settings, path, source.name, fmt=source.format)
+            yield ExecutionFileResult(source.name, name, done, None)
         except TrimtabError as error:
             yield ExecutionFileResult(source.name, name, None, str(error))
         except pl.exceptions.PolarsError as error:  # amounts beyond any that we can add up

@@ -35,9 +35,19 @@ from tasks.core.reconcile import (
     unasked_fills,
 )
 from tasks.executions import ExecutionFormat, ExecutionRecords, read_executions
-from tasks.export import ExportLake
 from tasks.review import newest_rows
-from warehouse.ledger import ExecutionFile, ExecutionReading, Ledger, Rules, SentFilter, Settled, TakenFile
+from warehouse.lake import Lake
+from warehouse.ledger import (
+    Amendments,
+    Answers,
+    ExecutionFile,
+    ExecutionReading,
+    Executions,
+    Rules,
+    SentFilter,
+    Settled,
+    TakenFile,
+)
 
 PART: Final = 50_000
 """Execution ids of a transaction; a large file is entered in parts. One that breaks off is gone on with when it is read again."""
@@ -90,7 +100,8 @@ def rules(min_units: int) -> Rules:
 def reconcile(
     path: Path,
     *,
-    ledger: Ledger,
+    executions: Executions,
+    answers: Answers,
     actor: str,
     now: datetime,
     source: str = "",
@@ -103,8 +114,8 @@ def reconcile(
     ----------
     path
         The file.
-    ledger
-        Where orders are, and what was said about them.
+    executions, answers
+        The ledger's: where orders are, and what was said about them.
     actor
         Who reconciles; needs the role releaser or admin.
     now
@@ -134,7 +145,7 @@ def reconcile(
             f"{path.name} changed while it was read; needed a file that is complete\n\nHint: try again."
         )
     named = source or str(read.format)
-    if others := sorted(ledger.executions.sources_of_file(before) - {named}):
+    if others := sorted(executions.sources_of_file(before) - {named}):
         raise WrongUsage(
             f"{path.name} was read before, as a file of {others[0]}; as one of {named} its fills would count twice\n\n"
             f"Hint: give --source {others[0]}."
@@ -145,7 +156,7 @@ def reconcile(
     done: list[TakenFile] = []
     for part in parts:
         done.append(
-            ledger.executions.take_executions(
+            executions.take_executions(
                 file,
                 _reading(part),
                 judge=partial(match_executions, part.executions, named),
@@ -163,9 +174,7 @@ def reconcile(
         again=sum(one.again for one in done),
         ignored=read.ignored,
         aside=pl.concat(one.aside for one in done).sort("row_number"),
-        settled=done[0].settled
-        if len(done) == 1
-        else _together([one.settled for one in done], ledger.answers.breaks_known()),
+        settled=done[0].settled if len(done) == 1 else _together([one.settled for one in done], answers.breaks_known()),
     )
 
 
@@ -227,34 +236,34 @@ def _reading(read: ExecutionRecords) -> ExecutionReading:
     )
 
 
-def open_breaks(ledger: Ledger, now: datetime) -> pl.DataFrame:
+def open_breaks(answers: Answers, now: datetime) -> pl.DataFrame:
     """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
-    stretch = ledger.answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE)
+    stretch = answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE)
     found = [stretch.rows]
     while stretch.after is not None:
-        stretch = ledger.answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
+        stretch = answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
         found.append(stretch.rows)
     age = (pl.lit(now) - pl.col("since_at")).dt.total_days()
     return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))
 
 
-def lot_differences(lake: ExportLake, ledger: Ledger) -> pl.DataFrame:
+def lot_differences(lake: Lake, answers: Answers, amendments: Amendments) -> pl.DataFrame:
     """Table ``DIFFERENCES`` of every filled sell whose lots were told."""
-    states = ledger.answers.filled_orders()
-    told = _standing_lots(ledger, states["order_id"].to_list())
+    states = answers.filled_orders()
+    told = _standing_lots(answers, states["order_id"].to_list())
     parts = [pl.DataFrame(schema=DIFFERENCES)]
     named = states.join(told.select("order_id").unique(), on="order_id", how="semi")
     for (run_id,), sells in named.group_by("run_id", maintain_order=True):
         stored = {table: lake.read(table, str(run_id)) for table in ("proposals", "orders", "lot_relief")}
-        newest = newest_rows(stored, ledger.amendments.amended(str(run_id)))
+        newest = newest_rows(stored, amendments.amended(str(run_id)))
         rates = newest["proposals"].select("proposal_id", "marginal_short_rate", "marginal_long_rate")
         relief = newest["lot_relief"].join(sells.select("order_id"), on="order_id", how="semi")
         parts.append(relief_differences(sells, relief, told, rates))
     return pl.concat(parts).sort("order_id")
 
 
-def _standing_lots(ledger: Ledger, order_ids: list[str]) -> pl.DataFrame:
+def _standing_lots(answers: Answers, order_ids: list[str]) -> pl.DataFrame:
     """Lots of the fills that stand: those of a fill that was corrected are the correction's."""
-    lots = ledger.answers.lots_of(order_ids)
-    fills = net_fills(ledger.answers.messages_of(lots["order_id"].unique().to_list()))
+    lots = answers.lots_of(order_ids)
+    fills = net_fills(answers.messages_of(lots["order_id"].unique().to_list()))
     return lots.join(fills.select("source", "execution_id"), on=("source", "execution_id"), how="semi")

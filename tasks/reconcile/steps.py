@@ -27,7 +27,7 @@ def reconcile_task(path: str | None, source: str, fmt: str) -> list[str]:
         found = [ExecutionFileResult(done.source, Path(path).name, done, None)]
     _show(found)
     with closing(open_ledger(settings)) as ledger:
-        breaks = open_breaks(ledger, utc_now())
+        breaks = open_breaks(ledger.answers, utc_now())
     _show_breaks(breaks)
     return [*_problem_sentences(found)]
 

@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from schemas.enums import Scope
 from schemas.errors import DecisionRefused, WrongUsage
-from warehouse.ledger import Ledger, SessionRow, SignIn, TokenRow
+from warehouse.ledger import Access, SessionRow, SignIn, TokenRow, Users
 
 LEAST_CHARACTERS: Final = 12
 MOST_CHARACTERS: Final = 1_000
@@ -60,7 +60,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def set_password(ledger: Ledger, name: str, password: str, *, actor: str, now: datetime) -> None:
+def set_password(access: Access, name: str, password: str, *, actor: str, now: datetime) -> None:
     """Give a user a password.
 
     Raises
@@ -71,7 +71,7 @@ def set_password(ledger: Ledger, name: str, password: str, *, actor: str, now: d
         The actor is neither the user nor an admin.
     """
     need_good_password(name, password)
-    ledger.access.set_password_hash(name, _hasher().hash(password), actor=actor, now=now)
+    access.set_password_hash(name, _hasher().hash(password), actor=actor, now=now)
 
 
 def need_good_password(name: str, password: str) -> None:
@@ -88,7 +88,9 @@ def need_good_password(name: str, password: str) -> None:
         raise WrongUsage("this password is too easy to guess\n\nHint: four words are a good one, without your name.")
 
 
-def sign_in(ledger: Ledger, name: str, password: str, *, address: str, now: datetime, lifetime: Lifetime) -> str:
+def sign_in(
+    access: Access, users: Users, name: str, password: str, *, address: str, now: datetime, lifetime: Lifetime
+) -> str:
     """Check a password; the secret of the new session.
 
     Raises
@@ -97,16 +99,16 @@ def sign_in(ledger: Ledger, name: str, password: str, *, address: str, now: date
         Name and password do not belong together, or too many failures came before.
     """
     keys = [digest(f"name {name}"), digest(f"address {address}")]
-    _need_patience(ledger, keys, now)
-    kept = ledger.access.password_hash_of(name)
+    _need_patience(access, keys, now)
+    kept = access.password_hash_of(name)
     is_right = _is_right(kept or _nobodys_hash(), password) and kept is not None
-    if not is_right or not ledger.users.roles_of(name):
-        ledger.access.note_failure(keys, now)
+    if not is_right or not users.roles_of(name):
+        access.note_failure(keys, now)
         raise SignInRefused(REFUSED)
-    ledger.access.forget_failures(keys[0])
+    access.forget_failures(keys[0])
     if kept is not None and _hasher().check_needs_rehash(kept):
-        ledger.access.refresh_password_hash(name, _hasher().hash(password))
-    return new_session(ledger, name, SignIn.PASSWORD, now=now, lifetime=lifetime)
+        access.refresh_password_hash(name, _hasher().hash(password))
+    return new_session(access, name, SignIn.PASSWORD, now=now, lifetime=lifetime)
 
 
 def _is_right(kept: str, password: str) -> bool:
@@ -116,17 +118,17 @@ def _is_right(kept: str, password: str) -> bool:
         return False
 
 
-def _need_patience(ledger: Ledger, keys: list[str], now: datetime) -> None:
+def _need_patience(access: Access, keys: list[str], now: datetime) -> None:
     waits = [
         each.last_at + min(FIRST_WAIT * 2 ** min(each.count - FREE_FAILURES, 16), LONGEST_WAIT)
-        for each in ledger.access.failures_of(keys)
+        for each in access.failures_of(keys)
         if each.count >= FREE_FAILURES
     ]
     if waits and (until := max(waits)) > now:
         raise SignInRefused(f"too many failed attempts; try again after {until:%H:%M:%S} UTC")
 
 
-def sign_in_as_subject(ledger: Ledger, subject: str, *, now: datetime, lifetime: Lifetime) -> str:
+def sign_in_as_subject(access: Access, users: Users, subject: str, *, now: datetime, lifetime: Lifetime) -> str:
     """The secret of a new session of whom an identity provider vouches for.
 
     Raises
@@ -134,33 +136,33 @@ def sign_in_as_subject(ledger: Ledger, subject: str, *, now: datetime, lifetime:
     SignInRefused
         Nobody here is linked to this subject, or they have no role.
     """
-    name = ledger.access.user_of_subject(subject)
-    if name is None or not ledger.users.roles_of(name):
+    name = access.user_of_subject(subject)
+    if name is None or not users.roles_of(name):
         raise SignInRefused("nobody here is linked to this sign-in; ask an admin for `trimtab users link`")
-    return new_session(ledger, name, SignIn.OIDC, now=now, lifetime=lifetime)
+    return new_session(access, name, SignIn.OIDC, now=now, lifetime=lifetime)
 
 
-def new_session(ledger: Ledger, name: str, method: SignIn, *, now: datetime, lifetime: Lifetime) -> str:
+def new_session(access: Access, name: str, method: SignIn, *, now: datetime, lifetime: Lifetime) -> str:
     """The secret of a new session."""
     secret = secrets.token_urlsafe(32)
-    ledger.access.start_session(name, digest(secret), method, now=now, expires_at=now + lifetime.session)
+    access.start_session(name, digest(secret), method, now=now, expires_at=now + lifetime.session)
     return secret
 
 
 def session_of(
-    ledger: Ledger, secret: str, *, now: datetime, lifetime: Lifetime, is_use: bool = True
+    access: Access, secret: str, *, now: datetime, lifetime: Lifetime, is_use: bool = True
 ) -> SessionRow | None:
     """Whose session a secret is; null: nobody's any more. A page that only looks whether it still stands is no use of it."""
-    return ledger.access.session_user(digest(secret), now, idle=lifetime.idle, is_use=is_use) if secret else None
+    return access.session_user(digest(secret), now, idle=lifetime.idle, is_use=is_use) if secret else None
 
 
-def sign_out(ledger: Ledger, secret: str, *, now: datetime) -> None:
+def sign_out(access: Access, secret: str, *, now: datetime) -> None:
     """End a session."""
-    ledger.access.end_session(digest(secret), now)
+    access.end_session(digest(secret), now)
 
 
 def make_token(
-    ledger: Ledger,
+    access: Access,
     *,
     label: str,
     owner: str,
@@ -182,7 +184,7 @@ def make_token(
     if not 0 < days <= MOST_TOKEN_DAYS:
         raise WrongUsage(f"a token lasts 1 to {MOST_TOKEN_DAYS} days, not {days}")
     secret = PREFIX + secrets.token_urlsafe(32)
-    ledger.access.add_token(
+    access.add_token(
         secrets.token_hex(6),
         digest(secret),
         label=label,
@@ -196,6 +198,6 @@ def make_token(
     return secret
 
 
-def token_of(ledger: Ledger, secret: str, *, now: datetime) -> TokenRow | None:
+def token_of(access: Access, secret: str, *, now: datetime) -> TokenRow | None:
     """The token that a secret is; null: none in force."""
-    return ledger.access.token_of(digest(secret), now) if secret.startswith(PREFIX) else None
+    return access.token_of(digest(secret), now) if secret.startswith(PREFIX) else None

@@ -18,15 +18,17 @@ from tasks.propose import need_conserved, solve_ready_accounts
 from tasks.review.review import resolve
 from tasks.review.versions import newest_rows
 from warehouse.lake import Lake
-from warehouse.ledger import Ledger, ReviewedVersion
+from warehouse.ledger import Amendments, Proposals, ReviewedVersion, Runs
 
 
 def amend_proposal(
-    ledger: Ledger,
+    amendments: Amendments,
+    proposals: Proposals,
+    runs: Runs,
     lake: Lake,
     name: str,
-    wish: Sequence[tuple[str, Decimal]],
     *,
+    wish: Sequence[tuple[str, Decimal]],
     actor: str,
     now: datetime,
     note: str,
@@ -44,14 +46,14 @@ def amend_proposal(
     DecisionRefused
         The ledger refuses it: see ``Amendments.amend_proposal``.
     """
-    ledger.proposals.expire(now)
-    (proposal_id,) = resolve(ledger, [name])
-    proposal = ledger.proposals.get_proposal(proposal_id)
-    run = ledger.runs.get_run(proposal["run_id"]) if proposal else None
+    proposals.expire(now)
+    (proposal_id,) = resolve(proposals, [name])
+    proposal = proposals.get_proposal(proposal_id)
+    run = runs.get_run(proposal["run_id"]) if proposal else None
     if proposal is None or run is None:
         raise WrongUsage(f"there is no proposal {name}")
     account_id, run_id = proposal["account_id"], run.run_id
-    standing = _current_version(ledger, lake, run_id, account_id)
+    standing = _current_version(amendments, lake, run_id, account_id)
     if standing.proposal.is_empty() or standing.proposal["proposal_id"][0] != proposal_id:
         raise WrongUsage(f"{proposal_id} is not the account's newest version")
     wanted = _wish_by_security(standing.orders, wish)
@@ -62,7 +64,7 @@ def amend_proposal(
     _need_same(solved, lake, run_id, account_id)
     new = amend_orders(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
     need_conserved(new.proposal, new.orders, new.relief, lots)
-    return ledger.amendments.amend_proposal(
+    return amendments.amend_proposal(
         proposal_id,
         seen or ReviewedVersion(proposal["content_hash"]),
         proposal=new.proposal,
@@ -94,10 +96,10 @@ def _need_same(solved: Solved, lake: Lake, run_id: str, account_id: str) -> None
             )
 
 
-def _current_version(ledger: Ledger, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
+def _current_version(amendments: Amendments, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
     names = ("proposals", "orders", "lot_relief")
     tables = {table: lake.read_account(table, run_id, account_id) for table in names}
-    rows = newest_rows(tables, ledger.amendments.amended(run_id, account_id))
+    rows = newest_rows(tables, amendments.amended(run_id, account_id))
     return ProposalVersion(*(rows[table] for table in names))
 
 

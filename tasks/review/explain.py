@@ -14,7 +14,7 @@ from tasks.known import drifts_of
 from tasks.known import facts as read_facts
 from tasks.review.versions import newest_rows
 from warehouse.lake import Lake
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger import Amendments, Proposals, RunRow, Runs
 
 OF_AN_ACCOUNT: Final = (
     "account_drift",
@@ -29,7 +29,14 @@ OF_AN_ACCOUNT: Final = (
 
 
 def explain_account(
-    lake: Lake, ledger: Ledger, account_id: str, *, run_id: str | None = None, has_frontier: bool = False
+    lake: Lake,
+    runs: Runs,
+    proposals: Proposals,
+    amendments: Amendments,
+    account_id: str,
+    *,
+    run_id: str | None = None,
+    has_frontier: bool = False,
 ) -> Page:
     """The page of an account in a run; the newest run that has the account where none is named.
 
@@ -40,26 +47,26 @@ def explain_account(
     WrongUsage
         There is no such run, or no run has the account.
     """
-    row, shard = _where(lake, ledger, account_id, run_id)
+    row, shard = _where(lake, runs, account_id, run_id)
     run = RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count)
     facts = household_facts(read_facts(lake, run, shard), account_id)
-    told = _account_record(lake, ledger, account_id, row, facts, shard=shard)
+    told = _account_record(lake, proposals, amendments, row, facts, account_id=account_id, shard=shard)
     if not has_frontier:
         return page(told)
     return {**page(told), "frontier": frontier_section(_frontier(lake, run, shard, facts, account_id))}
 
 
-def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> tuple[RunRow, int]:
+def _where(lake: Lake, runs: Runs, account_id: str, run_id: str | None) -> tuple[RunRow, int]:
     """The run and the shard that have the account. Newest: of the newest date; among several, started last."""
     shards = lake.runs_of(account_id)
     if run_id is not None:
-        row = ledger.runs.get_run(run_id)
+        row = runs.get_run(run_id)
         if row is None:
             raise WrongUsage(f"there is no run {run_id}\n\nHint: `trimtab runs` lists them.")
         if run_id not in shards:
             raise WrongUsage(f"run {run_id} has no outcome for an account {account_id}")
         return row, shards[run_id]
-    known = [row for row in ledger.runs.list_runs(None) if row.run_id in shards]
+    known = [row for row in runs.list_runs(None) if row.run_id in shards]
     if not known:
         raise WrongUsage(
             f"no run has an account {account_id}\n\n"
@@ -70,16 +77,16 @@ def _where(lake: Lake, ledger: Ledger, account_id: str, run_id: str | None) -> t
 
 
 def _account_record(
-    lake: Lake, ledger: Ledger, account_id: str, row: RunRow, facts: Facts, *, shard: int
+    lake: Lake, proposals: Proposals, amendments: Amendments, row: RunRow, facts: Facts, *, account_id: str, shard: int
 ) -> AccountRecord:
     outcome = lake.read_account("account_outcomes", row.run_id, account_id).row(0, named=True)
     stored = {table: lake.read_account(table, row.run_id, account_id) for table in OF_AN_ACCOUNT}
-    tables = newest_rows(stored, ledger.amendments.amended(row.run_id, account_id))
+    tables = newest_rows(stored, amendments.amended(row.run_id, account_id))
     household = facts.accounts.filter(pl.col("account_id") == account_id).select("household_id")
     joint = lake.read("household_drift", row.run_id, shard).join(household, on="household_id", how="semi")
-    found = ledger.proposals.list_proposals(run_id=row.run_id, account_id=account_id)
+    found = proposals.list_proposals(run_id=row.run_id, account_id=account_id)
     queue = found.sort("version").row(-1, named=True) if found.height else None
-    decisions = ledger.proposals.decisions_of(queue["proposal_id"]) if queue else []
+    decisions = proposals.decisions_of(queue["proposal_id"]) if queue else []
     return AccountRecord(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from schemas.errors import DecisionRefused, WrongUsage
 from tasks.core.gate import RELEASABLE
 from tasks.review.review import MIN_PREFIX, Reader
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger import Releases, RunRow, Runs
 
 IS_RELEASABLE: Final = (
     pl.col("broken_rules").str.split("|").list.eval(pl.element().is_in(sorted(RELEASABLE))).list.all()
@@ -69,7 +69,7 @@ class QuarantinedRow:
     outlook: str
 
 
-def find_run(ledger: Ledger, run_id: str | None) -> RunRow:
+def find_run(runs: Runs, run_id: str | None) -> RunRow:
     """The run of this name; the newest where there is no name.
 
     Raises
@@ -77,15 +77,15 @@ def find_run(ledger: Ledger, run_id: str | None) -> RunRow:
     WrongUsage
         There is no such run.
     """
-    run = ledger.runs.newest_run() if run_id is None else ledger.runs.get_run(run_id)
+    run = runs.newest_run() if run_id is None else runs.get_run(run_id)
     if run is None:
         raise WrongUsage(f"there is no run {run_id or 'yet'}\n\nHint: `trimtab runs` lists them.")
     return run
 
 
-def quarantined_rows(ledger: Ledger, read: Reader, run: RunRow) -> pl.DataFrame:
+def quarantined_rows(readmissions: Releases, read: Reader, run: RunRow) -> pl.DataFrame:
     """Rows that the run set aside, by table and landed row, with ``is_releasable`` and ``released_by`` (null: nobody)."""
-    by = ledger.readmissions.released_rows(run.as_of_date).select("quarantine_id", released_by="actor")
+    by = readmissions.released_rows(run.as_of_date).select("quarantine_id", released_by="actor")
     rows = read("quarantine", run.run_id).with_columns(is_releasable=IS_RELEASABLE)
     return rows.join(by, on="quarantine_id", how="left").sort("table_name", "landed_row", "row_number")
 
@@ -95,9 +95,9 @@ def readmitted_rows(read: Reader, run: RunRow) -> pl.DataFrame:
     return read("released_rows", run.run_id).sort("table_name", "landed_row")
 
 
-def _either(ledger: Ledger, read: Reader, run: RunRow) -> pl.DataFrame:
+def _either(readmissions: Releases, read: Reader, run: RunRow) -> pl.DataFrame:
     """Rows set aside and rows let through (``is_used``)."""
-    aside = quarantined_rows(ledger, read, run).with_columns(is_used=pl.lit(value=False))
+    aside = quarantined_rows(readmissions, read, run).with_columns(is_used=pl.lit(value=False))
     return pl.concat([aside, readmitted_rows(read, run).with_columns(is_used=pl.lit(value=True))], how="diagonal")
 
 
@@ -124,7 +124,7 @@ def _resolve_one(known: pl.Series, name: str) -> str:
     return found[0]
 
 
-def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> QuarantinedRow:
+def show(readmissions: Releases, read: Reader, run: RunRow, name: str) -> QuarantinedRow:
     """One row of the run, set aside or let through.
 
     Raises
@@ -132,7 +132,7 @@ def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> QuarantinedRow
     WrongUsage
         No row, or several, have such a name.
     """
-    rows = _either(ledger, read, run)
+    rows = _either(readmissions, read, run)
     (quarantine_id,) = resolve(rows, [name])
     same = rows.filter(pl.col("quarantine_id") == quarantine_id).to_dicts()
     first = same[0]
@@ -147,7 +147,7 @@ def show(ledger: Ledger, read: Reader, run: RunRow, name: str) -> QuarantinedRow
         account_id=first["account_id"],
         cost=_cost_sentence(read, run, first),
         is_releasable=all(rule.is_releasable for rule in rules),
-        outlook=_outlook(ledger, run, first, rules),
+        outlook=_outlook(readmissions, run, first, rules),
     )
 
 
@@ -171,10 +171,10 @@ def _cost_sentence(read: Reader, run: RunRow, row: dict[str, Any]) -> str:
     return f"It does not keep account {account} from being traded."
 
 
-def _outlook(ledger: Ledger, run: RunRow, row: dict[str, Any], rules: Sequence[BrokenRule]) -> str:
+def _outlook(readmissions: Releases, run: RunRow, row: dict[str, Any], rules: Sequence[BrokenRule]) -> str:
     """Whether the row can be released, or was, and what to do."""
     again = f"run the night again: `{again_with(run)}`."
-    released = ledger.readmissions.released_rows(run.as_of_date).filter(pl.col("quarantine_id") == row["quarantine_id"])
+    released = readmissions.released_rows(run.as_of_date).filter(pl.col("quarantine_id") == row["quarantine_id"])
     for by, note, at in released.select("actor", "note", "released_at").rows():
         then = "this run used it." if row["is_used"] else f"that counts once you {again}"
         return f"Released by {by} on {at:%Y-%m-%d %H:%M} UTC ({note}); {then}"
@@ -193,7 +193,7 @@ def again_with(run: RunRow) -> str:
 
 
 def readmit_rows(
-    ledger: Ledger, read: Reader, run: RunRow, names: Iterable[str], *, actor: str, note: str, now: datetime
+    readmissions: Releases, read: Reader, run: RunRow, names: Iterable[str], *, actor: str, note: str, now: datetime
 ) -> list[str]:
     """Let rows pass for the night's date, all or none; the ids of those that were not released before.
 
@@ -204,7 +204,7 @@ def readmit_rows(
     DecisionRefused
         The actor may not, or a row breaks a rule that cannot be waved through.
     """
-    rows = _either(ledger, read, run)
+    rows = _either(readmissions, read, run)
     chosen = rows.filter(pl.col("quarantine_id").is_in(resolve(rows, names)))
     for row in chosen.filter(~IS_RELEASABLE).rows(named=True):
         lasting = [rule for rule in row["broken_rules"].split("|") if rule not in RELEASABLE]
@@ -213,6 +213,6 @@ def readmit_rows(
             f"{', '.join(lasting)}, and a row that does cannot be traded on\n\n"
             f"Hint: mend the row at its source. Released can be what breaks only {', '.join(sorted(RELEASABLE))}."
         )
-    known = set(ledger.readmissions.released_rows(run.as_of_date)["quarantine_id"])
-    ledger.readmissions.release_rows(run.run_id, chosen, actor=actor, note=note, now=now)
+    known = set(readmissions.released_rows(run.as_of_date)["quarantine_id"])
+    readmissions.release_rows(run.run_id, chosen, actor=actor, note=note, now=now)
     return sorted(set(chosen["quarantine_id"]) - known)

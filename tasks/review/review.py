@@ -16,7 +16,17 @@ import polars as pl
 from schemas.enums import ProposalState, Route, Trigger
 from schemas.errors import WrongUsage
 from tasks.core.gate import anomaly_sentence
-from warehouse.ledger import Decision, DecisionRow, Filter, Ledger, ReviewedVersion, Sort
+from warehouse.ledger import (
+    Amendments,
+    Decision,
+    DecisionRow,
+    Decisions,
+    Filter,
+    Proposals,
+    Queue,
+    ReviewedVersion,
+    Sort,
+)
 
 Word = TypeVar("Word", ProposalState, Route, Trigger)
 Reader = Callable[[str, str], pl.DataFrame]
@@ -139,14 +149,20 @@ _VALUES: Final[Mapping[str, Callable[[str, str], Any]]] = {
 
 
 def queue(
-    ledger: Ledger, wanted: Filter, *, now: datetime, sort: Sort = Sort.ACCOUNT, limit: int | None = None
+    proposals: Proposals,
+    queue: Queue,
+    wanted: Filter,
+    *,
+    now: datetime,
+    sort: Sort = Sort.ACCOUNT,
+    limit: int | None = None,
 ) -> pl.DataFrame:
     """Proposals that match; what is past its time has expired first."""
-    ledger.proposals.expire(now)
-    return ledger.queue.page(wanted, sort=sort, limit=limit or EVERYTHING).rows
+    proposals.expire(now)
+    return queue.page(wanted, sort=sort, limit=limit or EVERYTHING).rows
 
 
-def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> ProposalDetail:
+def show(proposals: Proposals, amendments: Amendments, name: str, read: Reader, *, now: datetime) -> ProposalDetail:
     """One proposal, named in full or by the beginning of its name, with its orders and lots.
 
     Raises
@@ -154,29 +170,29 @@ def show(ledger: Ledger, name: str, read: Reader, *, now: datetime) -> ProposalD
     WrongUsage
         No proposal, or several, have such a name.
     """
-    ledger.proposals.expire(now)
-    (proposal_id,) = resolve(ledger, [name])
-    proposal = ledger.proposals.get_proposal(proposal_id)
+    proposals.expire(now)
+    (proposal_id,) = resolve(proposals, [name])
+    proposal = proposals.get_proposal(proposal_id)
     if proposal is None:
         raise WrongUsage(f"there is no proposal {proposal_id}")
-    orders, lots = orders_and_lots(ledger, read, proposal)
+    orders, lots = orders_and_lots(amendments, read, proposal)
     anomalies = read("anomalies", proposal["run_id"]).filter(pl.col("account_id") == proposal["account_id"])
     known = anomalies.select("residual_bps", "score", "nights").row(0) if anomalies.height else (None, None, 0)
-    return ProposalDetail(
-        proposal, orders, lots, tuple(ledger.proposals.decisions_of(proposal_id)), anomaly_sentence(*known)
-    )
+    return ProposalDetail(proposal, orders, lots, tuple(proposals.decisions_of(proposal_id)), anomaly_sentence(*known))
 
 
-def orders_and_lots(ledger: Ledger, read: Reader, proposal: Mapping[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def orders_and_lots(
+    amendments: Amendments, read: Reader, proposal: Mapping[str, Any]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Orders of a proposal and the lots that they close: the first version's from the lake, a person's from the ledger."""
     if proposal["version"] > 1:
-        return ledger.amendments.version_rows(proposal["proposal_id"])
+        return amendments.version_rows(proposal["proposal_id"])
     orders = read("orders", proposal["run_id"]).filter(pl.col("proposal_id") == proposal["proposal_id"])
     lots = read("lot_relief", proposal["run_id"]).filter(pl.col("order_id").is_in(orders["order_id"].to_list()))
     return orders, lots
 
 
-def resolve(ledger: Ledger, names: Iterable[str]) -> list[str]:
+def resolve(proposals: Proposals, names: Iterable[str]) -> list[str]:
     """Full names of proposals given in full or by a beginning of at least ``MIN_PREFIX`` characters.
 
     Raises
@@ -184,15 +200,15 @@ def resolve(ledger: Ledger, names: Iterable[str]) -> list[str]:
     WrongUsage
         A beginning is too short, unknown, or shared by several proposals.
     """
-    return list(dict.fromkeys(_resolve_one(ledger, name) for name in names))
+    return list(dict.fromkeys(_resolve_one(proposals, name) for name in names))
 
 
-def _resolve_one(ledger: Ledger, name: str) -> str:
-    if ledger.proposals.get_proposal(name) is not None:
+def _resolve_one(proposals: Proposals, name: str) -> str:
+    if proposals.get_proposal(name) is not None:
         return name
     if len(name) < MIN_PREFIX:
         raise WrongUsage(f"{name!r} is too short; name a proposal by at least {MIN_PREFIX} characters")
-    found = ledger.proposals.find_proposals(name)
+    found = proposals.find_proposals(name)
     if not found:
         raise WrongUsage(f"there is no proposal {name}\n\nHint: `trimtab review list` shows them.")
     if len(found) > 1:
@@ -201,16 +217,25 @@ def _resolve_one(ledger: Ledger, name: str) -> str:
 
 
 def decide(
-    ledger: Ledger, names: Iterable[str], decision: Decision, *, actor: str, now: datetime, note: str = ""
+    decisions: Decisions,
+    proposals: Proposals,
+    names: Iterable[str],
+    decision: Decision,
+    *,
+    actor: str,
+    now: datetime,
+    note: str = "",
 ) -> DecidedProposals:
     """Decide proposals given by name, all or none. See ``Decisions.decide``."""
     return DecidedProposals(
-        decision, ledger.decisions.decide(resolve(ledger, names), decision=decision, actor=actor, now=now, note=note)
+        decision, decisions.decide(resolve(proposals, names), decision=decision, actor=actor, now=now, note=note)
     )
 
 
 def decide_matching(
-    ledger: Ledger,
+    decisions: Decisions,
+    proposals: Proposals,
+    queue: Queue,
     wanted: Filter,
     decision: Decision,
     *,
@@ -223,18 +248,18 @@ def decide_matching(
 
     With ``is_all_or_none`` one proposal that cannot be decided refuses the batch; without, the others are decided.
     """
-    seen = seen_matching(ledger, wanted, now=now)
-    return decide_seen(ledger, seen, decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
+    seen = seen_matching(proposals, queue, wanted, now=now)
+    return decide_seen(decisions, seen, decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none)
 
 
-def seen_matching(ledger: Ledger, wanted: Filter, *, now: datetime) -> dict[str, ReviewedVersion]:
+def seen_matching(proposals: Proposals, queue: Queue, wanted: Filter, *, now: datetime) -> dict[str, ReviewedVersion]:
     """Everything that matches as it stands now, to be decided later exactly as it is seen."""
-    ledger.proposals.expire(now)
-    return {one: ReviewedVersion(content) for one, content in ledger.queue.seen(wanted).items()}
+    proposals.expire(now)
+    return {one: ReviewedVersion(content) for one, content in queue.seen(wanted).items()}
 
 
 def decide_seen(
-    ledger: Ledger,
+    decisions: Decisions,
     seen: Mapping[str, ReviewedVersion],
     decision: Decision,
     *,
@@ -247,42 +272,14 @@ def decide_seen(
 
     With ``is_all_or_none`` one that cannot be decided refuses the batch.
     """
-    taken = ledger.decisions.decide_seen(
+    taken = decisions.decide_seen(
         seen, decision=decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none
     )
     return DecidedProposals(decision, taken.states, taken.refused)
 
 
-def approve(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
-    """Approve; with two approvals needed, the first leaves the proposal in the queue."""
-    return decide(ledger, names, Decision.APPROVE, actor=actor, now=now, note=note)
-
-
-def reject(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> DecidedProposals:
-    """Reject, with a note that says why."""
-    return decide(ledger, names, Decision.REJECT, actor=actor, now=now, note=note)
-
-
-def hold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
-    """Keep a proposal from being approved by anybody else; it stays where it is."""
-    return decide(ledger, names, Decision.HOLD, actor=actor, now=now, note=note)
-
-
-def withdraw(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
-    """Take an approval back before an export claims it, a person's or that of the policy."""
-    return decide(ledger, names, Decision.WITHDRAW, actor=actor, now=now, note=note)
-
-
-def unhold(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str = "") -> DecidedProposals:
-    """Release what is held; somebody else's hold with a note that says why."""
-    return decide(ledger, names, Decision.UNHOLD, actor=actor, now=now, note=note)
-
-
-def comment(ledger: Ledger, names: Iterable[str], *, actor: str, now: datetime, note: str) -> DecidedProposals:
-    """Say something that changes nothing."""
-    return decide(ledger, names, Decision.COMMENT, actor=actor, now=now, note=note)
-
-
-def assign(ledger: Ledger, names: Iterable[str], assignee: str | None, *, actor: str, now: datetime) -> None:
+def assign(
+    decisions: Decisions, proposals: Proposals, names: Iterable[str], assignee: str | None, *, actor: str, now: datetime
+) -> None:
     """Say who is to look at some proposals; null: nobody in particular."""
-    ledger.decisions.assign(resolve(ledger, names), assignee, actor=actor, now=now)
+    decisions.assign(resolve(proposals, names), assignee, actor=actor, now=now)

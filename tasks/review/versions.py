@@ -7,7 +7,7 @@ import polars as pl
 
 from tasks.core.propose import OrderChange, order_changes
 from tasks.review.review import Reader, orders_and_lots
-from warehouse.ledger import Amended, Ledger
+from warehouse.ledger import Amended, Amendments, Proposals
 
 
 def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str, pl.DataFrame]:
@@ -31,11 +31,11 @@ def newest_rows(tables: Mapping[str, pl.DataFrame], known: Amended) -> dict[str,
     return found
 
 
-def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any] | None:
+def version_before(proposals: Proposals, proposal: Mapping[str, Any]) -> dict[str, Any] | None:
     """The version that this one replaces, else the account's newest proposal of another run before it; null: neither."""
     if proposal["replaces"]:
-        return ledger.proposals.get_proposal(proposal["replaces"])
-    every = ledger.proposals.list_proposals(account_id=proposal["account_id"])
+        return proposals.get_proposal(proposal["replaces"])
+    every = proposals.list_proposals(account_id=proposal["account_id"])
     older = every.filter(
         (pl.col("run_id") != proposal["run_id"]) & (pl.col("created_at") < proposal["created_at"])
     ).sort("created_at", "version", "proposal_id")
@@ -43,9 +43,9 @@ def version_before(ledger: Ledger, proposal: Mapping[str, Any]) -> dict[str, Any
 
 
 def changes(
-    ledger: Ledger, read: Reader, before: Mapping[str, Any] | None, orders: pl.DataFrame
+    amendments: Amendments, read: Reader, before: Mapping[str, Any] | None, orders: pl.DataFrame
 ) -> Sequence[OrderChange]:
     """How orders differ from those of the proposal before; none where there is no such proposal."""
     if before is None:
         return []
-    return order_changes(orders_and_lots(ledger, read, before)[0], orders)
+    return order_changes(orders_and_lots(amendments, read, before)[0], orders)

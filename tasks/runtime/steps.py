@@ -14,7 +14,7 @@ from tasks.runtime.run_settings import current_settings
 from tasks.runtime.step_logs import give_notice, log_step, use_log_format
 from tasks.runtime.stores import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, Runs, Turns
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,28 @@ class StepProgress:
 
 
 @contextmanager
-def timed_step(ledger: Ledger, run: RunRef, step: Step, shard: int) -> Iterator[StepProgress]:
+def timed_step(locks: Turns, runs: Runs, run: RunRef, step: Step, shard: int) -> Iterator[StepProgress]:
     """Time a step, log it, and record it as finished; nothing is recorded when it raises.
 
     Nobody else works on the step of the shard meanwhile: a worker that was given up may still be at it.
     """
-    with log_step(run, step, shard) as outcome, ledger.locks.turn(run.run_id, step, shard) as turn:
+    with log_step(run, step, shard) as outcome, locks.turn(run.run_id, step, shard) as turn:
         progress, began = StepProgress(), time.perf_counter()
         yield progress
         outcome.rows, outcome.seconds = progress.rows, time.perf_counter() - began
         turn.need()
-        ledger.runs.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
+        runs.finish_step(run.run_id, step, shard, rows=outcome.rows, seconds=outcome.seconds, now=utc_now())
 
 
 @contextmanager
-def lock_run(ledger: Ledger, run_id: str) -> Iterator[None]:
+def lock_run(locks: Turns, run_id: str) -> Iterator[None]:
     """Wait until no other process works on the run. The one that takes over goes on from what is recorded then."""
-    with ledger.locks.turn(
-        run_id, told=partial(give_notice, f"{run_id}: another process works on it; waiting for it to end")
-    ):
+    with locks.turn(run_id, told=partial(give_notice, f"{run_id}: another process works on it; waiting for it to end")):
         yield
 
 
 @contextmanager
-def note_failure(ledger: Ledger, run: RunRef) -> Iterator[None]:
+def note_failure(runs: Runs, run: RunRef) -> Iterator[None]:
     """Enter a run that breaks off as failed in the ledger; the next attempt starts it again. A held run stays held.
 
     One in which something does not add up is held: a person has to look, and the step is done again after a release.
@@ -74,9 +72,9 @@ def note_failure(ledger: Ledger, run: RunRef) -> Iterator[None]:
     try:
         yield
     except ConservationBroken as error:
-        ledger.runs.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION], first=error.first)
+        runs.hold_run(run.run_id, str(error), utc_now(), guards=[Guard.CONSERVATION], first=error.first)
         raise
     except Exception as error:
         with suppress(TrimtabError):  # what broke it off, no room or a lost server, may be in the ledger's way too
-            ledger.runs.fail_run(run.run_id, str(error), utc_now())
+            runs.fail_run(run.run_id, str(error), utc_now())
         raise

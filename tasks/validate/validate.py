@@ -36,13 +36,13 @@ def validate_task(run: RunRef, shard: int) -> None:
     InputRefused
         A restriction for every account is broken: nothing may trade without it.
     """
-    with open_stores() as at, timed_step(at.ledger, run, Step.VALIDATE, shard) as step:
+    with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.VALIDATE, shard) as step:
         step.rows = validate_shard(at, run, shard)
 
 
 def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``validate_task`` does, on stores that are open; the rows looked at."""
-    where = places(at.ledger, run)
+    where = places(at.ledger.inputs, run)
     commons = landed_rows(at.lake, run, GLOBAL_SHARD)
     gated = gate_globals(commons, where, as_of=run.as_of_date)
     if shard == GLOBAL_SHARD:

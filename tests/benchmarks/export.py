@@ -145,7 +145,7 @@ def measure(home: Path, count: int) -> dict[str, float]:
             assert sum(group.height for group in profile_files(release, profile)) == count
     path = fills_of(ledger, home / "fills.csv")
     with times.of(f"reconcile {sum(1 for _ in path.open()) - 1:,} fills"):
-        done = reconcile(path, ledger=ledger, actor="ops", now=NOW)
+        done = reconcile(path, executions=ledger.executions, answers=ledger.answers, actor="ops", now=NOW)
     assert done.aside.is_empty()
     ledger.close()
     print(

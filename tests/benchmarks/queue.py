@@ -86,7 +86,9 @@ def measure(ledger: Ledger, home: Path) -> dict[str, float]:
         wanted = parse_filter(text)
         found[f"first page of {text}"] = median_ms(lambda w=wanted: ledger.queue.page(w, limit=50))
         found[f"totals of {text}"] = median_ms(lambda w=wanted: ledger.queue.totals(w))
-    secret = make_token(ledger, label="b", owner="bob", scopes=list(Scope), custodians=None, actor="bob", now=utc_now())
+    secret = make_token(
+        ledger.access, label="b", owner="bob", scopes=list(Scope), custodians=None, actor="bob", now=utc_now()
+    )
     with TestClient(make_api(Backend(Settings(home=home), ledger))) as client:
         headers = {"authorization": f"Bearer {secret}"}
         for text in ("", *texts[:2]):

@@ -44,7 +44,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     with closing(open_ledger(settings)) as ledger:
         sent = ledger.answers.sent_orders()
         path = write_fills(home / "fills.csv", *(_fill(row) for row in sent.to_dicts()))
-        done = reconcile(path, ledger=ledger, actor=current_actor(), now=utc_now())
+        done = reconcile(
+            path, executions=ledger.executions, answers=ledger.answers, actor=current_actor(), now=utc_now()
+        )
         assert done.taken == sent.height > 20
         run_night(settings, landing, SECOND)
         _book_fills(settings, night.run_id, sent, landing)
@@ -135,5 +137,11 @@ def test_an_account_whose_orders_came_to_nothing_is_not_cooling_down(settings: S
         ends = [{"execution_id": f"r-{name}", "kind": "rejected", "client_order_id": name} for name in orders]
         assert account in ledger.exports.last_exports()["account_id"].to_list()
         path = write_fills(tmp_path / "busts.csv", *busts, *ends)
-        reconcile(path, ledger=ledger, actor=current_actor(), now=utc_now() + timedelta(hours=1))
+        reconcile(
+            path,
+            executions=ledger.executions,
+            answers=ledger.answers,
+            actor=current_actor(),
+            now=utc_now() + timedelta(hours=1),
+        )
         assert account not in ledger.exports.last_exports()["account_id"].to_list()

@@ -38,7 +38,13 @@ def settings(tmp_path: Path) -> Settings:
     with closing(open_ledger(settings)) as ledger:
         sent = ledger.answers.sent_orders()["order_id"]
         rejections = [{"execution_id": f"r-{name}", "kind": "rejected", "client_order_id": name} for name in sent]
-        reconcile(write_fills(tmp_path / "no.csv", *rejections), ledger=ledger, actor=current_actor(), now=utc_now())
+        reconcile(
+            write_fills(tmp_path / "no.csv", *rejections),
+            executions=ledger.executions,
+            answers=ledger.answers,
+            actor=current_actor(),
+            now=utc_now(),
+        )
     run_night(settings, landing, SECOND)
     return settings
 
@@ -55,7 +61,13 @@ def test_what_was_proposed_before_a_fill_was_told_stays_and_the_next_night_waits
             **{name: order[name] for name in ("account_id", "symbol", "side", "quantity", "price_usd")},
             "trade_date": SECOND.isoformat(),
         }
-        reconcile(write_fills(settings.home / "late.csv", late), ledger=ledger, actor=current_actor(), now=utc_now())
+        reconcile(
+            write_fills(settings.home / "late.csv", late),
+            executions=ledger.executions,
+            answers=ledger.answers,
+            actor=current_actor(),
+            now=utc_now(),
+        )
         done = export_approved(settings)
         (result,) = done.results
         stays = done.held_back.filter(pl.col("account_id") == order["account_id"])

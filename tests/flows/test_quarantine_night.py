@@ -39,21 +39,29 @@ def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, 
     read = open_lake(settings).read
 
     with closing(open_ledger(settings)) as ledger:
-        run = quarantine.find_run(ledger, first.run_id)
-        (row,) = quarantine.quarantined_rows(ledger, read, run).rows(named=True)
-        detail = quarantine.show(ledger, read, run, row["quarantine_id"])
+        run = quarantine.find_run(ledger.runs, first.run_id)
+        (row,) = quarantine.quarantined_rows(ledger.readmissions, read, run).rows(named=True)
+        detail = quarantine.show(ledger.readmissions, read, run, row["quarantine_id"])
         assert detail.cells["quantity"] == "40"
         assert detail.cost == "Account A1 is not traded in this run because of it."
         quarantine.readmit_rows(
-            ledger, read, run, [row["quarantine_id"]], actor=current_actor(), note="confirmed", now=utc_now()
+            ledger.readmissions,
+            read,
+            run,
+            [row["quarantine_id"]],
+            actor=current_actor(),
+            note="confirmed",
+            now=utc_now(),
         )
     assert run_night(settings, tmp_path, NEXT).run_id != first.run_id
 
     with closing(open_ledger(settings)) as ledger:
-        again = quarantine.find_run(ledger, None)
-        assert quarantine.quarantined_rows(ledger, read, again).is_empty()
+        again = quarantine.find_run(ledger.runs, None)
+        assert quarantine.quarantined_rows(ledger.readmissions, read, again).is_empty()
         (used,) = quarantine.readmitted_rows(read, again).rows(named=True)
-        assert quarantine.show(ledger, read, again, row["quarantine_id"]).outlook.endswith("this run used it.")
+        assert quarantine.show(ledger.readmissions, read, again, row["quarantine_id"]).outlook.endswith(
+            "this run used it."
+        )
     assert (used["row"], used["broken_rules"]) == (row["row"], row["broken_rules"])
     assert (used["released_by"], used["release_note"]) == (current_actor(), "confirmed")
     before, after = (_outcome(read("account_outcomes", one)) for one in (first.run_id, again.run_id))

@@ -37,7 +37,13 @@ class TwoCustodians(Desk):
 
     def later(self, *rows: dict[str, Any], hours: int, name: str = "later.csv") -> None:
         path = write_fills(self.home / name, *rows)
-        reconcile(path, ledger=self.ledger, actor="ops", now=NOW + timedelta(hours=hours))
+        reconcile(
+            path,
+            executions=self.ledger.executions,
+            answers=self.ledger.answers,
+            actor="ops",
+            now=NOW + timedelta(hours=hours),
+        )
 
 
 def told(home: Path, address: str = "") -> TwoCustodians:

@@ -77,7 +77,7 @@ class Api:
     def token(self, owner: str, *scopes: Scope, custodians: list[str] | None = None) -> dict[str, str]:
         """The header of a token of a user's."""
         secret = access.make_token(
-            self.backend.ledger,
+            self.backend.ledger.access,
             label="test",
             owner=owner,
             scopes=scopes or list(Scope),

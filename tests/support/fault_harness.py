@@ -81,7 +81,13 @@ def work(home: Path) -> None:
     scene.export_all(plan=ExportPlan(profiles=(lines,)), deliveries=(place,))
     found = deliver_exports(Deliverer(ledger=scene.ledger, deliveries=(place,), now=lambda: NOW))
     assert not [one.problem for one in found if one.problem]
-    reconcile(home / "fills.csv", ledger=scene.ledger, actor="ops", now=NOW + timedelta(hours=9))
+    reconcile(
+        home / "fills.csv",
+        executions=scene.ledger.executions,
+        answers=scene.ledger.answers,
+        actor="ops",
+        now=NOW + timedelta(hours=9),
+    )
     scene.ledger.close()
 
 

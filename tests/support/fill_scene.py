@@ -39,7 +39,14 @@ class Desk:
         return write_fills(self.home / name, *rows)
 
     def take(self, *rows: dict[str, Any], name: str = "fills.csv", **options: Any) -> ReconcileResult:
-        return reconcile(self.file(*rows, name=name), ledger=self.ledger, actor="ops", now=NOW, **options)
+        return reconcile(
+            self.file(*rows, name=name),
+            executions=self.ledger.executions,
+            answers=self.ledger.answers,
+            actor="ops",
+            now=NOW,
+            **options,
+        )
 
     def states(self) -> dict[str, tuple[str, str]]:
         """State and quantity filled, by order that anything was said about."""

@@ -318,7 +318,13 @@ def test_what_came_back_is_seen_on_the_proposal_and_among_the_breaks(
     filled = fill("f1", one["order_id"], str(one["quantity"] + 1), str(one["price_usd"]), side=one["side"])
     rejected = {"execution_id": "f2", "kind": "rejected", "client_order_id": other["order_id"]}
     lost = fill("f3", "gone", "1")
-    reconcile(write_fills(home / "f.csv", filled, rejected, lost), ledger=ledger, actor=current_actor(), now=utc_now())
+    reconcile(
+        write_fills(home / "f.csv", filled, rejected, lost),
+        executions=ledger.executions,
+        answers=ledger.answers,
+        actor=current_actor(),
+        now=utc_now(),
+    )
     first = answers.get_by_role("row", name="alarm")
     expect(first).to_contain_text(
         re.compile(f"filled.*alarm *Filled {shares(one['quantity'] + 1)} of"), timeout=LIVE_MS

@@ -87,7 +87,7 @@ def work(base: str, secret: str, seed: int) -> list[Call]:
 def test_twenty_people_decide_everything_once(ledger: Ledger, address: str, tmp_path: Path) -> None:
     secrets = [
         make_token(
-            ledger,
+            ledger.access,
             label="crowd",
             owner=f"p{number}",
             scopes=list(Scope),

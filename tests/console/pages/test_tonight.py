@@ -14,7 +14,20 @@ from warehouse.ledger import RunRow
 def seen(api: Api) -> tuple[RunProgress, RunRow]:
     run = api.backend.ledger.runs.newest_run()
     assert run is not None
-    return run_progress(api.backend.ledger, run, api.backend.picture(run), now=api.backend.now()), run
+    return progress(api, run), run
+
+
+def progress(api: Api, run: RunRow) -> RunProgress:
+    ledger = api.backend.ledger
+    return run_progress(
+        run,
+        api.backend.picture(run),
+        runs=ledger.runs,
+        proposals=ledger.proposals,
+        queue=ledger.queue,
+        halts=ledger.halts,
+        now=api.backend.now(),
+    )
 
 
 def test_every_account_and_every_dollar_is_somewhere(api: Api) -> None:
@@ -60,7 +73,7 @@ def test_a_run_under_way_has_no_funnel_yet(api: Api) -> None:
     new: Any = new_run("2026-07-01-nightly-under-way")
     run = ledger.runs.start_run(new, api.backend.now())
     assert run.state is RunState.RUNNING
-    found = run_progress(ledger, run, api.backend.picture(run), now=api.backend.now())
+    found = progress(api, run)
     assert found.stages == ()
     assert found.waiting.count == api.waiting.height
 

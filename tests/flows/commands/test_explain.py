@@ -212,7 +212,9 @@ def test_a_proposal_without_a_certificate_prints_no_empty_amounts(
     settings: Settings, lake: Lake, outcomes: pl.DataFrame
 ) -> None:
     with closing(open_ledger(settings)) as ledger:
-        page = explain_account(lake, ledger, first(outcomes, Outcome.PROPOSED))
+        page = explain_account(
+            lake, ledger.runs, ledger.proposals, ledger.amendments, first(outcomes, Outcome.PROPOSED)
+        )
     whole, without = io.StringIO(), io.StringIO()
     explain_cli.print_page(page, Console(file=whole, width=WIDTH))
     nothing = {**dict.fromkeys(page["certificate"]), "sentence": "There is none."}

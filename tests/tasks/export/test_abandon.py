@@ -47,7 +47,8 @@ def abandon(
 ) -> AbandonResult:
     return abandon_export(
         EXPORT,
-        ledger=scene.ledger,
+        abandonments=scene.ledger.abandonments,
+        exports=scene.ledger.exports,
         export_folder=scene.exports,
         actor=actor,
         note=note,
@@ -224,7 +225,13 @@ def test_a_tombstone_that_somebody_wrote_beside_is_none(plain: Scene) -> None:
 def test_an_export_begun_elsewhere_is_given_up_there(plain: Scene) -> None:
     with pytest.raises(Terminal, match=r"was begun in .*, not in"):
         abandon_export(
-            EXPORT, ledger=plain.ledger, export_folder=plain.home / "elsewhere", actor="ops", note="late", now=NOW
+            EXPORT,
+            abandonments=plain.ledger.abandonments,
+            exports=plain.ledger.exports,
+            export_folder=plain.home / "elsewhere",
+            actor="ops",
+            note="late",
+            now=NOW,
         )
     assert not (plain.home / "elsewhere").exists()
     assert plain.ledger.exports.open_export(RUN) is not None

@@ -62,19 +62,19 @@ def test_a_deadline_is_the_same_time_of_day_in_summer_and_in_winter() -> None:
 def test_a_night_that_is_done_is_not_overdue(ledger: Ledger) -> None:
     settings, now = Settings(), at("2026-11-25T23:30")
     ledger.runs.start_run(replace(new_run("r1"), as_of_date=WEDNESDAY), NOW)
-    found = overdue_night(ledger, settings, now)
+    found = overdue_night(ledger.runs, settings, now)
     assert found is not None
     assert (found.day, found.state, found.overtaken_by) == (WEDNESDAY, RunState.RUNNING, None)
 
     ledger.runs.finish_run("r1", {}, NOW)
 
-    assert overdue_night(ledger, settings, now) is None
+    assert overdue_night(ledger.runs, settings, now) is None
 
 
 def test_a_run_of_some_accounts_is_not_the_night(ledger: Ledger) -> None:
     ledger.runs.start_run(replace(new_run("r1"), as_of_date=WEDNESDAY, scope='["a1"]'), NOW)
     ledger.runs.finish_run("r1", {}, NOW)
-    found = overdue_night(ledger, Settings(), at("2026-11-25T23:30"))
+    found = overdue_night(ledger.runs, Settings(), at("2026-11-25T23:30"))
     assert found is not None
     assert found.state is None
 
@@ -83,6 +83,6 @@ def test_a_run_of_some_accounts_is_not_the_night(ledger: Ledger) -> None:
 def test_a_night_is_overtaken_when_the_next_trading_day_has_closed(
     ledger: Ledger, now: str, later: date | None
 ) -> None:
-    found = overdue_night(ledger, Settings(), at(now))  # the Friday after Thanksgiving closes at 13:00
+    found = overdue_night(ledger.runs, Settings(), at(now))  # the Friday after Thanksgiving closes at 13:00
     assert found is not None
     assert (found.day, found.overtaken_by) == (WEDNESDAY, later)

@@ -106,7 +106,15 @@ def amend_and_export(settings: Settings, run_id: str) -> None:
         buy = buys.filter(pl.len().over("proposal_id") > 1).sort("order_id").row(0, named=True)
         wish = [(buy["order_id"], Decimal(0))]
         version = amend_proposal(
-            ledger, lake, buy["proposal_id"], wish, actor="bob", note="not this one", now=utc_now()
+            ledger.amendments,
+            ledger.proposals,
+            ledger.runs,
+            lake,
+            buy["proposal_id"],
+            wish=wish,
+            actor="bob",
+            note="not this one",
+            now=utc_now(),
         )
         ledger.decisions.decide([version], decision=Decision.APPROVE, actor="cat", now=utc_now())
     assert len(export(settings, run_id)) == 1
@@ -239,9 +247,11 @@ def test_what_came_to_be_known_later_is_left_out(tmp_path: Path) -> None:
     run_night(settings, tmp_path / "sound", day)
     held_back = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     with closing(open_ledger(settings)) as ledger:
-        read, run = open_lake(settings).read, quarantine.find_run(ledger, held_back.run_id)
-        rows = quarantine.quarantined_rows(ledger, read, run)["quarantine_id"].to_list()
-        quarantine.readmit_rows(ledger, read, run, rows, actor=current_actor(), note="confirmed", now=utc_now())
+        read, run = open_lake(settings).read, quarantine.find_run(ledger.runs, held_back.run_id)
+        rows = quarantine.quarantined_rows(ledger.readmissions, read, run)["quarantine_id"].to_list()
+        quarantine.readmit_rows(
+            ledger.readmissions, read, run, rows, actor=current_actor(), note="confirmed", now=utc_now()
+        )
     let_through = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     run_night(settings, tmp_path / "other", day)
     for night in (held_back, let_through):

@@ -27,7 +27,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_the_statement_says_what_each_order_got_at_one_price_and_why_if_not_by_the_rule(desk: Desk) -> None:
-    rows = allocation_statement(desk.ledger)
+    rows = allocation_statement(desk.ledger.allotments, desk.ledger.answers)
     names = (
         "order_id",
         "ordered_quantity",
@@ -48,7 +48,7 @@ def test_the_statement_says_what_each_order_got_at_one_price_and_why_if_not_by_t
 def test_what_an_order_was_filled_with_under_its_own_name_is_none_of_the_blocks(desk: Desk) -> None:
     desk.take(fill("own", "a1-sell", "2", "12", side="sell", fees_usd="0.10"), name="own.csv")
     assert desk.states()["a1-sell"] == ("partly_filled", "2")
-    rows = allocation_statement(desk.ledger)
+    rows = allocation_statement(desk.ledger.allotments, desk.ledger.answers)
     assert rows["allotted_quantity"].sum() == 4
     assert rows["gross_usd"].sum() == Decimal("40.50")
     assert rows["fees_usd"].sum() == Decimal("0.40")
@@ -56,24 +56,34 @@ def test_what_an_order_was_filled_with_under_its_own_name_is_none_of_the_blocks(
 
 
 def test_a_block_of_which_nothing_was_filled_is_refused(desk: Desk) -> None:
-    assert allocation_statement(desk.ledger, [desk.blocks["sell"]]).height == 3
+    assert allocation_statement(desk.ledger.allotments, desk.ledger.answers, [desk.blocks["sell"]]).height == 3
     with pytest.raises(WrongUsage, match="nothing was filled of block"):
-        allocation_statement(desk.ledger, [desk.blocks["buy"]])
+        allocation_statement(desk.ledger.allotments, desk.ledger.answers, [desk.blocks["buy"]])
 
 
 def test_as_fix_it_is_an_instruction_a_block_that_is_named_anew_when_the_shares_change(desk: Desk) -> None:
     settings = Settings(profiles=(FIX,))
     lake = desk.scene.lake
-    (first,) = as_fix(allocation_statement(desk.ledger), desk.ledger, lake, settings, "desk").splitlines()
+    (first,) = as_fix(
+        allocation_statement(desk.ledger.allotments, desk.ledger.answers), desk.ledger.answers, lake, settings, "desk"
+    ).splitlines()
     fields = [field.split("=", 1) for field in first.split("\x01") if field]
     found = dict(fields)
     assert (found["35"], found["53"], found["6"], found["78"]) == ("J", "4", "10.125", "2")
     assert [value for tag, value in fields if tag == "80"] == ["1", "3"]
     desk.take(fill("e3", desk.blocks["sell"], "1", "10", side="sell"), name="more.csv")
-    (second,) = as_fix(allocation_statement(desk.ledger), desk.ledger, lake, settings, "desk").splitlines()
+    (second,) = as_fix(
+        allocation_statement(desk.ledger.allotments, desk.ledger.answers), desk.ledger.answers, lake, settings, "desk"
+    ).splitlines()
     assert dict(field.split("=", 1) for field in second.split("\x01") if field)["70"] != found["70"]
 
 
 def test_a_profile_that_is_no_fix_is_refused(desk: Desk) -> None:
     with pytest.raises(WrongUsage, match="desk is no FIX profile of the settings; there are: none"):
-        as_fix(allocation_statement(desk.ledger), desk.ledger, desk.scene.lake, Settings(), "desk")
+        as_fix(
+            allocation_statement(desk.ledger.allotments, desk.ledger.answers),
+            desk.ledger.answers,
+            desk.scene.lake,
+            Settings(),
+            "desk",
+        )

@@ -157,7 +157,7 @@ def test_open_breaks_tell_amounts_and_age_alarms_first(desk: Desk) -> None:
         fill("e3", "a2-sell", "3"),
         fill("e4", "a2-buy", "1"),
     )
-    found = open_breaks(desk.ledger, NOW + timedelta(days=3))
+    found = open_breaks(desk.ledger.answers, NOW + timedelta(days=3))
     assert found.select("order_id", "code", "amount_usd", "age_days").rows() == [
         ("a1-sell", "overfilled", Decimal("10.25"), 3),
         ("-a3-sell", "not_acknowledged", Decimal("30.75"), 3),
@@ -171,14 +171,14 @@ def test_a_fill_of_an_order_that_never_left_is_an_open_break_until_the_order_is_
     rows = (fill("e1", "b4-sell", "3", "10.01"), fill("e2", "b4-sell", "3", "10.01"), acknowledged("e3", "gone"))
     done = desk.take(*rows)
     assert done.alarms["code"].to_list() == ["unknown_order", "unknown_order"]
-    found = open_breaks(desk.ledger, NOW + timedelta(days=2)).filter(pl.col("code") == "unknown_order")
+    found = open_breaks(desk.ledger.answers, NOW + timedelta(days=2)).filter(pl.col("code") == "unknown_order")
     told = found.select("order_id", "ordered_quantity", "filled_quantity", "amount_usd", "age_days").rows()
     assert told == [("b4-sell", 0, 3, Decimal("30.03"), 2)] * 2
     assert desk.take(*rows).alarms.is_empty(), "told once"
     desk.scene.approve_the_waiting()
     desk.scene.export_all()
     desk.take(*rows)
-    assert "unknown_order" not in open_breaks(desk.ledger, NOW)["code"].to_list()
+    assert "unknown_order" not in open_breaks(desk.ledger.answers, NOW)["code"].to_list()
 
 
 def test_a_row_that_could_not_be_read_is_an_alarm_once(desk: Desk) -> None:
@@ -190,11 +190,13 @@ def test_a_row_that_could_not_be_read_is_an_alarm_once(desk: Desk) -> None:
 def test_a_break_that_stays_keeps_its_age_and_one_that_is_mended_goes(desk: Desk) -> None:
     desk.take(fill("e1", "a1-sell", "1"))
     path = desk.file(fill("e2", "a1-sell", "1"), name="later.csv")
-    reconcile(path, ledger=desk.ledger, actor="ops", now=NOW + timedelta(days=2))
-    found = open_breaks(desk.ledger, NOW + timedelta(days=3)).filter(pl.col("order_id") == "a1-sell")
+    reconcile(
+        path, executions=desk.ledger.executions, answers=desk.ledger.answers, actor="ops", now=NOW + timedelta(days=2)
+    )
+    found = open_breaks(desk.ledger.answers, NOW + timedelta(days=3)).filter(pl.col("order_id") == "a1-sell")
     assert found.select("code", "amount_usd", "age_days").rows() == [("not_filled", Decimal("10.25"), 3)]
     desk.take(fill("e3", "a1-sell", "1"), name="last.csv")
-    assert "a1-sell" not in open_breaks(desk.ledger, NOW)["order_id"].to_list()
+    assert "a1-sell" not in open_breaks(desk.ledger.answers, NOW)["order_id"].to_list()
 
 
 def test_an_execution_of_an_order_that_left_later_is_taken_when_its_file_is_read_again(desk: Desk) -> None:
@@ -220,7 +222,7 @@ def test_lots_that_were_closed_are_held_against_those_proposed(desk: Desk) -> No
         shared | {"lot_id": "l1", "lot_acquired_date": "2020-01-02", "lot_quantity": "1", "lot_unit_cost_usd": "4"},
         shared | {"lot_id": "l9", "lot_acquired_date": "2025-12-01", "lot_quantity": "2", "lot_unit_cost_usd": "6"},
     )
-    (row,) = lot_differences(desk.scene.lake, desk.ledger).to_dicts()
+    (row,) = lot_differences(desk.scene.lake, desk.ledger.answers, desk.ledger.amendments).to_dicts()
     assert (row["order_id"], row["told_quantity"], row["as_proposed_quantity"]) == ("a1-sell", 3, 1)
     assert row["proposed_tax_usd"] == Decimal("1.6")  # (10 - 4) x 0.2 + 2 x (10 - 9) x 0.2
     assert row["relieved_tax_usd"] == Decimal("4.4")  # (10 - 4) x 0.2 + 2 x (10 - 6) x 0.4, short
@@ -231,7 +233,7 @@ def test_only_a_releaser_reconciles(desk: Desk) -> None:
     desk.ledger.users.add_user("reader", {Role.REVIEWER}, actor="ops", now=NOW)
     path = desk.file(fill("e1", "a1-sell", "1"))
     with pytest.raises(DecisionRefused):
-        reconcile(path, ledger=desk.ledger, actor="reader", now=NOW)
+        reconcile(path, executions=desk.ledger.executions, answers=desk.ledger.answers, actor="reader", now=NOW)
     assert desk.states() == {}
 
 

@@ -27,7 +27,7 @@ def lived(desk: Desk) -> dict[str, Any]:
     orders = desk.ledger.answers.sent_orders()
     return {
         "states": desk.ledger.answers.states_of(orders["order_id"]).rows(),
-        "breaks": open_breaks(desk.ledger, NOW).rows(),
+        "breaks": open_breaks(desk.ledger.answers, NOW).rows(),
         "aside": desk.ledger.answers.set_aside().rows(),
         "proposals": desk.scene.states(),
         "filled": desk.ledger.answers.filled_orders().rows(),

@@ -70,7 +70,7 @@ def test_files_cut_repeated_and_shuffled_come_to_what_all_messages_come_to(
     taken = again = aside = 0
     for number in [*range(FILES), *draw.sample(range(FILES), 3)]:
         path = write_fills(tmp_path / f"{number}.csv", *repeated[number::FILES])
-        done = reconcile(path, ledger=ledger, actor="rex", now=NOW)
+        done = reconcile(path, executions=ledger.executions, answers=ledger.answers, actor="rex", now=NOW)
         taken, again, aside = taken + done.taken, again + done.again, aside + done.aside.height
         assert set(done.aside["code"]) <= {"duplicate", "unknown_order"}
     assert (taken, aside) == (len(lines), len(repeated) - len(lines))

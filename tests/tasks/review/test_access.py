@@ -21,7 +21,7 @@ LIFETIME = Lifetime(timedelta(hours=12), timedelta(minutes=30))
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("home") / "ledger.sqlite"
     ledger = staffed(f"sqlite:///{path}")
-    access.set_password(ledger, "bob", GOOD, actor="ann", now=NOW)
+    access.set_password(ledger.access, "bob", GOOD, actor="ann", now=NOW)
     ledger.close()
     return path
 
@@ -38,11 +38,11 @@ def ledger(home: Path, tmp_path: Path) -> Iterator[Ledger]:
 def sign_in(
     ledger: Ledger, password: str = GOOD, *, name: str = "bob", now: datetime = NOW, address: str = "::1"
 ) -> str:
-    return access.sign_in(ledger, name, password, address=address, now=now, lifetime=LIFETIME)
+    return access.sign_in(ledger.access, ledger.users, name, password, address=address, now=now, lifetime=LIFETIME)
 
 
 def user(ledger: Ledger, secret: str, now: datetime) -> str | None:
-    session = access.session_of(ledger, secret, now=now, lifetime=LIFETIME)
+    session = access.session_of(ledger.access, secret, now=now, lifetime=LIFETIME)
     return session.name if session else None
 
 
@@ -107,7 +107,7 @@ def test_a_session_ends_with_its_time_with_idleness_and_with_signing_out(ledger:
     assert user(ledger, idle, NOW + timedelta(minutes=30)) is None
 
     left = sign_in(ledger)
-    access.sign_out(ledger, left, now=NOW)
+    access.sign_out(ledger.access, left, now=NOW)
     assert user(ledger, left, NOW) is None
 
 
@@ -118,25 +118,32 @@ def test_a_new_password_or_no_role_ends_every_session(ledger: Ledger) -> None:
     ledger.users.set_roles("bob", [Role.REVIEWER], actor="ann", now=NOW)
     assert user(ledger, secret, NOW) == "bob"
 
-    access.set_password(ledger, "bob", "another four words", actor="bob", now=NOW)
+    access.set_password(ledger.access, "bob", "another four words", actor="bob", now=NOW)
 
     assert user(ledger, secret, NOW) is None
     with pytest.raises(DecisionRefused, match="needed is admin"):
-        access.set_password(ledger, "bob", "another four words", actor="cat", now=NOW)
+        access.set_password(ledger.access, "bob", "another four words", actor="cat", now=NOW)
 
 
 @pytest.mark.parametrize("password", ["", "short", "aaaaaaaaaaaa", "abcabcabcabc", "my name is bob!"])
 def test_an_easy_password_is_refused(ledger: Ledger, password: str) -> None:
     with pytest.raises(WrongUsage, match="password"):
-        access.set_password(ledger, "bob", password, actor="ann", now=NOW)
+        access.set_password(ledger.access, "bob", password, actor="ann", now=NOW)
 
 
 def test_who_an_identity_provider_vouches_for_signs_in_only_when_linked(ledger: Ledger) -> None:
     with pytest.raises(SignInRefused, match="nobody here is linked"):
-        access.sign_in_as_subject(ledger, "https://id|7", now=NOW, lifetime=LIFETIME)
+        access.sign_in_as_subject(ledger.access, ledger.users, "https://id|7", now=NOW, lifetime=LIFETIME)
     ledger.access.link_subject("cat", "https://id|7", actor="ann", now=NOW)
 
-    assert user(ledger, access.sign_in_as_subject(ledger, "https://id|7", now=NOW, lifetime=LIFETIME), NOW) == "cat"
+    assert (
+        user(
+            ledger,
+            access.sign_in_as_subject(ledger.access, ledger.users, "https://id|7", now=NOW, lifetime=LIFETIME),
+            NOW,
+        )
+        == "cat"
+    )
     with pytest.raises(WrongUsage, match="is cat already"):
         ledger.access.link_subject("bob", "https://id|7", actor="ann", now=NOW)
 
@@ -144,18 +151,18 @@ def test_who_an_identity_provider_vouches_for_signs_in_only_when_linked(ledger: 
 def test_a_token_works_until_it_is_over_or_revoked_and_shows_nothing_afterwards(ledger: Ledger) -> None:
     scopes = [Scope.PROPOSALS_READ]
     secret = access.make_token(
-        ledger, label="oms", owner="bob", scopes=scopes, custodians=["northbank"], actor="bob", now=NOW, days=10
+        ledger.access, label="oms", owner="bob", scopes=scopes, custodians=["northbank"], actor="bob", now=NOW, days=10
     )
-    token = access.token_of(ledger, secret, now=NOW)
+    token = access.token_of(ledger.access, secret, now=NOW)
 
     assert token is not None
     assert (token.owner, token.scopes, token.custodians) == ("bob", {Scope.PROPOSALS_READ}, {"northbank"})
-    assert access.token_of(ledger, secret, now=NOW + timedelta(days=10)) is None
-    assert access.token_of(ledger, secret[:-1], now=NOW) is None
+    assert access.token_of(ledger.access, secret, now=NOW + timedelta(days=10)) is None
+    assert access.token_of(ledger.access, secret[:-1], now=NOW) is None
     with pytest.raises(DecisionRefused, match="needed is admin"):
         ledger.access.revoke_token(token.token_id, actor="cat", now=NOW)
     ledger.access.revoke_token(token.token_id, actor="bob", now=NOW)
-    assert access.token_of(ledger, secret, now=NOW) is None
+    assert access.token_of(ledger.access, secret, now=NOW) is None
     with pytest.raises(WrongUsage, match="there is no token"):
         ledger.access.revoke_token(token.token_id, actor="bob", now=NOW)
 
@@ -164,10 +171,10 @@ def test_a_token_for_somebody_else_takes_an_admin_and_never_lasts_for_good(ledge
     asked = {"label": "x", "owner": "bob", "scopes": [Scope.RUNS_READ], "custodians": None, "now": NOW}
 
     with pytest.raises(DecisionRefused, match="needed is admin"):
-        access.make_token(ledger, actor="cat", **asked)
+        access.make_token(ledger.access, actor="cat", **asked)
     with pytest.raises(WrongUsage, match="lasts 1 to 366 days"):
-        access.make_token(ledger, actor="ann", days=4000, **asked)
-    assert access.make_token(ledger, actor="ann", **asked).startswith("trimtab_")
+        access.make_token(ledger.access, actor="ann", days=4000, **asked)
+    assert access.make_token(ledger.access, actor="ann", **asked).startswith("trimtab_")
 
 
 def test_saved_filters_are_somebodys_own(ledger: Ledger) -> None:

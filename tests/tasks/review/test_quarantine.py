@@ -32,24 +32,24 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def run(ledger: Ledger) -> RunRow:
-    return quarantine.find_run(ledger, "r1")
+    return quarantine.find_run(ledger.runs, "r1")
 
 
 def release(ledger: Ledger, run: RunRow, *names: str, actor: str = "bob", note: str = "confirmed") -> list[str]:
-    return quarantine.readmit_rows(ledger, read, run, names, actor=actor, note=note, now=NOW)
+    return quarantine.readmit_rows(ledger.readmissions, read, run, names, actor=actor, note=note, now=NOW)
 
 
 def test_the_run_is_the_newest_or_the_one_named(ledger: Ledger) -> None:
-    assert quarantine.find_run(ledger, None).run_id == "r1"
-    assert quarantine.find_run(ledger, "r0").run_id == "r0"
+    assert quarantine.find_run(ledger.runs, None).run_id == "r1"
+    assert quarantine.find_run(ledger.runs, "r0").run_id == "r0"
     with pytest.raises(WrongUsage, match="there is no run r9"):
-        quarantine.find_run(ledger, "r9")
+        quarantine.find_run(ledger.runs, "r9")
 
 
 def test_a_ledger_without_runs_has_no_newest_one(tmp_path: Path) -> None:
     ledger = staffed(f"sqlite:///{tmp_path / 'empty.sqlite'}")
     with pytest.raises(WrongUsage, match="there is no run yet"):
-        quarantine.find_run(ledger, None)
+        quarantine.find_run(ledger.runs, None)
     ledger.close()
 
 
@@ -67,21 +67,21 @@ def test_a_ledger_without_runs_has_no_newest_one(tmp_path: Path) -> None:
 def test_rows_set_aside_are_found_by_table_rule_and_account(
     ledger: Ledger, run: RunRow, wanted: QuarantineFilter, places: list[tuple[str, int]]
 ) -> None:
-    found = quarantine.quarantined_rows(ledger, read, run).filter(wanted.holds())
+    found = quarantine.quarantined_rows(ledger.readmissions, read, run).filter(wanted.holds())
 
     assert found.select("file_name", "row_number").rows() == places
 
 
 def test_only_rows_that_just_differ_from_the_night_before_can_be_released(ledger: Ledger, run: RunRow) -> None:
-    found = quarantine.quarantined_rows(ledger, read, run).filter(pl.col("is_releasable"))
+    found = quarantine.quarantined_rows(ledger.readmissions, read, run).filter(pl.col("is_releasable"))
 
     assert set(found["quarantine_id"]) == {CASH, SPLIT}
 
 
 def test_rows_of_another_run_are_not_shown(ledger: Ledger) -> None:
-    other = quarantine.find_run(ledger, "r0")
+    other = quarantine.find_run(ledger.runs, "r0")
 
-    assert quarantine.quarantined_rows(ledger, read, other).is_empty()
+    assert quarantine.quarantined_rows(ledger.readmissions, read, other).is_empty()
     assert quarantine.readmitted_rows(read, other).is_empty()
 
 
@@ -98,7 +98,7 @@ def test_a_row_is_named_by_a_beginning_that_fits_one() -> None:
 
 
 def test_a_row_is_shown_cell_by_cell_with_each_rules_own_sentence(ledger: Ledger, run: RunRow) -> None:
-    detail = quarantine.show(ledger, read, run, LOT_ID[:6])
+    detail = quarantine.show(ledger.readmissions, read, run, LOT_ID[:6])
 
     assert (detail.quarantine_id, detail.table_name, detail.account_id) == (LOT_ID, "lots", "A1")
     assert detail.cells == {
@@ -124,14 +124,14 @@ def test_a_cell_that_quotes_the_place_does_not_break_the_sentences_apart(ledger:
     )
 
     detail = quarantine.show(
-        ledger, lambda table, _: tricky if table == "quarantine" else read(table, "r1"), run, LOT_ID
+        ledger.readmissions, lambda table, _: tricky if table == "quarantine" else read(table, "r1"), run, LOT_ID
     )
 
     assert {one.sentence for one in detail.rules} == {tricky["message"][0]}
 
 
 def test_a_row_that_stands_twice_is_shown_once_with_both_places(ledger: Ledger, run: RunRow) -> None:
-    detail = quarantine.show(ledger, read, run, TWICE)
+    detail = quarantine.show(ledger.readmissions, read, run, TWICE)
 
     assert detail.places == ("more.csv row 1", "more.csv row 2")
     assert len(detail.rules) == 1
@@ -149,14 +149,14 @@ def test_a_row_that_stands_twice_is_shown_once_with_both_places(ledger: Ledger, 
 def test_what_a_row_costs_is_what_the_gate_made_of_its_account(
     ledger: Ledger, run: RunRow, row: str, cost: str
 ) -> None:
-    assert quarantine.show(ledger, read, run, row).cost == cost
+    assert quarantine.show(ledger.readmissions, read, run, row).cost == cost
 
 
 def test_a_row_of_nobody_costs_nobody_directly(ledger: Ledger, run: RunRow) -> None:
     nobodys = ROWS.with_columns(account_id=pl.lit(None, pl.String))
 
     detail = quarantine.show(
-        ledger, lambda table, _: nobodys if table == "quarantine" else read(table, "r1"), run, CASH
+        ledger.readmissions, lambda table, _: nobodys if table == "quarantine" else read(table, "r1"), run, CASH
     )
 
     assert detail.cost.startswith("The row belongs to no account")
@@ -165,10 +165,10 @@ def test_a_row_of_nobody_costs_nobody_directly(ledger: Ledger, run: RunRow) -> N
 def test_a_row_says_how_it_can_be_released_or_that_its_source_must_be_mended(ledger: Ledger, run: RunRow) -> None:
     again = "run the night again: `trimtab nightly --as-of 2026-07-02`."
 
-    assert quarantine.show(ledger, read, run, SPLIT).outlook == (
+    assert quarantine.show(ledger.readmissions, read, run, SPLIT).outlook == (
         f"A reviewer may release it, `trimtab quarantine release {SPLIT} --note WHY`; then {again}"
     )
-    lasting = quarantine.show(ledger, read, run, LOT_ID).outlook
+    lasting = quarantine.show(ledger.readmissions, read, run, LOT_ID).outlook
     assert lasting.startswith("It cannot be released: lot_id_identifier, quantity_positive cannot be waved through")
     assert lasting.endswith(f"Mend the row at its source, then {again}")
 
@@ -176,12 +176,12 @@ def test_a_row_says_how_it_can_be_released_or_that_its_source_must_be_mended(led
 def test_a_released_row_says_who_let_it_pass_and_from_when_that_counts(ledger: Ledger, run: RunRow) -> None:
     release(ledger, run, SPLIT, BASIS)
 
-    aside, used = (quarantine.show(ledger, read, run, row).outlook for row in (SPLIT, BASIS))
+    aside, used = (quarantine.show(ledger.readmissions, read, run, row).outlook for row in (SPLIT, BASIS))
 
     by = "Released by bob on 2026-07-01 22:00 UTC (confirmed); "
     assert aside == f"{by}that counts once you run the night again: `trimtab nightly --as-of 2026-07-02`."
     assert used == f"{by}this run used it."
-    found = quarantine.quarantined_rows(ledger, read, run)
+    found = quarantine.quarantined_rows(ledger.readmissions, read, run)
     assert dict(found.filter(pl.col("released_by").is_not_null()).select("quarantine_id", "released_by").rows()) == {
         SPLIT: "bob"
     }
@@ -211,7 +211,7 @@ def test_a_row_that_also_breaks_its_contract_is_not_released(ledger: Ledger, run
 
     with pytest.raises(DecisionRefused, match="breaks quantity_positive,"):
         quarantine.readmit_rows(
-            ledger,
+            ledger.readmissions,
             lambda table, _: both if table == "quarantine" else read(table, "r1"),
             run,
             [SPLIT],

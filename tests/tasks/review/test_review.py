@@ -25,7 +25,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def found(ledger: Ledger, text: str) -> list[str]:
-    return review.queue(ledger, parse_filter(text), now=NOW)["account_id"].to_list()
+    return review.queue(ledger.proposals, ledger.queue, parse_filter(text), now=NOW)["account_id"].to_list()
 
 
 def test_an_empty_filter_means_what_waits_for_review() -> None:
@@ -93,23 +93,25 @@ def test_the_queue_holds_what_matches(ledger: Ledger, text: str, accounts: list[
 
 
 def test_what_is_past_its_time_is_not_in_the_queue(ledger: Ledger) -> None:
-    assert review.queue(ledger, Filter(), now=NOW + hours(20)).is_empty()
+    assert review.queue(ledger.proposals, ledger.queue, Filter(), now=NOW + hours(20)).is_empty()
     assert found(ledger, "state=expired") == ["aa", "ab", "bb"]
 
 
 def test_proposals_are_named_by_a_beginning_that_fits_one(ledger: Ledger) -> None:
-    assert review.resolve(ledger, ["monday.b", "monday.aa", "monday.bb"]) == ["monday.bb", "monday.aa"]
+    assert review.resolve(ledger.proposals, ["monday.b", "monday.aa", "monday.bb"]) == ["monday.bb", "monday.aa"]
     with pytest.raises(WrongUsage, match=r"several proposals, monday\.aa and monday\.ab"):
-        review.resolve(ledger, ["monday.a"])
+        review.resolve(ledger.proposals, ["monday.a"])
     with pytest.raises(WrongUsage, match="at least 6"):
-        review.resolve(ledger, ["monda"])
+        review.resolve(ledger.proposals, ["monda"])
     with pytest.raises(WrongUsage, match="no proposal tuesday"):
-        review.resolve(ledger, ["tuesday"])
+        review.resolve(ledger.proposals, ["tuesday"])
 
 
 def test_approving_by_name_and_by_filter(ledger: Ledger) -> None:
-    named = review.approve(ledger, ["monday.aa"], actor="bob", now=NOW)
-    matched = review.decide_matching(ledger, Filter(), Decision.APPROVE, actor="bob", now=NOW)
+    named = review.decide(ledger.decisions, ledger.proposals, ["monday.aa"], Decision.APPROVE, actor="bob", now=NOW)
+    matched = review.decide_matching(
+        ledger.decisions, ledger.proposals, ledger.queue, Filter(), Decision.APPROVE, actor="bob", now=NOW
+    )
 
     assert named.states == {"monday.aa": ProposalState.APPROVED}
     assert matched.states == {"monday.ab": ProposalState.APPROVED, "monday.bb": PENDING}
@@ -118,18 +120,31 @@ def test_approving_by_name_and_by_filter(ledger: Ledger) -> None:
 def test_deciding_what_nothing_matches_decides_nothing(ledger: Ledger) -> None:
     wanted = parse_filter("custodian=nowhere")
 
-    assert review.decide_matching(ledger, wanted, Decision.APPROVE, actor="bob", now=NOW).states == {}
+    assert (
+        review.decide_matching(
+            ledger.decisions, ledger.proposals, ledger.queue, wanted, Decision.APPROVE, actor="bob", now=NOW
+        ).states
+        == {}
+    )
 
 
 def test_rejecting_holding_and_withdrawing(ledger: Ledger) -> None:
-    review.reject(ledger, ["monday.aa"], actor="bob", now=NOW, note="client is leaving")
-    review.hold(ledger, ["monday.bb"], actor="bob", now=NOW)
-    review.approve(ledger, ["monday.ab"], actor="bob", now=NOW)
-    review.withdraw(ledger, ["monday.ab"], actor="cat", now=NOW)
+    review.decide(
+        ledger.decisions,
+        ledger.proposals,
+        ["monday.aa"],
+        Decision.REJECT,
+        actor="bob",
+        now=NOW,
+        note="client is leaving",
+    )
+    review.decide(ledger.decisions, ledger.proposals, ["monday.bb"], Decision.HOLD, actor="bob", now=NOW)
+    review.decide(ledger.decisions, ledger.proposals, ["monday.ab"], Decision.APPROVE, actor="bob", now=NOW)
+    review.decide(ledger.decisions, ledger.proposals, ["monday.ab"], Decision.WITHDRAW, actor="cat", now=NOW)
 
     assert states(ledger) == {"monday.aa": "rejected", "monday.ab": "withdrawn", "monday.bb": "pending_review"}
     with pytest.raises(DecisionRefused, match=r"monday\.aa is rejected"):
-        review.approve(ledger, ["monday.aa"], actor="bob", now=NOW)
+        review.decide(ledger.decisions, ledger.proposals, ["monday.aa"], Decision.APPROVE, actor="bob", now=NOW)
 
 
 def lake_of_two(table: str, run_id: str) -> pl.DataFrame:
@@ -142,13 +157,21 @@ def lake_of_two(table: str, run_id: str) -> pl.DataFrame:
 
 
 def test_showing_a_proposal_shows_its_own_orders_lots_and_decisions(ledger: Ledger) -> None:
-    review.hold(ledger, ["monday.aa"], actor="bob", now=NOW, note="asking the adviser")
+    review.decide(
+        ledger.decisions,
+        ledger.proposals,
+        ["monday.aa"],
+        Decision.HOLD,
+        actor="bob",
+        now=NOW,
+        note="asking the adviser",
+    )
 
-    detail = review.show(ledger, "monday.aa", lake_of_two, now=NOW)
+    detail = review.show(ledger.proposals, ledger.amendments, "monday.aa", lake_of_two, now=NOW)
 
     assert detail.proposal["account_id"] == "aa"
     assert detail.orders["order_id"].to_list() == ["o1"]
     assert detail.lots["lot_id"].to_list() == ["l1", "l2"]
     assert [one.note for one in detail.decisions] == ["asking the adviser"]
     assert str(detail.unusual).startswith("It is worth 0.80% less than")
-    assert review.show(ledger, "monday.ab", lake_of_two, now=NOW).unusual is None
+    assert review.show(ledger.proposals, ledger.amendments, "monday.ab", lake_of_two, now=NOW).unusual is None

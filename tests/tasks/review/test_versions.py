@@ -82,7 +82,15 @@ class Scene:
     def amend(self, proposal: dict[str, Any], wish: dict[str, Decimal], actor: str = "bob", **how: Any) -> str:
         how.setdefault("note", "too much of it")
         return amend_proposal(
-            self.ledger, self.lake, proposal["proposal_id"], list(wish.items()), actor=actor, now=utc_now(), **how
+            self.ledger.amendments,
+            self.ledger.proposals,
+            self.ledger.runs,
+            self.lake,
+            proposal["proposal_id"],
+            wish=list(wish.items()),
+            actor=actor,
+            now=utc_now(),
+            **how,
         )
 
     def drop_one(self, number: int) -> tuple[dict[str, Any], dict[str, Any], str]:
@@ -153,7 +161,9 @@ def test_only_the_versions_orders_leave_and_each_once(scene: Scene) -> None:
 
 def test_the_book_of_an_export_has_each_account_once(scene: Scene) -> None:
     before, left_out, name = scene.drop_one(0)
-    book: ProposedTables = book_of(stored_tables(scene.lake, scene.night.run_id), scene.ledger, scene.night.run_id)
+    book: ProposedTables = book_of(
+        stored_tables(scene.lake, scene.night.run_id), scene.ledger.amendments, scene.night.run_id
+    )
     assert book.proposals["account_id"].is_unique().all()
     assert book.orders["order_id"].is_unique().all()
     mine = book.orders.filter(pl.col("account_id") == before["account_id"])
@@ -191,11 +201,18 @@ def test_review_and_explanation_show_the_version(scene: Scene) -> None:
     def read(table: str, run_id: str) -> pl.DataFrame:
         return scene.lake.read_account(table, run_id, before["account_id"])
 
-    shown = review.show(scene.ledger, name, read, now=utc_now())
-    former = review.show(scene.ledger, before["proposal_id"], read, now=utc_now())
+    shown = review.show(scene.ledger.proposals, scene.ledger.amendments, name, read, now=utc_now())
+    former = review.show(scene.ledger.proposals, scene.ledger.amendments, before["proposal_id"], read, now=utc_now())
     assert left_out["order_id"] not in shown.orders["order_id"].to_list()
     assert left_out["order_id"] in former.orders["order_id"].to_list()
-    page = explain_account(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
+    page = explain_account(
+        scene.lake,
+        scene.ledger.runs,
+        scene.ledger.proposals,
+        scene.ledger.amendments,
+        before["account_id"],
+        run_id=scene.night.run_id,
+    )
     assert page["proposal"]["proposal_id"] == name
     assert {one["order_id"] for one in page["orders"]} == set(shown.orders["order_id"])
     assert "could be better" in page["certificate"]["sentence"]
@@ -279,7 +296,14 @@ def test_a_version_of_a_version_takes_the_place_of_both(scene: Scene) -> None:
     assert set(known.orders["order_id"]) == first - gone
     told = query(scene.settings, f"SELECT order_id FROM orders WHERE account_id = '{before['account_id']}'")
     assert set(told["order_id"]) == first - gone
-    page = explain_account(scene.lake, scene.ledger, before["account_id"], run_id=scene.night.run_id)
+    page = explain_account(
+        scene.lake,
+        scene.ledger.runs,
+        scene.ledger.proposals,
+        scene.ledger.amendments,
+        before["account_id"],
+        run_id=scene.night.run_id,
+    )
     assert page["proposal"]["proposal_id"] == third
     row = known.proposals.row(0, named=True)
     assert row["gap_bps"] > two["gap_bps"] > before["gap_bps"]

@@ -225,7 +225,7 @@ def test_what_does_not_add_up_holds_the_run(with_old_prices: Settings) -> None:
         run = find_pulled_run(row.run_id)
         assert run is not None
         offenders = pl.DataFrame({"account_id": ["A0000017"], "order_id": ["o1"]})
-        with pytest.raises(ConservationBroken), note_failure(at.ledger, run):
+        with pytest.raises(ConservationBroken), note_failure(at.ledger.runs, run):
             need_none("sell orders whose lots do not sum to them", offenders)
         told = [event.detail for event in at.ledger.audit.audit_rows(run_id=row.run_id) if event.event == "run_held"]
     row = newest(with_old_prices)

@@ -146,7 +146,7 @@ def test_what_broke_a_run_off_is_told_where_the_ledger_cannot_take_it_down(
     first = StoreRefused("the lake is full")
     with closing(opened(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
         monkeypatch.setattr(ledger.runs, "fail_run", fail_run)
-        with pytest.raises(StoreRefused) as caught, note_failure(ledger, run_of(1)):
+        with pytest.raises(StoreRefused) as caught, note_failure(ledger.runs, run_of(1)):
             raise first
     assert caught.value is first
 

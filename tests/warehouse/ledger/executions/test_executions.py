@@ -93,7 +93,7 @@ def test_stretches_hold_everything_once_in_order(desk: TwoCustodians, limit: int
 
 
 def test_breaks_are_those_that_the_reconciliation_tells_in_its_order(desk: TwoCustodians) -> None:
-    expected = open_breaks(desk.ledger, NOW)
+    expected = open_breaks(desk.ledger.answers, NOW)
     found = desk.ledger.answers.breaks_found(ALL, ALARMS, limit=99).rows
     assert found["code"].to_list()[:2] == [Break.UNKNOWN_ORDER, Break.OVERFILLED]
     shared = [name for name in expected.columns if name in found.columns]

@@ -173,7 +173,11 @@ def test_a_shard_on_which_two_work_at_once_is_in_the_lake_once(
     rows = pl.DataFrame({"account_id": ["a1"], "security_id": ["s1"]})
 
     def work(_each: int) -> None:
-        with use_settings(settings), open_stores() as at, timed_step(at.ledger, RUN, Step.MEASURE, 1):
+        with (
+            use_settings(settings),
+            open_stores() as at,
+            timed_step(at.ledger.locks, at.ledger.runs, RUN, Step.MEASURE, 1),
+        ):
             at.lake.replace(RUN, 1, {"awaiting": rows.select("account_id", reason=pl.lit("x"))})
 
     with use_settings(settings), open_stores() as at:
