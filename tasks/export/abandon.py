@@ -17,8 +17,7 @@ from pathlib import Path
 
 from schemas.errors import Terminal
 from tasks.core.export import Export
-from tasks.export.render import Checkpoint
-from tasks.export.tombstone import take_name
+from tasks.export.tombstone import Checkpoint, take_name
 from warehouse.ledger import Abandons, ExportRow, Exports, ExportState
 
 
@@ -32,10 +31,6 @@ class AbandonResult:
     is_done_here: bool
 
 
-def _go_on(_point: str) -> None:
-    """Stops nothing."""
-
-
 def abandon_export(
     export_id: str,
     *,
@@ -45,7 +40,7 @@ def abandon_export(
     actor: str,
     note: str,
     now: datetime,
-    checkpoint: Checkpoint = _go_on,
+    checkpoint: Checkpoint = lambda _point: None,
 ) -> AbandonResult:
     """Give an export up, or finish doing so.
 

@@ -33,8 +33,9 @@ from schemas.landing import IDENTIFIER
 from tasks.core.export import Export, ExportPackage, ProposedTables, allocate, block_warnings, make_release, refusals_of
 from tasks.export.deadline import ExportDeadline
 from tasks.export.plan import ExportPlan
-from tasks.export.render import DELIVERY_CHECKPOINTS, Checkpoint, Sending, render_export
+from tasks.export.render import DELIVERY_CHECKPOINTS, Sending, render_export
 from tasks.export.signing import Signer
+from tasks.export.tombstone import Checkpoint
 from tasks.known import behind_since
 from tasks.review import newest_rows
 from warehouse.lake import Lake

@@ -29,7 +29,7 @@ from tasks.core.export import (
     sha256,
     success_bytes,
 )
-from tasks.export.tombstone import need_not_given_up
+from tasks.export.tombstone import Checkpoint, need_not_given_up
 from tasks.runtime import (
     FOLDER_MODE,
     check_same,
@@ -43,7 +43,6 @@ from tasks.runtime import (
     write_file,
 )
 
-Checkpoint = Callable[[str], None]
 Rendered = tuple[FileEntry, bytes]
 DELIVERY_CHECKPOINTS: Final = ("files", "manifest", "flushed", "renamed", "placed")
 LOOK_SECONDS: Final = 0.1

@@ -64,7 +64,7 @@ def csv_header(path: Path, head: bytes) -> list[str]:
             'Hint: look for a missing closing quote ("), or a name with a line break.'
         )
     text = b"".join(
-        whole_lines(path.name, io.BytesIO(line), block_bytes=LONGEST_HEADER, longest_line=LONGEST_HEADER)
+        whole_lines(path.name, io.BytesIO(line).read, block_bytes=LONGEST_HEADER, longest_line=LONGEST_HEADER)
     ).decode("utf-8-sig")
     names = [name.strip() for name in next(csv.reader([text]), [])]
     if not any(names):
@@ -85,7 +85,9 @@ def csv_batches(path: Path, header: list[str], rows: int, *, block_bytes: int = 
     next_row = 1
     waiting = [pl.DataFrame(schema=dict.fromkeys(header, pl.String))]
     with _stream(path) as stream:
-        for number, lines in enumerate(whole_lines(path.name, stream, block_bytes=block_bytes, longest_line=_BLOCK)):
+        for number, lines in enumerate(
+            whole_lines(path.name, stream.read, block_bytes=block_bytes, longest_line=_BLOCK)
+        ):
             text = lines[len(_first_line(lines)) :] if number == 0 else lines
             if not text.strip(b"\r\n"):
                 continue

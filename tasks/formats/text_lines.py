@@ -1,29 +1,22 @@
 """Text in whole lines whose bytes were judged, so that a parser behind it meets nothing that it would choke on."""
 
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from schemas.errors import InputRefused
 
 _MEBIBYTE: Final = 1 << 20
 
 
-class Blocks(Protocol):
-    """What is read from."""
-
-    def read(self, size: int) -> bytes:
-        """At most ``size`` bytes; none at the end."""
-
-
-def whole_lines(name: str, blocks: Blocks, *, block_bytes: int, longest_line: int) -> Iterator[bytes]:
+def whole_lines(name: str, read: Callable[[int], bytes], *, block_bytes: int, longest_line: int) -> Iterator[bytes]:
     """The text in UTF-8, about ``block_bytes`` at a time, each time whole lines; the last line is ended where it is not.
 
     Parameters
     ----------
     name
         Name of the file, for messages.
-    blocks
-        Where the bytes come from.
+    read
+        Gives at most so many bytes; none at the end.
     block_bytes
         How much is read at once.
     longest_line
@@ -35,9 +28,9 @@ def whole_lines(name: str, blocks: Blocks, *, block_bytes: int, longest_line: in
         The text is not UTF-8, holds a NUL byte, or has a line that is too long.
     """
     rest, line = b"", 1
-    following = _read_fully(blocks, block_bytes)
+    following = _read_fully(read, block_bytes)
     while following:
-        block, following = following, _read_fully(blocks, block_bytes)
+        block, following = following, _read_fully(read, block_bytes)
         rest += block
         if not following and not rest.endswith(b"\n"):
             rest += b"\n"
@@ -49,11 +42,11 @@ def whole_lines(name: str, blocks: Blocks, *, block_bytes: int, longest_line: in
             rest = rest[cut:]
 
 
-def _read_fully(blocks: Blocks, size: int) -> bytes:
+def _read_fully(read: Callable[[int], bytes], size: int) -> bytes:
     """As many bytes as asked for, unless the end comes first: what unpacks may hand out less."""
-    parts = [blocks.read(size)]
+    parts = [read(size)]
     while parts[-1] and sum(map(len, parts)) < size:
-        parts.append(blocks.read(size - sum(map(len, parts))))
+        parts.append(read(size - sum(map(len, parts))))
     return b"".join(parts)
 
 

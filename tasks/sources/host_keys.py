@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
-from tasks.sources.remote import FETCHING, Remote, RemoteUse
+from schemas.addresses import Address
+from tasks.sources.remote import FETCHING, RemoteUse
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +29,7 @@ class SftpHost:
         return any(self.known_hosts.match(self.name, "", self.port))
 
 
-def sftp_host(remote: Remote, use: RemoteUse = FETCHING) -> SftpHost:
+def sftp_host(remote: Address, use: RemoteUse = FETCHING) -> SftpHost:
     """The server of an address, and how to log in.
 
     Raises
@@ -57,7 +58,7 @@ def scan_hint(name: str, port: int, path: Path) -> str:
     )
 
 
-def _known_hosts(remote: Remote, use: RemoteUse, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
+def _known_hosts(remote: Address, use: RemoteUse, path: Path, name: str, port: int) -> asyncssh.SSHKnownHosts:
     try:
         return asyncssh.read_known_hosts(str(path))
     except (OSError, ValueError) as error:
@@ -67,7 +68,7 @@ def _known_hosts(remote: Remote, use: RemoteUse, path: Path, name: str, port: in
         ) from error
 
 
-def _credentials(remote: Remote, use: RemoteUse) -> dict[str, Any]:
+def _credentials(remote: Address, use: RemoteUse) -> dict[str, Any]:
     """The key named, else the password, else the user's own keys."""
     secret = _secret(remote, use)
     if remote.key_file:
@@ -75,7 +76,7 @@ def _credentials(remote: Remote, use: RemoteUse) -> dict[str, Any]:
     return {"password": secret, "client_keys": None, "agent_path": None} if secret else {}
 
 
-def _secret(remote: Remote, use: RemoteUse) -> str | None:
+def _secret(remote: Address, use: RemoteUse) -> str | None:
     if not remote.password_variable:
         return None
     secret = os.environ.get(remote.password_variable)
@@ -87,7 +88,7 @@ def _secret(remote: Remote, use: RemoteUse) -> str | None:
     return secret
 
 
-def _key(remote: Remote, use: RemoteUse, passphrase: str | None) -> asyncssh.SSHKey:
+def _key(remote: Address, use: RemoteUse, passphrase: str | None) -> asyncssh.SSHKey:
     path = Path(remote.key_file).expanduser()
     try:
         return asyncssh.read_private_key(path, passphrase)

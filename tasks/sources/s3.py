@@ -15,11 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
+from schemas.addresses import Address
 from schemas.errors import SourceUnreachable, Terminal
 from schemas.sources import Source
 from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.names import names_to_take
-from tasks.sources.remote import FETCHING, Remote, RemoteUse
+from tasks.sources.remote import FETCHING, RemoteUse
 from tasks.sources.staging import Staging, open_staging
 
 CONNECT_SECONDS: Final = 5
@@ -60,13 +61,13 @@ def fetch(source: Source, *, is_wanted: Callable[[str], bool], staging: Path) ->
         return tuple(_fetch_object(source, store, found[name], name, stage) for name in names)
 
 
-def prefix_of(remote: Remote) -> str:
+def prefix_of(remote: Address) -> str:
     """The bucket and the prefix of an address, without a slash at the end."""
     parts = urlsplit(remote.url)
     return "/".join(part for part in (parts.netloc, unquote(parts.path).strip("/")) if part)
 
 
-def open_store(remote: Remote, use: RemoteUse, **options: Any) -> Any:
+def open_store(remote: Address, use: RemoteUse, **options: Any) -> Any:
     """The object store as a file system of pyarrow's; ``options`` are of ``S3FileSystem``. Nothing is asked yet."""
     parts = urlsplit(remote.endpoint)
     if remote.endpoint and (parts.scheme not in {"http", "https"} or not parts.netloc):
@@ -123,7 +124,7 @@ def _text(metadata: dict[str, bytes]) -> dict[str, str]:
 
 
 @contextmanager
-def store_errors(remote: Remote, use: RemoteUse) -> Iterator[None]:
+def store_errors(remote: Address, use: RemoteUse) -> Iterator[None]:
     """Sentences for what the store refuses. Of its own words only the code is shown."""
     try:
         yield
@@ -134,7 +135,7 @@ def store_errors(remote: Remote, use: RemoteUse) -> Iterator[None]:
         raise _error_for(remote, use, code, text) from error
 
 
-def no_bucket(remote: Remote, use: RemoteUse) -> Terminal:
+def no_bucket(remote: Address, use: RemoteUse) -> Terminal:
     """What is said where the store knows no bucket of that name."""
     return use.refused(
         f"{remote.name} has no bucket {urlsplit(remote.url).netloc}; needed one that exists\n\n"
@@ -142,7 +143,7 @@ def no_bucket(remote: Remote, use: RemoteUse) -> Terminal:
     )
 
 
-def _error_for(remote: Remote, use: RemoteUse, code: str, text: str) -> Exception:
+def _error_for(remote: Address, use: RemoteUse, code: str, text: str) -> Exception:
     if code == "NO_SUCH_BUCKET":
         return no_bucket(remote, use)
     if code in _NO_ACCESS or any(word in text for word in _NO_ACCESS_WORDS):

@@ -19,12 +19,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 import asyncssh
 
+from schemas.addresses import Address
 from schemas.errors import InputRefused, SourceUnreachable
 from schemas.sources import Source
 from tasks.sources.fetched_file import FetchedFile
 from tasks.sources.host_keys import SftpHost, scan_hint, sftp_host
 from tasks.sources.names import names_to_take
-from tasks.sources.remote import FETCHING, Remote, RemoteUse
+from tasks.sources.remote import FETCHING, RemoteUse
 from tasks.sources.staging import IncomingFile, Staging, open_staging
 
 ANSWER_SECONDS: Final = 25
@@ -205,7 +206,7 @@ def _time(found: asyncssh.SFTPAttrs) -> datetime | None:
 
 
 @contextmanager
-def server_errors(remote: Remote, host: SftpHost, use: RemoteUse) -> Iterator[None]:
+def server_errors(remote: Address, host: SftpHost, use: RemoteUse) -> Iterator[None]:
     """Sentences for what goes wrong between us and the server."""
     where = f"{host.name}:{host.port}"
     try:

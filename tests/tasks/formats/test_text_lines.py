@@ -9,7 +9,7 @@ from tasks.formats.text_lines import whole_lines
 
 
 def text_of(content: bytes, *, block: int = 1 << 20, longest: int = 1 << 20) -> bytes:
-    parts = list(whole_lines("lots.csv", io.BytesIO(content), block_bytes=block, longest_line=longest))
+    parts = list(whole_lines("lots.csv", io.BytesIO(content).read, block_bytes=block, longest_line=longest))
     assert all(part.endswith((b"\n", b"\r")) for part in parts)
     return b"".join(parts)
 
