@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -44,24 +44,14 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class MemoryLake:
-    """Tables of one run."""
+class MemoryLake(Lake):
+    """Tables of one run, and no connection: no fill is told in these scenes, and nothing else of the lake is asked for."""
 
     tables: dict[str, pl.DataFrame]
 
-    def read(self, table: str, run_id: str, shard: int | None = None) -> pl.DataFrame:
-        assert (run_id, shard) == (RUN, None)
+    def read(self, table: str, run_id: str, shard: int | None = None, columns: tuple[str, ...] = ()) -> pl.DataFrame:
+        assert (run_id, shard, columns) == (RUN, None, ())
         return self.tables[table]
-
-    def orders_of(self, run_id: str, proposals: pl.Series) -> pl.DataFrame:
-        """No fill is told in these scenes: nobody asks."""
-        raise NotImplementedError
-
-    def rows_of(
-        self, table: str, run_id: str, shards: Sequence[int], accounts: pl.Series, columns: tuple[str, ...]
-    ) -> pl.DataFrame:
-        """No fill is told in these scenes: nobody asks."""
-        raise NotImplementedError
 
 
 def table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
