@@ -24,7 +24,7 @@ KEPT: Final = HERE / "results.csv"
 PICTURE: Final = HERE / "results.svg"
 ALL_BUT_THESE: Final = ("--", ":(top)", ":(top,exclude)tests/benchmarks/results.*")
 WIDTH, ROW, MARGIN = 960, 24, 16
-CURVE: Final = (560, 220)
+CURVE: Final = (560, 170)
 """Where a curve begins, and how wide it is."""
 INK, GREY, BLUE = "#24292f", "#57606a", "#1f6fb4"
 
@@ -116,7 +116,11 @@ def draw(lines: Sequence[dict[str, str]]) -> str:
     down = MARGIN
     for benchmark, rows in groupby(sorted(series), key=lambda key: key[0]):
         down += ROW
+        newest = max((line for line in lines if line["benchmark"] == benchmark), key=lambda line: line["measured_at"])
         parts.append(_text(MARGIN, down, benchmark, weight="bold"))
+        parts.append(
+            _text(360, down, "newest: {measured_at}, {commit}, {processors} processors, load {load}".format(**newest))
+        )
         for key in rows:
             down += ROW
             parts += _row(series[key], down)
