@@ -178,6 +178,7 @@ class Reason(StrEnum):
     SHORT_TERM_GAIN_AVOIDED = "short_term_gain_avoided"
     GAIN_BUDGET_REACHED = "gain_budget_reached"
     NOTHING_TO_BUY = "nothing_to_buy"
+    UNIT_TOO_DEAR = "unit_too_dear"
     UNMODELLED_HELD = "unmodelled_held"
     NO_CASH_TO_BUY = "no_cash_to_buy"
     AWAITING_FILE = "awaiting_file"

@@ -77,8 +77,9 @@ SENT_ORDERS: Final[dict[str, pl.DataType]] = {
     "quantity": EXACT,
     "quantity_step": EXACT,
     "price_usd": EXACT,
+    "price_factor": EXACT,
 }
-"""Orders as they left in an export, for what comes back to be held against."""
+"""Orders as they left in an export, for what comes back to be held against. ``price_factor`` null: 1."""
 
 ORDER_STATES: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),

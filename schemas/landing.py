@@ -78,12 +78,16 @@ class Accounts(pa.DataFrameModel):
 
 
 class Lots(pa.DataFrameModel):
-    """A tax lot belongs to one account; the same ``lot_id`` may repeat across accounts. Null cost or date: unknown; a cost of 0 is a real zero."""
+    """A tax lot belongs to one account; the same ``lot_id`` may repeat across accounts. Null cost or date: unknown; a cost of 0 is a real zero.
+
+    ``unit_cost_usd`` is in the terms of the security's price, so that a lot cost quantity x unit cost x price factor. A lot of quantity
+    0 counts for nothing.
+    """
 
     account_id: str = identifier()
     security_id: str = identifier()
     lot_id: str = identifier()
-    quantity: Exact = pa.Field(gt=0)
+    quantity: Exact = pa.Field(ge=0)
     unit_cost_usd: Exact = pa.Field(ge=0, nullable=True)
     acquired_date: date = pa.Field(nullable=True)
     is_frozen: bool = pa.Field(nullable=True)
@@ -108,7 +112,11 @@ class Cash(pa.DataFrameModel):
 
 
 class Securities(pa.DataFrameModel):
-    """What can be held. ``quantity_step`` 1 = whole shares, 0.001 = thousandths."""
+    """What can be held. ``quantity_step`` 1 = whole shares, 0.001 = thousandths.
+
+    Value = quantity x price x ``price_factor``, null = 1; a bond must have one: face amounts at percent of par have 0.01.
+    ``exchange`` tells securities of one symbol apart.
+    """
 
     security_id: str = identifier()
     symbol: str = label()
@@ -118,6 +126,8 @@ class Securities(pa.DataFrameModel):
     quantity_step: Exact = pa.Field(gt=0)
     half_spread_bps: float = pa.Field(ge=0, lt=10_000)
     is_tradable: bool
+    price_factor: Exact = pa.Field(gt=0, nullable=True)
+    exchange: str = pa.Field(str_matches=LABEL, nullable=True)
 
     class Config:
         """Key."""
@@ -126,10 +136,10 @@ class Securities(pa.DataFrameModel):
 
 
 class Prices(pa.DataFrameModel):
-    """Reference prices."""
+    """Reference prices. What has a price of 0 counts 0 and is never traded."""
 
     security_id: str = identifier()
-    price_usd: Exact = pa.Field(gt=0)
+    price_usd: Exact = pa.Field(ge=0)
     price_date: date
 
     class Config:
@@ -195,6 +205,8 @@ class Policies(pa.DataFrameModel):
     """Parameters of ``schemas.policy.Policy``; a parameter absent or null takes its default."""
 
     policy_id: str = identifier()
+    is_pending_invested: bool = pa.Field(nullable=True)
+    cash_tolerance_usd: float = pa.Field(ge=0, nullable=True)
     tracking_penalty: float = pa.Field(gt=0, nullable=True)
     band_rule: str = pa.Field(isin=list(BandRule), nullable=True)
     trade_to: float = pa.Field(ge=0, le=1, nullable=True)
@@ -275,6 +287,7 @@ OPTIONAL_TABLES: Final = frozenset({"buy_list", "restrictions", "trades", "house
 OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
     "accounts": frozenset({"loss_carryforward_short_usd", "loss_carryforward_long_usd"}),
     "lots": frozenset({"is_frozen"}),
+    "securities": frozenset({"price_factor", "exchange"}),
     "restrictions": frozenset({"min_quantity", "max_quantity", "min_value_usd", "max_value_usd"}),
     "policies": frozenset(Policies.to_schema().columns) - {"policy_id"},
 }

@@ -19,6 +19,10 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    is_pending_invested: bool = False
+    """Whether contributions count before they have settled; withdrawals always count."""
+    cash_tolerance_usd: NonNegative = 5.0
+    """Cash that is less than this below zero, or below the reserve, is not owed."""
     tracking_penalty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     """What distance from the model costs: a class 1 % of NAV off its destination costs half so many basis points of NAV."""
     band_rule: BandRule = BandRule.LESSER

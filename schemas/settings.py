@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     """A lot whose unit cost changed by a larger share is quarantined."""
     max_unexplained_cash_fraction: Annotated[float, Field(ge=0)] = 1.0
     """Cash that changed, without a trade, by more than this share of its account is quarantined."""
+    max_cost_to_price: Annotated[float, Field(gt=1)] = 20.0
+    """A lot of a taxable account whose unit cost is more than so many times the price, or less than one part in so many of it, is quarantined."""
     accounts_per_shard: Annotated[int, Field(ge=1)] = 50_000
     """Upper size of a shard; bounds memory."""
     dask: Workers = ""

@@ -53,6 +53,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "fills_to_show": FILLS_TO_SHOW,
     "unshown_fills": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
     "always_review": {"reason": pl.String()},
+    "trade_date": {"trade_date": pl.Date()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
     "made_with": {"step": pl.String(), "kind": pl.String(), "name": pl.String(), "value": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
@@ -63,6 +64,7 @@ last accepted, and what it held then, for the next night to compare with. ``last
 of whom somebody held the last undecided proposal. ``known_fills``: what brokers
 told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``fills_to_show``: fills told of since the last
 night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show. ``always_review``: the setting as it was then.
+``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {

@@ -109,7 +109,8 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "symbol": pl.String(),  #: its ticker
         "quantity": EXACT,  #: how much is traded
         "price_usd": EXACT,  #: reference price
-        "value_usd": USD,  #: quantity x reference price
+        "price_factor": EXACT,  #: what quantity x price is multiplied by to make a value
+        "value_usd": USD,  #: quantity x reference price x price factor
         "est_cost_usd": USD,  #: half the spread on its value
         "est_tax_usd": USD,  #: its part of the proposal's tax
         "reason": pl.String(),  #: why, as a sentence
@@ -122,7 +123,7 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "security_id": pl.String(),  #: the security
         "lot_id": pl.String(),  #: the lot within the account
         "quantity": EXACT,  #: how much of it is sold
-        "unit_cost_usd": EXACT,  #: what one unit cost; null: unknown
+        "unit_cost_usd": EXACT,  #: what one unit cost, in the terms of the price; null: unknown
         "acquired_date": pl.Date(),  #: when it was bought; null: unknown
         "term": pl.String(),  #: short or long, on the trade date; null: unknown
         "gain_usd": USD,  #: proceeds less cost, losses negative; null: the cost is unknown

@@ -54,11 +54,14 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     members = (
         rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
     )
+    session = lake.read("trade_date", run.run_id, GLOBAL_SHARD)["trade_date"]
     return Facts(
+        as_of=run.as_of_date,
+        trade_date=session[0] if session.len() else run.as_of_date,
         accounts=good["accounts"]
         .join(known["scope"], on="account_id", how="semi")
         .join(known["gate"], on="account_id", how="anti"),
-        lots=good["lots"],
+        lots=good["lots"].filter(pl.col("quantity") > 0),
         cash=good["cash"],
         securities=good["securities"],
         prices=good["prices"],

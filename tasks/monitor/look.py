@@ -24,7 +24,10 @@ from tasks.pull import run_ref
 from tasks.runtime import Stores
 from warehouse.lake import Lake
 
-POLICY: Final = ("policy_id", "band_rule", "is_threshold_triggered", "calendar", "cool_down_days")
+POLICY: Final = (
+    *("policy_id", "band_rule", "is_threshold_triggered", "calendar", "cool_down_days"),
+    *("is_pending_invested", "cash_tolerance_usd"),
+)
 """What of a policy decides whether an account is looked at."""
 ACCOUNT: Final = (
     "account_id",
@@ -124,6 +127,8 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
     return _LookInputs(
         Facts(
             **good,
+            as_of=day,
+            trade_date=day,
             last_exports=at.ledger.exports.last_exports(),
             members=nobody,
             pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),

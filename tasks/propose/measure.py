@@ -43,7 +43,7 @@ def measure_frames(facts: Facts, run: RunRef, settings: Settings) -> dict[str, p
         households,
         due=due_on(run.as_of_date, previous, is_session=is_session),
         changed_models=changed_models(facts, accounts),
-        harvestable=harvest_candidates(accounts, lots, facts=facts, securities=securities, as_of=run.as_of_date),
+        harvestable=harvest_candidates(accounts, lots, facts=facts, securities=securities, trade_date=facts.trade_date),
         is_manual=run.kind is RunKind.MANUAL,
     )
     return {

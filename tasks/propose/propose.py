@@ -1,7 +1,6 @@
 """Propose: each account's best trades, why each class was not traded, and one outcome for every account of a shard."""
 
 from collections.abc import Collection
-from datetime import date
 
 import polars as pl
 from prefect import task
@@ -63,7 +62,6 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
         by_account,
         gate=gate,
         run_id=run.run_id,
-        as_of=run.as_of_date,
         known=known,
         always=[LookReason(reason) for reason in always],
     )
@@ -74,7 +72,7 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
     )
     if at.settings.is_frontier_written:
         wanted = frames["proposals"]["account_id"]
-        frames["frontier"] = frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)
+        frames["frontier"] = frontier(facts, drift, by_account, wanted, run_id=run.run_id)
     frames["made_with"] = made_with(at.settings, Step.PROPOSE)
     lake.replace(run, shard, frames)
     return scope.height
@@ -87,13 +85,12 @@ def propose_frames(
     *,
     gate: pl.DataFrame,
     run_id: str,
-    as_of: date,
     known: Noticed,
     always: Collection[LookReason],
 ) -> dict[str, pl.DataFrame]:
     """The five tables of a shard; conservation of shares and cash is checked."""
     accounts = account_parameters(facts)
-    standing, solved = solve_ready_accounts(accounts, facts, drift, by_account, as_of=as_of)
+    standing, solved = solve_ready_accounts(accounts, facts, drift, by_account)
     orders, relief = order_rows(solved, run_id)
     proposals = proposal_rows(solved, orders, relief, by_account)
     need_conserved(proposals, orders, relief, facts.lots)
@@ -117,7 +114,7 @@ def propose_frames(
 
 
 def solve_ready_accounts(
-    accounts: pl.DataFrame, facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, *, as_of: date
+    accounts: pl.DataFrame, facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame
 ) -> tuple[pl.DataFrame, Solved]:
     """Where each account stands before anything is solved, and the best trades of those that are."""
     models = facts.model_targets["model_id"].unique()
@@ -128,10 +125,10 @@ def solve_ready_accounts(
         facts.members,
         models=models,
         waiting=waiting(facts.unshown_fills),
-        as_of=as_of,
+        as_of=facts.as_of,
     )
     to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")
-    return standing, solve_accounts(to_solve, shard_of(facts, drift, by_account, as_of))
+    return standing, solve_accounts(to_solve, shard_of(facts, drift, by_account))
 
 
 def need_conserved(proposals: pl.DataFrame, orders: pl.DataFrame, relief: pl.DataFrame, lots: pl.DataFrame) -> None:

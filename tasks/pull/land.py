@@ -11,7 +11,7 @@ from tasks.pull.accounts import ChosenAccounts
 from tasks.pull.landing import Landing
 from tasks.pull.missing_files import waiting_accounts
 from tasks.pull.orders_under_way import orders_under_way
-from tasks.runtime import Stores, utc_now
+from tasks.runtime import Stores, next_session, utc_now
 
 
 def land_tables(run: RunRef, landing: Landing, chosen: ChosenAccounts, at: Stores) -> int:
@@ -66,6 +66,7 @@ def _tables_about(
         **{table: rows.join(shards, on="account_id") for table, rows in by_account.items()},
         "scope": scope.with_columns(pl.col("shard").fill_null(0)),
         "always_review": _always_review(at),
+        "trade_date": _trade_date(run, at),
     }
 
 
@@ -84,6 +85,12 @@ def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_narr
     wanted = is_global | pl.col("shard").is_not_null() | (is_stray & (not is_narrow))
     elsewhere = pl.when(is_global).then(GLOBAL_SHARD).otherwise(0)
     return placed.filter(wanted).drop("is_known").with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))
+
+
+def _trade_date(run: RunRef, at: Stores) -> pl.DataFrame:
+    """Landed with the run: every step, and a replay, judges by the same date."""
+    day = next_session(run.as_of_date, at.settings.exchange)
+    return pl.DataFrame({"trade_date": [day], "shard": GLOBAL_SHARD}, schema={"trade_date": pl.Date, "shard": pl.Int32})
 
 
 def _always_review(at: Stores) -> pl.DataFrame:

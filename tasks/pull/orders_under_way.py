@@ -9,7 +9,7 @@ from schemas.run import RunRef
 from schemas.stored import INTERNAL
 from tasks.core.reconcile import DAYS, known_fills, standing_proposals, to_show, unseen
 from tasks.known import holdings_then, known_orders, last_night, runs_from
-from tasks.runtime import Stores
+from tasks.runtime import Stores, next_session
 
 
 def orders_under_way(
@@ -37,7 +37,9 @@ def orders_under_way(
         return {
             name: pl.DataFrame(schema=INTERNAL[name]) for name in ("pending_orders", "known_fills", "fills_to_show")
         }
-    known = known_orders(at.lake, at.ledger.amendments, at.ledger.answers, proposals)
+    known = _with_trade_date(
+        known_orders(at.lake, at.ledger.amendments, at.ledger.answers, proposals), at.settings.exchange
+    )
     theirs = known.select("account_id").unique()
     traded = pl.concat(batch.join(theirs, on="account_id", how="semi") for batch in trades)
     return {
@@ -45,6 +47,13 @@ def orders_under_way(
         "known_fills": known_fills(known, traded),
         "fills_to_show": _to_show(at, run, known),
     }
+
+
+def _with_trade_date(orders: pl.DataFrame, exchange: str) -> pl.DataFrame:
+    """Orders with ``trade_date``, the first session after the night that proposed them."""
+    days = orders.select("as_of_date").unique()
+    sessions = [next_session(day, exchange) for day in days["as_of_date"]]
+    return orders.join(days.with_columns(trade_date=pl.Series(sessions, dtype=pl.Date)), on="as_of_date")
 
 
 def _to_show(at: Stores, run: RunRef, known: pl.DataFrame) -> pl.DataFrame:

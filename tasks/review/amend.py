@@ -107,7 +107,7 @@ def _solve_again(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[
     """The account as its night solved it, its row of ``account_drift``, and its lots."""
     facts = household_facts(read_facts(lake, run, shard), account_id)
     drift, by_account = drifts_of(lake, run, shard, facts)
-    _, every = solve_ready_accounts(account_parameters(facts), facts, drift, by_account, as_of=run.as_of_date)
+    _, every = solve_ready_accounts(account_parameters(facts), facts, drift, by_account)
     is_mine = pl.col("account_id") == account_id
     if every.accounts.filter(is_mine)["managed_household_id"].drop_nulls().len():
         mine = every

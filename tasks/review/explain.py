@@ -97,4 +97,4 @@ def _run(row: RunRow) -> dict[str, Any]:
 def _frontier(lake: Lake, run: RunRef, shard: int, facts: Facts, account_id: str) -> pl.DataFrame:
     drift, by_account = drifts_of(lake, run, shard, facts)
     wanted = pl.Series([account_id], dtype=pl.String)
-    return frontier(facts, drift, by_account, wanted, run_id=run.run_id, as_of=run.as_of_date)
+    return frontier(facts, drift, by_account, wanted, run_id=run.run_id)

@@ -20,6 +20,7 @@ DECIDING: Final = (
     "exchange",
     "is_frontier_written",
     "max_basis_change_fraction",
+    "max_cost_to_price",
     "max_unexplained_cash_fraction",
     "max_unexplained_fraction",
 )

@@ -17,6 +17,12 @@ def previous_session(day: date, exchange: str) -> tuple[bool, date | None]:
     return day in sessions, before[-1] if before else None
 
 
+def next_session(day: date, exchange: str) -> date:
+    """The first trading day of ``exchange`` after ``day``: when what a night of that date proposes can trade at the earliest."""
+    end = day + LONGEST_CLOSURE
+    return next(session for session in _sessions(end, exchange, LONGEST_CLOSURE) if session > day)
+
+
 def sessions_to(day: date, exchange: str, count: int) -> list[date]:
     """The last ``count`` trading days up to ``day``, itself included where it is one; in order."""
     return [

@@ -139,7 +139,7 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
         *guards.quarantined_lots(
             sizes["lost_lots"], sizes["landed_lots"], most_out, accounts=sizes["accounts"], min_accounts=least
         ),
-        *guards.stale_prices(held, sessions, most=ages[0], most_of_one=ages[1]),
+        *guards.stale_prices(held.filter(pl.col("price_usd") > 0), sessions, most=ages[0], most_of_one=ages[1]),
         *guards.price_moves(held, settings.max_price_move),
     ]
     if last is None or (run.is_scoped and not is_late):

@@ -62,6 +62,7 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         as_of=run.as_of_date,
         history=_without_comparing(history, awaiting),
         released=released["quarantine_id"],
+        max_cost_to_price=at.settings.max_cost_to_price,
     )
     quarantine = _without_awaited(verdicts.quarantine, awaiting)
     stray = unattributed_rows(quarantine).height
@@ -73,7 +74,7 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     frames |= carried_tables(history, gate)
     if before is not None:
         traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
-        frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons["prices"], before, gate)
+        frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons, before, gate)
     at.lake.replace(run, shard, frames)
     return sum(frame.height for frame in tables.values())
 
@@ -101,12 +102,21 @@ def _stopped_accounts(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.D
 
 
 def _anomalies(
-    tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame, before: NightBefore, gate: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame], commons: Mapping[str, pl.DataFrame], before: NightBefore, gate: pl.DataFrame
 ) -> pl.DataFrame:
     """Rows of the table ``anomalies``; accounts that were stopped keep what is known of them."""
     passed = {table: tables[table].join(gate, on="account_id", how="anti") for table in ("lots", "cash", "trades")}
-    good = prices.drop_nulls("price_usd").unique("security_id", keep="none")
-    return anomalies(passed, good, before.history, before.recent)
+    good = commons["prices"].drop_nulls("price_usd").unique("security_id", keep="none")
+    factors = commons["securities"].drop_nulls("price_factor").unique("security_id", keep="none")
+
+    def per_unit(frame: pl.DataFrame) -> pl.DataFrame:
+        """Prices of one unit of quantity, in dollars."""
+        of_factor = frame.join(factors.select("security_id", "price_factor"), on="security_id", how="left")
+        return of_factor.with_columns(pl.col("price_usd") * pl.col("price_factor").fill_null(1)).drop("price_factor")
+
+    passed["trades"] = per_unit(passed["trades"])
+    history = replace(before.history, prices=per_unit(before.history.prices))
+    return anomalies(passed, per_unit(good), history, before.recent)
 
 
 def _released_rows(rows: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:

@@ -91,7 +91,7 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
         "account_id": is_identifier,
         "security_id": is_identifier,
         "lot_id": is_identifier,
-        "quantity": exact(0, is_open=True),
+        "quantity": exact(0),
         "unit_cost_usd": maybe(exact(0)),
         "acquired_date": maybe(is_day),
         "is_frozen": maybe(is_truth),
@@ -105,8 +105,9 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
         "quantity_step": exact(0, is_open=True),
         "half_spread_bps": real(0, 10_000, is_below=True),
         "is_tradable": is_truth,
+        "price_factor": maybe(exact(0, is_open=True)),
     },
-    "prices": {"security_id": is_identifier, "price_usd": exact(0, is_open=True), "price_date": is_day},
+    "prices": {"security_id": is_identifier, "price_usd": exact(0), "price_date": is_day},
     "model_targets": {
         "model_id": is_identifier,
         "asset_class": is_label,
@@ -186,6 +187,8 @@ def row_faults(table: str, rows: Rows) -> Iterator[str]:
 def trading_faults(accepted: Mapping[str, Rows], delivered: Mapping[str, Rows], lost: set[str]) -> Iterator[str]:
     """What is wrong with accounts that may trade (accepted, and not ``lost``): what they refer to, and what they lack."""
     known = {row["security_id"] for row in accepted["securities"]}
+    bonds = [row for row in accepted["securities"] if row["security_type"] == "bond"]
+    yield from (f"the bond {row['security_id']} has no factor" for row in bonds if row["price_factor"] is None)
     priced = known & {row["security_id"] for row in accepted["prices"]}
     policies = {row["policy_id"] for row in accepted["policies"]}
     models: dict[str, list[Row]] = {}
@@ -218,7 +221,7 @@ def _holding_faults(
             yield f"{name} trades though it lost a row of {table}"
     if len(cash) != 1:
         yield f"{name} trades with {len(cash)} rows of cash"
-    if any(row["security_id"] not in priced for row in lots):
+    if any(row["security_id"] not in priced for row in lots if row["quantity"] != 0):
         yield f"{name} trades with a lot that has no price"
 
 

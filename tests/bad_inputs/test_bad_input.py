@@ -49,7 +49,8 @@ def test_a_missing_column_refuses_the_night(tmp_path: Path, kind: str) -> None:
     book = sound_book()
     book["lots"] = book["lots"].drop("quantity")
     with pytest.raises(
-        InputRefused, match=rf"lots\.{kind} has no column quantity; needed quantity: how many shares, a number above 0"
+        InputRefused,
+        match=rf"lots\.{kind} has no column quantity; needed quantity: how many shares, or the face amount of a bond, a number of 0 or more",
     ):
         deliver(tmp_path, book, kind)
 
@@ -97,7 +98,7 @@ def test_an_unknown_security_costs_its_holder(tmp_path: Path, kind: str) -> None
 def test_a_negative_price_costs_the_holders_of_the_security(tmp_path: Path, kind: str) -> None:
     verdicts, messages = deliver(tmp_path, spoilt("prices", 1, price_usd="-101.25"), kind)
     assert set(verdicts) == {"A1", "A2"}
-    assert messages[0] == f"prices.{kind} row 1: price_usd is -101.25; needed a number above 0."
+    assert messages[0] == f"prices.{kind} row 1: price_usd is -101.25; needed a number of 0 or more."
 
 
 @KINDS

@@ -22,7 +22,7 @@ ZIP = "it is a ZIP file, as an Excel workbook (.xlsx) is one"
 BROWSER = "look at it in a browser; it may be the source's error or login page."
 LOOK = "look into it; it may be the source's error message."
 WHOLE = "if it is whole, give it one of these names, in small letters."
-QUANTITY = "needed quantity: how many shares, a number above 0"
+QUANTITY = "needed quantity: how many shares, or the face amount of a bond, a number of 0 or more"
 ACQUIRED = "needed acquired_date: the day the lot was bought, a date as YYYY-MM-DD"
 PLACE = "put the file itself in its place."
 

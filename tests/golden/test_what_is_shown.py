@@ -128,11 +128,14 @@ ROUTE_REASONS: Final = (
 ORDER_REASONS: Final = (
     r"^\w+ at [-\d.]+% against a target of [-\d.]+%; after the trade [-\d.]+%$",
     r"^\w+ of the household at ",
-    r"^raises the cash owed; ",
+    r"^raises the cash owed; it is held as cash$",
+    r"^pays for purchases; it is held as cash$",
+    r"^raises the cash owed; \w+ at ",
     r"^pays for purchases further from target; ",
     r"^more is held than may be; ",
     r"^harvests a loss of [\d.]+ USD; ",
     r"^in place of .+, harvested; ",
+    r"^in place of .+, of which a unit at .+ USD is more than the class wants; ",
 )
 """The sentences that an order may give as its reason: one of them fits every order."""
 
@@ -152,6 +155,7 @@ ROW_RULES: Final = (
     "acquired_date_not_after_as_of",
     "price_date_not_after_as_of",
     "security_known",
+    "bond_has_price_factor",
     "model_has_cash",
     "model_whole",
     "model_known",
@@ -169,6 +173,7 @@ ROW_RULES: Final = (
     "quantity_explained",
     "split_suspected",
     "basis_unchanged",
+    "cost_plausible",
     "cash_explained",
     "currency_usd",
 )

@@ -10,6 +10,8 @@ from schemas.landing import Policies, dtypes
 from schemas.policy import Policy
 
 DEFAULTS = {
+    "is_pending_invested": False,
+    "cash_tolerance_usd": 5.0,
     "tracking_penalty": 2.0,
     "band_rule": BandRule.LESSER,
     "trade_to": 0.0,

@@ -5,6 +5,7 @@ securities ``S`` and ``B`` at 100 USD without spread, each the only choice of it
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from typing import Any, Final
@@ -121,12 +122,20 @@ def facts_of(policy: Mapping[str, Any] | None = None, /, **drawn: str) -> Facts:
         tables.setdefault(name, pl.DataFrame(schema=dtypes(name)))
     policies = pl.DataFrame([{"policy_id": POLICY, **(policy or {})}], schema=dtypes("policies"))
     return Facts(
+        as_of=AS_OF,
+        trade_date=AS_OF,
         **tables,
         policies=with_policy_defaults(policies),
         last_exports=pl.DataFrame(schema=INTERNAL["last_exports"]),
         pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
         members=tables["accounts"].select("account_id", household_key=household_key()),
     )
+
+
+def shuffled_facts(facts: Facts, seed: int) -> Facts:
+    """The same facts, the rows of each table in another order."""
+    frames = {name: each for name, each in vars(facts).items() if isinstance(each, pl.DataFrame)}
+    return replace(facts, **{name: each.sample(fraction=1, shuffle=True, seed=seed) for name, each in frames.items()})
 
 
 def _typed(name: str, drawn: pl.DataFrame) -> pl.DataFrame:
@@ -150,18 +159,18 @@ def household_drift_of(facts: Facts) -> pl.DataFrame:
     return household_drift(drift_of(facts), account_parameters(facts), facts.model_targets)
 
 
-def problem_of(facts: Facts, as_of: date = AS_OF) -> Problem:
+def problem_of(facts: Facts, trade_date: date = AS_OF) -> Problem:
     """Every account compiled, whatever its triggers."""
     drift, securities = drift_of(facts), priced_securities(facts)
     nav = drift.select("account_id", "nav_usd").unique()
     accounts = account_parameters(facts).join(nav, on="account_id")
     lots = valued_lots(facts, securities)
-    return compile_book(accounts, drift, lots, facts=facts, securities=securities, as_of=as_of)
+    return compile_book(accounts, drift, lots, facts=facts, securities=securities, trade_date=trade_date)
 
 
-def solved_of(facts: Facts, as_of: date = AS_OF) -> Solved:
+def solved_of(facts: Facts, trade_date: date = AS_OF) -> Solved:
     """Every account solved, whatever its triggers."""
-    return solve(problem_of(facts, as_of))
+    return solve(problem_of(facts, trade_date))
 
 
 def traded(solved: Solved, account_id: str = "a") -> dict[str, float]:

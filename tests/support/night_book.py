@@ -1,7 +1,7 @@
 """A night without stores: the sample book gated, measured and proposed in memory."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -44,9 +44,17 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     landed = tables["accounts"].filter(pl.col("account_id").is_not_null())
     members = landed.select("account_id", household_key=household_key()).unique()
     nothing = pl.DataFrame(schema=INTERNAL["pending_orders"])
-    return Facts(**good, last_exports=last_exports, members=members, pending_orders=nothing), own.accounts.with_columns(
-        outcome=pl.lit(str(Outcome.QUARANTINED))
+    as_of = good["prices"]["price_date"].max()
+    assert isinstance(as_of, date)
+    facts = Facts(
+        **good,
+        as_of=as_of,
+        trade_date=as_of + timedelta(days=1),
+        last_exports=last_exports,
+        members=members,
+        pending_orders=nothing,
     )
+    return facts, own.accounts.with_columns(outcome=pl.lit(str(Outcome.QUARANTINED)))
 
 
 def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.DataFrame = NO_EXPORTS) -> Tables:
@@ -60,7 +68,6 @@ def night(tables: Mapping[str, pl.DataFrame], as_of: date, last_exports: pl.Data
         drifts["account_drift"],
         gate=gate,
         run_id=run.run_id,
-        as_of=as_of,
         known=Noticed(),
         always=(),
     )

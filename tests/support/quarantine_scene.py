@@ -21,7 +21,7 @@ CASH = """
     A3         | 900000      | 0
 """
 GATE = pl.DataFrame(
-    {"account_id": ["A1", "A3"], "reason": ["lots:lot_id_identifier|lots:quantity_positive", "cash:cash_explained"]}
+    {"account_id": ["A1", "A3"], "reason": ["lots:lot_id_identifier|lots:quantity_not_negative", "cash:cash_explained"]}
 )
 
 

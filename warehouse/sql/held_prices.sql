@@ -1,7 +1,7 @@
 -- Price of each security that an account of the run holds, and its price the night before. Grain: security.
 -- $last_run: null on the first night. last_price_usd: null where there was none, or it had a broken row.
 WITH held AS (
-    SELECT DISTINCT security_id FROM lake.landed_lots WHERE run_id = $run_id
+    SELECT DISTINCT security_id FROM lake.landed_lots WHERE run_id = $run_id AND quantity > 0
 )
 SELECT p.security_id, p.price_usd, p.price_date, l.price_usd AS last_price_usd
 FROM lake.landed_prices p

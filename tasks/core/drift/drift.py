@@ -1,6 +1,6 @@
 """Drift of every account against its model, in bulk (weights, tolerance bands, triggers).
 
-    NAV    = market value of all lots + settled + pending - reserve      (Decimal)
+    NAV    = market value of all lots + settled + pending that counts - reserve      (Decimal)
     weight = value / NAV                                                  (Float64 from here on)
     drift  = weight - target_weight                                       positive: overweight
     band   = lesser (or greater) of absolute_band and relative_band * target_weight; null with neither
@@ -188,7 +188,7 @@ def account_drift(
         "managed_household_id",
         "is_threshold_triggered",
         is_due=pl.col("calendar").is_in(list(due)),
-        is_overdrawn=_in_household(pl.col("cash_usd") < 0),
+        is_overdrawn=_in_household(pl.col("is_owing")),
         is_model_changed=_in_household(_is_among(changed_models)),
         is_harvestable=_in_household(pl.lit(value=False) if harvestable is None else _is_among(harvestable)),
     ).join(joint, on="managed_household_id", how="left")

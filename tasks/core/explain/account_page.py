@@ -6,7 +6,6 @@ was not proposed) or an empty list. The command prints the object as it is or as
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -105,7 +104,7 @@ def page(record: AccountRecord) -> Page:
         "tax": _tax(account, proposal),
         "cash": _cash(record, account, proposal),
         "wash_sales": {
-            "may_not_buy": _rows(may_not_buy(record.facts, parameters, record.run["as_of_date"])),
+            "may_not_buy": _rows(may_not_buy(record.facts, parameters)),
             "losses_replaced": _rows(losses_replaced(record, parameters)),
         },
         "certificate": _certificate(proposal),
@@ -267,10 +266,10 @@ def _proposal(record: AccountRecord, proposal: Page | None) -> Page | None:
     return {**_only(proposal, names), **_only(dict(record.queue) if record.queue else None, kept), "decisions": decided}
 
 
-def may_not_buy(facts: Facts, parameters: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def may_not_buy(facts: Facts, parameters: pl.DataFrame) -> pl.DataFrame:
     """``security_id, until_date``: what the account may not buy, and the last day of it, because its household sold it at a loss."""
     households = parameters.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    forbidden = loss_sales(facts, households, as_of)
+    forbidden = loss_sales(facts, households, facts.trade_date)
     columns = ("security_id", "trade_date")
     sold = facts.trades.filter((pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0)).select(columns)
     selling = facts.pending_orders.filter((pl.col("side") == Side.SELL) & pl.col("is_loss")).select(columns)
@@ -288,7 +287,7 @@ def losses_replaced(record: AccountRecord, parameters: pl.DataFrame) -> pl.DataF
     taxed = households.filter(is_taxed()).drop("tax_status")
     losses = record.tables["lot_relief"].filter(pl.col("gain_usd") < 0)
     sold = losses.group_by("security_id").agg(sold_at_loss_quantity=pl.col("quantity").sum())
-    replaced = replaced_quantities(unused_purchases(record.facts, taxed, record.run["as_of_date"]))
+    replaced = replaced_quantities(unused_purchases(record.facts, taxed, record.facts.trade_date))
     return replaced.join(sold, on="security_id").drop("account_id").sort("security_id")
 
 

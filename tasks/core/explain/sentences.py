@@ -37,6 +37,7 @@ REASONS: Final = {
     Reason.SHORT_TERM_GAIN_AVOIDED: "Selling would realize a short-term gain, which policy avoids.",
     Reason.GAIN_BUDGET_REACHED: "Policy's limit on realized gains is used up.",
     Reason.NOTHING_TO_BUY: "The buy list has nothing that the account may buy for the class.",
+    Reason.UNIT_TOO_DEAR: "One unit of what the class may buy is worth more than the class wants.",
     Reason.UNMODELLED_HELD: "The model has no such class, and policy holds what the model does not know.",
     Reason.NO_CASH_TO_BUY: "There is no cash to buy with, and nothing left that may be sold for it.",
     Reason.AWAITING_FILE: "The file of the account's custodian has not come yet.",

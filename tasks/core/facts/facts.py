@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from schemas.policy import Policy
 from schemas.stored import INTERNAL
 from schemas.tables import USD
+from schemas.units import EXACT
 
 BPS: Final = 1e4
 """Basis points in one."""
@@ -24,6 +26,10 @@ class Facts:
     every account of their households. ``policies`` has every parameter filled with its default.
     """
 
+    as_of: date
+    """The date that the facts describe."""
+    trade_date: date
+    """The first session after it, on which orders trade: terms, wash-sale windows and restrictions are judged on it."""
     accounts: pl.DataFrame
     lots: pl.DataFrame
     cash: pl.DataFrame
@@ -57,24 +63,29 @@ def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:
 
 
 def priced_securities(facts: Facts) -> pl.DataFrame:
-    """Securities with ``price_usd`` (null where there is none)."""
-    return facts.securities.join(facts.prices.select("security_id", "price_usd"), on="security_id", how="left")
+    """Securities with ``price_usd`` (null where there is none), ``price_factor`` and ``unit_usd`` (Float64), what one unit is worth."""
+    return (
+        facts.securities.join(facts.prices.select("security_id", "price_usd"), on="security_id", how="left")
+        .with_columns(pl.col("price_factor").fill_null(1).cast(EXACT))
+        .with_columns(unit_usd=pl.col("price_usd").cast(pl.Float64) * pl.col("price_factor").cast(pl.Float64))
+    )
 
 
 def valued_lots(facts: Facts, securities: pl.DataFrame) -> pl.DataFrame:
-    """Lots of ``facts.accounts`` with their security's class, price, step, spread and ``value_usd = quantity * price`` (exact)."""
+    """Lots of ``facts.accounts`` with their security's class, price, factor, step, spread and ``value_usd`` (``usd``, exact)."""
     own = facts.lots.join(facts.accounts.select("account_id"), on="account_id", how="semi", maintain_order="left")
     described = securities.select(
-        "security_id", "symbol", "asset_class", "price_usd", "quantity_step", "half_spread_bps", "is_tradable"
+        *("security_id", "symbol", "asset_class", "price_usd", "price_factor", "unit_usd"),
+        *("quantity_step", "half_spread_bps", "is_tradable"),
     )
     return own.join(described, on="security_id", how="left", maintain_order="left").with_columns(
         pl.col("is_frozen").fill_null(value=False), value_usd=usd(pl.col("quantity"), pl.col("price_usd"))
     )
 
 
-def usd(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
-    """``quantity * price`` as Decimal(38, 6), rounded half-even at the sixth digit."""
-    return quantity.cast(USD) * price.cast(USD)
+def usd(quantity: pl.Expr, price: pl.Expr, factor: pl.Expr | None = None) -> pl.Expr:
+    """``quantity * price * factor`` as Decimal(38, 6), rounded half-even at the sixth digit; the factor is that of the row's security."""
+    return quantity.cast(USD) * price.cast(USD) * (pl.col("price_factor") if factor is None else factor).cast(USD)
 
 
 def rounded_usd(amount: pl.Expr) -> pl.Expr:
@@ -93,20 +104,49 @@ def usd_sum(amounts: pl.Expr) -> pl.Expr:
 
 
 def account_parameters(facts: Facts) -> pl.DataFrame:
-    """One row an account: its columns, its policy's parameters and its cash beyond the reserve, ``cash_usd``; sorted.
+    """One row an account: its columns, its policy's parameters, its cash beyond the reserve ``cash_usd`` and ``is_owing``; sorted.
+
+    Withdrawals that are pending count, contributions where policy invests them before they settle. Cash is owed where it is further below
+    zero than policy tolerates.
 
     Accounts of a household that is managed together have the model and the policy of the household, and its name in
     ``managed_household_id``, which is null for the others. Losses carried forward are 0 where there are none.
     """
-    cash = facts.cash.select("account_id", available_usd=pl.col("settled_usd").cast(USD) + pl.col("pending_usd"))
+    pending = (
+        pl.when("is_pending_invested").then("pending_usd").otherwise(pl.min_horizontal("pending_usd", pl.lit(0, EXACT)))
+    )
     return (
         _with_household_terms(facts)
         .with_columns(pl.col("loss_carryforward_short_usd", "loss_carryforward_long_usd").fill_null(0))
+        .pipe(_in_year_of_trade, facts)
         .join(facts.policies, on="policy_id", how="left")
-        .join(cash, on="account_id", how="left")
-        .with_columns(cash_usd=pl.col("available_usd") - pl.col("cash_reserve_usd"))
-        .drop("available_usd")
+        .join(facts.cash.select("account_id", "settled_usd", "pending_usd"), on="account_id", how="left")
+        .with_columns(cash_usd=pl.col("settled_usd").cast(USD) + pending - pl.col("cash_reserve_usd"))
+        .with_columns(is_owing=pl.col("cash_usd").cast(pl.Float64) < -pl.col("cash_tolerance_usd"))
+        .drop("settled_usd", "pending_usd")
         .sort("account_id")
+    )
+
+
+def _in_year_of_trade(accounts: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Accounts with the gains and the losses carried forward of the year that the orders trade in.
+
+    Where that is the year after the facts', none of its gains is realized yet, and what is left of the old year's losses, short
+    and long netted and then set against each other, is carried into it (26 USC 1212(b)).
+    """
+    if facts.trade_date.year == facts.as_of.year:
+        return accounts
+    short, long = (
+        pl.col(f"ytd_{term}_gain_usd") - pl.col(f"loss_carryforward_{term}_usd") for term in ("short", "long")
+    )
+    nothing = pl.lit(0, EXACT)
+    left = {
+        term: -pl.min_horizontal(own + pl.max_horizontal(other, nothing), nothing).cast(EXACT)
+        for term, own, other in (("short", short, long), ("long", long, short))
+    }
+    return accounts.with_columns(
+        **{f"ytd_{term}_gain_usd": nothing for term in left},
+        **{f"loss_carryforward_{term}_usd": loss for term, loss in left.items()},
     )
 
 

@@ -23,6 +23,7 @@ import polars as pl
 
 from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
+from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
 from tasks.core.gate.places import Places
 from tasks.core.gate.reference_tables import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
@@ -58,6 +59,7 @@ def gate_accounts(
     *,
     history: History | None = None,
     released: pl.Series | frozenset[str] = frozenset(),
+    max_cost_to_price: float = 20.0,
 ) -> GatedAccounts:
     """Judge the accounts of one shard.
 
@@ -76,6 +78,8 @@ def gate_accounts(
         The night before; null on the first night: nothing is compared then.
     released
         ``quarantine_id`` of the rows that a person lets through.
+    max_cost_to_price
+        The setting of that name.
     """
     delivered = tables["accounts"]["account_id"].drop_nulls().unique()
     checked = {
@@ -87,6 +91,10 @@ def gate_accounts(
     if history is not None:
         sound = _without_broken_holdings(delivered, checked)
         checked = with_history(checked, sound, globals_.prices, history, as_of)
+    odd = implausible_costs(
+        checked["lots"].rows, checked["accounts"].rows, globals_.prices, history, limit=max_cost_to_price
+    )
+    checked = {**checked, "lots": checked["lots"].with_broken(odd)}
     found = quarantine_rows(list(checked.values()), places)
     passed = found.filter(is_let_through(released))
     counted = [without(each, passed) for each in checked.values()]
@@ -124,16 +132,20 @@ def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Se
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
     checked = with_unknown(own, _ACCOUNT, accounts)
-    if table == "cash":
-        return checked
-    checked = with_unknown(checked, SECURITY_KNOWN, globals_.securities)
-    return with_future(_with_unpriced(checked, globals_), "acquired_date", as_of) if table == "lots" else checked
+    if table == "lots":
+        return with_future(_with_unvalued(checked, globals_), "acquired_date", as_of)
+    return checked if table == "cash" else with_unknown(checked, SECURITY_KNOWN, globals_.securities)
 
 
-def _with_unpriced(checked: Checked, globals_: Gated) -> Checked:
-    """Lots of a security that is known and has no price."""
+def _with_unvalued(checked: Checked, globals_: Gated) -> Checked:
+    """Lots whose security is not known, or is known and has no price; one of quantity 0 needs neither."""
+    held = Checked(
+        checked.table, checked.rows.filter(pl.col("quantity").is_null() | (pl.col("quantity") != 0)), checked.broken
+    )
     unpriced = globals_.securities.filter(~globals_.securities.is_in(globals_.priced_ids.implode()))
-    return checked.with_broken(breaches(checked.rows.filter(pl.col("security_id").is_in(unpriced.implode())), _PRICE))
+    without_price = breaches(held.rows.filter(pl.col("security_id").is_in(unpriced.implode())), _PRICE)
+    found = with_unknown(held, SECURITY_KNOWN, globals_.securities).with_broken(without_price)
+    return Checked(checked.table, checked.rows, found.broken)
 
 
 def _verdicts(checked: Sequence[Checked], accounts: pl.DataFrame) -> pl.DataFrame:

@@ -49,8 +49,10 @@ def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
 
 def _net_proceeds(comparison: Comparison) -> pl.DataFrame:
     """``account_id, raised_usd``: what sales brought less what purchases cost since the account was last accepted."""
+    factors = comparison.prices.select("security_id", "price_factor")
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
+    trades = trades.join(factors, on="security_id", how="left")
     is_since = (pl.col("trade_date") > pl.col("accepted_date")) & (pl.col("trade_date") <= comparison.as_of)
-    value = pl.col("quantity") * pl.col("price_usd")
+    value = pl.col("quantity") * pl.col("price_usd") * pl.col("price_factor").fill_null(1)
     signed = pl.when(pl.col("side") == Side.SELL).then(value).otherwise(-value)
     return trades.filter(is_since).group_by("account_id").agg(raised_usd=signed.sum())

@@ -28,7 +28,7 @@ def with_history(
     accounts
         ``account_id`` of those to be compared: delivered, with sound lots, cash and trades.
     prices
-        ``security_id, price_usd`` that the gate accepted.
+        ``security_id, price_usd, price_factor`` that the gate accepted.
     history
         The night before.
     as_of

@@ -111,7 +111,7 @@ def price_moves(prices: pl.DataFrame, most: float | None) -> list[Finding]:
     moved = (
         prices.drop_nulls("last_price_usd")
         .with_columns(ratio=pl.col("price_usd").cast(pl.Float64) / pl.col("last_price_usd").cast(pl.Float64))
-        .filter((pl.col("ratio") - 1).abs() > most)
+        .filter(pl.col("price_usd") != pl.col("last_price_usd"), (pl.col("ratio") - 1).abs() > most)
         .sort((pl.col("ratio").log()).abs(), "security_id", descending=[True, False])
     )
     if moved.is_empty():
@@ -185,5 +185,7 @@ def _usd(amount: Decimal) -> str:
 
 
 def _looks_like_split(ratio: float) -> bool:
+    if ratio in {0.0, float("inf")}:
+        return False
     factor = max(ratio, 1 / ratio)
     return any(abs(factor / simple - 1) <= _SPLIT_TOLERANCE for simple in _SPLIT_RATIOS)

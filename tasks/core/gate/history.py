@@ -22,7 +22,8 @@ QUANTITY_EXPLAINED: Final = "quantity_explained"
 SPLIT_SUSPECTED: Final = "split_suspected"
 BASIS_UNCHANGED: Final = "basis_unchanged"
 CASH_EXPLAINED: Final = "cash_explained"
-RELEASABLE: Final = frozenset({QUANTITY_EXPLAINED, SPLIT_SUSPECTED, BASIS_UNCHANGED, CASH_EXPLAINED})
+COST_PLAUSIBLE: Final = "cost_plausible"
+RELEASABLE: Final = frozenset({QUANTITY_EXPLAINED, SPLIT_SUSPECTED, BASIS_UNCHANGED, CASH_EXPLAINED, COST_PLAUSIBLE})
 """Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
 _FRACTION_DIGITS: Final = 6
 HOLDING: Final = ("account_id", "security_id")
@@ -69,7 +70,7 @@ class Comparison:
     then: Mapping[str, pl.DataFrame]
     """``lots`` and ``cash`` of these accounts as last accepted."""
     prices: pl.DataFrame
-    """``security_id, price_usd, price_then_usd``; null where one of the nights has none."""
+    """``security_id, price_usd, price_then_usd, price_factor``; a price is null where one of the nights has none."""
     limits: HistoryLimits
     as_of: date
 
@@ -86,7 +87,7 @@ def compare(
     accounts
         ``account_id`` of those whose rows are sound, without nulls.
     prices
-        ``security_id, price_usd`` that the gate accepted.
+        ``security_id, price_usd, price_factor`` that the gate accepted.
     history
         The night before.
     as_of
@@ -94,15 +95,19 @@ def compare(
     """
     compared = history.accepted.join(accounts, on="account_id", how="semi")
     then = history.prices.select("security_id", price_then_usd="price_usd")
+    is_held = pl.col("quantity") > 0
+    tonight = {**tonight, "lots": tonight["lots"].filter(is_held)}
     tonight = {**tonight, "trades": pl.concat([tonight["trades"], history.fills], how="diagonal_relaxed")}
     return Comparison(
         accounts=compared,
         tonight={table: rows.join(compared, on="account_id", how="semi") for table, rows in tonight.items()},
         then={
             table: rows.join(compared, on="account_id", how="semi")
-            for table, rows in {"lots": history.lots, "cash": history.cash}.items()
+            for table, rows in {"lots": history.lots.filter(is_held), "cash": history.cash}.items()
         },
-        prices=prices.select("security_id", "price_usd").join(then, on="security_id", how="full", coalesce=True),
+        prices=prices.select("security_id", "price_usd", "price_factor")
+        .join(then, on="security_id", how="full", coalesce=True)
+        .with_columns(pl.col("price_factor").fill_null(1)),
         limits=history.limits,
         as_of=as_of,
     )
@@ -115,7 +120,7 @@ def values_then(comparison: Comparison, accounts: pl.DataFrame) -> pl.DataFrame:
     """
     lots = comparison.then["lots"].join(accounts, on="account_id", how="semi")
     held = lots.join(comparison.prices, on="security_id", how="left").select(
-        "account_id", value_usd=pl.col("quantity") * pl.col("price_then_usd")
+        "account_id", value_usd=pl.col("quantity") * pl.col("price_then_usd") * pl.col("price_factor")
     )
     cash = comparison.then["cash"].join(accounts, on="account_id", how="semi")
     owned = cash.select("account_id", value_usd=pl.col("settled_usd") + pl.col("pending_usd"))

@@ -1,6 +1,7 @@
 """The gate for what belongs to no account: securities, prices, models, policies, buy lists, households, restrictions for everyone.
 
-1. Each row must keep its contract. A security with a broken row, or without an accepted price, is lost to its holders.
+1. Each row must keep its contract. A security with a broken row, a bond without a price factor, or one without an accepted price is
+   lost to its holders.
 2. A model is used whole or not at all: one broken row, weights that do not sum to 1 or a missing class ``cash`` breaks it.
 3. A household of which a row is broken, or whose model or policy is, is lost to its accounts: they are not traded apart.
    What holding a class costs where is not worth an account: a broken preference goes alone, and counts as none.
@@ -14,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.enums import SecurityType
 from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
@@ -24,6 +26,11 @@ from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarant
 
 _ROUNDING: Final = 1e-12
 SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
+_BOND_FACTOR: Final = Rule(
+    "bond_has_price_factor",
+    "price_factor",
+    "what a bond's quantity times price is multiplied by: 0.01 for face at percent of par",
+)
 _HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
 _WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
 MODEL_KNOWN: Final = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
@@ -38,7 +45,7 @@ class Gated:
     quarantine: pl.DataFrame
     securities: pl.Series
     prices: pl.DataFrame
-    """``security_id, price_usd``."""
+    """``security_id, price_usd, price_factor`` (1 where none is given)."""
     models: pl.Series
     policies: pl.Series
     lost_households: pl.Series
@@ -67,7 +74,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
     InputRefused
         A restriction for every account is broken.
     """
-    securities = check_table("securities", tables["securities"])
+    securities = _check_securities(tables["securities"])
     known = securities.good["security_id"]
     prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
     prices = with_future(prices, "price_date", as_of)
@@ -85,11 +92,22 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
     return Gated(
         quarantine=quarantine_rows(checked, places),
         securities=known,
-        prices=prices.good.select("security_id", "price_usd"),
+        prices=_with_factors(prices.good, securities.good),
         models=models.good["model_id"].unique(maintain_order=True),
         policies=policies.good["policy_id"],
         lost_households=_names_in_broken_rows(households, "household_id"),
     )
+
+
+def _check_securities(parsed: pl.DataFrame) -> Checked:
+    checked = check_table("securities", parsed)
+    bonds = checked.good.filter((pl.col("security_type") == SecurityType.BOND) & pl.col("price_factor").is_null())
+    return checked.with_broken(breaches(bonds, _BOND_FACTOR))
+
+
+def _with_factors(prices: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
+    factors = securities.select("security_id", pl.col("price_factor").fill_null(1))
+    return prices.select("security_id", "price_usd").join(factors, on="security_id", maintain_order="left")
 
 
 def with_unknown(checked: Checked, rule: Rule, known: pl.Series) -> Checked:

@@ -97,7 +97,7 @@ def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFra
         .join(known.night.select("account_id", was_out=_is_out("triggers")), on="account_id", how="left")
         .with_columns(
             pl.col("was_out").fill_null(value=False),
-            is_overdrawn=_in_household(pl.col("cash_usd") < 0),
+            is_overdrawn=_in_household(pl.col("is_owing")),
             is_free=pl.col("outcome").is_null() & ~pl.col("is_busy"),
             is_changed=_has("triggers", Trigger.MODEL_CHANGE),
         )
@@ -108,7 +108,7 @@ def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFra
 
 def held_values(facts: Facts, fills: pl.DataFrame) -> pl.DataFrame:
     """``account_id, asset_class, value_usd`` of each lot and fill of ``facts.accounts``; value null where there is no price."""
-    securities = priced_securities(facts).select("security_id", "asset_class", "price_usd")
+    securities = priced_securities(facts).select("security_id", "asset_class", "price_usd", "price_factor")
     held = facts.lots.select(HELD)
     if fills.height:
         exact = pl.col("quantity").cast(fills.schema["quantity"])

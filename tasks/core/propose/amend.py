@@ -2,7 +2,7 @@
 
 1. The account is solved again, which gives the same answer as its night, and set to the trades that stand now.
 2. A smaller sell gives back the dearest lots first, the reverse of the order in which the engine sells them; a smaller buy
-   buys less. Units stay whole: of a lot either all is sold or a multiple of the security's step.
+   buys less. Orders stay whole: a multiple of the security's step.
 3. Checked: something is left; what is made smaller is not below the smallest order that policy allows; cash after costs is
    not below the reserve; the net gain keeps the gain budget.
 4. Orders, lots, tax, costs and drift follow by the functions that made the first version. The objective is the engine's plus
@@ -27,7 +27,7 @@ from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC
 from tasks.core.facts import exact_sum, usd, usd_sum
 from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
-from tasks.core.propose.proposals import proposal_rows
+from tasks.core.propose.proposals import CHECKED, proposal_rows
 from tasks.core.propose.realized import counted_tax
 from tasks.core.propose.solved import Solved, with_values_after
 
@@ -167,16 +167,12 @@ def _need_whole(side: Side, security: str, wanted: Decimal, step: Decimal) -> No
 def _reduce_sell(lots: pl.DataFrame, security: str, back: Decimal) -> pl.DataFrame:
     """Sells of the security made smaller by ``back`` shares, dearest lots first."""
     is_it = (pl.col("security_id") == security) & (pl.col("sold") > 0)
+    mine = lots.filter(is_it)
+    _need_whole(Side.SELL, security, Decimal(mine["sold"].sum()) - back, mine["quantity_step"][0])
     left: dict[str, Decimal] = {}
-    for row in reversed(lots.filter(is_it).rows(named=True)):
+    for row in reversed(mine.rows(named=True)):
         given = min(back, row["sold"])
-        kept, back = row["sold"] - given, back - given
-        if given and kept % row["quantity_step"]:
-            raise WrongUsage(
-                f"so many shares of {security} would leave {kept.normalize():f} of lot {row['lot_id']} to be sold, which is neither "
-                f"all of it nor a multiple of {row['quantity_step'].normalize():f}"
-            )
-        left[row["lot_id"]] = kept
+        left[row["lot_id"]], back = row["sold"] - given, back - given
     kept_of = pl.col("lot_id").replace_strict(left, default=None, return_dtype=EXACT)
     return lots.with_columns(sold=pl.when(is_it).then(kept_of).otherwise("sold").cast(EXACT))
 
@@ -185,12 +181,12 @@ def _need_minimum(left: Solved, orders: pl.DataFrame, wish: Wish) -> None:
     """What was made smaller is dropped or still large enough."""
     account = left.accounts.row(0, named=True)
     floor = max(float(account["min_trade_usd"]), account["min_trade_weight"] * float(account["nav_usd"]))
-    prices = {
-        (Side(side), security): price
-        for side, security, price in orders.select("side", "security_id", "price_usd").rows()
+    units = {
+        (Side(side), security): float(value / quantity)
+        for side, security, value, quantity in orders.select("side", "security_id", "value_usd", "quantity").rows()
     }
     for key, wanted in wish.items():
-        value = float(wanted * prices[key])
+        value = float(wanted) * units[key]
         if 0 < value < floor:
             raise WrongUsage(
                 f"the order to {key[0]} {key[1]} would be {value:,.2f} USD; the smallest that policy allows is {floor:,.2f} USD\n\n"
@@ -200,7 +196,7 @@ def _need_minimum(left: Solved, orders: pl.DataFrame, wish: Wish) -> None:
 
 def _need_cash(rows: pl.DataFrame) -> None:
     after = rows["cash_after_usd"][0]
-    if after < 0:
+    if after < rows["cash_floor_usd"][0]:
         raise WrongUsage(
             f"cash would end {-after:,.2f} USD below the account's reserve\n\n"
             "Hint: keep more of the sells, or less of the buys."
@@ -220,7 +216,7 @@ def _need_budget(standing: Solved, left: Solved) -> None:
 
 def _net_gain(lots: pl.DataFrame) -> float:
     """Gains less losses of what is sold, usd."""
-    value = pl.col("sold").cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64)
+    value = pl.col("sold").cast(pl.Float64) * pl.col("unit_usd")
     return float(lots.select(usd_sum(value * pl.col("true_gain").fill_null(0.0))).item())
 
 
@@ -244,9 +240,7 @@ def _dearer_tax(solved: Solved, found: Solved) -> float:
 
 def _cash_after(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> float:
     """Cash beyond the reserve after the trades and their costs, by floats: the other way to the sum that is exact."""
-    raised = lots.select(
-        pl.col("sold").cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64) * (1 - pl.col("spread"))
-    )
+    raised = lots.select(pl.col("sold").cast(pl.Float64) * pl.col("unit_usd") * (1 - pl.col("spread")))
     paid = classes.filter(pl.col("bought") > 0).select(
         pl.col("bought_usd").cast(pl.Float64) * (1 + pl.col("buy_spread"))
     )
@@ -262,7 +256,7 @@ def _terms(found: Solved) -> float:
             found.classes.filter(pl.col("asset_class") != CASH).select(
                 off=(pl.col("governed_after_usd") - pl.col("destination_usd").cast(pl.Float64)) / nav
             ),
-            found.accounts.select(off=(pl.col("cash_after") - pl.col("cash_target_usd").cast(pl.Float64)) / nav),
+            found.accounts.select(off=(_cash_held() - pl.col("cash_target_usd").cast(pl.Float64)) / nav),
         ]
     )
     squares = off.select(exact_sum(pl.col("off") ** 2)).item()
@@ -274,6 +268,11 @@ def _terms(found: Solved) -> float:
         usd_sum(pl.col("bought_usd").cast(pl.Float64) * pl.col("buy_cost"))
     )
     return float(account["tracking_penalty"] / 2 * nav * squares + selling + buying.item())
+
+
+def _cash_held() -> pl.Expr:
+    """Cash beyond the reserve with what is left in funds of the class cash."""
+    return pl.col("cash_after") + pl.col("fund_left_usd")
 
 
 def _make_version(
@@ -291,4 +290,4 @@ def _make_version(
         content_hash=pl.lit(digest),
         **{key: pl.lit(value, PUBLIC["proposals"][key]) for key, value in values.items()},
     )
-    return ProposalVersion(named.select(*PUBLIC["proposals"], "cash_after"), orders, relief)
+    return ProposalVersion(named.select(*PUBLIC["proposals"], *CHECKED), orders, relief)

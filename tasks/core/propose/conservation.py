@@ -41,7 +41,7 @@ def oversold(relief: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
 def cash_gaps(proposals: pl.DataFrame, orders: pl.DataFrame, *, tolerance_usd: float = 0.01) -> pl.DataFrame:
     """Proposals whose cash does not follow from their orders (or orders without a proposal), differs from the solver's, or falls below the reserve.
 
-    ``cash_after`` is the solver's own figure, found by another way (Float64, in units and steps).
+    ``cash_after`` is the solver's own figure, found by another way (Float64, in units and steps); ``cash_floor_usd`` is the least allowed.
     """
     is_buy = pl.col("side") == Side.BUY
     flow = pl.when(is_buy).then(-pl.col("value_usd")).otherwise("value_usd") - pl.col("est_cost_usd")
@@ -49,7 +49,11 @@ def cash_gaps(proposals: pl.DataFrame, orders: pl.DataFrame, *, tolerance_usd: f
     both = proposals.join(flows, on="proposal_id", how="full", coalesce=True)
     gap = pl.col("cash_before_usd") + pl.col("flow_usd") - pl.col("cash_after_usd")
     apart = (pl.col("cash_after_usd").cast(pl.Float64) - pl.col("cash_after")).abs()
-    is_broken = (gap.fill_null(1) != 0) | (apart.fill_null(1.0) > tolerance_usd) | (pl.col("cash_after_usd") < 0)
+    is_broken = (
+        (gap.fill_null(1) != 0)
+        | (apart.fill_null(1.0) > tolerance_usd)
+        | (pl.col("cash_after_usd") < pl.col("cash_floor_usd"))
+    )
     return (
         both.filter(is_broken)
         .select("proposal_id", "cash_before_usd", "flow_usd", "cash_after_usd", "cash_after")

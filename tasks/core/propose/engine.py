@@ -13,12 +13,12 @@ Known limits: the purchases forbidden in step 3 stay forbidden when a later roun
 """
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 import polars as pl
 
 from schemas.enums import AccountStatus, Side, TradeMode
+from schemas.landing import CASH
 from tasks.core.drift import WEIGHT_TOLERANCE, household_drift
 from tasks.core.facts import CLASS, Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.propose.solve import solve
@@ -41,15 +41,14 @@ class Shard:
     household_drift: pl.DataFrame
     lots: pl.DataFrame
     securities: pl.DataFrame
-    as_of: date
 
 
-def shard_of(facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, as_of: date) -> Shard:
+def shard_of(facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame) -> Shard:
     """A shard from its facts and the tables ``drift`` and ``account_drift``."""
     securities = priced_securities(facts)
     drift = drift.drop("nav_usd", strict=False).join(by_account.select("account_id", "nav_usd"), on="account_id")
     households = household_drift(drift, account_parameters(facts), facts.model_targets)
-    return Shard(facts, drift, households, valued_lots(facts, securities), securities, as_of)
+    return Shard(facts, drift, households, valued_lots(facts, securities), securities)
 
 
 def solve_accounts(accounts: pl.DataFrame, shard: Shard) -> Solved:
@@ -84,15 +83,25 @@ def _cash_flow_first(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFra
     rest = accounts.filter(~is_first)
     if first.is_empty():
         return _solve_alone_and_together(rest, shard, forbidden)
-    is_owing = pl.col("cash_usd").sum().over(GROUP) < 0
-    mode = pl.when(is_owing).then(pl.lit(str(TradeMode.SELL_ONLY))).otherwise(pl.lit(str(TradeMode.BUY_ONLY)))
-    tried = _solve_alone_and_together(first.with_columns(trade_mode=mode), shard, forbidden)
+    tried = _solve_alone_and_together(_one_way(first, shard.lots), shard, forbidden)
     is_enough = GROUP.is_in(_bring_into_band(tried).implode())
     full = first.filter(~is_enough).with_columns(trade_mode=pl.lit(str(TradeMode.FULL)))
     solved = _solve_alone_and_together(pl.concat([rest, full]), shard, forbidden)
     enough = first.filter(is_enough).select("account_id")
     kept = (each.join(enough, on="account_id", how="semi") for each in (tried.accounts, tried.classes, tried.lots))
     return merged_by_account(solved, Solved(*kept))
+
+
+def _one_way(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """Accounts in the mode of their cash: sales only where the account (or household) owes more than its funds are worth."""
+    funds = lots.filter(pl.col("asset_class") == CASH).group_by("account_id").agg(fund_value=pl.col("value_usd").sum())
+    cash = (pl.col("cash_usd") + pl.col("fund_value").fill_null(0)).sum().over(GROUP).cast(pl.Float64)
+    mode = pl.when(cash < -pl.col("cash_tolerance_usd")).then(pl.lit(str(TradeMode.SELL_ONLY)))
+    return (
+        accounts.join(funds, on="account_id", how="left", maintain_order="left")
+        .with_columns(trade_mode=mode.otherwise(pl.lit(str(TradeMode.BUY_ONLY))))
+        .drop("fund_value")
+    )
 
 
 def _bring_into_band(solved: Solved) -> pl.Series:
@@ -120,7 +129,7 @@ def _solve_alone_and_together(accounts: pl.DataFrame, shard: Shard, forbidden: p
         shard.lots,
         facts=shard.facts,
         securities=shard.securities,
-        as_of=shard.as_of,
+        trade_date=shard.facts.trade_date,
         sold_at_loss=forbidden,
     )
     return merged_by_account(found, solve(household))
@@ -133,7 +142,7 @@ def _problem(alone: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Prob
         shard.lots,
         facts=shard.facts,
         securities=shard.securities,
-        as_of=shard.as_of,
+        trade_date=shard.facts.trade_date,
         sold_at_loss=forbidden,
     )
 

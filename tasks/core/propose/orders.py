@@ -1,6 +1,6 @@
 """From solved accounts to what order systems read: orders and the lots they close, each with why.
 
-Money and shares are Decimal: an order's value is exactly quantity times reference price, and its lots sum to it. Ids are the
+Money and shares are Decimal: an order's value is exactly quantity times reference price times price factor, and its lots sum to it. Ids are the
 first 20 hex digits of SHA-256 over run, account, security and side, so that a replay gives the same bytes.
 """
 
@@ -10,14 +10,15 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import Side
-from schemas.landing import EXACT
+from schemas.enums import Reason, Side
+from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC, USD
 from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
 from tasks.core.propose.realized import with_tax
 from tasks.core.propose.solved import Solved
 
 HARVEST: Final = "harvest"
+IS_FUND: Final = pl.col("asset_class") == CASH
 ORDER: Final = (
     "account_id",
     "side",
@@ -25,6 +26,7 @@ ORDER: Final = (
     "symbol",
     "quantity",
     "price_usd",
+    "price_factor",
     "value_usd",
     "est_tax_usd",
     "half_spread_bps",
@@ -86,7 +88,7 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
     orders = (
         lots.group_by("account_id", "security_id", maintain_order=True)
         .agg(
-            pl.col("symbol", "asset_class", "price_usd", "half_spread_bps").first(),
+            pl.col("symbol", "asset_class", "price_usd", "price_factor", "half_spread_bps").first(),
             quantity=pl.col("sold").sum(),
             value_usd=pl.col("value_usd").sum(),
             est_tax_usd=pl.col("tax_usd").sum(),
@@ -94,8 +96,13 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
             outright_reason=pl.col("outright_reason").drop_nulls().first(),
             harvested_usd=-usd_sum(pl.col("allowed_gain_usd").filter(pl.col("outright_reason") == HARVEST)),
         )
-        .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
-        .with_columns(side=pl.lit(str(Side.SELL)), marginal_benefit_bps=(k * over + pl.col("shadow_price")) * BPS)
+        .pipe(_with_class_facts, solved)
+        .with_columns(
+            side=pl.lit(str(Side.SELL)),
+            marginal_benefit_bps=pl.when(IS_FUND)
+            .then(pl.max_horizontal("marginal_cost_bps", pl.col("shadow_price") * BPS))
+            .otherwise((k * over + pl.col("shadow_price")) * BPS),
+        )
         .with_columns(reason=_sell_reason())
     )
     return orders, lots
@@ -112,13 +119,16 @@ def buys(solved: Solved) -> pl.DataFrame:
             security_id="buy_security_id",
             symbol="buy_symbol",
             price_usd="buy_price_usd",
+            price_factor="buy_price_factor",
             half_spread_bps="buy_half_spread_bps",
             quantity="bought",
             value_usd="bought_usd",
             est_tax_usd=pl.lit(0).cast(USD),
             location="location",
+            dear_symbol="dear_symbol",
+            dear_unit_usd="dear_unit_usd",
         )
-        .join(_class_facts(solved), on=CLASS, how="left", maintain_order="left")
+        .pipe(_with_class_facts, solved)
         .with_columns(
             side=pl.lit(str(Side.BUY)),
             marginal_benefit_bps=k * under * BPS,
@@ -129,12 +139,15 @@ def buys(solved: Solved) -> pl.DataFrame:
     )
 
 
-def _class_facts(solved: Solved) -> pl.DataFrame:
-    columns = ["governed_nav_usd", "tracking_penalty", "shadow_price", "cash_usd", "managed_household_id"]
+def _with_class_facts(orders: pl.DataFrame, solved: Solved) -> pl.DataFrame:
+    """Orders with what is known of their class and account; funds of the class cash have no row of a class."""
+    columns = ["governed_nav_usd", "tracking_penalty", "shadow_price", "is_owing", "managed_household_id"]
     classes = solved.classes.select(
         *CLASS, "weight", "target_weight", "destination_usd", "governed_value_usd", "governed_after_usd"
     )
-    return classes.join(solved.accounts.select("account_id", *columns), on="account_id", how="left")
+    return orders.join(classes, on=CLASS, how="left", maintain_order="left").join(
+        solved.accounts.select("account_id", *columns), on="account_id", how="left", maintain_order="left"
+    )
 
 
 def _harvested_symbols(solved: Solved) -> pl.DataFrame:
@@ -168,14 +181,22 @@ def _sell_reason() -> pl.Expr:
     is_over = pl.col("governed_value_usd") > pl.col("destination_usd")
     harvests = pl.format("harvests a loss of {} USD; {}", pl.col("harvested_usd").round(2), _position_words())
     owes = pl.format("raises the cash owed; {}", _position_words())
+    needed = pl.when("is_owing").then(pl.lit("raises the cash owed; it is held as cash"))
+    fund = (
+        pl.when(pl.col("outright_reason") == Reason.HOLD_RANGE)
+        .then(pl.lit("more is held than may be"))
+        .otherwise(needed.otherwise(pl.lit("pays for purchases; it is held as cash")))
+    )
     return (
-        pl.when(pl.col("outright_reason") == HARVEST)
+        pl.when(IS_FUND)
+        .then(fund)
+        .when(pl.col("outright_reason") == HARVEST)
         .then(harvests)
         .when(pl.col("outright_reason").is_not_null())
         .then(pl.format("more is held than may be; {}", _position_words()))
         .when(is_over)
         .then(_position_words())
-        .when(pl.col("cash_usd") < 0)
+        .when("is_owing")
         .then(owes)
         .otherwise(pl.format("pays for purchases further from target; {}", _position_words()))
     )
@@ -183,7 +204,20 @@ def _sell_reason() -> pl.Expr:
 
 def _buy_reason() -> pl.Expr:
     replaces = pl.format("in place of {}, harvested; {}", "harvested", _position_words())
-    return pl.when(pl.col("harvested").is_not_null()).then(replaces).otherwise(_position_words())
+    unit = pl.col("dear_unit_usd").round(2)
+    dear = pl.format(
+        "in place of {}, of which a unit at {} USD is more than the class wants; {}",
+        "dear_symbol",
+        unit,
+        _position_words(),
+    )
+    return (
+        pl.when(pl.col("harvested").is_not_null())
+        .then(replaces)
+        .when(pl.col("dear_symbol").is_not_null())
+        .then(dear)
+        .otherwise(_position_words())
+    )
 
 
 def short_hashes(parts: Iterable[tuple[str, ...]]) -> pl.Series:

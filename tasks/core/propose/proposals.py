@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side, TaxRegime, Term
-from schemas.tables import PUBLIC
+from schemas.tables import PUBLIC, USD
 from tasks.core.facts import BPS, exact_sum
 from tasks.core.propose.orders import content_hashes
 from tasks.core.propose.realized import net_gains
@@ -30,12 +30,14 @@ ROUTED: Final = (
     "model_hash",
 )
 """Columns of a proposal that routing adds."""
+CHECKED: Final = ("cash_after", "cash_floor_usd")
+"""What a proposal is checked by: the solver's own figure of its cash, and the least it may end with, which is below 0 by what is tolerated."""
 
 
 def proposal_rows(
     solved: Solved, orders: pl.DataFrame, relief: pl.DataFrame, account_drift: pl.DataFrame
 ) -> pl.DataFrame:
-    """Rows of the table ``proposals`` but for what routing adds, with ``cash_after``, the solver's own figure; sorted by account.
+    """Rows of the table ``proposals`` but for what routing adds, with ``CHECKED``; sorted by account.
 
     ``orders`` and ``relief`` as ``orders.order_rows`` gives them, ``account_drift`` as the table.
     """
@@ -54,11 +56,12 @@ def proposal_rows(
             turnover=pl.col("gross_value_usd").cast(pl.Float64) * (0.5 / nav),
             gap_bps=(pl.col("objective_usd") - pl.col("lower_bound_usd")) * (BPS / governed_nav),
             cash_before_usd="cash_usd",
+            cash_floor_usd=pl.when("is_owing").then(0).otherwise(pl.min_horizontal("cash_usd", 0)).cast(USD),
             cash_after_usd=pl.col("cash_usd") + pl.col("net_usd") - pl.col("est_cost_usd"),
         )
         .join(_tax_regimes(solved), on="account_id")
         .join(content_hashes(orders), on="proposal_id")
-        .select(*(name for name in PUBLIC["proposals"] if name not in ROUTED), "cash_after")
+        .select(*(name for name in PUBLIC["proposals"] if name not in ROUTED), *CHECKED)
         .sort("account_id")
     )
 

@@ -30,9 +30,7 @@ def with_allowed_gains(lots: pl.DataFrame) -> pl.DataFrame:
         .sort(*HOLDING, "acquired_date", "lot_id")
         .with_columns(disallowed_quantity=disallowed)
         .with_columns(
-            allowed_gain_usd=(sold - pl.col("disallowed_quantity"))
-            * pl.col("price_usd").cast(pl.Float64)
-            * pl.col("true_gain")
+            allowed_gain_usd=(sold - pl.col("disallowed_quantity")) * pl.col("unit_usd") * pl.col("true_gain")
         )
     )
 
@@ -92,9 +90,7 @@ def counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     What is sold outright counts in full. Of the rest the gains count with what they add on top of the losses; that the losses
     themselves save tax on gains of before is left out, since without harvesting nothing is sold for the tax alone.
     """
-    gain = (
-        (pl.col("sold") - pl.col("outright")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64) * pl.col("gain")
-    )
+    gain = (pl.col("sold") - pl.col("outright")).cast(pl.Float64) * pl.col("unit_usd") * pl.col("gain")
     gains = lots.group_by("account_id", maintain_order=True).agg(
         short=usd_sum(gain.filter(pl.col("is_short"))), long=usd_sum(gain.filter(~pl.col("is_short")))
     )

@@ -27,7 +27,7 @@ NEAR_ENOUGH: Final = 1e-3
 def class_reasons(solved: Solved) -> pl.DataFrame:
     """Rows of the table ``class_reasons``: one for each class out of band that was not fully traded; sorted."""
     nav = pl.col("nav_usd").cast(pl.Float64)
-    unit = (pl.col("buy_price_usd") * pl.col("buy_step")).cast(pl.Float64).fill_null(0.0)
+    unit = (pl.col("buy_unit_usd") * pl.col("buy_step").cast(pl.Float64)).fill_null(0.0)
     classes = (
         solved.classes.join(solved.accounts.select("account_id", *ACCOUNT_PRICES), on="account_id")
         .join(_unsold(solved.lots), on=CLASS, how="left")
@@ -55,9 +55,7 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
 
 def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
     """By class: the cheapest lot that could still be sold, and the lock that holds most of the rest."""
-    unsold = lots.with_columns(
-        rest=(pl.col("quantity") - pl.col("sold")).cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64)
-    )
+    unsold = lots.with_columns(rest=(pl.col("quantity") - pl.col("sold")).cast(pl.Float64) * pl.col("unit_usd"))
     unsold = unsold.filter(pl.col("rest") > 0)
     tax_at = pl.col("tax") + pl.col("cost_at") - pl.col("cost")
     by_cost = ["cost_at", "security_id", "lot_id"]
@@ -142,4 +140,18 @@ def _detail() -> pl.Expr:
         (pl.col("shadow_price") * BPS - pl.col("benefit_bps")).round(1),
     )
     is_priced = pl.col("code").is_in([Reason.TAX_EXCEEDS_BENEFIT, Reason.COST_EXCEEDS_BENEFIT])
-    return pl.when(is_priced & (pl.col("off") > 0)).then(dear).when(is_priced).then(scarce).otherwise(pl.lit(""))
+    unit = pl.format(
+        "a unit of {} is worth {} USD, the class wants {} USD",
+        "dear_symbol",
+        pl.col("dear_unit_usd").round(2),
+        pl.col("dear_above_usd").round(2),
+    )
+    return (
+        pl.when(pl.col("code") == Reason.UNIT_TOO_DEAR)
+        .then(unit)
+        .when(is_priced & (pl.col("off") > 0))
+        .then(dear)
+        .when(is_priced)
+        .then(scarce)
+        .otherwise(pl.lit(""))
+    )

@@ -59,7 +59,7 @@ def with_look(proposals: pl.DataFrame, known: Noticed) -> pl.DataFrame:
     nav, account = pl.col("nav_usd").cast(pl.Float64), pl.col("account_id")
     conditions = {
         LookReason.HOLD: account.is_in(sorted(known.held)),
-        LookReason.SHORT_CASH: pl.col("cash_before_usd") < 0,
+        LookReason.SHORT_CASH: pl.col("cash_before_usd") < pl.col("cash_floor_usd"),
         LookReason.ANOMALY: account.is_in(sorted(known.unusual)),
         LookReason.LARGE_TAX: pl.col("est_tax_usd").cast(pl.Float64) > LARGE_TAX_WEIGHT * nav,
         LookReason.NEW_MODEL: _has_trigger(Trigger.MODEL_CHANGE),

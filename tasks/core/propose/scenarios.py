@@ -24,7 +24,6 @@ long as it does not harvest) however much its gains would be spared. An account 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from typing import Final
 
@@ -75,7 +74,7 @@ Parameters = Mapping[str, pl.Expr]
 def _one_way() -> pl.Expr:
     """The trade mode that only moves cash the way it has to go; policy's own where that is such a mode."""
     is_one_way = pl.col("trade_mode").is_in([TradeMode.BUY_ONLY, TradeMode.SELL_ONLY])
-    needed = pl.when(pl.col("cash_usd") < 0).then(pl.lit(str(TradeMode.SELL_ONLY)))
+    needed = pl.when("is_owing").then(pl.lit(str(TradeMode.SELL_ONLY)))
     return pl.when(is_one_way).then("trade_mode").otherwise(needed.otherwise(pl.lit(str(TradeMode.BUY_ONLY))))
 
 
@@ -106,7 +105,7 @@ class World:
 
 
 def frontier(
-    facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, wanted: pl.Series, *, run_id: str, as_of: date
+    facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame, wanted: pl.Series, *, run_id: str
 ) -> pl.DataFrame:
     """Rows of the table ``frontier`` of the accounts ``wanted``; none for those that may not be traded at all; sorted.
 
@@ -118,11 +117,11 @@ def frontier(
         Tables ``drift`` and ``account_drift``.
     wanted
         Account ids.
-    run_id, as_of
+    run_id
         Of the run whose facts these are.
     """
     accounts = _solvable(facts, by_account, wanted)
-    world = World(shard_of(facts, drift, by_account, as_of), by_account, run_id)
+    world = World(shard_of(facts, drift, by_account), by_account, run_id)
     policy = world.solve(accounts)
     idle = _idle(policy, world)
     chosen = _score(policy, policy, idle, world)
@@ -164,7 +163,7 @@ def _solvable(facts: Facts, by_account: pl.DataFrame, wanted: pl.Series) -> pl.D
 def _idle(policy: Solved, world: World) -> pl.DataFrame:
     """Columns ``NUMBERS`` of each account where nothing is traded."""
     held = Solved(
-        policy.accounts.with_columns(cash_after=pl.col("cash_usd").cast(pl.Float64)),
+        policy.accounts.with_columns(cash_after=pl.col("cash_usd").cast(pl.Float64), fund_left_usd="fund_usd"),
         policy.classes.with_columns(after_usd=pl.col("value_usd").cast(pl.Float64)),
         policy.lots,
     )
@@ -212,7 +211,7 @@ def _tracking(held: Solved, aims: Solved) -> pl.DataFrame:
     owners = aims.accounts.select("account_id", owner=pl.coalesce("managed_household_id", "account_id"))
     goals = aims.accounts.select("account_id", "cash_target_usd").join(owners, on="account_id")
     cash = (
-        held.accounts.select("account_id", held_usd="cash_after")
+        held.accounts.select("account_id", held_usd=pl.col("cash_after") + pl.col("fund_left_usd"))
         .join(goals, on="account_id")
         .select("owner", "held_usd", asset_class=pl.lit(CASH), aim_usd="cash_target_usd")
     )

@@ -1,8 +1,9 @@
 """The solver's answers in frames: every account's best trades beside the facts they were found from.
 
-What is sold outright is added to what the solver sells. An account that cannot raise the cash it owes trades nothing.
-Objective and bound are at the tax that the gains add to the losses (``realized.counted_tax``), and with the cost of what is
-sold outright.
+What is sold outright is added to what the solver sells, and what the account's own cash then lacks is sold of its funds. An account
+that cannot raise the cash it owes trades nothing. Objective and bound are at the tax that the gains add to the losses
+(``realized.counted_tax``), and with the cost of what is sold outright; what funds cost, and the part of a share that was counted
+with another lot (``whole_orders``), the objective alone has.
 """
 
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ import polars as pl
 from schemas.enums import Reason
 from schemas.landing import EXACT
 from schemas.tables import USD
-from tasks.core.facts import CLASS, usd, usd_sum
+from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
 from tasks.core.propose.realized import counted_tax
-from tasks.core.rules import Problem
+from tasks.core.rules import Problem, outright_gains, with_fund_sales, with_real_lots
 from tasks.core.solver import (
     BELOW_IMPROVEMENT,
     BELOW_MINIMUM,
@@ -44,11 +45,11 @@ GROUP: Final = pl.coalesce("managed_household_id", "account_id")
 class Solved:
     """A problem's frames with their answers beside them.
 
-    ``accounts`` gain status, shadow_price, objective_usd, lower_bound_usd, cash_after (float), shortfall_usd, short_rate_at,
-    long_rate_at (what one more dollar of gain costs), gain_price, turnover_price; ``classes`` gain bought (Decimal),
+    ``accounts`` gain status, shadow_price, objective_usd, lower_bound_usd, cash_after and fund_left_usd (floats), shortfall_usd,
+    short_rate_at, long_rate_at (what one more dollar of gain costs), gain_price, turnover_price; ``classes`` gain bought (Decimal),
     buy_dropped (a reason), after_usd (float), and governed_value_usd, governed_after_usd: the account's own, or its
-    household's where it is managed with others; ``lots`` gain sold (Decimal, with what is sold outright), lot_dropped,
-    cost_at (cost per dollar at those rates).
+    household's where it is managed with others; ``lots``, funds among them, gain sold (Decimal, with what is sold outright),
+    lot_dropped, cost_at (cost per dollar at those rates).
     """
 
     accounts: pl.DataFrame
@@ -63,39 +64,167 @@ class Solved:
 
 def solved_frames(problem: Problem, answer: Answer) -> Solved:
     """The problem's frames with the solver's answers."""
-    lots = _with_sold(problem, answer)
-    accounts = _with_certificates(problem, answer, lots)
-    lots = lots.join(accounts.select("account_id", "short_rate_at", "long_rate_at"), on="account_id", how="left")
+    as_shown = _with_sold(problem, answer)
+    accounts = _with_certificates(problem, answer, as_shown)
+    lots = with_real_lots(as_shown).with_columns(sold=(pl.col("outright") + pl.col("solved")).cast(EXACT))
+    classes = _with_bought(problem, answer, lots)
+    funds = _with_fund_sales(problem, accounts, classes, lots)
+    every = pl.concat([lots, funds.select(lots.columns)]) if funds.height else lots
+    counted = _with_counted_tax(_with_fund_results(accounts, funds), as_shown, every)
+    return Solved(counted, classes, _with_costs_at(every.drop("solved"), accounts))
+
+
+def _with_costs_at(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Lots with ``cost_at``, what a dollar of each costs at the rates that one more dollar of gain is taxed at."""
+    rates = accounts.select("account_id", "short_rate_at", "long_rate_at")
     rate_at = pl.when("is_short").then("short_rate_at").otherwise("long_rate_at")
-    lots = lots.with_columns(cost_at=pl.col("cost") + (rate_at - pl.col("tax_rate")) * pl.col("gain")).drop(
-        "short_rate_at", "long_rate_at"
+    return (
+        lots.join(rates, on="account_id", how="left")
+        .with_columns(cost_at=pl.col("cost") + (rate_at - pl.col("tax_rate")) * pl.col("gain"))
+        .drop("short_rate_at", "long_rate_at")
     )
-    return Solved(_with_counted_tax(accounts, lots), _with_bought(problem, answer, lots), lots)
 
 
-def _with_counted_tax(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
-    """Objective and bound with ``realized.counted_tax`` in the place of the tax that the solver reckoned with, and outright costs."""
+def _with_counted_tax(accounts: pl.DataFrame, as_shown: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """Objective and bound with ``realized.counted_tax`` in the place of the tax that the solver reckoned with, and outright costs.
+
+    ``as_shown``: lots as the solver was shown them, which the bound is of; ``lots``: as they are sold, funds among them.
+    """
+    bound = _more_paid(
+        accounts.with_columns(
+            short_outright_usd=pl.col("short_outright_usd") - pl.col("fund_short_usd"),
+            long_outright_usd=pl.col("long_outright_usd") - pl.col("fund_long_usd"),
+        ),
+        as_shown,
+    )
+    is_same = lots.height == as_shown.height and not lots["is_recut"].any()
+    paid = bound if is_same else _more_paid(accounts, lots)
+    both = bound.join(paid.rename({"more": "more_paid"}), on="account_id", maintain_order="left")
+    more, more_paid = (usd_sum(pl.col(name)).over(GROUP) for name in ("more", "more_paid"))
+    return (
+        accounts.join(both, on="account_id", how="left", maintain_order="left")
+        .with_columns(more=more, more_paid=more_paid)
+        .with_columns(
+            objective_usd=pl.col("objective_usd") + pl.col("more_paid"),
+            lower_bound_usd=pl.col("lower_bound_usd") + pl.min_horizontal("more", "more_paid"),
+        )
+        .drop("more", "more_paid", "fund_short_usd", "fund_long_usd")
+    )
+
+
+def _more_paid(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, more``: tax as counted beyond that reckoned, and what outright sales cost."""
     outright = usd(pl.col("outright"), pl.col("price_usd")).cast(pl.Float64) * pl.col("spread")
     costs = lots.filter((pl.col("sold") > 0) & (pl.col("outright") > 0)).group_by("account_id", maintain_order=True)
     more = pl.col("counted_tax_usd") - pl.col("reckoned_tax_usd") + pl.col("outright_cost").fill_null(0.0)
     return (
-        accounts.join(counted_tax(accounts, lots), on="account_id", how="left", maintain_order="left")
+        counted_tax(accounts, lots)
         .join(costs.agg(outright_cost=usd_sum(outright)), on="account_id", how="left", maintain_order="left")
-        .with_columns(more=usd_sum(more).over(GROUP))
-        .with_columns(pl.col("objective_usd", "lower_bound_usd") + pl.col("more"))
-        .drop("counted_tax_usd", "reckoned_tax_usd", "outright_cost", "more")
+        .select("account_id", more=more)
+    )
+
+
+def _with_fund_sales(
+    problem: Problem, accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame
+) -> pl.DataFrame:
+    """The problem's funds with what is sold of them; in an account that cannot raise the cash it owes nothing is."""
+    if problem.funds.is_empty():
+        return problem.funds.with_columns(sold=pl.lit(0).cast(EXACT), fund_sold=pl.lit(0).cast(EXACT))
+    is_traded = pl.col("status") != CANNOT_RAISE_CASH
+    least = pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64))
+    floor = pl.when("is_owing").then(0).otherwise(pl.min_horizontal("cash_usd", 0)).cast(USD)
+    fund_proceeds = _net_proceeds(problem.funds.with_columns(sold="outright"))
+    needs = (
+        accounts.filter(is_traded)
+        .join(_net_proceeds(lots), on="account_id", how="left", maintain_order="left")
+        .join(_paid(classes), on="account_id", how="left", maintain_order="left")
+        .join(fund_proceeds.rename({"raised_usd": "excess_usd"}), on="account_id", how="left", maintain_order="left")
+        .with_columns(pl.col("raised_usd", "paid_usd", "excess_usd").fill_null(0))
+        .select(
+            "account_id",
+            least_usd=least,
+            need_usd=floor - pl.col("cash_usd") - pl.col("raised_usd") - pl.col("excess_usd") + pl.col("paid_usd"),
+        )
+        .filter(pl.col("need_usd") > 0)
+    )
+    stuck = accounts.filter(~is_traded)["account_id"]
+    found = with_fund_sales(problem.funds, needs).with_columns(
+        lot_dropped=pl.lit(None, pl.String), solved=pl.lit(0).cast(EXACT)
+    )
+    is_stuck = pl.col("account_id").is_in(stuck.implode())
+    return found.with_columns(
+        *(
+            pl.when(is_stuck).then(0).otherwise(name).cast(found.schema[name]).alias(name)
+            for name in ("sold", "outright", "fund_sold")
+        ),
+        unit_quantity="start_quantity",
+        unit_cap_usd=pl.lit(0.0),
+        is_recut=pl.lit(value=False),
+    )
+
+
+def _net_proceeds(lots: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, raised_usd``: what the sales of an account bring, each order's cost rounded as the order's is."""
+    return (
+        lots.group_by("account_id", "security_id")
+        .agg(value=usd(pl.col("sold"), pl.col("price_usd")).sum(), bps=pl.col("half_spread_bps").first())
+        .group_by("account_id")
+        .agg(raised_usd=(pl.col("value") - _cost("value", "bps")).sum())
+    )
+
+
+def _paid(classes: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, paid_usd``: what the purchases of an account take, likewise."""
+    bought = classes.filter(pl.col("bought") > 0)
+    return bought.group_by("account_id").agg(
+        paid_usd=(pl.col("bought_usd") + _cost("bought_usd", "buy_half_spread_bps")).sum()
+    )
+
+
+def _cost(value: str, bps: str) -> pl.Expr:
+    return rounded_usd(pl.col(value).cast(pl.Float64) * pl.col(bps) / BPS)
+
+
+def _with_fund_results(accounts: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFrame:
+    """Accounts whose ``cash_after`` is their own cash, with ``fund_left_usd``, what of the solver's cash is left in funds.
+
+    A sale of funds realizes gains outright and makes a proposal of its own.
+    """
+    sold = funds.filter(pl.col("fund_sold") > 0)
+    net = pl.col("fund_sold").cast(pl.Float64) * pl.col("unit_usd") * (1 - pl.col("spread"))
+    raised = sold.group_by("account_id").agg(fund_raised=usd_sum(net))
+    gains = outright_gains(sold.with_columns(outright="fund_sold")).rename(
+        {"short_outright_usd": "fund_short_usd", "long_outright_usd": "fund_long_usd"}
+    )
+    shift = pl.when(pl.col("is_owing")).then(0.0).otherwise(pl.col("cash_usd").cast(pl.Float64).clip(upper_bound=0.0))
+    left = pl.col("fund_usd") - pl.col("fund_raised")
+    is_new = (pl.col("fund_raised") > 0) & (pl.col("status") == STAYS)
+    return (
+        accounts.join(raised, on="account_id", how="left", maintain_order="left")
+        .join(gains, on="account_id", how="left", maintain_order="left")
+        .with_columns(pl.col("fund_raised", "fund_short_usd", "fund_long_usd").fill_null(0.0))
+        .with_columns(
+            short_outright_usd=pl.col("short_outright_usd") + pl.col("fund_short_usd"),
+            long_outright_usd=pl.col("long_outright_usd") + pl.col("fund_long_usd"),
+            fund_left_usd=left,
+            cash_after=pl.col("cash_after") - left + shift,
+            status=pl.when(is_new).then(TRADED).otherwise("status").cast(pl.Int8),
+        )
+        .drop("fund_raised")
     )
 
 
 def _with_sold(problem: Problem, answer: Answer) -> pl.DataFrame:
     stuck = problem.accounts.select("account_id").filter(pl.Series(answer.status == CANNOT_RAISE_CASH))
     steps = pl.lit(pl.Series("steps", answer.sold))
-    solved = pl.when(steps == WHOLE_LOT).then("start_quantity").otherwise(_steps(answer.sold, pl.col("quantity_step")))
+    solved = pl.when(steps == WHOLE_LOT).then("unit_quantity").otherwise(_steps(answer.sold, pl.col("quantity_step")))
     is_stuck = pl.col("account_id").is_in(stuck["account_id"].implode())
+    nothing = pl.lit(0).cast(EXACT)
     return problem.lots.with_columns(
-        sold=pl.when(is_stuck).then(pl.lit(0).cast(EXACT)).otherwise((pl.col("outright") + solved).cast(EXACT)),
+        outright=pl.when(is_stuck).then(0).otherwise("outright").cast(problem.lots.schema["outright"]),
+        solved=pl.when(is_stuck).then(nothing).otherwise(solved.cast(EXACT)),
         lot_dropped=_in_words(answer.lot_dropped),
-    )
+    ).with_columns(sold=(pl.col("outright") + pl.col("solved")).cast(EXACT))
 
 
 def _with_certificates(problem: Problem, answer: Answer, lots: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +262,9 @@ def with_values_after(classes: pl.DataFrame, accounts: pl.DataFrame, lots: pl.Da
         classes.join(sold, on=CLASS, how="left", maintain_order="left")
         .join(group, on="account_id", how="left", maintain_order="left")
         .with_columns(
-            bought_usd=usd(pl.col("bought"), pl.col("buy_price_usd").fill_null(1)),
+            bought_usd=usd(
+                pl.col("bought"), *(pl.col(name).fill_null(1) for name in ("buy_price_usd", "buy_price_factor"))
+            ),
             sold_usd=pl.col("sold_usd").fill_null(0),
         )
         .with_columns(after_usd=(pl.col("value_usd") + pl.col("bought_usd") - pl.col("sold_usd")).cast(pl.Float64))

@@ -90,7 +90,8 @@ def unasked_fills(aside: pl.DataFrame) -> pl.DataFrame:
 def _rows(both: pl.DataFrame) -> pl.DataFrame:
     """Orders with a code, as ``BREAKS``."""
     gap = (pl.col("ordered_quantity") - pl.col("filled_quantity")).abs()
-    amount = (gap.cast(PRODUCT) * pl.col("price_usd").cast(PRODUCT)).round(2, mode="half_to_even")
+    factor = pl.col("price_factor").fill_null(1).cast(PRODUCT)
+    amount = (gap.cast(PRODUCT) * pl.col("price_usd").cast(PRODUCT) * factor).round(2, mode="half_to_even")
     found = both.filter(pl.col("code").is_not_null()).with_columns(amount_usd=amount)
     return found.select(BREAKS.keys()).cast(BREAKS)  # type: ignore[arg-type]
 
@@ -100,7 +101,9 @@ def _overfilled_blocks(wanting: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFra
     of_blocks = fills.filter(pl.col("block_id").is_not_null())
     filled = of_blocks.group_by("block_id").agg(filled_quantity=pl.col("quantity").sum())
     ordered = wanting.group_by("block_id").agg(
-        ordered_quantity=pl.col("wanted_quantity").sum(), price_usd=pl.col("price_usd").max()
+        ordered_quantity=pl.col("wanted_quantity").sum(),
+        price_usd=pl.col("price_usd").max(),
+        price_factor=pl.col("price_factor").max(),
     )
     both = filled.join(ordered, on="block_id").filter(pl.col("filled_quantity") > pl.col("ordered_quantity"))
     named = both.with_columns(

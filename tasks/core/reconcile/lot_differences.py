@@ -38,7 +38,7 @@ def relief_differences(
     Parameters
     ----------
     sells
-        Filled sells: ``order_id``, ``proposal_id``, ``account_id``, ``symbol``, ``filled_quantity``, ``average_price_usd``, ``last_trade_date``.
+        Filled sells: ``order_id``, ``proposal_id``, ``account_id``, ``symbol``, ``price_factor``, ``filled_quantity``, ``average_price_usd``, ``last_trade_date``.
     proposed
         Table ``lot_relief`` of these orders.
     reported
@@ -100,7 +100,9 @@ def _with_tax(lots: pl.DataFrame, sells: pl.DataFrame) -> pl.DataFrame:
         .then(pl.col("marginal_long_rate"))
         .otherwise(pl.col("marginal_short_rate"))
     )
-    gain = (pl.col("average_price_usd") - pl.col("unit_cost_usd")).cast(pl.Float64)
+    gain = (pl.col("average_price_usd") - pl.col("unit_cost_usd")).cast(pl.Float64) * pl.col("price_factor").fill_null(
+        1
+    ).cast(pl.Float64)
     taxed = joined.with_columns(unit_tax=(gain * rate).fill_null(0.0))
     return taxed.with_columns(tax=pl.col("unit_tax") * pl.col("quantity").cast(pl.Float64))
 

@@ -58,7 +58,7 @@ def unseen(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     orders
-        Orders with ``as_of_date`` and ``is_sent`` of their proposal, and what is known of them: ``filled_quantity`` and ``is_closed``. One
+        Orders with ``as_of_date``, ``trade_date`` (the session that they were proposed for) and ``is_sent`` of their proposal, and what is known of them: ``filled_quantity`` and ``is_closed``. One
         that was not sent has no trade, whatever was traded.
     trades
         Landed trades of their accounts.
@@ -68,7 +68,7 @@ def unseen(orders: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
         with_shown(orders, trades)
         .filter(~pl.col("is_closed") & (left > 0))
         .sort(*ORDER, "order_id")
-        .select(*ORDER, left.cast(INTERNAL["pending_orders"]["quantity"]), "is_loss", trade_date="as_of_date")
+        .select(*ORDER, left.cast(INTERNAL["pending_orders"]["quantity"]), "is_loss", "trade_date")
     )
 
 

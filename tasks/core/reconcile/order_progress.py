@@ -56,10 +56,10 @@ def order_states(
     """
     messages = about_these(orders, messages)
     fills = net_fills(messages)
-    own = _sums(fills.filter(pl.col("order_id").is_not_null()), "order_id")
+    own = _sums(fills.filter(pl.col("order_id").is_not_null()), "order_id", orders)
     wanting = with_wanted(orders, messages, fills)
     allotted = _allot_fills(
-        wanting, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id"), fixed, min_units
+        wanting, _sums(fills.filter(pl.col("block_id").is_not_null()), "block_id", orders), fixed, min_units
     )
     filled = _add_up(pl.concat([own, allotted]))
     said = _statements(orders, messages)
@@ -107,16 +107,21 @@ def with_wanted(orders: pl.DataFrame, messages: pl.DataFrame, fills: pl.DataFram
     )
 
 
-def _sums(fills: pl.DataFrame, name: str) -> pl.DataFrame:
+def _sums(fills: pl.DataFrame, name: str, orders: pl.DataFrame) -> pl.DataFrame:
     """What was filled of each order, or of each block under the name ``block_id``, exact."""
-    worth = (pl.col("quantity").cast(WIDE) * pl.col("price_usd").cast(WIDE)).sum()
-    return fills.group_by(name).agg(
-        filled_quantity=pl.col("quantity").sum(),
-        gross_usd=worth,
-        exact_usd=worth,
-        fees_usd=pl.col("fees_usd").fill_null(0).sum().cast(PARTS["fees_usd"]),
-        first_trade_date=pl.col("trade_date").min(),
-        last_trade_date=pl.col("trade_date").max(),
+    factors = orders.drop_nulls(name).select(name, factor=pl.col("price_factor").fill_null(1)).unique(name)
+    worth = (pl.col("quantity").cast(WIDE) * pl.col("price_usd").cast(WIDE) * pl.col("factor").cast(WIDE)).sum()
+    return (
+        fills.join(factors, on=name, how="left")
+        .group_by(name)
+        .agg(
+            filled_quantity=pl.col("quantity").sum(),
+            gross_usd=worth,
+            exact_usd=worth,
+            fees_usd=pl.col("fees_usd").fill_null(0).sum().cast(PARTS["fees_usd"]),
+            first_trade_date=pl.col("trade_date").min(),
+            last_trade_date=pl.col("trade_date").max(),
+        )
     )
 
 
@@ -197,7 +202,8 @@ def _statements(orders: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
 
 
 def _average() -> pl.Expr:
-    filled = pl.when(pl.col("filled_quantity") > 0).then(pl.col("filled_quantity").cast(WIDE))
+    units = pl.col("filled_quantity").cast(WIDE) * pl.col("price_factor").fill_null(1).cast(WIDE)
+    filled = pl.when(pl.col("filled_quantity") > 0).then(units)
     return (pl.col("exact_usd") / filled).round(6, mode="half_to_even")
 
 

@@ -1,10 +1,15 @@
+from .book_arrays import starts as starts
+from .book_arrays import to_arrays as to_arrays
+from .cash_funds import SELLS_FUND as SELLS_FUND
+from .cash_funds import with_fund_sales as with_fund_sales
 from .compile import Problem as Problem
 from .compile import compile_book as compile_book
 from .compile import compile_households as compile_households
-from .compile import starts as starts
-from .compile import to_arrays as to_arrays
 from .harvest import harvest_candidates as harvest_candidates
 from .restrictions import loss_sales as loss_sales
 from .restrictions import sold_tonight as sold_tonight
 from .restrictions import wash_conflicts as wash_conflicts
 from .sales import HOLDING as HOLDING
+from .sales import outright_gains as outright_gains
+from .whole_orders import with_real_lots as with_real_lots
+from .whole_orders import with_units as with_units

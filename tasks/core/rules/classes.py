@@ -5,12 +5,16 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Reason, TradeMode
+from schemas.landing import CASH
 from tasks.core.facts import BPS, CLASS
 from tasks.core.rules.purchases import GROUP
 from tasks.core.rules.sales import outright_proceeds
+from tasks.core.solver import NO_ORDER_LIMIT
 
 CLASS_TERMS: Final = ("account_row", "model_id", "tax_status", "status", "trade_to", "trade_mode", "improvement")
 """What an account's classes need to know of it."""
+FLOOD_OF_NAV: Final = 1e-6
+"""Share of NAV: cash that is left over by less is rounding noise."""
 
 
 def destinations(drift: pl.DataFrame) -> pl.DataFrame:
@@ -18,6 +22,100 @@ def destinations(drift: pl.DataFrame) -> pl.DataFrame:
     reach = (pl.col("trade_to") * pl.col("band")).fill_null(0.0)
     weight = pl.col("target_weight") + pl.col("drift").clip(-reach, reach)
     return drift.with_columns(destination_usd=weight * pl.col("nav_usd").cast(pl.Float64))
+
+
+def with_wants(
+    classes: pl.DataFrame, accounts: pl.DataFrame, lots: pl.DataFrame, harvested: pl.DataFrame
+) -> pl.DataFrame:
+    """Classes with ``dear_above_usd``, what each wants and its account may have to spend on it; null where that is no order's worth.
+
+    A class wants what it lacks of its destination, over its household where it is managed with others, and what is harvested of it. To
+    spend there are cash and funds of the class cash and, unless the account only buys, what lies above other destinations and is harvested.
+
+    Parameters
+    ----------
+    classes
+        One row a class but cash of an account, with its destination.
+    accounts
+        ``facts.account_parameters`` with ``nav_usd``.
+    lots
+        ``facts.valued_lots``.
+    harvested
+        ``harvest.harvest_candidates``.
+    """
+    lots = lots.select("account_id", "security_id", "lot_id", "asset_class", "value_usd")
+    out = lots.join(harvested, on=["account_id", "security_id", "lot_id"], how="semi")
+    out = out.group_by(CLASS).agg(out_usd=pl.col("value_usd").sum().cast(pl.Float64))
+    funds = lots.filter(pl.col("asset_class") == CASH).group_by("account_id")
+    terms = accounts.select(
+        "account_id",
+        group=pl.coalesce("managed_household_id", "account_id"),
+        least_usd=pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64)),
+        own_cash="cash_usd",
+    ).join(funds.agg(funds=pl.col("value_usd").sum()), on="account_id", how="left", maintain_order="left")
+    cash = (pl.col("own_cash") + pl.col("funds").fill_null(0)).cast(pl.Float64).clip(lower_bound=0.0)
+    value = pl.col("value_usd").cast(pl.Float64)
+    governed = value.sum().over("group", "asset_class")
+    gap = pl.col("destination_usd") - governed + pl.col("out_usd").sum().over("group", "asset_class")
+    above = pl.min_horizontal(value, (-gap).clip(lower_bound=0.0))
+    raised = pl.when(pl.col("trade_mode") == TradeMode.BUY_ONLY).then(0.0).otherwise(above + pl.col("out_usd"))
+    want = pl.min_horizontal(gap, cash + raised.sum().over("account_id"))
+    return (
+        classes.join(terms, on="account_id", how="left", maintain_order="left")
+        .join(out, on=CLASS, how="left", maintain_order="left")
+        .with_columns(pl.col("out_usd").fill_null(0.0))
+        .with_columns(dear_above_usd=want)
+        .with_columns(dear_above_usd=pl.when(pl.col("dear_above_usd") >= pl.col("least_usd")).then("dear_above_usd"))
+        .drop("group", "least_usd", "own_cash", "funds", "out_usd")
+    )
+
+
+def with_destination_caps(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Classes whose ``buy_cap_usd`` ends at their destination where cash would else push them past it; ``shared_cap_usd`` is the household's.
+
+    That is where a class wants more than may be bought of it and what is left over would go to the others; and where orders may be
+    dropped, by their number or by how little they improve: there one unit may go past.
+    """
+    terms = accounts.select(
+        *("account_id", "cash_target_usd", "governed_nav_usd", "max_orders"),
+        is_improving=pl.col("improvement") > 0,
+        group=pl.coalesce("managed_household_id", "account_id"),
+    ).with_columns(cash=accounts["start_cash_usd"].cast(pl.Float64))
+    cash = terms.group_by("group").agg(
+        over=pl.col("cash").sum() - pl.col("cash_target_usd").first(),
+        nav=pl.col("governed_nav_usd").first().cast(pl.Float64),
+    )
+    whole = ("group", "asset_class")
+    gap = pl.col("destination_usd") - pl.col("start_value_usd").cast(pl.Float64).sum().over(whole)
+    classes = (
+        classes.join(
+            terms.select("account_id", "group", "max_orders", "is_improving"), on="account_id", maintain_order="left"
+        )
+        .with_columns(gap=gap)
+        .with_columns(room=pl.col("buy_cap_usd").sum().over(whole))
+    )
+    by_class = classes.group_by(whole).agg(pl.col("gap", "room").first())
+    wanted = pl.col("gap").clip(lower_bound=0.0)
+    flooded = (
+        by_class.group_by("group")
+        .agg(
+            above=(-pl.col("gap")).clip(lower_bound=0.0).sum(),
+            fits=pl.min_horizontal(wanted, "room").sum(),
+            is_short=(wanted > pl.col("room")).any(),
+        )
+        .join(cash, on="group")
+        .filter("is_short", pl.col("over") + pl.col("above") > pl.col("fits") + FLOOD_OF_NAV * pl.col("nav"))["group"]
+    )
+    is_flooded = pl.col("group").is_in(flooded.implode())
+    is_loose = (pl.col("max_orders") < NO_ORDER_LIMIT) | pl.col("is_improving")
+    unit = (pl.col("buy_unit_usd") * pl.col("buy_step").cast(pl.Float64)).fill_null(1.0)
+    loose = (wanted / unit - FLOOD_OF_NAV).ceil() * unit
+    cap = pl.when(is_flooded).then(wanted).when(is_loose).then(loose).otherwise(float("inf"))
+    return (
+        classes.with_columns(shared_cap_usd=cap)
+        .with_columns(buy_cap_usd=pl.min_horizontal("buy_cap_usd", "shared_cap_usd"))
+        .drop("group", "max_orders", "is_improving", "gap", "room")
+    )
 
 
 def with_buy_costs(classes: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
@@ -63,7 +161,7 @@ def with_buy_caps(classes: pl.DataFrame, room: pl.DataFrame) -> pl.DataFrame:
         Reason.HOLD_RANGE: pl.col("room").fill_null(1.0) <= 0,
     }
     locks = (pl.when(condition).then(pl.lit(str(reason))) for reason, condition in rules.items())
-    room_usd = (pl.col("room") * pl.col("buy_price_usd").cast(pl.Float64)).fill_null(float("inf"))
+    room_usd = (pl.col("room") * pl.col("buy_unit_usd")).fill_null(float("inf"))
     return (
         classes.join(room, on=["account_id", "buy_security_id"], how="left", maintain_order="left")
         .with_columns(buy_lock=pl.coalesce("buy_lock", *locks))

@@ -17,18 +17,29 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from schemas.landing import CASH
-from tasks.core.facts import BPS, CLASS, Facts
-from tasks.core.rules.classes import CLASS_TERMS, destinations, with_buy_caps, with_buy_costs, with_start_values
+from schemas.tables import USD
+from tasks.core.facts import BPS, CLASS, Facts, rounded_usd, usd_sum
+from tasks.core.rules.book_arrays import starts, to_arrays
+from tasks.core.rules.cash_funds import FUND_TERMS, fund_terms, with_fund_lots, with_room_for_funds
+from tasks.core.rules.classes import (
+    CLASS_TERMS,
+    destinations,
+    with_buy_caps,
+    with_buy_costs,
+    with_destination_caps,
+    with_start_values,
+    with_wants,
+)
 from tasks.core.rules.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.rules.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
 from tasks.core.rules.purchases import purchases
 from tasks.core.rules.sales import HOLDING, described_lots, outright_gains, outright_proceeds, with_costs, with_prices
-from tasks.core.solver import NO_ORDER_LIMIT, Book, Floats, Ints, Limits
-from tasks.core.tax import gains_before, is_taxed
+from tasks.core.rules.whole_orders import with_units, with_whole_outright
+from tasks.core.solver import NO_ORDER_LIMIT, Book, Ints, Limits
+from tasks.core.tax import gains_before
 
 INF: Final = float("inf")
 
@@ -39,12 +50,14 @@ class Problem:
 
     ``accounts``: one row an account, with ``governed_nav_usd``, its own NAV or its household's. ``classes``: one row a class but
     cash, with its destination and what it may buy. ``lots``: one row a lot, cheapest to sell first within its class, with
-    ``lock`` (null: free). ``household_start``: none for accounts managed alone, else where each household's accounts begin.
+    ``lock`` (null: free). ``funds``: lots of the class cash (``cash_funds``), which are in no array. ``household_start``: none for accounts
+    managed alone, else where each household's accounts begin.
     """
 
     accounts: pl.DataFrame
     classes: pl.DataFrame
     lots: pl.DataFrame
+    funds: pl.DataFrame
     book: Book
     limits: Limits
     household_start: Ints | None = None
@@ -57,7 +70,7 @@ class CompileContext:
     lots: pl.DataFrame
     facts: Facts
     securities: pl.DataFrame
-    as_of: date
+    trade_date: date
     sold_at_loss: pl.DataFrame | None
 
 
@@ -68,7 +81,7 @@ def compile_book(
     *,
     facts: Facts,
     securities: pl.DataFrame,
-    as_of: date,
+    trade_date: date,
     sold_at_loss: pl.DataFrame | None = None,
 ) -> Problem:
     """The accounts to be solved, each managed alone, as bounds and prices.
@@ -83,7 +96,7 @@ def compile_book(
         ``facts.valued_lots`` of all accounts.
     facts, securities
         The shard's facts (households are looked at whole) and ``facts.priced_securities``.
-    as_of
+    trade_date
         Date of the sale.
     sold_at_loss
         ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
@@ -91,7 +104,7 @@ def compile_book(
     accounts = accounts.sort("account_id").with_row_index("account_row").with_columns(governed_nav_usd="nav_usd")
     aimed = destinations(drift.join(accounts.select("account_id", *CLASS_TERMS), on="account_id"))
     return _compile_problem(
-        accounts, aimed, CompileContext(lots, facts, securities, as_of, sold_at_loss), own_target="account_id"
+        accounts, aimed, CompileContext(lots, facts, securities, trade_date, sold_at_loss), own_target="account_id"
     )
 
 
@@ -102,7 +115,7 @@ def compile_households(
     *,
     facts: Facts,
     securities: pl.DataFrame,
-    as_of: date,
+    trade_date: date,
     sold_at_loss: pl.DataFrame | None = None,
 ) -> Problem:
     """The accounts of households that are managed together, as bounds and prices; parameters as in ``compile_book``.
@@ -127,7 +140,7 @@ def compile_households(
         .with_columns(household_value_usd="value_usd", value_usd=pl.col("own_usd").fill_null(0))
         .drop("own_usd")
     )
-    night = CompileContext(lots, facts, securities, as_of, sold_at_loss)
+    night = CompileContext(lots, facts, securities, trade_date, sold_at_loss)
     problem = _compile_problem(accounts, destinations(aimed), night, own_target=household)
     row = accounts[household].rank("dense")
     return replace(problem, household_start=starts(row.unique().sort(), row))
@@ -135,52 +148,56 @@ def compile_households(
 
 def _compile_problem(accounts: pl.DataFrame, aimed: pl.DataFrame, night: CompileContext, *, own_target: str) -> Problem:
     """The problem of ``accounts`` in the order of ``account_row``; ``aimed``: their classes with destinations."""
-    facts, securities, as_of = night.facts, night.securities, night.as_of
+    facts, securities, trade_date = night.facts, night.securities, night.trade_date
     is_cash = pl.col("asset_class") == CASH
     harvested = harvest_candidates(
-        accounts, night.lots, facts=facts, securities=securities, as_of=as_of, sold_at_loss=night.sold_at_loss
+        accounts, night.lots, facts=facts, securities=securities, trade_date=trade_date, sold_at_loss=night.sold_at_loss
     )
     losses = household_losses(harvested, facts)
     if night.sold_at_loss is not None:
         losses = pl.concat([losses, night.sold_at_loss.select(HOLDING)]).unique()
     aimed = aimed.sort("account_row", "asset_class")
     households = accounts.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    chosen = purchases(
-        aimed.filter(~is_cash), facts, securities, households=households, as_of=as_of, sold_at_loss=losses
-    )
+    wanted = with_wants(aimed.filter(~is_cash), accounts, night.lots, harvested)
+    chosen = purchases(wanted, facts, securities, households=households, trade_date=trade_date, sold_at_loss=losses)
     classes = with_buy_costs(chosen, facts.location_preferences).with_row_index("class_row")
-    accounts = with_cash_target(accounts, aimed.filter(is_cash), night.lots.filter(is_cash), own_target)
-    described = described_lots(night.lots.filter(~is_cash), accounts, facts, as_of)
+    described = _with_funds_free(described_lots(night.lots, accounts, facts, trade_date))
     priced = with_prices(with_harvest(described, harvested), classes)
     bought = classes.select("account_id", security_id="buy_security_id")
-    ranges = held_ranges(pl.concat([priced.select(HOLDING), bought]), facts, securities, as_of)
-    selling = with_caps(with_costs(with_excess_sold(priced, ranges)), ranges)
-    selling = selling.sort("class_row", "cost", "security_id", "lot_id")
-    accounts = with_limits(accounts, selling)
+    ranges = held_ranges(pl.concat([priced.select(HOLDING), bought]), facts, securities, trade_date)
+    every = with_caps(with_costs(with_whole_outright(with_excess_sold(priced, ranges))), ranges)
+    funds = with_fund_lots(every.filter(is_cash), accounts)
+    selling = with_units(every.filter(~is_cash).sort("class_row", "cost", "security_id", "lot_id"))
+    accounts = with_cash_target(_with_fund_terms(accounts, funds), aimed.filter(is_cash), own_target)
+    accounts = with_limits(accounts, every)
     classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
-    classes = with_owing_free(classes, accounts)
-    return Problem(accounts, classes, selling, *to_arrays(accounts, classes, selling))
+    classes = with_owing_free(with_destination_caps(classes, accounts), accounts)
+    return Problem(accounts, classes, selling, funds, *to_arrays(accounts, classes, selling))
 
 
-def with_cash_target(
-    accounts: pl.DataFrame, cash: pl.DataFrame, held_as_cash: pl.DataFrame, own_target: str
-) -> pl.DataFrame:
-    """Accounts with ``cash_target_usd``: the destination of the class cash less securities that are of that class.
+def _with_funds_free(lots: pl.DataFrame) -> pl.DataFrame:
+    """Lots of the class cash without the locks that policy only prefers."""
+    is_free = (pl.col("asset_class") == CASH) & ~pl.col("is_fixed")
+    return lots.with_columns(lock=pl.when(~is_free).then("lock"))
+
+
+def _with_fund_terms(accounts: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFrame:
+    terms = fund_terms(funds)
+    joined = accounts.join(terms, on="account_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(name).fill_null(0) for name in FUND_TERMS)
+
+
+def with_cash_target(accounts: pl.DataFrame, cash: pl.DataFrame, own_target: str) -> pl.DataFrame:
+    """Accounts with ``cash_target_usd``: the destination of the class cash less funds of that class that may not be sold.
 
     Accounts with the same ``own_target`` (an account itself, or its household) share one destination.
     """
-    owner = accounts.select("account_id", owner=own_target)
-    fund = held_as_cash.join(owner, on="account_id").group_by("owner").agg(fund_usd=_floats_sum("value_usd"))
+    kept = usd_sum(pl.col("fund_kept_usd")).over(own_target)
     return (
         accounts.join(cash.select("account_id", "destination_usd"), on="account_id", how="left", maintain_order="left")
-        .join(fund, left_on=own_target, right_on="owner", how="left", maintain_order="left")
-        .with_columns(cash_target_usd=pl.col("destination_usd") - pl.col("fund_usd").fill_null(0.0))
-        .drop("destination_usd", "fund_usd")
+        .with_columns(cash_target_usd=pl.col("destination_usd") - kept)
+        .drop("destination_usd")
     )
-
-
-def _floats_sum(name: str) -> pl.Expr:
-    return pl.col(name).sum().cast(pl.Float64)
 
 
 def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
@@ -198,7 +215,7 @@ def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
         .join(outright_gains(lots), on="account_id", how="left", maintain_order="left")
         .with_columns(short.fill_null(0.0), long.fill_null(0.0))
         .with_columns(
-            start_cash_usd=pl.col("cash_usd") + pl.col("proceeds_usd").fill_null(0),
+            start_cash_usd=_counted_cash() + pl.col("proceeds_usd").fill_null(0),
             short_before_usd=pl.col("short_before_usd") + short,
             long_before_usd=pl.col("long_before_usd") + long,
             gain_cap_usd=(pl.col("max_realized_gain_usd") - short - long).clip(lower_bound=0.0).fill_null(INF),
@@ -207,7 +224,15 @@ def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
             fewest_trades_usd=pl.col("fewest_trades_bps") / BPS * nav,
         )
         .drop("proceeds_usd")
+        .pipe(with_room_for_funds)
     )
+
+
+def _counted_cash() -> pl.Expr:
+    """Cash beyond the reserve, with funds that may be sold; what policy tolerates below zero is not owed."""
+    own = pl.when(pl.col("is_owing") | (pl.col("cash_usd") > 0)).then("cash_usd").otherwise(0)
+    has_funds = pl.col("fund_usd") > 0
+    return pl.when(has_funds).then(own + rounded_usd(pl.col("fund_usd"))).otherwise(own).cast(USD)
 
 
 def with_owing_free(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
@@ -215,68 +240,3 @@ def with_owing_free(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFra
     owing = accounts.filter(pl.col("start_cash_usd") < 0)["account_id"]
     is_owing = pl.col("account_id").is_in(owing.implode())
     return classes.with_columns(class_min_usd=pl.when(is_owing).then(0.0).otherwise("class_min_usd"))
-
-
-def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> tuple[Book, Limits]:
-    """Flat arrays of the three frames, whole accounts in the order of ``account_row`` and ``class_row``."""
-    floor = pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64))
-    book = Book(
-        nav=_floats(accounts, "governed_nav_usd"),
-        tracking_penalty=_floats(accounts, "tracking_penalty"),
-        cash=_floats(accounts, "start_cash_usd"),
-        cash_target=_floats(accounts, "cash_target_usd"),
-        min_trade=_floats(accounts, floor),
-        class_start=starts(accounts["account_row"], classes["account_row"]),
-        class_value=_floats(classes, "start_value_usd"),
-        class_target=_floats(classes, "destination_usd"),
-        buy_cap=_floats(classes, "buy_cap_usd"),
-        buy_cost=_floats(classes, "buy_cost"),
-        buy_spread=_floats(classes, "buy_spread"),
-        buy_price=_floats(classes, pl.col("buy_price_usd").fill_null(1)),
-        buy_step=_floats(classes, pl.col("buy_step").fill_null(1)),
-        lot_start=starts(classes["class_row"], lots["class_row"]),
-        lot_quantity=_floats(lots, "start_quantity"),
-        lot_price=_floats(lots, "price_usd"),
-        lot_step=_floats(lots, "quantity_step"),
-        lot_spread=_floats(lots, "spread"),
-        lot_cost=_floats(lots, "cost"),
-        lot_cap=_floats(lots, pl.when(pl.col("lock").is_null()).then("cap_usd").otherwise(0.0)),
-        lot_security=_codes(lots["security_id"]),
-    )
-    return book, _limits(accounts, classes, lots)
-
-
-def _limits(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> Limits:
-    rates = [
-        _floats(accounts, pl.when(is_taxed()).then(rate).otherwise(0.0))
-        for rate in ("short_term_rate", "long_term_rate")
-    ]
-    return Limits(
-        turnover=_floats(accounts, "turnover_cap_usd"),
-        gain=_floats(accounts, "gain_cap_usd"),
-        short_before=_floats(accounts, "short_before_usd"),
-        long_before=_floats(accounts, "long_before_usd"),
-        short_rate=rates[0],
-        long_rate=rates[1],
-        max_orders=accounts["max_orders"].cast(pl.Int64).to_numpy(),
-        slack=_floats(accounts, "fewest_trades_usd"),
-        class_min=_floats(classes, "class_min_usd"),
-        lot_gain=_floats(lots, "gain"),
-        lot_is_short=lots["is_short"].to_numpy(),
-    )
-
-
-def _codes(names: pl.Series) -> Ints:
-    """A number for each name, in the order of the names."""
-    return names.cast(pl.Enum(names.unique().sort())).to_physical().cast(pl.Int64).to_numpy()
-
-
-def _floats(frame: pl.DataFrame, column: str | pl.Expr) -> Floats:
-    expr = pl.col(column) if isinstance(column, str) else column
-    return frame.select(expr.cast(pl.Float64)).to_series().to_numpy()
-
-
-def starts(parents: pl.Series, children: pl.Series) -> Ints:
-    """Offsets (parents + 1) of each parent's children: row numbers of the parents, and each child's parent's, both ascending."""
-    first = np.searchsorted(children.to_numpy(), parents.to_numpy())
-    return np.append(first, len(children)).astype(np.int64)

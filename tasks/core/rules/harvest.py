@@ -3,11 +3,12 @@
 1. A lot of an account that pays tax and whose policy harvests is past both limits: its loss, without the part that a
    purchase of the household within the wash-sale window disallows, in dollars, and as a fraction of its cost. It goes whole.
 2. It is not locked, nor needed for the least that a range of its security asks the account to hold.
-3. Its class has an eligible alternate: the best choice of its buy list that the account may buy and that no account of the
-   household harvests tonight or sold at a loss in the window. Where a class's only open choices would be harvested, the best of them
+3. Its class has an eligible alternate: the best choice of its buy list that the account may buy, of which what is sold buys a unit,
+   and that no account of the household harvests tonight or sold at a loss in the window. Where a class's only open choices would be harvested, the best of them
    is not: no account of the household harvests it.
 
-An account that may only buy sells nothing; one that may only sell could not buy the alternate: neither harvests.
+An account that may only buy sells nothing; one that may only sell could not buy the alternate: neither harvests. Nor are lots of the
+class cash harvested.
 
 Known limits: the part disallowed is taken off each lot of a security in full, as if the lot were sold first.
 """
@@ -18,6 +19,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, TaxStatus, TradeMode
+from schemas.landing import CASH
 from tasks.core.facts import CLASS, Facts, usd
 from tasks.core.rules.hold_ranges import held_ranges
 from tasks.core.rules.purchases import open_choices
@@ -34,7 +36,7 @@ def harvest_candidates(
     *,
     facts: Facts,
     securities: pl.DataFrame,
-    as_of: date,
+    trade_date: date,
     sold_at_loss: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Lots to be harvested among those of ``accounts``.
@@ -47,7 +49,7 @@ def harvest_candidates(
         ``facts.valued_lots``.
     facts, securities
         The shard's facts and ``facts.priced_securities``.
-    as_of
+    trade_date
         Date of the sale.
     sold_at_loss
         ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
@@ -71,12 +73,14 @@ def harvest_candidates(
     deep = _past_limits(lots, able)
     if deep.is_empty():
         return deep.select(*LOT, loss_usd=pl.lit(0.0), alternate=pl.lit(None, pl.String))
-    free = _free_losses(deep, able, facts, as_of)
-    spare = _above_minimum(free, lots, held_ranges(free.select(HOLDING).unique(), facts, securities, as_of))
+    free = _free_losses(deep, able, facts, trade_date)
+    spare = _above_minimum(free, lots, held_ranges(free.select(HOLDING).unique(), facts, securities, trade_date))
     households = able.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    classes = spare.select(*CLASS, "model_id", "tax_status").unique()
+    classes = spare.group_by(*CLASS, "model_id", "tax_status").agg(
+        dear_above_usd=pl.col("value_usd").sum().cast(pl.Float64)
+    )
     choices = open_choices(
-        classes, facts, securities, households=households, as_of=as_of, sold_at_loss=sold_at_loss
+        classes, facts, securities, households=households, trade_date=trade_date, sold_at_loss=sold_at_loss
     ).join(facts.members, on="account_id")
     return _with_alternates(spare.join(facts.members, on="account_id"), choices).select(CANDIDATE).sort(LOT)
 
@@ -108,7 +112,7 @@ def _past_limits(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     fraction = 1 - pl.col("price_usd").cast(pl.Float64) / cost.cast(pl.Float64)
     limits = accounts.select("account_id", "harvest_min_loss_usd", "harvest_min_loss_fraction")
     return (
-        lots.filter(cost > pl.col("price_usd"))
+        lots.filter(cost > pl.col("price_usd"), pl.col("asset_class") != CASH)
         .join(limits, on="account_id")
         .filter(
             loss.cast(pl.Float64) >= pl.col("harvest_min_loss_usd"), fraction >= pl.col("harvest_min_loss_fraction")
@@ -117,13 +121,13 @@ def _past_limits(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _free_losses(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
+def _free_losses(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, trade_date: date) -> pl.DataFrame:
     """Those that nothing locks and whose ``loss_usd``, without what was bought back, is still past the limit."""
     quantity = pl.col("quantity").cast(pl.Float64)
     counted = (quantity - pl.col("replaced_quantity")).clip(lower_bound=0.0)
-    loss = -counted * pl.col("price_usd").cast(pl.Float64) * pl.col("gain_fraction")
+    loss = -counted * pl.col("unit_usd") * pl.col("gain_fraction")
     return (
-        described_lots(lots, accounts, facts, as_of)
+        described_lots(lots, accounts, facts, trade_date)
         .filter(pl.col("lock").is_null())
         .join(accounts.select("account_id", "harvest_min_loss_usd"), on="account_id")
         .with_columns(loss_usd=loss.round(6))

@@ -1,7 +1,7 @@
 """Restrictions that keep a holding within a range: what may be sold, what must be, and what may be bought.
 
 Of several ranges on a security (the account's own and everyone's) the tightest counts. A range given in dollars is one of
-shares at the reference price. Where a minimum lies above a maximum the minimum counts.
+shares at the reference price, and none at a price of 0. Where a minimum lies above a maximum the minimum counts.
 
 Within a class the cheaper lot is always sold first, so a minimum cuts what may be sold from the dearest lot upward.
 
@@ -22,11 +22,11 @@ TOLERANCE: Final = 1e-9
 """Share of a quantity step that is rounding noise."""
 
 
-def held_ranges(holdings: pl.DataFrame, facts: Facts, securities: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def held_ranges(holdings: pl.DataFrame, facts: Facts, securities: pl.DataFrame, trade_date: date) -> pl.DataFrame:
     """``account_id, security_id, least, most`` (shares; null: no limit) of those ``holdings`` that a range is in force for."""
     active = facts.restrictions.filter(
         (pl.col("rule") == RestrictionRule.HOLD_RANGE)
-        & (pl.col("until_date").is_null() | (pl.col("until_date") >= as_of))
+        & (pl.col("until_date").is_null() | (pl.col("until_date") >= trade_date))
     )
     securities_ranged = active["security_id"].unique().implode()
     ranged = holdings.select(HOLDING).filter(pl.col("security_id").is_in(securities_ranged)).unique()
@@ -34,12 +34,12 @@ def held_ranges(holdings: pl.DataFrame, facts: Facts, securities: pl.DataFrame, 
     own = ranged.join(limits, on=HOLDING)
     everyones = limits.filter(pl.col("account_id").is_null()).drop("account_id")
     shared = ranged.join(everyones, on="security_id").select(own.columns)
-    price = pl.col("price_usd").cast(pl.Float64)
+    price = pl.when(pl.col("unit_usd") > 0).then("unit_usd")
     given = [pl.col(name).cast(pl.Float64) for name in ("min_quantity", "max_quantity")]
     worth = [pl.col(name).cast(pl.Float64) / price for name in ("min_value_usd", "max_value_usd")]
     return (
         pl.concat([own, shared])
-        .join(securities.select("security_id", "price_usd"), on="security_id", how="left")
+        .join(securities.select("security_id", "unit_usd"), on="security_id", how="left")
         .with_columns(least=pl.max_horizontal(given[0], worth[0]), most=pl.min_horizontal(given[1], worth[1]))
         .group_by(HOLDING)
         .agg(pl.col("least").max(), pl.col("most").min())
@@ -83,16 +83,18 @@ def with_excess_sold(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_caps(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
-    """Lots with ``cap_usd``, the most that may be sold of each, and the lock ``hold_range`` where a minimum leaves nothing.
+    """Lots with ``cap_quantity`` and ``cap_usd``, the most that may be sold of each, and the lock ``hold_range`` where a minimum leaves nothing.
 
     A lot whose gain is avoided keeps its cap: it counts where the lock is taken off to raise cash, after the free ones.
     """
     is_opened = pl.col("lock").is_null() | (pl.col("lock") == Reason.SHORT_TERM_GAIN_AVOIDED)
-    price = pl.col("price_usd").cast(pl.Float64)
-    whole = pl.when(is_opened).then(pl.col("start_quantity").cast(pl.Float64) * price).otherwise(0.0)
+    price = pl.col("unit_usd")
+    whole = pl.when(is_opened).then("start_quantity").otherwise(0).cast(EXACT)
     limits = ranges.filter(pl.col("least").is_not_null())
     if limits.is_empty():
-        return lots.with_columns(cap_usd=whole)
+        return lots.with_columns(cap_quantity=whole).with_columns(
+            cap_usd=pl.col("cap_quantity").cast(pl.Float64) * price
+        )
     lots = lots.with_row_index("row")
     held = pl.col("start_quantity").cast(pl.Float64)
     cut = (
@@ -101,16 +103,17 @@ def with_caps(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
         .filter(is_opened)
         .sort(*HOLDING, pl.col("lock").is_not_null(), "cost", "lot_id")
         .with_columns(take=_take_in_order(pl.col("excess"), held))
-        .select("row", cap_quantity=_in_steps(pl.col("take"), round_up=False))
+        .select("row", cut_quantity=_in_steps(pl.col("take"), round_up=False))
     )
-    is_closed = pl.col("lock").is_null() & (pl.col("cap_quantity") == 0) & (pl.col("start_quantity") > 0)
+    is_closed = pl.col("lock").is_null() & (pl.col("cut_quantity") == 0) & (pl.col("start_quantity") > 0)
     return (
         lots.join(cut, on="row", how="left", maintain_order="left")
         .with_columns(
-            cap_usd=pl.coalesce(pl.col("cap_quantity").cast(pl.Float64) * price, whole),
+            cap_quantity=pl.coalesce("cut_quantity", whole).cast(EXACT),
             lock=pl.when(is_closed.fill_null(value=False)).then(pl.lit(str(Reason.HOLD_RANGE))).otherwise("lock"),
         )
-        .drop("row", "cap_quantity")
+        .with_columns(cap_usd=pl.col("cap_quantity").cast(pl.Float64) * price)
+        .drop("row", "cut_quantity")
     )
 
 

@@ -14,38 +14,38 @@ from tasks.core.facts import Facts
 
 
 def active_restrictions(
-    facts: Facts, as_of: date, rules: tuple[RestrictionRule, ...]
+    facts: Facts, trade_date: date, rules: tuple[RestrictionRule, ...]
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """Restrictions in force on ``as_of`` (the last date is still restricted): account and security pairs, and securities closed to all."""
+    """Restrictions in force on ``trade_date`` (the last date is still restricted): account and security pairs, and securities closed to all."""
     active = facts.restrictions.filter(
         pl.col("rule").is_in([str(rule) for rule in rules])
-        & (pl.col("until_date").is_null() | (pl.col("until_date") >= as_of))
+        & (pl.col("until_date").is_null() | (pl.col("until_date") >= trade_date))
     )
     pairs = active.filter(pl.col("account_id").is_not_null()).select("account_id", "security_id").unique()
     return pairs, active.filter(pl.col("account_id").is_null())["security_id"].unique()
 
 
-def loss_sales(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def loss_sales(facts: Facts, households: pl.DataFrame, trade_date: date) -> pl.DataFrame:
     """``account_id, security_id`` that the account may not buy: its household sold it at a loss within the window.
 
     Day ``wash_sale_days`` after the sale is still inside. Orders that are not yet among the trades count on either side of
-    ``as_of``, because they may be filled after it.
+    ``trade_date``, because they may be filled after it.
     """
     sold = facts.trades.filter(
-        (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= as_of)
+        (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= trade_date)
     )
     selling = facts.pending_orders.filter((pl.col("side") == Side.SELL) & pl.col("is_loss"))
     columns = ("account_id", "security_id", "trade_date")
     sales = pl.concat([sold.select(columns), selling.select(columns)]).join(facts.members, on="account_id")
     return (
         households.join(sales.select("household_key", "security_id", "trade_date"), on="household_key")
-        .filter((pl.col("trade_date") - pl.lit(as_of)).abs() <= pl.duration(days="wash_sale_days"))
+        .filter((pl.col("trade_date") - pl.lit(trade_date)).abs() <= pl.duration(days="wash_sale_days"))
         .select("account_id", "security_id")
         .unique()
     )
 
 
-def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+def not_held(facts: Facts, trade_date: date) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What rule ``no_new`` forbids, and the holders it exempts.
 
     Returns
@@ -54,7 +54,7 @@ def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
         ``account_id, security_id`` that the account may not buy under a restriction of its own: it does not hold the
         security. Then those that hold a security which is closed to everyone else.
     """
-    pairs, everyone = active_restrictions(facts, as_of, (RestrictionRule.NO_NEW,))
+    pairs, everyone = active_restrictions(facts, trade_date, (RestrictionRule.NO_NEW,))
     closed = pl.concat([pairs["security_id"], everyone]).unique()
     held = facts.lots.filter(pl.col("security_id").is_in(closed.implode())).select("account_id", "security_id").unique()
     spared = held.filter(pl.col("security_id").is_in(everyone.implode()))
@@ -62,7 +62,7 @@ def not_held(facts: Facts, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def own_restrictions(
-    facts: Facts, households: pl.DataFrame, as_of: date, *, sold_at_loss: pl.DataFrame | None = None
+    facts: Facts, households: pl.DataFrame, trade_date: date, *, sold_at_loss: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """What an account may not buy for a reason of its own or its household's; what is closed to everyone is not among it.
 
@@ -72,7 +72,7 @@ def own_restrictions(
         The shard's facts.
     households
         ``account_id, household_key, wash_sale_days`` of the accounts.
-    as_of
+    trade_date
         Date of the purchase.
     sold_at_loss
         ``account_id, security_id`` that the account may not buy because its household sells it at a loss tonight.
@@ -84,11 +84,11 @@ def own_restrictions(
         ``not_held``.
     """
     key = ["account_id", "security_id"]
-    restricted, _ = active_restrictions(facts, as_of, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
-    closed, _ = not_held(facts, as_of)
+    restricted, _ = active_restrictions(facts, trade_date, (RestrictionRule.NO_BUY, RestrictionRule.NO_TRADE))
+    closed, _ = not_held(facts, trade_date)
     found = [
         (restricted, Reason.RESTRICTED),
-        (loss_sales(facts, households, as_of), Reason.WASH_SALE_WINDOW),
+        (loss_sales(facts, households, trade_date), Reason.WASH_SALE_WINDOW),
         (closed.clear() if sold_at_loss is None else sold_at_loss, Reason.WASH_SALE_WINDOW),
         (closed, Reason.NOT_HELD),
     ]

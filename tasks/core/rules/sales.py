@@ -53,7 +53,7 @@ HOLDING: Final = ("account_id", "security_id")
 """Grain of what is said about a security of an account."""
 
 
-def described_lots(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
+def described_lots(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, trade_date: date) -> pl.DataFrame:
     """Lots of ``accounts`` with all that does not depend on what their classes buy.
 
     Parameters
@@ -64,7 +64,7 @@ def described_lots(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, as_
         ``facts.account_parameters`` with ``account_row``, their place in the problem.
     facts
         The shard's facts; households are looked at whole.
-    as_of
+    trade_date
         Date of the sale.
 
     Returns
@@ -75,20 +75,20 @@ def described_lots(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, as_
         ``lock`` and ``is_fixed``.
     """
     households = accounts.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
-    known = with_tax_facts(lots, accounts, facts.model_targets, as_of)
-    return with_locks(with_replaced_quantities(known, facts, households, as_of), facts, as_of)
+    known = with_tax_facts(lots, accounts, facts.model_targets, trade_date)
+    return with_locks(with_replaced_quantities(known, facts, households, trade_date), facts, trade_date)
 
 
-def with_tax_facts(lots: pl.DataFrame, accounts: pl.DataFrame, targets: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def with_tax_facts(lots: pl.DataFrame, accounts: pl.DataFrame, targets: pl.DataFrame, trade_date: date) -> pl.DataFrame:
     """Lots of ``accounts`` with the accounts' ``SELLING_TERMS``, ``is_unmodelled``, term, gain and tax rate."""
     modelled = targets.select("model_id", "asset_class", is_unmodelled=pl.lit(value=False))
-    true_gain = pl.when(is_taxed() & ~is_basis_missing()).then("gain_fraction").otherwise(0.0)
+    true_gain = pl.when(is_taxed() & ~is_basis_missing()).then(pl.col("gain_fraction").fill_null(0.0)).otherwise(0.0)
     return (
         lots.join(accounts.select("account_id", *SELLING_TERMS), on="account_id")
         .join(modelled, on=["model_id", "asset_class"], how="left")
         .with_columns(
             pl.col("is_unmodelled").fill_null(value=True),
-            term=term(pl.col("acquired_date"), as_of),
+            term=term(pl.col("acquired_date"), trade_date),
             gain_fraction=gain_fraction(),
         )
         .with_columns(tax_rate=tax_rate(), true_gain=true_gain, is_short=pl.col("term").eq_missing(str(Term.SHORT)))
@@ -96,16 +96,18 @@ def with_tax_facts(lots: pl.DataFrame, accounts: pl.DataFrame, targets: pl.DataF
     )
 
 
-def with_replaced_quantities(lots: pl.DataFrame, facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def with_replaced_quantities(
+    lots: pl.DataFrame, facts: Facts, households: pl.DataFrame, trade_date: date
+) -> pl.DataFrame:
     """Lots with ``replaced_quantity``, on how many of a lot's shares a loss is disallowed if it is sold first (at most the lot).
 
     ``replacing_quantity`` is on how many of the holding's shares, the lot's own purchase left out; both are 0 where nothing was
     bought.
     """
-    unused = unused_purchases(facts, households, as_of)
+    unused = unused_purchases(facts, households, trade_date)
     total = replaced_quantities(unused).rename({"replaced_quantity": "replacing_quantity"})
     quantity, window = pl.col("quantity").cast(pl.Float64), pl.duration(days="wash_sale_days")
-    own = pl.when(pl.col("acquired_date") >= pl.lit(as_of) - window).then(quantity).otherwise(0.0)
+    own = pl.when(pl.col("acquired_date") >= pl.lit(trade_date) - window).then(quantity).otherwise(0.0)
     others = pl.max_horizontal("replaced_quantity", pl.col("replacing_quantity") - own)
     is_part = pl.col("replaced_quantity") < quantity
     lots = lots.with_row_index("row")
@@ -121,9 +123,9 @@ def with_replaced_quantities(lots: pl.DataFrame, facts: Facts, households: pl.Da
     )
 
 
-def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
+def with_locks(lots: pl.DataFrame, facts: Facts, trade_date: date) -> pl.DataFrame:
     """Lots with ``lock``: the reason a lot may not be sold, null where it may; ``is_fixed``: true where nothing may ever sell it."""
-    pairs, everyone = active_restrictions(facts, as_of, (RestrictionRule.NO_SELL, RestrictionRule.NO_TRADE))
+    pairs, everyone = active_restrictions(facts, trade_date, (RestrictionRule.NO_SELL, RestrictionRule.NO_TRADE))
     is_barred = pl.col("is_barred").fill_null(value=False) | pl.col("security_id").is_in(everyone.implode())
     is_held = pl.col("is_unmodelled") & (pl.col("unmodelled") == Unmodelled.HOLD)
     is_avoided = (pl.col("short_term_gains") == ShortTermGains.AVOID) & pl.col("is_short") & (pl.col("true_gain") > 0)
@@ -131,7 +133,7 @@ def with_locks(lots: pl.DataFrame, facts: Facts, as_of: date) -> pl.DataFrame:
         Reason.MEMBER_NOT_TRADED: pl.col("status") != AccountStatus.ACTIVE,
         Reason.RESTRICTED: is_barred,
         Reason.LOT_FROZEN: pl.col("is_frozen").fill_null(value=False),
-        Reason.NOT_TRADABLE: ~pl.col("is_tradable"),
+        Reason.NOT_TRADABLE: ~pl.col("is_tradable") | (pl.col("unit_usd") == 0),
         Reason.UNMODELLED_HELD: is_held,
         Reason.MISSING_BASIS: is_taxed() & is_basis_missing(),
         Reason.BUY_ONLY: pl.col("trade_mode") == TradeMode.BUY_ONLY,
@@ -175,7 +177,7 @@ def with_costs(lots: pl.DataFrame) -> pl.DataFrame:
         losses = lots.filter(is_loss).join(touched, on=HOLDING, how="semi").group_by(HOLDING).agg(*_loss_totals())
         lots = lots.join(losses, on=HOLDING, how="left", maintain_order="left").with_columns(tax=_tax_of_replaced())
         lots = lots.drop("loss_outright", "loss_left", "least_saving")
-    return lots.with_columns(cost=pl.col("spread") + pl.col("tax") - pl.col("location"))
+    return lots.with_columns(cost=pl.col("spread") + pl.col("tax") - pl.col("location").fill_null(0.0))
 
 
 def _loss_totals() -> tuple[pl.Expr, ...]:
@@ -207,7 +209,7 @@ def outright_gains(lots: pl.DataFrame) -> pl.DataFrame:
     before = losses.cum_sum().over(HOLDING) - losses
     replaced = (pl.col("replacing_quantity") - before).clip(lower_bound=0.0)
     counted = pl.when(is_loss).then((quantity - replaced).clip(lower_bound=0.0)).otherwise(quantity)
-    gain = counted * pl.col("price_usd").cast(pl.Float64) * pl.col("true_gain")
+    gain = counted * pl.col("unit_usd") * pl.col("true_gain")
     return (
         sold.with_columns(counted_gain=gain)
         .group_by("account_id", maintain_order=True)

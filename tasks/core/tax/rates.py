@@ -28,12 +28,12 @@ def long_term_from(acquired: pl.Expr) -> pl.Expr:
     return pl.when(is_leap_day).then(anniversary.dt.offset_by("1d")).otherwise(anniversary)
 
 
-def term(acquired: pl.Expr, as_of: date) -> pl.Expr:
-    """``long`` or ``short`` for a sale on ``as_of``; null where the acquisition date is unknown."""
+def term(acquired: pl.Expr, trade_date: date) -> pl.Expr:
+    """``long`` or ``short`` for a sale on ``trade_date``; null where the acquisition date is unknown."""
     return (
         pl.when(acquired.is_null())
         .then(None)
-        .when(long_term_from(acquired) <= as_of)
+        .when(long_term_from(acquired) <= trade_date)
         .then(pl.lit(str(Term.LONG)))
         .otherwise(pl.lit(str(Term.SHORT)))
     )
@@ -50,8 +50,9 @@ def is_basis_missing() -> pl.Expr:
 
 
 def gain_fraction() -> pl.Expr:
-    """Gain per dollar sold: ``1 - unit_cost / price``; negative at a loss, null where the cost is unknown."""
-    return 1.0 - pl.col("unit_cost_usd").cast(pl.Float64) / pl.col("price_usd").cast(pl.Float64)
+    """Gain per dollar sold: ``1 - unit_cost / price``; negative at a loss, null where the cost is unknown or the price is 0."""
+    price = pl.col("price_usd").cast(pl.Float64)
+    return 1.0 - pl.col("unit_cost_usd").cast(pl.Float64) / pl.when(price != 0).then(price)
 
 
 def tax_rate() -> pl.Expr:

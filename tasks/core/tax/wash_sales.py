@@ -58,8 +58,8 @@ def with_replaced(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def unused_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Purchases in the window around ``as_of`` less what loss sales in the history used up.
+def unused_purchases(facts: Facts, households: pl.DataFrame, trade_date: date) -> pl.DataFrame:
+    """Purchases in the window around ``trade_date`` less what loss sales in the history used up.
 
     Returns
     -------
@@ -69,9 +69,9 @@ def unused_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.
     """
     groups = households.select("household_key", "wash_sale_days").unique()
     members = facts.members.join(groups, on="household_key")
-    sales = _loss_sales(facts, members, as_of)
-    bought = _purchases(facts, _first_date(sales, groups, as_of), as_of).join(members, on="account_id")
-    recent = bought.filter((pl.col("date") - pl.lit(as_of)).abs() <= pl.duration(days="wash_sale_days"))
+    sales = _loss_sales(facts, members, trade_date)
+    bought = _purchases(facts, _first_date(sales, groups, trade_date), trade_date).join(members, on="account_id")
+    recent = bought.filter((pl.col("date") - pl.lit(trade_date)).abs() <= pl.duration(days="wash_sale_days"))
     sales = sales.join(recent, on=GROUP, how="semi")
     used = _used_units(sales, bought.join(sales, on=GROUP, how="semi"))
     return (
@@ -84,19 +84,19 @@ def unused_purchases(facts: Facts, households: pl.DataFrame, as_of: date) -> pl.
     )
 
 
-def _first_date(sales: pl.DataFrame, groups: pl.DataFrame, as_of: date) -> date:
+def _first_date(sales: pl.DataFrame, groups: pl.DataFrame, trade_date: date) -> date:
     """Purchases before it are in the window of no sale."""
     earliest, longest = sales["date"].min(), groups["wash_sale_days"].max()
-    first = min(earliest, as_of) if isinstance(earliest, date) else as_of
+    first = min(earliest, trade_date) if isinstance(earliest, date) else trade_date
     return first - timedelta(days=longest if isinstance(longest, int) else 0)
 
 
-def _loss_sales(facts: Facts, members: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def _loss_sales(facts: Facts, members: pl.DataFrame, trade_date: date) -> pl.DataFrame:
     """``GROUP, account_id, date, units``: sales at a loss; those of accounts known to pay no tax are none."""
     untaxed = facts.accounts.filter(pl.col("tax_status") != TaxStatus.TAXABLE)
     return (
         facts.trades.filter(
-            (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= as_of)
+            (pl.col("side") == Side.SELL) & (pl.col("realized_gain_usd") < 0) & (pl.col("trade_date") <= trade_date)
         )
         .join(untaxed, on="account_id", how="anti")
         .join(members, on="account_id")
@@ -105,12 +105,12 @@ def _loss_sales(facts: Facts, members: pl.DataFrame, as_of: date) -> pl.DataFram
     )
 
 
-def _purchases(facts: Facts, first: date, as_of: date) -> pl.DataFrame:
+def _purchases(facts: Facts, first: date, trade_date: date) -> pl.DataFrame:
     """``account_id, security_id, date, is_pending, units, sold_units`` since ``first``; ``sold_units``: units that are no longer held."""
     key = ("account_id", "security_id", "date")
     is_buy, traded = pl.col("side") == Side.BUY, facts.trades.rename({"trade_date": "date"})
     lots = facts.lots.filter(pl.col("acquired_date") >= first).rename({"acquired_date": "date"})
-    buys = traded.filter(is_buy & pl.col("date").is_between(first, as_of))
+    buys = traded.filter(is_buy & pl.col("date").is_between(first, trade_date))
     orders = facts.pending_orders.filter(is_buy).rename({"trade_date": "date"})
     held, bought, ordered = (frame.group_by(key).agg(units=units().sum()) for frame in (lots, buys, orders))
     seen = held.join(bought, on=key, how="full", coalesce=True, suffix="_bought").with_columns(

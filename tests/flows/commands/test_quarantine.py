@@ -73,7 +73,7 @@ def test_the_list_shows_the_newest_runs_rows_and_what_can_be_released(run: Run) 
     cells = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines() if "│" in line]
     rules = {row[1]: row[4] for row in cells if row[1]}
     assert rules[LOT_ID] == "lot_id_identifier"
-    assert "quantity_positive" in [row[4] for row in cells if not row[1]], "below the row's first rule"
+    assert "quantity_not_negative" in [row[4] for row in cells if not row[1]], "below the row's first rule"
     may_pass = {row[1]: row[5] for row in cells if row[1]}
     assert (may_pass[SPLIT], may_pass[LOT_ID]) == ("yes", "no")
 

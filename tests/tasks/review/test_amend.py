@@ -91,10 +91,8 @@ def night(kind: str = "plain") -> Night:
     facts, gate = facts_of(tables)
     drifts = measure_frames(facts, RunRef("night", as_of, RunKind.NIGHTLY, 1), Settings())
     drift, by_account = drifts["drift"], drifts["account_drift"]
-    frames = propose_frames(
-        facts, drift, by_account, gate=gate, run_id="night", as_of=as_of, known=Noticed(), always=()
-    )
-    _, solved = solve_ready_accounts(account_parameters(facts), facts, drift, by_account, as_of=as_of)
+    frames = propose_frames(facts, drift, by_account, gate=gate, run_id="night", known=Noticed(), always=())
+    _, solved = solve_ready_accounts(account_parameters(facts), facts, drift, by_account)
     steps = dict(tables["securities"].select("security_id", "quantity_step").iter_rows())
     return Night(frames, by_account, solved, facts.lots, facts.members, steps)
 

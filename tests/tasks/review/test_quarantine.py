@@ -58,7 +58,7 @@ def test_a_ledger_without_runs_has_no_newest_one(tmp_path: Path) -> None:
     [
         (QuarantineFilter(), [("cash.csv", 1), ("=lots.csv", 2), ("more.csv", 1), ("more.csv", 2), ("more.csv", 3)]),
         (QuarantineFilter(table="cash"), [("cash.csv", 1)]),
-        (QuarantineFilter(rule="quantity_positive"), [("=lots.csv", 2)]),
+        (QuarantineFilter(rule="quantity_not_negative"), [("=lots.csv", 2)]),
         (QuarantineFilter(rule="quantity"), []),
         (QuarantineFilter(account="A2"), [("more.csv", 1), ("more.csv", 2)]),
         (QuarantineFilter(account="A3", table="lots"), [("more.csv", 3)]),
@@ -112,7 +112,7 @@ def test_a_row_is_shown_cell_by_cell_with_each_rules_own_sentence(ledger: Ledger
     assert detail.places == ("=lots.csv row 2",)
     assert [(one.rule, one.is_releasable) for one in detail.rules] == [
         ("lot_id_identifier", False),
-        ("quantity_positive", False),
+        ("quantity_not_negative", False),
     ]
     assert detail.rules[0].sentence.startswith("lot_id is a/b; needed 1 to 64 characters")
     assert detail.rules[1].sentence == "quantity is -5; needed a number above 0."
@@ -169,7 +169,7 @@ def test_a_row_says_how_it_can_be_released_or_that_its_source_must_be_mended(led
         f"A reviewer may release it, `trimtab quarantine release {SPLIT} --note WHY`; then {again}"
     )
     lasting = quarantine.show(ledger.readmissions, read, run, LOT_ID).outlook
-    assert lasting.startswith("It cannot be released: lot_id_identifier, quantity_positive cannot be waved through")
+    assert lasting.startswith("It cannot be released: lot_id_identifier, quantity_not_negative cannot be waved through")
     assert lasting.endswith(f"Mend the row at its source, then {again}")
 
 
@@ -199,7 +199,7 @@ def test_releasing_is_by_name_for_the_nights_date_and_once(ledger: Ledger, run: 
 
 
 def test_a_row_that_breaks_its_contract_is_never_released_nor_is_any_beside_it(ledger: Ledger, run: RunRow) -> None:
-    refusal = rf"nothing was released: {LOT_ID} \(=lots.csv row 2\) breaks lot_id_identifier, quantity_positive"
+    refusal = rf"nothing was released: {LOT_ID} \(=lots.csv row 2\) breaks lot_id_identifier, quantity_not_negative"
     with pytest.raises(DecisionRefused, match=refusal):
         release(ledger, run, SPLIT, LOT_ID)
 
@@ -207,9 +207,9 @@ def test_a_row_that_breaks_its_contract_is_never_released_nor_is_any_beside_it(l
 
 
 def test_a_row_that_also_breaks_its_contract_is_not_released(ledger: Ledger, run: RunRow) -> None:
-    both = ROWS.with_columns(broken_rules=pl.concat_str("broken_rules", pl.lit("|quantity_positive")))
+    both = ROWS.with_columns(broken_rules=pl.concat_str("broken_rules", pl.lit("|quantity_not_negative")))
 
-    with pytest.raises(DecisionRefused, match="breaks quantity_positive,"):
+    with pytest.raises(DecisionRefused, match="breaks quantity_not_negative,"):
         quarantine.readmit_rows(
             ledger.readmissions,
             lambda table, _: both if table == "quarantine" else read(table, "r1"),

@@ -45,10 +45,10 @@ def all_breaks() -> sa.Subquery:
     told, orders = order_breaks.c, export_orders.c
     about = ("custodian", "symbol", "side", "proposal_id", "export_id")
     kept = [told[name] for name in (*BREAKS, "since_at")]
-    unpriced = sa.cast(sa.null(), Money).label("price_usd")
+    unpriced = [sa.cast(sa.null(), Money).label(name) for name in ("price_usd", "price_factor")]
     size = sa.cast(told.amount_usd, sa.Double).label("size")
     singles = (
-        sa.select(*kept, *(orders[name] for name in about), exports.c.run_id, unpriced, size, *_no_record())
+        sa.select(*kept, *(orders[name] for name in about), exports.c.run_id, *unpriced, size, *_no_record())
         .join(export_orders, orders.order_id == told.order_id)
         .join(exports, exports.c.export_id == orders.export_id)
     )
@@ -57,7 +57,7 @@ def all_breaks() -> sa.Subquery:
     members = sa.select(orders.block_id, *shared).where(orders.block_id.in_(own)).group_by(orders.block_id).subquery()
     theirs = [_nothing(name) if name == "proposal_id" else members.c[name] for name in about]
     blocks = (
-        sa.select(*kept, *theirs, exports.c.run_id, unpriced, size, *_no_record())
+        sa.select(*kept, *theirs, exports.c.run_id, *unpriced, size, *_no_record())
         .join(members, members.c.block_id == told.order_id)
         .join(exports, exports.c.export_id == members.c.export_id)
     )
@@ -75,7 +75,8 @@ def _no_record() -> list[sa.Label[str]]:
 def _unanswered_orders(about: Sequence[str]) -> sa.Select[Any]:
     """Orders that nobody has said anything about, as a part of ``all_breaks``."""
     orders = export_orders.c
-    size = sa.cast(orders.quantity, sa.Double) * sa.cast(orders.price_usd, sa.Double)
+    factor = sa.func.coalesce(sa.cast(orders.price_factor, sa.Double), 1.0)
+    size = sa.cast(orders.quantity, sa.Double) * sa.cast(orders.price_usd, sa.Double) * factor
     given = {
         "order_id": orders.order_id,
         "account_id": orders.account_id,
@@ -87,6 +88,7 @@ def _unanswered_orders(about: Sequence[str]) -> sa.Select[Any]:
         **{name: orders[name] for name in about},
         "run_id": exports.c.run_id,
         "price_usd": orders.price_usd,
+        "price_factor": orders.price_factor,
         "size": sa.func.coalesce(size, 0.0),
     }
     query = sent_query().outerjoin(order_states, order_states.c.order_id == orders.order_id)
@@ -114,6 +116,7 @@ def _unasked_fills(about: Sequence[str]) -> sa.Select[Any]:
         "since_at": fills.received_at,
         **{name: _nothing(name) for name in (*about, "run_id")},
         "price_usd": fills.price_usd,
+        "price_factor": sa.cast(sa.null(), Money),
         "size": sa.func.coalesce(sa.cast(fills.quantity, sa.Double) * sa.cast(fills.price_usd, sa.Double), 0.0),
         **{name: fills[name] for name in ("source", "execution_id", "record")},
     }
@@ -134,7 +137,8 @@ def priced_row(row: Any) -> tuple[Any, ...]:
     """A row of ``FOUND``; what nobody answered is worth its quantity at the order's reference price, what nobody asked for at its own."""
     values = dict(row._mapping)  # noqa: SLF001
     if values["amount_usd"] is None:
-        worth = abs(values["ordered_quantity"] - values["filled_quantity"]) * (values["price_usd"] or 0)
+        price = (values["price_usd"] or 0) * (values["price_factor"] or 1)
+        worth = abs(values["ordered_quantity"] - values["filled_quantity"]) * price
         values["amount_usd"] = worth.quantize(CENT, ROUND_HALF_EVEN)
     return tuple(values[name] for name in FOUND)
 

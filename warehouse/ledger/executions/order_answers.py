@@ -216,7 +216,9 @@ class Answers(Store):
         rank = sa.case((rows.c.code.in_([str(code) for code in first]), 0), else_=1)
         key = (rank, rows.c.since_at, -rows.c.size, sa.func.coalesce(rows.c.order_id, ""), rows.c.code, rows.c.record)
         shown = [rows.c[name] for name in FOUND]
-        query = sa.select(*shown, rows.c.price_usd, *(part.label(f"key_{n}") for n, part in enumerate(key)))
+        query = sa.select(
+            *shown, rows.c.price_usd, rows.c.price_factor, *(part.label(f"key_{n}") for n, part in enumerate(key))
+        )
         query = query.where(*_conditions(dict(rows.c.items()), wanted)).order_by(*key)
         if after is not None:
             query = query.where(_is_beyond(key, after))

@@ -288,6 +288,7 @@ export_orders = Table(
     Column("quantity", Money),
     Column("quantity_step", Money),
     Column("price_usd", Money),
+    Column("price_factor", Money),
 )
 """Orders as they left."""
 Index("export_orders_by_export", export_orders.c.export_id)

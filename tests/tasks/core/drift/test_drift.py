@@ -174,7 +174,7 @@ def test_a_class_with_a_target_that_is_not_held_is_underweight() -> None:
 
 
 def test_cash_is_settled_and_pending_less_the_reserve() -> None:
-    facts = stocks_and_cash(900, 120, pending=30, accounts="account_id | cash_reserve_usd\n a | 50")
+    facts = stocks_and_cash(900, 180, pending=-30, accounts="account_id | cash_reserve_usd\n a | 50")
     drift = drift_of(facts)
     assert by_class(drift, "value_usd") == {"cash": 100, "stocks": 900}
     assert drift["nav_usd"].unique().to_list() == [1000]
@@ -208,10 +208,10 @@ def test_negative_cash_triggers_inside_the_band_and_without_thresholds() -> None
     lots = "security_id | quantity\n S | 10"
     targets = "asset_class | target_weight\n stocks | 1\n cash | 0"
     overdrawn = facts_of(
-        {"is_threshold_triggered": False}, lots=lots, cash="settled_usd\n -0.01", model_targets=targets
+        {"is_threshold_triggered": False}, lots=lots, cash="settled_usd\n -5.01", model_targets=targets
     )
     assert triggers(overdrawn) == "cash"
-    even = facts_of({"is_threshold_triggered": False}, lots=lots, model_targets=targets)
+    even = facts_of({"is_threshold_triggered": False}, lots=lots, cash="settled_usd\n -5", model_targets=targets)
     assert triggers(even) == ""
 
 
@@ -391,7 +391,7 @@ def test_what_one_account_or_the_household_triggers_all_its_accounts_have() -> N
     lots = "account_id | security_id | quantity\n a | S | 60\n b | B | 40\n b | S | 20\n z | S | 60\n z | B | 40"
     assert triggers_by_account(pair(lots=lots)) == {"a": "drift", "b": "drift", "z": ""}
     even = lots.replace(" b | S | 20\n", "")
-    overdrawn = "account_id | settled_usd\n a | 2\n b | -1\n z | 0"
+    overdrawn = "account_id | settled_usd\n a | 2\n b | -6\n z | 0"
     assert triggers_by_account(pair(lots=even, cash=overdrawn)) == {"a": "cash", "b": "cash", "z": ""}
     flush = "account_id | settled_usd\n a | 400\n b | 400\n z | 0"
     assert triggers_by_account(pair(lots=even, cash=flush)) == {"a": "cash", "b": "cash", "z": ""}

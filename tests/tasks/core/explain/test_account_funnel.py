@@ -19,7 +19,7 @@ def outcomes(*rows: tuple[str, str | None, float | None]) -> pl.DataFrame:
 
 def test_every_account_is_counted_where_it_stops() -> None:
     rows = outcomes(
-        ("quarantined", "lots:quantity_positive", None),
+        ("quarantined", "lots:quantity_not_negative", None),
         ("blocked", "awaiting_file: harbor", None),
         ("blocked", "cannot_raise_cash: 12 USD", 10.0),
         ("frozen", "account_frozen", 20.0),

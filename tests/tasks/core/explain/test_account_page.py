@@ -121,8 +121,8 @@ def test_every_word_has_one_sentence_of_its_own(words: type[StrEnum], sentences:
         ("blocked", "no_target", ["The account's model has no targets."]),
         (
             "quarantined",
-            "lots:quantity_positive|cash:cash_present",
-            ["Broken rules: lots:quantity_positive, cash:cash_present."],
+            "lots:quantity_not_negative|cash:cash_present",
+            ["Broken rules: lots:quantity_not_negative, cash:cash_present."],
         ),
         ("frozen", "account_closed", ["The custodian says that it is closed."]),
         ("cooling_down", "exported_for_this_date", ["Its trades for this date have been exported already."]),
@@ -223,12 +223,12 @@ def test_a_regime_is_said_in_words() -> None:
 
 
 def test_cash_is_as_delivered_and_beyond_the_reserve() -> None:
-    drawn = {"cash": "settled_usd | pending_usd\n 2500 | 100", "accounts": "account_id | cash_reserve_usd\n a | 1000"}
+    drawn = {"cash": "settled_usd | pending_usd\n 2700 | -100", "accounts": "account_id | cash_reserve_usd\n a | 1000"}
     told = told_of(world(**drawn))
     cash = page(told)["cash"]
     assert (cash["settled_usd"], cash["pending_usd"], cash["reserve_usd"], cash["before_usd"]) == (
-        2500,
-        100,
+        2700,
+        -100,
         1000,
         1600,
     )
@@ -257,7 +257,7 @@ def test_a_loss_sale_of_the_household_bars_the_security_until_the_window_closes(
     """
     facts = world(accounts=HOUSEHOLD, trades=trades)
     parameters = account_parameters(facts).filter(pl.col("account_id") == "a")
-    rows = may_not_buy(household_facts(facts, "a"), parameters, AS_OF)
+    rows = may_not_buy(household_facts(facts, "a"), parameters)
     assert rows.rows() == [("S", AS_OF + timedelta(days=20))]
 
 

@@ -18,7 +18,7 @@ OUTCOMES = rows_of("""
     c          | in_band      | no_trigger
     f          | blocked      | cannot_raise_cash: 12.5 USD short
     e          | blocked      | cannot_raise_cash: 3.0 USD short
-    d          | quarantined  | lots:quantity_positive
+    d          | quarantined  | lots:quantity_not_negative
     g          | cooling_down | cool_down: 3 days since the last export
 """)
 PROPOSALS = pl.DataFrame(
@@ -70,7 +70,7 @@ def test_exceptions_are_what_was_not_traded_the_most_frequent_first_without_numb
         ("blocked", "cannot_raise_cash", 2),
         ("cooling_down", "cool_down", 1),
         ("in_band", "no_trigger", 1),
-        ("quarantined", "lots:quantity_positive", 1),
+        ("quarantined", "lots:quantity_not_negative", 1),
     ]
 
 

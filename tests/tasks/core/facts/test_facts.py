@@ -27,7 +27,7 @@ amounts = st.decimals("0.000001", "99999999", places=6)
 
 def product(quantity: str, price: str) -> Decimal:
     frame = pl.DataFrame({"q": [Decimal(quantity)], "p": [Decimal(price)]}, schema={"q": EXACT, "p": EXACT})
-    found: Decimal = frame.select(usd(pl.col("q"), pl.col("p"))).item()
+    found: Decimal = frame.select(usd(pl.col("q"), pl.col("p"), pl.lit(1, EXACT))).item()
     return found
 
 
@@ -108,7 +108,7 @@ def test_parameters_are_the_accounts_its_policys_and_its_cash_beyond_the_reserve
     facts = facts_of(
         {"trade_to": 0.5},
         accounts="account_id | cash_reserve_usd\n b | 0\n a | 250.5",
-        cash="account_id | settled_usd | pending_usd\n a | 100 | -50\n b | 7 | 1",
+        cash="account_id | settled_usd | pending_usd\n a | 100 | -50\n b | 8 | 1",
     )
     parameters = account_parameters(facts)
     assert parameters.select("account_id", "cash_usd", "trade_to", "tracking_penalty").rows() == [

@@ -51,7 +51,7 @@ def test_a_cost_that_was_not_known_may_become_known_and_a_real_zero_stays(then: 
 
 
 def test_a_real_zero_does_not_become_something() -> None:
-    assert rules(lot(unit_cost_usd="0.01"), history_of(lot(unit_cost_usd="0"))) == FIRST
+    assert rules(lot(unit_cost_usd="10"), history_of(lot(unit_cost_usd="0"))) == FIRST
 
 
 @pytest.mark.parametrize("day", ["2020-01-03", None])
@@ -112,4 +112,4 @@ def test_a_loss_of_another_security_or_account_excuses_nothing() -> None:
 
 
 def test_a_lot_of_another_number_is_another_lot() -> None:
-    assert rules(lot(lot_id="7", unit_cost_usd="1", acquired_date="2026-01-05")) == {}
+    assert rules(lot(lot_id="7", unit_cost_usd="10", acquired_date="2026-01-05")) == {}

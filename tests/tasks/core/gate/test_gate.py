@@ -57,8 +57,7 @@ def test_results_have_the_columns_of_the_lake() -> None:
 @pytest.mark.parametrize(
     ("table", "row", "cells", "rules"),
     [
-        ("lots", 1, {"quantity": "-3"}, "quantity_positive"),
-        ("lots", 1, {"quantity": "0"}, "quantity_positive"),
+        ("lots", 1, {"quantity": "-3"}, "quantity_not_negative"),
         ("lots", 1, {"quantity": "NaN"}, "quantity_readable"),
         ("lots", 1, {"quantity": "inf"}, "quantity_readable"),
         ("lots", 1, {"quantity": None}, "quantity_required"),
@@ -94,7 +93,7 @@ def test_a_bad_row_costs_its_account_the_night_and_no_other(
 @pytest.mark.parametrize(
     ("table", "cells", "rules"),
     [
-        ("prices", {"price_usd": "-1"}, "price_usd_positive"),
+        ("prices", {"price_usd": "-1"}, "price_usd_not_negative"),
         ("prices", {"price_usd": "Inf"}, "price_usd_readable"),
         ("prices", {"price_date": None}, "price_date_required"),
         ("prices", {"price_date": "2026-01-06"}, "price_date_not_after_as_of"),
@@ -403,7 +402,7 @@ def test_a_line_of_the_wrong_length_breaks_one_rule_and_costs_its_account() -> N
 
 
 def test_the_message_has_a_sentence_for_each_rule() -> None:
-    first = "lots.csv row 1: quantity is -3; needed a number above 0."
+    first = "lots.csv row 1: quantity is -3; needed a number of 0 or more."
     second = "lots.csv row 1: security_id is NOPE; needed a security with a good row in the table securities."
     assert messages(spoilt("lots", 1, quantity="-3", security_id="NOPE")) == [f"{first} {second}"]
 

@@ -19,14 +19,14 @@ def quarantined(tables: Mapping[str, pl.DataFrame], places: Mapping[str, tuple[F
 
 
 def test_a_row_is_named_by_its_file_and_the_row_in_it() -> None:
-    rows = quarantined(parsed(spoilt("lots", 4, quantity="0")), TWO_FILES)
+    rows = quarantined(parsed(spoilt("lots", 4, quantity="-1")), TWO_FILES)
     place = rows.select("file_name", "row_number", "landed_row").row(0)
     assert place == ("other_lots.csv", 1, 4)
-    assert rows["message"].to_list() == ["other_lots.csv row 1: quantity is 0; needed a number above 0."]
+    assert rows["message"].to_list() == ["other_lots.csv row 1: quantity is -1; needed a number of 0 or more."]
 
 
 def test_every_sentence_of_a_message_names_the_place() -> None:
-    rows = quarantined(parsed(spoilt("lots", 3, quantity="0", lot_id="a/b")), TWO_FILES)
+    rows = quarantined(parsed(spoilt("lots", 3, quantity="-1", lot_id="a/b")), TWO_FILES)
     assert rows["message"][0].count("acme_lots.csv row 3: ") == 2
 
 

@@ -147,7 +147,7 @@ def test_an_open_proposal_of_the_account_or_its_household_starts_nothing() -> No
 def test_a_policy_without_threshold_starts_nothing_but_for_negative_cash() -> None:
     calm = {"is_threshold_triggered": False}
     assert newly(seen(at_price(70, policy=calm))) == []
-    rows = seen(at_price(100, policy=calm, cash="account_id | settled_usd\n a | -1"))
+    rows = seen(at_price(100, policy=calm, cash="account_id | settled_usd\n a | -6"))
     assert newly(rows) == ["a"]
     assert rows["triggers"].item() == "cash"
     assert over(rows, (7, "a", False)) == []
@@ -160,7 +160,7 @@ def test_a_deposit_takes_the_class_cash_out_of_its_band() -> None:
         bonds       | 0.4           | 0.2
         cash        | 0             | 0.05
     """
-    rows = seen(at_price(100, model_targets=targets, cash="account_id | settled_usd | pending_usd\n a | 0 | 1000"))
+    rows = seen(at_price(100, model_targets=targets, cash="account_id | settled_usd | pending_usd\n a | 1000 | 0"))
     assert rows["triggers"].item() == "cash"
 
 

@@ -43,7 +43,7 @@ def decided(facts: Facts, *, gate: pl.DataFrame = NOBODY, due: tuple[Calendar, .
     )
     open_accounts = standing.filter(pl.col("outcome").is_null())
     lots = valued_lots(facts, securities)
-    solved = solve(compile_book(open_accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF))
+    solved = solve(compile_book(open_accounts, drift, lots, facts=facts, securities=securities, trade_date=AS_OF))
     return outcomes(standing, solved, class_reasons(solved), gate)
 
 
@@ -156,9 +156,9 @@ def test_an_account_whose_holdings_do_not_show_its_fills_waits_whatever_it_owes(
 
 
 def test_the_quarantined_stand_beside_the_others_sorted() -> None:
-    gate = pl.DataFrame([("0", "quarantined", "lots:quantity_positive")], schema=INTERNAL["gate"], orient="row")
+    gate = pl.DataFrame([("0", "quarantined", "lots:quantity_not_negative")], schema=INTERNAL["gate"], orient="row")
     found = decided(one(), gate=gate)
-    assert found.rows() == [("0", "quarantined", "lots:quantity_positive"), ("a", "proposed", "drift")]
+    assert found.rows() == [("0", "quarantined", "lots:quantity_not_negative"), ("a", "proposed", "drift")]
     assert found.schema == pl.Schema(PUBLIC["account_outcomes"])
 
 
@@ -286,7 +286,7 @@ def test_a_locked_account_keeps_its_outcome_beside_those_solved_with_it() -> Non
     )
     alone = judged.filter(pl.col("account_id") != "z").with_columns(managed_household_id=pl.lit(None, pl.String))
     solved = solve(
-        compile_book(alone, drift, valued_lots(facts, securities), facts=facts, securities=securities, as_of=AS_OF)
+        compile_book(alone, drift, valued_lots(facts, securities), facts=facts, securities=securities, trade_date=AS_OF)
     )
     found = outcomes(judged, solved, class_reasons(solved), NOBODY)
     assert found["account_id"].to_list() == ["a", "b", "z"]

@@ -24,8 +24,8 @@ RELIEF = pl.DataFrame(
     orient="row",
 )
 PROPOSALS = pl.DataFrame(
-    [("p1", 50, 347, 347.0), ("p2", 100, 0, 0.0)],
-    schema=["proposal_id", "cash_before_usd", "cash_after_usd", "cash_after"],
+    [("p1", 50, 347, 347.0, 0), ("p2", 100, 0, 0.0, 0)],
+    schema=["proposal_id", "cash_before_usd", "cash_after_usd", "cash_after", "cash_floor_usd"],
     orient="row",
 )
 OUTCOMES = pl.DataFrame({"account_id": ["a", "b"], "outcome": ["proposed", "in_band"]})

@@ -13,7 +13,7 @@ from tasks.core.propose.engine import shard_of, solve_accounts
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.proposals import proposal_rows
 from tasks.core.propose.solved import Solved
-from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, traded
+from tests.support.facts_table import ago, drift_of, facts_of, household_drift_of, traded
 
 HOUSEHOLD = "account_id | household_id | tax_status\n a | h | taxable\n ira | h | tax_deferred"
 ALTERNATES = """
@@ -47,7 +47,7 @@ def solved_of(facts: Facts, policies: Mapping[str, Mapping[str, Any]] | None = N
         accounts = accounts.with_columns(
             pl.when(is_this).then(pl.lit(value)).otherwise(name).alias(name) for name, value in parameters.items()
         )
-    return solve_accounts(accounts, shard_of(facts, drift_of(facts), by_account, AS_OF))
+    return solve_accounts(accounts, shard_of(facts, drift_of(facts), by_account))
 
 
 def test_a_purchase_yields_to_the_households_loss_sale_of_the_same_night_and_takes_the_alternate() -> None:
@@ -191,7 +191,7 @@ def test_a_locked_member_counts_and_is_not_traded() -> None:
     by_account = measured(facts)
     accounts = account_parameters(facts).join(by_account.select("account_id", "nav_usd"), on="account_id")
     accounts = accounts.with_columns(is_locked=pl.col("account_id") == "ira")
-    solved = solve_accounts(accounts, shard_of(facts, drift_of(facts), by_account, AS_OF))
+    solved = solve_accounts(accounts, shard_of(facts, drift_of(facts), by_account))
     assert traded(solved, "ira") == {}
     assert traded(solved, "a") == {"S": -700, "B": 700}
 

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from schemas.tables import PUBLIC
+from schemas.tables import PUBLIC, USD
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
@@ -56,7 +56,7 @@ def test_tables_have_the_columns_of_the_lake() -> None:
     assert orders.schema == pl.Schema(PUBLIC["orders"])
     assert relief.schema == pl.Schema(PUBLIC["lot_relief"])
     unrouted = {name: dtype for name, dtype in PUBLIC["proposals"].items() if name not in ROUTED}
-    assert proposals_of(world()).schema == pl.Schema({**unrouted, "cash_after": pl.Float64()})
+    assert proposals_of(world()).schema == pl.Schema({**unrouted, "cash_after": pl.Float64(), "cash_floor_usd": USD})
 
 
 def test_tables_of_accounts_that_stay_are_empty_and_have_their_columns() -> None:

@@ -126,6 +126,7 @@ CALM: dict[str, Any] = {
     "account_id": "a",
     "nav_usd": 100_000.0,
     "cash_before_usd": 1.0,
+    "cash_floor_usd": 0.0,
     "est_tax_usd": 0.0,
     "triggers": "drift",
     "turnover": 0.05,
@@ -159,7 +160,15 @@ def test_each_figure_beyond_its_limit_is_a_reason_to_look(values: dict[str, Any]
     assert looked(**values) == (reason, 15 + POINTS[LookReason(reason)])
 
 
-@pytest.mark.parametrize("values", [{"est_tax_usd": 500.0}, {"turnover": 0.1}, {"cash_before_usd": 0.0}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"est_tax_usd": 500.0},
+        {"turnover": 0.1},
+        {"cash_before_usd": 0.0},
+        {"cash_before_usd": -4.0, "cash_floor_usd": -4.0},
+    ],
+)
 def test_touching_the_figure_is_none(values: dict[str, Any]) -> None:
     assert looked(**values)[0] == ""
 

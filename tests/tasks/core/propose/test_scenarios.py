@@ -15,7 +15,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose.scenarios import FACTORS, Scenario, frontier
-from tests.support.facts_table import AS_OF, drift_of, facts_of, household_drift_of
+from tests.support.facts_table import drift_of, facts_of, household_drift_of
 
 ACCOUNTS = 12
 CLASSES = ("stocks", "bonds", "gold", "land")
@@ -34,7 +34,7 @@ def frontier_of(facts: Facts, *wanted: str) -> pl.DataFrame:
     nobody = pl.DataFrame(schema={"account_id": pl.String})
     by_account = account_drift(drift, accounts, household_drift_of(facts), due=(), changed_models=nobody)
     names = pl.Series(wanted, dtype=pl.String) if wanted else accounts["account_id"]
-    return frontier(facts, drift, by_account, names, run_id="r", as_of=AS_OF)
+    return frontier(facts, drift, by_account, names, run_id="r")
 
 
 def random_facts(seed: int, least_gain: float, policy: dict[str, Any]) -> Facts:

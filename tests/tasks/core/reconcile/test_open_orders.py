@@ -17,6 +17,7 @@ def drawn(text: str) -> pl.DataFrame:
     orders = rows_of(text).with_columns(
         flags, pl.col("^as_of_date$").str.to_date(), pl.col("^quantity$").cast(pl.Decimal(18, 6))
     )
+    orders = orders.with_columns(pl.col("^as_of_date$").dt.offset_by("1d").alias("trade_date"))
     nothing = {
         "filled_quantity": Decimal(0),
         "is_closed": False,
@@ -37,8 +38,8 @@ ORDERS = f"""
 def test_orders_without_a_trade_are_pending_under_the_date_they_were_proposed_for() -> None:
     found = unseen(drawn(ORDERS), NO_TRADES)
     assert found.select("security_id", "side", "quantity", "trade_date", "is_loss").rows() == [
-        ("B", "buy", Decimal("2.5"), date.fromisoformat(ago(1)), False),
-        ("S", "sell", Decimal(5), date.fromisoformat(ago(3)), True),
+        ("B", "buy", Decimal("2.5"), date.fromisoformat(ago(0)), False),
+        ("S", "sell", Decimal(5), date.fromisoformat(ago(2)), True),
     ]
     assert set(found.columns) == set(INTERNAL["pending_orders"])
 

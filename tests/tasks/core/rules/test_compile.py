@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
+from tasks.core.rules.book_arrays import starts, to_arrays
 from tasks.core.rules.classes import destinations
-from tasks.core.rules.compile import Problem, compile_book, compile_households, starts, to_arrays
+from tasks.core.rules.compile import Problem, compile_book, compile_households
 from tasks.core.solver.arrays import NO_ORDER_LIMIT
 from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
 
@@ -77,7 +78,7 @@ def test_seventy_two_percent_of_a_sixty_percent_target_goes_half_way_to_sixty_si
     assert problem_of(facts).classes["destination_usd"].to_list() == pytest.approx([34_000, 66_000])
 
 
-def test_a_security_of_the_class_cash_is_not_sold_and_lowers_the_cash_to_keep() -> None:
+def test_a_fund_of_the_class_cash_is_cash_and_is_no_lot_to_the_solver() -> None:
     facts = facts_of(
         securities="security_id | asset_class\n S | stocks\n M | cash",
         lots="security_id | quantity\n S | 90\n M | 10",
@@ -86,6 +87,22 @@ def test_a_security_of_the_class_cash_is_not_sold_and_lowers_the_cash_to_keep() 
     )
     problem = problem_of(facts)
     assert problem.lots["security_id"].to_list() == ["S"]
+    assert problem.book.cash.tolist() == [1_000]
+    assert problem.accounts["cash_target_usd"].item() == pytest.approx(2_000)
+
+
+@pytest.mark.parametrize("why", ["not tradable", "frozen", "restricted"])
+def test_a_fund_that_may_not_be_sold_lowers_the_cash_to_keep(why: str) -> None:
+    untradable = "security_id | asset_class | is_tradable\n S | stocks | true\n M | cash | false"
+    drawn = {
+        "securities": untradable if why == "not tradable" else "security_id | asset_class\n S | stocks\n M | cash",
+        "lots": f"security_id | quantity | is_frozen\n S | 90 | false\n M | 10 | {str(why == 'frozen').lower()}",
+        "model_targets": "asset_class | target_weight\n stocks | 0.8\n cash | 0.2",
+        "buy_list": "asset_class | security_id\n stocks | S",
+    }
+    more = {"restrictions": "security_id | rule\n M | no_sell"} if why == "restricted" else {}
+    problem = problem_of(facts_of(**drawn, **more))
+    assert problem.book.cash.tolist() == [0]
     assert problem.accounts["cash_target_usd"].item() == pytest.approx(2_000 - 1_000)
 
 
@@ -147,7 +164,7 @@ def households_of(facts: Facts) -> Problem:
     nav = drift_of(facts).select("account_id", "nav_usd").unique()
     accounts = account_parameters(facts).join(nav, on="account_id").filter(pl.col("managed_household_id").is_not_null())
     drift = household_drift_of(facts)
-    return compile_households(accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF)
+    return compile_households(accounts, drift, lots, facts=facts, securities=securities, trade_date=AS_OF)
 
 
 def joint(policy: dict[str, Any] | None = None, /, **drawn: str) -> Facts:
@@ -177,7 +194,7 @@ def test_the_least_worth_trading_is_part_of_the_way_to_the_target_and_not_to_the
 
 def test_an_account_that_owes_cash_may_make_any_trade() -> None:
     facts = facts_of(
-        {"improvement": 0.5}, lots="security_id | quantity\n S | 970", cash="account_id | settled_usd\n a | -1"
+        {"improvement": 0.5}, lots="security_id | quantity\n S | 970", cash="account_id | settled_usd\n a | -6"
     )
     assert problem_of(facts).limits.class_min.tolist() == [0, 0]
 
@@ -250,7 +267,7 @@ def recompiled(facts: Facts, sold_at_loss: pl.DataFrame) -> Problem:
     accounts = account_parameters(facts).join(drift.select("account_id", "nav_usd").unique(), on="account_id")
     lots = valued_lots(facts, securities)
     return compile_book(
-        accounts, drift, lots, facts=facts, securities=securities, as_of=AS_OF, sold_at_loss=sold_at_loss
+        accounts, drift, lots, facts=facts, securities=securities, trade_date=AS_OF, sold_at_loss=sold_at_loss
     )
 
 
@@ -288,10 +305,11 @@ def test_limits_of_a_member_are_of_its_own_value() -> None:
     assert problem.book.min_trade.tolist() == [800, 200]
 
 
-def test_securities_held_as_cash_by_any_member_lower_the_cash_that_the_household_keeps() -> None:
+def test_funds_of_any_member_that_may_not_be_sold_lower_the_cash_that_the_household_keeps() -> None:
     facts = joint(
         securities="security_id | asset_class\n S | stocks\n M | cash",
         lots="account_id | security_id | quantity\n a | S | 70\n ira | M | 20",
+        restrictions="account_id | security_id | rule\n ira | M | no_sell",
         model_targets="asset_class | target_weight\n stocks | 0.6\n cash | 0.4",
         buy_list="asset_class | security_id\n stocks | S",
     )

@@ -40,7 +40,7 @@ def candidates(facts: Facts, **options: Any) -> pl.DataFrame:
     securities = priced_securities(facts)
     lots = valued_lots(facts, securities)
     accounts = account_parameters(facts)
-    return harvest_candidates(accounts, lots, facts=facts, securities=securities, as_of=AS_OF, **options)
+    return harvest_candidates(accounts, lots, facts=facts, securities=securities, trade_date=AS_OF, **options)
 
 
 def harvested(facts: Facts, **options: Any) -> list[tuple[str, str, str]]:

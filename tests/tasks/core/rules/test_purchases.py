@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.core.facts.facts import CLASS, Facts, account_parameters, priced_securities
 from tasks.core.rules.purchases import open_choices, purchases
-from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, problem_of
+from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, problem_of, shuffled_facts
 
 THREE = """
     security_id | asset_class | is_tradable | half_spread_bps
@@ -42,8 +42,9 @@ def found(
     households = accounts.select("account_id", "wash_sale_days").join(facts.members, on="account_id")
     terms = accounts.select("account_id", "model_id", "tax_status")
     classes = drift_of(facts).select(CLASS).join(terms, on="account_id").filter(pl.col("asset_class") != "cash")
+    classes = classes.with_columns(dear_above_usd=pl.lit(None, pl.Float64))
     securities = priced_securities(facts)
-    return function(classes, facts, securities, households=households, as_of=AS_OF, sold_at_loss=sold_at_loss)
+    return function(classes, facts, securities, households=households, trade_date=AS_OF, sold_at_loss=sold_at_loss)
 
 
 def choice(
@@ -79,6 +80,8 @@ def test_the_first_of_the_buy_list_is_bought_at_its_own_terms() -> None:
         "buy_security_id": "S1",
         "buy_symbol": "S1",
         "buy_price_usd": 100,
+        "buy_price_factor": 1,
+        "buy_unit_usd": 100,
         "buy_step": 1,
         "buy_half_spread_bps": 1,
         "buy_lock": None,
@@ -294,6 +297,6 @@ def test_open_choices_are_those_that_no_rule_names(
 def test_the_order_of_the_facts_changes_no_choice() -> None:
     rules = [("a", "S1", "no_buy"), ("", "S2", "no_new"), ("ira", "S1", "no_new"), ("", "S3", "no_sell")]
     facts = drawn(rules, {("a", "S2"), ("ira", "S3"), ("ira", "S2")}, "S1")
-    shuffled = Facts(**{name: frame.sample(fraction=1, shuffle=True, seed=3) for name, frame in vars(facts).items()})
+    shuffled = shuffled_facts(facts, 3)
     for function in (purchases, open_choices):
         assert found(function, shuffled).equals(found(function, facts))

@@ -13,7 +13,7 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.tax.wash_rule import disallow_losses
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
-from tests.support.facts_table import AS_OF, ago, facts_of
+from tests.support.facts_table import AS_OF, ago, facts_of, shuffled_facts
 from tests.support.landing_book import rows_of
 
 WINDOW = 30
@@ -579,7 +579,7 @@ def test_tonights_replaced_shares_of_a_lot_leave_its_own_purchase_out(book: Book
 @given(BOOKS, st.integers(0, 9))
 def test_the_order_of_the_facts_changes_nothing(book: Book, seed: int) -> None:
     facts = facts_of_book(book)
-    shuffled = Facts(**{name: frame.sample(fraction=1, shuffle=True, seed=seed) for name, frame in vars(facts).items()})
+    shuffled = shuffled_facts(facts, seed)
     found, again = (
         replaced_quantities(unused_purchases(told, households_of(told), AS_OF)) for told in (facts, shuffled)
     )
