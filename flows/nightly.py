@@ -20,7 +20,14 @@ from schemas.enums import RunKind, Step
 from schemas.errors import WrongUsage
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
-from tasks.monitor import RunInstruction, announce_queue, claim_batch, instruction_for, leave_batch_to_night
+from tasks.monitor import (
+    RunInstruction,
+    announce_overdue,
+    announce_queue,
+    claim_batch,
+    instruction_for,
+    leave_batch_to_night,
+)
 from tasks.propose import measure_task, propose_task, publish_task, route_task, show_run
 from tasks.pull import NoAccountLeft, Request, find_pulled_run, pull_task
 from tasks.runtime import (
@@ -37,6 +44,7 @@ from tasks.runtime import (
 )
 from tasks.validate import guard_inputs_task, guard_trades_task, show_if_held, validate_task
 
+OVERDUE = "%s accounts have waited for longer than policy allows for the last word on orders that left: `trimtab orders list` has them"
 SCHEDULER = "scheduler"
 """Submitter of runs that a deployment's schedule starts."""
 
@@ -130,6 +138,8 @@ def _night(run: RunRef, executor: ShardExecutor) -> Mapping[str, int]:
         counts = publish_task(run)
         show_run(run, counts)
         announce_queue(at, run.run_id, utc_now())
+        if overdue := announce_overdue(at, run.run_id):
+            get_run_logger().warning(OVERDUE, overdue)
         progress.finish()
     return counts
 

@@ -183,6 +183,8 @@ class Reason(StrEnum):
     NO_CASH_TO_BUY = "no_cash_to_buy"
     AWAITING_FILE = "awaiting_file"
     FILE_REFUSED = "file_refused"
+    ORDERS_OPEN = "orders_open"
+    ORDERS_OVERDUE = "orders_overdue"
     CANNOT_RAISE_CASH = "cannot_raise_cash"
     NO_TARGET = "no_target"
     NO_INVESTABLE_VALUE = "no_investable_value"

@@ -19,5 +19,6 @@ class EventName(StrEnum):
     REVIEW_PENDING = "trimtab.review-pending"  #: proposals of the run wait for people; once a run
     REVIEW_REMINDER = "trimtab.review-reminder"  #: proposals wait shortly before a cut-off; once a cut-off
     DRIFT_BREACHED = "trimtab.drift.breached"  #: a look found accounts newly out of band: a run of the scope is due
+    ORDERS_OVERDUE = "trimtab.orders-overdue"  #: accounts of the run wait for longer than policy allows for the last word on orders that left
     NIGHT_LATE = "trimtab.night-late"  #: the night is not done by its deadline; once a date
     HALTED = "trimtab.halted"  #: somebody threw the kill switch; once a halt

@@ -213,6 +213,7 @@ class Policies(pa.DataFrameModel):
     calendar: str = pa.Field(isin=list(Calendar), nullable=True)
     is_threshold_triggered: bool = pa.Field(nullable=True)
     cool_down_days: int = pa.Field(ge=0, nullable=True)
+    open_order_sessions: int = pa.Field(ge=1, le=60, nullable=True)
     min_trade_usd: float = pa.Field(ge=0, nullable=True)
     min_trade_weight: float = pa.Field(ge=0, le=1, nullable=True)
     improvement: float = pa.Field(ge=0, le=1, nullable=True)

@@ -35,6 +35,8 @@ class Policy(BaseModel):
     """Trade when a class is out of its band; touching the edge is inside."""
     cool_down_days: Annotated[int, Field(ge=0)] = 0
     """So many days after an export drift and calendar trigger nothing; 0 = off."""
+    open_order_sessions: Annotated[int, Field(ge=1, le=60)] = 5
+    """An account waits while orders that left have no final word and its holdings do not show them; after so many trading days a person is told."""
     min_trade_usd: NonNegative = 100.0
     """Smallest order, with ``min_trade_weight``: the greater of the two."""
     min_trade_weight: Fraction = 0.0

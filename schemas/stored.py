@@ -29,9 +29,11 @@ FILLS_TO_SHOW: Final[dict[str, pl.DataType]] = {
     "proposed_date": pl.Date(),
     "then_quantity": pl.Decimal(38, 6),
     "expected_change": pl.Decimal(38, 6),
+    "session_count": pl.Int64(),
 }
 """Filled orders that holdings have to show. ``then_quantity``: the holding that the order was made on. ``expected_change``: what all
-orders of the account and security since then were filled with, bought above and sold below 0."""
+orders of the account and security since then were filled with, bought above and sold below 0. ``session_count``: trading days after
+``proposed_date``, tonight's included."""
 
 INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
@@ -52,6 +54,8 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "known_fills": dtypes("trades"),
     "fills_to_show": FILLS_TO_SHOW,
     "unshown_fills": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
+    "orders_to_show": FILLS_TO_SHOW,
+    "open_orders": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
     "always_review": {"reason": pl.String()},
     "trade_date": {"trade_date": pl.Date()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
@@ -63,7 +67,9 @@ could not be used. ``carried``: when each of those was
 last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
 of whom somebody held the last undecided proposal. ``known_fills``: what brokers
 told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``fills_to_show``: fills told of since the last
-night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show. ``always_review``: the setting as it was then.
+night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show.
+``orders_to_show``, ``open_orders``: the same of orders that left and have no final word, as if all of each were filled; ``then_quantity`` is
+null where a broker took a fill back, which no holding can show. ``always_review``: the setting as it was then.
 ``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 

@@ -66,6 +66,9 @@ class CommandGroup(LazyGroup):
             "flows.commands.reconcile:allocations",
             "Show what each order of a filled block got, at the block's average price.",
         ),
+        "orders": LazyCommand(
+            "flows.commands.orders:app", "Orders that left and that accounts wait for; say what became of them."
+        ),
         "nightly": LazyCommand(
             "flows.commands.nightly:nightly", "Run one night: pull, validate, measure, propose, route, publish."
         ),

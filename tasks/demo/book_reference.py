@@ -208,4 +208,6 @@ def _symbols_by_rank(asset_class: str) -> tuple[str, ...]:
 
 
 def _landing(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in dtypes(table).items())
+    """The frame with the contract's columns; one that it has nothing for is empty."""
+    given = {name: pl.col(name) if name in frame.columns else pl.lit(None) for name in dtypes(table)}
+    return frame.select(given[name].cast(dtype).alias(name) for name, dtype in dtypes(table).items())

@@ -43,6 +43,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
             "pending_orders": (),
             "known_fills": (),
             "fills_to_show": (),
+            "orders_to_show": (),
         },
         run.run_id,
         shard,
@@ -76,11 +77,12 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         location_preferences=good["location_preferences"],
         pending_orders=known["pending_orders"],
         unshown_fills=_unshown(known["fills_to_show"], good, known["gate"]),
+        open_orders=_unshown(known["orders_to_show"], good, known["gate"]),
     )
 
 
 def _unshown(fills: pl.DataFrame, good: Mapping[str, pl.DataFrame], gate: pl.DataFrame) -> pl.DataFrame:
-    """The table ``unshown_fills``. What an account that goes no further holds is not known: it shows nothing."""
+    """The table ``unshown_fills``, or ``open_orders``. What an account that goes no further holds is not known: it shows nothing."""
     is_stopped = pl.col("account_id").is_in(gate["account_id"].implode())
     found = unshown(fills.filter(~is_stopped), good["lots"], good["trades"])
     stopped = fills.filter(is_stopped).with_columns(moved=pl.lit(None, found.schema["moved"]))

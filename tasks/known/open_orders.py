@@ -18,9 +18,12 @@ def known_orders(lake: Lake, amendments: Amendments, answers: Answers, proposals
     of_proposals = proposals.select("proposal_id", "run_id", "as_of_date", "is_sent")
     orders = pl.concat([*stored, versions.select(stored[0].columns)]).join(of_proposals, on="proposal_id")
     told = answers.states_of(orders["order_id"].to_list())
+    is_unclosed = told.filter(~pl.col("is_closed"))["order_id"]
+    retracted = answers.retracted_orders(is_unclosed.to_list())
     return (
         orders.join(told, on="order_id", how="left")
         .with_columns(pl.col("filled_quantity").fill_null(0), pl.col("is_closed").fill_null(value=False))
+        .with_columns(is_retracted=pl.col("order_id").is_in(retracted))
         .select(KNOWN_ORDERS.keys())
         .cast(KNOWN_ORDERS)  # type: ignore[arg-type]
     )

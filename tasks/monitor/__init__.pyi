@@ -2,6 +2,7 @@ from .announce import HALT_KEY as HALT_KEY
 from .announce import LATE_KEY as LATE_KEY
 from .announce import announce_halt as announce_halt
 from .announce import announce_late as announce_late
+from .announce import announce_overdue as announce_overdue
 from .announce import announce_queue as announce_queue
 from .announce import is_announced as is_announced
 from .announce import remind as remind

@@ -14,6 +14,7 @@ from prefect.artifacts import Artifact, create_link_artifact, create_markdown_ar
 from prefect.client.schemas.objects import Artifact as ArtifactResponse
 from prefect.events import emit_event
 
+from schemas.enums import Reason
 from schemas.events import EventName
 from schemas.settings import Settings
 from tasks.known import NightStatus, OverdueNight
@@ -22,6 +23,8 @@ from warehouse.ledger import Filter, HaltRow, Proposals, Queue
 
 LATE_KEY: Final = "night-late"
 HALT_KEY: Final = "halted"
+OVERDUE: Final = (str(Reason.ORDERS_OVERDUE), "fills_overdue")
+"""Words of reasons for which an account has waited too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,17 @@ def announce_queue(at: Stores, run_id: str, now: datetime) -> int:
         text = f"{totals.count:,} proposals wait for review"
         create_link_artifact(link, link_text=text, key="review-queue", description=run_id)
     return totals.count
+
+
+def announce_overdue(at: Stores, run_id: str) -> int:
+    """Say that accounts of a run wait for longer than their policy allows, for the last word on orders or for holdings that show fills; how many."""
+    reasons = at.lake.read("account_outcomes", run_id, columns=("reason",))["reason"].str.split(":").list.first()
+    counts = {word: int((reasons == word).sum()) for word in OVERDUE}
+    if any(counts.values()):
+        resource = {"prefect.resource.id": f"trimtab.run.{run_id}"}
+        payload = {"run_id": run_id, "accounts": sum(counts.values()), **counts}
+        emit_event(EventName.ORDERS_OVERDUE, resource=resource, payload=payload)
+    return sum(counts.values())
 
 
 def queue_link(settings: Settings, filter_text: str) -> str:

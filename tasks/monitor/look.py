@@ -18,6 +18,7 @@ from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, household_key, model_hashes, with_policy_defaults
 from tasks.core.gate import accepted_rows, check_table, gate_globals
 from tasks.core.monitor import HELD, KnownToday, Verdict, seen_accounts, verdict
+from tasks.core.reconcile import waiting_orders
 from tasks.known import landed_rows, places, unshown_fills
 from tasks.monitor.intraday_inputs import BaseNight, FreshInputs, fresh_inputs, newest_night
 from tasks.pull import run_ref
@@ -26,7 +27,7 @@ from warehouse.lake import Lake
 
 POLICY: Final = (
     *("policy_id", "band_rule", "is_threshold_triggered", "calendar", "cool_down_days"),
-    *("is_pending_invested", "cash_tolerance_usd"),
+    *("open_order_sessions", "is_pending_invested", "cash_tolerance_usd"),
 )
 """What of a policy decides whether an account is looked at."""
 ACCOUNT: Final = (
@@ -47,6 +48,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "gate": ("account_id",),
     "scope": ("account_id",),
     "account_drift": ("account_id", "triggers"),
+    "open_orders": (),
 }
 """What is read of each shard."""
 UNREAD: Final = ("buy_list", "restrictions", "trades", "location_preferences")
@@ -183,7 +185,8 @@ def _shard(
         members=landed_accounts.select("account_id", household_key=household_key()).unique(),
     )
     night = rows["account_drift"]
-    return facts, KnownToday(night, _of(fills, own), shared.busy, shared.night_models, _of(shared.handled, own))
+    waits = waiting_orders(rows["open_orders"])
+    return facts, KnownToday(night, _of(fills, own), shared.busy, shared.night_models, _of(shared.handled, own), waits)
 
 
 def _of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

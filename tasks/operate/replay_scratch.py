@@ -29,7 +29,7 @@ from warehouse.ledger import Ledger, NewRun, RunRow, Runs
 
 COMPUTED: Final = {
     Step.VALIDATE: ("quarantine", "released_rows", "gate", "carried", "carried_lots", "carried_cash", "anomalies"),
-    Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills"),
+    Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
     Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier"),
 }
 """What each step writes that the inputs decide."""

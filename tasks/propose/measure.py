@@ -17,7 +17,7 @@ from tasks.runtime import Stores, open_stores, previous_session, retry_quietly, 
 
 @task(name="measure", cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure_task(run: RunRef, shard: int) -> None:
-    """Write ``drift``, ``account_drift``, ``household_drift`` and ``unshown_fills`` of one shard."""
+    """Write ``drift``, ``account_drift``, ``household_drift``, ``unshown_fills`` and ``open_orders`` of one shard."""
     with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.MEASURE, shard) as step:
         step.rows = measure_shard(at, run, shard)
 
@@ -25,7 +25,8 @@ def measure_task(run: RunRef, shard: int) -> None:
 def measure_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``measure_task`` does, on stores that are open; the lots looked at."""
     facts = read_facts(at.lake, run, shard)
-    at.lake.replace(run, shard, {**measure_frames(facts, run, at.settings), "unshown_fills": facts.unshown_fills})
+    behind = {"unshown_fills": facts.unshown_fills, "open_orders": facts.open_orders}
+    at.lake.replace(run, shard, {**measure_frames(facts, run, at.settings), **behind})
     return facts.lots.height
 
 

@@ -27,7 +27,7 @@ from tasks.core.propose import (
     with_route,
     with_standing,
 )
-from tasks.core.reconcile import waiting
+from tasks.core.reconcile import waiting, waiting_orders
 from tasks.known import facts as read_facts
 from tasks.runtime import Stores, made_with, open_stores, retry_quietly, timed_step
 
@@ -125,6 +125,7 @@ def solve_ready_accounts(
         facts.members,
         models=models,
         waiting=waiting(facts.unshown_fills),
+        open_orders=waiting_orders(facts.open_orders),
         as_of=facts.as_of,
     )
     to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")

@@ -14,6 +14,7 @@ from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.gate import History, anomalies, gate_accounts, gate_globals, unattributed_rows
+from tasks.core.reconcile import presumed_fills
 from tasks.known import NightBefore, carried_tables, landed_rows, places, read_before
 from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
 
@@ -52,7 +53,7 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     tables = landed_rows(at.lake, run, shard)
     awaiting = at.lake.read("awaiting", run.run_id, shard)
     before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
-    fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
+    fills = _explaining_fills(at, run, shard, tables, commons["prices"])
     history = None if before is None else replace(before.history, fills=fills)
     released = at.ledger.readmissions.released_rows(run.as_of_date)
     verdicts = gate_accounts(
@@ -77,6 +78,17 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons, before, gate)
     at.lake.replace(run, shard, frames)
     return sum(frame.height for frame in tables.values())
+
+
+def _explaining_fills(
+    at: Stores, run: RunRef, shard: int, tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame
+) -> pl.DataFrame:
+    """Trades beside the landed ones that explain changes: fills that brokers reported, and open orders as far as holdings moved by them."""
+    fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
+    left = at.lake.read("orders_to_show", run.run_id, shard)
+    traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
+    priced = prices.drop_nulls("price_usd").unique("security_id", keep="none")
+    return pl.concat([fills, presumed_fills(left, tables["lots"], traded, priced, run.as_of_date)])
 
 
 def _without_comparing(history: History | None, awaiting: pl.DataFrame) -> History | None:

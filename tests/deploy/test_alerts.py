@@ -44,6 +44,7 @@ with get_client(sync_client=True) as client:
     client.set_flow_run_state(run.id, Scheduled(name="Late"), force=True)
 for _ in range(2):
     event("trimtab.export-held-back", "trimtab.run.r1", proposals=7)
+event("trimtab.orders-overdue", "trimtab.run.r1", accounts=5)
 event("prefect.work-pool.not-ready", "prefect.work-pool.p1")
 event(
     "trimtab.review-reminder",
@@ -146,10 +147,11 @@ def test_a_night_that_is_late_and_a_halt_post_one_message_each_however_often_one
 def test_everything_else_that_somebody_must_look_at_posts_one_message_each(scene: Scene) -> None:
     assert scene.run(REST).returncode == 0
 
-    told = dict(scene.told(7))
+    told = dict(scene.told(8))
 
     assert sorted(subject.partition(": ")[2] for subject in told) == [
         "3 proposals wait, and northbank closes soon",
+        "5 accounts wait for orders that nobody answers",
         "7 approved proposals are held back",
         "an export was not delivered",
         "no worker answers",

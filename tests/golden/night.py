@@ -28,6 +28,7 @@ CUSTODIANS: Final = {"harbor": "Harbor", "quarry": "Quarry"}
 """By source: custodians that send lots and cash themselves. On the second night one sends nothing, the other what is no table."""
 ASKED: Final = ("in-band", "drifted", "cooled-down", "q-released-basis", "U1001", "U1002")
 FILLED: Final = ("fills-not-shown", "fills-shown")
+EXPIRED, REJECTED = "cooled-down", "q-released-basis"
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "proposals": ("account_id",),
     "orders": ("account_id", "side", "symbol"),
@@ -155,17 +156,31 @@ def golden_nights(folder: Path) -> GoldenNights:
 
 
 def _fills(home: Home, run_id: str, path: Path) -> Path:
-    """Every order of some accounts, filled at its reference price, as a broker's file tells it."""
+    """A broker's file: orders of some accounts filled at their reference price, one of a bond and the rest expired, all turned down."""
     folder = home.settings.export_folder / f"{FIRST}/{run_id}/accounts"
-    orders = pl.concat(pl.read_csv(folder / f"{account}.csv", infer_schema=False) for account in FILLED)
-    orders.select(
-        execution_id=pl.format("fill-of-{}", "client_order_id"),
-        kind=pl.lit("fill"),
-        **{name: pl.col(name) for name in ("client_order_id", "account_id", "symbol", "side", "quantity")},
-        price_usd="reference_price_usd",
-        trade_date=pl.lit(SECOND.isoformat()),
-    ).write_csv(path)
+    told = {
+        account: pl.read_csv(folder / f"{account}.csv", infer_schema=False) for account in (*FILLED, EXPIRED, REJECTED)
+    }
+    bond = told[EXPIRED].filter(pl.col("side") == "buy").with_columns(quantity=pl.lit("1"))
+    parts = [
+        *(_messages(told[account], "fill") for account in FILLED),
+        _messages(bond, "fill"),
+        _messages(told[EXPIRED], "cancelled"),
+        _messages(told[REJECTED], "rejected"),
+    ]
+    pl.concat(parts).write_csv(path)
     return path
+
+
+def _messages(orders: pl.DataFrame, kind: str) -> pl.DataFrame:
+    filled = {"quantity": "quantity", "price_usd": "reference_price_usd"}
+    return orders.select(
+        execution_id=pl.format("{}-of-{}", pl.lit(kind), "client_order_id"),
+        kind=pl.lit(kind),
+        **{name: pl.col(name) for name in ("client_order_id", "account_id", "symbol", "side")},
+        **{name: pl.col(column) if kind == "fill" else pl.lit("") for name, column in filled.items()},
+        trade_date=pl.lit(SECOND.isoformat()),
+    )
 
 
 def as_text(rows: pl.DataFrame) -> str:

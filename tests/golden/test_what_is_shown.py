@@ -79,7 +79,7 @@ OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
     Guard: "holds a run, and the nights must go on",
     Role: "says what users may do",
     Scope: "says what tokens may be used for",
-    Break: "the broker fills what was ordered",
+    Break: "compares what came back with what left, which reconciliation tests show",
 }
 """Lists of which no golden night shows anything, and why."""
 
@@ -94,25 +94,19 @@ NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         RunKind.THRESHOLD: "a look of the monitor starts it",
         RunKind.REPLAY: "a replay",
     },
-    RunState: {
-        RunState.HELD: "a guard would have to hold a run",
-        RunState.FAILED: "a step would have to fail",
-    },
+    RunState: {RunState.HELD: "a guard would have to hold a run"},
     ProposalState: {
         ProposalState.EXPIRED: "takes a day of the real clock",
-        **dict.fromkeys(
-            [ProposalState.ACKNOWLEDGED, ProposalState.PARTLY_FILLED, ProposalState.FAILED],
-            "the broker's file has nothing but whole fills",
-        ),
+        ProposalState.ACKNOWLEDGED: "the broker's file fills or ends every order that it names",
     },
     ExecutionKind: dict.fromkeys(
-        set(ExecutionKind) - {ExecutionKind.FILL},
-        "the broker's file has nothing but fills",
+        [ExecutionKind.ACKNOWLEDGED, ExecutionKind.BUST, ExecutionKind.CORRECT],
+        "the broker's file has only last words, and takes none of them back",
     ),
-    OrderState: dict.fromkeys(
-        set(OrderState) - {OrderState.FILLED},
-        "every order that the broker tells of is filled whole",
-    ),
+    OrderState: {
+        OrderState.EXPORTED: "the ledger keeps no state of what nobody has said anything about",
+        OrderState.ACKNOWLEDGED: "the broker's file fills or ends every order that it names",
+    },
 }
 """Members that no golden night shows, and why."""
 

@@ -42,6 +42,14 @@ REASONS: Final = {
     Reason.NO_CASH_TO_BUY: "There is no cash to buy with, and nothing left that may be sold for it.",
     Reason.AWAITING_FILE: "The file of the account's custodian has not come yet.",
     Reason.FILE_REFUSED: "The file of the account's custodian came and could not be used.",
+    Reason.ORDERS_OPEN: (
+        "Orders of it left, nothing final was said of them, and its holdings do not show them: what they were to trade would be "
+        "traded twice. It waits for the broker's final word, for holdings that show them, or for `trimtab orders settle ORDER --note WHY`."
+    ),
+    Reason.ORDERS_OVERDUE: (
+        "Orders of it left longer ago than policy allows, nothing final was said of them, and its holdings do not show them. Ask the "
+        "broker what became of them; it waits for the broker's final word, for holdings that show them, or for `trimtab orders settle ORDER --note WHY`."
+    ),
     Reason.CANNOT_RAISE_CASH: "The account owes cash, and what it may sell does not bring enough.",
     Reason.NO_TARGET: "The account's model has no targets.",
     Reason.NO_INVESTABLE_VALUE: "The account is worth nothing beyond its reserve.",
@@ -74,6 +82,10 @@ STANDINGS: Final = {
     "account_closed": "The custodian says that it is closed.",
     "nothing_worth_trading": "No trade was worth its cost.",
     "cool_down": "Policy waits after an export.",
+    "fills_overdue": (
+        "Its holdings have not shown for longer than policy allows what brokers told of its orders. Ask the custodian; what ends it are "
+        "the holdings, a bust where the fill was told in error, or the missing trades."
+    ),
     "fills_not_shown": "Its holdings do not show yet what brokers told of its orders: its drift would be that of before.",
 }
 """Reasons of an outcome that are neither of a class nor a trigger."""

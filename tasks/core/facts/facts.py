@@ -50,6 +50,8 @@ class Facts:
     """Orders proposed or sent by other runs and not yet among the trades: they count in the wash-sale window."""
     unshown_fills: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["unshown_fills"]))
     """Fills that the holdings do not show yet: their accounts wait."""
+    open_orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["open_orders"]))
+    """Orders that left, have no final word, and that the holdings do not show: their accounts wait."""
 
 
 def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:

@@ -34,7 +34,7 @@ class KnownToday:
 
     ``night``: the night's ``account_drift``. ``fills``: ``fills_shown.MISSING``. ``busy``: ``account_id`` of accounts with an open
     proposal. ``night_models``: ``facts.model_hashes`` of the night. ``handled``: ``account_id, model_hash`` that runs were started
-    on since.
+    on since. ``open_orders``: ``reconcile.waiting_orders`` of the night.
     """
 
     night: pl.DataFrame
@@ -42,6 +42,7 @@ class KnownToday:
     busy: pl.DataFrame
     night_models: pl.DataFrame
     handled: pl.DataFrame
+    open_orders: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFra
         facts.members,
         models=facts.model_targets["model_id"].unique(),
         waiting=_waiting(known.fills),
+        open_orders=known.open_orders,
         as_of=as_of,
     )
     return (
@@ -179,7 +181,8 @@ def _models(accounts: pl.DataFrame, facts: Facts, known: KnownToday) -> pl.DataF
 
 def _waiting(fills: pl.DataFrame) -> pl.DataFrame:
     reason = pl.lit("fills_not_shown")
-    return fills.select("account_id").unique().with_columns(waiting_reason=reason)
+    nothing = pl.lit(None, pl.Int64)
+    return fills.select("account_id").unique().with_columns(waiting_reason=reason, waiting_sessions=nothing)
 
 
 def _nearness(by_class: pl.DataFrame, households: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

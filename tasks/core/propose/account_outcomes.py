@@ -10,6 +10,8 @@ from tasks.core.propose.solved import Solved
 from tasks.core.solver import CANNOT_RAISE_CASH, TRADED
 
 HOUSEHOLD: Final = "managed_household_id"
+WAITING: Final = ("waiting_reason", "waiting_sessions", "open_orders", "open_sessions")
+"""Pairs: why an account waits, and for how many trading days."""
 
 
 def with_standing(
@@ -20,13 +22,16 @@ def with_standing(
     *,
     models: pl.Series,
     waiting: pl.DataFrame,
+    open_orders: pl.DataFrame,
     as_of: date,
 ) -> pl.DataFrame:
     """Accounts with NAV and triggers, and ``outcome``/``reason`` where they are settled without solving; null: to be solved.
 
     An account whose model is not among ``models``, those that have targets, is never traded: it would be sold to cash. One
     exported for this date already is cooling down whatever its policy: its holdings do not show those trades yet. So is one
-    whose holdings do not show the reported fills of its orders; its household waits with it.
+    whose holdings do not show the reported fills of its orders; its household waits with it. An account is blocked, and its
+    household, while orders of it are open: once traded already, for all that is known. After ``open_order_sessions`` of its policy
+    either is overdue, which is for a person to look at.
 
     A managed household trades as one: while an account of it is quarantined or waits, all wait. An account that is frozen,
     closed or without investable value delays no other account: ``is_locked`` is true where it stays as it is while others trade.
@@ -42,7 +47,9 @@ def with_standing(
     models
         Models that have targets.
     waiting
-        ``fills_shown.waiting``: accounts whose holdings are behind, and why.
+        ``reconcile.waiting``: accounts whose holdings are behind, and why.
+    open_orders
+        ``reconcile.waiting_orders``: accounts with open orders, which, and for how long.
     as_of
         The night.
     """
@@ -50,6 +57,7 @@ def with_standing(
         accounts.join(account_drift.select("account_id", "nav_usd", "triggers"), on="account_id", how="left")
         .join(last_exports.select("account_id", "exported_date"), on="account_id", how="left")
         .join(waiting, on="account_id", how="left")
+        .join(open_orders, on="account_id", how="left")
         .join(_landed_counts(members), on=HOUSEHOLD, how="left")
     )
     is_joint = pl.col(HOUSEHOLD).is_not_null()
@@ -57,7 +65,7 @@ def with_standing(
     is_traded = is_joint & pl.col("outcome").is_null().any().over(HOUSEHOLD)
     return (
         settled.with_columns(is_locked=is_traded & pl.col("outcome").is_not_null())
-        .drop("exported_date", "landed_count", "waiting_reason")
+        .drop("exported_date", "landed_count", *WAITING)
         .sort("account_id")
     )
 
@@ -85,12 +93,19 @@ def _unsolved_outcomes(models: pl.Series, as_of: date) -> list[pl.Expr]:
     is_waiting = (since < pl.col("cool_down_days")) & (
         pl.col("triggers").str.split("|").list.set_difference(waits).list.len() == 0
     )
-    behind = pl.when(is_joint).then(_first_of_household("waiting_reason")).otherwise("waiting_reason")
+    unshown, unshown_sessions, orders, open_sessions = (_of_household(name) for name in WAITING)
+    limit = pl.col("open_order_sessions")
+    is_overdue = (unshown_sessions >= limit).fill_null(value=False)
+    behind = pl.when(is_overdue).then(unshown.str.replace("fills_not_shown", "fills_overdue")).otherwise(unshown)
+    overdue, still_open = pl.lit(str(Reason.ORDERS_OVERDUE)), pl.lit(str(Reason.ORDERS_OPEN))
+    standing = pl.when((open_sessions >= limit).fill_null(value=False)).then(overdue).otherwise(still_open)
+    is_sent_tonight = (since <= 0).fill_null(value=False)
     rules = [
         (pl.col("status") == AccountStatus.FROZEN, Outcome.FROZEN, pl.lit("account_frozen")),
         (pl.col("status") == AccountStatus.CLOSED, Outcome.FROZEN, pl.lit("account_closed")),
         (~pl.col("model_id").is_in(models.implode()), Outcome.BLOCKED, pl.lit(str(Reason.NO_TARGET))),
         (is_joint & (passed < pl.col("landed_count")), Outcome.BLOCKED, pl.lit(str(Reason.MEMBER_NOT_TRADED))),
+        (orders.is_not_null() & ~is_sent_tonight, Outcome.BLOCKED, pl.format("{}: {}", standing, orders)),
         (behind.is_not_null(), Outcome.COOLING_DOWN, behind),
         (nav <= 0, Outcome.BLOCKED, pl.lit(str(Reason.NO_INVESTABLE_VALUE))),
         (pl.col("triggers") == "", Outcome.IN_BAND, pl.lit("no_trigger")),
@@ -105,8 +120,12 @@ def _unsolved_outcomes(models: pl.Series, as_of: date) -> list[pl.Expr]:
     return [outcome.alias("outcome"), reason.alias("reason")]
 
 
-def _first_of_household(column: str) -> pl.Expr:
-    return pl.col(column).drop_nulls().first().over(HOUSEHOLD, order_by="account_id")
+def _of_household(column: str) -> pl.Expr:
+    """The account's value; in a household that is managed together that of the account that has waited longest, then of the first."""
+    sessions = WAITING[WAITING.index(column) | 1]
+    keys = pl.struct(-pl.col(sessions).fill_null(-1), "account_id")
+    first = pl.col(column).sort_by(keys).drop_nulls().first().over(HOUSEHOLD)
+    return pl.when(pl.col(HOUSEHOLD).is_not_null()).then(first).otherwise(column)
 
 
 def outcomes(standing: pl.DataFrame, solved: Solved, reasons: pl.DataFrame, gate: pl.DataFrame) -> pl.DataFrame:

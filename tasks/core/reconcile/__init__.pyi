@@ -15,7 +15,12 @@ from .open_orders import standing_proposals as standing_proposals
 from .open_orders import unseen as unseen
 from .order_progress import order_states as order_states
 from .order_progress import proposal_states as proposal_states
+from .unshown_fills import is_open as is_open
 from .unshown_fills import missing as missing
+from .unshown_fills import open_to_show as open_to_show
+from .unshown_fills import presumed_fills as presumed_fills
 from .unshown_fills import to_show as to_show
 from .unshown_fills import unshown as unshown
 from .unshown_fills import waiting as waiting
+from .unshown_fills import waiting_orders as waiting_orders
+from .unshown_fills import with_session_counts as with_session_counts

@@ -28,8 +28,9 @@ KNOWN_ORDERS: Final[dict[str, pl.DataType]] = {
     "average_price_usd": EXACT,
     "last_trade_date": pl.Date(),
     "is_closed": pl.Boolean(),
+    "is_retracted": pl.Boolean(),
 }
-"""Orders of proposals of other runs, and what brokers reported of each."""
+"""Orders of proposals of other runs, and what brokers reported of each. ``is_retracted``: a fill was busted or corrected, and there is no final word."""
 DAYS: Final = 60
 """Older orders are not looked at: the trades go back about as far."""
 

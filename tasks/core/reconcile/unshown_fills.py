@@ -1,4 +1,4 @@
-"""Fills that brokers reported and that an account's holdings do not show yet: until they do, nothing is proposed for it.
+"""Fills that brokers reported, and orders nobody has a final word on, that an account's holdings do not show: it waits until they do.
 
 Drift measured on lots from before a fill is drift that was traded away already, and would be traded away once more. Landed
 trades say nothing here: books may show a trade before they show its lots.
@@ -7,14 +7,21 @@ An order was made on the holdings of its run. Since then everything filled of th
 run or a later one, should have moved the holding: ``expected_change``. The fill is shown where the holding moved at least
 that far, or exactly as landed trades say that hold all of it: what was bought here may have been sold elsewhere.
 
-Known limits: a split that comes between an order and its lots may hide that they do not show it.
+An order that left and has no final word (silence, an acknowledgement, part of it filled) is looked for in the same way as if all of
+it were filled: it may have been. Where a broker took a fill back, no holding shows it: the shares may be those of that fill.
+
+Known limits: a split that comes between an order and its lots may hide that they do not show it. Shares that came or went in another
+way, as many as an open order was for, are taken for it.
 """
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from schemas.enums import Side
+from schemas.landing import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.gate import plain
 
@@ -27,6 +34,8 @@ MISSING: Final[dict[str, pl.DataType]] = {
     "value_usd": pl.Decimal(38, 6),
 }
 """Grain: holding. What the holding does not show yet, bought above and sold below 0, and what that does to the account's cash."""
+NAMED: Final = 3
+"""How many open orders of an account its reason names; the others are counted."""
 _WIDE: Final = pl.Decimal(38, 6)
 _NONE: Final = pl.lit(0, _WIDE)
 
@@ -51,10 +60,36 @@ def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.D
         .join(held, on=("run_id", *HOLDING), how="left")
         .with_columns(pl.col("then_quantity").fill_null(0))
         .rename({"as_of_date": "proposed_date"})
+        .with_columns(session_count=pl.lit(None, pl.Int64))
         .select(INTERNAL["fills_to_show"].keys())
         .cast(INTERNAL["fills_to_show"])  # type: ignore[arg-type]
         .sort("order_id")
     )
+
+
+def open_to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.DataFrame:
+    """Rows of the table ``orders_to_show``: orders that left and have no final word, as if all of each were filled; sorted by order.
+
+    Parameters as of ``to_show``; ``orders`` also with ``quantity``, ``is_sent``, ``is_closed`` and ``is_retracted``.
+    """
+    left = orders.filter(is_open())
+    assumed = pl.when(is_open()).then("quantity").otherwise("filled_quantity")
+    open_ids = left.filter(pl.col("order_id").is_in(sought.implode()))["order_id"]
+    rows = to_show(orders.with_columns(filled_quantity=assumed), then, open_ids)
+    retracted = pl.col("order_id").is_in(left.filter("is_retracted")["order_id"].implode())
+    return rows.with_columns(then_quantity=pl.when(~retracted).then("then_quantity"))
+
+
+def is_open() -> pl.Expr:
+    """Whether an order of ``KNOWN_ORDERS`` left and has no final word."""
+    return pl.col("is_sent") & ~pl.col("is_closed")
+
+
+def with_session_counts(rows: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
+    """Rows with ``session_count``: how many of the trading days, which end tonight, are after ``proposed_date``."""
+    days = pl.Series(sessions, dtype=pl.Date)
+    until = days.search_sorted(rows["proposed_date"], side="right").cast(pl.Int64)
+    return rows.with_columns(session_count=days.len() - until)
 
 
 def _expected_changes(filled: pl.DataFrame) -> pl.DataFrame:
@@ -89,7 +124,8 @@ def unshown(fills: pl.DataFrame, lots: pl.DataFrame, trades: pl.DataFrame) -> pl
     is_far = _towards(pl.col(MOVED)) >= pl.col("expected_change").abs()
     same_way = pl.when(pl.col("expected_change") > 0).then("bought").otherwise("sold")
     is_offset = (pl.col(MOVED) == pl.col("bought") - pl.col("sold")) & (same_way >= pl.col("expected_change").abs())
-    return judged.filter(~(is_far | is_offset)).select(*fills.columns, MOVED).sort(*HOLDING, "order_id")
+    is_shown = (is_far | is_offset).fill_null(value=False)
+    return judged.filter(~is_shown).select(*fills.columns, MOVED).sort(*HOLDING, "order_id")
 
 
 def _towards(change: pl.Expr) -> pl.Expr:
@@ -112,6 +148,42 @@ def _traded_quantities(fills: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFram
     return later.group_by("order_id").agg(
         pl.col("quantity").filter(is_it).sum().cast(_WIDE).alias(name) for name, is_it in of.items()
     )
+
+
+def presumed_fills(
+    orders: pl.DataFrame, lots: pl.DataFrame, trades: pl.DataFrame, prices: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
+    """Trades (columns of that landing table) by which open orders explain how holdings moved, beyond landed trades; sorted by order.
+
+    What an order explains is at most its quantity, in its direction, at tonight's price. A person or a broker may say otherwise later.
+
+    Parameters
+    ----------
+    orders
+        Table ``orders_to_show``.
+    lots, trades
+        As for ``unshown``; of trades also the fills that brokers reported.
+    prices
+        ``security_id, price_usd``; a security without one explains nothing.
+    as_of
+        The night.
+    """
+    now = lots.group_by(HOLDING).agg(now_quantity=pl.col("quantity").sum())
+    same_way = pl.when(pl.col("side") == Side.BUY).then("bought").otherwise("sold")
+    moved = pl.col("now_quantity").cast(_WIDE) - pl.col("then_quantity")
+    shown = pl.min_horizontal(_towards(moved), pl.col("filled_quantity").cast(_WIDE)) - same_way
+    rows = (
+        orders.drop_nulls("then_quantity")
+        .join(now, on=HOLDING, how="left")
+        .join(_traded_quantities(orders, trades), on="order_id", how="left")
+        .with_columns(pl.col("now_quantity", "bought", "sold").fill_null(0))
+        .with_columns(quantity=shown)
+        .filter(pl.col("quantity") > 0)
+        .join(prices.select("security_id", "price_usd").drop_nulls(), on="security_id")
+        .sort("order_id")
+    )
+    named = rows.with_columns(trade_date=pl.lit(as_of), realized_gain_usd=pl.lit(None))
+    return named.select(dtypes("trades").keys()).cast(dtypes("trades"))  # type: ignore[arg-type]
 
 
 def missing(found: pl.DataFrame) -> pl.DataFrame:
@@ -141,13 +213,35 @@ def _within(quantity: str) -> pl.Expr:
 
 
 def waiting(found: pl.DataFrame) -> pl.DataFrame:
-    """``account_id, waiting_reason``: why an account of ``unshown`` is left alone, by its first holding."""
-    more = pl.col("security_id").n_unique() - 1
+    """``account_id, waiting_reason, waiting_sessions``: why an account of ``unshown`` is left alone, by its first holding; since when, by its oldest fill."""
     first = pl.format(
         "fills_not_shown: {} moved by {} where {} was filled",
         pl.col("security_id").first(),
         plain(MOVED).first(),
         plain("expected_change").first(),
     )
-    others = pl.when(more > 0).then(pl.format(", and {} more", more)).otherwise(pl.lit(""))
-    return found.group_by("account_id").agg(waiting_reason=first + others).sort("account_id")
+    reason = first + _others(pl.col("security_id").n_unique().cast(pl.Int64) - 1)
+    oldest = pl.col("session_count").max()
+    return found.group_by("account_id").agg(waiting_reason=reason, waiting_sessions=oldest).sort("account_id")
+
+
+def waiting_orders(found: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, open_orders, open_sessions``: the open orders of each account, the oldest first, and the trading days of the oldest.
+
+    Parameters
+    ----------
+    found
+        Table ``open_orders``.
+    """
+    one = pl.format(
+        "{} {} {} of {}, order {}", "side", plain("filled_quantity"), "security_id", "proposed_date", "order_id"
+    )
+    named = one.head(NAMED).str.join("; ") + _others(pl.len().cast(pl.Int64) - NAMED)
+    count = pl.col("session_count").first()
+    since = pl.format(" ({} trading day{})", count, pl.when(count == 1).then(pl.lit("")).otherwise(pl.lit("s")))
+    oldest = found.sort("proposed_date", "order_id").group_by("account_id", maintain_order=True)
+    return oldest.agg(open_orders=named + since, open_sessions=count).sort("account_id")
+
+
+def _others(more: pl.Expr) -> pl.Expr:
+    return pl.when(more > 0).then(pl.format(", and {} more", more)).otherwise(pl.lit(""))

@@ -5,15 +5,17 @@ order that a file touches, in the same transaction. What is computed is handed i
 ``ledger_answers`` reads them.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from schemas.enums import Break, Role
+from schemas.enums import Break, ExecutionKind, Role
 from schemas.errors import WrongUsage
 from warehouse.ledger.access import need_role
 from warehouse.ledger.executions.execution_rows import (
@@ -27,6 +29,7 @@ from warehouse.ledger.executions.execution_rows import (
     known_in,
     sent_in,
     settle_in,
+    states_in,
 )
 from warehouse.ledger.store import (
     Event,
@@ -36,9 +39,12 @@ from warehouse.ledger.store import (
     execution_files,
     executions,
     executions_aside,
+    insert_columns,
 )
 from warehouse.ledger.store import audit_chain as ledger_audit
 
+SETTLED_BY_HAND: Final = "settled by hand"
+"""The source of what people say of orders; a broker's word on the order has another."""
 Judge = Callable[[pl.DataFrame, pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]
 """From orders (``SENT_ORDERS``) and known executions (``KNOWN``): the rows to enter and those set aside."""
 
@@ -146,6 +152,38 @@ class Executions(Store):
             ledger_audit.append(connection, [Event(actor, "allotted", detail=detail)], now)
             return settle_in(connection, {block_id}, rules, actor=actor, now=now)
 
+    def settle_orders(
+        self, order_ids: Collection[str], *, rules: Rules, actor: str, note: str, now: datetime
+    ) -> Settled:
+        """Enter that a person says that no more will come of orders: for us they are cancelled. All of them or none.
+
+        A fill that is told later counts all the same.
+
+        Raises
+        ------
+        WrongUsage
+            An order never left, or has its final word already; or there is no note.
+        DecisionRefused
+            The actor is no releaser.
+        """
+        if not note.strip():
+            raise WrongUsage("an order is settled only with a note that says what became of it")
+        ids = sorted(set(order_ids))
+        with self.writing() as connection:
+            need_role(connection, actor, Role.RELEASER)
+            _need_open(connection, ids)
+            digest = hashlib.sha256(canonical({"orders": ids, "note": note, "actor": actor}).encode()).hexdigest()
+            columns: dict[str, list[Any]] = {
+                "execution_id": ids,
+                "order_id": ids,
+                "row_number": list(range(1, len(ids) + 1)),
+            }
+            shared = {"source": SETTLED_BY_HAND, "kind": ExecutionKind.CANCELLED, "text": note}
+            insert_columns(connection, executions, columns, {**shared, "file_sha256": digest, "received_at": now})
+            details = [canonical({"order_id": one, "note": note}) for one in ids]
+            ledger_audit.append(connection, [Event(actor, "order_settled", detail=detail) for detail in details], now)
+            return settle_in(connection, ids, rules, actor=actor, now=now)
+
     def sources_of_file(self, sha256: str) -> frozenset[str]:
         """Whose file it was when it was read before."""
         query = sa.select(execution_files.c.source).where(execution_files.c.sha256 == sha256)
@@ -171,3 +209,20 @@ class Executions(Store):
         )
         with self.reading() as connection:
             return frozenset(connection.scalars(query))
+
+
+def _need_open(connection: Connection, order_ids: Sequence[str]) -> None:
+    """Refuse orders that never left, and those of which the final word is known."""
+    sent = set(sent_in(connection, order_ids)["order_id"])
+    states = {row["order_id"]: row for row in states_in(connection, order_ids).iter_rows(named=True)}
+    for one in order_ids:
+        if one not in sent:
+            raise WrongUsage(
+                f"{one} is no order that left in an export\n\nHint: `trimtab orders list` has those that accounts wait for."
+            )
+        if one in states and states[one]["is_closed"]:
+            filled = states[one]["filled_quantity"].normalize()
+            raise WrongUsage(
+                f"{one} has its final word already: {states[one]['state']}, filled with {filled:f}\n\n"
+                "Hint: where an account waits for its holdings to show that, a bust or the custodian's holdings end it."
+            )

@@ -1,10 +1,10 @@
-"""What brokers told of orders since a moment."""
+"""Orders that there is news of since a moment."""
 
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from warehouse.ledger.store import Store, order_states
+from warehouse.ledger.store import ExportState, Store, export_orders, exports, order_states
 
 
 class Fills(Store):
@@ -16,3 +16,23 @@ class Fills(Store):
         query = sa.select(order_states.c.order_id).where(is_told, order_states.c.last_trade_date.is_not(None))
         with self.reading() as connection:
             return list(connection.scalars(query.order_by(order_states.c.order_id)))
+
+    def open_orders_since(self, moment: datetime | None) -> list[str]:
+        """Orders without a final word that left, or of which anything was told, at that moment or later, sorted; null: ever.
+
+        What an export has claimed and not finished counts as left: its files may be there already.
+        """
+        is_closed = sa.func.coalesce(order_states.c.is_closed, sa.false())
+        is_news: sa.ColumnElement[bool] = sa.true()
+        if moment is not None:
+            is_left = exports.c.finished_at.is_(None) | (exports.c.finished_at >= moment)
+            is_news = is_left | (order_states.c.changed_at >= moment)
+        query = (
+            sa.select(export_orders.c.order_id)
+            .join(exports, exports.c.export_id == export_orders.c.export_id)
+            .outerjoin(order_states, order_states.c.order_id == export_orders.c.order_id)
+            .where(exports.c.state != ExportState.ABANDONED, ~is_closed, is_news)
+            .order_by(export_orders.c.order_id)
+        )
+        with self.reading() as connection:
+            return list(connection.scalars(query))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 import sqlalchemy as sa
 
-from schemas.enums import Break, OrderState, Side
+from schemas.enums import Break, ExecutionKind, OrderState, Side
 from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
 from warehouse.ledger.executions.break_rows import FOUND, all_breaks, is_used, literal, priced_row
 from warehouse.ledger.executions.execution_rows import SENT, messages_in, sent_query, states_in
@@ -124,6 +124,20 @@ class Answers(Store):
         """``ORDER_STATES`` of orders that anything was said about."""
         with self.reading() as connection:
             return states_in(connection, order_ids)
+
+    def retracted_orders(self, order_ids: Collection[str]) -> list[str]:
+        """Those of the orders of which a fill, their own or their block's, was busted or corrected; sorted."""
+        is_theirs = (executions.c.order_id == export_orders.c.order_id) | (
+            executions.c.block_id == export_orders.c.block_id
+        )
+        is_retracted = sa.exists().where(is_theirs, executions.c.kind.in_([ExecutionKind.BUST, ExecutionKind.CORRECT]))
+        query = sa.select(export_orders.c.order_id).where(is_retracted)
+        with self.reading() as connection:
+            chunks = in_chunks(sorted(order_ids))
+            found = [
+                name for some in chunks for name in connection.scalars(query.where(export_orders.c.order_id.in_(some)))
+            ]
+        return sorted(found)
 
     def messages_of(self, names: Collection[str]) -> pl.DataFrame:
         """``MESSAGES`` about these orders and blocks, by source and id."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
 from tasks.core.monitor.breaches import NEW, SEEN, KnownToday, seen_accounts, verdict
-from tasks.core.reconcile.unshown_fills import MISSING
+from tasks.core.reconcile.unshown_fills import MISSING, waiting_orders
 from tests.support.facts_table import AS_OF, facts_of
 
 TODAY = AS_OF + timedelta(days=1)
@@ -45,6 +45,7 @@ def known(facts: Facts, **changed: pl.DataFrame) -> KnownToday:
         "busy": nothing.select("account_id"),
         "night_models": model_hashes(facts.model_targets),
         "handled": nothing,
+        "open_orders": waiting_orders(pl.DataFrame(schema=INTERNAL["open_orders"])),
     }
     return KnownToday(**(values | changed))
 
@@ -248,3 +249,9 @@ def test_prices_that_flap_around_the_band_make_one_breach() -> None:
 def test_an_account_is_in_at_most_one_scope_more_than_it_was_armed_again(prices: list[int]) -> None:
     scopes, rearmed = looks(prices)
     assert rearmed <= scopes <= rearmed + 1
+
+
+def test_an_account_that_the_night_left_alone_for_its_open_orders_stays_alone() -> None:
+    waits = pl.DataFrame({"account_id": ["a"], "open_orders": ["buy 5 S"], "open_sessions": [1]})
+    assert seen(at_price(50))["is_free"].to_list() == [True]
+    assert seen(at_price(50), open_orders=waits)["is_free"].to_list() == [False]

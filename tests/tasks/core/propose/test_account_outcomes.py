@@ -17,7 +17,7 @@ from tasks.core.propose.account_outcomes import outcomes, with_standing
 from tasks.core.propose.conservation import outcome_gaps
 from tasks.core.propose.reasons import class_reasons
 from tasks.core.propose.solve import solve
-from tasks.core.reconcile.unshown_fills import waiting
+from tasks.core.reconcile.unshown_fills import waiting, waiting_orders
 from tasks.core.rules.compile import compile_book
 from tests.support.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
 
@@ -39,6 +39,7 @@ def decided(facts: Facts, *, gate: pl.DataFrame = NOBODY, due: tuple[Calendar, .
         facts.members,
         models=models,
         waiting=waiting(facts.unshown_fills),
+        open_orders=waiting_orders(facts.open_orders),
         as_of=AS_OF,
     )
     open_accounts = standing.filter(pl.col("outcome").is_null())
@@ -155,6 +156,47 @@ def test_an_account_whose_holdings_do_not_show_its_fills_waits_whatever_it_owes(
         assert outcome(replace(facts, unshown_fills=unshown_of("other")))[0] != "cooling_down"
 
 
+def open_of(account_id: str, sessions: int) -> pl.DataFrame:
+    """An order of the account that left so many trading days ago."""
+    row = {
+        "order_id": f"o-{account_id}",
+        "account_id": account_id,
+        "security_id": "S",
+        "side": "buy",
+        "filled_quantity": Decimal(5),
+        "proposed_date": AS_OF - timedelta(days=sessions),
+        "session_count": sessions,
+    }
+    schema = INTERNAL["open_orders"]
+    return pl.DataFrame([{name: row.get(name) for name in schema}], schema=schema)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "word"), [(1, "orders_open"), (4, "orders_open"), (5, "orders_overdue"), (60, "orders_overdue")]
+)
+def test_an_account_with_an_open_order_waits_whatever_it_owes_and_is_overdue_after_so_many_trading_days(
+    sessions: int, word: str
+) -> None:
+    for facts in (one({}), one({}, cash="settled_usd\n -5000"), one({}, lots=EVEN), one({"cool_down_days": 90})):
+        found = outcome(replace(facts, open_orders=open_of("a", sessions)))
+        assert (found[0], found[1].split(":")[0]) == ("blocked", word)
+        assert "buy 5 S of" in found[1]
+        assert "order o-a" in found[1]
+        assert outcome(replace(facts, open_orders=open_of("other", sessions)))[0] != "blocked"
+    patient = replace(one({"open_order_sessions": 60}), open_orders=open_of("a", min(sessions, 59)))
+    assert outcome(patient)[1].startswith("orders_open")
+
+
+def test_orders_that_left_for_this_date_are_no_wait_of_days() -> None:
+    facts = replace(one(), open_orders=open_of("a", 0), last_exports=exported(0))
+    assert outcome(facts) == ("cooling_down", "exported_for_this_date")
+
+
+def test_fills_that_holdings_do_not_show_are_overdue_after_so_many_trading_days() -> None:
+    late = unshown_of("a").with_columns(session_count=pl.lit(5, pl.Int64))
+    assert outcome(replace(one(), unshown_fills=late))[1].startswith("fills_overdue: S moved")
+
+
 def test_the_quarantined_stand_beside_the_others_sorted() -> None:
     gate = pl.DataFrame([("0", "quarantined", "lots:quantity_not_negative")], schema=INTERNAL["gate"], orient="row")
     found = decided(one(), gate=gate)
@@ -195,6 +237,7 @@ def standing(facts: Facts, *, models: tuple[str, ...] = ("m",)) -> dict[str, tup
         facts.members,
         models=pl.Series(models),
         waiting=waiting(facts.unshown_fills),
+        open_orders=waiting_orders(facts.open_orders),
         as_of=AS_OF,
     )
     return {name: tuple(rest) for name, *rest in found.select("account_id", "outcome", "reason", "is_locked").rows()}  # type: ignore[misc]
@@ -256,6 +299,15 @@ def test_while_holdings_of_one_account_of_a_household_are_behind_all_wait(status
     assert found["a"] == ("cooling_down", "fills_not_shown: S moved by 0 where 5 was filled", False)
 
 
+@pytest.mark.parametrize("statuses", ["active active", "active frozen"])
+def test_while_an_order_of_one_account_of_a_household_is_open_all_wait_as_long_as_the_oldest(statuses: str) -> None:
+    found = standing(replace(household(statuses), open_orders=pl.concat([open_of("a", 1), open_of("b", 6)])))
+    assert found["a"][0] == "blocked"
+    assert str(found["a"][1]).startswith("orders_overdue: buy 5 S of")
+    assert "order o-b" in str(found["a"][1])
+    assert found["z"] == ALONE
+
+
 def test_an_account_of_a_household_without_value_is_locked_and_the_household_goes_on() -> None:
     only_a = "account_id | security_id | quantity\n a | S | 800"
     assert standing(household(lots=only_a))["b"] == ("blocked", "no_investable_value", True)
@@ -282,6 +334,7 @@ def test_a_locked_account_keeps_its_outcome_beside_those_solved_with_it() -> Non
         facts.members,
         models=pl.Series(["m"]),
         waiting=waiting(facts.unshown_fills),
+        open_orders=waiting_orders(facts.open_orders),
         as_of=AS_OF,
     )
     alone = judged.filter(pl.col("account_id") != "z").with_columns(managed_household_id=pl.lit(None, pl.String))

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
-from tasks.core.reconcile.unshown_fills import missing, to_show, unshown, waiting
+from tasks.core.reconcile.unshown_fills import (
+    missing,
+    open_to_show,
+    presumed_fills,
+    to_show,
+    unshown,
+    waiting,
+    waiting_orders,
+    with_session_counts,
+)
 from tests.support.facts_table import ago, table
 
 PLACE = {"account_id": pl.String(), "security_id": pl.String()}
@@ -131,7 +140,7 @@ def test_the_reason_names_the_first_holding_and_counts_the_others() -> None:
         orders(("o1", "S", "buy", 3, "10"), ("o2", "B", "sell", 3, "2.5")), held((3, "S", "1"), (3, "B", "5"))
     )
     found = waiting(unshown(fills, lots(S="1", B="4"), NO_TRADES))
-    assert found.rows() == [("a", "fills_not_shown: B moved by -1 where -2.5 was filled, and 1 more")]
+    assert found.rows() == [("a", "fills_not_shown: B moved by -1 where -2.5 was filled, and 1 more", None)]
 
 
 @given(
@@ -162,3 +171,99 @@ def test_what_is_landed_has_the_types_that_are_judged() -> None:
     empty = pl.DataFrame(schema=INTERNAL["fills_to_show"])
     nothing = pl.DataFrame(schema=dtypes("lots"))
     assert dict(unshown(empty, nothing, NO_TRADES).schema) == INTERNAL["unshown_fills"]
+
+
+def left(
+    *rows: tuple[str, str, int, str, str], closed: tuple[str, ...] = (), retracted: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """``order_id, side, days ago, ordered, filled`` of S, all sent."""
+    filled = orders(*((name, "S", side, days, so_far) for name, side, days, _, so_far in rows))
+    quantities = pl.Series("quantity", [Decimal(row[3]) for row in rows], pl.Decimal(18, 6))
+    return filled.with_columns(
+        quantities,
+        is_sent=pl.lit(value=True),
+        is_closed=pl.col("order_id").is_in(closed),
+        is_retracted=pl.col("order_id").is_in(retracted),
+    )
+
+
+def open_then(known: pl.DataFrame, then: pl.DataFrame) -> pl.DataFrame:
+    return open_to_show(known, then, known["order_id"])
+
+
+@pytest.mark.parametrize(
+    ("so_far", "now", "is_shown"),
+    [("0", "100", False), ("0", "112", False), ("12", "112", False), ("0", "120", True), ("12", "120", True)],
+)
+def test_an_open_order_is_shown_where_the_holding_moved_by_all_of_it_whatever_was_told(
+    so_far: str, now: str, *, is_shown: bool
+) -> None:
+    rows = open_then(left(("o", "buy", 3, "20", so_far)), held((3, "S", "100")))
+    assert unshown(rows, lots(S=now), NO_TRADES).is_empty() == is_shown
+
+
+def test_only_orders_that_left_and_have_no_final_word_are_open() -> None:
+    known = left(("over", "buy", 3, "20", "5"), ("open", "buy", 3, "20", "5"), closed=("over",))
+    nothing = pl.lit(0, pl.Decimal(18, 6))
+    drafts = known.with_columns(
+        filled_quantity=nothing, is_sent=pl.lit(value=False), order_id=pl.format("draft-{}", "order_id")
+    )
+    rows = open_then(pl.concat([known, drafts]), held((3, "S", "0")))
+    assert rows.select("order_id", "filled_quantity", "expected_change").rows() == [("open", Decimal(20), Decimal(25))]
+
+
+def test_no_holding_shows_an_order_of_which_a_fill_was_taken_back() -> None:
+    known = left(("o", "buy", 3, "20", "0"), retracted=("o",))
+    for now in ("100", "120", "200"):
+        found = unshown(open_then(known, held((3, "S", "100"))), lots(S=now), NO_TRADES)
+        assert found["order_id"].to_list() == ["o"]
+
+
+def test_trading_days_are_counted_after_the_night_of_the_order() -> None:
+    rows = open_then(left(("o", "buy", 3, "20", "0")), held((3, "S", "100")))
+    sessions = [day(5), day(3), day(2), day(0)]
+    assert with_session_counts(rows, sessions)["session_count"].to_list() == [2]
+    assert with_session_counts(rows, sessions[:2])["session_count"].to_list() == [0]
+    assert with_session_counts(rows.clear(), sessions).is_empty()
+
+
+def test_the_wait_names_three_orders_the_oldest_first_and_counts_the_others() -> None:
+    known = left(*((f"o{number}", "buy", 9 - number, "20", "0") for number in range(5)))
+    then = held(*((9 - number, "S", "0") for number in range(5)))
+    rows = with_session_counts(open_then(known, then), [day(8), day(0)])
+    (row,) = waiting_orders(rows.with_columns(moved=pl.lit(None))).rows()
+    assert row == (
+        "a",
+        f"buy 20 S of {day(9)}, order o0; buy 20 S of {day(8)}, order o1; buy 20 S of {day(7)}, order o2, and 2 more (2 trading days)",
+        2,
+    )
+    alone = with_session_counts(open_then(known.head(1), then), [day(8)]).with_columns(moved=pl.lit(None))
+    assert waiting_orders(alone)["open_orders"].to_list() == [f"buy 20 S of {day(9)}, order o0 (1 trading day)"]
+
+
+@pytest.mark.parametrize(
+    ("side", "now", "trades", "presumed"),
+    [
+        ("buy", "100", "", None),
+        ("buy", "112", "", "12"),
+        ("buy", "120", "", "20"),
+        ("buy", "150", "", "20"),
+        ("buy", "90", "", None),
+        ("sell", "90", "", "10"),
+        ("sell", "120", "", None),
+        ("buy", "120", f"buy | {ago(2)} | 12", "8"),
+        ("buy", "120", f"buy | {ago(2)} | 20", None),
+    ],
+)
+def test_an_open_order_explains_a_change_of_its_holding_beyond_the_trades_up_to_its_quantity(
+    side: str, now: str, trades: str, presumed: str | None
+) -> None:
+    rows = open_then(left(("o", side, 3, "20", "0")), held((3, "S", "100")))
+    drawn = "".join(f"\na | S | {line}" for line in trades.splitlines())
+    landed = table("trades", f"account_id | security_id | side | trade_date | quantity{drawn}") if drawn else NO_TRADES
+    prices = pl.DataFrame({"security_id": ["S"], "price_usd": [Decimal(10)]})
+    found = presumed_fills(rows, lots(S=now), landed, prices, day(0))
+    assert dict(found.schema) == dtypes("trades")
+    assert found["quantity"].to_list() == ([] if presumed is None else [Decimal(presumed)])
+    assert found.select("side", "trade_date", "price_usd").rows() == [(side, day(0), Decimal(10))] * found.height
+    assert presumed_fills(rows, lots(S=now), landed, prices.clear(), day(0)).is_empty()
