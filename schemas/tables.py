@@ -99,6 +99,7 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "model_hash": pl.String(),  #: the targets it was made for, hashed
         "approvals_needed": pl.Int64(),  #: how many people have to approve
         "ttl_hours": pl.Float64(),  #: how long it may wait to be decided and exported
+        "household_id": pl.String(),  #: the household whose proposals are decided and leave together with it; null: it is alone
     },
     "orders": {  #: an account, security and side
         "order_id": pl.String(),  #: the order: a hash of run, account, security and side

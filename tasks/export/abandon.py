@@ -5,6 +5,8 @@
    and the giving up is refused; there is no third.
 3. The ledger closes the export and withdraws its proposals. The accounts get new ones with the next run.
 
+Exports that are being written and hold members of the same households are given up with it, in the same transaction.
+
 Killed between 2 and 3 the export is open and cannot leave: exporters say so, and the next call finishes. It goes through
 while everything is halted: it lets nothing leave.
 
@@ -23,12 +25,17 @@ from warehouse.ledger import Abandons, ExportRow, Exports, ExportState
 
 @dataclass(frozen=True, slots=True)
 class AbandonResult:
-    """An export that is given up. ``is_done_here`` is false if it was so already."""
+    """An export that is given up. ``is_done_here`` is false if it was so already; ``with_it`` were given up because it was.
+
+    ``left_in_part``: households of which something has left before, in an export that was published.
+    """
 
     export_id: str
     folder: Path
     proposal_count: int
     is_done_here: bool
+    with_it: tuple[str, ...] = ()
+    left_in_part: tuple[str, ...] = ()
 
 
 def abandon_export(
@@ -70,7 +77,7 @@ def abandon_export(
     Terminal
         It has left, was begun elsewhere, or the folder cannot be written.
     """
-    export = abandonments.need_abandonable(export_id, actor=actor, note=note)
+    export, *others = abandonments.need_abandonable(export_id, actor=actor, note=note)
     final = final_folder(export)
     count = exports.export_order_ids(export_id)["proposal_id"].n_unique()
     if export.state is ExportState.ABANDONED:
@@ -79,10 +86,13 @@ def abandon_export(
         raise Terminal(
             f"export {export_id} was begun in {export.folder}, not in {export_folder}\n\nHint: give it up where it was begun."
         )
-    take_name(final, export_id, checkpoint)
+    in_part = tuple(exports.households_in_part(export_id))
+    for one in sorted((export, *others), key=lambda each: each.sequence):  # in the order in which they leave
+        take_name(final_folder(one), one.export_id, checkpoint)
     is_done_here = abandonments.abandon_export(export_id, actor=actor, note=note, now=now)
     checkpoint("abandoned")
-    return AbandonResult(export_id, final, count, is_done_here=is_done_here)
+    with_it = tuple(one.export_id for one in others)
+    return AbandonResult(export_id, final, count, is_done_here=is_done_here, with_it=with_it, left_in_part=in_part)
 
 
 def final_folder(export: ExportRow) -> Path:

@@ -13,11 +13,20 @@ has its name (``tasks.export.deadline``), the claim waits for a person to give i
 
 Not claimed are proposals past their custodian's cut-off, those of which a profile cannot express an order, and those of accounts
 of which a fill was told since that the run's holdings do not show: they stay approved until they expire, are overtaken or withdrawn.
+With one of a household that is managed together all of its proposals stay.
+
+A household whose members' orders go to different places leaves in exports that are claimed together, in one transaction, and then
+written and published one after the other. What is claimed together leaves or is given up together: none of those exports leaves past
+the earliest cut-off or expiry among them, and one that was interrupted is finished before anything else of the run.
+
+Known limits: folders get their names one at a time. Where the first of such exports has its name and the next cannot be written (no
+room, a halt, a time that passed between the two) the household has left in part until the next is finished or, by a person, given up;
+`trimtab export abandon` says so.
 """
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +48,7 @@ from tasks.export.tombstone import Checkpoint
 from tasks.known import behind_since
 from tasks.review import newest_rows
 from warehouse.lake import Lake
-from warehouse.ledger import Amendments, ExportRow, Ledger, RunRow, Runs, Users
+from warehouse.ledger import Amendments, ExportPart, ExportRow, Ledger, RunRow, Runs, Users
 
 CHECKPOINTS: Final = ("claimed", *DELIVERY_CHECKPOINTS, "published")
 """Names of the points that ``checkpoint`` is called at, in order; ``files`` once per group of files."""
@@ -74,7 +83,8 @@ class Exporter:
     ``lake``, ``ledger``: where the orders are; what may leave. ``export_folder`` receives ``<as_of_date>/<run_id>/``. ``actor``
     needs the role releaser or admin. ``now``: UTC; goes to the ledger, never into a file. ``plan``: what exports are written by,
     but for whose orders they hold and where they go. ``signer`` signs manifests, where a plan asks for it. ``checkpoint``: called
-    with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising.
+    with a name of ``CHECKPOINTS`` at each point of the protocol; stops the export by raising. ``custodians``: whose orders are asked
+    for; empty: everybody's.
     """
 
     lake: Lake
@@ -86,9 +96,10 @@ class Exporter:
     signer: Signer | None = None
     deliveries: tuple[Delivery, ...] = ()
     checkpoint: Checkpoint = lambda _point: None
+    custodians: frozenset[str] = frozenset()
 
 
-def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResult | None:
+def export_run(run_id: str, by: Exporter, plans: Sequence[ExportPlan]) -> ExportResult | None:
     """Export what is approved of a run, or finish an export of it that was interrupted.
 
     Parameters
@@ -97,8 +108,9 @@ def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResu
         A run that is done.
     by
         Who exports, from where and to where.
-    plan
-        What a new export is written by; one that was interrupted keeps its own. None: finish that one, and begin none.
+    plans
+        What new exports are written by, which are claimed together; one that was interrupted keeps its own. None: finish that one,
+        and begin none.
 
     Returns
     -------
@@ -122,12 +134,12 @@ def export_run(run_id: str, by: Exporter, plan: ExportPlan | None) -> ExportResu
     _need_releaser(ledger.users, by.actor)
     ledger.halts.need_no_halt()
     # In this order: another call that claims between the two looks is found in the second.
-    may_begin = plan is not None and bool(ledger.exports.exportable(run_id, now))
+    may_begin = bool(plans) and bool(ledger.exports.exportable(run_id, now))
     if ledger.exports.open_export(run_id) is None and not may_begin:
         return None
     stored = stored_tables(by.lake, run_id)
     folder = by.export_folder.resolve() / run.as_of_date.isoformat()
-    claim = ledger.exports.open_export(run_id) if plan is None else _claim(run, stored, by, plan, folder)
+    claim = _claim(run, stored, by, plans, folder) if plans else ledger.exports.open_export(run_id)
     if claim is None:
         return None
     _need_folder(claim, folder)
@@ -198,9 +210,9 @@ def _need_releaser(users: Users, actor: str) -> None:
 
 
 def _claim(
-    run: RunRow, stored: Mapping[str, pl.DataFrame], by: Exporter, plan: ExportPlan, folder: Path
+    run: RunRow, stored: Mapping[str, pl.DataFrame], by: Exporter, plans: Sequence[ExportPlan], folder: Path
 ) -> ExportRow | None:
-    """The export to write: the one that is open, else a new one of all that may leave. None: nothing may."""
+    """The export to write: the one that is open, else the first of new ones of all that may leave. None: nothing may."""
     exports = by.ledger.exports
     settled = settled_accounts(by, run)
     while True:
@@ -208,23 +220,21 @@ def _claim(
         if (claim := exports.open_export(run.run_id)) is not None or not ids:
             return claim
         # What does not add up is not even claimed.
-        release, _ = planned_package(run, stored, by, ids, plan, settled=settled)
-        if release.orders.is_empty():
+        packages, _ = planned_packages(run, stored, by, ids, plans, settled=settled)
+        if not packages:
             return None
-        blocks = allocate(release.orders, release.blocks)
+        parts = [_part(plan, package) for plan, package in packages]
         try:
-            return exports.claim_export(
-                run.run_id,
-                blocks.select(name for name in SENT_ORDERS if name in blocks.columns),
-                actor=by.actor,
-                folder=str(folder),
-                now=by.now,
-                plan=plan.text,
-                sequence=release.export.sequence,
-            )
+            return exports.claim_export(run.run_id, parts, actor=by.actor, folder=str(folder), now=by.now)
         except DecisionRefused:
             if exports.exportable(run.run_id, by.now) == ids:  # else another call was faster: look again
                 raise
+
+
+def _part(plan: ExportPlan, package: ExportPackage) -> ExportPart:
+    blocks = allocate(package.orders, package.blocks)
+    sent = blocks.select(name for name in SENT_ORDERS if name in blocks.columns)
+    return ExportPart(orders=sent, plan=plan.text, sequence=package.export.sequence)
 
 
 def _need_folder(claim: ExportRow, folder: Path) -> None:
@@ -242,32 +252,52 @@ def settled_accounts(by: Exporter, run: RunRow) -> pl.Series:
     return accounts.filter(~accounts.is_in(behind.implode()))
 
 
-def planned_package(
+def planned_packages(
     run: RunRow,
     stored: Mapping[str, pl.DataFrame],
     by: Exporter,
     ids: Collection[str],
-    plan: ExportPlan,
+    plans: Sequence[ExportPlan],
     *,
     settled: pl.Series,
-) -> tuple[ExportPackage, pl.DataFrame]:
-    """What would leave of some proposals by the plan, of ``settled_accounts``, and the orders that a profile cannot express.
+) -> tuple[list[tuple[ExportPlan, ExportPackage]], pl.DataFrame]:
+    """What would leave of some proposals by the plans, of ``settled_accounts``, and the orders that a profile cannot express.
 
-    A proposal with such an order stays whole: half of it is not what was approved.
+    A proposal with such an order stays whole: half of it is not what was approved. So does a household that is managed together, all
+    of whose proposals leave by these plans or none. A plan by which nothing leaves has no package.
     """
     book = book_of(stored, by.ledger.amendments, run.run_id)
-    approved = by.ledger.exports.approved_in(run.run_id).filter(
-        pl.col("proposal_id").is_in(list(ids)), pl.col("account_id").is_in(settled.implode())
-    )
-    if plan.custodians:
-        approved = approved.filter(pl.col("custodian").is_in(plan.custodians))
+    waiting = by.ledger.exports.approved_in(run.run_id).filter(pl.col("export_id").is_null())
+    asked = asked_for(waiting, by.custodians)
+    may = asked.filter(pl.col("proposal_id").is_in(list(ids)), pl.col("account_id").is_in(settled.implode()))
     export = Export(run.run_id, run.as_of_date, by.ledger.exports.next_sequence(run.run_id), "")
-    release = _package_of(export, book, approved)
-    refused = refusals_of(release, plan.profiles)
-    if refused.is_empty():
-        return release, refused
-    staying = release.orders.join(refused, on="order_id", how="semi")["proposal_id"]
-    return _package_of(export, book, approved.filter(~pl.col("proposal_id").is_in(staying.implode()))), refused
+    rows = [may.filter(pl.col("custodian").is_in(plan.custodians)) if plan.custodians else may for plan in plans]
+    packages = [_package_of(export, book, some) for some in rows]
+    found = [refusals_of(package, plan.profiles) for plan, package in zip(plans, packages, strict=True)]
+    refused = pl.concat(found)
+    staying = book.orders.join(refused, on="order_id", how="semi")["proposal_id"]
+    leaving = pl.concat(rows).filter(~pl.col("proposal_id").is_in(staying.implode()))
+    leaving = leaving.join(_halved(waiting, leaving), on="household_id", how="anti")
+    made: list[tuple[ExportPlan, ExportPackage]] = []
+    for plan, some in zip(plans, rows, strict=True):
+        part = some.join(leaving, on="proposal_id", how="semi")
+        if part.height:
+            made.append((plan, _package_of(export._replace(sequence=export.sequence + len(made)), book, part)))
+    return made, refused
+
+
+def asked_for(approved: pl.DataFrame, custodians: Collection[str]) -> pl.DataFrame:
+    """Of approved proposals those at the custodians, and with them all of their households; empty: all."""
+    if not custodians:
+        return approved
+    is_asked = pl.col("custodian").is_in(sorted(custodians))
+    together = approved.filter(is_asked, pl.col("household_id").is_not_null())["household_id"].unique()
+    return approved.filter(is_asked | pl.col("household_id").is_in(together.implode()))
+
+
+def _halved(approved: pl.DataFrame, leaving: pl.DataFrame) -> pl.DataFrame:
+    """``household_id`` of households of which a proposal would stay behind."""
+    return approved.join(leaving, on="proposal_id", how="anti").select("household_id").drop_nulls().unique()
 
 
 def _package_of(export: Export, book: ProposedTables, approved: pl.DataFrame) -> ExportPackage:

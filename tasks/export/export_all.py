@@ -2,10 +2,13 @@
 
 Where a delivery is for some custodians alone, an export must hold nobody else's orders: custodians whose orders go to the same
 places leave together, the others in exports of their own. Without such deliveries a run's orders leave in one.
+
+A household that is managed together leaves whole: where some of its members are at a custodian that was not asked for, they leave
+too, and groups of custodians that share a household are claimed together.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -13,7 +16,15 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
-from tasks.export.export import Exporter, ExportResult, done_run, export_run, planned_package, stored_tables
+from tasks.export.export import (
+    Exporter,
+    ExportResult,
+    asked_for,
+    done_run,
+    export_run,
+    planned_packages,
+    stored_tables,
+)
 from tasks.export.plan import ExportPlan
 from tasks.known import behind_since
 from warehouse.ledger import Exports
@@ -56,6 +67,7 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
     """
     by.ledger.halts.need_no_halt()
     _need_known(by.ledger.exports, custodians)
+    by = replace(by, custodians=frozenset(custodians))
     by.ledger.proposals.expire(by.now)
     results: list[ExportResult] = []
     waiting: list[str] = []
@@ -67,8 +79,8 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
             waiting.append(one)
             continue
         try:
-            for plan in _plans(by, one, custodians):
-                while result := export_run(one, by, plan):
+            for plans in _acts(by, one):
+                while result := export_run(one, by, plans):
                     results.append(result)
             held_back.append(_held_back(by, one))
         except Terminal as error:
@@ -105,27 +117,44 @@ def _need_known(exports: Exports, custodians: Collection[str]) -> None:
         )
 
 
-def _plans(by: Exporter, run_id: str, custodians: Collection[str]) -> Iterator[ExportPlan | None]:
-    """The plans of a run's exports: first None, so that one that was interrupted is finished, then one for each group of custodians."""
-    yield None
-    for group in _groups(by, run_id, custodians):
-        profiles = _profiles(by, group)
-        update = {"custodians": group, "deliveries": _places(by, group, profiles), "profiles": profiles}
-        yield by.plan.model_copy(update=update)
+def _acts(by: Exporter, run_id: str) -> Iterator[Sequence[ExportPlan]]:
+    """What a run's orders leave by: first no plan, so that what was interrupted is finished, then plans that are claimed together."""
+    yield ()
+    approved = by.ledger.exports.approved_in(run_id).filter(pl.col("export_id").is_null())
+    asked = asked_for(approved, by.custodians)
+    for groups in _bound_groups(asked, _groups(by, asked)):
+        yield [_plan_of(by, group) for group in groups]
 
 
-def _groups(by: Exporter, run_id: str, wanted: Collection[str]) -> Iterable[tuple[str, ...]]:
+def _plan_of(by: Exporter, group: tuple[str, ...]) -> ExportPlan:
+    profiles = _profiles(by, group)
+    update = {"custodians": group, "deliveries": _places(by, group, profiles), "profiles": profiles}
+    return by.plan.model_copy(update=update)
+
+
+def _groups(by: Exporter, asked: pl.DataFrame) -> list[tuple[str, ...]]:
     """Custodians that leave together; the empty group is everybody."""
-    if not wanted and not any(delivery.custodians for delivery in by.deliveries):
+    if not by.custodians and not any(delivery.custodians for delivery in by.deliveries):
         return [()]
-    approved = by.ledger.exports.approved_in(run_id)
-    known = approved.filter(pl.col("export_id").is_null())["custodian"].unique().sort()
     places: dict[tuple[str, ...], list[str]] = {}
-    for custodian in known:
-        if not wanted or custodian in wanted:
-            group = (custodian,)
-            places.setdefault(_places(by, group, _profiles(by, group)), []).append(custodian)
+    for custodian in asked["custodian"].unique().sort():
+        group = (custodian,)
+        places.setdefault(_places(by, group, _profiles(by, group)), []).append(custodian)
     return [tuple(group) for group in places.values()]
+
+
+def _bound_groups(asked: pl.DataFrame, groups: list[tuple[str, ...]]) -> list[list[tuple[str, ...]]]:
+    """The groups, those together that share a household; in the order of the first of each."""
+    bound = [[group] for group in groups]
+    shared = asked.drop_nulls("household_id").group_by("household_id").agg(pl.col("custodian").unique())
+    for custodians in shared["custodian"].to_list():
+        of_it = [some for some in bound if any(set(group) & set(custodians) for group in some)]
+        if len(of_it) > 1:
+            merged = [group for group in groups if any(group in some for some in of_it)]
+            place = bound.index(of_it[0])
+            bound = [some for some in bound if some not in of_it]
+            bound.insert(place, merged)
+    return bound
 
 
 def _profiles(by: Exporter, group: Collection[str]) -> tuple[Profile, ...]:
@@ -144,28 +173,43 @@ def _places(by: Exporter, group: Collection[str], profiles: Collection[Profile])
 
 
 def _held_back(by: Exporter, run_id: str) -> pl.DataFrame:
-    """Approved proposals that a profile, a cut-off or a fill told since keeps; the reasons are audited once."""
+    """Approved proposals that a profile, a cut-off or a fill told since keeps, and those of their households; the reasons are audited once."""
     run = done_run(by.ledger.runs, run_id)
+    waiting = by.ledger.exports.approved_in(run_id).filter(pl.col("export_id").is_null())
     late = by.ledger.exports.past_cut_off(run_id, by.now)
     told = pl.format("the cut-off of {} was at {} UTC", "custodian", pl.col("cut_off_at").dt.strftime("%Y-%m-%d %H:%M"))
     rows = [late.select("proposal_id", "account_id", reason=told)]
-    ids = by.ledger.exports.exportable(run_id, by.now)
-    proposals = (
-        by.ledger.exports.approved_in(run_id)
-        .filter(pl.col("proposal_id").is_in(ids))
-        .select("proposal_id", "account_id")
-    )
+    in_time = waiting.join(late, on="proposal_id", how="anti")
+    proposals = in_time.select("proposal_id", "account_id")
     behind = behind_since(by.lake, by.ledger, run, proposals["account_id"])
     rows.append(proposals.join(behind, on="account_id").select("proposal_id", "account_id", reason="waiting_reason"))
-    if ids and by.plan.profiles:
+    if proposals.height and by.plan.profiles:
         stored = stored_tables(by.lake, run_id)
         settled = proposals.join(behind, on="account_id", how="anti")["account_id"]
-        _, refused = planned_package(run, stored, by, ids, by.plan, settled=settled)
+        everybody = replace(by, custodians=frozenset())
+        ids = proposals["proposal_id"]
+        _, refused = planned_packages(run, stored, everybody, ids, [by.plan], settled=settled)
         named = refused.unique("account_id", keep="first", maintain_order=True).join(proposals, on="account_id")
         rows.append(named.select("proposal_id", "account_id", "reason"))
     found = pl.concat(rows)
+    found = pl.concat([found, _kept_with(found, waiting)])
     if found.height:
         by.ledger.exports.note_refused(
             run_id, dict(found.select("proposal_id", "reason").iter_rows()), actor=by.actor, now=by.now
         )
     return found.select(pl.lit(run_id).alias("run_id"), *list(HELD_BACK)[1:])
+
+
+def _kept_with(found: pl.DataFrame, waiting: pl.DataFrame) -> pl.DataFrame:
+    """The other proposals of households of which one is kept back, with a reason that names it; columns of ``found``."""
+    theirs = waiting.select("proposal_id", "account_id", "household_id").drop_nulls("household_id")
+    first = (
+        found.join(theirs.select("proposal_id", "household_id"), on="proposal_id")
+        .unique("household_id", keep="first", maintain_order=True)
+        .select("household_id", kept="account_id", why="reason")
+    )
+    told = pl.format(
+        "it leaves together with {} of the household {}, which is kept back: {}", "kept", "household_id", "why"
+    )
+    others = theirs.join(first, on="household_id").join(found, on="proposal_id", how="anti").sort("proposal_id")
+    return others.select("proposal_id", "account_id", reason=told)

@@ -103,6 +103,7 @@ def propose_frames(
         "auto_approve_max_tax_usd",
         "four_eyes_above_usd",
         ttl_hours="proposal_ttl_hours",
+        household_id="managed_household_id",
     ).join(model_hashes(facts.model_targets), on="model_id", how="left")
     return {
         "proposals": with_route(with_look(proposals, known), limits, always).select(PUBLIC["proposals"].keys()),

@@ -105,7 +105,11 @@ def lake_of(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] 
     )
 
 
-def routed(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] = ONE_CUSTODIAN) -> pl.DataFrame:
+def routed(
+    accounts: tuple[str, ...] = ACCOUNTS,
+    custodians: Mapping[str, str] = ONE_CUSTODIAN,
+    households: Mapping[str, str] = ONE_CUSTODIAN,
+) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "proposal_id": [f"p-{account}" for account in accounts],
@@ -129,6 +133,7 @@ def routed(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] =
             "model_hash": "m",
             "approvals_needed": 1,
             "ttl_hours": 20.0,
+            "household_id": pl.Series([households.get(account) for account in accounts], dtype=pl.String),
         }
     )
 
@@ -140,6 +145,8 @@ class Scene:
     home: Path
     custodians: Mapping[str, str] = field(default_factory=dict)
     """Of accounts that are not at ``CUSTODIAN``."""
+    households: Mapping[str, str] = field(default_factory=dict)
+    """Of accounts that are managed together."""
     moment: datetime = NOW
     """When the night was."""
     address: str = ""
@@ -157,7 +164,7 @@ class Scene:
             self.ledger.users.add_user(current_actor(), {Role.RELEASER}, actor="ops", now=self.moment)
         new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
         self.ledger.runs.start_run(new, self.moment)
-        proposals = routed(custodians=self.custodians)
+        proposals = routed(custodians=self.custodians, households=self.households)
         self.ledger.proposals.route_proposals(RUN, proposals, pl.Series(ACCOUNTS), self.moment, cut_offs)
         self.ledger.runs.finish_run(RUN, {}, self.moment)
         return self
@@ -176,7 +183,7 @@ class Scene:
 
     def export(self, checkpoint: Callable[[str], None] = lambda _: None, actor: str = "ops") -> ExportResult | None:
         by = self.exporter(NOW, actor=actor, checkpoint=checkpoint)
-        return export_run(RUN, by, by.plan)
+        return export_run(RUN, by, [by.plan])
 
     def export_all(self, now: datetime = NOW, *, custodians: Collection[str] = (), **options: Any) -> ExportedRuns:
         return export_all(self.exporter(now, **options), custodians=custodians)

@@ -1,15 +1,17 @@
 """Small ledgers for tests: ann is the admin, bob and cat review, rex releases, the machine `prefect` submits runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 from schemas.enums import ProposalState, Role, RunKind
-from warehouse.ledger import ExportRow, Ledger, NewRun
+from warehouse.ledger import ExportPart, ExportRow, Ledger, NewRun
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
+ALONE: Mapping[str, str] = MappingProxyType({})
 PENDING = ProposalState.PENDING_REVIEW
 
 
@@ -58,6 +60,7 @@ def proposed(run_id: str, accounts: Iterable[str], **values: Any) -> pl.DataFram
         "model_hash": "growth",
         "approvals_needed": 1,
         "ttl_hours": 20.0,
+        "household_id": None,
     }
     names = pl.Series("account_id", list(accounts), dtype=pl.String)
     return pl.DataFrame({"account_id": names}).with_columns(
@@ -75,11 +78,14 @@ def route(
     pulled: Iterable[str] = (),
     now: datetime = NOW,
     submitter: str = "prefect",
+    households: Mapping[str, str] = ALONE,
     **values: Any,
 ) -> int:
-    """Start the run if need be and route one proposal an account."""
+    """Start the run if need be and route one proposal an account; ``households`` of accounts that are managed together."""
     ledger.runs.start_run(new_run(run_id, day, submitter), now)
     frame = proposed(run_id, accounts, **values)
+    theirs = pl.Series([households.get(account) for account in frame["account_id"]], dtype=pl.String)
+    frame = frame.with_columns(household_id=theirs)
     everyone = pl.Series([*frame["account_id"], *pulled], dtype=pl.String)
     return ledger.proposals.route_proposals(run_id, frame, everyone, now)
 
@@ -93,7 +99,7 @@ def orders_of(proposal_ids: Iterable[str]) -> pl.DataFrame:
 def claimed(ledger: Ledger, run_id: str, now: datetime = NOW) -> ExportRow:
     """Claim all that may leave."""
     orders = orders_of(ledger.exports.exportable(run_id, now))
-    return ledger.exports.claim_export(run_id, orders, actor="rex", folder="exports", now=now)
+    return ledger.exports.claim_export(run_id, [ExportPart(orders=orders)], actor="rex", folder="exports", now=now)
 
 
 def states(ledger: Ledger, run_id: str | None = None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from .executions import TakenFile as TakenFile
 from .export import Abandons as Abandons
 from .export import Deadline as Deadline
 from .export import Deliveries as Deliveries
+from .export import ExportPart as ExportPart
 from .export import Exports as Exports
 from .ledger import Ledger as Ledger
 from .monitor import LATE_FILE as LATE_FILE

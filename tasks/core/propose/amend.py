@@ -35,7 +35,7 @@ AMENDED: Final = "amended"
 """Route reason of a version that a person made."""
 HOLDING: Final = ["account_id", "security_id"]
 LOT: Final = [*HOLDING, "lot_id"]
-KEPT: Final = ("look_reasons", "priority", "approvals_needed", "ttl_hours", "custodian", "model_hash")
+KEPT: Final = ("look_reasons", "priority", "approvals_needed", "ttl_hours", "custodian", "model_hash", "household_id")
 """What a version has of the one before."""
 AFTER: Final = ("bought_usd", "sold_usd", "after_usd", "governed_value_usd", "governed_after_usd")
 

@@ -13,6 +13,8 @@ TURNOVER: Final = "turnover_above_limit"
 TAX: Final = "tax_above_limit"
 PERSON: Final = "policy_asks_for_a_person"
 FOUR_EYES: Final = "four_eyes"
+HOUSEHOLD: Final = "household_reviewed"
+"""Another proposal of the household that is managed together goes to a person, and this one with it."""
 
 LARGE_TAX_WEIGHT: Final = 0.005
 """Tax above this share of NAV is worth a look."""
@@ -86,11 +88,14 @@ def _has_trigger(trigger: Trigger) -> pl.Expr:
 def with_route(proposals: pl.DataFrame, limits: pl.DataFrame, always: Collection[LookReason] = ()) -> pl.DataFrame:
     """Proposals with ``route``, ``route_reasons`` and ``approvals_needed``; row order kept.
 
-    ``limits``: account_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of the first
-    two means always a person; orders above the third need two approvers. An account with a reason to look that is among
-    ``always`` goes to a person too.
+    ``limits``: account_id, household_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of
+    the first two means always a person; orders above the third need two approvers. An account with a reason to look that is among
+    ``always`` goes to a person too. Proposals of a household (null: alone) are one decision: all go to a person where one does,
+    and it is the sum of their orders that four eyes are needed above.
     """
-    needs_two = (pl.col("gross_value_usd").cast(pl.Float64) > pl.col("four_eyes_above_usd")).fill_null(value=False)
+    unit = pl.coalesce("household " + pl.col("household_id"), "account " + pl.col("account_id"))
+    worth = pl.col("gross_value_usd").sum().over(unit).cast(pl.Float64)
+    needs_two = (worth > pl.col("four_eyes_above_usd")).fill_null(value=False).any().over(unit)
     is_asked = pl.col("auto_approve_max_turnover").is_null() | pl.col("auto_approve_max_tax_usd").is_null()
     looks = pl.col("look_reasons").str.split("|")
     conditions = {
@@ -106,6 +111,11 @@ def with_route(proposals: pl.DataFrame, limits: pl.DataFrame, always: Collection
         .with_columns(
             route_reasons=pl.concat_str(words, separator="|", ignore_nulls=True),
             approvals_needed=pl.when(needs_two).then(2).otherwise(1).cast(pl.Int64),
+        )
+        .with_columns(
+            route_reasons=pl.when((pl.col("route_reasons") == "") & (pl.col("route_reasons") != "").any().over(unit))
+            .then(pl.lit(HOUSEHOLD))
+            .otherwise("route_reasons")
         )
         .with_columns(
             route=pl.when(pl.col("route_reasons") == "")

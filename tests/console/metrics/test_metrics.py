@@ -16,7 +16,7 @@ from console.shared.backend import Backend
 from schemas.enums import Step
 from schemas.settings import Settings
 from tests.support.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.ledger import Ledger
+from warehouse.ledger import ExportPart, Ledger
 from warehouse.ledger.store.words import Decision
 
 QUEUE = 100_000
@@ -107,7 +107,7 @@ def test_an_export_that_is_not_whole_is_open(ledger: Ledger, tmp_path: Path) -> 
     assert told(looking(ledger, tmp_path))["trimtab_exports_open", ""] == 0
 
     orders = pl.DataFrame({"order_id": ["o1"], "proposal_id": ["r1.a1"]})
-    ledger.exports.claim_export("r1", orders, actor="rex", folder="there", now=NOW)
+    ledger.exports.claim_export("r1", [ExportPart(orders=orders)], actor="rex", folder="there", now=NOW)
 
     assert told(looking(ledger, tmp_path))["trimtab_exports_open", ""] == 1
 

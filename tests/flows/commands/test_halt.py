@@ -22,7 +22,7 @@ from tasks.export.render import LOOK_SECONDS, Sending, render_export
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.support.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents
 from tests.support.ledger_book import new_run, route
-from warehouse.ledger import InputRow, InputState, Ledger
+from warehouse.ledger import ExportPart, InputRow, InputState, Ledger
 
 # --- exports
 
@@ -298,7 +298,7 @@ def test_the_ledger_itself_refuses_claims_and_releases_while_halted(ledger: Ledg
     with pytest.raises(RunHeld, match="a wrong price"):
         ledger.exports.claim_export(
             "tuesday",
-            pl.DataFrame({"order_id": ["o"], "proposal_id": ["p"]}),
+            [ExportPart(orders=pl.DataFrame({"order_id": ["o"], "proposal_id": ["p"]}))],
             actor=current_actor(),
             folder="x",
             now=NOW,

@@ -171,7 +171,7 @@ def test_a_run_that_is_not_done_is_refused_and_skipped(tmp_path: Path) -> None:
 
 def test_an_unknown_run_is_wrong_usage(scene: Scene) -> None:
     with pytest.raises(WrongUsage, match="there is no run other"):
-        export_run("other", scene.exporter(), ExportPlan())
+        export_run("other", scene.exporter(), [ExportPlan()])
 
 
 def test_what_expired_stays(scene: Scene) -> None:

@@ -2,7 +2,7 @@ import errno
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tests.support.export_scene import (
     interrupt,
 )
 from tests.support.mounts import small_disk
-from warehouse.ledger import ExportRow
+from warehouse.ledger import ExportPart, ExportRow
 from warehouse.ledger.export import Exports
 
 TIMES = 10
@@ -112,11 +112,11 @@ class Outrun(Exports):
 
     rivals_manifest: str | None = None
 
-    def claim_export(self, run_id: str, orders: pl.DataFrame, *, now: datetime, **options: Any) -> ExportRow:
-        rival = super().claim_export(run_id, orders, now=now, **options)
+    def claim_export(self, run_id: str, parts: Sequence[ExportPart], *, now: datetime, **options: Any) -> ExportRow:
+        rival = super().claim_export(run_id, parts, now=now, **options)
         if self.rivals_manifest is not None:
             self.publish_export(rival.export_id, self.rivals_manifest, now)
-        return super().claim_export(run_id, orders, now=now, **options)
+        return super().claim_export(run_id, parts, now=now, **options)
 
 
 def test_a_claim_lost_to_a_slower_operator_is_finished_for_them(scene: Scene, undisturbed: dict[str, bytes]) -> None:
@@ -233,5 +233,5 @@ def test_an_export_begun_elsewhere_is_not_finished_here(scene: Scene) -> None:
     with pytest.raises(Interrupted):
         scene.export(crash_at(POINTS.index("placed"), interrupt))
     with pytest.raises(Terminal, match="was begun in"):
-        export_run(RUN, scene.exporter(export_folder=scene.home / "elsewhere"), ExportPlan())
+        export_run(RUN, scene.exporter(export_folder=scene.home / "elsewhere"), [ExportPlan()])
     assert not (scene.home / "elsewhere").exists()

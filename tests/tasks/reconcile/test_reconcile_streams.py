@@ -15,7 +15,7 @@ from tasks.reconcile.reconcile import reconcile
 from tests.support.fill_scene import COLUMNS, write_fills
 from tests.support.fill_streams import Day, drawn_day, message_table, order_table
 from tests.support.ledger_book import NOW, new_run, proposed, staffed
-from warehouse.ledger import Ledger
+from warehouse.ledger import ExportPart, Ledger
 
 DAYS = 60
 FILES = 9
@@ -37,7 +37,7 @@ def sent(ledger: Ledger, days: list[Day]) -> pl.DataFrame:
     listed = proposed("r1", names, route="auto").with_columns(proposal_id=pl.col("account_id"))
     ledger.proposals.route_proposals("r1", listed, names, NOW)
     ledger.runs.finish_run("r1", {}, NOW)
-    claim = ledger.exports.claim_export("r1", orders, actor="rex", folder="exports", now=NOW)
+    claim = ledger.exports.claim_export("r1", [ExportPart(orders=orders)], actor="rex", folder="exports", now=NOW)
     ledger.exports.publish_export(claim.export_id, "f00d", NOW)
     return orders
 

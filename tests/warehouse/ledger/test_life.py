@@ -8,6 +8,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from random import Random
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,9 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from schemas.enums import ProposalState
 from schemas.errors import DecisionRefused
 from tests.support.ledger_book import NOW, claimed, opened, orders_of, route, states
-from warehouse.ledger import OPEN_STATES, Decision, ExportState
+from warehouse.ledger import OPEN_STATES, Decision, ExportPart, ExportState
 
 ACCOUNTS = ("a1", "a2", "a3")
+ON_THE_WAY = {"approved", "auto_approved", "exported", "withdrawn"}
+"""States of a household of which something has left, and the rest waits for its export or was given up by a person."""
 LIFE = {
     "proposed": {"pending_review", "auto_approved", "superseded"},
     "pending_review": {"pending_review", "approved", "rejected", "expired", "superseded"},
@@ -51,10 +54,21 @@ class Nights(RuleBasedStateMachine):
         path=st.sampled_from(["review", "auto"]),
         needed=st.integers(1, 2),
         submitter=st.sampled_from(["prefect", "bob"]),
+        joint=st.sampled_from([{}, dict.fromkeys(ACCOUNTS[:2], "h1"), dict.fromkeys(ACCOUNTS, "h1")]),
     )
-    def a_run(self, *, proposed: set[str], pulled: set[str], day: int, path: str, needed: int, submitter: str) -> None:
+    def a_run(
+        self,
+        *,
+        proposed: set[str],
+        pulled: set[str],
+        day: int,
+        path: str,
+        needed: int,
+        submitter: str,
+        joint: dict[str, str],
+    ) -> None:
         run_id = f"run-{next(self.numbers)}"
-        values = {"route": path, "approvals_needed": needed, "submitter": submitter}
+        values = {"route": path, "approvals_needed": needed, "submitter": submitter, "households": joint}
         route(self.ledger, run_id, sorted(proposed), pulled=pulled, day=day, now=self.now, **values)
         self.ledger.runs.finish_run(run_id, {}, self.now)
 
@@ -75,6 +89,22 @@ class Nights(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
         self.ledger.proposals.expire(self.now)
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def an_assignment(self, pick: Random) -> None:
+        with contextlib.suppress(DecisionRefused):
+            some = [pick.choice(list(states(self.ledger)) or ["nothing"])]
+            self.ledger.decisions.assign(some, pick.choice(["cat", None]), actor="bob", now=self.now)
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def a_claim_in_parts(self, pick: Random) -> None:
+        for run in self.ledger.runs.list_runs():
+            every = self.ledger.exports.exportable(run.run_id, self.now)
+            some = [one for one in every if pick.random() < 0.5]
+            parts = [ExportPart(orders=orders_of(each)) for each in (some, sorted({*every} - {*some}))]
+            with contextlib.suppress(DecisionRefused):
+                chosen = parts[: pick.randint(1, 2)]
+                self.ledger.exports.claim_export(run.run_id, chosen, actor="rex", folder="exports", now=self.now)
 
     @rule()
     def a_claim(self) -> None:
@@ -97,6 +127,13 @@ class Nights(RuleBasedStateMachine):
     @invariant()
     def an_account_has_at_most_one_open_proposal(self) -> None:
         assert self.ledger.proposals.list_proposals(states=OPEN_STATES)["account_id"].is_unique().all()
+
+    @invariant()
+    def a_household_is_decided_as_one(self) -> None:
+        for _, rows in self.ledger.proposals.list_proposals().drop_nulls("household_id").group_by("run_id"):
+            is_out = "exported" in rows["state"]
+            shared = rows.select("state", "held_by", "assignee", pl.col("export_id").is_null()).unique()
+            assert shared.height == 1 or (is_out and set(rows["state"]) <= ON_THE_WAY), rows
 
     @invariant()
     def the_audit_tells_a_possible_life_that_ends_in_the_state(self) -> None:

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 
 from schemas.enums import Role
 from schemas.errors import LedgerBusy, StoreRefused, WrongUsage
-from tests.support.ledger_book import NOW, opened
+from tests.support.ledger_book import NOW, opened, route, states
 from warehouse.ledger import Ledger, schema
 from warehouse.ledger.schema import HEAD, MIGRATIONS
 
@@ -93,12 +93,12 @@ def with_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program with a migration more than this one: ``runs`` gets a column."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0009_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '0009', '0008'\n\n"
+    (folder / "versions" / "0010_next.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '0010', '0009'\n\n"
         "def upgrade():\n    op.add_column('runs', sa.Column('weather', sa.Text))\n"
     )
     monkeypatch.setattr(schema, "MIGRATIONS", folder)
-    monkeypatch.setattr(schema, "HEAD", "0009")
+    monkeypatch.setattr(schema, "HEAD", "0010")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -116,7 +116,7 @@ def test_a_ledger_is_brought_up_to_date_with_its_rows(either: str, request: pyte
 
     with closing(opened(either)) as ledger:
         with ledger.reading() as connection:
-            assert schema.stored_revision(connection) == "0009"
+            assert schema.stored_revision(connection) == "0010"
             assert "weather" in {column["name"] for column in sa.inspect(connection).get_columns("runs")}
         assert [user.name for user in ledger.users.list_users()] == ["ann"]
 
@@ -124,8 +124,41 @@ def test_a_ledger_is_brought_up_to_date_with_its_rows(either: str, request: pyte
 @pytest.mark.usefixtures("with_one_more")
 def test_a_new_ledger_is_made_whole_and_goes_through_no_migration(address: str) -> None:
     with closing(opened(address)) as ledger, ledger.reading() as connection:
-        assert schema.stored_revision(connection) == "0009"
+        assert schema.stored_revision(connection) == "0010"
         assert "weather" not in {column["name"] for column in sa.inspect(connection).get_columns("runs")}
+
+
+def test_a_ledger_of_before_households_were_one_decision_goes_on(address: str) -> None:
+    path = Path(address.removeprefix("sqlite:///"))
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((Path(__file__).parent / "ledger_0007.sql").read_text())
+
+    with closing(opened(address)) as ledger:
+        assert states(ledger) == {"r1.a1": "pending_review", "r1.a2": "approved", "r1.a3": "approved"}
+        (export,) = ledger.exports.exports_of("r1")
+        assert ledger.exports.publish_export(export.export_id, "f00d", NOW)
+        route(ledger, "r2", ["a1", "a2"], day=2, households={"a1": "h1", "a2": "h1"})
+        ledger.decisions.decide(["r2.a1"], decision="approve", actor="bob", now=NOW)
+        assert states(ledger, "r2") == {"r2.a1": "approved", "r2.a2": "approved"}
+        assert states(ledger, "r1") == {"r1.a1": "superseded", "r1.a2": "superseded", "r1.a3": "exported"}
+        with ledger.reading() as connection:
+            migrated = objects(connection)
+    with closing(opened(f"{address}.new")) as ledger, ledger.reading() as connection:
+        assert migrated == objects(connection)
+
+
+def objects(connection: sa.Connection) -> set[tuple[str, str]]:
+    """Tables with their columns, indexes with theirs, triggers with what they do."""
+    kinds = {"table": "table_info", "index": "index_info"}
+    columns = {
+        (name, str(each.name))
+        for kind, pragma in kinds.items()
+        for (name,) in connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = :kind"), {"kind": kind})
+        for each in connection.exec_driver_sql(f"PRAGMA {pragma}('{name}')")
+    }
+    triggers = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return columns | {(name, text) for name, text in triggers}
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 Whoever asks has first made sure that the export's folder cannot appear any more (``tasks.export.abandon``); the ledger cannot
 see folders. Its proposals are withdrawn for good and its number stays taken; triggers hold both.
+
+Exports that are being written and hold members of the same households are given up together: half a household does not leave
+because a person gave up the other half. Only where a part has left already the rest is given up without it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from sqlalchemy.engine import Connection
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused, WrongUsage
 from warehouse.ledger.access import need_role
-from warehouse.ledger.review import BRIEF, Move, move
+from warehouse.ledger.review import BRIEF, Move, members_of, move
 from warehouse.ledger.store import Event, ExportRow, ExportState, Store, canonical, exports, proposals
 from warehouse.ledger.store import audit_chain as ledger_audit
 
@@ -61,8 +64,8 @@ def need_not_abandoned(export: ExportRow) -> None:
 class Abandons(Store):
     """Giving up."""
 
-    def need_abandonable(self, export_id: str, *, actor: str, note: str) -> ExportRow:
-        """The export, where the actor may give it up or somebody did so already.
+    def need_abandonable(self, export_id: str, *, actor: str, note: str) -> list[ExportRow]:
+        """The export, where the actor may give it up or somebody did so already, and those that are given up with it.
 
         Raises
         ------
@@ -72,10 +75,11 @@ class Abandons(Store):
             The actor is no releaser, the note is missing, or it has left.
         """
         with self.reading() as connection:
-            return _abandonable_in(connection, export_id, actor, note)
+            export = _abandonable_in(connection, export_id, actor, note)
+            return [export, *(export_in(connection, one) for one in _bound_to(connection, export_id)[1:])]
 
     def abandon_export(self, export_id: str, *, actor: str, note: str, now: datetime) -> bool:
-        """Give an export up: its proposals are withdrawn, and it is over. False: it was so already.
+        """Give an export up with those bound to it: their proposals are withdrawn, they are over. False: it was so already.
 
         Raises
         ------
@@ -86,11 +90,14 @@ class Abandons(Store):
             export = _abandonable_in(connection, export_id, actor, note)
             if export.state is ExportState.ABANDONED:
                 return False
-            count = _withdraw(connection, export_id, actor, note, now)
+            bound = _bound_to(connection, export_id)
+            counts = _withdraw(connection, bound, actor, note, now)
             change = {"state": ExportState.ABANDONED, "abandoned_by": actor, "abandon_note": note, "finished_at": now}
-            connection.execute(sa.update(exports).where(exports.c.export_id == export_id).values(**change))
-            detail = canonical({"export_id": export_id, "note": note, "proposals": count})
-            ledger_audit.append(connection, [Event(actor, "export_abandoned", export.run_id, detail=detail)], now)
+            connection.execute(sa.update(exports).where(exports.c.export_id.in_(bound)).values(**change))
+            details = (canonical({"export_id": one, "note": note, "proposals": counts[one]}) for one in bound)
+            ledger_audit.append(
+                connection, [Event(actor, "export_abandoned", export.run_id, detail=one) for one in details], now
+            )
         return True
 
     def need_claim(self, export_id: str) -> None:
@@ -105,13 +112,13 @@ class Abandons(Store):
             need_not_abandoned(export_in(connection, export_id))
 
     def deadline_of(self, export_id: str) -> Deadline | None:
-        """The first moment at which a proposal of the export may not leave any more; null where it holds none.
+        """The first moment at which a proposal of the export, or of one bound to it, may not leave any more; null: it holds none.
 
-        Nothing changes it: a proposal's times are given when it is made.
+        Nothing brings it nearer: a proposal's times are given when it is made.
         """
         columns = proposals.c["proposal_id", "custodian", "cut_off_at", "expires_at"]
-        query = sa.select(*columns).where(proposals.c.export_id == export_id)
         with self.reading() as connection:
+            query = sa.select(*columns).where(proposals.c.export_id.in_(_bound_to(connection, export_id)))
             found = [_deadline(row) for row in connection.execute(query)]
         return min(found, key=lambda one: (one.at, one.proposal_id), default=None)
 
@@ -131,12 +138,24 @@ def _abandonable_in(connection: Connection, export_id: str, actor: str, note: st
     return export
 
 
-def _withdraw(connection: Connection, export_id: str, actor: str, note: str, now: datetime) -> int:
-    """Take the proposals out of the export and withdraw them; how many."""
-    is_claimed = proposals.c.export_id == export_id
+def _bound_to(connection: Connection, export_id: str) -> list[str]:
+    """The export, and those being written that hold members of its households, or of theirs: first it, then by name."""
+    bound, held = [export_id], {export_id}
+    is_member = proposals.c.household_id.is_not(None)
+    while held:
+        mine = connection.execute(sa.select(*BRIEF).where(proposals.c.export_id.in_(sorted(held)), is_member)).all()
+        others = {row.export_id for rows in members_of(connection, mine).values() for row in rows} - {None, *bound}
+        is_open = exports.c.export_id.in_(sorted(others)) & (exports.c.state == ExportState.WRITING)
+        held = set(connection.scalars(sa.select(exports.c.export_id).where(is_open)))
+        bound += sorted(held)
+    return bound
+
+
+def _withdraw(connection: Connection, bound: list[str], actor: str, note: str, now: datetime) -> dict[str, int]:
+    """Take the proposals out of the exports and withdraw them; how many of each."""
+    is_claimed = proposals.c.export_id.in_(bound)
     rows = connection.execute(sa.select(*BRIEF).where(is_claimed).order_by(proposals.c.proposal_id)).all()
-    detail = canonical({"export_id": export_id, "note": note})
-    connection.execute(sa.update(proposals).where(is_claimed).values(export_id=None))
-    moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in rows]
+    details = {one: canonical({"export_id": one, "note": note}) for one in bound}
+    moves = [Move(row.proposal_id, row.run_id, row.state, details[row.export_id]) for row in rows]
     move(connection, moves, ProposalState.WITHDRAWN, event="withdrawn", actor=actor, now=now)
-    return len(moves)
+    return {one: sum(row.export_id == one for row in rows) for one in bound}

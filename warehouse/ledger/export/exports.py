@@ -3,9 +3,13 @@
 The claim comes first and is one transaction, so of two exporters exactly one writes files. A crash leaves the export
 ``writing``; the next exporter finds it with ``open_export`` and finishes the same files, unless it is given up
 (``ledger_abandons``).
+
+The proposals of a household that is managed together are claimed together or not at all, in one export or, where they go to
+different places, in the parts of one claim: exports that leave one after the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -19,7 +23,18 @@ from schemas.errors import DecisionRefused, RunHeld
 from schemas.executions import SENT_ORDERS
 from warehouse.ledger.access import need_role
 from warehouse.ledger.export.abandons import export_in, need_not_abandoned
-from warehouse.ledger.review import BRIEF, MOMENT, Move, expire_late, move, refuse, rows_in, to_frame
+from warehouse.ledger.review import (
+    BRIEF,
+    MOMENT,
+    Move,
+    change_households,
+    expire_late,
+    members_of,
+    move,
+    refuse,
+    rows_in,
+    to_frame,
+)
 from warehouse.ledger.runs import need_no_halt, run_in
 from warehouse.ledger.store import (
     AT_MARKET_STATES,
@@ -48,6 +63,7 @@ APPROVED: Final[dict[str, pl.DataType]] = {
     "content_hash": pl.String(),
     "order_count": pl.Int64(),
     "export_id": pl.String(),
+    "household_id": pl.String(),
 }
 LAST_EXPORTS: Final[dict[str, pl.DataType]] = {
     "account_id": pl.String(),
@@ -71,6 +87,19 @@ LATE: Final[dict[str, pl.DataType]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPart:
+    """Orders that are to leave in one export.
+
+    ``orders`` has ``order_id``, ``proposal_id`` and what is known of the other columns of ``SENT_ORDERS``. ``plan`` is what the
+    export is written by, as text; it is kept with it. ``sequence`` is the export's number that the orders' blocks are named for.
+    """
+
+    orders: pl.DataFrame
+    plan: str | None = None
+    sequence: int | None = None
+
+
 def _is_releasable(run_id: str) -> sa.ColumnElement[bool]:
     return (proposals.c.run_id == run_id) & proposals.c.state.in_(RELEASABLE_STATES) & proposals.c.export_id.is_(None)
 
@@ -78,6 +107,14 @@ def _is_releasable(run_id: str) -> sa.ColumnElement[bool]:
 def _is_in_time(now: datetime) -> sa.ColumnElement[bool]:
     """Before the cut-off of the custodian, if there is one; the moment itself is too late."""
     return proposals.c.cut_off_at.is_(None) | (proposals.c.cut_off_at > now)
+
+
+def _is_in_time_together(run_id: str, now: datetime) -> sa.ColumnElement[bool]:
+    """In time, and so is whatever is decided with it."""
+    late = sa.select(proposals.c.household_id).where(
+        proposals.c.run_id == run_id, proposals.c.household_id.is_not(None), ~_is_in_time(now)
+    )
+    return _is_in_time(now) & (proposals.c.household_id.is_(None) | proposals.c.household_id.not_in(late))
 
 
 def _need_done(connection: Connection, run_id: str) -> None:
@@ -90,12 +127,12 @@ def _need_done(connection: Connection, run_id: str) -> None:
 
 def _open_in(connection: Connection, run_id: str) -> ExportRow | None:
     is_open = (exports.c.run_id == run_id) & (exports.c.state == ExportState.WRITING)
-    row = connection.execute(sa.select(exports).where(is_open)).one_or_none()
+    row = connection.execute(sa.select(exports).where(is_open).order_by(exports.c.sequence).limit(1)).one_or_none()
     return None if row is None else ExportRow.of(row)
 
 
 def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: datetime) -> None:
-    """Refuse if one of the proposals is not approved, belongs to another run, is claimed already or past its cut-off."""
+    """Refuse if one of the proposals is not approved, belongs to another run, is claimed already, past its cut-off, or without another of its household."""
     rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
     problems = []
     for one in ids:
@@ -108,6 +145,9 @@ def _need_releasable(connection: Connection, run_id: str, ids: list[str], now: d
             problems.append(f"{one} is {row.state}, not approved")
         elif row.cut_off_at is not None and row.cut_off_at <= now:
             problems.append(f"{one} is past the cut-off of {row.custodian}")
+    for (_, household), members in members_of(connection, rows.values()).items():
+        if left := [row.proposal_id for row in members if row.proposal_id not in rows]:
+            problems.append(f"{left[0]} of the household {household} would not leave with the others")
     refuse(problems, len(ids))
 
 
@@ -135,9 +175,12 @@ class Exports(Store):
             return to_frame(connection.execute(query.order_by(proposals.c.proposal_id)).all(), APPROVED)
 
     def exportable(self, run_id: str, now: datetime) -> list[str]:
-        """Proposals of the run that may leave now, sorted; none while the run is not done. Past its cut-off nothing may."""
+        """Proposals of the run that may leave now, sorted; none while the run is not done. Past its cut-off nothing may.
+
+        Of a household that is managed together all may, or none.
+        """
         expire_late(self, now)
-        may_leave = _is_releasable(run_id) & _is_in_time(now)
+        may_leave = _is_releasable(run_id) & _is_in_time_together(run_id, now)
         query = sa.select(proposals.c.proposal_id).where(may_leave).order_by(proposals.c.proposal_id)
         with self.reading() as connection:
             return list(connection.scalars(query)) if run_in(connection, run_id).state is RunState.DONE else []
@@ -157,20 +200,9 @@ class Exports(Store):
             return to_frame(connection.execute(query).all(), LATE)
 
     def claim_export(
-        self,
-        run_id: str,
-        orders: pl.DataFrame,
-        *,
-        actor: str,
-        folder: str,
-        now: datetime,
-        plan: str | None = None,
-        sequence: int | None = None,
+        self, run_id: str, parts: Sequence[ExportPart], *, actor: str, folder: str, now: datetime
     ) -> ExportRow:
-        """Claim orders for the run's next export, in one transaction.
-
-        ``orders`` has ``order_id``, ``proposal_id`` and what is known of the other columns of ``SENT_ORDERS``. ``plan`` is what the
-        export is written by, as text; it is kept with it. ``sequence`` is the export's number that the orders' blocks are named for.
+        """Claim orders for the run's next export, or for some that leave one after the other, in one transaction; the first.
 
         Raises
         ------
@@ -178,10 +210,11 @@ class Exports(Store):
             Everything is halted, or the run is held.
         DecisionRefused
             A role is missing, the run is not done, another export of it is being written, there is no order, a proposal
-            may not leave (any more), or an order was exported before.
+            may not leave (any more) or leaves without its household, or an order was exported before.
         """
         expire_late(self, now)
-        ids = orders["proposal_id"].unique().sort().to_list()
+        ids = [part.orders["proposal_id"].unique().sort().to_list() for part in parts]
+        every = sorted({one for some in ids for one in some})
         try:
             with self.writing() as connection:
                 need_role(connection, actor, Role.RELEASER)
@@ -189,13 +222,17 @@ class Exports(Store):
                 _need_done(connection, run_id)
                 if (open_now := _open_in(connection, run_id)) is not None:
                     raise DecisionRefused(f"export {open_now.export_id} is being written; finish it first")
-                if not ids:
+                if not all(ids) or not ids:
                     raise DecisionRefused(f"run {run_id} has no order to export")
-                if sequence not in {None, _last_sequence(connection, run_id) + 1}:
-                    raise DecisionRefused(f"another export of run {run_id} was made meanwhile; look again")
-                _need_releasable(connection, run_id, ids, now)
-                given = {"actor": actor, "folder": folder, "started_at": now, "plan": plan}
-                return _claim(connection, run_id, orders, ids, given)
+                _need_next(connection, run_id, parts)
+                _need_releasable(connection, run_id, every, now)
+                given = {"actor": actor, "folder": folder, "started_at": now}
+                made = [
+                    _claim(connection, run_id, part, some, {**given, "part": number})
+                    for number, (part, some) in enumerate(zip(parts, ids, strict=True), start=1)
+                ]
+                _mark(connection, made, ids)
+                return made[0]
         except IntegrityError as error:
             raise DecisionRefused(f"nothing was exported: an order of run {run_id} was exported before") from error
 
@@ -226,6 +263,14 @@ class Exports(Store):
         query = sa.select(*export_orders.c["order_id", "proposal_id"]).where(export_orders.c.export_id == export_id)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(export_orders.c.order_id)).all(), ORDERS)
+
+    def households_in_part(self, export_id: str) -> list[str]:
+        """Households of an export that is being written of which something has left in another, sorted."""
+        is_theirs = (proposals.c.export_id == export_id) & proposals.c.household_id.is_not(None)
+        with self.reading() as connection:
+            mine = connection.execute(sa.select(*BRIEF).where(is_theirs)).all()
+            households = members_of(connection, mine).items()
+            return sorted(name for (_, name), rows in households if any(row.state in SENT_STATES for row in rows))
 
     def publish_export(self, export_id: str, manifest_sha256: str, now: datetime) -> bool:
         """The files are complete: the export is published, its proposals are exported. False: it was so already.
@@ -290,24 +335,36 @@ def _last_sequence(connection: Connection, run_id: str) -> int:
     return connection.scalar(sa.select(sa.func.max(exports.c.sequence)).where(exports.c.run_id == run_id)) or 0
 
 
-def _claim(
-    connection: Connection, run_id: str, orders: pl.DataFrame, ids: list[str], values: dict[str, Any]
-) -> ExportRow:
-    """Insert the export and its orders, and mark the proposals."""
+def _need_next(connection: Connection, run_id: str, parts: Sequence[ExportPart]) -> None:
+    """Refuse parts that are numbered for another place in the run."""
+    first = _last_sequence(connection, run_id) + 1
+    if any(part.sequence not in {None, first + number} for number, part in enumerate(parts)):
+        raise DecisionRefused(f"another export of run {run_id} was made meanwhile; look again")
+
+
+def _claim(connection: Connection, run_id: str, part: ExportPart, ids: list[str], values: dict[str, Any]) -> ExportRow:
+    """Insert an export and its orders."""
     last = _last_sequence(connection, run_id)
     export_id = f"{run_id}-export-{last + 1}"
-    export = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING, **values}
-    connection.execute(sa.insert(exports), export)
-    columns = {name: orders[name].to_list() for name in SENT_ORDERS if name in orders.columns}
+    named = {"export_id": export_id, "run_id": run_id, "sequence": last + 1, "state": ExportState.WRITING}
+    connection.execute(sa.insert(exports), {**named, "plan": part.plan, **values})
+    columns = {name: part.orders[name].to_list() for name in SENT_ORDERS if name in part.orders.columns}
     insert_columns(connection, export_orders, columns, {"export_id": export_id})
-    for some in in_chunks(ids):
-        connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(export_id=export_id))
-    detail = canonical(
-        {"export_id": export_id, "orders": orders.height, "proposals": len(ids), "folder": values["folder"]}
-    )
+    counts = {"orders": part.orders.height, "proposals": len(ids)}
+    detail = canonical({"export_id": export_id, **counts, "folder": values["folder"]})
     event = Event(values["actor"], "export_claimed", run_id, detail=detail)
     ledger_audit.append(connection, [event], values["started_at"])
     return export_in(connection, export_id)
+
+
+def _mark(connection: Connection, made: Sequence[ExportRow], ids: Sequence[list[str]]) -> None:
+    """Name the exports in the proposals: households first, whose members a trigger then claims for the exports that hold their orders."""
+    for some in ids:
+        change_households(connection, some, is_claimed=True)
+    for export, some in zip(made, ids, strict=True):
+        for few in in_chunks(some):
+            is_one = proposals.c.proposal_id.in_(few)
+            connection.execute(sa.update(proposals).where(is_one).values(export_id=export.export_id))
 
 
 def _send(connection: Connection, export: ExportRow, manifest_sha256: str, now: datetime) -> None:

@@ -9,10 +9,13 @@ from .proposals import MOMENT as MOMENT
 from .proposals import ROUTED as ROUTED
 from .proposals import Move as Move
 from .proposals import Proposals as Proposals
+from .proposals import change_households as change_households
 from .proposals import expire_late as expire_late
+from .proposals import members_of as members_of
 from .proposals import move as move
 from .proposals import rows_in as rows_in
 from .proposals import to_frame as to_frame
+from .proposals import with_members as with_members
 from .quarantine_releases import Releases as Releases
 from .queue import Filter as Filter
 from .queue import Page as Page

@@ -157,6 +157,10 @@ def _waiting(connection: Connection, proposal_id: str, seen: ReviewedVersion, *,
     if not problem and not note.strip():
         problem = "is not changed without a note that says why"
     row = cast("Row[Any]", found)  # what is no proposal has a problem already
+    if not problem and row.household_id is not None:
+        problem = (
+            f"is decided with the household {row.household_id}, whose proposals are approved or rejected as they are"
+        )
     problem = problem or held_problem(row, actor)
     refuse([f"{proposal_id} {problem}"] if problem else [], 1)
     return row

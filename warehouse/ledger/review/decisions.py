@@ -3,6 +3,9 @@
 ``decide`` is all or nothing: one proposal that cannot be decided refuses the whole batch, and says which and why.
 ``decide_seen`` takes those that can be and says of the others why not, unless it is asked for all or none. Either is one
 transaction.
+
+A decision on one proposal of a household that is managed together is a decision on all of its proposals, as they stand: where one of
+them cannot be decided none is. Only a comment is on one alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +19,7 @@ from sqlalchemy.engine import Connection, Row
 from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from warehouse.ledger.access import need_role, roles_in
-from warehouse.ledger.review.proposals import Move, expire_late, move, rows_in
+from warehouse.ledger.review.proposals import Move, change_households, expire_late, move, rows_in, with_members
 from warehouse.ledger.store import (
     RELEASABLE_STATES,
     Decision,
@@ -149,10 +152,16 @@ def _makers(connection: Connection, rows: Mapping[str, Row[Any]]) -> _Makers:
         for proposal_id, content_hash, actor in connection.execute(sa.select(*columns).where(is_approval)):
             if content_hash == rows[proposal_id].content_hash:
                 approvers[proposal_id] = approvers.get(proposal_id, NOBODY) | {actor}
+    of_unit: dict[tuple[str, str], list[str]] = {}
     for one, row in rows.items():
+        if row.household_id is not None:
+            of_unit.setdefault((row.run_id, row.household_id), []).append(one)
         if row.amender:
             same = (proposals.c.run_id == row.run_id) & (proposals.c.account_id == row.account_id)
             amenders[one] = frozenset(connection.scalars(sa.select(proposals.c.amender).where(same)))
+    for members in of_unit.values():  # somebody approved a household who approved all of it
+        everyone = frozenset.intersection(*(approvers.get(one, NOBODY) for one in members))
+        approvers |= dict.fromkeys(members, everyone)
     return _Makers(approvers, amenders)
 
 
@@ -242,7 +251,8 @@ class Decisions(Store):
             need_role(connection, actor, Role.REVIEWER)
             if assignee is not None:
                 need_role(connection, assignee, Role.REVIEWER)
-            rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
+            rows = {row.proposal_id: row for row in _meant(connection, ids)}
+            ids = list(dict.fromkeys([*ids, *rows]))
             found = [(one, rows.get(one)) for one in ids]
             problems = [
                 (one, state_problem(row, ReviewedVersion(row.content_hash) if row else None, WAITING, "assign"))
@@ -262,15 +272,42 @@ class Decisions(Store):
         expire_late(self, said.now)
         with self.writing() as connection:
             _need_right(connection, said)
-            rows = {row.proposal_id: row for row in rows_in(connection, proposals.c.proposal_id, ids)}
+            is_comment = said.decision is Decision.COMMENT
+            named = rows_in(connection, proposals.c.proposal_id, ids)
+            rows = {row.proposal_id: row for row in (named if is_comment else _meant(connection, ids))}
+            ids = list(dict.fromkeys([*ids, *rows]))
             makers = _makers(connection, rows) if said.decision is Decision.APPROVE else _Makers({}, {})
-            looked = seen if seen is not None else {one: ReviewedVersion(row.content_hash) for one, row in rows.items()}
+            looked = {
+                one: ReviewedVersion(row.content_hash) for one, row in rows.items() if seen is None or _is_member(row)
+            }
+            looked |= seen or {}
             found = [(one, _problem(rows.get(one), said, looked.get(one), makers)) for one in ids]
             refused = {one: problem for one, problem in found if problem}
+            if not is_comment:
+                refused |= _refused_with(rows, refused)
             if is_all_or_none:
                 refuse([f"{one} {problem}" for one, problem in refused.items()], len(ids))
             taken = [rows[one] for one in ids if one not in refused]
             return BatchDecision(_record(connection, taken, makers.approvers, said), refused)
+
+
+def _meant(connection: Connection, ids: list[str]) -> list[Row[Any]]:
+    """The proposals named and the others of their households."""
+    return with_members(connection, rows_in(connection, proposals.c.proposal_id, ids))
+
+
+def _is_member(row: Row[Any]) -> bool:
+    return row.household_id is not None
+
+
+def _refused_with(rows: Mapping[str, Row[Any]], refused: Mapping[str, str]) -> dict[str, str]:
+    """Of households of which a proposal cannot be decided, why the others are not."""
+    why = {(row.run_id, row.household_id): one for one, row in rows.items() if _is_member(row) and one in refused}
+    return {
+        one: f"is decided with {first} of the household {row.household_id}, which {refused[first]}"
+        for one, row in rows.items()
+        if one not in refused and (first := why.get((row.run_id, row.household_id)))
+    }
 
 
 def _need_right(connection: Connection, said: Said) -> None:
@@ -314,7 +351,8 @@ def _record(
 
 
 def _change(connection: Connection, proposal_ids: list[str], **values: str | None) -> None:
-    """Set columns of proposals that stay in their state."""
+    """Set columns of proposals that stay in their state, of a household all."""
+    change_households(connection, proposal_ids, **values)
     for some in in_chunks(proposal_ids):
         change = {"revision": proposals.c.revision + 1, **values}
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))

@@ -2,10 +2,13 @@
 
 Only the newest proposal of an account can be open. Routing therefore first supersedes the older ones of every account the
 run pulled, proposed again or not; what an export has already claimed is left to leave.
+
+The proposals of a household that is managed together are one decision: what is done to one is done to all, which
+``with_members`` finds and triggers of the schema hold.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -31,6 +34,7 @@ from warehouse.ledger.store import (
     audit,
     canonical,
     decisions,
+    household_proposals,
     in_chunks,
     insert_columns,
     proposals,
@@ -74,12 +78,13 @@ COLUMNS: Final[dict[str, pl.DataType]] = {
     "held_by": pl.String(),
     "assignee": pl.String(),
     "export_id": pl.String(),
+    "household_id": pl.String(),
 }
 """What a proposal is in the ledger.
 
 ``version`` counts what people made of it, ``revision`` every change of the row; ``amender`` is empty for what the run
 proposed, and ``replaces`` names the version before. ``held_by``: who holds it back; ``export_id`` is null until an export
-claims it."""
+claims it; ``household_id``: whose other proposals of the run are decided with it; null: it is decided alone."""
 
 ROUTED: Final[dict[str, pl.DataType]] = {
     **{
@@ -105,11 +110,12 @@ ROUTED: Final[dict[str, pl.DataType]] = {
             "order_count",
             "model_hash",
             "approvals_needed",
+            "household_id",
         )
     },
     "ttl_hours": pl.Float64(),
 }
-"""What ``route_proposals`` reads; only drift and gap may be null."""
+"""What ``route_proposals`` reads; only drift, gap and household may be null."""
 
 
 UNDECIDED: Final = (ProposalState.PENDING_REVIEW, ProposalState.EXPIRED, ProposalState.SUPERSEDED)
@@ -134,6 +140,7 @@ BRIEF: Final = proposals.c[
     "held_by",
     "cut_off_at",
     "export_id",
+    "household_id",
 ]
 """The columns that decide what may happen to a proposal."""
 
@@ -151,10 +158,18 @@ class Move:
 def move(
     connection: Connection, moves: Sequence[Move], to: ProposalState, *, event: str, actor: str, now: datetime
 ) -> None:
-    """Change the state of proposals and append one audit row each. What is decided is held no more."""
-    change = {"state": to, "revision": proposals.c.revision + 1, "state_changed_at": now}
-    change |= {"held_by": None} if to in DECIDED else {}
-    for some in in_chunks([item.proposal_id for item in moves]):
+    """Change the state of proposals and append one audit row each. What is decided is held no more, what is withdrawn in no export.
+
+    Of a household all move, or none.
+    """
+    change: dict[str, Any] = {"held_by": None} if to in DECIDED else {}
+    ids = [item.proposal_id for item in moves]
+    together = {"state": ProposalState.EXPORTED if to in SENT_STATES else to, **change}
+    together |= {"is_claimed": False} if to is ProposalState.WITHDRAWN else {}
+    change_households(connection, ids, **together)
+    change |= {"state": to, "revision": proposals.c.revision + 1, "state_changed_at": now}
+    change |= {"export_id": None} if to is ProposalState.WITHDRAWN else {}
+    for some in in_chunks(ids):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))
     name, state = str(event), str(to)  # plain words: drivers take longer over enums
     events = (Event(actor, name, one.run_id, one.proposal_id, one.from_state, state, one.detail) for one in moves)
@@ -167,12 +182,49 @@ def rows_in(connection: Connection, column: sa.ColumnElement[Any], values: Colle
         yield from connection.execute(sa.select(*BRIEF).where(column.in_(some)))
 
 
+def change_households(connection: Connection, proposal_ids: Collection[str], **values: Any) -> None:
+    """Set columns of the households that the proposals are of, and by a trigger those of all their proposals.
+
+    One that has left in part is left as it is: what becomes of its proposals then is each one's own.
+    """
+    table = household_proposals.c
+    for some in in_chunks(list(proposal_ids)):
+        member = (proposals.c.run_id == table.run_id) & (proposals.c.household_id == table.household_id)
+        is_theirs = sa.exists().where(member, proposals.c.proposal_id.in_(some))
+        is_whole = table.state != ProposalState.EXPORTED
+        connection.execute(sa.update(household_proposals).where(is_theirs, is_whole).values(**values))
+
+
+def with_members(connection: Connection, rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """The proposals, and after each the others of its household that are decided with it: columns ``BRIEF``, each once."""
+    found: dict[str, Row[Any]] = {}
+    rows = list(rows)
+    theirs = members_of(connection, rows)
+    for row in rows:
+        household = theirs.get((row.run_id, row.household_id), ())
+        found |= {each.proposal_id: each for each in (row, *household)}
+    return list(found.values())
+
+
+def members_of(connection: Connection, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], list[Row[Any]]]:
+    """By run and household, all proposals of the households that some proposals are of, sorted by name."""
+    runs: dict[str, set[str]] = {}
+    for row in rows:
+        if row.household_id is not None:
+            runs.setdefault(row.run_id, set()).add(row.household_id)
+    found: dict[tuple[str, str], list[Row[Any]]] = {}
+    for run_id, households in runs.items():
+        for some in in_chunks(sorted(households)):
+            is_theirs = (proposals.c.run_id == run_id) & proposals.c.household_id.in_(some)
+            for row in connection.execute(sa.select(*BRIEF).where(is_theirs).order_by(proposals.c.proposal_id)):
+                found.setdefault((run_id, row.household_id), []).append(row)
+    return found
+
+
 def expire_in(connection: Connection, now: datetime) -> int:
     """Expire inside the caller's transaction."""
-    late = [
-        Move(row.proposal_id, row.run_id, row.state)
-        for row in connection.execute(sa.select(*BRIEF).where(_is_late(now)).order_by(proposals.c.proposal_id))
-    ]
+    found = connection.execute(sa.select(*BRIEF).where(_is_late(now)).order_by(proposals.c.proposal_id)).all()
+    late = [Move(row.proposal_id, row.run_id, row.state) for row in with_members(connection, found)]
     move(connection, late, ProposalState.EXPIRED, event="expired", actor=CLOCK, now=now)
     return len(late)
 
@@ -192,15 +244,10 @@ def _supersede(connection: Connection, run: RunRow, accounts: pl.Series, now: da
     found = connection.execute(sa.select(*BRIEF).where(older).order_by(proposals.c.proposal_id))
     pulled = set(accounts)
     detail = canonical({"by_run": run.run_id})
-    moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in found if row.account_id in pulled]
+    over = with_members(connection, [row for row in found if row.account_id in pulled])
+    moves = [Move(row.proposal_id, row.run_id, row.state, detail) for row in over]
     move(connection, moves, ProposalState.SUPERSEDED, event="superseded", actor=run.submitter, now=now)
     return len(moves)
-
-
-def _first_state(route: str, *, is_taken: bool, is_held: bool) -> ProposalState:
-    if is_taken:
-        return ProposalState.SUPERSEDED
-    return ProposalState.AUTO_APPROVED if route == Route.AUTO and not is_held else ProposalState.PENDING_REVIEW
 
 
 def held_in(connection: Connection) -> dict[str, str]:
@@ -239,23 +286,50 @@ class _Standing:
         return cls(run, frozenset(connection.scalars(is_taken)), held_in(connection))
 
 
-def _insert(
-    connection: Connection, standing: _Standing, new: pl.DataFrame, now: datetime, cut_offs: Mapping[str, datetime]
-) -> None:
-    """Insert the proposals; one whose account is taken is born superseded.
+def _with_first_state(new: pl.DataFrame, standing: _Standing, now: datetime) -> pl.DataFrame:
+    """Proposals with ``state``, ``held_by`` and ``expires_at``: of a household the strictest of each, for all its members.
 
-    A hold on the account's last undecided proposal goes on with the new one, which then waits for a person whatever its route.
+    One whose account is taken is born superseded. A hold on the account's last undecided proposal goes on with the new one, which
+    then waits for a person whatever its route.
     """
-    run, taken, held = standing.run, standing.taken, standing.held
-    columns = {name: new[name].to_list() for name in ROUTED}
-    lives = columns.pop("ttl_hours")
-    columns["expires_at"] = [now + timedelta(hours=hours) for hours in lives]
-    columns["held_by"] = [held.get(account) for account in columns["account_id"]]
+    account, unit = pl.col("account_id"), pl.coalesce("h " + pl.col("household_id"), "a " + pl.col("account_id"))
+    holders = account.replace_strict(dict(standing.held), default=None, return_dtype=pl.String)
+    expires = [now + timedelta(hours=hours) for hours in new["ttl_hours"]]
+    found = new.with_columns(
+        held_by=holders,
+        is_taken=account.is_in(sorted(standing.taken)),
+        is_auto=pl.col("route") == Route.AUTO,
+        expires_at=pl.Series(expires, dtype=MOMENT),
+    ).with_columns(
+        pl.col("held_by").sort_by("account_id").drop_nulls().first().over(unit),
+        pl.col("is_taken").any().over(unit),
+        pl.col("is_auto").all().over(unit),
+        pl.col("expires_at").min().over(unit),
+        pl.col("approvals_needed").max().over(unit),
+    )
+    is_free = pl.col("is_auto") & pl.col("held_by").is_null()
+    state = (
+        pl.when("is_taken")
+        .then(pl.lit(ProposalState.SUPERSEDED.value))
+        .when(is_free)
+        .then(pl.lit(ProposalState.AUTO_APPROVED.value))
+        .otherwise(pl.lit(ProposalState.PENDING_REVIEW.value))
+    )
+    return found.with_columns(state=state).drop("is_taken", "is_auto", "ttl_hours")
+
+
+def _insert_households(connection: Connection, run_id: str, new: pl.DataFrame) -> None:
+    rows = new.filter(pl.col("household_id").is_not_null()).unique("household_id").sort("household_id")
+    columns = {name: rows[name].to_list() for name in ("household_id", "state", "held_by")}
+    insert_columns(connection, household_proposals, columns, {"run_id": run_id, "assignee": None, "is_claimed": False})
+
+
+def _insert(
+    connection: Connection, run: RunRow, new: pl.DataFrame, now: datetime, cut_offs: Mapping[str, datetime]
+) -> None:
+    """Insert proposals with their first state."""
+    columns = {name: new[name].to_list() for name in new.columns}
     columns["cut_off_at"] = [cut_offs.get(custodian) for custodian in columns["custodian"]]
-    columns["state"] = [
-        _first_state(route, is_taken=account in taken, is_held=account in held).value
-        for route, account in zip(columns["route"], columns["account_id"], strict=True)
-    ]
     shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date}
     shared |= {"version": 1, "amender": "", "revision": 1}
     insert_columns(connection, proposals, columns, {**shared, "created_at": now, "state_changed_at": now})
@@ -306,7 +380,8 @@ class Proposals(Store):
 
         One transaction. Open proposals of earlier runs are superseded for every account pulled. Routing the same again
         changes nothing: decisions already taken stand. A proposal is born ``superseded`` where a run of a later date, an
-        export being written, or one already sent for this date has the account.
+        export being written, or one already sent for this date has the account. A household that is managed together is
+        superseded, approved or left to a person with all its members' proposals.
         """
         accounts = pl.concat([accounts_pulled.cast(pl.String), new["account_id"].cast(pl.String)]).unique().sort()
         accounts_hash = hashlib.sha256("\n".join(accounts).encode()).hexdigest()
@@ -317,9 +392,10 @@ class Proposals(Store):
             fresh = fresh.filter(~pl.col("proposal_id").is_in(list(known))).sort("account_id", "proposal_id")
             is_again = _is_routed(connection, run_id, accounts_hash)
             superseded = 0 if is_again else _supersede(connection, run, accounts, now)
-            standing = _Standing.of(connection, run)
-            for some in fresh.iter_slices(INSERTED_AT_ONCE):
-                _insert(connection, standing, some, now, cut_offs)
+            placed = _with_first_state(fresh, _Standing.of(connection, run), now)
+            _insert_households(connection, run_id, placed)
+            for some in placed.iter_slices(INSERTED_AT_ONCE):
+                _insert(connection, run, some, now, cut_offs)
             counts = {"accounts": accounts.len(), "new": fresh.height, "superseded": superseded}
             detail = canonical({**counts, "accounts_hash": accounts_hash})
             ledger_audit.append(connection, [Event(run.submitter, "accounts_routed", run_id, detail=detail)], now)
@@ -354,6 +430,12 @@ class Proposals(Store):
         order = (proposals.c.account_id, proposals.c.as_of_date.desc(), proposals.c.proposal_id)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(*order).limit(limit)).all(), COLUMNS)
+
+    def members(self, proposal_id: str) -> list[Row[Any]]:
+        """All proposals that are decided together with one, itself among them; by account. Columns ``BRIEF``."""
+        with self.reading() as connection:
+            rows = with_members(connection, rows_in(connection, proposals.c.proposal_id, [proposal_id]))
+        return sorted(rows, key=lambda row: str(row.account_id))
 
     def get_proposal(self, proposal_id: str) -> dict[str, Any] | None:
         """One proposal by column name, or null."""

@@ -8,6 +8,7 @@ from .audit_chain import canonical as canonical
 from .breach_tables import breaches as breaches
 from .breach_tables import scopes as scopes
 from .creation import create_tables as create_tables
+from .creation import household_triggers as household_triggers
 from .market_tables import allocation_exceptions as allocation_exceptions
 from .market_tables import deliveries as deliveries
 from .market_tables import execution_files as execution_files
@@ -40,6 +41,7 @@ from .tables import decisions as decisions
 from .tables import export_orders as export_orders
 from .tables import exports as exports
 from .tables import halts as halts
+from .tables import household_proposals as household_proposals
 from .tables import inputs as inputs
 from .tables import metadata as metadata
 from .tables import proposals as proposals

@@ -150,7 +150,7 @@ class ExportRow:
 
     ``abandoned_by`` and ``abandon_note``: who gave it up and why; ``finished_at`` is then when, and no order of it ever left.
 
-    ``plan`` is what it is written by; null: no profile, key or delivery.
+    ``plan`` is what it is written by; null: no profile, key or delivery. ``part``: its number among those claimed together.
     """
 
     export_id: str
@@ -165,6 +165,7 @@ class ExportRow:
     plan: str | None = None
     abandoned_by: str | None = None
     abandon_note: str | None = None
+    part: int = 1
 
     @classmethod
     def of(cls, row: Any) -> "ExportRow":

@@ -17,8 +17,10 @@ from warehouse.ledger.store.words import (
     CLAIMED_STATES,
     NOTED,
     OPEN_STATES,
+    RELEASABLE_STATES,
     SENT_STATES,
     TAKEN_STATES,
+    TOGETHER_STATES,
     Decision,
     ExportState,
     InputState,
@@ -147,6 +149,7 @@ exports = Table(
     Column("plan", sa.Text),
     Column("abandoned_by", sa.Text, ForeignKey("users.name", name="exports_abandoner")),
     Column("abandon_note", sa.Text),
+    Column("part", sa.Integer, nullable=False, server_default="1"),
     UniqueConstraint("run_id", "sequence", name="exports_sequence"),
     CheckConstraint(one_of("state", ExportState), name="exports_state"),
     CheckConstraint("state <> 'published' OR manifest_sha256 IS NOT NULL", name="exports_published_has_manifest"),
@@ -157,9 +160,11 @@ exports = Table(
         name="exports_abandoned_by_somebody",
     ),
 )
+"""``part`` numbers exports that were claimed together, because members of one household leave in more than one."""
 Index(
     "exports_one_writing",
     exports.c.run_id,
+    exports.c.part,
     unique=True,
     sqlite_where=sa.text("state = 'writing'"),
     postgresql_where=sa.text("state = 'writing'"),
@@ -203,6 +208,7 @@ proposals = Table(
     Column("held_by", sa.Text, ForeignKey("users.name", name="proposals_holder")),
     Column("assignee", sa.Text, ForeignKey("users.name", name="proposals_assignee")),
     Column("export_id", sa.Text, ForeignKey("exports.export_id", name="proposals_export")),
+    Column("household_id", sa.Text),
     ForeignKeyConstraint(["run_id", "submitter"], ["runs.run_id", "runs.submitter"], name="proposals_run"),
     UniqueConstraint("run_id", "account_id", "version", name="proposals_account"),
     UniqueConstraint("proposal_id", "content_hash", "submitter", "amender", name="proposals_content"),
@@ -219,6 +225,7 @@ proposals = Table(
 Index("proposals_queue", proposals.c.state, proposals.c.priority.desc(), proposals.c.proposal_id)
 Index("proposals_by_run", proposals.c.run_id)
 Index("proposals_by_export", proposals.c.export_id)
+Index("proposals_by_household", proposals.c.run_id, proposals.c.household_id)
 Index(
     "proposals_one_open",
     proposals.c.account_id,
@@ -226,6 +233,28 @@ Index(
     sqlite_where=sa.text(one_of("state", OPEN_STATES)),
     postgresql_where=sa.text(one_of("state", OPEN_STATES)),
 )
+
+household_proposals = Table(
+    "household_proposals",
+    metadata,
+    Column("run_id", sa.Text, ForeignKey("runs.run_id", name="household_proposals_run"), primary_key=True),
+    Column("household_id", sa.Text, primary_key=True),
+    Column("state", sa.Text, nullable=False),
+    Column("held_by", sa.Text, ForeignKey("users.name", name="household_proposals_holder")),
+    Column("assignee", sa.Text, ForeignKey("users.name", name="household_proposals_assignee")),
+    Column("is_claimed", sa.Boolean, nullable=False),
+    CheckConstraint(one_of("state", TOGETHER_STATES), name="household_proposals_state"),
+    CheckConstraint(
+        f"is_claimed AND {one_of('state', (*RELEASABLE_STATES, ProposalState.EXPORTED))} "
+        "OR NOT is_claimed AND state <> 'exported'",
+        name="household_proposals_claimed_state",
+    ),
+)
+"""A household that is managed together, in a run: its members' proposals are one decision, and this is where it stands.
+
+Triggers keep each proposal as its household is, and move all of them with it (``creation``). ``is_claimed``: exports hold them.
+``exported`` from the first of those exports on.
+"""
 
 decisions = Table(
     "decisions",

@@ -19,6 +19,15 @@ SENT_STATES: Final = (
 """Left in an export."""
 AT_MARKET_STATES: Final = tuple(state for state in SENT_STATES if state is not ProposalState.FAILED)
 """Left in an export, and bought or sold for all we know."""
+TOGETHER_STATES: Final = (
+    *OPEN_STATES,
+    ProposalState.REJECTED,
+    ProposalState.EXPIRED,
+    ProposalState.SUPERSEDED,
+    ProposalState.WITHDRAWN,
+    ProposalState.EXPORTED,
+)
+"""Where the proposals of a household that is managed together are together; what the market makes of each is its own."""
 CLAIMED_STATES: Final = (*RELEASABLE_STATES, *SENT_STATES)
 """States that a proposal named by an export may have."""
 

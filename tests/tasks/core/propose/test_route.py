@@ -11,6 +11,7 @@ from tasks.core.explain.sentences import LOOKS
 from tasks.core.propose.route import POINTS, Noticed, noticed_accounts, with_look, with_route
 
 LIMITS = ("auto_approve_max_turnover", "auto_approve_max_tax_usd", "four_eyes_above_usd")
+SCHEMA = {"account_id": pl.String, "household_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)}
 amounts = st.none() | st.floats(0, 100)
 
 
@@ -34,9 +35,8 @@ def routed(
         }
     )
     proposal = proposal.with_columns(pl.col("est_tax_usd", "gross_value_usd").cast(pl.Decimal(38, 6)))
-    schema = {"account_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)}
-    found = with_route(proposal, pl.DataFrame([("a", *limits)], schema=schema, orient="row"), always)
-    assert found.columns == [*proposal.columns, "route_reasons", "approvals_needed", "route"]
+    found = with_route(proposal, pl.DataFrame([("a", None, *limits)], schema=SCHEMA, orient="row"), always)
+    assert found.columns == [*proposal.columns, "household_id", "route_reasons", "approvals_needed", "route"]
     return found.select("route", "route_reasons", "approvals_needed").row(0)
 
 
@@ -82,11 +82,11 @@ def test_rows_keep_their_order_and_meet_their_own_limits() -> None:
         {"account_id": ["c", "a", "b"], "turnover": [0.5] * 3, "est_tax_usd": [0.0] * 3, "gross_value_usd": [0.0] * 3}
     ).with_columns(look_reasons=pl.lit(""))
     limits = pl.DataFrame(
-        [("a", 1.0, 1.0, None), ("b", 0.1, 1.0, None), ("c", 1.0, 1.0, None)],
-        schema=["account_id", *LIMITS],
+        [("a", None, 1.0, 1.0, None), ("b", None, 0.1, 1.0, None), ("c", None, 1.0, 1.0, None)],
+        schema=SCHEMA,
         orient="row",
     )
-    found = with_route(proposals, limits.with_columns(pl.col("four_eyes_above_usd").cast(pl.Float64)))
+    found = with_route(proposals, limits)
     assert found.select("account_id", "route").rows() == [("c", "auto"), ("a", "auto"), ("b", "review")]
 
 
@@ -94,8 +94,42 @@ def test_a_proposal_without_limits_goes_to_a_person() -> None:
     proposals = pl.DataFrame(
         {"account_id": ["x"], "turnover": [0.0], "est_tax_usd": [0.0], "gross_value_usd": [0.0]}
     ).with_columns(look_reasons=pl.lit(""))
-    limits = pl.DataFrame(schema={"account_id": pl.String, **dict.fromkeys(LIMITS, pl.Float64)})
+    limits = pl.DataFrame(schema=SCHEMA)
     assert with_route(proposals, limits)["route"].to_list() == ["review"]
+
+
+def household_routed(
+    *members: tuple[str, str | None, float, float], four_eyes: float = 1000.0
+) -> list[tuple[object, ...]]:
+    """Route, reasons and approvals of accounts: name, household, turnover and gross value of each."""
+    columns = {"account_id": 0, "household_id": 1, "turnover": 2, "gross_value_usd": 3}
+    rows = pl.DataFrame({name: [each[place] for each in members] for name, place in columns.items()})
+    proposals = rows.select(pl.all().exclude("household_id")).with_columns(est_tax_usd=0.0, look_reasons=pl.lit(""))
+    limits = rows.select("account_id", "household_id").with_columns(
+        auto_approve_max_turnover=0.1, auto_approve_max_tax_usd=100.0, four_eyes_above_usd=four_eyes
+    )
+    return with_route(proposals, limits).select("route", "route_reasons", "approvals_needed").rows()
+
+
+def test_a_household_goes_to_a_person_whole() -> None:
+    found = household_routed(("a", "h", 0.05, 10), ("b", "h", 0.2, 10), ("c", "h2", 0.05, 10), ("d", None, 0.05, 10))
+    assert found == [
+        ("review", "household_reviewed", 1),
+        ("review", "turnover_above_limit", 1),
+        ("auto", "", 1),
+        ("auto", "", 1),
+    ]
+
+
+def test_four_eyes_are_for_the_sum_of_a_household() -> None:
+    together = household_routed(("a", "h", 0.05, 600), ("b", "h", 0.05, 401))
+    assert together == [("review", "four_eyes", 2)] * 2
+    assert household_routed(("a", "h", 0.05, 600), ("b", "h", 0.05, 400)) == [("auto", "", 1)] * 2
+    assert household_routed(("a", None, 0.05, 600), ("b", None, 0.05, 401)) == [("auto", "", 1)] * 2
+
+
+def test_a_household_and_an_account_of_one_name_are_apart() -> None:
+    assert household_routed(("a", None, 0.2, 10), ("b", "a", 0.05, 10))[1] == ("auto", "", 1)
 
 
 @given(

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
 from tests.support.ledger_book import NOW, claimed, hours, opened, orders_of, route, staffed, states
-from warehouse.ledger import ExportState, Ledger
+from warehouse.ledger import ExportPart, ExportState, Ledger
 
 EXPORT = "r1-export-1"
 
@@ -77,7 +77,9 @@ def test_the_next_run_proposes_for_the_accounts_again(given_up: Ledger) -> None:
 
 def test_its_proposals_are_never_claimed_again_and_its_number_is_not_used_again(given_up: Ledger) -> None:
     with pytest.raises(DecisionRefused, match=r"r1\.a1 is withdrawn, not approved"):
-        given_up.exports.claim_export("r1", orders_of(["r1.a1"]), actor="rex", folder="exports", now=NOW)
+        given_up.exports.claim_export(
+            "r1", [ExportPart(orders=orders_of(["r1.a1"]))], actor="rex", folder="exports", now=NOW
+        )
     given_up.decisions.decide(["r1.a3"], decision="approve", actor="bob", now=NOW)
     assert claimed(given_up, "r1").export_id == "r1-export-2"
 

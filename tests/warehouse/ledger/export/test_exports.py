@@ -4,7 +4,7 @@ import pytest
 
 from schemas.errors import DecisionRefused, RunHeld, WrongUsage
 from tests.support.ledger_book import NOW, claimed, hours, orders_of, route, states
-from warehouse.ledger import ExportRow, ExportState, Ledger
+from warehouse.ledger import ExportPart, ExportRow, ExportState, Ledger
 
 
 @pytest.fixture
@@ -18,7 +18,9 @@ def approved(ledger: Ledger) -> Ledger:
 
 
 def claim(ledger: Ledger, *ids: str, actor: str = "rex") -> ExportRow:
-    return ledger.exports.claim_export("r1", orders_of(ids), actor=actor, folder="exports", now=NOW)
+    return ledger.exports.claim_export(
+        "r1", [ExportPart(orders=orders_of(ids))], actor=actor, folder="exports", now=NOW
+    )
 
 
 def test_only_what_is_approved_and_of_a_finished_run_may_leave(approved: Ledger) -> None:
@@ -94,7 +96,7 @@ def test_an_order_leaves_at_most_once(approved: Ledger) -> None:
     smuggled = orders_of(["r1.a1"]).with_columns(proposal_id=orders_of(["r1.a2"])["proposal_id"])
 
     with pytest.raises(DecisionRefused, match="an order of run r1 was exported before"):
-        approved.exports.claim_export("r1", smuggled, actor="rex", folder="exports", now=NOW)
+        approved.exports.claim_export("r1", [ExportPart(orders=smuggled)], actor="rex", folder="exports", now=NOW)
     assert approved.exports.exportable("r1", NOW) == ["r1.a2"]
     assert len(approved.exports.exports_of("r1")) == 1
 
@@ -127,7 +129,9 @@ def test_what_expires_between_looking_and_claiming_does_not_leave(approved: Ledg
     orders = orders_of(approved.exports.exportable("r1", NOW))
 
     with pytest.raises(DecisionRefused, match="is expired, not approved"):
-        approved.exports.claim_export("r1", orders, actor="rex", folder="exports", now=NOW + hours(20))
+        approved.exports.claim_export(
+            "r1", [ExportPart(orders=orders)], actor="rex", folder="exports", now=NOW + hours(20)
+        )
 
 
 @pytest.mark.parametrize("actor", ["bob", "vic", "stranger"])

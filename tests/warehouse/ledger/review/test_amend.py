@@ -16,7 +16,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import DecisionRefused
 from schemas.tables import PUBLIC
 from tests.support.ledger_book import NOW, claimed, hours, new_run, opened, proposed, route, staffed, states
-from warehouse.ledger import Decision, Ledger, ReviewedVersion
+from warehouse.ledger import Decision, ExportPart, Ledger, ReviewedVersion
 
 LOTS = [
     ("L1", Decimal("3.25"), Decimal("99.123456"), date(2020, 2, 29), "long", Decimal("-12.345678")),
@@ -275,12 +275,12 @@ def test_only_the_version_is_exported_and_its_orders_once(ledger: Ledger) -> Non
 
     assert ledger.exports.exportable("r1", NOW) == [name]
     orders = version()["orders"].select("order_id", "proposal_id")
-    ledger.exports.claim_export("r1", orders, actor="rex", folder="exports", now=NOW)
+    ledger.exports.claim_export("r1", [ExportPart(orders=orders)], actor="rex", folder="exports", now=NOW)
     assert ledger.exports.export_order_ids("r1-export-1").rows() == [("a1#1", name), ("a1#2", name)]
     again = orders.with_columns(proposal_id=pl.lit("r1.a1"))
     ledger.exports.publish_export("r1-export-1", "sha", NOW)
     with pytest.raises(DecisionRefused, match="is superseded, not approved"):
-        ledger.exports.claim_export("r1", again, actor="rex", folder="exports", now=NOW)
+        ledger.exports.claim_export("r1", [ExportPart(orders=again)], actor="rex", folder="exports", now=NOW)
 
 
 def test_orders_of_versions_say_whether_they_lose(ledger: Ledger) -> None:
