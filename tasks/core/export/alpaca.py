@@ -23,7 +23,7 @@ import polars as pl
 from schemas.enums import SecurityType
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage, refuse_any
-from tasks.core.export.words import first_faults
+from tasks.core.export.words import NOT_TOLD_APART, first_faults
 from tasks.core.facts import number_cell
 
 TRADED: Final = (SecurityType.ETF, SecurityType.EQUITY)
@@ -38,6 +38,7 @@ def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:  # noqa:
     return first_faults(
         release.orders,
         {
+            NOT_TOLD_APART: pl.col("shares_symbol"),
             "Alpaca trades shares, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(TRADED),
             "the symbol {symbol} is not one that Alpaca writes: capitals and digits, and a share class after a point": ~pl.col(
                 "symbol"

@@ -22,7 +22,7 @@ from schemas.exports import Profile
 from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import BLOCK
 from tasks.core.export.package import ExportPackage
-from tasks.core.export.words import first_faults
+from tasks.core.export.words import NOT_TOLD_APART, first_faults
 
 SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
 SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "MF", SecurityType.ETF: ""}
@@ -61,6 +61,10 @@ def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
             f"FIX writes {_PLAIN}, the id of a lot that it closes is otherwise": pl.col("order_id").is_in(
                 unwritable.implode()
             ),
+            f"FIX writes {_PLAIN}, the exchange of {{security_id}} is otherwise": ~(
+                _is_blank("exchange") | fix.is_plain("exchange")
+            ),
+            NOT_TOLD_APART: pl.col("shares_symbol") & ~pl.col("is_told_by_exchange"),
             "FIX has codes for shares and funds, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(
                 list(SECURITY_TYPES)
             ),
@@ -125,6 +129,11 @@ def instrument() -> pl.Expr:
     """Symbol (55) and, where it has a code, SecurityType (167), of ``symbol`` and ``security_type``."""
     code = pl.col("security_type").replace_strict(SECURITY_TYPES, return_dtype=pl.String)
     return pl.concat_str(fix.field(55, pl.col("symbol")), fix.field(167, code))
+
+
+def exchange() -> pl.Expr:
+    """SecurityExchange (207), the last of the instrument's fields, where ``exchange`` is known."""
+    return fix.field(207, pl.col("exchange").fill_null(""))
 
 
 def side() -> pl.Expr:

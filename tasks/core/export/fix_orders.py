@@ -41,7 +41,16 @@ from schemas.exports import Profile
 from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import allocate
 from tasks.core.export.fix_allocations import pre_trade, with_allocations
-from tasks.core.export.fix_messages import VERSIONS, header, instrument, midnight, refusals, sayable_lots, side
+from tasks.core.export.fix_messages import (
+    VERSIONS,
+    exchange,
+    header,
+    instrument,
+    midnight,
+    refusals,
+    sayable_lots,
+    side,
+)
 from tasks.core.export.package import ExportPackage, refuse_any
 
 __all__ = ["files", "refusals"]
@@ -70,7 +79,7 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     """A row an order, with an allocation per lot that it closes."""
     messages = orders.select(
         "account_id",
-        *("symbol", "security_type", "side", "quantity", "reason"),
+        *("symbol", "security_type", "exchange", "side", "quantity", "reason"),
         path=pl.format("{}.fix", "account_id"),
         rows=pl.lit(1, pl.Int64),
         client_order_id="order_id",
@@ -81,9 +90,9 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
 def _blocks(release: ExportPackage, lots: pl.DataFrame) -> pl.DataFrame:
     """A row a block, with an allocation per order, or per lot where an order closes lots."""
     allocations = allocate(release.orders, release.blocks)
-    kinds = allocations.group_by("block_id").agg(pl.col("security_type").first())
+    kinds = allocations.group_by("block_id").agg(pl.col("security_type", "exchange").first())
     messages = release.blocks.join(kinds, on="block_id", how="left", maintain_order="left").select(
-        *("symbol", "security_type", "side", "quantity"),
+        *("symbol", "security_type", "exchange", "side", "quantity"),
         account_id=pl.lit(None, pl.String),
         reason=pl.lit(None, pl.String),
         path=pl.format("{}.fix", "block_id"),
@@ -117,6 +126,7 @@ def _new_order_single(as_of: date) -> tuple[pl.Expr, ...]:
         pl.col("allocations"),
         fix.constant_field(21, "1"),
         instrument(),
+        exchange(),
         side(),
         fix.constant_field(60, midnight(as_of)),
         fix.number(38, "quantity"),

@@ -21,7 +21,7 @@ field of the Trade report", and ``OrderRef``, the same field by its name in the 
 
 Known limits: the guide's list has no field for the cash amount that a mutual fund is bought by, no type for bonds and only
 whole quantities, so these are refused, though parts of TWS take more. The primary exchange of a security is not known here,
-``SMART`` stands alone and TWS asks where a symbol is ambiguous. Each order is cleared on its own: a buy may lack the cash of a sell
+``SMART`` stands alone: an order of a security whose symbol another of the run has is refused. Each order is cleared on its own: a buy may lack the cash of a sell
 not yet filled, so transmit the sells first (they stand first in each account). Do not save the file from a spreadsheet: an
 id such as ``123e45...`` reads as a number there.
 """
@@ -34,7 +34,7 @@ import polars as pl
 from schemas.enums import SecurityType, Side
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage, refuse_any
-from tasks.core.export.words import first_faults
+from tasks.core.export.words import NOT_TOLD_APART, first_faults
 from tasks.core.facts import csv_files, number_cell
 
 FILE: Final = "basket.csv"
@@ -73,6 +73,7 @@ def _symbol() -> pl.Expr:
 def _faults() -> dict[str, pl.Expr]:
     """Why an order fits into no basket file, as ``first_faults`` takes it."""
     return {
+        NOT_TOLD_APART: pl.col("shares_symbol"),
         "a basket of Interactive Brokers takes exchange-listed shares, {symbol} is of type {security_type}": ~pl.col(
             "security_type"
         ).is_in(LISTED),

@@ -22,7 +22,7 @@ from schemas.enums import Side
 from schemas.exports import Profile
 from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, OutputColumn, OutputMapping, Piece, pieces, read_mapping
 from tasks.core.export.package import Export, ExportPackage, refuse_any
-from tasks.core.export.words import first_faults
+from tasks.core.export.words import NOT_TOLD_APART, first_faults
 from tasks.core.facts import FORMULA_START, money_cell, number_cell
 
 FILES_PER_GROUP: Final = 1_000
@@ -125,7 +125,12 @@ def _number(column: OutputColumn) -> pl.Expr:
 def _faults(mapping: OutputMapping, known: Iterable[str]) -> dict[str, pl.Expr]:
     """Sentence: whether it is true of a row, of the columns whose field is at hand."""
     columns = [column for column in mapping.columns if column.field in set(known)]
-    return {sentence: is_faulty for column in columns for sentence, is_faulty in _faults_of(column, mapping)}
+    faults = {sentence: is_faulty for column in columns for sentence, is_faulty in _faults_of(column, mapping)}
+    named_by = {column.field for column in mapping.columns}
+    if "security_id" in named_by:
+        return faults
+    is_told = pl.col("is_told_by_exchange") if "exchange" in named_by else pl.lit(value=False)
+    return {**faults, NOT_TOLD_APART: pl.col("shares_symbol") & ~is_told}
 
 
 def _faults_of(column: OutputColumn, mapping: OutputMapping) -> Iterator[tuple[str, pl.Expr]]:

@@ -51,6 +51,7 @@ ORDER_FIELDS: Final[dict[str, Kind]] = {
     "security_id": "text",
     "security_name": "text",
     "security_type": "text",
+    "exchange": "text",
     "quantity": "number",
     "order_type": "text",
     "time_in_force": "text",

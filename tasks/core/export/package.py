@@ -48,7 +48,8 @@ class ExportPackage:
     """What leaves in one export.
 
     ``orders``: one row an order, with ``custodian``, ``tax_status`` and ``household_id`` of its account, ``security_type``,
-    ``security_name`` and ``quantity_step`` of its security, and ``value_usd`` in whole cents; sorted by account, sells before
+    ``security_name``, ``quantity_step`` and ``exchange`` of its security, ``shares_symbol`` (another security of the run has its symbol)
+    and ``is_told_by_exchange`` (none of those has its exchange), and ``value_usd`` in whole cents; sorted by account, sells before
     buys, then symbol. ``lots``: one row per order and lot closed, sorted likewise. ``blocks``: one row per custodian,
     security and side.
     """
@@ -165,9 +166,21 @@ def owners(accounts: pl.DataFrame) -> pl.DataFrame:
 
 
 def instruments(securities: pl.DataFrame) -> pl.DataFrame:
-    """One row a security: ``security_type``, ``security_name``, ``quantity_step``; each is null where its rows disagree."""
-    return securities.group_by("security_id").agg(
-        _common_value("security_type"), _common_value("name").alias("security_name"), _common_value("quantity_step")
+    """One row a security: ``security_type``, ``security_name``, ``quantity_step``, ``exchange``; each is null where its rows disagree.
+
+    ``shares_symbol`` and ``is_told_by_exchange`` as of ``ExportPackage``.
+    """
+    names = pl.col("security_id").n_unique()
+    is_told = pl.col("exchange").is_not_null() & (names.over("symbol", "exchange") == 1)
+    return (
+        securities.with_columns(shares_symbol=names.over("symbol") > 1, is_told=is_told)
+        .group_by("security_id")
+        .agg(
+            *(_common_value(name) for name in ("security_type", "quantity_step", "exchange")),
+            _common_value("name").alias("security_name"),
+            pl.col("shares_symbol").any(),
+            is_told_by_exchange=pl.col("is_told").all(),
+        )
     )
 
 

@@ -16,6 +16,10 @@ REFUSALS: Final[dict[str, pl.DataType]] = {
 }
 
 
+NOT_TOLD_APART: Final = "{symbol} is the symbol of several securities, and here nothing tells {security_id} apart"
+"""Why a format refuses an order of a security that it would name by a symbol that others have, too."""
+
+
 def no_refusals() -> pl.DataFrame:
     """The empty table of refusals."""
     return pl.DataFrame(schema=REFUSALS)

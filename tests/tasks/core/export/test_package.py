@@ -59,6 +59,8 @@ ACCOUNTS = pl.DataFrame(
 SECURITIES = pl.DataFrame(
     {
         "security_id": ["aaa", "bbb", "zzz"],
+        "symbol": ["AAA", "BBB", "ZZZ"],
+        "exchange": pl.Series([None] * 3, dtype=pl.String),
         "security_type": ["etf", "mutual_fund", None],
         "name": ["Fund A", "Fund B", "Z"],
         "quantity_step": [Decimal(1), Decimal("0.001"), Decimal(1)],
