@@ -2,7 +2,7 @@
 
 The accounts to hit are drawn once, and the kinds of fault dealt out to them in turn, so that a book of 2,000 accounts has
 every kind. Faults of lots hit two lots of an account: a feed seldom breaks one row only. A number written as text needs
-CSV; in Parquet, which is typed, those lots have a quantity of zero instead.
+CSV; in Parquet, which is typed, those lots have a quantity of -1 instead.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Fault(StrEnum):
     NEGATIVE_QUANTITY = "negative_quantity"
     FOREIGN_CURRENCY = "foreign_currency"
     UNSAFE_ID = "unsafe_id"
-    ZERO_QUANTITY = "zero_quantity"
+    MINUS_ONE = "minus_one"
     DUPLICATE_ACCOUNT = "duplicate_account"
     UNKNOWN_MODEL = "unknown_model"
     UNKNOWN_TAX_STATUS = "unknown_tax_status"
@@ -88,7 +88,7 @@ def break_lots(frame: pl.DataFrame, lots: LotDraw, hits: Hits, *, is_text: bool)
     """Return ``lots`` with its faults, and how many rows are broken now. ``is_text``: the quantity becomes text as in a CSV file."""
     rows = {fault: first_lots(lots, hit, LOTS_HIT) for fault, hit in hits.items()}
     texts = np.concatenate([rows[fault] for fault in TEXTS])
-    quantity = _with_values(frame["quantity"], np.append(rows[Fault.ZERO_QUANTITY], texts), 0)
+    quantity = _with_values(frame["quantity"], np.append(rows[Fault.MINUS_ONE], texts), -1)
     negative = rows[Fault.NEGATIVE_QUANTITY]
     quantity = _with_values(quantity, negative, -quantity.cast(pl.Float64).gather(pl.Series(negative)).cast(EXACT))
     if is_text:
@@ -97,9 +97,7 @@ def break_lots(frame: pl.DataFrame, lots: LotDraw, hits: Hits, *, is_text: bool)
             quantity = _with_values(quantity, rows[fault], text)
     unknown = rows[Fault.UNKNOWN_SECURITY]
     security_id = _with_values(frame["security_id"], unknown, frame["security_id"].gather(pl.Series(unknown)) + ".OLD")
-    edited = len(texts) + sum(
-        len(rows[f]) for f in (Fault.ZERO_QUANTITY, Fault.NEGATIVE_QUANTITY, Fault.UNKNOWN_SECURITY)
-    )
+    edited = len(texts) + sum(len(rows[f]) for f in (Fault.MINUS_ONE, Fault.NEGATIVE_QUANTITY, Fault.UNKNOWN_SECURITY))
     broken, added = _with_added_lots(
         frame.with_columns(quantity.alias("quantity"), security_id.alias("security_id")), lots, hits
     )

@@ -5,7 +5,8 @@
 2. From there history carries the weights: each grows with its security's price to the as-of date.
 3. Some accounts are then pushed: one class taken up or down, or something held that the model has no class for.
 4. Weights become whole quantity steps, and each holding is cut into lots bought at dates of its past, with more weight on
-   recent years. A lot costs the close of its date, so gains and losses are what history made them.
+   recent years. A lot costs the close of its date, so gains and losses are what history made them; none is of a day whose price is so
+   far from today's that the gate would set it aside.
 
 Known limits: the dates of lots do not depend on step 1; nothing is sold on the way from there.
 """
@@ -29,6 +30,8 @@ SHARES_WANTED: Final = 6
 """A stock is dear for an account whose target would not buy so many of its shares."""
 NEVER: Final = 1e6
 MEAN_LOTS: Final = 19.0
+MOST_COST_TO_PRICE: Final = 19.0
+"""Below the default of the setting `max_cost_to_price`."""
 MOST_LOTS: Final = 60
 YEAR_DAYS: Final = 252
 MEAN_OLD_DAYS: Final = 1_100
@@ -126,7 +129,7 @@ def _holding_of_lot(rng: np.random.Generator, account: Ints, count: int) -> Ints
 def _purchase_days(rng: np.random.Generator, market: Market, security: Ints, *, is_trading: Flags) -> Ints:
     """Dates with a price; within the span of the table of trades only for accounts that traded in it."""
     size, last = len(security), len(market.dates) - 1
-    oldest = last - market.first_priced[security]
+    oldest = last - _first_plausible(market)[security]
     recent = last - market.recent_from + 1
     age = recent + rng.integers(YEAR_DAYS - recent, size=size)
     age = np.where(rng.random(size) < 0.62, (YEAR_DAYS + rng.exponential(MEAN_OLD_DAYS, size)).astype(np.int64), age)  # noqa: PLR2004
@@ -134,6 +137,14 @@ def _purchase_days(rng: np.random.Generator, market: Market, security: Ints, *, 
     is_recent = is_trading & (rng.random(size) < 0.15)  # noqa: PLR2004
     age = np.where(is_recent, rng.integers(1, recent, size=size), age)
     return last - age
+
+
+def _first_plausible(market: Market) -> Ints:
+    """By security the first day of its prices from which on none is so far from today's that the gate would set the cost aside."""
+    ratio = market.closes / market.closes[-1]
+    is_far = (ratio > MOST_COST_TO_PRICE) | (ratio < 1 / MOST_COST_TO_PRICE)
+    after = len(ratio) - np.argmax(is_far[::-1], axis=0)
+    return np.maximum(market.first_priced, np.where(is_far.any(axis=0), after, 0)).astype(np.int64)
 
 
 def _cut_into_lots(rng: np.random.Generator, holding: Ints, units: Ints) -> Ints:

@@ -161,6 +161,8 @@ def securities() -> pl.DataFrame:
             "security_id": security.symbol,
             "security_type": "etf" if security in FUNDS else "equity",
             "is_tradable": True,
+            "price_factor": None,
+            "exchange": None,
         }
         for security in SECURITIES
     ]

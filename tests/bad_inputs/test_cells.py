@@ -100,13 +100,13 @@ COSTS = {
     "": None,
     "   ": None,
     "\u00a0": None,
-    " 5 ": Decimal(5),
-    "+5": Decimal(5),
-    "5.": Decimal(5),
-    ".5": Decimal("0.5"),
-    "5e0": Decimal(5),
-    "005": Decimal(5),
-    "0.1" + "0" * 30: Decimal("0.1"),
+    " 50 ": Decimal(50),
+    "+50": Decimal(50),
+    "50.": Decimal(50),
+    "50.5": Decimal("50.5"),
+    "5e1": Decimal(50),
+    "0050": Decimal(50),
+    "50.1" + "0" * 30: Decimal("50.1"),
 }
 
 

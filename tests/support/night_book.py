@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from schemas.enums import Outcome, RunKind
-from schemas.landing import dtypes
+from schemas.landing import OPTIONAL_COLUMNS, dtypes
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
@@ -31,7 +31,13 @@ def landed_book(account_count: int, seed: int = 1) -> tuple[Tables, date]:
     market = read_market()
     (part,) = book_parts(market, account_count=account_count, seed=seed)
     raw = {**reference_tables(market), **part.tables}
-    return {table: parse(table, rows, is_text=False) for table, rows in raw.items()}, market.as_of_date
+    return {table: parse(table, _whole(table, rows), is_text=False) for table, rows in raw.items()}, market.as_of_date
+
+
+def _whole(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the columns that a source may leave out."""
+    missing = [name for name in dtypes(table) if name in OPTIONAL_COLUMNS.get(table, ()) and name not in rows.columns]
+    return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
 
 
 def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO_EXPORTS) -> tuple[Facts, pl.DataFrame]:

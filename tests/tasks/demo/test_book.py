@@ -521,10 +521,10 @@ def test_a_book_of_two_thousand_accounts_has_every_fault() -> None:
     assert (accounts.status[everyone] == ACTIVE).all()
 
 
-def test_text_stands_for_numbers_in_a_text_book_and_zero_in_a_typed_one() -> None:
+def test_text_stands_for_numbers_in_a_text_book_and_minus_one_in_a_typed_one() -> None:
     texts = BIG_TEXT.tables["lots"].with_row_index().filter(pl.col("quantity").is_in(TEXTS))
     assert set(texts["quantity"]) == set(TEXTS)
-    assert (BIG.tables["lots"]["quantity"].gather(texts["index"]) == 0).all()
+    assert (BIG.tables["lots"]["quantity"].gather(texts["index"]) == -1).all()
 
 
 def test_a_text_book_is_the_typed_book_otherwise() -> None:
@@ -555,7 +555,7 @@ def lots_of_two() -> tuple[pl.DataFrame, LotDraw]:
     ("fault", "column", "expected"),
     [
         (Fault.NEGATIVE_QUANTITY, "quantity", [-5, -6, 7, 8, 9, 10]),
-        (Fault.ZERO_QUANTITY, "quantity", [0, 0, 7, 8, 9, 10]),
+        (Fault.MINUS_ONE, "quantity", [-1, -1, 7, 8, 9, 10]),
         (Fault.UNKNOWN_SECURITY, "security_id", ["KO.OLD", "KO.OLD", "KO", "KO", "KO", "KO"]),
         (Fault.DUPLICATE_LOT, "lot_id", ["L1", "L1", "L2", "L3", "L1", "L2", "L3"]),
         (Fault.ORPHAN_LOTS, "account_id", ["A1", "A1", "A1", "A1X", "A1X", "A2", "A2", "A2"]),
@@ -579,7 +579,7 @@ def test_unreadable_quantities_need_text(fault: Fault, text: str) -> None:
     as_text, _ = break_lots(frame, lots, only(fault, 1), is_text=True)
     as_number, _ = break_lots(frame, lots, only(fault, 1), is_text=False)
     assert as_text["quantity"].to_list() == ["5.000000", "6.000000", "7.000000", text, text, "10.000000"]
-    assert as_number["quantity"].to_list() == [5, 6, 7, 0, 0, 10]
+    assert as_number["quantity"].to_list() == [5, 6, 7, -1, -1, 10]
 
 
 @pytest.mark.parametrize(

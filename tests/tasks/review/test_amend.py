@@ -55,6 +55,7 @@ class Night:
 
 KINDS: dict[str, dict[str, dict[str, object]]] = {
     "plain": {},
+    "invested": {"policies": {"is_pending_invested": True}},
     "strict": {
         "policies": {
             "is_harvesting": True,
@@ -403,8 +404,9 @@ def test_an_order_below_the_smallest_is_refused() -> None:
 
 
 def test_an_account_rebalanced_with_its_household_is_not_changed_alone() -> None:
-    managed = night().solved.accounts.filter(pl.col("managed_household_id").is_not_null())["account_id"].to_list()
-    account_id = next(one for one in night().frames["proposals"]["account_id"] if one in managed)
-    one = orders_of(account_id)[0]
+    found = night("invested")
+    managed = found.solved.accounts.filter(pl.col("managed_household_id").is_not_null())["account_id"].to_list()
+    account_id = next(one for one in found.frames["proposals"]["account_id"] if one in managed)
+    one = found.frames["orders"].filter(account_id=account_id).row(0, named=True)
     with pytest.raises(WrongUsage, match="together with its household"):
-        night().amend(account_id, {(Side(one["side"]), one["security_id"]): Decimal(0)})
+        found.amend(account_id, {(Side(one["side"]), one["security_id"]): Decimal(0)})

@@ -115,7 +115,7 @@ def test_a_row_is_shown_cell_by_cell_with_each_rules_own_sentence(ledger: Ledger
         ("quantity_not_negative", False),
     ]
     assert detail.rules[0].sentence.startswith("lot_id is a/b; needed 1 to 64 characters")
-    assert detail.rules[1].sentence == "quantity is -5; needed a number above 0."
+    assert detail.rules[1].sentence == "quantity is -5; needed a number of 0 or more."
 
 
 def test_a_cell_that_quotes_the_place_does_not_break_the_sentences_apart(ledger: Ledger, run: RunRow) -> None:
