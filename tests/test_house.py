@@ -56,7 +56,7 @@ HOLD_THE_LEDGER: Final = {
     "tasks/runtime/stores.py": "it is opened here",
     "tasks/runtime/steps.py": "what a task works on, from which it hands parts on",
     "tasks/operate/replay_scratch.py": "a replay opens one of its own beside the real one",
-    "tasks/export/export.py": "what an export works on: eight parts, from claim to publication",
+    "tasks/export/packages.py": "what an export works on: eight parts, from claim to publication",
     "tasks/export/deliver.py": "what a delivery works on: four parts",
     "tasks/known/fill_lag.py": "what is known of an order stands in five parts",
     "console/shared/backend.py": "what pages and routes work on, from which they hand parts on",

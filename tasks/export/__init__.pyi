@@ -1,7 +1,7 @@
 from .deliver import DeliveryResult as DeliveryResult
-from .export import BOOK as BOOK
 from .export import ExportResult as ExportResult
-from .export import book_of as book_of
+from .packages import BOOK as BOOK
+from .packages import book_of as book_of
 from .plan import ExportPlan as ExportPlan
 from .plan import signer_of as signer_of
 from .release import custodians_due as custodians_due

@@ -16,15 +16,8 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.errors import Terminal, WrongUsage
 from schemas.exports import Delivery, Profile
-from tasks.export.export import (
-    Exporter,
-    ExportResult,
-    asked_for,
-    done_run,
-    export_run,
-    planned_packages,
-    stored_tables,
-)
+from tasks.export.export import ExportResult, done_run, export_run
+from tasks.export.packages import Exporter, asked_for, planned_packages, stored_tables
 from tasks.export.plan import ExportPlan
 from tasks.known import behind_since
 from warehouse.ledger import Exports

@@ -7,8 +7,8 @@ from datetime import timedelta
 from schemas.settings import Settings
 from tasks.export.abandon import AbandonResult, abandon_export
 from tasks.export.deliver import Deliverer, DeliveryResult, deliver_exports
-from tasks.export.export import Exporter
 from tasks.export.export_all import ExportedRuns, export_all
+from tasks.export.packages import Exporter
 from tasks.export.plan import ExportPlan, signer_of
 from tasks.runtime import current_actor, open_ledger, utc_now
 from warehouse.lake import open_lake

@@ -26,8 +26,8 @@ from tasks.core.export.files import profile_files
 from tasks.core.export.order_formats import refusals_of
 from tasks.core.export.package import Export, ProposedTables, make_release
 from tasks.export.deliver import Deliverer, deliver_exports
-from tasks.export.export import BOOK, Exporter
 from tasks.export.export_all import export_all
+from tasks.export.packages import BOOK, Exporter
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
 from tests.benchmarks.results import kept

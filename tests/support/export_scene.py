@@ -20,8 +20,9 @@ import polars as pl
 from schemas.enums import Role, Route, RunKind
 from schemas.run import RunRef
 from schemas.stored import TABLES
-from tasks.export.export import Exporter, ExportResult, export_run
+from tasks.export.export import ExportResult, export_run
 from tasks.export.export_all import ExportedRuns, export_all
+from tasks.export.packages import Exporter
 from tasks.runtime.stores import current_actor
 from warehouse.lake.lake import Lake
 from warehouse.ledger import Decision, ExportState, Ledger, NewRun

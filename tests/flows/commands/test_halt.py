@@ -17,7 +17,7 @@ from schemas.enums import Step
 from schemas.errors import RunHeld, WrongUsage
 from schemas.settings import load_settings
 from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
-from tasks.export.export import BOOK
+from tasks.export.packages import BOOK
 from tasks.export.render import LOOK_SECONDS, Sending, render_export
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.support.export_scene import AS_OF, NOW, POINTS, RUN, Scene, assert_exported_once, contents

@@ -21,7 +21,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.core.export.package import ProposedTables
 from tasks.demo.sample import make_book
-from tasks.export.export import book_of, stored_tables
+from tasks.export.packages import book_of, stored_tables
 from tasks.review import review
 from tasks.review.amend import amend_proposal
 from tasks.review.explain import explain_account
