@@ -21,6 +21,7 @@ class LandingTable(StrEnum):
     TRADES = "trades"
     HOUSEHOLDS = "households"
     LOCATION_PREFERENCES = "location_preferences"
+    ACCOUNT_TOTALS = "account_totals"
 
 
 class TaxStatus(StrEnum):

@@ -266,6 +266,19 @@ class LocationPreferences(pa.DataFrameModel):
         unique = ["model_id", "asset_class", "tax_status"]
 
 
+class AccountTotals(pa.DataFrameModel):
+    """What the custodian says an account comes to, to check its rows against: either or both; null: not said."""
+
+    account_id: str = identifier()
+    value_usd: Exact = pa.Field(nullable=True)
+    lot_count: int = pa.Field(ge=0, nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id"]
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -279,22 +292,33 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "trades": Trades,
     "households": Households,
     "location_preferences": LocationPreferences,
+    "account_totals": AccountTotals,
 }
 """Every landing table, by name."""
 
-OPTIONAL_TABLES: Final = frozenset({"buy_list", "restrictions", "trades", "households", "location_preferences"})
+OPTIONAL_TABLES: Final = frozenset(
+    {"buy_list", "restrictions", "trades", "households", "location_preferences", "account_totals"}
+)
 """Tables that a source may leave out."""
 
-OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
-    "accounts": frozenset({"loss_carryforward_short_usd", "loss_carryforward_long_usd"}),
-    "lots": frozenset({"is_frozen"}),
-    "securities": frozenset({"price_factor", "exchange"}),
-    "restrictions": frozenset({"min_quantity", "max_quantity", "min_value_usd", "max_value_usd"}),
-    "policies": frozenset(Policies.to_schema().columns) - {"policy_id"},
+BLANK_IS_ZERO: Final[dict[str, tuple[str, ...]]] = {
+    "accounts": ("cash_reserve_usd", "ytd_short_gain_usd", "ytd_long_gain_usd"),
+    "cash": ("pending_usd",),
 }
-"""Columns that a source may leave out: they are null then."""
+"""Amounts that are 0 where their cell is blank or their column is missing."""
 
-SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades")
+OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
+    table: frozenset(
+        [
+            *(name for name, column in contract.to_schema().columns.items() if column.nullable),
+            *BLANK_IS_ZERO.get(table, ()),
+        ]
+    )
+    for table, contract in CONTRACTS.items()
+}
+"""Columns that a source may leave out, because their cells may be blank."""
+
+SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals")
 """Tables with a row per account, cut into shards; the others are read whole."""
 
 

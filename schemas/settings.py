@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     """Cash that changed, without a trade, by more than this share of its account is quarantined."""
     max_cost_to_price: Annotated[float, Field(gt=1)] = 20.0
     """A lot of a taxable account whose unit cost is more than so many times the price, or less than one part in so many of it, is quarantined."""
+    max_total_difference_fraction: Fraction = 0.005
+    """An account whose lots and cash differ from its custodian's total by more than this share of it, and 1 USD, is quarantined."""
     accounts_per_shard: Annotated[int, Field(ge=1)] = 50_000
     """Upper size of a shard; bounds memory."""
     dask: Workers = ""

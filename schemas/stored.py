@@ -39,6 +39,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
     "scope": {"account_id": pl.String()},
     "gate": {"account_id": pl.String(), "outcome": pl.String(), "reason": pl.String()},
+    "vouched": {"account_id": pl.String()},
     "awaiting": {"account_id": pl.String(), "reason": pl.String()},
     "carried_lots": {name: dtype for name, dtype in dtypes("lots").items() if name != "is_frozen"},
     "carried_cash": dtypes("cash"),
@@ -62,7 +63,8 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "made_with": {"step": pl.String(), "kind": pl.String(), "name": pl.String(), "value": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
-"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts that go no further, quarantined or waiting for a file, and why. ``awaiting``: accounts whose custodian's file has not come or
+"""``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts that go no further, quarantined or waiting for a file, and why. ``vouched``: accounts that were
+checked against the custodian's totals or an earlier night. ``awaiting``: accounts whose custodian's file has not come or
 could not be used. ``carried``: when each of those was
 last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
 of whom somebody held the last undecided proposal. ``known_fills``: what brokers

@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 
 from tasks.demo.book_accounts import account_ids, accounts_frame, draw_accounts
-from tasks.demo.book_activity import cash_frame, firm_restrictions, lots_frame, restrictions_frame, trades_frame
+from tasks.demo.book_activity import (
+    cash_frame,
+    firm_restrictions,
+    lots_frame,
+    restrictions_frame,
+    totals_frame,
+    trades_frame,
+)
 from tasks.demo.book_faults import break_accounts, break_cash, break_lots, draw_hits
 from tasks.demo.book_holdings import draw_lots, draw_weights
 from tasks.demo.book_households import draw_managed, households_frame
@@ -64,8 +71,10 @@ def _part(rng: np.random.Generator, market: Market, *, first: int, count: int, w
     restrictions = restrictions_frame(rng, market, accounts, lots, ids)
     trades = trades_frame(rng, market, accounts, lots, ids)
     accounts_table, broken_accounts = break_accounts(accounts_frame(rng, accounts, width=width), hits)
-    cash_table, broken_cash = break_cash(cash_frame(rng, accounts, weights, ids), hits)
-    lots_table, broken_lots = break_lots(lots_frame(rng, market, lots, ids), lots, hits, is_text=is_text)
+    cash_sound = cash_frame(rng, accounts, weights, ids)
+    cash_table, broken_cash = break_cash(cash_sound, hits)
+    lots_sound = lots_frame(rng, market, lots, ids)
+    lots_table, broken_lots = break_lots(lots_sound, lots, hits, is_text=is_text)
     tables = {
         "accounts": accounts_table,
         "lots": lots_table,
@@ -73,5 +82,6 @@ def _part(rng: np.random.Generator, market: Market, *, first: int, count: int, w
         "restrictions": pl.concat([firm_restrictions(), restrictions]) if first == 1 else restrictions,
         "trades": trades,
         "households": households_frame(accounts, managed, width=width),
+        "account_totals": totals_frame(market, lots, lots_sound, cash_sound),
     }
     return BookPart(tables, broken_accounts + broken_cash + broken_lots)

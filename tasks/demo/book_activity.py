@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing import EXACT, dtypes
 from tasks.demo.book_accounts import ACTIVE, words
 from tasks.demo.book_holdings import unit_costs
 from tasks.demo.book_reference import RARELY_BOUGHT, SYMBOLS
@@ -70,6 +70,23 @@ def lots_frame(rng: np.random.Generator, market: Market, lots: LotDraw, ids: pl.
         }
     )
     return frame.select(*dtypes("lots"))
+
+
+def totals_frame(market: Market, lots: LotDraw, lots_table: pl.DataFrame, cash: pl.DataFrame) -> pl.DataFrame:
+    """Return the landing table ``account_totals``: what the lots come to at the last close, settled cash, and how many lots there are."""
+    price = exact(pl.Series(market.closes[-1, lots.security]))
+    held = (
+        pl.DataFrame({"account": lots.account, "value_usd": lots_table["quantity"].cast(pl.Decimal(38, 6)) * price})
+        .group_by("account")
+        .agg(pl.col("value_usd").sum(), lot_count=pl.len().cast(pl.Int64))
+    )
+    account = pl.int_range(cash.height, dtype=pl.Int64, eager=True).alias("account")
+    rows = cash.select("account_id", account, "settled_usd").join(held, on="account", how="left", maintain_order="left")
+    return rows.select(
+        "account_id",
+        value_usd=(pl.col("value_usd").fill_null(0) + pl.col("settled_usd")).round(2).cast(EXACT),
+        lot_count=pl.col("lot_count").fill_null(0),
+    )
 
 
 def restrictions_frame(

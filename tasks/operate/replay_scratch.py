@@ -28,7 +28,16 @@ from warehouse.lake import LakeAt, lake_of_its_own
 from warehouse.ledger import Ledger, NewRun, RunRow, Runs
 
 COMPUTED: Final = {
-    Step.VALIDATE: ("quarantine", "released_rows", "gate", "carried", "carried_lots", "carried_cash", "anomalies"),
+    Step.VALIDATE: (
+        "quarantine",
+        "released_rows",
+        "gate",
+        "vouched",
+        "carried",
+        "carried_lots",
+        "carried_cash",
+        "anomalies",
+    ),
     Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
     Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier"),
 }

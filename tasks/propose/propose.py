@@ -53,7 +53,10 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
     by_account = lake.read("account_drift", run.run_id, shard)
     gate = lake.read("gate", run.run_id, shard)
     known = noticed_accounts(
-        lake.read("anomalies", run.run_id, shard), lake.read("held_accounts", run.run_id, shard), facts.last_exports
+        lake.read("anomalies", run.run_id, shard),
+        lake.read("held_accounts", run.run_id, shard),
+        facts.last_exports,
+        lake.read("vouched", run.run_id, shard),
     )
     always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
     frames = propose_frames(
@@ -106,7 +109,9 @@ def propose_frames(
         household_id="managed_household_id",
     ).join(model_hashes(facts.model_targets), on="model_id", how="left")
     return {
-        "proposals": with_route(with_look(proposals, known), limits, always).select(PUBLIC["proposals"].keys()),
+        "proposals": with_route(with_look(proposals, known), limits, always, known.vouched).select(
+            PUBLIC["proposals"].keys()
+        ),
         "orders": orders,
         "lot_relief": relief,
         "class_reasons": reasons,

@@ -29,13 +29,12 @@ class ChosenAccounts:
     """The accounts of a run.
 
     ``known``, with those ``accounts`` alone that are landed; ``scope``: ids of those to be looked at; ``elsewhere``: ids of
-    accounts that the night's other runs have landed. ``is_named``: somebody named the accounts.
+    accounts that are delivered and not of this run.
     """
 
     known: KnownAccounts
     scope: pl.Series
     elsewhere: pl.Series
-    is_named: bool
 
 
 def read_accounts(landing: Landing, run: NewRun, at: Stores) -> KnownAccounts:
@@ -70,9 +69,9 @@ def choose_accounts(
     landed, scope = in_scope(known.accounts, asked, known.households["household_id"].drop_nulls())
     _refuse_missing(request, scope, taken)
     ids = known.accounts["account_id"].drop_nulls().unique()
-    elsewhere = ids.filter(~ids.is_in(landed["account_id"].implode())) if late is not None else ids.clear()
+    elsewhere = ids.filter(~ids.is_in(landed["account_id"].implode())) if asked is not None else ids.clear()
     chosen = KnownAccounts(landed, known.households, known.carried)
-    return ChosenAccounts(chosen, scope, elsewhere, is_named=bool(request.scope))
+    return ChosenAccounts(chosen, scope, elsewhere)
 
 
 def _accounts_asked(request: Request, late: LateFiles | None, accounts: pl.DataFrame, at: Stores) -> pl.Series | None:

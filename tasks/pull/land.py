@@ -24,7 +24,7 @@ def land_tables(run: RunRef, landing: Landing, chosen: ChosenAccounts, at: Store
     def batches() -> Iterator[tuple[str, pl.DataFrame]]:
         yield from about.items()
         for table, rows in _landed_rows(landing, chosen):
-            yield f"landed_{table}", with_shard(table, rows, placing, is_narrow=chosen.is_named)
+            yield f"landed_{table}", with_shard(table, rows, placing)
 
     return at.lake.load(
         run,
@@ -32,7 +32,6 @@ def land_tables(run: RunRef, landing: Landing, chosen: ChosenAccounts, at: Store
         batches(),
         copies=lambda: landing.copies,
         shards=placing,
-        is_narrow=chosen.is_named,
     )
 
 
@@ -70,11 +69,10 @@ def _tables_about(
     }
 
 
-def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_narrow: bool) -> pl.DataFrame:
+def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame) -> pl.DataFrame:
     """The rows with their shard; rows of accounts whose shard is null are left out.
 
-    Rows of accounts that no source delivered go to shard 0, where they are quarantined; in a run over named accounts
-    (``is_narrow``) they are left out: they belong to the night's other runs.
+    Rows of accounts that no source delivered go to shard 0: there they are quarantined, and cost the accounts that they could mean.
     """
     if table not in SHARDED_TABLES:
         return frame.with_columns(shard=pl.lit(GLOBAL_SHARD, pl.Int32))
@@ -82,7 +80,7 @@ def with_shard(table: str, frame: pl.DataFrame, shards: pl.DataFrame, *, is_narr
     placed = frame.join(known, on="account_id", how="left", maintain_order="left")
     is_global = pl.col("account_id").is_null() & (table == "restrictions")
     is_stray = pl.col("is_known").is_null()
-    wanted = is_global | pl.col("shard").is_not_null() | (is_stray & (not is_narrow))
+    wanted = is_global | pl.col("shard").is_not_null() | is_stray
     elsewhere = pl.when(is_global).then(GLOBAL_SHARD).otherwise(0)
     return placed.filter(wanted).drop("is_known").with_columns(shard=pl.coalesce("shard", elsewhere).cast(pl.Int32))
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, dtypes
 from schemas.stored import LANDED_COLUMNS
+from tasks.core.gate import rounded_cells
 from tasks.pull.inputs import Input, TakenFiles
 from tasks.pull.reading import parse_raw, raw_tables
 from tasks.runtime import Stores, give_notice, utc_now
@@ -160,14 +161,21 @@ class Landing:
 
     def _read(self, each: Input, tables: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
         numbering = {table: self._next_rows(table) for table in tables}
+        rounded = dict.fromkeys(tables, 0)
         if each.format is not None and each.format.mapping.notice:
             give_notice(f"{each.file.name}: {each.format.mapping.notice}")
         for raw in raw_tables(each, tables):
             if raw.first_row == 1:
                 for notice in raw.notices:
                     give_notice(notice)
-            yield raw.table, numbering[raw.table].number(parse_raw(raw))
+            rows = parse_raw(raw)
+            rounded[raw.table] += rounded_cells(raw.table, raw.frame, rows)
+            yield raw.table, numbering[raw.table].number(rows)
         for table, own in numbering.items():
+            if rounded[table]:
+                give_notice(
+                    f"{each.file.name}: {rounded[table]:,} numbers of {table} have more than six digits after the point; rounded"
+                )
             self._next[table] = own.last_row + 1
             self._record(InputState.READ, table, own, each)
 

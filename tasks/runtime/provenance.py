@@ -21,6 +21,7 @@ DECIDING: Final = (
     "is_frontier_written",
     "max_basis_change_fraction",
     "max_cost_to_price",
+    "max_total_difference_fraction",
     "max_unexplained_cash_fraction",
     "max_unexplained_fraction",
 )

@@ -13,11 +13,13 @@ from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core.gate import History, anomalies, gate_accounts, gate_globals, unattributed_rows
+from tasks.core.gate import STRAY_TABLES, History, anomalies, gate_accounts, gate_globals, stray_rows, without_foreign
 from tasks.core.reconcile import presumed_fills
 from tasks.known import NightBefore, carried_tables, landed_rows, places, read_before
 from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
 
+STRAY_SHARD: Final = 0
+"""Where rows of accounts that no source delivered are landed."""
 ABSENT_WITH_ITS_FILE: Final = "cash_present"
 """The rule that an account breaks because its custodian's file has not come."""
 
@@ -51,6 +53,9 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         at.lake.replace(run, shard, {"quarantine": gated.quarantine, "made_with": with_it})
         return gated.quarantine.height
     tables = landed_rows(at.lake, run, shard)
+    strays = _stray_rows(at, run)
+    if shard == STRAY_SHARD and _is_named(at, run):
+        tables = without_foreign(tables, tables["accounts"]["account_id"].drop_nulls().unique())
     awaiting = at.lake.read("awaiting", run.run_id, shard)
     before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
     fills = _explaining_fills(at, run, shard, tables, commons["prices"])
@@ -64,14 +69,23 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         history=_without_comparing(history, awaiting),
         released=released["quarantine_id"],
         max_cost_to_price=at.settings.max_cost_to_price,
+        strays=strays,
+        max_total_difference=at.settings.max_total_difference_fraction,
     )
     quarantine = _without_awaited(verdicts.quarantine, awaiting)
-    stray = unattributed_rows(quarantine).height
-    if stray:
-        give_notice(f"{stray:,} rows name no account that could be read; nobody knows whose they are")
+    nameless = strays.filter(~pl.col("is_name")).height
+    if shard == STRAY_SHARD and nameless:
+        give_notice(
+            f"{nameless:,} rows name no account that can be read; they cost every account that they could belong to"
+        )
     scope = at.lake.read("scope", run.run_id, shard)
     gate = _stopped_accounts(verdicts.accounts, awaiting).join(scope, on="account_id", how="semi")
-    frames = {"quarantine": quarantine, "released_rows": _released_rows(verdicts.released, released), "gate": gate}
+    frames = {
+        "quarantine": quarantine,
+        "released_rows": _released_rows(verdicts.released, released),
+        "gate": gate,
+        "vouched": verdicts.vouched.to_frame(),
+    }
     frames |= carried_tables(history, gate)
     if before is not None:
         traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
@@ -89,6 +103,18 @@ def _explaining_fills(
     traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
     priced = prices.drop_nulls("price_usd").unique("security_id", keep="none")
     return pl.concat([fills, presumed_fills(left, tables["lots"], traded, priced, run.as_of_date)])
+
+
+def _stray_rows(at: Stores, run: RunRef) -> pl.DataFrame:
+    """``STRAY`` of the run: rows whose account no source delivered."""
+    rows = {table: at.lake.stray_rows(table, run.run_id) for table in STRAY_TABLES}
+    return stray_rows(rows, pl.Series("account_id", [], dtype=pl.String))
+
+
+def _is_named(at: Stores, run: RunRef) -> bool:
+    """Whether somebody named the accounts of the run: rows that are nobody's belong to the night's other runs then."""
+    row = at.ledger.runs.get_run(run.run_id)
+    return row is not None and row.scope is not None
 
 
 def _without_comparing(history: History | None, awaiting: pl.DataFrame) -> History | None:

@@ -54,7 +54,12 @@ def judged(folder: Path, as_of: date = AS_OF) -> Judged:
         tables = {table: pl.concat(map(_parsed, batches)) for table, batches in raw.items()}
         places = whole_files({table: path.name for table, path in paths.items()})
         common = gated_commons(tables, places, as_of)
-        own = gate_accounts({name: tables[name] for name in ACCOUNT_TABLES if name in tables}, common, places, as_of)
+        own = gate_accounts(
+            {name: tables[name] for name in (*ACCOUNT_TABLES, "account_totals") if name in tables},
+            common,
+            places,
+            as_of,
+        )
     except InputRefused as refused:
         return Judged(str(refused))
     quarantine = pl.concat([common.quarantine, own.quarantine])

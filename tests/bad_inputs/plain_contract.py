@@ -97,6 +97,7 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
         "is_frozen": maybe(is_truth),
     },
     "cash": {"account_id": is_identifier, "settled_usd": exact(), "pending_usd": exact()},
+    "account_totals": {"account_id": is_identifier, "value_usd": maybe(exact()), "lot_count": maybe(whole(0))},
     "securities": {
         "security_id": is_identifier,
         "symbol": is_label,
@@ -161,6 +162,7 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
 """What each cell of an accepted row holds. Columns left out are words whose list grows."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
+    "account_totals": ("account_id",),
     "accounts": ("account_id",),
     "lots": ("account_id", "security_id", "lot_id"),
     "cash": ("account_id",),
@@ -251,17 +253,17 @@ def misread(table: str, content: bytes, rows: Rows) -> Iterator[str]:
 
 def _says(text: str, value: Any) -> bool:
     """Whether a cell of text is a fair way to write the value."""
-    plain = text.strip()
+    plain = re.sub(r"^[\s\u180e\u200b-\u200d\u2060\ufeff]+|[\s\u180e\u200b-\u200d\u2060\ufeff]+$", "", text)
     match value:
         case None:
             return not plain
         case bool():
             return plain.lower() in ({"true", "1"} if value else {"false", "0"})
         case str():
-            return text == value
+            return plain == value
         case date():
             return plain == value.isoformat()
         case float():
             return bool(plain) and float(plain) == value
-        case _:
-            return bool(plain) and Decimal(plain) == value
+        case _:  # an amount that may be blank is 0
+            return abs(Decimal(plain or "0") - value) <= Decimal("0.0000005")

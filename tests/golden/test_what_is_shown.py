@@ -42,7 +42,7 @@ from schemas.enums import (
     Trigger,
     Unmodelled,
 )
-from schemas.landing import CONTRACTS, dtypes
+from schemas.landing import BLANK_IS_ZERO, CONTRACTS, dtypes
 from tasks.core.gate.contract import column_rules, readable, required_rule, unique_key
 from tests.golden.night import HERE
 
@@ -115,6 +115,7 @@ ROUTE_REASONS: Final = (
     "tax_above_limit",
     "policy_asks_for_a_person",
     "four_eyes",
+    "first_seen",
     LookReason.HOLD,
 )
 """Why a proposal goes to a person; of the reasons to look, those of the setting ``always_review`` that one night can show."""
@@ -170,6 +171,9 @@ ROW_RULES: Final = (
     "cost_plausible",
     "cash_explained",
     "currency_usd",
+    "asset_class_spelled_alike",
+    "lot_count_as_delivered",
+    "value_usd_as_delivered",
 )
 """Rules of the gate beyond those of single cells and keys."""
 
@@ -229,7 +233,8 @@ def all_rules() -> set[str]:
         rules |= {unique_key(key).name} if key else set()
         rules |= {rule.name for rule in column_rules(table).values()}
         rules |= {readable(table, column).name for column in dtypes(table)}
-        rules |= {required_rule(table, name).name for name, column in schema.columns.items() if not column.nullable}
+        needed = {name for name, column in schema.columns.items() if not column.nullable}
+        rules |= {required_rule(table, name).name for name in needed - {*BLANK_IS_ZERO.get(table, ())}}
     return rules
 
 

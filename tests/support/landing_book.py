@@ -140,7 +140,7 @@ def gated(tables: Mapping[str, pl.DataFrame]) -> tuple[Gated, GatedAccounts]:
     """Both gates over parsed tables, every file called ``<table>.csv``."""
     places = whole_files({table: f"{table}.csv" for table in tables})
     common = gated_commons(tables, places)
-    own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
+    own = {name: rows for name, rows in tables.items() if name in {*ACCOUNT_TABLES, "account_totals"}}
     return common, gate_accounts(own, common, places, AS_OF)
 
 

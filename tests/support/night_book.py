@@ -44,7 +44,11 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     """What passed the gate, and the accounts that did not."""
     common, own = gated(tables)
     broken = pl.concat([common.quarantine, own.quarantine])
-    good = {name: accepted_rows(name, rows, broken).select(dtypes(name).keys()) for name, rows in tables.items()}
+    good = {
+        name: accepted_rows(name, rows, broken).select(dtypes(name).keys())
+        for name, rows in tables.items()
+        if name != "account_totals"
+    }
     good["policies"] = with_policy_defaults(good["policies"])
     good["accounts"] = good["accounts"].join(own.accounts, on="account_id", how="anti")
     landed = tables["accounts"].filter(pl.col("account_id").is_not_null())

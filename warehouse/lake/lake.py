@@ -159,6 +159,12 @@ class Lake:
         """The one row of ``night_size`` or ``trade_sums``."""
         return self._retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
 
+    def stray_rows(self, table: str, run_id: str) -> pl.DataFrame:
+        """``account_id, raw, security_id`` of landed rows whose account no source delivered, each once; ``raw`` where the account is in doubt."""
+        security = "r.security_id" if "security_id" in TABLES[f"landed_{table}"] else "CAST(NULL AS VARCHAR)"
+        statement = sql("stray_rows").format(table=table, security=security)
+        return self._retried(lambda: self._fetch(statement, {"run_id": run_id}))
+
     def has_rows(self, table: str, run_id: str, *, first_row: int, last_row: int, count: int) -> bool:
         """Whether a run has ``count`` rows of a landing table with numbers between the two."""
         values: dict[str, str | int] = {"run_id": run_id, "first_row": first_row, "last_row": last_row}
@@ -207,8 +213,6 @@ class Lake:
         batches: Iterable[tuple[str, pl.DataFrame]],
         copies: Callable[[], Sequence[Copy]] = tuple,
         shards: pl.DataFrame | None = None,
-        *,
-        is_narrow: bool = False,
     ) -> int:
         """Make ``batches`` and ``copies`` the only rows of ``tables`` for this run, all in one transaction; the rows written.
 
@@ -224,9 +228,7 @@ class Lake:
                 for table, frame in batches:
                     self._insert(table, frame.sort("shard", maintain_order=True), run)
                     rows += frame.height
-                rows += sum(
-                    self._copy(run, each, is_sharded=shards is not None, is_narrow=is_narrow) for each in copies()
-                )
+                rows += sum(self._copy(run, each, is_sharded=shards is not None) for each in copies())
         except duckdb.Error as error:
             if is_passing(error):
                 raise LakeBusy(why_not(error)) from error
@@ -242,12 +244,12 @@ class Lake:
             yield
             self._cursor.execute(sql("name_snapshot"), {"run_id": run.run_id})
 
-    def _copy(self, run: RunRef, copy: Copy, *, is_sharded: bool, is_narrow: bool) -> int:
+    def _copy(self, run: RunRef, copy: Copy, *, is_sharded: bool) -> int:
         values = {"run_id": run.run_id, "as_of": run.as_of_date.isoformat(), **asdict(copy)}
         del values["table"]
         if not is_sharded or copy.table not in SHARDED_TABLES:
             return _count(self._cursor.execute(sql("copy_common").format(table=copy.table), values))
-        values |= {"has_common": copy.table == "restrictions", "is_narrow": is_narrow}
+        values |= {"has_common": copy.table == "restrictions"}
         return _count(self._cursor.execute(sql("copy_sharded").format(table=copy.table), values))
 
     def _delete(self, statement: str, tables: Iterable[str], key: Mapping[str, str | int]) -> None:

@@ -1,7 +1,7 @@
 -- Land again rows of accounts, which an earlier run landed from the very same file, in the shards of this run.
 -- `shards`: registered table of account_id, shard (null: an account of the night that is not of this run; left out). Rows that
--- belong to everyone ($has_common: they name no account) go to shard -1; those of accounts it lacks to shard 0, or nowhere
--- in a run over accounts that somebody named ($is_narrow). $shift is added to each row's number.
+-- belong to everyone ($has_common: they name no account) go to shard -1; those of accounts it lacks to shard 0.
+-- $shift is added to each row's number.
 INSERT INTO lake.landed_{table} BY NAME
 SELECT
     r.* REPLACE (
@@ -17,6 +17,6 @@ WHERE r.run_id = $from_run
   AND (
       s.shard IS NOT NULL
       OR ($has_common AND r.account_id IS NULL)
-      OR (s.account_id IS NULL AND NOT $is_narrow)
+      OR s.account_id IS NULL
   )
 ORDER BY shard, row_number

@@ -113,6 +113,8 @@ STATES: Final = {
     ProposalState.FAILED: "exported and failed",
 }
 
+ACCOUNT_KNOWN: Final = "account_known"
+"""The rule that a row breaks whose account was not delivered."""
 LEAST_DRIFT: Final = 1e-4
 """Drift of less than a basis point is none."""
 
@@ -129,6 +131,10 @@ def _reason_sentences(outcome: Outcome, reason: str) -> Iterator[str]:
         return
     elif outcome is Outcome.QUARANTINED:
         yield f"Broken rules: {', '.join(reason.split('|'))}."
+        for part in reason.split("|"):
+            table, _, rule = part.partition(":")
+            if rule == ACCOUNT_KNOWN:
+                yield f"A row of {table} names no account that was delivered and could be a row of this one."
     else:
         yield from (reason_sentence(part) for part in reason.split("|"))
 

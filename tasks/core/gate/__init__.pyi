@@ -1,7 +1,6 @@
 from . import guards as guards
 from .accounts import GatedAccounts as GatedAccounts
 from .accounts import gate_accounts as gate_accounts
-from .accounts import unattributed_rows as unattributed_rows
 from .anomaly_scores import UNUSUAL as UNUSUAL
 from .anomaly_scores import anomalies as anomalies
 from .anomaly_scores import anomaly_sentence as anomaly_sentence
@@ -17,6 +16,7 @@ from .parsing import LINE as LINE
 from .parsing import as_json as as_json
 from .parsing import can_read as can_read
 from .parsing import parse as parse
+from .parsing import rounded_cells as rounded_cells
 from .places import FilePlace as FilePlace
 from .places import Places as Places
 from .places import whole_files as whole_files
@@ -26,3 +26,6 @@ from .rows import Checked as Checked
 from .rows import accepted_rows as accepted_rows
 from .rows import account_key as account_key
 from .rows import check_table as check_table
+from .strays import STRAY_TABLES as STRAY_TABLES
+from .strays import stray_rows as stray_rows
+from .strays import without_foreign as without_foreign

@@ -1,20 +1,19 @@
 """The gate for the accounts of one shard: which rows are quarantined and which accounts with them.
 
 1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy, household.
-2. An account that loses a row its trades depend on is quarantined whole; its good rows are accepted and not traded on.
-3. A row that cannot touch an account's trades costs the account nothing: one of an account that was not delivered, or a
-   restriction or trade of a security that is not there to be traded.
+2. An account that loses a row its trades, or a rule about them, depend on is quarantined whole; its good rows are accepted and
+   not traded on.
+3. A row of an account that was not delivered costs the accounts that it could mean (``strays``).
+4. What the custodian says the account comes to must be what came (``totals``).
+5. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``compare``).
+6. Some rules a person may let a row break (``RELEASABLE``); the account is then judged without them.
 
-4. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``compare``). Those rules
-   a person may let a row break; the account is then judged without them.
+An account's verdict depends on its own rows, on what is common to all and on rows of no account, never on another account.
 
-An account's verdict depends on its own rows and on what is common to all, never on another account.
-
-Known limits: a row without a readable account cannot be attributed, so it is quarantined alone. A line of the wrong
-length counts for the account that stands in the account's column.
+Known limits: a line of the wrong length counts for the account that stands in the account's column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -26,17 +25,25 @@ from tasks.core.gate.contract import Rule
 from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
 from tasks.core.gate.places import Places
-from tasks.core.gate.reference_tables import MODEL_KNOWN, POLICY_KNOWN, SECURITY_KNOWN, Gated, with_unknown
+from tasks.core.gate.reference_tables import (
+    MODEL_KNOWN,
+    POLICY_KNOWN,
+    SECURITY_KNOWN,
+    Gated,
+    could_be_lost,
+    with_unknown,
+)
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
+from tasks.core.gate.spellings import could_mean
+from tasks.core.gate.strays import named_in_vain, stray_rows
+from tasks.core.gate.totals import counted_accounts, with_totals
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
 _HOUSEHOLD: Final = Rule("household_whole", "household_id", "a household without a broken row in the table households")
 _CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
 _HOLDINGS: Final = ("lots", "cash", "trades")
-_HARMLESS: Final = ("account_known", "security_known")
-"""Rules that cost an account nothing when a restriction or a trade breaks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class GatedAccounts:
     quarantine: pl.DataFrame
     accounts: pl.DataFrame
     released: pl.DataFrame
+    vouched: pl.Series
+    """``account_id`` of accounts that were checked against more than their own rows: the custodian's totals, or what was accepted before."""
 
 
 def gate_accounts(
@@ -60,14 +69,16 @@ def gate_accounts(
     history: History | None = None,
     released: pl.Series | frozenset[str] = frozenset(),
     max_cost_to_price: float = 20.0,
+    strays: pl.DataFrame | None = None,
+    max_total_difference: float = 0.005,
 ) -> GatedAccounts:
     """Judge the accounts of one shard.
 
     Parameters
     ----------
     tables
-        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions`` and ``trades`` where delivered. Restrictions
-        without an account are passed over: they are judged with the tables that belong to no account.
+        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades`` and ``account_totals`` where delivered.
+        Restrictions without an account are passed over: they are judged with the tables that belong to no account.
     globals_
         What the gate accepted of those.
     places
@@ -80,6 +91,10 @@ def gate_accounts(
         ``quarantine_id`` of the rows that a person lets through.
     max_cost_to_price
         The setting of that name.
+    strays
+        ``strays.stray_rows`` of the night, where these tables are a part of it; null: those of these tables.
+    max_total_difference
+        Share of the custodian's value by which ours may differ.
     """
     delivered = tables["accounts"]["account_id"].drop_nulls().unique()
     checked = {
@@ -88,53 +103,72 @@ def gate_accounts(
         else _check_rows(table, rows, globals_, delivered, as_of)
         for table, rows in tables.items()
     }
+    delisted = _delisted_trades(checked.get("trades"), globals_.securities)
+    sound = _without_broken_holdings(delivered, checked, delisted)
     if history is not None:
-        sound = _without_broken_holdings(delivered, checked)
         checked = with_history(checked, sound, globals_.prices, history, as_of)
     odd = implausible_costs(
         checked["lots"].rows, checked["accounts"].rows, globals_.prices, history, limit=max_cost_to_price
     )
     checked = {**checked, "lots": checked["lots"].with_broken(odd)}
+    compared = sound.join(history.accepted, on="account_id", how="semi") if history is not None else sound.clear()
+    if "account_totals" in checked:
+        checked["account_totals"] = with_totals(checked, globals_.prices, max_total_difference)
+    counted = sound.join(counted_accounts(checked), on="account_id", how="semi")
     found = quarantine_rows(list(checked.values()), places)
     passed = found.filter(is_let_through(released))
-    counted = [without(each, passed) for each in checked.values()]
+    judged = [without(each, passed) for each in checked.values()]
+    lost = stray_rows(tables, delivered) if strays is None else strays
+    reasons = pl.concat([_reasons(each, delisted) for each in judged])
+    named = named_in_vain(
+        pl.concat([lost, globals_.strays]),
+        delivered,
+        globals_.securities,
+        broken=reasons.select("account_id"),
+        counted=counted,
+        compared=compared,
+    )
     return GatedAccounts(
         quarantine=found.join(passed, on=["table_name", "landed_row"], how="anti", maintain_order="left"),
-        accounts=_verdicts(counted, tables["accounts"]),
+        accounts=_verdicts(pl.concat([reasons, named]), tables["accounts"]),
         released=passed,
+        vouched=pl.concat([counted, compared])["account_id"].unique().sort(),
     )
 
 
-def _without_broken_holdings(delivered: pl.Series, checked: Mapping[str, Checked]) -> pl.DataFrame:
+def _without_broken_holdings(
+    delivered: pl.Series, checked: Mapping[str, Checked], delisted: pl.DataFrame
+) -> pl.DataFrame:
     """``account_id`` of the accounts whose lots, cash and trades are sound."""
-    broken = [_reasons(checked[table]) for table in _HOLDINGS if table in checked]
+    broken = [_reasons(checked[table], delisted) for table in _HOLDINGS if table in checked]
     return delivered.to_frame("account_id").join(pl.concat(broken), on="account_id", how="anti")
-
-
-def unattributed_rows(quarantine: pl.DataFrame) -> pl.DataFrame:
-    """Quarantined rows of accounts' tables whose account could not be read; the account that lacks them is unknown."""
-    id_rules = pl.col("broken_rules").str.split("|").list
-    is_malformed = id_rules.contains("account_id_identifier")
-    has_account = pl.col("table_name").is_in(["lots", "cash", "restrictions", "trades"])
-    is_firm_wide = (pl.col("table_name") == "restrictions") & ~pl.col("broken_rules").str.contains("account_id_")
-    return quarantine.filter(has_account & ~is_firm_wide & (pl.col("account_id").is_null() | is_malformed))
 
 
 def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Checked:
     checked = with_unknown(check_table("accounts", tables["accounts"]), MODEL_KNOWN, globals_.models)
     checked = with_unknown(checked, POLICY_KNOWN, globals_.policies)
-    lost = checked.rows.filter(pl.col("household_id").is_in(globals_.lost_households.implode()))
-    checked = checked.with_broken(breaches(lost, _HOUSEHOLD))
+    checked = checked.with_broken(breaches(_of_lost_households(checked.rows, globals_), _HOUSEHOLD))
     return with_unknown(checked, _CASH, tables["cash"]["account_id"].drop_nulls().unique())
+
+
+def _of_lost_households(accounts: pl.DataFrame, globals_: Gated) -> pl.DataFrame:
+    """Accounts whose household has a broken row, or has none while one could be a respelling of it, or may be anybody's."""
+    names = accounts["household_id"].drop_nulls().unique()
+    apart = names.filter(~names.is_in(globals_.households.implode()))
+    lost = apart.filter(could_be_lost(apart, globals_.lost_households))
+    respelt = could_mean(apart, globals_.households)["text"]
+    return accounts.filter(pl.col("household_id").is_in(pl.concat([lost, respelt]).implode()))
 
 
 def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series, as_of: date) -> Checked:
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
     checked = with_unknown(own, _ACCOUNT, accounts)
+    if table in {"cash", "account_totals"}:
+        return checked
     if table == "lots":
         return with_future(_with_unvalued(checked, globals_), "acquired_date", as_of)
-    return checked if table == "cash" else with_unknown(checked, SECURITY_KNOWN, globals_.securities)
+    return with_unknown(checked, SECURITY_KNOWN, globals_.securities)
 
 
 def _with_unvalued(checked: Checked, globals_: Gated) -> Checked:
@@ -148,8 +182,7 @@ def _with_unvalued(checked: Checked, globals_: Gated) -> Checked:
     return Checked(checked.table, checked.rows, found.broken)
 
 
-def _verdicts(checked: Sequence[Checked], accounts: pl.DataFrame) -> pl.DataFrame:
-    reasons = pl.concat([_reasons(each) for each in checked])
+def _verdicts(reasons: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     return (
         reasons.join(accounts.select(account_key()), on="account_id", how="semi")
         .unique()
@@ -159,10 +192,23 @@ def _verdicts(checked: Sequence[Checked], accounts: pl.DataFrame) -> pl.DataFram
     )
 
 
-def _reasons(checked: Checked) -> pl.DataFrame:
-    """Account and ``table:rule`` of each broken rule that costs the account its night."""
-    harmless = _HARMLESS if checked.table in {"restrictions", "trades"} else ()
-    counted = checked.broken.filter(~pl.col("rule").is_in(harmless))
+def _delisted_trades(trades: Checked | None, securities: pl.Series) -> pl.DataFrame:
+    """``row_number, rule`` of trades of a security that is not delivered and means none that is: it cannot be traded any more."""
+    if trades is None:
+        return pl.DataFrame(schema={"row_number": pl.Int64, "rule": pl.String})
+    strange = trades.rows.filter(~pl.col("security_id").is_in(securities.implode()))
+    meant = could_mean(strange["security_id"], securities)["text"]
+    delisted = strange.filter(~pl.col("security_id").is_in(meant.implode()))
+    return delisted.select("row_number", rule=pl.lit(SECURITY_KNOWN.name))
+
+
+def _reasons(checked: Checked, harmless: pl.DataFrame) -> pl.DataFrame:
+    """Account and ``table:rule`` of each broken rule that costs the account its night; ``harmless`` are rules of trades that do not."""
     keys = checked.rows.select("row_number", account_key() if checked.table == "accounts" else "account_id")
-    found = counted.join(keys, on="row_number", how="inner").drop_nulls("account_id")
+    costly = (
+        checked.broken.join(harmless, on=["row_number", "rule"], how="anti")
+        if checked.table == "trades"
+        else checked.broken
+    )
+    found = costly.join(keys, on="row_number", how="inner").drop_nulls("account_id")
     return found.select("account_id", reason=pl.concat_str(pl.lit(f"{checked.table}:"), "rule"))

@@ -23,7 +23,19 @@ SPLIT_SUSPECTED: Final = "split_suspected"
 BASIS_UNCHANGED: Final = "basis_unchanged"
 CASH_EXPLAINED: Final = "cash_explained"
 COST_PLAUSIBLE: Final = "cost_plausible"
-RELEASABLE: Final = frozenset({QUANTITY_EXPLAINED, SPLIT_SUSPECTED, BASIS_UNCHANGED, CASH_EXPLAINED, COST_PLAUSIBLE})
+LOT_COUNT: Final = "lot_count_as_delivered"
+TOTAL_VALUE: Final = "value_usd_as_delivered"
+RELEASABLE: Final = frozenset(
+    {
+        QUANTITY_EXPLAINED,
+        SPLIT_SUSPECTED,
+        BASIS_UNCHANGED,
+        CASH_EXPLAINED,
+        COST_PLAUSIBLE,
+        LOT_COUNT,
+        TOTAL_VALUE,
+    }
+)
 """Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
 _FRACTION_DIGITS: Final = 6
 HOLDING: Final = ("account_id", "security_id")

@@ -1,9 +1,10 @@
 """From a landing table as it was read to its contract's types; a cell that does not fit is recorded, never guessed.
 
-1. Each contract column is read as its type. Text is trimmed of spaces around numbers, dates and booleans; a blank cell
-   is null. Thousands separators, NaN, infinities, dates other than ``YYYY-MM-DD`` or outside the years 1900 to 9999, text
-   with a NUL character and digits that Decimal(18, 6) cannot hold do not parse; binary floats are rounded half-even to
-   six digits.
+1. Each contract column is read as its type. Every cell is trimmed of spaces of every kind, those that do not break and those
+   that take no room too; a blank cell is null, or 0 where the contract says so. Thousands separators, NaN, infinities, dates
+   other than ``YYYY-MM-DD`` or outside the years 1900 to 9999, text with a NUL character and more than 12 digits before the
+   point do not parse. More than six digits after the point are rounded half-even, in text as in binary floats; text that
+   this would change by more than a millionth of itself does not parse.
 2. ``unparsed`` names the columns that had a cell and have no value now. Two names are no contract column: ``currency``
    (a currency other than USD) and ``line`` (the line has more or fewer cells than the header).
 3. ``raw`` is the row as read, a JSON object of all its columns with every cell as text or null.
@@ -17,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CURRENCY, EXACT, dtypes
+from schemas.landing import BLANK_IS_ZERO, CURRENCY, EXACT, dtypes
 
 LINE: Final = "(line)"
 """Column that the reader adds when a CSV has lines of the wrong length: the text of such a line, else null."""
@@ -32,6 +33,14 @@ _DATE: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _LONGEST_NUMBER: Final = 1000
 """Bytes of a number written in an odd way: of a million digits even Python's decimals overflow."""
 _EXACT_BOUND: Final = 10**12
+_MOST_ROUNDED: Final = Decimal("1e-6")
+"""Share of a number in text by which rounding may change it."""
+_SEVENTH_DIGIT: Final = r"^[^eE]*\.[0-9]{6}[0-9]*[1-9]"
+_SPACES: Final = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\u180e\u200b\u200c\u200d\u2060\ufeff"
+)
+"""White space of Unicode, and marks that take no room: joiners, the byte order mark."""
 _WHOLE_FLOAT_BOUND: Final = 2.0**53
 _UNIX_EPOCH: Final = date(1970, 1, 1)
 _FIRST_DAY: Final = (date(1900, 1, 1) - _UNIX_EPOCH).days
@@ -57,7 +66,7 @@ def parse(
     table
         Name of the landing table.
     raw
-        The rows as read. A contract column that is missing counts as null.
+        The rows as read. A contract column that is missing counts as blank.
     is_text
         True for CSV: ``raw`` is then kept for every row, else only for rows with a cell that did not parse.
     first_row
@@ -83,12 +92,28 @@ def parse(
         CURRENCY_COLUMN: _is_foreign(raw),
         "line": raw[LINE].is_not_null() if LINE in raw.columns else pl.repeat(value=False, n=raw.height, eager=True),
     }
+    zeros = [pl.col(name).fill_null(pl.lit(0).cast(EXACT)) for name in BLANK_IS_ZERO.get(table, ())]
     unparsed = _joined_names(broken, raw.height)
     if numbers is None:
         numbers = pl.int_range(first_row, first_row + raw.height, dtype=pl.Int64, eager=True)
     if as_read is None:
         as_read = _as_read(raw, cells, is_text=is_text, unparsed=unparsed)
-    return pl.DataFrame([*typed, numbers.alias("row_number"), as_read.alias("raw"), unparsed])
+    return pl.DataFrame([*typed, numbers.alias("row_number"), as_read.alias("raw"), unparsed]).with_columns(zeros)
+
+
+def rounded_cells(table: str, raw: pl.DataFrame, parsed: pl.DataFrame) -> int:
+    """How many cells were rounded to six digits after the point."""
+    exact = [name for name, dtype in dtypes(table).items() if dtype == EXACT and name in raw.columns]
+    return sum(int((_is_long(raw[name], parsed[name]) & parsed[name].is_not_null()).sum()) for name in exact)
+
+
+def _is_long(cells: pl.Series, exact: pl.Series) -> pl.Series:
+    """True where a cell has more than six digits after the point."""
+    if isinstance(cells.dtype, pl.String):
+        return cells.str.contains(_SEVENTH_DIGIT).fill_null(value=False)
+    if cells.dtype.is_float():
+        return (exact.cast(pl.Float64) != cells.cast(pl.Float64)).fill_null(value=False)
+    return pl.repeat(value=False, n=cells.len(), eager=True)
 
 
 def can_read(found: pl.DataType, wanted: pl.DataType) -> bool:
@@ -137,7 +162,7 @@ def _trim(cells: pl.Series) -> pl.Series:
 
 
 def _blank_to_null(name: str) -> pl.Expr:
-    trimmed = pl.col(name).str.strip_chars()
+    trimmed = pl.col(name).str.strip_chars(_SPACES)
     return pl.when(trimmed != "").then(trimmed).alias(name)
 
 
@@ -147,10 +172,10 @@ def _where(values: pl.Series, mask: pl.Series) -> pl.Series:
 
 
 def _read_text(cells: pl.Series) -> pl.Series:
-    """Text as it stands; a number that is whole, as digits (identifiers often arrive as numbers)."""
+    """Text; a number that is whole, as digits (identifiers often arrive as numbers)."""
     if cells.dtype.is_float():
         cells = _whole(cells).cast(pl.Int64)
-    texts = cells.cast(pl.String)
+    texts = _trim(cells.cast(pl.String))
     has_nul = texts.str.contains("\0", literal=True)
     return _where(texts, ~has_nul) if has_nul.any() else texts
 
@@ -199,7 +224,8 @@ def _exact(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     rounded = round(number, 6) if abs(number) < _EXACT_BOUND else None
-    return rounded if rounded == number else None
+    is_near = rounded is not None and abs(rounded - number) <= _MOST_ROUNDED * abs(number)
+    return rounded if is_near else None
 
 
 def _read_float(cells: pl.Series) -> pl.Series:
@@ -248,7 +274,7 @@ def _is_lost(cells: pl.Series, typed: pl.Series) -> pl.Series:
     """True where there was a cell and no value came of it; a blank text is no cell."""
     lost = typed.is_null() & cells.is_not_null()
     if isinstance(cells.dtype, pl.String) and lost.any():
-        return lost & (cells.str.strip_chars() != "").fill_null(value=False)
+        return lost & (cells.str.strip_chars(_SPACES) != "").fill_null(value=False)
     return lost
 
 
@@ -256,7 +282,7 @@ def _is_foreign(raw: pl.DataFrame) -> pl.Series:
     """True where a currency is named and it is not USD."""
     if CURRENCY_COLUMN not in raw.columns:
         return pl.repeat(value=False, n=raw.height, eager=True)
-    named = _text(raw[CURRENCY_COLUMN]).str.strip_chars()
+    named = _text(raw[CURRENCY_COLUMN]).str.strip_chars(_SPACES)
     return raw[CURRENCY_COLUMN].is_not_null() & ~named.is_in([CURRENCY, ""]).fill_null(value=False)
 
 

@@ -2,13 +2,16 @@
 
 1. Each row must keep its contract. A security with a broken row, a bond without a price factor, or one without an accepted price is
    lost to its holders.
-2. A model is used whole or not at all: one broken row, weights that do not sum to 1 or a missing class ``cash`` breaks it.
+2. A model is used whole or not at all: one broken row of it, of its buy list or of its preferences, weights that do not sum to 1
+   or a missing class ``cash`` breaks it. Where only the row or the price of a listed security is broken, the next one stands in.
 3. A household of which a row is broken, or whose model or policy is, is lost to its accounts: they are not traded apart.
-   What holding a class costs where is not worth an account: a broken preference goes alone, and counts as none.
-4. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
+4. A row whose model, class, household or security is none, or none that can be read, costs what it could mean (``spellings``);
+   where it cannot be read at all that is every model, or every household that has no row, unless the rest of the row means
+   nothing of ours either.
+5. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -23,6 +26,8 @@ from tasks.core.gate.contract import Rule
 from tasks.core.gate.places import Places
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
+from tasks.core.gate.spellings import could_mean
+from tasks.core.gate.strays import STRAY, is_name, stray_names, text_of
 
 _ROUNDING: Final = 1e-12
 SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
@@ -30,6 +35,9 @@ _BOND_FACTOR: Final = Rule(
     "bond_has_price_factor",
     "price_factor",
     "what a bond's quantity times price is multiplied by: 0.01 for face at percent of par",
+)
+_SPELLED: Final = Rule(
+    "asset_class_spelled_alike", "asset_class", "the class as the models and the securities spell it"
 )
 _HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
 _WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
@@ -48,8 +56,12 @@ class Gated:
     """``security_id, price_usd, price_factor`` (1 where none is given)."""
     models: pl.Series
     policies: pl.Series
-    lost_households: pl.Series
-    """Households with a broken row."""
+    lost_households: pl.DataFrame
+    """``text, is_anyones`` of what broken rows of households have for a name."""
+    households: pl.Series
+    """Households with a good row."""
+    strays: pl.DataFrame
+    """``STRAY`` of restrictions whose account could not be read."""
 
     @property
     def priced_ids(self) -> pl.Series:
@@ -74,28 +86,37 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
     InputRefused
         A restriction for every account is broken.
     """
-    securities = _check_securities(tables["securities"])
+    models = _check_models(tables["model_targets"])
+    securities = _with_respelt_classes(_check_securities(tables["securities"]), models.good["asset_class"].unique())
     known = securities.good["security_id"]
     prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
     prices = with_future(prices, "price_date", as_of)
-    models = _check_models(tables["model_targets"])
     policies = check_table("policies", tables["policies"])
-    households = _check_households(tables, models.good, policies.good)
-    checked = [securities, prices, models, policies, households]
+    checked = [securities, prices, policies]
+    of_models = []
     if "buy_list" in tables:
         listed = with_unknown(check_table("buy_list", tables["buy_list"]), SECURITY_KNOWN, known)
-        checked.append(_with_strays(listed, models.good))
+        of_models.append(_with_strays(listed, models.good))
     if "location_preferences" in tables:
-        checked.append(_with_strays(check_table("location_preferences", tables["location_preferences"]), models.good))
+        preferences = check_table("location_preferences", tables["location_preferences"])
+        of_models.append(_with_strays(preferences, models.good))
+    whole = _whole_models(models, of_models, securities)
+    households = _check_households(tables, whole, policies.good)
+    checked += [models, *of_models, households]
+    strays = pl.DataFrame(schema=STRAY)
     if "restrictions" in tables:
-        checked.append(_check_for_everyone(tables["restrictions"], known, places))
+        everyones = _check_for_everyone(tables["restrictions"], known, places)
+        strays = _without_readable_account(everyones)
+        checked.append(everyones)
     return Gated(
         quarantine=quarantine_rows(checked, places),
         securities=known,
         prices=_with_factors(prices.good, securities.good),
-        models=models.good["model_id"].unique(maintain_order=True),
+        models=whole,
         policies=policies.good["policy_id"],
-        lost_households=_names_in_broken_rows(households, "household_id"),
+        lost_households=_lost_names(_broken_rows(households), "household_id", "model_id", whole),
+        households=households.good["household_id"],
+        strays=strays,
     )
 
 
@@ -155,13 +176,66 @@ def _wrong_sums(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _names_in_broken_rows(checked: Checked, column: str) -> pl.Series:
     """What the column names in rows that are broken."""
-    return checked.rows.join(checked.broken, on="row_number", how="semi")[column].drop_nulls().unique()
+    return _broken_rows(checked)[column].drop_nulls().unique()
 
 
-def _check_households(tables: Mapping[str, pl.DataFrame], models: pl.DataFrame, policies: pl.DataFrame) -> Checked:
+def _whole_models(models: Checked, of_models: Sequence[Checked], securities: Checked) -> pl.Series:
+    """Models with good rows that no broken row of any of the tables could belong to, but for choices that lost only their security."""
+    known = models.good["model_id"].unique(maintain_order=True)
+    classes = models.good["asset_class"].unique()
+    lost_securities = _names_in_broken_rows(securities, "security_id")
+    lost = [_lost_names(_broken_rows(models), "model_id", "asset_class", classes)]
+    for each in of_models:
+        broken = _broken_rows(each)
+        if each.table == "buy_list":
+            own = each.broken.filter(pl.col("rule") != SECURITY_KNOWN.name)
+            is_own = pl.col("row_number").is_in(own["row_number"].implode())
+            broken = broken.filter(is_own | ~pl.col("security_id").is_in(lost_securities.implode()))
+        lost.append(_lost_names(broken, "model_id", "asset_class", classes))
+    return known.filter(~could_be_lost(known, pl.concat(lost)))
+
+
+def _broken_rows(checked: Checked) -> pl.DataFrame:
+    return checked.rows.join(checked.broken, on="row_number", how="semi")
+
+
+def _lost_names(broken: pl.DataFrame, column: str, about: str, known: pl.Series) -> pl.DataFrame:
+    """``text, is_anyones`` of what the column names in broken rows, as it was read.
+
+    ``is_anyones``: it is no identifier, and the column ``about`` names something known: it is not a comment or a trailer.
+    """
+    ours = could_mean(broken.select(text_of(about)).to_series(), known)["text"]
+    is_ours = text_of(about).is_in(ours.implode()).fill_null(value=False)
+    return broken.select(text_of(column).alias("text"), is_anyones=~is_name(column) & is_ours).unique()
+
+
+def could_be_lost(known: pl.Series, lost: pl.DataFrame) -> pl.Series:
+    """True for each of the known identifiers that one of the lost, ``text, is_anyones``, could mean; one that is anyone's and means none means all."""
+    pairs = could_mean(lost["text"], known)
+    means_none = ~pl.col("text").is_in(pairs["text"].implode()).fill_null(value=False)
+    if lost.filter(means_none & pl.col("is_anyones")).height:
+        return pl.repeat(value=True, n=known.len(), eager=True)
+    return known.is_in(pairs["meant"].implode())
+
+
+def _with_respelt_classes(checked: Checked, known: pl.Series) -> Checked:
+    """Rows of a class that is not among the known ones, and could be a respelling of one."""
+    found = checked.good["asset_class"].unique()
+    strange = found.filter(~found.is_in(known.implode()))
+    meant = could_mean(strange, known)["text"].unique()
+    return checked.with_broken(breaches(checked.good.filter(pl.col("asset_class").is_in(meant.implode())), _SPELLED))
+
+
+def _without_readable_account(everyones: Checked) -> pl.DataFrame:
+    """``STRAY`` of restrictions that name an account which cannot be read."""
+    broken = everyones.broken.filter(pl.col("rule") == "account_id_readable")
+    return stray_names("restrictions", everyones.rows.join(broken, on="row_number", how="semi"))
+
+
+def _check_households(tables: Mapping[str, pl.DataFrame], models: pl.Series, policies: pl.DataFrame) -> Checked:
     schema = {**dtypes("households"), **LANDED_COLUMNS}
     checked = check_table("households", tables.get("households", pl.DataFrame(schema=schema)))
-    checked = with_unknown(checked, MODEL_KNOWN, models["model_id"].unique())
+    checked = with_unknown(checked, MODEL_KNOWN, models)
     return with_unknown(checked, POLICY_KNOWN, policies["policy_id"])
 
 
@@ -173,14 +247,24 @@ def _with_strays(checked: Checked, models: pl.DataFrame) -> Checked:
 
 
 def _check_for_everyone(parsed: pl.DataFrame, securities: pl.Series, places: Places) -> Checked:
-    """Restrictions without an account. One whose account could not be read is somebody's, not everyone's."""
-    checked = check_restrictions(parsed.filter(pl.col("account_id").is_null()))
+    """Restrictions without an account. One whose account could not be read is somebody's, not everyone's.
+
+    One of a security that is not delivered forbids nothing, unless its security is a respelling of one that is.
+    """
+    checked = with_unknown(
+        check_restrictions(parsed.filter(pl.col("account_id").is_null())), SECURITY_KNOWN, securities
+    )
+    strange = checked.rows.filter(~pl.col("security_id").is_in(securities.implode()))["security_id"]
+    is_respelt = pl.col("security_id").is_in(could_mean(strange, securities)["text"].implode()).fill_null(value=False)
+    foreign = checked.rows.filter(~is_respelt).select("row_number", rule=pl.lit(SECURITY_KNOWN.name))
     somebodys = checked.broken.filter(pl.col("rule") == "account_id_readable")
-    fatal = checked.broken.join(somebodys, on="row_number", how="anti")
+    fatal = checked.broken.join(somebodys, on="row_number", how="anti").join(
+        foreign, on=["row_number", "rule"], how="anti"
+    )
     if fatal.height:
         first = quarantine_rows([Checked("restrictions", checked.rows, fatal)], places)["message"][0]
         raise InputRefused(
             f"{first} The row restricts every account, and nothing may trade while it cannot be read.\n\n"
             "Hint: mend the row, or name the account it is meant for."
         )
-    return with_unknown(checked, SECURITY_KNOWN, securities)
+    return checked

@@ -15,6 +15,8 @@ PERSON: Final = "policy_asks_for_a_person"
 FOUR_EYES: Final = "four_eyes"
 HOUSEHOLD: Final = "household_reviewed"
 """Another proposal of the household that is managed together goes to a person, and this one with it."""
+FIRST_SEEN: Final = "first_seen"
+"""Nothing but the account's own rows of tonight says what it holds."""
 
 LARGE_TAX_WEIGHT: Final = 0.005
 """Tax above this share of NAV is worth a look."""
@@ -40,7 +42,7 @@ POINTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Accounts that something is known of beyond their trades; null or absent: nothing.
+    """Accounts that something is known of beyond their trades; null: nothing is.
 
     ``held``: somebody held the account's last undecided proposal. ``exported``: something was exported for it before.
     """
@@ -48,12 +50,16 @@ class Noticed:
     unusual: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     exported: frozenset[str] | None = None
+    vouched: frozenset[str] | None = None
+    """Checked against the custodian's totals or an earlier night."""
 
 
-def noticed_accounts(anomalies: pl.DataFrame, held: pl.DataFrame, last_exports: pl.DataFrame) -> Noticed:
-    """From the tables ``anomalies``, ``held_accounts`` and ``last_exports``."""
+def noticed_accounts(
+    anomalies: pl.DataFrame, held: pl.DataFrame, last_exports: pl.DataFrame, vouched: pl.DataFrame
+) -> Noticed:
+    """From the tables ``anomalies``, ``held_accounts``, ``last_exports`` and ``vouched``."""
     unusual = anomalies.filter(pl.col("score").abs() > UNUSUAL)
-    return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in (unusual, held, last_exports)))
+    return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in (unusual, held, last_exports, vouched)))
 
 
 def with_look(proposals: pl.DataFrame, known: Noticed) -> pl.DataFrame:
@@ -85,13 +91,19 @@ def _has_trigger(trigger: Trigger) -> pl.Expr:
     return pl.col("triggers").str.split("|").list.contains(trigger.value)
 
 
-def with_route(proposals: pl.DataFrame, limits: pl.DataFrame, always: Collection[LookReason] = ()) -> pl.DataFrame:
+def with_route(
+    proposals: pl.DataFrame,
+    limits: pl.DataFrame,
+    always: Collection[LookReason] = (),
+    vouched: frozenset[str] | None = None,
+) -> pl.DataFrame:
     """Proposals with ``route``, ``route_reasons`` and ``approvals_needed``; row order kept.
 
     ``limits``: account_id, household_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of
     the first two means always a person; orders above the third need two approvers. An account with a reason to look that is among
-    ``always`` goes to a person too. Proposals of a household (null: alone) are one decision: all go to a person where one does,
-    and it is the sum of their orders that four eyes are needed above.
+    ``always`` goes to a person too, and so does one that is not among ``vouched``: policy approves only what was checked. Proposals
+    of a household (null: alone) are one decision: all go to a person where one does, and it is the sum of their orders that four
+    eyes are needed above.
     """
     unit = pl.coalesce("household " + pl.col("household_id"), "account " + pl.col("account_id"))
     worth = pl.col("gross_value_usd").sum().over(unit).cast(pl.Float64)
@@ -103,6 +115,7 @@ def with_route(proposals: pl.DataFrame, limits: pl.DataFrame, always: Collection
         TURNOVER: pl.col("turnover") > pl.col("auto_approve_max_turnover"),
         TAX: pl.col("est_tax_usd").cast(pl.Float64) > pl.col("auto_approve_max_tax_usd"),
         FOUR_EYES: needs_two,
+        FIRST_SEEN: pl.lit(value=False) if vouched is None else pl.col("account_id").is_in(sorted(vouched)).not_(),
         **{str(reason): looks.list.contains(str(reason)) for reason in LookReason if reason in always},
     }
     words = [pl.when(condition).then(pl.lit(word)) for word, condition in conditions.items()]

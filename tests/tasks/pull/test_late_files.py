@@ -420,13 +420,13 @@ def test_a_late_file_is_looked_at_with_the_open_proposals_of_its_households(
 @pytest.mark.usefixtures("without_other")
 def test_rows_of_a_late_file_that_are_nobodys_are_quarantined_and_not_lost(settings: Settings, sends: Sends) -> None:
     lots = holdings("other")["lots"]
-    ghost, nobody = (lots.with_columns(account_id=pl.lit(name, pl.String)) for name in ("GHOST", None))
+    ghost, nobody = (lots.with_columns(account_id=pl.lit(name, pl.String)) for name in ("GHOST", "GHOST2"))
     sends("other", lots=pl.concat([lots, ghost, nobody]))
     late = run_night(settings, None, AS_OF)
     broken = open_lake(settings).read("quarantine", late.run_id).sort("row_number")
     assert broken.select("row_number", "account_id", "broken_rules").rows() == [
         (2, "GHOST", "account_known"),
-        (3, None, "account_id_required"),
+        (3, "GHOST2", "account_known"),
     ]
     landed = open_lake(settings).read("landed_lots", late.run_id)
-    assert set(landed["account_id"]) == {"A3", "GHOST", None}
+    assert set(landed["account_id"]) == {"A3", "GHOST", "GHOST2"}

@@ -36,7 +36,7 @@ def in_sql(error: Exception) -> sa.exc.DBAPIError:
         (OSError(errno.EEXIST, "already exists"), set()),
         (ValueError("database is locked"), set()),
     ],
-    ids=repr,
+    ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else repr(value),
 )
 def test_an_error_says_what_its_engine_means(error: Exception, faults: set[EngineFault]) -> None:
     assert faults_of(error) == faults

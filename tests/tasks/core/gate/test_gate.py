@@ -10,10 +10,10 @@ from schemas.errors import InputRefused
 from schemas.landing import CONTRACTS, EXACT
 from schemas.policy import Policy
 from schemas.tables import PUBLIC
-from tasks.core.gate import accepted_rows, check_table, gate_accounts, unattributed_rows
+from tasks.core.gate import accepted_rows, check_table, gate_accounts, stray_rows
 from tasks.core.gate.contract import column_requirement, column_rules
 from tasks.core.gate.parsing import LINE, parse
-from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, sound_book, spoilt, with_row
+from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, rows_of, sound_book, spoilt, with_row
 
 Spoiler = dict[str, pl.DataFrame]
 
@@ -70,7 +70,7 @@ def test_results_have_the_columns_of_the_lake() -> None:
         ("cash", 1, {"settled_usd": None}, "settled_usd_required"),
         ("accounts", 1, {"tax_status": "roth"}, "tax_status_known"),
         ("accounts", 1, {"short_term_rate": "37"}, "short_term_rate_between_0_and_1"),
-        ("accounts", 1, {"custodian": " Acme"}, "custodian_label"),
+        ("accounts", 1, {"custodian": "A" * 65}, "custodian_label"),
         ("accounts", 1, {"household_id": "../h"}, "household_id_identifier"),
         ("accounts", 1, {"model_id": "nope"}, "model_known"),
         ("accounts", 1, {"policy_id": "nope"}, "policy_known"),
@@ -144,39 +144,82 @@ def test_a_line_of_the_wrong_length_is_not_also_of_another_day() -> None:
     assert broken(book) == {("lots", 1): "line_complete"}
 
 
-def test_a_broken_price_of_what_nobody_holds_costs_nobody() -> None:
+def test_a_broken_price_of_what_nobody_holds_or_lists_costs_nobody() -> None:
     assert verdicts(spoilt("prices", 3, price_usd="0")) == {}
 
 
-def test_a_broken_security_costs_its_holders_but_not_who_traded_or_restricted_it() -> None:
+def test_a_broken_security_costs_who_holds_or_restricted_it() -> None:
     book = spoilt("securities", 2, asset_class=None)
     assert verdicts(book) == {"A1": "lots:security_known", "A3": "lots:security_known"}
     assert broken(book)["trades", 2] == "security_known"
-
-
-@pytest.mark.parametrize(("table", "row"), [("restrictions", 1), ("trades", 1)])
-def test_a_restriction_or_trade_of_an_unknown_security_goes_alone(table: str, row: int) -> None:
-    book = spoilt(table, row, security_id="NOPE")
-    assert broken(book) == {(table, row): "security_known"}
-    assert verdicts(book) == {}
-
-
-def test_a_restriction_that_is_broken_besides_costs_the_account() -> None:
-    assert verdicts(spoilt("restrictions", 1, security_id="NOPE", rule="never")) == {"A1": "restrictions:rule_known"}
+    restricted = spoilt("securities", 1, asset_class=None)
+    assert verdicts(restricted) == dict.fromkeys(["A1", "A2"], "lots:security_known|restrictions:security_known")
+    assert broken(book)["buy_list", 2] == "security_known"
 
 
 @pytest.mark.parametrize(
-    ("table", "cells"),
-    [
-        ("lots", {"account_id": "A9", "security_id": "STK", "lot_id": "1", "quantity": "1"}),
-        ("cash", {"account_id": "A9", "settled_usd": "1", "pending_usd": "1"}),
-        ("restrictions", {"account_id": "A9", "security_id": "STK", "rule": "no_buy"}),
-    ],
+    ("table", "security"), [("restrictions", "NOPE"), ("restrictions", "stk"), ("trades", "s-t-k")]
 )
-def test_rows_of_an_account_nobody_delivered_go_alone(table: str, cells: dict[str, str]) -> None:
-    book = with_row(table, **cells)
+def test_a_restriction_of_an_unknown_security_or_a_trade_of_a_respelt_one_costs_its_account(
+    table: str, security: str
+) -> None:
+    book = spoilt(table, 1, security_id=security)
+    assert broken(book) == {(table, 1): "security_known"}
+    assert verdicts(book) == {"A1": f"{table}:security_known"}
+
+
+def test_a_trade_of_a_security_that_is_delisted_goes_alone() -> None:
+    book = spoilt("trades", 1, security_id="NOPE")
+    assert broken(book) == {("trades", 1): "security_known"}
+    assert verdicts(book) == {}
+
+
+@pytest.mark.parametrize("security", ["old", "o.ld", "O-LD"])
+def test_a_restriction_for_everyone_of_a_respelt_security_refuses_the_input(security: str) -> None:
+    with pytest.raises(InputRefused, match=r"restrictions\.csv row 2: security_id is .*restricts every account"):
+        gated(parsed(spoilt("restrictions", 2, security_id=security)))
+
+
+LOST = {
+    "lots": {"security_id": "STK", "lot_id": "7", "quantity": "1"},
+    "cash": {"settled_usd": "1", "pending_usd": "1"},
+    "trades": {"security_id": "STK", "trade_date": "2025-12-30", "side": "buy", "quantity": "1", "price_usd": "1"},
+    "restrictions": {"security_id": "STK", "rule": "no_buy"},
+}
+
+
+@pytest.mark.parametrize("table", LOST)
+def test_rows_of_somebody_elses_account_go_alone(table: str) -> None:
+    book = with_row(table, account_id="A9", **LOST[table])
     assert list(broken(book).values()) == ["account_known"]
     assert verdicts(book) == {}
+
+
+@pytest.mark.parametrize("table", LOST)
+@pytest.mark.parametrize("text", ["a2", "A 2", "A02", "A-2", "\uff212", '="A2"'])
+def test_a_row_whose_account_is_respelt_costs_the_account_it_could_mean(table: str, text: str) -> None:
+    book = with_row(table, account_id=text, **LOST[table])
+    assert verdicts(book) == {"A2": f"{table}:account_known"}
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\u00a0", "\u200b"])
+def test_a_row_whose_account_has_spaces_around_it_is_the_accounts(space: str) -> None:
+    assert broken(spoilt("lots", 3, account_id=f"A2{space}")) == {}
+
+
+@pytest.mark.parametrize("text", [None, "???", "../x", "n/a 17"])
+def test_a_lot_that_could_be_anybodys_costs_all_that_nothing_vouches_for(text: str | None) -> None:
+    book = spoilt("lots", 3, account_id=text)
+    assert set(verdicts(book)) == {"A1", "A2", "A3"}
+    with_totals = {**book, "account_totals": rows_of("account_id | lot_count\nA1 | 2\nA2 | 1\nA3 | 1")}
+    assert verdicts(with_totals) == {"A2": "account_totals:lot_count_as_delivered"}
+
+
+def test_a_trade_or_a_restriction_that_could_be_anybodys_is_in_no_total() -> None:
+    totals = rows_of("account_id | lot_count\nA1 | 2\nA2 | 1\nA3 | 1")
+    for table in ("trades", "restrictions"):
+        found = verdicts({**spoilt(table, 1, account_id="???"), "account_totals": totals})
+        assert found == dict.fromkeys(["A1", "A2", "A3"], f"{table}:account_known")
 
 
 def test_an_account_without_a_cash_row_is_quarantined() -> None:
@@ -204,7 +247,8 @@ def test_the_same_lot_number_in_two_accounts_is_no_duplicate() -> None:
 def test_a_choice_named_twice_for_any_account_is_a_duplicate() -> None:
     book = with_row("buy_list", model_id="growth", asset_class="stocks", security_id="STK", rank="2")
     rule = "unique_model_id_asset_class_security_id_tax_status"
-    assert broken(book) == {("buy_list", 1): rule, ("buy_list", 4): rule}
+    found = broken(book)
+    assert found["buy_list", 1] == found["buy_list", 4] == rule
 
 
 def test_a_key_with_a_null_is_no_key() -> None:
@@ -278,18 +322,43 @@ def test_accounts_of_a_household_that_is_not_listed_are_sound() -> None:
     assert verdicts(book) == {}
 
 
-def test_a_household_of_nobody_is_sound_and_one_without_a_readable_name_goes_alone() -> None:
+def test_a_household_of_nobody_is_sound_and_one_without_a_readable_name_could_be_any_that_has_no_row() -> None:
     assert broken(with_row("households", household_id="H9", model_id="income", policy_id="plain")) == {}
     nameless = with_row("households", model_id="income", policy_id="plain")
     assert broken(nameless) == {("households", 2): "household_id_required"}
     assert verdicts(nameless) == {}
+    nameless["accounts"] = nameless["accounts"].with_columns(household_id=pl.Series(["H1", "H1", "H7"]))
+    assert verdicts(nameless) == {"A3": "accounts:household_whole"}
 
 
-@pytest.mark.parametrize("cells", [{"asset_class": "gold"}, {"cost_bps": "x"}])
-def test_a_broken_preference_goes_alone(cells: dict[str, str]) -> None:
-    book = spoilt("location_preferences", 1, **cells)
-    assert list(broken(book)) == [("location_preferences", 1)]
-    assert verdicts(book) == {}
+@pytest.mark.parametrize("name", ["h1", "H01", "H-1"])
+def test_accounts_of_a_household_whose_row_is_respelt_are_not_traded_apart(name: str) -> None:
+    assert set(verdicts(spoilt("households", 1, household_id=name))) == {"A1", "A2"}
+    assert set(verdicts(spoilt("accounts", 1, household_id=name))) == {"A1"}
+
+
+@pytest.mark.parametrize(
+    ("table", "cells"),
+    [
+        ("location_preferences", {"asset_class": "gold"}),
+        ("location_preferences", {"cost_bps": "x"}),
+        ("buy_list", {"rank": "0"}),
+        ("buy_list", {"security_id": "STKX"}),
+        ("buy_list", {"asset_class": "Stocks"}),
+        ("buy_list", {"model_id": "GROWTH"}),
+        ("securities", {"asset_class": "Stocks"}),
+    ],
+)
+def test_a_broken_row_of_what_a_model_says_costs_its_accounts_and_no_other(table: str, cells: dict[str, str]) -> None:
+    book = spoilt(table, 1, **cells)
+    assert (table, 1) in broken(book)
+    assert set(verdicts(book)) == {"A1", "A2"}
+
+
+@pytest.mark.parametrize("table", ["buy_list", "location_preferences"])
+def test_a_row_that_could_be_any_models_costs_every_account(table: str) -> None:
+    assert set(verdicts(spoilt(table, 1, model_id=None))) == {"A1", "A2", "A3"}
+    assert verdicts(spoilt("location_preferences", 1, model_id="nope")) == {}
 
 
 @pytest.mark.parametrize(
@@ -344,23 +413,23 @@ def test_a_restriction_for_everyone_that_cannot_be_read_refuses_the_input() -> N
 def test_a_restriction_for_everyone_of_an_unknown_security_goes_alone() -> None:
     book = spoilt("restrictions", 2, security_id="NOPE")
     assert broken(book) == {("restrictions", 2): "security_known"}
-    assert unattributed_rows(gated(parsed(book))[0].quarantine).is_empty()
+    assert verdicts(book) == {}
 
 
 def test_a_restriction_whose_account_is_malformed_is_not_for_everyone() -> None:
     book = spoilt("restrictions", 2, account_id="../x")
     assert broken(book) == {("restrictions", 2): "account_id_identifier"}
-    assert unattributed_rows(gated(parsed(book))[1].quarantine)["row_number"].to_list() == [2]
+    assert verdicts(book) == dict.fromkeys(["A1", "A2", "A3"], "restrictions:account_known")
 
 
-def test_a_restriction_whose_account_cannot_be_read_goes_alone_and_is_unattributed() -> None:
+def test_a_restriction_whose_account_cannot_be_read_could_be_anybodys() -> None:
     tables = parsed(sound_book())
     numbered = pl.DataFrame({"account_id": [17.5], "security_id": ["STK"], "rule": ["no_buy"], "until_date": [None]})
     tables["restrictions"] = parse("restrictions", numbered, is_text=False)
     common, own = gated(tables)
     assert common.quarantine["broken_rules"].to_list() == ["account_id_readable"]
-    assert unattributed_rows(common.quarantine).height == 1
     assert own.quarantine.is_empty()
+    assert own.accounts["reason"].to_list() == ["restrictions:account_known"] * 3
 
 
 def test_a_line_cut_short_that_names_no_account_refuses_restrictions() -> None:
@@ -368,11 +437,6 @@ def test_a_line_cut_short_that_names_no_account_refuses_restrictions() -> None:
     book["restrictions"] = book["restrictions"].with_columns(pl.Series(LINE, [None, ",OLD", None]))
     with pytest.raises(InputRefused, match="row 2: line is ,OLD"):
         gated(parsed(book))
-
-
-def test_a_lot_without_an_account_is_unattributed() -> None:
-    rows = gated(parsed(spoilt("lots", 2, account_id=None)))[1].quarantine
-    assert unattributed_rows(rows)["row_number"].to_list() == [2]
 
 
 def test_an_account_without_an_identifier_goes_by_its_row() -> None:
@@ -509,9 +573,10 @@ def test_shuffling_the_rows_changes_nothing(book: Spoiler, seed: int) -> None:
 def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Spoiler) -> None:
     tables = parsed(book)
     common, own = gated(tables)
+    strays = stray_rows({name: tables[name] for name in ACCOUNT_TABLES}, tables["accounts"]["account_id"].drop_nulls())
     for account in tables["accounts"]["account_id"].drop_nulls().unique():
         alone = {name: tables[name].filter(pl.col("account_id") == account) for name in ACCOUNT_TABLES}
-        verdict = gate_accounts(alone, common, {}, AS_OF)
+        verdict = gate_accounts(alone, common, {}, AS_OF, strays=strays)
         assert verdict.accounts.equals(own.accounts.filter(pl.col("account_id") == account))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.landing import CONTRACTS, EXACT, dtypes
-from tasks.core.gate.parsing import LINE, can_read, parse
+from tasks.core.gate.parsing import LINE, can_read, parse, rounded_cells
 
 
 def read(column: str, cells: list[object], *, table: str = "lots", dtype: pl.DataType | None = None) -> pl.DataFrame:
@@ -33,6 +33,13 @@ def read(column: str, cells: list[object], *, table: str = "lots", dtype: pl.Dat
         ("00000000000000000007", "7"),
         ("999999999999.999999", "999999999999.999999"),
         ("-999999999999.999999", "-999999999999.999999"),
+        ("1157.6799999999998", "1157.68"),
+        ("100.00000000000001", "100"),
+        ("12.345678901", "12.345679"),
+        ("2.5000005", "2.5"),
+        ("2.5000015", "2.500002"),
+        ("1.5e1", "15"),
+        ("\u00a017.5\u2009", "17.5"),
     ],
 )
 def test_a_number_in_text_is_read_exactly(text: str, number: str) -> None:
@@ -60,7 +67,7 @@ def test_a_number_in_text_is_read_exactly(text: str, number: str) -> None:
             "1e999",
             "1e-999",
         ),
-        *("0.1234567", "1000000000000", "1e12", "five", "\uff11\uff12"),
+        *("0.1234567", "0.0000004", "-1e-7", "1000000000000", "1e12", "five", "\uff11\uff12"),
     ],
 )
 def test_what_is_not_a_number_that_fits_is_unparsed_and_never_guessed(text: str) -> None:
@@ -157,8 +164,36 @@ def test_an_identifier_with_a_fraction_is_unparsed() -> None:
     assert read("account_id", [17.5])["unparsed"].to_list() == ["account_id"]
 
 
-def test_text_is_not_trimmed() -> None:
-    assert read("account_id", [" A1 "])["account_id"].to_list() == [" A1 "]
+@pytest.mark.parametrize("space", [" ", "\t", "\r", "\u00a0", "\u2007", "\u202f", "\u3000", "\u200b", "\ufeff"])
+def test_text_is_trimmed_of_every_kind_of_space(space: str) -> None:
+    rows = read("account_id", [f"{space}A1", f"A1{space}{space}", f"{space} {space}"])
+    assert rows["account_id"].to_list() == ["A1", "A1", None]
+    assert rows["unparsed"].to_list() == [None, None, None]
+
+
+def test_an_amount_that_may_be_blank_is_zero() -> None:
+    rows = parse(
+        "cash",
+        pl.DataFrame({"account_id": ["A1", "A2"], "settled_usd": ["1", "2"], "pending_usd": ["", "3"]}),
+        is_text=True,
+    )
+    assert rows["pending_usd"].to_list() == [Decimal(0), Decimal(3)]
+    assert parse("cash", pl.DataFrame({"account_id": ["A1"], "settled_usd": ["1"]}), is_text=True)[
+        "pending_usd"
+    ].to_list() == [0]
+
+
+def test_cells_that_were_rounded_are_counted() -> None:
+    raw = pl.DataFrame(
+        {
+            "account_id": ["A1"] * 4,
+            "quantity": ["1157.6799999999998", "1.250000000", "7", "x"],
+            "unit_cost_usd": ["1.23456789"] * 4,
+        }
+    )
+    assert rounded_cells("lots", raw, parse("lots", raw, is_text=True)) == 5
+    floats = pl.DataFrame({"quantity": [0.1, 0.3, 1 / 3]})
+    assert rounded_cells("lots", floats, parse("lots", floats, is_text=False)) == 1
 
 
 def test_categories_are_text() -> None:

@@ -22,6 +22,7 @@ def routed(
     *,
     looks: str = "",
     always: Collection[LookReason] = (),
+    vouched: frozenset[str] | None = None,
     limits: tuple[float | None, float | None, float | None] = (1.0, 100.0, None),
 ) -> tuple[str, str, int]:
     """Route, reasons and approvals of one proposal."""
@@ -35,7 +36,7 @@ def routed(
         }
     )
     proposal = proposal.with_columns(pl.col("est_tax_usd", "gross_value_usd").cast(pl.Decimal(38, 6)))
-    found = with_route(proposal, pl.DataFrame([("a", None, *limits)], schema=SCHEMA, orient="row"), always)
+    found = with_route(proposal, pl.DataFrame([("a", None, *limits)], schema=SCHEMA, orient="row"), always, vouched)
     assert found.columns == [*proposal.columns, "household_id", "route_reasons", "approvals_needed", "route"]
     return found.select("route", "route_reasons", "approvals_needed").row(0)
 
@@ -221,7 +222,22 @@ def test_accounts_are_noticed_for_what_is_unusual_only() -> None:
     anomalies = pl.DataFrame({"account_id": ["a", "b", "c", "d"], "score": [3.6, -3.6, 3.5, None]})
     held = pl.DataFrame({"account_id": ["h"], "held_by": ["bob"]})
     exported = pl.DataFrame({"account_id": ["e"]})
-    assert noticed_accounts(anomalies, held, exported) == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"))
+    vouched = pl.DataFrame({"account_id": ["v"]})
+    found = noticed_accounts(anomalies, held, exported, vouched)
+    assert found == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"), frozenset("v"))
+
+
+@pytest.mark.parametrize(
+    ("vouched", "expected"),
+    [
+        (None, ("auto", "", 1)),
+        (frozenset("a"), ("auto", "", 1)),
+        (frozenset("b"), ("review", "first_seen", 1)),
+        (frozenset(), ("review", "first_seen", 1)),
+    ],
+)
+def test_policy_approves_only_what_was_checked(vouched: frozenset[str] | None, expected: tuple[str, str, int]) -> None:
+    assert routed(vouched=vouched) == expected
 
 
 def test_some_reasons_to_look_send_a_proposal_to_a_person_whatever_policy_says() -> None:

@@ -1,0 +1,131 @@
+"""Rows of accounts' tables whose account was not delivered, and the accounts that they could be rows of.
+
+1. A row costs every account that its own could be a respelling of (``spellings``), and every account that is named in a text
+   which is no identifier: a line of semicolons, a line with a cell too many.
+2. One that names a security of ours and whose account is blank, or is no identifier and means none, could be anybody's. It costs every
+   account but those that are known to be whole without it: for a lot, accounts that come to what the custodian says or that
+   are compared with an earlier night; for a trade, those that are compared. A row of cash costs nobody so: an account without
+   one is not traded anyway.
+3. One that names an account well and means none of ours is somebody else's, and costs nobody; nor does a trailer or a comment.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from schemas.landing import IDENTIFIER
+from tasks.core.gate.spellings import could_mean
+
+STRAY: Final[dict[str, type[pl.DataType]]] = {
+    "table_name": pl.String,
+    "text": pl.String,
+    "is_name": pl.Boolean,
+    "security": pl.String,
+}
+"""Grain: table, text and security. ``text``: the account as it was read, or the line where its cells may stand in the wrong columns; null: none
+was. ``is_name``: it is an identifier. ``security``: what the row is about, as it was read; null where the account is an identifier."""
+STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades")
+_RULE: Final = "account_known"
+
+
+def stray_rows(tables: Mapping[str, pl.DataFrame], delivered: pl.Series) -> pl.DataFrame:
+    """``STRAY`` of the rows of accounts that are not delivered, each once. Restrictions without an account are everyone's."""
+    parts = [pl.DataFrame(schema=STRAY)]
+    for table in (name for name in STRAY_TABLES if name in tables):
+        account = pl.col("account_id")
+        is_stray = account.is_null() if table != "restrictions" else pl.lit(value=False)
+        parts.append(stray_names(table, tables[table].filter(is_stray | ~account.is_in(delivered.implode()))))
+    return pl.concat(parts)
+
+
+def stray_names(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """``STRAY`` of rows whose account is not delivered."""
+    line = pl.col("raw").str.json_path_match("$.line")
+    is_named = is_name("account_id") & line.is_null()
+    security = text_of("security_id") if "security_id" in rows.columns else pl.lit(None, dtype=pl.String)
+    return (
+        rows.select(
+            table_name=pl.lit(table),
+            text=pl.coalesce(line, text_of("account_id")),
+            is_name=is_named,
+            security=pl.when(~is_named).then(security),
+        )
+        .unique()
+        .sort("text", "is_name", "security")
+    )
+
+
+def without_foreign(tables: Mapping[str, pl.DataFrame], delivered: pl.Series) -> dict[str, pl.DataFrame]:
+    """The tables without rows that name an account well and mean none of those delivered."""
+    strays = stray_rows(tables, delivered)
+    meant = meant_by(strays, delivered)["text"]
+    foreign = strays.filter(pl.col("is_name") & ~pl.col("text").is_in(meant.implode()))["text"].unique()
+    is_foreign = pl.col("account_id").is_in(foreign.implode()).fill_null(value=False)
+    return {table: rows.filter(~is_foreign) if table != "accounts" else rows for table, rows in tables.items()}
+
+
+def text_of(column: str) -> pl.Expr:
+    """The identifier of a row as it was read; null where there was none."""
+    text = pl.coalesce(column, pl.col("raw").str.json_path_match(f"$.{column}")).str.strip_chars()
+    return pl.when(text != "").then(text).alias(column)
+
+
+def is_name(column: str) -> pl.Expr:
+    """Whether the column could be read and is an identifier."""
+    return pl.col(column).str.contains(IDENTIFIER).fill_null(value=False).alias("is_name")
+
+
+def meant_by(strays: pl.DataFrame, delivered: pl.Series) -> pl.DataFrame:
+    """``text, meant``: the accounts that each text of the strays could mean or, where it is no identifier, names among other words."""
+    words = (
+        strays.filter(~pl.col("is_name"))
+        .select("text", word=pl.col("text").str.extract_all(r"[A-Za-z0-9._-]+"))
+        .explode("word")
+        .drop_nulls()
+        .unique()
+    )
+    inside = words.join(could_mean(words["word"], delivered), left_on="word", right_on="text").select("text", "meant")
+    return pl.concat([could_mean(strays["text"], delivered), inside]).unique().sort("text", "meant")
+
+
+def named_in_vain(
+    strays: pl.DataFrame,
+    delivered: pl.Series,
+    securities: pl.Series,
+    *,
+    broken: pl.DataFrame,
+    counted: pl.DataFrame,
+    compared: pl.DataFrame,
+) -> pl.DataFrame:
+    """``account_id, reason`` of the accounts that lose a row which could be theirs.
+
+    Parameters
+    ----------
+    strays
+        ``STRAY`` of the whole night.
+    delivered
+        Accounts to be judged.
+    securities
+        Securities that can be held.
+    broken
+        ``account_id`` of those that are stopped anyhow: a row that could be anybody's adds nothing to that.
+    counted, compared
+        ``account_id`` of those that come to the custodian's totals, and of those that are compared with an earlier night.
+    """
+    pairs = meant_by(strays, delivered)
+    meant = strays.join(pairs, on="text").select("table_name", account_id="meant")
+    means_none = ~pl.col("text").is_in(pairs["text"].implode()).fill_null(value=False)
+    nameless = strays.filter(~pl.col("is_name") & means_none)
+    about = could_mean(nameless["security"], securities)["text"]
+    of_anybody = nameless.filter(pl.col("security").is_in(about.implode()))
+    whole = {"lots": pl.concat([counted, compared]), "trades": compared, "restrictions": compared.clear()}
+    everyone = delivered.to_frame("account_id").join(broken, on="account_id", how="anti")
+    parts = [
+        everyone.join(whole[table], on="account_id", how="anti").select(pl.lit(table).alias("table_name"), "account_id")
+        for table in of_anybody["table_name"].unique().sort()
+        if table in whole
+    ]
+    return (
+        pl.concat([meant, *parts]).unique().select("account_id", reason=pl.format("{}:{}", "table_name", pl.lit(_RULE)))
+    )
