@@ -287,7 +287,7 @@ class Scope(StrEnum):
 
     RUNS_READ = "runs:read"  #: runs and what they pulled
     PROPOSALS_READ = "proposals:read"  #: proposals, orders, lots
-    DECISIONS_WRITE = "decisions:write"  #: approve, reject and hold
+    DECISIONS_WRITE = "decisions:write"  #: approve, reject and hold; settle orders that left
     EXPORTS_READ = "exports:read"  #: exports and their deliveries
     FILLS_READ = "fills:read"  #: orders that left, breaks, executions set aside
 

@@ -5,13 +5,19 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from console.api.models import ApiModel
+from console.api.models import NO_NUL, ApiModel
 from console.shared import ADVICE, Leg, Way, break_sentence
 from schemas.enums import Break, ExecutionKind, OrderState, Side
 from tasks.core.reconcile import ALARMS
 from warehouse.ledger import ExportRow, ExportState
+
+
+class SettlementIn(ApiModel):
+    """What became of an order that left, as a person says."""
+
+    note: Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=NO_NUL)]
 
 
 class FillOut(ApiModel):

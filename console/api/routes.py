@@ -28,7 +28,7 @@ from console.api.models import (
     etag_of,
 )
 from console.api.problems import ApiProblem
-from console.api.routes_after_export import add_exports, add_fills
+from console.api.routes_after_export import add_exports, add_fills, add_settlements
 from console.shared import Backend
 from schemas.enums import Scope
 from tasks.core.export import sells_first
@@ -58,9 +58,11 @@ def api_router(backend: Backend) -> APIRouter:
     _add_me(router, reads_runs)
     _add_runs(router, backend, reads_runs)
     _add_proposals(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
-    _add_decisions(router, backend, caller_with(backend, Scope.DECISIONS_WRITE))
+    decides = caller_with(backend, Scope.DECISIONS_WRITE)
+    _add_decisions(router, backend, decides)
     add_exports(router, backend, caller_with(backend, Scope.EXPORTS_READ))
     add_fills(router, backend, caller_with(backend, Scope.FILLS_READ))
+    add_settlements(router, backend, decides)
     return router
 
 

@@ -1,4 +1,4 @@
-"""The part of the REST API that tells what happened after an export: deliveries, orders that left, breaks. It only reads."""
+"""The part of the REST API that tells what happened after an export: deliveries, orders that left, breaks; and takes what a person says of an order."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,11 +22,13 @@ from console.api.models_after_export import (
     FillOut,
     FillsOut,
     MessageOut,
+    SettlementIn,
 )
 from console.api.problems import ApiProblem
 from console.shared import Backend, ways_of
 from schemas.enums import Break, OrderState
 from tasks.core.reconcile import ALARMS
+from tasks.reconcile import rules
 from warehouse.ledger import SentFilter
 
 MOMENT_AND_NAME: Final[tuple[Kinds, ...]] = ((datetime,), (str,))
@@ -121,6 +123,25 @@ def _add_orders(router: APIRouter, backend: Backend, reads: Any) -> None:
                 for row in ledger.answers.told_of({order_id, order.block_id or order_id}).iter_rows(named=True)
             ],
         )
+
+
+def add_settlements(router: APIRouter, backend: Backend, decides: Any) -> None:
+    """What a person says became of an order that left."""
+
+    @router.post("/fills/{order_id}/settlement", tags=["fills"])
+    def settle(order_id: Named, said: SettlementIn, caller: Caller = decides) -> FillOut:
+        """Say that no more will come of an order, with a note; its account is looked at again. Needs the role releaser."""
+        ledger, wanted = backend.ledger, caller.narrow(SentFilter(order=order_id))
+        if ledger.answers.answers(wanted, limit=1).rows.is_empty():
+            raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no order {order_id} that left.")
+        ledger.executions.settle_orders(
+            [order_id],
+            rules=rules(backend.settings.min_allocation_units),
+            actor=caller.name,
+            note=said.note,
+            now=backend.now(),
+        )
+        return FillOut.of(ledger.answers.answers(wanted, limit=1).rows.row(0, named=True))
 
 
 def _breaks(backend: Backend, wanted: SentFilter) -> list[BreakOut]:

@@ -1,5 +1,6 @@
 """Ten nights in a row on one book, an account for each way in which orders are answered, or are not: nothing is bought twice."""
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -11,9 +12,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from flows.commands.cli import app
 from schemas.settings import Settings
 from tasks.reconcile.reconcile import reconcile, rules
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.fill_scene import write_fills
 from tests.support.landing_book import rows_of
@@ -272,3 +277,25 @@ def test_every_wait_says_which_orders_and_since_when(nights: tuple[Books, pl.Dat
     assert f"buy 55 BND of 2026-01-05, order {bond['order_id']}" in silent
     assert f"buy 20 STK of 2026-01-05, order {stock['order_id']}" in silent
     assert silent.endswith("(2 trading days)")
+
+
+def test_orders_are_listed_and_settled_by_command(nights: tuple[Books, pl.DataFrame]) -> None:
+    books, found = nights
+    waited = found.filter((pl.col("night") == "10") & pl.col("word").str.starts_with("orders_"))["account"]
+
+    def command(*words: str) -> Result:
+        with use_settings(books.settings):
+            return CliRunner().invoke(app, ["orders", *words])
+
+    listed = json.loads(command("list", "--json").stdout)
+    assert {row["account_id"] for row in listed} - {"member_a"} == set(waited) - {"member_a"}
+    mine = [row for row in listed if row["account_id"] == "silent"]
+    assert [(row["side"], row["session_count"], row["state"]) for row in mine] == [("buy", 9, "exported")] * 2
+    assert command("list", "--account", "silent").stdout.count("silent") == 2
+
+    names = [row["order_id"] for row in mine]
+    done = command("settle", *names, "--note", "never arrived")
+    assert (done.exit_code, done.stdout.count("failed, filled with 0")) == (0, 2)
+    assert json.loads(command("list", "--account", "silent", "--json").stdout) == []
+    assert "has its final word already" in str(command("settle", names[0], "--note", "again").exception)
+    assert "is no order that left" in str(command("settle", "nothing", "--note", "why").exception)

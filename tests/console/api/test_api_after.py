@@ -251,6 +251,32 @@ def test_exports_are_told_the_last_one_first(tmp_path_factory: pytest.TempPathFa
     assert second["next_cursor"] is None
 
 
+def test_a_person_settles_an_order_once_with_a_note_and_the_right_scope(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    desk = TwoCustodians(tmp_path_factory.mktemp("settled"))
+    backend = Backend(Settings(home=desk.home), desk.ledger, now=lambda: LATER)
+    with closing(desk.ledger), TestClient(make_api(backend)) as client:
+        api = Api(backend, client)
+        headers = api.token("ops", Scope.DECISIONS_WRITE)
+
+        def said(order: str, note: str = "the desk lost it", **given: Any) -> tuple[int, Any]:
+            answer = client.post(
+                f"/api/fills/{order}/settlement", json={"note": note}, **({"headers": headers} | given)
+            )
+            return answer.status_code, answer.json()
+
+        assert said("a1-sell", headers=api.token("ops", Scope.FILLS_READ))[0] == 403
+        assert said("a1-sell", headers=api.token("ops", Scope.DECISIONS_WRITE, custodians=[OTHER]))[0] == 404
+        assert said("a1-sell", note="")[0] == 422
+        assert said("nothing")[0] == 404
+        status, order = said("a1-sell")
+        assert (status, order["state"], order["is_closed"], order["filled_quantity"]) == (200, "failed", True, "0.000000")
+        status, problem = said("a1-sell")
+        assert status == 422
+        assert "has its final word already" in problem["detail"]
+
+
 def test_a_token_needs_the_scope(api: Api) -> None:
     headers = api.token("ops", Scope.PROPOSALS_READ, Scope.EXPORTS_READ)
     for path in ("fills", "fills/a1-sell", "breaks", "executions/aside"):

@@ -64,6 +64,7 @@ OPERATIONS: Final = (
     "GET /api/exports/{export_id}",
     "GET /api/fills",
     "GET /api/fills/{order_id}",
+    "POST /api/fills/{order_id}/settlement",
     "GET /api/breaks",
     "GET /api/executions/aside",
     "GET /api/proposals",
