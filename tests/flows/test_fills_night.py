@@ -60,7 +60,8 @@ def _fill(row: dict[str, object]) -> dict[str, object]:
 
 
 def _book_fills(settings: Settings, run_id: str, sent: pl.DataFrame, landing: Path) -> None:
-    """The custodian's lots and cash after the fills."""
+    """The custodian's lots and cash after the fills; it says no totals any more."""
+    (landing / "account_totals.parquet").unlink()
     key = ("account_id", "security_id", "lot_id")
     closed = open_lake(settings).read("lot_relief", run_id).group_by(key).agg(closed=pl.col("quantity").sum())
     lots = pl.read_parquet(landing / "lots.parquet")
