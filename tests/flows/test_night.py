@@ -309,7 +309,9 @@ def corrected(
     first = Home(settings, home.night, home.exports)
     pending = sorted(one for one, state in first.states().items() if state == ProposalState.PENDING_REVIEW)
     with closing(open_ledger(settings)) as ledger:
-        needs = ledger.proposals.list_proposals(run_id=first.run_id).filter(pl.col("approvals_needed") == 1)
+        needs = ledger.proposals.list_proposals(run_id=first.run_id).filter(
+            pl.col("approvals_needed") == 1, pl.col("household_id").is_null()
+        )
         chosen = next(one for one in pending if one in set(needs["proposal_id"]))
         ledger.decisions.decide(
             [chosen], decision=Decision.APPROVE, actor=current_actor(), note="checked", now=utc_now()
