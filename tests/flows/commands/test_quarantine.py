@@ -114,7 +114,7 @@ def test_a_row_is_shown_with_cells_rules_cost_and_what_to_do(run: Run) -> None:
 
     assert text.startswith(f"{LOT_ID} of lots, in r1\n  =lots.csv row 2\n")
     assert "a/b" in text
-    assert "quantity is -5; needed a number above 0." in text
+    assert "quantity is -5; needed a number of 0 or more." in text
     assert "Account A1 is not traded in this run because of it." in text
     assert "Mend the row at its source, then run the night again: `trimtab nightly --as-of 2026-07-02`." in text
 

@@ -149,7 +149,7 @@ def test_a_deposit_that_the_night_did_not_have_is_seen_as_cash(scene: Scene) -> 
 
 
 def test_a_withdrawal_that_overdraws_is_seen_as_cash(scene: Scene) -> None:
-    scene.send("acme", deposit=-201)
+    scene.send("acme", deposit=-206)
     scene.look()
     assert [row.cause for row in scopes(scene).values()] == ["cash"]
 
