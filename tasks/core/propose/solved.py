@@ -198,7 +198,8 @@ def _with_fund_results(accounts: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFr
     )
     shift = pl.when(pl.col("is_owing")).then(0.0).otherwise(pl.col("cash_usd").cast(pl.Float64).clip(upper_bound=0.0))
     left = pl.col("fund_usd") - pl.col("fund_raised")
-    is_new = (pl.col("fund_raised") > 0) & (pl.col("status") == STAYS)
+    sellers = funds.filter(pl.col("sold") > 0)["account_id"].unique()
+    is_new = pl.col("account_id").is_in(sellers.implode()) & (pl.col("status") == STAYS)
     return (
         accounts.join(raised, on="account_id", how="left", maintain_order="left")
         .join(gains, on="account_id", how="left", maintain_order="left")

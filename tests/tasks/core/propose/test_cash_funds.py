@@ -114,6 +114,12 @@ def test_what_policy_prefers_does_not_keep_a_fund(policy: dict[str, Any]) -> Non
     assert orders_of(world(lots, "0 | -20000", policy))["sell", "M"] == 20_000
 
 
+def test_of_a_fund_that_has_a_maximum_the_rest_is_sold() -> None:
+    rule = "security_id | rule | max_quantity\n M | hold_range | 150.005"
+    lots = " S | 50 | 50 | 1\n B | 96 | 50 | 1\n M | 204.1 | 1 | 1"
+    assert orders_of(world(lots, "0 | 0", spread="12.5", restrictions=rule)) == {("sell", "M"): Decimal("54.1")}
+
+
 def test_limits_are_kept_with_what_funds_need_of_them() -> None:
     lots = " S | 5 | 50 | 1\n B | 10 | 50 | 1\n M | 9000 | 1 | 1"
     solved = solved_of(facts := world(lots, "0 | 0", {"max_turnover": 0.2}))

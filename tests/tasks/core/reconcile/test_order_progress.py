@@ -277,3 +277,25 @@ def test_the_order_of_the_messages_changes_nothing() -> None:
 def test_a_block_filled_beyond_its_orders_leaves_money_with_nobody_and_never_with_an_account() -> None:
     found = order_states(orders(3, 3), said(("b", "fill", 9, "10")), fixed())
     assert found["gross_usd"].to_list() == [Decimal(30), Decimal(30)]
+
+
+@pytest.mark.parametrize(("factor", "gross"), [(None, "985.00"), ("1", "985.00"), ("0.01", "9.85"), ("10", "9850.00")])
+def test_a_fill_is_worth_its_quantity_and_price_times_the_factor(factor: str | None, gross: str) -> None:
+    book = orders(10).with_columns(
+        price_factor=pl.lit(None if factor is None else Decimal(factor)).cast(pl.Decimal(18, 6))
+    )
+    found = order_states(book, said(("o0", "fill", 10, "98.5")), fixed()).row(0, named=True)
+    assert (str(found["gross_usd"]), found["average_price_usd"]) == (gross + "0000", Decimal("98.5"))
+
+
+def test_a_block_of_bonds_is_shared_by_what_it_is_worth_and_a_break_too() -> None:
+    factor = pl.lit(Decimal("0.01")).cast(pl.Decimal(18, 6))
+    book = orders(1000, 3000).with_columns(
+        price_factor=factor, quantity_step=pl.lit(Decimal(1000)).cast(pl.Decimal(18, 6))
+    )
+    whole = order_states(book, said(("b", "fill", 4000, "98.765")), fixed())
+    assert whole["gross_usd"].to_list() == [Decimal("987.65"), Decimal("2962.95")]
+    assert whole["average_price_usd"].to_list() == [Decimal("98.765")] * 2
+    part = said(("b", "fill", 1000, "98.765"), ("b", "cancelled", None, None))
+    short = [amount for _, _, amount in codes(book, part)]
+    assert sum(Decimal(amount) for amount in short) == Decimal(3000) * Decimal(10) / 100
