@@ -1,6 +1,6 @@
 """Who calls the API: the bearer of a token, what it may do, and whose accounts it may see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -56,6 +56,22 @@ class Caller:
         if proposal is None or (custodians is not None and proposal["custodian"] not in custodians):
             raise ApiProblem(HTTPStatus.NOT_FOUND, f"There is no proposal {name}.")
         return proposal
+
+    def need_household(self, rows: Iterable[Any]) -> None:
+        """Refuse a decision that is one on proposals which the caller may not see.
+
+        Raises
+        ------
+        Problem
+            403.
+        """
+        custodians = self.token.custodians
+        for row in rows:
+            if custodians is not None and row.custodian not in custodians:
+                raise ApiProblem(
+                    HTTPStatus.FORBIDDEN,
+                    f"The household {row.household_id} is decided as one, and has accounts that this token does not see.",
+                )
 
     def need_everything(self, what: str) -> None:
         """Refuse a caller who may see some custodians only what holds those of all.

@@ -62,7 +62,10 @@ class RunsOut(ApiModel):
 
 
 class ProposalOut(ApiModel):
-    """One proposal as it stands in the queue; ``etag`` is what ``If-Match`` takes."""
+    """One proposal as it stands in the queue; ``etag`` is what ``If-Match`` takes.
+
+    ``household_id``: a decision on it is one on all proposals of that household and run; null: it is decided alone.
+    """
 
     proposal_id: str
     run_id: str
@@ -95,6 +98,7 @@ class ProposalOut(ApiModel):
     held_by: str | None
     assignee: str | None
     export_id: str | None
+    household_id: str | None
     etag: str
 
     @classmethod
@@ -156,9 +160,10 @@ class DecisionOut(ApiModel):
 
 
 class DetailOut(ApiModel):
-    """A proposal with its orders and what was said of it."""
+    """A proposal with its orders and what was said of it; ``decided_with``: the others of its household."""
 
     proposal: ProposalOut
+    decided_with: list[str]
     orders: list[OrderOut]
     decisions: list[DecisionOut]
 
@@ -204,10 +209,11 @@ class AmendmentIn(ApiModel):
 
 
 class DecidedOut(ApiModel):
-    """State of each proposal decided, and why others were not."""
+    """State of each proposal decided, and why others were not; ``households``: how many of each were decided as one."""
 
     states: dict[str, ProposalState]
     refused: dict[str, str]
+    households: dict[str, int]
 
 
 class MeOut(ApiModel):

@@ -1,6 +1,7 @@
 """The REST API under ``/api``: what systems around trimtab read, and how they decide. The service layer is that of the pages."""
 
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -33,7 +34,7 @@ from console.shared import Backend
 from schemas.enums import Scope
 from tasks.core.export import sells_first
 from tasks.review import amend_proposal, review
-from warehouse.ledger import ReviewedVersion, Sort
+from warehouse.ledger import Decision, ReviewedVersion, Sort
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ProblemOut, "content": {"application/problem+json": {}}}
@@ -128,6 +129,7 @@ def _add_proposals(router: APIRouter, backend: Backend, reads: Any) -> None:
         response.headers["etag"] = etag_of(detail.proposal)
         return DetailOut(
             proposal=ProposalOut.of(detail.proposal),
+            decided_with=_others(backend, caller, proposal_id),
             orders=_orders(detail.orders, detail.lots),
             decisions=[
                 DecisionOut(**{name: getattr(one, name) for name in DecisionOut.model_fields})
@@ -164,6 +166,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
     ) -> ProposalOut:
         """Decide one proposal, exactly as it was looked at: ``If-Match`` names its ``ETag``."""
         known = _looked_at(backend, caller, proposal_id, if_match)
+        _need_household(backend, caller, [proposal_id], said.decision)
         seen = {proposal_id: ReviewedVersion(known["content_hash"], known["revision"])}
         taken = review.decide_seen(
             backend.ledger.decisions, seen, said.decision, actor=caller.name, now=backend.now(), note=said.note
@@ -202,6 +205,7 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
         seen = {
             one.proposal_id: _reviewed_version(backend, caller, one.proposal_id, one.etag) for one in said.proposals
         }
+        _need_household(backend, caller, seen, said.decision)
         decided = review.decide_seen(
             backend.ledger.decisions,
             seen,
@@ -211,7 +215,27 @@ def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
             note=said.note,
             is_all_or_none=said.is_all_or_none,
         )
-        return DecidedOut(states=decided.states, refused=dict(decided.refused))
+        return DecidedOut(states=decided.states, refused=dict(decided.refused), households=dict(decided.households))
+
+
+def _need_household(backend: Backend, caller: Caller, proposal_ids: Iterable[str], decision: Decision) -> None:
+    """Refuse a decision that reaches into what the caller may not see; a comment reaches nowhere.
+
+    Raises
+    ------
+    Problem
+        403.
+    """
+    if decision is not Decision.COMMENT:
+        caller.need_household(backend.ledger.proposals.decided_with(proposal_ids))
+
+
+def _others(backend: Backend, caller: Caller, proposal_id: str) -> list[str]:
+    """Proposals that are decided together with one, as far as the caller sees them."""
+    custodians = caller.token.custodians
+    rows = backend.ledger.proposals.decided_with([proposal_id])
+    seen = [row.proposal_id for row in rows if custodians is None or row.custodian in custodians]
+    return [one for one in seen if one != proposal_id]
 
 
 def _as_it_stands(backend: Backend, caller: Caller, proposal_id: str, response: Response) -> ProposalOut:

@@ -1,7 +1,7 @@
 """Asking for a decision, and telling what became of it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,11 +34,20 @@ NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class DecisionResult:
-    """What became of a decision on some proposals."""
+    """What became of a decision on some proposals; ``together``: a sentence for each household that was decided as one."""
 
     decision: Decision
     states: Mapping[str, ProposalState]
     refused: Mapping[str, str]
+    together: Sequence[str] = ()
+
+
+def told_together(what: str, together: Sequence[str]) -> str:
+    """What is to be decided, and which of it are households."""
+    if not together:
+        return what
+    more = f"; and so for {len(together) - NAMED:,} more households" if len(together) > NAMED else ""
+    return f"{what} ({'; '.join(together[:NAMED])}{more})"
 
 
 async def decision_dialog(decision: Decision, what: str, *, is_asked: bool) -> str | None:
@@ -67,6 +76,8 @@ def tell(outcome: DecisionResult) -> None:
         text = f"{plural(len(outcome.states), 'proposal')} {DONE[outcome.decision]}."
         if outcome.decision is Decision.APPROVE and waiting:
             text += f" {waiting:,} of them wait for a second person."
+        if outcome.together:
+            text += f" {told_together('Together', outcome.together)}."
         ui.notify(text, type="positive")
     if outcome.refused:
         reasons = Counter(outcome.refused.values()).most_common(NAMED)

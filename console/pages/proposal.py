@@ -32,6 +32,7 @@ from console.shared import (
     nothing_here,
     page_context,
     percent,
+    plural,
     until,
     waiting_page,
     word,
@@ -62,6 +63,8 @@ class ProposalView:
     newest: str | None
     """The version that took its place; null: this is the newest."""
     after: After | None
+    household: Sequence[Any]
+    """The proposals that are decided with this one, itself among them, where it is of a household that is managed together."""
     mark: tuple[object, ...]
 
 
@@ -138,7 +141,8 @@ def _read(desk: PageContext, proposal_id: str) -> ProposalView:
     differs = changes(ledger.amendments, read, before, orders)
     replaced_by = None if newest == full else newest
     after = read_after(desk, proposal)
-    return ProposalView(proposal, found, said, before, differs, sorted_orders, replaced_by, after, mark)
+    household = ledger.proposals.decided_with([full]) if proposal["household_id"] else []
+    return ProposalView(proposal, found, said, before, differs, sorted_orders, replaced_by, after, household, mark)
 
 
 def _draw(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[None]]) -> None:
@@ -174,6 +178,8 @@ def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
                 ui.label(f"version {proposal['version']}, changed by {proposal['amender']}").classes("chip mark")
             if proposal["held_by"]:
                 ui.label(f"held by {proposal['held_by']}").classes("chip mark")
+            if proposal["household_id"]:
+                ui.label(f"household {proposal['household_id']}").classes("chip mark")
             ui.space()
             ui.link(f"night of {proposal['as_of_date']}", f"/?run={proposal['run_id']}").classes("quiet")
         ui.label(
@@ -182,6 +188,7 @@ def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
         ).classes("quiet")
         for text in view.page["outcome"]["sentences"]:
             ui.label(text)
+        _household(view)
         with ui.row().classes("chips"):
             chips(words(proposal["look_reasons"]))
             chips(words(proposal["route_reasons"]), "mark")
@@ -190,6 +197,16 @@ def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
         with ui.element("div").classes("tiles small"):
             _figures(desk, proposal)
         _decisions(desk, view, again)
+
+
+def _household(view: ProposalView) -> None:
+    """The others that a decision here is about."""
+    others = [row for row in view.household if row.proposal_id != view.proposal["proposal_id"]]
+    if others:
+        with ui.row().classes("chips"):
+            ui.label("Decided as one, and leaves, with")
+            for row in others:
+                ui.link(row.account_id, f"/proposals/{row.proposal_id}").classes("mono")
 
 
 def _figures(desk: PageContext, proposal: dict[str, Any]) -> None:
@@ -218,8 +235,11 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
     proposal = view.proposal
 
     async def decide(name: str, decision: Decision) -> None:
+        number = 1 if decision is Decision.COMMENT else max(len(view.household), 1)
         what = f"this proposal for {proposal['account_id']}"
-        note = await decision_dialog(decision, what, is_asked=decision not in UNASKED)
+        if number > 1:
+            what = f"{plural(number, 'proposal')} of household {proposal['household_id']}"
+        note = await decision_dialog(decision, what, is_asked=decision not in UNASKED or number > 1)
         if note is None:
             return
         seen = {name: ReviewedVersion(proposal["content_hash"], proposal["revision"])}
@@ -229,7 +249,7 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
             )
         )
         if decided is not None:
-            tell(DecisionResult(decision, decided.states, decided.refused))
+            tell(DecisionResult(decision, decided.states, decided.refused, decided.together))
             await again()
 
     name = proposal["proposal_id"]
@@ -237,9 +257,10 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
         if desk.may_review and proposal["state"] in STATES_THAT_WAIT:
             buttons(proposal, decide)
             _assign(desk, proposal, again)
-            ui.button("Change orders…", on_click=lambda: change_orders(desk, proposal, view.orders)).props(
-                "no-caps flat dense"
-            )
+            if not proposal["household_id"]:
+                ui.button("Change orders…", on_click=lambda: change_orders(desk, proposal, view.orders)).props(
+                    "no-caps flat dense"
+                )
         if desk.may_review and proposal["state"] in RELEASABLE:
             ui.button("Withdraw approval…", on_click=lambda: decide(name, Decision.WITHDRAW)).props("no-caps outline")
         ui.button("Comment…", on_click=lambda: decide(name, Decision.COMMENT)).props("no-caps flat dense")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import events, ui
 
-from console.pages.decide import DecisionResult, decision_dialog, tell
+from console.pages.decide import DecisionResult, decision_dialog, tell, told_together
 from console.pages.parts import Pager
 from console.pages.preview import Preview
 from console.pages.queue_filter import FilterBar
@@ -220,7 +220,12 @@ class QueueView:
         ids = chosen or self.selected or ({self.state.cursor} if self.state.cursor else set())
         seen = {one: self.state.seen[one] for one in ids if one in self.state.seen}
         if seen:
-            await self._say(decision, seen, plural(len(seen), "proposal"))
+            about: tuple[int, list[str]] | None = await self.desk.look(
+                lambda: review.decided_with(self.ledger.proposals, seen)
+            )
+            number, together = about or (len(seen), [])
+            what = told_together(plural(number, "proposal"), together)
+            await self._say(decision, seen, what, is_asked=number > len(seen))
 
     async def _decide_all(self, decision: Decision) -> None:
         """Decide everything that the filter matches, as it stands when the dialog opens."""
@@ -229,15 +234,20 @@ class QueueView:
             lambda: review.seen_matching(self.ledger.proposals, self.ledger.queue, wanted, now=self.desk.now)
         )
         if seen:
+            about: tuple[int, list[str]] | None = await self.desk.look(
+                lambda: review.decided_with(self.ledger.proposals, seen)
+            )
+            number, together = about or (len(seen), [])
             totals: Totals | None = await self.desk.look(lambda: self.ledger.queue.totals(wanted))
             worth = f", {large_dollars(totals.gross_value_usd)} of trades" if totals else ""
             matching = f" matching {self.state.text}" if self.state.text else " that wait"
-            await self._say(decision, seen, f"{plural(len(seen), 'proposal')}{matching}{worth}", is_bulk=True)
+            beyond = f", and {number - len(seen):,} more of their households" if number > len(seen) else ""
+            what = told_together(f"{plural(len(seen), 'proposal')}{matching}{worth}{beyond}", together)
+            await self._say(decision, seen, what, is_asked=True)
 
-    async def _say(
-        self, decision: Decision, seen: Mapping[str, ReviewedVersion], what: str, *, is_bulk: bool = False
-    ) -> None:
-        note = await decision_dialog(decision, what, is_asked=is_bulk or decision is Decision.REJECT)
+    async def _say(self, decision: Decision, seen: Mapping[str, ReviewedVersion], what: str, *, is_asked: bool) -> None:
+        """``is_asked``: whatever the decision."""
+        note = await decision_dialog(decision, what, is_asked=is_asked or decision is Decision.REJECT)
         if note is None:
             return
         desk = self.desk
@@ -247,7 +257,7 @@ class QueueView:
             )
         )
         if decided is not None:
-            tell(DecisionResult(decision, decided.states, decided.refused))
+            tell(DecisionResult(decision, decided.states, decided.refused, decided.together))
             self.selected.clear()
             await self.refresh()
 
@@ -323,6 +333,8 @@ def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         marks.append("four eyes")
     if row["version"] > 1:
         marks.append(f"version {row['version']}")
+    if row["household_id"]:
+        marks.append(f"household {row['household_id']}")
     if row["assignee"]:
         marks.append(f"for {row['assignee']}")
     ends = min(filter(None, (row["cut_off_at"], row["expires_at"])), default=None) if is_waiting else None

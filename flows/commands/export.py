@@ -25,7 +25,10 @@ def export(
         str | None, typer.Option("--run", help="Only this run; every run with approved proposals where absent.")
     ] = None,
     custodian: Annotated[
-        list[str] | None, typer.Option("--custodian", help="Only orders of this custodian; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--custodian", help="Only orders of this custodian, and of its households elsewhere; may be repeated."
+        ),
     ] = None,
     *,
     is_json: Json = False,
@@ -66,7 +69,8 @@ def abandon(
     done = give_up(settings_of_a_home(), export_id, note)
     if is_json:
         told = {"export_id": done.export_id, "folder": str(done.folder), "proposals": done.proposal_count}
-        print_json({**told, "is_done_here": done.is_done_here})
+        bound = {"given_up_with_it": done.with_it, "households_left_in_part": done.left_in_part}
+        print_json({**told, "is_done_here": done.is_done_here, **bound})
         return
     if not done.is_done_here:
         notice(f"{done.export_id} was given up before; that stands.")
@@ -74,6 +78,12 @@ def abandon(
     typer.echo(
         f"{done.export_id} is given up: no order of it leaves, and {done.proposal_count:,} proposals are withdrawn."
     )
+    for name in done.with_it:
+        notice(f"{name} is given up with it: it holds members of the same households.")
+    for name in done.left_in_part:
+        notice(
+            f"The household {name} has left in part before, in another export: look at what its other accounts are doing."
+        )
     notice("Their accounts get new proposals with the next run.")
 
 

@@ -65,6 +65,7 @@ def _table_row(one: Mapping[str, Any]) -> tuple[object, ...]:
             one["proposal_id"],
             f"{one['account_id']} {one['custodian']}",
             ", ".join(_codes(one["triggers"])),
+            one["household_id"] and f"household {one['household_id']}",
             state,
             held,
         ),
@@ -214,7 +215,10 @@ def assign(
         raise WrongUsage("say which proposals to assign")
     with closing(open_ledger(settings_of_a_home())) as ledger:
         review.assign(ledger.decisions, ledger.proposals, ids, to, actor=current_actor(), now=datetime.now(UTC))
-    notice(f"{len(ids):,} assigned to {to or 'nobody'}.")
+        count, together = review.decided_with(ledger.proposals, review.resolve(ledger.proposals, ids))
+    notice(f"{count:,} assigned to {to or 'nobody'}.")
+    for sentence in together:
+        notice(f"{sentence}.")
 
 
 @app.command()
@@ -248,13 +252,15 @@ def _decide(decision: Decision, ids: list[str] | None, matching: str | None, not
 
 def _print_decided(decided: DecidedProposals, *, is_json: bool) -> None:
     if is_json:
-        print_json({"decision": decided.decision, "states": decided.states})
+        print_json({"decision": decided.decision, "states": decided.states, "households": decided.households})
         return
     if not decided.states:
         notice("Nothing matches; nothing was decided.")
         return
     counts = Counter(decided.states.values())
     print_table(f"{decided.decision}: {len(decided.states):,} proposals", ("state now", "proposals"), counts.items())
+    for sentence in decided.together:
+        notice(f"{sentence}.")
     waiting = counts[ProposalState.PENDING_REVIEW]
     if decided.decision is Decision.APPROVE and waiting:
         notice(f"{waiting:,} still waiting for a second person's approval.")

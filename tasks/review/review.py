@@ -5,6 +5,7 @@ the proposals' gross value in USD. Without ``state`` only what waits for review 
 and ``state=approved|exported`` either; ``held=no`` leaves out what somebody holds.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,11 +70,34 @@ class ProposalDetail:
 
 @dataclass(frozen=True, slots=True)
 class DecidedProposals:
-    """What a decision led to: the state of each proposal afterwards, and why others were left as they are."""
+    """What a decision led to: the state of each proposal afterwards, and why others were left as they are.
+
+    ``households``: of those that are managed together, how many proposals were decided as one.
+    """
 
     decision: Decision
     states: dict[str, ProposalState]
     refused: Mapping[str, str] = field(default_factory=dict)
+    households: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def together(self) -> list[str]:
+        """A sentence for each household."""
+        return sentences_of(self.households)
+
+
+def sentences_of(households: Mapping[str, int]) -> list[str]:
+    """``2 proposals of household H1 are one decision``, of each household with more than one."""
+    return [
+        f"{count:,} proposals of household {name} are one decision" for name, count in households.items() if count > 1
+    ]
+
+
+def decided_with(proposals: Proposals, names: Iterable[str]) -> tuple[int, list[str]]:
+    """How many proposals a decision on some is about, and a sentence for each household among them."""
+    rows = proposals.decided_with(names)
+    households = Counter(row.household_id for row in rows if row.household_id is not None)
+    return len(rows), sentences_of(households)
 
 
 def parse_filter(text: str) -> Filter:
@@ -227,9 +251,12 @@ def decide(
     note: str = "",
 ) -> DecidedProposals:
     """Decide proposals given by name, all or none. See ``Decisions.decide``."""
-    return DecidedProposals(
-        decision, decisions.decide(resolve(proposals, names), decision=decision, actor=actor, now=now, note=note)
-    )
+    states = decisions.decide(resolve(proposals, names), decision=decision, actor=actor, now=now, note=note)
+    return DecidedProposals(decision, states, households=_decided_as_one(decisions, decision, states))
+
+
+def _decided_as_one(decisions: Decisions, decision: Decision, states: Iterable[str]) -> dict[str, int]:
+    return {} if decision is Decision.COMMENT else decisions.households_of(states)
 
 
 def decide_matching(
@@ -275,11 +302,11 @@ def decide_seen(
     taken = decisions.decide_seen(
         seen, decision=decision, actor=actor, now=now, note=note, is_all_or_none=is_all_or_none
     )
-    return DecidedProposals(decision, taken.states, taken.refused)
+    return DecidedProposals(decision, taken.states, taken.refused, _decided_as_one(decisions, decision, taken.states))
 
 
 def assign(
     decisions: Decisions, proposals: Proposals, names: Iterable[str], assignee: str | None, *, actor: str, now: datetime
 ) -> None:
-    """Say who is to look at some proposals; null: nobody in particular."""
+    """Say who is to look at some proposals and the others of their households; null: nobody in particular."""
     decisions.assign(resolve(proposals, names), assignee, actor=actor, now=now)

@@ -79,13 +79,15 @@ def route(
     now: datetime = NOW,
     submitter: str = "prefect",
     households: Mapping[str, str] = ALONE,
+    at: Mapping[str, str] = ALONE,
     **values: Any,
 ) -> int:
-    """Start the run if need be and route one proposal an account; ``households`` of accounts that are managed together."""
+    """Start the run if need be and route one proposal an account; ``households`` of accounts that are managed together, ``at`` their custodians."""
     ledger.runs.start_run(new_run(run_id, day, submitter), now)
     frame = proposed(run_id, accounts, **values)
     theirs = pl.Series([households.get(account) for account in frame["account_id"]], dtype=pl.String)
     frame = frame.with_columns(household_id=theirs)
+    frame = frame.with_columns(custodian=pl.col("account_id").replace(at)) if at else frame
     everyone = pl.Series([*frame["account_id"], *pulled], dtype=pl.String)
     return ledger.proposals.route_proposals(run_id, frame, everyone, now)
 

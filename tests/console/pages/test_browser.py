@@ -102,23 +102,48 @@ def test_a_filter_is_decided_on_whole_and_not_only_the_page(enter: Entering, led
     filtered(bob, f"max_value={limit:.0f}")
     wanted = before.filter(pl.col("gross_value_usd").cast(pl.Float64) <= round(limit))
     assert wanted.height >= MANY
+    meant = wanted.join(before, on="household_id", how="semi")["household_id"].implode()
+    together = before.filter(
+        pl.col("household_id").is_in(meant) | pl.col("proposal_id").is_in(wanted["proposal_id"].implode())
+    )
     bob.page.get_by_role("button", name=f"Approve all {wanted.height:,}").click()
     dialog = bob.page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"Approve {wanted.height:,} proposals matching max_value={limit:.0f}")
     dialog.get_by_label("Note").fill("small ones, looked through")
     bob.shot("bulk")
     dialog.get_by_role("button", name="Approve").click()
-    expect(bob.page.get_by_text(f"{wanted.height:,} proposals approved.")).to_be_visible()
-    expect(bob.page.get_by_text("Nothing matches")).to_be_visible()
+    number = together.filter(pl.col("approvals_needed") == 1).height
+    expect(bob.page.get_by_text(f"{together.height:,} proposals approved.")).to_be_visible()
+    assert together.height - number == waiting(ledger).join(together, on="proposal_id", how="semi").height
     left = set(waiting(ledger)["proposal_id"])
-    done = {one for one in wanted["proposal_id"] if one not in left}
-    assert done == set(wanted["proposal_id"])
+    done = {one for one in together["proposal_id"] if one not in left}
+    assert done == set(together.filter(pl.col("approvals_needed") == 1)["proposal_id"])
     decided = [ledger.proposals.decisions_of(one) for one in wanted["proposal_id"][:5]]
     assert {(said.actor, said.note) for (said,) in decided} == {("bob", "small ones, looked through")}
 
 
+def test_a_household_is_shown_and_decided_as_one(enter: Entering, ledger: Ledger) -> None:
+    joint = waiting(ledger).drop_nulls("household_id")
+    (name, count) = joint.group_by("household_id").len().filter(pl.col("len") > 1).sort("len", "household_id").row(0)
+    rows = joint.filter(household_id=name).sort("account_id")
+    bob = enter("bob")
+    bob.go(f"/proposals/{rows['proposal_id'][0]}")
+    expect(bob.page.get_by_text("Decided as one, and leaves, with")).to_be_visible()
+    expect(bob.page.get_by_role("link", name=rows["account_id"][1], exact=True)).to_be_visible()
+    expect(bob.page.get_by_role("button", name="Change orders")).to_have_count(0)
+
+    bob.page.get_by_role("button", name="Approve").click()
+    dialog = bob.page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Approve {count} proposals of household {name}?")
+    dialog.get_by_role("button", name="Approve").click()
+
+    expect(bob.page.get_by_text(f"{count} proposals of household {name} are one decision")).to_be_visible()
+    said = [ledger.proposals.decisions_of(one)[-1] for one in rows["proposal_id"]]
+    assert {(one.actor, str(one.decision)) for one in said} == {("bob", "approve")}
+
+
 def test_four_eyes_are_two_people(enter: Entering, ledger: Ledger) -> None:
-    row = waiting(ledger).filter(pl.col("approvals_needed") == 2).row(0, named=True)
+    row = waiting(ledger).filter(pl.col("approvals_needed") == 2, pl.col("household_id").is_null()).row(0, named=True)
     bob, cat = enter("bob"), enter("cat")
     for one in (bob, cat):
         one.go(f"/proposals/{row['proposal_id']}")

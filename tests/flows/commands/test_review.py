@@ -131,6 +131,7 @@ def test_rejecting_by_filter_decides_all_that_match(run: Run, ledger: Ledger) ->
     assert json.loads(result.stdout) == {
         "decision": "reject",
         "states": {"monday.aa": "rejected", "monday.ab": "rejected"},
+        "households": {},
     }
     assert states(ledger)["monday.bb"] == "pending_review"
 
@@ -262,3 +263,41 @@ def test_a_changed_audit_chain_fails_the_check(run: Run, ledger: Ledger) -> None
 
     assert isinstance(result.exception, AuditBroken)
     assert str(result.exception) == "audit row 2 is not what was written"
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        (("approve",), "approved"),
+        (("reject", "--note", "not now"), "rejected"),
+        (("hold",), "pending_review"),
+    ],
+)
+def test_a_decision_on_one_of_a_household_is_said_to_be_on_all(
+    run: Run, ledger: Ledger, words: tuple[str, ...], state: str
+) -> None:
+    households = dict.fromkeys(["ca", "cb"], "H1")
+    route(ledger, "tuesday", ["ca", "cb"], now=datetime.now(UTC), day=2, households=households)
+
+    assert "household H1" in run("review", "list").stdout
+    result = run("review", words[0], "tuesday.ca", *words[1:])
+
+    assert result.exit_code == 0
+    assert f"{words[0]}: 2 proposals" in result.stdout
+    assert result.stderr.startswith("2 proposals of household H1 are one decision.")
+    assert states(ledger, "tuesday") == {"tuesday.ca": state, "tuesday.cb": state}
+    told = run("review", "assign", "tuesday.ca", "--to", current_actor())
+    assert (told.exit_code == 0) == (state == "pending_review")
+    if told.exit_code == 0:
+        assert told.stderr.startswith("2 assigned to")
+
+
+def test_what_was_decided_as_one_is_in_the_json(run: Run, ledger: Ledger) -> None:
+    households = dict.fromkeys(["ca", "cb"], "H1")
+    route(ledger, "tuesday", ["ca", "cb"], now=datetime.now(UTC), day=2, households=households)
+
+    told = json.loads(run("review", "approve", "tuesday.cb", "--json").stdout)
+
+    assert told["households"] == {"H1": 2}
+    assert told["states"] == {"tuesday.cb": "approved", "tuesday.ca": "approved"}
+    assert json.loads(run("review", "comment", "tuesday.cb", "--note", "so", "--json").stdout)["households"] == {}

@@ -8,6 +8,7 @@ A decision on one proposal of a household that is managed together is a decision
 them cannot be decided none is. Only a comment is on one alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -237,6 +238,12 @@ class Decisions(Store):
         """
         said = Said(actor, Decision(decision), note, now)
         return self._decide(list(seen), said, seen, is_all_or_none=is_all_or_none)
+
+    def households_of(self, proposal_ids: Iterable[str]) -> dict[str, int]:
+        """By household that is managed together, how many of the proposals are decided as one; sorted."""
+        with self.reading() as connection:
+            rows = rows_in(connection, proposals.c.proposal_id, list(proposal_ids))
+            return dict(sorted(Counter(row.household_id for row in rows if _is_member(row)).items()))
 
     def assign(self, proposal_ids: Iterable[str], assignee: str | None, *, actor: str, now: datetime) -> None:
         """Say who is to look at some waiting proposals, all or none; null: nobody in particular.

@@ -185,14 +185,15 @@ def rows_in(connection: Connection, column: sa.ColumnElement[Any], values: Colle
 def change_households(connection: Connection, proposal_ids: Collection[str], **values: Any) -> None:
     """Set columns of the households that the proposals are of, and by a trigger those of all their proposals.
 
-    One that has left in part is left as it is: what becomes of its proposals then is each one's own.
+    One that is decided, or has left, is left as it is: what becomes of its proposals at the market is each one's own.
     """
     table = household_proposals.c
+    is_open = table.state.in_(OPEN_STATES)
     for some in in_chunks(list(proposal_ids)):
-        member = (proposals.c.run_id == table.run_id) & (proposals.c.household_id == table.household_id)
-        is_theirs = sa.exists().where(member, proposals.c.proposal_id.in_(some))
-        is_whole = table.state != ProposalState.EXPORTED
-        connection.execute(sa.update(household_proposals).where(is_theirs, is_whole).values(**values))
+        is_member = proposals.c.proposal_id.in_(some) & proposals.c.household_id.is_not(None)
+        theirs = sa.select(proposals.c.run_id, proposals.c.household_id).where(is_member)
+        is_theirs = sa.tuple_(table.run_id, table.household_id).in_(theirs)
+        connection.execute(sa.update(household_proposals).where(is_theirs, is_open).values(**values))
 
 
 def with_members(connection: Connection, rows: Iterable[Row[Any]]) -> list[Row[Any]]:
@@ -431,11 +432,11 @@ class Proposals(Store):
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(*order).limit(limit)).all(), COLUMNS)
 
-    def members(self, proposal_id: str) -> list[Row[Any]]:
-        """All proposals that are decided together with one, itself among them; by account. Columns ``BRIEF``."""
+    def decided_with(self, proposal_ids: Iterable[str]) -> list[Row[Any]]:
+        """Proposals, and with them all of their households: columns ``BRIEF``, by account."""
         with self.reading() as connection:
-            rows = with_members(connection, rows_in(connection, proposals.c.proposal_id, [proposal_id]))
-        return sorted(rows, key=lambda row: str(row.account_id))
+            found = with_members(connection, rows_in(connection, proposals.c.proposal_id, list(proposal_ids)))
+        return sorted(found, key=lambda row: (str(row.account_id), str(row.proposal_id)))
 
     def get_proposal(self, proposal_id: str) -> dict[str, Any] | None:
         """One proposal by column name, or null."""
