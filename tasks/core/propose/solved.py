@@ -133,12 +133,12 @@ def _with_fund_sales(
     is_traded = pl.col("status") != CANNOT_RAISE_CASH
     least = pl.max_horizontal("min_trade_usd", pl.col("min_trade_weight") * pl.col("nav_usd").cast(pl.Float64))
     floor = pl.when("is_owing").then(0).otherwise(pl.min_horizontal("cash_usd", 0)).cast(USD)
-    fund_proceeds = _net_proceeds(problem.funds.with_columns(sold="outright"))
+    excess = _net_proceeds(problem.funds.with_columns(sold="outright")).rename({"raised_usd": "excess_usd"})
     needs = (
         accounts.filter(is_traded)
         .join(_net_proceeds(lots), on="account_id", how="left", maintain_order="left")
         .join(_paid(classes), on="account_id", how="left", maintain_order="left")
-        .join(fund_proceeds.rename({"raised_usd": "excess_usd"}), on="account_id", how="left", maintain_order="left")
+        .join(excess, on="account_id", how="left", maintain_order="left")
         .with_columns(pl.col("raised_usd", "paid_usd", "excess_usd").fill_null(0))
         .select(
             "account_id",
@@ -147,11 +147,10 @@ def _with_fund_sales(
         )
         .filter(pl.col("need_usd") > 0)
     )
-    stuck = accounts.filter(~is_traded)["account_id"]
     found = with_fund_sales(problem.funds, needs).with_columns(
         lot_dropped=pl.lit(None, pl.String), solved=pl.lit(0).cast(EXACT)
     )
-    is_stuck = pl.col("account_id").is_in(stuck.implode())
+    is_stuck = pl.col("account_id").is_in(accounts.filter(~is_traded)["account_id"].implode())
     return found.with_columns(
         *(
             pl.when(is_stuck).then(0).otherwise(name).cast(found.schema[name]).alias(name)
@@ -188,7 +187,7 @@ def _cost(value: str, bps: str) -> pl.Expr:
 def _with_fund_results(accounts: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFrame:
     """Accounts whose ``cash_after`` is their own cash, with ``fund_left_usd``, what of the solver's cash is left in funds.
 
-    A sale of funds realizes gains outright and makes a proposal of its own.
+    A sale of funds realizes gains outright and makes a proposal.
     """
     sold = funds.filter(pl.col("fund_sold") > 0)
     net = pl.col("fund_sold").cast(pl.Float64) * pl.col("unit_usd") * (1 - pl.col("spread"))

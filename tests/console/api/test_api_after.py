@@ -271,7 +271,12 @@ def test_a_person_settles_an_order_once_with_a_note_and_the_right_scope(
         assert said("a1-sell", note="")[0] == 422
         assert said("nothing")[0] == 404
         status, order = said("a1-sell")
-        assert (status, order["state"], order["is_closed"], order["filled_quantity"]) == (200, "failed", True, "0.000000")
+        assert (status, order["state"], order["is_closed"], order["filled_quantity"]) == (
+            200,
+            "failed",
+            True,
+            "0.000000",
+        )
         status, problem = said("a1-sell")
         assert status == 422
         assert "has its final word already" in problem["detail"]
