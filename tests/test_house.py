@@ -25,6 +25,8 @@ IRREGULAR: Final = frozenset(
 CHANGING: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update", "__setitem__", "__delitem__"})
 LONG: Final = 300
 WHY_LONG: Final = {
+    "console/pages/proposal.py": "one page with its figures, its household and what is done with the proposal",
+    "tasks/review/review.py": "one service layer: filters, names, decisions and what is said of households",
     "console/pages/queue.py": "one page with its table, its filters and what is done with the rows chosen",
     "schemas/enums.py": "every word that is stored or shown, each with its meaning",
     "schemas/settings.py": "every setting, each with its meaning",
