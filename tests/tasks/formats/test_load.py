@@ -97,7 +97,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(name: str) -> None:
         ('table = "cash"', 'table = "cush"', "tables[1].table: there is no landing table cush; needed one of accounts"),
         ('records = "CSH"\n', 'records = "X"\n', "tables[1]: there are no records of kind X"),
         ('{ field = "account" }', '{ field = "acount" }', "CSH has no field acount; needed one of account, settled (did you mean account?)"),
-        ('pending_usd = { value = "0" }', "", "tables[1].columns: cash lacks pending_usd; needed pending_usd: contributions"),
+        ('settled_usd = { field = "settled", number = "signed" }\n', "", "tables[1].columns: cash lacks settled_usd; needed settled_usd: settled cash"),
         ("pending_usd", "pendng_usd", "cash has no column pendng_usd; needed columns of account_id, settled_usd, pending_usd (did you mean pending_usd?)"),
         ('{ value = "0" }', '{ value = "0", field = "settled" }', "tables[1].columns.pending_usd: needed one of field, fields and value"),
         ('{ value = "0" }', '{ value = "0", is_absolute = true }', "the keys of a number need a field"),

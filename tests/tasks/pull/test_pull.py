@@ -21,6 +21,7 @@ from tests.support.ledger_book import proposed
 from warehouse.lake.lake import open_lake
 
 AS_OF = date(2026, 1, 5)
+NEXT_SESSION = date(2026, 1, 6)
 ORDERS = """
     order_id | account_id | security_id | side | quantity
     1        | A1         | STK         | sell | 2
@@ -93,8 +94,8 @@ def test_orders_of_other_runs_for_the_rest_of_a_household_are_pending(settings: 
     run = pulled("A1", day=7)
     found = read(settings, run, "pending_orders")
     assert found.select("account_id", "security_id", "side", "trade_date", "is_loss").rows() == [
-        ("A2", "BND", "buy", AS_OF, False),
-        ("A2", "STK", "sell", AS_OF, True),
+        ("A2", "BND", "buy", NEXT_SESSION, False),
+        ("A2", "STK", "sell", NEXT_SESSION, True),
     ]
 
 
