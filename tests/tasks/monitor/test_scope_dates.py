@@ -28,7 +28,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # exchange_calendars, under pandas 3.1
 ]
 
-NAMED_AFTER_THE_RUN: Final = ("proposal_id", "order_id", "content_hash")
+NAMED_AFTER_THE_RUN: Final = ("proposal_id", "order_id", "content_hash", "route_reasons")
+"""The names of a run's own, and what only a first night has: nobody has seen its accounts before."""
 COMPARED: Final = ("account_outcomes", "proposals", "orders", "lot_relief", "class_reasons", "drift")
 Answers = dict[str, pl.DataFrame]
 AnswersFor = Callable[..., Answers]
