@@ -51,10 +51,7 @@ class Scene:
     def waiting(self) -> pl.DataFrame:
         """First versions that wait, of accounts that are managed alone."""
         waiting = self.ledger.proposals.list_proposals(states=[ProposalState.PENDING_REVIEW], run_id=self.night.run_id)
-        households = self.lake.read("household_drift", self.night.run_id)["household_id"].to_list()
-        landed = self.lake.read("landed_accounts", self.night.run_id).select("account_id", "household_id")
-        alone = landed.filter(pl.col("household_id").is_null() | ~pl.col("household_id").is_in(households))
-        return waiting.filter(pl.col("version") == 1).join(alone, on="account_id", how="semi").sort("account_id")
+        return waiting.filter(pl.col("version") == 1, pl.col("household_id").is_null()).sort("account_id")
 
     def proposal(self, number: int) -> dict[str, Any]:
         """One that waits and buys at least twice."""
