@@ -351,3 +351,11 @@ def test_an_account_exported_for_the_date_is_not_traded_again_on_the_same_holdin
     assert set(cooling["reason"]) == {"exported_for_this_date"}
     assert sent.isdisjoint(second.read("proposals")["account_id"])
     assert second.exports == []
+
+
+def test_only_households_that_are_managed_together_are_one_decision(home: Home) -> None:
+    managed = set(home.read("landed_households")["household_id"])
+    apart = home.read("landed_accounts").filter(~pl.col("household_id").is_in(managed))["account_id"]
+    proposals = home.read("proposals")
+    assert set(proposals["household_id"].drop_nulls()) <= managed
+    assert proposals.filter(pl.col("account_id").is_in(apart.implode())).height > 0

@@ -22,6 +22,7 @@ RATE_TOLERANCE: Final = 1e-9
 ROUTED: Final = (
     "route",
     "route_reasons",
+    "household_id",
     "look_reasons",
     "priority",
     "approvals_needed",
