@@ -96,6 +96,8 @@ def test_a_claim_that_is_too_late_is_told_with_what_to_do_and_can_be_given_up(
         "folder": str(scene.final),
         "proposals": 3,
         "is_done_here": True,
+        "given_up_with_it": [],
+        "households_left_in_part": [],
     }
     assert "was given up before" in typed("export", "abandon", f"{RUN}-export-1", "--note", "again")[2]
     assert typed("export", "verify", scene.final)[0] == 2
