@@ -71,6 +71,9 @@ def test_a_row_that_could_be_anybodys_leaves_those_that_are_vouched_for_alone(
     book = with_row("lots", **LOT)
     run = night(settings, tmp_path / "landing", {**book, "account_totals": TOTALS.head(2)})
     assert reasons(settings, run) == {"A3": "lots:account_known"}
+    assert set_aside(settings, run) == [None]
+    landed = open_lake(settings).read("landed_lots", run.run_id)
+    assert landed.height == book["lots"].height
 
 
 def test_the_night_before_vouches_for_what_came_whole(settings: Settings, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ METHODS = (b"PUT ", b"POST ", b"HEAD ", b"GET ")
 
 
 @dataclass
-class Scene:
+class Scene(ABC):
     """A place, and what really stands there."""
 
     delivery: Delivery
@@ -34,13 +35,13 @@ class Scene:
         with open_place(self.delivery) as place:
             return place.hashes(RUN, paths)
 
+    @abstractmethod
     def contents(self) -> dict[str, bytes]:
         """Everything in the folder of the export, temporary names too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plant(self, path: str, content: bytes) -> None:
         """A file of somebody else's in the folder of the export."""
-        raise NotImplementedError
 
 
 @dataclass

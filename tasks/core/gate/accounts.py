@@ -36,7 +36,7 @@ from tasks.core.gate.reference_tables import (
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
 from tasks.core.gate.spellings import could_mean
-from tasks.core.gate.strays import named_in_vain, stray_rows
+from tasks.core.gate.strays import accounts_that_lack, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals
 
 _ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
@@ -120,7 +120,7 @@ def gate_accounts(
     judged = [without(each, passed) for each in checked.values()]
     lost = stray_rows(tables, delivered) if strays is None else strays
     reasons = pl.concat([_reasons(each, delisted) for each in judged])
-    named = named_in_vain(
+    lacking = accounts_that_lack(
         pl.concat([lost, globals_.strays]),
         delivered,
         globals_.securities,
@@ -130,7 +130,7 @@ def gate_accounts(
     )
     return GatedAccounts(
         quarantine=found.join(passed, on=["table_name", "landed_row"], how="anti", maintain_order="left"),
-        accounts=_verdicts(pl.concat([reasons, named]), tables["accounts"]),
+        accounts=_verdicts(pl.concat([reasons, lacking]), tables["accounts"]),
         released=passed,
         vouched=pl.concat([counted, compared])["account_id"].unique().sort(),
     )

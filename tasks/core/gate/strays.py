@@ -89,7 +89,7 @@ def meant_by(strays: pl.DataFrame, delivered: pl.Series) -> pl.DataFrame:
     return pl.concat([could_mean(strays["text"], delivered), inside]).unique().sort("text", "meant")
 
 
-def named_in_vain(
+def accounts_that_lack(
     strays: pl.DataFrame,
     delivered: pl.Series,
     securities: pl.Series,

@@ -1,7 +1,7 @@
 """What a custodian says an account comes to, beside what came: a file that was cut shows here before anything is traded on it.
 
-The number of lots must be the same, with those of a quantity of 0 or without. The value, lots at tonight's prices and settled cash, may differ by ``LEAST_DIFFERENCE_USD``
-or a share of it: prices of two sources differ.
+The number of lots must be the same, with those of a quantity of 0 or without. The value, lots at tonight's prices and settled cash,
+may differ by ``LEAST_DIFFERENCE_USD`` or a share of it: prices of two sources differ.
 """
 
 from collections.abc import Mapping

@@ -90,6 +90,17 @@ class Scene:
             **how,
         )
 
+    def page(self, account_id: str) -> dict[str, Any]:
+        """What is explained of the account."""
+        return explain_account(
+            self.lake,
+            self.ledger.runs,
+            self.ledger.proposals,
+            self.ledger.amendments,
+            account_id,
+            run_id=self.night.run_id,
+        )
+
     def drop_one(self, number: int) -> tuple[dict[str, Any], dict[str, Any], str]:
         """A proposal, the order left out of it, and the version's name."""
         before = self.proposal(number)
@@ -202,14 +213,7 @@ def test_review_and_explanation_show_the_version(scene: Scene) -> None:
     former = review.show(scene.ledger.proposals, scene.ledger.amendments, before["proposal_id"], read, now=utc_now())
     assert left_out["order_id"] not in shown.orders["order_id"].to_list()
     assert left_out["order_id"] in former.orders["order_id"].to_list()
-    page = explain_account(
-        scene.lake,
-        scene.ledger.runs,
-        scene.ledger.proposals,
-        scene.ledger.amendments,
-        before["account_id"],
-        run_id=scene.night.run_id,
-    )
+    page = scene.page(before["account_id"])
     assert page["proposal"]["proposal_id"] == name
     assert {one["order_id"] for one in page["orders"]} == set(shown.orders["order_id"])
     assert "could be better" in page["certificate"]["sentence"]
@@ -293,14 +297,7 @@ def test_a_version_of_a_version_takes_the_place_of_both(scene: Scene) -> None:
     assert set(known.orders["order_id"]) == first - gone
     told = query(scene.settings, f"SELECT order_id FROM orders WHERE account_id = '{before['account_id']}'")
     assert set(told["order_id"]) == first - gone
-    page = explain_account(
-        scene.lake,
-        scene.ledger.runs,
-        scene.ledger.proposals,
-        scene.ledger.amendments,
-        before["account_id"],
-        run_id=scene.night.run_id,
-    )
+    page = scene.page(before["account_id"])
     assert page["proposal"]["proposal_id"] == third
     row = known.proposals.row(0, named=True)
     assert row["gap_bps"] > two["gap_bps"] > before["gap_bps"]

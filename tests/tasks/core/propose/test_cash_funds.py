@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.enums import Side
 from tasks.core.facts.facts import Facts
-from tasks.core.propose import order_rows, proposal_rows
-from tasks.core.propose.conservation import cash_gaps, oversold, relief_gaps
+from tasks.core.propose import order_rows
 from tasks.core.solver import CANNOT_RAISE_CASH, STAYS
 from tests.support.facts_table import facts_of
-from tests.tasks.core.propose.test_engine import measured, solved_of
+from tests.tasks.core.propose.test_engine import measured, orders_that_add_up, solved_of
 
 SECURITIES = """
     security_id | asset_class | quantity_step | half_spread_bps
@@ -42,13 +41,7 @@ def world(
 
 def orders_of(facts: Facts) -> dict[tuple[str, str], Decimal]:
     """Quantity by side and security; everything that must add up does."""
-    solved, by_account = solved_of(facts), measured(facts)
-    orders, relief = order_rows(solved, "r")
-    proposals = proposal_rows(solved, orders, relief, by_account)
-    assert cash_gaps(proposals, orders).is_empty()
-    assert relief_gaps(orders, relief).is_empty()
-    assert oversold(relief, facts.lots).is_empty()
-    assert (proposals["gap_bps"] > -1e-6).all()
+    orders = orders_that_add_up(facts)
     return {
         (side, security): quantity
         for side, security, quantity in orders.select("side", "security_id", "quantity").rows()

@@ -9,6 +9,7 @@ import pytest
 from schemas.enums import Reason
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
+from tasks.core.propose.conservation import cash_gaps, oversold, relief_gaps
 from tasks.core.propose.engine import shard_of, solve_accounts
 from tasks.core.propose.orders import order_rows
 from tasks.core.propose.proposals import proposal_rows
@@ -48,6 +49,18 @@ def solved_of(facts: Facts, policies: Mapping[str, Mapping[str, Any]] | None = N
             pl.when(is_this).then(pl.lit(value)).otherwise(name).alias(name) for name, value in parameters.items()
         )
     return solve_accounts(accounts, shard_of(facts, drift_of(facts), by_account))
+
+
+def orders_that_add_up(facts: Facts) -> pl.DataFrame:
+    """Every order: cash, the lots sold and what is held add up, and no bound lies above its answer."""
+    solved = solved_of(facts)
+    orders, relief = order_rows(solved, "r")
+    proposals = proposal_rows(solved, orders, relief, measured(facts))
+    assert cash_gaps(proposals, orders).is_empty()
+    assert relief_gaps(orders, relief).is_empty()
+    assert oversold(relief, facts.lots).is_empty()
+    assert (proposals["gap_bps"] > -1e-6).all()
+    return orders
 
 
 def test_a_purchase_yields_to_the_households_loss_sale_of_the_same_night_and_takes_the_alternate() -> None:

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.enums import Side
 from tasks.core.facts.facts import Facts
-from tasks.core.propose import order_rows, proposal_rows
-from tasks.core.propose.conservation import cash_gaps, oversold, relief_gaps
 from tests.support.facts_table import facts_of
-from tests.tasks.core.propose.test_engine import measured, solved_of
+from tests.tasks.core.propose.test_engine import orders_that_add_up
 
 SECURITIES = """
     security_id | asset_class | quantity_step | half_spread_bps
@@ -39,13 +37,7 @@ def world(
 
 def checked_orders(facts: Facts) -> pl.DataFrame:
     """Orders that are whole, of lots that are there, and that add up."""
-    solved, by_account = solved_of(facts), measured(facts)
-    orders, relief = order_rows(solved, "r")
-    proposals = proposal_rows(solved, orders, relief, by_account)
-    assert cash_gaps(proposals, orders).is_empty()
-    assert relief_gaps(orders, relief).is_empty()
-    assert oversold(relief, facts.lots).is_empty()
-    assert (proposals["gap_bps"] > -1e-6).all()
+    orders = orders_that_add_up(facts)
     held = facts.lots.group_by("account_id", "security_id").agg(held=pl.col("quantity").sum())
     steps = facts.securities.select("security_id", "quantity_step")
     both = orders.join(held, on=["account_id", "security_id"], how="left").join(steps, on="security_id")
