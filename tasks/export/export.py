@@ -175,7 +175,9 @@ def _claim(
         # What does not add up is not even claimed.
         packages, _ = planned_packages(run, stored, by, ids, plans, settled=settled)
         if not packages:
-            return None
+            if exports.exportable(run.run_id, by.now) == ids:
+                return None
+            continue  # another call was faster: look again
         parts = [_part(plan, package) for plan, package in packages]
         try:
             return exports.claim_export(run.run_id, parts, actor=by.actor, folder=str(folder), now=by.now)

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import DecisionRefused, Terminal
+from tasks.export import export
 from tasks.export.export import export_run
 from tasks.export.plan import ExportPlan
 from tests.support.export_scene import (
@@ -71,6 +72,23 @@ def test_two_operators_at_once_make_one_folder_and_one_publication_every_time(
         assert {left["is_published_here"], right["is_published_here"]} == {False, True}
         assert left["manifest_sha256"] == right["manifest_sha256"]
         assert_exported_once(scene, undisturbed)
+
+
+def test_one_that_plans_while_another_claims_finishes_what_was_claimed(
+    scene: Scene, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = export.planned_packages
+    others = iter([Scene(scene.home)])
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        for other in others:  # the first time
+            with pytest.raises(Interrupted):
+                other.export(crash_at(0, interrupt))
+        return planned(*arguments, **options)
+
+    monkeypatch.setattr(export, "planned_packages", late)
+    assert scene.export() is not None
+    assert_exported_once(scene, undisturbed)
 
 
 def test_a_disk_that_fills_up_leaves_nothing_to_see_and_room_is_all_it_takes(
