@@ -35,7 +35,8 @@ class Book:
 
 
 NAMES = st.text(alphabet="ABCXYZ019-.", min_size=1, max_size=8).filter(lambda name: name not in {".", ".."})
-CENTS = st.decimals(min_value=0, max_value=10**9, places=2)
+CENTS = st.decimals(min_value=0, max_value=Decimal("999999999.99"), places=2)
+"""Costs of which a thousandth of a share costs less than the 12 digits that a number may have."""
 DAYS = st.dates(date(1900, 1, 1), date(2026, 1, 5))
 LOTS = st.lists(
     st.tuples(
