@@ -86,7 +86,7 @@ def _range(key: str) -> tuple[float, float] | None:
     if found is None:
         return None
     whole, fraction, exponent = found[1], found[2] or "", int(found[3] or 0)
-    if exponent == 0 and len(whole.lstrip("0")) <= _FLOAT_DIGITS:
+    if found[3] is None and len(whole.lstrip("0")) <= _FLOAT_DIGITS:
         return None
     digits = min(len((whole + fraction).lstrip("0")), _FLOAT_DIGITS)
     value = float(f"{whole}.{fraction or 0}e{exponent}")

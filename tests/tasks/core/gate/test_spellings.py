@@ -19,6 +19,8 @@ KNOWN = [
     "AB-09-07",
     "12345678901234567",
     "1E5",
+    "07",
+    "000",
     "H.7_x",
 ]
 
@@ -52,6 +54,8 @@ def meant(text: str) -> list[str]:
         ("12345678901234500", ["12345678901234567"]),
         ("1.23456789012346E+16", ["12345678901234567"]),
         ("1.00E+05", ["1E5"]),
+        ("7.00E+00", ["07"]),
+        ("0.00E+00", ["000"]),
         ("AB97", []),
         ("ab0907", ["AB-09-07"]),
         ("AB.9.07", ["AB-09-07"]),
@@ -79,6 +83,7 @@ def test_an_identifier_is_found_however_it_was_respelt(name: str, data: st.DataO
         lambda text: f'="{text}"',
     ]
     if name.isdigit():
-        ways += [lambda text: f"{int(text)}.0", lambda text: f"{int(text):,}", lambda text: f"{int(text):.4E}"]
+        kept = data.draw(st.integers(0, 16))
+        ways += [lambda text: f"{int(text)}.0", lambda text: f"{int(text):,}", lambda text: f"{int(text):.{kept}E}"]
     text = data.draw(st.sampled_from(ways))(name)
     assert name in could_mean(pl.Series([text]), pl.Series([name, "ZZ9"]))["meant"].to_list()
