@@ -68,6 +68,7 @@ def result_fields(done: ReconcileResult) -> dict[str, Any]:
         "taken": done.taken,
         "read_before": done.again,
         "ignored": dict(done.ignored),
+        "rounded": done.rounded,
         "set_aside": done.aside.drop("raw").to_dicts(),
         "orders": done.settled.changed.to_dicts(),
         "breaks": done.settled.new_breaks.to_dicts(),
@@ -84,6 +85,8 @@ def _print(done: ReconcileResult) -> None:
     )
     for name, count in sorted(done.ignored.items()):
         notice(f"{count:,} records are none of our business: {name}")
+    if done.rounded:
+        notice(f"{done.rounded:,} records have numbers of more than six digits after the point; rounded")
     if done.aside.height:
         print_frame(
             f"{done.aside.height:,} set aside, the first", done.aside.select("row_number", "code", "message").head(20)

@@ -152,7 +152,8 @@ def _take(gathered: RecordTally, lines: list[_Line]) -> None:
     try:
         _refuse_faulty(lines)
         _refuse_different(lines)
-        found = execution({column: lines[0].cells.get(column) for column in _MESSAGE}, _DIALECT)
+        said = {column: lines[0].cells.get(column) for column in _MESSAGE}
+        found = execution(said, _DIALECT)
         lots = [(line.number, lot(_lot_cells(line), _LOT_DIALECT)) for line in lines if any(_lot_cells(line).values())]
         _refuse_twice(found.execution_id, [each for _, each in lots])
         refuse_odd_lots(found, [each for _, each in lots])
@@ -160,7 +161,7 @@ def _take(gathered: RecordTally, lines: list[_Line]) -> None:
         for line in lines:
             gathered.set_aside(line.number, line.raw, _message(line, lines, str(error)))
         return
-    gathered.accept(lines[0].number, lines[0].raw, found)
+    gathered.accept(lines[0].number, lines[0].raw, found, said)
     gathered.close_lots(found.execution_id, lots)
 
 

@@ -3,16 +3,21 @@
 1. Blank is null. A value that is there and cannot be read makes the record unreadable, needed or not.
 2. Every message has an ``execution_id`` and a ``kind``, and what ``NEEDED`` says of its kind.
 3. Every message names its order, but for a bust or a correction: the execution that it is about belongs to one.
+4. Lots add up to their fill, but for what rounding each of them, and the fill, to six digits may have taken.
 """
 
 from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.enums import ExecutionKind, Side
 from tasks.executions import values
 from tasks.executions.words import CLOSES_LOTS, IDENTIFIERS, NEEDED, Cells, Dialect, Unreadable, quote_value
+
+NUMBERS: Final = ("quantity", "price_usd", "fees_usd")
+_MOST_ROUNDED: Final = Decimal("0.0000005")
+"""What rounding to six digits takes from a quantity, or adds, at most."""
 
 
 class Execution(NamedTuple):
@@ -66,7 +71,7 @@ def execution(cells: Cells, dialect: Dialect) -> Execution:
         side=_side(told, dialect),
         quantity=_amount(told, "quantity", dialect),
         price_usd=_amount(told, "price_usd", dialect),
-        fees_usd=values.not_negative(told["fees_usd"], dialect.name("fees_usd")) if "fees_usd" in told else None,
+        fees_usd=values.fee(told["fees_usd"], dialect.name("fees_usd")) if "fees_usd" in told else None,
         trade_date=_day(told, "trade_date", dialect),
         executed_at=executed_at,
         reference_id=names.get("reference_id"),
@@ -104,11 +109,17 @@ def refuse_odd_lots(found: Execution, lots: list[Lot], *, may_be_less: bool = Fa
     if found.kind not in CLOSES_LOTS:
         raise Unreadable(f"the message is {found.kind} and names a lot; needed a fill or a correction for it")
     total, quantity = sum((each.quantity for each in lots), Decimal(0)), found.quantity or Decimal(0)
-    if total > quantity or (total < quantity and not may_be_less):
+    rounding = _MOST_ROUNDED * (len(lots) + 1)
+    if total > quantity + rounding or (total < quantity - rounding and not may_be_less):
         raise Unreadable(
             f"the lots of execution {found.execution_id} add up to {total.normalize():f}, it is of "
             f"{quantity.normalize():f}; needed them equal"
         )
+
+
+def has_long_numbers(cells: Cells) -> bool:
+    """Whether a number of the record was rounded to six digits after the point."""
+    return any(values.is_long((cells.get(column) or "").strip()) for column in NUMBERS)
 
 
 def repeated_names(lots: list[Lot]) -> set[str]:

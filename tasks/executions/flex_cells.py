@@ -153,7 +153,7 @@ def _fees(trade: Element) -> str | None:
     paid = values.number(text, "ibCommission").copy_negate()
     if paid < 0:
         raise Unreadable(f"ibCommission is {quote_value(text)}, paid to the account; needed 0 or below")
-    return f"{values.six_digits(paid):f}"
+    return f"{paid:f}"
 
 
 def _without_thousands(text: str | None) -> str | None:

@@ -6,7 +6,7 @@
 3. ``BUY (Ca.)`` and ``SELL (Ca.)`` are busts. ``origTransactionID`` names the trade; where the query leaves it out,
    ``origTradeID`` does, if one trade of that name stands before in the file that was not cancelled yet. A cancellation has no
    ``orderReference``: its order is that of the trade. What is booked in its place is a fill.
-4. ``ibCommission`` is negative where a fee was paid, and has up to nine digits after the point: fees are rounded half-even to six.
+4. ``ibCommission`` is negative where a fee was paid, and has up to nine digits after the point.
 5. Times are of New York unless they end in a zone (EST, EDT, UTC, GMT).
 6. Closed lots follow their trade: ``Lot`` elements, or trades at the level CLOSED_LOT, of the same account, contract and time.
    ``transactionID`` is that of the purchase, as in the lots of a position; ``cost`` is the lot's, 0 where it is unknown; the day
@@ -117,12 +117,13 @@ def _refuse_without_detail(name: str, elements: Sequence[Element], executions: S
 def _take(gathered: RecordTally, trade: _Trade, standing: OpenTrades) -> None:
     element = trade.element
     try:
-        found = execution(trade_cells(element, standing), TRADE)
+        said = trade_cells(element, standing)
+        found = execution(said, TRADE)
     except Unreadable as error:
         gathered.set_aside(element.number, element.raw, str(error))
         _set_lots_aside(gathered, trade, "the lot's trade cannot be read; needed it")
         return
-    gathered.accept(element.number, element.raw, found)
+    gathered.accept(element.number, element.raw, found, said)
     try:
         gathered.close_lots(found.execution_id, _lots(found, trade.lots))
     except Unreadable as error:

@@ -39,7 +39,8 @@ class ExecutionRecords:
     """What a file of executions says.
 
     ``executions``, ``lots``, ``unread``: tables ``EXECUTIONS``, ``EXECUTION_LOTS`` and ``UNREAD``, in the order of the file.
-    ``ignored``: how many records the format ignores, by what they are called. ``unknown_columns``: of a CSV, ignored.
+    ``ignored``: how many records the format ignores, by what they are called. ``rounded``: how many have a number of more than six
+    digits after the point. ``unknown_columns``: of a CSV, ignored.
     """
 
     executions: pl.DataFrame
@@ -47,6 +48,7 @@ class ExecutionRecords:
     unread: pl.DataFrame
     format: ExecutionFormat
     ignored: dict[str, int]
+    rounded: int = 0
     unknown_columns: tuple[str, ...] = ()
 
 
@@ -74,6 +76,7 @@ def read_executions(path: Path, format: ExecutionFormat | None = None) -> Execut
         unread=found.unread(),
         format=known,
         ignored=dict(sorted(found.ignored.items())),
+        rounded=found.rounded,
         unknown_columns=found.unknown_columns,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from schemas.executions import EXECUTION_LOTS, EXECUTIONS, UNREAD
-from tasks.executions.execution import Execution, Lot, execution
+from tasks.executions.execution import Execution, Lot, execution, has_long_numbers
 from tasks.executions.words import Cells, Dialect, IgnoredRecord, Unreadable
 
 
@@ -17,13 +17,16 @@ class RecordTally:
     """What was read of a file so far. A NUL character in a record's text is written out: PostgreSQL has none."""
 
     ignored: Counter[str] = field(default_factory=Counter)
+    rounded: int = 0
+    """Records with a number of more than six digits after the point."""
     unknown_columns: tuple[str, ...] = ()
     _executions: list[tuple[Any, ...]] = field(default_factory=list)
     _lots: list[tuple[Any, ...]] = field(default_factory=list)
     _unread: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def accept(self, number: int, raw: str, found: Execution) -> None:
-        """A record that was read, at its place in the file."""
+    def accept(self, number: int, raw: str, found: Execution, said: Cells) -> None:
+        """A record that was read, at its place in the file. ``said``: what it was read from."""
+        self.rounded += has_long_numbers(said)
         self._executions.append((number, _plain(raw), *found))
 
     def take(self, number: int, raw: str, cells_of: Callable[[], Cells | IgnoredRecord], dialect: Dialect) -> None:
@@ -33,7 +36,7 @@ class RecordTally:
             if isinstance(said, IgnoredRecord):
                 self.ignore(said.name)
             else:
-                self.accept(number, raw, execution(said, dialect))
+                self.accept(number, raw, execution(said, dialect), said)
         except Unreadable as error:
             self.set_aside(number, raw, str(error))
 

@@ -1,7 +1,7 @@
 """One text as a value of its column, exactly; what does not fit raises ``Unreadable``.
 
-Numbers never pass through binary floats. They have at most 12 digits before the point and 6 after it that are not 0. Days
-are of the years 1900 to 9999. Times have a zone and are turned into UTC; digits beyond microseconds are cut off.
+Numbers never pass through binary floats. They have at most 12 digits before the point; more than 6 after it are rounded
+half-even, where that changes the number by a millionth of itself at most, and fees always. Days are of the years 1900 to 9999. Times have a zone and are turned into UTC; digits beyond microseconds are cut off.
 """
 
 import re
@@ -17,6 +17,8 @@ MARKET: Final = ZoneInfo("America/New_York")
 LONGEST_NAME: Final = 200
 _MICRO: Final = Decimal("0.000001")
 _BOUND: Final = 10**12
+_MOST_ROUNDED: Final = _MICRO
+"""Share of a number by which rounding may change it."""
 _LONGEST_NUMBER: Final = 100
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DAY: Final = re.compile(r"(?:19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}")
@@ -53,12 +55,23 @@ def number(text: str, column: str) -> Decimal:
 
 
 def exact(text: str, column: str) -> Decimal:
-    """A number as ``EXACT`` holds it."""
+    """A number as ``EXACT`` holds it: rounded half-even to six digits after the point."""
     found = number(text, column)
-    rounded = found.quantize(_MICRO)
-    if rounded != found:
-        raise Unreadable(f"{column} is {quote_value(text)}; needed at most 6 decimals")
+    rounded = six_digits(found)
+    if abs(rounded - found) > _MOST_ROUNDED * abs(found):
+        raise Unreadable(
+            f"{column} is {quote_value(text)}; needed at most 6 decimals (rounding changes it by more than a millionth)"
+        )
     return rounded
+
+
+def is_long(text: str) -> bool:
+    """Whether the text is a number that rounding to six digits after the point changes."""
+    return len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None and _is_changed(Decimal(text))
+
+
+def _is_changed(found: Decimal) -> bool:
+    return found.copy_abs() < _BOUND and six_digits(found) != found
 
 
 def positive(text: str, column: str) -> Decimal:
@@ -71,7 +84,15 @@ def positive(text: str, column: str) -> Decimal:
 
 def not_negative(text: str, column: str) -> Decimal:
     """A number that is 0 or above."""
-    found = exact(text, column)
+    return _not_below_zero(exact(text, column), text, column)
+
+
+def fee(text: str, column: str) -> Decimal:
+    """A number that is 0 or above; rounded whatever that changes, for what is left of a fee is less than any that is paid."""
+    return _not_below_zero(six_digits(number(text, column)), text, column)
+
+
+def _not_below_zero(found: Decimal, text: str, column: str) -> Decimal:
     if found < 0:
         raise Unreadable(f"{column} is {quote_value(text)}; needed 0 or above")
     return found.copy_abs()

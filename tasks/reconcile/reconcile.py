@@ -68,7 +68,7 @@ OPEN_BREAKS: Final[dict[str, pl.DataType]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """What came of a file. ``ignored``: records that are none of our business, by name."""
+    """What came of a file. ``ignored``: records that are none of our business, by name. ``rounded``: records of which a number was rounded."""
 
     source: str
     format: str
@@ -76,6 +76,7 @@ class ReconcileResult:
     taken: int
     again: int
     ignored: Mapping[str, int]
+    rounded: int
     aside: pl.DataFrame
     settled: Settled
 
@@ -173,6 +174,7 @@ def reconcile(
         taken=sum(one.taken for one in done),
         again=sum(one.again for one in done),
         ignored=read.ignored,
+        rounded=read.rounded,
         aside=pl.concat(one.aside for one in done).sort("row_number"),
         settled=done[0].settled if len(done) == 1 else _together([one.settled for one in done], answers.breaks_known()),
     )

@@ -11,7 +11,7 @@ import polars as pl
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
 from tasks.core.reconcile.fill_netting import FILLS, crossed_messages, net_fills, with_roots
-from tasks.core.reconcile.order_progress import about_these, with_wanted
+from tasks.core.reconcile.order_progress import about_these, is_filled, with_wanted
 
 ALARMS: Final = frozenset(
     {
@@ -49,10 +49,11 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
     is_rejected = pl.col("order_id").is_in(ended["order_id"].drop_nulls().implode()) | pl.col("block_id").is_in(
         ended["block_id"].drop_nulls().implode()
     )
-    short = pl.col("filled_quantity") < pl.col("ordered_quantity")
+    short = ~is_filled(pl.col("filled_quantity"), pl.col("ordered_quantity"))
+    is_beyond = ~is_filled(pl.col("ordered_quantity"), pl.col("filled_quantity"))
     was_rejected = is_rejected.fill_null(value=False)
     code = (
-        pl.when(pl.col("filled_quantity") > pl.col("ordered_quantity"))
+        pl.when(is_beyond)
         .then(pl.lit(Break.OVERFILLED))
         .when(was_rejected & (pl.col("filled_quantity") > 0))
         .then(pl.lit(Break.CONFLICTING))
@@ -105,7 +106,8 @@ def _overfilled_blocks(wanting: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFra
         price_usd=pl.col("price_usd").max(),
         price_factor=pl.col("price_factor").max(),
     )
-    both = filled.join(ordered, on="block_id").filter(pl.col("filled_quantity") > pl.col("ordered_quantity"))
+    is_beyond = ~is_filled(pl.col("ordered_quantity"), pl.col("filled_quantity"))
+    both = filled.join(ordered, on="block_id").filter(is_beyond)
     named = both.with_columns(
         order_id="block_id", account_id=pl.lit(None, pl.String), code=pl.lit(Break.OVERFILLED, pl.String)
     )

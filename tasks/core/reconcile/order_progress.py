@@ -4,7 +4,8 @@
 2. A fill that names an order is the order's own. One that names a block is shared out among the block's orders (``allocation``) by
    what each still wants of it (``with_wanted``), at the block's average price.
 3. An order's gross is the sum of quantity times price of its fills, rounded half-even to cents once.
-4. Its state follows from what is filled and from what was said: see ``_state``.
+4. Reports of more than six digits were rounded, fill by fill: an order that is filled but for so little is filled (``is_filled``).
+5. Its state follows from what is filled and from what was said: see ``_state``.
 
 Everything is a function of the set of messages, so that files may come in any order and more than once.
 """
@@ -24,6 +25,8 @@ UNIT: Final = Decimal("0.000001")
 WIDE: Final = pl.Decimal(38, 12)
 """Six digits of quantity times six of price: a product is exact."""
 FINEST: Final = Decimal("1e-12")
+MOST_ROUNDED: Final = Decimal("0.00001")
+"""What the fills of an order lack or have too much, at most, because they were rounded; and a millionth of what was ordered."""
 PARTS: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),
     "filled_quantity": ORDER_STATES["filled_quantity"],
@@ -216,7 +219,7 @@ def _state() -> pl.Expr:
     """By what is filled; where nothing is, by what was said."""
     is_known = pl.col("is_acknowledged").fill_null(value=False)
     return (
-        pl.when(pl.col("filled_quantity") >= pl.col("quantity"))
+        pl.when(is_filled(pl.col("filled_quantity"), pl.col("quantity")))
         .then(pl.lit(OrderState.FILLED))
         .when(pl.col("filled_quantity") > 0)
         .then(pl.lit(OrderState.PARTLY_FILLED))
@@ -229,7 +232,13 @@ def _state() -> pl.Expr:
 
 
 def _is_closed() -> pl.Expr:
-    return _is_over() | (pl.col("filled_quantity") >= pl.col("quantity"))
+    return _is_over() | is_filled(pl.col("filled_quantity"), pl.col("quantity"))
+
+
+def is_filled(filled: pl.Expr, ordered: pl.Expr) -> pl.Expr:
+    """Whether no more is missing than rounding of the fills may have taken."""
+    missing = (ordered - filled).cast(WIDE)
+    return (missing <= 0) | ((missing * pl.lit(10**6).cast(WIDE) <= ordered) & (missing <= pl.lit(MOST_ROUNDED)))
 
 
 def proposal_states(orders: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:

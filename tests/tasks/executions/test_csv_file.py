@@ -158,7 +158,10 @@ def test_lots_that_the_fill_cannot_have_closed_leave_it_unread(
             "the message is correct and has no reference_id, price_usd; needed it",
         ),
         ({"side": "short"}, "side is 'short'; needed buy or sell"),
-        ({"quantity": "1.1234567"}, "quantity is '1.1234567'; needed at most 6 decimals"),
+        (
+            {"quantity": "0.0000004"},
+            "quantity is '0.0000004'; needed at most 6 decimals (rounding changes it by more than a millionth)",
+        ),
         ({"fees_usd": "-0.01"}, "fees_usd is '-0.01'; needed 0 or above"),
         ({"trade_date": "01/05/2026"}, "trade_date is '01/05/2026'; needed a day as YYYY-MM-DD"),
         (

@@ -136,7 +136,10 @@ def test_a_rejection_without_a_text_tells_its_reason(tmp_path: Path) -> None:
         ({"f11": None}, "the message is fill and has no ClOrdID(11); needed it"),
         ({"f54": "8"}, "Side(54) is '8'; needed one of 1, 2, 3, 4, 5, 6"),
         ({"f32": "0"}, "LastQty(32) is '0'; needed a number above 0"),
-        ({"f31": "1.2345678"}, "LastPx(31) is '1.2345678'; needed at most 6 decimals"),
+        (
+            {"f31": "0.0000004"},
+            "LastPx(31) is '0.0000004'; needed at most 6 decimals (rounding changes it by more than a millionth)",
+        ),
         ({"f12": "-1", "f13": "3"}, "Commission(12) is '-1'; needed 0 or above"),
         ({"f60": None}, "the message is fill and has no TradeDate(75) or TransactTime(60); needed it"),
         (

@@ -124,7 +124,10 @@ def test_times_are_of_new_york_unless_they_say_otherwise(tmp_path: Path, text: s
         ({"tradePrice": "--"}, "the message is fill and has no tradePrice; needed it"),
         ({"tradePrice": "0"}, "tradePrice is '0'; needed a number above 0"),
         ({"quantity": "12"}, "quantity is '12' of SELL; needed a number below 0"),
-        ({"quantity": "-1.2345678"}, "quantity is '1.2345678'; needed at most 6 decimals"),
+        (
+            {"quantity": "-0.0000004"},
+            "quantity is '0.0000004'; needed at most 6 decimals (rounding changes it by more than a millionth)",
+        ),
         ({"buySell": "BUY"}, "quantity is '-12' of BUY; needed a number above 0"),
         ({"buySell": "SHORT"}, "buySell is 'SHORT'; needed one of BUY, SELL, BUY (Ca.), SELL (Ca.)"),
         ({"ibCommission": "0.1"}, "ibCommission is '0.1', paid to the account; needed 0 or below"),

@@ -90,6 +90,30 @@ def test_what_is_filled_has_its_average_price_and_dates_and_cents() -> None:
     assert row["is_closed"] is False
 
 
+@pytest.mark.parametrize(
+    ("fills", "state", "code"),
+    [
+        (("3.333333", "3.333333", "3.333333"), "filled", []),  # thirds of nine decimals, each rounded
+        (("3.333334", "3.333334", "3.333334"), "filled", []),
+        (("2.5", "2.5", "2.5", "2.499991"), "filled", []),
+        (("3.333333", "3.333333", "3.333313"), "partly_filled", ["not_filled"]),
+        (("5", "5.000021"), "filled", ["overfilled"]),
+    ],
+)
+def test_what_rounding_took_of_an_order_is_not_waited_for(fills: tuple[str, ...], state: str, code: list[str]) -> None:
+    messages = said(*(("o0", "fill", 1, "10") for _ in fills)).with_columns(
+        quantity=pl.Series([Decimal(each) for each in fills], dtype=MESSAGES["quantity"])
+    )
+    found = order_states(orders(10), messages, fixed()).row(0, named=True)
+    assert (found["state"], found["is_closed"]) == (state, state == "filled")
+    assert found["filled_quantity"] == sum(map(Decimal, fills))
+    assert [each for _, each, _ in codes(orders(10), messages)] == code
+
+
+def test_a_unit_of_a_large_order_is_waited_for() -> None:
+    assert states(orders(4_000_000), said(("o0", "fill", 3_999_999, "10"))) == {"o0": ("partly_filled", 3_999_999)}
+
+
 def test_a_blocks_fills_are_shared_at_one_price_and_every_cent_is_placed() -> None:
     found = order_states(orders(3, 3, 3), said(("b", "fill", 8, "9.99")), fixed())
     assert found["filled_quantity"].to_list() == [3, 3, 2]
