@@ -81,7 +81,7 @@ class Lots(pa.DataFrameModel):
     """A tax lot belongs to one account; the same ``lot_id`` may repeat across accounts. Null cost or date: unknown; a cost of 0 is a real zero.
 
     ``unit_cost_usd`` is in the terms of the security's price, so that a lot cost quantity x unit cost x price factor. A lot of quantity
-    0 counts for nothing.
+    0 counts for nothing. The table may have no rows: an account that holds only cash has no lots.
     """
 
     account_id: str = identifier()
@@ -99,7 +99,10 @@ class Lots(pa.DataFrameModel):
 
 
 class Cash(pa.DataFrameModel):
-    """Cash of an account. ``settled_usd`` may be negative; pending contributions are positive, withdrawals negative."""
+    """Cash of an account. ``settled_usd`` may be negative; pending contributions are positive, withdrawals negative.
+
+    Each account has its row. One more in another currency (column ``currency``) counts for nothing where it is under a hundredth of it.
+    """
 
     account_id: str = identifier()
     settled_usd: Exact
@@ -300,6 +303,9 @@ OPTIONAL_TABLES: Final = frozenset(
     {"buy_list", "restrictions", "trades", "households", "location_preferences", "account_totals"}
 )
 """Tables that a source may leave out."""
+
+MAY_BE_EMPTY: Final = OPTIONAL_TABLES | {"lots"}
+"""Tables that may come without a row: accounts that hold only cash have no lots. Each account has its row of cash."""
 
 BLANK_IS_ZERO: Final[dict[str, tuple[str, ...]]] = {
     "accounts": ("cash_reserve_usd", "ytd_short_gain_usd", "ytd_long_gain_usd"),

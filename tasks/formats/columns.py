@@ -11,10 +11,13 @@ from typing import Final
 import polars as pl
 
 from schemas.landing import dtypes
+from tasks.core.gate import CURRENCY_COLUMN, HOLDING
 from tasks.formats.amounts import as_text, column_number
 from tasks.formats.mapping import AS_OF, InputColumn, InputMapping, Table
 from tasks.formats.parts import Amount, days
 
+BESIDE: Final = {"currency": CURRENCY_COLUMN, "holding": HOLDING}
+"""Columns of a mapping that are no contract column, and what they are called for the gate."""
 NOT_AS_WRITTEN: Final = " (not as the format writes it)"
 NO_CODE: Final = " (no code of the format) "
 """Ends in a space: a short name with it is none."""
@@ -23,14 +26,15 @@ _DAY: Final = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$"
 
 
 def landing_cells(table: Table, fields: pl.DataFrame, mapping: InputMapping, as_of: date) -> pl.DataFrame:
-    """All columns of the table and ``currency`` where the mapping has it, as text. ``fields``: trimmed, blank is null."""
+    """All columns of the table, and of ``BESIDE`` those that the mapping has, as text. ``fields``: trimmed, blank is null."""
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, fields.height)
     cells = []
-    for name, dtype in {**dtypes(table.table), "currency": pl.String()}.items():
+    for name, dtype in {**dtypes(table.table), **dict.fromkeys(BESIDE, pl.String())}.items():
         column = table.columns.get(name)
         if column:
-            cells.append(_cell(column, fields, mapping, as_of, is_number=dtype.is_numeric()).alias(name))
-        elif name != "currency":
+            cell = _cell(column, fields, mapping, as_of, is_number=dtype.is_numeric())
+            cells.append(cell.alias(BESIDE.get(name, name)))
+        elif name not in BESIDE:
             cells.append(nothing.alias(name))
     return pl.DataFrame(cells)
 

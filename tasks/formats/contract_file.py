@@ -1,7 +1,7 @@
 """Read the landing tables: one CSV or Parquet file a table, in batches, so that memory stays bounded.
 
 A file as a whole is refused, by name and with what was expected, when it is missing, unreadable, something else than its
-name says, lacks a column or delivers a required table without rows. A CSV line with too few or too many cells is no reason
+name says, lacks a column or delivers a table without rows that has one for each account, security or model. A CSV line with too few or too many cells is no reason
 to refuse: it is handed on in its place with its text in the column ``tasks.core.gate.parsing.LINE``, to be quarantined.
 
 Known limits: a CSV cut short at the end of a line cannot be told from a whole one; where it does not end in a line end a
@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.errors import InputRefused
-from schemas.landing import OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
+from schemas.landing import MAY_BE_EMPTY, OPTIONAL_COLUMNS, dtypes
 from tasks.core.gate import CURRENCY_COLUMN, column_requirement
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 from tasks.formats.contract_parquet import parquet_batches, parquet_header
@@ -44,7 +44,7 @@ class RawTable:
     """Rows of a landing table as read, in file order.
 
     ``is_text``: the cells are text (CSV). ``first_row``: number of the first row in the file, from 1. ``notices``: what
-    a person may want to know and nothing depends on. ``numbers``, where rows do not follow one another in the file: the
+    a person may want to know and nothing depends on; those of the file as a whole come with its first rows. ``numbers``, where rows do not follow one another in the file: the
     line of each. ``as_read``, where the cells are not what stood in the file: JSON of what did, for each row.
     """
 
@@ -65,12 +65,12 @@ def read_table(table: str, path: Path) -> RawTable:
 
 
 def read_batches(table: str, path: Path, *, rows: int = BATCH_ROWS) -> Iterator[RawTable]:
-    """The table in file order, about ``rows`` rows at a time; at least one batch, which may be empty for an optional table.
+    """The table in file order, about ``rows`` rows at a time; at least one batch, which may be empty for a table of ``MAY_BE_EMPTY``.
 
     Raises
     ------
     InputRefused
-        The file cannot be read, is no such file, lacks a column, names one twice, or a required table has no rows.
+        The file cannot be read, is no such file, lacks a column, names one twice, or a table that cannot be empty has no rows.
     """
     is_text = not path.name.endswith(".parquet")
     try:
@@ -95,9 +95,10 @@ def _number_batches(
     first_row = 1
     for frame in frames:
         if frame.height or first_row == 1:
-            yield RawTable(table, _with_all_columns(table, frame), is_text, first_row, notices)
+            told = notices if first_row == 1 else ()
+            yield RawTable(table, _with_all_columns(table, frame), is_text, first_row, told)
         first_row += frame.height
-    if first_row == 1 and table not in OPTIONAL_TABLES:
+    if first_row == 1 and table not in MAY_BE_EMPTY:
         raise InputRefused(f"{path.name} has no rows; needed at least one row of the table {table}")
 
 

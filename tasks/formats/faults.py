@@ -9,6 +9,7 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
 from tasks.core.gate import column_requirement
+from tasks.formats.columns import BESIDE
 from tasks.formats.mapping import LINES, InputColumn, InputMapping, Record, Table
 from tasks.formats.parts import CellPosition, Place
 
@@ -146,7 +147,7 @@ def _faults_of_table(mapping: InputMapping, key: str, table: Table) -> Iterator[
     yield from _unknown(mapping, key, table.records, [*used, *(condition.field for condition in table.where)])
     types, schema = dtypes(table.table), CONTRACTS[table.table].to_schema()
     for name, column in table.columns.items():
-        if name != "currency" and name not in types:
+        if name not in BESIDE and name not in types:
             yield (
                 f"{key}.columns: {table.table} has no column {name}; needed columns of {', '.join(types)}{_guess(name, types)}"
             )

@@ -19,11 +19,10 @@ import polars as pl
 from ibflex import Types
 from ibflex.parser import ATTRIB_CONVERTERS, FlexParserError, convert_string
 
-from schemas.landing import CURRENCY
-
 ADDED: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "OpenPosition": {
         "level": ("accountId", "conid", "position", "levelOfDetail"),
+        "holding": ("accountId", "conid", "position", "levelOfDetail"),
         "shares": ("position", "assetCategory", "multiplier"),
         "lot": (
             "accountId",
@@ -35,7 +34,7 @@ ADDED: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         ),
     },
     "CashReportCurrency": {
-        "level": ("currency", "endingCash", "endingSettledCash"),
+        "level": ("currency",),
         "unsettledCash": ("endingCash", "endingSettledCash"),
     },
     "Trade": {"gain": ("buySell", "fifoPnlRealized")},
@@ -130,15 +129,21 @@ def with_added(kind: str, cells: pl.DataFrame, wanted: frozenset[str]) -> pl.Dat
 
 def _level_of_position(cells: pl.DataFrame) -> pl.Series:
     """``levelOfDetail``; ``GAP`` for the summary of a holding that its lots do not add up to."""
-    exact = cells.select(
-        holding=pl.struct("accountId", "conid"),
-        level=pl.col("levelOfDetail").str.to_uppercase(),
-        units=pl.col("position").cast(_EXACT, strict=False),
-    )
-    of = {name: pl.col("units").filter(pl.col("level") == name).sum().over("holding") for name in ("LOT", "SUMMARY")}
-    is_whole = (of["LOT"] == of["SUMMARY"]) & pl.col("units").is_not_null()
-    is_gap = (pl.col("level") == "SUMMARY") & ~is_whole
-    return exact.select(pl.when(is_gap).then(pl.lit("GAP")).otherwise(pl.col("level"))).to_series()
+    level = pl.col("levelOfDetail").str.to_uppercase()
+    return cells.select(pl.when(_gap(cells).is_not_null()).then(pl.lit("GAP")).otherwise(level)).to_series()
+
+
+def _gap(cells: pl.DataFrame) -> pl.Series:
+    """How the lots of a holding differ from its summary, in words; null where they do not, and for what is no summary."""
+    holding, level = pl.struct("accountId", "conid"), pl.col("levelOfDetail").str.to_uppercase()
+    units = pl.col("position").cast(_EXACT, strict=False)
+    lots, summary = (units.filter(level == name).sum().over(holding) for name in ("LOT", "SUMMARY"))
+    count = (level == "LOT").sum().over(holding)
+    texts = [_number_text(summary), _number_text(lots), count, _number_text((lots - summary).abs())]
+    words = pl.format("{} by its summary and {} by the sum of its lots ({}), {} apart", *texts)
+    unread = pl.format("{} by its summary", pl.col("position").fill_null("nothing"))
+    is_gap = (level == "SUMMARY") & ((lots != summary) | units.is_null())
+    return cells.select(pl.when(is_gap).then(pl.when(units.is_null()).then(unread).otherwise(words))).to_series()
 
 
 def _shares(cells: pl.DataFrame) -> pl.Series:
@@ -166,23 +171,20 @@ def _lot(cells: pl.DataFrame) -> pl.Series:
 
 
 def _level_of_cash(cells: pl.DataFrame) -> pl.Series:
-    """``CURRENCY``; ``BASE`` for the sum in the base currency, ``EMPTY`` for another currency without a balance."""
-    balances = [pl.col(name).cast(_EXACT, strict=False) for name in ("endingCash", "endingSettledCash")]
-    is_empty = (pl.col("currency") != CURRENCY) & pl.all_horizontal(balance == 0 for balance in balances)
-    return cells.select(
-        pl.when(pl.col("currency") == "BASE_SUMMARY")
-        .then(pl.lit("BASE"))
-        .when(is_empty)
-        .then(pl.lit("EMPTY"))
-        .otherwise(pl.lit("CURRENCY"))
-    ).to_series()
+    """``CURRENCY``; ``BASE`` for the sum in the base currency."""
+    is_base = pl.col("currency") == "BASE_SUMMARY"
+    return cells.select(pl.when(is_base).then(pl.lit("BASE")).otherwise(pl.lit("CURRENCY"))).to_series()
 
 
 def _unsettled_cash(cells: pl.DataFrame) -> pl.Series:
     """``endingCash`` less ``endingSettledCash``; null where one of them is no number."""
     ending, settled = (pl.col(name).cast(_EXACT, strict=False) for name in ("endingCash", "endingSettledCash"))
-    texts = cells.select((ending - settled).cast(pl.String)).to_series()
-    return texts.str.strip_chars_end("0").str.strip_suffix(".")
+    return cells.select(_number_text(ending - settled)).to_series()
+
+
+def _number_text(number: pl.Expr) -> pl.Expr:
+    """A decimal as text without zeros that say nothing."""
+    return number.cast(pl.String).str.strip_chars_end("0").str.strip_suffix(".")
 
 
 def _gain(cells: pl.DataFrame) -> pl.Series:
@@ -191,7 +193,7 @@ def _gain(cells: pl.DataFrame) -> pl.Series:
 
 
 _MAKERS: Final[Mapping[str, Mapping[str, Callable[[pl.DataFrame], pl.Series]]]] = {
-    "OpenPosition": {"level": _level_of_position, "shares": _shares, "lot": _lot},
+    "OpenPosition": {"level": _level_of_position, "holding": _gap, "shares": _shares, "lot": _lot},
     "CashReportCurrency": {"level": _level_of_cash, "unsettledCash": _unsettled_cash},
     "Trade": {"gain": _gain},
 }

@@ -17,8 +17,8 @@ import polars as pl
 
 from schemas.errors import InputRefused
 from schemas.landing import CURRENCY, dtypes
-from tasks.core.gate import LINE, as_json
-from tasks.formats.columns import landing_cells
+from tasks.core.gate import CURRENCY_COLUMN, HOLDING, LINE, as_json
+from tasks.formats.columns import BESIDE, landing_cells
 from tasks.formats.contract_file import RawTable
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
 from tasks.formats.lines import BLOCK_BYTES
@@ -183,7 +183,7 @@ def _firsts(cells: pl.DataFrame, names: list[str]) -> pl.Series:
 
 def _new(cells: pl.DataFrame, seen: dict[str, pl.DataFrame], table: str) -> pl.Series:
     """Places of the rows that no row before, of any batch, equals in every cell; lines of the wrong length always count."""
-    names = [*dtypes(table), "currency"]
+    names = [*dtypes(table), *BESIDE.values()]
     rows = cells.with_columns(pl.lit(None, pl.String).alias(name) for name in names if name not in cells.columns)
     places = pl.DataFrame({"(place)": _firsts(rows, names)})
     rows = rows[places["(place)"]]
@@ -204,7 +204,7 @@ def _as_read(table: str, cells: pl.DataFrame, records: Records) -> pl.Series:
     """
     fields = records.cells.drop(LINE, strict=False)
     texts = as_json(fields) if fields.width else pl.repeat("{}", fields.height, eager=True)
-    added = [name for name in cells.columns if name not in fields.columns and name != LINE]
+    added = [name for name in cells.columns if name not in fields.columns and name not in (LINE, HOLDING)]
     odd = cells.select(pl.any_horizontal(pl.lit(value=False), *_doubts(table, added))).to_series()
     places = odd.fill_null(value=False).arg_true()
     if len(places) and len(odd) == cells.height:
@@ -219,7 +219,7 @@ def _doubts(table: str, names: list[str]) -> Iterator[pl.Expr]:
     """Whether a cell may not be readable, for each column that holds no text."""
     types = dtypes(table)
     for name in names:
-        if name == "currency":
+        if name == CURRENCY_COLUMN:
             yield pl.col(name).is_not_null() & (pl.col(name) != CURRENCY)
         for dtype, pattern in _PLAIN:
             if isinstance(types.get(name), dtype):

@@ -165,9 +165,8 @@ class Landing:
         if each.format is not None and each.format.mapping.notice:
             give_notice(f"{each.file.name}: {each.format.mapping.notice}")
         for raw in raw_tables(each, tables):
-            if raw.first_row == 1:
-                for notice in raw.notices:
-                    give_notice(notice)
+            for notice in raw.notices:
+                give_notice(notice)
             rows = parse_raw(raw)
             rounded[raw.table] += rounded_cells(raw.table, raw.frame, rows)
             yield raw.table, numbering[raw.table].number(rows)

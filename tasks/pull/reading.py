@@ -9,6 +9,7 @@ from schemas.errors import InputRefused, SourceUnreachable
 from tasks.core.gate import parse
 from tasks.formats import RawTable, read_batches, read_format
 from tasks.pull.inputs import Input
+from tasks.pull.residues import without_residues
 
 
 def raw_tables(each: Input, tables: Collection[str]) -> Iterator[RawTable]:
@@ -22,11 +23,13 @@ def raw_tables(each: Input, tables: Collection[str]) -> Iterator[RawTable]:
         It is no longer the file that was taken.
     """
     if each.format is not None:
-        yield from read_format(each.format, each.file, each.source.day, tables=tables)
+        for raw in read_format(each.format, each.file, each.source.day, tables=tables):
+            yield without_residues(raw, each.file.name)
     else:
         try:
             for table in tables:
-                yield from read_batches(table, each.file.path)
+                for raw in read_batches(table, each.file.path):
+                    yield without_residues(raw, each.file.name)
         except InputRefused as error:  # a database's table is read from a file of ours, which nobody knows by its name
             raise InputRefused(str(error).replace(each.file.path.name, each.file.name)) from error
     _refuse_changed(each)

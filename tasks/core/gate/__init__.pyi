@@ -12,6 +12,7 @@ from .history import History as History
 from .history import HistoryLimits as HistoryLimits
 from .history import plain as plain
 from .parsing import CURRENCY_COLUMN as CURRENCY_COLUMN
+from .parsing import HOLDING as HOLDING
 from .parsing import LINE as LINE
 from .parsing import as_json as as_json
 from .parsing import can_read as can_read

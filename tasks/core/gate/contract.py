@@ -84,14 +84,18 @@ class Rule:
 
 
 CURRENCY_RULE: Final = Rule("currency_usd", "currency", f"{CURRENCY}, the only currency of this version")
+HOLDING_RULE: Final = Rule("holding_adds_up", "holding", "lots that add up to the holding")
 LINE_RULE: Final = Rule("line_complete", "line", "as many cells as the header has columns")
+WHOLE_ROW_RULES: Final = (LINE_RULE, HOLDING_RULE)
+"""Rules of a row as a whole: where one is broken, no cell of the row says anything."""
 
 
 def readable(table: str, column: str) -> Rule:
     """The rule that a cell can be read as its column's type."""
     if column == "currency":
         return CURRENCY_RULE
-    return LINE_RULE if column == "line" else Rule(f"{column}_readable", column, _type_words(table, column))
+    whole = {rule.column: rule for rule in WHOLE_ROW_RULES}.get(column)
+    return whole or Rule(f"{column}_readable", column, _type_words(table, column))
 
 
 def required_rule(table: str, column: str) -> Rule:

@@ -5,8 +5,9 @@
    other than ``YYYY-MM-DD`` or outside the years 1900 to 9999, text with a NUL character and more than 12 digits before the
    point do not parse. More than six digits after the point are rounded half-even, in text as in binary floats; text that
    this would change by more than a millionth of itself does not parse.
-2. ``unparsed`` names the columns that had a cell and have no value now. Two names are no contract column: ``currency``
-   (a currency other than USD) and ``line`` (the line has more or fewer cells than the header).
+2. ``unparsed`` names the columns that had a cell and have no value now. Three names are no contract column: ``currency``
+   (a currency other than USD), ``line`` (the line has more or fewer cells than the header) and ``holding`` (the row stands for a
+   holding whose lots do not add up).
 3. ``raw`` is the row as read, a JSON object of all its columns with every cell as text or null.
 
 Known limits: a time of day is not a date, so a midnight is accepted from a date-time column of Parquet only.
@@ -22,6 +23,9 @@ from schemas.landing import BLANK_IS_ZERO, CURRENCY, EXACT, dtypes
 
 LINE: Final = "(line)"
 """Column that the reader adds when a CSV has lines of the wrong length: the text of such a line, else null."""
+
+HOLDING: Final = "(holding)"
+"""Column that a reader adds where a file has holdings beside their lots: how the two differ in a row that stands for such a holding, else null."""
 
 CURRENCY_COLUMN: Final = "currency"
 """Column that any table may have: a row that names a currency other than USD there is not taken for one in USD."""
@@ -82,7 +86,7 @@ def parse(
         The contract columns, then ``row_number`` (1 = first data row), ``raw`` and ``unparsed``.
     """
     types = dtypes(table)
-    cells = [name for name in raw.columns if name != LINE]
+    cells = [name for name in raw.columns if name not in (LINE, HOLDING)]
     typed = [
         _read_column(raw[name], dtype) if name in cells else _nulls(name, dtype, raw.height)
         for name, dtype in types.items()
@@ -90,7 +94,8 @@ def parse(
     broken = {
         **{column.name: _is_lost(raw[column.name], column) for column in typed if column.name in cells},
         CURRENCY_COLUMN: _is_foreign(raw),
-        "line": raw[LINE].is_not_null() if LINE in raw.columns else pl.repeat(value=False, n=raw.height, eager=True),
+        "line": _is_there(raw, LINE),
+        "holding": _is_there(raw, HOLDING),
     }
     zeros = [pl.col(name).fill_null(pl.lit(0).cast(EXACT)) for name in BLANK_IS_ZERO.get(table, ())]
     unparsed = _joined_names(broken, raw.height)
@@ -99,6 +104,10 @@ def parse(
     if as_read is None:
         as_read = _as_read(raw, cells, is_text=is_text, unparsed=unparsed)
     return pl.DataFrame([*typed, numbers.alias("row_number"), as_read.alias("raw"), unparsed]).with_columns(zeros)
+
+
+def _is_there(raw: pl.DataFrame, name: str) -> pl.Series:
+    return raw[name].is_not_null() if name in raw.columns else pl.repeat(value=False, n=raw.height, eager=True)
 
 
 def rounded_cells(table: str, raw: pl.DataFrame, parsed: pl.DataFrame) -> int:

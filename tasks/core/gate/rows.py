@@ -4,7 +4,8 @@ Assumptions: rows are parsed (``tasks.core.gate.parsing``), ``row_number`` names
 
 1. The Pandera contract runs over the typed columns at once; only offending rows get reasons.
 2. A cell that was there and could not be read breaks ``<column>_readable`` and not ``<column>_required``.
-3. A line of the wrong length breaks ``line_complete`` and nothing else: its cells may stand in the wrong columns.
+3. A line of the wrong length breaks ``line_complete`` and nothing else: its cells may stand in the wrong columns. So does a row that stands
+   for a holding whose lots do not add up with ``holding_adds_up``: it is no lot.
 4. Every row of a duplicate key breaks the key's rule: we do not guess which is right. A key with a null is no key.
 5. What is dated after the as-of date was not so then.
 """
@@ -20,7 +21,7 @@ import polars as pl
 
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC
-from tasks.core.gate.contract import LINE_RULE, Rule, column_rules, not_after, readable, required_rule, unique_key
+from tasks.core.gate.contract import WHOLE_ROW_RULES, Rule, column_rules, not_after, readable, required_rule, unique_key
 from tasks.core.gate.parsing import as_json
 from tasks.core.gate.places import Places, with_places
 
@@ -62,7 +63,7 @@ def check_table(table: str, parsed: pl.DataFrame) -> Checked:
     """
     unparsed = _unparsed_cells(parsed)
     cells = _failures(table, parsed).join(unparsed, on=["index", "column"], how="anti")
-    ragged = unparsed.filter(pl.col("column") == LINE_RULE.column)
+    ragged = unparsed.filter(pl.col("column").is_in([rule.column for rule in WHOLE_ROW_RULES]))
     if ragged.height:
         cells = cells.join(ragged, on="index", how="anti")
         unparsed = pl.concat([ragged, unparsed.join(ragged, on="index", how="anti")])
@@ -75,7 +76,7 @@ def check_table(table: str, parsed: pl.DataFrame) -> Checked:
 
 def with_future(checked: Checked, column: str, as_of: date) -> Checked:
     """The rule broken by rows that are dated after the as-of date."""
-    ragged = checked.broken.filter(pl.col("rule") == LINE_RULE.name)
+    ragged = checked.broken.filter(pl.col("rule").is_in([rule.name for rule in WHOLE_ROW_RULES]))
     late = checked.rows.filter(pl.col(column) > as_of).join(ragged, on="row_number", how="anti")
     return checked.with_broken(breaches(late, not_after(column, as_of)))
 

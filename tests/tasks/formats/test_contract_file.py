@@ -185,12 +185,14 @@ def test_a_header_without_rows_is_fine_for_optional_tables_only(tmp_path: Path, 
         read_table("cash", cash_file(tmp_path, f"{HEADER}{ending}"))
 
 
-def test_a_parquet_without_rows_is_fine_for_optional_tables_only(tmp_path: Path) -> None:
+def test_a_parquet_without_rows_is_fine_for_optional_tables_and_lots_only(tmp_path: Path) -> None:
     book = {table: rows.clear() for table, rows in sound_book().items()}
     write_book(tmp_path, book, "parquet")
     assert read_table("trades", tmp_path / "trades.parquet").frame.is_empty()
-    with pytest.raises(InputRefused, match=r"lots\.parquet has no rows"):
-        read_table("lots", tmp_path / "lots.parquet")
+    assert read_table("lots", tmp_path / "lots.parquet").frame.is_empty()
+    for table in ("accounts", "cash", "securities", "prices", "model_targets", "policies"):
+        with pytest.raises(InputRefused, match=rf"{table}\.parquet has no rows"):
+            read_table(table, tmp_path / f"{table}.parquet")
 
 
 def test_unknown_columns_are_ignored_with_a_notice_and_known_extras_without(tmp_path: Path) -> None:
