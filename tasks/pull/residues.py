@@ -20,163 +20,15 @@ from tasks.formats import RawTable
 
 AMOUNTS: Final = {"cash": ("settled_usd", "pending_usd")}
 """Tables of amounts, and the columns that have them."""
-CURRENCIES: Final = frozenset(
-    [
-        "AED",
-        "AFN",
-        "ALL",
-        "AMD",
-        "AOA",
-        "ARS",
-        "AUD",
-        "AWG",
-        "AZN",
-        "BAM",
-        "BBD",
-        "BDT",
-        "BGN",
-        "BHD",
-        "BIF",
-        "BMD",
-        "BND",
-        "BOB",
-        "BRL",
-        "BSD",
-        "BTN",
-        "BWP",
-        "BYN",
-        "BZD",
-        "CAD",
-        "CDF",
-        "CHF",
-        "CLP",
-        "CNH",
-        "CNY",
-        "COP",
-        "CRC",
-        "CUP",
-        "CVE",
-        "CZK",
-        "DJF",
-        "DKK",
-        "DOP",
-        "DZD",
-        "EGP",
-        "ERN",
-        "ETB",
-        "EUR",
-        "FJD",
-        "FKP",
-        "GBP",
-        "GEL",
-        "GHS",
-        "GIP",
-        "GMD",
-        "GNF",
-        "GTQ",
-        "GYD",
-        "HKD",
-        "HNL",
-        "HTG",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "IQD",
-        "IRR",
-        "ISK",
-        "JMD",
-        "JOD",
-        "JPY",
-        "KES",
-        "KGS",
-        "KHR",
-        "KMF",
-        "KPW",
-        "KRW",
-        "KWD",
-        "KYD",
-        "KZT",
-        "LAK",
-        "LBP",
-        "LKR",
-        "LRD",
-        "LSL",
-        "LYD",
-        "MAD",
-        "MDL",
-        "MGA",
-        "MKD",
-        "MMK",
-        "MNT",
-        "MOP",
-        "MRU",
-        "MUR",
-        "MVR",
-        "MWK",
-        "MXN",
-        "MYR",
-        "MZN",
-        "NAD",
-        "NGN",
-        "NIO",
-        "NOK",
-        "NPR",
-        "NZD",
-        "OMR",
-        "PAB",
-        "PEN",
-        "PGK",
-        "PHP",
-        "PKR",
-        "PLN",
-        "PYG",
-        "QAR",
-        "RON",
-        "RSD",
-        "RUB",
-        "RWF",
-        "SAR",
-        "SBD",
-        "SCR",
-        "SDG",
-        "SEK",
-        "SGD",
-        "SHP",
-        "SLE",
-        "SOS",
-        "SRD",
-        "SSP",
-        "STN",
-        "SVC",
-        "SYP",
-        "SZL",
-        "THB",
-        "TJS",
-        "TMT",
-        "TND",
-        "TOP",
-        "TRY",
-        "TTD",
-        "TWD",
-        "TZS",
-        "UAH",
-        "UGX",
-        "UYU",
-        "UZS",
-        "VES",
-        "VND",
-        "VUV",
-        "WST",
-        "XAF",
-        "XCD",
-        "XOF",
-        "XPF",
-        "YER",
-        "ZAR",
-        "ZMW",
-    ]
-)
+_CODES: Final = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNH
+CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR
+ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT
+MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD
+SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX UYU UZS VES VND VUV
+WST XAF XCD XOF XPF YER ZAR ZMW
+"""
+CURRENCIES: Final = frozenset(_CODES.split())
 """Currencies of states, by ISO 4217; CNH is the renminbi outside of China."""
 _CENT: Final = 0.01
 
@@ -184,6 +36,8 @@ _CENT: Final = 0.01
 def without_residues(raw: RawTable, file_name: str) -> RawTable:
     """The rows that are no residues, with their numbers; a notice says how many are left out, and of which currencies."""
     if raw.table not in AMOUNTS or CURRENCY_COLUMN not in raw.frame.columns:
+        return raw
+    if not isinstance(raw.frame[CURRENCY_COLUMN].dtype, (pl.String, pl.Categorical, pl.Enum)):
         return raw
     codes = raw.frame[CURRENCY_COLUMN].cast(pl.String).str.strip_chars().str.to_uppercase()
     is_other = codes.is_in(CURRENCIES).fill_null(value=False)
@@ -208,7 +62,10 @@ def _number(raw: RawTable, column: str) -> pl.Series:
         cells = raw.frame[column]
     if isinstance(cells.dtype, pl.String):
         cells = cells.str.strip_chars().replace("", None)
-    numbers = cells.cast(pl.Float64, strict=False)
+    is_number = isinstance(cells.dtype, pl.String) or cells.dtype.is_numeric()
+    numbers = (
+        cells.cast(pl.Float64, strict=False) if is_number else pl.repeat(None, len(cells), dtype=pl.Float64, eager=True)
+    )
     is_blank = cells.is_null() & (column in BLANK_IS_ZERO.get(raw.table, ()))
     return numbers.set(is_blank, 0.0).alias(column)
 

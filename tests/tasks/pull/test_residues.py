@@ -94,6 +94,13 @@ def test_numbers_of_a_database_are_looked_at_too() -> None:
     assert kept(exact) == kept(floats) == [(2, "currency")]
 
 
+def test_columns_of_other_kinds_are_left_to_the_gate() -> None:
+    lists = pl.DataFrame({"account_id": ["A"], "settled_usd": ["0"], "pending_usd": ["0"], "currency": [["EUR"]]})
+    truths = pl.DataFrame({"account_id": ["A"], "settled_usd": [[1]], "pending_usd": ["0"], "currency": ["EUR"]})
+    for frame in (lists, truths):
+        assert without_residues(RawTable("cash", frame, is_text=False), "f").frame.height == 1
+
+
 def test_a_blank_amount_that_means_zero_is_zero_and_one_that_is_needed_is_not() -> None:
     assert kept(rows(("A", "0.001", None, "EUR"))) == []
     assert kept(rows(("A", None, "0.001", "EUR"))) == [(1, "currency")]
