@@ -124,7 +124,9 @@ def test_a_filter_is_decided_on_whole_and_not_only_the_page(enter: Entering, led
 
 def test_a_household_is_shown_and_decided_as_one(enter: Entering, ledger: Ledger) -> None:
     joint = waiting(ledger).drop_nulls("household_id")
-    (name, count) = joint.group_by("household_id").len().filter(pl.col("len") > 1).sort("len", "household_id").row(0)
+    decided = [bool(ledger.proposals.decisions_of(one)) for one in joint["proposal_id"]]
+    fresh = joint.filter(~pl.Series(decided))  # of some, bob may be the first of two already
+    (name, count) = fresh.group_by("household_id").len().filter(pl.col("len") > 1).sort("len", "household_id").row(0)
     rows = joint.filter(household_id=name).sort("account_id")
     bob = enter("bob")
     bob.go(f"/proposals/{rows['proposal_id'][0]}")
