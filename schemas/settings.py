@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     monitor_rearm_fraction: Fraction = 0.8
     """An account that was found out of band is armed again when every class is within this share of its band."""
     max_quarantined_fraction: Fraction = 0.05
-    """A run with a larger share of its accounts quarantined is held."""
+    """A run with a larger share of its accounts quarantined, and more of them than ``guard_min_accounts``, is held; so is one of which a larger share of the lots names no account that was delivered."""
     max_price_age_sessions: Annotated[int, Field(ge=0)] = 1
     """A run whose newest price is older than so many trading days before the as-of date is held; 1 admits the close before."""
     max_security_price_age_sessions: Annotated[int, Field(ge=0)] = 5
@@ -107,8 +107,8 @@ class Settings(BaseSettings):
     """A run that would turn over more than this share of its accounts' value is held: half of buys and sells over NAV."""
     max_run_orders: Count = None
     """A run with more orders is held."""
-    guard_min_accounts: Annotated[int, Field(ge=1)] = 20
-    """Runs of fewer accounts are not judged by shares of accounts missing, lots gone or value turned over."""
+    guard_min_accounts: Annotated[int, Field(ge=0)] = 20
+    """So many quarantined accounts are looked at one by one and do not hold a run, however small it is; and runs of fewer accounts are not judged by shares of accounts missing, lots gone or nobody's, or value turned over."""
     max_unexplained_fraction: Fraction = 0.05
     """A holding that changed, without a trade, by more than this share of its account is quarantined."""
     max_basis_change_fraction: Annotated[float, Field(ge=0)] = 0.2

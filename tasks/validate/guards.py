@@ -135,9 +135,9 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     out = gate.filter(pl.col("outcome") == Outcome.QUARANTINED).height
     least, most_out = settings.guard_min_accounts, settings.max_quarantined_fraction
     found = [
-        *guards.quarantined_accounts(out, sizes["accounts"], most_out),
-        *guards.quarantined_lots(
-            sizes["lost_lots"], sizes["landed_lots"], most_out, accounts=sizes["accounts"], min_accounts=least
+        *guards.quarantined_accounts(out, sizes["accounts"], most_out, min_accounts=least),
+        *guards.nobodys_lots(
+            sizes["nobodys_lots"], sizes["landed_lots"], most_out, accounts=sizes["accounts"], min_accounts=least
         ),
         *guards.stale_prices(held.filter(pl.col("price_usd") > 0), sessions, most=ages[0], most_of_one=ages[1]),
         *guards.price_moves(held, settings.max_price_move),

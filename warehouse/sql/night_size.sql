@@ -1,6 +1,6 @@
 -- How much a run landed, how much of it an earlier run had, and how many accounts of that it lacks. Grain: one row.
 -- Lots of accounts that wait for a file in either run do not count. $is_late: the run adds late files to another, and only its
--- own accounts' lots count.
+-- own accounts' lots count. nobodys_lots: those in quarantine whose account was not delivered, or cannot be read.
 WITH mine AS (
     SELECT account_id FROM lake.scope WHERE run_id = $run_id
 ),
@@ -27,4 +27,9 @@ SELECT
         WHERE l.run_id = $last_run AND NOT $is_late
     ) AS missing,
     (SELECT count(*) FROM lake.landed_lots WHERE run_id = $run_id) AS landed_lots,
-    (SELECT count(*) FROM lake.quarantine WHERE run_id = $run_id AND table_name = 'lots') AS lost_lots
+    (
+        SELECT count(*)
+        FROM lake.quarantine q
+        WHERE q.run_id = $run_id AND q.table_name = 'lots'
+          AND NOT EXISTS (FROM lake.landed_accounts a WHERE a.run_id = $run_id AND a.account_id = q.account_id)
+    ) AS nobodys_lots

@@ -1,7 +1,8 @@
 """Guards: what makes a run stop until a person has looked. Each is a limit, a figure, and a sentence where the figure is past it.
 
-Touching a limit is inside. A limit of null never stops a run. Shares of accounts, lots and value are judged only in runs of
-``min_accounts`` or more: one account that closes is a quarter of a book of four.
+Touching a limit is inside. A limit of null never stops a run. Up to ``min_accounts`` quarantined accounts stop no run, however small
+it is: none of them is traded, each other was judged by itself, and so many are looked at one by one. What is missing, or would be
+turned over, is judged by shares in runs of ``min_accounts`` or more: one account that closes is a quarter of a book of four.
 
 Sources: the limits of ``schemas.settings``; what they guard against is a source that delivers half of its file, a night
 old, or with an unchecked price.
@@ -40,9 +41,9 @@ class Size:
     lots: int
 
 
-def quarantined_accounts(out: int, pulled: int, most: float) -> list[Finding]:
-    """More accounts quarantined than ``most`` of those pulled."""
-    if pulled == 0 or out / pulled <= most:
+def quarantined_accounts(out: int, pulled: int, most: float, *, min_accounts: int) -> list[Finding]:
+    """More accounts quarantined than ``most`` of those pulled, and more than ``min_accounts``."""
+    if out <= min_accounts or out / pulled <= most:
         return []
     share = f"{out / pulled:.1%}"
     return [
@@ -50,14 +51,17 @@ def quarantined_accounts(out: int, pulled: int, most: float) -> list[Finding]:
     ]
 
 
-def quarantined_lots(out: int, landed: int, most: float, *, accounts: int, min_accounts: int) -> list[Finding]:
-    """More lots quarantined than ``most`` of those landed: whose they are may not be known, and their accounts look poorer."""
+def nobodys_lots(out: int, landed: int, most: float, *, accounts: int, min_accounts: int) -> list[Finding]:
+    """More lots of accounts that were not delivered than ``most`` of those landed: whose they are is not known, and their accounts look poorer.
+
+    Lots of accounts that were delivered cost their accounts the night, and are counted with these.
+    """
     if accounts < min_accounts or landed == 0 or out / landed <= most:
         return []
     return [
         Finding(
             Guard.QUARANTINE,
-            f"{out:,} of {landed:,} lots are quarantined ({out / landed:.1%}); the limit is {most:.1%}",
+            f"{out:,} of {landed:,} lots name no account that was delivered ({out / landed:.1%}); the limit is {most:.1%}",
         )
     ]
 
@@ -132,7 +136,7 @@ def price_moves(prices: pl.DataFrame, most: float | None) -> list[Finding]:
 
 def missing_accounts(missing: int, last: int, most: float | None, *, min_accounts: int) -> list[Finding]:
     """Accounts of the last night that tonight's source does not have."""
-    if most is None or last < min_accounts or missing / last <= most:
+    if most is None or missing == 0 or last < min_accounts or missing / last <= most:
         return []
     return [
         Finding(

@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def settings_in(folder: Path) -> Settings:
-    return Settings(home=folder / "home", guard_min_accounts=1, max_run_turnover=None)
+    return Settings(home=folder / "home", guard_min_accounts=0, max_run_turnover=None)
 
 
 @pytest.fixture
@@ -272,4 +272,9 @@ def test_lots_that_are_nobodys_hold_the_run(settings: Settings, night: Night) ->
     book["lots"] = book["lots"].with_columns(account_id=pl.lit("GHOST"))
     row = night(settings, book)
     assert held(row) == {Guard.QUARANTINE}
-    assert row.held_reason == "4 of 4 lots are quarantined (100.0%); the limit is 5.0%"
+    assert row.held_reason == "4 of 4 lots name no account that was delivered (100.0%); the limit is 5.0%"
+
+
+def test_a_small_book_is_not_held_for_one_account_however_many_lots_it_has(settings: Settings, night: Night) -> None:
+    lenient = settings.model_copy(update={"guard_min_accounts": 1})
+    assert night(lenient, spoilt("lots", 1, quantity="1O0")).state is RunState.DONE

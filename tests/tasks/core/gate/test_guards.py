@@ -32,23 +32,47 @@ def one(found: list[Finding]) -> tuple[Guard, str]:
     return finding.guard, finding.sentence
 
 
-def test_accounts_quarantined_up_to_the_limit_stop_nothing() -> None:
-    assert guards.quarantined_accounts(5, 100, 0.05) == []
-    assert guards.quarantined_accounts(0, 0, 0.0) == []
-    assert one(guards.quarantined_accounts(6, 100, 0.05)) == (
-        Guard.QUARANTINE,
-        "6 of 100 accounts are quarantined (6.0%); the limit is 5.0%",
-    )
+@pytest.mark.parametrize(
+    ("out", "pulled", "is_held"),
+    [
+        (0, 0, False),
+        (1, 1, False),
+        (10, 10, False),  # nothing of it is traded anyhow
+        (1, 21, False),
+        (2, 21, False),
+        (20, 21, False),
+        (21, 21, True),
+        (15, 400, False),
+        (20, 400, False),  # touches the share
+        (25, 400, True),
+        (21, 420, False),  # touches the share
+        (21, 419, True),
+        (20, 100, False),  # touches the number
+        (21, 100, True),
+    ],
+)
+def test_a_run_is_held_for_more_accounts_than_can_be_looked_at_one_by_one_and_more_than_their_share(
+    out: int, pulled: int, *, is_held: bool
+) -> None:
+    assert bool(guards.quarantined_accounts(out, pulled, 0.05, min_accounts=20)) == is_held
 
 
-def test_lots_quarantined_beyond_the_limit_stop_the_run_whoever_they_belong_to() -> None:
-    assert guards.quarantined_lots(50, 1_000, 0.05, accounts=20, min_accounts=20) == []
-    assert guards.quarantined_lots(0, 0, 0.0, accounts=20, min_accounts=20) == []
-    assert one(guards.quarantined_lots(51, 1_000, 0.05, accounts=20, min_accounts=20)) == (
+def test_a_desk_may_want_every_quarantined_account_to_hold_the_run() -> None:
+    assert one(guards.quarantined_accounts(1, 400, 0.0, min_accounts=0)) == (
         Guard.QUARANTINE,
-        "51 of 1,000 lots are quarantined (5.1%); the limit is 5.0%",
+        "1 of 400 accounts are quarantined (0.2%); the limit is 0.0%",
     )
-    assert guards.quarantined_lots(999, 1_000, 0.05, accounts=19, min_accounts=20) == []
+    assert guards.quarantined_accounts(0, 0, 0.0, min_accounts=0) == []
+
+
+def test_lots_of_nobody_beyond_the_limit_stop_the_run() -> None:
+    assert guards.nobodys_lots(50, 1_000, 0.05, accounts=20, min_accounts=20) == []
+    assert guards.nobodys_lots(0, 0, 0.0, accounts=20, min_accounts=20) == []
+    assert one(guards.nobodys_lots(51, 1_000, 0.05, accounts=20, min_accounts=20)) == (
+        Guard.QUARANTINE,
+        "51 of 1,000 lots name no account that was delivered (5.1%); the limit is 5.0%",
+    )
+    assert guards.nobodys_lots(999, 1_000, 0.05, accounts=19, min_accounts=20) == []
 
 
 @pytest.mark.parametrize(
@@ -118,6 +142,7 @@ def test_a_long_list_says_how_many_it_leaves_out() -> None:
 
 def test_missing_accounts_stop_a_run_beyond_their_share() -> None:
     assert guards.missing_accounts(5, 100, 0.05, min_accounts=20) == []
+    assert guards.missing_accounts(0, 0, 0.0, min_accounts=0) == []
     assert one(guards.missing_accounts(6, 100, 0.05, min_accounts=20)) == (
         Guard.MISSING_ACCOUNTS,
         "6 of the last night's 100 accounts are missing (6.0%); the limit is 5.0%",
