@@ -1,17 +1,29 @@
 """Rows that a run set aside: what they were, which rules they broke, and letting through what may be."""
 
+from dataclasses import replace
 from typing import Any, Final
 
-import polars as pl
 from fastapi import Request
 from nicegui import events, ui
 
 from console.pages.parts import facts, panel
 from console.shared import Backend, PageContext, frame, page_context, plural, word
-from tasks.review import QuarantinedRow, QuarantineFilter, quarantine
+from tasks.review import (
+    QuarantinedRow,
+    QuarantineFilter,
+    QuarantineStores,
+    ReleasePlan,
+    SetAside,
+    named,
+    next_sentence,
+    plan_release,
+    quarantine,
+    readmit_rows,
+)
 from warehouse.ledger import RunRow
 
 MOST_ROWS: Final = 500
+CAUSES: Final = {"text": "cause", "accounts": "accounts lost", "behind": "rows behind it"}
 COLUMNS: Final = {
     "table": "table",
     "place": "row",
@@ -26,13 +38,15 @@ def register(backend: Backend) -> None:
     """``/quarantine``, of the newest run, and ``?run=`` of another."""
 
     @ui.page("/quarantine")
-    async def page(request: Request, run: str = "", rule: str = "", table: str = "", account: str = "") -> None:
+    async def page(  # noqa: PLR0917 - a query names its parts
+        request: Request, run: str = "", rule: str = "", table: str = "", account: str = "", security: str = ""
+    ) -> None:
         desk = page_context(backend, request)
         with frame(desk, request, "Quarantine"):
             if not await desk.arrived():
                 return
-            view = QuarantineView(desk, run or None, QuarantineFilter(table or None, rule or None, account or None))
-            await view.build()
+            given = ((value,) if value else () for value in (table, rule, account, security))
+            await QuarantineView(desk, run or None, QuarantineFilter(*given)).build()
 
 
 class QuarantineView:
@@ -47,68 +61,106 @@ class QuarantineView:
     async def build(self) -> None:
         """Draw the page."""
         with ui.element("div").classes("split"):
-            with panel("Rows set aside") as section:
-                section.classes("grid")
-                self.summary = ui.row().classes("totals")
-                columns = [{"name": key, "label": text, "field": key, "align": "left"} for key, text in COLUMNS.items()]
-                self.table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple")
-                self.table.props('flat dense wrap-cells hide-pagination :rows-per-page-options="[0]"').classes("plain")
-                self.table.on_select(self._on_select)
-                self.table.on("row-click", self._clicked)
+            with ui.column().classes("stack"):
+                self.causes = ui.element("div")
+                with panel("Rows set aside") as section:
+                    section.classes("grid")
+                    self.summary = ui.row().classes("totals")
+                    self._build_conditions()
+                    self.table = _table(COLUMNS, "id").props('selection="multiple"')
+                    self.table.on_select(self._on_select)
+                    self.table.on("row-click", self._clicked)
             self.side = ui.element("aside").classes("side").props('aria-label="The row clicked"')
         with self.side:
             ui.label("Click a row to see it as it was read.").classes("quiet")
+        await self.refresh()
+
+    def _build_conditions(self) -> None:
+        with ui.row().classes("totals"):
+            for kind in ("rule", "security", "account"):
+                given = getattr(self.wanted, kind)
+                box = ui.input(kind, value=given[0] if given else "").props("dense outlined clearable debounce=400")
+                box.on_value_change(lambda event, kind=kind: self._narrow(kind, event.value))
+            self.whole = ui.switch("consequences too", on_change=self.refresh)
+
+    async def _narrow(self, kind: str, value: str | None) -> None:
+        self.wanted = replace(self.wanted, **{kind: (value.strip(),) if value and value.strip() else ()})
         await self.refresh()
 
     async def refresh(self) -> None:
         """Read the rows."""
         found = await self.desk.look(self._read)
         self.summary.clear()
-        with self.summary:
-            if found is None:
+        self.causes.clear()
+        if found is None:
+            with self.summary:
                 ui.label("No run yet.").classes("quiet")
-                return
-            run, rows = found
+            return
+        run, aside = found
+        rows = aside.matching(self.wanted)
+        causes = aside.causes_of(rows)
+        is_whole = self.whole.value or not self.wanted.is_empty
+        shown = rows if is_whole else rows.filter(kind="own")
+        with self.summary:
+            accounts = rows["account_id"].drop_nulls().n_unique()
             ui.label(plural(rows.height, "row")).classes("strong")
-            ui.label(f"of {plural(rows['account_id'].drop_nulls().n_unique(), 'account')}, night of {run.as_of_date}")
+            ui.label(f"of {plural(accounts, 'account')}, night of {run.as_of_date}")
+            if shown.height < rows.height:
+                behind = rows.filter(kind="consequence").height
+                ui.label(f"{plural(behind, 'row')} only consequences of {plural(len(causes), 'cause')}").classes(
+                    "quiet"
+                )
             ui.space()
             if self.desk.may_review:
-                ui.button("Let selected through…", on_click=self._release).props("no-caps outline")
-        self.table.rows = [_row(row) for row in rows.head(MOST_ROWS).iter_rows(named=True)]
+                if not self.wanted.is_empty:
+                    ui.button("Let all that match through…", on_click=self._release_matching).props("no-caps outline")
+                ui.button("Let selected through…", on_click=self._release_selected).props("no-caps outline")
+        if causes:
+            with self.causes, panel("What it comes from"):
+                table = _table(CAUSES, "name", numbers=("accounts", "behind"))
+                table.rows = [_cause(one) for one in causes[:MOST_ROWS]]
+                table.on("row-click", self._clicked)
+        self.table.rows = [_row(row) for row in shown.head(MOST_ROWS).iter_rows(named=True)]
         self.table.update()
 
-    def _read(self) -> tuple[RunRow, pl.DataFrame]:
-        backend = self.desk.backend
-        run = quarantine.find_run(backend.ledger.runs, self.run)
-        rows = quarantine.quarantined_rows(backend.ledger.readmissions, backend.lake.read, run).filter(
-            self.wanted.holds()
-        )
-        return run, rows
+    def _stores(self) -> QuarantineStores:
+        return QuarantineStores.of(self.desk.backend.ledger, self.desk.backend.lake, self.run)
+
+    def _read(self) -> tuple[RunRow, SetAside]:
+        at = self._stores()
+        return at.run, quarantine.set_aside(at)
 
     def _on_select(self, event: events.TableSelectionEventArguments) -> None:
         self.selected = [row["name"] for row in event.selection]
 
     async def _clicked(self, event: events.GenericEventArguments) -> None:
         name = str(event.args[1]["name"])
-        detail = await self.desk.look(lambda: self._show(name))
+        detail = await self.desk.look(lambda: quarantine.show(self._stores(), name))
         if detail is not None:
             self.side.clear()
             with self.side:
                 _draw(detail)
 
-    def _show(self, name: str) -> QuarantinedRow:
-        backend = self.desk.backend
-        run = quarantine.find_run(backend.ledger.runs, self.run)
-        return quarantine.show(backend.ledger.readmissions, backend.lake.read, run, name)
-
-    async def _release(self) -> None:
+    async def _release_selected(self) -> None:
         if not self.selected:
             ui.notify("Select the rows first.", type="info")
             return
         names = list(dict.fromkeys(self.selected))
+        await self._release(await self.desk.ask(lambda: plan_release(self._stores(), names)))
+
+    async def _release_matching(self) -> None:
+        await self._release(await self.desk.ask(lambda: plan_release(self._stores(), (), self.wanted)))
+
+    async def _release(self, plan: ReleasePlan | None) -> None:
+        """Show what would be let through, and do it once somebody has said why."""
+        if plan is None:
+            return
+        if plan.rows.is_empty():
+            ui.notify("All of them were let through before.", type="info")
+            return
         with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog"):
-            ui.label(f"Let {plural(len(names), 'row')} through from now on?").classes("panel-title")
-            ui.label("They count from the next run of this night's date; this run stays as it is.").classes("quiet")
+            ui.label(f"Let {plural(plan.rows.height, 'row')} through from now on?").classes("panel-title")
+            _draw_plan(plan)
             note = ui.textarea("Why (recorded)").props("outlined autofocus autogrow").classes("full")
             with ui.row().classes("dialog-buttons"):
                 ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
@@ -117,24 +169,48 @@ class QuarantineView:
         said = await dialog
         if said is None:
             return
-        done = await self.desk.ask(lambda: self._let_through(names, said))
+        done = await self.desk.ask(lambda: self._let_through(plan, said))
         if done is not None:
-            ui.notify(f"{plural(done, 'row')} will be used from the next run on.", type="positive")
+            count, following = done
+            ui.notify(
+                f"{plural(count, 'row')} let through. {following}", type="positive", multi_line=True, timeout=20_000
+            )
             await self.refresh()
 
-    def _let_through(self, names: list[str], note: str) -> int:
-        backend = self.desk.backend
-        run = quarantine.find_run(backend.ledger.runs, self.run)
-        done = quarantine.readmit_rows(
-            backend.ledger.readmissions,
-            backend.lake.read,
-            run,
-            names,
-            actor=self.desk.name,
-            note=note,
-            now=self.desk.now,
-        )
-        return len(done)
+    def _let_through(self, plan: ReleasePlan, note: str) -> tuple[int, str]:
+        at = self._stores()
+        done = readmit_rows(at, plan, actor=self.desk.name, note=note, now=self.desk.now)
+        return len(done), next_sentence(at.runs, at.run)
+
+
+def _table(columns: dict[str, str], key: str, numbers: tuple[str, ...] = ()) -> ui.table:
+    described = [
+        {"name": name, "label": text, "field": name, "align": "right" if name in numbers else "left"}
+        for name, text in columns.items()
+    ]
+    table = ui.table(rows=[], columns=described, row_key=key)
+    return table.props('flat dense wrap-cells hide-pagination :rows-per-page-options="[0]"').classes("plain")
+
+
+def _draw_plan(plan: ReleasePlan) -> None:
+    """What would be let through, and what stays as it is."""
+    rules = sorted({word(rule) for joined in plan.rows["broken_rules"] for rule in joined.split("|")})
+    ui.label(f"Of {plural(len(plan.accounts), 'account')}: {named(plan.accounts)}.")
+    ui.label(f"They broke: {', '.join(rules)}.")
+    if plan.lasting.height:
+        ui.label(f"{plural(plan.lasting.height, 'more row')} cannot be let through: they break what no note mends.")
+    if plan.kept:
+        ui.label(f"Other rows keep {plural(len(plan.kept), 'account')} quarantined: {named(plan.kept)}.")
+    ui.label("They count from the next run of this night's date; this run stays as it is.").classes("quiet")
+
+
+def _cause(cause: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": cause["quarantine_id"],
+        "text": cause["text"],
+        "accounts": f"{cause['accounts']:,}",
+        "behind": f"{cause['rows_behind']:,}" if cause["rows_behind"] else "",
+    }
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +232,8 @@ def _draw(detail: QuarantinedRow) -> None:
         ui.label(place).classes("quiet")
     for broken in detail.rules:
         ui.label(f"{word(broken.rule)}: {broken.sentence}").classes("note")
-    ui.label(detail.cost)
-    ui.label(detail.outlook)
+    for text in detail.behind:
+        ui.label(f"Behind it: {text}").classes("note")
+    for text in (detail.cost, detail.source, detail.outlook):
+        ui.label(text)
     facts({name: "" if value is None else str(value) for name, value in detail.cells.items()})

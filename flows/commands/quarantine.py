@@ -1,8 +1,8 @@
 """``trimtab quarantine``: look at the rows that a run set aside, let some pass, hand the rest to those who mend the source."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,69 +11,112 @@ import polars as pl
 import typer
 
 from flows.commands.terminal import Json, lines, notice, print_json, print_table
-from tasks.review import FileFormat, QuarantinedRow, QuarantineFilter, Reader, format_of, quarantine, write_rows
+from tasks.review import (
+    FileFormat,
+    QuarantinedRow,
+    QuarantineFilter,
+    QuarantineStores,
+    ReleasePlan,
+    again_with,
+    format_of,
+    named,
+    next_sentence,
+    plan_release,
+    quarantine,
+    readmit_rows,
+    write_rows,
+)
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
-from warehouse.ledger import Releases, RunRow
 
 app = typer.Typer(no_args_is_help=True, help="Look at source rows that a run set aside, let some of them pass.")
 
 Run = Annotated[str | None, typer.Option("--run", help="A run; the newest where absent.")]
+Tables = Annotated[list[str] | None, typer.Option("--table", help="Rows of this landing table; may be repeated.")]
+Rules = Annotated[
+    list[str] | None, typer.Option("--rule", help="Rows that broke this rule, maybe among others; may be repeated.")
+]
+Accounts = Annotated[list[str] | None, typer.Option("--account", help="Rows of this account; may be repeated.")]
+Securities = Annotated[
+    list[str] | None, typer.Option("--security", help="Rows that name this security; may be repeated.")
+]
 
+CAUSES: Final = ("row", "cause", "accounts lost", "rows behind it")
 LISTED: Final = ("row", "where", "account", "broken rules")
 LET_THROUGH: Final = ("released by", "at", "because")
 SET_ASIDE: Final = ("releasable", "released by")
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantineStores:
-    """Rows that people let pass, the lake's reader and the run that is looked at."""
-
-    readmissions: Releases
-    read: Reader
-    run: RunRow
 
 
 @contextmanager
 def _stores(run: str | None) -> Iterator[QuarantineStores]:
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        yield QuarantineStores(ledger.readmissions, open_lake(settings).read, quarantine.find_run(ledger.runs, run))
+        yield QuarantineStores.of(ledger, open_lake(settings), run)
+
+
+def _filter(
+    tables: list[str] | None, rules: list[str] | None, accounts: list[str] | None, securities: list[str] | None
+) -> QuarantineFilter:
+    return QuarantineFilter(*(tuple(values or ()) for values in (tables, rules, accounts, securities)))
 
 
 @app.command("list")
 def list_(
     run: Run = None,
-    table: Annotated[str | None, typer.Option("--table", help="Rows of one landing table.")] = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="Rows that broke this rule, maybe among others.")] = None,
-    account: Annotated[str | None, typer.Option("--account", help="Rows of one account.")] = None,
+    table: Tables = None,
+    rule: Rules = None,
+    account: Accounts = None,
+    security: Securities = None,
     *,
     is_released: Annotated[
         bool, typer.Option("--released", help="Rows that the run used though they broke rules: a person let them pass.")
     ] = False,
+    is_whole: Annotated[
+        bool, typer.Option("--all", help="Rows that are only consequences of others too; so does any condition.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most rows to print as a table.")] = 50,
     is_json: Json = False,
 ) -> None:
-    """Show the rows that a run set aside, or with --released those that it used all the same."""
+    """Show the rows that a run set aside, what they come from first, or with --released those that it used all the same."""
+    wanted = _filter(table, rule, account, security)
     with _stores(run) as at:
-        rows = (
-            quarantine.readmitted_rows(at.read, at.run)
-            if is_released
-            else quarantine.quarantined_rows(at.readmissions, at.read, at.run)
-        )
-        found = rows.filter(QuarantineFilter(table, rule, account).holds())
+        if is_released:
+            rows = quarantine.readmitted_rows(at)
+            found, causes = rows.filter(wanted.holds()), []
+        else:
+            aside = quarantine.set_aside(at)
+            rows, found = aside.rows, aside.matching(wanted)
+            causes = aside.causes_of(found)
     if is_json:
         print_json(found.to_dicts())
         return
+    _print_causes(causes, limit)
     title = f"{found.height:,} {'rows let through' if is_released else 'rows set aside'} by {at.run.run_id}"
-    shown = (_table_row(one, is_released=is_released) for one in found.head(limit).iter_rows(named=True))
+    shown = found if is_released or is_whole or not wanted.is_empty else found.filter(pl.col("kind") == "own")
     columns = (*LISTED, *(LET_THROUGH if is_released else SET_ASIDE))
-    print_table(title, columns, shown, whole=("row", "account", "broken rules"))
+    listed = [_table_row(one, is_released=is_released) for one in shown.head(limit).iter_rows(named=True)]
+    if listed or not causes:
+        print_table(title, columns, listed, whole=("row", "account", "broken rules"))
     if found.is_empty() and rows.height:
         rules = rows["broken_rules"].str.split("|").explode().unique().sort()
         notice(f"{rows.height:,} others do not match; rules broken are {', '.join(rules)}.")
-    if found.height > limit:
-        notice(f"{found.height - limit:,} more are not shown; --limit shows more, `trimtab quarantine export` all.")
+    if shown.height > limit:
+        notice(f"{shown.height - limit:,} more are not shown; --limit shows more, `trimtab quarantine export` all.")
+    left = found.filter(pl.col("kind") == "consequence").height if shown.height < found.height else 0
+    if left:
+        notice(f"{left:,} are only consequences of what stands above; --all shows them.")
+    for event in [] if is_released else quarantine.events(found):
+        notice(event)
+
+
+def _print_causes(causes: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """What stands behind the rows, dearest first; nothing where each stands for itself."""
+    if not causes:
+        return
+    rows = [(one["quarantine_id"], one["text"], one["accounts"], one["rows_behind"] or None) for one in causes[:limit]]
+    print_table(f"{len(causes):,} causes", CAUSES, rows, whole=("row",))
+    if len(causes) > limit:
+        notice(f"{len(causes) - limit:,} more causes are not shown; --limit shows more.")
 
 
 def _table_row(one: Mapping[str, Any], *, is_released: bool) -> tuple[object, ...]:
@@ -94,7 +137,7 @@ def show(
 ) -> None:
     """Show one row as it was read: its cells, the rules it broke, what it cost, and what can be done."""
     with _stores(run) as at:
-        detail = quarantine.show(at.readmissions, at.read, at.run, row)
+        detail = quarantine.show(at, row)
     if is_json:
         print_json(asdict(detail))
     else:
@@ -109,32 +152,64 @@ def print_detail(detail: QuarantinedRow) -> None:
     print_table("Cells as they were read", ("column", "value"), detail.cells.items())
     rules = [(one.rule, one.sentence, "yes" if one.is_releasable else "no") for one in detail.rules]
     print_table("Broken rules", ("rule", "found and needed", "can be released"), rules)
-    typer.echo(f"{detail.cost}\n{detail.outlook}")
+    for one in detail.behind:
+        typer.echo(f"Behind it: {one}")
+    typer.echo(f"{detail.cost}\n{detail.source}\n{detail.outlook}")
 
 
 @app.command()
 def release(
-    rows: Annotated[list[str], typer.Argument(metavar="ID...", help="Rows, or the first 6 characters or more.")],
-    note: Annotated[str, typer.Option("--note", help="Why the rows may be used; recorded.")],
-    run: Run = None,
+    rows: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="Rows, or the first 6 characters or more.")
+    ] = None,
     *,
+    note: Annotated[str, typer.Option("--note", help="Why the rows may be used; recorded with each.")] = "",
+    run: Run = None,
+    table: Tables = None,
+    rule: Rules = None,
+    account: Accounts = None,
+    security: Securities = None,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be released.")] = False,
     is_json: Json = False,
 ) -> None:
-    """Let rows pass that only differ from the night before; all of them or none. Counts from the next run of the night."""
+    """Let rows pass that only differ from the night before: those named, or all that the conditions mean; all of them or none."""
     with _stores(run) as at:
-        new = quarantine.readmit_rows(
-            at.readmissions, at.read, at.run, rows, actor=current_actor(), note=note, now=datetime.now(UTC)
+        plan = plan_release(at, rows or (), _filter(table, rule, account, security))
+        new = (
+            plan.rows["quarantine_id"].unique().sort().to_list()
+            if is_dry_run
+            else readmit_rows(at, plan, actor=current_actor(), note=note, now=datetime.now(UTC))
         )
-    again = quarantine.again_with(at.run)
+        following = next_sentence(at.runs, at.run)
     if is_json:
-        print_json({"released": new, "next": again})
+        done = "would_release" if is_dry_run else "released"
+        again = again_with(at.run)
+        print_json({done: new, "cannot_be_released": plan.lasting["quarantine_id"].to_list(), "next": again})
         return
-    for one in new:
+    if is_dry_run:
+        shown = [_table_row(one, is_released=False) for one in plan.rows.iter_rows(named=True)]
+        print_table(f"{len(new):,} rows would be released", (*LISTED, *SET_ASIDE), shown, whole=("row", "account"))
+    for one in [] if is_dry_run else new:
         typer.echo(one)
-    if new:
-        notice(f"{len(new):,} released for {at.run.as_of_date}. Run the night again: `{again}`.")
-    else:
+    _notice_plan(plan, at, is_dry_run=is_dry_run)
+    if new and not is_dry_run:
+        notice(f"{len(new):,} released for {at.run.as_of_date}. {following}")
+
+
+def _notice_plan(plan: ReleasePlan, at: QuarantineStores, *, is_dry_run: bool) -> None:
+    """What a release reaches, leaves alone, and does not change."""
+    if plan.rows.is_empty():
         notice("all of them were released before; nothing was changed")
+    elif is_dry_run:
+        notice(f"Of {len(plan.accounts):,} accounts: {named(plan.accounts)}. Nothing was released.")
+    if plan.lasting.height:
+        notice(
+            f"{plan.lasting.height:,} more rows match and cannot be released: they break what cannot be waved through."
+        )
+    if plan.kept:
+        notice(
+            f"Other rows keep {len(plan.kept):,} of the accounts quarantined in {at.run.run_id}: {named(plan.kept)}."
+        )
 
 
 @app.command()
@@ -146,7 +221,7 @@ def export(
     """Write every row that a run set aside to a file, for the people who mend the source."""
     file_format = fmt or format_of(file)
     with _stores(run) as at:
-        rows = quarantine.quarantined_rows(at.readmissions, at.read, at.run)
+        rows = quarantine.set_aside(at).rows
     named = {"run_id": pl.lit(at.run.run_id), "as_of_date": pl.lit(at.run.as_of_date)}
     write_rows(rows.select([expr.alias(name) for name, expr in named.items()] + [pl.all()]), file, file_format)
     typer.echo(f"{file}  {rows.height:,} rows of {at.run.run_id}")

@@ -12,9 +12,10 @@ from schemas.enums import Outcome, Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.drift import chart, drift_counts
 from tasks.core.explain import counts_of, exceptions, markdown, timings
+from tasks.core.gate import behind_sentence, trace
 from tasks.core.propose import conservation
 from tasks.propose.propose import need_none
-from tasks.runtime import open_stores, retry_quietly, timed_step, utc_now
+from tasks.runtime import Stores, open_stores, retry_quietly, timed_step, utc_now
 from warehouse.ledger import StepRow
 
 TOGETHER: Final = (
@@ -50,11 +51,11 @@ def show_run(run: RunRef, counts: Mapping[str, int]) -> None:
         outcomes, proposals = (at.lake.read(table, run.run_id) for table in ("account_outcomes", "proposals"))
         drift = at.lake.read("account_drift", run.run_id, columns=("account_id", "one_way_drift"))
         steps = at.ledger.runs.step_rows(run.run_id)
+        causes = causes_section(at, run) if counts[Outcome.QUARANTINED] else ""
     seconds = {step: sum(row.seconds for row in steps if row.step == step) for step in Step}
     rows = {step: sum(row.rows for row in steps if row.step == step) for step in Step}
-    create_markdown_artifact(
-        markdown(run, counts, proposals, seconds, rows), key="night-summary", description=run.run_id
-    )
+    said = markdown(run, counts, proposals, seconds, rows)
+    create_markdown_artifact(f"{said}{causes}", key="night-summary", description=run.run_id)
     listed = exceptions(run, outcomes.filter(pl.col("outcome") != Outcome.IN_BAND))
     create_table_artifact(
         listed.to_dicts(),
@@ -68,6 +69,12 @@ def show_run(run: RunRef, counts: Mapping[str, int]) -> None:
     )
     page = f"# Drift of {run.run_id}, before and after its trades\n\n{chart(drift_counts(drift, proposals))}\n\n{TOGETHER}\n"
     create_markdown_artifact(page, key="night-drift", description=run.run_id)
+
+
+def causes_section(at: Stores, run: RunRef) -> str:
+    """What stands behind the accounts quarantined, for the summary; names no account."""
+    stopped = at.lake.read("gate", run.run_id).filter(outcome=str(Outcome.QUARANTINED))
+    return f"\n\nQuarantined: {behind_sentence(trace(at.lake.read('quarantine', run.run_id), stopped))}"
 
 
 def _steps(rows: Sequence[StepRow]) -> pl.DataFrame:

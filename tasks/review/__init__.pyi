@@ -12,9 +12,17 @@ from .amend import amend_proposal as amend_proposal
 from .explain import explain_account as explain_account
 from .quarantine import QuarantinedRow as QuarantinedRow
 from .quarantine import QuarantineFilter as QuarantineFilter
+from .quarantine import QuarantineStores as QuarantineStores
+from .quarantine import SetAside as SetAside
 from .quarantine_file import FileFormat as FileFormat
 from .quarantine_file import format_of as format_of
 from .quarantine_file import write_rows as write_rows
+from .quarantine_release import ReleasePlan as ReleasePlan
+from .quarantine_release import plan_release as plan_release
+from .quarantine_release import readmit_rows as readmit_rows
+from .quarantine_words import again_with as again_with
+from .quarantine_words import named as named
+from .quarantine_words import next_sentence as next_sentence
 from .review import DecidedProposals as DecidedProposals
 from .review import ProposalDetail as ProposalDetail
 from .review import Reader as Reader

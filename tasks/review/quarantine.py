@@ -1,47 +1,126 @@
-"""Rows that a run set aside, as commands, pages and the API see them: what they were, what they cost, who let them pass.
+"""Rows that a run set aside, as commands and pages see them: what they were, what they cost, what stands behind them.
 
 A row is named by ``quarantine_id``, or by its beginning; rows of one table with the same cells have the same name and are
-released together. A release counts for every run of the night's date from then on: the run that set the row aside stays as
-it was.
+released together (``quarantine_release``). Causes come first, then rows of the accounts' own; what is only a consequence is
+last.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
 
-from schemas.errors import DecisionRefused, WrongUsage
-from tasks.core.gate import RELEASABLE
+from schemas.enums import Outcome
+from schemas.errors import WrongUsage
+from tasks.core.gate import CAUSE, RELEASABLE, Traced, cause_text, trace
+from tasks.review.quarantine_words import cost_sentence, outlook, source_sentence
 from tasks.review.review import MIN_PREFIX, Reader
-from warehouse.ledger import Releases, RunRow, Runs
+from warehouse.lake import Lake
+from warehouse.ledger import Inputs, Ledger, Releases, RunRow, Runs
 
 IS_RELEASABLE: Final = (
     pl.col("broken_rules").str.split("|").list.eval(pl.element().is_in(sorted(RELEASABLE))).list.all()
 )
 """Whether a person may let the row pass: it only differs from the night before, it does not break its contract."""
 
+MOST_EVENTS: Final = 5
+"""How many sentences say what can be released together."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineStores:
+    """Rows that people let pass, what was read, the lake's readers, and the run that is looked at."""
+
+    readmissions: Releases
+    runs: Runs
+    inputs: Inputs
+    read: Reader
+    read_account: Callable[[str, str, str], pl.DataFrame]
+    run: RunRow
+
+    @classmethod
+    def of(cls, ledger: Ledger, lake: Lake, run_id: str | None) -> "QuarantineStores":
+        """Of a run; the newest where there is no name.
+
+        Raises
+        ------
+        WrongUsage
+            There is no such run.
+        """
+        run = find_run(ledger.runs, run_id)
+        return cls(ledger.readmissions, ledger.runs, ledger.inputs, lake.read, lake.read_account, run)
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantineFilter:
-    """Which rows are meant; null: no condition."""
+    """Which rows are meant: any of the values given of each kind; none: no condition."""
 
-    table: str | None = None
-    rule: str | None = None
-    account: str | None = None
+    table: tuple[str, ...] = ()
+    rule: tuple[str, ...] = ()
+    account: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
 
     def holds(self) -> pl.Expr:
         """True for the rows meant."""
         conditions = [pl.lit(value=True)]
-        if self.table is not None:
-            conditions.append(pl.col("table_name") == self.table)
-        if self.rule is not None:
-            conditions.append(pl.col("broken_rules").str.split("|").list.contains(self.rule))
-        if self.account is not None:
-            conditions.append(pl.col("account_id") == self.account)
+        for column, values in (
+            ("table_name", self.table),
+            ("account_id", self.account),
+            ("security_id", self.security),
+        ):
+            if values:
+                conditions.append(pl.col(column).is_in(values).fill_null(value=False))
+        if self.rule:
+            conditions.append(
+                pl.col("broken_rules").str.split("|").list.set_intersection(list(self.rule)).list.len() > 0
+            )
         return pl.all_horizontal(conditions)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every row is meant."""
+        return not (self.table or self.rule or self.account or self.security)
+
+    @property
+    def text(self) -> str:
+        """The conditions in words."""
+        kinds = (("table", self.table), ("rule", self.rule), ("account", self.account), ("security", self.security))
+        return ", ".join(f"{kind} {' or '.join(values)}" for kind, values in kinds if values)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What a run set aside. ``rows``: the table ``quarantine`` as ``trace`` sorts it, with ``security_id``, ``is_releasable`` and ``released_by`` (null: nobody)."""
+
+    rows: pl.DataFrame
+    traced: Traced
+
+    def matching(self, wanted: QuarantineFilter) -> pl.DataFrame:
+        """The rows meant, and causes that cost an account meant."""
+        costs = self.traced.costs.filter(pl.col("account_id").is_in(wanted.account)).select(CAUSE).unique()
+        causes = self.rows.filter(replace(wanted, account=()).holds(), kind="cause")
+        causes = causes.join(costs, on=CAUSE, how="semi", nulls_equal=True)
+        meant = pl.concat(
+            [
+                self.rows.filter(wanted.holds()).select("table_name", "landed_row"),
+                causes.select("table_name", "landed_row"),
+            ]
+        )
+        return self.rows.join(
+            meant, on=("table_name", "landed_row"), how="semi", nulls_equal=True, maintain_order="left"
+        )
+
+    def causes_of(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
+        """Causes, as ``Traced.causes``, with their ``text``, that are among the rows or that one of them is a consequence of; dearest first."""
+        causes = self.traced.causes
+        among = rows.filter(kind="cause").select(CAUSE)
+        behind = self.traced.behind.join(rows, on=("table_name", "landed_row"), how="semi", nulls_equal=True)
+        behind = behind.select(table_name="cause_table", broken_rules="cause_rules", name="cause_name")
+        meant = pl.concat([among, behind]).unique()
+        found = causes.join(meant, on=CAUSE, how="semi", nulls_equal=True, maintain_order="left")
+        return [{**one, "text": cause_text(one)} for one in found.to_dicts()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +134,7 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRow:
-    """One row as it was read, everywhere it stood, and what became of it."""
+    """One row as it was read, everywhere it stood, what stands behind it and what became of it. ``costs``: accounts not traded because of it."""
 
     quarantine_id: str
     table_name: str
@@ -64,7 +143,10 @@ class QuarantinedRow:
     places: tuple[str, ...]
     rules: tuple[BrokenRule, ...]
     account_id: str | None
+    costs: tuple[str, ...]
+    behind: tuple[str, ...]
     cost: str
+    source: str
     is_releasable: bool
     outlook: str
 
@@ -83,22 +165,30 @@ def find_run(runs: Runs, run_id: str | None) -> RunRow:
     return run
 
 
-def quarantined_rows(readmissions: Releases, read: Reader, run: RunRow) -> pl.DataFrame:
-    """Rows that the run set aside, by table and landed row, with ``is_releasable`` and ``released_by`` (null: nobody)."""
-    by = readmissions.released_rows(run.as_of_date).select("quarantine_id", released_by="actor")
-    rows = read("quarantine", run.run_id).with_columns(is_releasable=IS_RELEASABLE)
-    return rows.join(by, on="quarantine_id", how="left").sort("table_name", "landed_row", "row_number")
+def set_aside(at: QuarantineStores) -> SetAside:
+    """What the run set aside, causes first."""
+    by = at.readmissions.released_rows(at.run.as_of_date).select("quarantine_id", released_by="actor")
+    stopped = at.read("gate", at.run.run_id).filter(outcome=str(Outcome.QUARANTINED))
+    traced = trace(at.read("quarantine", at.run.run_id), stopped)
+    rows = traced.rows.with_columns(is_releasable=IS_RELEASABLE, security_id=_security())
+    return SetAside(rows.join(by, on="quarantine_id", how="left", maintain_order="left"), traced)
 
 
-def readmitted_rows(read: Reader, run: RunRow) -> pl.DataFrame:
-    """Rows that broke rules and that the run used all the same, because a person had released them."""
-    return read("released_rows", run.run_id).sort("table_name", "landed_row")
+def readmitted_rows(at: QuarantineStores) -> pl.DataFrame:
+    """Rows that broke rules and that the run used all the same, because a person had released them; with ``security_id``."""
+    rows = at.read("released_rows", at.run.run_id).with_columns(security_id=_security())
+    return rows.sort("table_name", "landed_row")
 
 
-def _either(readmissions: Releases, read: Reader, run: RunRow) -> pl.DataFrame:
+def _security() -> pl.Expr:
+    """The security that a row names, as it was read."""
+    return pl.col("row").str.json_path_match("$.security_id").str.strip_chars()
+
+
+def either(aside: SetAside, at: QuarantineStores) -> pl.DataFrame:
     """Rows set aside and rows let through (``is_used``)."""
-    aside = quarantined_rows(readmissions, read, run).with_columns(is_used=pl.lit(value=False))
-    return pl.concat([aside, readmitted_rows(read, run).with_columns(is_used=pl.lit(value=True))], how="diagonal")
+    used = readmitted_rows(at).with_columns(is_used=pl.lit(value=True), is_releasable=IS_RELEASABLE)
+    return pl.concat([aside.rows.with_columns(is_used=pl.lit(value=False)), used], how="diagonal")
 
 
 def resolve(rows: pl.DataFrame, names: Iterable[str]) -> list[str]:
@@ -124,7 +214,7 @@ def _resolve_one(known: pl.Series, name: str) -> str:
     return found[0]
 
 
-def show(readmissions: Releases, read: Reader, run: RunRow, name: str) -> QuarantinedRow:
+def show(at: QuarantineStores, name: str) -> QuarantinedRow:
     """One row of the run, set aside or let through.
 
     Raises
@@ -132,26 +222,51 @@ def show(readmissions: Releases, read: Reader, run: RunRow, name: str) -> Quaran
     WrongUsage
         No row, or several, have such a name.
     """
-    rows = _either(readmissions, read, run)
+    aside = set_aside(at)
+    rows = either(aside, at)
     (quarantine_id,) = resolve(rows, [name])
-    same = rows.filter(pl.col("quarantine_id") == quarantine_id).to_dicts()
+    found = rows.filter(quarantine_id=quarantine_id)
+    same = found.to_dicts()
     first = same[0]
     rules = tuple(dict.fromkeys(rule for row in same for rule in _rules(row)))
+    causes = aside.causes_of(found.filter(kind="consequence").select(aside.rows.columns))
+    costs = _accounts_lost(aside, found)
+    released = at.readmissions.released_rows(at.run.as_of_date).filter(quarantine_id=quarantine_id).to_dicts()
     return QuarantinedRow(
         quarantine_id=quarantine_id,
         table_name=first["table_name"],
-        run_id=run.run_id,
+        run_id=at.run.run_id,
         cells=json.loads(first["row"]),
         places=tuple(f"{row['file_name']} row {row['row_number']}" for row in same),
         rules=rules,
         account_id=first["account_id"],
-        cost=_cost_sentence(read, run, first),
+        costs=tuple(costs),
+        behind=tuple(f"{one['text']}, {one['quarantine_id']}" for one in causes),
+        cost=cost_sentence(first, costs),
+        source=source_sentence(first, at.inputs.inputs_of(at.run.run_id), at.run, _custodian(at, first)),
         is_releasable=all(rule.is_releasable for rule in rules),
-        outlook=_outlook(readmissions, run, first, rules),
+        outlook=outlook(first, [rule.rule for rule in rules if not rule.is_releasable], released, at.run),
     )
 
 
-def _rules(row: dict[str, Any]) -> list[BrokenRule]:
+def events(rows: pl.DataFrame) -> list[str]:
+    """A sentence for each rule and security that several rows broke and that can be released together; what most broke first."""
+    may_pass = rows.filter("is_releasable", pl.col("released_by").is_null(), pl.col("security_id").is_not_null())
+    found = may_pass.group_by("broken_rules", "security_id").agg(
+        rows=pl.len(), accounts=pl.col("account_id").n_unique()
+    )
+    found = found.filter(pl.col("rows") > 1).sort(
+        "rows", "broken_rules", "security_id", descending=[True, False, False]
+    )
+    return [
+        f"{one['rows']:,} rows of {one['accounts']:,} accounts broke {one['broken_rules'].replace('|', ' and ')} on "
+        f"{one['security_id']}; `trimtab quarantine release --rule {one['broken_rules'].split('|')[0]} --security "
+        f"{one['security_id']} --dry-run` shows what would be released together."
+        for one in found.head(MOST_EVENTS).to_dicts()
+    ]
+
+
+def _rules(row: Mapping[str, Any]) -> list[BrokenRule]:
     """The row's rules, each with its sentence: the message holds them in the same order, each after the file and the row."""
     rules = row["broken_rules"].split("|")
     parts = row["message"].split(f"{row['file_name']} row {row['row_number']}: ")[1:]
@@ -160,59 +275,18 @@ def _rules(row: dict[str, Any]) -> list[BrokenRule]:
     return [BrokenRule(rule, text.strip(), rule in RELEASABLE) for rule, text in zip(rules, parts, strict=True)]
 
 
-def _cost_sentence(read: Reader, run: RunRow, row: dict[str, Any]) -> str:
-    account = row["account_id"]
-    if account is None:
-        return "The row belongs to no account; accounts that depend on it have broken rules of their own."
-    stopped = read("gate", run.run_id).filter(pl.col("account_id") == account)["reason"].to_list()
-    reasons = {reason for joined in stopped for reason in joined.split("|")}
-    if reasons & {f"{row['table_name']}:{rule}" for rule in row["broken_rules"].split("|")}:
-        return f"Account {account} is not traded in this run because of it."
-    return f"It does not keep account {account} from being traded."
+def _accounts_lost(aside: SetAside, rows: pl.DataFrame) -> list[str]:
+    """Accounts that are not traded because of the rows."""
+    own = rows.filter((pl.col("accounts") > 0) & (pl.col("kind") != "cause"))["account_id"]
+    costs = aside.traced.costs.join(rows.filter(kind="cause"), on=CAUSE, how="semi", nulls_equal=True)["account_id"]
+    return pl.concat([own, costs]).unique().sort().to_list()
 
 
-def _outlook(readmissions: Releases, run: RunRow, row: dict[str, Any], rules: Sequence[BrokenRule]) -> str:
-    """Whether the row can be released, or was, and what to do."""
-    again = f"run the night again: `{again_with(run)}`."
-    released = readmissions.released_rows(run.as_of_date).filter(pl.col("quarantine_id") == row["quarantine_id"])
-    for by, note, at in released.select("actor", "note", "released_at").rows():
-        then = "this run used it." if row["is_used"] else f"that counts once you {again}"
-        return f"Released by {by} on {at:%Y-%m-%d %H:%M} UTC ({note}); {then}"
-    lasting = [rule.rule for rule in rules if not rule.is_releasable]
-    if lasting:
-        return (
-            f"It cannot be released: {', '.join(lasting)} cannot be waved through, a row that breaks it cannot be traded "
-            f"on. Mend the row at its source, then {again}"
-        )
-    return f"A reviewer may release it, `trimtab quarantine release {row['quarantine_id']} --note WHY`; then {again}"
-
-
-def again_with(run: RunRow) -> str:
-    """The command that runs the night of a run again."""
-    return f"trimtab nightly --as-of {run.as_of_date}"
-
-
-def readmit_rows(
-    readmissions: Releases, read: Reader, run: RunRow, names: Iterable[str], *, actor: str, note: str, now: datetime
-) -> list[str]:
-    """Let rows pass for the night's date, all or none; the ids of those that were not released before.
-
-    Raises
-    ------
-    WrongUsage
-        A name is no row's, or the note is empty.
-    DecisionRefused
-        The actor may not, or a row breaks a rule that cannot be waved through.
-    """
-    rows = _either(readmissions, read, run)
-    chosen = rows.filter(pl.col("quarantine_id").is_in(resolve(rows, names)))
-    for row in chosen.filter(~IS_RELEASABLE).rows(named=True):
-        lasting = [rule for rule in row["broken_rules"].split("|") if rule not in RELEASABLE]
-        raise DecisionRefused(
-            f"nothing was released: {row['quarantine_id']} ({row['file_name']} row {row['row_number']}) breaks "
-            f"{', '.join(lasting)}, and a row that does cannot be traded on\n\n"
-            f"Hint: mend the row at its source. Released can be what breaks only {', '.join(sorted(RELEASABLE))}."
-        )
-    known = set(readmissions.released_rows(run.as_of_date)["quarantine_id"])
-    readmissions.release_rows(run.run_id, chosen, actor=actor, note=note, now=now)
-    return sorted(set(chosen["quarantine_id"]) - known)
+def _custodian(at: QuarantineStores, row: Mapping[str, Any]) -> str | None:
+    """Who holds the row's account; null where that is not known."""
+    if row["account_id"] is None:
+        return None
+    found: list[str | None] = at.read_account("landed_accounts", at.run.run_id, row["account_id"])[
+        "custodian"
+    ].to_list()
+    return found[0] if len(set(found)) == 1 else None

@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
-from tasks.core.gate import Finding, Size, guards
+from tasks.core.gate import Finding, Size, behind_sentence, guards, trace
 from tasks.known import last_night
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, sessions_to, utc_now
 from warehouse.ledger import RunRow
@@ -102,9 +102,10 @@ def show_if_held(run: RunRef) -> Iterator[None]:
 
 def held_page(row: RunRow) -> str:
     """What the Prefect UI shows of a held run."""
+    reasons = "\n\n".join((row.held_reason or "").splitlines())
     looks = "\n".join(f"| {guard} | {LOOK[Guard(guard)]} |" for guard in row.held_guards)
     return (
-        f"# {row.run_id} is held\n\n{row.held_reason}\n\n"
+        f"# {row.run_id} is held\n\n{reasons}\n\n"
         "Nothing of it is routed or exported until a person releases it.\n\n"
         f"| guard | look at |\n|---|---|\n{looks}\n\nRelease: `trimtab resume {row.run_id} --note WHY`\n"
     )
@@ -132,13 +133,16 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     sessions = sessions_to(run.as_of_date, settings.exchange, max(ages) + 1)
     if isinstance(newest, date) and newest < sessions[-1]:
         give_notice(f"the newest price is dated {newest}, before the session of {sessions[-1]}")
-    out = gate.filter(pl.col("outcome") == Outcome.QUARANTINED).height
+    stopped = gate.filter(outcome=str(Outcome.QUARANTINED))
     least, most_out = settings.guard_min_accounts, settings.max_quarantined_fraction
-    found = [
-        *guards.quarantined_accounts(out, sizes["accounts"], most_out, min_accounts=least),
+    of_quarantine = [
+        *guards.quarantined_accounts(stopped.height, sizes["accounts"], most_out, min_accounts=least),
         *guards.nobodys_lots(
             sizes["nobodys_lots"], sizes["landed_lots"], most_out, accounts=sizes["accounts"], min_accounts=least
         ),
+    ]
+    found = [
+        *_with_causes(at, run, stopped, of_quarantine),
         *guards.stale_prices(held.filter(pl.col("price_usd") > 0), sessions, most=ages[0], most_of_one=ages[1]),
         *guards.price_moves(held, settings.max_price_move),
     ]
@@ -151,6 +155,15 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
         *guards.missing_accounts(sizes["missing"], then.accounts, most, min_accounts=least),
         *guards.lot_shrinkage(tonight, then, settings.max_lots_shrink_fraction, min_accounts=least),
     ]
+
+
+def _with_causes(at: Stores, run: RunRef, stopped: pl.DataFrame, found: Sequence[Finding]) -> list[Finding]:
+    """What quarantine holds the run for: what caused it before what it cost."""
+    if not found:
+        return []
+    behind = behind_sentence(trace(at.lake.read("quarantine", run.run_id), stopped))
+    first, *others = found
+    return [Finding(first.guard, "\n".join(filter(None, [behind, first.sentence]))), *others]
 
 
 def _of_trades(at: Stores, run: RunRef) -> list[Finding]:

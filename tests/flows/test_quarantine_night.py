@@ -9,7 +9,7 @@ import pytest
 
 from schemas.enums import RunKind
 from schemas.settings import Settings
-from tasks.review import quarantine
+from tasks.review import QuarantineStores, plan_release, quarantine, readmit_rows
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.landing_book import AS_OF, sound_book, spoilt, write_book
 from tests.support.night_driver import run_night
@@ -39,29 +39,21 @@ def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, 
     read = open_lake(settings).read
 
     with closing(open_ledger(settings)) as ledger:
-        run = quarantine.find_run(ledger.runs, first.run_id)
-        (row,) = quarantine.quarantined_rows(ledger.readmissions, read, run).rows(named=True)
-        detail = quarantine.show(ledger.readmissions, read, run, row["quarantine_id"])
+        at = QuarantineStores.of(ledger, open_lake(settings), first.run_id)
+        (row,) = quarantine.set_aside(at).rows.rows(named=True)
+        detail = quarantine.show(at, row["quarantine_id"])
         assert detail.cells["quantity"] == "40"
         assert detail.cost == "Account A1 is not traded in this run because of it."
-        quarantine.readmit_rows(
-            ledger.readmissions,
-            read,
-            run,
-            [row["quarantine_id"]],
-            actor=current_actor(),
-            note="confirmed",
-            now=utc_now(),
-        )
+        plan = plan_release(at, [row["quarantine_id"]])
+        readmit_rows(at, plan, actor=current_actor(), note="confirmed", now=utc_now())
     assert run_night(settings, tmp_path, NEXT).run_id != first.run_id
 
     with closing(open_ledger(settings)) as ledger:
-        again = quarantine.find_run(ledger.runs, None)
-        assert quarantine.quarantined_rows(ledger.readmissions, read, again).is_empty()
-        (used,) = quarantine.readmitted_rows(read, again).rows(named=True)
-        assert quarantine.show(ledger.readmissions, read, again, row["quarantine_id"]).outlook.endswith(
-            "this run used it."
-        )
+        at = QuarantineStores.of(ledger, open_lake(settings), None)
+        again = at.run
+        assert quarantine.set_aside(at).rows.is_empty()
+        (used,) = quarantine.readmitted_rows(at).rows(named=True)
+        assert quarantine.show(at, row["quarantine_id"]).outlook.endswith("this run used it.")
     assert (used["row"], used["broken_rules"]) == (row["row"], row["broken_rules"])
     assert (used["released_by"], used["release_note"]) == (current_actor(), "confirmed")
     before, after = (_outcome(read("account_outcomes", one)) for one in (first.run_id, again.run_id))

@@ -5,7 +5,10 @@ import polars as pl
 from tasks.core.gate import FilePlace
 from tasks.core.gate.parsing import parse
 from tasks.core.gate.rows import Checked, check_table, quarantine_rows
+from tasks.review.quarantine import QuarantineStores, find_run
+from tasks.review.review import Reader
 from tests.support.landing_book import rows_of
+from warehouse.ledger import Ledger
 
 PLACES = {"lots": (FilePlace("=lots.csv", 1), FilePlace("more.csv", 3)), "cash": (FilePlace("cash.csv", 1),)}
 LOTS = """
@@ -21,7 +24,11 @@ CASH = """
     A3         | 900000      | 0
 """
 GATE = pl.DataFrame(
-    {"account_id": ["A1", "A3"], "reason": ["lots:lot_id_identifier|lots:quantity_not_negative", "cash:cash_explained"]}
+    {
+        "account_id": ["A1", "A3"],
+        "outcome": ["quarantined", "quarantined"],
+        "reason": ["lots:lot_id_identifier|lots:quantity_not_negative", "cash:cash_explained"],
+    }
 )
 
 
@@ -59,3 +66,15 @@ def read(table: str, run_id: str) -> pl.DataFrame:
     """Tables of run r1, as a lake hands them over; another run has none."""
     rows = {"quarantine": quarantine, "released_rows": released_before, "gate": lambda: GATE}[table]()
     return rows if run_id == "r1" else rows.clear()
+
+
+def read_account(table: str, run_id: str, account_id: str) -> pl.DataFrame:
+    """Of ``landed_accounts`` who holds the account."""
+    assert (table, run_id) == ("landed_accounts", "r1")
+    return pl.DataFrame({"account_id": [account_id], "custodian": ["Acme"]})
+
+
+def stores(ledger: Ledger, run_id: str | None = "r1", read: Reader = read) -> QuarantineStores:
+    """What a run set aside, from a ledger and the tables that ``read`` hands over."""
+    run = find_run(ledger.runs, run_id)
+    return QuarantineStores(ledger.readmissions, ledger.runs, ledger.inputs, read, read_account, run)

@@ -4,6 +4,11 @@ from .accounts import gate_accounts as gate_accounts
 from .anomaly_scores import UNUSUAL as UNUSUAL
 from .anomaly_scores import anomalies as anomalies
 from .anomaly_scores import anomaly_sentence as anomaly_sentence
+from .cause_words import behind_sentence as behind_sentence
+from .cause_words import cause_text as cause_text
+from .causes import CAUSE as CAUSE
+from .causes import Traced as Traced
+from .causes import trace as trace
 from .contract import column_requirement as column_requirement
 from .guards import Finding as Finding
 from .guards import Size as Size

@@ -36,10 +36,10 @@ from tasks.core.gate.reference_tables import (
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
 from tasks.core.gate.spellings import could_mean
-from tasks.core.gate.strays import accounts_that_lack, stray_rows
+from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals
 
-_ACCOUNT: Final = Rule("account_known", "account_id", "an account of the table accounts")
+_ACCOUNT: Final = Rule(ACCOUNT_KNOWN, "account_id", "an account of the table accounts")
 _PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
 _HOUSEHOLD: Final = Rule("household_whole", "household_id", "a household without a broken row in the table households")
 _CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")

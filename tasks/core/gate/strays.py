@@ -26,7 +26,8 @@ STRAY: Final[dict[str, type[pl.DataType]]] = {
 """Grain: table, text and security. ``text``: the account as it was read, or the line where its cells may stand in the wrong columns; null: none
 was. ``is_name``: it is an identifier. ``security``: what the row is about, as it was read; null where the account is an identifier."""
 STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades")
-_RULE: Final = "account_known"
+ACCOUNT_KNOWN: Final = "account_known"
+"""The rule that a row of an account that was not delivered breaks."""
 
 
 def stray_rows(tables: Mapping[str, pl.DataFrame], delivered: pl.Series) -> pl.DataFrame:
@@ -127,5 +128,7 @@ def accounts_that_lack(
         if table in whole
     ]
     return (
-        pl.concat([meant, *parts]).unique().select("account_id", reason=pl.format("{}:{}", "table_name", pl.lit(_RULE)))
+        pl.concat([meant, *parts])
+        .unique()
+        .select("account_id", reason=pl.format("{}:{}", "table_name", pl.lit(ACCOUNT_KNOWN)))
     )

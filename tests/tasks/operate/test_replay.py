@@ -30,7 +30,7 @@ from tasks.operate import replay_scratch
 from tasks.operate.maintain import KEPT, maintain
 from tasks.operate.replay import ReplayResult, replay_run
 from tasks.operate.replay_scratch import COMPUTED, PULLED
-from tasks.review import quarantine
+from tasks.review import QuarantineFilter, QuarantineStores, plan_release, readmit_rows
 from tasks.review.amend import amend_proposal
 from tasks.runtime import provenance as made_with
 from tasks.runtime.run_settings import use_settings
@@ -247,11 +247,9 @@ def test_what_came_to_be_known_later_is_left_out(tmp_path: Path) -> None:
     run_night(settings, tmp_path / "sound", day)
     held_back = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     with closing(open_ledger(settings)) as ledger:
-        read, run = open_lake(settings).read, quarantine.find_run(ledger.runs, held_back.run_id)
-        rows = quarantine.quarantined_rows(ledger.readmissions, read, run)["quarantine_id"].to_list()
-        quarantine.readmit_rows(
-            ledger.readmissions, read, run, rows, actor=current_actor(), note="confirmed", now=utc_now()
-        )
+        at = QuarantineStores.of(ledger, open_lake(settings), held_back.run_id)
+        plan = plan_release(at, wanted=QuarantineFilter(account=("A1",)))
+        readmit_rows(at, plan, actor=current_actor(), note="confirmed", now=utc_now())
     let_through = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     run_night(settings, tmp_path / "other", day)
     for night in (held_back, let_through):

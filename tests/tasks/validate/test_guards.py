@@ -275,6 +275,21 @@ def test_lots_that_are_nobodys_hold_the_run(settings: Settings, night: Night) ->
     assert row.held_reason == "4 of 4 lots name no account that was delivered (100.0%); the limit is 5.0%"
 
 
+def test_what_caused_it_is_said_before_what_it_cost(settings: Settings, night: Night) -> None:
+    book = spoilt("lots", 4, quantity="-5")
+    book["prices"] = spoilt("prices", 1, price_usd="x")["prices"]
+    row = night(settings, book)
+    assert held(row) == {Guard.QUARANTINE}
+    assert str(row.held_reason).splitlines() == [
+        "prices.csv row 1 (price_usd_readable) cost 2 accounts; "
+        "rows of their own cost 1 account (quantity_not_negative 1).",
+        "3 of 3 accounts are quarantined (100.0%); the limit is 5.0%",
+    ]
+    page = held_page(row)
+    assert page.index("prices.csv row 1") < page.index("3 of 3 accounts")
+    assert not {"A1", "A2", "A3"} & set(page.split()), "Prefect's database holds no account"
+
+
 def test_a_small_book_is_not_held_for_one_account_however_many_lots_it_has(settings: Settings, night: Night) -> None:
     lenient = settings.model_copy(update={"guard_min_accounts": 1})
     assert night(lenient, spoilt("lots", 1, quantity="1O0")).state is RunState.DONE
