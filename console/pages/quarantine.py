@@ -23,7 +23,7 @@ from tasks.review import (
 from warehouse.ledger import RunRow
 
 MOST_ROWS: Final = 500
-CAUSES: Final = {"text": "cause", "accounts": "accounts lost", "behind": "rows behind it"}
+CAUSES: Final = {"text": "cause", "found": "what was found", "accounts": "accounts lost", "behind": "rows behind it"}
 COLUMNS: Final = {
     "table": "table",
     "place": "row",
@@ -76,10 +76,14 @@ class QuarantineView:
         await self.refresh()
 
     def _build_conditions(self) -> None:
-        with ui.row().classes("totals"):
+        with ui.row().classes("filter-bar"):
             for kind in ("rule", "security", "account"):
                 given = getattr(self.wanted, kind)
-                box = ui.input(kind, value=given[0] if given else "").props("dense outlined clearable debounce=400")
+                box = (
+                    ui.input(kind, value=given[0] if given else "")
+                    .props("dense outlined clearable debounce=400")
+                    .classes("slim")
+                )
                 box.on_value_change(lambda event, kind=kind: self._narrow(kind, event.value))
             self.whole = ui.switch("consequences too", on_change=self.refresh)
 
@@ -102,14 +106,11 @@ class QuarantineView:
         is_whole = self.whole.value or not self.wanted.is_empty
         shown = rows if is_whole else rows.filter(kind="own")
         with self.summary:
-            accounts = rows["account_id"].drop_nulls().n_unique()
             ui.label(plural(rows.height, "row")).classes("strong")
-            ui.label(f"of {plural(accounts, 'account')}, night of {run.as_of_date}")
-            if shown.height < rows.height:
-                behind = rows.filter(kind="consequence").height
-                ui.label(f"{plural(behind, 'row')} only consequences of {plural(len(causes), 'cause')}").classes(
-                    "quiet"
-                )
+            ui.label(f"cost {plural(len(aside.accounts_of(rows)), 'account')} the night of {run.as_of_date}")
+            behind = 0 if is_whole else rows.filter(kind="consequence").height
+            if behind:
+                ui.label(f"{behind:,} only consequences").classes("quiet")
             ui.space()
             if self.desk.may_review:
                 if not self.wanted.is_empty:
@@ -208,6 +209,7 @@ def _cause(cause: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": cause["quarantine_id"],
         "text": cause["text"],
+        "found": cause["found"],
         "accounts": f"{cause['accounts']:,}",
         "behind": f"{cause['rows_behind']:,}" if cause["rows_behind"] else "",
     }

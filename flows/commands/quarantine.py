@@ -41,7 +41,7 @@ Securities = Annotated[
     list[str] | None, typer.Option("--security", help="Rows that name this security; may be repeated.")
 ]
 
-CAUSES: Final = ("row", "cause", "accounts lost", "rows behind it")
+CAUSES: Final = ("row", "cause", "accounts lost", "rows behind it", "what was found")
 LISTED: Final = ("row", "where", "account", "broken rules")
 LET_THROUGH: Final = ("released by", "at", "because")
 SET_ASIDE: Final = ("releasable", "released by")
@@ -113,7 +113,10 @@ def _print_causes(causes: Sequence[Mapping[str, Any]], limit: int) -> None:
     """What stands behind the rows, dearest first; nothing where each stands for itself."""
     if not causes:
         return
-    rows = [(one["quarantine_id"], one["text"], one["accounts"], one["rows_behind"] or None) for one in causes[:limit]]
+    rows = [
+        (one["quarantine_id"], one["text"], one["accounts"], one["rows_behind"] or None, one["found"])
+        for one in causes[:limit]
+    ]
     print_table(f"{len(causes):,} causes", CAUSES, rows, whole=("row",))
     if len(causes) > limit:
         notice(f"{len(causes) - limit:,} more causes are not shown; --limit shows more.")

@@ -113,14 +113,26 @@ class SetAside:
         )
 
     def causes_of(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
-        """Causes, as ``Traced.causes``, with their ``text``, that are among the rows or that one of them is a consequence of; dearest first."""
+        """Causes that are among the rows or that one of them is a consequence of, as ``Traced.causes``, dearest first.
+
+        ``text``: which rows; ``found``: what the first was found to be.
+        """
         causes = self.traced.causes
         among = rows.filter(kind="cause").select(CAUSE)
         behind = self.traced.behind.join(rows, on=("table_name", "landed_row"), how="semi", nulls_equal=True)
         behind = behind.select(table_name="cause_table", broken_rules="cause_rules", name="cause_name")
         meant = pl.concat([among, behind]).unique()
         found = causes.join(meant, on=CAUSE, how="semi", nulls_equal=True, maintain_order="left")
-        return [{**one, "text": cause_text(one)} for one in found.to_dicts()]
+        return [
+            {**one, "text": cause_text(one), "found": (one["message"] or "").removeprefix(f"{one['places'][0]}: ")}
+            for one in found.to_dicts()
+        ]
+
+    def accounts_of(self, rows: pl.DataFrame) -> list[str]:
+        """Accounts that are not traded because of the rows, sorted."""
+        own = rows.filter((pl.col("accounts") > 0) & (pl.col("kind") != "cause"))["account_id"]
+        costs = self.traced.costs.join(rows.filter(kind="cause"), on=CAUSE, how="semi", nulls_equal=True)["account_id"]
+        return pl.concat([own, costs]).unique().sort().to_list()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +242,7 @@ def show(at: QuarantineStores, name: str) -> QuarantinedRow:
     first = same[0]
     rules = tuple(dict.fromkeys(rule for row in same for rule in _rules(row)))
     causes = aside.causes_of(found.filter(kind="consequence").select(aside.rows.columns))
-    costs = _accounts_lost(aside, found)
+    costs = aside.accounts_of(found)
     released = at.readmissions.released_rows(at.run.as_of_date).filter(quarantine_id=quarantine_id).to_dicts()
     return QuarantinedRow(
         quarantine_id=quarantine_id,
@@ -273,13 +285,6 @@ def _rules(row: Mapping[str, Any]) -> list[BrokenRule]:
     if len(parts) != len(rules):  # a cell quotes such a beginning
         parts = [row["message"]] * len(rules)
     return [BrokenRule(rule, text.strip(), rule in RELEASABLE) for rule, text in zip(rules, parts, strict=True)]
-
-
-def _accounts_lost(aside: SetAside, rows: pl.DataFrame) -> list[str]:
-    """Accounts that are not traded because of the rows."""
-    own = rows.filter((pl.col("accounts") > 0) & (pl.col("kind") != "cause"))["account_id"]
-    costs = aside.traced.costs.join(rows.filter(kind="cause"), on=CAUSE, how="semi", nulls_equal=True)["account_id"]
-    return pl.concat([own, costs]).unique().sort().to_list()
 
 
 def _custodian(at: QuarantineStores, row: Mapping[str, Any]) -> str | None:

@@ -31,8 +31,6 @@ class ReleasePlan:
 
     rows: pl.DataFrame
     """Rows that would pass, and that nobody has released before."""
-    before: pl.DataFrame
-    """Rows meant that were released before."""
     lasting: pl.DataFrame
     """Rows that match the conditions and cannot be released."""
     kept: tuple[str, ...]
@@ -69,9 +67,8 @@ def plan_release(at: QuarantineStores, names: Sequence[str] = (), wanted: Quaran
         lasting = meant.clear()
         _need_releasable(meant)
     known = at.readmissions.released_rows(at.run.as_of_date)["quarantine_id"]
-    is_known = pl.col("quarantine_id").is_in(known.implode())
-    new = meant.filter(~is_known)
-    return ReleasePlan(new, meant.filter(is_known), lasting, _kept(aside, new, known))
+    new = meant.filter(~pl.col("quarantine_id").is_in(known.implode()))
+    return ReleasePlan(new, lasting, _kept(aside, new, known))
 
 
 def readmit_rows(at: QuarantineStores, plan: ReleasePlan, *, actor: str, note: str, now: datetime) -> list[str]:
@@ -111,12 +108,16 @@ def _need_any(
         raise WrongUsage(f"nothing was released: {at.run.run_id} set aside no row of {wanted.text}\n\nHint: {hint}")
     if meant.height == lasting.height:
         causes = [one["text"] for one in aside.causes_of(lasting)]
-        behind = f" What stands behind them: {'; '.join(causes[:3])}." if causes else ""
+        behind = f" What stands behind: {'; '.join(causes[:3])}." if causes else ""
         raise DecisionRefused(
-            f"nothing was released: {lasting.height:,} rows of {wanted.text} break "
+            f"nothing was released: {_rows(lasting.height)} of {wanted.text} broke "
             f"{', '.join(_lasting_rules(lasting['broken_rules']))}, and a row that does cannot be traded on.{behind}\n\n"
-            f"Hint: mend the rows at their source. Released can be what breaks only {', '.join(sorted(RELEASABLE))}."
+            f"Hint: mend them at their source. Released can be what breaks only {', '.join(sorted(RELEASABLE))}."
         )
+
+
+def _rows(count: int) -> str:
+    return "the one row" if count == 1 else f"all {count:,} rows"
 
 
 def _lasting_rules(broken: Sequence[str] | pl.Series) -> list[str]:

@@ -79,17 +79,21 @@ class Traced:
     def causes(self) -> pl.DataFrame:
         """``CAUSE`` with ``rows``, ``accounts`` and ``rows_behind``, how many each is or costs; dearest first.
 
-        ``rows`` is 0 where no good row came. ``places``: where its rows stand, else the first row that misses one; ``quarantine_id``: of the
-        first of these.
+        ``rows`` is 0 where no good row came. ``places``: where its rows stand, else the first row that misses one; ``quarantine_id`` and
+        ``message`` are of the first of these.
         """
         by_place = pl.col("table_name"), pl.col("landed_row")
         own = self.rows.filter(kind="cause").sort(by_place)
-        found = own.group_by(CAUSE).agg(rows=pl.len(), places=PLACE, quarantine_id=pl.col("quarantine_id").first())
+        first = pl.col("quarantine_id", "message").first()
+        found = own.group_by(CAUSE).agg(first, rows=pl.len(), places=PLACE)
         behind = self.behind.join(self.rows, on=("table_name", "landed_row"), nulls_equal=True).sort("steps", *by_place)
         keys = {"cause_table": "table_name", "cause_rules": "broken_rules", "cause_name": "name"}
         behind = behind.drop("table_name", "broken_rules", "name").rename(keys)
         missed = behind.group_by(CAUSE).agg(
-            rows_behind=pl.len(), missing_at=PLACE.first(), missing_id=pl.col("quarantine_id").first()
+            rows_behind=pl.len(),
+            missing_at=PLACE.first(),
+            missing_id=pl.col("quarantine_id").first(),
+            missing_message=pl.col("message").first(),
         )
         of_accounts = self.rows.filter(kind="own").select(CAUSE).unique()
         missed = missed.join(of_accounts, on=CAUSE, how="anti", nulls_equal=True)
@@ -102,8 +106,9 @@ class Traced:
                 counts,
                 places=pl.coalesce("places", pl.concat_list("missing_at")),
                 quarantine_id=pl.coalesce("quarantine_id", "missing_id"),
+                message=pl.coalesce("message", "missing_message"),
             )
-            .drop("missing_at", "missing_id")
+            .drop("missing_at", "missing_id", "missing_message")
             .sort("accounts", *CAUSE, descending=[True, False, False, False])
         )
 

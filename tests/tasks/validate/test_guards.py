@@ -281,8 +281,10 @@ def test_what_caused_it_is_said_before_what_it_cost(settings: Settings, night: N
     row = night(settings, book)
     assert held(row) == {Guard.QUARANTINE}
     assert str(row.held_reason).splitlines() == [
-        "prices.csv row 1 (price_usd_readable) cost 2 accounts; "
-        "rows of their own cost 1 account (quantity_not_negative 1).",
+        (
+            "prices.csv row 1 (price_usd_readable) cost 2 accounts; "
+            "rows of their own cost 1 account (quantity_not_negative 1)."
+        ),
         "3 of 3 accounts are quarantined (100.0%); the limit is 5.0%",
     ]
     page = held_page(row)
