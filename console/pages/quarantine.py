@@ -125,7 +125,8 @@ class QuarantineView:
         self.table.update()
 
     def _stores(self) -> QuarantineStores:
-        return QuarantineStores.of(self.desk.backend.ledger, self.desk.backend.lake, self.run)
+        ledger = self.desk.backend.ledger
+        return QuarantineStores.of(ledger.readmissions, ledger.runs, ledger.inputs, self.desk.backend.lake, self.run)
 
     def _read(self) -> tuple[RunRow, SetAside]:
         at = self._stores()

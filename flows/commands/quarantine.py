@@ -51,7 +51,7 @@ SET_ASIDE: Final = ("releasable", "released by")
 def _stores(run: str | None) -> Iterator[QuarantineStores]:
     settings = settings_of_a_home()
     with closing(open_ledger(settings)) as ledger:
-        yield QuarantineStores.of(ledger, open_lake(settings), run)
+        yield QuarantineStores.of(ledger.readmissions, ledger.runs, ledger.inputs, open_lake(settings), run)
 
 
 def _filter(

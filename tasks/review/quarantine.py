@@ -18,7 +18,7 @@ from tasks.core.gate import CAUSE, RELEASABLE, Traced, cause_text, trace
 from tasks.review.quarantine_words import cost_sentence, outlook, source_sentence
 from tasks.review.review import MIN_PREFIX, Reader
 from warehouse.lake import Lake
-from warehouse.ledger import Inputs, Ledger, Releases, RunRow, Runs
+from warehouse.ledger import Inputs, Releases, RunRow, Runs
 
 IS_RELEASABLE: Final = (
     pl.col("broken_rules").str.split("|").list.eval(pl.element().is_in(sorted(RELEASABLE))).list.all()
@@ -41,7 +41,9 @@ class QuarantineStores:
     run: RunRow
 
     @classmethod
-    def of(cls, ledger: Ledger, lake: Lake, run_id: str | None) -> "QuarantineStores":
+    def of(
+        cls, readmissions: Releases, runs: Runs, inputs: Inputs, lake: Lake, run_id: str | None
+    ) -> "QuarantineStores":
         """Of a run; the newest where there is no name.
 
         Raises
@@ -49,8 +51,7 @@ class QuarantineStores:
         WrongUsage
             There is no such run.
         """
-        run = find_run(ledger.runs, run_id)
-        return cls(ledger.readmissions, ledger.runs, ledger.inputs, lake.read, lake.read_account, run)
+        return cls(readmissions, runs, inputs, lake.read, lake.read_account, find_run(runs, run_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, 
     read = open_lake(settings).read
 
     with closing(open_ledger(settings)) as ledger:
-        at = QuarantineStores.of(ledger, open_lake(settings), first.run_id)
+        at = QuarantineStores.of(ledger.readmissions, ledger.runs, ledger.inputs, open_lake(settings), first.run_id)
         (row,) = quarantine.set_aside(at).rows.rows(named=True)
         detail = quarantine.show(at, row["quarantine_id"])
         assert detail.cells["quantity"] == "40"
@@ -49,7 +49,7 @@ def test_a_released_row_is_used_when_the_night_is_run_again(settings: Settings, 
     assert run_night(settings, tmp_path, NEXT).run_id != first.run_id
 
     with closing(open_ledger(settings)) as ledger:
-        at = QuarantineStores.of(ledger, open_lake(settings), None)
+        at = QuarantineStores.of(ledger.readmissions, ledger.runs, ledger.inputs, open_lake(settings), None)
         again = at.run
         assert quarantine.set_aside(at).rows.is_empty()
         (used,) = quarantine.readmitted_rows(at).rows(named=True)

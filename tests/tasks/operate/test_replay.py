@@ -247,7 +247,7 @@ def test_what_came_to_be_known_later_is_left_out(tmp_path: Path) -> None:
     run_night(settings, tmp_path / "sound", day)
     held_back = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
     with closing(open_ledger(settings)) as ledger:
-        at = QuarantineStores.of(ledger, open_lake(settings), held_back.run_id)
+        at = QuarantineStores.of(ledger.readmissions, ledger.runs, ledger.inputs, open_lake(settings), held_back.run_id)
         plan = plan_release(at, wanted=QuarantineFilter(account=("A1",)))
         readmit_rows(at, plan, actor=current_actor(), note="confirmed", now=utc_now())
     let_through = run_night(settings, tmp_path / "jumped", day + timedelta(days=1))
