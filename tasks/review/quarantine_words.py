@@ -80,7 +80,7 @@ def next_sentence(runs: Runs, run: RunRow) -> str:
     else:
         standing = f"{run.run_id} stays as it is."
     return (
-        f"{standing} Run the night again: `{again_with(run)}`. That is a new run, which uses them; what was proposed or approved "
-        f"for its accounts and has not left is proposed anew. A night of another date judges by itself, and sets the same "
+        f"{standing} Run the night again: `{again_with(run)}`. That is a new run, which uses them and replaces what was proposed or "
+        "approved for its accounts and has not left. A night of another date judges by itself, and sets the same "
         "differences aside once more unless a run of this one has accepted them."
     )

@@ -7,7 +7,7 @@ from tasks.core.gate.parsing import parse
 from tasks.core.gate.rows import Checked, check_table, quarantine_rows
 from tasks.review.quarantine import QuarantineStores, find_run
 from tasks.review.review import Reader
-from tests.support.landing_book import rows_of
+from tests.support.landing_book import gated, parsed, rows_of, spoilt
 from warehouse.ledger import Ledger
 
 PLACES = {"lots": (FilePlace("=lots.csv", 1), FilePlace("more.csv", 3)), "cash": (FilePlace("cash.csv", 1),)}
@@ -78,3 +78,38 @@ def stores(ledger: Ledger, run_id: str | None = "r1", read: Reader = read) -> Qu
     """What a run set aside, from a ledger and the tables that ``read`` hands over."""
     run = find_run(ledger.runs, run_id)
     return QuarantineStores(ledger.readmissions, ledger.runs, ledger.inputs, read, read_account, run)
+
+
+def event_book() -> dict[str, pl.DataFrame]:
+    """Two lots of BND whose cost only a person can confirm, one of STK without a price, and one of nobody's that could be account A3's."""
+    found = spoilt("prices", 1, price_usd="x")
+    found["lots"] = rows_of("""
+        account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date
+        A1         | BND         | 1      | 5.5      | 50000         | 2020-01-02
+        A2         | STK         | 1      | 7        | 1             | 2021-03-04
+        A3         | BND         | 1      | 3        | 50000         | 2022-05-06
+        a3         | BND         | 2      | 3        | 50            | 2022-05-06
+    """)
+    return found
+
+
+def _event() -> dict[str, pl.DataFrame]:
+    common, own = gated(parsed(event_book()))
+    return {
+        "quarantine": pl.concat([common.quarantine, own.quarantine]),
+        "gate": own.accounts.with_columns(outcome=pl.lit("quarantined")).select("account_id", "outcome", "reason"),
+    }
+
+
+EVENT = _event()
+"""What the gate makes of that book: tables ``quarantine`` and ``gate``."""
+
+
+def event_accounts() -> dict[str, str]:
+    """Why each account of it is quarantined."""
+    return dict(EVENT["gate"].select("account_id", "reason").iter_rows())
+
+
+def read_event(table: str, _run_id: str) -> pl.DataFrame:
+    """Tables of a run on that book, as a lake hands them over."""
+    return released_before().clear() if table == "released_rows" else EVENT[table]

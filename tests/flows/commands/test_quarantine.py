@@ -20,7 +20,7 @@ from schemas.stored import INTERNAL
 from tasks.runtime.stores import current_actor, open_ledger
 from tests.support.cli_session import environment
 from tests.support.ledger_book import new_run
-from tests.support.quarantine_scene import GATE, id_of, quarantine, released_before
+from tests.support.quarantine_scene import EVENT, GATE, id_of, quarantine, released_before
 from warehouse.lake.lake import open_lake
 from warehouse.ledger import Ledger
 
@@ -33,12 +33,14 @@ LOT_ID = id_of(ROWS, "lot_id_identifier")
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A lake with the rows of run r1; r2, of the day before, was started later and has none."""
+    """A lake with the rows of run r1; r2, of the day before, was started later and has none; ``event`` has causes."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     run = RunRef("r1", date(2026, 7, 2), RunKind.NIGHTLY, 1)
     open_lake(settings).replace(
         run, 0, {"quarantine": ROWS, "released_rows": released_before(), "gate": GATE.select(INTERNAL["gate"].keys())}
     )
+    event = RunRef("event", date(2026, 7, 1), RunKind.NIGHTLY, 1)
+    open_lake(settings).replace(event, 0, {**EVENT, "released_rows": released_before().clear()})
     return settings
 
 
@@ -49,7 +51,8 @@ def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledg
     (settings.home / "ledger.sqlite").unlink(missing_ok=True)
     ledger = open_ledger(load_settings())
     ledger.runs.start_run(new_run("r1", day=2), datetime.now(UTC))
-    ledger.runs.start_run(new_run("r2", day=1), datetime.now(UTC))
+    for name in ("r2", "event"):
+        ledger.runs.start_run(new_run(name, day=1), datetime.now(UTC))
     yield ledger
     ledger.close()
 
@@ -74,6 +77,65 @@ def test_the_list_shows_the_newest_runs_rows_and_what_can_be_released(run: Run) 
     assert "quantity_not_negative" in [row[4] for row in cells if not row[1]], "below the row's first rule"
     may_pass = {row[1]: row[5] for row in cells if row[1]}
     assert (may_pass[SPLIT], may_pass[LOT_ID]) == ("yes", "no")
+
+
+def cells_of(result: Result) -> list[list[str]]:
+    """Cells of the tables on stdout, a row each."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if "│" in line]
+
+
+def test_the_list_shows_causes_before_rows_and_counts_consequences(run: Run) -> None:
+    result = run("list", "--run", "event")
+
+    out = result.stdout
+    assert (
+        out.index("2 causes")
+        < out.index("prices.csv row 1 (price_usd_readable)")
+        < out.index("5 rows set aside by event")
+    )
+    causes = [row for row in cells_of(result) if len(row) == 5]
+    assert [row[2] for row in causes] == ["1", "1"]
+    assert "security_has_price" not in out
+    assert result.stderr.splitlines()[0] == "1 are only consequences of what stands above; --all shows them."
+    assert "--rule cost_plausible --security BND --dry-run" in result.stderr
+    assert "security_has_price" in run("list", "--run", "event", "--all").stdout
+
+
+def test_the_list_of_an_account_has_what_caused_it(run: Run) -> None:
+    out = run("list", "--run", "event", "--account", "A2").stdout
+
+    assert "prices.csv row 1 (price_usd_readable)" in out
+    assert "security_has_price" in out
+    assert "cost_plausible" not in out
+
+
+def test_a_row_of_nobodys_names_the_account_that_it_cost(run: Run) -> None:
+    name = id_of(EVENT["quarantine"], "account_known")
+
+    assert "Account A3 is not traded in this run because of it." in run("show", name, "--run", "event").stdout
+
+
+def test_an_event_is_shown_before_it_is_released_at_once(run: Run, ledger: Ledger) -> None:
+    words = ("release", "--run", "event", "--rule", "cost_plausible", "--security", "BND")
+    would = run(*words, "--dry-run")
+
+    assert "2 rows would be released" in would.stdout
+    assert would.stderr.startswith("Of 2 accounts: A1, A3. Nothing was released.\nOther rows keep 1 of the accounts")
+    assert len(json.loads(run(*words, "--dry-run", "--json").stdout)["would_release"]) == 2
+    assert ledger.readmissions.released_rows(date(2026, 7, 1)).is_empty()
+
+    done = run(*words, "--note", "costs of a gift")
+    assert done.exit_code == 0
+    assert len(done.stdout.split()) == 2
+    assert ledger.readmissions.released_rows(date(2026, 7, 1))["note"].to_list() == ["costs of a gift"] * 2
+
+
+@pytest.mark.parametrize("words", [("--rule", "split_suspected"), (), ("--account", "A2"), (SPLIT, "--account", "A3")])
+def test_nothing_to_release_is_a_sentence(run: Run, ledger: Ledger, words: tuple[str, ...]) -> None:
+    result = run("release", "--run", "event", *words, "--note", "please")
+
+    assert isinstance(result.exception, WrongUsage | DecisionRefused)
+    assert ledger.readmissions.released_rows(date(2026, 7, 1)).is_empty()
 
 
 def test_the_list_can_be_narrowed_and_says_what_else_there_is(run: Run) -> None:
