@@ -69,6 +69,9 @@ def _draw(page: dict[str, Any], proposals: pl.DataFrame) -> None:
 
 
 def _quarantine(page: dict[str, Any]) -> None:
+    if page["causes"]:
+        with panel("What stands behind it"):
+            plain_table({"text": "cause", "found": "what was found"}, page["causes"])
     if not page["quarantine"]:
         return
     with panel("Rows set aside"):

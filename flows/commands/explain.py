@@ -97,6 +97,9 @@ def _head(page: Page, console: Console) -> None:
 
 
 def _quarantine(page: Page, console: Console) -> None:
+    if page["causes"]:
+        _title(console, "What stands behind it")
+        _say(console, *(f"{one['text']}: {one['found']}" for one in page["causes"]))
     if page["quarantine"]:
         _title(console, "Broken rows")
         _say(console, *(row["message"] for row in page["quarantine"]))

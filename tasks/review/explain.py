@@ -5,10 +5,12 @@ from typing import Any, Final
 
 import polars as pl
 
+from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from tasks.core.explain import AccountRecord, Page, frontier_section, household_facts, page
 from tasks.core.facts import Facts
+from tasks.core.gate import causes_in_words, trace
 from tasks.core.propose import frontier
 from tasks.known import drifts_of
 from tasks.known import facts as read_facts
@@ -87,7 +89,17 @@ def _account_record(
     found = proposals.list_proposals(run_id=row.run_id, account_id=account_id)
     queue = found.sort("version").row(-1, named=True) if found.height else None
     decisions = proposals.decisions_of(queue["proposal_id"]) if queue else []
-    return AccountRecord(_run(row), outcome, tables, joint, facts, queue, tuple(asdict(one) for one in decisions))
+    causes = _causes(lake, row, account_id) if outcome["outcome"] == Outcome.QUARANTINED else ()
+    told = tuple(asdict(one) for one in decisions)
+    return AccountRecord(_run(row), outcome, tables, joint, facts, queue, told, causes)
+
+
+def _causes(lake: Lake, row: RunRow, account_id: str) -> tuple[dict[str, Any], ...]:
+    """What stands behind the account's rows, and rows of nobody's that could be its own."""
+    verdict = lake.read_account("gate", row.run_id, account_id)
+    traced = trace(lake.read("quarantine", row.run_id), verdict)
+    found = causes_in_words(traced.causes.filter(pl.col("accounts") > 0))
+    return tuple({name: one[name] for name in ("text", "found", "quarantine_id")} for one in found)
 
 
 def _run(row: RunRow) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas.enums import Outcome
 from schemas.errors import WrongUsage
-from tasks.core.gate import CAUSE, RELEASABLE, Traced, cause_text, trace
+from tasks.core.gate import CAUSE, RELEASABLE, Traced, causes_in_words, trace
 from tasks.review.quarantine_words import cost_sentence, outlook, source_sentence
 from tasks.review.review import MIN_PREFIX, Reader
 from warehouse.lake import Lake
@@ -114,20 +114,14 @@ class SetAside:
         )
 
     def causes_of(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
-        """Causes that are among the rows or that one of them is a consequence of, as ``Traced.causes``, dearest first.
-
-        ``text``: which rows; ``found``: what the first was found to be.
-        """
+        """Causes that are among the rows or that one of them is a consequence of, as ``causes_in_words``, dearest first."""
         causes = self.traced.causes
         among = rows.filter(kind="cause").select(CAUSE)
         behind = self.traced.behind.join(rows, on=("table_name", "landed_row"), how="semi", nulls_equal=True)
         behind = behind.select(table_name="cause_table", broken_rules="cause_rules", name="cause_name")
         meant = pl.concat([among, behind]).unique()
         found = causes.join(meant, on=CAUSE, how="semi", nulls_equal=True, maintain_order="left")
-        return [
-            {**one, "text": cause_text(one), "found": (one["message"] or "").removeprefix(f"{one['places'][0]}: ")}
-            for one in found.to_dicts()
-        ]
+        return causes_in_words(found)
 
     def accounts_of(self, rows: pl.DataFrame) -> list[str]:
         """Accounts that are not traded because of the rows, sorted."""

@@ -1,5 +1,6 @@
 """Rows of no account, in whole nights: whatever shard they are landed in, they cost the accounts that they could mean, and no other."""
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
+from tasks.review.explain import explain_account
+from tasks.runtime.stores import open_ledger
 from tests.support.landing_book import AS_OF, rows_of, sound_book, with_row, write_book
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
@@ -49,6 +52,9 @@ def test_a_respelt_row_costs_its_account_in_whatever_shard_that_is(
     run = night(settings, tmp_path / "landing", with_row("lots", account_id=text, **LOT))
     assert reasons(settings, run)[account] == "lots:account_known"
     assert set_aside(settings, run) == [text]
+    with closing(open_ledger(settings)) as ledger:
+        page = explain_account(open_lake(settings), ledger.runs, ledger.proposals, ledger.amendments, account)
+    assert [one["text"] for one in page["causes"]] == ["lots.csv row 5 (account_known)"]
 
 
 def test_so_it_does_where_only_one_account_is_asked_for_and_rows_of_others_are_left_to_the_night(

@@ -57,6 +57,8 @@ class AccountRecord:
     queue: Mapping[str, Any] | None
     """The proposal in the ledger."""
     decisions: tuple[Mapping[str, Any], ...] = ()
+    causes: tuple[Mapping[str, Any], ...] = ()
+    """``text, found, quarantine_id`` of rows that are not its own and that it was quarantined because of."""
 
 
 def household_facts(facts: Facts, account_id: str) -> Facts:
@@ -94,6 +96,7 @@ def page(record: AccountRecord) -> Page:
             "reason": record.outcome["reason"],
             "sentences": outcome_sentences(record.outcome["outcome"], record.outcome["reason"]),
         },
+        "causes": list(record.causes),
         "quarantine": _rows(record.tables["quarantine"].sort("table_name", "row_number")),
         "anomaly": _anomaly(record.tables["anomalies"]),
         "drift": _drift(_first(record.tables["account_drift"]), proposal),

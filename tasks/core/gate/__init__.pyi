@@ -5,7 +5,7 @@ from .anomaly_scores import UNUSUAL as UNUSUAL
 from .anomaly_scores import anomalies as anomalies
 from .anomaly_scores import anomaly_sentence as anomaly_sentence
 from .cause_words import behind_sentence as behind_sentence
-from .cause_words import cause_text as cause_text
+from .cause_words import causes_in_words as causes_in_words
 from .causes import CAUSE as CAUSE
 from .causes import Traced as Traced
 from .causes import trace as trace

@@ -19,6 +19,14 @@ def cause_text(cause: Mapping[str, Any]) -> str:
     return f"no good row of {cause['name']} in {cause['table_name']} ({rules}; {cause['places'][0]} needs it)"
 
 
+def causes_in_words(causes: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of ``Traced.causes`` with ``text``, which rows each is, and ``found``, what the first of them was found to be."""
+    return [
+        {**one, "text": cause_text(one), "found": (one["message"] or "").removeprefix(f"{one['places'][0]}: ")}
+        for one in causes.to_dicts()
+    ]
+
+
 def behind_sentence(traced: Traced) -> str:
     """What cost accounts the night, dearest first: causes, then rows of the accounts' own. Empty where nothing did."""
     causes = traced.causes.filter(pl.col("accounts") > 0)
