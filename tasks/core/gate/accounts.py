@@ -39,10 +39,12 @@ from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals
 
-_ACCOUNT: Final = Rule(ACCOUNT_KNOWN, "account_id", "an account of the table accounts")
-_PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
-_HOUSEHOLD: Final = Rule("household_whole", "household_id", "a household without a broken row in the table households")
-_CASH: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
+ACCOUNT_IS_KNOWN: Final = Rule(ACCOUNT_KNOWN, "account_id", "an account of the table accounts")
+SECURITY_HAS_PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
+HOUSEHOLD_WHOLE: Final = Rule(
+    "household_whole", "household_id", "a household without a broken row in the table households"
+)
+CASH_PRESENT: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
 _HOLDINGS: Final = ("lots", "cash", "trades")
 
 
@@ -147,8 +149,8 @@ def _without_broken_holdings(
 def _check_accounts(tables: Mapping[str, pl.DataFrame], globals_: Gated) -> Checked:
     checked = with_unknown(check_table("accounts", tables["accounts"]), MODEL_KNOWN, globals_.models)
     checked = with_unknown(checked, POLICY_KNOWN, globals_.policies)
-    checked = checked.with_broken(breaches(_of_lost_households(checked.rows, globals_), _HOUSEHOLD))
-    return with_unknown(checked, _CASH, tables["cash"]["account_id"].drop_nulls().unique())
+    checked = checked.with_broken(breaches(_of_lost_households(checked.rows, globals_), HOUSEHOLD_WHOLE))
+    return with_unknown(checked, CASH_PRESENT, tables["cash"]["account_id"].drop_nulls().unique())
 
 
 def _of_lost_households(accounts: pl.DataFrame, globals_: Gated) -> pl.DataFrame:
@@ -163,7 +165,7 @@ def _of_lost_households(accounts: pl.DataFrame, globals_: Gated) -> pl.DataFrame
 def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series, as_of: date) -> Checked:
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
-    checked = with_unknown(own, _ACCOUNT, accounts)
+    checked = with_unknown(own, ACCOUNT_IS_KNOWN, accounts)
     if table in {"cash", "account_totals"}:
         return checked
     if table == "lots":
@@ -177,7 +179,7 @@ def _with_unvalued(checked: Checked, globals_: Gated) -> Checked:
         checked.table, checked.rows.filter(pl.col("quantity").is_null() | (pl.col("quantity") != 0)), checked.broken
     )
     unpriced = globals_.securities.filter(~globals_.securities.is_in(globals_.priced_ids.implode()))
-    without_price = breaches(held.rows.filter(pl.col("security_id").is_in(unpriced.implode())), _PRICE)
+    without_price = breaches(held.rows.filter(pl.col("security_id").is_in(unpriced.implode())), SECURITY_HAS_PRICE)
     found = with_unknown(held, SECURITY_KNOWN, globals_.securities).with_broken(without_price)
     return Checked(checked.table, checked.rows, found.broken)
 

@@ -6,29 +6,25 @@ from typing import Final
 import polars as pl
 
 from schemas.landing import IDENTIFIER
-from tasks.core.gate.strays import ACCOUNT_KNOWN, STRAY_TABLES, meant_by
+from tasks.core.gate.accounts import ACCOUNT_IS_KNOWN, CASH_PRESENT, HOUSEHOLD_WHOLE, SECURITY_HAS_PRICE
+from tasks.core.gate.contract import Rule
+from tasks.core.gate.reference_tables import MODEL_KNOWN, MODEL_WHOLE, POLICY_KNOWN, SECURITY_KNOWN
+from tasks.core.gate.strays import STRAY_TABLES, meant_by
 
 OF_MODELS: Final = ("model_targets", "buy_list", "location_preferences")
-_LOOKED_UP: Final[Mapping[tuple[str, str], tuple[str, tuple[str, ...]]]] = {
-    ("prices", "security_known"): ("security_id", ("securities",)),
-    ("buy_list", "security_known"): ("security_id", ("securities",)),
-    ("buy_list", "model_known"): ("model_id", ("model_targets",)),
-    ("location_preferences", "model_known"): ("model_id", ("model_targets",)),
-    ("model_targets", "model_whole"): ("model_id", ("model_targets",)),
-    ("households", "model_known"): ("model_id", OF_MODELS),
-    ("households", "policy_known"): ("policy_id", ("policies",)),
-    ("accounts", "model_known"): ("model_id", OF_MODELS),
-    ("accounts", "policy_known"): ("policy_id", ("policies",)),
-    ("accounts", "household_whole"): ("household_id", ("households",)),
-    ("lots", "security_known"): ("security_id", ("securities",)),
-    ("lots", "security_has_price"): ("security_id", ("prices",)),
-    ("trades", "security_known"): ("security_id", ("securities",)),
-    ("restrictions", "security_known"): ("security_id", ("securities",)),
-    ("accounts", "cash_present"): ("account_id", ("cash",)),
-    **{(table, ACCOUNT_KNOWN): ("account_id", ("accounts",)) for table in (*STRAY_TABLES, "account_totals")},
+_LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {
+    **{(table, SECURITY_KNOWN): ("securities",) for table in ("prices", "buy_list", "lots", "trades", "restrictions")},
+    ("lots", SECURITY_HAS_PRICE): ("prices",),
+    ("model_targets", MODEL_WHOLE): ("model_targets",),
+    **{(table, MODEL_KNOWN): ("model_targets",) for table in ("buy_list", "location_preferences")},
+    **{(table, MODEL_KNOWN): OF_MODELS for table in ("households", "accounts")},
+    **{(table, POLICY_KNOWN): ("policies",) for table in ("households", "accounts")},
+    ("accounts", HOUSEHOLD_WHOLE): ("households",),
+    ("accounts", CASH_PRESENT): ("cash",),
+    **{(table, ACCOUNT_IS_KNOWN): ("accounts",) for table in (*STRAY_TABLES, "account_totals")},
 }
-"""Of a table and a rule: the column that names what is missing, and the tables in which it could stand."""
-_OF_ONE_ACCOUNT: Final = ("cash_present", ACCOUNT_KNOWN)
+"""Of a table and a rule of it: the tables in which what its column names could stand."""
+_OF_ONE_ACCOUNT: Final = (CASH_PRESENT, ACCOUNT_IS_KNOWN)
 """Rules where a missing row is no cause of its own: it concerns the row's own account."""
 _DEPTH: Final = 4
 """Longest way from a row to its cause: account, household, model, row of the model."""
@@ -39,6 +35,26 @@ def cell(column: str) -> pl.Expr:
     return pl.col("row").str.json_path_match(f"$.{column}").str.strip_chars()
 
 
+def with_meaning(rows: pl.DataFrame, lacking: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """The rows with ``name`` only where it is an identifier or could mean something that another row, or an account in ``lacking``, misses.
+
+    ``lacking``: of a table, accounts that lack a row of it. So a column full of something else is one cause, and not one a row.
+    """
+    sources, texts = _sources(rows), rows.filter(~is_named()).select("table_name", text="name", is_name=False).unique()
+    parts = [pl.DataFrame(schema={"table_name": pl.String, "name": pl.String})]
+    for table in texts["table_name"].unique().sort():
+        rules = [(source, rule.name) for (source, rule), tables in _LOOKED_UP.items() if table in tables]
+        asked = [sources.filter(table_name=source, rule=rule)["missing"] for source, rule in rules]
+        missing = pl.concat(
+            [pl.Series("missing", [], pl.String), *asked, *(lacking[name] for name in [table] if name in lacking)]
+        )
+        meant = meant_by(texts.filter(table_name=table), missing.unique())["text"].unique()
+        parts.append(meant.to_frame("name").select(pl.lit(table).alias("table_name"), "name"))
+    known = pl.concat(parts).with_columns(is_known=True)
+    found = rows.join(known, on=("table_name", "name"), how="left", maintain_order="left")
+    return found.with_columns(name=pl.when(is_named() | pl.col("is_known")).then("name")).drop("is_known")
+
+
 def find_links(rows: pl.DataFrame) -> pl.DataFrame:
     """Rules that look something up and found no good row of it: ``missing``, in the table ``looked_in``.
 
@@ -46,16 +62,14 @@ def find_links(rows: pl.DataFrame) -> pl.DataFrame:
     security that is lost breaks no model.
     """
     parts = [pl.DataFrame(schema=_link_schema(rows))]
-    exploded = rows.with_columns(rule=pl.col("broken_rules").str.split("|")).explode("rule")
-    is_passed_over = _is_harmless_choice(rows)
-    for (table, rule), (column, tables) in _LOOKED_UP.items():
-        sources = exploded.filter(table_name=table, rule=rule).with_columns(missing=cell(column))
-        sources = sources.filter(pl.col("missing").is_not_null())
+    every, is_passed_over = _sources(rows), _is_harmless_choice(rows)
+    for (table, rule), tables in _LOOKED_UP.items():
+        sources = every.filter(table_name=table, rule=rule.name)
         if sources.is_empty():
             continue
         targets = rows.filter(pl.col("table_name").is_in(tables) & ~is_passed_over)
-        targets = targets.filter(pl.col("broken_rules") != rule) if table in tables else targets
-        targets = targets.filter(~is_named()) if rule == ACCOUNT_KNOWN else targets
+        targets = targets.filter(pl.col("broken_rules") != rule.name) if table in tables else targets
+        targets = targets.filter(~is_named()) if rule == ACCOUNT_IS_KNOWN else targets
         found = standing_for(sources["missing"].unique(), targets)
         linked = sources.join(found, on="missing", how="inner" if rule in _OF_ONE_ACCOUNT else "left")
         linked = linked.with_columns(looked_in=pl.lit(tables[0]), last_rule="rule", steps=0)
@@ -63,11 +77,23 @@ def find_links(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+def _sources(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows once for each rule of theirs that looks something up, with ``rule`` and ``missing``, what it looks for."""
+    rules = pl.DataFrame(
+        [(table, rule.name, rule.column) for table, rule in _LOOKED_UP], ["table_name", "rule", "column"], orient="row"
+    )
+    exploded = rows.with_columns(rule=pl.col("broken_rules").str.split("|")).explode("rule")
+    found = exploded.join(rules, on=("table_name", "rule"))
+    columns = rules["column"].unique().sort()
+    missing = pl.coalesce(pl.when(pl.col("column") == name).then(cell(name)) for name in columns)
+    return found.with_columns(missing=missing).filter(pl.col("missing").is_not_null())
+
+
 def _is_harmless_choice(rows: pl.DataFrame) -> pl.Expr:
     """True for rows of what is listed for a model that do not break it: their security is lost, or the model is broken anyhow."""
     lost = rows.filter(table_name="securities")["name"].drop_nulls().unique()
-    left = pl.col("broken_rules").str.split("|").list.set_difference(["model_known"])
-    is_of_security = (left.list.join("|") == "security_known") & cell("security_id").is_in(lost.implode())
+    left = pl.col("broken_rules").str.split("|").list.set_difference([MODEL_KNOWN.name])
+    is_of_security = (left.list.join("|") == SECURITY_KNOWN.name) & cell("security_id").is_in(lost.implode())
     is_listed = pl.col("table_name").is_in(OF_MODELS[1:])
     return is_listed & ((left.list.len() == 0) | is_of_security.fill_null(value=False))
 
@@ -83,11 +109,13 @@ def _link_schema(rows: pl.DataFrame) -> dict[str, pl.DataType]:
 
 
 def standing_for(missing: pl.Series, targets: pl.DataFrame) -> pl.DataFrame:
-    """``missing, to``: rows that could mean each; those that name nothing for what no row could mean."""
+    """``missing, to``: rows that could mean each; of those that name nothing the first of a kind, for what no row could mean."""
     pairs = meant_by(targets.select(text="name", is_name=is_named()).unique(), missing)
     named = targets.join(pairs, left_on="name", right_on="text").select(missing="meant", to="at")
-    means_none = ~pl.col("name").is_in(pairs["text"].implode()).fill_null(value=False)
-    nameless = targets.filter(means_none & ~is_named()).select(to="at")
+    nameless = targets.filter(pl.col("name").is_null()).unique(
+        ("table_name", "broken_rules"), keep="first", maintain_order=True
+    )
+    nameless = nameless.select(to="at")
     left = missing.filter(~missing.is_in(named["missing"].implode())).to_frame("missing")
     return pl.concat([named, left.join(nameless, how="cross")])
 

@@ -15,6 +15,7 @@ trades of those that are delisted, stand for themselves.
 Known limits: a line of the wrong length, and a row with neither name nor account, may stand behind what it has nothing to do with.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,7 @@ from tasks.core.gate.cause_links import (
     is_named,
     standing_for,
     with_effect,
+    with_meaning,
 )
 from tasks.core.gate.strays import ACCOUNT_KNOWN, STRAY_TABLES
 
@@ -116,12 +118,14 @@ def trace(quarantine: pl.DataFrame, gate: pl.DataFrame) -> Traced:
     """
     reasons = gate.select("account_id", reason=pl.col("reason").str.split("|")).explode("reason")
     rows = quarantine.with_columns(name=_name(), has_account=_has_account(reasons)).with_row_index("at")
+    lacking = {table: _lacking(table, reasons) for table in STRAY_TABLES}
+    rows = with_meaning(rows, lacking)
     found = find_links(rows)
     ends = followed(found, rows.filter(~pl.col("at").is_in(_only_links(rows, found).implode())))
     by_links = _by_links(ends, reasons)
     ends = with_effect(ends, by_links)
     is_explained = pl.col("at").is_in(_only_links(rows, ends).implode())
-    costs = pl.concat([by_links, _by_strays(rows.filter(~is_explained), reasons)]).unique().sort(pl.all())
+    costs = pl.concat([by_links, _by_strays(rows.filter(~is_explained), lacking)]).unique().sort(pl.all())
     kind = (
         pl.when(is_explained)
         .then(pl.lit("consequence"))
@@ -172,7 +176,12 @@ def _by_links(ends: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
     return found.select(table_name="to_table", broken_rules="to_rules", name="to_name", account_id="account_id")
 
 
-def _by_strays(rows: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
+def _lacking(table: str, reasons: pl.DataFrame) -> pl.Series:
+    """Accounts that lost a row of the table which no account that was delivered has."""
+    return reasons.filter(reason=f"{table}:{ACCOUNT_KNOWN}")["account_id"].unique().sort()
+
+
+def _by_strays(rows: pl.DataFrame, lacking: Mapping[str, pl.Series]) -> pl.DataFrame:
     """``COSTS`` of rows of accounts that were not delivered."""
     parts = [pl.DataFrame(schema=COSTS)]
     for table in STRAY_TABLES:
@@ -180,10 +189,9 @@ def _by_strays(rows: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
             cell("security_id").is_not_null() | pl.col("row").str.json_path_match("$.line").is_not_null()
         )
         strays = rows.filter(~pl.col("has_account") & (is_named() | could_be_anybodys), table_name=table)
-        lacking = reasons.filter(reason=f"{table}:{ACCOUNT_KNOWN}").select("account_id").unique()
-        if strays.is_empty() or lacking.is_empty():
+        if strays.is_empty() or lacking[table].is_empty():
             continue
-        found = standing_for(lacking["account_id"], strays)
+        found = standing_for(lacking[table], strays)
         costs = strays.join(found, left_on="at", right_on="to").select(*CAUSE, account_id="missing")
         parts.append(costs)
     return pl.concat(parts)

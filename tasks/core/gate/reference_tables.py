@@ -40,7 +40,7 @@ _SPELLED: Final = Rule(
     "asset_class_spelled_alike", "asset_class", "the class as the models and the securities spell it"
 )
 _HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
-_WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
+MODEL_WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
 MODEL_KNOWN: Final = Rule("model_known", "model_id", "a model with good rows in the table model_targets")
 _CLASS: Final = Rule("asset_class_in_model", "asset_class", "a class of the model")
 POLICY_KNOWN: Final = Rule("policy_known", "policy_id", "a policy with a good row in the table policies")
@@ -151,7 +151,7 @@ def _check_models(parsed: pl.DataFrame) -> Checked:
     partial = checked.good.filter(pl.col("model_id").is_in(lost.implode()))
     has_cash = (pl.col("asset_class") == CASH).any().over("model_id")
     return checked.with_broken(
-        breaches(partial, _WHOLE), breaches(whole.filter(~has_cash), _HAS_CASH), _wrong_sums(whole)
+        breaches(partial, MODEL_WHOLE), breaches(whole.filter(~has_cash), _HAS_CASH), _wrong_sums(whole)
     )
 
 

@@ -111,6 +111,16 @@ def test_a_row_that_names_nobody_costs_those_whom_no_other_could_mean() -> None:
     assert [row for row in found.rows() if row[1]] == [(None, 2, ["lots.csv row 5"]), ("a3", 1, ["lots.csv row 6"])]
 
 
+def test_a_column_of_something_else_is_one_cause_and_not_one_a_row() -> None:
+    book = sound_book()
+    lot = book["lots"].row(3, named=True)
+    wrong = [{**lot, "account_id": f"page {number}", "lot_id": f"9{number}"} for number in range(50)]
+    book["lots"] = pl.concat([book["lots"], pl.DataFrame(wrong, schema=book["lots"].schema)])
+    (found,) = traced(book).causes.to_dicts()
+    assert (found["rows"], found["accounts"], found["name"]) == (50, 3, None)
+    assert cause_text(found) == "lots.csv row 5, lots.csv row 6, lots.csv row 7 and 47 more (account_id_identifier)"
+
+
 def test_rows_of_an_account_whose_own_row_cannot_be_read_are_behind_that() -> None:
     book = spoilt("accounts", 1, account_id="A 1")
     assert kinds(book)["own"] == {("accounts", 1)}
