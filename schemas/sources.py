@@ -5,7 +5,7 @@ An address names no secret: it is kept in the ledger. Passwords and keys come fr
 """
 
 import re
-from datetime import date
+from datetime import date, time
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
@@ -36,11 +36,15 @@ class Source(Address):
     """Custodians whose accounts wait for this source, and only they; empty: every account needs it."""
     marker: str = ""
     """A file is complete when a file of its name and this ending (``.done``) stands beside it; empty: when it no longer grows."""
+    morning_until: time | None = None
+    """Files that say a time of day (``DTASOF`` of OFX): one before this is of the trading day before. Null: the day that is written counts."""
     schema_name: str = "public"
     """``postgresql://``: the schema that holds the landing tables or views."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.morning_until and not self.format:
+            raise ValueError(f"{self.name} has morning_until and no format; landing tables say no time of day")
         if self.files and not self.format:
             raise ValueError(f"{self.name} names files and no format; landing tables are named after their tables")
         if self.custodians and not self.tables and not self.format:

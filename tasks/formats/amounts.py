@@ -1,6 +1,8 @@
 """Numbers of a record as exact decimals: how they are written, which way they go, and what is computed from them.
 
-1. A number has at most 13 digits before and 12 after the point; anything else is unreadable, and null here.
+1. A number has at most 13 digits before and 12 after the point; anything else is unreadable, and null here. The mapping's currency sign
+   may stand before or behind it, inside or outside of its sign and parentheses. A thousands separator that is a space may be one that does
+   not break.
 2. Order: the digits with their implied decimals, without their sign where ``is_absolute`` says so, then the sign of a code.
    A number that brings a sign of its own beside a code is unreadable: twice negative would be a guess.
 3. ``times`` or ``divided_by``, then ``scale``; the result is rounded half-even to six digits, once: results near a tie are
@@ -20,6 +22,7 @@ from tasks.formats.parts import Amount, Number
 WIDE: Final = pl.Decimal(38, 12)
 """26 digits before the point: two numbers of 13 multiply without overflow."""
 _DIGITS: Final = 13
+_PERCENT: Final = Decimal("0.01")
 _TIE: Final = Decimal("0.0000005")
 _NEAR: Final = Decimal("0.000000001")
 _BOUND: Final = Decimal(10) ** 22
@@ -28,7 +31,10 @@ _BOUND: Final = Decimal(10) ** 22
 
 def plain_number(text: pl.Series, number: Number, mapping: InputMapping) -> pl.Series:
     """Text as ``WIDE`` without regard to its sign field; null where it is not a number as the mapping writes them."""
-    body = text.str.strip_chars("+-() ")
+    text = _without_currency_sign(text, mapping.currency_sign)
+    if mapping.thousands == " ":
+        text = text.str.replace_all("[\u00a0\u2009\u202f]", " ")
+    body = text.str.strip_chars("+-() %")
     if mapping.thousands:
         body = body.str.replace_all(mapping.thousands, "", literal=True)
     if mapping.decimal != ".":
@@ -36,8 +42,20 @@ def plain_number(text: pl.Series, number: Number, mapping: InputMapping) -> pl.S
     read = _where(body.cast(WIDE, strict=False), text.str.contains(_pattern(number, mapping)))
     if number.implied_decimals:
         read *= _constant(Decimal(1).scaleb(-number.implied_decimals), len(read))
+    if number.is_percent:
+        read *= _constant(_PERCENT, len(read))
     is_negative = text.str.contains("[-(]")
     return pl.select(pl.when(is_negative).then(-read).otherwise(read)).to_series() if is_negative.any() else read
+
+
+def _without_currency_sign(text: pl.Series, sign: str) -> pl.Series:
+    """Text without the sign where it stands once, at the start or the end of the number."""
+    if not sign:
+        return text
+    once = text.str.count_matches(sign, literal=True) == 1
+    start, end = rf"^([+-]?\s*\(?\s*[+-]?){escape(sign)}\s*", rf"\s*{escape(sign)}(\s*[+-]?\)?)$"
+    bare = text.str.replace(start, "${1}").str.replace(end, "${1}")
+    return pl.select(pl.when(once).then(bare).otherwise(text).alias(text.name)).to_series()
 
 
 def _pattern(number: Number, mapping: InputMapping) -> str:
@@ -48,6 +66,8 @@ def _pattern(number: Number, mapping: InputMapping) -> str:
         digits = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}}){{1,4}}|{digits})"
     if not number.implied_decimals:
         digits = rf"(?:{digits}(?:{point}[0-9]{{0,12}})?|{point}[0-9]{{1,12}})"
+    if number.is_percent:
+        digits = rf"{digits}\s*%"
     if number.number == "signed":
         return rf"^(?:[+-]?\s*{digits}|{digits}\s*[+-]|\(\s*{digits}\s*\))$"
     return rf"^[+-]?{digits}$"

@@ -55,7 +55,8 @@ def _cell(
         return _decode(text_cells, column.codes)
     if column.date:
         return _or_text(text_cells, days(text_cells, column.date).dt.to_string("%Y-%m-%d"), _DAY)
-    if column.is_computed or (is_number and (mapping.decimal != "." or mapping.thousands)):
+    is_written_otherwise = mapping.decimal != "." or mapping.thousands or mapping.currency_sign
+    if column.is_computed or (is_number and is_written_otherwise):
         return _or_text(_words(column, fields), as_text(column_number(column, fields, mapping)), _NUMBER)
     return text_cells
 

@@ -35,6 +35,8 @@ def faults(mapping: InputMapping) -> Iterator[str]:
 def _faults_of_signs(mapping: InputMapping) -> Iterator[str]:
     if mapping.decimal == mapping.thousands:
         yield f"thousands: {mapping.thousands} is the decimal sign too; needed another"
+    if mapping.currency_sign and mapping.currency_sign in (mapping.thousands, mapping.quote, mapping.separator):
+        yield f"currency_sign: {mapping.currency_sign} means something else too; needed another, or none"
     if mapping.kind == "delimited" and mapping.separator == mapping.quote:
         yield f"quote: {mapping.quote} separates fields too; needed another, or none"
 
@@ -71,6 +73,8 @@ def _faults_of_record(kind: str, record: Record) -> Iterator[str]:
     places: list[Place | None] = [*record.fields.values(), record.line_number]
     if record.has_names and (kind == "fixed" or record.match or record.width or record.line_number):
         yield f"{key}: has_names goes with delimited files, without match, width and line_number; needed one or the other"
+    elif record.spare_cells and kind == "fixed":
+        yield f"{key}: spare_cells go with delimited files; needed width = [least, most] for spaces at the end of a line"
     elif any(place is not None and not isinstance(place, wanted) for place in places):
         yield f"{key}: needed {words}"
     elif isinstance(record.width, tuple) and record.width[0] > record.width[1]:

@@ -17,7 +17,7 @@ from tasks.core.gate import LINE
 from tasks.formats.faults import least_width, widest
 from tasks.formats.lines import BLOCK_BYTES, read_lines
 from tasks.formats.mapping import InputMapping, Record
-from tasks.formats.parts import days
+from tasks.formats.parts import DayOf, days
 from tasks.formats.records import Records
 from tasks.formats.split import split_delimited, split_fixed
 from tasks.formats.tally import LINE_NUMBER, RecordNumbers, Tally, cell_of, whole_number
@@ -27,7 +27,12 @@ _SHOWN = 40
 
 
 def line_records(
-    mapping: InputMapping, file: FetchedFile, as_of: date, *, block_bytes: int = BLOCK_BYTES
+    mapping: InputMapping,
+    file: FetchedFile,
+    as_of: date,
+    *,
+    day_of: DayOf | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Records]:
     """The file's records, a type at a time for each block of lines, in file order.
 
@@ -36,9 +41,8 @@ def line_records(
     InputRefused
         The file is not whole, not of that night, or has a line of no known type.
     """
-    reading = _Reading(mapping, file.name, as_of)
-    lines = read_lines(file.path, file.name, mapping.encoding, comment=mapping.comment, block_bytes=block_bytes)
-    for block in lines:
+    reading = _Reading(mapping, file.name, as_of, day_of)
+    for block in _lines(mapping, file, block_bytes):
         yield from reading.take(block)
     reading.end()
 
@@ -47,10 +51,16 @@ def sequence_in_header(mapping: InputMapping, file: FetchedFile) -> int | None:
     """Number of the file in its header; null where the mapping has none."""
     if mapping.header is None or mapping.header.sequence is None:
         return None
-    blocks = read_lines(file.path, file.name, mapping.encoding, comment=mapping.comment)
-    number, line = next(blocks).select("number", "line").row(0)
+    number, line = next(_lines(mapping, file, BLOCK_BYTES)).select("number", "line").row(0)
     _refuse_other_start(mapping, file.name, number, line)
     return whole_number(cell_of(line, mapping.header.sequence, mapping), file.name, number, "number of the file")
+
+
+def _lines(mapping: InputMapping, file: FetchedFile, block_bytes: int) -> Iterator[pl.DataFrame]:
+    """Lines that say something: of a delimited file, those with anything in a field."""
+    blank = mapping.separator + mapping.quote if mapping.kind == "delimited" else ""
+    comment = mapping.comment
+    return read_lines(file.path, file.name, mapping.encoding, comment=comment, blank=blank, block_bytes=block_bytes)
 
 
 def _refuse_other_start(mapping: InputMapping, name: str, number: int, line: str) -> None:
@@ -79,8 +89,8 @@ def _excerpt(line: str) -> str:
 class _Reading:
     """One file, as far as it was read."""
 
-    def __init__(self, mapping: InputMapping, name: str, as_of: date) -> None:
-        self.mapping, self.name, self.as_of = mapping, name, as_of
+    def __init__(self, mapping: InputMapping, name: str, as_of: date, day_of: DayOf | None) -> None:
+        self.mapping, self.name, self.as_of, self.day_of = mapping, name, as_of, day_of
         self.records = mapping.records
         self.are_columns_due = any(record.has_names for record in mapping.records)
         self.is_header_due = mapping.header is not None
@@ -125,7 +135,7 @@ class _Reading:
         if spot is None:
             return
         text = cell_of(line, spot, self.mapping)
-        day = days(pl.Series([text]), spot.date)[0]
+        day = days(pl.Series([text]), spot.date, self.day_of)[0]
         refuse_other_day(f"{self.name} line {number}", text, day, self.as_of, spot.date)
 
     def _refuse_after_trailer(self, block: pl.DataFrame) -> None:
@@ -200,7 +210,9 @@ def _split(lines: pl.Series, record: Record, mapping: InputMapping) -> pl.DataFr
         spans = {name: place for name, place in places.items() if isinstance(place, tuple)}
         return split_fixed(lines, spans, width)
     numbers = {name: place for name, place in places.items() if isinstance(place, int)}
-    return split_delimited(lines, numbers, width, separator=mapping.separator, quote=mapping.quote)
+    return split_delimited(
+        lines, numbers, width, separator=mapping.separator, quote=mapping.quote, spare=record.spare_cells
+    )
 
 
 def refuse_other_day(where: str, text: str, day: date | None, as_of: date, day_format: str) -> None:
@@ -208,9 +220,12 @@ def refuse_other_day(where: str, text: str, day: date | None, as_of: date, day_f
     if day is None:
         raise InputRefused(f"{where}: its date is {_excerpt(text) or 'empty'}; needed a day as {day_format}")
     if day != as_of:
-        raise InputRefused(
-            f"{where} is of {day}; the night is {as_of}; needed the same day\n\nHint: yesterday's file again?"
+        hint = (
+            "yesterday's file again?"
+            if day < as_of
+            else "where it is made in the morning after, say so with morning_until in its source."
         )
+        raise InputRefused(f"{where} is of {day}; the night is {as_of}; needed the same day\n\nHint: {hint}")
 
 
 def _with_numbers(record: Record, mapping: InputMapping, name: str, number: int, line: str) -> Record:

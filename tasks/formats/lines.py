@@ -7,7 +7,7 @@
 Known limits: encodings in which a byte of a line feed may be part of another character cannot be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -23,12 +23,21 @@ BLOCK_BYTES: Final = 1 << 24
 _BOM: Final = b"\xef\xbb\xbf"
 _END_OF_FILE: Final = "\x1a"
 _LINE_FEED: Final = 10
+_SPACES: Final = " \t\x0b\x0c\r\xa0"
 
 
 def read_lines(
-    path: Path, name: str, encoding: str, *, comment: str = "", block_bytes: int = BLOCK_BYTES
+    path: Path,
+    name: str,
+    encoding: str,
+    *,
+    comment: Sequence[str] = (),
+    blank: str = "",
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[pl.DataFrame]:
     """``line`` and ``number`` (Int64, from 1) of the lines that are neither blank nor comments, in file order.
+
+    ``blank``: signs that alone make a line no less blank than spaces do.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def read_lines(
                 text = _utf8(block.removeprefix(_BOM) if first == 1 else block, name, encoding, first)
                 frame = _number_lines(text, first)
                 first += frame.height
-                kept = _without_blanks(frame, comment)
+                kept = _without_blanks(frame, comment, blank)
                 is_empty = is_empty and not kept.height
                 if kept.height:
                     yield kept
@@ -106,7 +115,7 @@ def _number_lines(text: bytes, first: int) -> pl.DataFrame:
     return pl.DataFrame({"line": pl.Series(lines).str.strip_chars_end("\r\n"), "number": numbers})
 
 
-def _without_blanks(frame: pl.DataFrame, comment: str) -> pl.DataFrame:
+def _without_blanks(frame: pl.DataFrame, comment: Sequence[str], blank: str) -> pl.DataFrame:
     line = pl.col("line")
-    is_kept = ~line.str.strip_chars().is_in(["", _END_OF_FILE])
-    return frame.filter(is_kept & ~line.str.starts_with(comment) if comment else is_kept)
+    is_kept = ~line.str.strip_chars(_SPACES + blank).is_in(["", _END_OF_FILE])
+    return frame.filter(is_kept, *(~line.str.starts_with(each) for each in comment))

@@ -6,9 +6,10 @@
     encoding = "utf-8"                     # delimited, fixed
     separator = "|"                        # delimited
     quote = '"'                            # delimited; "" where quotes mean nothing
-    comment = "#"                          # lines that start so are skipped
+    comment = "#"                          # lines that start so are skipped; or a list
     decimal = "."                          # how numbers are written
     thousands = ","
+    currency_sign = "$"                    # taken off numbers: $5, -$5, ($5), 5 $
 
     [header]                               # first line of a delimited or fixed file
     match = "HDR"
@@ -30,6 +31,7 @@
     match = "POS"                          # absent: every line that is neither header nor trailer
     has_names = false                      # true: a line after the header names the fields; fields are names then
     fields = { account = 2, ticker = 3 }   # fixed: { account = [4, 12] }, start from 1 and width
+    spare_cells = 1                        # empty cells that a line may have at its end beyond its width (delimited)
     width = 9                              # fields (delimited) or characters (fixed) in a line, or [least, most]
     line_number = 9                        # fixed: [60, 6]
 
@@ -126,6 +128,7 @@ class Record(MappingPart):
     fields: dict[str, Place]
     width: Whole | tuple[Whole, Whole] | None = None
     line_number: Whole | Span | None = None
+    spare_cells: Annotated[int, Field(ge=0, le=9, strict=True)] = 0
 
 
 class Condition(MappingPart):
@@ -175,6 +178,7 @@ class InputColumn(Number):
             self.number != "plain"
             or self.implied_decimals > 0
             or self.is_absolute
+            or self.is_percent
             or any(each is not None for each in (self.sign, self.scale, self.times, self.divided_by))
         )
 
@@ -209,8 +213,12 @@ class InputMapping(MappingFile):
     encoding: str = "utf-8"
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     quote: Annotated[str, Field(max_length=1)] = '"'
-    comment: str = ""
+    comment: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(lambda given: [each for each in [given] if each] if isinstance(given, str) else given),
+    ] = ()
     thousands: Annotated[str, Field(max_length=1)] = ""
+    currency_sign: Annotated[str, Field(max_length=3, pattern=r"^[^0-9+\-().,%\s]*$")] = ""
     header: Header | None = None
     trailer: Trailer | None = None
     as_of: AsOf | None = None

@@ -5,8 +5,11 @@
    ``dtasof`` of the statement are in all but ``SecInfo``, ``ticker`` and ``secname`` of the security in all that name one.
 2. Days (``dt...``) are ``YYYY-MM-DD``, the day as it is written: at the place that the statement's offset names.
 3. Added: ``element`` (``POSSTOCK``, ``BUYMF``, ...), ``cursym`` (the statement's currency where an element names none),
-   ``shares`` and ``lot`` of a position, ``cash`` of a balance.
-4. A file is refused that is not whole, that answers with an error, or has two statements of one account.
+   ``shares`` and ``lot`` of a position, ``cash`` of a balance, ``asof`` of the account: ``dtasof`` with its time, midnight where it has none. A
+   statement without a balance has one whose ``cash`` says so.
+4. Amounts have a point or a comma before their decimals, as OFX allows. A comma that may as well part thousands (``1,000``) is decimal where
+   another of the file can be nothing else (``72,50``); without one it is no number.
+5. A file is refused that is not whole, that answers with an error, or has two statements of one account.
 
 Known limits: the file is held in memory. OFX has no tax lots and no gain where the broker leaves it out.
 ``Records.numbers`` is the place of a record among all of the file's.
@@ -21,6 +24,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 import ofxtools.models
+import ofxtools.Types
 import polars as pl
 
 from schemas.errors import InputRefused, WrongUsage
@@ -29,18 +33,29 @@ from tasks.formats.ofx_markup import ofx_tree, text_of
 from tasks.formats.records import Records
 
 KINDS: Final = ("InvAccount", "InvPosition", "InvBalance", "InvTransaction", "SecInfo")
-ADDED: Final = frozenset({"element", "shares", "lot", "cash"})
+ADDED: Final = frozenset({"element", "shares", "lot", "cash", "asof"})
 """Fields that no element of a file has."""
 SHARES: Final = frozenset({"POSSTOCK", "POSMF", "POSOTHER"})
 """Positions whose unit is a share, priced by the share."""
 _CONVERTED_FROM: Final = "ORIGCURRENCY"
 """What an amount was before it was turned into the statement's currency."""
 _DAY: Final = re.compile(r"^([0-9]{4})([0-9]{2})([0-9]{2})(?:[0-9]{4,6}(?:\.[0-9]+)?)?(?:\[[^\]]*\])?$")
+_MOMENT: Final = re.compile(r"^[0-9]{8}([0-9]{2})([0-9]{2})([0-9]{2})?")
+_COMMA: Final = re.compile(r"^[+-]?[0-9]*,[0-9]+$")
+_GROUPED: Final = re.compile(r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$")
+_UNCLEAR: Final = "{} (its comma may part thousands or decimals)"
 _KNOWN: Final = frozenset(
     name
     for model in vars(ofxtools.models).values()
     if isinstance(model, type) and issubclass(model, ofxtools.models.Aggregate)
     for name in model.elements
+)
+_AMOUNTS: Final = frozenset(
+    name
+    for model in vars(ofxtools.models).values()
+    if isinstance(model, type) and issubclass(model, ofxtools.models.Aggregate)
+    for name, kind in model.elements.items()
+    if isinstance(kind, ofxtools.Types.Decimal)
 )
 
 Cells = dict[str, str]
@@ -61,6 +76,7 @@ def ofx_records(fmt: InputFormat, path: Path) -> Iterator[Records]:
     wanted = _fields_to_read(fmt)
     root = ofx_tree(path)
     _refuse_errors(path.name, root)
+    _write_points(root)
     securities = [_cells(each) for each in root.iter("SECINFO")]
     names = {each.get("uniqueid", ""): each for each in securities}
     found: dict[str, list[_Row]] = {kind: [] for kind in wanted}
@@ -108,6 +124,16 @@ def _refuse_errors(name: str, root: Element) -> None:
                 )
 
 
+def _write_points(root: Element) -> None:
+    """A point in place of each decimal comma of an amount; words that no number reads where it may part thousands."""
+    amounts = [each for each in root.iter() if not len(each) and each.tag.lower() in _AMOUNTS and "," in text_of(each)]
+    texts = [text_of(each) for each in amounts]
+    is_clear = any(_COMMA.match(text) and not _GROUPED.match(text) for text in texts)
+    is_clear = is_clear and all(_COMMA.match(text) for text in texts)
+    for each, text in zip(amounts, texts, strict=True):
+        each.text = text.replace(",", ".") if is_clear else _UNCLEAR.format(text)
+
+
 def _all(name: str, root: Element, names: dict[str, Cells], securities: list[Cells]) -> Iterator[tuple[str, Cells]]:
     """Every record of the file in its order, securities last."""
     seen: set[tuple[str | None, str]] = set()
@@ -133,7 +159,19 @@ def _statement_cells(name: str, place: int, statement: Element) -> Cells:
     for field in ("acctid", "dtasof", "curdef"):
         if not own.get(field):
             raise InputRefused(f"{name}: statement {place} has no {field.upper()}; needed it")
-    return {**own, "cursym": own["curdef"]}
+    return {**own, "cursym": own["curdef"], "asof": _moment(own["dtasof"], text_of(_child(statement, "DTASOF")))}
+
+
+def _child(element: Element, tag: str) -> Element:
+    """The child of that tag; an empty one where there is none."""
+    found = element.find(tag)
+    return Element(tag) if found is None else found
+
+
+def _moment(day: str, text: str) -> str:
+    """A day with the time that the text writes behind it, in ISO 8601; midnight where it writes none."""
+    found = _MOMENT.match(text)
+    return f"{day}T{':'.join(part or '00' for part in found.groups())}" if found else f"{day}T00:00:00"
 
 
 def _statement_records(statement: Element, own: Cells, names: dict[str, Cells]) -> Iterator[tuple[str, Cells]]:
@@ -141,9 +179,12 @@ def _statement_records(statement: Element, own: Cells, names: dict[str, Cells]) 
     for element in () if positions is None else positions:
         cells = {**own, **_with_security_names(_cells(element), names), "element": element.tag}
         yield "InvPosition", {**cells, "shares": _shares(cells), "lot": _lot(cells)}
-    for balance in statement.iterfind("INVBAL"):
+    balances = statement.findall("INVBAL")
+    for balance in balances:
         cells = {**own, **_cells(balance, within=())}
         yield "InvBalance", {**cells, "cash": _cash(cells, has_positions=positions is not None)}
+    if not balances:
+        yield "InvBalance", {**own, "cash": "not there (the statement has no balance, INVBAL)"}
     for element in () if transactions is None else transactions:
         if len(element):
             yield "InvTransaction", {**own, **_with_security_names(_cells(element), names), "element": element.tag}
@@ -195,6 +236,8 @@ def _cash(cells: Cells, *, has_positions: bool) -> str:
     Whether ``availcash`` counts what was borrowed or came of short sales differs from broker to broker.
     """
     available, margin, short = (cells.get(name, "") for name in ("availcash", "marginbalance", "shortbalance"))
+    if not available:
+        return "not there (its INVBAL has no AVAILCASH)"
     if not has_positions:
         return f"{available} (no INVPOSLIST)"
     return available if _is_zero(margin) and _is_zero(short) else f"{available} + {margin} margin + {short} short"

@@ -2,7 +2,8 @@
 
 ``ofxtools`` reads header and tags; it passes over what it does not know and takes a file cut short for a whole one. Here every
 character belongs to a tag or a value, every tag is closed where it was opened, and there is one ``<OFX>``. Nothing is
-expanded: there are no entities but those of single characters.
+expanded: there are no entities but those of single characters. Tags may have spaces before their end, and an empty one may be closed in itself;
+comments say nothing.
 """
 
 import html
@@ -22,6 +23,8 @@ from tasks.formats.records import open_bytes
 logging.getLogger("ofxtools").setLevel(logging.WARNING)  # below, it logs what stands in the file
 
 _DEEPEST: Final = 40
+_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG: Final = re.compile(r"<(/?)([A-Z0-9._]+)\s*(/?)>")
 _BOM: Final = b"\xef\xbb\xbf"
 _DECLARED: Final = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
 
@@ -62,6 +65,7 @@ def _body(content: bytes) -> str:
 
 
 def _tree(body: str) -> Element:
+    body = _TAG.sub(_plain_tag, _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), body))
     _refuse_loose_text(body)
     builder = _Builder()
     builder.feed(body)
@@ -69,6 +73,12 @@ def _tree(body: str) -> Element:
     if root.tag != "OFX":
         raise ParseError("it does not begin with <OFX>")
     return root
+
+
+def _plain_tag(found: re.Match[str]) -> str:
+    """A tag as the library knows it; one that closes itself as two."""
+    tag = f"<{found[1]}{found[2]}>"
+    return f"{tag}</{found[2]}>" if found[3] and not found[1] else tag
 
 
 def _refuse_loose_text(body: str) -> None:

@@ -1,7 +1,8 @@
 """Parts of a mapping: where a cell stands, how a day and a number are written."""
 
 import re
-from datetime import datetime
+from collections.abc import Callable
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
@@ -26,14 +27,25 @@ def _place(given: object) -> object:
     return given
 
 
-def days(text: pl.Series, day_format: str) -> pl.Series:
-    """Days as Date; null where the text is none, or where digits that run together could be read in two ways."""
+DayOf = Callable[[datetime], date]
+"""Which day a file is of that says this moment, at its own place."""
+
+
+def days(text: pl.Series, day_format: str, day_of: DayOf | None = None) -> pl.Series:
+    """Days as Date; null where the text is none, or where digits that run together could be read in two ways.
+
+    ``day_of``: of texts with a time, else the day that is written counts.
+    """
     has_time = "%H" in day_format
     read = text.str.to_datetime(day_format, strict=False) if has_time else text.str.to_date(day_format, strict=False)
     if _ADJACENT.search(day_format):
         is_same = read.dt.to_string(day_format).str.to_lowercase() == text.str.to_lowercase()
         read = read.set(~is_same.fill_null(value=False), None)
-    return read.cast(pl.Date)
+    if day_of is None or not has_time:
+        return read.cast(pl.Date)
+    moments = read.drop_nulls().unique()
+    told = pl.Series([day_of(moment) for moment in moments], dtype=pl.Date)
+    return read.replace_strict(moments, told, default=None, return_dtype=pl.Date)
 
 
 def _day_format(text: str) -> str:
@@ -90,12 +102,16 @@ class NumberSign(MappingPart):
 
 
 class Number(MappingPart):
-    """How a number is written. ``signed``: a trailing minus and parentheses are understood; a leading sign always is."""
+    """How a number is written. ``signed``: a trailing minus and parentheses are understood; a leading sign always is.
+
+    ``is_percent``: it ends in a percent sign, and is read as a fraction.
+    """
 
     number: Literal["plain", "signed"] = "plain"
     implied_decimals: Annotated[int, Field(ge=0, le=12)] = 0
     sign: NumberSign | None = None
     is_absolute: bool = False
+    is_percent: bool = False
 
 
 class Amount(Number):

@@ -23,7 +23,7 @@ from tasks.formats.contract_file import RawTable
 from tasks.formats.line_file import line_records, refuse_other_day, sequence_in_header
 from tasks.formats.lines import BLOCK_BYTES
 from tasks.formats.mapping import LINES, AsOf, Condition, InputFormat, InputMapping, Table
-from tasks.formats.parts import days
+from tasks.formats.parts import DayOf, days
 from tasks.formats.records import Records
 from tasks.formats.tally import trim_cells
 from tasks.sources import FetchedFile
@@ -39,11 +39,18 @@ _PLAIN: Final[list[tuple[type[pl.DataType], str]]] = [
 
 
 def read_format(
-    fmt: InputFormat, file: FetchedFile, as_of: date, *, tables: Collection[str], block_bytes: int = BLOCK_BYTES
+    fmt: InputFormat,
+    file: FetchedFile,
+    as_of: date,
+    *,
+    tables: Collection[str],
+    day_of: DayOf | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[RawTable]:
     """Rows of the landing tables ``tables``, in batches as the file has them; each table comes at least once, maybe empty.
 
-    ``block_bytes`` bounds how much of a file of lines is held at a time.
+    ``day_of`` says which day a file is of that says a moment; null: the day that it writes. ``block_bytes`` bounds how much of a file of lines is
+    held at a time.
 
     Raises
     ------
@@ -55,9 +62,9 @@ def read_format(
     seen: dict[str, pl.DataFrame] = {}
     is_dated = mapping.as_of is None
     given: set[str] = set()
-    for records in _records(fmt, file, as_of, block_bytes):
+    for records in _records(fmt, file, as_of, day_of, block_bytes):
         if mapping.as_of and records.kind == mapping.as_of.record:
-            is_dated = _check_day(records, mapping.as_of, file.name, as_of) or is_dated
+            is_dated = _check_day(records, mapping.as_of, file.name, as_of, day_of) or is_dated
         for drawing in drawn:
             if drawing.table.records == records.kind:
                 rows = drawing.rows(records, seen, file.name)
@@ -79,9 +86,11 @@ def sequence_of(fmt: InputFormat, file: FetchedFile) -> int | None:
     return sequence_in_header(fmt.mapping, file)
 
 
-def _records(fmt: InputFormat, file: FetchedFile, as_of: date, block_bytes: int) -> Iterator[Records]:
+def _records(
+    fmt: InputFormat, file: FetchedFile, as_of: date, day_of: DayOf | None, block_bytes: int
+) -> Iterator[Records]:
     if fmt.mapping.kind in LINES:
-        return line_records(fmt.mapping, file, as_of, block_bytes=block_bytes)
+        return line_records(fmt.mapping, file, as_of, day_of=day_of, block_bytes=block_bytes)
     if fmt.mapping.kind == "flex":
         from tasks.formats.flex import flex_records  # noqa: PLC0415 - an XML parser that other formats do not need
 
@@ -91,7 +100,7 @@ def _records(fmt: InputFormat, file: FetchedFile, as_of: date, block_bytes: int)
     return ofx_records(fmt, file.path)
 
 
-def _check_day(records: Records, rule: AsOf, name: str, as_of: date) -> bool:
+def _check_day(records: Records, rule: AsOf, name: str, as_of: date, day_of: DayOf | None) -> bool:
     """Whether any record told a day; refuses another day than the night's."""
     if rule.field not in records.cells.columns:
         return False
@@ -101,7 +110,7 @@ def _check_day(records: Records, rule: AsOf, name: str, as_of: date) -> bool:
         if LINE in records.cells.columns
         else pl.repeat(value=True, n=fields.height, eager=True)
     )
-    day = days(fields[rule.field], rule.date)
+    day = days(fields[rule.field], rule.date, day_of)
     odd = (sound & ~day.eq_missing(pl.Series([as_of]))).arg_true()
     if len(odd):
         place = int(odd[0])

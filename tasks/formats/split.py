@@ -3,7 +3,8 @@
 1. Lines without a quote are split at each separator.
 2. Lines with quotes go through a CSV parser, as in RFC 4180 with the mapping's signs. A quoted cell ends with its line: a line
    that leaves a quote open has the wrong length.
-3. A line with too few or too many fields keeps its place and its first fields; column ``LINE`` then holds its text.
+3. A line with too few or too many fields keeps its place and its first fields; column ``LINE`` then holds its text. A line of one field that
+   is no identifier has none: it is a sentence, of nobody's account.
 """
 
 import csv
@@ -14,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from schemas.landing import IDENTIFIER
 from tasks.core.gate import LINE
 
 _END: Final = "\x00end"
@@ -31,20 +33,23 @@ def split_fixed(lines: pl.Series, fields: Dict[str, tuple[int, int]], width: tup
 
 
 def split_delimited(
-    lines: pl.Series, fields: Dict[str, int], width: tuple[int, int], *, separator: str, quote: str
+    lines: pl.Series, fields: Dict[str, int], width: tuple[int, int], *, separator: str, quote: str, spare: int = 0
 ) -> pl.DataFrame:
-    """The fields of each line by number, from 1; ``width``: fewest and most of a whole line."""
+    """The fields of each line by number, from 1; ``width``: fewest and most of a whole line, with ``spare`` empty ones more at its end."""
+    most = width[1] + spare
     frame = pl.DataFrame({"line": lines})
     is_quoted = lines.str.contains(quote, literal=True) if quote else pl.repeat(value=False, n=len(lines), eager=True)
     if is_quoted.any():
         frame = frame.with_columns(pl.int_range(pl.len()).alias(_PLACE))
-        plain = _split_plain(frame.filter(~is_quoted), width[1], separator)
-        quoted = split_quoted(frame.filter(is_quoted), width[1], separator, quote)
+        plain = _split_plain(frame.filter(~is_quoted), most, separator)
+        quoted = split_quoted(frame.filter(is_quoted), most, separator, quote)
         frame = pl.concat([plain, quoted]).sort(_PLACE)
     else:
-        frame = _split_plain(frame, width[1], separator)
-    cells = [pl.col(_name(number)).alias(name) for name, number in fields.items()]
-    return _with_ragged(frame, cells, pl.col(_FOUND).is_between(*width))
+        frame = _split_plain(frame, most, separator)
+    is_sentence = (pl.col(_FOUND) == 1) & (width[0] > 1) & ~pl.col(_name(1)).str.strip_chars().str.contains(IDENTIFIER)
+    cells = [pl.when(~is_sentence).then(_name(number)).alias(name) for name, number in fields.items()]
+    is_spare = [pl.col(_name(number)).fill_null("").str.strip_chars() == "" for number in range(width[1] + 1, most + 1)]
+    return _with_ragged(frame, cells, pl.all_horizontal(pl.col(_FOUND).is_between(width[0], most), *is_spare))
 
 
 def _with_ragged(frame: pl.DataFrame, cells: list[pl.Expr], is_whole: pl.Expr) -> pl.DataFrame:

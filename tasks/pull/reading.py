@@ -1,15 +1,18 @@
 """Read the rows of a file that was taken, as text or typed, batch by batch."""
 
-from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, date, datetime, time
+from functools import partial
 
 import polars as pl
 
 from schemas.errors import InputRefused, SourceUnreachable
+from schemas.sources import Source
 from tasks.core.gate import parse
 from tasks.formats import RawTable, read_batches, read_format
 from tasks.pull.inputs import Input
 from tasks.pull.residues import without_residues
+from tasks.runtime import current_settings, previous_session
 
 
 def raw_tables(each: Input, tables: Collection[str]) -> Iterator[RawTable]:
@@ -23,7 +26,7 @@ def raw_tables(each: Input, tables: Collection[str]) -> Iterator[RawTable]:
         It is no longer the file that was taken.
     """
     if each.format is not None:
-        for raw in read_format(each.format, each.file, each.source.day, tables=tables):
+        for raw in read_format(each.format, each.file, each.source.day, tables=tables, day_of=_day_of(each.source)):
             yield without_residues(raw, each.file.name)
     else:
         try:
@@ -40,6 +43,20 @@ def parse_raw(raw: RawTable) -> pl.DataFrame:
     return parse(
         raw.table, raw.frame, is_text=raw.is_text, first_row=raw.first_row, numbers=raw.numbers, as_read=raw.as_read
     )
+
+
+def _day_of(source: Source) -> Callable[[datetime], date] | None:
+    """Which day a moment means that a file of the source says; null: the day that it writes."""
+    until = source.morning_until
+    return None if until is None else partial(day_of_statement, until=until, exchange=current_settings().exchange)
+
+
+def day_of_statement(moment: datetime, *, until: time, exchange: str) -> date:
+    """The day itself, or the trading day before where it is earlier than ``until``. Midnight is a day without a time."""
+    if moment.time() == time.min or moment.time() >= until:
+        return moment.date()
+    _, before = previous_session(moment.date(), exchange)
+    return before or moment.date()
 
 
 def _refuse_changed(each: Input) -> None:

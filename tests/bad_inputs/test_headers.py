@@ -9,7 +9,8 @@ from tests.bad_inputs.deliver import Spoil, content, delivered, edit, replace
 from tests.support.landing_book import sound_book, write_book
 
 LOTS = sound_book()["lots"].write_csv()
-HEADER, ROWS = LOTS.split("\n", 1)
+_, ROWS = LOTS.split("\n", 1)
+CASH = b"account_id,settled_usd,pending_usd"
 IDENTIFIER = "1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)"
 NO_ACCOUNT = f"lots.csv has no column account_id; needed account_id: the account the row belongs to, {IDENTIFIER}"
 NO_QUANTITY = "lots.csv has no column quantity; needed quantity: how many shares, or the face amount of a bond, a number of 0 or more"
@@ -77,10 +78,13 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
     "a quote left open": (replace("lots.csv", "lot_id", '"lot_id'), OPEN),
     "a line break in a name": (replace("lots.csv", "lot_id", 'lot_id,"two\nlines"'), OPEN),
     "a first line without end": (lots("account_id," * 7000), LONG),
-    "a header and no rows": (lots(HEADER), "lots.csv has no rows; needed at least one row of the table lots"),
+    "a header and no rows": (
+        content("cash.csv", CASH),
+        "cash.csv has no rows; needed at least one row of the table cash",
+    ),
     "a header and empty lines": (
-        lots(f"{HEADER}\n\r\n\n"),
-        "lots.csv has no rows; needed at least one row of the table lots",
+        content("cash.csv", CASH + b"\n\r\n\n"),
+        "cash.csv has no rows; needed at least one row of the table cash",
     ),
 }
 

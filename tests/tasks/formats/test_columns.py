@@ -188,3 +188,67 @@ def test_fields_are_joined_and_a_missing_part_leaves_nothing() -> None:
 def test_a_value_is_the_same_in_every_row_and_may_be_the_night() -> None:
     assert cell({"value": "7"}, {"q": "1"}) == "7"
     assert cell({"value": "{as_of}"}, {"q": "1"}, "acquired_date") == "2026-01-05"
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "expected"),
+    [
+        ("$300.00", Q, "300"),
+        ("$30,000.00", Q, "30000"),
+        ("-$1,234.5", Q, "-1234.5"),
+        ("$-1,234.5", Q, "-1234.5"),
+        ("$ 12", Q, "12"),
+        ("12.50 $", Q, "12.5"),
+        ("12", Q, "12"),
+        ("($1,234.50)", SIGNED, "-1234.5"),
+        ("$(5)", SIGNED, "-5"),
+        ("$5-", SIGNED, "-5"),
+        ("($5)", Q, "($5)"),
+        ("$$5", Q, "$$5"),
+        ("$5$", Q, "$5$"),
+        ("5$0", Q, "5$0"),
+        ("$", Q, "$"),
+        ("€5", Q, "€5"),
+        ("$5", {**Q, "scale": Decimal("0.01")}, "0.05"),
+    ],
+)
+def test_a_currency_sign_is_taken_off_a_number(text: str, column: dict[str, Any], expected: str) -> None:
+    assert cell(column, {"q": text}, thousands=",", currency_sign="$") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sign", "expected"), [("US$5", "US$", "5"), ("5 CHF", "CHF", "5"), ("€ 1.234,50", "€", "1234.5")]
+)
+def test_a_currency_sign_may_have_letters(text: str, sign: str, expected: str) -> None:
+    assert cell(Q, {"q": text}, currency_sign=sign, decimal=",", thousands=".") == expected
+
+
+def test_a_currency_sign_stays_where_the_mapping_names_none() -> None:
+    assert cell(Q, {"q": "$5"}) == "$5"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("60%", "0.6"), ("12.5 %", "0.125"), ("-3%", "-0.03"), ("60", "60" + NOT_AS_WRITTEN), ("%", "%"), ("6%0", "6%0")],
+)
+def test_a_percentage_is_a_fraction(text: str, expected: str) -> None:
+    assert cell({**Q, "is_percent": True}, {"q": text}) == expected
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f"])
+def test_thousands_may_be_parted_by_spaces_of_any_kind(space: str) -> None:
+    assert cell(Q, {"q": f"1{space}234{space}567,5"}, thousands=" ", decimal=",") == "1234567.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "expected"),
+    [
+        ("11/20/2026", "%m/%d/%Y", "2026-11-20"),
+        ("1/5/2026", "%m/%d/%Y", "2026-01-05"),
+        ("Nov-20-2026", "%b-%d-%Y", "2026-11-20"),
+        ("20.11.2026", "%d.%m.%Y", "2026-11-20"),
+        ("13/20/2026", "%m/%d/%Y", "13/20/2026"),
+    ],
+)
+def test_days_are_read_as_brokers_write_them(text: str, written: str, expected: str) -> None:
+    assert cell({"field": "d", "date": written}, {"d": text}, "acquired_date") == expected

@@ -158,7 +158,7 @@ def test_parts_of_a_position_are_lots_of_their_own(tmp_path: Path) -> None:
         (position(side="SHORT", units="-10"), "-10"),
         (position(side="LONG", units="-10"), "-10"),
         (position(side="BOTH"), "10 POSSTOCK BOTH"),
-        (position(units="1,234"), "1,234"),
+        (position(units="1,234"), "1,234 (its comma may part thousands or decimals)"),
         (position(units="NaN"), "NaN"),
     ],
 )
@@ -347,3 +347,84 @@ def test_an_error_in_place_of_a_statement_is_refused_with_its_message(tmp_path: 
     status = "<STATUS><CODE>15500</CODE><SEVERITY>ERROR</SEVERITY><MESSAGE>Signon invalid</MESSAGE></STATUS>"
     message = refusal(tmp_path, answer(f"<{place}>{status}</{place}>"))
     assert "code 15500): Signon invalid" in message
+
+
+SGML = """OFXHEADER:100
+DATA:OFXSGML
+VERSION:102
+SECURITY:NONE
+ENCODING:USASCII
+CHARSET:1252
+COMPRESSION:NONE
+OLDFILEUID:NONE
+NEWFILEUID:NONE
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<OFX>", "<OFX >"),
+        ("<INVPOSLIST>", "<INVPOSLIST  >"),
+        ("</OFX>", "</OFX >"),
+        ("<OFX>", "<OFX\n>"),
+        ("<OFX>", "<OFX><!-- made by a program <of> ours -->"),
+        ("<MKTVAL>1</MKTVAL>", "<MKTVAL>1</MKTVAL><MEMO/>"),
+        ("<MKTVAL>1</MKTVAL>", "<MKTVAL>1</MKTVAL><MEMO />"),
+    ],
+)
+@pytest.mark.parametrize("header", [HEADER, SGML])
+def test_tags_may_be_written_as_markup_allows(tmp_path: Path, old: str, new: str, header: str) -> None:
+    plain = answer(statement(position()), header=header)
+    text = plain.replace(old, new)
+    assert text != plain
+    found = landed(tmp_path, text)
+    assert found["lots"]["quantity"].to_list() == [10]
+    assert found["cash"]["settled_usd"].to_list() == [100]
+
+
+@pytest.mark.parametrize(
+    ("units", "price", "cash", "read"),
+    [
+        ("100,000", "300,00", "40000,00", ("100", "300", "40000")),
+        ("300,5", "72,125", "-0,01", ("300.5", "72.125", "-0.01")),
+        ("1,234", "0,5", "+12,3", ("1.234", "0.5", "12.3")),
+        ("7", "99.25", ",75", ("7", "99.25", "0.75")),
+    ],
+)
+def test_decimals_may_stand_behind_a_comma(
+    tmp_path: Path, units: str, price: str, cash: str, read: tuple[str, ...]
+) -> None:
+    text = answer(statement(position(units=units).replace("101.25", price), balance=BALANCE.replace("100", cash)))
+    found = landed(tmp_path, text)
+    numbers = (found["lots"]["quantity"], found["prices"]["price_usd"], found["cash"]["settled_usd"])
+    assert [number.to_list() for number in numbers] == [[Decimal(each)] for each in read]
+
+
+@pytest.mark.parametrize(
+    ("units", "cash"), [("1,000", "500"), ("1,000", "2,500.75"), ("1,000,000", "0,5"), ("12,345", "100,000")]
+)
+def test_a_comma_that_may_part_thousands_is_no_number(tmp_path: Path, units: str, cash: str) -> None:
+    text = answer(statement(position(units=units), balance=BALANCE.replace("100", cash)))
+    assert broken(tmp_path, "lots", text) == [f"quantity is {units} (its comma may part thousands or decimals)"]
+
+
+def test_names_keep_their_commas(tmp_path: Path) -> None:
+    text = answer(statement(position(units="1,5", part="CASH, OTHER")))
+    assert landed(tmp_path, text)["lots"].select("quantity").item() == Decimal("1.5")
+    assert "CASH, OTHER" in broken(tmp_path, "lots", text)[0]
+
+
+@pytest.mark.parametrize(
+    ("balance", "words"),
+    [
+        ("", "the statement has no balance, INVBAL"),
+        ("<INVBAL></INVBAL>", "its INVBAL has no AVAILCASH"),
+        ("<INVBAL><MARGINBALANCE>0</MARGINBALANCE></INVBAL>", "its INVBAL has no AVAILCASH"),
+    ],
+)
+def test_a_statement_without_a_balance_says_so(tmp_path: Path, balance: str, words: str) -> None:
+    assert broken(tmp_path, "cash", answer(statement(position(), balance=balance))) == [
+        f"settled_usd is not there ({words})"
+    ]
