@@ -24,6 +24,7 @@ from schemas.enums import (
     TradeMode,
     Unmodelled,
 )
+from schemas.policy import MOST_APPROVED_TURNOVER, MOST_DAYS, MOST_DOLLARS, MOST_HOURS, MOST_TURNOVER
 
 Exact = Annotated[pl.Decimal, 18, 6]
 """Money, price or quantity: 18 digits, 6 of them after the point."""
@@ -205,36 +206,36 @@ class Trades(pa.DataFrameModel):
 
 
 class Policies(pa.DataFrameModel):
-    """Parameters of ``schemas.policy.Policy``; a parameter absent or null takes its default."""
+    """Parameters of ``schemas.policy.Policy``; a parameter absent or null takes its default, one beyond its range is refused."""
 
     policy_id: str = identifier()
     is_pending_invested: bool = pa.Field(nullable=True)
-    cash_tolerance_usd: float = pa.Field(ge=0, nullable=True)
-    tracking_penalty: float = pa.Field(gt=0, nullable=True)
+    cash_tolerance_usd: float = pa.Field(ge=0, le=MOST_DOLLARS, nullable=True)
+    tracking_penalty: float = pa.Field(ge=0.0001, le=1_000_000, nullable=True)
     band_rule: str = pa.Field(isin=list(BandRule), nullable=True)
     trade_to: float = pa.Field(ge=0, le=1, nullable=True)
     calendar: str = pa.Field(isin=list(Calendar), nullable=True)
     is_threshold_triggered: bool = pa.Field(nullable=True)
-    cool_down_days: int = pa.Field(ge=0, nullable=True)
+    cool_down_days: int = pa.Field(ge=0, le=MOST_DAYS, nullable=True)
     open_order_sessions: int = pa.Field(ge=1, le=60, nullable=True)
-    min_trade_usd: float = pa.Field(ge=0, nullable=True)
+    min_trade_usd: float = pa.Field(ge=0, le=MOST_DOLLARS, nullable=True)
     min_trade_weight: float = pa.Field(ge=0, le=1, nullable=True)
     improvement: float = pa.Field(ge=0, le=1, nullable=True)
-    max_turnover: float = pa.Field(ge=0, nullable=True)
-    max_orders: int = pa.Field(ge=1, nullable=True)
+    max_turnover: float = pa.Field(ge=0, le=MOST_TURNOVER, nullable=True)
+    max_orders: int = pa.Field(ge=1, le=1_000_000, nullable=True)
     trade_mode: str = pa.Field(isin=list(TradeMode), nullable=True)
-    fewest_trades_bps: float = pa.Field(ge=0, nullable=True)
+    fewest_trades_bps: float = pa.Field(ge=0, le=10_000, nullable=True)
     unmodelled: str = pa.Field(isin=list(Unmodelled), nullable=True)
     short_term_gains: str = pa.Field(isin=list(ShortTermGains), nullable=True)
-    max_realized_gain_usd: float = pa.Field(ge=0, nullable=True)
+    max_realized_gain_usd: float = pa.Field(ge=0, le=MOST_DOLLARS, nullable=True)
     is_harvesting: bool = pa.Field(nullable=True)
-    harvest_min_loss_usd: float = pa.Field(ge=0, nullable=True)
+    harvest_min_loss_usd: float = pa.Field(ge=0, le=MOST_DOLLARS, nullable=True)
     harvest_min_loss_fraction: float = pa.Field(ge=0, le=1, nullable=True)
-    wash_sale_days: int = pa.Field(ge=0, nullable=True)
-    auto_approve_max_turnover: float = pa.Field(ge=0, nullable=True)
-    auto_approve_max_tax_usd: float = pa.Field(ge=0, nullable=True)
-    four_eyes_above_usd: float = pa.Field(ge=0, nullable=True)
-    proposal_ttl_hours: float = pa.Field(gt=0, nullable=True)
+    wash_sale_days: int = pa.Field(ge=0, le=MOST_DAYS, nullable=True)
+    auto_approve_max_turnover: float = pa.Field(ge=0, le=MOST_APPROVED_TURNOVER, nullable=True)
+    auto_approve_max_tax_usd: float = pa.Field(ge=0, le=MOST_DOLLARS, nullable=True)
+    four_eyes_above_usd: float = pa.Field(ge=0, le=MOST_DOLLARS, nullable=True)
+    proposal_ttl_hours: float = pa.Field(ge=0.01, le=MOST_HOURS, nullable=True)
 
     class Config:
         """Key."""

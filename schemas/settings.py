@@ -93,9 +93,9 @@ class Settings(BaseSettings):
     """An account that was found out of band is armed again when every class is within this share of its band."""
     max_quarantined_fraction: Fraction = 0.05
     """A run with a larger share of its accounts quarantined, and more of them than ``guard_min_accounts``, is held; so is one of which a larger share of the lots names no account that was delivered."""
-    max_price_age_sessions: Annotated[int, Field(ge=0)] = 1
+    max_price_age_sessions: Annotated[int, Field(ge=0, le=366)] = 1
     """A run whose newest price is older than so many trading days before the as-of date is held; 1 admits the close before."""
-    max_security_price_age_sessions: Annotated[int, Field(ge=0)] = 5
+    max_security_price_age_sessions: Annotated[int, Field(ge=0, le=366)] = 5
     """A run that holds a security whose own price is older than so many trading days is held."""
     max_price_move: Limit = 0.4
     """A run that holds a security whose price moved by more than this share since the last night is held."""
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     """Where exports are copied to, ``[[deliveries]]`` in the file."""
     executions: tuple[ExecutionSource, ...] = ()
     """Where files of executions come from, ``[[executions]]`` in the file; none: only those named to ``trimtab reconcile``."""
-    release_minutes: Annotated[int, Field(ge=1)] = 30
+    release_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     """How long before a custodian's cut-off the scheduled release lets its approved orders leave."""
     signing_key_file: str = ""
     """Ed25519 private key (PEM) that signs the manifests of exports; empty: they are not signed."""
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     """Least share of an order in a block that is filled in part, in units of the security's quantity step."""
     cut_offs: Mapping[str, TimeOfDay] = Field(default_factory=dict)
     """By custodian, the time of day in the exchange's time zone by which its orders must have left."""
-    reminder_minutes: Annotated[int, Field(ge=1)] = 60
+    reminder_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """How long before a cut-off people are reminded of what still waits."""
     backup_url: str = ""
     """Folder that receives the backups of ``maintain``, best on another disk; empty = none are made."""

@@ -53,16 +53,16 @@ def exact(low: Decimal | int | None = None, *, is_open: bool = False) -> Holds:
     return holds
 
 
-def real(low: float, high: float = math.inf, *, is_below: bool = False, is_above: bool = False) -> Holds:
+def real(low: float, high: float = math.inf, *, is_below: bool = False) -> Holds:
     def holds(value: Any) -> bool:
-        is_within = low <= value <= high and not (is_below and value == high) and not (is_above and value == low)
+        is_within = low <= value <= high and not (is_below and value == high)
         return isinstance(value, float) and math.isfinite(value) and is_within
 
     return holds
 
 
-def whole(low: int) -> Holds:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= low
+def whole(low: int, high: float = math.inf) -> Holds:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def maybe(holds: Holds) -> Holds:
@@ -118,12 +118,12 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
     },
     "policies": {
         "policy_id": is_identifier,
-        "tracking_penalty": maybe(real(0, is_above=True)),
+        "tracking_penalty": maybe(real(0.0001, 1e6)),
         "trade_to": maybe(FRACTION),
         "is_harvesting": maybe(is_truth),
-        "max_orders": maybe(whole(1)),
-        "wash_sale_days": maybe(whole(0)),
-        "proposal_ttl_hours": maybe(real(0, is_above=True)),
+        "max_orders": maybe(whole(1, 10**6)),
+        "wash_sale_days": maybe(whole(0, 366)),
+        "proposal_ttl_hours": maybe(real(0.01, 8784)),
     },
     "buy_list": {
         "model_id": is_identifier,

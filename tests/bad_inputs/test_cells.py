@@ -146,6 +146,16 @@ def test_a_restriction_may_hold_until_the_end_of_time(tmp_path: Path) -> None:
     assert (found.verdicts, found.messages) == ({}, ())
 
 
+def test_a_trade_of_a_day_after_the_night_costs_its_account_and_names_the_day(tmp_path: Path) -> None:
+    days = ["2026-01-05", "2026-01-06", "2027-01-05"]
+    found = delivered(tmp_path, rows("trades", 2, "trade_date", days))
+    assert found.verdicts == {"A2": "trades:trade_date_not_after_as_of"}
+    assert list(found.messages) == [
+        f"trades.csv row {row}: trade_date is {text}; needed a date that is not after the as-of date 2026-01-05."
+        for row, text in ((4, "2026-01-06"), (5, "2027-01-05"))
+    ]
+
+
 def test_a_lot_bought_after_the_night_costs_its_account(tmp_path: Path) -> None:
     found = delivered(tmp_path, rows("lots", 1, "acquired_date", ["2026-01-06", "9999-12-31"], lot_id="lot{}"))
     assert found.verdicts == {"A1": "lots:acquired_date_not_after_as_of"}

@@ -78,6 +78,13 @@ def test_every_parameter_may_be_absent_from_the_landing_table() -> None:
         ("auto_approve_max_tax_usd", float("inf")),
         ("four_eyes_above_usd", -1),
         ("proposal_ttl_hours", 0),
+        ("proposal_ttl_hours", 1e10),
+        ("wash_sale_days", 367),
+        ("cool_down_days", 10**9),
+        ("max_orders", 10**18),
+        ("max_turnover", 10.5),
+        ("fewest_trades_bps", 10_001),
+        ("min_trade_usd", 1e13),
     ],
 )
 def test_a_value_out_of_range_is_refused(name: str, value: Any) -> None:
@@ -91,6 +98,20 @@ def test_a_value_out_of_range_is_refused(name: str, value: Any) -> None:
 )
 def test_the_edge_of_a_range_is_inside(name: str, value: float) -> None:
     assert getattr(Policy(**{name: value}), name) == value
+
+
+NUMBERS = [name for name, dtype in dtypes("policies").items() if dtype.is_numeric()]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_a_range_and_the_landing_table_has_the_same(name: str) -> None:
+    checks = Policies.to_schema().columns[name].checks
+    low, high = (next(iter(check.statistics.values())) for check in checks)
+    for value in (low, high):
+        assert getattr(Policy(**{name: value}), name) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValidationError, match=name):
+            Policy(**{name: value})
 
 
 def test_an_unknown_parameter_is_refused() -> None:

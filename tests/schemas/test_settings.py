@@ -196,3 +196,12 @@ def test_settings_are_frozen() -> None:
     settings = Settings()
     with pytest.raises(ValidationError, match="frozen"):
         settings.accounts_per_shard = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "name", ["max_price_age_sessions", "max_security_price_age_sessions", "release_minutes", "reminder_minutes"]
+)
+def test_a_span_that_no_calendar_has_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"TRIMTAB_{name.upper()}", "10000000000")
+    with pytest.raises(WrongUsage, match=name):
+        load_settings()

@@ -170,7 +170,8 @@ def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Se
         return checked
     if table == "lots":
         return with_future(_with_unvalued(checked, globals_), "acquired_date", as_of)
-    return with_unknown(checked, SECURITY_KNOWN, globals_.securities)
+    known = with_unknown(checked, SECURITY_KNOWN, globals_.securities)
+    return with_future(known, "trade_date", as_of) if table == "trades" else known
 
 
 def _with_unvalued(checked: Checked, globals_: Gated) -> Checked:

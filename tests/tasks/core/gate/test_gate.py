@@ -79,6 +79,9 @@ def test_results_have_the_columns_of_the_lake() -> None:
         ("restrictions", 1, {"until_date": "soon"}, "until_date_readable"),
         ("trades", 1, {"side": "short"}, "side_known"),
         ("trades", 1, {"quantity": "-2"}, "quantity_positive"),
+        ("trades", 1, {"trade_date": "2026-01-06"}, "trade_date_not_after_as_of"),
+        ("trades", 1, {"trade_date": "2062-12-20"}, "trade_date_not_after_as_of"),
+        ("trades", 1, {"trade_date": "9999-12-31", "side": "short"}, "side_known|trade_date_not_after_as_of"),
     ],
 )
 def test_a_bad_row_costs_its_account_the_night_and_no_other(
@@ -101,8 +104,9 @@ def test_a_bad_row_costs_its_account_the_night_and_no_other(
         ("securities", {"half_spread_bps": "10000"}, "half_spread_bps_from_0_below_10000"),
         ("securities", {"quantity_step": "0"}, "quantity_step_positive"),
         ("securities", {"is_tradable": "maybe"}, "is_tradable_readable"),
-        ("policies", {"tracking_penalty": "0"}, "tracking_penalty_positive"),
-        ("policies", {"max_realized_gain_usd": "-1"}, "max_realized_gain_usd_not_negative"),
+        ("policies", {"tracking_penalty": "0"}, "tracking_penalty_between_0.0001_and_1000000"),
+        ("policies", {"max_realized_gain_usd": "-1"}, "max_realized_gain_usd_between_0_and_1000000000000"),
+        ("policies", {"tracking_penalty": "1e-320"}, "tracking_penalty_between_0.0001_and_1000000"),
         ("households", {"model_id": "nope"}, "model_known"),
         ("households", {"policy_id": "nope"}, "policy_known"),
         ("households", {"household_id": "a/b"}, "household_id_identifier"),
