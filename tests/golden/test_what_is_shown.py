@@ -149,6 +149,8 @@ ROW_RULES: Final = (
     "line_complete",
     "acquired_date_not_after_as_of",
     "price_date_not_after_as_of",
+    "trade_date_not_after_as_of",
+    "holding_adds_up",
     "security_known",
     "bond_has_price_factor",
     "model_has_cash",
@@ -178,10 +180,14 @@ ROW_RULES: Final = (
 """Rules of the gate beyond those of single cells and keys."""
 
 RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
-    readable(table, column).name: "of a text only one with a NUL character, which these files shall not hold"
-    for table in CONTRACTS
-    for column, dtype in dtypes(table).items()
-    if dtype == pl.String
+    **{
+        readable(table, column).name: "of a text only one with a NUL character, which these files shall not hold"
+        for table in CONTRACTS
+        for column, dtype in dtypes(table).items()
+        if dtype == pl.String
+    },
+    "holding_adds_up": "of Flex statements alone, which these sources do not deliver; tests/tasks/formats/test_flex.py",
+    "trade_date_not_after_as_of": "as a lot's and a price's day, which are shown; tests/bad_inputs/test_cells.py",
 }
 """Rules that no golden night shows, and why."""
 
