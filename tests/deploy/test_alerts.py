@@ -106,7 +106,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.mark.system
 def test_a_night_that_is_held_posts_one_message_with_links_and_no_account(scene: Scene) -> None:
-    done = scene.run(HELD, TRIMTAB_MAX_QUARANTINED_FRACTION="0")
+    done = scene.run(HELD, TRIMTAB_MAX_QUARANTINED_FRACTION="0", TRIMTAB_GUARD_MIN_ACCOUNTS="0")
     assert "is held" in done.stderr
 
     ((subject, body),) = scene.told()

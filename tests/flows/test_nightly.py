@@ -230,6 +230,7 @@ def test_wrong_settings_are_told_in_the_state(home: Path) -> None:
 
 def test_a_run_that_breaks_off_is_failed_in_the_ledger_and_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIMTAB_MAX_QUARANTINED_FRACTION", "0")
+    monkeypatch.setenv("TRIMTAB_GUARD_MIN_ACCOUNTS", "0")
     assert ended(as_of=AS_OF).name == "Held"
     run_id = only_run().run_id
     monkeypatch.setenv("TRIMTAB_MAX_QUARANTINED_FRACTION", "1")
@@ -248,12 +249,16 @@ def test_a_held_run_says_so_and_goes_on_when_released_on_what_it_pulled(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIMTAB_MAX_QUARANTINED_FRACTION", "0")
+    monkeypatch.setenv("TRIMTAB_GUARD_MIN_ACCOUNTS", "0")
 
     state = ended(as_of=AS_OF, submitter="scheduler")
 
     assert (state.name, state.is_failed()) == ("Held", True)
     row = only_run()
-    assert str(state.message).startswith(f"run {row.run_id} is held: 3 of 200 accounts are quarantined (1.5%)")
+    behind, share = str(row.held_reason).splitlines()
+    assert behind.startswith("no good row of CVX.OLD in securities (security_known; lots.parquet row ")
+    assert share.startswith("3 of 200 accounts are quarantined (1.5%)")
+    assert str(state.message).startswith(f"run {row.run_id} is held: {row.held_reason}")
     assert f"trimtab resume {row.run_id}" in str(state.message)
     assert row.state is RunState.HELD
     page = artifacts_of(flow_run_of(state))["night-held"]
@@ -261,7 +266,7 @@ def test_a_held_run_says_so_and_goes_on_when_released_on_what_it_pulled(
     assert "3 of 200 accounts are quarantined" in page.data
     assert "| quarantine |" in page.data
     shown = CliRunner().invoke(app, ["status"])
-    assert f"{row.run_id}: held because\n  3 of 200 accounts are quarantined" in shown.stdout
+    assert f"{row.run_id}: held because\n  {behind}\n  {share}" in shown.stdout
     with pytest.raises(RunHeld) as caught:
         nightly(as_of=AS_OF, submitter="scheduler")
     assert caught.value.exit_code == 3

@@ -52,7 +52,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory, source: Path) -> dict[str, C
     broken = folder / "broken"
     shutil.copytree(source, broken)
     pl.read_parquet(source / "lots.parquet").drop("quantity").write_parquet(broken / "lots.parquet")
-    strict = {"TRIMTAB_MAX_QUARANTINED_FRACTION": "0"}
+    strict = {"TRIMTAB_MAX_QUARANTINED_FRACTION": "0", "TRIMTAB_GUARD_MIN_ACCOUNTS": "0"}
     whole = ["nightly", "--source", str(source), "--as-of"]
     commands: dict[str, tuple[list[str], dict[str, str]]] = {
         "strict": ([*whole, DAY, "--json", "--strict", "--export"], {}),
