@@ -22,6 +22,7 @@ class LandingTable(StrEnum):
     HOUSEHOLDS = "households"
     LOCATION_PREFERENCES = "location_preferences"
     ACCOUNT_TOTALS = "account_totals"
+    CORPORATE_ACTIONS = "corporate_actions"
 
 
 class TaxStatus(StrEnum):
@@ -48,6 +49,14 @@ class SecurityType(StrEnum):
     MUTUAL_FUND = "mutual_fund"  #: fund bought and sold at its net asset value
     BOND = "bond"  #: bond
     OTHER = "other"  #: anything else
+
+
+class ActionKind(StrEnum):
+    """What a company did to its shares."""
+
+    SPLIT = "split"  #: ``ratio`` shares stand for one; below 1 it is a reverse split
+    IDENTIFIER_CHANGE = "identifier_change"  #: known by another identifier since, at ``ratio`` for 1 where one is given
+    MERGER = "merger"  #: ``ratio`` shares of another security for one; without both it was paid in cash
 
 
 class RestrictionRule(StrEnum):

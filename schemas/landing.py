@@ -14,6 +14,7 @@ import polars as pl
 from schemas import units
 from schemas.enums import (
     AccountStatus,
+    ActionKind,
     BandRule,
     Calendar,
     RestrictionRule,
@@ -283,6 +284,24 @@ class AccountTotals(pa.DataFrameModel):
         unique = ["account_id"]
 
 
+class CorporateActions(pa.DataFrameModel):
+    """What a company did to its shares, said once: from ``effective_date`` on ``ratio`` shares stand for one.
+
+    They are shares of the same security (a split) or of ``new_security_id``. ``ratio`` null: 1, or a merger that was paid in cash.
+    """
+
+    security_id: str = identifier()
+    effective_date: date
+    action: str = pa.Field(isin=list(ActionKind))
+    ratio: float = pa.Field(gt=0, nullable=True)
+    new_security_id: str = identifier(nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["security_id", "effective_date"]
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -297,11 +316,20 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "households": Households,
     "location_preferences": LocationPreferences,
     "account_totals": AccountTotals,
+    "corporate_actions": CorporateActions,
 }
 """Every landing table, by name."""
 
 OPTIONAL_TABLES: Final = frozenset(
-    {"buy_list", "restrictions", "trades", "households", "location_preferences", "account_totals"}
+    {
+        "buy_list",
+        "restrictions",
+        "trades",
+        "households",
+        "location_preferences",
+        "account_totals",
+        "corporate_actions",
+    }
 )
 """Tables that a source may leave out."""
 

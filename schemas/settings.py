@@ -110,7 +110,9 @@ class Settings(BaseSettings):
     guard_min_accounts: Annotated[int, Field(ge=0)] = 20
     """So many quarantined accounts are looked at one by one and do not hold a run, however small it is; and runs of fewer accounts are not judged by shares of accounts missing, lots gone or nobody's, or value turned over."""
     max_unexplained_fraction: Fraction = 0.05
-    """A holding that changed, without a trade, by more than this share of its account is quarantined."""
+    """A holding that appeared, without a trade, and is more than this share of its account is quarantined."""
+    max_unexplained_position_fraction: Fraction = 0.06
+    """A holding that changed, without a trade, by more than this share of itself is quarantined, however small it is in its account."""
     max_basis_change_fraction: Annotated[float, Field(ge=0)] = 0.2
     """A lot whose unit cost changed by a larger share is quarantined."""
     max_unexplained_cash_fraction: Annotated[float, Field(ge=0)] = 1.0

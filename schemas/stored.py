@@ -57,6 +57,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "unshown_fills": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
     "orders_to_show": FILLS_TO_SHOW,
     "open_orders": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
+    "remembered_actions": dtypes("corporate_actions"),
     "always_review": {"reason": pl.String()},
     "trade_date": {"trade_date": pl.Date()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
@@ -71,7 +72,7 @@ of whom somebody held the last undecided proposal. ``known_fills``: what brokers
 told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``fills_to_show``: fills told of since the last
 night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show.
 ``orders_to_show``, ``open_orders``: the same of orders that left and have no final word, as if all of each were filled; ``then_quantity`` is
-null where a broker took a fill back, which no holding can show. ``always_review``: the setting as it was then.
+null where a broker took a fill back, which no holding can show. ``always_review``: the setting as it was then. ``remembered_actions``: corporate actions that earlier nights were told of.
 ``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 

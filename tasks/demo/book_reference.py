@@ -142,7 +142,7 @@ def target_matrix() -> Floats:
 
 
 def reference_tables(market: Market) -> dict[str, pl.DataFrame]:
-    """The landing tables without a row per account: securities, prices, models, buy lists, policies, locations."""
+    """The landing tables without a row per account: securities, prices, models, buy lists, policies, locations; no corporate action."""
     return {
         "securities": securities(),
         "prices": prices(market),
@@ -150,6 +150,7 @@ def reference_tables(market: Market) -> dict[str, pl.DataFrame]:
         "policies": policies(),
         "buy_list": buy_list(),
         "location_preferences": location_preferences(),
+        "corporate_actions": pl.DataFrame(schema=dtypes("corporate_actions")),
     }
 
 

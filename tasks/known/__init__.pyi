@@ -1,3 +1,7 @@
+from .corporate_actions import actions_of as actions_of
+from .corporate_actions import agreed_splits as agreed_splits
+from .corporate_actions import prices_then as prices_then
+from .corporate_actions import remembered_actions as remembered_actions
 from .fill_lag import behind_since as behind_since
 from .fill_lag import holdings_then as holdings_then
 from .fill_lag import unshown_fills as unshown_fills

@@ -11,9 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from schemas.run import GLOBAL_SHARD, RunRef
+from schemas.run import RunRef
 from schemas.stored import INTERNAL
 from tasks.core.gate import History, HistoryLimits
+from tasks.known.corporate_actions import prices_of
 from tasks.runtime import Stores
 from warehouse.ledger import RunRow
 
@@ -37,10 +38,14 @@ def runs_from(at: Stores, first: RunRow, before: date) -> list[RunRow]:
 
 @dataclass(frozen=True, slots=True)
 class NightBefore:
-    """``history``: what accounts held when they were last accepted. ``recent``: ``account_id, recent_bps`` as ``anomalies`` had them."""
+    """``history``: what accounts held when they were last accepted. ``recent``: ``account_id, recent_bps`` as ``anomalies`` had them.
+
+    ``last``: the last night over all accounts.
+    """
 
     history: History
     recent: pl.DataFrame
+    last: RunRow
 
 
 def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> NightBefore | None:
@@ -54,14 +59,16 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> NightBefore | N
         lots=_rows(at, where, "lots", LOTS),
         cash=_rows(at, where, "cash", CASH),
         accepted=where.select("account_id", "accepted_date"),
-        prices=_prices(at, last.run_id),
+        prices=prices_of(at.lake, last.run_id),
+        priced_date=last.as_of_date,
         limits=HistoryLimits(
             max_unexplained_fraction=at.settings.max_unexplained_fraction,
+            max_unexplained_position_fraction=at.settings.max_unexplained_position_fraction,
             max_basis_change_fraction=at.settings.max_basis_change_fraction,
             max_unexplained_cash_fraction=at.settings.max_unexplained_cash_fraction,
         ),
     )
-    return NightBefore(history, _recent(at, where))
+    return NightBefore(history, _recent(at, where), last)
 
 
 def carried_tables(history: History | None, gate: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -95,11 +102,3 @@ def _recent(at: Stores, where: pl.DataFrame) -> pl.DataFrame:
             at.lake.rows_of("anomalies", str(run_id), shards, some["account_id"], ("account_id", "recent_bps"))
         )
     return pl.concat(parts)
-
-
-def _prices(at: Stores, run_id: str) -> pl.DataFrame:
-    prices = at.lake.read("landed_prices", run_id, GLOBAL_SHARD, ("security_id", "price_usd", "row_number"))
-    broken = at.lake.read("quarantine", run_id, GLOBAL_SHARD, ("table_name", "landed_row"))
-    lost = broken.filter(pl.col("table_name") == "prices")
-    good = prices.join(lost, left_on="row_number", right_on="landed_row", how="anti")
-    return good.select("security_id", "price_usd")

@@ -9,8 +9,16 @@ import polars as pl
 from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import Facts, household_key, with_policy_defaults
-from tasks.core.gate import FilePlace, Places, accepted_rows
+from tasks.core.gate import (
+    FilePlace,
+    Places,
+    accepted_rows,
+    bound_under_both,
+    closed_to_trade,
+    in_current_terms,
+)
 from tasks.core.reconcile import unshown
+from tasks.known.corporate_actions import actions_of
 from warehouse.lake import Lake
 from warehouse.ledger import InputRow, Inputs
 
@@ -20,11 +28,14 @@ GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDE
 def landed_rows(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) -> dict[str, pl.DataFrame]:
     """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``).
 
+    They are in the identifiers and shares of the night (``tasks.core.gate.corporate_actions``); ``raw`` is as they were read.
     ``is_typed_only`` leaves out the rows as they were read, which only the gate needs.
     """
     names = (*GLOBAL_TABLES, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
     columns = {f"landed_{table}": (*dtypes(table), "row_number") if is_typed_only else () for table in names}
-    return {table.removeprefix("landed_"): rows for table, rows in lake.read_tables(columns, run.run_id, shard).items()}
+    landed = lake.read_tables(columns, run.run_id, shard)
+    rows = {table.removeprefix("landed_"): found for table, found in landed.items()}
+    return in_current_terms(rows, actions_of(lake, run))
 
 
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
@@ -48,6 +59,8 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         run.run_id,
         shard,
     )
+    actions = actions_of(lake, run)
+    known = in_current_terms(known, actions)
     broken = pl.concat([lake.read("quarantine", run.run_id, GLOBAL_SHARD, names), known["quarantine"]])
     commons, own = (landed_rows(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
@@ -56,9 +69,13 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
     )
     session = lake.read("trade_date", run.run_id, GLOBAL_SHARD)["trade_date"]
+    trade_date = session[0] if session.len() else run.as_of_date
+    lost_actions = rows["corporate_actions"].join(
+        good["corporate_actions"], on=["security_id", "effective_date"], how="anti", nulls_equal=True
+    )
     return Facts(
         as_of=run.as_of_date,
-        trade_date=session[0] if session.len() else run.as_of_date,
+        trade_date=trade_date,
         accounts=good["accounts"]
         .join(known["scope"], on="account_id", how="semi")
         .join(known["gate"], on="account_id", how="anti"),
@@ -69,7 +86,12 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         model_targets=good["model_targets"],
         buy_list=good["buy_list"],
         policies=with_policy_defaults(good["policies"]),
-        restrictions=good["restrictions"],
+        restrictions=pl.concat(
+            [
+                bound_under_both(good["restrictions"], actions),
+                closed_to_trade(actions, lost_actions, trade_date),
+            ]
+        ),
         trades=pl.concat([good["trades"], known["known_fills"].select(good["trades"].columns)]),
         last_exports=known["last_exports"],
         members=members.unique(),

@@ -7,6 +7,7 @@ import polars as pl
 from schemas.landing import CONTRACTS, SHARDED_TABLES
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import shard_accounts
+from tasks.known import last_night, remembered_actions
 from tasks.pull.accounts import ChosenAccounts
 from tasks.pull.landing import Landing
 from tasks.pull.missing_files import waiting_accounts
@@ -65,6 +66,9 @@ def _tables_about(
         **{table: rows.join(shards, on="account_id") for table, rows in by_account.items()},
         "scope": scope.with_columns(pl.col("shard").fill_null(0)),
         "always_review": _always_review(at),
+        "remembered_actions": remembered_actions(at.lake, last_night(at, run)).with_columns(
+            shard=pl.lit(GLOBAL_SHARD, pl.Int32)
+        ),
         "trade_date": _trade_date(run, at),
     }
 

@@ -24,6 +24,7 @@ DECIDING: Final = (
     "max_total_difference_fraction",
     "max_unexplained_cash_fraction",
     "max_unexplained_fraction",
+    "max_unexplained_position_fraction",
 )
 """Settings that validate, measure and propose read."""
 LIBRARIES: Final = ("trimtab", "duckdb", "exchange_calendars", "numba", "numpy", "pandera", "polars")

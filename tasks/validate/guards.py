@@ -18,7 +18,7 @@ from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
 from tasks.core.gate import Finding, Size, behind_sentence, guards, trace
-from tasks.known import last_night
+from tasks.known import agreed_splits, last_night, prices_then
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, sessions_to, utc_now
 from warehouse.ledger import RunRow
 
@@ -127,7 +127,7 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     gate = at.lake.read("gate", run.run_id)
     before = last.run_id if last else None
     sizes = at.lake.figures("night_size", run_id=run.run_id, last_run=before, is_late=is_late)
-    held = at.lake.held_prices(run.run_id, before)
+    held = _held_prices(at, run, last)
     newest = held["price_date"].max()
     ages = settings.max_price_age_sessions, settings.max_security_price_age_sessions
     sessions = sessions_to(run.as_of_date, settings.exchange, max(ages) + 1)
@@ -164,6 +164,27 @@ def _with_causes(at: Stores, run: RunRef, stopped: pl.DataFrame, found: Sequence
     behind = behind_sentence(trace(at.lake.read("quarantine", run.run_id), stopped))
     first, *others = found
     return [Finding(first.guard, "\n".join(filter(None, [behind, first.sentence]))), *others]
+
+
+def _held_prices(at: Stores, run: RunRef, last: RunRow | None) -> pl.DataFrame:
+    """``security_id, price_usd, price_date, last_price_usd`` of each security held; the last price in tonight's shares."""
+    held = at.lake.held_prices(run.run_id)
+    if last is None:
+        return held.with_columns(last_price_usd=pl.lit(None, held.schema["price_usd"]))
+    history = prices_then(at, run, last)
+    then = history.prices.rename({"price_usd": "last_price_usd"})
+    held = held.join(then, on="security_id", how="left", maintain_order="left")
+    if at.settings.max_price_move is None:
+        return held
+    ratio = pl.col("price_usd").cast(pl.Float64) / pl.col("last_price_usd").cast(pl.Float64)
+    moved = held.filter((ratio - 1).abs() > at.settings.max_price_move)
+    if moved.is_empty():
+        return held
+    splits = agreed_splits(at, run, last, history, moved.select("security_id", "price_usd"))
+    shares = held.join(splits, on="security_id", how="left", maintain_order="left")
+    rate = pl.col("old_shares") / pl.col("new_shares")
+    in_shares = (pl.col("last_price_usd").cast(pl.Float64) * rate).round(6).cast(held.schema["last_price_usd"])
+    return shares.with_columns(last_price_usd=pl.coalesce(in_shares, "last_price_usd")).select(held.columns)
 
 
 def _of_trades(at: Stores, run: RunRef) -> list[Finding]:

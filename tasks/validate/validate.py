@@ -13,10 +13,24 @@ from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
-from tasks.core.gate import STRAY_TABLES, History, anomalies, gate_accounts, gate_globals, stray_rows, without_foreign
+from tasks.core.gate import (
+    STRAY_TABLES,
+    Actions,
+    History,
+    anomalies,
+    carry_history,
+    gate_accounts,
+    gate_globals,
+    holdings_of_both,
+    in_current_terms,
+    split_candidates,
+    stray_rows,
+    without_foreign,
+)
 from tasks.core.reconcile import presumed_fills
-from tasks.known import NightBefore, carried_tables, landed_rows, places, read_before
+from tasks.known import actions_of, agreed_splits, carried_tables, landed_rows, places, read_before
 from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
+from warehouse.ledger import RunRow
 
 STRAY_SHARD: Final = 0
 """Where rows of accounts that no source delivered are landed."""
@@ -58,8 +72,14 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         tables = without_foreign(tables, tables["accounts"]["account_id"].drop_nulls().unique())
     awaiting = at.lake.read("awaiting", run.run_id, shard)
     before = read_before(at, run, tables["accounts"]["account_id"].drop_nulls().unique())
-    fills = _explaining_fills(at, run, shard, tables, commons["prices"])
-    history = None if before is None else replace(before.history, fills=fills)
+    actions = actions_of(at.lake, run)
+    fills = _explaining_fills(at, run, shard, tables, commons["prices"], actions=actions)
+    history = None
+    if before is not None:
+        carried = replace(carry_history(before.history, actions), fills=fills)
+        history = replace(
+            carried, splits=_splits(at, run, before.last, carried, lots=tables["lots"], prices=commons["prices"])
+        )
     released = at.ledger.readmissions.released_rows(run.as_of_date)
     verdicts = gate_accounts(
         tables,
@@ -71,7 +91,13 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         max_cost_to_price=at.settings.max_cost_to_price,
         strays=strays,
         max_total_difference=at.settings.max_total_difference_fraction,
+        actions=actions,
     )
+    if verdicts.small_changes:
+        give_notice(
+            f"{verdicts.small_changes:,} holdings changed with nothing to explain it, each by at most "
+            f"{at.settings.max_unexplained_position_fraction:.3g} of itself; accepted"
+        )
     quarantine = _without_awaited(verdicts.quarantine, awaiting)
     nameless = strays.filter(~pl.col("is_name")).height
     if shard == STRAY_SHARD and nameless:
@@ -86,23 +112,37 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         "gate": gate,
         "vouched": verdicts.vouched.to_frame(),
     }
-    frames |= carried_tables(history, gate)
-    if before is not None:
+    frames |= carried_tables(None if before is None else before.history, gate)
+    if before is not None and history is not None:
         traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
-        frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons, before, gate)
+        frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons, history, before.recent, gate)
     at.lake.replace(run, shard, frames)
     return sum(frame.height for frame in tables.values())
 
 
 def _explaining_fills(
-    at: Stores, run: RunRef, shard: int, tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame
+    at: Stores, run: RunRef, shard: int, tables: Mapping[str, pl.DataFrame], prices: pl.DataFrame, *, actions: Actions
 ) -> pl.DataFrame:
     """Trades beside the landed ones that explain changes: fills that brokers reported, and open orders as far as holdings moved by them."""
-    fills = at.lake.read("known_fills", run.run_id, shard, tuple(dtypes("trades")))
-    left = at.lake.read("orders_to_show", run.run_id, shard)
+    reported = {"known_fills": tuple(dtypes("trades")), "orders_to_show": ()}
+    known = in_current_terms(at.lake.read_tables(reported, run.run_id, shard), actions)
+    fills, left = known["known_fills"], known["orders_to_show"]
     traded = pl.concat([tables["trades"], fills], how="diagonal_relaxed")
     priced = prices.drop_nulls("price_usd").unique("security_id", keep="none")
     return pl.concat([fills, presumed_fills(left, tables["lots"], traded, priced, run.as_of_date)])
+
+
+def _splits(
+    at: Stores, run: RunRef, last: RunRow, history: History, *, lots: pl.DataFrame, prices: pl.DataFrame
+) -> pl.DataFrame:
+    """``SPLITS`` of the night, as far as these accounts ask for them."""
+    known = prices.drop_nulls(["security_id", "price_usd"]).unique("security_id", keep="none")
+    both = known.join(history.prices.rename({"price_usd": "price_then_usd"}), on="security_id")
+    held = holdings_of_both(lots, history.lots, pl.DataFrame(schema=dtypes("trades")))
+    asked = known.join(split_candidates(held, both).to_frame(), on="security_id", how="semi")
+    if asked.is_empty():
+        return history.splits
+    return agreed_splits(at, run, last, history, asked.select("security_id", "price_usd"))
 
 
 def _stray_rows(at: Stores, run: RunRef) -> pl.DataFrame:
@@ -140,7 +180,11 @@ def _stopped_accounts(quarantined: pl.DataFrame, awaiting: pl.DataFrame) -> pl.D
 
 
 def _anomalies(
-    tables: Mapping[str, pl.DataFrame], commons: Mapping[str, pl.DataFrame], before: NightBefore, gate: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame],
+    commons: Mapping[str, pl.DataFrame],
+    then: History,
+    recent: pl.DataFrame,
+    gate: pl.DataFrame,
 ) -> pl.DataFrame:
     """Rows of the table ``anomalies``; accounts that were stopped keep what is known of them."""
     passed = {table: tables[table].join(gate, on="account_id", how="anti") for table in ("lots", "cash", "trades")}
@@ -153,8 +197,7 @@ def _anomalies(
         return of_factor.with_columns(pl.col("price_usd") * pl.col("price_factor").fill_null(1)).drop("price_factor")
 
     passed["trades"] = per_unit(passed["trades"])
-    history = replace(before.history, prices=per_unit(before.history.prices))
-    return anomalies(passed, per_unit(good), history, before.recent)
+    return anomalies(passed, per_unit(good), replace(then, prices=per_unit(then.prices)), recent)
 
 
 def _released_rows(rows: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:

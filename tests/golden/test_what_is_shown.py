@@ -13,6 +13,7 @@ import pytest
 from schemas import enums
 from schemas.enums import (
     AccountStatus,
+    ActionKind,
     BandRule,
     Break,
     Calendar,
@@ -52,6 +53,7 @@ LISTS: Final[Mapping[type[StrEnum], tuple[str, ...]]] = {
     AccountStatus: ("landing/accounts.status",),
     SecurityType: ("landing/securities.security_type",),
     RestrictionRule: ("landing/restrictions.rule",),
+    ActionKind: ("landing/corporate_actions.action",),
     BandRule: ("landing/policies.band_rule",),
     Calendar: ("landing/policies.calendar",),
     Unmodelled: ("landing/policies.unmodelled",),
@@ -176,6 +178,12 @@ ROW_RULES: Final = (
     "asset_class_spelled_alike",
     "lot_count_as_delivered",
     "value_usd_as_delivered",
+    "split_has_ratio",
+    "split_keeps_identifier",
+    "new_identifier_given",
+    "merger_has_ratio",
+    "identifier_current",
+    "corporate_action_whole",
 )
 """Rules of the gate beyond those of single cells and keys."""
 

@@ -1,12 +1,21 @@
 """A night after a night: the sound book's accounts with round holdings, what changed since, and what the gate made of it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 
 from schemas.landing import dtypes
-from tasks.core.gate import GatedAccounts, History, HistoryLimits, gate_accounts
+from tasks.core.gate import (
+    GatedAccounts,
+    History,
+    HistoryLimits,
+    gate_accounts,
+    holdings_of_both,
+    infer_splits,
+    split_candidates,
+)
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated_commons, parsed, rows_of, sound_book
 
 ACCEPTED = date(2026, 1, 2)
@@ -74,6 +83,7 @@ def history_of(
         accepted=tables["accounts"].select("account_id", accepted_date=pl.lit(accepted)),
         prices=tables["prices"].select("security_id", "price_usd"),
         limits=limits or HistoryLimits(),
+        priced_date=accepted,
     )
 
 
@@ -84,8 +94,16 @@ def judged(
     tables = parsed(book)
     common = gated_commons(tables, {})
     own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
-    history = history or history_of(book_then())
+    history = with_splits(tables, history or history_of(book_then()))
     return gate_accounts(own, common, {}, AS_OF, history=history, released=released)
+
+
+def with_splits(tables: Mapping[str, pl.DataFrame], history: History) -> History:
+    """The history with the splits that the whole book agrees on."""
+    prices = tables["prices"].join(history.prices.rename({"price_usd": "price_then_usd"}), on="security_id")
+    held = holdings_of_both(tables["lots"], history.lots, tables["trades"])
+    candidates = split_candidates(held, prices)
+    return replace(history, splits=infer_splits(held.filter(pl.col("security_id").is_in(candidates.implode())), prices))
 
 
 def rules(book: Mapping[str, pl.DataFrame], history: History | None = None) -> dict[tuple[str, int], str]:

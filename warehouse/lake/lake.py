@@ -155,6 +155,15 @@ class Lake:
             rows = self._retried(lambda: self._fetch(text, {"run_id": run_id, "shards": list(shards)}))
         return rows.cast({name: TABLES[table][name] for name in columns})
 
+    def rows_of_securities(
+        self, table: str, run_id: str, securities: pl.Series, columns: tuple[str, ...]
+    ) -> pl.DataFrame:
+        """Some columns of the rows of some securities; in no promised order."""
+        text = sql("rows_of_securities").format(table=table, columns=", ".join(f'"{name}"' for name in columns))
+        with self._registered(wanted=securities.to_frame("security_id")):
+            rows = self._retried(lambda: self._fetch(text, {"run_id": run_id}))
+        return rows.cast({name: TABLES[table][name] for name in columns})
+
     def figures(self, statement: str, **values: str | int | None) -> dict[str, Any]:
         """The one row of ``night_size`` or ``trade_sums``."""
         return self._retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
@@ -171,9 +180,9 @@ class Lake:
         found = self._retried(lambda: self._fetch(sql("landed_count").format(table=table), values))
         return int(found.item()) == count
 
-    def held_prices(self, run_id: str, last_run: str | None) -> pl.DataFrame:
-        """``security_id, price_usd, price_date, last_price_usd`` of each security that the run's accounts hold."""
-        return self._retried(lambda: self._fetch(sql("held_prices"), {"run_id": run_id, "last_run": last_run}))
+    def held_prices(self, run_id: str) -> pl.DataFrame:
+        """``security_id, price_usd, price_date`` of each security that the run's accounts hold."""
+        return self._retried(lambda: self._fetch(sql("held_prices"), {"run_id": run_id}))
 
     def _retried(self, work: Callable[[], T]) -> T:
         """``work()``, while nobody takes rows out of the catalogue; again where another writer got in first."""

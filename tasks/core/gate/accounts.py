@@ -22,6 +22,7 @@ import polars as pl
 
 from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
+from tasks.core.gate.corporate_actions import Actions, superseded_lots, uncertain_rows
 from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
 from tasks.core.gate.places import Places
@@ -60,6 +61,8 @@ class GatedAccounts:
     released: pl.DataFrame
     vouched: pl.Series
     """``account_id`` of accounts that were checked against more than their own rows: the custodian's totals, or what was accepted before."""
+    small_changes: int = 0
+    """Holdings that changed without a cause, by too little to ask about."""
 
 
 def gate_accounts(
@@ -73,6 +76,7 @@ def gate_accounts(
     max_cost_to_price: float = 20.0,
     strays: pl.DataFrame | None = None,
     max_total_difference: float = 0.005,
+    actions: Actions | None = None,
 ) -> GatedAccounts:
     """Judge the accounts of one shard.
 
@@ -97,18 +101,21 @@ def gate_accounts(
         ``strays.stray_rows`` of the night, where these tables are a part of it; null: those of these tables.
     max_total_difference
         Share of the custodian's value by which ours may differ.
+    actions
+        Corporate actions that the tables and the history have been carried over by; null: none.
     """
     delivered = tables["accounts"]["account_id"].drop_nulls().unique()
     checked = {
         table: _check_accounts(tables, globals_)
         if table == "accounts"
-        else _check_rows(table, rows, globals_, delivered, as_of)
+        else _check_rows(table, rows, globals_, delivered, as_of=as_of, actions=actions)
         for table, rows in tables.items()
     }
     delisted = _delisted_trades(checked.get("trades"), globals_.securities)
     sound = _without_broken_holdings(delivered, checked, delisted)
+    small_changes = 0
     if history is not None:
-        checked = with_history(checked, sound, globals_.prices, history, as_of)
+        checked, small_changes = with_history(checked, sound, globals_.prices, history, as_of)
     odd = implausible_costs(
         checked["lots"].rows, checked["accounts"].rows, globals_.prices, history, limit=max_cost_to_price
     )
@@ -135,6 +142,7 @@ def gate_accounts(
         accounts=_verdicts(pl.concat([reasons, lacking]), tables["accounts"]),
         released=passed,
         vouched=pl.concat([counted, compared])["account_id"].unique().sort(),
+        small_changes=small_changes,
     )
 
 
@@ -162,14 +170,20 @@ def _of_lost_households(accounts: pl.DataFrame, globals_: Gated) -> pl.DataFrame
     return accounts.filter(pl.col("household_id").is_in(pl.concat([lost, respelt]).implode()))
 
 
-def _check_rows(table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series, as_of: date) -> Checked:
+def _check_rows(
+    table: str, rows: pl.DataFrame, globals_: Gated, accounts: pl.Series, *, as_of: date, actions: Actions | None
+) -> Checked:
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
     checked = with_unknown(own, ACCOUNT_IS_KNOWN, accounts)
     if table in {"cash", "account_totals"}:
         return checked
+    held = checked.rows["security_id"].drop_nulls().unique()
+    lost = held.filter(could_be_lost(held, globals_.lost_actions)) if globals_.lost_actions.height else held.clear()
+    checked = checked.with_broken(uncertain_rows(checked.rows, lost))
     if table == "lots":
-        return with_future(_with_unvalued(checked, globals_), "acquired_date", as_of)
+        booked = checked if actions is None else checked.with_broken(superseded_lots(checked.rows, actions))
+        return with_future(_with_unvalued(booked, globals_), "acquired_date", as_of)
     known = with_unknown(checked, SECURITY_KNOWN, globals_.securities)
     return with_future(known, "trade_date", as_of) if table == "trades" else known
 

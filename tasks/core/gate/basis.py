@@ -3,9 +3,10 @@
 Only taxable accounts are looked at: nowhere else does a basis decide anything.
 
 1. A unit cost that was known is known still, is not 0 where it was not, and is within the limit of what it was. After a split
-   it is to be the same cost on the new shares; and all of a holding that split costs what it did, to 1 %.
+   it is to be the same cost on the new shares; and all of a holding that split costs what it did, to 1 % and one share's cost.
 2. A date that was known is the same.
-3. A custodian that disallows a loss adds it to the cost of the shares that replace those sold, and moves their date: after a
+3. A merger may set new costs and dates: lots of a holding that one changed are not looked at.
+4. A custodian that disallows a loss adds it to the cost of the shares that replace those sold, and moves their date: after a
    sale at a loss, within ``WASH_DAYS`` days, a lot of the same security may cost more and be of another date.
 """
 
@@ -36,6 +37,7 @@ def changed_bases(lots: pl.DataFrame, found: pl.DataFrame, comparison: Compariso
         lots.filter(pl.col("row_number").is_not_null())
         .join(accounts, on="account_id", how="semi")
         .join(found.drop("quantity", "quantity_then"), on=HOLDING)
+        .filter(~pl.col("is_exchanged"))
         .join(_loss_sales(comparison), on=HOLDING, how="left")
         .with_columns(pl.col("is_washed").fill_null(value=False))
     )
@@ -51,13 +53,12 @@ def _costs(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     is_excused = pl.col("is_washed") & (cost * new > then * old)
     is_lost = cost.is_null() | ((cost == 0) & (then > 0))
     broken = lots.filter(then.is_not_null() & (is_lost | (is_moved & ~is_excused)))
-    split = pl.when(is_split).then(_split_words()).otherwise(pl.lit(""))
     sentence = pl.format(
         "unit_cost_usd is {}, {} on {}{}; needed a cost within {} % of what it was.",
         plain("unit_cost_usd"),
         plain("unit_cost_usd_then"),
         "accepted_date",
-        split,
+        _split_words(),
         pl.lit(f"{limit * 100:g}"),
     )
     return _broken_rule(broken, sentence)
@@ -74,7 +75,8 @@ def _dates(lots: pl.DataFrame) -> pl.DataFrame:
 def _totals(lots: pl.DataFrame) -> pl.DataFrame:
     """Lots of a holding that split and does not cost what it did; lots of unknown cost are not compared."""
     is_known = pl.col("known_count_then") > 0
-    broken = lots.filter((pl.col("change") == HoldingChange.SPLIT) & is_known & ~is_cost_kept())
+    is_rated = (pl.col("change") == HoldingChange.SPLIT) | (pl.col("words").is_not_null() & pl.col("is_rated"))
+    broken = lots.filter(is_rated & is_known & ~is_cost_kept())
     sentence = pl.format(
         "unit_cost_usd is {}, which makes a cost of {} of all {}, {} on {}{}; needed the same total cost.",
         plain("unit_cost_usd"),
@@ -88,7 +90,8 @@ def _totals(lots: pl.DataFrame) -> pl.DataFrame:
 
 
 def _split_words() -> pl.Expr:
-    return pl.format(" before a split of {} for {}", "new_shares", "old_shares")
+    inferred = pl.format(" before a split of {} for {}", "new_shares", "old_shares")
+    return pl.when(pl.col("change") == HoldingChange.SPLIT).then(inferred).otherwise(pl.col("words").fill_null(""))
 
 
 def _loss_sales(comparison: Comparison) -> pl.DataFrame:

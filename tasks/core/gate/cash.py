@@ -1,6 +1,7 @@
 """Cash whose change is unexplained.
 
-``unexplained = settled - settled then - (sold - bought, quantity x price, after the account was last accepted)``. What was
+``unexplained = cash - cash then - (sold - bought, quantity x price, after the account was last accepted)``. Cash is what is settled and
+what funds of class cash are worth: sweeps between the two, and trades in such funds, change nothing. What was
 pending then may have come, whole or in part: it lies between 0 and that. Beyond it, up to the limit, a dividend or a fee may.
 """
 
@@ -16,28 +17,15 @@ _NOTHING: Final = pl.lit(0, pl.Decimal(38, 6))
 
 def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
     """Broken rules (as ``BROKEN``) of tonight's cash. An account that was worth nothing has nothing to compare with."""
-    then = comparison.then["cash"].select("account_id", settled_then="settled_usd", pending_then="pending_usd")
-    moved = (
-        comparison.tonight["cash"]
-        .join(then, on="account_id")
-        .join(comparison.accounts, on="account_id")
-        .join(_net_proceeds(comparison), on="account_id", how="left")
-        .with_columns(pl.col("raised_usd").fill_null(0))
-    )
-    left = pl.col("settled_usd") - pl.col("settled_then") - pl.col("raised_usd")
-    pending = pl.col("pending_then")
-    beyond = pl.max_horizontal(
-        left - pl.max_horizontal(pending, _NOTHING), pl.min_horizontal(pending, _NOTHING) - left, _NOTHING
-    )
-    moved = moved.with_columns(beyond=beyond).filter(pl.col("beyond") > 0)
+    moved = cash_moves(comparison).filter(pl.col("beyond") > 0)
     limit = comparison.limits.max_unexplained_cash_fraction
     worth = moved.join(values_then(comparison, moved.select("account_id")), on="account_id")
     broken = worth.filter((pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd"))))
     sentence = pl.format(
         "settled_usd is {}, {} on {}; needed a change that trades since then ({}) and cash pending then ({}) explain, "
         "within {} % of the account's value then ({}).",
-        plain("settled_usd"),
-        plain("settled_then"),
+        _with_funds("settled_usd", "funds_usd"),
+        _with_funds("settled_then", "funds_then"),
         "accepted_date",
         plain("raised_usd"),
         plain("pending_then"),
@@ -47,12 +35,53 @@ def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
     return broken.select("row_number", rule=pl.lit(CASH_EXPLAINED), sentence=sentence)
 
 
+def cash_moves(comparison: Comparison) -> pl.DataFrame:
+    """Tonight's cash, an account a row, with what it was then, ``funds_usd`` and ``funds_then``, and how far it moved ``beyond`` what is known."""
+    then = comparison.then["cash"].select("account_id", settled_then="settled_usd", pending_then="pending_usd")
+    moved = (
+        comparison.tonight["cash"]
+        .join(then, on="account_id")
+        .join(comparison.accounts, on="account_id")
+        .join(_net_proceeds(comparison), on="account_id", how="left")
+        .join(_funds(comparison, "tonight", "price_usd", "funds_usd"), on="account_id", how="left")
+        .join(_funds(comparison, "then", "price_then_usd", "funds_then"), on="account_id", how="left")
+        .with_columns(pl.col("raised_usd", "funds_usd", "funds_then").fill_null(0))
+    )
+    left = (
+        pl.col("settled_usd")
+        + pl.col("funds_usd")
+        - pl.col("settled_then")
+        - pl.col("funds_then")
+        - pl.col("raised_usd")
+    )
+    pending = pl.col("pending_then")
+    beyond = pl.max_horizontal(
+        left - pl.max_horizontal(pending, _NOTHING), pl.min_horizontal(pending, _NOTHING) - left, _NOTHING
+    )
+    return moved.with_columns(beyond=beyond)
+
+
+def _funds(comparison: Comparison, night: str, price: str, name: str) -> pl.DataFrame:
+    """``account_id`` and what its funds of class cash are worth."""
+    lots = (comparison.tonight if night == "tonight" else comparison.then)["lots"]
+    funds = comparison.prices.filter("is_cash")
+    value = pl.col("quantity") * pl.coalesce(price, "price_usd", "price_then_usd") * pl.col("price_factor")
+    return lots.join(funds, on="security_id").group_by("account_id").agg(value.sum().alias(name))
+
+
+def _with_funds(settled: str, funds: str) -> pl.Expr:
+    words = pl.format("{} and {} in cash funds", plain(settled), plain(funds))
+    has_funds = (pl.col("funds_usd") != 0) | (pl.col("funds_then") != 0)
+    return pl.when(has_funds).then(words).otherwise(plain(settled))
+
+
 def _net_proceeds(comparison: Comparison) -> pl.DataFrame:
     """``account_id, raised_usd``: what sales brought less what purchases cost since the account was last accepted."""
-    factors = comparison.prices.select("security_id", "price_factor")
+    factors = comparison.prices.select("security_id", "price_factor", "is_cash")
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
     trades = trades.join(factors, on="security_id", how="left")
     is_since = (pl.col("trade_date") > pl.col("accepted_date")) & (pl.col("trade_date") <= comparison.as_of)
     value = pl.col("quantity") * pl.col("price_usd") * pl.col("price_factor").fill_null(1)
     signed = pl.when(pl.col("side") == Side.SELL).then(value).otherwise(-value)
-    return trades.filter(is_since).group_by("account_id").agg(raised_usd=signed.sum())
+    is_cash = pl.col("is_cash").fill_null(value=False)
+    return trades.filter(is_since, ~is_cash).group_by("account_id").agg(raised_usd=signed.sum())

@@ -8,6 +8,7 @@ import polars as pl
 from schemas.landing import IDENTIFIER
 from tasks.core.gate.accounts import ACCOUNT_IS_KNOWN, CASH_PRESENT, HOUSEHOLD_WHOLE, SECURITY_HAS_PRICE
 from tasks.core.gate.contract import Rule
+from tasks.core.gate.corporate_actions import ACTION_WHOLE
 from tasks.core.gate.reference_tables import MODEL_KNOWN, MODEL_WHOLE, POLICY_KNOWN, SECURITY_KNOWN
 from tasks.core.gate.strays import STRAY_TABLES, meant_by
 
@@ -15,6 +16,7 @@ OF_MODELS: Final = ("model_targets", "buy_list", "location_preferences")
 _LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {
     **{(table, SECURITY_KNOWN): ("securities",) for table in ("prices", "buy_list", "lots", "trades", "restrictions")},
     ("lots", SECURITY_HAS_PRICE): ("prices",),
+    **{(table, ACTION_WHOLE): ("corporate_actions",) for table in ("lots", "trades", "restrictions")},
     ("model_targets", MODEL_WHOLE): ("model_targets",),
     **{(table, MODEL_KNOWN): ("model_targets",) for table in ("buy_list", "location_preferences")},
     **{(table, MODEL_KNOWN): OF_MODELS for table in ("households", "accounts")},

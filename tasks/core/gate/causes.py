@@ -42,6 +42,7 @@ COSTS: Final = {**dict.fromkeys(CAUSE, pl.String), "account_id": pl.String}
 _NAMES: Final = {
     "securities": "security_id",
     "prices": "security_id",
+    "corporate_actions": "security_id",
     "policies": "policy_id",
     "households": "household_id",
     **dict.fromkeys(OF_MODELS, "model_id"),

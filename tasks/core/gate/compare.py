@@ -10,7 +10,7 @@ from schemas.landing import dtypes
 from tasks.core.gate.basis import changed_bases
 from tasks.core.gate.cash import unexplained_cash
 from tasks.core.gate.history import HOLDING, RELEASABLE, Comparison, History, compare
-from tasks.core.gate.holdings import changed_lots, holdings, unexplained_changes
+from tasks.core.gate.holdings import HoldingChange, changed_lots, holdings, unexplained_changes
 from tasks.core.gate.rows import Checked
 
 _COMPARED = ("accounts", "lots", "cash", "trades")
@@ -18,8 +18,8 @@ _COMPARED = ("accounts", "lots", "cash", "trades")
 
 def with_history(
     checked: Mapping[str, Checked], accounts: pl.DataFrame, prices: pl.DataFrame, history: History, as_of: date
-) -> dict[str, Checked]:
-    """The tables with the rules broken against the night before.
+) -> tuple[dict[str, Checked], int]:
+    """The tables with the rules broken against the night before; and how many holdings changed without a cause, too little to ask about.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def with_history(
     accounts
         ``account_id`` of those to be compared: delivered, with sound lots, cash and trades.
     prices
-        ``security_id, price_usd, price_factor`` that the gate accepted.
+        ``security_id, price_usd, price_factor, is_cash`` that the gate accepted.
     history
         The night before.
     as_of
@@ -45,7 +45,8 @@ def with_history(
         "accounts": [of_accounts],
         "cash": [unexplained_cash(comparison)],
     }
-    return {table: each.with_broken(*broken.get(table, [])) for table, each in checked.items()}
+    small = found.filter(pl.col("change") == HoldingChange.SMALL).height
+    return {table: each.with_broken(*broken.get(table, [])) for table, each in checked.items()}, small
 
 
 def _rows_of(rules: pl.DataFrame, lots: pl.DataFrame, comparison: Comparison) -> tuple[pl.DataFrame, pl.DataFrame]:

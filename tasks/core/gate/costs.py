@@ -4,12 +4,16 @@ Only taxable accounts are looked at: nowhere else does a basis decide anything. 
 and a cost that was accepted on an earlier night stands: a person let it pass, or the price has moved since.
 """
 
+from typing import Final
+
 import polars as pl
 
 from schemas.enums import TaxStatus
 from tasks.core.gate.history import COST_PLAUSIBLE, History, plain, share
 from tasks.core.gate.rows import BROKEN
 
+_ROUNDING: Final = 0.001
+"""Of a cost on shares that a split changed."""
 _LOT = ("account_id", "security_id", "lot_id")
 
 
@@ -40,7 +44,9 @@ def implausible_costs(
     )
     if history is not None:
         accepted = history.lots.join(history.accepted, on="account_id", how="semi")
-        found = found.join(accepted, on=[*_LOT, "unit_cost_usd"], how="anti", maintain_order="left")
+        stood = found.join(accepted.select(*_LOT, then="unit_cost_usd"), on=_LOT)
+        stood = stood.filter((cost - pl.col("then")).abs() <= share(_ROUNDING, pl.col("then")))
+        found = found.join(stood, on="row_number", how="anti", maintain_order="left")
     sentence = pl.format(
         "unit_cost_usd is {} where the price is {}; needed a cost between one part in {} of the price and as many times the price.",
         plain("unit_cost_usd"),

@@ -17,12 +17,11 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Guard
+from tasks.core.gate.splits import looks_split
 
 NAMED: Final = 5
 """How many securities a sentence names; the artifact of the run lists all."""
 _SPLIT: Final = "; a split would explain it"
-_SPLIT_RATIOS: Final = (2, 3, 4, 5, 8, 10, 15, 20, 25, 50, 1.5)
-_SPLIT_TOLERANCE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +107,27 @@ def stale_prices(prices: pl.DataFrame, sessions: Sequence[date], *, most: int, m
 def price_moves(prices: pl.DataFrame, most: float | None) -> list[Finding]:
     """Securities held whose price moved by more than ``most`` since the last night.
 
-    ``prices``: ``security_id, price_usd, last_price_usd`` of each security held; null where there was none.
+    ``prices``: ``security_id, price_usd, last_price_usd`` of each security held; null where there was none. The last price is in
+    tonight's shares: a split that is known moves nothing.
     """
     if most is None:
         return []
     moved = (
         prices.drop_nulls("last_price_usd")
-        .with_columns(ratio=pl.col("price_usd").cast(pl.Float64) / pl.col("last_price_usd").cast(pl.Float64))
+        .with_columns(
+            ratio=pl.col("price_usd").cast(pl.Float64) / pl.col("last_price_usd").cast(pl.Float64),
+            is_like_split=looks_split(pl.col("price_usd"), pl.col("last_price_usd")),
+        )
         .filter(pl.col("price_usd") != pl.col("last_price_usd"), (pl.col("ratio") - 1).abs() > most)
         .sort((pl.col("ratio").log()).abs(), "security_id", descending=[True, False])
     )
     if moved.is_empty():
         return []
     named = ", ".join(
-        f"{security} from {_usd(last)} to {_usd(now)}{_SPLIT if _looks_like_split(ratio) else ''}"
-        for security, last, now, ratio in moved.select("security_id", "last_price_usd", "price_usd", "ratio")
+        f"{security} from {_usd(last)} to {_usd(now)}{_SPLIT if is_like_split else ''}"
+        for security, last, now, is_like_split in moved.select(
+            "security_id", "last_price_usd", "price_usd", "is_like_split"
+        )
         .head(NAMED)
         .rows()
     )
@@ -186,10 +191,3 @@ def _usd(amount: Decimal) -> str:
     text = f"{amount:,.6f}".rstrip("0")
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction:0<2}"
-
-
-def _looks_like_split(ratio: float) -> bool:
-    if ratio in {0.0, float("inf")}:
-        return False
-    factor = max(ratio, 1 / ratio)
-    return any(abs(factor / simple - 1) <= _SPLIT_TOLERANCE for simple in _SPLIT_RATIOS)

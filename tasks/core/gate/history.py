@@ -6,7 +6,7 @@ another rule tonight: what is missing would look like a change, and the account 
 Assumptions: each account of ``accepted`` has its row in ``cash``; ``accepted_date`` is not after the as-of date.
 
 Known limits: an account that was accepted before the last night is compared at the prices of the last night, so that a
-split between the two reads as a change without a cause. A security's trades are those of the account as delivered: a
+split between the two that nobody told of reads as a change without a cause. A security's trades are those of the account as delivered: a
 correction of an older trade is a change without a cause too. Both wait for a person.
 """
 
@@ -17,6 +17,8 @@ from decimal import Decimal
 from typing import Final
 
 import polars as pl
+
+from tasks.core.gate.splits import SPLITS
 
 QUANTITY_EXPLAINED: Final = "quantity_explained"
 SPLIT_SUSPECTED: Final = "split_suspected"
@@ -38,18 +40,30 @@ RELEASABLE: Final = frozenset(
 )
 """Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
 _FRACTION_DIGITS: Final = 6
+LAG_DAYS: Final = 5
+"""Days by which books may follow a trade."""
 HOLDING: Final = ("account_id", "security_id")
+ACTED: Final[dict[str, type[pl.DataType]]] = {
+    "account_id": pl.String,
+    "security_id": pl.String,
+    "words": pl.String,
+    "is_rated": pl.Boolean,
+    "is_exchanged": pl.Boolean,
+}
+"""Grain: holding. ``words``: what is said behind its quantity of before. ``is_rated``: it is another number of shares. ``is_exchanged``: a merger
+may have set new costs and dates."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
     """How much may change without a cause; touching a limit is within it. All are fractions.
 
-    ``max_unexplained_fraction`` and ``max_unexplained_cash_fraction`` are of what the account was worth when last accepted,
-    ``max_basis_change_fraction`` of the lot's unit cost then.
+    ``max_unexplained_fraction`` (of what appeared) and ``max_unexplained_cash_fraction`` are of what the account was worth when last
+    accepted, ``max_unexplained_position_fraction`` of what the holding was then, ``max_basis_change_fraction`` of the lot's unit cost then.
     """
 
     max_unexplained_fraction: float = 0.05
+    max_unexplained_position_fraction: float = 0.06
     max_basis_change_fraction: float = 0.2
     max_unexplained_cash_fraction: float = 1.0
 
@@ -67,6 +81,12 @@ class History:
     prices: pl.DataFrame
     """``security_id, price_usd`` of the last night."""
     limits: HistoryLimits = field(default_factory=HistoryLimits)
+    priced_date: date = date.min
+    """The last night."""
+    acted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACTED))
+    """``ACTED``: holdings that corporate actions changed since."""
+    splits: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SPLITS))
+    """``SPLITS`` that nobody told of and the whole book agrees on."""
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Broker-reported fills since then that the landed trades do not show; they explain changes as trades do. Without columns: none."""
 
@@ -82,9 +102,11 @@ class Comparison:
     then: Mapping[str, pl.DataFrame]
     """``lots`` and ``cash`` of these accounts as last accepted."""
     prices: pl.DataFrame
-    """``security_id, price_usd, price_then_usd, price_factor``; a price is null where one of the nights has none."""
+    """``security_id, price_usd, price_then_usd, price_factor, is_cash``; a price is null where one of the nights has none."""
     limits: HistoryLimits
     as_of: date
+    acted: pl.DataFrame
+    splits: pl.DataFrame
 
 
 def compare(
@@ -99,7 +121,7 @@ def compare(
     accounts
         ``account_id`` of those whose rows are sound, without nulls.
     prices
-        ``security_id, price_usd, price_factor`` that the gate accepted.
+        ``security_id, price_usd, price_factor, is_cash`` that the gate accepted.
     history
         The night before.
     as_of
@@ -117,11 +139,13 @@ def compare(
             table: rows.join(compared, on="account_id", how="semi")
             for table, rows in {"lots": history.lots.filter(is_held), "cash": history.cash}.items()
         },
-        prices=prices.select("security_id", "price_usd", "price_factor")
+        prices=prices.select("security_id", "price_usd", "price_factor", "is_cash")
         .join(then, on="security_id", how="full", coalesce=True)
-        .with_columns(pl.col("price_factor").fill_null(1)),
+        .with_columns(pl.col("price_factor").fill_null(1), pl.col("is_cash").fill_null(value=False)),
         limits=history.limits,
         as_of=as_of,
+        acted=history.acted,
+        splits=history.splits,
     )
 
 

@@ -1,18 +1,18 @@
 """What became of each holding since its account was last accepted: traded, split, too small to ask about, or unexplained.
 
-A holding is all of one security in an account. For those of which any lot changed:
+A holding is all of one security in an account; what it was is in tonight's identifiers and shares (``corporate_actions``). For those of
+which any lot changed, or whose price moved as after a split:
 
-1. The change is traded where it lies between all sold and all bought from ``LAG_DAYS`` days before the account was last
-   accepted: books may follow a trade by its settlement.
-2. It is a split where the quantity moved by a usual ratio (to ``_RATIO_TOLERANCE``: fractions are paid out in cash) and the price
-   by its inverse (to ``_PRICE_TOLERANCE``, for markets move too, and nearer to that than to the price before). A ratio without
-   the price is suspected: half a split was booked. Where trades would do as well, a split leaves the cost of all as it was
-   (to ``COST_TOLERANCE``) and trades do not.
-3. It is small where its value at tonight's price, or the last there is, stays within the limit.
+1. It is a split where the whole book agrees on one (``splits``) and the quantity is what it makes of it, to one share and trades.
+   Where trades would do as well, a split leaves the cost of all as it was (to ``COST_TOLERANCE``) and trades do not.
+   Where the price alone moved as after a split, or the quantity alone by a usual ratio (to ``RATIO_TOLERANCE``), half a split
+   was booked: that is suspected.
+2. The change is traded where it lies between all sold and all bought from ``LAG_DAYS`` days before the account was last
+   accepted: books may follow a trade by its settlement. After a corporate action it may be off by one share, paid out in cash.
+3. It is small where it stays within the limit, a share of what the holding was; a holding that is new, one of its account.
+4. A fund of class cash may change by what settled cash changed the other way, and by as little of the account as what is new.
 
 Quantities and prices are compared as exact numbers, ratios crosswise: no quotient is rounded.
-
-Known limits: a split and a trade of the same security on one night read as a change without a cause.
 """
 
 from datetime import timedelta
@@ -22,45 +22,45 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate.history import HOLDING, QUANTITY_EXPLAINED, SPLIT_SUSPECTED, Comparison, plain, share, values_then
-
-LAG_DAYS: Final = 5
-_LOT: Final = (*HOLDING, "lot_id")
-_WAYS: Final = (
-    (2, 1),
-    (3, 1),
-    (4, 1),
-    (5, 1),
-    (8, 1),
-    (10, 1),
-    (15, 1),
-    (20, 1),
-    (25, 1),
-    (50, 1),
-    (3, 2),
-    (4, 3),
-    (5, 4),
+from tasks.core.gate.cash import cash_moves
+from tasks.core.gate.history import (
+    HOLDING,
+    LAG_DAYS,
+    QUANTITY_EXPLAINED,
+    SPLIT_SUSPECTED,
+    Comparison,
+    plain,
+    share,
+    values_then,
 )
-RATIOS: Final = (*_WAYS, *((old, new) for new, old in _WAYS))
-"""New shares for old ones of the splits and reverse splits that companies make; further apart than twice the tolerance."""
-_RATIO_TOLERANCE: Final = 0.005
+from tasks.core.gate.splits import RATIO_TOLERANCE, RATIOS, looks_split
+
+_LOT: Final = (*HOLDING, "lot_id")
 _PRICE_TOLERANCE: Final = 0.25
 COST_TOLERANCE: Final = 0.01
 _SIDES: Final = {"bought": Side.BUY, "sold": Side.SELL}
 _SHARES: Final = ("new_shares", "old_shares")
+_AGREED: Final = {"new_shares": "agreed_new", "old_shares": "agreed_old"}
 
 
 class HoldingChange(StrEnum):
     """What became of a holding."""
 
     EXPLAINED = "explained"
+    SMALL = "small"
     SPLIT = "split"
-    SUSPECTED = SPLIT_SUSPECTED
-    UNEXPLAINED = QUANTITY_EXPLAINED
+    HALF_SPLIT = "half_split"
+    LONE_SPLIT = "lone_split"
+    PRICE_SPLIT = "price_split"
+    UNEXPLAINED = "unexplained"
+
+
+_SUSPECTED: Final = (HoldingChange.HALF_SPLIT, HoldingChange.LONE_SPLIT, HoldingChange.PRICE_SPLIT)
+"""The quantity moved without the price, with it but not as all holders' did, and the price without the quantity."""
 
 
 def changed_lots(comparison: Comparison) -> pl.DataFrame:
-    """Every lot, tonight's and then's, of the holdings of which any lot changed.
+    """Every lot, tonight's and then's, of the holdings of which any lot changed, or whose price moved as after a split.
 
     Columns: the lot's key, ``row_number`` (null: sold or missing tonight), ``quantity``, ``unit_cost_usd``, ``acquired_date`` and the same with
     ``_then`` (quantity null: new).
@@ -70,7 +70,9 @@ def changed_lots(comparison: Comparison) -> pl.DataFrame:
     lots = comparison.tonight["lots"].select(*_LOT, "row_number", *values)
     lots = lots.join(then, on=_LOT, how="full", coalesce=True)
     is_changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in values)
-    return lots.join(lots.filter(is_changed).select(HOLDING).unique(), on=HOLDING, how="semi")
+    odd = comparison.prices.filter(looks_split(pl.col("price_usd"), pl.col("price_then_usd")))["security_id"]
+    is_sought = is_changed | pl.col("security_id").is_in(odd.implode())
+    return lots.join(lots.filter(is_sought).select(HOLDING).unique(), on=HOLDING, how="semi")
 
 
 def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
@@ -78,12 +80,13 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
 
     Columns: ``account_id, security_id``; ``quantity``, ``cost_usd`` and the same with ``_then`` (a cost sums the lots whose cost is
     known); ``lot_count`` tonight; ``known_count_then``; ``price_usd``, ``price_then_usd``; ``bought``, ``sold``; ``accepted_date``;
-    ``new_shares`` for ``old_shares`` (1 for 1 where it is no split).
+    ``new_shares`` for ``old_shares`` (1 for 1 where it is no split, nor like one); ``words``, ``is_rated``, ``is_exchanged`` of ``ACTED``.
     """
     changes = (
         lots.group_by(HOLDING)
         .agg(
             pl.col("quantity", "quantity_then").sum(),
+            unit_cost_usd=pl.col("unit_cost_usd").max(),
             cost_usd=(pl.col("quantity") * pl.col("unit_cost_usd")).sum(),
             cost_then_usd=(pl.col("quantity_then") * pl.col("unit_cost_usd_then")).sum(),
             lot_count=pl.col("row_number").count(),
@@ -92,42 +95,57 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         .join(comparison.accounts, on="account_id")
         .join(comparison.prices, on="security_id", how="left")
         .join(_traded_quantities(comparison), on=HOLDING, how="left")
-        .with_columns(pl.col("bought", "sold").fill_null(0))
+        .join(comparison.acted, on=HOLDING, how="left")
+        .join(comparison.splits.rename(_AGREED), on="security_id", how="left")
+        .join(cash_moves(comparison).select("account_id", "beyond"), on="account_id", how="left")
+        .with_columns(pl.col("bought", "sold").fill_null(0), pl.col("is_rated", "is_exchanged").fill_null(value=False))
     )
     values = values_then(comparison, changes.select("account_id").unique())
     judged = _with_change(changes.join(values, on="account_id", how="left"), comparison)
-    is_split = pl.col("change").is_in([HoldingChange.SPLIT, HoldingChange.SUSPECTED])
-    return judged.with_columns(pl.when(is_split).then(name).otherwise(1).alias(name) for name in _SHARES)
+    is_split = pl.col("change").is_in([HoldingChange.SPLIT, *_SUSPECTED])
+    return judged.with_columns(pl.when(is_split).then(name).otherwise(1).fill_null(1).alias(name) for name in _SHARES)
 
 
 def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
     """``account_id, security_id, lot_count, rule, sentence`` of each holding whose change has no cause."""
-    rows = found.filter(pl.col("change").is_in([HoldingChange.SUSPECTED, HoldingChange.UNEXPLAINED]))
+    rows = found.filter(pl.col("change").is_in([*_SUSPECTED, HoldingChange.UNEXPLAINED]))
+    change = pl.col("change")
     where = (
         pl.when(pl.col("lot_count") == 0).then(pl.format("quantity of {}", "security_id")).otherwise(pl.lit("quantity"))
     )
     lots = pl.when(pl.col("lot_count") > 1).then(pl.format(" in {} lots", "lot_count")).otherwise(pl.lit(""))
-    held = pl.format("{} is {}{}, {} on {}", where, plain("quantity"), lots, plain("quantity_then"), "accepted_date")
+    then = pl.format("{} on {}{}", plain("quantity_then"), "accepted_date", pl.col("words").fill_null(""))
+    held = pl.format("{} is {}{}, {}", where, plain("quantity"), lots, then)
     trades = pl.format(
         "trades that explain the change (bought {}, sold {} since {}).", plain("bought"), plain("sold"), _first_day()
     )
-    split = pl.format(
-        ", as after a split of {} for {}, and the price {}, {} before; needed a price moved by the inverse, or ",
-        *_SHARES,
-        plain("price_usd"),
-        plain("price_then_usd"),
+    prices = pl.format("the price {}, {} before", plain("price_usd"), plain("price_then_usd"))
+    split = pl.format(", as after a split of {} for {}, and {}", *_SHARES, prices)
+    told = "the split in the table corporate_actions"
+    needed = (
+        pl.when(change == HoldingChange.HALF_SPLIT)
+        .then(pl.format("{}; needed a price moved by the inverse, or {}", split, trades))
+        .when(change == HoldingChange.LONE_SPLIT)
+        .then(
+            pl.format(f"{{}}, where other holders' quantities did not move so; needed {told}, or {{}}", split, trades)
+        )
+        .when(change == HoldingChange.PRICE_SPLIT)
+        .then(pl.format(f", and {{}}, as after a split; needed a quantity that moved with it, or {told}.", prices))
+        .otherwise(pl.format("; needed {}", trades))
     )
-    middle = pl.when(pl.col("change") == HoldingChange.SUSPECTED).then(split).otherwise(pl.lit("; needed "))
-    return rows.select(*HOLDING, "lot_count", rule="change", sentence=pl.concat_str(held, middle, trades))
+    rule = pl.when(change.is_in(_SUSPECTED)).then(pl.lit(SPLIT_SUSPECTED)).otherwise(pl.lit(QUANTITY_EXPLAINED))
+    return rows.select(*HOLDING, "lot_count", rule=rule, sentence=pl.concat_str(held, needed))
 
 
 def _first_day() -> pl.Expr:
     return pl.col("accepted_date") - timedelta(days=LAG_DAYS)
 
 
-def is_cost_kept() -> pl.Expr:
-    """All of the holding costs what it did."""
-    return _is_near(pl.col("cost_usd"), pl.col("cost_then_usd"), COST_TOLERANCE)
+def is_cost_kept(new: str = "new_shares", old: str = "old_shares") -> pl.Expr:
+    """All of the holding costs what it did, but for what was paid out in cash of the new shares that stand for the old."""
+    gap, limit = (pl.col("cost_usd") - pl.col("cost_then_usd")).abs(), share(COST_TOLERANCE, pl.col("cost_then_usd"))
+    paid = (pl.col("quantity") * pl.col(old) - pl.col("quantity_then") * pl.col(new)).abs() * pl.col("unit_cost_usd")
+    return (gap * pl.col(old) <= limit * pl.col(old) + paid.fill_null(0)).fill_null(value=False)
 
 
 def _traded_quantities(comparison: Comparison) -> pl.DataFrame:
@@ -139,40 +157,70 @@ def _traded_quantities(comparison: Comparison) -> pl.DataFrame:
 
 
 def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
-    moved = pl.col("quantity") - pl.col("quantity_then")
-    price = pl.coalesce("price_usd", "price_then_usd")
-    limit = share(comparison.limits.max_unexplained_fraction, pl.col("value_usd"))
-    is_traded = moved.is_between(-pl.col("sold"), pl.col("bought"))
-    is_small = (moved.abs() * price <= limit).fill_null(value=False)
+    held, then = pl.col("quantity"), pl.col("quantity_then")
+    moved, price = held - then, pl.coalesce("price_usd", "price_then_usd")
+    limits = comparison.limits
+    limit = share(limits.max_unexplained_fraction, pl.col("value_usd"))
+    cash_in_lieu = pl.when("is_rated").then(1).otherwise(0)
+    is_traded = moved.is_between(-pl.col("sold") - cash_in_lieu, pl.col("bought") + cash_in_lieu)
+    is_new, is_gone = then == 0, held == 0
+    is_small = (
+        pl.when(is_new)
+        .then(moved * price * pl.col("price_factor") <= limit)
+        .otherwise(~is_gone & (moved.abs() <= share(limits.max_unexplained_position_fraction, then)))
+        .fill_null(value=False)
+    )
+    is_swept = pl.col("is_cash").fill_null(value=False) & (pl.col("beyond") <= limit).fill_null(value=False)
+    is_odd = looks_split(pl.col("price_usd"), pl.col("price_then_usd")) & ~is_new & ~is_gone
+    fits = is_traded | is_small
+    change = (
+        pl.when(_is_agreed_split() & (~is_traded | is_cost_kept(*_AGREED.values())))
+        .then(pl.lit(HoldingChange.SPLIT))
+        .when(is_swept)
+        .then(pl.lit(HoldingChange.EXPLAINED))
+        .when(is_odd & fits)
+        .then(pl.lit(HoldingChange.PRICE_SPLIT))
+        .when(is_traded)
+        .then(pl.lit(HoldingChange.EXPLAINED))
+        .when(is_small)
+        .then(pl.lit(HoldingChange.SMALL))
+        .when(pl.col("new_shares").is_not_null() & _is_inverse())
+        .then(pl.lit(HoldingChange.LONE_SPLIT))
+        .when(pl.col("new_shares").is_not_null())
+        .then(pl.lit(HoldingChange.HALF_SPLIT))
+        .otherwise(pl.lit(HoldingChange.UNEXPLAINED))
+    )
+    found = changes.with_columns(_usual_ratio().struct.unnest()).with_columns(change=change)
+    is_agreed = pl.col("change") == HoldingChange.SPLIT
+    return found.with_columns(
+        pl.when(is_agreed).then(agreed).otherwise(name).alias(name) for name, agreed in _AGREED.items()
+    )
+
+
+def _is_agreed_split() -> pl.Expr:
+    """The quantity is what the split that the book agrees on makes of it, but for a share and what was traded in shares old or new."""
+    new, old = pl.col("agreed_new"), pl.col("agreed_old")
+    off = pl.col("quantity") * old - pl.col("quantity_then") * new
+    most = pl.max_horizontal(new, old)
+    fits = off.is_between(-pl.col("sold") * most - old, pl.col("bought") * most + old)
+    return (fits & (pl.col("quantity_then") > 0)).fill_null(value=False)
+
+
+def _is_inverse() -> pl.Expr:
+    """The price moved by the inverse of the ratio that the quantity moved by."""
     new, old = (pl.col(name) for name in _SHARES)
     gap = (pl.col("price_usd") * new - pl.col("price_then_usd") * old).abs()
     is_nearer = gap < (pl.col("price_usd") - pl.col("price_then_usd")).abs() * new
-    is_inverse = is_nearer & (gap <= share(_PRICE_TOLERANCE, pl.col("price_then_usd") * old))
-    is_split = is_inverse.fill_null(value=False) & (~is_traded | is_cost_kept())
-    change = (
-        pl.when(is_split)
-        .then(pl.lit(HoldingChange.SPLIT))
-        .when(is_traded | is_small)
-        .then(pl.lit(HoldingChange.EXPLAINED))
-        .when(new.is_not_null())
-        .then(pl.lit(HoldingChange.SUSPECTED))
-        .otherwise(pl.lit(HoldingChange.UNEXPLAINED))
-    )
-    return changes.with_columns(_usual_ratio().struct.unnest()).with_columns(change=change)
+    return (is_nearer & (gap <= share(_PRICE_TOLERANCE, pl.col("price_then_usd") * old))).fill_null(value=False)
 
 
 def _usual_ratio() -> pl.Expr:
     """New shares for old ones, of the usual ratio that the quantity moved by; null where it is none."""
     held, then = pl.col("quantity"), pl.col("quantity_then")
     ratios = [
-        pl.when((then > 0) & _is_near(held * old, then * new, _RATIO_TOLERANCE)).then(
+        pl.when((then > 0) & ((held * old - then * new).abs() <= share(RATIO_TOLERANCE, then * new))).then(
             pl.struct(pl.lit(new).alias("new_shares"), pl.lit(old).alias("old_shares"))
         )
         for new, old in RATIOS
     ]
     return pl.coalesce(ratios)
-
-
-def _is_near(found: pl.Expr, expected: pl.Expr, tolerance: float) -> pl.Expr:
-    """Within a fraction of what was expected; false where either is null."""
-    return ((found - expected).abs() <= share(tolerance, expected)).fill_null(value=False)

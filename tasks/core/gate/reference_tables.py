@@ -8,7 +8,8 @@
 4. A row whose model, class, household or security is none, or none that can be read, costs what it could mean (``spellings``);
    where it cannot be read at all that is every model, or every household that has no row, unless the rest of the row means
    nothing of ours either.
-5. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
+5. Corporate actions are judged row by row; what a broken one could be about is lost to its holders (``corporate_actions``).
+6. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,12 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import SecurityType
+from schemas.enums import ActionKind, SecurityType
 from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.contract import Rule
+from tasks.core.gate.corporate_actions import check_actions
 from tasks.core.gate.places import Places
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
@@ -53,7 +55,7 @@ class Gated:
     quarantine: pl.DataFrame
     securities: pl.Series
     prices: pl.DataFrame
-    """``security_id, price_usd, price_factor`` (1 where none is given)."""
+    """``security_id, price_usd, price_factor`` (1 where none is given), ``is_cash`` (of the class cash)."""
     models: pl.Series
     policies: pl.Series
     lost_households: pl.DataFrame
@@ -62,6 +64,8 @@ class Gated:
     """Households with a good row."""
     strays: pl.DataFrame
     """``STRAY`` of restrictions whose account could not be read."""
+    lost_actions: pl.DataFrame
+    """``text, is_anyones`` of what broken rows of corporate actions have for a security, old or new."""
 
     @property
     def priced_ids(self) -> pl.Series:
@@ -108,6 +112,10 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         everyones = _check_for_everyone(tables["restrictions"], known, places)
         strays = _without_readable_account(everyones)
         checked.append(everyones)
+    actions = None
+    if "corporate_actions" in tables:
+        actions = check_actions(tables["corporate_actions"])
+        checked.append(actions)
     return Gated(
         quarantine=quarantine_rows(checked, places),
         securities=known,
@@ -117,6 +125,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         lost_households=_lost_names(_broken_rows(households), "household_id", "model_id", whole),
         households=households.good["household_id"],
         strays=strays,
+        lost_actions=_lost_actions(actions),
     )
 
 
@@ -127,7 +136,9 @@ def _check_securities(parsed: pl.DataFrame) -> Checked:
 
 
 def _with_factors(prices: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
-    factors = securities.select("security_id", pl.col("price_factor").fill_null(1))
+    factors = securities.select(
+        "security_id", pl.col("price_factor").fill_null(1), is_cash=pl.col("asset_class") == CASH
+    )
     return prices.select("security_id", "price_usd").join(factors, on="security_id", maintain_order="left")
 
 
@@ -207,6 +218,20 @@ def _lost_names(broken: pl.DataFrame, column: str, about: str, known: pl.Series)
     ours = could_mean(broken.select(text_of(about)).to_series(), known)["text"]
     is_ours = text_of(about).is_in(ours.implode()).fill_null(value=False)
     return broken.select(text_of(column).alias("text"), is_anyones=~is_name(column) & is_ours).unique()
+
+
+def _lost_actions(actions: Checked | None) -> pl.DataFrame:
+    """One whose security cannot be read, and that says what happened or when, could be about any."""
+    if actions is None:
+        return pl.DataFrame(schema={"text": pl.String, "is_anyones": pl.Boolean})
+    broken = _broken_rows(actions)
+    says = pl.any_horizontal(pl.col("action").is_in(list(ActionKind)), pl.col("effective_date", "ratio").is_not_null())
+    names = [
+        broken.select(text=text_of(name), is_anyones=~is_name("security_id") & says.fill_null(value=False))
+        for name in ("security_id", "new_security_id")
+    ]
+    old, new = names
+    return pl.concat([old, new.drop_nulls("text").with_columns(is_anyones=pl.lit(value=False))]).unique()
 
 
 def could_be_lost(known: pl.Series, lost: pl.DataFrame) -> pl.Series:

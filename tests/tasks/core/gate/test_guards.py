@@ -116,7 +116,7 @@ def test_prices_that_moved_too_far_are_named_the_farthest_first() -> None:
     guard, sentence = one(guards.price_moves(held(MOVES), 0.4))
     assert guard is Guard.PRICE_MOVE
     assert sentence == (
-        "2 securities held moved by more than 40%: JUMP from 100.00 to 910.00, "
+        "2 securities held moved by more than 40%: JUMP from 100.00 to 910.00; a split would explain it, "
         "HALF from 100.00 to 50.50; a split would explain it"
     )
 

@@ -1,0 +1,299 @@
+"""Corporate actions: rows of before in tonight's identifiers and tonight's shares.
+
+An action says that from its date on ``ratio`` shares stand for one: of the same security (a split), or of ``new_security_id`` (an
+identifier that changed, a merger). A merger without one was paid in cash. It is said once: each night remembers the actions of the
+nights before, and one that is said again for the same security and date replaces it; a split of 1 for 1 takes it back.
+
+1. What is dated is carried over by its date: holdings as last accepted, trades, orders and fills of before the action.
+2. What is not dated (a buy list, a restriction, a lot of unknown date) and names the old identifier means the new one where the source
+   says so tonight, or has no such security any more: an old identifier may be given to another security later. A restriction binds
+   under both.
+3. A lot under an old identifier is one of the new where one share stands for one. Where shares changed in number too, it was
+   not booked yet, and its account waits.
+4. A row that cannot be read costs every account with a row of a security that it could be about.
+
+Quantities and prices that change are rounded to the six digits that all have.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from schemas.enums import ActionKind, RestrictionRule
+from schemas.landing import dtypes
+from schemas.stored import INTERNAL
+from schemas.units import EXACT
+from tasks.core.gate.contract import Rule
+from tasks.core.gate.history import History
+from tasks.core.gate.rows import Checked, breaches, check_table
+
+TABLE: Final = "corporate_actions"
+_RATIO: Final = Rule("split_has_ratio", "ratio", "how many shares stand for one, where the action is a split")
+_SAME: Final = Rule("split_keeps_identifier", "new_security_id", "nothing, where the action is a split")
+_NEW: Final = Rule(
+    "new_identifier_given", "new_security_id", "the new identifier, where the action is an identifier_change"
+)
+_SWAP: Final = Rule("merger_has_ratio", "ratio, new_security_id", "both, or neither where a merger is paid in cash")
+_SUPERSEDED: Final = Rule(
+    "identifier_current",
+    "security_id",
+    "the identifier and the shares that the corporate action says hold since; the custodian has not booked it yet",
+)
+ACTION_WHOLE: Final = Rule(
+    "corporate_action_whole", "security_id", "a security without a broken row in the table corporate_actions"
+)
+_KEY: Final = ("security_id", "effective_date")
+_MOST: Final = 999_999_999_999.0
+"""More has no place in a quantity or a price."""
+_DATED: Final = {
+    "pending_orders": ("trade_date", ("quantity",), ()),
+    "known_fills": ("trade_date", ("quantity",), ("price_usd",)),
+    "fills_to_show": ("proposed_date", ("filled_quantity", "then_quantity", "expected_change"), ("average_price_usd",)),
+    "orders_to_show": (
+        "proposed_date",
+        ("filled_quantity", "then_quantity", "expected_change"),
+        ("average_price_usd",),
+    ),
+    "trades": ("trade_date", ("quantity",), ("price_usd",)),
+}
+"""Tables whose rows are of a date: its column, the quantities and the prices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The actions known on a night, by security and date."""
+
+    rows: pl.DataFrame
+    """``security_id, effective_date, ratio, new_security_id, action, is_meant``; ``ratio`` 0: paid in cash; ``is_meant``: the identifier means what
+    came of it in rows without a date."""
+    as_of: date
+
+    @property
+    def effective(self) -> pl.DataFrame:
+        """Those of tonight and before."""
+        return self.rows.filter(pl.col("effective_date") <= self.as_of)
+
+
+def check_actions(parsed: pl.DataFrame) -> Checked:
+    """Corporate actions and the rules they broke by themselves."""
+    checked = check_table(TABLE, parsed)
+    rows, action = checked.good, pl.col("action")
+    has_ratio, has_new = pl.col("ratio").is_not_null(), pl.col("new_security_id").is_not_null()
+    broken = {
+        _RATIO: (action == ActionKind.SPLIT) & ~has_ratio,
+        _SAME: (action == ActionKind.SPLIT) & has_new,
+        _NEW: (action == ActionKind.IDENTIFIER_CHANGE) & ~has_new,
+        _SWAP: (action == ActionKind.MERGER) & (has_ratio != has_new),
+    }
+    return checked.with_broken(*(breaches(rows.filter(condition), rule) for rule, condition in broken.items()))
+
+
+def remembered(told: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table ``remembered_actions``: those told, and those of before that none of them replaces; sorted."""
+    names = list(INTERNAL["remembered_actions"])
+    kept = before.join(told, on=_KEY, how="anti")
+    return pl.concat([told.select(names), kept.select(names)]).sort(_KEY)
+
+
+def known_actions(told: pl.DataFrame, before: pl.DataFrame, securities: pl.Series, as_of: date) -> Actions:
+    """The actions of a night.
+
+    Parameters
+    ----------
+    told
+        Sound rows of tonight's table.
+    before
+        Table ``remembered_actions``.
+    securities
+        Identifiers that tonight's table of securities has.
+    as_of
+        The night.
+    """
+    rows = remembered(told, before).join(told.select(_KEY, is_told=True), on=_KEY, how="left")
+    is_old = ~pl.col("security_id").is_in(securities.implode())
+    return Actions(
+        rows.with_columns(
+            ratio=pl.when((pl.col("action") == ActionKind.MERGER) & pl.col("new_security_id").is_null())
+            .then(0.0)
+            .otherwise(pl.col("ratio").fill_null(1.0)),
+            is_meant=pl.col("is_told").fill_null(value=False) | is_old,
+        ).drop("is_told"),
+        as_of,
+    )
+
+
+def in_current_terms(tables: Mapping[str, pl.DataFrame], actions: Actions) -> dict[str, pl.DataFrame]:
+    """The tables as landed, or as the ledger knows them, with the identifiers and shares of tonight; those without any as they are."""
+    return {table: _current(table, rows, actions) for table, rows in tables.items()}
+
+
+def _current(table: str, rows: pl.DataFrame, actions: Actions) -> pl.DataFrame:
+    if table in _DATED:
+        day, amounts, prices = _DATED[table]
+        is_before = pl.col(day) < pl.col("effective_date")
+        return _step(rows, actions.effective, is_before | _is_renamed(), amounts, prices, is_scaled=is_before)
+    if table == "lots":
+        return _step(rows, actions.effective, _is_renamed() & (pl.col("ratio") == 1))
+    if table in {"restrictions", "buy_list"}:
+        carried = _step(rows, actions.effective, pl.col("is_meant") & pl.col("new_security_id").is_not_null())
+        return carried if table == "restrictions" else _each_choice_once(rows, carried)
+    return rows
+
+
+def _is_renamed() -> pl.Expr:
+    """Whether a lot or a trade under an old identifier is one of what came of it."""
+    return pl.col("new_security_id").is_not_null() & (
+        pl.col("is_meant") | (pl.col("acquired_date") < pl.col("effective_date")).fill_null(value=False)
+    )
+
+
+def _each_choice_once(then: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """A buy list that had both identifiers has the security once: where it stood under its own."""
+    key = ["model_id", "asset_class", "security_id", "tax_status"]
+    is_own = then["security_id"].eq_missing(rows["security_id"])
+    own = rows.filter(is_own)
+    others = rows.filter(~is_own).join(own, on=key, how="anti", nulls_equal=True, maintain_order="left")
+    return pl.concat([own, others]).sort("row_number")
+
+
+def superseded_lots(lots: pl.DataFrame, actions: Actions) -> pl.DataFrame:
+    """Broken rules (as ``BROKEN``) of lots under an identifier that an action replaced, and that could not be read as lots of the new."""
+    old = actions.effective.filter(pl.col("new_security_id").is_not_null())
+    found = lots.join(old, on="security_id").filter(_is_renamed())
+    return breaches(found.unique("row_number"), _SUPERSEDED)
+
+
+def uncertain_rows(rows: pl.DataFrame, lost: pl.Series) -> pl.DataFrame:
+    """Broken rules of rows of securities that a row of the actions which cannot be read may be about."""
+    return breaches(rows.filter(pl.col("security_id").is_in(lost.implode())), ACTION_WHOLE)
+
+
+def carry_history(history: History, actions: Actions) -> History:
+    """What was accepted before, as it would stand tonight; ``acted`` says of which holdings that is another number."""
+    effective = actions.effective
+    is_since = pl.col("accepted_date") < pl.col("effective_date")
+    dated = history.lots.join(history.accepted, on="account_id")
+    is_carried = is_since | (_is_renamed() & (pl.col("ratio") == 1))
+    lots = _step(
+        dated.with_columns(words=pl.lit(""), is_rated=pl.lit(value=False), is_exchanged=pl.lit(value=False)),
+        effective,
+        is_carried,
+        ("quantity",),
+        ("unit_cost_usd",),
+        is_told=True,
+    )
+    lots = lots.with_columns(lot_id=_apart(dated["security_id"]))
+    acted = (
+        lots.filter(pl.col("words") != "")
+        .sort("words")
+        .group_by("account_id", "security_id")
+        .agg(pl.col("words").last(), pl.col("is_rated", "is_exchanged").any())
+    )
+    then = history.prices.with_columns(is_own=pl.lit(value=True), day=pl.lit(history.priced_date))
+    prices = _step(then, effective, pl.col("day") < pl.col("effective_date"), (), ("price_usd",))
+    renamed = prices.with_columns(is_own=prices["security_id"] == then["security_id"])
+    return replace(
+        history,
+        lots=lots.select(history.lots.columns),
+        prices=renamed.sort("is_own", descending=True)
+        .unique("security_id", keep="first", maintain_order=True)
+        .select(history.prices.columns),
+        acted=acted,
+    )
+
+
+def _apart(old: pl.Series) -> pl.Expr:
+    """A lot's name; that of a lot of another security that has the name of one of this says so."""
+    is_taken = pl.struct("account_id", "security_id", "lot_id").is_duplicated() & (pl.col("security_id") != old)
+    return pl.when(is_taken).then(pl.concat_str("lot_id", pl.lit("@"), pl.lit(old))).otherwise("lot_id")
+
+
+def bound_under_both(restrictions: pl.DataFrame, actions: Actions) -> pl.DataFrame:
+    """Restrictions, and once more under the identifier that came of theirs."""
+    swaps = actions.effective.filter(pl.col("new_security_id").is_not_null())
+    renamed = _step(restrictions, swaps, pl.lit(value=True), ("min_quantity", "max_quantity"), ())
+    return pl.concat([restrictions, renamed]).unique(maintain_order=True)
+
+
+def closed_to_trade(actions: Actions, lost: pl.DataFrame, trade_date: date) -> pl.DataFrame:
+    """Restrictions for everyone: an order made on tonight's shares would trade in those of after an action, or in nobody knows what.
+
+    Parameters
+    ----------
+    actions
+        Those after the as-of date and up to ``trade_date`` count.
+    lost
+        Rows of the actions that cannot be read.
+    trade_date
+        When orders trade.
+    """
+    near = actions.rows.filter(pl.col("effective_date").is_between(actions.as_of, trade_date, closed="right"))
+    names = pl.concat([each[name] for each in (near, lost) for name in ("security_id", "new_security_id")])
+    closed = pl.DataFrame({"security_id": names.drop_nulls().unique().sort()})
+    schema = dtypes("restrictions")
+    rows = closed.with_columns(rule=pl.lit(str(RestrictionRule.NO_TRADE)))
+    return pl.concat([pl.DataFrame(schema=schema), rows], how="diagonal").select(schema.keys())
+
+
+def _step(
+    rows: pl.DataFrame,
+    actions: pl.DataFrame,
+    is_meant: pl.Expr,
+    amounts: tuple[str, ...] = (),
+    prices: tuple[str, ...] = (),
+    *,
+    is_scaled: pl.Expr | None = None,
+    is_told: bool = False,
+) -> pl.DataFrame:
+    """The rows after each of the actions in turn, where ``is_meant``; in other shares where ``is_scaled`` too. ``is_told``: the last columns of ``ACTED`` say so."""
+    columns = rows.columns
+    if "acquired_date" not in columns:
+        rows = rows.with_columns(acquired_date=pl.lit(None, pl.Date))
+    ratio, new = pl.col("ratio"), pl.col("new_security_id")
+    for day in actions["effective_date"].unique().sort():
+        step = actions.filter(pl.col("effective_date") == day)
+        if not rows["security_id"].is_in(step["security_id"].implode()).any():
+            continue
+        wide = rows.join(step, on="security_id", how="left", maintain_order="left")
+        wide = wide.with_columns(is_acted=is_meant.fill_null(value=False) & pl.col("effective_date").is_not_null())
+        is_rated = pl.col("is_acted") & (ratio != 1) & (pl.lit(value=True) if is_scaled is None else is_scaled)
+        scaled = {name: _times(pl.col(name), ratio) for name in amounts} | {
+            name: _times(pl.col(name), 1 / ratio) for name in prices
+        }
+        changes = {
+            name: pl.when(is_rated).then(value.cast(rows.schema[name])).otherwise(name)
+            for name, value in scaled.items()
+        }
+        if is_told:
+            swap = new.is_not_null() | (ratio == 0)
+            changes["words"] = pl.when("is_acted").then(_words()).otherwise("words")
+            changes["is_rated"] = pl.col("is_rated") | is_rated
+            changes["is_exchanged"] = pl.col("is_exchanged") | (
+                pl.col("is_acted") & swap & (pl.col("action") == ActionKind.MERGER)
+            )
+        rows = wide.with_columns(
+            **changes, security_id=pl.when("is_acted").then(pl.coalesce(new, "security_id")).otherwise("security_id")
+        ).select(rows.columns)
+    return rows.select(columns)
+
+
+def _times(amount: pl.Expr, ratio: pl.Expr) -> pl.Expr:
+    found = (amount.cast(pl.Float64) * ratio).clip(-_MOST, _MOST).round(6)
+    return pl.when(found.is_finite()).then(found).cast(EXACT)
+
+
+def _words() -> pl.Expr:
+    """What is said behind a quantity of before."""
+    ratio = pl.col("ratio").cast(pl.String).str.strip_suffix(".0")
+    name = pl.format(" after {} became {}", "security_id", "new_security_id")
+    return pl.format(
+        "{}{} on {}",
+        pl.when(pl.col("ratio") == 0)
+        .then(pl.lit(" after a merger paid in cash"))
+        .otherwise(pl.coalesce(name, pl.lit(" after a split"))),
+        pl.when(pl.col("ratio").is_in([0.0, 1.0])).then(pl.lit("")).otherwise(pl.format(" at {} for 1", ratio)),
+        "effective_date",
+    )

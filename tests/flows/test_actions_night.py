@@ -1,0 +1,148 @@
+"""Corporate actions in whole nights, a shard an account: what was said once stands, and a split is known by the whole book or not at all."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.errors import RunHeld
+from schemas.run import RunRef
+from schemas.settings import Settings
+from tasks.operate import replay_run
+from tests.support.landing_book import AS_OF, rows_of, sound_book, write_book
+from tests.support.night_driver import run_night
+from warehouse.lake.lake import open_lake
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
+
+Book = dict[str, pl.DataFrame]
+ACTIONS = "security_id | effective_date | action | ratio | new_security_id\n"
+HOLDERS = 6
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", max_quarantined_fraction=1.0, accounts_per_shard=1, max_run_turnover=None)
+
+
+def book(quantity: int = 100, price: str = "50", cost: str = "40", odd: int | None = None) -> Book:
+    """Accounts that each hold so many BND; the last holds ``odd`` many, if any."""
+    base = sound_book()
+    names = [f"C{number}" for number in range(HOLDERS)]
+    one = base["accounts"].filter(account_id="A1").with_columns(household_id=pl.lit(None, pl.String))
+    accounts = pl.concat(one.with_columns(account_id=pl.lit(name)) for name in names)
+    lots = [f"{name} | BND | 1 | {quantity} | {cost} | 2020-01-02" for name in names]
+    if odd is not None:
+        lots[-1] = f"C{HOLDERS - 1} | BND | 1 | {odd} | 40 | 2020-01-02"
+    head = "account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date\n"
+    prices = base["prices"].with_columns(
+        price_usd=pl.when(pl.col("security_id") == "BND").then(pl.lit(price)).otherwise("price_usd")
+    )
+    none = ("restrictions", "trades", "households")
+    return {
+        **{table: rows for table, rows in base.items() if table not in none},
+        "accounts": accounts,
+        "lots": rows_of(head + "\n".join(lots)),
+        "cash": rows_of("account_id | settled_usd | pending_usd\n" + "\n".join(f"{name} | 100 | 0" for name in names)),
+        "prices": prices,
+    }
+
+
+def told(text: str) -> Book:
+    return {"corporate_actions": rows_of(ACTIONS + text)}
+
+
+def renamed(one: Book) -> Book:
+    """BND is BND2 everywhere but in the buy list."""
+    return {
+        table: rows.with_columns(pl.col("security_id").replace("BND", "BND2"))
+        if "security_id" in rows.columns and table != "buy_list"
+        else rows
+        for table, rows in one.items()
+    }
+
+
+def night(settings: Settings, folder: Path, one: Book, day: int = 0) -> RunRef:
+    """A night some days after the first; prices are of it."""
+    folder = folder / str(day)
+    folder.mkdir(exist_ok=True, parents=True)
+    when = AS_OF + timedelta(days=day)
+    write_book(folder, one | {"prices": one["prices"].with_columns(price_date=pl.lit(str(when)))}, "csv")
+    return run_night(settings, folder, when)
+
+
+def outcomes(settings: Settings, run: RunRef) -> dict[str, str]:
+    rows = open_lake(settings).read("account_outcomes", run.run_id).sort("account_id")
+    return {
+        name: f"{outcome}:{reason}" for name, outcome, reason in rows.select("account_id", "outcome", "reason").rows()
+    }
+
+
+def quarantined(settings: Settings, run: RunRef) -> set[str]:
+    return {reason for reason in outcomes(settings, run).values() if reason.startswith("quarantined")}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "cost"),
+    [(200, "25.2", "20"), (700, "7.1", "5.714286"), (1, "5050", "4000"), (133, "37", "30")],
+)
+def test_a_split_that_the_whole_book_agrees_on_stops_nobody_and_holds_nothing(
+    settings: Settings, tmp_path: Path, quantity: int, price: str, cost: str
+) -> None:
+    night(settings, tmp_path, book())
+    assert quarantined(settings, night(settings, tmp_path, book(quantity, price, cost), 1)) == set()
+
+
+def test_where_one_holder_did_not_move_nobody_knows_and_the_price_holds_the_night(
+    settings: Settings, tmp_path: Path
+) -> None:
+    night(settings, tmp_path, book())
+    with pytest.raises(RunHeld, match=r"BND from 50.00 to 25.20; a split would explain it"):
+        night(settings, tmp_path, book(200, "25.2", "20", odd=100), 1)
+    calm = settings.model_copy(update={"max_price_move": None})
+    run = night(calm, tmp_path, book(200, "25.3", "20", odd=100), 2)
+    assert all("split_suspected" in reason for reason in outcomes(settings, run).values())
+
+
+def test_until_somebody_says_so(settings: Settings, tmp_path: Path) -> None:
+    night(settings, tmp_path, book())
+    said = told(f"BND | {AS_OF + timedelta(days=1)} | split | 2 |")
+    run = night(settings, tmp_path, book(200, "25.2", "20", odd=100) | said, 1)
+    waits = {name: reason for name, reason in outcomes(settings, run).items() if reason.startswith("quarantined")}
+    assert list(waits) == [f"C{HOLDERS - 1}"]
+    assert "split_suspected" in waits[f"C{HOLDERS - 1}"]
+    booked = night(settings, tmp_path, book(200, "25.2", "20"), 2)
+    assert quarantined(settings, booked) == set()
+
+
+def test_an_identifier_is_carried_over_for_good_by_one_word(settings: Settings, tmp_path: Path) -> None:
+    closed = rows_of(
+        "account_id | security_id | rule | until_date | min_quantity | max_quantity | min_value_usd | max_value_usd\n"
+        "C0 | BND | no_trade | | | | |"
+    )
+    night(settings, tmp_path, book() | {"restrictions": closed})
+    said = told(f"BND | {AS_OF + timedelta(days=1)} | identifier_change | | BND2")
+    first = night(settings, tmp_path, renamed(book()) | {"restrictions": closed} | said, 1)
+    later = night(settings, tmp_path, renamed(book()) | {"restrictions": closed}, 2)
+    for run in (first, later):
+        assert quarantined(settings, run) == set()
+        orders = open_lake(settings).read("orders", run.run_id)
+        assert "BND" not in set(orders["security_id"])
+        assert orders.filter(account_id="C0", security_id="BND2").is_empty()
+        assert not orders.filter(account_id="C1", security_id="BND2").is_empty()
+    replayed = replay_run(settings, later.run_id, tmp_path / "again")
+    assert replayed.is_same, replayed
+
+
+def test_without_a_word_the_holders_wait(settings: Settings, tmp_path: Path) -> None:
+    night(settings, tmp_path, book())
+    run = night(settings, tmp_path, renamed(book()), 1)
+    assert all(reason.startswith("quarantined") for reason in outcomes(settings, run).values())
+
+
+def test_nothing_is_ordered_in_shares_of_before_a_split(settings: Settings, tmp_path: Path) -> None:
+    run = night(settings, tmp_path, book() | told(f"BND | {AS_OF + timedelta(days=1)} | split | 2 |"))
+    orders = open_lake(settings).read("orders", run.run_id)
+    assert "BND" not in set(orders["security_id"])
+    assert not open_lake(settings).read("orders", night(settings, tmp_path, book(), 2).run_id).is_empty()

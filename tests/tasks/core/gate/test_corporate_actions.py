@@ -1,0 +1,332 @@
+"""Corporate actions: what was said once, carried over to every row that means it."""
+
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from schemas.landing import dtypes
+from schemas.stored import INTERNAL
+from tasks.core.gate import (
+    Actions,
+    GatedAccounts,
+    bound_under_both,
+    carry_history,
+    check_actions,
+    closed_to_trade,
+    gate_accounts,
+    gate_globals,
+    in_current_terms,
+    known_actions,
+    remembered,
+)
+from tests.support.history_book import Book, book_then, history_of, with_cells, with_rows, with_splits, without_rows
+from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed, rows_of
+
+HEADER = "security_id | effective_date | action | ratio | new_security_id\n"
+NOTHING = pl.DataFrame(schema=INTERNAL["remembered_actions"])
+RENAMED = "BND | 2026-01-05 | identifier_change | | BND2"
+
+
+def told(text: str) -> pl.DataFrame:
+    return check_actions(parsed({"corporate_actions": rows_of(HEADER + text)})["corporate_actions"]).good
+
+
+def actions(text: str, securities: tuple[str, ...] = ("STK", "BND", "OLD"), before: str = "") -> Actions:
+    earlier = remembered(told(before), NOTHING) if before else NOTHING
+    return known_actions(told(text), earlier, pl.Series(securities), AS_OF)
+
+
+def judged(book: Book, text: str, *, then: Book | None = None, before: str = "") -> GatedAccounts:
+    """Both gates over a book that was told of actions, after a book before."""
+    tables = parsed(book | {"corporate_actions": rows_of(HEADER + text)})
+    own = check_actions(tables["corporate_actions"]).good
+    earlier = remembered(told(before), NOTHING) if before else NOTHING
+    known = known_actions(own, earlier, tables["securities"]["security_id"], AS_OF)
+    current = in_current_terms(tables, known)
+    common = gate_globals({name: current[name] for name in (*GLOBAL_TABLES, "corporate_actions")}, {}, AS_OF)
+    history = with_splits(current, carry_history(history_of(then or book_then()), known))
+    mine = {name: current[name] for name in ACCOUNT_TABLES}
+    return gate_accounts(mine, common, {}, AS_OF, history=history, actions=known)
+
+
+def rules(found: GatedAccounts) -> dict[tuple[str, int], str]:
+    return {
+        (table, number): broken
+        for table, number, broken in found.quarantine.select("table_name", "landed_row", "broken_rules").rows()
+    }
+
+
+def renamed_book(security: str = "BND2") -> Book:
+    """Every lot of BND under another identifier, which is a security as BND is."""
+    book = book_then()
+    as_bnd = {table: book[table].filter(pl.col("security_id") == "BND") for table in ("securities", "prices")}
+    new = {table: rows.with_columns(security_id=pl.lit(security)) for table, rows in as_bnd.items()}
+    book |= {table: pl.concat([book[table], rows]) for table, rows in new.items()}
+    lots = book["lots"].with_columns(pl.col("security_id").replace("BND", security))
+    return book | {"lots": lots}
+
+
+def split_book(quantity: str, price: str, cost: str | None = None) -> Book:
+    """A3's 100 shares of BND and A1's, as many as named each."""
+    book = with_cells(
+        with_cells(book_then(), "lots", 3, quantity=quantity, unit_cost_usd=cost), "lots", 5, quantity=quantity
+    )
+    return with_cells(book, "prices", 2, price_usd=price)
+
+
+# What one row says.
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ("STK | 2026-01-05 | split | 2 |", None),
+        ("STK | 2026-01-05 | split | 0.1 |", None),
+        ("STK | 2026-01-05 | identifier_change | | STX", None),
+        ("STK | 2026-01-05 | identifier_change | 0.97 | STX", None),
+        ("STK | 2026-01-05 | merger | 1.5 | STX", None),
+        ("STK | 2026-01-05 | merger | |", None),
+        ("XYZ | 2027-01-05 | split | 2 |", None),
+        ("STK | 2026-01-05 | split | |", "split_has_ratio"),
+        ("STK | 2026-01-05 | split | 2 | STX", "split_keeps_identifier"),
+        ("STK | 2026-01-05 | identifier_change | |", "new_identifier_given"),
+        ("STK | 2026-01-05 | merger | 2 |", "merger_has_ratio"),
+        ("STK | 2026-01-05 | merger | | STX", "merger_has_ratio"),
+        ("STK | 2026-01-05 | split | 0 |", "ratio_positive"),
+        ("STK | 2026-01-05 | spinoff | 2 |", "action_known"),
+        ("STK | 5 January | split | 2 |", "effective_date_readable"),
+        (" | 2026-01-05 | split | 2 |", "security_id_required"),
+    ],
+)
+def test_the_rules_of_a_row(row: str, rule: str | None) -> None:
+    found = check_actions(parsed({"corporate_actions": rows_of(HEADER + row)})["corporate_actions"])
+    assert found.broken["rule"].to_list() == ([] if rule is None else [rule])
+
+
+# Splits that are told.
+
+
+@pytest.mark.parametrize(
+    ("ratio", "quantity", "price", "cost"),
+    [
+        ("2", "200", "25", "25"),
+        ("0.01", "1", "5000", "5000"),
+        ("1.333333", "133", "37.5", "37.5"),
+        ("1.05", "105", "47.6", None),
+        ("7", "700", "8", "7.142857"),
+    ],
+)
+def test_a_split_that_was_told_explains_quantities_costs_and_prices(
+    ratio: str, quantity: str, price: str, cost: str | None
+) -> None:
+    found = judged(split_book(quantity, price, cost), f"BND | 2026-01-05 | split | {ratio} |")
+    if cost is None:
+        found = judged(
+            with_cells(split_book(quantity, price, "47.619"), "lots", 5, unit_cost_usd=None),
+            f"BND | 2026-01-05 | split | {ratio} |",
+        )
+    assert rules(found) == {}
+
+
+def test_a_split_that_was_told_and_not_booked_is_a_change() -> None:
+    found = judged(split_book("100", "25", "50"), "BND | 2026-01-05 | split | 2 |")
+    assert set(rules(found).values()) == {"split_suspected", "basis_unchanged|split_suspected"}
+    assert "quantity is 100, 200 on 2026-01-02 after a split at 2 for 1 on 2026-01-05" in found.quarantine["message"][0]
+
+
+def test_a_split_that_was_told_and_booked_without_its_price_waits() -> None:
+    found = judged(split_book("200", "50", "25"), "BND | 2026-01-05 | split | 2 |")
+    assert set(rules(found).values()) == {"split_suspected"}
+
+
+@pytest.mark.parametrize("day", ["2026-01-02", "2025-12-01", "2026-01-06"])
+def test_a_split_of_before_or_of_later_changes_nothing(day: str) -> None:
+    assert rules(judged(book_then(), f"BND | {day} | split | 2 |")) == {}
+
+
+def test_more_than_a_share_is_no_cash_in_lieu() -> None:
+    assert rules(judged(split_book("199", "25", "25.1"), "BND | 2026-01-05 | split | 2 |")) == {}
+    found = judged(split_book("198.5", "25", "25.1"), "BND | 2026-01-05 | split | 2 |")
+    assert found.small_changes == 2
+
+
+def test_a_trade_and_a_split_on_one_night() -> None:
+    book = with_rows(split_book("260", "25", "25"), "trades", "A1 | BND | 2026-01-05 | buy | 60 | 25 | ")
+    book = with_rows(book, "trades", "A3 | BND | 2026-01-02 | buy | 30 | 50 | ")
+    assert (
+        rules(judged(with_cells(book, "lots", 3, unit_cost_usd="25"), "BND | 2026-01-05 | split | 2 |"))
+        == {("lots", 3): "basis_unchanged"}
+        or rules(judged(book, "BND | 2026-01-05 | split | 2 |")) == {}
+    )
+
+
+# Identifiers.
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_identifier_that_changed_is_said_once(*, is_listed: bool) -> None:
+    book = renamed_book()
+    if not is_listed:
+        gone = {t: book[t].filter(pl.col("security_id") != "BND") for t in ("securities", "prices")}
+        book |= gone
+    assert rules(judged(book, RENAMED)) == {}
+    assert rules(judged(book, "", before=RENAMED)) == {}
+
+
+def test_without_a_word_of_it_its_holders_wait() -> None:
+    found = judged(renamed_book(), "")
+    assert set(found.accounts["account_id"]) == {"A1", "A3"}
+
+
+def test_a_lot_that_is_late_is_read_under_the_new_identifier() -> None:
+    book = renamed_book()
+    book = book | {"lots": book_then()["lots"]}
+    current = in_current_terms(parsed(book), actions(RENAMED))
+    assert set(current["lots"]["security_id"]) == {"STK", "BND2"}
+    assert rules(judged(book, RENAMED)) == {}
+
+
+def test_a_lot_that_is_late_in_another_number_of_shares_was_not_booked() -> None:
+    book = renamed_book() | {"lots": book_then()["lots"]}
+    found = judged(book, "BND | 2026-01-05 | identifier_change | 0.97 | BND2")
+    assert set(found.accounts["account_id"]) == {"A1", "A3"}
+    assert {"identifier_current", "basis_unchanged|identifier_current"} & set(rules(found).values())
+
+
+def test_a_reverse_split_under_another_identifier() -> None:
+    lots = renamed_book()["lots"].with_columns(
+        quantity=pl.when(pl.col("security_id") == "BND2").then(pl.lit("97")).otherwise("quantity"),
+        unit_cost_usd=pl.when((pl.col("security_id") == "BND2") & pl.col("unit_cost_usd").is_not_null())
+        .then(pl.lit("51.546392"))
+        .otherwise("unit_cost_usd"),
+    )
+    book = with_cells(renamed_book() | {"lots": lots}, "prices", 4, price_usd="51.55")
+    assert rules(judged(book, "BND | 2026-01-05 | identifier_change | 0.97 | BND2")) == {}
+
+
+def test_an_old_identifier_that_another_security_has_since_is_that_security() -> None:
+    book = with_rows(renamed_book(), "lots", "A2 | BND | 5 | 10 | 50 | 2026-01-05")
+    known = actions("", ("STK", "BND", "BND2", "OLD"), before="BND | 2025-06-02 | identifier_change | | BND2")
+    lots = in_current_terms(parsed(book), known)["lots"]
+    assert lots.filter(account_id="A2", lot_id="5")["security_id"].to_list() == ["BND"]
+    old = with_rows(renamed_book(), "lots", "A2 | BND | 5 | 10 | 50 | 2025-01-05")
+    assert in_current_terms(parsed(old), known)["lots"].filter(lot_id="5")["security_id"].to_list() == ["BND2"]
+
+
+def test_names_that_changed_twice_and_back() -> None:
+    text = "A | 2025-01-02 | identifier_change | | B\nB | 2025-03-03 | identifier_change | | C"
+    known = actions(text, ("C",))
+    trades = parsed(
+        {
+            "trades": rows_of(
+                "account_id | security_id | trade_date | side | quantity | price_usd | realized_gain_usd\n"
+                "A1 | A | 2024-12-01 | buy | 1 | 1 |\nA1 | B | 2025-02-01 | buy | 1 | 1 |\nA1 | C | 2025-04-01 | buy | 1 | 1 |"
+            )
+        }
+    )
+    assert in_current_terms(trades, known)["trades"]["security_id"].to_list() == ["C", "C", "C"]
+    back = actions("A | 2025-01-02 | identifier_change | | B\nB | 2025-03-03 | identifier_change | | A", ("A",))
+    assert in_current_terms(trades, back)["trades"]["security_id"].to_list()[:2] == ["A", "A"]
+
+
+def test_trades_of_before_are_in_shares_of_tonight() -> None:
+    trades = parsed(
+        {
+            "trades": rows_of(
+                "account_id | security_id | trade_date | side | quantity | price_usd | realized_gain_usd\n"
+                "A1 | STK | 2025-12-01 | sell | 10 | 90 | -5\nA1 | STK | 2026-01-05 | buy | 10 | 45 |"
+            )
+        }
+    )
+    found = in_current_terms(trades, actions("STK | 2026-01-05 | split | 2 |"))["trades"]
+    assert found.select("quantity", "price_usd").rows() == [(Decimal(20), Decimal(45)), (Decimal(10), Decimal(45))]
+
+
+def test_restrictions_bind_under_both_identifiers() -> None:
+    rows = parsed(
+        {
+            "restrictions": rows_of(
+                "account_id | security_id | rule | until_date | min_quantity | max_quantity | min_value_usd | max_value_usd\n"
+                "A1 | BND | no_sell | | | | |\nA1 | STK | no_buy | | | | |"
+            )
+        }
+    )["restrictions"].select(dtypes("restrictions").keys())
+    found = bound_under_both(rows, actions(RENAMED, ("BND", "BND2", "STK")))
+    assert sorted(found["security_id"]) == ["BND", "BND2", "STK"]
+    assert sorted(bound_under_both(rows, actions("", ("BND", "BND2", "STK"), before=RENAMED))["security_id"]) == [
+        "BND",
+        "BND2",
+        "STK",
+    ]
+
+
+def test_a_buy_list_has_what_came_of_a_security_once() -> None:
+    listed = "model_id | asset_class | security_id | rank | tax_status\ngrowth | bonds | BND | 1 |\ngrowth | bonds | BND2 | 2 |\nincome | bonds | BND | 1 |"
+    rows = parsed({"buy_list": rows_of(listed)})
+    found = in_current_terms(rows, actions(RENAMED, ("BND", "BND2")))["buy_list"]
+    assert found.select("model_id", "security_id", "rank").rows() == [("growth", "BND2", 2), ("income", "BND2", 1)]
+
+
+# Mergers.
+
+
+@pytest.mark.parametrize(("ratio", "quantity"), [("2", "340"), ("0.5", "190")])
+def test_a_merger_adds_to_what_was_held_and_sets_new_costs(ratio: str, quantity: str) -> None:
+    book = without_rows(book_then(), "lots", 2, 3)
+    book = with_cells(book, "lots", 1, quantity=quantity, unit_cost_usd="77", acquired_date="2026-01-05")
+    found = judged(book, f"BND | 2026-01-05 | merger | {ratio} | STK")
+    assert "A1" not in set(found.accounts["account_id"])
+    assert "A1" in set(judged(book, "").accounts["account_id"])
+
+
+def test_a_merger_that_was_paid_in_cash_takes_the_shares() -> None:
+    book = with_cells(without_rows(book_then(), "lots", 3, 5), "cash", 1, settled_usd="6000")
+    assert judged(book, "BND | 2026-01-05 | merger | |").accounts.is_empty()
+    assert set(judged(book, "").accounts["account_id"]) == {"A1", "A3"}
+
+
+# What cannot be read.
+
+
+@pytest.mark.parametrize(
+    ("row", "accounts"),
+    [
+        ("BND | 2026-01-05 | split | two |", {"A1", "A3"}),
+        ("bnd | 2026-01-05 | splat | 2 |", {"A1", "A3"}),
+        ("BND | 2026-01-05 | split | 2 |\nBND | 2026-01-05 | split | 3 |", {"A1", "A3"}),
+        ("XYZ | 2026-01-05 | merger | 2 |", set()),
+        ("X!Z | 2026-01-05 | identifier_change | x | STK", {"A1", "A2"}),
+        ("? | 2026-01-05 | split | 2 |", {"A1", "A2", "A3"}),
+        ("# end of file | | | |", set()),
+    ],
+)
+def test_a_row_that_cannot_be_read_costs_the_holders_of_what_it_could_be_about(row: str, accounts: set[str]) -> None:
+    assert set(judged(book_then(), row).accounts["account_id"]) >= accounts
+    assert accounts or judged(book_then(), row).accounts.is_empty()
+
+
+def test_nothing_is_traded_across_an_action() -> None:
+    near = actions(
+        "STK | 2026-01-06 | split | 2 |\nBND | 2026-01-07 | split | 2 |\nOLD | 2026-01-05 | identifier_change | | NEW"
+    )
+    closed = closed_to_trade(near, told("").select("security_id", "new_security_id"), date(2026, 1, 6))
+    assert closed.select("account_id", "security_id", "rule").rows() == [(None, "STK", "no_trade")]
+    lost = pl.DataFrame(
+        {"security_id": ["XY"], "new_security_id": [None]}, schema_overrides={"new_security_id": pl.String}
+    )
+    assert closed_to_trade(actions(""), lost, date(2026, 1, 6))["security_id"].to_list() == ["XY"]
+
+
+def test_what_is_said_again_replaces_what_was_said() -> None:
+    before = remembered(told("BND | 2026-01-05 | split | 2 |\nSTK | 2025-01-05 | split | 3 |"), NOTHING)
+    again = remembered(told("BND | 2026-01-05 | split | 1 |"), before)
+    assert again.select("security_id", "ratio").rows() == [("BND", 1.0), ("STK", 3.0)]
+    assert rules(judged(book_then(), "BND | 2026-01-05 | split | 1 |", before="BND | 2026-01-05 | split | 2 |")) == {}
+
+
+@pytest.mark.parametrize("ratio", ["1e300", "1e-300"])
+def test_ratios_out_of_this_world_are_no_crash(ratio: str) -> None:
+    found = judged(book_then(), f"BND | 2026-01-05 | split | {ratio} |")
+    assert set(found.accounts["account_id"]) == {"A1", "A3"}
