@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.support.examples import at_most
 from warehouse.lake.connection import bounds
 
 bounds.threads = 1  # books are small, and the tests' processes share the machine: a second thread only takes turns
 
 # How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("trimtab", deadline=None)
+settings.register_profile("trimtab", deadline=None, max_examples=at_most(100))
 settings.load_profile("trimtab")
 
 

@@ -13,6 +13,7 @@ from schemas.tables import PUBLIC
 from schemas.units import EXACT
 from tasks.core.drift.drift import account_drift, is_out_of_band, tolerance_band
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
+from tests.support.examples import at_most
 from tests.support.facts_table import by_class, drift_of, facts_of, household_drift_of, table
 
 NONE_CHANGED = pl.DataFrame(schema={"account_id": pl.String})
@@ -326,7 +327,7 @@ holdings = st.dictionaries(st.sampled_from("NESW"), st.decimals("0.001", 900, pl
 
 
 @given(quantities=holdings, cash=st.decimals(0, 50_000, places=2), seed=st.integers(0, 99))
-@settings(max_examples=30)
+@settings(max_examples=at_most(30))
 def test_weights_sum_to_one_and_one_way_drift_is_what_is_overweight(
     quantities: dict[str, Decimal], cash: Decimal, seed: int
 ) -> None:

@@ -13,6 +13,7 @@ from tasks.core.export import files as export_files
 from tasks.core.export.blocks import block_orders
 from tasks.core.export.files import FileEntry, manifest_bytes, rendered_files, success_bytes
 from tasks.core.export.package import Export, ExportPackage
+from tests.support.examples import at_most
 
 EXPORT = Export("2026-03-02-nightly-abc", date(2026, 3, 2), 1, "2026-03-02-nightly-abc-export-1")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -196,7 +197,7 @@ def releases(draw: st.DrawFn) -> ExportPackage:
     return release_of(orders, lots)
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_most(40))
 @given(releases())
 def test_every_file_reads_back_with_as_many_lines_as_rows_and_no_formula(release: ExportPackage) -> None:
     for rows, text in files_of(release).values():
@@ -207,7 +208,7 @@ def test_every_file_reads_back_with_as_many_lines_as_rows_and_no_formula(release
         assert text.endswith("\n")
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_most(40))
 @given(releases())
 def test_every_order_is_in_the_file_of_its_account_and_in_one_allocation(release: ExportPackage) -> None:
     files = files_of(release)
@@ -227,7 +228,7 @@ def test_every_order_is_in_the_file_of_its_account_and_in_one_allocation(release
         assert len(parts) == int(block[8])
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_most(40))
 @given(releases())
 def test_only_accounts_with_sells_have_a_file_of_lots(release: ExportPackage) -> None:
     sellers = release.orders.filter(pl.col("side") == "sell")["account_id"].unique().sort()

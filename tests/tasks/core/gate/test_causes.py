@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemas.errors import InputRefused
 from tasks.core.gate.cause_words import behind_sentence, cause_text
 from tasks.core.gate.causes import Traced, trace
+from tests.support.examples import at_most
 from tests.support.landing_book import BOOK, gated, parsed, rows_of, sound_book, spoilt, with_row
 
 Book = Mapping[str, pl.DataFrame]
@@ -183,7 +184,7 @@ CELLS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(CELLS), st.sampled_from(["x y", "zz", None, "-1", "a1", "G-rowth"])),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.tables import PUBLIC
 from tasks.core.gate import RELEASABLE, Gated, GatedAccounts, History, accepted_rows, gate_accounts, gate_globals
+from tests.support.examples import at_most
 from tests.support.history_book import Book, book_then, history_of, judged, with_cells, with_rows, without_rows
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed
 
@@ -133,7 +134,7 @@ def of_account(history: History, account: str) -> History:
     return History(**frames, prices=history.prices, limits=history.limits)
 
 
-@settings(max_examples=15)
+@settings(max_examples=at_most(15))
 @given(changed_books())
 def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Book) -> None:
     tables, history = parsed(book), history_of(book_then())
@@ -145,7 +146,7 @@ def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Book) -> No
         assert alone.quarantine.equals(own.quarantine.filter(pl.col("account_id") == account))
 
 
-@settings(max_examples=10)
+@settings(max_examples=at_most(10))
 @given(changed_books(), st.integers(0, 10_000))
 def test_shuffling_tonight_and_the_night_before_changes_nothing(book: Book, seed: int) -> None:
     def shuffled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -161,7 +162,7 @@ def test_shuffling_tonight_and_the_night_before_changes_nothing(book: Book, seed
     assert own.accounts.equals(again.accounts)
 
 
-@settings(max_examples=15)
+@settings(max_examples=at_most(15))
 @given(changed_books(), st.data())
 def test_accepted_quarantined_and_released_make_up_the_input(book: Book, data: st.DataObject) -> None:
     found = ids(judged(book))
@@ -180,7 +181,7 @@ def test_accepted_quarantined_and_released_make_up_the_input(book: Book, data: s
     assert set(reasons.drop_nulls()) <= RELEASABLE
 
 
-@settings(max_examples=15)
+@settings(max_examples=at_most(15))
 @given(changed_books())
 def test_letting_everything_through_leaves_only_broken_contracts(book: Book) -> None:
     own = judged(book, released=ids(judged(book)))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
 from schemas.landing import OPTIONAL_COLUMNS, dtypes
+from tests.support.examples import at_most
 from tests.support.landing_book import gated, parsed, rows_of, sound_book
 
 NAMES: Final = ("account_id", "security_id", "model_id", "policy_id", "household_id", "asset_class")
@@ -67,7 +68,7 @@ def damages(draw: st.DrawFn) -> tuple[str, int, str, str]:
     return table, place, column, draw(st.sampled_from(ways))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=at_most(150), deadline=None)
 @given(damages())
 def test_a_damaged_row_reads_as_it_was_or_costs_all_that_it_could_concern(damage: tuple[str, int, str, str]) -> None:
     table, place, column, cell = damage

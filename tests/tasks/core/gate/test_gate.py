@@ -13,6 +13,7 @@ from schemas.tables import PUBLIC
 from tasks.core.gate import accepted_rows, check_table, gate_accounts, stray_rows
 from tasks.core.gate.contract import column_requirement, column_rules
 from tasks.core.gate.parsing import LINE, parse
+from tests.support.examples import at_most
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated, parsed, rows_of, sound_book, spoilt, with_row
 
 Spoiler = dict[str, pl.DataFrame]
@@ -548,7 +549,7 @@ def spoilt_books(draw: st.DrawFn) -> Spoiler:
     return book
 
 
-@settings(max_examples=15)
+@settings(max_examples=at_most(15))
 @given(spoilt_books())
 def test_accepted_and_quarantined_make_up_the_input(book: Spoiler) -> None:
     tables = parsed(book)
@@ -561,7 +562,7 @@ def test_accepted_and_quarantined_make_up_the_input(book: Spoiler) -> None:
         assert len(set(lost)) == len(lost)
 
 
-@settings(max_examples=10)
+@settings(max_examples=at_most(10))
 @given(spoilt_books(), st.integers(0, 10_000))
 def test_shuffling_the_rows_changes_nothing(book: Spoiler, seed: int) -> None:
     tables = parsed(book)
@@ -572,7 +573,7 @@ def test_shuffling_the_rows_changes_nothing(book: Spoiler, seed: int) -> None:
     assert own.accounts.equals(own_again.accounts)
 
 
-@settings(max_examples=10)
+@settings(max_examples=at_most(10))
 @given(spoilt_books())
 def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Spoiler) -> None:
     tables = parsed(book)
@@ -584,7 +585,7 @@ def test_an_accounts_verdict_does_not_depend_on_other_accounts(book: Spoiler) ->
         assert verdict.accounts.equals(own.accounts.filter(pl.col("account_id") == account))
 
 
-@settings(max_examples=10)
+@settings(max_examples=at_most(10))
 @given(spoilt_books())
 def test_every_account_left_has_only_sound_rows_that_can_be_valued(book: Spoiler) -> None:
     tables = parsed(book)

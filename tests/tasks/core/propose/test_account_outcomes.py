@@ -19,6 +19,7 @@ from tasks.core.propose.reasons import class_reasons
 from tasks.core.propose.solve import solve
 from tasks.core.reconcile.unshown_fills import waiting, waiting_orders
 from tasks.core.rules.compile import compile_book
+from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, drift_of, facts_of, household_drift_of, table
 
 NOBODY = pl.DataFrame(schema=INTERNAL["gate"])
@@ -388,7 +389,7 @@ def book_of(drawn: list[dict[str, Any]], cool_down: int) -> tuple[Facts, pl.Data
 
 
 @given(drawn=st.lists(accounts, min_size=1, max_size=12), cool_down=st.integers(0, 6), is_due=st.booleans())
-@settings(max_examples=25)
+@settings(max_examples=at_most(25))
 def test_every_account_has_exactly_one_outcome(drawn: list[dict[str, Any]], cool_down: int, *, is_due: bool) -> None:
     facts, gate = book_of(drawn, cool_down)
     daily = replace(facts, policies=facts.policies.with_columns(calendar=pl.lit("daily")))

@@ -12,6 +12,7 @@ from schemas.enums import Side
 from tasks.core.facts.facts import Facts
 from tasks.core.propose import order_rows
 from tasks.core.solver import CANNOT_RAISE_CASH, STAYS
+from tests.support.examples import at_most
 from tests.support.facts_table import facts_of
 from tests.tasks.core.propose.test_engine import measured, orders_that_add_up, solved_of
 
@@ -199,7 +200,7 @@ LOTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(
     LOTS,
     st.integers(-200_000, 200_000),
@@ -233,7 +234,7 @@ def test_cash_never_ends_below_the_reserve_and_funds_are_sold_only_where_they_ar
     assert all(side == Side.SELL for side, name in found if name in {"M", "N"})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(st.integers(0, 3_000_000), st.integers(-500_000, 900_000), st.integers(1, 90), st.integers(1, 180))
 def test_a_fund_at_a_constant_price_is_the_same_as_cash(fund: int, cents: int, stocks: int, bonds: int) -> None:
     held, cash = Decimal(fund) / 100, Decimal(cents) / 100

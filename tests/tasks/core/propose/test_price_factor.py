@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.core.facts.facts import Facts, priced_securities, valued_lots
 from tasks.core.propose import order_rows, proposal_rows
+from tests.support.examples import at_most
 from tests.support.facts_table import drift_of, facts_of
 from tests.tasks.core.propose.test_engine import measured, solved_of
 
@@ -66,7 +67,7 @@ def test_an_order_of_a_bond_names_its_factor_and_its_value() -> None:
     assert lot["gain_usd"] == lot["quantity"] * (Decimal("98.5") - Decimal("97.2")) / 100
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=at_most(40), deadline=None)
 @given(
     st.integers(100, 20_000),
     st.integers(1, 20_000),

@@ -15,6 +15,7 @@ from schemas.tables import PUBLIC
 from tasks.core.drift.drift import account_drift
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose.scenarios import FACTORS, Scenario, frontier
+from tests.support.examples import at_most
 from tests.support.facts_table import drift_of, facts_of, household_drift_of
 
 ACCOUNTS = 12
@@ -72,7 +73,7 @@ def worst_beyond(rows: pl.DataFrame) -> float:
 
 
 SEEDS = st.integers(0, 2**32 - 1)
-FEW = settings(max_examples=3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+FEW = settings(max_examples=at_most(3), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """A smaller seed is no simpler book: nothing is shrunk."""
 
 

@@ -12,6 +12,7 @@ from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.propose import order_rows
 from tasks.core.propose.engine import shard_of, solve_accounts
 from tasks.core.propose.solved import Solved
+from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, drift_of, facts_of, traded
 
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
@@ -98,7 +99,7 @@ def test_a_purchase_before_a_loss_sale_disallows_it_within_the_window_of_the_tra
     assert lots["replaced_quantity"].to_list() == [replaced]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(st.integers(0, 40), st.integers(1, 5), st.integers(0, 400))
 def test_the_as_of_date_decides_nothing(late: int, gap: int, age: int) -> None:
     """What is so on one trade date is so whichever night proposed it, within a year."""

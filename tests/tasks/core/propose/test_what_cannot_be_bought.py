@@ -11,6 +11,7 @@ from schemas.enums import Reason
 from tasks.core.facts.facts import Facts
 from tasks.core.propose import class_reasons, order_rows
 from tasks.core.propose.solved import Solved
+from tests.support.examples import at_most
 from tests.support.facts_table import facts_of, traded
 from tests.tasks.core.propose.test_engine import solved_of
 
@@ -183,7 +184,7 @@ def test_members_of_a_household_flood_no_class_together() -> None:
     assert (solved.accounts["objective_usd"] >= solved.accounts["lower_bound_usd"] - 1e-6).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(
     st.lists(st.integers(0, 80), min_size=3, max_size=3),
     st.integers(0, 12_000),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.enums import Side
 from tasks.core.facts.facts import Facts
+from tests.support.examples import at_most
 from tests.support.facts_table import facts_of
 from tests.tasks.core.propose.test_engine import orders_that_add_up
 
@@ -165,7 +166,7 @@ RULES = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=at_most(80), deadline=None)
 @given(LOTS, POLICIES, RULES, st.sampled_from(["1", "0.001", "5"]), STATES)
 def test_every_order_is_whole(
     lots: list[tuple[str, int, str, str]], policy: dict[str, Any], rule: str, step: str, state: tuple[int, str]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.executions import MESSAGES
 from tasks.core.reconcile.fill_netting import net_fills
+from tests.support.examples import at_most
 
 NOON = datetime(2026, 3, 3, 17, tzinfo=UTC)
 
@@ -102,7 +103,7 @@ def test_chains_may_be_long(length: int) -> None:
     assert net_fills(table(*chain)).select("root_id", "quantity").rows() == [("c0", Decimal(length))]
 
 
-@settings(max_examples=60)
+@settings(max_examples=at_most(60))
 @given(st.data())
 def test_names_drawn_at_random_come_to_what_following_them_by_hand_comes_to(data: st.DataObject) -> None:
     names = [f"e{n}" for n in range(data.draw(st.integers(1, 8)))]

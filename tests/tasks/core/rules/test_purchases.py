@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.core.facts.facts import CLASS, Facts, account_parameters, priced_securities
 from tasks.core.rules.purchases import open_choices, purchases
+from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, problem_of, shuffled_facts
 
 THREE = """
@@ -268,7 +269,7 @@ def drawn(restrictions: list[tuple[str, str, str]], held: set[tuple[str, str]], 
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_most(40))
 @given(st.lists(RESTRICTION, max_size=5), HELD, st.sampled_from(["S1", "S2", "S3"]))
 def test_what_is_bought_is_the_best_open_choice(
     restrictions: list[tuple[str, str, str]], held: set[tuple[str, str]], sold: str
@@ -279,7 +280,7 @@ def test_what_is_bought_is_the_best_open_choice(
     assert bought.select(*CLASS, security_id="buy_security_id").rows() == best.select(*CLASS, "security_id").rows()
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_most(40))
 @given(st.lists(RESTRICTION, max_size=5), HELD, st.sampled_from(["S1", "S2", "S3"]))
 def test_open_choices_are_those_that_no_rule_names(
     restrictions: list[tuple[str, str, str]], held: set[tuple[str, str]], sold: str

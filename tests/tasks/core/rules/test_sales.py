@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.facts.facts import Facts
+from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, ago, facts_of, problem_of
 
 SPREADS = """
@@ -189,7 +190,7 @@ def true_saving(shares: Mapping[str, int], saving: Mapping[str, float], replaced
     return sum(each[min(replaced, len(each)) :])
 
 
-@settings(max_examples=12)
+@settings(max_examples=at_most(12))
 @given(
     held=st.fixed_dictionaries({"x": st.integers(1, 6), "y": st.integers(1, 6)}),
     dear=st.sampled_from(["300", "100.2", "100.05"]),
@@ -272,7 +273,7 @@ def test_selling_what_is_badly_placed_is_relieved_of_what_holding_it_costs() -> 
     assert classes["buy_spread"].to_list() == pytest.approx([0.002, 0.001])
 
 
-@settings(max_examples=12)
+@settings(max_examples=at_most(12))
 @given(cost=st.integers(1, 400), placed=st.integers(0, 500), policy=st.booleans())
 def test_no_class_can_gain_by_buying_what_it_sells(cost: int, placed: int, *, policy: bool) -> None:
     facts = facts_of(

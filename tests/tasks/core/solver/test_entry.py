@@ -14,12 +14,13 @@ from tasks.core.solver.solution import CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver.units import WHOLE_LOT
 from tasks.core.solver.whole_units import CASH_CUSHION
 from tests.support.books import random_book, small_book, take
+from tests.support.examples import at_most
 from tests.support.referees import clarabel_optimum
 from tests.support.trades import account_of_lots, one, sold_shares
 from tests.support.whole_shares import enumerated_optimum, highs_bounds
 
 SEEDS = st.integers(0, 2**32 - 1)
-SIXTY = settings(max_examples=60)
+SIXTY = settings(max_examples=at_most(60))
 
 
 @SIXTY

@@ -13,6 +13,7 @@ from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.tax.wash_rule import disallow_losses
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
+from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, ago, facts_of, shuffled_facts
 from tests.support.landing_book import rows_of
 
@@ -279,7 +280,7 @@ SELL = st.builds(
 HISTORY = st.lists(st.one_of(BUY, SELL), max_size=12)
 
 
-@settings(max_examples=300)
+@settings(max_examples=at_most(300))
 @given(HISTORY, st.sampled_from([0, 10, 30]), st.sampled_from([(), ("ira",)]))
 def test_a_history_share_by_share_disallows_the_same(events: list[Event], days: int, untaxed: tuple[str, ...]) -> None:
     found = disallow_losses(as_frame(events), wash_sale_days=days, untaxed=untaxed)
@@ -292,14 +293,14 @@ def test_a_history_share_by_share_disallows_the_same(events: list[Event], days: 
         assert (float(added) > 0) is is_touched
 
 
-@settings(max_examples=50)
+@settings(max_examples=at_most(50))
 @given(HISTORY)
 def test_all_that_is_disallowed_is_added_to_a_basis(events: list[Event]) -> None:
     found = disallow_losses(as_frame(events))
     assert found["disallowed_usd"].sum() == found["basis_usd"].sum()
 
 
-@settings(max_examples=50)
+@settings(max_examples=at_most(50))
 @given(HISTORY, st.randoms(use_true_random=False))
 def test_the_order_in_which_a_history_is_told_changes_nothing(events: list[Event], random: Any) -> None:
     shuffled = list(events)
@@ -548,21 +549,21 @@ def disallowed_tonight(book: Book, account: str, lot: int | None) -> int:
     return share_by_share([*told(book), Event(0, account, "sell", 99, -99, lot)])[-1]
 
 
-@settings(max_examples=150)
+@settings(max_examples=at_most(150))
 @given(BOOKS)
 def test_tonights_replaced_shares_are_those_of_the_history_share_by_share(book: Book) -> None:
     expected = disallowed_tonight(book, LAST, None)
     assert replaced(facts_of_book(book)) == (dict.fromkeys(ALL_OF_H, expected) if expected else {})
 
 
-@settings(max_examples=60)
+@settings(max_examples=at_most(60))
 @given(BOOKS)
 def test_tonights_replaced_shares_are_those_of_the_rule_over_the_history(book: Book) -> None:
     events = as_frame([*told(book), Event(0, LAST, "sell", 99, -99, None)])
     assert replaced(facts_of_book(book)).get("a", 0) == float(disallow_losses(events)["disallowed_usd"][-1])
 
 
-@settings(max_examples=150)
+@settings(max_examples=at_most(150))
 @given(BOOKS)
 def test_tonights_replaced_shares_of_a_lot_leave_its_own_purchase_out(book: Book) -> None:
     book = book._replace(losses=[loss for loss in book.losses if loss[1] < 0])
@@ -575,7 +576,7 @@ def test_tonights_replaced_shares_of_a_lot_leave_its_own_purchase_out(book: Book
     }
 
 
-@settings(max_examples=30)
+@settings(max_examples=at_most(30))
 @given(BOOKS, st.integers(0, 9))
 def test_the_order_of_the_facts_changes_nothing(book: Book, seed: int) -> None:
     facts = facts_of_book(book)
