@@ -30,7 +30,7 @@ _LOT: Final = tuple(INTERNAL["carried_lots"])
 _TRADE: Final = ("account_id", "security_id", "trade_date", "side", "quantity", "price_usd")
 
 
-def actions_of(lake: Lake, run: RunRef) -> Actions:
+def actions_of(lake: Lake, run: RunRef | RunRow) -> Actions:
     """The actions that a run knows of."""
     told, before = _told(lake, run.run_id), lake.read("remembered_actions", run.run_id, GLOBAL_SHARD)
     none = pl.Series("security_id", [], dtype=pl.String)

@@ -6,14 +6,16 @@ from datetime import timedelta
 import polars as pl
 
 from schemas.stored import INTERNAL
+from tasks.core.gate import in_current_terms
 from tasks.core.reconcile import DAYS, missing, to_show, unshown, waiting
+from tasks.known.corporate_actions import actions_of
 from tasks.known.open_orders import known_orders
 from tasks.runtime import Stores
 from warehouse.lake import Lake
 from warehouse.ledger import Ledger, RunRow, Runs
 
 LOTS = ("account_id", "security_id", "quantity")
-TRADES = ("account_id", "security_id", "side", "trade_date", "quantity")
+TRADES = ("account_id", "security_id", "side", "trade_date", "quantity", "price_usd")
 
 
 def unshown_fills(at: Stores, run: RunRow, accounts: pl.Series) -> pl.DataFrame:
@@ -57,6 +59,7 @@ def fills_behind(lake: Lake, ledger: Ledger, run: RunRow, accounts: pl.Series, s
     known = known_orders(lake, ledger.amendments, ledger.answers, theirs.with_columns(is_sent=pl.lit(value=True)))
     wanted = known.filter(pl.col("order_id").is_in(list(sought)))
     fills = to_show(known, holdings_then(lake, ledger.runs, wanted), wanted["order_id"])
+    fills = in_current_terms({"fills_to_show": fills}, actions_of(lake, run))["fills_to_show"]
     owners = fills["account_id"].unique()
     lots = _landed_rows(lake, "lots", run, owners, LOTS)
     return unshown(fills, lots, _landed_rows(lake, "trades", run, owners, TRADES))
@@ -74,4 +77,7 @@ def holdings_then(lake: Lake, runs: Runs, orders: pl.DataFrame) -> pl.DataFrame:
 
 
 def _landed_rows(lake: Lake, table: str, run: RunRow, accounts: pl.Series, columns: tuple[str, ...]) -> pl.DataFrame:
-    return lake.rows_of(f"landed_{table}", run.run_id, range(run.shard_count or 0), accounts, columns)
+    """Rows in the identifiers and shares of their own night."""
+    read = (*columns, "acquired_date") if table == "lots" else columns
+    rows = lake.rows_of(f"landed_{table}", run.run_id, range(run.shard_count or 0), accounts, read)
+    return in_current_terms({table: rows}, actions_of(lake, run))[table].select(columns)

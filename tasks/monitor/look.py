@@ -16,10 +16,10 @@ from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, household_key, model_hashes, with_policy_defaults
-from tasks.core.gate import accepted_rows, check_table, gate_globals
+from tasks.core.gate import accepted_rows, check_table, gate_globals, in_current_terms
 from tasks.core.monitor import HELD, KnownToday, Verdict, seen_accounts, verdict
 from tasks.core.reconcile import waiting_orders
-from tasks.known import landed_rows, places, unshown_fills
+from tasks.known import actions_of, landed_rows, places, unshown_fills
 from tasks.monitor.intraday_inputs import BaseNight, FreshInputs, fresh_inputs, newest_night
 from tasks.pull import run_ref
 from tasks.runtime import Stores
@@ -42,7 +42,7 @@ ACCOUNT: Final = (
 )
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "landed_accounts": (*ACCOUNT, "row_number"),
-    "landed_lots": (*HELD, "row_number"),
+    "landed_lots": (*HELD, "acquired_date", "row_number"),
     "landed_cash": ("account_id", "settled_usd", "pending_usd", "row_number"),
     "quarantine": ("table_name", "landed_row"),
     "gate": ("account_id",),
@@ -119,6 +119,7 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
     tables = {**then, **{table: rows for table, rows in fresh.tables.items() if table in then}}
     broken = gate_globals(tables, places(at.ledger.inputs, newest), as_of=day).quarantine
     good = {table: accepted_rows(table, rows, broken).select(dtypes(table).keys()) for table, rows in tables.items()}
+    del good["corporate_actions"]
     good |= {table: pl.DataFrame(schema=dtypes(table)) for table in (*UNREAD, "accounts", "lots", "cash")}
     good["policies"] = with_policy_defaults(good["policies"]).select(POLICY)
     cash = good["cash"]
@@ -170,6 +171,7 @@ def _shard(
     """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
     run, shard = part
     rows = lake.read_tables(COLUMNS, run.run_id, shard)
+    rows["landed_lots"] = in_current_terms({"lots": rows["landed_lots"]}, actions_of(lake, run))["lots"]
     good = {
         name: accepted_rows(name, rows[f"landed_{name}"], rows["quarantine"]) for name in ("accounts", "lots", "cash")
     }
