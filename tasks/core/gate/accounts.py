@@ -22,7 +22,7 @@ import polars as pl
 
 from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
-from tasks.core.gate.corporate_actions import Actions, superseded_lots, uncertain_rows
+from tasks.core.gate.corporate_actions import Actions
 from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
 from tasks.core.gate.places import Places
@@ -39,6 +39,7 @@ from tasks.core.gate.rows import Checked, account_key, breaches, check_table, qu
 from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals
+from tasks.core.gate.unbooked import superseded_lots, uncertain_rows
 
 ACCOUNT_IS_KNOWN: Final = Rule(ACCOUNT_KNOWN, "account_id", "an account of the table accounts")
 SECURITY_HAS_PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")

@@ -37,14 +37,6 @@ _NEW: Final = Rule(
     "new_identifier_given", "new_security_id", "the new identifier, where the action is an identifier_change"
 )
 _SWAP: Final = Rule("merger_has_ratio", "ratio, new_security_id", "both, or neither where a merger is paid in cash")
-_SUPERSEDED: Final = Rule(
-    "identifier_current",
-    "security_id",
-    "the identifier and the shares that the corporate action says hold since; the custodian has not booked it yet",
-)
-ACTION_WHOLE: Final = Rule(
-    "corporate_action_whole", "security_id", "a security without a broken row in the table corporate_actions"
-)
 _KEY: Final = ("security_id", "effective_date")
 _MOST: Final = 999_999_999_999.0
 """More has no place in a quantity or a price."""
@@ -134,16 +126,16 @@ def _current(table: str, rows: pl.DataFrame, actions: Actions) -> pl.DataFrame:
     if table in _DATED:
         day, amounts, prices = _DATED[table]
         is_before = pl.col(day) < pl.col("effective_date")
-        return _step(rows, actions.effective, is_before | _is_renamed(), amounts, prices, is_scaled=is_before)
+        return _step(rows, actions.effective, is_before | is_renamed(), amounts, prices, is_scaled=is_before)
     if table == "lots":
-        return _step(rows, actions.effective, _is_renamed() & (pl.col("ratio") == 1))
+        return _step(rows, actions.effective, is_renamed() & (pl.col("ratio") == 1))
     if table in {"restrictions", "buy_list"}:
         carried = _step(rows, actions.effective, pl.col("is_meant") & pl.col("new_security_id").is_not_null())
         return carried if table == "restrictions" else _each_choice_once(rows, carried)
     return rows
 
 
-def _is_renamed() -> pl.Expr:
+def is_renamed() -> pl.Expr:
     """Whether a lot or a trade under an old identifier is one of what came of it."""
     return pl.col("new_security_id").is_not_null() & (
         pl.col("is_meant") | (pl.col("acquired_date") < pl.col("effective_date")).fill_null(value=False)
@@ -159,26 +151,19 @@ def _each_choice_once(then: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([own, others]).sort("row_number")
 
 
-def superseded_lots(lots: pl.DataFrame, actions: Actions) -> pl.DataFrame:
-    """Broken rules (as ``BROKEN``) of lots under an identifier that an action replaced, and that could not be read as lots of the new."""
-    old = actions.effective.filter(pl.col("new_security_id").is_not_null())
-    found = lots.join(old, on="security_id").filter(_is_renamed())
-    return breaches(found.unique("row_number"), _SUPERSEDED)
-
-
-def uncertain_rows(rows: pl.DataFrame, lost: pl.Series) -> pl.DataFrame:
-    """Broken rules of rows of securities that a row of the actions which cannot be read may be about."""
-    return breaches(rows.filter(pl.col("security_id").is_in(lost.implode())), ACTION_WHOLE)
-
-
 def carry_history(history: History, actions: Actions) -> History:
     """What was accepted before, as it would stand tonight; ``acted`` says of which holdings that is another number."""
     effective = actions.effective
     is_since = pl.col("accepted_date") < pl.col("effective_date")
     dated = history.lots.join(history.accepted, on="account_id")
-    is_carried = is_since | (_is_renamed() & (pl.col("ratio") == 1))
+    is_carried = is_since | (is_renamed() & (pl.col("ratio") == 1))
     lots = _step(
-        dated.with_columns(words=pl.lit(""), is_rated=pl.lit(value=False), is_exchanged=pl.lit(value=False)),
+        dated.with_columns(
+            words=pl.lit(""),
+            is_rated=pl.lit(value=False),
+            is_exchanged=pl.lit(value=False),
+            unsplit_quantity=pl.col("quantity"),
+        ),
         effective,
         is_carried,
         ("quantity",),
@@ -190,7 +175,7 @@ def carry_history(history: History, actions: Actions) -> History:
         lots.filter(pl.col("words") != "")
         .sort("words")
         .group_by("account_id", "security_id")
-        .agg(pl.col("words").last(), pl.col("is_rated", "is_exchanged").any())
+        .agg(pl.col("words").last(), pl.col("is_rated", "is_exchanged").any(), pl.col("unsplit_quantity").sum())
     )
     then = history.prices.with_columns(is_own=pl.lit(value=True), day=pl.lit(history.priced_date))
     prices = _step(then, effective, pl.col("day") < pl.col("effective_date"), (), ("price_usd",))

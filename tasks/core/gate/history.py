@@ -18,6 +18,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.units import EXACT
 from tasks.core.gate.splits import SPLITS
 
 QUANTITY_EXPLAINED: Final = "quantity_explained"
@@ -43,15 +44,16 @@ _FRACTION_DIGITS: Final = 6
 LAG_DAYS: Final = 5
 """Days by which books may follow a trade."""
 HOLDING: Final = ("account_id", "security_id")
-ACTED: Final[dict[str, type[pl.DataType]]] = {
+ACTED: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "account_id": pl.String,
     "security_id": pl.String,
     "words": pl.String,
     "is_rated": pl.Boolean,
     "is_exchanged": pl.Boolean,
+    "unsplit_quantity": EXACT,
 }
 """Grain: holding. ``words``: what is said behind its quantity of before. ``is_rated``: it is another number of shares. ``is_exchanged``: a merger
-may have set new costs and dates."""
+may have set new costs and dates. ``unsplit_quantity``: in the shares of before."""
 
 
 @dataclass(frozen=True, slots=True)

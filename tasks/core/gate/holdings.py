@@ -6,7 +6,7 @@ which any lot changed, or whose price moved as after a split:
 1. It is a split where the whole book agrees on one (``splits``) and the quantity is what it makes of it, to one share and trades.
    Where trades would do as well, a split leaves the cost of all as it was (to ``COST_TOLERANCE``) and trades do not.
    Where the price alone moved as after a split, or the quantity alone by a usual ratio (to ``RATIO_TOLERANCE``), half a split
-   was booked: that is suspected.
+   was booked: that is suspected. So it is where nothing moved in an account whose few shares would hide that within one share.
 2. The change is traded where it lies between all sold and all bought from ``LAG_DAYS`` days before the account was last
    accepted: books may follow a trade by its settlement. After a corporate action it may be off by one share, paid out in cash.
 3. It is small where it stays within the limit, a share of what the holding was; a holding that is new, one of its account.
@@ -52,11 +52,17 @@ class HoldingChange(StrEnum):
     HALF_SPLIT = "half_split"
     LONE_SPLIT = "lone_split"
     PRICE_SPLIT = "price_split"
+    UNBOOKED = "unbooked"
     UNEXPLAINED = "unexplained"
 
 
-_SUSPECTED: Final = (HoldingChange.HALF_SPLIT, HoldingChange.LONE_SPLIT, HoldingChange.PRICE_SPLIT)
-"""The quantity moved without the price, with it but not as all holders' did, and the price without the quantity."""
+_SUSPECTED: Final = (
+    HoldingChange.HALF_SPLIT,
+    HoldingChange.LONE_SPLIT,
+    HoldingChange.PRICE_SPLIT,
+    HoldingChange.UNBOOKED,
+)
+"""The quantity moved without the price, with it but not as all holders' did, the price without the quantity, and neither where a split is known."""
 
 
 def changed_lots(comparison: Comparison) -> pl.DataFrame:
@@ -131,6 +137,13 @@ def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
         )
         .when(change == HoldingChange.PRICE_SPLIT)
         .then(pl.format(f", and {{}}, as after a split; needed a quantity that moved with it, or {told}.", prices))
+        .when(change == HoldingChange.UNBOOKED)
+        .then(
+            pl.lit(
+                ", as many shares as before the split; needed those of after it, or a person who knows that they are: "
+                "the custodian may not have booked it yet."
+            )
+        )
         .otherwise(pl.format("; needed {}", trades))
     )
     rule = pl.when(change.is_in(_SUSPECTED)).then(pl.lit(SPLIT_SUSPECTED)).otherwise(pl.lit(QUANTITY_EXPLAINED))
@@ -171,10 +184,13 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         .fill_null(value=False)
     )
     is_swept = pl.col("is_cash").fill_null(value=False) & (pl.col("beyond") <= limit).fill_null(value=False)
+    is_unbooked = _is_unbooked(limits.max_unexplained_position_fraction)
     is_odd = looks_split(pl.col("price_usd"), pl.col("price_then_usd")) & ~is_new & ~is_gone
     fits = is_traded | is_small
     change = (
-        pl.when(_is_agreed_split() & (~is_traded | is_cost_kept(*_AGREED.values())))
+        pl.when(is_unbooked)
+        .then(pl.lit(HoldingChange.UNBOOKED))
+        .when(_is_agreed_split() & (~is_traded | is_cost_kept(*_AGREED.values())))
         .then(pl.lit(HoldingChange.SPLIT))
         .when(is_swept)
         .then(pl.lit(HoldingChange.EXPLAINED))
@@ -197,13 +213,28 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     )
 
 
+def _is_unbooked(limit: float) -> pl.Expr:
+    """As many shares as before a split that is known, where that is off by more than the limit of what it makes of them, and no trades."""
+    held, then, new, old = (pl.col(name) for name in ("quantity", "quantity_then", *_AGREED.values()))
+    is_same = (held == pl.col("unsplit_quantity")) & pl.col("is_rated") & ~pl.col("is_exchanged")
+    is_told = is_same & ((held - then).abs() > share(limit, then))
+    is_agreed = ~pl.col("is_rated") & (held == then) & ((held * (new - old)).abs() > share(limit, then * new))
+    is_untraded = (pl.col("bought") == 0) & (pl.col("sold") == 0)
+    return (is_untraded & (then > 0) & (is_told.fill_null(value=False) | is_agreed.fill_null(value=False))).fill_null(
+        value=False
+    )
+
+
 def _is_agreed_split() -> pl.Expr:
-    """The quantity is what the split that the book agrees on makes of it, but for a share and what was traded in shares old or new."""
+    """The quantity is what the split that the book agrees on makes of it, but for a share and what was traded in shares old or new.
+
+    Never beside one that was told: where the book says something else, a person does.
+    """
     new, old = pl.col("agreed_new"), pl.col("agreed_old")
     off = pl.col("quantity") * old - pl.col("quantity_then") * new
     most = pl.max_horizontal(new, old)
     fits = off.is_between(-pl.col("sold") * most - old, pl.col("bought") * most + old)
-    return (fits & (pl.col("quantity_then") > 0)).fill_null(value=False)
+    return (fits & (pl.col("quantity_then") > 0) & ~pl.col("is_rated")).fill_null(value=False)
 
 
 def _is_inverse() -> pl.Expr:

@@ -213,11 +213,15 @@ def _broken_rows(checked: Checked) -> pl.DataFrame:
 def _lost_names(broken: pl.DataFrame, column: str, about: str, known: pl.Series) -> pl.DataFrame:
     """``text, is_anyones`` of what the column names in broken rows, as it was read.
 
-    ``is_anyones``: it is no identifier, and the column ``about`` names something known: it is not a comment or a trailer.
+    ``is_anyones``: it is no identifier, and the column ``about`` names something known: it is not a comment or a trailer. Or it names what
+    belongs into ``about``: its cells stand too far to the left. What stands in ``about`` counts as a name, for they may stand too far to the right.
     """
     ours = could_mean(broken.select(text_of(about)).to_series(), known)["text"]
     is_ours = text_of(about).is_in(ours.implode()).fill_null(value=False)
-    return broken.select(text_of(column).alias("text"), is_anyones=~is_name(column) & is_ours).unique()
+    is_left = text_of(column).is_in(known.implode()).fill_null(value=False)
+    own = broken.select(text_of(column).alias("text"), is_anyones=(~is_name(column) & is_ours) | is_left)
+    right = broken.select(text_of(about).alias("text"), is_anyones=pl.lit(value=False)).drop_nulls("text")
+    return pl.concat([own, right]).unique()
 
 
 def _lost_actions(actions: Checked | None) -> pl.DataFrame:
@@ -225,12 +229,13 @@ def _lost_actions(actions: Checked | None) -> pl.DataFrame:
     if actions is None:
         return pl.DataFrame(schema={"text": pl.String, "is_anyones": pl.Boolean})
     broken = _broken_rows(actions)
-    says = pl.any_horizontal(pl.col("action").is_in(list(ActionKind)), pl.col("effective_date", "ratio").is_not_null())
-    names = [
-        broken.select(text=text_of(name), is_anyones=~is_name("security_id") & says.fill_null(value=False))
+    is_told = [text_of(name).str.to_lowercase().is_in(list(ActionKind)) for name in dtypes("corporate_actions")]
+    says = pl.any_horizontal(*is_told, pl.col("effective_date", "ratio").is_not_null())
+    is_lost = ~is_name("security_id") | is_told[1].fill_null(value=False)
+    old, new = (
+        broken.select(text=text_of(name), is_anyones=is_lost & says.fill_null(value=False))
         for name in ("security_id", "new_security_id")
-    ]
-    old, new = names
+    )
     return pl.concat([old, new.drop_nulls("text").with_columns(is_anyones=pl.lit(value=False))]).unique()
 
 

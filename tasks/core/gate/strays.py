@@ -6,7 +6,9 @@
    account but those that are known to be whole without it: for a lot, accounts that come to what the custodian says or that
    are compared with an earlier night; for a trade, those that are compared. A row of cash costs nobody so: an account without
    one is not traded anyway.
-3. One that names an account well and means none of ours is somebody else's, and costs nobody; nor does a trailer or a comment.
+3. Cells may stand a column too far to the left or the right. Where a security of ours stands for the account, the row could be anybody's;
+   where an account of ours stands for the security of a row without one, it is that account's.
+4. One that names an account well and means none of ours is somebody else's, and costs nobody; nor does a trailer or a comment.
 """
 
 from collections.abc import Mapping
@@ -68,7 +70,9 @@ def without_foreign(tables: Mapping[str, pl.DataFrame], delivered: pl.Series) ->
 
 def text_of(column: str) -> pl.Expr:
     """The identifier of a row as it was read; null where there was none."""
-    text = pl.coalesce(column, pl.col("raw").str.json_path_match(f"$.{column}")).str.strip_chars()
+    text = pl.coalesce(
+        pl.col(column).cast(pl.String), pl.col("raw").str.json_path_match(f"$.{column}")
+    ).str.strip_chars()
     return pl.when(text != "").then(text).alias(column)
 
 
@@ -117,9 +121,13 @@ def accounts_that_lack(
     pairs = meant_by(strays, delivered)
     meant = strays.join(pairs, on="text").select("table_name", account_id="meant")
     means_none = ~pl.col("text").is_in(pairs["text"].implode()).fill_null(value=False)
+    is_left = pl.col("is_name") & pl.col("text").is_in(securities.implode())
     nameless = strays.filter(~pl.col("is_name") & means_none)
     about = could_mean(nameless["security"], securities)["text"]
-    of_anybody = nameless.filter(pl.col("security").is_in(about.implode()))
+    left = strays.filter(is_left & means_none)
+    of_anybody = pl.concat([nameless.filter(pl.col("security").is_in(about.implode())), left])
+    owners = could_mean(nameless["security"], delivered).rename({"text": "security"})
+    right = nameless.join(owners, on="security").select("table_name", account_id="meant")
     whole = {"lots": pl.concat([counted, compared]), "trades": compared, "restrictions": compared.clear()}
     everyone = delivered.to_frame("account_id").join(broken, on="account_id", how="anti")
     parts = [
@@ -128,7 +136,7 @@ def accounts_that_lack(
         if table in whole
     ]
     return (
-        pl.concat([meant, *parts])
+        pl.concat([meant, right, *parts])
         .unique()
         .select("account_id", reason=pl.format("{}:{}", "table_name", pl.lit(ACCOUNT_KNOWN)))
     )

@@ -330,3 +330,38 @@ def test_what_is_said_again_replaces_what_was_said() -> None:
 def test_ratios_out_of_this_world_are_no_crash(ratio: str) -> None:
     found = judged(book_then(), f"BND | 2026-01-05 | split | {ratio} |")
     assert set(found.accounts["account_id"]) == {"A1", "A3"}
+
+
+# What a custodian has not booked, however little it is.
+
+
+@pytest.mark.parametrize(("ratio", "price"), [("2", "25"), ("0.01", "5000"), ("0.1", "500"), ("7", "7.2")])
+def test_a_split_that_is_not_booked_does_not_hide_in_the_share_for_cash_in_lieu(ratio: str, price: str) -> None:
+    then = split_book("1", "50")
+    found = judged(split_book("1", price), f"BND | 2026-01-05 | split | {ratio} |", then=then)
+    assert {"A1", "A3"} <= set(found.accounts["account_id"])
+    assert "as many shares as before the split" in " ".join(found.quarantine["message"])
+
+
+@pytest.mark.parametrize(("quantity", "price"), [("100", "50"), ("200", "25"), ("50", "100")])
+def test_where_the_book_says_something_else_than_what_was_told_a_person_looks(quantity: str, price: str) -> None:
+    found = judged(split_book(quantity, price), "BND | 2026-01-05 | split | 3 |")
+    assert {"A1", "A3"} <= set(found.accounts["account_id"])
+
+
+def test_shares_that_were_paid_in_cash_are_not_held_any_more() -> None:
+    found = judged(split_book("1", "50"), "BND | 2026-01-05 | merger | |", then=split_book("1", "50"))
+    assert {"A1", "A3"} <= set(found.accounts["account_id"])
+    assert "identifier_current" in " ".join(found.quarantine["broken_rules"])
+
+
+# A row whose cells stand in the wrong columns.
+
+
+@pytest.mark.parametrize(
+    "row", [f"{AS_OF} | split | 2 | |", f"| BND | {AS_OF} | split | 2", "??? | split | 2 | |", "| | BND | merger |"]
+)
+def test_an_action_whose_cells_moved_may_be_of_any_security(row: str) -> None:
+    then = book_then()
+    found = judged(then, row, then=then)
+    assert {"A1", "A3"} <= set(found.accounts["account_id"])
