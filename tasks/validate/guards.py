@@ -25,7 +25,7 @@ from warehouse.ledger import RunRow
 LOOK: Final = {
     Guard.QUARANTINE: "`trimtab quarantine list`, then mend the source",
     Guard.STALE_PRICES: "the price source of the night; run the night again when it has delivered",
-    Guard.PRICE_MOVE: "the prices named, against another source",
+    Guard.PRICE_MOVE: "the prices named, against another source; a split is said in the table corporate_actions",
     Guard.MISSING_ACCOUNTS: "whether the source delivered all of its accounts",
     Guard.SMALL_SNAPSHOT: "whether the source delivered all of its lots",
     Guard.TURNOVER: "`trimtab review list`, the models and the prices: did a model change?",

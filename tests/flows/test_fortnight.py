@@ -528,4 +528,4 @@ def test_a_fortnight_goes_as_the_table_says_and_nobody_is_traded_wrongly(tmp_pat
     assert len(fortnight.orders) > 40
     (held,) = fortnight.held
     assert held.startswith("night 7: ")
-    assert "1 securities held moved by more than 40%: HLF from" in held
+    assert "1 security held moved by more than 40%: HLF from" in held

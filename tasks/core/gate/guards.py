@@ -134,7 +134,7 @@ def price_moves(prices: pl.DataFrame, most: float | None) -> list[Finding]:
     return [
         Finding(
             Guard.PRICE_MOVE,
-            f"{moved.height:,} securities held moved by more than {most:.0%}: {named}{_and_more(moved.height)}",
+            f"{moved.height:,} {'security' if moved.height == 1 else 'securities'} held moved by more than {most:.0%}: {named}{_and_more(moved.height)}",
         )
     ]
 

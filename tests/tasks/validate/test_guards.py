@@ -153,7 +153,7 @@ def test_the_close_before_is_admitted_unless_settings_say_otherwise(
 def test_a_price_that_jumped_holds_the_run(after_a_sound_night: Settings, night: Night) -> None:
     row = night(after_a_sound_night, dated(spoilt("prices", 1, price_usd="145"), NEXT), NEXT)
     assert held(row) == {Guard.PRICE_MOVE}
-    assert row.held_reason == "1 securities held moved by more than 40%: STK from 101.25 to 145.00"
+    assert row.held_reason == "1 security held moved by more than 40%: STK from 101.25 to 145.00"
 
 
 def test_the_price_of_what_nobody_holds_may_jump(after_a_sound_night: Settings, night: Night) -> None:
