@@ -22,7 +22,7 @@ import polars as pl
 
 from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
-from tasks.core.gate.corporate_actions import Actions
+from tasks.core.gate.corporate_actions import ACTION_WHOLE, Actions, is_renamed
 from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
 from tasks.core.gate.places import Places
@@ -39,7 +39,6 @@ from tasks.core.gate.rows import Checked, account_key, breaches, check_table, qu
 from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals
-from tasks.core.gate.unbooked import superseded_lots, uncertain_rows
 
 ACCOUNT_IS_KNOWN: Final = Rule(ACCOUNT_KNOWN, "account_id", "an account of the table accounts")
 SECURITY_HAS_PRICE: Final = Rule("security_has_price", "security_id", "a security with a good row in the table prices")
@@ -47,6 +46,11 @@ HOUSEHOLD_WHOLE: Final = Rule(
     "household_whole", "household_id", "a household without a broken row in the table households"
 )
 CASH_PRESENT: Final = Rule("cash_present", "account_id", "a row of the account in the table cash")
+_SUPERSEDED: Final = Rule(
+    "identifier_current",
+    "security_id",
+    "the identifier and the shares that the corporate action says hold since; the custodian has not booked it yet",
+)
 _HOLDINGS: Final = ("lots", "cash", "trades")
 
 
@@ -181,12 +185,26 @@ def _check_rows(
         return checked
     held = checked.rows["security_id"].drop_nulls().unique()
     lost = held.filter(could_be_lost(held, globals_.lost_actions)) if globals_.lost_actions.height else held.clear()
-    checked = checked.with_broken(uncertain_rows(checked.rows, lost))
+    checked = checked.with_broken(_uncertain_rows(checked.rows, lost))
     if table == "lots":
-        booked = checked if actions is None else checked.with_broken(superseded_lots(checked.rows, actions))
+        booked = checked if actions is None else checked.with_broken(_superseded_lots(checked.rows, actions))
         return with_future(_with_unvalued(booked, globals_), "acquired_date", as_of)
     known = with_unknown(checked, SECURITY_KNOWN, globals_.securities)
     return with_future(known, "trade_date", as_of) if table == "trades" else known
+
+
+def _superseded_lots(lots: pl.DataFrame, actions: Actions) -> pl.DataFrame:
+    """Broken rules (as ``BROKEN``) of lots that an action replaced or paid in cash, and that could not be read as lots of the new."""
+    is_paid = (pl.col("ratio") == 0) & (pl.col("acquired_date") < pl.col("effective_date")).fill_null(
+        pl.col("is_meant")
+    )
+    found = lots.filter(pl.col("quantity") > 0).join(actions.effective, on="security_id").filter(is_renamed() | is_paid)
+    return breaches(found.unique("row_number"), _SUPERSEDED)
+
+
+def _uncertain_rows(rows: pl.DataFrame, lost: pl.Series) -> pl.DataFrame:
+    """Broken rules of rows of securities that a row of the actions which cannot be read may be about."""
+    return breaches(rows.filter(pl.col("security_id").is_in(lost.implode())), ACTION_WHOLE)
 
 
 def _with_unvalued(checked: Checked, globals_: Gated) -> Checked:

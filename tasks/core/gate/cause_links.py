@@ -8,9 +8,9 @@ import polars as pl
 from schemas.landing import IDENTIFIER
 from tasks.core.gate.accounts import ACCOUNT_IS_KNOWN, CASH_PRESENT, HOUSEHOLD_WHOLE, SECURITY_HAS_PRICE
 from tasks.core.gate.contract import Rule
+from tasks.core.gate.corporate_actions import ACTION_WHOLE
 from tasks.core.gate.reference_tables import MODEL_KNOWN, MODEL_WHOLE, POLICY_KNOWN, SECURITY_KNOWN
 from tasks.core.gate.strays import STRAY_TABLES, meant_by
-from tasks.core.gate.unbooked import ACTION_WHOLE
 
 OF_MODELS: Final = ("model_targets", "buy_list", "location_preferences")
 _LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {

@@ -37,6 +37,9 @@ _NEW: Final = Rule(
     "new_identifier_given", "new_security_id", "the new identifier, where the action is an identifier_change"
 )
 _SWAP: Final = Rule("merger_has_ratio", "ratio, new_security_id", "both, or neither where a merger is paid in cash")
+ACTION_WHOLE: Final = Rule(
+    "corporate_action_whole", "security_id", "a security without a broken row in the table corporate_actions"
+)
 _KEY: Final = ("security_id", "effective_date")
 _MOST: Final = 999_999_999_999.0
 """More has no place in a quantity or a price."""

@@ -23,6 +23,7 @@ from schemas.enums import ActionKind, SecurityType
 from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
+from tasks.core.gate.classes import with_strange_classes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import check_actions
 from tasks.core.gate.places import Places
@@ -37,9 +38,6 @@ _BOND_FACTOR: Final = Rule(
     "bond_has_price_factor",
     "price_factor",
     "what a bond's quantity times price is multiplied by: 0.01 for face at percent of par",
-)
-_SPELLED: Final = Rule(
-    "asset_class_spelled_alike", "asset_class", "the class as the models and the securities spell it"
 )
 _HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
 MODEL_WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
@@ -91,7 +89,8 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         A restriction for every account is broken.
     """
     models = _check_models(tables["model_targets"])
-    securities = _with_respelt_classes(_check_securities(tables["securities"]), models.good["asset_class"].unique())
+    classes = models.good["asset_class"].unique()
+    securities = with_strange_classes(_check_securities(tables["securities"]), classes, tables.get("buy_list"))
     known = securities.good["security_id"]
     prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
     prices = with_future(prices, "price_date", as_of)
@@ -246,14 +245,6 @@ def could_be_lost(known: pl.Series, lost: pl.DataFrame) -> pl.Series:
     if lost.filter(means_none & pl.col("is_anyones")).height:
         return pl.repeat(value=True, n=known.len(), eager=True)
     return known.is_in(pairs["meant"].implode())
-
-
-def _with_respelt_classes(checked: Checked, known: pl.Series) -> Checked:
-    """Rows of a class that is not among the known ones, and could be a respelling of one."""
-    found = checked.good["asset_class"].unique()
-    strange = found.filter(~found.is_in(known.implode()))
-    meant = could_mean(strange, known)["text"].unique()
-    return checked.with_broken(breaches(checked.good.filter(pl.col("asset_class").is_in(meant.implode())), _SPELLED))
 
 
 def _without_readable_account(everyones: Checked) -> pl.DataFrame:

@@ -31,3 +31,14 @@ def test_a_row_of_somebody_elses_account_still_costs_nobody() -> None:
     foreign = rows_of(f"{header}\nZ9 | STK | 2025-12-20 | sell | 2 | 100 | -30")
     _, own = gated(parsed(book | {"trades": book["trades"].vstack(foreign)}))
     assert own.accounts.is_empty()
+
+
+def test_a_security_of_the_buy_list_has_a_class_of_the_models() -> None:
+    tables = parsed(spoilt("securities", 1, asset_class="None"))
+    _, own = gated(tables)
+    assert {"A1", "A2"} <= set(own.accounts["account_id"])
+
+
+def test_a_security_outside_the_models_may_have_any_class() -> None:
+    _, own = gated(parsed(spoilt("securities", 3, asset_class="stamps")))
+    assert own.accounts.is_empty()
