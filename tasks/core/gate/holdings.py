@@ -214,11 +214,19 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
 
 
 def _is_unbooked(limit: float) -> pl.Expr:
-    """As many shares as before a split that is known, where that is off by more than the limit of what it makes of them, and no trades."""
+    """As many shares as before a split that is known, where that is off by more than the limit of what it makes of them, and no trades.
+
+    Whole shares that are left of what it makes of them, the fraction paid out in cash, are booked: 1 of 1 at 3 for 2.
+    """
     held, then, new, old = (pl.col(name) for name in ("quantity", "quantity_then", *_AGREED.values()))
     is_same = (held == pl.col("unsplit_quantity")) & pl.col("is_rated") & ~pl.col("is_exchanged")
-    is_told = is_same & ((held - then).abs() > share(limit, then))
-    is_agreed = ~pl.col("is_rated") & (held == then) & ((held * (new - old)).abs() > share(limit, then * new))
+    is_told = is_same & ((held - then).abs() > share(limit, then)) & (then.floor() != held)
+    is_agreed = (
+        ~pl.col("is_rated")
+        & (held == then)
+        & ((held * (new - old)).abs() > share(limit, then * new))
+        & ~(then * new - held * old).is_between(0, old, closed="left")
+    )
     is_untraded = (pl.col("bought") == 0) & (pl.col("sold") == 0)
     return (is_untraded & (then > 0) & (is_told.fill_null(value=False) | is_agreed.fill_null(value=False))).fill_null(
         value=False

@@ -343,6 +343,16 @@ def test_a_split_that_is_not_booked_does_not_hide_in_the_share_for_cash_in_lieu(
     assert "as many shares as before the split" in " ".join(found.quarantine["message"])
 
 
+@pytest.mark.parametrize(
+    ("quantity", "ratio", "price"), [("1", "1.5", "33.4"), ("9", "1.1", "45.5"), ("3", "1.25", "40")]
+)
+def test_a_fraction_paid_in_cash_may_leave_as_many_shares_as_before(quantity: str, ratio: str, price: str) -> None:
+    found = judged(
+        split_book(quantity, price), f"BND | 2026-01-05 | split | {ratio} |", then=split_book(quantity, "50")
+    )
+    assert "split_suspected" not in " ".join(found.quarantine["broken_rules"])
+
+
 @pytest.mark.parametrize(("quantity", "price"), [("100", "50"), ("200", "25"), ("50", "100")])
 def test_where_the_book_says_something_else_than_what_was_told_a_person_looks(quantity: str, price: str) -> None:
     found = judged(split_book(quantity, price), "BND | 2026-01-05 | split | 3 |")
