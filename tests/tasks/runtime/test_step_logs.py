@@ -90,7 +90,7 @@ def test_a_night_logs_lines_that_parse_and_name_no_account(tmp_path: Path, book:
 @pytest.mark.system
 @pytest.mark.usefixtures("prefect_api")
 def test_a_night_that_is_held_says_so_and_names_no_account(tmp_path: Path, book: Path) -> None:
-    lines = lines_of(tmp_path, book, TRIMTAB_MAX_QUARANTINED_FRACTION="0")
+    lines = lines_of(tmp_path, book, TRIMTAB_MAX_QUARANTINED_FRACTION="0", TRIMTAB_GUARD_MIN_ACCOUNTS="0")
 
     (ended,) = [line for line in lines if line["event"] == "run_ended"]
     assert (ended["state"], ended["error"], ended["level"]) == ("Held", "RunHeld", "ERROR")
