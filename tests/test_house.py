@@ -67,7 +67,8 @@ HOLD_THE_LEDGER: Final = {
 
 
 def modules() -> list[Path]:
-    return sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
+    found = (path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if "_build" not in path.parts)
 
 
 def functions() -> Iterator[str]:
