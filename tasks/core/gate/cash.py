@@ -3,6 +3,7 @@
 ``unexplained = cash - cash then - (sold - bought, quantity x price, after the account was last accepted)``. Cash is what is settled and
 what funds of class cash are worth: sweeps between the two, and trades in such funds, change nothing. What was
 pending then may have come, whole or in part: it lies between 0 and that. Beyond it, up to the limit, a dividend or a fee may.
+What a merger paid in cash for shares that are gone must have come, to ``_LEAST_PAID`` of what they were worth at the last price.
 """
 
 from typing import Final
@@ -12,16 +13,27 @@ import polars as pl
 from schemas.enums import Side
 from tasks.core.gate.history import CASH_EXPLAINED, Comparison, plain, share, values_then
 
+_LEAST_PAID: Final = 0.75
+_MOST_PAID: Final = 1.5
+"""Shares of the last price that a merger paid in cash brings."""
 _NOTHING: Final = pl.lit(0, pl.Decimal(38, 6))
 
 
 def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
     """Broken rules (as ``BROKEN``) of tonight's cash. An account that was worth nothing has nothing to compare with."""
-    moved = cash_moves(comparison).filter(pl.col("beyond") > 0)
+    moved = cash_moves(comparison).filter((pl.col("beyond") > 0) | pl.col("is_short"))
     limit = comparison.limits.max_unexplained_cash_fraction
     worth = moved.join(values_then(comparison, moved.select("account_id")), on="account_id")
-    broken = worth.filter((pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd"))))
-    sentence = pl.format(
+    is_far = (pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd")))
+    broken = worth.filter(is_far | pl.col("is_short"))
+    unpaid = pl.format(
+        "settled_usd is {}, {} on {}; needed about {} more, which a merger paid in cash owes for shares that are gone.",
+        _with_funds("settled_usd", "funds_usd"),
+        _with_funds("settled_then", "funds_then"),
+        "accepted_date",
+        plain("due_usd"),
+    )
+    changed = pl.format(
         "settled_usd is {}, {} on {}; needed a change that trades since then ({}) and cash pending then ({}) explain, "
         "within {} % of the account's value then ({}).",
         _with_funds("settled_usd", "funds_usd"),
@@ -32,6 +44,7 @@ def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
         pl.lit(f"{limit * 100:g}"),
         plain("value_usd"),
     )
+    sentence = pl.when("is_short").then(unpaid).otherwise(changed)
     return broken.select("row_number", rule=pl.lit(CASH_EXPLAINED), sentence=sentence)
 
 
@@ -45,7 +58,8 @@ def cash_moves(comparison: Comparison) -> pl.DataFrame:
         .join(_net_proceeds(comparison), on="account_id", how="left")
         .join(_funds(comparison, "tonight", "price_usd", "funds_usd"), on="account_id", how="left")
         .join(_funds(comparison, "then", "price_then_usd", "funds_then"), on="account_id", how="left")
-        .with_columns(pl.col("raised_usd", "funds_usd", "funds_then").fill_null(0))
+        .join(comparison.due, on="account_id", how="left")
+        .with_columns(pl.col("raised_usd", "funds_usd", "funds_then", "due_usd").fill_null(0))
     )
     left = (
         pl.col("settled_usd")
@@ -54,11 +68,13 @@ def cash_moves(comparison: Comparison) -> pl.DataFrame:
         - pl.col("funds_then")
         - pl.col("raised_usd")
     )
-    pending = pl.col("pending_then")
+    pending, due = pl.col("pending_then"), pl.col("due_usd")
     beyond = pl.max_horizontal(
-        left - pl.max_horizontal(pending, _NOTHING), pl.min_horizontal(pending, _NOTHING) - left, _NOTHING
+        left - pl.max_horizontal(pending, _NOTHING) - share(_MOST_PAID, due),
+        pl.min_horizontal(pending, _NOTHING) - left,
+        _NOTHING,
     )
-    return moved.with_columns(beyond=beyond)
+    return moved.with_columns(beyond=beyond, is_short=(due > 0) & (left < share(_LEAST_PAID, due)))
 
 
 def _funds(comparison: Comparison, night: str, price: str, name: str) -> pl.DataFrame:

@@ -190,7 +190,17 @@ def carry_history(history: History, actions: Actions) -> History:
         .unique("security_id", keep="first", maintain_order=True)
         .select(history.prices.columns),
         acted=acted,
+        due=_cash_due(dated, effective, history.prices),
     )
+
+
+def _cash_due(lots: pl.DataFrame, actions: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """``DUE`` for shares that mergers paid in cash since, at the last prices."""
+    paid = actions.filter(pl.col("ratio") == 0).select("security_id", "effective_date")
+    gone = lots.join(paid, on="security_id").filter(pl.col("accepted_date") < pl.col("effective_date"))
+    value = pl.col("quantity") * pl.col("price_usd")
+    due = gone.join(prices, on="security_id").group_by("account_id").agg(due_usd=value.sum())
+    return due.cast({"due_usd": pl.Decimal(38, 6)})
 
 
 def _apart(old: pl.Series) -> pl.Expr:

@@ -56,6 +56,10 @@ ACTED: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 may have set new costs and dates. ``unsplit_quantity``: in the shares of before."""
 
 
+DUE: Final[dict[str, pl.DataType]] = {"account_id": pl.String(), "due_usd": pl.Decimal(38, 6)}
+"""Grain: account."""
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
     """How much may change without a cause; touching a limit is within it. All are fractions.
@@ -87,6 +91,8 @@ class History:
     """The last night."""
     acted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACTED))
     """``ACTED``: holdings that corporate actions changed since."""
+    due: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DUE))
+    """``DUE``: what mergers paid in cash since are to bring."""
     splits: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SPLITS))
     """``SPLITS`` that nobody told of and the whole book agrees on."""
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -108,6 +114,7 @@ class Comparison:
     limits: HistoryLimits
     as_of: date
     acted: pl.DataFrame
+    due: pl.DataFrame
     splits: pl.DataFrame
 
 
@@ -147,6 +154,7 @@ def compare(
         limits=history.limits,
         as_of=as_of,
         acted=history.acted,
+        due=history.due,
         splits=history.splits,
     )
 

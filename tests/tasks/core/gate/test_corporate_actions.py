@@ -283,8 +283,32 @@ def test_a_merger_adds_to_what_was_held_and_sets_new_costs(ratio: str, quantity:
 
 def test_a_merger_that_was_paid_in_cash_takes_the_shares() -> None:
     book = with_cells(without_rows(book_then(), "lots", 3, 5), "cash", 1, settled_usd="6000")
+    book = with_cells(book, "cash", 3, settled_usd="5000")
     assert judged(book, "BND | 2026-01-05 | merger | |").accounts.is_empty()
     assert set(judged(book, "").accounts["account_id"]) == {"A1", "A3"}
+
+
+@pytest.mark.parametrize(
+    ("settled", "is_paid"), [("6000", True), ("4750", True), ("4749.99", False), ("1000", False), ("8499", True)]
+)
+def test_what_a_merger_pays_in_cash_must_have_come(settled: str, *, is_paid: bool) -> None:
+    book = with_cells(without_rows(book_then(), "lots", 3, 5), "cash", 1, settled_usd=settled)
+    found = judged(with_cells(book, "cash", 3, settled_usd="5000"), "BND | 2026-01-05 | merger | |")
+    assert rules(found) == ({} if is_paid else {("cash", 1): "cash_explained"})
+    if not is_paid:
+        assert found.quarantine["message"].to_list() == [
+            (
+                f"cash row 1: settled_usd is {settled}, 1000 on 2026-01-02; needed about 5000 more, which a merger paid in cash owes for "
+                "shares that are gone."
+            )
+        ]
+
+
+def test_a_merger_may_pay_more_than_all_that_is_left() -> None:
+    book = with_cells(without_rows(book_then(), "lots", 1, 2, 3, 5), "cash", 1, settled_usd="20500")
+    book = with_cells(book, "cash", 3, settled_usd="5000")
+    text = "BND | 2026-01-05 | merger | |\nSTK | 2026-01-05 | merger | |"
+    assert "A1" not in set(judged(book, text).accounts["account_id"])
 
 
 # What cannot be read.
