@@ -24,7 +24,7 @@ def test_a_number_may_be_written_in_odd_ways(text: str, number: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0.1000001", "price is '0.1000001'; needed at most 6 decimals (rounding changes it by more than a millionth)"),
+        ("0.1000002", "price is '0.1000002'; needed at most 6 decimals (rounding changes it by more than a millionth)"),
         ("NaN", "price is 'NaN'; needed a number"),
         ("Infinity", "price is 'Infinity'; needed a number"),
         ("1,000", "price is '1,000'; needed a number"),
