@@ -14,6 +14,7 @@ from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.gate import (
+    CASH_PRESENT,
     STRAY_TABLES,
     Actions,
     History,
@@ -34,7 +35,7 @@ from warehouse.ledger import RunRow
 
 STRAY_SHARD: Final = 0
 """Where rows of accounts that no source delivered are landed."""
-ABSENT_WITH_ITS_FILE: Final = "cash_present"
+ABSENT_WITH_ITS_FILE: Final = CASH_PRESENT.name
 """The rule that an account breaks because its custodian's file has not come."""
 
 

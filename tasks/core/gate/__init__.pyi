@@ -1,4 +1,5 @@
 from . import guards as guards
+from .accounts import CASH_PRESENT as CASH_PRESENT
 from .accounts import GatedAccounts as GatedAccounts
 from .accounts import gate_accounts as gate_accounts
 from .anomaly_scores import UNUSUAL as UNUSUAL

@@ -3,7 +3,7 @@
 Only taxable accounts are looked at: nowhere else does a basis decide anything.
 
 1. A unit cost that was known is known still, is not 0 where it was not, and is within the limit of what it was. After a split
-   it is to be the same cost on the new shares; and all of a holding that split costs what it did, to 1 % and one share's cost.
+   it is to be the same cost on the new shares; and all of a holding that split costs what it did, to 1 % and what was paid out in cash.
 2. A date that was known is the same.
 3. A merger may set new costs and dates: lots of a holding that one changed are not looked at.
 4. A custodian that disallows a loss adds it to the cost of the shares that replace those sold, and moves their date: after a

@@ -21,7 +21,6 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import Side
 from tasks.core.gate.cash import cash_moves
 from tasks.core.gate.history import (
     HOLDING,
@@ -33,12 +32,11 @@ from tasks.core.gate.history import (
     share,
     values_then,
 )
-from tasks.core.gate.splits import RATIO_TOLERANCE, RATIOS, looks_split
+from tasks.core.gate.splits import RATIO_TOLERANCE, RATIOS, bought_and_sold, looks_split
 
 _LOT: Final = (*HOLDING, "lot_id")
 _PRICE_TOLERANCE: Final = 0.25
 COST_TOLERANCE: Final = 0.01
-_SIDES: Final = {"bought": Side.BUY, "sold": Side.SELL}
 _SHARES: Final = ("new_shares", "old_shares")
 _AGREED: Final = {"new_shares": "agreed_new", "old_shares": "agreed_old"}
 
@@ -165,8 +163,7 @@ def _traded_quantities(comparison: Comparison) -> pl.DataFrame:
     """``bought`` and ``sold`` of each holding in the days that may explain its change."""
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
     recent = trades.filter(pl.col("trade_date").is_between(_first_day(), comparison.as_of))
-    of = {name: pl.col("quantity").filter(pl.col("side") == side).sum() for name, side in _SIDES.items()}
-    return recent.group_by(HOLDING).agg(**of)
+    return bought_and_sold(recent)
 
 
 def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:

@@ -228,9 +228,12 @@ def _lost_actions(actions: Checked | None) -> pl.DataFrame:
     if actions is None:
         return pl.DataFrame(schema={"text": pl.String, "is_anyones": pl.Boolean})
     broken = _broken_rows(actions)
-    is_told = [text_of(name).str.to_lowercase().is_in(list(ActionKind)) for name in dtypes("corporate_actions")]
-    says = pl.any_horizontal(*is_told, pl.col("effective_date", "ratio").is_not_null())
-    is_lost = ~is_name("security_id") | is_told[1].fill_null(value=False)
+    says_kind = {
+        name: text_of(name).str.to_lowercase().is_in(list(ActionKind)).fill_null(value=False)
+        for name in dtypes("corporate_actions")
+    }
+    says = pl.any_horizontal(*says_kind.values(), pl.col("effective_date", "ratio").is_not_null())
+    is_lost = ~is_name("security_id") | says_kind["effective_date"]  # its cells stand too far to the left
     old, new = (
         broken.select(text=text_of(name), is_anyones=is_lost & says.fill_null(value=False))
         for name in ("security_id", "new_security_id")

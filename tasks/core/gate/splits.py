@@ -24,6 +24,7 @@ SPLITS: Final[dict[str, type[pl.DataType]]] = {
     "old_shares": pl.Int64,
 }
 """Grain: security."""
+_HOLDING: Final = ("account_id", "security_id")
 _WAYS: Final = (
     (2, 1),
     (3, 1),
@@ -61,20 +62,22 @@ def holdings_of_both(lots: pl.DataFrame, then: pl.DataFrame, trades: pl.DataFram
     trades
         ``account_id, security_id, side, quantity`` of trades that may have been booked between.
     """
-    key = ("account_id", "security_id")
     before, now = (
-        rows.filter(pl.col("quantity") > 0).group_by(key).agg(pl.col("quantity").sum()) for rows in (then, lots)
+        rows.filter(pl.col("quantity") > 0).group_by(_HOLDING).agg(pl.col("quantity").sum()) for rows in (then, lots)
     )
-    of = {
-        name: pl.col("quantity").filter(pl.col("side") == side).sum()
-        for name, side in (("bought", Side.BUY), ("sold", Side.SELL))
-    }
     return (
-        now.join(before.rename({"quantity": "quantity_then"}), on=key)
-        .join(trades.group_by(key).agg(**of), on=key, how="left")
+        now.join(before.rename({"quantity": "quantity_then"}), on=_HOLDING)
+        .join(bought_and_sold(trades), on=_HOLDING, how="left")
         .with_columns(pl.col("bought", "sold").fill_null(0))
         .drop("account_id")
     )
+
+
+def bought_and_sold(trades: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, security_id, bought, sold``: the quantities of the trades of each holding."""
+    sides = {"bought": Side.BUY, "sold": Side.SELL}
+    of = {name: pl.col("quantity").filter(pl.col("side") == side).sum() for name, side in sides.items()}
+    return trades.group_by(_HOLDING).agg(**of)
 
 
 def split_candidates(held: pl.DataFrame, prices: pl.DataFrame) -> pl.Series:
