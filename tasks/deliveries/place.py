@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from schemas.exports import Delivery
-from tasks.deliveries import folder, s3, sftp
+from tasks.deliveries import folder, s3
 
 
 class DeliveryPlace(Protocol):
@@ -41,6 +41,8 @@ def open_place(delivery: Delivery) -> AbstractContextManager[DeliveryPlace]:
         case "s3":
             return s3.open_place(delivery)
         case "sftp":
+            from tasks.deliveries import sftp  # noqa: PLC0415 - asyncssh looks for a C library with a compiler when it is imported
+
             return sftp.open_place(delivery)
         case _:
             return folder.open_place(delivery)

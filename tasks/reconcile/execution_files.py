@@ -16,7 +16,7 @@ from tasks.core.export import sha256
 from tasks.executions import ExecutionFormat
 from tasks.reconcile.reconcile import ReconcileResult, reconcile
 from tasks.runtime import current_actor, open_ledger, utc_now
-from tasks.sources import folder, s3, sftp
+from tasks.sources import folder, s3
 from warehouse.ledger import Answers, Executions
 
 
@@ -106,6 +106,8 @@ def _fetch_files(settings: Settings, source: ExecutionSource) -> Iterator[tuple[
         case "s3":
             found = s3.fetch(place, is_wanted=is_wanted, staging=staging)
         case "sftp":
+            from tasks.sources import sftp  # noqa: PLC0415 - asyncssh looks for a C library with a compiler when it is imported
+
             found = sftp.fetch(place, is_wanted=is_wanted, staging=staging)
         case _:
             found = folder.fetch(place, is_wanted=is_wanted)

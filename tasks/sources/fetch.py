@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from schemas.sources import DatedSource
-from tasks.sources import folder, postgres, s3, sftp
+from tasks.sources import folder, postgres, s3
 from tasks.sources.fetched_file import FetchedFile
 
 
@@ -38,6 +38,8 @@ def fetch_files(source: DatedSource, *, is_wanted: Callable[[str], bool], stagin
         case "s3":
             return s3.fetch(source, is_wanted=is_wanted, staging=staging)
         case "sftp":
+            from tasks.sources import sftp  # noqa: PLC0415 - asyncssh looks for a C library with a compiler when it is imported
+
             return sftp.fetch(source, is_wanted=is_wanted, staging=staging)
         case "postgresql":
             return postgres.fetch(source, is_wanted=is_wanted, staging=staging)

@@ -258,6 +258,15 @@ def test_reading_imports_neither_prefect_nor_the_landing_contract(night: Setting
     assert (done.stdout, done.stderr) == ("one\n1\n[]\n", "")
 
 
+def test_a_night_without_sftp_starts_no_compiler(night: Settings) -> None:
+    """At its import, what speaks SFTP has the C compiler look for a library that hardly anybody has."""
+    text = "import sys, flows.nightly, tasks.export, tasks.reconcile.execution_files\nprint('asyncssh' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=environment(night.home), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(night: Settings) -> None:
     command = f"{sys.executable} -m flows.commands.cli query 'SELECT range FROM range(500000)' --format csv | head -1"
     done = subprocess.run(
