@@ -1,13 +1,19 @@
 """What every folder of tests may ask for."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.support.examples import at_most
+from tests.support.servers import _no_settings_of_mine, postgres, postgres_server, s3, s3_server, sshd, sshd_server
 from warehouse.lake.connection import bounds
+
+__all__ = ["_no_settings_of_mine", "postgres", "postgres_server", "s3", "s3_server", "sshd", "sshd_server"]
 
 # Whoever runs the tests may have a home of their own in the environment, and a Prefect: no test may write there.
 for name in [name for name in os.environ if name.startswith("TRIMTAB_") or name in {"PREFECT_HOME", "PREFECT_API_URL"}]:
@@ -34,10 +40,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
     """A Prefect server of the tests' own, with a database that is thrown away."""
-    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - core tests never pay for Prefect
+    from prefect.testing import utilities  # noqa: PLC0415 - core tests never pay for Prefect
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+    from tests.support.prefect_home import NAME, prefect_home  # noqa: PLC0415 - as above
+
+    def with_database(*_: Any) -> str:
+        """A temporary folder as the harness asks for one, in which its database is made already."""
+        home = prefect_home(Path(tempfile.mkdtemp()))
+        (home / NAME).rename(home / "prefect-test.db")
+        return str(home)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utilities, "mkdtemp", with_database)
+        with utilities.prefect_test_harness(server_startup_timeout=120):
+            yield
 
 
 @pytest.fixture(autouse=True)

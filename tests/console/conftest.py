@@ -4,9 +4,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.console_scene import Api, api_on, copied, make_home
-from tests.support.servers import _no_settings_of_mine, postgres, postgres_server
-
-__all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import yaml
 from schemas.settings import Settings, load_settings
 from tasks.demo.sample import make_book
 from tests.support.prefect_api import said
+from tests.support.prefect_home import prefect_home
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -158,7 +159,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     url = f"http://127.0.0.1:{port}/api"
     environment = inherited | {
         "PREFECT_API_URL": url,
-        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_HOME": str(prefect_home(folder / "prefect")),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "1",

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 
+from tests.support.prefect_home import prefect_home
 from tests.support.servers import free_port
 
 ROOT: Final = Path(__file__).parents[2]
@@ -120,7 +121,7 @@ def prefect_site(folder: Path) -> Iterator[Site]:
     }
     environment = inherited | {
         "PREFECT_API_URL": api,
-        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_HOME": str(prefect_home(folder / "prefect")),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "TRIMTAB_HOME": str(folder / "home"),

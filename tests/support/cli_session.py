@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from schemas.settings import Settings
+from tests.support.prefect_home import prefect_home
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,12 +49,14 @@ def variables_of(settings: Settings) -> dict[str, str]:
 
 def session(home: Path, *commands: tuple[Sequence[str], Mapping[str, str]]) -> list[Command]:
     asked = [{"words": list(words), "settings": dict(settings)} for words, settings in commands]
+    shell = environment(home)
+    prefect_home(Path(shell["PREFECT_HOME"]))
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.cli_session", str(home)],
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        env=environment(home),
+        env=shell,
         timeout=300,
         check=False,
     )

@@ -1,6 +1,7 @@
 """Real servers for tests: PostgreSQL, OpenSSH's SFTP and an S3 server, each on a free port of this machine.
 
-Where one cannot be had the tests that need it are skipped with the reason; with ``CI`` set they fail.
+Where one cannot be had the tests that need it are skipped with the reason; with ``CI`` set they fail. `tests/conftest.py` offers
+the fixtures to every folder, so that a process of tests starts each server once.
 """
 
 import itertools
@@ -18,9 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import asyncssh
 import pytest
-from adbc_driver_postgresql import dbapi
 from pyarrow import fs
 
 PATIENCE_SECONDS: Final = 30
@@ -100,6 +99,8 @@ class Postgres:
 
     def run(self, schema: str, *statements: str) -> list[tuple[Any, ...]]:
         """Rows of the last statement; each is its own transaction. Names without a schema are in ``schema``."""
+        from adbc_driver_postgresql import dbapi  # noqa: PLC0415 - most tests need none of these servers
+
         rows: list[tuple[Any, ...]] = []
         address = self.url().replace("owner@", f"owner:{PASSWORD.replace(' ', '%20')}@")
         with (
@@ -262,6 +263,8 @@ def _offspring(pid: int) -> list[int]:
 @contextmanager
 def sshd_in(folder: Path) -> Iterator[Sshd]:
     """A server whose keys and settings are in ``folder``."""
+    import asyncssh  # noqa: PLC0415 - most tests need none of these servers
+
     program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
     if program is None:
         unavailable("no sshd on this machine: install openssh-server")

@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledger_book import opened, staffed
-from tests.support.servers import _no_settings_of_mine, postgres, postgres_server
 from warehouse.ledger import Ledger
-
-__all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 
 
 @pytest.fixture

@@ -39,11 +39,9 @@ from tests.support.scale_scene import (
     night,
     restart_after,
 )
-from tests.support.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
+from tests.support.servers import ObjectStore, Postgres, only_these_servers
 from warehouse.faults.engine_errors import is_disconnect
 from warehouse.lake.connection import Bounds, bounds, connect, s3_secret
-
-__all__ = ["postgres_server", "s3_server"]
 
 ACCOUNTS = 240
 SHARD = 60

@@ -31,10 +31,9 @@ from tests.support.export_scene import (
     interrupt,
     meet,
 )
-from tests.support.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
+from tests.support.servers import Postgres
 from warehouse.ledger import ExportState
 
-__all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
 EXPORT: Final = f"{RUN}-export-1"
 CLAIMED: Final = ("-a3", "a1", "a2")
 TIMES: Final = 5

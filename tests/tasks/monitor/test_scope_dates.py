@@ -17,11 +17,9 @@ from tests.support.dated_scene import DatedScene, holdings, served
 from tests.support.landing_book import rows_of
 from tests.support.monitor_scene import BOOK, CUSTODIANS, NIGHT, TODAY, prices_on
 from tests.support.night_driver import as_bits, run_night, run_request
-from tests.support.servers import PASSWORD, Postgres, postgres_server
+from tests.support.servers import PASSWORD, Postgres
 from warehouse.lake.lake import open_lake
 from warehouse.ledger import InputState
-
-__all__ = ["postgres_server"]
 
 pytestmark = [
     pytest.mark.system,

@@ -24,12 +24,10 @@ from tasks.runtime.run_settings import use_settings
 from tasks.runtime.stores import open_ledger
 from tests.support.night_driver import export, run_night
 from tests.support.scale_scene import new_stores
-from tests.support.servers import ObjectStore, Postgres, only_these_servers, postgres_server, s3_server
+from tests.support.servers import ObjectStore, Postgres, only_these_servers
 from warehouse.copies.backup import copy_catalogue, has_catalogue
 from warehouse.lake.attach import attach_lake
 from warehouse.lake.connection import connect
-
-__all__ = ["postgres_server", "s3_server"]
 
 pytestmark = [
     pytest.mark.system,

@@ -13,9 +13,7 @@ from tasks.export.deliver import Deliverer, deliver_exports
 from tasks.reconcile.reconcile import open_breaks, rules
 from tests.support.export_scene import NOW, RUN
 from tests.support.fill_scene import Desk, fill
-from tests.support.servers import Postgres, _no_settings_of_mine, postgres, postgres_server
-
-__all__ = ["_no_settings_of_mine", "postgres", "postgres_server"]
+from tests.support.servers import Postgres
 
 
 def lived(desk: Desk) -> dict[str, Any]:
