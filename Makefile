@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PYTHONS := $(shell sed -n 's/.*Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
 UV_VERSION := 0.13.9
 ACCOUNTS ?= 5000
+# Processes that tests run in; 0 is this one.
+WORKERS ?= 2
 
 export UV_PYTHON := $(abspath $(BIN)/python)
 export UV_COMPILE_BYTECODE ?= 1
@@ -38,11 +40,11 @@ stack: setup
 
 # Its books are small: on two processors, threads of Polars beside those of the other process only take turns.
 test: setup
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not system"
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system"
 
 # The part that decides needs no Prefect, no database and no server: `.ci/run` tries it on every Python of the machine.
 test-core: setup
-	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/tasks/core
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" tests/tasks/core
 
 # These wait for servers and for the death of processes more than they compute.
 test-system: setup
