@@ -10,6 +10,7 @@ from schemas.errors import RunHeld
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.operate import replay_run
+from tests.support.home_copy import copy_home
 from tests.support.landing_book import AS_OF, rows_of, sound_book, write_book
 from tests.support.night_driver import run_night
 from warehouse.lake.lake import open_lake
@@ -18,12 +19,30 @@ pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning") 
 
 Book = dict[str, pl.DataFrame]
 ACTIONS = "security_id | effective_date | action | ratio | new_security_id\n"
-HOLDERS = 6
+HOLDERS = 4
+
+
+def settings_in(folder: Path) -> Settings:
+    return Settings(home=folder / "home", max_quarantined_fraction=1.0, accounts_per_shard=1, max_run_turnover=None)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", max_quarantined_fraction=1.0, accounts_per_shard=1, max_run_turnover=None)
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home after a night over the plain book; no test changes it."""
+    folder = tmp_path_factory.mktemp("first")
+    night(settings_in(folder), folder, book())
+    return settings_in(folder)
+
+
+@pytest.fixture
+def begun(first_night: Settings, tmp_path: Path) -> Settings:
+    """A home of the test's own that has had that night."""
+    return first_night.model_copy(update={"home": copy_home(first_night.home, tmp_path / "home")})
 
 
 def book(quantity: int = 100, price: str = "50", cost: str = "40", odd: int | None = None) -> Book:
@@ -88,32 +107,29 @@ def quarantined(settings: Settings, run: RunRef) -> set[str]:
     [(200, "25.2", "20"), (700, "7.1", "5.714286"), (1, "5050", "4000"), (133, "37", "30")],
 )
 def test_a_split_that_the_whole_book_agrees_on_stops_nobody_and_holds_nothing(
-    settings: Settings, tmp_path: Path, quantity: int, price: str, cost: str
+    begun: Settings, tmp_path: Path, quantity: int, price: str, cost: str
 ) -> None:
-    night(settings, tmp_path, book())
-    assert quarantined(settings, night(settings, tmp_path, book(quantity, price, cost), 1)) == set()
+    assert quarantined(begun, night(begun, tmp_path, book(quantity, price, cost), 1)) == set()
 
 
 def test_where_one_holder_did_not_move_nobody_knows_and_the_price_holds_the_night(
-    settings: Settings, tmp_path: Path
+    begun: Settings, tmp_path: Path
 ) -> None:
-    night(settings, tmp_path, book())
     with pytest.raises(RunHeld, match=r"BND from 50.00 to 25.20; a split would explain it"):
-        night(settings, tmp_path, book(200, "25.2", "20", odd=100), 1)
-    calm = settings.model_copy(update={"max_price_move": None})
+        night(begun, tmp_path, book(200, "25.2", "20", odd=100), 1)
+    calm = begun.model_copy(update={"max_price_move": None})
     run = night(calm, tmp_path, book(200, "25.3", "20", odd=100), 2)
-    assert all("split_suspected" in reason for reason in outcomes(settings, run).values())
+    assert all("split_suspected" in reason for reason in outcomes(begun, run).values())
 
 
-def test_until_somebody_says_so(settings: Settings, tmp_path: Path) -> None:
-    night(settings, tmp_path, book())
+def test_until_somebody_says_so(begun: Settings, tmp_path: Path) -> None:
     said = told(f"BND | {AS_OF + timedelta(days=1)} | split | 2 |")
-    run = night(settings, tmp_path, book(200, "25.2", "20", odd=100) | said, 1)
-    waits = {name: reason for name, reason in outcomes(settings, run).items() if reason.startswith("quarantined")}
+    run = night(begun, tmp_path, book(200, "25.2", "20", odd=100) | said, 1)
+    waits = {name: reason for name, reason in outcomes(begun, run).items() if reason.startswith("quarantined")}
     assert list(waits) == [f"C{HOLDERS - 1}"]
     assert "split_suspected" in waits[f"C{HOLDERS - 1}"]
-    booked = night(settings, tmp_path, book(200, "25.2", "20"), 2)
-    assert quarantined(settings, booked) == set()
+    booked = night(begun, tmp_path, book(200, "25.2", "20"), 2)
+    assert quarantined(begun, booked) == set()
 
 
 def test_an_identifier_is_carried_over_for_good_by_one_word(settings: Settings, tmp_path: Path) -> None:
@@ -135,10 +151,9 @@ def test_an_identifier_is_carried_over_for_good_by_one_word(settings: Settings, 
     assert replayed.is_same, replayed
 
 
-def test_without_a_word_the_holders_wait(settings: Settings, tmp_path: Path) -> None:
-    night(settings, tmp_path, book())
-    run = night(settings, tmp_path, renamed(book()), 1)
-    assert all(reason.startswith("quarantined") for reason in outcomes(settings, run).values())
+def test_without_a_word_the_holders_wait(begun: Settings, tmp_path: Path) -> None:
+    run = night(begun, tmp_path, renamed(book()), 1)
+    assert all(reason.startswith("quarantined") for reason in outcomes(begun, run).values())
 
 
 def test_nothing_is_ordered_in_shares_of_before_a_split(settings: Settings, tmp_path: Path) -> None:

@@ -161,8 +161,12 @@ def test_a_first_night_with_a_persons_version_gives_the_same_bytes(home: Home, t
     assert rows["account_outcomes"] == home.first.counts["accounts"]
 
 
-def test_a_second_night_is_compared_with_the_first_as_it_was_then(home: Home, tmp_path: Path) -> None:
-    found = home.replay(home.second, tmp_path / "again")
+def test_a_second_night_is_compared_with_the_first_as_it_was_then_and_nothing_changes(
+    own: Home, tmp_path: Path
+) -> None:
+    before = everything(own.settings)
+    found = own.replay(own.second, tmp_path / "again")
+    assert everything(own.settings) == before
     assert (found.is_same, found.causes) == (True, ())
     assert {one.table: one.rows for one in found.computed}["anomalies"] > 0
 
@@ -175,12 +179,6 @@ def test_the_files_made_again_are_those_that_left_and_need_no_old_folder(own: Ho
     assert own.replay(own.first, tmp_path / "again").is_same
     again = files_of(tmp_path / "again" / "exports")
     assert again == {path: content for path, content in left.items() if path.startswith(FIRST.isoformat())}
-
-
-def test_a_replay_changes_nothing(own: Home, tmp_path: Path) -> None:
-    before = everything(own.settings)
-    own.replay(own.second, tmp_path / "again")
-    assert everything(own.settings) == before
 
 
 def test_a_home_that_was_kept_in_order_replays_what_it_kept(own: Home, tmp_path: Path) -> None:
@@ -305,22 +303,35 @@ def test_code_that_changed_shows_in_every_table_it_decides(
 
 
 def test_another_version_of_a_library_is_named(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = with_another_polars(monkeypatch)
+    monkeypatch.setattr(route, "LARGE_TURNOVER", 0.0)
+    assert home.replay(home.first, tmp_path / "other").causes == (sentence,)
+
+
+def with_another_polars(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the program be computed with another version of a library; how that is named."""
     now = {**made_with.versions(), "polars": "99.0"}
     monkeypatch.setattr("tasks.operate.replay.versions", lambda: now)
-    same = home.replay(home.first, tmp_path / "same")
-    monkeypatch.setattr(route, "LARGE_TURNOVER", 0.0)
-    other = home.replay(home.first, tmp_path / "other")
-    sentence = f"computed with polars {pl.__version__} then, 99.0 now"
-    assert (same.is_same, same.notices, same.causes) == (True, (sentence,), ())
-    assert other.causes == (sentence,)
+    return f"computed with polars {pl.__version__} then, 99.0 now"
 
 
-def test_a_setting_that_changed_is_named_and_the_run_keeps_its_own(home: Home, tmp_path: Path) -> None:
-    stricter = home.settings.model_copy(update={"max_unexplained_cash_fraction": 0.0})
-    found = replay_run(stricter, home.second.run_id, tmp_path / "again")
-    assert found.is_same
-    assert found.notices == (
-        "the setting max_unexplained_cash_fraction was 1.0 then and is 0.0 now; replayed with 1.0",
+def test_what_changed_since_and_decides_nothing_is_only_a_notice_and_the_run_keeps_its_own(
+    own: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting, the version of a library, and a file of the source."""
+    sentence = with_another_polars(monkeypatch)
+    with closing(sqlite3.connect(own.settings.home / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE runs SET source = ? WHERE run_id = ?", (str(tmp_path), own.second.run_id))
+    (tmp_path / "lots.parquet").write_bytes(b"another")
+    stricter = own.settings.model_copy(update={"max_unexplained_cash_fraction": 0.0})
+    found = replay_run(stricter, own.second.run_id, tmp_path / "again")
+    assert (found.is_same, found.causes) == (True, ())
+    assert sorted(found.notices) == sorted(
+        (
+            "the setting max_unexplained_cash_fraction was 1.0 then and is 0.0 now; replayed with 1.0",
+            sentence,
+            f"{tmp_path / 'lots.parquet'} is not what the run took; the replay reads the rows that were landed of it",
+        )
     )
 
 
@@ -332,17 +343,6 @@ def test_a_file_that_differs_from_what_was_published_is_named(
     assert tables_of(found) == set()
     assert all("manifest.json" in text for one in found.exports for text in one.problems)
     assert len([one for one in found.exports if one.problems]) == 2
-
-
-def test_a_source_file_that_changed_is_only_a_notice(own: Home, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(own.settings.home / "ledger.sqlite")) as ledger, ledger:
-        ledger.execute("UPDATE runs SET source = ? WHERE run_id = ?", (str(tmp_path), own.first.run_id))
-    (tmp_path / "lots.parquet").write_bytes(b"another")
-    found = own.replay(own.first, tmp_path / "again")
-    assert found.is_same
-    assert found.notices == (
-        f"{tmp_path / 'lots.parquet'} is not what the run took; the replay reads the rows that were landed of it",
-    )
 
 
 def test_a_clock_that_is_ahead_or_behind_hides_no_change(own: Home, tmp_path: Path) -> None:
