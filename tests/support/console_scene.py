@@ -22,6 +22,7 @@ from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.review import access
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
+from tests.support.home_copy import copy_databases
 from tests.support.night_driver import run_night
 from warehouse.ledger import Filter
 
@@ -58,7 +59,8 @@ def make_home(home: Path, accounts: int = ACCOUNTS) -> str:
 
 def copied(home: Path, to: Path) -> Path:
     """A home of the same content; its lake still reads the files of the first one."""
-    shutil.copytree(home, to, ignore=shutil.ignore_patterns("landing", "data"))
+    shutil.copytree(home, to, ignore=shutil.ignore_patterns("landing", "data", "*.sqlite", "*.sqlite-*"))
+    copy_databases(home, to)
     (to / "trimtab.toml").write_text(f"lake_data_url = '{home / 'lake' / 'data'}'\n")
     return to
 
