@@ -310,6 +310,10 @@ def wrong() -> Iterator[tuple[str, str]]:
     yield f'files = "a.csv"\n{SIDE}', "the file: no column has the field client_order_id, so replies cannot be matched"
     yield f'files = "a.csv"\n{ID}codes = {{ a = "b" }}', "no column has the field client_order_id"
     yield f'files = "a.csv"\n{ID}{ID}', "the file: there are two columns Ref"
+    yield (
+        f'files = "a.csv"\n{SIDE.replace("Side", "{Side}")}{ID}',
+        "columns[1] ({Side}).name: needed a name without braces",
+    )
 
 
 COLUMNS_REFUSED = {
