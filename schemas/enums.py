@@ -265,6 +265,7 @@ class Guard(StrEnum):
     PRICE_MOVE = "price_move"  #: a security held moved too far since the last night
     MISSING_ACCOUNTS = "missing_accounts"  #: fewer accounts than the last night
     SMALL_SNAPSHOT = "small_snapshot"  #: fewer lots than the last night
+    LOST_ROWS = "lost_rows"  #: restrictions, households, choices or preferences of the last night are gone
     TURNOVER = "turnover"  #: the run would trade too much
     ORDER_COUNT = "order_count"  #: the run would make too many orders
     CONSERVATION = "conservation"  #: something that must add up does not

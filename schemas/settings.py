@@ -103,12 +103,14 @@ class Settings(BaseSettings):
     """A run that lacks a larger share of the last night's accounts is held."""
     max_lots_shrink_fraction: Limit = 0.2
     """A run whose lots are fewer than the last night's by a larger share is held."""
+    max_lost_rows_fraction: Limit = 0.2
+    """A run that lacks a larger share of the last night's restrictions, households, choices of the buy list or location preferences, and more of them than ``guard_min_accounts``, is held."""
     max_run_turnover: Limit = 0.25
     """A run that would turn over more than this share of its accounts' value is held: half of buys and sells over NAV."""
     max_run_orders: Count = None
     """A run with more orders is held."""
     guard_min_accounts: Annotated[int, Field(ge=0)] = 20
-    """So many quarantined accounts are looked at one by one and do not hold a run, however small it is; and runs of fewer accounts are not judged by shares of accounts missing, lots gone or nobody's, or value turned over."""
+    """So many quarantined accounts, and rows about what may be traded that are gone, are looked at one by one and do not hold a run, however small it is; and runs of fewer accounts are not judged by shares of accounts missing, lots gone or nobody's, or value turned over."""
     max_unexplained_fraction: Fraction = 0.05
     """A holding that appeared, without a trade, and is more than this share of its account is quarantined."""
     max_unexplained_position_fraction: Fraction = 0.06

@@ -43,6 +43,13 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "awaiting": {"account_id": pl.String(), "reason": pl.String()},
     "carried_lots": {name: dtype for name, dtype in dtypes("lots").items() if name != "is_frozen"},
     "carried_cash": dtypes("cash"),
+    "carried_rules": {
+        "account_id": pl.String(),
+        "security_id": pl.String(),
+        "rule": pl.String(),
+        "until_date": pl.Date(),
+        "household_id": pl.String(),
+    },
     "carried": {"account_id": pl.String(), "accepted_date": pl.Date()},
     "pending_orders": {
         "account_id": pl.String(),
@@ -67,7 +74,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
 """``scope``: accounts pulled to be looked at; the rest of their households is landed beside them. ``gate``: accounts that go no further, quarantined or waiting for a file, and why. ``vouched``: accounts that were
 checked against the custodian's totals or an earlier night. ``awaiting``: accounts whose custodian's file has not come or
 could not be used. ``carried``: when each of those was
-last accepted, and what it held then, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
+last accepted, what it held then and which restrictions and household it had, for the next night to compare with. ``last_exports``: what the ledger knew of each account when the run was pulled, and ``held_accounts``
 of whom somebody held the last undecided proposal. ``known_fills``: what brokers
 told of orders that left, as far as the landed trades do not show it; it counts where trades count. ``fills_to_show``: fills told of since the last
 night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show.

@@ -164,5 +164,11 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "release_note": pl.String(),  #: why
         "released_at": pl.String(),  #: when, UTC
     },
+    "vanished_rows": {  #: a row about what may be traded that the last night had, and tonight's source lacks
+        "table_name": pl.String(),  #: the landing table
+        "account_id": pl.String(),  #: the account it names; null: every account, or none is named
+        "row": pl.String(),  #: the row as it was: JSON of text and nulls, in tonight's identifiers
+        "last_date": pl.Date(),  #: the night that had it
+    },
 }
 """Public tables, beyond the run columns."""

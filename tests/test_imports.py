@@ -18,6 +18,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "schemas": set(),
     # the pure core
     f"{CORE}.gate": {"schemas"},
+    f"{CORE}.guards": {"schemas", f"{CORE}.gate"},
     f"{CORE}.solver": set(),
     f"{CORE}.facts": {"schemas", f"{CORE}.gate"},
     f"{CORE}.drift": {"schemas", f"{CORE}.facts"},

@@ -19,3 +19,4 @@ from .night_runs import look_after as look_after
 from .open_orders import known_orders as known_orders
 from .overdue_nights import OverdueNight as OverdueNight
 from .overdue_nights import overdue_night as overdue_night
+from .vanished_rows import read_vanished as read_vanished

@@ -11,20 +11,30 @@ from typing import Final
 
 import polars as pl
 
-from schemas.run import RunRef
+from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.gate import History, HistoryLimits
 from tasks.known.corporate_actions import prices_of
 from tasks.runtime import Stores
+from warehouse.lake import Lake
 from warehouse.ledger import RunRow
 
 LOTS: Final = tuple(INTERNAL["carried_lots"])
 CASH: Final = tuple(INTERNAL["carried_cash"])
+RULES: Final = tuple(INTERNAL["carried_rules"])
+_RESTRICTION: Final = ("account_id", "security_id", "rule", "until_date")
+CARRIED: Final = ("carried", "carried_lots", "carried_cash", "carried_rules")
 
 
 def last_night(at: Stores, run: RunRef) -> RunRow | None:
     """The run over all accounts that tonight is compared with: the newest that was done, of an earlier date."""
     return at.ledger.runs.latest_full_run(run.as_of_date)
+
+
+def trade_date_of(lake: Lake, run: RunRef) -> date:
+    """The day on which the run's orders trade; runs that were pulled without one judge by the as-of date."""
+    found: list[date] = lake.read("trade_date", run.run_id, GLOBAL_SHARD)["trade_date"].to_list()
+    return found[0] if found else run.as_of_date
 
 
 def runs_from(at: Stores, first: RunRow, before: date) -> list[RunRow]:
@@ -61,6 +71,7 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> NightBefore | N
         accepted=where.select("account_id", "accepted_date"),
         prices=prices_of(at.lake, last.run_id),
         priced_date=last.as_of_date,
+        rules=_rules(at, where, trade_date_of(at.lake, run)),
         limits=HistoryLimits(
             max_unexplained_fraction=at.settings.max_unexplained_fraction,
             max_unexplained_position_fraction=at.settings.max_unexplained_position_fraction,
@@ -74,13 +85,33 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> NightBefore | N
 def carried_tables(history: History | None, gate: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The tables ``carried*``: what accounts of the gate held when they were last accepted."""
     if history is None:
-        return {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("carried", "carried_lots", "carried_cash")}
+        return {name: pl.DataFrame(schema=INTERNAL[name]) for name in CARRIED}
     stopped = gate.select("account_id")
     return {
         "carried": history.accepted.join(stopped, on="account_id", how="semi"),
         "carried_lots": history.lots.join(stopped, on="account_id", how="semi"),
         "carried_cash": history.cash.join(stopped, on="account_id", how="semi"),
+        "carried_rules": history.rules.join(stopped, on="account_id", how="semi"),
     }
+
+
+def _rules(at: Stores, where: pl.DataFrame, trade_date: date) -> pl.DataFrame:
+    """``RULES`` of the runs that accepted the accounts, as far as they are to hold on the trade date."""
+    parts = [pl.DataFrame(schema=INTERNAL["carried_rules"])]
+    for (run_id, is_carried), some in where.sort("run_id", "is_carried").group_by(
+        "run_id", "is_carried", maintain_order=True
+    ):
+        name, shards, accounts = str(run_id), some["shard"].unique().sort().to_list(), some["account_id"]
+        if is_carried:
+            parts.append(at.lake.rows_of("carried_rules", name, shards, accounts, RULES))
+            continue
+        parts.append(at.lake.rows_of("landed_restrictions", name, shards, accounts, _RESTRICTION))
+        managed = at.lake.read("landed_households", name, GLOBAL_SHARD, ("household_id",)).drop_nulls()
+        if managed.height:
+            members = at.lake.rows_of("landed_accounts", name, shards, accounts, ("account_id", "household_id"))
+            parts.append(members.join(managed, on="household_id", how="semi"))
+    rules = pl.concat(parts, how="diagonal").unique()
+    return rules.filter(pl.col("until_date").is_null() | (pl.col("until_date") >= trade_date)).sort(pl.all())
 
 
 def _rows(at: Stores, where: pl.DataFrame, table: str, columns: tuple[str, ...]) -> pl.DataFrame:

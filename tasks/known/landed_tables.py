@@ -19,6 +19,7 @@ from tasks.core.gate import (
 )
 from tasks.core.reconcile import unshown
 from tasks.known.corporate_actions import actions_of
+from tasks.known.history import trade_date_of
 from warehouse.lake import Lake
 from warehouse.ledger import InputRow, Inputs
 
@@ -68,8 +69,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     members = (
         rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
     )
-    session = lake.read("trade_date", run.run_id, GLOBAL_SHARD)["trade_date"]
-    trade_date = session[0] if session.len() else run.as_of_date
+    trade_date = trade_date_of(lake, run)
     lost_actions = rows["corporate_actions"].join(
         good["corporate_actions"], on=["security_id", "effective_date"], how="anti", nulls_equal=True
     )

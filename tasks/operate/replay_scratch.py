@@ -21,6 +21,7 @@ from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
+from tasks.core.guards import WATCHED
 from tasks.known import last_night, runs_from
 from tasks.pull import run_ref
 from tasks.runtime import Stores, current_actor
@@ -36,6 +37,8 @@ COMPUTED: Final = {
         "carried",
         "carried_lots",
         "carried_cash",
+        "carried_rules",
+        "vanished_rows",
         "anomalies",
     ),
     Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
@@ -51,13 +54,18 @@ OF_ACCOUNTS_BEFORE: Final = (
     "carried",
     "carried_lots",
     "carried_cash",
+    "carried_rules",
+    "landed_accounts",
+    "landed_restrictions",
     "landed_lots",
     "landed_cash",
     "anomalies",
 )
-"""What ``tasks.known.history`` reads of earlier runs' accounts."""
-COMMON_BEFORE: Final = ("landed_prices", "quarantine")
-"""What it reads of the night before that belongs to no account."""
+"""What is read of earlier runs' accounts."""
+COMMON_BEFORE: Final = ("landed_prices", "quarantine", *(f"landed_{table}" for table in WATCHED))
+"""What is read of the night before that belongs to no account."""
+HOUSEHOLDS_BEFORE: Final = ("landed_households",)
+"""What of that is read of the runs since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +124,9 @@ def fill(at: Stores, known: RecordedRun) -> int:
     accounts, rows = _copy_pulled(at, known)
     last = last_night(at, known.ref)
     if last is not None:
-        _copy_common(at, known.lake, last)
+        _copy_common(at, known.lake, last, COMMON_BEFORE)
         for before in runs_from(at, last, known.row.as_of_date):
+            _copy_common(at, known.lake, before, HOUSEHOLDS_BEFORE)
             _copy_before(at, known.lake, before, accounts)
     return rows
 
@@ -190,9 +199,9 @@ def _need_all(known: RecordedRun, found: dict[str, int]) -> None:
     )
 
 
-def _copy_common(at: Stores, lake: LakeAt, last: RunRow) -> None:
-    frames = lake.read_tables(dict.fromkeys(COMMON_BEFORE, ()), last.run_id, GLOBAL_SHARD)
-    at.lake.replace(run_ref(last), GLOBAL_SHARD, frames)
+def _copy_common(at: Stores, lake: LakeAt, before: RunRow, tables: tuple[str, ...]) -> None:
+    frames = lake.read_tables(dict.fromkeys(tables, ()), before.run_id, GLOBAL_SHARD)
+    at.lake.replace(run_ref(before), GLOBAL_SHARD, frames)
 
 
 def _copy_before(at: Stores, lake: LakeAt, before: RunRow, accounts: pl.Series) -> None:

@@ -17,8 +17,10 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
-from tasks.core.gate import Finding, Size, behind_sentence, guards, trace
-from tasks.known import agreed_splits, last_night, prices_then
+from tasks.core import guards
+from tasks.core.gate import behind_sentence, trace
+from tasks.core.guards import Finding, Size
+from tasks.known import agreed_splits, last_night, prices_then, read_vanished
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, sessions_to, utc_now
 from warehouse.ledger import RunRow
 
@@ -28,6 +30,7 @@ LOOK: Final = {
     Guard.PRICE_MOVE: "the prices named, against another source; a split is said in the table corporate_actions",
     Guard.MISSING_ACCOUNTS: "whether the source delivered all of its accounts",
     Guard.SMALL_SNAPSHOT: "whether the source delivered all of its lots",
+    Guard.LOST_ROWS: '`trimtab query "select * from vanished_rows"`, and whether the source delivered all of the table',
     Guard.TURNOVER: "`trimtab review list`, the models and the prices: did a model change?",
     Guard.ORDER_COUNT: "the models and the policies: did one change?",
     Guard.CONSERVATION: "the log; something does not add up, and a release does not make it",
@@ -146,7 +149,11 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
         *guards.stale_prices(held.filter(pl.col("price_usd") > 0), sessions, most=ages[0], most_of_one=ages[1]),
         *guards.price_moves(held, settings.max_price_move),
     ]
-    if last is None or (run.is_scoped and not is_late):
+    if last is None:
+        return found
+    gone = read_vanished(at.lake, run, last)
+    found += guards.lost_rows(gone, settings.max_lost_rows_fraction, min_rows=least)
+    if run.is_scoped and not is_late:
         return found
     tonight, then = Size(sizes["accounts"], sizes["lots"]), Size(sizes["last_accounts"], sizes["last_lots"])
     most = settings.max_missing_accounts_fraction

@@ -28,8 +28,18 @@ from tasks.core.gate import (
     stray_rows,
     without_foreign,
 )
+from tasks.core.guards import row_names
 from tasks.core.reconcile import presumed_fills
-from tasks.known import actions_of, agreed_splits, carried_tables, landed_rows, places, read_before
+from tasks.known import (
+    actions_of,
+    agreed_splits,
+    carried_tables,
+    landed_rows,
+    last_night,
+    places,
+    read_before,
+    read_vanished,
+)
 from tasks.runtime import Stores, give_notice, made_with, open_stores, retry_quietly, timed_step
 from warehouse.ledger import RunRow
 
@@ -47,7 +57,7 @@ def task_name() -> str:
 
 @task(name="validate", cache_policy=NO_CACHE, task_run_name=task_name, **retry_quietly)
 def validate_task(run: RunRef, shard: int) -> None:
-    """Write ``quarantine``, ``released_rows``, ``gate``, ``anomalies`` and ``carried*`` of one shard; ``GLOBAL_SHARD`` is what belongs to no account.
+    """Write ``quarantine``, ``released_rows``, ``gate``, ``anomalies`` and ``carried*`` of one shard; ``GLOBAL_SHARD``: ``quarantine`` and ``vanished_rows`` of what belongs to no account.
 
     Raises
     ------
@@ -65,7 +75,8 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     gated = gate_globals(commons, where, as_of=run.as_of_date)
     if shard == GLOBAL_SHARD:
         with_it = made_with(at.settings, Step.VALIDATE)
-        at.lake.replace(run, shard, {"quarantine": gated.quarantine, "made_with": with_it})
+        frames = {"quarantine": gated.quarantine, "vanished_rows": _vanished_rows(at, run), "made_with": with_it}
+        at.lake.replace(run, shard, frames)
         return gated.quarantine.height
     tables = landed_rows(at.lake, run, shard)
     strays = _stray_rows(at, run)
@@ -119,6 +130,23 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         frames["anomalies"] = _anomalies({**tables, "trades": traded}, commons, history, before.recent, gate)
     at.lake.replace(run, shard, frames)
     return sum(frame.height for frame in tables.values())
+
+
+def _vanished_rows(at: Stores, run: RunRef) -> pl.DataFrame:
+    """The table of that name, with a notice of each landing table that lost rows."""
+    last = last_night(at, run)
+    if last is None:
+        return pl.DataFrame(schema=PUBLIC["vanished_rows"])
+    gone = read_vanished(at.lake, run, last)
+    for table, expected in gone.expected.items():
+        rows = gone.of(table)
+        if rows.height:
+            names = row_names(rows)
+            give_notice(
+                f"{rows.height:,} of {expected:,} rows of {table} of {last.as_of_date} that would still hold are gone"
+                f"{names and f': {names}'}; the table vanished_rows lists them"
+            )
+    return gone.rows
 
 
 def _explaining_fills(

@@ -234,9 +234,12 @@ def assert_same(left: dict[str, pl.DataFrame], right: dict[str, pl.DataFrame]) -
     """Every row of every table, to the last bit of every number."""
     assert left.keys() == right.keys()
     assert [table for table in left if not left[table].equals(right[table])] == []
-    assert [table for table in left if left[table].is_empty()] == ["anomalies", "frontier", "released_rows"], (
-        "asked for"
-    )
+    assert [table for table in left if left[table].is_empty()] == [
+        "anomalies",
+        "frontier",
+        "released_rows",
+        "vanished_rows",
+    ], "asked for"
 
 
 # --- a part of the book

@@ -1,4 +1,3 @@
-from . import guards as guards
 from .accounts import CASH_PRESENT as CASH_PRESENT
 from .accounts import GatedAccounts as GatedAccounts
 from .accounts import gate_accounts as gate_accounts
@@ -12,15 +11,11 @@ from .causes import Traced as Traced
 from .causes import trace as trace
 from .contract import column_requirement as column_requirement
 from .corporate_actions import Actions as Actions
-from .corporate_actions import bound_under_both as bound_under_both
 from .corporate_actions import carry_history as carry_history
 from .corporate_actions import check_actions as check_actions
-from .corporate_actions import closed_to_trade as closed_to_trade
 from .corporate_actions import in_current_terms as in_current_terms
 from .corporate_actions import known_actions as known_actions
 from .corporate_actions import remembered as remembered
-from .guards import Finding as Finding
-from .guards import Size as Size
 from .history import LAG_DAYS as LAG_DAYS
 from .history import RELEASABLE as RELEASABLE
 from .history import History as History
@@ -38,12 +33,16 @@ from .places import Places as Places
 from .places import whole_files as whole_files
 from .reference_tables import Gated as Gated
 from .reference_tables import gate_globals as gate_globals
+from .restrictions import bound_under_both as bound_under_both
+from .restrictions import closed_to_trade as closed_to_trade
+from .restrictions import unforbidden as unforbidden
 from .rows import Checked as Checked
 from .rows import accepted_rows as accepted_rows
 from .rows import account_key as account_key
 from .rows import check_table as check_table
 from .splits import holdings_of_both as holdings_of_both
 from .splits import infer_splits as infer_splits
+from .splits import looks_split as looks_split
 from .splits import split_candidates as split_candidates
 from .strays import STRAY_TABLES as STRAY_TABLES
 from .strays import stray_rows as stray_rows

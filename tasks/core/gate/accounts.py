@@ -5,7 +5,8 @@
    not traded on.
 3. A row of an account that was not delivered costs the accounts that it could mean (``strays``).
 4. What the custodian says the account comes to must be what came (``totals``).
-5. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``compare``).
+5. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``compare``); so does a rule about the
+   account that is gone (``kept_rules``).
 6. Some rules a person may let a row break (``RELEASABLE``); the account is then judged without them.
 
 An account's verdict depends on its own rows, on what is common to all and on rows of no account, never on another account.
@@ -25,19 +26,19 @@ from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import ACTION_WHOLE, Actions, is_renamed
 from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
+from tasks.core.gate.kept_rules import lost_rules
 from tasks.core.gate.places import Places
 from tasks.core.gate.reference_tables import (
     MODEL_KNOWN,
     POLICY_KNOWN,
     SECURITY_KNOWN,
     Gated,
-    could_be_lost,
     with_unknown,
 )
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
 from tasks.core.gate.spellings import could_mean
-from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, stray_rows
+from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, could_be_lost, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals
 
 ACCOUNT_IS_KNOWN: Final = Rule(ACCOUNT_KNOWN, "account_id", "an account of the table accounts")
@@ -121,6 +122,8 @@ def gate_accounts(
     small_changes = 0
     if history is not None:
         checked, small_changes = with_history(checked, sound, globals_.prices, history, as_of)
+        kept = lost_rules(checked["accounts"], checked.get("restrictions"), tables["lots"], globals_, history)
+        checked = {**checked, "accounts": checked["accounts"].with_broken(kept)}
     odd = implausible_costs(
         checked["lots"].rows, checked["accounts"].rows, globals_.prices, history, limit=max_cost_to_price
     )

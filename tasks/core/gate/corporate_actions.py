@@ -22,8 +22,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import ActionKind, RestrictionRule
-from schemas.landing import dtypes
+from schemas.enums import ActionKind
 from schemas.stored import INTERNAL
 from schemas.units import EXACT
 from tasks.core.gate.contract import Rule
@@ -129,11 +128,11 @@ def _current(table: str, rows: pl.DataFrame, actions: Actions) -> pl.DataFrame:
     if table in _DATED:
         day, amounts, prices = _DATED[table]
         is_before = pl.col(day) < pl.col("effective_date")
-        return _step(rows, actions.effective, is_before | is_renamed(), amounts, prices, is_scaled=is_before)
+        return after_actions(rows, actions.effective, is_before | is_renamed(), amounts, prices, is_scaled=is_before)
     if table == "lots":
-        return _step(rows, actions.effective, is_renamed() & (pl.col("ratio") == 1))
+        return after_actions(rows, actions.effective, is_renamed() & (pl.col("ratio") == 1))
     if table in {"restrictions", "buy_list"}:
-        carried = _step(rows, actions.effective, pl.col("is_meant") & pl.col("new_security_id").is_not_null())
+        carried = after_actions(rows, actions.effective, _is_swapped())
         return carried if table == "restrictions" else _each_choice_once(rows, carried)
     return rows
 
@@ -143,6 +142,11 @@ def is_renamed() -> pl.Expr:
     return pl.col("new_security_id").is_not_null() & (
         pl.col("is_meant") | (pl.col("acquired_date") < pl.col("effective_date")).fill_null(value=False)
     )
+
+
+def _is_swapped() -> pl.Expr:
+    """Whether a row without a date that names the old identifier means the new one."""
+    return pl.col("is_meant") & pl.col("new_security_id").is_not_null()
 
 
 def _each_choice_once(then: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +164,7 @@ def carry_history(history: History, actions: Actions) -> History:
     is_since = pl.col("accepted_date") < pl.col("effective_date")
     dated = history.lots.join(history.accepted, on="account_id")
     is_carried = is_since | (is_renamed() & (pl.col("ratio") == 1))
-    lots = _step(
+    lots = after_actions(
         dated.with_columns(
             words=pl.lit(""),
             is_rated=pl.lit(value=False),
@@ -181,7 +185,7 @@ def carry_history(history: History, actions: Actions) -> History:
         .agg(pl.col("words").last(), pl.col("is_rated", "is_exchanged").any(), pl.col("unsplit_quantity").sum())
     )
     then = history.prices.with_columns(is_own=pl.lit(value=True), day=pl.lit(history.priced_date))
-    prices = _step(then, effective, pl.col("day") < pl.col("effective_date"), (), ("price_usd",))
+    prices = after_actions(then, effective, pl.col("day") < pl.col("effective_date"), (), ("price_usd",))
     renamed = prices.with_columns(is_own=prices["security_id"] == then["security_id"])
     return replace(
         history,
@@ -189,6 +193,7 @@ def carry_history(history: History, actions: Actions) -> History:
         prices=renamed.sort("is_own", descending=True)
         .unique("security_id", keep="first", maintain_order=True)
         .select(history.prices.columns),
+        rules=after_actions(history.rules, effective, _is_swapped()),
         acted=acted,
         due=_cash_due(dated, effective, history.prices),
     )
@@ -209,34 +214,7 @@ def _apart(old: pl.Series) -> pl.Expr:
     return pl.when(is_taken).then(pl.concat_str("lot_id", pl.lit("@"), pl.lit(old))).otherwise("lot_id")
 
 
-def bound_under_both(restrictions: pl.DataFrame, actions: Actions) -> pl.DataFrame:
-    """Restrictions, and once more under the identifier that came of theirs."""
-    swaps = actions.effective.filter(pl.col("new_security_id").is_not_null())
-    renamed = _step(restrictions, swaps, pl.lit(value=True), ("min_quantity", "max_quantity"), ())
-    return pl.concat([restrictions, renamed]).unique(maintain_order=True)
-
-
-def closed_to_trade(actions: Actions, lost: pl.DataFrame, trade_date: date) -> pl.DataFrame:
-    """Restrictions for everyone: an order made on tonight's shares would trade in those of after an action, or in nobody knows what.
-
-    Parameters
-    ----------
-    actions
-        Those after the as-of date and up to ``trade_date`` count.
-    lost
-        Rows of the actions that cannot be read.
-    trade_date
-        When orders trade.
-    """
-    near = actions.rows.filter(pl.col("effective_date").is_between(actions.as_of, trade_date, closed="right"))
-    names = pl.concat([each[name] for each in (near, lost) for name in ("security_id", "new_security_id")])
-    closed = pl.DataFrame({"security_id": names.drop_nulls().unique().sort()})
-    schema = dtypes("restrictions")
-    rows = closed.with_columns(rule=pl.lit(str(RestrictionRule.NO_TRADE)))
-    return pl.concat([pl.DataFrame(schema=schema), rows], how="diagonal").select(schema.keys())
-
-
-def _step(
+def after_actions(
     rows: pl.DataFrame,
     actions: pl.DataFrame,
     is_meant: pl.Expr,

@@ -18,6 +18,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.stored import INTERNAL
 from schemas.units import EXACT
 from tasks.core.gate.splits import SPLITS
 
@@ -28,6 +29,8 @@ CASH_EXPLAINED: Final = "cash_explained"
 COST_PLAUSIBLE: Final = "cost_plausible"
 LOT_COUNT: Final = "lot_count_as_delivered"
 TOTAL_VALUE: Final = "value_usd_as_delivered"
+RESTRICTION_KEPT: Final = "restriction_kept"
+HOUSEHOLD_KEPT: Final = "household_kept"
 RELEASABLE: Final = frozenset(
     {
         QUANTITY_EXPLAINED,
@@ -37,6 +40,8 @@ RELEASABLE: Final = frozenset(
         COST_PLAUSIBLE,
         LOT_COUNT,
         TOTAL_VALUE,
+        RESTRICTION_KEPT,
+        HOUSEHOLD_KEPT,
     }
 )
 """Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
@@ -58,6 +63,9 @@ may have set new costs and dates. ``unsplit_quantity``: in the shares of before.
 
 DUE: Final[dict[str, pl.DataType]] = {"account_id": pl.String(), "due_usd": pl.Decimal(38, 6)}
 """Grain: account."""
+
+RULES: Final = INTERNAL["carried_rules"]
+"""Grain: restriction of an account, or (with ``household_id`` alone) account of a household that is managed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,8 @@ class History:
     """``SPLITS`` that nobody told of and the whole book agrees on."""
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Broker-reported fills since then that the landed trades do not show; they explain changes as trades do. Without columns: none."""
+    rules: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULES))
+    """``RULES`` that stood when each account was last accepted and are to hold still."""
 
 
 @dataclass(frozen=True, slots=True)

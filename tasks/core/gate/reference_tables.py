@@ -19,7 +19,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import ActionKind, SecurityType
+from schemas.enums import SecurityType
 from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
@@ -30,7 +30,7 @@ from tasks.core.gate.places import Places
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
 from tasks.core.gate.spellings import could_mean
-from tasks.core.gate.strays import STRAY, is_name, stray_names, text_of
+from tasks.core.gate.strays import STRAY, could_be_lost, lost_actions, lost_names, stray_names
 
 _ROUNDING: Final = 1e-12
 SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
@@ -58,12 +58,22 @@ class Gated:
     policies: pl.Series
     lost_households: pl.DataFrame
     """``text, is_anyones`` of what broken rows of households have for a name."""
-    households: pl.Series
-    """Households with a good row."""
+    managed: pl.DataFrame
+    """``household_id, model_id`` of households with a good row."""
     strays: pl.DataFrame
     """``STRAY`` of restrictions whose account could not be read."""
     lost_actions: pl.DataFrame
     """``text, is_anyones`` of what broken rows of corporate actions have for a security, old or new."""
+
+    choices: pl.DataFrame
+    """``model_id, security_id`` that may be bought."""
+    everyones: pl.DataFrame
+    """``security_id, rule`` of restrictions for every account."""
+
+    @property
+    def households(self) -> pl.Series:
+        """Households with a good row."""
+        return self.managed["household_id"]
 
     @property
     def priced_ids(self) -> pl.Series:
@@ -121,11 +131,19 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         prices=_with_factors(prices.good, securities.good),
         models=whole,
         policies=policies.good["policy_id"],
-        lost_households=_lost_names(_broken_rows(households), "household_id", "model_id", whole),
-        households=households.good["household_id"],
+        lost_households=lost_names(_broken_rows(households), "household_id", "model_id", whole),
+        managed=households.good.select("household_id", "model_id"),
         strays=strays,
-        lost_actions=_lost_actions(actions),
+        lost_actions=lost_actions(None if actions is None else _broken_rows(actions)),
+        choices=_good("buy_list", checked).select("model_id", "security_id"),
+        everyones=_good("restrictions", checked).select("security_id", "rule"),
     )
+
+
+def _good(table: str, checked: Sequence[Checked]) -> pl.DataFrame:
+    """Good rows of a table that may be absent."""
+    found = [each.good for each in checked if each.table == table]
+    return found[0] if found else pl.DataFrame(schema=dtypes(table))
 
 
 def _check_securities(parsed: pl.DataFrame) -> Checked:
@@ -194,60 +212,19 @@ def _whole_models(models: Checked, of_models: Sequence[Checked], securities: Che
     known = models.good["model_id"].unique(maintain_order=True)
     classes = models.good["asset_class"].unique()
     lost_securities = _names_in_broken_rows(securities, "security_id")
-    lost = [_lost_names(_broken_rows(models), "model_id", "asset_class", classes)]
+    lost = [lost_names(_broken_rows(models), "model_id", "asset_class", classes)]
     for each in of_models:
         broken = _broken_rows(each)
         if each.table == "buy_list":
             own = each.broken.filter(pl.col("rule") != SECURITY_KNOWN.name)
             is_own = pl.col("row_number").is_in(own["row_number"].implode())
             broken = broken.filter(is_own | ~pl.col("security_id").is_in(lost_securities.implode()))
-        lost.append(_lost_names(broken, "model_id", "asset_class", classes))
+        lost.append(lost_names(broken, "model_id", "asset_class", classes))
     return known.filter(~could_be_lost(known, pl.concat(lost)))
 
 
 def _broken_rows(checked: Checked) -> pl.DataFrame:
     return checked.rows.join(checked.broken, on="row_number", how="semi")
-
-
-def _lost_names(broken: pl.DataFrame, column: str, about: str, known: pl.Series) -> pl.DataFrame:
-    """``text, is_anyones`` of what the column names in broken rows, as it was read.
-
-    ``is_anyones``: it is no identifier, and the column ``about`` names something known: it is not a comment or a trailer. Or it names what
-    belongs into ``about``: its cells stand too far to the left. What stands in ``about`` counts as a name, for they may stand too far to the right.
-    """
-    ours = could_mean(broken.select(text_of(about)).to_series(), known)["text"]
-    is_ours = text_of(about).is_in(ours.implode()).fill_null(value=False)
-    is_left = text_of(column).is_in(known.implode()).fill_null(value=False)
-    own = broken.select(text_of(column).alias("text"), is_anyones=(~is_name(column) & is_ours) | is_left)
-    right = broken.select(text_of(about).alias("text"), is_anyones=pl.lit(value=False)).drop_nulls("text")
-    return pl.concat([own, right]).unique()
-
-
-def _lost_actions(actions: Checked | None) -> pl.DataFrame:
-    """One whose security cannot be read, and that says what happened or when, could be about any."""
-    if actions is None:
-        return pl.DataFrame(schema={"text": pl.String, "is_anyones": pl.Boolean})
-    broken = _broken_rows(actions)
-    says_kind = {
-        name: text_of(name).str.to_lowercase().is_in(list(ActionKind)).fill_null(value=False)
-        for name in dtypes("corporate_actions")
-    }
-    says = pl.any_horizontal(*says_kind.values(), pl.col("effective_date", "ratio").is_not_null())
-    is_lost = ~is_name("security_id") | says_kind["effective_date"]  # its cells stand too far to the left
-    old, new = (
-        broken.select(text=text_of(name), is_anyones=is_lost & says.fill_null(value=False))
-        for name in ("security_id", "new_security_id")
-    )
-    return pl.concat([old, new.drop_nulls("text").with_columns(is_anyones=pl.lit(value=False))]).unique()
-
-
-def could_be_lost(known: pl.Series, lost: pl.DataFrame) -> pl.Series:
-    """True for each of the known identifiers that one of the lost, ``text, is_anyones``, could mean; one that is anyone's and means none means all."""
-    pairs = could_mean(lost["text"], known)
-    means_none = ~pl.col("text").is_in(pairs["text"].implode()).fill_null(value=False)
-    if lost.filter(means_none & pl.col("is_anyones")).height:
-        return pl.repeat(value=True, n=known.len(), eager=True)
-    return known.is_in(pairs["meant"].implode())
 
 
 def _without_readable_account(everyones: Checked) -> pl.DataFrame:

@@ -1,14 +1,18 @@
-"""The rules of restrictions that look at more than one cell: what a ``hold_range`` must say, and what the others must not.
+"""The rules of restrictions that look at more than one cell: what a ``hold_range`` must say, and what the others must not; and what each forbids.
 
 Only rows whose cells are sound are looked at: a limit that cannot be read is that, and not also missing.
 """
 
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from schemas.enums import RestrictionRule
+from schemas.landing import dtypes
 from tasks.core.gate.contract import Rule
+from tasks.core.gate.corporate_actions import Actions, after_actions
 from tasks.core.gate.rows import Checked, breaches, check_table
 
 LIMITS: Final = ("min_quantity", "max_quantity", "min_value_usd", "max_value_usd")
@@ -18,6 +22,16 @@ _GIVEN: Final = Rule(
 _ALONE: Final = Rule("limit_of_hold_range", "rule", f"{RestrictionRule.HOLD_RANGE}, the only rule that has limits")
 _QUANTITIES: Final = Rule("quantities_in_order", "min_quantity, max_quantity", "a least that is not above the most")
 _VALUES: Final = Rule("values_in_order", "min_value_usd, max_value_usd", "a least that is not above the most")
+
+_FORBIDS: Final = {
+    RestrictionRule.NO_TRADE: ("buy", "sell"),
+    RestrictionRule.NO_BUY: ("buy",),
+    RestrictionRule.NO_SELL: ("sell",),
+    RestrictionRule.NO_NEW: ("new",),
+    RestrictionRule.HOLD_RANGE: ("range",),
+}
+_FORBIDS_TOO: Final = {RestrictionRule.NO_TRADE: ("new", "range"), RestrictionRule.NO_BUY: ("new",)}
+"""What a rule forbids that others are there for."""
 
 
 def check_restrictions(parsed: pl.DataFrame) -> Checked:
@@ -33,3 +47,50 @@ def check_restrictions(parsed: pl.DataFrame) -> Checked:
         _VALUES: is_range & (pl.col("min_value_usd") > pl.col("max_value_usd")),
     }
     return checked.with_broken(*(breaches(rows.filter(condition), rule) for rule, condition in broken.items()))
+
+
+def unforbidden(then: pl.DataFrame, tonight: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ``then`` that forbade something which nothing forbids ``tonight``: no row of the account, and none for everyone.
+
+    Both have ``account_id`` (null: everyone), ``security_id, rule``. Limits and last days are not compared: who changes one says so.
+    """
+    key = ["account_id", "security_id", "rule"]
+    needed = _acts(then.select(key).unique(), _FORBIDS)
+    there = pl.concat([_acts(tonight.select(key), each) for each in (_FORBIDS, _FORBIDS_TOO)])
+    for_everyone = there.filter(pl.col("account_id").is_null())
+    left = needed.join(there, on=["account_id", "security_id", "act"], how="anti", nulls_equal=True)
+    left = left.join(for_everyone, on=["security_id", "act"], how="anti")
+    return then.join(left, on=key, how="semi", nulls_equal=True, maintain_order="left")
+
+
+def _acts(rows: pl.DataFrame, of_rules: Mapping[RestrictionRule, Sequence[str]]) -> pl.DataFrame:
+    """The rows once for each ``act`` that their rule forbids."""
+    pairs = [(str(rule), act) for rule, acts in of_rules.items() for act in acts]
+    return rows.join(pl.DataFrame(pairs, {"rule": pl.String, "act": pl.String}, orient="row"), on="rule")
+
+
+def bound_under_both(restrictions: pl.DataFrame, actions: Actions) -> pl.DataFrame:
+    """Restrictions, and once more under the identifier that came of theirs."""
+    swaps = actions.effective.filter(pl.col("new_security_id").is_not_null())
+    renamed = after_actions(restrictions, swaps, pl.lit(value=True), ("min_quantity", "max_quantity"), ())
+    return pl.concat([restrictions, renamed]).unique(maintain_order=True)
+
+
+def closed_to_trade(actions: Actions, lost: pl.DataFrame, trade_date: date) -> pl.DataFrame:
+    """Restrictions for everyone: an order made on tonight's shares would trade in those of after an action, or in nobody knows what.
+
+    Parameters
+    ----------
+    actions
+        Those after the as-of date and up to ``trade_date`` count.
+    lost
+        Rows of the actions that cannot be read.
+    trade_date
+        When orders trade.
+    """
+    near = actions.rows.filter(pl.col("effective_date").is_between(actions.as_of, trade_date, closed="right"))
+    names = pl.concat([each[name] for each in (near, lost) for name in ("security_id", "new_security_id")])
+    closed = pl.DataFrame({"security_id": names.drop_nulls().unique().sort()})
+    schema = dtypes("restrictions")
+    rows = closed.with_columns(rule=pl.lit(str(RestrictionRule.NO_TRADE)))
+    return pl.concat([pl.DataFrame(schema=schema), rows], how="diagonal").select(schema.keys())

@@ -1,4 +1,4 @@
-"""Rows of accounts' tables whose account was not delivered, and the accounts that they could be rows of.
+"""Rows of accounts' tables whose account was not delivered, and the accounts that they could be rows of; and what broken rows of other tables could name.
 
 1. A row costs every account that its own could be a respelling of (``spellings``), and every account that is named in a text
    which is no identifier: a line of semicolons, a line with a cell too many.
@@ -16,7 +16,8 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import IDENTIFIER
+from schemas.enums import ActionKind
+from schemas.landing import IDENTIFIER, dtypes
 from tasks.core.gate.spellings import could_mean
 
 STRAY: Final[dict[str, type[pl.DataType]]] = {
@@ -140,3 +141,46 @@ def accounts_that_lack(
         .unique()
         .select("account_id", reason=pl.format("{}:{}", "table_name", pl.lit(ACCOUNT_KNOWN)))
     )
+
+
+def lost_names(broken: pl.DataFrame, column: str, about: str, known: pl.Series) -> pl.DataFrame:
+    """``text, is_anyones`` of what the column names in broken rows, as it was read.
+
+    ``is_anyones``: it is no identifier, and the column ``about`` names something known: it is not a comment or a trailer. Or it names what
+    belongs into ``about``: its cells stand too far to the left. What stands in ``about`` counts as a name, for they may stand too far to the right.
+    """
+    ours = could_mean(broken.select(text_of(about)).to_series(), known)["text"]
+    is_ours = text_of(about).is_in(ours.implode()).fill_null(value=False)
+    is_left = text_of(column).is_in(known.implode()).fill_null(value=False)
+    own = broken.select(text_of(column).alias("text"), is_anyones=(~is_name(column) & is_ours) | is_left)
+    right = broken.select(text_of(about).alias("text"), is_anyones=pl.lit(value=False)).drop_nulls("text")
+    return pl.concat([own, right]).unique()
+
+
+def lost_actions(broken: pl.DataFrame | None) -> pl.DataFrame:
+    """``text, is_anyones`` of what broken rows of corporate actions have for a security, old or new.
+
+    One whose security cannot be read, and that says what happened or when, could be about any.
+    """
+    if broken is None:
+        return pl.DataFrame(schema={"text": pl.String, "is_anyones": pl.Boolean})
+    says_kind = {
+        name: text_of(name).str.to_lowercase().is_in(list(ActionKind)).fill_null(value=False)
+        for name in dtypes("corporate_actions")
+    }
+    says = pl.any_horizontal(*says_kind.values(), pl.col("effective_date", "ratio").is_not_null())
+    is_lost = ~is_name("security_id") | says_kind["effective_date"]  # its cells stand too far to the left
+    old, new = (
+        broken.select(text=text_of(name), is_anyones=is_lost & says.fill_null(value=False))
+        for name in ("security_id", "new_security_id")
+    )
+    return pl.concat([old, new.drop_nulls("text").with_columns(is_anyones=pl.lit(value=False))]).unique()
+
+
+def could_be_lost(known: pl.Series, lost: pl.DataFrame) -> pl.Series:
+    """True for each of the known identifiers that one of the lost, ``text, is_anyones``, could mean; one that is anyone's and means none means all."""
+    pairs = could_mean(lost["text"], known)
+    means_none = ~pl.col("text").is_in(pairs["text"].implode()).fill_null(value=False)
+    if lost.filter(means_none & pl.col("is_anyones")).height:
+        return pl.repeat(value=True, n=known.len(), eager=True)
+    return known.is_in(pairs["meant"].implode())

@@ -25,7 +25,9 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "frontier": ("account_id", "scenario", "tracking_penalty", "trade_to"),
     "quarantine": ("table_name", "landed_row"),
     "released_rows": ("table_name", "landed_row"),
+    "vanished_rows": ("table_name", "row"),
     "carried_lots": ("account_id", "security_id", "lot_id"),
+    "carried_rules": ("account_id", "security_id", "rule", "until_date", "household_id"),
     "counts": ("name",),
 }
 """Keys of tables that are not one row a landed row or an account."""

@@ -23,8 +23,10 @@ def test_what_may_be_waved_through_compares_with_what_others_say() -> None:
         "basis_unchanged",
         "cash_explained",
         "cost_plausible",
+        "household_kept",
         "lot_count_as_delivered",
         "quantity_explained",
+        "restriction_kept",
         "split_suspected",
         "value_usd_as_delivered",
     ]

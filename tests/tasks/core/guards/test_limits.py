@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from schemas.enums import Guard
-from tasks.core.gate import guards
-from tasks.core.gate.guards import Finding, Size
+from tasks.core import guards
+from tasks.core.guards import Finding, Size
 from tests.support.landing_book import rows_of
 
 SESSIONS = [date(2026, 1, day) for day in (2, 5, 6, 7, 8, 9)]

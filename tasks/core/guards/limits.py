@@ -17,7 +17,8 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Guard
-from tasks.core.gate.splits import looks_split
+from tasks.core.gate import looks_split
+from tasks.core.guards.vanished import Vanished
 
 NAMED: Final = 5
 """How many securities a sentence names; the artifact of the run lists all."""
@@ -162,6 +163,52 @@ def lot_shrinkage(tonight: Size, last: Size, most: float | None, *, min_accounts
             f"the limit is {most:.1%}",
         )
     ]
+
+
+def lost_rows(vanished: Vanished, most: float | None, *, min_rows: int) -> list[Finding]:
+    """Rows about what may be traded that are gone.
+
+    A few are looked at one by one, for restrictions are lifted and lists are changed. The run stops where a table was emptied, where more
+    than ``min_rows`` and a larger share than ``most`` of it are gone, where a restriction for every account is, and where a model has
+    nothing left to buy of a class.
+    """
+    found = []
+    for table, expected in vanished.expected.items():
+        gone = vanished.of(table).height
+        if table in vanished.emptied:
+            found.append(f"{table} has no row; the last night had {expected:,} that would still hold")
+        elif most is not None and gone > min_rows and gone / expected > most:
+            found.append(
+                f"{gone:,} of the {expected:,} rows of {table} that would still hold are gone ({gone / expected:.1%}); "
+                f"the limit is {most:.1%}"
+            )
+    for_everyone = vanished.of("restrictions").filter(pl.col("account_id").is_null())
+    if for_everyone.height:
+        found.append(f"restrictions for every account are gone: {row_names(for_everyone)}")
+    if vanished.closed_classes:
+        some = ", ".join(vanished.closed_classes[:NAMED])
+        found.append(
+            f"nothing of the last night's buy_list is left for {some}{_and_more(len(vanished.closed_classes))}"
+        )
+    return [Finding(Guard.LOST_ROWS, sentence) for sentence in found]
+
+
+def row_names(rows: pl.DataFrame) -> str:
+    """A few rows of ``vanished_rows`` by what they say, without their accounts and households."""
+    said = rows.select(_said().alias("said"))["said"].drop_nulls().unique().sort().to_list()
+    return ", ".join(said[:NAMED]) + _and_more(len(said))
+
+
+def _said() -> pl.Expr:
+    """``no_sell of STK``, ``STK for growth/stocks``, ``growth/stocks in taxable``; null of a household."""
+    names = ("rule", "security_id", "model_id", "asset_class", "tax_status")
+    cells = {name: pl.col("row").str.json_path_match(f"$.{name}") for name in names}
+    of_class = pl.format("{}/{}", cells["model_id"], cells["asset_class"])
+    return pl.coalesce(
+        pl.format("{} of {}", cells["rule"], cells["security_id"]),
+        pl.format("{} for {}", cells["security_id"], of_class),
+        pl.format("{} in {}", of_class, cells["tax_status"]),
+    )
 
 
 def turnover(gross: Decimal, nav: Decimal, accounts: int, most: float | None, *, min_accounts: int) -> list[Finding]:

@@ -1,0 +1,15 @@
+from .limits import Finding as Finding
+from .limits import Size as Size
+from .limits import lost_rows as lost_rows
+from .limits import lot_shrinkage as lot_shrinkage
+from .limits import missing_accounts as missing_accounts
+from .limits import nobodys_lots as nobodys_lots
+from .limits import order_count as order_count
+from .limits import price_moves as price_moves
+from .limits import quarantined_accounts as quarantined_accounts
+from .limits import row_names as row_names
+from .limits import stale_prices as stale_prices
+from .limits import turnover as turnover
+from .vanished import WATCHED as WATCHED
+from .vanished import Vanished as Vanished
+from .vanished import vanished_rows as vanished_rows
