@@ -18,6 +18,7 @@ from tasks.core.gate import (
     holdings_of_both,
     in_current_terms,
     infer_splits,
+    is_price_late,
     known_actions,
     remembered,
 )
@@ -26,6 +27,7 @@ from warehouse.lake import Lake
 from warehouse.ledger import RunRow
 
 _TABLE: Final = "landed_corporate_actions"
+_KEY: Final = ("security_id", "effective_date")
 _LOT: Final = tuple(INTERNAL["carried_lots"])
 _TRADE: Final = ("account_id", "security_id", "trade_date", "side", "quantity", "price_usd")
 
@@ -78,15 +80,56 @@ def agreed_splits(at: Stores, run: RunRef, last: RunRow, history: History, price
     first = last.as_of_date - timedelta(days=LAG_DAYS)
     trades = now["trades"].filter(pl.col("trade_date").is_between(first, run.as_of_date))
     held = holdings_of_both(now["lots"], carry_history(since, actions).lots, trades)
-    both = prices.join(history.prices.rename({"price_usd": "price_then_usd"}), on="security_id")
+    both = prices.join(history.prices.select("security_id", price_then_usd="price_usd"), on="security_id")
     return infer_splits(held.join(both, on="security_id", how="semi"), both)
 
 
 def prices_then(at: Stores, run: RunRef, last: RunRow) -> History:
     """The prices of the night before, in tonight's identifiers and shares; a history of no account."""
+    actions = actions_of(at.lake, run)
     empty = history_at(pl.DataFrame(schema={name: dtypes("lots")[name] for name in _LOT}), last)
-    history = replace(empty, prices=prices_of(at.lake, last.run_id))
-    return carry_history(history, actions_of(at.lake, run))
+    history = replace(empty, prices=prices_of(at.lake, last.run_id), late=late_before(at.lake, run, last, actions))
+    return carry_history(history, actions)
+
+
+def late_prices(at: Stores, run: RunRef, last: RunRow) -> pl.DataFrame:
+    """The table of that name: securities whose price tonight is still in shares of before a split."""
+    now = _prices_landed(at.lake, run)
+    both = now.join(prices_then(at, run, last).prices.rename({"price_usd": "then_usd"}), on="security_id")
+    late = both.filter(is_price_late(pl.col("price_usd"), pl.col("then_usd"), pl.col("unsplit_usd")))
+    splits = _splits_told(actions_of(at.lake, run))
+    before = late_before(at.lake, run, last, actions_of(at.lake, run))
+    is_open = (pl.col("effective_date") > last.as_of_date) | pl.col("is_late")
+    known = splits.join(before.with_columns(is_late=pl.lit(value=True)), on=_KEY, how="left")
+    return known.filter(is_open).join(late, on="security_id", how="semi").select(_KEY).sort(_KEY)
+
+
+def late_before(lake: Lake, run: RunRef, last: RunRow, actions: Actions) -> pl.DataFrame:
+    """Prices of the last night in shares of before a split, as ``late_prices``.
+
+    It knew that of splits that it was told of. Of one that was told since, tonight's price says it.
+    """
+    stored = lake.read("late_prices", last.run_id, GLOBAL_SHARD)
+    known = pl.concat([lake.read(table, last.run_id, GLOBAL_SHARD, _KEY) for table in (_TABLE, "remembered_actions")])
+    fresh = _splits_told(actions).filter(pl.col("effective_date") <= last.as_of_date).join(known, on=_KEY, how="anti")
+    if fresh.is_empty():
+        return stored
+    then = prices_of(lake, last.run_id).rename({"price_usd": "then_usd"})
+    both = fresh.join(then, on="security_id").join(_prices_landed(lake, run), on="security_id")
+    unsplit = pl.col("price_usd").cast(pl.Float64) * pl.col("ratio")
+    late = both.filter(is_price_late(pl.col("then_usd"), pl.col("price_usd"), unsplit))
+    return pl.concat([stored, late.select(_KEY)]).unique().sort(_KEY)
+
+
+def _splits_told(actions: Actions) -> pl.DataFrame:
+    """``security_id, effective_date, ratio`` of splits of tonight and before."""
+    is_split = pl.col("new_security_id").is_null() & (pl.col("ratio") > 0)
+    return actions.effective.filter(is_split).select(*_KEY, "ratio")
+
+
+def _prices_landed(lake: Lake, run: RunRef) -> pl.DataFrame:
+    prices = lake.read("landed_prices", run.run_id, GLOBAL_SHARD, ("security_id", "price_usd"))
+    return prices.drop_nulls().unique("security_id", keep="none")
 
 
 def prices_of(lake: Lake, run_id: str) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.gate import History, HistoryLimits
-from tasks.known.corporate_actions import prices_of
+from tasks.known.corporate_actions import actions_of, late_before, prices_of
 from tasks.runtime import Stores
 from warehouse.lake import Lake
 from warehouse.ledger import RunRow
@@ -71,6 +71,7 @@ def read_before(at: Stores, run: RunRef, accounts: pl.Series) -> NightBefore | N
         accepted=where.select("account_id", "accepted_date"),
         prices=prices_of(at.lake, last.run_id),
         priced_date=last.as_of_date,
+        late=late_before(at.lake, run, last, actions_of(at.lake, run)),
         rules=_rules(at, where, trade_date_of(at.lake, run)),
         limits=HistoryLimits(
             max_unexplained_fraction=at.settings.max_unexplained_fraction,

@@ -39,6 +39,7 @@ COMPUTED: Final = {
         "carried_cash",
         "carried_rules",
         "vanished_rows",
+        "late_prices",
         "anomalies",
     ),
     Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
@@ -62,7 +63,14 @@ OF_ACCOUNTS_BEFORE: Final = (
     "anomalies",
 )
 """What is read of earlier runs' accounts."""
-COMMON_BEFORE: Final = ("landed_prices", "quarantine", *(f"landed_{table}" for table in WATCHED))
+COMMON_BEFORE: Final = (
+    "landed_prices",
+    "landed_corporate_actions",
+    "remembered_actions",
+    "late_prices",
+    "quarantine",
+    *(f"landed_{table}" for table in WATCHED),
+)
 """What is read of the night before that belongs to no account."""
 HOUSEHOLDS_BEFORE: Final = ("landed_households",)
 """What of that is read of the runs since."""

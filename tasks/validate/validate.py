@@ -36,6 +36,7 @@ from tasks.known import (
     carried_tables,
     landed_rows,
     last_night,
+    late_prices,
     places,
     read_before,
     read_vanished,
@@ -75,7 +76,7 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     gated = gate_globals(commons, where, as_of=run.as_of_date)
     if shard == GLOBAL_SHARD:
         with_it = made_with(at.settings, Step.VALIDATE)
-        frames = {"quarantine": gated.quarantine, "vanished_rows": _vanished_rows(at, run), "made_with": with_it}
+        frames = {"quarantine": gated.quarantine, **_since_last_night(at, run), "made_with": with_it}
         at.lake.replace(run, shard, frames)
         return gated.quarantine.height
     tables = landed_rows(at.lake, run, shard)
@@ -132,11 +133,11 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     return sum(frame.height for frame in tables.values())
 
 
-def _vanished_rows(at: Stores, run: RunRef) -> pl.DataFrame:
-    """The table of that name, with a notice of each landing table that lost rows."""
+def _since_last_night(at: Stores, run: RunRef) -> dict[str, pl.DataFrame]:
+    """The tables ``vanished_rows`` and ``late_prices``, with a notice of each landing table that lost rows."""
     last = last_night(at, run)
     if last is None:
-        return pl.DataFrame(schema=PUBLIC["vanished_rows"])
+        return {"vanished_rows": pl.DataFrame(schema=PUBLIC["vanished_rows"])}
     gone = read_vanished(at.lake, run, last)
     for table, expected in gone.expected.items():
         rows = gone.of(table)
@@ -146,7 +147,7 @@ def _vanished_rows(at: Stores, run: RunRef) -> pl.DataFrame:
                 f"{rows.height:,} of {expected:,} rows of {table} of {last.as_of_date} that would still hold are gone"
                 f"{names and f': {names}'}; the table vanished_rows lists them"
             )
-    return gone.rows
+    return {"vanished_rows": gone.rows, "late_prices": late_prices(at, run, last)}
 
 
 def _explaining_fills(

@@ -42,6 +42,7 @@ from .rows import account_key as account_key
 from .rows import check_table as check_table
 from .splits import holdings_of_both as holdings_of_both
 from .splits import infer_splits as infer_splits
+from .splits import is_price_late as is_price_late
 from .splits import looks_split as looks_split
 from .splits import split_candidates as split_candidates
 from .strays import STRAY_TABLES as STRAY_TABLES

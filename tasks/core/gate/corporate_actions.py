@@ -184,7 +184,10 @@ def carry_history(history: History, actions: Actions) -> History:
         .group_by("account_id", "security_id")
         .agg(pl.col("words").last(), pl.col("is_rated", "is_exchanged").any(), pl.col("unsplit_quantity").sum())
     )
-    then = history.prices.with_columns(is_own=pl.lit(value=True), day=pl.lit(history.priced_date))
+    since = history.late.group_by("security_id").agg(pl.col("effective_date").min().dt.offset_by("-1d").alias("day"))
+    then = history.prices.join(since, on="security_id", how="left", maintain_order="left").with_columns(
+        is_own=pl.lit(value=True), day=pl.col("day").fill_null(history.priced_date), unsplit_usd="price_usd"
+    )
     prices = after_actions(then, effective, pl.col("day") < pl.col("effective_date"), (), ("price_usd",))
     renamed = prices.with_columns(is_own=prices["security_id"] == then["security_id"])
     return replace(
@@ -192,7 +195,7 @@ def carry_history(history: History, actions: Actions) -> History:
         lots=lots.select(history.lots.columns),
         prices=renamed.sort("is_own", descending=True)
         .unique("security_id", keep="first", maintain_order=True)
-        .select(history.prices.columns),
+        .select(*history.prices.columns, "unsplit_usd"),
         rules=after_actions(history.rules, effective, _is_swapped()),
         acted=acted,
         due=_cash_due(dated, effective, history.prices),

@@ -20,7 +20,7 @@ import polars as pl
 
 from schemas.stored import INTERNAL
 from schemas.units import EXACT
-from tasks.core.gate.splits import SPLITS
+from tasks.core.gate.splits import SPLITS, is_price_late
 
 QUANTITY_EXPLAINED: Final = "quantity_explained"
 SPLIT_SUSPECTED: Final = "split_suspected"
@@ -93,7 +93,7 @@ class History:
     accepted: pl.DataFrame
     """``account_id, accepted_date``: when each account was last accepted."""
     prices: pl.DataFrame
-    """``security_id, price_usd`` of the last night."""
+    """``security_id, price_usd`` of the last night; carried over by actions also ``unsplit_usd``, as it stood."""
     limits: HistoryLimits = field(default_factory=HistoryLimits)
     priced_date: date = date.min
     """The last night."""
@@ -105,6 +105,8 @@ class History:
     """``SPLITS`` that nobody told of and the whole book agrees on."""
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Broker-reported fills since then that the landed trades do not show; they explain changes as trades do. Without columns: none."""
+    late: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["late_prices"]))
+    """Prices of the last night that were still in shares of before a split."""
     rules: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULES))
     """``RULES`` that stood when each account was last accepted and are to hold still."""
 
@@ -120,7 +122,8 @@ class Comparison:
     then: Mapping[str, pl.DataFrame]
     """``lots`` and ``cash`` of these accounts as last accepted."""
     prices: pl.DataFrame
-    """``security_id, price_usd, price_then_usd, price_factor, is_cash``; a price is null where one of the nights has none."""
+    """``security_id, price_usd, price_then_usd, price_factor, is_cash``; a price is null where one of the nights has none. ``is_late``: tonight's is in
+    shares of before a split that was told."""
     limits: HistoryLimits
     as_of: date
     acted: pl.DataFrame
@@ -147,7 +150,8 @@ def compare(
         The night's date.
     """
     compared = history.accepted.join(accounts, on="account_id", how="semi")
-    then = history.prices.select("security_id", price_then_usd="price_usd")
+    unsplit = pl.col("unsplit_usd" if "unsplit_usd" in history.prices.columns else "price_usd")
+    then = history.prices.select("security_id", price_then_usd="price_usd", unsplit_usd=unsplit)
     is_held = pl.col("quantity") > 0
     tonight = {**tonight, "lots": tonight["lots"].filter(is_held)}
     tonight = {**tonight, "trades": pl.concat([tonight["trades"], history.fills], how="diagonal_relaxed")}
@@ -160,7 +164,11 @@ def compare(
         },
         prices=prices.select("security_id", "price_usd", "price_factor", "is_cash")
         .join(then, on="security_id", how="full", coalesce=True)
-        .with_columns(pl.col("price_factor").fill_null(1), pl.col("is_cash").fill_null(value=False)),
+        .with_columns(
+            pl.col("price_factor").fill_null(1),
+            pl.col("is_cash").fill_null(value=False),
+            is_late=is_price_late(pl.col("price_usd"), pl.col("price_then_usd"), pl.col("unsplit_usd")),
+        ),
         limits=history.limits,
         as_of=as_of,
         acted=history.acted,

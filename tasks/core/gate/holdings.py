@@ -74,7 +74,7 @@ def changed_lots(comparison: Comparison) -> pl.DataFrame:
     lots = comparison.tonight["lots"].select(*_LOT, "row_number", *values)
     lots = lots.join(then, on=_LOT, how="full", coalesce=True)
     is_changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in values)
-    odd = comparison.prices.filter(looks_split(pl.col("price_usd"), pl.col("price_then_usd")))["security_id"]
+    odd = comparison.prices.filter(_is_price_odd())["security_id"]
     is_sought = is_changed | pl.col("security_id").is_in(odd.implode())
     return lots.join(lots.filter(is_sought).select(HOLDING).unique(), on=HOLDING, how="semi")
 
@@ -133,6 +133,14 @@ def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
         .then(
             pl.format(f"{{}}, where other holders' quantities did not move so; needed {told}, or {{}}", split, trades)
         )
+        .when((change == HoldingChange.PRICE_SPLIT) & pl.col("is_late").fill_null(value=False))
+        .then(
+            pl.format(
+                ", and the price {}, in shares of before the split; needed one of about {}: the price source may not show the split yet.",
+                plain("price_usd"),
+                plain("price_then_usd"),
+            )
+        )
         .when(change == HoldingChange.PRICE_SPLIT)
         .then(pl.format(f", and {{}}, as after a split; needed a quantity that moved with it, or {told}.", prices))
         .when(change == HoldingChange.UNBOOKED)
@@ -182,7 +190,7 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     )
     is_swept = pl.col("is_cash").fill_null(value=False) & (pl.col("beyond") <= limit).fill_null(value=False)
     is_unbooked = _is_unbooked(limits.max_unexplained_position_fraction)
-    is_odd = looks_split(pl.col("price_usd"), pl.col("price_then_usd")) & ~is_new & ~is_gone
+    is_odd = _is_price_odd() & ~is_new & ~is_gone
     fits = is_traded | is_small
     change = (
         pl.when(is_unbooked)
@@ -208,6 +216,12 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     return found.with_columns(
         pl.when(is_agreed).then(agreed).otherwise(name).alias(name) for name, agreed in _AGREED.items()
     )
+
+
+def _is_price_odd() -> pl.Expr:
+    """The price moved as after a split, or did not where one was told."""
+    is_late = pl.col("is_late").fill_null(value=False)
+    return looks_split(pl.col("price_usd"), pl.col("price_then_usd")) | is_late
 
 
 def _is_unbooked(limit: float) -> pl.Expr:

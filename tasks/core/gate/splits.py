@@ -49,6 +49,7 @@ _MOST_OF_GREATER: Final = 1000
 _LEAST_MOVE: Final = 0.03
 _PRICE_ALONE: Final = ((1.5, 0.03), (2.0, 0.1), (3.0, 0.1))
 """Ratios by which a price that moved alone looks split, each with its tolerance; beyond ``_FAR`` any does."""
+_LEAST_TOLD: Final = 1.4
 _FAR: Final = 3.6
 
 
@@ -138,6 +139,21 @@ def looks_split(price: pl.Expr, then: pl.Expr) -> pl.Expr:
     size = pl.max_horizontal(ratio, 1 / ratio)
     usual = [(size / simple - 1).abs() <= tolerance for simple, tolerance in _PRICE_ALONE]
     return (pl.any_horizontal(*usual, size >= _FAR) & size.is_finite()).fill_null(value=False)
+
+
+def is_price_late(price: pl.Expr, then: pl.Expr, unsplit: pl.Expr) -> pl.Expr:
+    """Whether a price is nearer to that of before a split that was told, ``unsplit``, than to the same in shares of after it, ``then``.
+
+    Only where the two are far apart (``_LEAST_TOLD``): markets move too.
+    """
+    far, near = (pl.max_horizontal(one / other, other / one) for one, other in _pairs(price, then, unsplit))
+    ratio = unsplit.cast(pl.Float64) / then.cast(pl.Float64)
+    is_far = pl.max_horizontal(ratio, 1 / ratio) >= _LEAST_TOLD
+    return (is_far & (near < far) & far.is_finite()).fill_null(value=False)
+
+
+def _pairs(price: pl.Expr, *others: pl.Expr) -> list[tuple[pl.Expr, pl.Expr]]:
+    return [(price.cast(pl.Float64), other.cast(pl.Float64)) for other in others]
 
 
 def _price_ratio() -> pl.Expr:

@@ -26,6 +26,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "quarantine": ("table_name", "landed_row"),
     "released_rows": ("table_name", "landed_row"),
     "vanished_rows": ("table_name", "row"),
+    "late_prices": ("security_id", "effective_date"),
     "carried_lots": ("account_id", "security_id", "lot_id"),
     "carried_rules": ("account_id", "security_id", "rule", "until_date", "household_id"),
     "counts": ("name",),
