@@ -105,11 +105,11 @@ def late_prices(at: Stores, run: RunRef, last: RunRow) -> pl.DataFrame:
 
 
 def late_before(lake: Lake, run: RunRef, last: RunRow, actions: Actions) -> pl.DataFrame:
-    """Prices of the last night in shares of before a split, as ``late_prices``.
+    """Prices of the last night in shares of before a split, as ``History.late``.
 
     It knew that of splits that it was told of. Of one that was told since, tonight's price says it.
     """
-    stored = lake.read("late_prices", last.run_id, GLOBAL_SHARD)
+    stored = lake.read("late_prices", last.run_id, GLOBAL_SHARD).with_columns(is_told_since=pl.lit(value=False))
     known = pl.concat([lake.read(table, last.run_id, GLOBAL_SHARD, _KEY) for table in (_TABLE, "remembered_actions")])
     fresh = _splits_told(actions).filter(pl.col("effective_date") <= last.as_of_date).join(known, on=_KEY, how="anti")
     if fresh.is_empty():
@@ -118,7 +118,7 @@ def late_before(lake: Lake, run: RunRef, last: RunRow, actions: Actions) -> pl.D
     both = fresh.join(then, on="security_id").join(_prices_landed(lake, run), on="security_id")
     unsplit = pl.col("price_usd").cast(pl.Float64) * pl.col("ratio")
     late = both.filter(is_price_late(pl.col("then_usd"), pl.col("price_usd"), unsplit))
-    return pl.concat([stored, late.select(_KEY)]).unique().sort(_KEY)
+    return pl.concat([stored, late.select(*_KEY, is_told_since=pl.lit(value=True))]).sort(_KEY)
 
 
 def _splits_told(actions: Actions) -> pl.DataFrame:

@@ -162,3 +162,33 @@ def test_nothing_is_ordered_in_shares_of_before_a_split(settings: Settings, tmp_
     assert "BND" not in set(orders["security_id"])
     booked = night(settings, tmp_path, book(200, "25", "20"), 1)
     assert "BND" in set(open_lake(settings).read("orders", booked.run_id)["security_id"])
+
+
+@pytest.mark.parametrize(("new", "booked", "said"), [(2, 1, 1), (3, 2, 1), (10, 1, 2), (2, 2, 2)])
+def test_a_price_that_shows_a_split_a_night_late_costs_that_night_alone(
+    settings: Settings, tmp_path: Path, new: int, booked: int, said: int
+) -> None:
+    lenient = settings.model_copy(update={"max_price_move": None, "accounts_per_shard": 100})
+    after = book(100 * new, str(round(51 / new, 6)), str(round(40 / new, 6)))
+    words = told(f"BND | {AS_OF + timedelta(days=1)} | split | {new} |")
+    night(lenient, tmp_path, book())
+    late = book(100 * new, "50.5", str(round(40 / new, 6))) if booked == 1 else book(100, "50.5")
+    run = night(lenient, tmp_path, late | (words if said == 1 else {}), 1)
+    if said == 1 or booked == 1:
+        assert len(quarantined(lenient, run)) == 1
+        assert len(outcomes(lenient, run)) == HOLDERS
+    if said == 1 and booked == 1:
+        messages = open_lake(lenient).read("quarantine", run.run_id)["message"]
+        assert all("in shares of before the split; needed one of about" in text for text in messages)
+    later = night(lenient, tmp_path, after | words, 2)
+    assert quarantined(lenient, later) == set()
+    if new == 3:
+        assert replay_run(lenient, later.run_id, tmp_path / "again").is_same
+
+
+def test_a_price_that_is_divided_twice_is_not_taken_for_a_late_one(settings: Settings, tmp_path: Path) -> None:
+    lenient = settings.model_copy(update={"max_price_move": None, "accounts_per_shard": 100})
+    words = told(f"BND | {AS_OF + timedelta(days=1)} | split | 2 |")
+    night(lenient, tmp_path, book())
+    assert quarantined(lenient, night(lenient, tmp_path, book(200, "25", "20") | words, 1)) == set()
+    assert quarantined(lenient, night(lenient, tmp_path, book(200, "12.5", "20") | words, 2)) != set()

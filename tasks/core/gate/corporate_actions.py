@@ -162,7 +162,7 @@ def carry_history(history: History, actions: Actions) -> History:
     """What was accepted before, as it would stand tonight; ``acted`` says of which holdings that is another number."""
     effective = actions.effective
     is_since = pl.col("accepted_date") < pl.col("effective_date")
-    dated = history.lots.join(history.accepted, on="account_id")
+    dated = _as_of_before(history.lots.join(history.accepted, on="account_id"), history.late.filter("is_told_since"))
     is_carried = is_since | (is_renamed() & (pl.col("ratio") == 1))
     lots = after_actions(
         dated.with_columns(
@@ -200,6 +200,13 @@ def carry_history(history: History, actions: Actions) -> History:
         acted=acted,
         due=_cash_due(dated, effective, history.prices),
     )
+
+
+def _as_of_before(dated: pl.DataFrame, late: pl.DataFrame) -> pl.DataFrame:
+    """Lots accepted on a night that neither knew of the split nor showed it in the price are of before it: else they had been set aside."""
+    since = late.group_by("security_id").agg(pl.col("effective_date").min().dt.offset_by("-1d").alias("day"))
+    of_then = dated.join(since, on="security_id", how="left", maintain_order="left")
+    return of_then.with_columns(accepted_date=pl.min_horizontal("accepted_date", "day")).drop("day")
 
 
 def _cash_due(lots: pl.DataFrame, actions: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:

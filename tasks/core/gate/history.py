@@ -64,6 +64,8 @@ may have set new costs and dates. ``unsplit_quantity``: in the shares of before.
 DUE: Final[dict[str, pl.DataType]] = {"account_id": pl.String(), "due_usd": pl.Decimal(38, 6)}
 """Grain: account."""
 
+LATE: Final = {**INTERNAL["late_prices"], "is_told_since": pl.Boolean()}
+"""Grain: security and split. ``is_told_since``: the last night did not know of it."""
 RULES: Final = INTERNAL["carried_rules"]
 """Grain: restriction of an account, or (with ``household_id`` alone) account of a household that is managed together."""
 
@@ -105,8 +107,8 @@ class History:
     """``SPLITS`` that nobody told of and the whole book agrees on."""
     fills: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Broker-reported fills since then that the landed trades do not show; they explain changes as trades do. Without columns: none."""
-    late: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["late_prices"]))
-    """Prices of the last night that were still in shares of before a split."""
+    late: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LATE))
+    """``LATE``: prices of the last night that were still in shares of before a split."""
     rules: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RULES))
     """``RULES`` that stood when each account was last accepted and are to hold still."""
 
