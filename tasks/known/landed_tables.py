@@ -70,8 +70,9 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         rows["accounts"].filter(pl.col("account_id").is_not_null()).select("account_id", household_key=household_key())
     )
     trade_date = trade_date_of(lake, run)
-    lost_actions = rows["corporate_actions"].join(
-        good["corporate_actions"], on=["security_id", "effective_date"], how="anti", nulls_equal=True
+    told = lake.read("landed_corporate_actions", run.run_id, GLOBAL_SHARD) if rows["corporate_actions"].height else None
+    broken_actions = (
+        rows["corporate_actions"].clear() if told is None else _quarantined("corporate_actions", told, broken)
     )
     return Facts(
         as_of=run.as_of_date,
@@ -89,7 +90,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         restrictions=pl.concat(
             [
                 bound_under_both(good["restrictions"], actions),
-                closed_to_trade(actions, lost_actions, trade_date),
+                closed_to_trade(actions, broken_actions, good["securities"]["security_id"], trade_date),
             ]
         ),
         trades=pl.concat([good["trades"], known["known_fills"].select(good["trades"].columns)]),
@@ -101,6 +102,12 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         unshown_fills=_unshown(known["fills_to_show"], good, known["gate"]),
         open_orders=_unshown(known["orders_to_show"], good, known["gate"]),
     )
+
+
+def _quarantined(table: str, rows: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a table that the gate set aside."""
+    lost = quarantine.filter(pl.col("table_name") == table).select(row_number="landed_row")
+    return rows.join(lost, on="row_number", how="semi")
 
 
 def _unshown(fills: pl.DataFrame, good: Mapping[str, pl.DataFrame], gate: pl.DataFrame) -> pl.DataFrame:

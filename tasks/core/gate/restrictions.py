@@ -14,6 +14,7 @@ from schemas.landing import dtypes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import Actions, after_actions
 from tasks.core.gate.rows import Checked, breaches, check_table
+from tasks.core.gate.strays import could_be_lost, lost_actions
 
 LIMITS: Final = ("min_quantity", "max_quantity", "min_value_usd", "max_value_usd")
 _GIVEN: Final = Rule(
@@ -76,20 +77,23 @@ def bound_under_both(restrictions: pl.DataFrame, actions: Actions) -> pl.DataFra
     return pl.concat([restrictions, renamed]).unique(maintain_order=True)
 
 
-def closed_to_trade(actions: Actions, lost: pl.DataFrame, trade_date: date) -> pl.DataFrame:
+def closed_to_trade(actions: Actions, broken: pl.DataFrame, securities: pl.Series, trade_date: date) -> pl.DataFrame:
     """Restrictions for everyone: an order made on tonight's shares would trade in those of after an action, or in nobody knows what.
 
     Parameters
     ----------
     actions
         Those after the as-of date and up to ``trade_date`` count.
-    lost
-        Rows of the actions that cannot be read.
+    broken
+        Landed rows of the actions that were set aside: they close what they could be about, and every security where that cannot be read.
+    securities
+        What can be traded.
     trade_date
         When orders trade.
     """
     near = actions.rows.filter(pl.col("effective_date").is_between(actions.as_of, trade_date, closed="right"))
-    names = pl.concat([each[name] for each in (near, lost) for name in ("security_id", "new_security_id")])
+    lost = securities.filter(could_be_lost(securities, lost_actions(broken))) if broken.height else securities.clear()
+    names = pl.concat([near["security_id"], near["new_security_id"], lost])
     closed = pl.DataFrame({"security_id": names.drop_nulls().unique().sort()})
     schema = dtypes("restrictions")
     rows = closed.with_columns(rule=pl.lit(str(RestrictionRule.NO_TRADE)))

@@ -29,8 +29,12 @@ NOTHING = pl.DataFrame(schema=INTERNAL["remembered_actions"])
 RENAMED = "BND | 2026-01-05 | identifier_change | | BND2"
 
 
+def landed(text: str) -> pl.DataFrame:
+    return parsed({"corporate_actions": rows_of(HEADER + text)})["corporate_actions"]
+
+
 def told(text: str) -> pl.DataFrame:
-    return check_actions(parsed({"corporate_actions": rows_of(HEADER + text)})["corporate_actions"]).good
+    return check_actions(landed(text)).good
 
 
 def actions(text: str, securities: tuple[str, ...] = ("STK", "BND", "OLD"), before: str = "") -> Actions:
@@ -329,12 +333,29 @@ def test_nothing_is_traded_across_an_action() -> None:
     near = actions(
         "STK | 2026-01-06 | split | 2 |\nBND | 2026-01-07 | split | 2 |\nOLD | 2026-01-05 | identifier_change | | NEW"
     )
-    closed = closed_to_trade(near, told("").select("security_id", "new_security_id"), date(2026, 1, 6))
+    closed = closed_to_trade(near, landed("").clear(), pl.Series(["STK", "BND", "OLD"]), date(2026, 1, 6))
     assert closed.select("account_id", "security_id", "rule").rows() == [(None, "STK", "no_trade")]
-    lost = pl.DataFrame(
-        {"security_id": ["XY"], "new_security_id": [None]}, schema_overrides={"new_security_id": pl.String}
-    )
-    assert closed_to_trade(actions(""), lost, date(2026, 1, 6))["security_id"].to_list() == ["XY"]
+
+
+@pytest.mark.parametrize(
+    ("row", "closed"),
+    [
+        ("BND | 2026-01-06 | split | two |", {"BND"}),
+        ("bnd | 2026-01-06 | splat | 2 |", {"BND"}),
+        ("X!Z | 2026-01-06 | identifier_change | x | STK", {"STK", "BND", "OLD"}),
+        ("? | 2026-01-06 | split | 2 |", {"STK", "BND", "OLD"}),
+        (" | 2026-01-06 | split | 2 |", {"STK", "BND", "OLD"}),
+        ("2026-01-06 | split | 2 | |", {"STK", "BND", "OLD"}),
+        ("XYZ | 2026-01-06 | merger | 2 |", set()),
+        ("# end of file | | | |", set()),
+    ],
+)
+def test_nothing_is_bought_that_a_row_which_cannot_be_read_may_be_about(row: str, closed: set[str]) -> None:
+    checked = check_actions(landed(row))
+    broken = checked.rows.join(checked.broken, on="row_number", how="semi")
+    assert broken.height == 1
+    found = closed_to_trade(actions(""), broken, pl.Series(["STK", "BND", "OLD"]), date(2026, 1, 6))
+    assert set(found["security_id"]) == closed
 
 
 def test_what_is_said_again_replaces_what_was_said() -> None:
