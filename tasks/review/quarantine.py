@@ -25,6 +25,9 @@ IS_RELEASABLE: Final = (
 )
 """Whether a person may let the row pass: it only differs from the night before, it does not break its contract."""
 
+_ABOUT: Final = r": (?:quantity|rule) of ([A-Za-z0-9._-]+) is "
+"""How sentences begin that are about a security of which an account has no row."""
+
 MOST_EVENTS: Final = 5
 """How many sentences say what can be released together."""
 
@@ -66,13 +69,12 @@ class QuarantineFilter:
     def holds(self) -> pl.Expr:
         """True for the rows meant."""
         conditions = [pl.lit(value=True)]
-        for column, values in (
-            ("table_name", self.table),
-            ("account_id", self.account),
-            ("security_id", self.security),
-        ):
+        for column, values in (("table_name", self.table), ("account_id", self.account)):
             if values:
                 conditions.append(pl.col(column).is_in(values).fill_null(value=False))
+        if self.security:
+            others = pl.col("security_id").str.split("|").list.set_difference(list(self.security))
+            conditions.append((others.list.len() == 0).fill_null(value=False))
         if self.rule:
             conditions.append(
                 pl.col("broken_rules").str.split("|").list.set_intersection(list(self.rule)).list.len() > 0
@@ -188,8 +190,13 @@ def readmitted_rows(at: QuarantineStores) -> pl.DataFrame:
 
 
 def _security() -> pl.Expr:
-    """The security that a row names, as it was read."""
-    return pl.col("row").str.json_path_match("$.security_id").str.strip_chars()
+    """The security that a row names, as it was read; of an account's row those that its rules are about, joined by a bar."""
+    named = pl.col("row").str.json_path_match("$.security_id").str.strip_chars()
+    about = (
+        pl.col("message").str.extract_all(_ABOUT).list.eval(pl.element().str.extract(_ABOUT)).list.unique().list.sort()
+    )
+    is_about = (pl.col("table_name") == "accounts") & (about.list.len() > 0)
+    return pl.when(is_about).then(about.list.join("|")).otherwise(named)
 
 
 def either(aside: SetAside, at: QuarantineStores) -> pl.DataFrame:
@@ -267,8 +274,8 @@ def events(rows: pl.DataFrame) -> list[str]:
     )
     return [
         f"{one['rows']:,} rows of {one['accounts']:,} accounts broke {one['broken_rules'].replace('|', ' and ')} on "
-        f"{one['security_id']}; `trimtab quarantine release --rule {one['broken_rules'].split('|')[0]} --security "
-        f"{one['security_id']} --dry-run` shows what would be released together."
+        f"{one['security_id'].replace('|', ' and ')}; `trimtab quarantine release --rule {one['broken_rules'].split('|')[0]} --security "
+        f"{one['security_id'].replace('|', ' --security ')} --dry-run` shows what would be released together."
         for one in found.head(MOST_EVENTS).to_dicts()
     ]
 

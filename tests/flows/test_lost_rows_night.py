@@ -75,7 +75,7 @@ def test_a_restriction_that_is_gone_is_asked_about_until_a_person_has_answered(
     assert replay_run(settings, run.run_id, tmp_path / "again").is_same
     with closing(open_ledger(settings)) as ledger:
         at = QuarantineStores.of(ledger.readmissions, ledger.runs, ledger.inputs, open_lake(settings), run.run_id)
-        plan = plan_release(at, wanted=QuarantineFilter(rule=("restriction_kept",), account=("A1",)))
+        plan = plan_release(at, wanted=QuarantineFilter(rule=("restriction_kept",), security=("STK",)))
         readmit_rows(at, plan, actor=current_actor(), note="lifted, ticket 12", now=utc_now())
     assert waiting(settings, night(settings, tmp_path, lifted, 2)) == {}
     assert waiting(settings, night(settings, tmp_path, lifted, 3)) == {}

@@ -5,7 +5,7 @@
    not traded on.
 3. A row of an account that was not delivered costs the accounts that it could mean (``strays``).
 4. What the custodian says the account comes to must be what came (``totals``).
-5. What changed since the account was last accepted, and cannot be explained, breaks a rule too (``compare``); so does a rule about the
+5. What changed since the account was last accepted, unless it is closed and never traded, and cannot be explained, breaks a rule too (``compare``); so does a rule about the
    account that is gone (``kept_rules``).
 6. Some rules a person may let a row break (``RELEASABLE``); the account is then judged without them.
 
@@ -21,6 +21,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.enums import AccountStatus
 from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import ACTION_WHOLE, Actions, is_renamed
@@ -121,7 +122,9 @@ def gate_accounts(
     sound = _without_broken_holdings(delivered, checked, delisted)
     small_changes = 0
     if history is not None:
-        checked, small_changes = with_history(checked, sound, globals_.prices, history, as_of)
+        is_open = checked["accounts"].rows.filter(pl.col("status") != AccountStatus.CLOSED)
+        open_ones = sound.join(is_open, on="account_id", how="semi")
+        checked, small_changes = with_history(checked, open_ones, globals_.prices, history, as_of)
         kept = lost_rules(checked["accounts"], checked.get("restrictions"), tables["lots"], globals_, history)
         checked = {**checked, "accounts": checked["accounts"].with_broken(kept)}
     odd = implausible_costs(

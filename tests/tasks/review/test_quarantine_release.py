@@ -14,8 +14,9 @@ from tasks.review import quarantine
 from tasks.review.quarantine import QuarantineFilter
 from tasks.review.quarantine_release import ReleasePlan, plan_release, readmit_rows
 from tasks.review.quarantine_words import again_with, named, next_sentence, source_sentence
+from tests.support.history_book import book_then, judged
 from tests.support.ledger_book import NOW, new_run, staffed
-from tests.support.quarantine_scene import EVENT, event_accounts, read_event, stores
+from tests.support.quarantine_scene import EVENT, event_accounts, read_event, released_before, stores
 from warehouse.ledger import InputRow, InputState, Ledger, RunRow
 
 
@@ -215,3 +216,34 @@ def test_what_follows_a_release_is_what_the_run_does(ledger: Ledger) -> None:
 def test_a_run_of_some_accounts_is_run_again_for_these(ledger: Ledger) -> None:
     run = replace(run_of(ledger), scope='["A1", "A2"]')
     assert again_with(run) == "trimtab nightly --as-of 2026-07-02 --account A1 --account A2"
+
+
+def gone(*securities: str) -> dict[str, pl.DataFrame]:
+    """What the gate sets aside of A1, which holds nothing of some securities any more."""
+    book = book_then()
+    is_gone = (pl.col("account_id") == "A1") & pl.col("security_id").is_in(securities)
+    own = judged(book | {"lots": book["lots"].filter(~is_gone)})
+    gate = own.accounts.with_columns(outcome=pl.lit("quarantined")).select("account_id", "outcome", "reason")
+    return {"quarantine": own.quarantine, "gate": gate, "released_rows": released_before().clear()}
+
+
+@pytest.mark.parametrize(
+    ("named_ones", "is_found"),
+    [(("BND",), False), (("STK",), False), (("BND", "STK"), True), (("BND", "OLD", "STK"), True), (("OLD",), False)],
+)
+def test_holdings_that_left_are_found_by_their_securities_and_pass_only_all_together(
+    ledger: Ledger, named_ones: tuple[str, ...], *, is_found: bool
+) -> None:
+    at = stores(ledger, read=lambda table, _run: gone("BND", "STK")[table])
+    wanted = QuarantineFilter(rule=("quantity_explained",), security=named_ones)
+    if not is_found:
+        with pytest.raises(WrongUsage, match="set aside no row of rule quantity_explained"):
+            plan_release(at, (), wanted)
+        return
+    assert places(plan_release(at, (), wanted).rows) == ["accounts 1"]
+
+
+def test_a_holding_that_left_is_found_by_its_security(ledger: Ledger) -> None:
+    at = stores(ledger, read=lambda table, _run: gone("BND")[table])
+    assert places(plan_release(at, (), QuarantineFilter(security=("BND",))).rows) == ["accounts 1"]
+    assert quarantine.set_aside(at).rows["security_id"].to_list() == ["BND"]

@@ -190,3 +190,12 @@ def test_letting_everything_through_leaves_only_broken_contracts(book: Book) -> 
     broken = own.quarantine["broken_rules"].str.split("|").list.set_difference(sorted(RELEASABLE)).list.len()
     assert (broken > 0).all()
     assert own.accounts.height == own.quarantine["account_id"].n_unique()
+
+
+def test_a_closed_account_may_lose_all_it_held() -> None:
+    book = with_cells(without_rows(book_then(), "lots", 1, 2, 3), "accounts", 1, status="closed")
+    book = with_cells(book, "cash", 1, settled_usd="0")
+    assert judged(book).accounts.is_empty()
+    for status in ("active", "frozen"):
+        still = with_cells(book, "accounts", 1, status=status)
+        assert [name for name, _ in judged(still).accounts.rows()] == ["A1"]
