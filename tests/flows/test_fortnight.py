@@ -42,7 +42,7 @@ event          | count | the custodian shows                                    
 drifted        | 6     | nothing but 71 % of stocks: they are brought back             |                                                |   |   |    |    |    |    |    |   |   |
 acat_in_small  | 2     | 3: 30 AAA, 3 % of the account                                 |                                                |   |   |    |    |    |    |    |   |   |
 acat_in        | 2     | 3: 200 AAB without a cost; 5: the cost                        | 3 release quantity_explained AAB               |   |   | Q! |    |    |    |    |   |   |
-acat_out       | 2     | 4: nothing left; 6: closed; 8: not in the files               |                                                |  |  |  | Q | Q | Q | Q | - | - | -
+acat_out       | 2     | 4: nothing left; 6: closed; 8: not in the files               |                                                |  |  |  | Q | Q | C | C | - | - | -
 acat_part_out  | 2     | 4: no more OUT                                                | 4 release quantity_explained @acat_part_out     |   |   |    | Q! |    |    |    |   |   |
 dividend       | 2     | 2: 180 USD more                                               |                                                |   |   |    |    |    |    |    |   |   |
 reinvested     | 2     | 3: a new lot of 7.123 BND                                     |                                                |   |   |    |    |    |    |    |   |   |
@@ -70,7 +70,7 @@ model_renamed  | 8     | 5: their model is called growth_2                      
 joined         | 2     | 6: they are a household                                       |                                                |   |   |    |    |    |    |    |   |   |
 left_out       | 2     | 4: no LFT, which they hold; 5: it again                       |                                                |   |   |    | Q  |    |    |    |   |   |
 listed_twice   | 2     | 5: the lot of TWI in two equal rows; 6: in one                |                                                |   |   |    |    | D  |    |    |   |   |
-doubled        | 2     | 5: TWO once more, as another lot; 6: once           |                                                |  |  |  |  | H |  |  |  |  |
+doubled        | 2     | 5: TWO once more, as another lot; 6: once           |                                                |  |  |  |  | Q |  |  |  |  |
 late           | 8     | 6: no file; later in the evening it comes                     | 6 again                                        |   |   |    |    |    | L! |    |   |   |
 corrected      | 2     | 3: STK sold for 100 COR; 5: for 40                              | 5 release quantity_explained COR               |   |   |    |    | Q! |    |    |   |   |
 """)
@@ -86,6 +86,7 @@ WAITS = {
     "H": "split_suspected",
     "L": "awaiting_file",
     "E": "no_investable_value",
+    "C": "account_closed",
 }
 EXTRA = {
     "AAA": 100, "AAB": 100, "OUT": 100, "PSM": 100, "PSC": 0, "PLG": 100, "PLC": 0, "STF": 100, "STT": 100, "STO": 90, "SUN": 100,

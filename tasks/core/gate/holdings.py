@@ -5,11 +5,12 @@ which any lot changed, or whose price moved as after a split:
 
 1. It is a split where the whole book agrees on one (``splits``) and the quantity is what it makes of it, to one share and trades.
    Where trades would do as well, a split leaves the cost of all as it was (to ``COST_TOLERANCE``) and trades do not.
-   Where the price alone moved as after a split, or the quantity alone by a usual ratio (to ``RATIO_TOLERANCE``), half a split
-   was booked: that is suspected. So it is where nothing moved in an account whose few shares would hide that within one share.
+   Where the price alone moved as after a split, or the quantity of lots that were there alone by a usual ratio (to
+   ``RATIO_TOLERANCE``), half a split was booked: that is suspected. So it is where nothing moved in an account whose few shares would hide that within one share.
 2. The change is traded where it lies between all sold and all bought from ``LAG_DAYS`` days before the account was last
    accepted: books may follow a trade by its settlement. After a corporate action it may be off by one share, paid out in cash.
-3. It is small where it stays within the limit, a share of what the holding was; a holding that is new, one of its account.
+3. It is small where it stays within the limit, a share of what the holding was; a holding that is new, one of its account. A lot that is
+   listed once more under another name is never small.
 4. A fund of class cash may change by what settled cash changed the other way, and by as little of the account as what is new.
 
 Quantities and prices are compared as exact numbers, ratios crosswise: no quotient is rounded.
@@ -86,8 +87,10 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     known); ``lot_count`` tonight; ``known_count_then``; ``price_usd``, ``price_then_usd``; ``bought``, ``sold``; ``accepted_date``;
     ``new_shares`` for ``old_shares`` (1 for 1 where it is no split, nor like one); ``words``, ``is_rated``, ``is_exchanged`` of ``ACTED``.
     """
+    is_new = pl.col("quantity_then").is_null()
     changes = (
-        lots.group_by(HOLDING)
+        lots.with_columns(is_twin=is_new & _has_twin())
+        .group_by(HOLDING)
         .agg(
             pl.col("quantity", "quantity_then").sum(),
             unit_cost_usd=pl.col("unit_cost_usd").max(),
@@ -95,6 +98,9 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
             cost_then_usd=(pl.col("quantity_then") * pl.col("unit_cost_usd_then")).sum(),
             lot_count=pl.col("row_number").count(),
             known_count_then=pl.col("unit_cost_usd_then").count(),
+            is_doubled=pl.col("is_twin").any(),
+            is_added=pl.any_horizontal(is_new, pl.col("quantity").eq_missing(pl.col("quantity_then"))).all()
+            & is_new.any(),
         )
         .join(comparison.accounts, on="account_id")
         .join(comparison.prices, on="security_id", how="left")
@@ -150,10 +156,18 @@ def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
                 "the custodian may not have booked it yet."
             )
         )
+        .when((pl.col("quantity_then") > 0) & pl.col("is_added"))
+        .then(pl.format("; all lots of then are as they were, and others came; needed each lot once, or {}", trades))
         .otherwise(pl.format("; needed {}", trades))
     )
     rule = pl.when(change.is_in(_SUSPECTED)).then(pl.lit(SPLIT_SUSPECTED)).otherwise(pl.lit(QUANTITY_EXPLAINED))
     return rows.select(*HOLDING, "lot_count", rule=rule, sentence=pl.concat_str(held, needed))
+
+
+def _has_twin() -> pl.Expr:
+    """Whether another lot of the holding, that was there before, is the same but for its name: one lot, listed twice."""
+    alike = [*HOLDING, "quantity", "unit_cost_usd", "acquired_date"]
+    return pl.col("quantity").is_not_null() & pl.col("quantity_then").is_not_null().any().over(alike)
 
 
 def _first_day() -> pl.Expr:
@@ -182,7 +196,7 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     cash_in_lieu = pl.when("is_rated").then(1).otherwise(0)
     is_traded = moved.is_between(-pl.col("sold") - cash_in_lieu, pl.col("bought") + cash_in_lieu)
     is_new, is_gone = then == 0, held == 0
-    is_small = (
+    is_small = ~pl.col("is_doubled") & (
         pl.when(is_new)
         .then(moved * price * pl.col("price_factor") <= limit)
         .otherwise(~is_gone & (moved.abs() <= share(limits.max_unexplained_position_fraction, then)))
@@ -207,7 +221,7 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         .then(pl.lit(HoldingChange.SMALL))
         .when(pl.col("new_shares").is_not_null() & _is_inverse())
         .then(pl.lit(HoldingChange.LONE_SPLIT))
-        .when(pl.col("new_shares").is_not_null())
+        .when(pl.col("new_shares").is_not_null() & ~pl.col("is_added"))
         .then(pl.lit(HoldingChange.HALF_SPLIT))
         .otherwise(pl.lit(HoldingChange.UNEXPLAINED))
     )

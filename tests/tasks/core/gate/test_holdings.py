@@ -333,3 +333,25 @@ def test_history_may_be_of_no_account() -> None:
     history = history_of({table: rows.clear() for table, rows in book_then().items()})
     assert rules(without_rows(book_then(), "lots", 1), history) == {}
     assert history.lots.schema == pl.Schema({n: t for n, t in dtypes("lots").items() if n != "is_frozen"})
+
+
+@pytest.mark.parametrize("others", [0, 1, 30])
+@pytest.mark.parametrize("cost", ["50", None])
+def test_a_lot_listed_twice_under_another_name_is_no_split_and_never_small(others: int, cost: str | None) -> None:
+    then = with_cells(book_then(), "lots", 3, unit_cost_usd=cost)
+    then = with_rows(then, "lots", *(f"A1 | BND | o{n} | 100 | {40 + n} | 2019-03-0{n % 9 + 1}" for n in range(others)))
+    tonight = with_rows(then, "lots", f"A1 | BND | again | 100 | {cost or ''} | 2020-01-02")
+    found = judged(tonight, history_of(then))
+    assert found.accounts.rows() == [("A1", "lots:quantity_explained")]
+    assert all(
+        "all lots of then are as they were, and others came; needed each lot once" in text
+        for text in found.quarantine["message"]
+    )
+    bought = trade(tonight, "buy", "100", security="BND")
+    assert "lots:quantity_explained" not in dict(judged(bought, history_of(then)).accounts.rows()).get("A1", "")
+
+
+def test_a_dividend_that_was_reinvested_is_another_lot() -> None:
+    then = book_then()
+    tonight = with_rows(then, "lots", "A1 | BND | new | 5.123 | 50 | 2026-01-05")
+    assert judged(tonight, history_of(then)).accounts.is_empty()
