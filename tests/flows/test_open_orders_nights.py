@@ -113,6 +113,14 @@ class Books:
             worth = {"quantity": abs(quantity - before), "price_usd": PRICES[security], "realized_gain_usd": None}
             self.trades += [{**trade, **worth}] if is_traded else []
 
+    def approve(self, run_id: str) -> None:
+        """A person approves what waits for one."""
+        with closing(open_ledger(self.settings)) as ledger:
+            waiting = ledger.proposals.list_proposals(run_id=run_id).filter(pl.col("state") == "pending_review")
+            if waiting.height:
+                ids = waiting["proposal_id"].to_list()
+                ledger.decisions.decide(ids, decision="approve", actor=current_actor(), now=utc_now())
+
     def settle(self, account: str) -> None:
         """A person says that nothing more will come of the account's newest orders."""
         with closing(open_ledger(self.settings)) as ledger:
@@ -233,11 +241,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Books, pl.DataFram
         for event in EVENTS.get(number, []):
             event(books)
         night = run_night(books.settings, books.land(day), day)
-        with closing(open_ledger(books.settings)) as ledger:
-            waiting = ledger.proposals.list_proposals(run_id=night.run_id).filter(pl.col("state") == "pending_review")
-            if waiting.height:
-                ids = waiting["proposal_id"].to_list()
-                ledger.decisions.decide(ids, decision="approve", actor=current_actor(), now=utc_now())
+        books.approve(night.run_id)
         export(books.settings, night.run_id)
         for account, outcome, reason in open_lake(books.settings).read("account_outcomes", night.run_id).iter_rows():
             word = "proposed" if outcome == "proposed" else reason.split(":")[0]
@@ -299,3 +303,40 @@ def test_orders_are_listed_and_settled_by_command(nights: tuple[Books, pl.DataFr
     assert json.loads(command("list", "--account", "silent", "--json").stdout) == []
     assert "has its final word already" in str(command("settle", names[0], "--note", "again").exception)
     assert "is no order that left" in str(command("settle", "nothing", "--note", "why").exception)
+
+
+def test_a_split_while_orders_are_open_ends_no_wait_and_buys_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STK is split 2 for 1 two nights after 20 of it were ordered: what shows 40 is booked, what shows 20 of the new is half of it."""
+    books = Books(tmp_path)
+    seen: dict[int, dict[str, str]] = {}
+    split = rows_of("security_id | effective_date | action | ratio | new_security_id\nSTK | 2026-01-07 | split | 2 |")
+    for number, day in enumerate(NIGHTS[:4], start=1):
+        if number == 2:
+            books.tell("filled", "fill")
+            books.tell("never_booked", "fill")
+            books.book("filled", STK=20, BND=55)
+        if number == 3:
+            monkeypatch.setitem(PRICES, "STK", 150)
+            monkeypatch.setitem(COMMON, "corporate_actions", split)
+            for name, shares in {"filled": 40, "booked": 40, "half_booked": 20}.items():
+                books.holdings[name] = {"STK": Decimal(shares), "BND": Decimal(55)}
+        night = run_night(books.settings, books.land(day), day)
+        books.approve(night.run_id)
+        export(books.settings, night.run_id)
+        outcomes = open_lake(books.settings).read("account_outcomes", night.run_id)
+        seen[number] = {
+            account: "proposed" if outcome == "proposed" else reason.split(":")[0]
+            for account, outcome, reason in outcomes.select("account_id", "outcome", "reason").iter_rows()
+        }
+    for night_of in (3, 4):
+        assert {
+            name: seen[night_of][name] for name in ("silent", "filled", "booked", "never_booked", "half_booked")
+        } == {
+            "silent": "orders_open",
+            "filled": "no_trigger",
+            "booked": "no_trigger",
+            "never_booked": "fills_not_shown",
+            "half_booked": "orders_open",
+        }, night_of
