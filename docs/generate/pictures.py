@@ -6,6 +6,7 @@ Compiled functions are called as the Python that they are compiled from (``py_fu
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from types import FunctionType
 from typing import Any, Final
 
 import numpy as np
@@ -111,10 +112,10 @@ def example() -> Workspace:
     account["cash"], account["cash_target"] = 500.0, 2_000.0
     account["first"], account["last"] = 0, 3
     classes["value"][:], classes["target"][:] = [60_000, 29_500, 10_000], [50_000, 40_000, 8_000]
-    classes["open_cap"][:], classes["buy_cost"][:] = [0, np.inf, 0], 0.0005
+    classes["buy_reach"][:], classes["now"][:] = [0, np.inf, 0], 0.0005
     classes["first"][:], classes["last"][:] = [0, 4, 5], [4, 5, 6]
-    lots["cost"][:6] = [0.001, 0.03, 0.09, 0.16, 0.12, 0.04]
-    lots["open_cap"][:6] = [2_500, 3_000, 2_500, 6_000, 29_500, 10_000]
+    lots["now"][:6] = [0.001, 0.03, 0.09, 0.16, 0.12, 0.04]
+    lots["reach"][:6] = [2_500, 3_000, 2_500, 6_000, 29_500, 10_000]
     records = (each.view(np.recarray) for each in (account_of, classes, lots))
     return desk._replace(**dict(zip(("accounts", "classes", "lots"), records, strict=True)))
 
@@ -133,8 +134,11 @@ def _excess(desk: Workspace, x: float) -> float:
 
 
 def _python(function: Any) -> Callable[..., Any]:
-    plain: Callable[..., Any] = function.py_func
-    return plain
+    """The Python that a function is compiled from, which calls that of every compiled function it names."""
+    plain = function.py_func
+    named = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
+    inner = {name: _python(value) for name, value in named.items() if hasattr(value, "py_func")}
+    return FunctionType(plain.__code__, {**plain.__globals__, **inner}, plain.__name__, plain.__defaults__)
 
 
 def lots() -> str:
@@ -145,7 +149,7 @@ def lots() -> str:
     k = desk.accounts[0]["tracking_penalty"] / desk.accounts[0]["nav"]
     over = float(desk.classes[0]["value"] - desk.classes[0]["target"])
     sold = float(desk.lots["sold_usd"][:4].sum())
-    costs, sizes = desk.lots["cost"][:4], desk.lots["open_cap"][:4]
+    costs, sizes = desk.lots["now"][:4], desk.lots["reach"][:4]
     edges = [0.0, *accumulate(float(size) for size in sizes)]
     stairs = [(at, float(cost)) for edge, cost in zip(pairwise(edges), costs, strict=True) for at in edge]
     chart = Chart((0, 14_000), (0, 0.25))

@@ -1,12 +1,15 @@
 """Random accounts and households for the solver's tests."""
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from tasks.core.solver.arrays import Book, Ints, Limits, no_limits
+from tasks.core.solver.arrays import Book, Floats, Ints, Limits, no_limits
 
-OF_CLASSES: Final = {"class_value", "class_target", "class_min"} | {name for name in Book._fields if name[:4] == "buy_"}
+OF_CLASSES: Final = {"class_value", "class_target", "class_min", "loss_room"} | {
+    name for name in Book._fields if name[:4] == "buy_"
+}
 OF_LOTS: Final = {name for name in (*Book._fields, *Limits._fields) if name[:4] == "lot_"} - {"lot_start"}
 STARTS: Final = {"class_start", "lot_start"}
 
@@ -74,11 +77,10 @@ def random_book(
 def random_limits(rng: np.random.Generator, book: Book, *, taxed: float = 0.8) -> tuple[Book, Limits]:
     """Netting, gain budgets, turnover limits and prices of location on top of ``book``; some accounts have none of a kind.
 
-    No class buys and sells at once at any marginal rate: what a sale costs is raised where a loss would pay for it.
+    Losses save tax; what may be sold of them is what a class has above its destination and what cash lacks, or less, or all.
     """
     n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
     class_of = np.repeat(np.arange(m), np.diff(book.lot_start))
-    account = np.repeat(np.arange(n), np.diff(book.class_start))[class_of]
     lower = rng.uniform(0, 0.25, n) * (rng.random(n) < 0.9)
     higher = lower + rng.uniform(0, 0.2, n) * (rng.random(n) < 0.9)
     is_taxed, is_odd = rng.random(n) < taxed, rng.random(n) < 0.1
@@ -86,15 +88,13 @@ def random_limits(rng: np.random.Generator, book: Book, *, taxed: float = 0.8) -
     before = rng.normal(0, 0.05, (2, n)) * book.nav * (rng.random((2, n)) < 0.8)
     gain_cap = np.where(rng.random(n) < 0.4, rng.choice([0, 0.005, 0.05], n) * book.nav, np.inf)
     gain = rng.uniform(-0.6, 0.8, lots) * (rng.random(lots) < 0.85)
-    gain = np.where(np.isfinite(gain_cap[account]), np.maximum(gain, 0), gain)
     is_short = rng.random(lots) < 0.4
     location = rng.uniform(0, 0.003, m) * (rng.random(m) < 0.4)
     buy_cost = book.buy_cost + location
-    least = -buy_cost[class_of] - np.maximum(short_rate, long_rate)[account] * np.minimum(gain, 0)
-    base = book.lot_cost - location[class_of]
-    base = np.where(book.buy_cap[class_of] > 0, np.maximum(base, least), base)
-    cost = base + np.where(is_short, short_rate[account], long_rate[account]) * gain
+    cost = book.lot_cost - location[class_of]
     order = np.lexsort((cost, class_of))
+    over = np.maximum(book.class_value - book.class_target, 0)
+    lacking = np.maximum(book.cash_target - book.cash, 0)[np.repeat(np.arange(n), np.diff(book.class_start))]
     columns = {name: rows[order] for name, rows in book._asdict().items() if name in OF_LOTS}
     limits = no_limits(book)._replace(
         turnover=np.where(rng.random(n) < 0.4, rng.choice([0, 0.05, 0.3, 0.6], n) * book.nav, np.inf),
@@ -103,6 +103,7 @@ def random_limits(rng: np.random.Generator, book: Book, *, taxed: float = 0.8) -
         long_before=before[1],
         short_rate=short_rate,
         long_rate=long_rate,
+        loss_room=np.where(rng.random(m) < 0.2, np.inf, (over + lacking) * rng.choice([1, 1, 1, 0.3], m)),
         lot_gain=gain[order],
         lot_is_short=is_short[order],
     )
@@ -127,7 +128,20 @@ def random_households(
             [np.tile(usd * share[:-1], count) for usd, share, count in zip(nav, weights, members, strict=True)]
         ),
     )
-    return *random_limits(rng, book, taxed=0.25), starts
+    book, limits = random_limits(rng, book, taxed=0.25)
+    return book, limits._replace(loss_room=household_room(rng, book, starts)), starts
+
+
+def household_room(rng: np.random.Generator, book: Book, starts: Ints) -> Floats:
+    """Room for losses of each class, of the household as a whole: what it has above its destination and what cash lacks, or part of it."""
+    room = np.zeros(len(book.buy_cap))
+    for first, last in pairwise(starts):
+        rows = slice(book.class_start[first], book.class_start[last])
+        held = book.class_value[rows].reshape(last - first, -1).sum(axis=0)
+        over = np.maximum(held - book.class_target[book.class_start[first] : book.class_start[first + 1]], 0)
+        lacking = max(book.cash_target[first] - book.cash[first:last].sum(), 0)
+        room[rows] = np.tile((over + lacking) * rng.choice([1, 1, 1, 0.3]), last - first)
+    return room
 
 
 def pick(book: Book, limits: Limits, accounts: Ints) -> tuple[Book, Limits]:

@@ -10,10 +10,15 @@ from typing import Final, NamedTuple
 import clarabel
 import numpy as np
 from scipy import sparse
+from scipy.optimize import linprog
 
 from tasks.core.solver.arrays import Book, Flags, Floats, Ints, Limits, no_limits
 
 SOLVED: Final = "Solved"
+ALMOST: Final = "AlmostSolved"
+LAST_TOLERANCE: Final = 1e-6
+BOTH_WAYS: Final = 1e-7
+"""Share of NAV that a class both sells and buys and an inner answer leaves of a round trip that is free."""
 MISSING: Final = {"PrimalInfeasible", "AlmostPrimalInfeasible"}
 
 
@@ -73,8 +78,8 @@ class Sides(NamedTuple):
     least: Rows
 
 
-def solve(squares: Floats, cost: Floats, rows: Sides) -> float | None:
-    """Minimum of ``squares / 2 @ z^2 + cost @ z``; None: infeasible; inf: undecided, as the sliver that signs may leave of a part.
+def solve(squares: Floats, cost: Floats, rows: Sides) -> tuple[float, Floats] | None:
+    """Minimum of ``squares / 2 @ z^2 + cost @ z`` and its z; None: infeasible; inf: undecided, as the sliver that signs may leave of a part.
 
     Where the tightest tolerance is out of reach, a wider one is tried.
     """
@@ -83,19 +88,25 @@ def solve(squares: Floats, cost: Floats, rows: Sides) -> float | None:
     right, settings = np.array(rows.equal.right + rows.least.right), clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
-    for tolerance in (1e-11, 1e-9, 1e-8, 1e-7):
+    for tolerance in (1e-11, 1e-9, 1e-8, 1e-7, LAST_TOLERANCE):
         settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
         program = clarabel.DefaultSolver(sparse.diags(squares, format="csc"), cost, matrix, right, cones, settings)
         found = program.solve()
         if str(found.status) in MISSING:
             return None
-        if str(found.status) == SOLVED:
-            return float(found.obj_val)
-    return np.inf
+        if str(found.status) == SOLVED or (tolerance == LAST_TOLERANCE and str(found.status) == ALMOST):
+            return float(found.obj_val), np.array(found.x)
+    return np.inf, cost * 0
 
 
 def clarabel_optimum(book: Book, limits: Limits | None = None, out: Flags | None = None) -> float | None:
-    """Continuous optimum, usd, of all accounts of ``book`` as one household (an account alone is one); None: infeasible.
+    """Continuous optimum, usd, were a class free to both sell and buy; see ``clarabel_program``."""
+    found = clarabel_program(book, limits, out)
+    return None if found is None else found[0]
+
+
+def clarabel_program(book: Book, limits: Limits | None = None, out: Flags | None = None) -> tuple[float, Floats] | None:
+    """Continuous optimum, usd, and its variables, of all accounts of ``book`` as one household (an account alone is one); None: infeasible.
 
     ``out``: accounts that trade nothing and stay in debt.
     """
@@ -108,9 +119,51 @@ def clarabel_optimum(book: Book, limits: Limits | None = None, out: Flags | None
         for rates in zip(limits.short_rate.tolist(), limits.long_rate.tolist(), strict=True)
     ]
     found = [optimum_on(book, limits, out, choice) for choice in product(*choices)]
-    best = min((value for value in found if value is not None), default=None)
-    assert best != np.inf
+    best = min((each for each in found if each is not None), default=None, key=lambda each: each[0])
+    assert best is None or best[0] != np.inf
     return best
+
+
+def can_raise(book: Book, limits: Limits) -> bool:
+    """Whether one account can raise the cash it owes within its limits: a linear program, by HiGHS."""
+    class_of = np.repeat(np.arange(len(book.buy_cap)), np.diff(book.lot_start))
+    rows, right = [np.full(len(class_of), -1.0)], [float(book.cash[0])]
+    for row, most in ((np.ones(len(class_of)), limits.turnover[0]), (limits.lot_gain, limits.gain[0])):
+        if np.isfinite(most):
+            rows.append(row)
+            right.append(float(most))
+    for c, room in enumerate(limits.loss_room):
+        if np.isfinite(room):
+            rows.append(((class_of == c) & (limits.lot_gain < 0)).astype(float))
+            right.append(float(room))
+    if not len(class_of):
+        return bool(book.cash[0] >= 0)
+    bounds = list(zip(np.zeros(len(class_of)), book.lot_cap, strict=True))
+    return bool(linprog(np.zeros(len(class_of)), np.array(rows), np.array(right), bounds=bounds).status == 0)
+
+
+def apart_optimum(book: Book, limits: Limits) -> float | None:
+    """Continuous optimum, usd, of one account whose classes do not both sell and buy, by branch and bound; None: infeasible."""
+    best = np.inf
+    waiting = [book]
+    while waiting:
+        tried = waiting.pop()
+        found = clarabel_program(tried, limits)
+        if found is None or found[0] >= best:
+            continue
+        at = places(tried)
+        sold = np.bincount(at.class_of, found[1][at.sold], len(book.buy_cap))
+        both = np.minimum(sold, found[1][at.bought])
+        worst = int(np.argmax(both))
+        if both[worst] <= BOTH_WAYS:
+            best = found[0]
+            continue
+        is_worst = np.arange(len(book.buy_cap)) == worst
+        waiting += [
+            tried._replace(buy_cap=np.where(is_worst, 0, tried.buy_cap)),
+            tried._replace(lot_cap=np.where(is_worst[at.class_of], 0, tried.lot_cap)),
+        ]
+    return float(best) if np.isfinite(best) else None
 
 
 class Places(NamedTuple):
@@ -120,6 +173,8 @@ class Places(NamedTuple):
     bought: Ints
     over: Ints
     taxes: Ints
+    wasted: Ints
+    """What of its half spreads an account pays from cash."""
     class_of: Ints
     """Class of each lot."""
     owner: Ints
@@ -138,7 +193,8 @@ def places(book: Book) -> Places:
         np.repeat(np.arange(m), np.diff(book.lot_start)),
         np.repeat(np.arange(n), np.diff(book.class_start)),
     )
-    return Places(np.arange(lots), lots + np.arange(m), over, over[-1] + 1 + np.arange(n), class_of, owner)
+    taxes = over[-1] + 1 + np.arange(n)
+    return Places(np.arange(lots), lots + np.arange(m), over, taxes, taxes[-1] + 1 + np.arange(n), class_of, owner)
 
 
 def add_deviations(book: Book, at: Places, equal: Rows) -> None:
@@ -149,7 +205,16 @@ def add_deviations(book: Book, at: Places, equal: Rows) -> None:
         sold = at.sold[column[at.class_of] == j]
         equal.add(gap, over=(at.over[j], 1), bought=(at.bought[column == j], -1), sold=(sold, 1))
     gap = (book.cash.sum() - book.cash_target[0]) / nav
-    equal.add(gap, over=(at.over[-1], 1), bought=(at.bought, 1), sold=(at.sold, -1))
+    equal.add(gap, over=(at.over[-1], 1), bought=(at.bought, 1), sold=(at.sold, -1), wasted=(at.wasted, 1))
+
+
+def add_losses(book: Book, limits: Limits, at: Places, least: Rows) -> None:
+    """What is sold at a loss of a class, by all the accounts, within its room."""
+    column = np.arange(len(book.buy_cap)) - book.class_start[at.owner]
+    for j in range(len(at.over) - 1):
+        lost = at.sold[(column[at.class_of] == j) & (limits.lot_gain < 0)]
+        if np.isfinite(limits.loss_room[j]) and len(lost):
+            least.add(limits.loss_room[j] / book.nav[0], lost=(lost, 1))
 
 
 def add_bounds(book: Book, at: Places, out: Flags, rows: Sides) -> None:
@@ -168,7 +233,10 @@ def add_bounds(book: Book, at: Places, out: Flags, rows: Sides) -> None:
 def add_limits(book: Book, limits: Limits, at: Places, account: int, least: Rows) -> None:
     """Cash of 0 or more, turnover and gain budget of one account."""
     nav, (sold, bought) = book.nav[0], at.of(account)
-    least.add(book.cash[account] / nav, bought=(bought, 1), sold=(sold, -1))
+    least.add(book.cash[account] / nav, bought=(bought, 1), sold=(sold, -1), wasted=(at.wasted[account], 1))
+    least.add(0, wasted=(at.wasted[account], -1))
+    spreads = {"bought": (bought, -book.buy_spread[at.owner == account]), "sold": (sold, -book.lot_spread[sold])}
+    least.add(0, wasted=(at.wasted[account], 1), **spreads)
     if np.isfinite(limits.turnover[account]):
         least.add(limits.turnover[account] / nav, bought=(bought, 1), sold=(sold, 1))
     if np.isfinite(limits.gain[account]):
@@ -193,23 +261,24 @@ def add_tax(book: Book, limits: Limits, at: Places, member: tuple[int, Part], ro
 def program_on(book: Book, limits: Limits, out: Flags, choice: tuple[Part, ...]) -> tuple[Floats, Floats, Sides]:
     """Squares, costs and rows of the program on which each account's nets have the signs of its part."""
     at = places(book)
-    rows = Sides(Rows(at.taxes[-1] + 1), Rows(at.taxes[-1] + 1))
+    rows = Sides(Rows(at.wasted[-1] + 1), Rows(at.wasted[-1] + 1))
     add_deviations(book, at, rows.equal)
+    add_losses(book, limits, at, rows.least)
     add_bounds(book, at, out, rows)
     for account, part in enumerate(choice):
-        if not out[account]:
+        if out[account]:
+            rows.equal.add(0, wasted=(at.wasted[account], 1))
+        else:
             add_limits(book, limits, at, account, rows.least)
         add_tax(book, limits, at, (account, part), rows)
-    account_of_lots = at.owner[at.class_of]
-    rate = np.where(limits.lot_is_short, limits.short_rate[account_of_lots], limits.long_rate[account_of_lots])
     squares, cost = np.zeros(rows.equal.width), np.zeros(rows.equal.width)
     squares[at.over], cost[at.taxes], cost[at.bought] = book.tracking_penalty[0], 1, book.buy_cost
-    cost[at.sold] = book.lot_cost - rate * limits.lot_gain
+    cost[at.sold] = book.lot_cost
     return squares, cost, rows
 
 
-def optimum_on(book: Book, limits: Limits, out: Flags, choice: tuple[Part, ...]) -> float | None:
-    """Optimum, usd, where each account's nets have the signs of its part; None: there is none."""
+def optimum_on(book: Book, limits: Limits, out: Flags, choice: tuple[Part, ...]) -> tuple[float, Floats] | None:
+    """Optimum, usd, and its variables, where each account's nets have the signs of its part; None: there is none."""
     found = solve(*program_on(book, limits, out, choice))
     before = zip(limits.short_before, limits.long_before, limits.short_rate, limits.long_rate, strict=True)
-    return None if found is None else found * book.nav[0] - sum(tax(*row) for row in before)
+    return None if found is None else (found[0] * book.nav[0] - sum(tax(*row) for row in before), found[1])

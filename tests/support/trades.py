@@ -4,9 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from tasks.core.solver.arrays import Book, Floats, Ints, Limits
+from tasks.core.solver.arrays import MILLIONTHS, Book, Floats, Ints, Limits
 from tasks.core.solver.solution import Answer
-from tasks.core.solver.units import WHOLE_LOT
 from tests.support.referees import tax
 
 
@@ -55,14 +54,14 @@ def account_of_lots(book: Book) -> Ints:
     return account_of_classes(book)[class_of_lots(book)]
 
 
-def sold_shares(book: Book, answer: Answer) -> Floats:
+def sold_shares(answer: Answer) -> Floats:
     """Shares sold of each lot."""
-    return np.where(answer.sold == WHOLE_LOT, book.lot_quantity, answer.sold * book.lot_step)
+    return answer.sold / MILLIONTHS
 
 
 def sold_usd(book: Book, answer: Answer) -> Floats:
     """Usd sold of each lot."""
-    return sold_shares(book, answer) * book.lot_price
+    return sold_shares(answer) * book.lot_price
 
 
 def bought_usd(book: Book, answer: Answer) -> Floats:
@@ -106,7 +105,7 @@ def cash_after(book: Book, answer: Answer) -> Floats:
 
 def tax_added(book: Book, limits: Limits, answer: Answer) -> Floats:
     """Tax that each account's trades add."""
-    gain = limits.lot_gain * sold_usd(book, answer)
+    gain = answer.counted
     short = limits.short_before + of_accounts(book, lots=gain * limits.lot_is_short)
     long = limits.long_before + of_accounts(book, lots=gain * ~limits.lot_is_short)
     rows = zip(limits.short_rate, limits.long_rate, strict=True)
@@ -114,15 +113,16 @@ def tax_added(book: Book, limits: Limits, answer: Answer) -> Floats:
     return np.array([tax(*new, *r) - tax(*old, *r) for new, old, r in zip(after, before, rows, strict=True)])
 
 
+def nothing_of(answer: Answer) -> Answer:
+    """The answer that trades nothing."""
+    return answer._replace(sold=0 * answer.sold, bought=0 * answer.bought, counted=0 * answer.counted)
+
+
 def objectives(book: Book, limits: Limits, answer: Answer, starts: Ints | None = None) -> Floats:
     """What is minimised, usd, of each account, or of each household (with ``starts``), costs paid from cash."""
     starts = np.arange(len(book.nav) + 1) if starts is None else starts
-    account = account_of_lots(book)
-    rate = np.where(limits.lot_is_short, limits.short_rate[account], limits.long_rate[account])
     costs = of_accounts(
-        book,
-        lots=(book.lot_cost - rate * limits.lot_gain) * sold_usd(book, answer),
-        classes=book.buy_cost * bought_usd(book, answer),
+        book, lots=book.lot_cost * sold_usd(book, answer), classes=book.buy_cost * bought_usd(book, answer)
     )
     paid = np.add.reduceat(costs + tax_added(book, limits, answer), starts[:-1])
     sold, bought = class_trades(book, answer)

@@ -4,7 +4,7 @@ import cvxpy as cp
 import numpy as np
 
 from tasks.core.solver.arrays import Book, Floats, Limits, no_limits
-from tasks.core.solver.whole_units import CASH_CUSHION
+from tasks.core.solver.orders import CASH_CUSHION
 from tests.support.referees import Part, four_parts, tax
 
 
@@ -19,9 +19,13 @@ def whole_share_trades(book: Book, limits: Limits | None = None) -> list[Floats]
             rows += [(v, -v * (1 + book.buy_spread[c]), v * book.buy_cost[c], 0, 0) for v in values]
         for lot in range(book.lot_start[c], book.lot_start[c + 1]):
             gain, is_short = limits.lot_gain[lot], limits.lot_is_short[lot]
-            base = book.lot_cost[lot] - gain * (limits.short_rate[0] if is_short else limits.long_rate[0])
+            base = book.lot_cost[lot]
             flow, values = 1 - book.lot_spread[lot], np.arange(1, int(book.lot_quantity[lot]) + 1) * book.lot_price[lot]
-            values = values * (book.lot_cap[lot] > 0)
+            values = (
+                values
+                * (book.lot_cap[lot] > 0)
+                * (values <= (limits.loss_room[c] if gain < 0 else np.inf) * (1 + 1e-9))
+            )
             rows += [(-v, v * flow, v * base, v * gain * is_short, v * gain * (not is_short)) for v in values]
         choices.append(np.array(rows))
     return choices

@@ -7,8 +7,7 @@
    not below the reserve; the net gain keeps the gain budget.
 4. Orders, lots, tax, costs and drift follow by the functions that made the first version. The objective is the engine's plus
    what changed of its terms (tracking, spread, location, tax); the proven bound stays, so the gap says what the change costs.
-   Tax changes as the solver reckoned it, which is what the bound was proven of, or as it is counted now that a loss left out
-   covers no gain any more, whichever is dearer. Where what a rule sells outright was made smaller the bound is of other
+   Where what a rule sells outright was made smaller the bound is of other
    trades, and there is no certificate.
 
 Known limits: accounts of a household that is rebalanced together are refused, because their certificate is the household's.
@@ -28,7 +27,7 @@ from schemas.tables import PUBLIC
 from tasks.core.facts import exact_sum, usd, usd_sum
 from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
 from tasks.core.propose.proposals import CHECKED, proposal_rows
-from tasks.core.propose.realized import counted_tax
+from tasks.core.propose.realized import net_gains, realized_by_account
 from tasks.core.propose.solved import Solved, with_values_after
 
 AMENDED: Final = "amended"
@@ -215,9 +214,8 @@ def _need_budget(standing: Solved, left: Solved) -> None:
 
 
 def _net_gain(lots: pl.DataFrame) -> float:
-    """Gains less losses of what is sold, usd."""
-    value = pl.col("sold").cast(pl.Float64) * pl.col("unit_usd")
-    return float(lots.select(usd_sum(value * pl.col("true_gain").fill_null(0.0))).item())
+    """Gains less losses that count of what is sold, usd."""
+    return float(realized_by_account(lots).select(usd_sum(pl.col("short") + pl.col("long"))).item())
 
 
 def _with_consequences(solved: Solved, left: Solved) -> Solved:
@@ -228,14 +226,8 @@ def _with_consequences(solved: Solved, left: Solved) -> Solved:
     if left.lots.filter(pl.col("sold") < pl.col("outright")).height:
         nothing = pl.lit(None, pl.Float64)
         return replace(found, accounts=found.accounts.with_columns(objective_usd=nothing, lower_bound_usd=nothing))
-    change = _terms(found) - _terms(solved) + _dearer_tax(solved, found)
+    change = _terms(found) - _terms(solved)
     return replace(found, accounts=found.accounts.with_columns(pl.col("objective_usd") + change))
-
-
-def _dearer_tax(solved: Solved, found: Solved) -> float:
-    """What changed of the tax, usd: as the solver reckoned it or as it is counted, whichever is more."""
-    before, after = (counted_tax(each.accounts, each.lots).row(0, named=True) for each in (solved, found))
-    return max(float(after[tax] - before[tax]) for tax in ("counted_tax_usd", "reckoned_tax_usd"))
 
 
 def _cash_after(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -> float:
@@ -248,7 +240,7 @@ def _cash_after(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFram
 
 
 def _terms(found: Solved) -> float:
-    """The terms of the objective that trades change but for tax, usd: tracking, spread and location."""
+    """The terms of the objective that trades change, usd: tracking, spread, location and tax."""
     account = found.accounts.row(0, named=True)
     nav = float(account["governed_nav_usd"])
     off = pl.concat(
@@ -262,12 +254,13 @@ def _terms(found: Solved) -> float:
     squares = off.select(exact_sum(pl.col("off") ** 2)).item()
     value = usd(pl.col("sold"), pl.col("price_usd")).cast(pl.Float64)
     outright = usd(pl.col("outright"), pl.col("price_usd")).cast(pl.Float64)
-    base = pl.col("cost") - pl.col("tax_rate") * pl.col("gain").fill_null(0.0)
+    base = pl.col("spread") - pl.col("location")
     selling = found.lots.select(usd_sum(base * (value - outright) + pl.col("spread") * outright)).item()
     buying = found.classes.filter(pl.col("bought") > 0).select(
         usd_sum(pl.col("bought_usd").cast(pl.Float64) * pl.col("buy_cost"))
     )
-    return float(account["tracking_penalty"] / 2 * nav * squares + selling + buying.item())
+    tax = net_gains(found.accounts, found.lots)["added_tax_usd"].item()
+    return float(account["tracking_penalty"] / 2 * nav * squares + selling + buying.item() + tax)
 
 
 def _cash_held() -> pl.Expr:

@@ -166,8 +166,8 @@ def _conflicts(solved: Solved, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     """Purchases that must yield to a sale at a loss of the same household tonight, and all that households sell at a loss."""
     taxed = solved.accounts.filter(is_taxed())["account_id"]
     sides = ORDER_NAME.alias("order_id"), "account_id", "security_id"
-    sales = solved.lots.filter((pl.col("sold") > 0) & (pl.col("true_gain") < 0)).select(
-        *sides, gain_usd="true_gain", side=pl.lit(str(Side.SELL))
+    sales = solved.lots.filter((pl.col("sold") > 0) & (pl.col("gain") < 0)).select(
+        *sides, gain_usd="gain", side=pl.lit(str(Side.SELL))
     )
     buys = solved.classes.filter(pl.col("bought") > 0).select("account_id", security_id="buy_security_id")
     buys = buys.select(*sides, side=pl.lit(str(Side.BUY)))

@@ -103,6 +103,7 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
             .then(pl.max_horizontal("marginal_cost_bps", pl.col("shadow_price") * BPS))
             .otherwise((k * over + pl.col("shadow_price")) * BPS),
         )
+        .with_columns(_never_negative())
         .with_columns(reason=_sell_reason())
     )
     return orders, lots
@@ -134,8 +135,18 @@ def buys(solved: Solved) -> pl.DataFrame:
             marginal_benefit_bps=k * under * BPS,
             marginal_cost_bps=pl.col("half_spread_bps") + (pl.col("shadow_price") + pl.col("location")) * BPS,
         )
+        .with_columns(_never_negative())
         .join(_harvested_symbols(solved), on=CLASS, how="left", maintain_order="left")
         .with_columns(reason=_buy_reason())
+    )
+
+
+def _never_negative() -> tuple[pl.Expr, pl.Expr]:
+    """Benefit and cost of an order at the margin: what saves (tax, unwanted cash) is a benefit, what a benefit lacks is a cost."""
+    benefit, cost = pl.col("marginal_benefit_bps"), pl.col("marginal_cost_bps")
+    return (
+        (benefit.clip(lower_bound=0.0) - cost.clip(upper_bound=0.0)).alias("marginal_benefit_bps"),
+        (cost.clip(lower_bound=0.0) - benefit.clip(upper_bound=0.0)).alias("marginal_cost_bps"),
     )
 
 

@@ -81,12 +81,12 @@ def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cash_sources(classes: pl.DataFrame) -> pl.DataFrame:
-    """By account: whether tax is most of the cost of the lot that its next dollar of cash would come from."""
+    """By account: whether tax is most of the cost of the lot that its next dollar of cash would come from, and why that was dropped, if it was."""
     return (
         classes.filter(pl.col("next_cost_bps").is_not_null())
         .sort("account_id", pl.col("next_cost_bps") - pl.col("worth_bps"), "asset_class")
         .group_by("account_id", maintain_order=True)
-        .agg(is_source_taxed=_is_mostly_tax().first())
+        .agg(is_source_taxed=_is_mostly_tax().first(), source_dropped=pl.col("lot_dropped").first())
     )
 
 
@@ -119,6 +119,8 @@ def _why_not_bought() -> pl.Expr:
         .then("buy_dropped")
         .when(pl.col("turnover_price") > 0)
         .then(pl.lit(str(Reason.TURNOVER_LIMIT_REACHED)))
+        .when(is_dear & pl.col("source_dropped").is_not_null())
+        .then("source_dropped")
         .when(is_dear & pl.col("is_source_taxed").is_null())
         .then(pl.lit(str(Reason.NO_CASH_TO_BUY)))
         .when(is_dear & pl.col("is_source_taxed"))

@@ -1,9 +1,10 @@
 """The solver's answers in frames: every account's best trades beside the facts they were found from.
 
 What is sold outright is added to what the solver sells, and what the account's own cash then lacks is sold of its funds. An account
-that cannot raise the cash it owes trades nothing. Objective and bound are at the tax that the gains add to the losses
-(``realized.counted_tax``), and with the cost of what is sold outright; what funds cost, and the part of a share that was counted
-with another lot (``whole_orders``), the objective alone has.
+that cannot raise the cash it owes trades nothing.
+
+Objective and bound count what outright sales cost and add to tax. What the sale of funds adds to tax is in the objective; the bound
+allows for all that their losses could ever save.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import Reason
-from schemas.landing import EXACT
+from schemas.landing import CASH, EXACT
 from schemas.tables import USD
 from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
-from tasks.core.propose.realized import counted_tax
-from tasks.core.rules import Problem, outright_gains, with_fund_sales, with_real_lots
+from tasks.core.propose.realized import net_gains
+from tasks.core.rules import Problem, outright_gains, quantity_of, with_fund_sales
 from tasks.core.solver import (
     BELOW_IMPROVEMENT,
     BELOW_MINIMUM,
@@ -26,9 +27,9 @@ from tasks.core.solver import (
     ORDER_LIMIT,
     STAYS,
     TRADED,
-    WHOLE_LOT,
     Answer,
 )
+from tasks.core.tax import netted_tax
 
 DROPPED: Final = {
     BELOW_MINIMUM: Reason.BELOW_MINIMUM,
@@ -64,13 +65,12 @@ class Solved:
 
 def solved_frames(problem: Problem, answer: Answer) -> Solved:
     """The problem's frames with the solver's answers."""
-    as_shown = _with_sold(problem, answer)
-    accounts = _with_certificates(problem, answer, as_shown)
-    lots = with_real_lots(as_shown).with_columns(sold=(pl.col("outright") + pl.col("solved")).cast(EXACT))
+    lots = _with_sold(problem, answer)
+    accounts = _with_certificates(problem, answer, lots)
     classes = _with_bought(problem, answer, lots)
     funds = _with_fund_sales(problem, accounts, classes, lots)
     every = pl.concat([lots, funds.select(lots.columns)]) if funds.height else lots
-    counted = _with_counted_tax(_with_fund_results(accounts, funds), as_shown, every)
+    counted = _with_outright_terms(_with_fund_results(accounts, funds), every, problem.funds)
     return Solved(counted, classes, _with_costs_at(every.drop("solved"), accounts))
 
 
@@ -85,43 +85,47 @@ def _with_costs_at(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_counted_tax(accounts: pl.DataFrame, as_shown: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
-    """Objective and bound with ``realized.counted_tax`` in the place of the tax that the solver reckoned with, and outright costs.
-
-    ``as_shown``: lots as the solver was shown them, which the bound is of; ``lots``: as they are sold, funds among them.
-    """
-    bound = _more_paid(
-        accounts.with_columns(
-            short_outright_usd=pl.col("short_outright_usd") - pl.col("fund_short_usd"),
-            long_outright_usd=pl.col("long_outright_usd") - pl.col("fund_long_usd"),
-        ),
-        as_shown,
-    )
-    is_same = lots.height == as_shown.height and not lots["is_recut"].any()
-    paid = bound if is_same else _more_paid(accounts, lots)
-    both = bound.join(paid.rename({"more": "more_paid"}), on="account_id", maintain_order="left")
-    more, more_paid = (usd_sum(pl.col(name)).over(GROUP) for name in ("more", "more_paid"))
-    return (
-        accounts.join(both, on="account_id", how="left", maintain_order="left")
-        .with_columns(more=more, more_paid=more_paid)
-        .with_columns(
-            objective_usd=pl.col("objective_usd") + pl.col("more_paid"),
-            lower_bound_usd=pl.col("lower_bound_usd") + pl.min_horizontal("more", "more_paid"),
-        )
-        .drop("more", "more_paid", "fund_short_usd", "fund_long_usd")
-    )
-
-
-def _more_paid(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
-    """``account_id, more``: tax as counted beyond that reckoned, and what outright sales cost."""
+def _with_outright_terms(accounts: pl.DataFrame, lots: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFrame:
+    """Objective and bound with what outright sales and those of funds cost and add to tax, of the household where it is the group."""
     outright = usd(pl.col("outright"), pl.col("price_usd")).cast(pl.Float64) * pl.col("spread")
-    costs = lots.filter((pl.col("sold") > 0) & (pl.col("outright") > 0)).group_by("account_id", maintain_order=True)
-    more = pl.col("counted_tax_usd") - pl.col("reckoned_tax_usd") + pl.col("outright_cost").fill_null(0.0)
-    return (
-        counted_tax(accounts, lots)
-        .join(costs.agg(outright_cost=usd_sum(outright)), on="account_id", how="left", maintain_order="left")
-        .select("account_id", more=more)
+    is_fund = pl.col("asset_class") == CASH
+    by_account = lots.filter((pl.col("sold") > 0) & (pl.col("outright") > 0)).group_by(
+        "account_id", maintain_order=True
     )
+    costs = by_account.agg(rule_cost=usd_sum(outright.filter(~is_fund)), fund_cost=usd_sum(outright.filter(is_fund)))
+    terms = (
+        accounts.join(costs, on="account_id", how="left", maintain_order="left")
+        .join(_fund_savings(funds), on="account_id", how="left", maintain_order="left")
+        .join(net_gains(accounts, lots), on="account_id", how="left", maintain_order="left", suffix="_net")
+        .with_columns(pl.col("rule_cost", "fund_cost", "fund_saving").fill_null(0.0))
+    )
+    rates = (pl.col("short_rate"), pl.col("long_rate"))
+    at_start = netted_tax(pl.col("short_before_usd"), pl.col("long_before_usd"), *rates) - netted_tax(
+        pl.col("short_before"), pl.col("long_before"), *rates
+    )
+    sells_funds = pl.col("fund_cost") > 0
+    of_funds = pl.col("fund_cost") + pl.when(sells_funds).then(
+        pl.col("added_tax_usd") - pl.col("tax_usd") - at_start
+    ).otherwise(0.0)
+    is_traded = pl.col("status") != CANNOT_RAISE_CASH
+    start = pl.when(is_traded).then(pl.col("rule_cost") + at_start).otherwise(0.0)
+    more, less = (usd_sum(term).over(GROUP) for term in (start + of_funds, start - pl.col("fund_saving")))
+    totals = terms.select("account_id", more=more, less=less)
+    return (
+        accounts.join(totals, on="account_id", how="left", maintain_order="left")
+        .with_columns(
+            objective_usd=pl.col("objective_usd") + pl.col("more"),
+            lower_bound_usd=pl.col("lower_bound_usd") + pl.col("less"),
+        )
+        .drop("more", "less", "fund_short_usd", "fund_long_usd", "tax_usd")
+    )
+
+
+def _fund_savings(funds: pl.DataFrame) -> pl.DataFrame:
+    """``account_id, fund_saving`` (usd): the most tax that losses on an account's funds could save."""
+    loss = (-pl.col("gain")).clip(lower_bound=0.0) * pl.col("value_usd").cast(pl.Float64)
+    rate = pl.max_horizontal("short_term_rate", "long_term_rate")
+    return funds.group_by("account_id").agg(fund_saving=usd_sum(loss * rate))
 
 
 def _with_fund_sales(
@@ -156,9 +160,6 @@ def _with_fund_sales(
             pl.when(is_stuck).then(0).otherwise(name).cast(found.schema[name]).alias(name)
             for name in ("sold", "outright", "fund_sold")
         ),
-        unit_quantity="start_quantity",
-        unit_cap_usd=pl.lit(0.0),
-        is_recut=pl.lit(value=False),
     )
 
 
@@ -216,8 +217,7 @@ def _with_fund_results(accounts: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFr
 
 def _with_sold(problem: Problem, answer: Answer) -> pl.DataFrame:
     stuck = problem.accounts.select("account_id").filter(pl.Series(answer.status == CANNOT_RAISE_CASH))
-    steps = pl.lit(pl.Series("steps", answer.sold))
-    solved = pl.when(steps == WHOLE_LOT).then("unit_quantity").otherwise(_steps(answer.sold, pl.col("quantity_step")))
+    solved = quantity_of(pl.lit(pl.Series("millionths", answer.sold)))
     is_stuck = pl.col("account_id").is_in(stuck["account_id"].implode())
     nothing = pl.lit(0).cast(EXACT)
     return problem.lots.with_columns(
@@ -233,6 +233,7 @@ def _with_certificates(problem: Problem, answer: Answer, lots: pl.DataFrame) -> 
     return problem.accounts.with_columns(
         status=pl.Series(answer.status),
         shadow_price=pl.Series(answer.shadow_price),
+        tax_usd=pl.Series(answer.tax),
         objective_usd=pl.Series(answer.objective),
         lower_bound_usd=pl.Series(answer.lower_bound),
         cash_after=pl.Series(answer.cash),
@@ -247,7 +248,8 @@ def _with_certificates(problem: Problem, answer: Answer, lots: pl.DataFrame) -> 
 
 
 def _with_bought(problem: Problem, answer: Answer, lots: pl.DataFrame) -> pl.DataFrame:
-    bought = _steps(answer.bought, pl.col("buy_step").fill_null(1))
+    steps = pl.lit(pl.Series("steps", answer.bought)).cast(USD)
+    bought = (steps * pl.col("buy_step").fill_null(1).cast(USD)).cast(EXACT)
     classes = problem.classes.with_columns(bought=bought, buy_dropped=_in_words(answer.buy_dropped))
     return with_values_after(classes, problem.accounts, lots)
 
@@ -294,7 +296,3 @@ def replace_accounts(found: Solved, again: Solved) -> Solved:
 
 def _in_words(codes: np.ndarray) -> pl.Expr:
     return pl.lit(pl.Series(codes).replace_strict(DROPPED, default=None, return_dtype=pl.String))
-
-
-def _steps(steps: np.ndarray, step: pl.Expr) -> pl.Expr:
-    return (pl.lit(pl.Series("steps", steps)).cast(USD) * step.cast(USD)).cast(EXACT)

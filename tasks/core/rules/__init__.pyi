@@ -11,5 +11,5 @@ from .restrictions import sold_tonight as sold_tonight
 from .restrictions import wash_conflicts as wash_conflicts
 from .sales import HOLDING as HOLDING
 from .sales import outright_gains as outright_gains
-from .whole_orders import with_real_lots as with_real_lots
-from .whole_orders import with_units as with_units
+from .sales import with_counted_gains as with_counted_gains
+from .whole_orders import quantity_of as quantity_of

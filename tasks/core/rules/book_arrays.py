@@ -25,12 +25,12 @@ def to_arrays(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame)
         buy_price=_floats(classes, pl.col("buy_unit_usd").fill_null(1)),
         buy_step=_floats(classes, pl.col("buy_step").fill_null(1)),
         lot_start=starts(classes["class_row"], lots["class_row"]),
-        lot_quantity=_floats(lots, "unit_quantity"),
+        lot_quantity=_floats(lots, "start_quantity"),
         lot_price=_floats(lots, pl.when(pl.col("unit_usd") > 0).then("unit_usd").otherwise(1.0)),
         lot_step=_floats(lots, "quantity_step"),
         lot_spread=_floats(lots, "spread"),
-        lot_cost=_floats(lots, "cost"),
-        lot_cap=_floats(lots, "unit_cap_usd"),
+        lot_cost=_floats(lots, pl.col("spread") - pl.col("location")),
+        lot_cap=_floats(lots, pl.when(pl.col("lock").is_null()).then("cap_usd").otherwise(0.0)),
         lot_security=_codes(lots["security_id"]),
     )
     return book, _limits(accounts, classes, lots)
@@ -50,10 +50,28 @@ def _limits(accounts: pl.DataFrame, classes: pl.DataFrame, lots: pl.DataFrame) -
         long_rate=rates[1],
         max_orders=accounts["max_orders"].cast(pl.Int64).to_numpy(),
         slack=_floats(accounts, "fewest_trades_usd"),
+        useful=_floats(accounts, "useful_usd"),
         class_min=_floats(classes, "class_min_usd"),
+        loss_room=_floats(classes, "loss_room_usd"),
         lot_gain=_floats(lots, "gain"),
         lot_is_short=lots["is_short"].to_numpy(),
+        lot_rank=_acquired(lots),
+        lot_outside=_floats(lots, "outside_quantity"),
+        lot_inside=_floats(lots, pl.min_horizontal("inside_quantity", pl.col("quantity").cast(pl.Float64))),
+        lot_outright=_floats(lots, "outright"),
     )
+
+
+def _acquired(lots: pl.DataFrame) -> Ints:
+    """Place of each lot in the order in which all were acquired; of the same day by id, unknown days last."""
+    order = (
+        lots.select("acquired_date", "lot_id")
+        .with_row_index("row")
+        .sort("acquired_date", "lot_id", "row", nulls_last=True)
+    )
+    rank = np.empty(len(lots), np.int64)
+    rank[order["row"].to_numpy()] = np.arange(len(lots))
+    return rank
 
 
 def _codes(names: pl.Series) -> Ints:

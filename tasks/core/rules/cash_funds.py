@@ -43,9 +43,9 @@ def with_fund_lots(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     accounts
         With ``max_realized_gain_usd``.
     """
-    gain = pl.col("cap_quantity").cast(pl.Float64) * pl.col("unit_usd") * pl.col("true_gain")
+    gain = pl.col("cap_quantity").cast(pl.Float64) * pl.col("unit_usd") * pl.col("gain")
     budget = accounts.select("account_id", budget=pl.col("max_realized_gain_usd").fill_null(float("inf")))
-    is_over = (gain.clip(lower_bound=0.0).sum().over("account_id") > pl.col("budget")) & (pl.col("true_gain") > 0)
+    is_over = (gain.clip(lower_bound=0.0).sum().over("account_id") > pl.col("budget")) & (pl.col("gain") > 0)
     free = pl.when(pl.col("lock").is_not_null() | is_over).then(0).otherwise(millionths("cap_quantity"))
     held, step = millionths("start_quantity"), millionths("quantity_step")
     all_held, all_free = held.sum().over(HOLDING), pl.col("free").sum().over(HOLDING)
@@ -67,7 +67,7 @@ def fund_terms(funds: pl.DataFrame) -> pl.DataFrame:
     return funds.group_by("account_id").agg(
         fund_usd=usd_sum(worth * (1 - pl.col("spread"))),
         fund_kept_usd=usd_sum(kept),
-        fund_gain_usd=usd_sum((worth * pl.col("true_gain")).clip(lower_bound=0.0)),
+        fund_gain_usd=usd_sum((worth * pl.col("gain")).clip(lower_bound=0.0)),
         fund_count=pl.col("security_id").filter(units > 0).n_unique().cast(pl.Int64),
     )
 

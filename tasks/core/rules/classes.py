@@ -1,4 +1,4 @@
-"""Classes of an account: where a rebalance lands, the least worth trading, and how much may be bought at what price."""
+"""Classes of an account: the least worth trading, and how much may be bought at what price."""
 
 from typing import Final
 
@@ -15,13 +15,6 @@ CLASS_TERMS: Final = ("account_row", "model_id", "tax_status", "status", "trade_
 """What an account's classes need to know of it."""
 FLOOD_OF_NAV: Final = 1e-6
 """Share of NAV: cash that is left over by less is rounding noise."""
-
-
-def destinations(drift: pl.DataFrame) -> pl.DataFrame:
-    """Drift rows with ``destination_usd = NAV * (target + clip(drift, -trade_to * band, trade_to * band))``; no band counts as 0."""
-    reach = (pl.col("trade_to") * pl.col("band")).fill_null(0.0)
-    weight = pl.col("target_weight") + pl.col("drift").clip(-reach, reach)
-    return drift.with_columns(destination_usd=weight * pl.col("nav_usd").cast(pl.Float64))
 
 
 def with_wants(
@@ -115,6 +108,26 @@ def with_destination_caps(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.D
         classes.with_columns(shared_cap_usd=cap)
         .with_columns(buy_cap_usd=pl.min_horizontal("buy_cap_usd", "shared_cap_usd"))
         .drop("group", "max_orders", "is_improving", "gap", "room")
+    )
+
+
+def with_loss_room(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Classes with ``loss_room_usd``: what may be sold of each at a loss, since nothing is sold for the tax alone.
+
+    It is what the class has above its destination and what cash lacks of its own, both of the household where it is managed together.
+    """
+    terms = accounts.select(
+        "account_id",
+        group=pl.coalesce("managed_household_id", "account_id"),
+        own_cash=pl.col("start_cash_usd").cast(pl.Float64),
+        cash_target="cash_target_usd",
+    ).with_columns(short=(pl.col("cash_target") - pl.col("own_cash").sum().over("group")).clip(lower_bound=0.0))
+    held = pl.col("start_value_usd").cast(pl.Float64).sum().over("group", "asset_class")
+    room = (held - pl.col("destination_usd")).clip(lower_bound=0.0) + pl.col("short")
+    return (
+        classes.join(terms.select("account_id", "group", "short"), on="account_id", how="left", maintain_order="left")
+        .with_columns(loss_room_usd=room)
+        .drop("group", "short")
     )
 
 

@@ -9,8 +9,7 @@ What is sold outright comes first: it leaves its class and joins the cash, less 
 Households that are managed together are compiled apart from the other accounts: every member has a row for every class of
 its household, whose destination is the household's; values, cash and purchases are its own.
 
-Known limits: but for harvests, this run's own loss sales bar purchases only where the caller says so (``sold_at_loss``). With
-``trade_to`` above 0 the destinations of an account need not sum to its NAV.
+Known limits: but for harvests, this run's own loss sales bar purchases only where the caller says so (``sold_at_loss``).
 """
 
 from dataclasses import dataclass, replace
@@ -26,22 +25,25 @@ from tasks.core.rules.book_arrays import starts, to_arrays
 from tasks.core.rules.cash_funds import FUND_TERMS, fund_terms, with_fund_lots, with_room_for_funds
 from tasks.core.rules.classes import (
     CLASS_TERMS,
-    destinations,
     with_buy_caps,
     with_buy_costs,
     with_destination_caps,
+    with_loss_room,
     with_start_values,
     with_wants,
 )
+from tasks.core.rules.destinations import destinations
 from tasks.core.rules.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.rules.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
 from tasks.core.rules.purchases import purchases
-from tasks.core.rules.sales import HOLDING, described_lots, outright_gains, outright_proceeds, with_costs, with_prices
-from tasks.core.rules.whole_orders import with_units, with_whole_outright
+from tasks.core.rules.sales import HOLDING, described_lots, outright_gains, outright_proceeds, with_costs
+from tasks.core.rules.whole_orders import with_whole_outright
 from tasks.core.solver import NO_ORDER_LIMIT, Book, Ints, Limits
 from tasks.core.tax import gains_before
 
 INF: Final = float("inf")
+USEFUL_BPS: Final = 0.05
+"""Basis points of NAV that an order must be worth where policy sets a smallest order."""
 
 
 @dataclass(frozen=True)
@@ -162,16 +164,16 @@ def _compile_problem(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Compile
     chosen = purchases(wanted, facts, securities, households=households, trade_date=trade_date, sold_at_loss=losses)
     classes = with_buy_costs(chosen, facts.location_preferences).with_row_index("class_row")
     described = _with_funds_free(described_lots(night.lots, accounts, facts, trade_date))
-    priced = with_prices(with_harvest(described, harvested), classes)
+    priced = with_costs(with_harvest(described, harvested), classes)
     bought = classes.select("account_id", security_id="buy_security_id")
     ranges = held_ranges(pl.concat([priced.select(HOLDING), bought]), facts, securities, trade_date)
-    every = with_caps(with_costs(with_whole_outright(with_excess_sold(priced, ranges))), ranges)
+    every = with_caps(with_whole_outright(with_excess_sold(priced, ranges)), ranges)
     funds = with_fund_lots(every.filter(is_cash), accounts)
-    selling = with_units(every.filter(~is_cash).sort("class_row", "cost", "security_id", "lot_id"))
+    selling = every.filter(~is_cash).sort("class_row", "cost", "security_id", "lot_id")
     accounts = with_cash_target(_with_fund_terms(accounts, funds), aimed.filter(is_cash), own_target)
     accounts = with_limits(accounts, every)
     classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
-    classes = with_owing_free(with_destination_caps(classes, accounts), accounts)
+    classes = with_owing_free(with_loss_room(with_destination_caps(classes, accounts), accounts), accounts)
     return Problem(accounts, classes, selling, funds, *to_arrays(accounts, classes, selling))
 
 
@@ -222,6 +224,9 @@ def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
             turnover_cap_usd=(2 * pl.col("max_turnover") * nav).clip(lower_bound=0.0).fill_null(INF),
             max_orders=pl.col("max_orders").fill_null(NO_ORDER_LIMIT),
             fewest_trades_usd=pl.col("fewest_trades_bps") / BPS * nav,
+            useful_usd=pl.when((pl.col("min_trade_usd") > 0) | (pl.col("min_trade_weight") > 0))
+            .then(USEFUL_BPS / BPS * pl.col("governed_nav_usd").cast(pl.Float64))
+            .otherwise(0.0),
         )
         .drop("proceeds_usd")
         .pipe(with_room_for_funds)

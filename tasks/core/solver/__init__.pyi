@@ -1,3 +1,4 @@
+from .arrays import MILLIONTHS as MILLIONTHS
 from .arrays import NO_ORDER_LIMIT as NO_ORDER_LIMIT
 from .arrays import Book as Book
 from .arrays import Floats as Floats
@@ -13,4 +14,4 @@ from .solution import ORDER_LIMIT as ORDER_LIMIT
 from .solution import STAYS as STAYS
 from .solution import TRADED as TRADED
 from .solution import Answer as Answer
-from .units import WHOLE_LOT as WHOLE_LOT
+from .wash import counted_gains as counted_gains

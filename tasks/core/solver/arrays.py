@@ -14,6 +14,8 @@ DTYPES: Final[Mapping[object, type[np.generic]]] = {Floats: np.float64, Ints: np
 """What each annotation stands for: to ask ``NDArray[x]`` for its ``x`` works in some versions of NumPy only."""
 
 NO_ORDER_LIMIT: Final = 2**31 - 1
+MILLIONTHS: Final = 10**6
+"""Quantities are whole numbers of millionths of a unit while an account is at work."""
 
 
 class Book(NamedTuple):
@@ -44,11 +46,11 @@ class Book(NamedTuple):
     lot_price: Floats
     lot_step: Floats
     lot_spread: Floats
-    """Half spread, fraction of a dollar sold."""
+    """Half spread, fraction of a dollar sold: what is paid from cash."""
     lot_cost: Floats
-    """Half spread plus tax, fraction of a dollar sold; ascending within a class."""
+    """Half spread less what holding the class here costs, fraction of a dollar sold. Tax is not in it."""
     lot_cap: Floats
-    """Most that may be sold of the lot, usd: its value, or 0."""
+    """Most that may be sold of the lot, usd: its value, part of it, or 0."""
     lot_security: Ints
     """Code of the lot's security; lots with the same code in a class make one order."""
 
@@ -62,7 +64,7 @@ class Limits(NamedTuple):
     turnover: Floats
     """Most of buys + sells, usd; inf = no limit."""
     gain: Floats
-    """Most of ``sum lot_gain * sold``, usd; inf = no limit."""
+    """Most of the net gain that counts, usd; inf = no limit."""
     short_before: Floats
     """Net short-term gain before these trades, usd: the year's less losses carried forward."""
     long_before: Floats
@@ -72,11 +74,23 @@ class Limits(NamedTuple):
     max_orders: Ints
     slack: Floats
     """Objective, usd, that may be given up for fewer orders."""
+    useful: Floats
+    """Objective, usd, that an order must be worth."""
     class_min: Floats
-    """Least that may be traded of a class, usd, where anything is."""
+    """Least that may be traded of a class, usd, where anything is; of a household's class the household's."""
+    loss_room: Floats
+    """Most that may be sold at a loss of a class, usd; of a household's class the household's."""
     lot_gain: Floats
-    """Gain per dollar sold that counts in the netting and in the gain budget."""
+    """Gain per dollar sold, negative for a loss."""
     lot_is_short: Flags
+    lot_rank: Ints
+    """Order in which an account's lots were acquired."""
+    lot_outside: Floats
+    """Shares bought in the wash-sale window that are not among the holding's lots and replace what is sold of it at a loss."""
+    lot_inside: Floats
+    """Shares of the lot that were bought in the window and replace what is sold of the holding's other lots at a loss."""
+    lot_outright: Floats
+    """Shares of the lot that are sold before (not among ``lot_quantity``): they use up what replaces losses."""
 
 
 Columns = TypeVar("Columns", Book, Limits)
@@ -94,7 +108,7 @@ def require_types(columns: Columns) -> Columns:
 
 
 def no_limits(book: Book) -> Limits:
-    """Nothing but cash couples the trades: no tax beyond what ``lot_cost`` says."""
+    """Nothing but cash couples the trades, and nothing is taxed."""
     n, m, lots = len(book.nav), len(book.buy_cap), len(book.lot_cap)
     return Limits(
         turnover=np.full(n, np.inf),
@@ -105,7 +119,13 @@ def no_limits(book: Book) -> Limits:
         long_rate=np.zeros(n),
         max_orders=np.full(n, NO_ORDER_LIMIT, np.int64),
         slack=np.zeros(n),
+        useful=np.zeros(n),
         class_min=np.zeros(m),
+        loss_room=np.full(m, np.inf),
         lot_gain=np.zeros(lots),
         lot_is_short=np.zeros(lots, np.bool_),
+        lot_rank=np.arange(lots, dtype=np.int64),
+        lot_outside=np.zeros(lots),
+        lot_inside=np.zeros(lots),
+        lot_outright=np.zeros(lots),
     )

@@ -1,191 +1,296 @@
-"""The continuous optimum of one account whose trades may be coupled by tax that nets, a gain budget or a turnover limit.
+"""The continuous optimum of one account: the dual maximised over every price that couples its trades.
 
-Given prices on the coupled sums (``a`` and ``b`` of ``netting``, nu on the gain budget, rho on turnover) the problem is the
-kernel's, with the prices added to what a lot or a purchase costs:
+Beside cash four sums couple trades, each with a price: the net of the hi term (``a``), the net of all gains (``b``), the gain
+budget (``nu``) and turnover (``rho``; see ``netting``). At given prices ``kernel`` has the answer; as one of them rises, its own
+sum falls. So:
 
-    lot       cost + (rate at the margin + nu) * gain + rho          purchase   cost + rho
-
-1. Try the prices at their ends (each gain taxed, or none): mostly the kernel's first answer already stands.
-2. Else an interior point finds the optimum and its prices (``programs``), and the kernel's optimum at those prices, plus what
-   the prices are paid on, is the lower bound: by weak duality whatever the interior point did.
-3. Where the lo term may end on either side of zero, both convex problems are solved and the better is taken; the lower of
-   their bounds holds.
-
-Lots are sorted by their price within their class while an account is at work.
+1. The prices are tried at their ends: mostly the answer there is already consistent with them.
+2. Else the price of the sum that is not settled is found: a root in one dimension, or in two, the one within the other. Where a
+   sum jumps over its aim, as lots change places, the answer is a mixture of those on either side, as good as either.
+3. Where that does not end within ``CLOSE`` of the bound, or three prices or more are open, an interior point finds them
+   (``programs``).
+The value at the prices found is a bound whatever they are (weak duality): a poor search shows as a gap, never as a false bound.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 
-from tasks.core.solver.kernel import bound_with_costs_paid, cash_before_costs, objective, price_of_cash, trade_at
-from tasks.core.solver.netting import NEAR_ZERO, is_settled, net_gains, price_ends, rates_at, tax_on
-from tasks.core.solver.objectives import continuous_objective
-from tasks.core.solver.workspace import Workspace, compile_inner
+from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.kernel import set_prices, trade_within_cash, value_at
+from tasks.core.solver.netting import (
+    least_gains,
+    price_ends,
+    rates_at,
+    tax_of,
+    tax_on,
+)
+from tasks.core.solver.programs import PRICES, solve_program
+from tasks.core.solver.workspace import Workspace, mix_aside, set_aside
 
-TRIES = 3
-"""How often prices at their ends are tried."""
-
-
-class Optimum(NamedTuple):
-    """The continuous optimum of an account under its coupled sums."""
-
-    shortfall: float
-    """Cash owed that cannot be raised, usd (then the rest means nothing)."""
-    mu: float
-    value: float
-    """Objective, usd, costs not paid from cash."""
-    bound: float
-    """No trades under the same rules have a lower objective, usd."""
-    short_rate: float
-    """What one more dollar of short-term gain costs."""
-    long_rate: float
-    gain_price: float
-    """nu: what one more dollar of gain budget is worth."""
-    turnover_price: float
-    """rho: what one more dollar of turnover is worth."""
-
-
-@compile_inner
-def swap_lots(work: Workspace, i: int, j: int) -> None:
-    """Exchange two lots."""
-    spare = len(work.lots) - 1
-    work.lots[spare] = work.lots[i]
-    work.lots[i] = work.lots[j]
-    work.lots[j] = work.lots[spare]
+HI, SUM, BUDGET, TURNOVER = 0, 1, 2, 3
+"""The four sums and their prices."""
+SUMS: Final = 4
+SETTLED: Final = 1e-10
+"""Share of NAV: a sum this near its aim is there."""
+NARROW: Final = 1e-10
+"""A bracket of a price this narrow (times the sums at its ends, as shares of NAV) is closed."""
+CLOSE: Final = 1e-8
+"""Share of NAV between answer and bound."""
+STEEP: Final = 1e6
+"""No price is greater."""
+TRIES: Final = 4
+MOST_ROOT_STEPS: Final = 60
+THIRD: Final = 3
+"""Every so many steps the bracket is halved."""
+PAIR: Final = 2
+FIRST_PRICE: Final = 0.01
+"""Where the search for a price begins to look upward."""
+OF_SIDE, OF_FIRST = 3, 4
+"""Levels at which trades are set aside; the searches have 1 and 2, and the kernel has 0."""
 
 
 @compile_inner
-def price(work: Workspace, account: int, at: Optimum) -> None:
-    """Put the prices in ``at`` on lots and purchases, and sort each class's lots by them (ties: as they stood)."""
+def put(work: Workspace, account: int, prices: Any) -> float:
+    """Solve at the four prices; the shortfall, usd."""
+    short_rate, long_rate = rates_at(work, account, prices[HI], prices[SUM])
+    set_prices(work, account, short_rate, long_rate, prices[BUDGET], prices[TURNOVER])
+    return trade_within_cash(work, account)
+
+
+@compile_inner
+def sum_beyond(work: Workspace, account: int, which: int) -> float:
+    """A coupled sum less its aim, usd, at the trades in the workspace."""
     account_row = work.accounts[account]
-    for c in range(account_row.first, account_row.last):
-        class_row = work.classes[c]
-        class_row.buy_cost = class_row.buy_base + at.turnover_price
-        first, last = class_row.first, class_row.last
-        for lot in range(first, last):
-            lot_row = work.lots[lot]
-            rate = at.short_rate if lot_row.is_short else at.long_rate
-            lot_row.cost = lot_row.base + (rate + at.gain_price) * lot_row.gain + at.turnover_price
-        for i in range(first + 1, last):
-            j = i
-            while j > first and (
-                work.lots[j - 1].cost > work.lots[j].cost
-                or (work.lots[j - 1].cost == work.lots[j].cost and work.lots[j - 1].home > work.lots[j].home)
-            ):
-                swap_lots(work, j - 1, j)
-                j -= 1
+    if which == TURNOVER:
+        traded = -account_row.turnover
+        for c in range(account_row.first, account_row.last):
+            traded += work.classes[c].bought_usd
+        for lot in range(account_row.first_lot, account_row.last_lot):
+            traded += work.lots[lot].sold_usd
+        return float(traded)
+    short, long = least_gains(work, account)
+    if which == BUDGET:
+        return float(short - account_row.short_before + long - account_row.long_before - account_row.gain)
+    if which == SUM:
+        return float(short + long)
+    return float(short if account_row.short_rate >= account_row.long_rate else long)
 
 
 @compile_inner
-def prices_only(short_rate: float, long_rate: float, gain_price: float, turnover_price: float) -> Optimum:
-    """Prices on the coupled sums, without an answer yet."""
-    return Optimum(
-        shortfall=0.0,
-        mu=0.0,
-        value=0.0,
-        bound=0.0,
-        short_rate=short_rate,
-        long_rate=long_rate,
-        gain_price=gain_price,
-        turnover_price=turnover_price,
-    )
-
-
-@compile_inner
-def shortfall_only(shortfall: float) -> Optimum:
-    """No answer: cash owed that cannot be raised, usd."""
-    return Optimum(
-        shortfall=shortfall,
-        mu=0.0,
-        value=0.0,
-        bound=0.0,
-        short_rate=0.0,
-        long_rate=0.0,
-        gain_price=0.0,
-        turnover_price=0.0,
-    )
-
-
-@compile_inner
-def is_within(work: Workspace, account: int) -> bool:
-    """Whether the trades in the workspace keep the gain budget and the turnover limit."""
+def highest(work: Workspace, account: int, which: int, side: int) -> float:
+    """The end of a price: 0 where the account has no such sum."""
     account_row = work.accounts[account]
-    if np.isinf(account_row.gain) and np.isinf(account_row.turnover):
+    if which == BUDGET:
+        return STEEP if np.isfinite(account_row.gain) else 0.0
+    if which == TURNOVER:
+        return STEEP if np.isfinite(account_row.turnover) else 0.0
+    a, b = price_ends(work, account, side)
+    return a if which == HI else b
+
+
+@compile_inner
+def is_settled(work: Workspace, account: int, which: int, price: float, end: float) -> bool:
+    """Whether a sum is where its price says: at its aim, or beyond it with the price at its end, or short of it and free."""
+    if end == 0:
         return True
-    gain, traded = 0.0, 0.0
+    beyond, slack = sum_beyond(work, account, which), SETTLED * work.accounts[account].nav
+    if price <= 0:
+        return bool(beyond <= slack)
+    if price >= end:
+        return bool(beyond >= -slack)
+    return bool(abs(beyond) <= slack)
+
+
+@compile_inner
+def put_only(work: Workspace, account: int, prices: Any, ends: Any, inner: int) -> bool:  # noqa: ARG001 - as every search step
+    """Solve at the four prices; False where cash owed cannot be raised."""
+    return bool(put(work, account, prices) == 0)
+
+
+def _finder(solve: Callable[..., bool], level: int) -> Callable[..., bool]:
+    """A search for one price, ``solve`` being what is done at each price tried; answers are set aside at ``level``."""
+
+    def find(work: Workspace, account: int, prices: Any, ends: Any, which: int, inner: int) -> bool:
+        nav = work.accounts[account].nav
+        low, high = 0.0, min(ends[which], FIRST_PRICE)
+        prices[which] = low
+        if not solve(work, account, prices, ends, inner):
+            return False
+        over = sum_beyond(work, account, which)
+        if over <= SETTLED * nav:
+            return True
+        set_aside(work, account, account + 1, level)
+        under = 0.0
+        while True:
+            prices[which] = high
+            if not solve(work, account, prices, ends, inner):
+                return False
+            under = sum_beyond(work, account, which)
+            if under <= 0 or high >= ends[which]:
+                break
+            low, over = high, under
+            set_aside(work, account, account + 1, level)
+            high = min(8 * high, ends[which])
+        if under >= 0:
+            return bool(under <= SETTLED * nav or high < STEEP)
+        for number in range(MOST_ROOT_STEPS):
+            if (high - low) * max(over, -under) <= NARROW * nav:
+                break
+            share = min(max(over / (over - under), 0.02), 0.98)
+            middle = low + (0.5 if number % THIRD == 0 else share) * (high - low)
+            prices[which] = middle
+            if not solve(work, account, prices, ends, inner):
+                return False
+            at = sum_beyond(work, account, which)
+            if abs(at) <= SETTLED * nav:
+                return True
+            if at > 0:
+                low, over = middle, at
+                set_aside(work, account, account + 1, level)
+            else:
+                high, under = middle, at
+        prices[which] = high
+        is_solved = solve(work, account, prices, ends, inner)
+        under = sum_beyond(work, account, which)
+        if under < 0:
+            mix_aside(work, account, account + 1, level, -under / (over - under))
+        return is_solved
+
+    return compile_inner(find)
+
+
+find_one: Final = _finder(put_only, 1)
+
+
+@compile_inner
+def settle_inner(work: Workspace, account: int, prices: Any, ends: Any, inner: int) -> bool:
+    """Solve at the prices but that of ``inner``, which is found."""
+    return find_one(work, account, prices, ends, inner, inner)
+
+
+find_two: Final = _finder(settle_inner, 2)
+
+
+@compile_inner
+def open_sums(work: Workspace, account: int, prices: Any, ends: Any, is_open: Any) -> int:
+    """Mark the sums that are not settled at the prices; how many there are."""
+    count = 0
+    for which in range(SUMS):
+        is_open[which] = 0 if is_settled(work, account, which, prices[which], ends[which]) else 1
+        count += is_open[which]
+    return count
+
+
+@compile_inner
+def search(work: Workspace, account: int, prices: Any, ends: Any) -> tuple[bool, bool]:
+    """Steps 1 and 2; whether every sum is settled then, and whether the cash owed was raised."""
+    is_open = np.zeros(SUMS, np.int64)
+    count = 0
+    for number in range(TRIES):
+        if put(work, account, prices) > 0:
+            return False, False
+        count = open_sums(work, account, prices, ends, is_open)
+        if count == 0:
+            return True, True
+        if is_open[BUDGET] + is_open[TURNOVER] > 0 or number == TRIES - 1:
+            break
+        for which in (HI, SUM):
+            if is_open[which]:
+                prices[which] = 0.0 if prices[which] > 0 else ends[which]
+    first = -1
+    for which in (TURNOVER, BUDGET, SUM, HI):
+        first = which if is_open[which] else first
+    for which in range(SUMS):
+        if not is_open[which] or which == first:
+            continue
+        if count == PAIR:
+            return find_two(work, account, prices, ends, which, first) and open_sums(
+                work, account, prices, ends, is_open
+            ) == 0, True
+        return False, True
+    if not find_one(work, account, prices, ends, first, first):
+        return False, True
+    count = open_sums(work, account, prices, ends, is_open)
+    for which in range(SUMS):
+        if is_open[which] and count == 1 and which != first:
+            is_found = find_two(work, account, prices, ends, first, which)
+            return is_found and open_sums(work, account, prices, ends, is_open) == 0, True
+    return count == 0, True
+
+
+@compile_inner
+def relaxed_value(work: Workspace, account: int) -> float:
+    """The objective, usd, of the trades in the workspace as ``kernel`` has it: half spreads are paid from cash where that is better."""
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    squares, paid, spreads, cash = 0.0, 0.0, 0.0, account_row.cash
     for c in range(account_row.first, account_row.last):
         class_row = work.classes[c]
-        traded += class_row.bought_usd
+        gap = class_row.value - class_row.target + class_row.bought_usd
+        paid += class_row.buy_cost * class_row.bought_usd
+        spreads += class_row.buy_spread * class_row.bought_usd
+        cash -= class_row.bought_usd
         for lot in range(class_row.first, class_row.last):
             lot_row = work.lots[lot]
-            traded += lot_row.sold_usd
-            gain += lot_row.gain * lot_row.sold_usd
-    slack = NEAR_ZERO * account_row.nav
-    return bool(gain <= account_row.gain + slack and traded <= account_row.turnover + slack)
+            gap -= lot_row.sold_usd
+            paid += lot_row.cost * lot_row.sold_usd
+            spreads += lot_row.spread * lot_row.sold_usd
+            cash += lot_row.sold_usd
+        squares += gap * gap
+    cash = max(min(cash, max(account_row.cash_target, cash - spreads)), 0.0)
+    short, long = least_gains(work, account)
+    return float(
+        0.5 * k * (squares + (cash - account_row.cash_target) ** 2) + paid + tax_of(work, account, short, long)
+    )
 
 
 @compile_inner
-def dual_value(work: Workspace, account: int, x: float, at: Optimum) -> float:
-    """Lower bound, usd, from the kernel's optimum (in the workspace) at the prices in ``at``, which the book now has."""
+def bound_at(work: Workspace, account: int, prices: Any) -> float:
+    """The dual, usd, at the prices in force; ``prices`` are those of the sums."""
     account_row = work.accounts[account]
-    mu = x * account_row.tracking_penalty / account_row.nav
-    if x >= 0:
-        bound = objective(work, account, cash_before_costs(work, account))
-    else:
-        bound = bound_with_costs_paid(work, account, mu)
+    bound = value_at(work, account, account_row.x)
     short, long = account_row.short_before, account_row.long_before
-    if account_row.short_rate > 0 or account_row.long_rate > 0:
-        bound += at.short_rate * short + at.long_rate * long
-        bound -= tax_on(short, long, account_row.short_rate, account_row.long_rate)
-    if at.gain_price > 0:
-        bound -= at.gain_price * account_row.gain
-    if at.turnover_price > 0:
-        bound -= at.turnover_price * account_row.turnover
-    return bound
+    rs, rl = account_row.short_rate, account_row.long_rate
+    if rs > 0 or rl > 0:
+        short_rate, long_rate = rates_at(work, account, prices[HI], prices[SUM])
+        bound += short_rate * short + long_rate * long - tax_on(short, long, rs, rl)
+    if prices[BUDGET] > 0:
+        bound -= prices[BUDGET] * account_row.gain
+    if prices[TURNOVER] > 0:
+        bound -= prices[TURNOVER] * account_row.turnover
+    return float(bound)
 
 
 @compile_inner
-def optimum_at_ends(work: Workspace, account: int, side: int) -> tuple[Optimum, bool]:
-    """The optimum of one convex problem where its prices are at their ends; whether they are."""
+def solve_side(work: Workspace, account: int, side: int, prices: Any) -> tuple[float, float, float]:
+    """The optimum of one convex problem: shortfall, value and bound, usd; ``prices`` of the sums, which are in force."""
     account_row = work.accounts[account]
-    a_end, b_end = price_ends(work, account, side)
-    tolerance = NEAR_ZERO * account_row.nav
+    ends = np.zeros(SUMS)
+    for which in range(SUMS):
+        prices[which], ends[which] = 0.0, highest(work, account, which, side)
     is_hi_short = account_row.short_rate >= account_row.long_rate
     hi = account_row.short_before if is_hi_short else account_row.long_before
-    a = a_end if hi >= 0 else 0.0
-    b = b_end if account_row.short_before + account_row.long_before >= 0 else 0.0
-    found = prices_only(0.0, 0.0, 0.0, 0.0)
-    for _ in range(TRIES):
-        short_rate, long_rate = rates_at(work, account, a, b)
-        found = prices_only(short_rate, long_rate, 0.0, 0.0)
-        price(work, account, found)
-        x, shortfall = price_of_cash(work, account)
-        if shortfall > 0:
-            return shortfall_only(shortfall), True
-        trade_at(work, account, x)
-        short, long = net_gains(work, account)
-        is_a_right = is_settled(a, a_end, short if is_hi_short else long, tolerance)
-        is_b_right = is_settled(b, b_end, short + long, tolerance)
-        if not is_within(work, account):
-            return found, False
-        if is_a_right and is_b_right:
-            mu = x * account_row.tracking_penalty / account_row.nav
-            value = continuous_objective(work, account, account + 1)
-            bound = dual_value(work, account, x, found)
-            found = Optimum(
-                shortfall=0.0,
-                mu=mu,
-                value=value,
-                bound=bound,
-                short_rate=short_rate,
-                long_rate=long_rate,
-                gain_price=0.0,
-                turnover_price=0.0,
-            )
-            return found, True
-        if not is_a_right:
-            a = 0.0 if a > 0 else a_end
-        if not is_b_right:
-            b = 0.0 if b > 0 else b_end
-    return found, False
+    prices[HI] = ends[HI] if hi >= 0 else 0.0
+    prices[SUM] = ends[SUM] if account_row.short_before + account_row.long_before >= 0 else 0.0
+    is_found, is_raised = search(work, account, prices, ends)
+    if not is_raised:
+        return max(-account_row.cash, 0.0), 0.0, 0.0
+    value, bound = relaxed_value(work, account), bound_at(work, account, prices)
+    if is_found and value - bound <= CLOSE * account_row.nav:
+        return 0.0, value, bound
+    set_aside(work, account, account + 1, OF_SIDE)
+    is_tried, tried = is_found, value
+    _, own, _, _ = solve_program(work, account, account + 1, np.full(1, side))
+    value = relaxed_value(work, account)
+    if is_tried and tried < value:
+        value = tried
+    else:
+        set_aside(work, account, account + 1, OF_SIDE)
+    for which in range(SUMS):
+        prices[which] = min(max(own[0, PRICES[which]], 0.0), ends[which])
+    put(work, account, prices)
+    found = bound_at(work, account, prices)
+    mix_aside(work, account, account + 1, OF_SIDE, 1.0)
+    return 0.0, value, max(bound, found)

@@ -1,22 +1,16 @@
-"""Trades of many accounts at once: the continuous optimum, whole units, the minimum trade and the certificate.
+"""The best whole-unit trades of many accounts, and how far from the best they can be.
 
-For each account, independently of all others (threads of our own release the interpreter lock: Numba's own parallel loops
-may not be entered from two threads at once, and take three times as long to compile):
+For each account, or managed household, independently of all others (threads of our own release the interpreter lock: Numba's own
+parallel loops may not be entered from two threads at once, and take three times as long to compile):
 
-1. Solve exactly (``optimum``); its dual value is the lower bound of the certificate.
-2. Orders below the minimum trade, or that remove less of a class's deviation than policy asks, are dropped, their lots or
-   purchases excluded, and 1 done again; at most ``MAX_PASSES``.
-3. Cut to whole units (``whole_units``). What is below the minimum now is dropped; where cash is owed, sales are topped up to
-   the minimum instead.
-4. Orders beyond the limit, and those that are worth less than policy gives up for fewer trades, are dropped, least first.
-5. Nothing is traded unless that is strictly better than doing nothing, or cash is owed.
+1. The continuous optimum and its bound (``kernel``, ``coupled``, ``optimum``; of a household ``households``).
+2. Whole units, cash, limits (``positions``, ``moves``, ``search``).
+3. What policy asks of orders: the least order and improvement, their number, and what they must be worth (``order_rules``).
+4. Nothing is traded unless that is better than doing nothing, or cash is owed (``groups``).
 
-Managed households are solved account by account too, once their common optimum is known (``households``).
-
-The certificate: ``gap_bps = 1e4 * (objective - lower_bound) / NAV`` bounds how much better any answer under the same bounds and
-prices could be. Where cash has a price (``mu >= 0``) the continuous optimum is that bound. Where cash is in surplus (``mu < 0``:
-nothing to buy) it is not, because paying costs from unwanted cash lowers the tracking term; there the bound is the Lagrangian
-dual, at ``mu``, of the problem whose costs are paid from cash (``kernel.bound_with_costs_paid``).
+The certificate: ``gap_bps = 1e4 * (objective - lower_bound) / NAV`` bounds how much better any trades under the same rules could be.
+The objective is what was minimised, at the final whole units and cash, tax signed and netted; the bound is a value of the dual, true
+at any prices, of a problem that leaves out what policy asks of orders.
 """
 
 import hashlib
@@ -33,21 +27,24 @@ from numba import njit
 
 from tasks.core.solver import (
     arrays,
+    compiling,
     coupled,
     groups,
     household_bounds,
     households,
     interior,
     kernel,
+    mending,
+    moves,
     netting,
-    objectives,
     optimum,
-    order_limits,
+    order_rules,
+    orders,
+    positions,
     programs,
-    rounding,
+    search,
     solution,
-    units,
-    whole_units,
+    wash,
     workspace,
 )
 from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, require_types
@@ -98,7 +95,7 @@ def _entrance(sources: str) -> Callable[..., None]:
     compiled function closes over, is part of the name it is cached under: changed code is never run in its old form.
     """
 
-    @njit(cache=True, nogil=True)
+    @njit(cache=True, nogil=True, error_model="numpy")
     def rebalance_range(
         book: Book, limits: Limits, work: Workspace, answer: Answer, starts: Ints, first: int, last: int
     ) -> None:
@@ -114,22 +111,25 @@ def _entrance(sources: str) -> Callable[..., None]:
 
 _COMPILED: Final = (
     arrays,
+    compiling,
     workspace,
     kernel,
-    units,
-    whole_units,
+    positions,
+    moves,
+    search,
+    mending,
     netting,
     interior,
     programs,
     coupled,
     optimum,
-    rounding,
-    order_limits,
+    orders,
+    order_rules,
     household_bounds,
     households,
-    objectives,
     groups,
     solution,
+    wash,
 )
 
 

@@ -1,73 +1,110 @@
-"""The lower bound of a managed household by duality."""
+"""The lower bound of a managed household: the value of its dual at any prices, account by account.
+
+Prices of the classes and of cash (``k`` times what each is over) are the household's; an account's own are those of its cash, of its
+two nets, of its gain budget and of its turnover (rows as in ``programs``). Where an account's cash has a price below 0 its half
+spreads are paid from it, as in ``kernel``.
+"""
 
 from typing import Any
 
 import numpy as np
 
+from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.netting import rates_at, tax_on
 from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, SUM_OF_GAINS, TURNOVER
-from tasks.core.solver.workspace import Workspace, compile_inner
+from tasks.core.solver.workspace import Workspace
 
 
 @compile_inner
-def member_terms(work: Workspace, account: int, own: Any, of_classes: Any, paid_share: float) -> float:
-    """An account's part of the dual at the prices ``own`` of its own rows (see ``programs``) and the classes' ``of_classes``, usd."""
+def member_terms(work: Workspace, account: int, own: Any, of_classes: Any, of_losses: Any) -> float:
+    """An account's part of the dual at its own prices and those of the classes (cash the last) and of room for losses, usd.
+
+    No purchase is more than all its cash and all that it could sell.
+    """
     account_row = work.accounts[account]
     mu, turnover_price, gain_price = own[CASH], max(own[TURNOVER], 0.0), max(own[GAIN_BUDGET], 0.0)
+    classes = len(of_classes) - 1
+    mu = max(mu, -of_classes[classes])
+    paid = 1.0 if mu < 0 else 0.0
     rs, rl = account_row.short_rate, account_row.long_rate
     short_rate, long_rate = rates_at(work, account, max(own[HI_GAIN], 0.0), max(own[SUM_OF_GAINS], 0.0))
-    short, long = account_row.short_before, account_row.long_before
     is_out = account_row.shortfall > 0
-    bound = (of_classes[len(of_classes) - 1] if is_out else -mu) * account_row.cash
+    bound = (of_classes[classes] if is_out else -mu) * account_row.cash
     if rs > 0 or rl > 0:
+        short, long = account_row.short_before, account_row.long_before
         bound += short_rate * short + long_rate * long - tax_on(short, long, rs, rl)
     if turnover_price > 0:
         bound -= turnover_price * account_row.turnover
     if gain_price > 0:
         bound -= gain_price * account_row.gain
+    affordable = max(account_row.cash, 0.0)
+    for lot in range(account_row.first_lot, account_row.last_lot):
+        affordable += work.lots[lot].open_cap
     for c in range(account_row.first, account_row.last):
         class_row = work.classes[c]
-        value = of_classes[c - account_row.first]
-        if np.isfinite(class_row.open_cap):
-            spread = class_row.buy_spread * paid_share
-            reduced = class_row.buy_base + turnover_price + mu * (1 + spread) + value
-            bound += min(reduced, 0.0) * class_row.open_cap
+        j = c - account_row.first
+        if class_row.open_cap > 0:
+            reduced = class_row.buy_cost + turnover_price + mu * (1 + paid * class_row.buy_spread) + of_classes[j]
+            if reduced < 0:
+                bound += reduced * min(class_row.open_cap, affordable)
         for lot in range(class_row.first, class_row.last):
             lot_row = work.lots[lot]
             rate = short_rate if lot_row.is_short else long_rate
-            spread = lot_row.spread * paid_share
-            reduced = lot_row.base + (rate + gain_price) * lot_row.gain + turnover_price
-            bound += min(reduced - mu * (1 - spread) - value, 0.0) * lot_row.open_cap
+            reduced = lot_row.cost + (rate + gain_price) * lot_row.gain_low + turnover_price
+            reduced -= mu * (1 - paid * class_row.widest) + of_classes[j]
+            if lot_row.gain < 0:
+                reduced += of_losses[j]
+            if reduced < 0:
+                bound += reduced * lot_row.open_cap
     return float(bound)
 
 
 @compile_inner
-def dual_of_household(work: Workspace, first: int, last: int, prices: Any, of_classes: Any) -> float:
-    """Lower bound, usd, at each account's own prices and the price of every class, cash the last (``k`` times what it is over).
-
-    With ``k y^2 / 2 >= v y - v^2 / (2 k)`` for every v, the Lagrangian falls apart into one clip a lot and purchase, so any prices
-    give a bound; those without a limit to buy are raised until the bound is finite. Where cash has a negative price
-    it is that of the problem whose costs are paid from cash (see ``kernel.bound_with_costs_paid``).
-    """
-    classes = work.accounts[first].last - work.accounts[first].first
-    k = work.accounts[first].tracking_penalty / work.accounts[first].nav
-    at = of_classes.copy()
-    for account in range(first, last):
-        mu = prices[account - first, CASH]
-        at[classes] = max(at[classes], -mu)
+def raise_class_prices(work: Workspace, accounts: int, own: Any, of_classes: Any) -> None:
+    """Raise prices of the classes where a purchase without a limit would else make the bound infinite."""
+    classes = len(of_classes) - 1
+    for account in range(accounts):
+        mu = max(own[account, CASH], -of_classes[classes])
         for j in range(classes):
-            c = work.accounts[account].first + j
-            if np.isinf(work.classes[c].open_cap):
-                spread = work.classes[c].buy_spread if mu < 0 else 0.0
-                cost = work.classes[c].buy_base + max(prices[account - first, TURNOVER], 0.0)
-                at[j] = max(at[j], -(cost + mu * (1 + spread)))
-    bound = -at[classes] * work.accounts[first].cash_target - at[classes] ** 2 / (2 * k)
+            class_row = work.classes[work.accounts[account].first + j]
+            if np.isinf(class_row.open_cap):
+                spread = class_row.buy_spread if mu < 0 else 0.0
+                cost = class_row.buy_cost + max(own[account, TURNOVER], 0.0)
+                of_classes[j] = max(of_classes[j], -(cost + mu * (1 + spread)))
+
+
+@compile_inner
+def spare_of(work: Workspace, accounts: int, j: int) -> float:
+    """The greatest ``spare`` of a class among the household's accounts, usd."""
+    most = 0.0
+    for account in range(accounts):
+        most = max(most, work.classes[work.accounts[account].first + j].spare)
+    return most
+
+
+@compile_inner
+def shared_terms(work: Workspace, accounts: int, of_classes: Any, of_losses: Any) -> float:
+    """What of the dual is the household's: ``k y^2 / 2 >= v y - v^2 / (2 k)`` for every deviation y and price v."""
+    first = work.accounts[0]
+    k, classes = first.tracking_penalty / first.nav, len(of_classes) - 1
+    bound = -of_classes[classes] * first.cash_target - of_classes[classes] ** 2 / (2 * k)
     for j in range(classes):
-        over = -work.classes[work.accounts[first].first + j].target
-        for account in range(first, last):
+        over = -work.classes[first.first + j].target
+        for account in range(accounts):
             over += work.classes[work.accounts[account].first + j].value
-        bound += at[j] * over - at[j] ** 2 / (2 * k)
-    for account in range(first, last):
-        own = prices[account - first]
-        bound += member_terms(work, account, own, at, 1.0 if own[CASH] < 0 else 0.0)
+        bound += of_classes[j] * over - of_classes[j] ** 2 / (2 * k)
+        if of_losses[j] > 0:
+            bound -= of_losses[j] * (work.classes[first.first + j].loss_room + accounts * spare_of(work, accounts, j))
     return float(bound)
+
+
+@compile_inner
+def raise_own_cash(work: Workspace, account: int, others: Any, of_classes: Any) -> None:
+    """Raise an account's price of cash where a purchase without a limit would else make its part of the bound infinite."""
+    account_row = work.accounts[account]
+    own = others[account]
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        if np.isinf(class_row.open_cap):
+            least = -(class_row.buy_cost + max(own[TURNOVER], 0.0) + of_classes[c - account_row.first])
+            own[CASH] = max(own[CASH], least if least >= 0 else least / (1 + class_row.buy_spread))

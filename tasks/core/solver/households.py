@@ -2,75 +2,47 @@
 
     minimise  kappa/(2 NAV) * [ sum_c (sum_a value_ac - T_c)^2 + (sum_a K_a - T_cash)^2 ] + costs and taxes of each account
 
-1. The continuous optimum of all its accounts together, by the interior point (``programs``); where the lo term of some
-   account's tax may end on either side of zero, every choice of sides is solved and the best taken.
-2. Its dual value at the prices found is the household's lower bound (``dual_of_household``).
-3. Account by account, the others' positions folded into the destinations, the trades are cut to whole units as those of an
-   account alone are, twice over, so that each account's cash is spent in view of what the others were cut to.
-Assumptions: the accounts have the same classes in the same order, the household's NAV and destinations stand on each, and the
-tracking penalty is the household's.
+1. The continuous optimum of all its accounts together, by the interior point (``programs``), each account's tax on one side of
+   ``netting``; then each account alone, the others' positions folded into the destinations, is asked whether its other side is better,
+   and where it is all is solved again.
+2. The bound: at any prices of the classes and of cash the problem falls apart into accounts, and each one's part is the lesser of its
+   two sides, at any prices of its own. Those of the interior point are taken for the side it solved; those at which the
+   account alone is best for the other.
+3. Account by account, folded, the trades are cut to whole units and improved as those of an account alone are, some times over, so
+   that each account's cash is spent in view of what the others were cut to.
+
+Assumptions: the accounts have the same classes in the same order, the household's NAV, destinations, room for losses and least
+trades stand on each, and the tracking penalty is the household's.
 
 Known limits: whole units are found account by account, so a trade of two accounts that only pays together is missed; the
-certificate shows what that leaves. Above ``MOST_SIDES`` accounts whose tax may end on either side, no bound is given (-inf).
+certificate shows what that leaves.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from tasks.core.solver.coupled import Optimum, price, prices_only
-from tasks.core.solver.household_bounds import dual_of_household
-from tasks.core.solver.kernel import cash_before_costs
+from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.coupled import BUDGET, HI, SUM, SUMS, TURNOVER, solve_side
+from tasks.core.solver.household_bounds import member_terms, raise_class_prices, raise_own_cash, shared_terms
+from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, rates_at
-from tasks.core.solver.objectives import continuous_objective
-from tasks.core.solver.optimum import unraisable
-from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, TURNOVER, solve_program
-from tasks.core.solver.rounding import MAX_PASSES, cash_floor, exclude_small, reopen_lots, to_units
-from tasks.core.solver.units import update_totals
-from tasks.core.solver.whole_units import spend_cash
-from tasks.core.solver.workspace import Workspace, compile_inner
+from tasks.core.solver.order_rules import fewest_of, orders_of
+from tasks.core.solver.orders import cash_floor, round_off
+from tasks.core.solver.positions import refresh
+from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, solve_program
+from tasks.core.solver.programs import TURNOVER as OWN_TURNOVER
+from tasks.core.solver.search import improve
+from tasks.core.solver.workspace import Workspace, mix_aside, set_aside
 
-MOST_SIDES = 6
-SWEEPS = 2
-
-
-@compile_inner
-def best_sides(work: Workspace, accounts: int, sides: Any) -> tuple[float, Any]:
-    """Choose the side of each account's tax (into ``sides``); the household's lower bound and the prices at the best."""
-    open_sides = np.zeros(accounts, np.int64)
-    count = 0
-    for account in range(accounts):
-        is_taxed_needed, is_offset_needed = needed_sides(work, account)
-        sides[account] = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
-        if is_taxed_needed and is_offset_needed:
-            open_sides[count] = account
-            count += 1
-    tried = min(count, MOST_SIDES)
-    best, bound, choice, prices = np.inf, np.inf, 0, np.zeros((accounts, OWN_ROWS))
-    for number in range(2**tried + 1):
-        is_again = number == 2**tried
-        if is_again and tried == 0:
-            break
-        for i in range(tried):
-            sides[open_sides[i]] = ((choice if is_again else number) >> i) & 1
-        _, own, of_classes = solve_program(work, 0, accounts, sides)
-        bound = min(bound, dual_of_household(work, 0, accounts, own, of_classes))
-        value = continuous_objective(work, 0, accounts)
-        if value < best:
-            best, choice, prices = value, number, own
-    return (bound if count <= MOST_SIDES else -np.inf), prices
-
-
-@compile_inner
-def totals(work: Workspace, accounts: int, held: Any) -> None:
-    """Value of each class, and cash (last), after the trades in the workspace; cash as if trades cost nothing."""
-    held[:] = 0.0
-    classes = len(held) - 1
-    for account in range(accounts):
-        for j in range(classes):
-            c = work.accounts[account].first + j
-            held[j] += class_after(work, c)
-        held[classes] += cash_before_costs(work, account)
+SWEEPS: Final = 3
+"""How often whole units of every account are improved."""
+SIDE_ROUNDS: Final = 3
+"""How often sides are chosen anew."""
+WORTH_A_SIDE: Final = 1e-9
+"""Share of NAV by which the other side must be better."""
+OF_ASKED: Final = 5
+"""Level at which trades are set aside while accounts are asked."""
 
 
 @compile_inner
@@ -84,96 +56,191 @@ def class_after(work: Workspace, c: int) -> float:
 
 
 @compile_inner
-def fold(work: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
-    """Make an account's destinations what the others leave of the household's."""
-    account_row = work.accounts[account]
-    classes = len(held) - 1
-    for j in range(classes):
-        c = account_row.first + j
-        held[j] -= class_after(work, c)
-        work.classes[c].target = target[j] - held[j]
-    held[classes] -= own_cash
-    account_row.cash_target = target[classes] - held[classes]
+def lost_of(work: Workspace, c: int) -> float:
+    """Usd sold at a loss of a class of an account."""
+    lost = 0.0
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        if work.lots[lot].gain < 0:
+            lost += work.lots[lot].sold_usd
+    return lost
 
 
 @compile_inner
-def unfold(work: Workspace, account: int, held: Any, target: Any, own_cash: float) -> None:
-    """Count the account's position again, and put the household's destinations back."""
+def cash_of(work: Workspace, account: int, is_paid: bool) -> float:
+    """An account's cash after the trades in the workspace, half spreads paid or not."""
     account_row = work.accounts[account]
-    classes = len(held) - 1
+    cash, part = account_row.cash, 1.0 if is_paid else 0.0
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        cash -= class_row.bought_usd * (1 + part * class_row.buy_spread)
+        for lot in range(class_row.first, class_row.last):
+            cash += work.lots[lot].sold_usd * (1 - part * work.lots[lot].spread)
+    return float(cash)
+
+
+@compile_inner
+def fold(work: Workspace, accounts: int, account: int, target: Any, is_paid: bool) -> None:
+    """Make an account's destinations, and its room for losses, what the others leave of the household's (``target``, cash the last)."""
+    account_row = work.accounts[account]
+    classes = len(target) - 1
     for j in range(classes):
-        c = account_row.first + j
-        held[j] += class_after(work, c)
-        work.classes[c].target = target[j]
-    held[classes] += own_cash
+        others, lost = 0.0, 0.0
+        for other in range(accounts):
+            if other != account:
+                others += class_after(work, work.accounts[other].first + j)
+                lost += lost_of(work, work.accounts[other].first + j)
+        class_row = work.classes[account_row.first + j]
+        class_row.target, class_row.share = target[j] - others, max(class_row.loss_room - lost, 0.0)
     account_row.cash_target = target[classes]
+    for other in range(accounts):
+        if other != account:
+            account_row.cash_target -= cash_of(work, other, is_paid)
 
 
 @compile_inner
-def member_prices(work: Workspace, account: int, own: Any) -> Optimum:
-    """The household's prices as they bear on one account."""
+def unfold(work: Workspace, account: int, target: Any) -> None:
+    """Put the household's destinations back."""
+    account_row = work.accounts[account]
+    for j in range(len(target) - 1):
+        class_row = work.classes[account_row.first + j]
+        class_row.target, class_row.share = target[j], class_row.loss_room
+    account_row.cash_target = target[len(target) - 1]
+
+
+@compile_inner
+def targets_of(work: Workspace) -> Any:
+    """The household's destinations, cash the last."""
+    first = work.accounts[0]
+    target = np.zeros(first.last - first.first + 1)
+    for j in range(len(target) - 1):
+        target[j] = work.classes[first.first + j].target
+    target[len(target) - 1] = first.cash_target
+    return target
+
+
+@compile_inner
+def rows_of(prices: Any, mu: float, own: Any) -> None:
+    """Prices in the order of ``coupled`` and of cash into an account's own rows as ``programs`` has them."""
+    own[CASH], own[HI_GAIN], own[SUM_OF_GAINS] = mu, prices[HI], prices[SUM]
+    own[GAIN_BUDGET], own[OWN_TURNOVER] = prices[BUDGET], prices[TURNOVER]
+
+
+@compile_inner
+def use_prices(work: Workspace, account: int, own: Any) -> None:
+    """Put an account's own prices in force, which sorts its lots."""
+    account_row = work.accounts[account]
     short_rate, long_rate = rates_at(work, account, max(own[HI_GAIN], 0.0), max(own[SUM_OF_GAINS], 0.0))
-    return prices_only(short_rate, long_rate, max(own[GAIN_BUDGET], 0.0), max(own[TURNOVER], 0.0))
+    set_prices(work, account, short_rate, long_rate, max(own[GAIN_BUDGET], 0.0), max(own[OWN_TURNOVER], 0.0))
+    account_row.x = own[CASH] * account_row.nav / account_row.tracking_penalty
 
 
 @compile_inner
-def cut_household(work: Workspace, accounts: int, prices: Any) -> float:
-    """Whole units of the continuous trades in the workspace, account by account; the cash that is missing, usd."""
-    first = work.accounts[0].first
-    classes = work.accounts[0].last - first
-    held, target = np.zeros(classes + 1), np.zeros(classes + 1)
-    totals(work, accounts, held)
-    for j in range(classes):
-        target[j] = work.classes[first + j].target
-    target[classes] = work.accounts[0].cash_target
+def other_side(side: int) -> int:
+    """The other side of ``netting``."""
+    return TAXED_SIDE if side == OFFSET_SIDE else OFFSET_SIDE
+
+
+@compile_inner
+def choose_sides(work: Workspace, accounts: int, sides: Any, is_open: Any) -> None:
+    """Begin on the side that each account's net gains would be on were nothing traded; mark those that may end on either."""
+    for account in range(accounts):
+        is_taxed_needed, is_offset_needed = needed_sides(work, account)
+        is_open[account] = 1 if is_taxed_needed and is_offset_needed else 0
+        sides[account] = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
+        if is_open[account]:
+            account_row = work.accounts[account]
+            is_lo_short = account_row.short_rate < account_row.long_rate
+            lo = account_row.short_before if is_lo_short else account_row.long_before
+            sides[account] = OFFSET_SIDE if lo < 0 else TAXED_SIDE
+
+
+@compile_inner
+def ask_accounts(work: Workspace, accounts: int, sides: Any, is_open: Any, others: Any) -> int:
+    """Ask each account that may end on either side for its prices on the other; those that are better off there change. How many."""
+    target, changed = targets_of(work), 0
+    prices = np.zeros(SUMS)
+    set_aside(work, 0, accounts, OF_ASKED)
+    for account in range(accounts):
+        if not is_open[account] or work.accounts[account].shortfall > 0:
+            continue
+        fold(work, accounts, account, target, False)
+        missing, value, _ = solve_side(work, account, sides[account], prices)
+        _, other, _ = solve_side(work, account, other_side(sides[account]), prices)
+        account_row = work.accounts[account]
+        mu = account_row.x * account_row.tracking_penalty / account_row.nav
+        rows_of(prices, mu, others[account])
+        unfold(work, account, target)
+        mix_aside(work, account, account + 1, OF_ASKED, 1.0)
+        if missing == 0 and other < value - WORTH_A_SIDE * account_row.nav:
+            sides[account] = other_side(sides[account])
+            changed += 1
+    return changed
+
+
+@compile_inner
+def household_optimum(work: Workspace, accounts: int) -> tuple[float, Any]:
+    """Steps 1 and 2: fill in the continuous optimum; the household's lower bound, usd, and each account's prices."""
+    sides, is_open = np.zeros(accounts, np.int64), np.zeros(accounts, np.int64)
+    choose_sides(work, accounts, sides, is_open)
+    others, bound = np.zeros((accounts, OWN_ROWS)), -np.inf
+    own = np.zeros((accounts, OWN_ROWS))
+    for number in range(SIDE_ROUNDS):
+        _, own, of_classes, of_losses = solve_program(work, 0, accounts, sides)
+        solved = sides.copy()
+        changed = ask_accounts(work, accounts, sides, is_open, others)
+        raise_class_prices(work, accounts, own, of_classes)
+        for account in range(accounts):
+            if is_open[account]:
+                raise_own_cash(work, account, others, of_classes)
+        found = shared_terms(work, accounts, of_classes, of_losses)
+        for account in range(accounts):
+            term = member_terms(work, account, own[account], of_classes, of_losses)
+            if is_open[account]:
+                term = min(term, member_terms(work, account, others[account], of_classes, of_losses))
+            found += term
+        bound = max(bound, found)
+        if changed == 0:
+            break
+        if number == SIDE_ROUNDS - 1:
+            sides[:] = solved
+    return bound, own
+
+
+@compile_inner
+def cut_household(work: Workspace, accounts: int, own: Any) -> float:
+    """Step 3; what is left broken, usd."""
+    target = targets_of(work)
     missing = 0.0
+    for account in range(accounts):
+        use_prices(work, account, own[account])
     for sweep in range(SWEEPS):
         for account in range(accounts):
             account_row = work.accounts[account]
             if account_row.shortfall > 0:
                 continue
-            fold(work, account, held, target, cash_before_costs(work, account) if sweep == 0 else account_row.cash_now)
+            fold(work, accounts, account, target, sweep > 0)
             if sweep == 0:
-                price(work, account, member_prices(work, account, prices[account]))
-                missing += to_units(work, account)
-            update_totals(work, account)
-            spend_cash(work, account, cash_floor(work, account))
-            unfold(work, account, held, target, account_row.cash_now)
+                left = round_off(work, account, -np.inf)
+                missing += left
+            else:
+                refresh(work, account)
+                if sweep == 1:
+                    missing += orders_of(work, account, -np.inf, 0.0)
+                improve(work, account, cash_floor(work, account), -np.inf)
+            unfold(work, account, target)
     return missing
 
 
 @compile_inner
-def note_household(work: Workspace, accounts: int, bound: float, value: float, prices: Any) -> None:
-    """Keep the continuous optimum for the certificate and for the reasons."""
+def fewer_of_household(work: Workspace, accounts: int) -> float:
+    """Orders of each account that are worth less than what policy gives up for fewer are left out; what is left broken, usd."""
+    target = targets_of(work)
+    missing = 0.0
     for account in range(accounts):
-        account_row, own = work.accounts[account], prices[account]
-        at = member_prices(work, account, own)
-        account_row.lower_bound, account_row.optimum, account_row.shadow_price = bound, value, own[CASH]
-        account_row.turnover_price, account_row.gain_price = at.turnover_price, at.gain_price
-        account_row.short_at, account_row.long_at = at.short_rate, at.long_rate
-
-
-@compile_inner
-def reopen_owing(work: Workspace, accounts: int) -> None:
-    """Let accounts sell every lot again that could raise the cash they owe and, for what was excluded, no longer can."""
-    for account in range(accounts):
-        if work.accounts[account].shortfall == 0 and unraisable(work, account) > 0:
-            reopen_lots(work, account)
-
-
-@compile_inner
-def solve_household(work: Workspace, accounts: int, attempt: int) -> float:
-    """Steps 1 to 3 within the bounds in the workspace; the cash that is missing, usd. The first attempt keeps its optimum."""
-    sides, prices = np.zeros(accounts, np.int64), np.zeros((accounts, OWN_ROWS))
-    for number in range(attempt, MAX_PASSES + attempt):
-        reopen_owing(work, accounts)
-        bound, prices = best_sides(work, accounts, sides)
-        if number == 0:
-            note_household(work, accounts, bound, continuous_objective(work, 0, accounts), prices)
-        is_small = False
-        for account in range(accounts):
-            is_small = exclude_small(work, account) or is_small
-        if not is_small:
-            break
-    reopen_owing(work, accounts)
-    return cut_household(work, accounts, prices)
+        if work.accounts[account].shortfall > 0:
+            continue
+        fold(work, accounts, account, target, True)
+        refresh(work, account)
+        missing += fewest_of(work, account, -np.inf)
+        unfold(work, account, target)
+    return missing

@@ -3,14 +3,14 @@
     minimise    sum_j y_j^2 / (2 soft_j) + c'x
     subject to  R x - y = r,   0 <= x <= u      (y_j = 0 where soft_j = 0)
 
-The rows with ``soft_j > 0`` are the tracking terms (``soft = 1 / k``), the others hold exactly. Each Newton step is one dense
-Cholesky factor of ``R D R' + diag(soft)``, as wide as there are rows (some ten an account); predictor, corrector and step
-length follow Mehrotra (SIAM Journal on Optimization 2, 1992) as in Nocedal and Wright, Numerical Optimization, chapter 16.6;
+The rows with ``soft_j > 0`` are the tracking terms (``soft = 1 / k``), the others hold exactly. Each Newton step is one Cholesky
+factor of ``R D R' + diag(soft)``: most rows come in small blocks that share no variable (those of a class, or those of an
+account), which are eliminated first, so that a step costs about as much as there are classes, accounts and lots. Predictor,
+corrector and step length follow Mehrotra (SIAM Journal on Optimization 2, 1992) as in Nocedal and Wright, Numerical Optimization, chapter 16.6;
 a step is cut where it would leave one product of a variable and its price far below the mean of all, without which one program in
 a thousand or so never ends (``CENTRED``).
 
 Assumptions: the program is feasible; ``x`` and ``r`` are of the order of 1 (the caller divides dollars by NAV).
-
 Known limits: the answer is interior, some 1e-9 from its bounds; the caller snaps it, and proves it by the dual.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.core.solver.arrays import Floats, Ints
-from tasks.core.solver.workspace import compile_inner
+from tasks.core.solver.compiling import compile_inner
 
 MAX_STEPS: Final = 80
 CLOSE: Final = 1e-12
@@ -35,7 +35,11 @@ CUTS: Final = 20
 
 
 class Program(NamedTuple):
-    """Columns of ``R`` one after the other: those of variable i are ``row[start[i]:start[i + 1]]``, ``coefficient`` likewise."""
+    """Columns of ``R`` one after the other: those of variable i are ``row[start[i]:start[i + 1]]``, ``coefficient`` likewise.
+
+    The rows before ``block[-1]`` come in blocks, b from ``block[b]`` to ``block[b + 1]``; a variable is in rows of one block at
+    most, and in any of the rows after them.
+    """
 
     cost: Floats
     cap: Floats
@@ -44,51 +48,123 @@ class Program(NamedTuple):
     coefficient: Floats
     right: Floats
     soft: Floats
+    block: Ints
+
+
+class Factor(NamedTuple):
+    """``R D R' + diag(soft)``, or its Cholesky factor: the blocks' own entries, those beside them, and those of the rows after."""
+
+    own: Floats
+    """By row of a block and place in it."""
+    beside: Floats
+    """By row of a block and row after them."""
+    rest: Floats
+    place: Ints
+    """Of each row in its block."""
 
 
 @compile_inner
-def factor(matrix: Any, size: int) -> None:
-    """Cholesky factor in the lower triangle, in place; a pivot that vanished is dropped."""
-    for i in range(size):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for t in range(j):
-                total -= matrix[i, t] * matrix[j, t]
-            if i == j:
-                matrix[i, i] = np.sqrt(total) if total > VANISHED else 1e150
-            else:
-                matrix[i, j] = total / matrix[j, j]
+def new_factor(p: Program) -> Factor:
+    """Room for the factor of a program."""
+    local = p.block[-1]
+    widest, place = 1, np.zeros(local, np.int64)
+    for b in range(len(p.block) - 1):
+        widest = max(widest, p.block[b + 1] - p.block[b])
+        for row in range(p.block[b], p.block[b + 1]):
+            place[row] = row - p.block[b]
+    after = len(p.right) - local
+    return Factor(np.zeros((local, widest)), np.zeros((local, after)), np.zeros((after, after)), place)
 
 
 @compile_inner
-def solve_factored(matrix: Any, size: int, right: Any) -> None:
-    """Solve in place with the factor."""
-    for i in range(size):
-        total = right[i]
-        for t in range(i):
-            total -= matrix[i, t] * right[t]
-        right[i] = total / matrix[i, i]
-    for i in range(size - 1, -1, -1):
-        total = right[i]
-        for t in range(i + 1, size):
-            total -= matrix[t, i] * right[t]
-        right[i] = total / matrix[i, i]
-
-
-@compile_inner
-def normal_matrix(p: Program, weight: Any, matrix: Any) -> None:
+def fill(p: Program, weight: Any, f: Factor) -> None:
     """Lower triangle of ``R diag(weight) R' + diag(soft)``."""
-    size = len(p.right)
-    for i in range(size):
-        for j in range(i):
-            matrix[i, j] = 0.0
-        matrix[i, i] = p.soft[i]
+    local = p.block[-1]
+    f.own[:], f.beside[:], f.rest[:] = 0.0, 0.0, 0.0
+    for row in range(local):
+        f.own[row, f.place[row]] = p.soft[row]
+    for row in range(local, len(p.right)):
+        f.rest[row - local, row - local] = p.soft[row]
     for v in range(len(p.cost)):
         for one in range(p.start[v], p.start[v + 1]):
-            scaled = weight[v] * p.coefficient[one]
+            scaled, i = weight[v] * p.coefficient[one], p.row[one]
             for two in range(p.start[v], p.start[v + 1]):
-                if p.row[two] <= p.row[one]:
-                    matrix[p.row[one], p.row[two]] += scaled * p.coefficient[two]
+                j = p.row[two]
+                if j > i:
+                    continue
+                if i < local:
+                    f.own[i, f.place[j]] += scaled * p.coefficient[two]
+                elif j < local:
+                    f.beside[j, i - local] += scaled * p.coefficient[two]
+                else:
+                    f.rest[i - local, j - local] += scaled * p.coefficient[two]
+
+
+@compile_inner
+def factor(p: Program, f: Factor) -> None:
+    """Cholesky factor in place, block by block, then of what they leave of the rest; a pivot that vanished is dropped."""
+    local, after = p.block[-1], len(p.right) - p.block[-1]
+    for b in range(len(p.block) - 1):
+        first = p.block[b]
+        for i in range(first, p.block[b + 1]):
+            for j in range(first, i + 1):
+                total = f.own[i, j - first]
+                for t in range(j - first):
+                    total -= f.own[i, t] * f.own[j, t]
+                if i == j:
+                    f.own[i, j - first] = np.sqrt(total) if total > VANISHED else 1e150
+                else:
+                    f.own[i, j - first] = total / f.own[j, j - first]
+            for t in range(i - first):
+                scale = f.own[i, t]
+                if scale != 0:
+                    for r in range(after):
+                        f.beside[i, r] -= scale * f.beside[first + t, r]
+            for r in range(after):
+                f.beside[i, r] /= f.own[i, i - first]
+    for row in range(local):
+        for i in range(after):
+            scale = f.beside[row, i]
+            if scale != 0:
+                for j in range(i + 1):
+                    f.rest[i, j] -= scale * f.beside[row, j]
+    for i in range(after):
+        for j in range(i + 1):
+            total = f.rest[i, j]
+            for t in range(j):
+                total -= f.rest[i, t] * f.rest[j, t]
+            if i == j:
+                f.rest[i, i] = np.sqrt(total) if total > VANISHED else 1e150
+            else:
+                f.rest[i, j] = total / f.rest[j, j]
+
+
+@compile_inner
+def solve_factored(p: Program, f: Factor, right: Any) -> None:
+    """Solve in place with the factor."""
+    local, after = p.block[-1], len(p.right) - p.block[-1]
+    for row in range(local):
+        first = row - f.place[row]
+        for t in range(f.place[row]):
+            right[row] -= f.own[row, t] * right[first + t]
+        right[row] /= f.own[row, f.place[row]]
+        for r in range(after):
+            right[local + r] -= f.beside[row, r] * right[row]
+    for i in range(after):
+        for t in range(i):
+            right[local + i] -= f.rest[i, t] * right[local + t]
+        right[local + i] /= f.rest[i, i]
+    for i in range(after - 1, -1, -1):
+        for t in range(i + 1, after):
+            right[local + i] -= f.rest[t, i] * right[local + t]
+        right[local + i] /= f.rest[i, i]
+    for row in range(local - 1, -1, -1):
+        for r in range(after):
+            right[row] -= f.beside[row, r] * right[local + r]
+        right[row] /= f.own[row, f.place[row]]
+        first = row - f.place[row]
+        for t in range(f.place[row]):
+            right[first + t] -= f.own[row, t] * right[row]
 
 
 @compile_inner
@@ -111,7 +187,7 @@ def transposed_times(p: Program, prices: Any, v: int) -> float:
 
 @compile_inner
 def direction(
-    p: Program, matrix: Any, residual: Any, pull: Any, weight: Any, step_prices: Any, step_x: Any, work: Any
+    p: Program, f: Factor, residual: Any, pull: Any, weight: Any, step_prices: Any, step_x: Any, work: Any
 ) -> None:
     """Newton step of prices and x for the pull on each variable."""
     for v in range(len(p.cost)):
@@ -119,7 +195,7 @@ def direction(
     times(p, step_x, work)
     for i in range(len(p.right)):
         step_prices[i] = residual[i] - work[i]
-    solve_factored(matrix, len(p.right), step_prices)
+    solve_factored(p, f, step_prices)
     for v in range(len(p.cost)):
         step_x[v] = weight[v] * (pull[v] + transposed_times(p, step_prices, v))
 
@@ -165,9 +241,9 @@ def interior_point(p: Program) -> tuple[Any, Any, bool]:
     rest = np.where(has_cap, p.cap - x, 1.0)
     low, high = np.ones(n), np.where(has_cap, 1.0, 0.0)
     prices, residual, work, step_prices = np.zeros(m), np.zeros(m), np.zeros(m), np.zeros(m)
-    weight, pull, step_x, step_low, step_high = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    dual, step_rest = np.zeros(n), np.zeros(n)
-    matrix = np.zeros((m, m))
+    weight, pull, step_x, step_low = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    dual, step_rest, step_high = np.zeros(n), np.zeros(n), np.zeros(n)
+    f = new_factor(p)
     pairs = n + has_cap.sum()
     for _ in range(MAX_STEPS):
         times(p, x, residual)
@@ -185,9 +261,9 @@ def interior_point(p: Program) -> tuple[Any, Any, bool]:
         between /= pairs
         if between < CLOSE and (worst < FEASIBLE or between < CLOSE * CLOSE):
             return x, prices, worst < FEASIBLE
-        normal_matrix(p, weight, matrix)
-        factor(matrix, m)
-        direction(p, matrix, residual, pull, weight, step_prices, step_x, work)
+        fill(p, weight, f)
+        factor(p, f)
+        direction(p, f, residual, pull, weight, step_prices, step_x, work)
         for v in range(n):
             step_low[v] = -low[v] - low[v] / x[v] * step_x[v]
             step_high[v] = -high[v] + high[v] / rest[v] * step_x[v]
@@ -201,7 +277,7 @@ def interior_point(p: Program) -> tuple[Any, Any, bool]:
             high_aim = (aim + step_x[v] * step_high[v]) / rest[v] if has_cap[v] else 0.0
             step_low[v], step_high[v] = low_aim, high_aim
             pull[v] = -dual[v] + low_aim - low[v] - high_aim + high[v]
-        direction(p, matrix, residual, pull, weight, step_prices, step_x, work)
+        direction(p, f, residual, pull, weight, step_prices, step_x, work)
         for v in range(n):
             step_low[v] = step_low[v] - low[v] - low[v] / x[v] * step_x[v]
             step_high[v] = step_high[v] - high[v] + high[v] / rest[v] * step_x[v] if has_cap[v] else 0.0

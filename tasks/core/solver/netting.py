@@ -11,23 +11,23 @@ T is not convex, but it is the lesser of two functions that are. With ``hi`` the
     taxed    A = (r_hi - r_lo) max(hi, 0) + r_lo max(S + L, 0)         = T where the lo term is a gain, above it elsewhere
     offset   B = r_hi max(S + L, 0)                                    = T where the lo term is a loss, above it elsewhere
 
-so the best trades under T are the better of the best under A and under B. Both are maxima of linear functions, so the dual has
-two prices, ``a`` on the gain of the hi term and ``b`` on the sum: ``0 <= a <= r_hi - r_lo`` and ``0 <= b <= r_lo`` (``a = 0``,
-``b <= r_hi`` under B), each at its end while its sum is not zero: what a dollar of gain costs at the margin is ``a + b`` or ``b``.
+so the best trades under T are the better of the best under A and under B, and the lesser of their two bounds holds. Both are
+maxima of linear functions, so the dual has two prices, ``a`` on the gain of the hi term and ``b`` on the sum:
+``0 <= a <= r_hi - r_lo`` and ``0 <= b <= r_lo`` (``a = 0``, ``b <= r_hi`` under B), each at its end while its sum is not zero:
+what a dollar of gain costs at the margin, and a dollar of loss saves, is ``a + b`` or ``b``.
 
 Known limits: the deduction of up to 3,000 USD of net loss from other income (26 USC 1211) is not counted.
 """
 
 from typing import Final
 
-from tasks.core.solver.workspace import Workspace, compile_inner
+from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.workspace import Workspace
 
 TAXED_SIDE: Final = 0
 """The lo term ends as a gain: problem A."""
 OFFSET_SIDE: Final = 1
 """The lo term ends as a loss: problem B."""
-NEAR_ZERO: Final = 1e-9
-"""Share of NAV: a net gain this small is zero."""
 
 
 @compile_inner
@@ -41,32 +41,28 @@ def tax_on(short: float, long: float, short_rate: float, long_rate: float) -> fl
 
 
 @compile_inner
-def net_gains(work: Workspace, account: int) -> tuple[float, float]:
-    """S and L after the trades in the workspace, usd."""
-    account_row = work.accounts[account]
-    short, long = account_row.short_before, account_row.long_before
-    for c in range(account_row.first, account_row.last):
-        class_row = work.classes[c]
-        for lot in range(class_row.first, class_row.last):
-            lot_row = work.lots[lot]
-            gain = lot_row.gain * lot_row.sold_usd
-            if lot_row.is_short:
-                short += gain
-            else:
-                long += gain
-    return short, long
-
-
-@compile_inner
-def added_tax(work: Workspace, account: int) -> float:
-    """Tax that the trades in the workspace add, usd."""
+def tax_of(work: Workspace, account: int, short: float, long: float) -> float:
+    """Tax, usd, that net gains ``short`` and ``long`` make more than those before the trades."""
     account_row = work.accounts[account]
     rs, rl = account_row.short_rate, account_row.long_rate
     if rs == 0 and rl == 0:
         return 0.0
-    short, long = net_gains(work, account)
-    before = tax_on(account_row.short_before, account_row.long_before, rs, rl)
-    return tax_on(short, long, rs, rl) - before
+    return tax_on(short, long, rs, rl) - tax_on(account_row.short_before, account_row.long_before, rs, rl)
+
+
+@compile_inner
+def least_gains(work: Workspace, account: int) -> tuple[float, float]:
+    """S and L after the trades in the workspace, usd, were as many losses allowed as ever can be."""
+    account_row = work.accounts[account]
+    short, long = account_row.short_before, account_row.long_before
+    for lot in range(account_row.first_lot, account_row.last_lot):
+        lot_row = work.lots[lot]
+        gain = lot_row.gain_low * lot_row.sold_usd
+        if lot_row.is_short:
+            short += gain
+        else:
+            long += gain
+    return short, long
 
 
 @compile_inner
@@ -81,11 +77,13 @@ def needed_sides(work: Workspace, account: int) -> tuple[bool, bool]:
     most = least
     for c in range(account_row.first, account_row.last):
         class_row = work.classes[c]
+        lost = 0.0
         for lot in range(class_row.first, class_row.last):
             lot_row = work.lots[lot]
-            if lot_row.is_short == is_lo_short:
-                most += max(lot_row.gain, 0.0) * lot_row.open_cap
-                least += min(lot_row.gain, 0.0) * lot_row.open_cap
+            if bool(lot_row.is_short) == is_lo_short:
+                most += max(lot_row.gain_low, 0.0) * lot_row.open_cap
+                lost -= min(lot_row.gain_low, 0.0) * lot_row.open_cap
+        least -= lost
     return most >= 0 or least >= 0, least < 0
 
 
@@ -106,11 +104,3 @@ def rates_at(work: Workspace, account: int, a: float, b: float) -> tuple[float, 
     if account_row.short_rate >= account_row.long_rate:
         return a + b, b
     return b, a + b
-
-
-@compile_inner
-def is_settled(price: float, end: float, net: float, tolerance: float) -> bool:
-    """Whether a price is right for the net gain it is on: at its end for a gain, 0 for a loss."""
-    if end == 0:
-        return True
-    return net >= -tolerance if price > 0 else net <= tolerance

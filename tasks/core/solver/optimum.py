@@ -1,16 +1,22 @@
-"""The continuous optimum of an account, by the shortest way that proves it: see ``coupled``."""
+"""The continuous optimum of one account: on either side of its tax, and with no class both selling and buying.
+
+1. Where the lo term of ``netting`` may end on either side of zero, both convex problems are solved: the better answer, and the lower
+   of their bounds.
+2. A class that would both sell and buy, since a loss is worth more than a round trip, is solved one way and the other.
+"""
+
+from typing import Final
 
 import numpy as np
 
-from tasks.core.solver.coupled import Optimum, dual_value, optimum_at_ends, price, prices_only, shortfall_only
-from tasks.core.solver.kernel import price_of_cash, trade_at
-from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, rates_at
-from tasks.core.solver.objectives import continuous_objective
-from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, SUM_OF_GAINS, TURNOVER, solve_program
-from tasks.core.solver.workspace import Workspace, compile_inner
+from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.coupled import OF_FIRST, SUMS, put, solve_side
+from tasks.core.solver.kernel import set_prices
+from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides
+from tasks.core.solver.workspace import BUYS_ONLY, EITHER_WAY, SELLS_ONLY, Workspace, mix_aside, set_aside
 
-LAST_TRY = 2
-"""The first problem, the second, and the first again."""
+BOTH_WAYS: Final = 1e-9
+"""Share of NAV: less of a round trip is rounding noise."""
 
 
 @compile_inner
@@ -23,107 +29,95 @@ def unraisable(work: Workspace, account: int) -> float:
     turnover, gain = account_row.turnover, account_row.gain
     first, last = account_row.first_lot, account_row.last_lot
     used = np.zeros(last - first, np.bool_)
+    set_prices(work, account, 0.0, 0.0, 1.0, 0.0)
     for _ in range(last - first):
         best = -1
         for lot in range(first, last):
             lot_row = work.lots[lot]
-            is_open = lot_row.open_cap > 0 and not used[lot - first]
-            if is_open and (best < 0 or lot_row.gain < work.lots[best].gain):
+            is_open = lot_row.reach > 0 and not used[lot - first]
+            if is_open and (best < 0 or lot_row.gain_low < work.lots[best].gain_low):
                 best = lot
         if best < 0:
             break
         used[best - first] = True
-        most = min(work.lots[best].open_cap, turnover, owed)
-        if work.lots[best].gain > 0:
-            most = min(most, gain / work.lots[best].gain)
-        owed, turnover, gain = owed - most, turnover - most, gain - most * work.lots[best].gain
+        most = min(work.lots[best].reach, turnover, owed)
+        if work.lots[best].gain_low > 0:
+            most = min(most, gain / work.lots[best].gain_low)
+        owed, turnover, gain = owed - most, turnover - most, gain - most * work.lots[best].gain_low
     return float(max(owed, 0.0))
 
 
 @compile_inner
-def set_aside(work: Workspace, account: int) -> None:
-    """Copy the trades in the workspace aside."""
-    account_row = work.accounts[account]
-    for c in range(account_row.first, account_row.last):
-        class_row = work.classes[c]
-        class_row.kept = class_row.bought_usd
-        for lot in range(class_row.first, class_row.last):
-            lot_row = work.lots[lot]
-            lot_row.kept = lot_row.sold_usd
+def optimum_of_sides(work: Workspace, account: int) -> tuple[float, float, float]:
+    """Steps 1 to 3 on either side of ``netting`` that may hold: the better answer, and the lower bound; shortfall, value, bound, usd."""
+    is_taxed_needed, is_offset_needed = needed_sides(work, account)
+    prices, others = np.zeros(SUMS), np.zeros(SUMS)
+    side = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
+    shortfall, value, bound = solve_side(work, account, side, prices)
+    if shortfall > 0 or not (is_taxed_needed and is_offset_needed):
+        return shortfall, value, bound
+    set_aside(work, account, account + 1, OF_FIRST)
+    _, other_value, other_bound = solve_side(work, account, TAXED_SIDE, others)
+    if other_value < value:
+        return 0.0, other_value, min(bound, other_bound)
+    put(work, account, prices)
+    mix_aside(work, account, account + 1, OF_FIRST, 1.0)
+    return 0.0, value, min(bound, other_bound)
 
 
 @compile_inner
-def restore(work: Workspace, account: int) -> None:
-    """Restore the trades that were copied aside."""
+def both_ways(work: Workspace, account: int) -> int:
+    """The class that sells and buys the most of the same; -1: none."""
     account_row = work.accounts[account]
+    most, at = BOTH_WAYS * account_row.nav, -1
     for c in range(account_row.first, account_row.last):
-        class_row = work.classes[c]
-        class_row.bought_usd = class_row.kept
-        for lot in range(class_row.first, class_row.last):
-            lot_row = work.lots[lot]
-            lot_row.sold_usd = lot_row.kept
+        sold = 0.0
+        for lot in range(work.classes[c].first, work.classes[c].last):
+            sold += work.lots[lot].sold_usd
+        both = min(sold, work.classes[c].bought_usd)
+        if both > most:
+            most, at = both, c
+    return at
 
 
 @compile_inner
-def interior_optimum(work: Workspace, account: int, side: int) -> Optimum:
-    """The optimum of one convex problem by the interior point, bounded by the kernel at the prices it found."""
-    account_row = work.accounts[account]
+def try_way(work: Workspace, account: int, c: int, way: int) -> tuple[float, float, float]:
+    """Solve with a class selling only, or buying only; shortfall, value (inf where there is one) and bound, usd."""
+    work.classes[c].way = way
+    shortfall, value, bound = optimum_of_sides(work, account)
+    if shortfall > 0:
+        return shortfall, np.inf, np.inf
+    return 0.0, value, bound
+
+
+@compile_inner
+def continuous_optimum(work: Workspace, account: int) -> tuple[float, float, float]:
+    """Fill ``sold_usd`` and ``bought_usd`` with the continuous optimum; shortfall, value and bound, usd. Its prices are left in force.
+
+    Where a class would do both, it is solved selling only and buying only, and so on from the better: the bound is the lowest of all
+    that were left.
+    """
     missing = unraisable(work, account)
     if missing > 0:
-        return shortfall_only(missing)
-    _, prices, _ = solve_program(work, account, account + 1, np.full(1, side))
-    own = prices[0]
-    value = continuous_objective(work, account, account + 1)
-    short_rate, long_rate = rates_at(work, account, max(own[HI_GAIN], 0.0), max(own[SUM_OF_GAINS], 0.0))
-    turnover_price, gain_price = max(own[TURNOVER], 0.0), max(own[GAIN_BUDGET], 0.0)
-    at = prices_only(short_rate, long_rate, gain_price, turnover_price)
-    set_aside(work, account)
-    price(work, account, at)
-    x, _ = price_of_cash(work, account)
-    mu, bound = own[CASH], -np.inf
-    if np.isfinite(x):
-        trade_at(work, account, x)
-        mu = x * account_row.tracking_penalty / account_row.nav
-        bound = dual_value(work, account, x, at)
-    restore(work, account)
-    return Optimum(
-        shortfall=0.0,
-        mu=mu,
-        value=value,
-        bound=bound,
-        short_rate=short_rate,
-        long_rate=long_rate,
-        gain_price=gain_price,
-        turnover_price=turnover_price,
-    )
-
-
-@compile_inner
-def continuous_optimum(work: Workspace, account: int) -> Optimum:
-    """Fill ``sold_usd`` and ``bought_usd`` with the continuous optimum; lots and prices are left as it needs them.
-
-    Where both sides of ``netting`` may hold, the one is solved, then the other, and the first again if it was the better.
-    """
-    is_taxed_needed, is_offset_needed = needed_sides(work, account)
-    is_open = is_taxed_needed and is_offset_needed
-    side = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
-    first, bound = np.inf, np.inf
-    for number in range(LAST_TRY + 1):
-        found, is_found = optimum_at_ends(work, account, side)
-        if not is_found:
-            found = interior_optimum(work, account, side)
-        bound = min(bound, found.bound)
-        if found.shortfall > 0 or not is_open or number == LAST_TRY or (number == 1 and found.value <= first):
+        return missing, 0.0, 0.0
+    shortfall, value, bound = optimum_of_sides(work, account)
+    c = both_ways(work, account) if shortfall == 0 else -1
+    if c < 0:
+        return shortfall, value, bound
+    left = np.inf
+    account_row = work.accounts[account]
+    for _ in range(account_row.last - account_row.first):
+        _, buying, buying_bound = try_way(work, account, c, BUYS_ONLY)
+        shortfall, value, found = try_way(work, account, c, SELLS_ONLY)
+        if buying < value:
+            left = min(left, found)
+            shortfall, value, found = try_way(work, account, c, BUYS_ONLY)
+        else:
+            left = min(left, buying_bound)
+        c = both_ways(work, account) if shortfall == 0 else -1
+        if c < 0:
+            bound = max(bound, min(left, found))
             break
-        first = min(first, found.value)
-        side = TAXED_SIDE if number == 0 else OFFSET_SIDE
-    return Optimum(
-        shortfall=found.shortfall,
-        mu=found.mu,
-        value=found.value,
-        bound=bound,
-        short_rate=found.short_rate,
-        long_rate=found.long_rate,
-        gain_price=found.gain_price,
-        turnover_price=found.turnover_price,
-    )
+    for c in range(account_row.first, account_row.last):
+        work.classes[c].way = EITHER_WAY
+    return shortfall, value, bound

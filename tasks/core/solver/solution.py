@@ -1,4 +1,4 @@
-"""What the solver answers: arrays as in ``kernel.Book``, and the codes in them."""
+"""What the solver answers: arrays as in ``arrays.Book``, and the codes in them."""
 
 from typing import Any, Final, NamedTuple
 
@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.core.solver.arrays import Book, Floats
-from tasks.core.solver.workspace import Workspace, compile_inner
+from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.netting import tax_of
+from tasks.core.solver.workspace import Workspace
 
 Codes = npt.NDArray[np.int8]
 
@@ -22,17 +24,17 @@ FEWER_TRADES: Final = 4
 
 
 class Answer(NamedTuple):
-    """Trades of many accounts. Of a household solved together, objective, optimum and bound stand on each of its accounts."""
+    """Trades of many accounts, and what they count for. Of a household solved together, objective, optimum and bound stand on each of its accounts."""
 
     status: Codes
     """``TRADED``, ``STAYS`` (nothing is worth doing) or ``CANNOT_RAISE_CASH``."""
     shadow_price: Floats
     """mu: what one more dollar of cash would lower the objective by, usd."""
     objective: Floats
-    optimum: Floats
-    """Objective of the continuous optimum, costs not paid from cash, usd."""
+    tax: Floats
+    """Tax, usd, that the trades add."""
     lower_bound: Floats
-    """No whole-unit answer has a lower objective, usd."""
+    """No whole-unit answer has a lower objective, usd: a value of the dual."""
     cash: Floats
     """Final cash beyond the reserve after costs, usd."""
     shortfall: Floats
@@ -45,7 +47,11 @@ class Answer(NamedTuple):
     turnover_price: Floats
     """What one more dollar of turnover would be worth, usd; 0: the limit does not bind."""
     sold: npt.NDArray[np.int64]
+    """Millionths of a unit sold of each lot."""
     bought: npt.NDArray[np.int64]
+    """Steps bought of each class."""
+    counted: Floats
+    """Gain that counts for tax of what is sold of each lot, usd: without what the wash-sale rule disallows."""
     lot_dropped: Codes
     """Why the lot's order was dropped; 0: it was not."""
     buy_dropped: Codes
@@ -57,7 +63,8 @@ def store(work: Workspace, answer: Answer, book: Book, first: int, last: int) ->
     for target in range(first, last):
         account_row = work.accounts[target - first]
         answer.status[target], answer.shadow_price[target] = account_row.status, account_row.shadow_price
-        answer.objective[target], answer.optimum[target] = account_row.objective, account_row.optimum
+        answer.objective[target] = account_row.objective
+        answer.tax[target] = tax_of(work, target - first, account_row.short_now, account_row.long_now)
         answer.lower_bound[target], answer.cash[target] = account_row.lower_bound, account_row.cash_after
         answer.shortfall[target] = account_row.shortfall
         answer.short_rate[target], answer.long_rate[target] = account_row.short_at, account_row.long_at
@@ -68,6 +75,7 @@ def store(work: Workspace, answer: Answer, book: Book, first: int, last: int) ->
             for lot in range(work.classes[c].first, work.classes[c].last):
                 home = work.lots[lot].home
                 answer.sold[home], answer.lot_dropped[home] = work.lots[lot].sold, work.lots[lot].dropped
+                answer.counted[home] = work.lots[lot].counted
 
 
 def blank_answer(book: Book) -> Answer:
@@ -76,6 +84,7 @@ def blank_answer(book: Book) -> Answer:
     sizes: dict[str, tuple[int, type[np.generic]]] = {
         "sold": (lots, np.int64),
         "bought": (m, np.int64),
+        "counted": (lots, np.float64),
         "lot_dropped": (lots, np.int8),
         "buy_dropped": (m, np.int8),
         "status": (n, np.int8),

@@ -9,3 +9,4 @@ from .rates import term as term
 from .wash_sales import replaced_quantities as replaced_quantities
 from .wash_sales import unused_purchases as unused_purchases
 from .wash_sales import with_replaced as with_replaced
+from .wash_sales import with_replacing as with_replacing

@@ -58,6 +58,40 @@ def with_replaced(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_replacing(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
+    """Lots with what replaces losses on their holding (shares, Float64), by ``unused_purchases``; row order is kept.
+
+    ``inside_quantity``: shares of the lot that were bought in the window and have replaced nothing yet; ``outside_quantity``: all
+    others that were (of the household's other accounts, ordered, or bought and no longer held), the same on each of the holding's
+    lots. Of one day's purchase the first lots by id have what is left of it.
+    """
+    key, own = ("account_id", "security_id"), ("account_id", "security_id", "acquired_date")
+    total = unused.group_by(key).agg(total=pl.col("units").sum())
+    if total.is_empty():
+        return lots.with_columns(inside_quantity=pl.lit(0.0), outside_quantity=pl.lit(0.0))
+    bought = unused.filter((pl.col("buyer_id") == pl.col("account_id")) & ~pl.col("is_pending"))
+    left = bought.rename({"date": "acquired_date"}).group_by(own).agg(left=pl.col("units").sum())
+    lots = lots.with_row_index("row")
+    inside = (
+        lots.join(left, on=own)
+        .sort(*own, "lot_id")
+        .with_columns(before=units().cum_sum().over(own) - units())
+        .select("row", *key, inside=pl.min_horizontal((pl.col("left") - pl.col("before")).clip(0), units()))
+    )
+    outside = total.join(inside.group_by(key).agg(taken=pl.col("inside").sum()), on=key, how="left").select(
+        *key, outside=(pl.col("total") - pl.col("taken").fill_null(0)).clip(0)
+    )
+    return (
+        lots.join(inside.select("row", "inside"), on="row", how="left", maintain_order="left")
+        .join(outside, on=key, how="left", maintain_order="left")
+        .with_columns(
+            inside_quantity=pl.col("inside").fill_null(0) / MILLIONTHS,
+            outside_quantity=pl.col("outside").fill_null(0) / MILLIONTHS,
+        )
+        .drop("row", "inside", "outside")
+    )
+
+
 def unused_purchases(facts: Facts, households: pl.DataFrame, trade_date: date) -> pl.DataFrame:
     """Purchases in the window around ``trade_date`` less what loss sales in the history used up.
 

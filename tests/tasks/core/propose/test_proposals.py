@@ -112,24 +112,31 @@ def test_lots_sum_to_their_order_and_carry_term_and_gain() -> None:
     assert orders.filter(pl.col("symbol") == "STK")["est_tax_usd"].item() == share * 5_000
 
 
-def test_a_loss_that_the_wash_sale_window_disallows_saves_no_tax() -> None:
+@pytest.mark.parametrize(
+    ("buyer", "days", "disallowed"),
+    [("a", 31, 0), ("ira", 31, 0), ("ira", 10, 20), ("a", 10, 0)],
+    ids=["own-before", "iras-before", "iras", "own-sold-with-it"],
+)
+def test_a_loss_that_the_wash_sale_window_disallows_saves_no_tax(buyer: str, days: int, disallowed: int) -> None:
     lots = f"""
-        security_id | lot_id | quantity | unit_cost_usd | acquired_date
-        S           | old    | 700      | 150           | 2015-01-05
-        S           | new    | 20       | 100           | {ago(10)}
-        B           | 1      | 280      | 100           | 2015-01-05
+        account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date
+        a          | S           | old    | 700      | 150           | 2015-01-05
+        {buyer}    | S           | new    | 20       | 100           | {ago(days)}
+        a          | B           | 1      | 280      | 100           | 2015-01-05
     """
-    accounts = "account_id | ytd_long_gain_usd\n a | 100000"
-    replaced, relief = orders_of(facts_of(lots=lots, accounts=accounts))
-    (sell,) = replaced.filter(pl.col("side") == "sell").rows(named=True)
-    assert relief["gain_usd"].sum() < 0
-    per_share = Decimal("0.2") * 50
-    assert relief["lot_id"].to_list() == ["new", "old"]
-    assert sell["est_tax_usd"] == -per_share * (100 - 20), (
-        "of 100 shares at a loss 20 were bought back: they save nothing"
+    accounts = """
+        account_id | household_id | tax_status   | ytd_long_gain_usd
+        a          | h            | taxable      | 100000
+        ira        | h            | tax_deferred |
+    """
+    orders, relief = orders_of(facts_of(lots=lots, accounts=accounts))
+    (sell,) = orders.filter(account_id="a", side="sell").rows(named=True)
+    sold = dict(relief.filter(account_id="a").select("lot_id", "quantity").rows())
+    assert sold["old"] > disallowed
+    assert buyer == "ira" or sold.get("new", 20) == 20, (
+        "what replaced the loss is sold with it, and the loss moved to it"
     )
-    allowed, _ = orders_of(facts_of(lots=lots.replace(ago(10), ago(31)), accounts=accounts))
-    assert allowed["est_tax_usd"].sum() == -per_share * 100
+    assert sell["est_tax_usd"] == -Decimal("0.2") * 50 * (sold["old"] - disallowed)
 
 
 def test_an_unknown_basis_has_no_gain_and_no_tax() -> None:

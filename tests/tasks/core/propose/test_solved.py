@@ -143,7 +143,7 @@ def test_units_are_multiples_of_the_step_and_a_lot_sold_whole_keeps_its_fraction
 
 
 def test_what_is_below_the_minimum_is_dropped_and_said() -> None:
-    facts = facts_of({"min_trade_usd": 20_000.0}, lots=MIXED)
+    facts = facts_of({"min_trade_usd": 60_000.0}, lots=MIXED)
     solved = solved_of(facts)
     assert traded(solved) == {}
     dropped = solved.lots.select("security_id", "lot_dropped").rows()

@@ -3,12 +3,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.rules.book_arrays import starts, to_arrays
-from tasks.core.rules.classes import destinations
 from tasks.core.rules.compile import Problem, compile_book, compile_households
+from tasks.core.rules.destinations import destinations
 from tasks.core.solver.arrays import NO_ORDER_LIMIT
+from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, problem_of
 
 JOINT = """
@@ -59,9 +63,38 @@ def test_lots_stand_cheapest_first_within_their_class_ties_by_security_and_lot()
 def test_a_rebalance_lands_between_target_and_the_bands_edge(
     target: float, drift: float, band: float | None, trade_to: float, weight: float
 ) -> None:
-    row = {"target_weight": target, "drift": drift, "band": band, "trade_to": trade_to, "nav_usd": 50_000}
-    frame = pl.DataFrame([row], schema_overrides={"band": pl.Float64})
-    assert destinations(frame)["destination_usd"].item() == pytest.approx(weight * 50_000)
+    row = {"account_id": "a", "weight": target + drift, "target_weight": target, "band": band}
+    rest = {"account_id": "a", "weight": 1 - target - drift, "target_weight": 1 - target, "band": 10.0}
+    frame = pl.DataFrame([row, rest], schema_overrides={"band": pl.Float64})
+    found = destinations(frame.with_columns(trade_to=pl.lit(trade_to), nav_usd=pl.lit(50_000)))["destination_usd"]
+    assert found.to_list() == pytest.approx([weight * 50_000, (1 - weight) * 50_000])
+
+
+@settings(max_examples=at_most(60))
+@given(st.integers(0, 2**32 - 1))
+def test_destinations_are_the_smallest_move_that_leaves_every_class_near_enough(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 8))
+    weight, target = rng.dirichlet(np.ones(count)), rng.dirichlet(np.ones(count))
+    band, trade_to = rng.uniform(0, 0.2, count) * (rng.random(count) < 0.8), float(rng.uniform(0, 1))
+    frame = pl.DataFrame({"account_id": ["a"] * count, "weight": weight, "target_weight": target, "band": band})
+    frame = frame.with_columns(trade_to=pl.lit(trade_to), nav_usd=pl.lit(1))
+    found = destinations(frame)["destination_usd"].to_numpy()
+    low = np.maximum(np.minimum(weight, target), target - trade_to * band)
+    high = np.minimum(np.maximum(weight, target), target + trade_to * band)
+    assert found.sum() == pytest.approx(1, abs=1e-12)
+    assert (found >= low - 1e-12).all()
+    assert (found <= high + 1e-12).all()
+    referee = minimize(
+        lambda d: ((d - weight) ** 2).sum(),
+        target,
+        jac=lambda d: 2 * (d - weight),
+        bounds=list(zip(np.minimum(low, high), high, strict=True)),
+        constraints={"type": "eq", "fun": lambda d: d.sum() - 1, "jac": np.ones_like},
+        method="SLSQP",
+        options={"ftol": 1e-14},
+    )
+    assert ((found - weight) ** 2).sum() <= referee.fun + 1e-9
 
 
 def test_seventy_two_percent_of_a_sixty_percent_target_goes_half_way_to_sixty_six() -> None:
@@ -246,7 +279,7 @@ def test_gains_stand_beside_their_lots() -> None:
     rows = f"S | long | 1 | 60 | 2015-01-05\n S | short | 1 | 90 | {ago(20)}\n S | loss | 1 | 130 | {ago(20)}"
     problem = problem_of(facts_of(lots=f"{header}\n {rows}"))
     assert problem.lots["lot_id"].to_list() == ["loss", "short", "long"]
-    assert problem.limits.lot_gain == pytest.approx([0, 0.1, 0.4])
+    assert problem.limits.lot_gain == pytest.approx([-0.3, 0.1, 0.4])
     assert problem.limits.lot_is_short.tolist() == [True, True, False]
 
 

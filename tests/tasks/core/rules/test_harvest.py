@@ -197,7 +197,7 @@ def test_two_accounts_of_a_household_do_not_harvest_each_others_alternate() -> N
     assert harvested(apart) == [("a", "S", "T"), ("b", "T", "S")]
 
 
-def test_the_rest_of_a_replaced_loss_is_priced_after_what_is_harvested() -> None:
+def test_what_is_harvested_uses_up_what_replaces_losses() -> None:
     facts = harvesting(
         {"harvest_min_loss_usd": 600},
         accounts=HOUSEHOLD,
@@ -212,7 +212,8 @@ def test_the_rest_of_a_replaced_loss_is_priced_after_what_is_harvested() -> None
     lots = {row["lot_id"]: row for row in problem_of(facts).lots.filter(account_id="a").iter_rows(named=True)}
     assert lots["big"]["outright_reason"] == "harvest"
     assert lots["small"]["outright_reason"] is None
-    assert lots["small"]["tax"] == pytest.approx(-0.001 - 0.002)
+    assert (lots["big"]["outright"], lots["small"]["outside_quantity"]) == (20, 8)
+    assert problem_of(facts).limits.lot_outright.tolist()[:2] == [20, 0]
     assert problem_of(facts).limits.long_before.tolist()[0] == pytest.approx(-1200)
 
 

@@ -1,14 +1,10 @@
-from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tasks.core.facts.facts import Facts
-from tests.support.examples import at_most
 from tests.support.facts_table import AS_OF, ago, facts_of, problem_of
 
 SPREADS = """
@@ -122,33 +118,27 @@ def test_the_term_is_that_of_the_date_of_sale() -> None:
     assert problem_of(facts, AS_OF - timedelta(days=1)).lots["term"].item() == "short"
 
 
-def test_with_harvesting_off_a_loss_pays_no_more_than_a_round_trip() -> None:
-    facts = facts_of(securities=SPREADS, lots=lot(unit_cost_usd="300"))
-    assert costs(facts) == {"1": 0.001 - 0.002}
-    assert problem_of(facts).lots["tax"].item() == pytest.approx(-0.002)
-
-
-def test_a_round_trip_counts_the_spread_of_what_the_class_would_buy() -> None:
-    securities = "security_id | asset_class | half_spread_bps\n S | stocks | 10\n T | stocks | 30\n B | bonds | 0"
-    buys = "asset_class | security_id\n stocks | T\n bonds | B"
-    facts = facts_of(securities=securities, buy_list=buys, lots=lot(unit_cost_usd="300"))
-    assert costs(facts) == {"1": 0.001 - 0.004}
-
-
-def test_where_nothing_can_be_bought_a_round_trip_is_the_sale_alone() -> None:
-    facts = facts_of(
-        securities=SPREADS, buy_list="asset_class | security_id\n bonds | B", lots=lot(unit_cost_usd="300")
-    )
-    assert costs(facts) == {"1": 0.0}
-
-
-def test_a_small_loss_saves_its_tax() -> None:
-    facts = facts_of(securities=SPREADS, lots=lot(unit_cost_usd="100.5"))
+@pytest.mark.parametrize("is_harvesting", [False, True])
+def test_a_loss_is_priced_as_what_it_saves(*, is_harvesting: bool) -> None:
+    facts = facts_of({"is_harvesting": is_harvesting}, securities=SPREADS, lots=lot(unit_cost_usd="100.5"))
     assert costs(facts) == {"1": 0.001 - 0.2 * 0.005}
 
 
-@pytest.mark.parametrize(("buyer", "days", "share"), [("ira", 30, 0.2), ("ira", 31, 0), ("a", 30, 0.2)])
-def test_the_part_of_a_loss_that_the_household_bought_back_saves_no_tax(buyer: str, days: int, share: float) -> None:
+def replacing(facts: Facts) -> dict[str, tuple[float, float]]:
+    """Inside and outside quantity of each lot of account ``a`` by its ``lot_id``."""
+    lots = problem_of(facts).lots.filter(pl.col("account_id") == "a")
+    return {
+        name: (inside, outside)
+        for name, inside, outside in lots.select("lot_id", "inside_quantity", "outside_quantity").rows()
+    }
+
+
+@pytest.mark.parametrize(
+    ("buyer", "days", "inside", "outside"), [("ira", 30, 0, 2), ("ira", 31, 0, 0), ("a", 30, 2, 0), ("a", 31, 0, 0)]
+)
+def test_what_the_household_bought_in_the_window_replaces_losses(
+    buyer: str, days: int, inside: float, outside: float
+) -> None:
     facts = facts_of(
         accounts=HOUSEHOLD,
         securities=SPREADS,
@@ -158,66 +148,19 @@ def test_the_part_of_a_loss_that_the_household_bought_back_saves_no_tax(buyer: s
             {buyer}    | S           | new    | 2        | 100           | {ago(days)}
         """,
     )
-    assert costs(facts)["old"] == 0.001 - 0.002 * (1 - share)
-    lots = problem_of(facts).lots.filter(pl.col("lot_id") == "old")
-    assert lots.select("is_replaced", "replaced_quantity").row(0) == (share > 0, 10 * share)
+    found = replacing(facts)
+    assert found["old"] == (0, outside)
+    assert found.get("new", (inside, outside)) == (inside, outside)
 
 
-def test_a_loss_bought_back_whole_saves_no_tax() -> None:
-    facts = facts_of(
-        accounts=HOUSEHOLD,
-        securities=SPREADS,
-        lots=f"""
-            account_id | security_id | lot_id | quantity | unit_cost_usd | acquired_date
-            a          | S           | old    | 10       | 300           | 2015-01-05
-            ira        | S           | new    | 20       | 100           | {ago(30)}
-        """,
-    )
-    assert costs(facts)["old"] == 0.001
-
-
-def test_a_recent_lot_does_not_replace_itself_but_two_replace_each_other() -> None:
+def test_of_one_days_purchase_the_first_lots_have_what_is_left_of_it() -> None:
     header = "security_id | lot_id | quantity | unit_cost_usd | acquired_date"
-    alone = facts_of(securities=SPREADS, lots=f"{header}\n S | 1 | 10 | 300 | {ago(5)}")
-    both = facts_of(securities=SPREADS, lots=f"{header}\n S | 1 | 10 | 300 | {ago(5)}\n S | 2 | 1 | 300 | {ago(6)}")
-    assert costs(alone) == {"1": -0.001}
-    assert costs(both) == {"1": 0.001 - 0.002 * 10 / 11, "2": 0.001 - 0.002 * 1 / 11}
-
-
-def true_saving(shares: Mapping[str, int], saving: Mapping[str, float], replaced: int) -> float:
-    """Tax that a sale saves if the shares that were bought back are those that would have saved least."""
-    each = sorted(saving[name] for name, count in shares.items() for _ in range(count))
-    return sum(each[min(replaced, len(each)) :])
-
-
-@settings(max_examples=at_most(12))
-@given(
-    held=st.fixed_dictionaries({"x": st.integers(1, 6), "y": st.integers(1, 6)}),
-    dear=st.sampled_from(["300", "100.2", "100.05"]),
-    replaced=st.integers(1, 15),
-    sold=st.tuples(st.integers(0, 6), st.integers(0, 6)),
-)
-def test_no_sale_saves_more_tax_than_its_price_says(
-    held: dict[str, int], dear: str, replaced: int, sold: tuple[int, int]
-) -> None:
-    lots = f"""
-        account_id | security_id | lot_id | quantity   | unit_cost_usd | acquired_date
-        a          | S           | x      | {held["x"]} | 100.1        | 2015-01-05
-        a          | S           | y      | {held["y"]} | {dear}       | 2015-01-05
-        ira        | S           | new    | {replaced} | 100           | {ago(3)}
-    """
-    apart = facts_of(
-        accounts="account_id | tax_status\n a | taxable\n ira | tax_deferred", securities=SPREADS, lots=lots
+    day = ago(6)
+    facts = facts_of(
+        securities=SPREADS,
+        lots=f"{header}\n S | 1 | 10 | 300 | {ago(5)}\n S | 2 | 1 | 300 | {day}\n S | 3 | 4 | 300 | {day}",
     )
-    priced, plain = (
-        problem_of(facts).lots for facts in (facts_of(accounts=HOUSEHOLD, securities=SPREADS, lots=lots), apart)
-    )
-    tax = dict(priced.filter(pl.col("account_id") == "a").select("lot_id", 100 * pl.col("tax")).rows())
-    whole = dict(plain.filter(pl.col("account_id") == "a").select("lot_id", -100 * pl.col("tax")).rows())
-    shares = {"x": min(sold[0], held["x"]), "y": min(sold[1], held["y"])}
-    said = -sum(tax[name] * count for name, count in shares.items())
-    assert said >= true_saving(shares, whole, replaced) - 1e-9
-    assert all(each <= 1e-12 for each in tax.values())
+    assert replacing(facts) == {"1": (10, 0), "2": (1, 0), "3": (4, 0)}
 
 
 def test_a_gain_is_taxed_whatever_was_bought_back() -> None:
@@ -273,41 +216,28 @@ def test_selling_what_is_badly_placed_is_relieved_of_what_holding_it_costs() -> 
     assert classes["buy_spread"].to_list() == pytest.approx([0.002, 0.001])
 
 
-@settings(max_examples=at_most(12))
-@given(cost=st.integers(1, 400), placed=st.integers(0, 500), policy=st.booleans())
-def test_no_class_can_gain_by_buying_what_it_sells(cost: int, placed: int, *, policy: bool) -> None:
-    facts = facts_of(
-        {"is_harvesting": policy},
-        securities=SPREADS,
-        location_preferences=f"asset_class | tax_status | cost_bps\n stocks | taxable | {placed}",
-        lots=lot(unit_cost_usd=str(cost)),
-    )
-    problem = problem_of(facts)
-    assert problem.lots["cost"].item() + problem.book.buy_cost[1] >= -1e-12
-
-
 @pytest.mark.parametrize(
     ("cells", "tax_status", "gains"),
     [
-        ({"unit_cost_usd": "60"}, "taxable", (0.4, 0.4, False)),
-        ({"unit_cost_usd": "60", "acquired_date": ago(20)}, "taxable", (0.4, 0.4, True)),
-        ({"unit_cost_usd": "150"}, "taxable", (0.0, -0.5, False)),
-        ({"unit_cost_usd": ""}, "taxable", (0.0, 0.0, False)),
-        ({"unit_cost_usd": "60", "acquired_date": ""}, "taxable", (0.0, 0.0, False)),
-        ({"unit_cost_usd": "60"}, "tax_exempt", (0.0, 0.0, False)),
-        ({"unit_cost_usd": "0"}, "taxable", (1.0, 1.0, False)),
+        ({"unit_cost_usd": "60"}, "taxable", (0.4, False)),
+        ({"unit_cost_usd": "60", "acquired_date": ago(20)}, "taxable", (0.4, True)),
+        ({"unit_cost_usd": "150"}, "taxable", (-0.5, False)),
+        ({"unit_cost_usd": ""}, "taxable", (0.0, False)),
+        ({"unit_cost_usd": "60", "acquired_date": ""}, "taxable", (0.0, False)),
+        ({"unit_cost_usd": "60"}, "tax_exempt", (0.0, False)),
+        ({"unit_cost_usd": "0"}, "taxable", (1.0, False)),
     ],
 )
 def test_only_gains_that_are_taxed_count_in_the_netting(
-    cells: dict[str, str], tax_status: str, gains: tuple[float, float, bool]
+    cells: dict[str, str], tax_status: str, gains: tuple[float, bool]
 ) -> None:
     facts = facts_of(accounts=f"account_id | tax_status\n a | {tax_status}", lots=lot(**cells))
-    assert problem_of(facts).lots.select("gain", "true_gain", "is_short").row(0) == pytest.approx(gains)
+    assert problem_of(facts).lots.select("gain", "is_short").row(0) == pytest.approx(gains)
 
 
 def test_a_missing_basis_is_not_a_cost_of_zero() -> None:
     lots = "security_id | lot_id | quantity | unit_cost_usd\n S | unknown | 5 | \n S | gift | 5 | 0"
-    found = problem_of(facts_of(lots=lots)).lots.select("lot_id", "lock", "tax", "true_gain").rows()
+    found = problem_of(facts_of(lots=lots)).lots.select("lot_id", "lock", "tax", "gain").rows()
     assert found == [("unknown", "missing_basis", 0, 0), ("gift", None, 0.2, 1)]
 
 

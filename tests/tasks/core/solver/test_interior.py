@@ -19,7 +19,8 @@ def program_of(cost: Floats, cap: Floats, matrix: Floats, right: Floats, soft: F
     rows = [np.flatnonzero(column) for column in matrix.T]
     start = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     coefficient = np.concatenate([column[row] for column, row in zip(matrix.T, rows, strict=True)])
-    return Program(cost, cap, start, np.concatenate(rows).astype(np.int64), coefficient, right, soft)
+    row = np.concatenate(rows).astype(np.int64)
+    return Program(cost, cap, start, row, coefficient, right, soft, np.zeros(1, np.int64))
 
 
 def objective(program: Program, matrix: Floats, x: Floats) -> float:
@@ -39,7 +40,8 @@ def referee(program: Program, matrix: Floats) -> float | None:
         if np.isfinite(program.cap[v]):
             rows.least.add(program.cap[v], x=(v, 1))
     stiff = np.divide(1, program.soft, out=np.zeros(m), where=program.soft > 0)
-    return solve(np.concatenate([np.zeros(n), stiff]), np.concatenate([program.cost, np.zeros(m)]), rows)
+    found = solve(np.concatenate([np.zeros(n), stiff]), np.concatenate([program.cost, np.zeros(m)]), rows)
+    return None if found is None else found[0]
 
 
 def random_program(rng: np.random.Generator) -> tuple[Program, Floats]:
@@ -66,6 +68,25 @@ def test_optimum_of_random_programs_equals_clarabels() -> None:
         assert (x >= 0).all()
         assert (x <= program.cap + 1e-9).all()
         assert (matrix @ x)[program.soft == 0] == pytest.approx(program.right[program.soft == 0], abs=1e-7)
+
+
+def test_rows_in_blocks_give_what_rows_without_give() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        blocks, after, n = int(rng.integers(1, 5)), int(rng.integers(0, 4)), int(rng.integers(3, 15))
+        start = np.concatenate([[0], np.cumsum(rng.integers(1, 3, blocks))]).astype(np.int64)
+        m = int(start[-1]) + after
+        matrix = np.round(rng.uniform(-1, 1, (m, n)), 2)
+        block_of = rng.integers(0, blocks, n)
+        for b in range(blocks):
+            matrix[start[b] : start[b + 1], block_of != b] = 0
+        cap, soft = rng.choice([0.3, 1.0], n), rng.uniform(0.2, 2, m)
+        whole = program_of(rng.uniform(0, 0.5, n), cap, matrix, matrix @ (cap * 0.4) + rng.normal(0, 0.3, m), soft)
+        apart, together = solved(whole._replace(block=start)), solved(whole)
+        assert apart[2]
+        assert together[2]
+        assert apart[0] == pytest.approx(together[0], abs=1e-7)
+        assert apart[1] == pytest.approx(together[1], abs=1e-6)
 
 
 def test_a_program_of_one_variable_has_the_answer_of_its_parabola() -> None:

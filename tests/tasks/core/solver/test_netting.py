@@ -65,7 +65,6 @@ def overweight(gain: float, *, short_before: float = 0.0, long_before: float = 0
         class_target=[50_000, 50_000],
         lot_start=[0, 1, 1],
         lot_quantity=[100_000],
-        lot_cost=[0.2 * gain],
     )
     return book, no_limits(book)._replace(
         short_before=np.array([short_before]),
@@ -102,7 +101,7 @@ def test_a_long_gain_costs_what_it_adds_to_the_years_tax(
 
 def test_tax_saved_by_a_loss_never_pays_for_more_than_there_is_to_save() -> None:
     book, limits = overweight(-0.5, long_before=1_000)
-    book = book._replace(class_target=np.array([100_000.0, 0.0]), lot_cost=np.array([0.0]), buy_cap=np.zeros(2))
+    book = book._replace(class_target=np.array([100_000.0, 0.0]), buy_cap=np.zeros(2))
     answer = rebalance(book, limits)
     assert tax_added(book, limits, answer)[0] >= -200 - 1e-9
 

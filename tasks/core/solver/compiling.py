@@ -1,0 +1,81 @@
+"""How the solver's functions are compiled: only the entrance becomes machine code, and everything it calls as part of it.
+
+Numba optimises each function by itself, with all that it calls, and makes machine code of it, though only compiled code calls it:
+of some two hundred functions that is nine tenths of the time. A function compiled here stays as Numba first wrote it until it is
+linked into what calls it.
+
+Known limits: this reaches into Numba's code generator (0.61 to 0.68). Where that is not as known, functions are compiled the
+usual way, which is slow and otherwise the same.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.core import codegen, compiler
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Quiet:
+    """A code generator that has no machine code to tell an environment to."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def set_env(self, *_: object) -> None:
+        """Nothing to do."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Part(codegen.JITCodeLibrary):
+    """A function that others are linked with; never machine code by itself."""
+
+    @property
+    def codegen(self) -> Any:
+        """The code generator."""
+        return _Quiet(self._codegen)
+
+    def finalize(self) -> None:
+        """Link what it calls, and leave the rest to what calls it."""
+        self._raise_if_finalized()  # type: ignore[no-untyped-call]
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002 - as of the class
+        """There is none."""
+        self._ensure_finalized()  # type: ignore[no-untyped-call]
+        return 0
+
+
+class _PartCompiler(compiler.Compiler):
+    """Compiles a function as a part."""
+
+    def define_pipelines(self) -> Any:
+        """As usual, into a library of our own."""
+        self.state.library = _Part(self.state.targetctx.codegen(), self.state.func_id.func_qualname)  # type: ignore[no-untyped-call]
+        self.state.library.enable_object_caching()
+        return super().define_pipelines()  # type: ignore[no-untyped-call]
+
+
+def _is_known() -> bool:
+    names = {name for each in codegen.JITCodeLibrary.__mro__[:-1] for name in vars(each)}
+    needed = {"finalize", "get_pointer_to_function", "_get_module_for_linking", "_finalize_dynamic_globals"}
+    return needed <= names and hasattr(compiler.Compiler, "define_pipelines")
+
+
+_PARTS: dict[str, Any] = {"pipeline_class": _PartCompiler} if _is_known() else {}
+
+
+def compile_inner(function: F) -> F:
+    """Compile a function that only compiled code calls.
+
+    It is cached on disk as part of what calls it (``entry._entrance``), never by itself.
+    """
+    fast: F = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", **_PARTS)(function)  # type: ignore[call-overload]
+    return fast

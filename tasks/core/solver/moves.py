@@ -1,0 +1,209 @@
+"""Changes of an account's whole-unit orders, one or two at a time, weighed by what they truly cost.
+
+A move changes one order by so many steps: a purchase of a class, or the sale of a holding. It is weighed by the objective as it is
+reported: tracking of the class and of cash, half spreads, and the year's tax after it less the tax before, gains as they count;
+prices of limits are no costs. An order also costs what it must be worth (``useful``), so that none
+is made for less. The cash floor, the gain budget, the turnover limit, the room for losses, the least order and the rule
+that a class does not both buy and sell hold after it; where one does not hold before, a move has to mend it.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from tasks.core.solver.arrays import NO_ORDER_LIMIT
+from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.netting import tax_of
+from tasks.core.solver.positions import (
+    BUY,
+    UNIT_TOLERANCE,
+    count_gains,
+    holding,
+    nearest_units,
+    order_count,
+    refresh,
+    set_bought,
+    set_holding,
+    set_lot,
+)
+from tasks.core.solver.workspace import Workspace
+
+CLASS, SECURITY, UNITS, VALUE, CASH, PAID, SHORT, LONG, TRADED, BETTER, STEP_USD, PRICED, OPENED = range(13)
+"""Columns of a move: the order and what it becomes (steps bought, millionths sold), and what that changes, usd.
+
+``OPENED``: 1 where it makes a new order, -1 where it drops one. ``BETTER``: by itself (inf: not by itself); ``PRICED``: with cash and limits at the prices in force, which says what is worth pairing.
+"""
+ROUNDING_USD: Final = 1e-7
+FIRST_MENDED: Final = 1e4
+
+
+@compile_inner
+def sellable_usd(work: Workspace, c: int, security: int) -> float:
+    """All that may be sold of a holding, usd, in an order of its own."""
+    _, most, held, step, usd = holding(work, c, security)
+    return nearest_units(most, most, held, step) / step * usd
+
+
+@compile_inner
+def is_allowed(work: Workspace, account: int, c: int, security: int, value: float) -> bool:
+    """Whether an order may be worth ``value`` usd: none, or no less than the least, in a class that does not trade the other way.
+
+    One that is too small already may become smaller: whether it stays is decided later (``orders``).
+    """
+    class_row = work.classes[c]
+    if security == BUY:
+        is_held, others, now = class_row.is_held, 0.0, class_row.bought_usd
+        if value > 0 and class_row.sold_usd > 0:
+            return False
+    else:
+        is_held, others = 0, class_row.sold_usd
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            if lot_row.security == security:
+                is_held = max(is_held, lot_row.is_held)
+                others -= lot_row.sold_usd
+        now = class_row.sold_usd - others
+        if value > 0 and class_row.bought > 0:
+            return False
+    if value <= 0:
+        return not is_held and (others <= ROUNDING_USD or others >= class_row.least * (1 - UNIT_TOLERANCE))
+    least = work.accounts[account].min_trade
+    if work.accounts[account].cash < 0 and security != BUY:
+        least = min(least, sellable_usd(work, c, security))
+    least = max(least, class_row.least - others) * (1 - UNIT_TOLERANCE)
+    return bool(value >= least or value < now < least)
+
+
+@compile_inner
+def is_full(work: Workspace, account: int) -> bool:
+    """Whether the account has as many orders as it may have."""
+    account_row = work.accounts[account]
+    return bool(account_row.max_orders < NO_ORDER_LIMIT and order_count(work, account) >= account_row.max_orders)
+
+
+@compile_inner
+def totals_of(work: Workspace, c: int, security: int) -> tuple[float, float, float, float, float]:
+    """Of a holding's sale, usd: value, half spreads, cost, short-term and long-term gain that counts."""
+    value, spread, paid, short, long = 0.0, 0.0, 0.0, 0.0, 0.0
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        lot_row = work.lots[lot]
+        if lot_row.security == security:
+            value += lot_row.sold_usd
+            spread += lot_row.sold_usd * lot_row.spread
+            paid += lot_row.sold_usd * lot_row.cost
+            if lot_row.is_short:
+                short += lot_row.counted
+            else:
+                long += lot_row.counted
+    return value, spread, paid, short, long
+
+
+@compile_inner
+def describe_sale(work: Workspace, account: int, c: int, security: int, units: int, move: Any) -> bool:
+    """Fill in the move that sells ``units`` of a holding in all; False where it may not."""
+    value, spread, paid, short, long = totals_of(work, c, security)
+    first, last = work.classes[c].first, work.classes[c].last
+    for lot in range(first, last):
+        work.lots[lot].was = work.lots[lot].sold
+    missing = set_holding(work, c, security, units)
+    new_value, new_spread, new_paid, new_short, new_long = totals_of(work, c, security)
+    for lot in range(first, last):
+        if work.lots[lot].security == security:
+            set_lot(work, lot, work.lots[lot].was)
+    count_gains(work, c, security)
+    if missing > 0 or new_value == value or not is_allowed(work, account, c, security, new_value):
+        return False
+    if value == 0 and is_full(work, account):
+        return False
+    move[CLASS], move[SECURITY], move[UNITS] = c, security, units
+    move[VALUE] = value - new_value
+    move[CASH] = new_value - new_spread - value + spread
+    move[PAID], move[SHORT], move[LONG] = new_paid - paid, new_short - short, new_long - long
+    move[TRADED] = new_value - value
+    move[OPENED] = (1.0 if value == 0 else 0.0) - (1.0 if new_value == 0 else 0.0)
+    return True
+
+
+@compile_inner
+def describe_purchase(work: Workspace, account: int, c: int, steps: int, move: Any) -> bool:
+    """Fill in the move that buys ``steps`` of a class in all; False where it may not."""
+    class_row = work.classes[c]
+    value = steps * class_row.buy_unit
+    if value > class_row.open_cap * (1 + UNIT_TOLERANCE) or steps == class_row.bought:
+        return False
+    if class_row.bought == 0 and is_full(work, account):
+        return False
+    if not is_allowed(work, account, c, BUY, value):
+        return False
+    change = value - class_row.bought_usd
+    move[CLASS], move[SECURITY], move[UNITS] = c, BUY, steps
+    move[VALUE], move[CASH] = change, -change * (1 + class_row.buy_spread)
+    move[PAID], move[SHORT], move[LONG], move[TRADED] = change * class_row.buy_cost, 0.0, 0.0, change
+    move[OPENED] = (1.0 if class_row.bought == 0 else 0.0) - (1.0 if steps == 0 else 0.0)
+    return True
+
+
+@compile_inner
+def broken(work: Workspace, account: int, cash: float, gain: float, traded: float, floor: float) -> float:
+    """By how much, usd, the cash floor, the gain budget and the turnover limit are broken together.
+
+    The limits count ``FIRST_MENDED`` times: buying less mends cash and breaks no limit, so they are mended before it.
+    """
+    account_row = work.accounts[account]
+    over, short = 0.0, max(floor - cash, 0.0)
+    if np.isfinite(account_row.gain):
+        over += max(gain - account_row.gain, 0.0)
+    if np.isfinite(account_row.turnover):
+        over += max(traded - account_row.turnover, 0.0)
+    return (FIRST_MENDED * over if over > ROUNDING_USD else 0.0) + (short if short > ROUNDING_USD else 0.0)
+
+
+@compile_inner
+def broken_now(work: Workspace, account: int, floor: float) -> float:
+    """``broken`` at the trades in the workspace."""
+    account_row = work.accounts[account]
+    gain = account_row.short_now + account_row.long_now - account_row.short_before - account_row.long_before
+    return broken(work, account, account_row.cash_now, gain, account_row.traded_now, floor)
+
+
+@compile_inner
+def weigh(work: Workspace, account: int, one: Any, two: Any, floor: float) -> tuple[float, float]:
+    """Change of the objective, usd, by two moves together (the second of class -1: by one), and how broken limits are then."""
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    cash, paid, short, long, traded = one[CASH], one[PAID], one[SHORT], one[LONG], one[TRADED]
+    paid += one[OPENED] * account_row.useful
+    gap = work.classes[int(one[CLASS])].gap
+    squares = one[VALUE] * (2 * gap + one[VALUE])
+    if two[CLASS] >= 0:
+        cash, paid, short, long, traded = (
+            cash + two[CASH],
+            paid + two[PAID] + two[OPENED] * account_row.useful,
+            short + two[SHORT],
+            long + two[LONG],
+            traded + two[TRADED],
+        )
+        beside = work.classes[int(two[CLASS])].gap + (one[VALUE] if one[CLASS] == two[CLASS] else 0.0)
+        squares += two[VALUE] * (2 * beside + two[VALUE])
+    over = account_row.cash_now - account_row.cash_target
+    squares += cash * (2 * over + cash)
+    change = 0.5 * k * squares + paid
+    if short != 0 or long != 0:
+        change += tax_of(work, account, account_row.short_now + short, account_row.long_now + long)
+        change -= tax_of(work, account, account_row.short_now, account_row.long_now)
+    gain = account_row.short_now + account_row.long_now - account_row.short_before - account_row.long_before
+    left = broken(
+        work, account, account_row.cash_now + cash, gain + short + long, account_row.traded_now + traded, floor
+    )
+    return change, left
+
+
+@compile_inner
+def make(work: Workspace, account: int, move: Any) -> None:
+    """Make a move."""
+    c, security, units = int(move[CLASS]), int(move[SECURITY]), int(move[UNITS])
+    if security == BUY:
+        set_bought(work, c, units)
+    else:
+        set_holding(work, c, security, units)
+    refresh(work, account)
