@@ -5,7 +5,7 @@ two nets, of its gain budget and of its turnover (rows as in ``programs``). Wher
 spreads are paid from it, as in ``kernel``.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +13,12 @@ from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.netting import rates_at, tax_on
 from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, SUM_OF_GAINS, TURNOVER
 from tasks.core.solver.workspace import Workspace
+
+THIRDS: Final = 60
+ROUNDS: Final = 6
+NARROW: Final = 1e-12
+REACH: Final = 0.5
+"""How far from where it was a price of cash, or of a limit, is looked for."""
 
 
 @compile_inner
@@ -108,3 +114,55 @@ def raise_own_cash(work: Workspace, account: int, others: Any, of_classes: Any) 
         if np.isinf(class_row.open_cap):
             least = -(class_row.buy_cost + max(own[TURNOVER], 0.0) + of_classes[c - account_row.first])
             own[CASH] = max(own[CASH], least if least >= 0 else least / (1 + class_row.buy_spread))
+
+
+@compile_inner
+def best_along(
+    work: Workspace, account: int, own: Any, at: Any, of_losses: Any, row: int, low: float, high: float
+) -> float:
+    """Move one of an account's own prices to where its part of the dual is greatest between two ends; that part, usd.
+
+    It is concave in each price, so a third of the range can be left out at each step.
+    """
+    best, kept = member_terms(work, account, own, at, of_losses), own[row]
+    for _ in range(THIRDS):
+        if high - low <= NARROW * (1 + abs(high)):
+            break
+        own[row] = low + (high - low) / 3
+        left = member_terms(work, account, own, at, of_losses)
+        first = own[row]
+        own[row] = high - (high - low) / 3
+        right = member_terms(work, account, own, at, of_losses)
+        if left > best:
+            best, kept = left, first
+        if right > best:
+            best, kept = right, own[row]
+        if left < right:
+            low = first
+        else:
+            high = own[row]
+    own[row] = kept
+    return best
+
+
+@compile_inner
+def raise_terms(work: Workspace, account: int, own: Any, ends: Any, at: Any, of_losses: Any) -> float:
+    """Improve an account's own prices, one after the other, for its part of the dual; that part, usd.
+
+    ``ends``: the greatest of its prices of nets, by their rows.
+    """
+    account_row = work.accounts[account]
+    best = member_terms(work, account, own, at, of_losses)
+    for _ in range(ROUNDS):
+        before = best
+        best = best_along(work, account, own, at, of_losses, CASH, own[CASH] - REACH, own[CASH] + REACH)
+        for row in (SUM_OF_GAINS, HI_GAIN):
+            if ends[row] > 0:
+                best = best_along(work, account, own, at, of_losses, row, 0.0, ends[row])
+        if np.isfinite(account_row.gain):
+            best = best_along(work, account, own, at, of_losses, GAIN_BUDGET, 0.0, own[GAIN_BUDGET] + REACH)
+        if np.isfinite(account_row.turnover):
+            best = best_along(work, account, own, at, of_losses, TURNOVER, 0.0, own[TURNOVER] + REACH)
+        if best - before <= NARROW * account_row.nav:
+            break
+    return best

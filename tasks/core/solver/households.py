@@ -24,9 +24,15 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.coupled import BUDGET, HI, SUM, SUMS, TURNOVER, solve_side
-from tasks.core.solver.household_bounds import member_terms, raise_class_prices, raise_own_cash, shared_terms
+from tasks.core.solver.household_bounds import (
+    member_terms,
+    raise_class_prices,
+    raise_own_cash,
+    raise_terms,
+    shared_terms,
+)
 from tasks.core.solver.kernel import set_prices
-from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, rates_at
+from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends, rates_at
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, round_off
 from tasks.core.solver.positions import refresh
@@ -178,6 +184,20 @@ def ask_accounts(work: Workspace, accounts: int, sides: Any, is_open: Any, other
 
 
 @compile_inner
+def other_terms(
+    work: Workspace, account: int, side: int, own: Any, asked: Any, of_classes: Any, of_losses: Any
+) -> float:
+    """An account's part of the dual on the side it was not solved on, usd: from the prices it was asked for, and from its own."""
+    ends = np.zeros(OWN_ROWS)
+    ends[HI_GAIN], ends[SUM_OF_GAINS] = price_ends(work, account, side)
+    start = own.copy()
+    for row in (HI_GAIN, SUM_OF_GAINS):
+        start[row] = min(max(start[row], 0.0), ends[row])
+    one = raise_terms(work, account, asked, ends, of_classes, of_losses)
+    return max(one, raise_terms(work, account, start, ends, of_classes, of_losses))
+
+
+@compile_inner
 def household_optimum(work: Workspace, accounts: int) -> tuple[float, Any]:
     """Steps 1 and 2: fill in the continuous optimum; the household's lower bound, usd, and each account's prices."""
     sides, is_open = np.zeros(accounts, np.int64), np.zeros(accounts, np.int64)
@@ -196,7 +216,12 @@ def household_optimum(work: Workspace, accounts: int) -> tuple[float, Any]:
         for account in range(accounts):
             term = member_terms(work, account, own[account], of_classes, of_losses)
             if is_open[account]:
-                term = min(term, member_terms(work, account, others[account], of_classes, of_losses))
+                term = min(
+                    term,
+                    other_terms(
+                        work, account, other_side(solved[account]), own[account], others[account], of_classes, of_losses
+                    ),
+                )
             found += term
         bound = max(bound, found)
         if changed == 0:
