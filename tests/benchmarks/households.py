@@ -13,7 +13,7 @@ import numpy as np
 from tasks.core.solver.arrays import Book, Ints, Limits
 from tasks.core.solver.entry import rebalance, warm_up
 from tasks.core.solver.solution import Answer
-from tests.benchmarks.kernel import CLASSES, HALF_SPREAD, book_of
+from tests.benchmarks.kernel import CLASSES, HALF_SPREAD, USEFUL, book_of
 from tests.benchmarks.results import Figures, kept
 from tests.support.books import household_room, pick, random_limits
 from tests.support.referees import clarabel_optimum
@@ -41,10 +41,11 @@ def households_of(members: int, households: int) -> tuple[Book, Limits, Ints]:
 
 
 def with_limits(book: Book, starts: Ints) -> tuple[Book, Limits, Ints]:
-    """Netting, budgets and limits on some accounts, one in four taxed; nothing is sold at a loss for the tax alone."""
+    """Netting, budgets and limits on some accounts, one in four taxed; no sale for the tax alone, and no order worth next to nothing."""
     rng = np.random.default_rng(4)
     book, limits = random_limits(rng, book, taxed=0.25)
-    return book, limits._replace(loss_room=household_room(rng, book, starts)), starts
+    room = household_room(rng, book, starts)
+    return book, limits._replace(loss_room=room, useful=USEFUL * book.nav), starts
 
 
 def wide_household(members: int, classes: int, lots: int) -> tuple[Book, Limits, Ints]:
@@ -54,7 +55,7 @@ def wide_household(members: int, classes: int, lots: int) -> tuple[Book, Limits,
     row = np.sort(rng.integers(0, count, lots))
     price = np.round(rng.uniform(10, 300, classes), 2)
     lot_price, quantity = price[row % classes], np.round(rng.uniform(5, 200, lots))
-    value = np.bincount(row, quantity * lot_price, count)
+    value = np.bincount(row, quantity * lot_price, count).astype(np.float64)
     cash = np.round(rng.uniform(0, 0.05, members) * value.sum() / members, 2)
     nav = value.sum() + cash.sum()
     weights = rng.dirichlet(np.full(classes + 1, 2.0))

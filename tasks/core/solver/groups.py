@@ -6,9 +6,9 @@ from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.households import cut_household, fewer_of_household, household_optimum
 from tasks.core.solver.optimum import continuous_optimum, unraisable
 from tasks.core.solver.order_rules import fewest_of, orders_of
-from tasks.core.solver.orders import close_order, open_bounds, round_off
+from tasks.core.solver.orders import cash_floor, close_order, open_bounds, round_off
 from tasks.core.solver.positions import BUY, is_first_of_holding, objective_together, stay
-from tasks.core.solver.search import IMPROVEMENT_OF_NAV
+from tasks.core.solver.search import IMPROVEMENT_OF_NAV, improve
 from tasks.core.solver.solution import BELOW_IMPROVEMENT, CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver.workspace import Workspace
 
@@ -90,13 +90,14 @@ def solve_alone(work: Workspace) -> float:
         return float(work.accounts[0].shortfall)
     missing, value, bound = continuous_optimum(work, 0)
     account_row = work.accounts[0]
-    account_row.optimum, account_row.lower_bound = value, bound
+    account_row.optimum, account_row.lower_bound, account_row.near = value, bound, bound
     keep_prices(work, 0)
     if missing > 0:
         return missing
-    left = orders_of(work, 0, bound, round_off(work, 0, bound))
+    left = orders_of(work, 0, round_off(work, 0))
     if left == 0:
-        left = fewest_of(work, 0, bound)
+        improve(work, 0, cash_floor(work, 0), True)
+        left = fewest_of(work, 0)
     keep_prices(work, 0)
     return left
 

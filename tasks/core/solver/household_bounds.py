@@ -58,10 +58,12 @@ def member_terms(work: Workspace, account: int, own: Any, of_classes: Any, of_lo
             rate = short_rate if lot_row.is_short else long_rate
             reduced = lot_row.cost + (rate + gain_price) * lot_row.gain_low + turnover_price
             reduced -= mu * (1 - paid * class_row.widest) + of_classes[j]
+            most = lot_row.open_cap
             if lot_row.gain < 0:
                 reduced += of_losses[j]
+                most = min(most, class_row.loss_room + class_row.spare)
             if reduced < 0:
-                bound += reduced * lot_row.open_cap
+                bound += reduced * most
     return float(bound)
 
 

@@ -245,13 +245,13 @@ def cut_household(work: Workspace, accounts: int, own: Any) -> float:
                 continue
             fold(work, accounts, account, target, sweep > 0)
             if sweep == 0:
-                left = round_off(work, account, -np.inf)
+                left = round_off(work, account)
                 missing += left
             else:
                 refresh(work, account)
                 if sweep == 1:
-                    missing += orders_of(work, account, -np.inf, 0.0)
-                improve(work, account, cash_floor(work, account), -np.inf)
+                    missing += orders_of(work, account, 0.0)
+                improve(work, account, cash_floor(work, account), sweep == SWEEPS - 1)
             unfold(work, account, target)
     return missing
 
@@ -266,6 +266,6 @@ def fewer_of_household(work: Workspace, accounts: int) -> float:
             continue
         fold(work, accounts, account, target, True)
         refresh(work, account)
-        missing += fewest_of(work, account, -np.inf)
+        missing += fewest_of(work, account)
         unfold(work, account, target)
     return missing

@@ -37,7 +37,7 @@ from tasks.core.solver.search import improve
 from tasks.core.solver.solution import BELOW_IMPROVEMENT, BELOW_MINIMUM, FEWER_TRADES, ORDER_LIMIT
 from tasks.core.solver.workspace import Workspace
 
-SMALL_PARABOLA: Final = 4.0
+SMALL_PARABOLA: Final = 2.0
 """An order worth more than so many times what is useful, by the parabola of what it moves, is not tried without."""
 
 
@@ -66,7 +66,7 @@ def smallest_order(work: Workspace, account: int, with_held: int) -> tuple[int, 
 
 
 @compile_inner
-def finish_small(work: Workspace, account: int, bound: float) -> float:
+def finish_small(work: Workspace, account: int) -> float:
     """Step 2; what is left broken, usd."""
     account_row = work.accounts[account]
     floor = cash_floor(work, account)
@@ -80,13 +80,13 @@ def finish_small(work: Workspace, account: int, bound: float) -> float:
         raised, is_raised = np.inf, raise_order(work, account, c, security, why)
         if is_raised:
             if mend(work, account, floor) == 0:
-                improve(work, account, floor, bound)
+                improve(work, account, floor, False)
                 raised = objective_of(work, account)
             keep(work, account, 1)
             hold_order(work, c, security, 0)
         bring_back(work, account, 0)
         close_order(work, c, security, why)
-        left = solve_units(work, account, bound)
+        left = solve_units(work, account)
         without = objective_of(work, account) if left == 0 else np.inf
         if raised < without:
             reopen_order(work, c, security)
@@ -138,7 +138,24 @@ def is_tried(work: Workspace, c: int, security: int, tried: int) -> bool:
 
 
 @compile_inner
-def limit_orders(work: Workspace, account: int, bound: float) -> float:
+def smallest_untried(work: Workspace, account: int, tried: int, most_usd: float) -> tuple[int, int]:
+    """Class and security of the smallest order worth less than ``most_usd`` and not among those tried; class -1: none."""
+    account_row = work.accounts[account]
+    least, at, what = most_usd, -1, BUY
+    for c in range(account_row.first, account_row.last):
+        for place in range(work.classes[c].first - 1, work.classes[c].last):
+            security = BUY if place < work.classes[c].first else work.lots[place].security
+            is_first = place < work.classes[c].first or is_first_of_holding(work, c, place)
+            if not is_first or order_held(work, c, security):
+                continue
+            value = order_value(work, c, security)
+            if 0 < value < least and not is_tried(work, c, security, tried):
+                least, at, what = value, c, security
+    return at, what
+
+
+@compile_inner
+def limit_orders(work: Workspace, account: int) -> float:
     """Step 3; what is left broken, usd (inf: the limit cannot be kept)."""
     account_row = work.accounts[account]
     left = broken_now(work, account, cash_floor(work, account))
@@ -147,16 +164,16 @@ def limit_orders(work: Workspace, account: int, bound: float) -> float:
         if c < 0:
             return np.inf
         close_order(work, c, security, ORDER_LIMIT)
-        left = solve_units(work, account, bound)
+        left = solve_units(work, account)
         if left == 0:
-            left = finish_small(work, account, bound)
+            left = finish_small(work, account)
         if left > 0:
             return left
     return left
 
 
 @compile_inner
-def fewer_orders(work: Workspace, account: int, bound: float) -> None:
+def fewer_orders(work: Workspace, account: int) -> None:
     """Step 4."""
     account_row = work.accounts[account]
     if account_row.slack == 0 and account_row.useful == 0:
@@ -167,15 +184,18 @@ def fewer_orders(work: Workspace, account: int, bound: float) -> None:
         small = np.sqrt(SMALL_PARABOLA * account_row.useful * account_row.nav / account_row.tracking_penalty)
     tried = 0
     for _ in range(len(work.excluded)):
-        c, security = cheapest_to_drop(work, account, tried, small)
+        if account_row.slack > 0:
+            c, security = cheapest_to_drop(work, account, tried, small)
+        else:
+            c, security = smallest_untried(work, account, tried, small)
         if c < 0:
             return
         before, orders = objective_of(work, account), order_count(work, account)
         keep(work, account, 2)
         close_order(work, c, security, FEWER_TRADES)
-        left = solve_units(work, account, bound)
+        left = solve_units(work, account)
         if left == 0:
-            left = finish_small(work, account, bound)
+            left = finish_small(work, account)
         after = objective_of(work, account)
         is_cheap = after <= most or after < before + account_row.useful
         if left == 0 and is_cheap and order_count(work, account) < orders:
@@ -188,7 +208,7 @@ def fewer_orders(work: Workspace, account: int, bound: float) -> None:
 
 
 @compile_inner
-def drop_small(work: Workspace, account: int, bound: float) -> float:
+def drop_small(work: Workspace, account: int) -> float:
     """Leave out what is still too small, were it held or not; what is left broken, usd. Cash owed is raised whatever the order."""
     account_row = work.accounts[account]
     left = broken_now(work, account, cash_floor(work, account))
@@ -199,22 +219,22 @@ def drop_small(work: Workspace, account: int, bound: float) -> float:
         if c < 0:
             break
         close_order(work, c, security, BELOW_MINIMUM)
-        left = solve_units(work, account, bound)
+        left = solve_units(work, account)
     return left
 
 
 @compile_inner
-def orders_of(work: Workspace, account: int, bound: float, left: float) -> float:
+def orders_of(work: Workspace, account: int, left: float) -> float:
     """Steps 2 and 3 after step 1 left ``left`` usd broken; what is left broken then."""
     if left == 0:
-        left = finish_small(work, account, bound)
+        left = finish_small(work, account)
     if left == 0:
-        left = limit_orders(work, account, bound)
-    return drop_small(work, account, bound) if left == 0 else left
+        left = limit_orders(work, account)
+    return drop_small(work, account) if left == 0 else left
 
 
 @compile_inner
-def fewest_of(work: Workspace, account: int, bound: float) -> float:
+def fewest_of(work: Workspace, account: int) -> float:
     """Step 4 after the others; what is left broken, usd."""
-    fewer_orders(work, account, bound)
-    return drop_small(work, account, bound)
+    fewer_orders(work, account)
+    return drop_small(work, account)

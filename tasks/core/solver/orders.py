@@ -181,21 +181,22 @@ def raise_held(work: Workspace, account: int) -> None:
 
 
 @compile_inner
-def round_off(work: Workspace, account: int, bound: float) -> float:
-    """The continuous trades in the workspace as whole units, improved; what is left broken, usd."""
+def round_off(work: Workspace, account: int) -> float:
+    """The continuous trades in the workspace as whole units, improved by single moves; what is left broken, usd."""
     floor = cash_floor(work, account)
     cut_down(work, account)
     refresh(work, account)
     raise_held(work, account)
     left = mend(work, account, floor)
-    improve(work, account, floor, bound)
+    improve(work, account, floor, False)
     return left
 
 
 @compile_inner
-def solve_units(work: Workspace, account: int, bound: float) -> float:
+def solve_units(work: Workspace, account: int) -> float:
     """Step 1 within the bounds in the workspace; what is missing or left broken, usd."""
-    missing, _, _ = continuous_optimum(work, account)
+    missing, _, bound = continuous_optimum(work, account)
     if missing > 0:
         return missing
-    return round_off(work, account, bound)
+    work.accounts[account].near = bound
+    return round_off(work, account)

@@ -53,7 +53,8 @@ def class_rows(work: Workspace, first: int, last: int, count: int, tracking: Any
                 if work.lots[lot].gain < 0:
                     lost += work.lots[lot].open_cap
         class_row = work.classes[work.accounts[first].first + j]
-        if lost > class_row.loss_room + class_row.spare:
+        room = class_row.loss_room + class_row.spare
+        if lost > room > SNAP * work.accounts[first].nav:
             losses[j] = count
             count += 1
     block[classes + 1] = count
@@ -164,9 +165,12 @@ def trade_program(
                 start[v] = at
             for lot in range(class_row.first, class_row.last):
                 lot_row = work.lots[lot]
-                if lot_row.open_cap <= 0 or class_row.way == BUYS_ONLY:
+                most = lot_row.open_cap
+                if lot_row.gain < 0:
+                    most = min(most, class_row.loss_room + class_row.spare)
+                if most <= (SNAP * scale if lot_row.gain < 0 else 0.0) or class_row.way == BUYS_ONLY:
                     continue
-                cost[v], cap[v], of_lot[v] = lot_row.cost, lot_row.open_cap / scale, lot
+                cost[v], cap[v], of_lot[v] = lot_row.cost, most / scale, lot
                 gain = lot_row.gain_low
                 at = add_entry(row, coefficient, at, tracking[j], -1.0)
                 at = add_entry(row, coefficient, at, losses[j], 1.0 if lot_row.gain < 0 else 0.0)
@@ -220,7 +224,7 @@ def keep_trades(work: Workspace, first: int, last: int, p: Program, x: Any, of_l
         value = 0.0 if x[v] < SNAP else (p.cap[v] if p.cap[v] - x[v] < SNAP else x[v])
         if of_lot[v] >= 0:
             lot_row = work.lots[of_lot[v]]
-            lot_row.sold_usd = lot_row.open_cap if value == p.cap[v] else value * scale
+            lot_row.sold_usd = min(lot_row.open_cap, value * scale)
         elif of_class[v] >= 0:
             work.classes[of_class[v]].bought_usd = value * scale
     for c in range(work.accounts[first].first, work.accounts[last - 1].last):

@@ -25,6 +25,7 @@ from tasks.core.solver.moves import (
     TRADED,
     UNITS,
     VALUE,
+    broken_now,
     describe_purchase,
     describe_sale,
     make,
@@ -43,9 +44,11 @@ from tasks.core.solver.workspace import Workspace
 
 IMPROVEMENT_OF_NAV: Final = 1e-10
 """Share of NAV below which a move is not worth making (rounding noise)."""
-MOST_PAIRED: Final = 48
+MOST_PAIRED: Final = 20
 """Of more moves than that, only the best are paired."""
-WORTH_PAIRS: Final = 5e-7
+NEAR_ENOUGH: Final = 3e-7
+"""Share of NAV: so near the optimum of what is left open no move is looked for."""
+WORTH_PAIRS: Final = 1.5e-6
 """Share of NAV: so near the bound no pairs are looked for."""
 MATCHED: Final = 1.5
 """Moves of cash that differ by more are matched by steps."""
@@ -242,12 +245,18 @@ def keep_best_moves(work: Workspace, count: int) -> int:
 
 
 @compile_inner
-def improve(work: Workspace, account: int, floor: float, bound: float) -> None:
-    """Make the best move, or the best two together, while one improves the objective; none further than to the ``bound``."""
+def improve(work: Workspace, account: int, floor: float, with_pairs: bool) -> None:
+    """Make the best move, or (``with_pairs``) the best two together, while one improves the objective.
+
+    So near the optimum of what is left open that it is not worth looking, none is looked for.
+    """
     account_row = work.accounts[account]
     nav = account_row.nav
     classes = account_row.last - account_row.first
     for _ in range(20 * classes + 40):
+        off = objective_of(work, account) - account_row.near
+        if off <= NEAR_ENOUGH * nav and broken_now(work, account, floor) == 0:
+            return
         count = all_moves(work, account, floor)
         best, at = -IMPROVEMENT_OF_NAV * nav, -1
         for i in range(count):
@@ -256,7 +265,7 @@ def improve(work: Workspace, account: int, floor: float, bound: float) -> None:
         if at >= 0:
             make(work, account, work.moves[at])
             continue
-        if objective_of(work, account) - bound <= WORTH_PAIRS * nav:
+        if not with_pairs or off <= WORTH_PAIRS * nav:
             return
         paired = keep_best_moves(work, count)
         _, one, two, of_one, of_two = best_pair(work, account, paired, floor, best)

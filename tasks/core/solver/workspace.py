@@ -26,12 +26,12 @@ def _record(floats: str, whole: str) -> np.dtype[np.void]:
 
 ACCOUNT: Final = _record(
     "nav tracking_penalty cash cash_target min_trade turnover gain short_before long_before short_rate long_rate slack useful "
-    "x short_at long_at gain_price turnover_price "
+    "x short_at long_at gain_price turnover_price near "
     "cash_now short_now long_now traded_now paid_now "
     "shadow_price objective optimum lower_bound cash_after shortfall",
     "first last first_lot last_lot max_orders status",
 )
-"""As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); what the trades so far come to; the answer."""
+"""As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); ``near``: the bound within what is left open; what the trades so far come to; the answer."""
 CLASS: Final = _record(
     "value target buy_cap buy_cost buy_spread buy_price buy_unit least loss_room spare "
     "open_cap buy_reach now widest share bought_usd sold_usd gap loss_now",
@@ -101,6 +101,7 @@ def load_account(book: Book, limits: Limits, row: Any, source: int) -> None:
     row.short_before, row.long_before = limits.short_before[source], limits.long_before[source]
     row.short_rate, row.long_rate = limits.short_rate[source], limits.long_rate[source]
     row.max_orders, row.useful = limits.max_orders[source], limits.useful[source]
+    row.near = -np.inf
     row.x, row.short_at, row.long_at, row.gain_price, row.turnover_price = 0.0, 0.0, 0.0, 0.0, 0.0
     row.shadow_price, row.objective, row.optimum, row.lower_bound = 0.0, 0.0, 0.0, 0.0
     row.cash_after, row.shortfall, row.status = 0.0, 0.0, 0
