@@ -46,7 +46,7 @@ IMPROVEMENT_OF_NAV: Final = 1e-10
 """Share of NAV below which a move is not worth making (rounding noise)."""
 MOST_PAIRED: Final = 20
 """Of more moves than that, only the best are paired."""
-NEAR_ENOUGH: Final = 3e-7
+NEAR_ENOUGH: Final = 1e-8
 """Share of NAV: so near the optimum of what is left open no move is looked for."""
 WORTH_PAIRS: Final = 1.5e-6
 """Share of NAV: so near the bound no pairs are looked for."""
