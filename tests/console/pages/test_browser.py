@@ -258,7 +258,7 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(enter: Entering, ledger
 
 
 def test_a_role_taken_away_meanwhile_is_refused_where_it_counts(enter: Entering, ledger: Ledger) -> None:
-    row = waiting(ledger).filter(pl.col("held_by").is_null()).row(0, named=True)
+    row = waiting(ledger).filter(pl.col("held_by").is_null(), pl.col("household_id").is_null()).row(0, named=True)
     admin = next(user.name for user in ledger.users.list_users() if "admin" in user.roles)
     cat = enter("cat")
     cat.go(f"/proposals/{row['proposal_id']}")
