@@ -88,9 +88,9 @@ def solve_alone(work: Workspace) -> float:
     """An account by itself; what is missing, usd."""
     if work.accounts[0].shortfall > 0:
         return float(work.accounts[0].shortfall)
-    missing, value, bound = continuous_optimum(work, 0)
+    missing, _, bound = continuous_optimum(work, 0)
     account_row = work.accounts[0]
-    account_row.optimum, account_row.lower_bound, account_row.near = value, bound, bound
+    account_row.lower_bound, account_row.near = bound, bound
     keep_prices(work, 0)
     if missing > 0:
         return missing
@@ -108,11 +108,10 @@ def weakest_class(work: Workspace, accounts: int) -> int:
     first = work.accounts[0]
     least, at = 1 - 1e-9, -1
     for j in range(first.last - first.first):
-        traded, wanted = 0.0, 0.0
+        traded, wanted = 0.0, work.household_least[j]
         for account in range(accounts):
             class_row = work.classes[work.accounts[account].first + j]
             traded += class_row.sold_usd + class_row.bought_usd
-            wanted = max(wanted, work.household_least[j])
         if wanted > 0 and 0 < traded / wanted < least:
             least, at = traded / wanted, j
     return at

@@ -10,12 +10,12 @@ from tasks.core.solver.moves import (
     ROUNDING_USD,
     broken_now,
     describe_purchase,
-    describe_sale,
     make,
+    missing_usd,
     weigh,
 )
 from tasks.core.solver.positions import UNIT_TOLERANCE, holding, is_first_of_holding, nearest_units
-from tasks.core.solver.search import add_move, steps_from
+from tasks.core.solver.search import add_move, add_sale, steps_from
 from tasks.core.solver.workspace import Workspace
 
 MOST_MENDS: Final = 400
@@ -48,19 +48,9 @@ def mending_moves(work: Workspace, account: int, missing: float, floor: float) -
                 more = nearest_units(most, most, held, step)
             fewer = steps_from(sold, -steps, most, held, step)
             fewer = 0 if fewer < least <= sold else fewer
-            for units in (more, fewer):
-                is_good = units != sold and describe_sale(work, account, c, security, units, work.moves[count])
-                count = add_move(work, account, count, is_good, floor)
+            count = add_sale(work, account, c, security, more, count, floor)
+            count = add_sale(work, account, c, security, fewer, count, floor)
     return count
-
-
-@compile_inner
-def missing_usd(work: Workspace, account: int, floor: float) -> float:
-    """The most, usd, that has to be traded to mend what is broken first."""
-    account_row = work.accounts[account]
-    gain = account_row.short_now + account_row.long_now - account_row.short_before - account_row.long_before
-    over = max(gain - account_row.gain, account_row.traded_now - account_row.turnover)
-    return float(max(over, 0.0) if over > ROUNDING_USD else max(floor - account_row.cash_now, 0.0))
 
 
 @compile_inner
@@ -80,6 +70,6 @@ def mend(work: Workspace, account: int, floor: float) -> float:
             if mended > ROUNDING_USD and change / mended < best:
                 best, at = change / mended, i
         if at < 0:
-            return float(missing)
+            break
         make(work, account, work.moves[at])
-    return broken_now(work, account, floor)
+    return missing_usd(work, account, floor)

@@ -145,7 +145,7 @@ def describe_purchase(work: Workspace, account: int, c: int, steps: int, move: A
 
 @compile_inner
 def broken(work: Workspace, account: int, cash: float, gain: float, traded: float, floor: float) -> float:
-    """By how much, usd, the cash floor, the gain budget and the turnover limit are broken together.
+    """How badly the cash floor, the gain budget and the turnover limit are broken together: a weighted sum of dollars, to compare.
 
     The limits count ``FIRST_MENDED`` times: buying less mends cash and breaks no limit, so they are mended before it.
     """
@@ -164,6 +164,16 @@ def broken_now(work: Workspace, account: int, floor: float) -> float:
     account_row = work.accounts[account]
     gain = account_row.short_now + account_row.long_now - account_row.short_before - account_row.long_before
     return broken(work, account, account_row.cash_now, gain, account_row.traded_now, floor)
+
+
+@compile_inner
+def missing_usd(work: Workspace, account: int, floor: float) -> float:
+    """The most, usd, by which a limit, or else the cash floor, is broken at the trades in the workspace; 0: neither is."""
+    account_row = work.accounts[account]
+    gain = account_row.short_now + account_row.long_now - account_row.short_before - account_row.long_before
+    over = max(gain - account_row.gain, account_row.traded_now - account_row.turnover)
+    missing = over if over > ROUNDING_USD else floor - account_row.cash_now
+    return float(missing) if missing > ROUNDING_USD else 0.0
 
 
 @compile_inner

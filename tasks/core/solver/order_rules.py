@@ -17,7 +17,7 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.mending import mend
-from tasks.core.solver.moves import broken_now
+from tasks.core.solver.moves import missing_usd
 from tasks.core.solver.optimum import continuous_optimum
 from tasks.core.solver.orders import (
     bring_back,
@@ -70,7 +70,7 @@ def finish_small(work: Workspace, account: int) -> float:
     """Step 2; what is left broken, usd."""
     account_row = work.accounts[account]
     floor = cash_floor(work, account)
-    left = broken_now(work, account, floor)
+    left = missing_usd(work, account, floor)
     for _ in range(2 * (account_row.last - account_row.first + account_row.last_lot - account_row.first_lot)):
         c, security = smallest_order(work, account, 0)
         if c < 0:
@@ -97,8 +97,28 @@ def finish_small(work: Workspace, account: int) -> float:
             reopen_order(work, c, security)
             bring_back(work, account, 0)
             hold_order(work, c, security, why)
-            left = broken_now(work, account, floor)
+            left = missing_usd(work, account, floor)
     return left
+
+
+@compile_inner
+def is_tried(work: Workspace, c: int, security: int, tried: int) -> bool:
+    """Whether an order is in the first rows of ``excluded``."""
+    for i in range(tried):
+        if work.excluded[i, 0] == c and work.excluded[i, 1] == security:
+            return True
+    return False
+
+
+@compile_inner
+def untried(work: Workspace, c: int, place: int, tried: int) -> tuple[int, float]:
+    """Security and usd of the order at a place of a class, the purchase before the lots; 0 usd: none, or one that may not be left out."""
+    first = work.classes[c].first
+    security = BUY if place < first else work.lots[place].security
+    is_first = place < first or is_first_of_holding(work, c, place)
+    if not is_first or order_held(work, c, security) or is_tried(work, c, security, tried):
+        return security, 0.0
+    return security, order_value(work, c, security)
 
 
 @compile_inner
@@ -112,12 +132,8 @@ def cheapest_to_drop(work: Workspace, account: int, tried: int, most_usd: float)
     best, at, what = np.inf, -1, BUY
     for c in range(account_row.first, account_row.last):
         for place in range(work.classes[c].first - 1, work.classes[c].last):
-            security = BUY if place < work.classes[c].first else work.lots[place].security
-            is_first = place < work.classes[c].first or is_first_of_holding(work, c, place)
-            if not is_first or order_held(work, c, security):
-                continue
-            value = order_value(work, c, security)
-            if value <= 0 or value > most_usd or is_tried(work, c, security, tried):
+            security, value = untried(work, c, place, tried)
+            if value <= 0 or value > most_usd:
                 continue
             close_order(work, c, security, ORDER_LIMIT)
             missing, without, _ = continuous_optimum(work, account)
@@ -129,27 +145,14 @@ def cheapest_to_drop(work: Workspace, account: int, tried: int, most_usd: float)
 
 
 @compile_inner
-def is_tried(work: Workspace, c: int, security: int, tried: int) -> bool:
-    """Whether an order is in the first rows of ``excluded``."""
-    for i in range(tried):
-        if work.excluded[i, 0] == c and work.excluded[i, 1] == security:
-            return True
-    return False
-
-
-@compile_inner
 def smallest_untried(work: Workspace, account: int, tried: int, most_usd: float) -> tuple[int, int]:
     """Class and security of the smallest order worth less than ``most_usd`` and not among those tried; class -1: none."""
     account_row = work.accounts[account]
     least, at, what = most_usd, -1, BUY
     for c in range(account_row.first, account_row.last):
         for place in range(work.classes[c].first - 1, work.classes[c].last):
-            security = BUY if place < work.classes[c].first else work.lots[place].security
-            is_first = place < work.classes[c].first or is_first_of_holding(work, c, place)
-            if not is_first or order_held(work, c, security):
-                continue
-            value = order_value(work, c, security)
-            if 0 < value < least and not is_tried(work, c, security, tried):
+            security, value = untried(work, c, place, tried)
+            if 0 < value < least:
                 least, at, what = value, c, security
     return at, what
 
@@ -158,7 +161,7 @@ def smallest_untried(work: Workspace, account: int, tried: int, most_usd: float)
 def limit_orders(work: Workspace, account: int) -> float:
     """Step 3; what is left broken, usd (inf: the limit cannot be kept)."""
     account_row = work.accounts[account]
-    left = broken_now(work, account, cash_floor(work, account))
+    left = missing_usd(work, account, cash_floor(work, account))
     while order_count(work, account) > account_row.max_orders:
         c, security = cheapest_to_drop(work, account, 0, np.inf)
         if c < 0:
@@ -211,7 +214,7 @@ def fewer_orders(work: Workspace, account: int) -> None:
 def drop_small(work: Workspace, account: int) -> float:
     """Leave out what is still too small, were it held or not; what is left broken, usd. Cash owed is raised whatever the order."""
     account_row = work.accounts[account]
-    left = broken_now(work, account, cash_floor(work, account))
+    left = missing_usd(work, account, cash_floor(work, account))
     if account_row.cash < 0:
         return left
     for _ in range(account_row.last - account_row.first + account_row.last_lot - account_row.first_lot):

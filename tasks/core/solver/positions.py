@@ -137,13 +137,12 @@ def refresh(work: Workspace, account: int) -> None:
     short, long = account_row.short_before, account_row.long_before
     for c in range(account_row.first, account_row.last):
         class_row = work.classes[c]
-        sold, lost = 0.0, 0.0
+        sold = 0.0
         for lot in range(class_row.first, class_row.last):
             lot_row = work.lots[lot]
             sold += lot_row.sold_usd
             cash += lot_row.sold_usd * (1 - lot_row.spread)
             paid += lot_row.sold_usd * lot_row.cost
-            lost += lot_row.sold_usd if lot_row.gain < 0 else 0.0
             if lot_row.is_short:
                 short += lot_row.counted
             else:
@@ -151,7 +150,7 @@ def refresh(work: Workspace, account: int) -> None:
         cash -= class_row.bought_usd * (1 + class_row.buy_spread)
         paid += class_row.bought_usd * class_row.buy_cost
         traded += sold + class_row.bought_usd
-        class_row.sold_usd, class_row.loss_now = sold, lost
+        class_row.sold_usd = sold
         class_row.gap = class_row.value - class_row.target + class_row.bought_usd - sold
     account_row.cash_now, account_row.paid_now, account_row.traded_now = cash, paid, traded
     account_row.short_now, account_row.long_now = short, long

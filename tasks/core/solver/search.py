@@ -83,6 +83,13 @@ def add_move(work: Workspace, account: int, count: int, is_good: bool, floor: fl
 
 
 @compile_inner
+def add_sale(work: Workspace, account: int, c: int, security: int, units: int, count: int, floor: float) -> int:
+    """Keep the move that sells ``units`` of a holding in all, where it may; how many there are then."""
+    is_good = describe_sale(work, account, c, security, units, work.moves[count])
+    return add_move(work, account, count, is_good, floor)
+
+
+@compile_inner
 def asked_for(k: float, usd: float, change: float) -> int:
     """Steps at which the parabola through one step's change has its lowest point."""
     if usd == 0:
@@ -147,8 +154,7 @@ def add_sales(work: Workspace, account: int, c: int, lot: int, count: int, floor
         if sign < 0 and units < least:
             units = 0
         before = count
-        is_good = units != sold and describe_sale(work, account, c, security, units, work.moves[count])
-        count = add_move(work, account, count, is_good, floor)
+        count = add_sale(work, account, c, security, units, count, floor)
         if count == before:
             continue
         work.moves[before, STEP_USD] = usd
@@ -157,12 +163,9 @@ def add_sales(work: Workspace, account: int, c: int, lot: int, count: int, floor
         steps = asked_for(k, work.moves[before, VALUE], change) * max(abs(units - sold) // step, 1)
         if steps > 1:
             many = steps_from(sold, sign * steps, most, held, step)
-            is_good = describe_sale(work, account, c, security, many, work.moves[count])
-            count = add_move(work, account, count, is_good, floor)
-    for units in (0, all_of_it):
-        is_good = units != sold and describe_sale(work, account, c, security, units, work.moves[count])
-        count = add_move(work, account, count, is_good, floor)
-    return count
+            count = add_sale(work, account, c, security, many, count, floor)
+    count = add_sale(work, account, c, security, 0, count, floor)
+    return add_sale(work, account, c, security, all_of_it, count, floor)
 
 
 @compile_inner

@@ -28,13 +28,13 @@ ACCOUNT: Final = _record(
     "nav tracking_penalty cash cash_target min_trade turnover gain short_before long_before short_rate long_rate slack useful "
     "x short_at long_at gain_price turnover_price near "
     "cash_now short_now long_now traded_now paid_now "
-    "shadow_price objective optimum lower_bound cash_after shortfall",
+    "shadow_price objective lower_bound cash_after shortfall",
     "first last first_lot last_lot max_orders status",
 )
 """As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); ``near``: the bound within what is left open; what the trades so far come to; the answer."""
 CLASS: Final = _record(
-    "value target buy_cap buy_cost buy_spread buy_price buy_unit least loss_room spare "
-    "open_cap buy_reach now widest share bought_usd sold_usd gap loss_now",
+    "value target buy_cap buy_cost buy_spread buy_unit least loss_room spare "
+    "open_cap buy_reach now widest share bought_usd sold_usd gap",
     "first last bought dropped is_two_way way is_held",
 )
 """``open_cap``: as long as nothing else is decided. ``now``: cost at the prices in force. ``buy_reach``: cap as long as it may buy. ``widest``: half spread of its lots. ``share``: of the household's ``loss_room``. ``bought``: steps. ``way``: whether it may sell only, or buy only. ``is_held``: an order that may no longer be dropped."""
@@ -103,7 +103,7 @@ def load_account(book: Book, limits: Limits, row: Any, source: int) -> None:
     row.max_orders, row.useful = limits.max_orders[source], limits.useful[source]
     row.near = -np.inf
     row.x, row.short_at, row.long_at, row.gain_price, row.turnover_price = 0.0, 0.0, 0.0, 0.0, 0.0
-    row.shadow_price, row.objective, row.optimum, row.lower_bound = 0.0, 0.0, 0.0, 0.0
+    row.shadow_price, row.objective, row.lower_bound = 0.0, 0.0, 0.0
     row.cash_after, row.shortfall, row.status = 0.0, 0.0, 0
 
 
@@ -113,7 +113,7 @@ def load_class(book: Book, limits: Limits, row: Any, source: int) -> None:
     row.value, row.target = book.class_value[source], book.class_target[source]
     row.buy_cap, row.open_cap = book.buy_cap[source], book.buy_cap[source]
     row.buy_cost, row.now, row.buy_spread = book.buy_cost[source], book.buy_cost[source], book.buy_spread[source]
-    row.buy_price, row.least = book.buy_price[source], limits.class_min[source]
+    row.least = limits.class_min[source]
     row.buy_unit = book.buy_price[source] * book.buy_step[source]
     row.loss_room, row.share = limits.loss_room[source], limits.loss_room[source]
     row.bought_usd, row.bought, row.dropped, row.is_held, row.is_two_way, row.widest = 0.0, 0, 0, 0, 0, 0.0
