@@ -3,7 +3,7 @@
 A module has two functions. ``refusals(release, profile)`` gives ``order_id``, ``account_id`` and ``reason`` of each order that
 the format cannot express, before anything leaves; the reason is a sentence about that order. ``files(release, profile)``
 yields groups of ``path`` (inside the profile's folder), ``rows`` (orders in it, or allocations) and ``content``, sorted, as
-``export_files.rendered_files`` does: bytes depend on the release and the profile alone.
+``files.rendered_files`` does: bytes depend on the release and the profile alone.
 """
 
 from collections.abc import Iterable, Iterator

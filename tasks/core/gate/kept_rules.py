@@ -14,20 +14,13 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import AccountStatus, RestrictionRule
+from schemas.enums import AccountStatus, Side
 from schemas.landing import dtypes
 from tasks.core.gate.history import HOUSEHOLD_KEPT, RESTRICTION_KEPT, History
 from tasks.core.gate.reference_tables import Gated
-from tasks.core.gate.restrictions import unforbidden
+from tasks.core.gate.restrictions import rules_about, unforbidden
 from tasks.core.gate.rows import BROKEN, Checked
 
-_ON_SALE: Final = (RestrictionRule.NO_TRADE, RestrictionRule.NO_SELL, RestrictionRule.HOLD_RANGE)
-_ON_PURCHASE: Final = (
-    RestrictionRule.NO_TRADE,
-    RestrictionRule.NO_BUY,
-    RestrictionRule.NO_NEW,
-    RestrictionRule.HOLD_RANGE,
-)
 _NOTHING: Final = pl.DataFrame(schema={**dtypes("restrictions"), "row_number": pl.Int64})
 
 
@@ -93,9 +86,11 @@ def _that_matter(lifted: pl.DataFrame, lots: pl.DataFrame, globals_: Gated) -> p
     of_household = lifted.join(
         globals_.managed.select(now_in="household_id", household_model="model_id"), on="now_in", how="left"
     ).with_columns(model_id=pl.coalesce("household_model", "model_id"))
-    sales = lifted.filter(pl.col("rule").is_in(_ON_SALE)).join(held, on=holding, how="semi")
+    sales = lifted.filter(pl.col("rule").is_in(rules_about(Side.SELL))).join(held, on=holding, how="semi")
     purchases = [
-        each.filter(pl.col("rule").is_in(_ON_PURCHASE)).join(listed, on=["model_id", "security_id"], how="semi")
+        each.filter(pl.col("rule").is_in(rules_about(Side.BUY))).join(
+            listed, on=["model_id", "security_id"], how="semi"
+        )
         for each in (lifted, of_household)
     ]
     return pl.concat([each.select(lifted.columns) for each in (sales, *purchases)]).unique()

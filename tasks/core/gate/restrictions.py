@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import RestrictionRule
+from schemas.enums import RestrictionRule, Side
 from schemas.landing import dtypes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import Actions, after_actions
@@ -33,6 +33,8 @@ _FORBIDS: Final = {
 }
 _FORBIDS_TOO: Final = {RestrictionRule.NO_TRADE: ("new", "range"), RestrictionRule.NO_BUY: ("new",)}
 """What a rule forbids that others are there for."""
+_DONE_IN: Final = {"buy": {Side.BUY}, "new": {Side.BUY}, "sell": {Side.SELL}, "range": {Side.BUY, Side.SELL}}
+"""The sides of orders that do what is forbidden."""
 
 
 def check_restrictions(parsed: pl.DataFrame) -> Checked:
@@ -48,6 +50,11 @@ def check_restrictions(parsed: pl.DataFrame) -> Checked:
         _VALUES: is_range & (pl.col("min_value_usd") > pl.col("max_value_usd")),
     }
     return checked.with_broken(*(breaches(rows.filter(condition), rule) for rule, condition in broken.items()))
+
+
+def rules_about(side: Side) -> list[RestrictionRule]:
+    """Rules that forbid something which an order of this side does."""
+    return [rule for rule, acts in _FORBIDS.items() if any(side in _DONE_IN[act] for act in acts)]
 
 
 def unforbidden(then: pl.DataFrame, tonight: pl.DataFrame) -> pl.DataFrame:

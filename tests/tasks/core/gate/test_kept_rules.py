@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
 from tasks.core.gate import GatedAccounts, History
 from tests.support.examples import at_most
 from tests.support.history_book import Book, book_then, history_of, judged, sentences, with_cells, without_rows
 from tests.support.landing_book import ACCOUNT_TABLES, parsed, rows_of
 
-RULES = ("no_buy", "no_sell", "no_trade", "no_new", "hold_range")
+AIM = {
+    "no_buy": {"add"},
+    "no_sell": {"sell"},
+    "no_trade": {"add", "sell"},
+    "no_new": {"open"},
+    "hold_range": {"leave the range"},
+}
+"""By rule: what it is there to forbid."""
 HEAD = "account_id | security_id | rule | until_date | min_quantity | max_quantity | min_value_usd | max_value_usd"
 HELD = {("A1", "STK"), ("A1", "BND"), ("A2", "STK"), ("A3", "BND")}
 LISTED = {"A1": {"STK", "BND"}, "A2": {"STK", "BND"}, "A3": {"BND"}}
@@ -67,8 +75,7 @@ def gone_rules(then: list[tuple[str, str, str]], tonight: list[tuple[str, str, s
     for who, what, rule in then:
         if not who:
             continue
-        aim = {"no_trade": {"add", "sell"}, "no_buy": {"add"}, "no_sell": {"sell"}, "no_new": {"open"}}
-        lost = aim.get(rule, {"leave the range"}) - forbidden(tonight, who, what)
+        lost = AIM[rule] - forbidden(tonight, who, what)
         could_sell = rule in {"no_trade", "no_sell", "hold_range"} and (who, what) in HELD
         could_buy = rule != "no_sell" and what in LISTED[who]
         if lost and (could_sell or could_buy):
@@ -77,7 +84,11 @@ def gone_rules(then: list[tuple[str, str, str]], tonight: list[tuple[str, str, s
 
 
 tables_of_restrictions = st.lists(
-    st.tuples(st.sampled_from(["A1", "A2", "A3", ""]), st.sampled_from(["STK", "BND", "OLD"]), st.sampled_from(RULES)),
+    st.tuples(
+        st.sampled_from(["A1", "A2", "A3", ""]),
+        st.sampled_from(["STK", "BND", "OLD"]),
+        st.sampled_from(list(RestrictionRule)),
+    ),
     max_size=6,
 )
 
