@@ -158,3 +158,11 @@ def test_a_new_account_misses_nothing() -> None:
     history = history_with(then)
     history = replace(history, accepted=history.accepted.filter(pl.col("account_id") != "A1"))
     assert judged(without_rows(then, "restrictions", 1), history).accounts.is_empty()
+
+
+@pytest.mark.parametrize("rule", RestrictionRule)
+def test_every_rule_is_missed_where_nothing_else_forbids_as_much(rule: str) -> None:
+    gone = [("A1", "STK", rule)]
+    own = after(restricted(book_then(), gone), restricted(book_then(), []))
+    assert own.accounts.rows() == [("A1", "accounts:restriction_kept")]
+    assert gone_rules(gone, []) == {"A1"}
