@@ -12,7 +12,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from tasks.export.export_all import export_all
 from tasks.export.packages import BOOK, Exporter
 from tasks.reconcile.reconcile import reconcile
 from tasks.runtime.atomic_folder import flush_tree
-from tests.benchmarks.results import kept
+from tests.benchmarks.results import HERE, kept
 from tests.support.export_scene import AS_OF, RUN, MemoryLake, lake_of, routed
 from warehouse.ledger import Ledger, NewRun
 
@@ -144,7 +144,7 @@ def measure(home: Path, count: int) -> dict[str, float]:
             assert refusals_of(release, [profile]).is_empty()
             assert sum(group.height for group in profile_files(release, profile)) == count
     path = fills_of(ledger, home / "fills.csv")
-    with times.of(f"reconcile {sum(1 for _ in path.open()) - 1:,} fills"):
+    with times.of(f"reconcile {len(path.read_text().splitlines()) - 1:,} fills"):
         done = reconcile(path, executions=ledger.executions, answers=ledger.answers, actor="ops", now=NOW)
     assert done.aside.is_empty()
     ledger.close()
@@ -156,14 +156,14 @@ def measure(home: Path, count: int) -> dict[str, float]:
     return times.seconds
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Measure each size in a folder of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, nargs="+", default=[10_000, 100_000])
-    for count in parser.parse_args().accounts:
+    for count in parser.parse_args(words).accounts:
         print(f"{count:,} accounts", flush=True)
-        with tempfile.TemporaryDirectory() as folder, kept("export") as figures:
-            seconds = measure(Path(folder), count)
+        with tempfile.TemporaryDirectory() as home, kept("export", folder) as figures:
+            seconds = measure(Path(home), count)
             bare = "bare loop, flushed"
             figures.add("export", f"{count:,} accounts", seconds["export"], beside=(bare, seconds[bare]))
             for name, taken in seconds.items():

@@ -7,9 +7,11 @@ before where told to, beside a bare join of the two nights' lots. One lot in 2,0
 import argparse
 import resource
 import time
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,11 +19,8 @@ import polars as pl
 from schemas.enums import AccountStatus, TaxStatus
 from schemas.landing import EXACT, IDENTIFIER, LABEL, dtypes
 from schemas.stored import LANDED_COLUMNS
-from tasks.core.gate import Gated, History, gate_accounts
-from tests.benchmarks.results import Figures, kept
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tasks.core.gate import Gated, History, gate_accounts, gate_globals
+from tests.benchmarks.results import HERE, Figures, kept
 
 AS_OF, ACCEPTED = date(2026, 1, 5), date(2026, 1, 2)
 SECURITIES = 500
@@ -30,12 +29,12 @@ ONE_BROKEN_IN, ONE_TRADED_IN = 2_000, 50
 Tables = dict[str, pl.DataFrame]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print seconds, ratios and memory for one size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--lots", type=int, default=2_000_000)
-    accounts = parser.parse_args().lots // LOTS_OF_AN_ACCOUNT
-    with kept("gate") as figures:
+    accounts = parser.parse_args(words).lots // LOTS_OF_AN_ACCOUNT
+    with kept("gate", folder) as figures:
         measure(accounts, figures)
 
 
@@ -76,7 +75,7 @@ def measure(accounts: int, figures: Figures) -> None:
     )
 
 
-def timed(work: "Callable[[], Any]") -> tuple[float, Any]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     """Seconds and the result."""
     began = time.perf_counter()
     result = work()
@@ -84,11 +83,17 @@ def timed(work: "Callable[[], Any]") -> tuple[float, Any]:
 
 
 def commons() -> Gated:
-    """Securities with a price each, one model, one policy."""
+    """Securities with a price each, one model, one policy, as the gate accepts them."""
     names = pl.Series([f"SEC{number:04d}" for number in range(SECURITIES)])
     prices = pl.Series([f"{5 + number}.25" for number in range(SECURITIES)]).cast(EXACT)
-    nothing, one = pl.DataFrame(), pl.Series(["one"])
-    return Gated(nothing, names, pl.DataFrame({"security_id": names, "price_usd": prices}), one, one, one.clear())
+    targets = {"model_id": "one", "asset_class": ["stocks", "cash"], "target_weight": [0.98, 0.02]}
+    tables = {
+        "securities": {"security_id": names, "symbol": names, "asset_class": "stocks", **SECURITY},
+        "prices": {"security_id": names, "price_usd": prices, "price_date": AS_OF},
+        "model_targets": targets,
+        "policies": {"policy_id": ["one"]},
+    }
+    return gate_globals({table: landed(table, columns) for table, columns in tables.items()}, {}, AS_OF)
 
 
 def shard_of(rng: np.random.Generator, first: int, count: int, common: Gated) -> Tables:
@@ -99,13 +104,14 @@ def shard_of(rng: np.random.Generator, first: int, count: int, common: Gated) ->
         np.repeat(rng.integers(0, SECURITIES, count), LOTS_OF_AN_ACCOUNT) + np.tile(np.arange(20) // 2, count)
     ) % 500
     quantity = rng.integers(1, 100_000, rows)
-    quantity[rng.integers(0, rows, rows // ONE_BROKEN_IN)] = 0
+    quantity[rng.integers(0, rows, rows // ONE_BROKEN_IN)] *= -1
+    price = common.prices["price_usd"].gather(held)
     lots = {
         "account_id": accounts.gather(np.repeat(np.arange(count), LOTS_OF_AN_ACCOUNT)),
         "security_id": common.securities.gather(held),
         "lot_id": pl.Series([f"L{number}" for number in range(LOTS_OF_AN_ACCOUNT)] * count),
         "quantity": pl.Series(quantity).cast(EXACT),
-        "unit_cost_usd": pl.Series(rng.integers(1, 500, rows)).cast(EXACT),
+        "unit_cost_usd": (price.cast(pl.Float64) * pl.Series(rng.uniform(0.5, 2, rows))).round(2).cast(EXACT),
         "acquired_date": pl.Series(rng.integers(15_000, 20_000, rows)).cast(pl.Int32).cast(pl.Date),
     }
     traded = np.arange(0, count, ONE_TRADED_IN) * LOTS_OF_AN_ACCOUNT
@@ -126,6 +132,7 @@ def shard_of(rng: np.random.Generator, first: int, count: int, common: Gated) ->
     }
 
 
+SECURITY = {"name": "n", "security_type": "etf", "quantity_step": 1, "half_spread_bps": 1.0, "is_tradable": True}
 ACCOUNT = {
     "custodian": "Acme",
     "tax_status": "taxable",
@@ -167,6 +174,7 @@ def night_before(tables: Tables, common: Gated) -> History:
 def bare(tables: Tables, common: Gated) -> int:
     """Rows that break their contract."""
     accounts, lots, cash, trades = (tables[name] for name in ("accounts", "lots", "cash", "trades"))
+    lots = lots.join(common.prices.select("security_id", "price_usd"), on="security_id", how="left")
     known, priced = accounts["account_id"].implode(), common.priced_ids.implode()
     is_bad = {
         "accounts": [
@@ -186,7 +194,9 @@ def bare(tables: Tables, common: Gated) -> int:
         "lots": [
             *(fails(name, IDENTIFIER) for name in ("account_id", "security_id", "lot_id")),
             outside("quantity", pl.col("quantity") > 0),
-            (pl.col("unit_cost_usd") < 0).fill_null(value=False),
+            (~pl.col("unit_cost_usd").is_between(pl.col("price_usd") / 20, pl.col("price_usd") * 20)).fill_null(
+                value=False
+            ),
             (pl.col("acquired_date") > AS_OF).fill_null(value=False),
             pl.struct("account_id", "security_id", "lot_id").is_duplicated(),
             outside("account_id", pl.col("account_id").is_in(known)),

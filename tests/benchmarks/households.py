@@ -6,7 +6,9 @@ their bound is what there is to see. The last is a wide one: hundreds of account
 
 import argparse
 import time
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from tasks.core.solver.arrays import Book, Ints, Limits
 from tasks.core.solver.entry import rebalance, warm_up
 from tasks.core.solver.solution import Answer
 from tests.benchmarks.kernel import CLASSES, HALF_SPREAD, USEFUL, book_of
-from tests.benchmarks.results import Figures, kept
+from tests.benchmarks.results import HERE, Figures, kept
 from tests.support.books import household_room, pick, random_limits
 from tests.support.referees import clarabel_optimum
 
@@ -86,15 +88,16 @@ def wide_household(members: int, classes: int, lots: int) -> tuple[Book, Limits,
     return with_limits(book, np.array([0, members]))
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print one line a size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--part", type=float, default=1.0, help="part of the households of each size, one at least")
+    parser.add_argument("--members", type=int, default=SIZES[-1][0], help="most members of a household")
     parser.add_argument("--wide", type=int, default=WIDE[0], help="accounts of the wide household; 0: without it")
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     warm_up()
-    with kept("households") as figures:
-        for members, households in SIZES:
+    with kept("households", folder) as figures:
+        for members, households in (size for size in SIZES if size[0] <= asked.members):
             measure(members, max(int(asked.part * households), 1), figures)
         if asked.wide:
             measure_wide(asked.wide, figures)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import clarabel
 import cvxpy as cp
@@ -20,7 +21,7 @@ from tasks.core.solver import entry as solver
 from tasks.core.solver.arrays import Book, Limits, no_limits
 from tasks.core.solver.solution import blank_answer
 from tasks.core.solver.workspace import largest, new_workspace
-from tests.benchmarks.results import Figures, kept
+from tests.benchmarks.results import HERE, Figures, kept
 from tests.support.books import pick, take
 from tests.support.referees import Part, Sides, program_on
 from tests.support.trades import account_of_classes, account_of_lots
@@ -141,7 +142,7 @@ def by_osqp(squares: np.ndarray, cost: np.ndarray, rows: Sides) -> tuple[float, 
     diagonal, program = sparse.diags(squares, format="csc"), osqp.OSQP()
     began = time.perf_counter()
     program.setup(diagonal, cost, matrix, low, high, verbose=False, eps_abs=1e-7, eps_rel=1e-7, max_iter=100_000)
-    found = program.solve()
+    found = program.solve(raise_error=True)
     return float(found.info.obj_val), time.perf_counter() - began
 
 
@@ -210,19 +211,22 @@ def line(book: Book, limits: Limits | None, cvxpy: float) -> float:
     return seconds
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print one line a size, and the ratio to CVXPY with Clarabel per account."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, nargs="+", default=SIZES)
-    with kept("kernel") as figures:
-        measure(parser.parse_args().accounts, figures)
+    parser.add_argument("--compiled", action="store_true", help="do not measure how long compiling takes")
+    options = parser.parse_args(words)
+    with kept("kernel", folder) as figures:
+        if not options.compiled:
+            compiled = compile_seconds()
+            figures.add("compile", "all", compiled)
+            print(f"compiled with nothing to go on in {compiled:.1f} s")
+        measure(options.accounts, figures)
 
 
 def measure(sizes: Sequence[int], figures: Figures) -> None:
-    """All of it."""
-    compiled = compile_seconds()
-    figures.add("compile", "all", compiled)
-    print(f"compiled with nothing to go on in {compiled:.1f} s")
+    """All but compiling."""
     began = time.perf_counter()
     solver.warm_up()
     print(f"loaded compiled in {time.perf_counter() - began:.2f} s; {os.cpu_count()} cores")

@@ -10,6 +10,7 @@ import hashlib
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,8 +26,8 @@ from schemas.settings import Settings
 from tasks.monitor.breach_batches import MonitorResult, monitor_book
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
-from tests.benchmarks.gate import ACCOUNT, landed
-from tests.benchmarks.results import kept
+from tests.benchmarks.gate import ACCOUNT, SECURITY, landed
+from tests.benchmarks.results import HERE, kept
 from warehouse.lake.lake import open_lake
 from warehouse.ledger import InputRow, InputState, Ledger, NewRun
 
@@ -47,13 +48,13 @@ BARE: Final = """
 Tables = dict[str, pl.DataFrame]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print seconds, counts and memory for one size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, default=100_000)
-    count = parser.parse_args().accounts
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, kept("monitor") as figures:
-        settings = Settings(home=Path(folder), prices_url=f"{folder}/prices")
+    count = parser.parse_args(words).accounts
+    with tempfile.TemporaryDirectory(dir="/tmp") as home, kept("monitor", folder) as figures:
+        settings = Settings(home=Path(home), prices_url=f"{home}/prices")
         with closing(open_ledger(settings)) as ledger:
             at = Stores(settings, open_lake(settings), ledger)
             fill(at, count)
@@ -165,10 +166,9 @@ def fresh(prices: pl.DataFrame) -> pl.DataFrame:
 
 def commons(prices: pl.DataFrame) -> Tables:
     """Landed tables that belong to no account."""
-    described = {"name": "n", "security_type": "etf", "quantity_step": 1, "half_spread_bps": 1.0, "is_tradable": True}
     securities = {name: prices[name] for name in ("security_id", "asset_class")} | {"symbol": prices["security_id"]}
     rows = {
-        "securities": {**securities, **described},
+        "securities": {**securities, **SECURITY},
         "prices": {name: prices[name] for name in ("security_id", "price_usd", "price_date")},
         "model_targets": targets().to_dict(as_series=True),
         "policies": {"policy_id": ["one"]},

@@ -35,18 +35,18 @@ from tasks.pull.request import Request
 from tasks.runtime.stores import open_ledger
 from tasks.validate.guards import guard_inputs_task, guard_trades_task
 from tasks.validate.validate import validate_task
-from tests.benchmarks.results import Figures, kept
+from tests.benchmarks.results import HERE, Figures, kept
 from warehouse.ledger import StepRow
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print a table of the steps for one size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--shard", type=int, default=50_000, help="most accounts of a shard")
     parser.add_argument("--dask", default="", help="local:2, or a scheduler's address; empty: this process")
     parser.add_argument("--export", action="store_true", help="export what policy approves too")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-bench-") as home,
         temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
@@ -54,7 +54,7 @@ def main() -> None:
         os.environ["TRIMTAB_HOME"] = home
         os.environ["TRIMTAB_ACCOUNTS_PER_SHARD"] = str(options.shard)
         os.environ["TRIMTAB_DASK"] = options.dask
-        with kept("night") as figures:
+        with kept("night", folder) as figures:
             run_bench(Path(home), options.accounts, figures, is_exporting=options.export)
 
 

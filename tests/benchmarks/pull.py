@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,23 +34,23 @@ from tasks.runtime.stores import open_ledger
 from tasks.sources.fetch import fetch_files
 from tasks.validate.guards import guard_inputs_task
 from tasks.validate.validate import validate_task
-from tests.benchmarks.results import Figures, kept
+from tests.benchmarks.results import HERE, Figures, kept
 from tests.support.servers import PASSWORD, postgres_in
 from warehouse.lake.lake import open_lake
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print a table for one size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, default=50_000)
     parser.add_argument("--postgres", action="store_true", help="fetch the lots from PostgreSQL too")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-bench-", dir="/tmp") as home,
         temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
     ):
         os.environ["TRIMTAB_HOME"] = home
-        with kept("pull") as figures:
+        with kept("pull", folder) as figures:
             run_bench(Path(home), options.accounts, figures)
         if options.postgres:
             run_postgres(Path(home) / "landing" / "lots.parquet")

@@ -9,7 +9,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +27,7 @@ from schemas.settings import Settings
 from tasks.review.access import make_token
 from tasks.review.review import parse_filter
 from tasks.runtime.stores import utc_now
-from tests.benchmarks.results import kept
+from tests.benchmarks.results import HERE, kept
 from tests.support.ledger_book import new_run, proposed
 from tests.support.servers import PASSWORD, postgres_in
 from warehouse.ledger import Filter, Ledger, Sort
@@ -99,12 +99,12 @@ def measure(ledger: Ledger, home: Path) -> dict[str, float]:
     return found
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
     """Print a table for each database."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--proposals", type=int, default=100_000)
     parser.add_argument("--postgres", action="store_true", help="also on a PostgreSQL server of its own")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
         addresses = [f"sqlite:///{home / 'ledger.sqlite'}"]
@@ -120,7 +120,7 @@ def main() -> None:
             print(
                 f"{address.split(':', maxsplit=1)[0]}: {given.proposals:,} proposals routed in {time.perf_counter() - began:.1f} s"
             )
-            with kept("queue") as figures:
+            with kept("queue", folder) as figures:
                 found = measure(ledger, home)
                 database = address.partition("://")[0].partition("+")[0]
                 for name in LOOKED_AT:

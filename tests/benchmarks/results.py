@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
-KEPT: Final = HERE / "results.csv"
-PICTURE: Final = HERE / "results.svg"
+KEPT, PICTURE = "results.csv", "results.svg"
 ALL_BUT_THESE: Final = ("--", ":(top)", ":(top,exclude)tests/benchmarks/results.*")
 WIDTH, ROW, MARGIN = 960, 24, 16
 CURVE: Final = (560, 170)
@@ -80,12 +79,12 @@ class Figures:
 
 
 @contextmanager
-def kept(benchmark: str, path: Path = KEPT, picture: Path = PICTURE) -> Iterator[Figures]:
-    """Figures that are kept, and drawn, once the benchmark has come to its end."""
+def kept(benchmark: str, folder: Path = HERE) -> Iterator[Figures]:
+    """Figures that are kept in the folder, and drawn, once the benchmark has come to its end."""
     machine, figures = Machine.now(), Figures()
     yield figures
-    keep(benchmark, machine, figures.found, path)
-    picture.write_text(draw(read(path)))
+    keep(benchmark, machine, figures.found, folder / KEPT)
+    (folder / PICTURE).write_text(draw(read(folder / KEPT)))
 
 
 COLUMNS: Final = (*(each.name for each in fields(Machine)), "benchmark", *(each.name for each in fields(Figure)))
@@ -168,4 +167,4 @@ def _git(*words: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{PICTURE.write_text(draw(read(KEPT)))} characters in {PICTURE}\n")
+    sys.stdout.write(f"{(HERE / PICTURE).write_text(draw(read(HERE / KEPT)))} characters in {HERE / PICTURE}\n")
