@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,9 @@ IRREGULAR: Final = frozenset(
     )
 )
 CHANGING: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update", "__setitem__", "__delitem__"})
+MOST_HOPS: Final = 6
+"""Between the flow and the system's own call that writes a file of an export."""
+EXPORTING: Final = ("flows/release.py", "tasks/export/*.py", "tasks/runtime/atomic_folder.py")
 LONG: Final = 300
 WHY_LONG: Final = {
     "console/pages/proposal.py": "one page with its figures, its household and what is done with the proposal",
@@ -127,6 +131,27 @@ def test_few_modules_hold_the_whole_ledger() -> None:
         if "Ledger" in {getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "name", "")}
     }
     assert naming == set(HOLD_THE_LEDGER)
+
+
+def calls(*patterns: str) -> dict[str, set[str]]:
+    """By function: what it calls, as it stands there."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
+        for function in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(function, ast.FunctionDef):
+                names = {ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+                found[function.name] |= names
+    return found
+
+
+def test_from_the_flow_to_a_files_bytes_it_is_as_near_as_is_written_down() -> None:
+    _, _, rest = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("From the flow to a file's bytes: ")
+    way = re.findall(r"`(\w+)`", rest.partition("\n")[0])
+    assert 1 <= len(way) - 1 <= MOST_HOPS
+    called = calls(*EXPORTING)
+    assert [(one, other) for one, other in pairwise(way) if other not in called[one]] == []
+    assert "@flow" in (ROOT / f"flows/{way[0]}.py").read_text(encoding="utf-8")
+    assert "os.write" in called[way[-1]]
 
 
 def writes_environment(tree: ast.AST) -> bool:
