@@ -15,6 +15,7 @@ from console.shared import Backend, undelivered_count
 from schemas.enums import Break, ProposalState, RunState
 from schemas.errors import WrongUsage
 from tasks.operate import backup_folder, backups
+from tasks.reconcile import count_open_orders
 from warehouse.ledger import ExportState, Filter, Queue, RunRow, Runs, SentFilter, Sort
 
 EVERY: Final = Filter(states=None)
@@ -60,6 +61,9 @@ class LedgerCollector(Collector):
         yield _gauges("trimtab_executions_set_aside", "Executions never used, by code.", "code", aside)
         unanswered = broken.get(str(Break.NOT_ACKNOWLEDGED), 0)
         yield _gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
+        left = count_open_orders(ledger.fills, self._backend.settings.exchange, self._backend.now())
+        yield _gauge("trimtab_open_orders", "Orders that left and have no final word.", left.count)
+        yield _gauge("trimtab_open_orders_age_sessions", "Trading days since the oldest.", left.session_count or 0)
         not_delivered = undelivered_count(self._backend)
         yield _gauge("trimtab_exports_not_delivered", "Exports that some place has not had whole.", not_delivered)
 

@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from importlib.metadata import version
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -30,7 +31,7 @@ class CommandGroup(LazyGroup):
         ),
         "status": LazyCommand(
             "flows.commands.status:status",
-            "Show the newest run: its state, what it took, its steps and how many proposals stand where; and a halt.",
+            "Show the newest run: its state, what it took, its steps and how many proposals stand where; open orders; and a halt.",
         ),
         "halt": LazyCommand(
             "flows.commands.halt:halt",
@@ -105,8 +106,20 @@ class CommandGroup(LazyGroup):
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _say_version(*, is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"trimtab {version('trimtab')}")
+        raise typer.Exit
+
+
 @app.callback()
-def trimtab() -> None:
+def trimtab(
+    *,
+    is_version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is, and end.", is_eager=True, callback=_say_version),
+    ] = False,
+) -> None:
     """Keep accounts on their model portfolios."""
 
 

@@ -11,23 +11,25 @@ from flows.commands.halt import HOW_TO_LIFT, sentence
 from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
-from tasks.runtime import open_ledger, settings_of_a_home
+from tasks.reconcile import OpenOrders, count_open_orders
+from tasks.runtime import open_ledger, settings_of_a_home, utc_now
 from warehouse.ledger import HaltRow, InputRow, RunRow, StepRow
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The newest run, null if there is none yet, and whether everything is halted."""
+    """The newest run, null if there is none yet, whether everything is halted, and orders without a final word, of whatever run."""
 
     halt: HaltRow | None
     run: RunRow | None
     inputs: Sequence[InputRow]
     steps: Sequence[StepRow]
     queue: Mapping[str, int]
+    open_orders: OpenOrders
 
 
 def status(*, is_json: Json = False) -> None:
-    """Show the newest run: its state, what it took, its steps and how many proposals stand where; and a halt."""
+    """Show the newest run: its state, what it took, its steps and how many proposals stand where; open orders; and a halt."""
     standing = _standing()
     if is_json:
         print_json(_as_json(standing))
@@ -73,12 +75,15 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
 
 
 def _standing() -> StatusReport:
-    with closing(open_ledger(settings_of_a_home())) as ledger:
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
         halt, run = ledger.halts.current_halt(), ledger.runs.newest_run()
+        left = count_open_orders(ledger.fills, settings.exchange, utc_now())
         if run is None:
-            return StatusReport(halt, None, (), (), {})
+            return StatusReport(halt, None, (), (), {}, left)
         queue = dict(ledger.proposals.list_proposals(run_id=run.run_id)["state"].value_counts().iter_rows())
-        return StatusReport(halt, run, ledger.inputs.inputs_of(run.run_id), ledger.runs.step_rows(run.run_id), queue)
+        inputs, steps = ledger.inputs.inputs_of(run.run_id), ledger.runs.step_rows(run.run_id)
+        return StatusReport(halt, run, inputs, steps, queue, left)
 
 
 def _as_json(standing: StatusReport) -> dict[str, object]:
@@ -89,6 +94,7 @@ def _as_json(standing: StatusReport) -> dict[str, object]:
         **of_run,
         "held_guards": [] if run is None else run.held_guards,
         "queue": standing.queue,
+        "open_orders": asdict(standing.open_orders),
         "inputs": [asdict(one) for one in standing.inputs],
         "halt": None if standing.halt is None else asdict(standing.halt),
     }
@@ -107,6 +113,14 @@ def _print_run(run: RunRow, standing: StatusReport) -> None:
     print_table(
         "proposals", ["state", "count"], [(state, f"{count:,}") for state, count in sorted(standing.queue.items())]
     )
+    if standing.open_orders.count:
+        typer.echo(_open_orders_sentence(standing.open_orders))
+
+
+def _open_orders_sentence(left: OpenOrders) -> str:
+    orders = "1 order" if left.count == 1 else f"{left.count:,} orders"
+    days = "1 trading day" if left.session_count == 1 else f"{left.session_count} trading days"
+    return f"{orders} left without a final word, the oldest of {left.oldest_date}, {days} ago: `trimtab orders list` says which accounts wait."
 
 
 def _headline(run: RunRow) -> str:

@@ -1,6 +1,8 @@
 from .allocations import allocation_statement as allocation_statement
 from .allocations import as_fix as as_fix
 from .execution_files import reconcile_one as reconcile_one
+from .open_orders import OpenOrders as OpenOrders
+from .open_orders import count_open_orders as count_open_orders
 from .open_orders import waited_for as waited_for
 from .reconcile import ReconcileResult as ReconcileResult
 from .reconcile import lot_differences as lot_differences

@@ -1,6 +1,7 @@
 """Orders that accounts wait for: they left, have no final word, and the newest holdings do not show them."""
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Final
 
 import polars as pl
@@ -8,8 +9,9 @@ import polars as pl
 from schemas.enums import OrderState
 from schemas.executions import ORDER_STATES
 from schemas.stored import INTERNAL
+from tasks.runtime import closed_since
 from warehouse.lake import Lake
-from warehouse.ledger import Answers, Runs
+from warehouse.ledger import Answers, Fills, Runs
 
 WAITED_FOR: Final[dict[str, pl.DataType]] = {
     **{name: pl.String() for name in ("order_id", "account_id", "side", "security_id")},
@@ -20,6 +22,24 @@ WAITED_FOR: Final[dict[str, pl.DataType]] = {
     "state": pl.String(),
 }
 """``filled_quantity``: of it what was told. ``session_count``: trading days after ``proposed_date`` up to the night that looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrders:
+    """Orders that left and have no final word, whatever holdings show.
+
+    ``oldest_date``: the night that proposed the oldest; ``session_count``: trading days that have closed since. Null where there is none.
+    """
+
+    count: int
+    oldest_date: date | None
+    session_count: int | None
+
+
+def count_open_orders(fills: Fills, exchange: str, now: datetime) -> OpenOrders:
+    """Those of the whole ledger."""
+    count, oldest = fills.oldest_open()
+    return OpenOrders(count, oldest, None if oldest is None else len(closed_since(oldest, exchange, now)))
 
 
 def waited_for(lake: Lake, runs: Runs, answers: Answers, account_id: str | None = None) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from .run_settings import current_settings as current_settings
 from .run_settings import use_settings as use_settings
 from .run_settings import worker_settings as worker_settings
 from .sessions import Session as Session
+from .sessions import closed_since as closed_since
 from .sessions import next_session as next_session
 from .sessions import overtaken_by as overtaken_by
 from .sessions import previous_session as previous_session

@@ -35,13 +35,22 @@ def overtaken_by(day: date, exchange: str, moment: datetime) -> date | None:
 
     A night that was due on ``day`` and starts only then would trade on holdings of another day.
     """
+    over = closed_since(day, exchange, moment)
+    return over[-1] if over else None
+
+
+def closed_since(day: date, exchange: str, moment: datetime) -> list[date]:
+    """The trading days after ``day`` that had closed by a moment (with its time zone), in order."""
+    closes = _closes(day, max(moment.date(), day) + LONGEST_CLOSURE, exchange)
+    return [session for session, closed in closes if session > day and closed <= moment]
+
+
+@cache
+def _closes(day: date, end: date, exchange: str) -> tuple[tuple[date, datetime], ...]:
     import exchange_calendars  # noqa: PLC0415 - see below
 
-    end = max(moment.date(), day) + LONGEST_CLOSURE
     calendar = exchange_calendars.get_calendar(exchange, start=day, end=end)
-    closes = {session.date(): calendar.session_close(session).to_pydatetime() for session in calendar.sessions}
-    over = [session for session, closed in closes.items() if session > day and closed <= moment]
-    return over[-1] if over else None
+    return tuple((session.date(), calendar.session_close(session).to_pydatetime()) for session in calendar.sessions)
 
 
 @cache

@@ -7,6 +7,7 @@ from .executions import Answers as Answers
 from .executions import ExecutionFile as ExecutionFile
 from .executions import ExecutionReading as ExecutionReading
 from .executions import Executions as Executions
+from .executions import Fills as Fills
 from .executions import RowPage as RowPage
 from .executions import Rules as Rules
 from .executions import SentFilter as SentFilter

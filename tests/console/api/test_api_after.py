@@ -342,6 +342,8 @@ def test_metrics_count_what_is_broken_and_what_has_not_arrived_and_name_nobody(a
         'trimtab_executions_set_aside{code="unknown_order"} 4.0',
         "trimtab_orders_not_acknowledged 2.0",
         "trimtab_exports_not_delivered 1.0",
+        "trimtab_open_orders 2.0",
+        "trimtab_open_orders_age_sessions 3.0",
     ):
         assert line in text
     for secret in (OTHER, "a1-sell", "AAA", "archive"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
@@ -217,10 +218,19 @@ def test_status_and_runs_tell_of_the_night(shell: Shell) -> None:
     status = json.loads(shell.out)
     assert (status["state"], status["counts"]["accounts"]) == ("done", 150)
     assert status["queue"]["exported"] > 0
+    assert status["open_orders"]["count"] > 0
+    assert status["open_orders"]["session_count"] > 0
+    oldest = f"the oldest of {status['open_orders']['oldest_date']}, {status['open_orders']['session_count']} trading days ago"
     assert shell("runs") == 0
     assert status["run_id"] in shell.out.decode()
     assert shell("status") == 0
     assert "propose" in shell.out.decode()
+    assert oldest in shell.out.decode()
+
+
+def test_the_version_is_that_of_the_distribution(shell: Shell) -> None:
+    assert shell("--version") == 0
+    assert shell.out.decode() == f"trimtab {version('trimtab')}\n"
 
 
 @pytest.mark.parametrize("words", [("nightly", "--as-of", "nonsense"), ("nightly", "--as-of", "2022-02-30")])

@@ -1,15 +1,16 @@
 """What a person says became of orders that left."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from schemas.enums import Role
 from schemas.errors import DecisionRefused, WrongUsage
+from tasks.reconcile.open_orders import OpenOrders, count_open_orders
 from tasks.reconcile.reconcile import reconcile, rules
-from tests.support.export_scene import NOW
+from tests.support.export_scene import AS_OF, NOW
 from tests.support.fill_scene import Desk, fill
 
 
@@ -106,3 +107,18 @@ def test_open_orders_are_news_when_they_leave_and_when_anything_is_said(desk: De
     later = NOW + timedelta(hours=1)
     reconcile(path, executions=desk.ledger.executions, answers=desk.ledger.answers, actor="ops", now=later)
     assert desk.ledger.fills.open_orders_since(later) == ["a1-sell"]
+
+
+def test_open_orders_are_counted_with_the_night_of_the_oldest_and_the_trading_days_that_have_closed_since(
+    desk: Desk,
+) -> None:
+    friday_evening = datetime(2026, 3, 6, 23, tzinfo=UTC)  # the night was that of Monday, 2 March
+    left = len(desk.ledger.answers.sent_orders())
+    assert count_open_orders(desk.ledger.fills, "XNYS", friday_evening) == OpenOrders(left, AS_OF, 4)
+    assert count_open_orders(desk.ledger.fills, "XNYS", NOW).session_count == 0
+
+    desk.take(fill("e1", "a2-sell", "3"), {"execution_id": "e2", "kind": "rejected", "client_order_id": "-a3-sell"})
+    assert count_open_orders(desk.ledger.fills, "XNYS", friday_evening).count == left - 2
+
+    settle(desk, *desk.ledger.fills.open_orders_since(None))
+    assert count_open_orders(desk.ledger.fills, "XNYS", friday_evening) == OpenOrders(0, None, None)

@@ -1,10 +1,11 @@
 """Orders that there is news of since a moment."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse.ledger.store import ExportState, Store, export_orders, exports, order_states
+from warehouse.ledger.store import ExportState, Store, export_orders, exports, order_states, runs
 
 
 class Fills(Store):
@@ -18,21 +19,28 @@ class Fills(Store):
             return list(connection.scalars(query.order_by(order_states.c.order_id)))
 
     def open_orders_since(self, moment: datetime | None) -> list[str]:
-        """Orders without a final word that left, or of which anything was told, at that moment or later, sorted; null: ever.
-
-        What an export has claimed and not finished counts as left: its files may be there already.
-        """
-        is_closed = sa.func.coalesce(order_states.c.is_closed, sa.false())
+        """Orders without a final word that left, or of which anything was told, at that moment or later, sorted; null: ever."""
         is_news: sa.ColumnElement[bool] = sa.true()
         if moment is not None:
             is_left = exports.c.finished_at.is_(None) | (exports.c.finished_at >= moment)
             is_news = is_left | (order_states.c.changed_at >= moment)
-        query = (
-            sa.select(export_orders.c.order_id)
-            .join(exports, exports.c.export_id == export_orders.c.export_id)
-            .outerjoin(order_states, order_states.c.order_id == export_orders.c.order_id)
-            .where(exports.c.state != ExportState.ABANDONED, ~is_closed, is_news)
-            .order_by(export_orders.c.order_id)
-        )
         with self.reading() as connection:
-            return list(connection.scalars(query))
+            return list(connection.scalars(_open_orders().where(is_news).order_by(export_orders.c.order_id)))
+
+    def oldest_open(self) -> tuple[int, date | None]:
+        """How many orders that left have no final word, and the date of the night that proposed the oldest; null where there is none."""
+        query = _open_orders().join(runs, runs.c.run_id == exports.c.run_id)
+        with self.reading() as connection:
+            row = connection.execute(query.with_only_columns(sa.func.count(), sa.func.min(runs.c.as_of_date))).one()
+        return row[0], row[1]
+
+
+def _open_orders() -> sa.Select[Any]:
+    """Orders without a final word that left. What an export has claimed and not finished counts as left: its files may be there already."""
+    is_closed = sa.func.coalesce(order_states.c.is_closed, sa.false())
+    return (
+        sa.select(export_orders.c.order_id)
+        .join(exports, exports.c.export_id == export_orders.c.export_id)
+        .outerjoin(order_states, order_states.c.order_id == export_orders.c.order_id)
+        .where(exports.c.state != ExportState.ABANDONED, ~is_closed)
+    )
