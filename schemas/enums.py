@@ -51,6 +51,13 @@ class SecurityType(StrEnum):
     OTHER = "other"  #: anything else
 
 
+class OrderUnit(StrEnum):
+    """What purchases of a security are ordered in; what is sold is always ordered in shares, for a sell closes lots."""
+
+    SHARES = "shares"  #: a quantity
+    USD = "usd"  #: dollars, as funds are bought at their next net asset value
+
+
 class ActionKind(StrEnum):
     """What a company did to its shares."""
 

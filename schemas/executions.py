@@ -78,8 +78,12 @@ SENT_ORDERS: Final[dict[str, pl.DataType]] = {
     "quantity_step": EXACT,
     "price_usd": EXACT,
     "price_factor": EXACT,
+    "amount_usd": USD,
+    "cusip": pl.String(),
+    "isin": pl.String(),
 }
-"""Orders as they left in an export, for what comes back to be held against. ``price_factor`` null: 1."""
+"""Orders as they left in an export, for what comes back to be held against. ``price_factor`` null: 1. ``amount_usd``: dollars that it was ordered
+in, where the quantity is an estimate; null: it was ordered in shares."""
 
 ORDER_STATES: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),

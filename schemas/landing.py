@@ -17,6 +17,7 @@ from schemas.enums import (
     ActionKind,
     BandRule,
     Calendar,
+    OrderUnit,
     RestrictionRule,
     SecurityType,
     ShortTermGains,
@@ -120,7 +121,8 @@ class Securities(pa.DataFrameModel):
     """What can be held. ``quantity_step`` 1 = whole shares, 0.001 = thousandths.
 
     Value = quantity x price x ``price_factor``, null = 1; a bond must have one: face amounts at percent of par have 0.01.
-    ``exchange`` tells securities of one symbol apart.
+    ``exchange`` tells securities of one symbol apart. ``cusip`` and ``isin`` go along with orders; one that cannot be right does not, and
+    stops nobody. What is bought of a security with ``order_in`` usd is ordered in dollars; null: in shares.
     """
 
     security_id: str = identifier()
@@ -133,6 +135,9 @@ class Securities(pa.DataFrameModel):
     is_tradable: bool
     price_factor: Exact = pa.Field(gt=0, nullable=True)
     exchange: str = pa.Field(str_matches=LABEL, nullable=True)
+    cusip: str = pa.Field(nullable=True)
+    isin: str = pa.Field(nullable=True)
+    order_in: str = pa.Field(isin=list(OrderUnit), nullable=True)
 
     class Config:
         """Key."""

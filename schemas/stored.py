@@ -30,10 +30,11 @@ FILLS_TO_SHOW: Final[dict[str, pl.DataType]] = {
     "then_quantity": pl.Decimal(38, 6),
     "expected_change": pl.Decimal(38, 6),
     "session_count": pl.Int64(),
+    "is_in_usd": pl.Boolean(),
 }
 """Filled orders that holdings have to show. ``then_quantity``: the holding that the order was made on. ``expected_change``: what all
 orders of the account and security since then were filled with, bought above and sold below 0. ``session_count``: trading days after
-``proposed_date``, tonight's included."""
+``proposed_date``, tonight's included. ``is_in_usd``: it was ordered in dollars, the quantity of an open one is an estimate."""
 
 INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},

@@ -112,6 +112,7 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "price_usd": EXACT,  #: reference price
         "price_factor": EXACT,  #: what quantity x price is multiplied by to make a value
         "value_usd": USD,  #: quantity x reference price x price factor
+        "amount_usd": USD,  #: dollars that it is ordered in, whole cents: the quantity is an estimate; null: it is ordered in shares
         "est_cost_usd": USD,  #: half the spread on its value
         "est_tax_usd": USD,  #: its part of the proposal's tax
         "reason": pl.String(),  #: why, as a sentence

@@ -143,6 +143,10 @@ class OrderOut(ApiModel):
     quantity: Decimal
     price_usd: Decimal
     value_usd: Decimal
+    amount_usd: Annotated[
+        Decimal | None,
+        Field(description="Dollars that it is ordered in; the quantity is an estimate. Null: ordered in shares."),
+    ]
     est_cost_usd: Decimal
     est_tax_usd: Decimal
     reason: str

@@ -33,7 +33,10 @@ class FillOut(ApiModel):
     side: Side
     security_id: str
     symbol: str | None
-    quantity: Annotated[Decimal, Field(description="Shares ordered.")]
+    quantity: Annotated[Decimal, Field(description="Shares ordered; an estimate of what is ordered in dollars.")]
+    amount_usd: Annotated[Decimal | None, Field(description="Dollars ordered; null: it was ordered in shares.")]
+    cusip: Annotated[str | None, Field(description="The CUSIP that it left with; null: none.")]
+    isin: Annotated[str | None, Field(description="The ISIN that it left with; null: none.")]
     reference_price_usd: Annotated[Decimal, Field(description="The price that it was proposed at.")]
     sent_at: Annotated[datetime, Field(description="When the files of its export were whole.")]
     state: OrderState

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from console.shared import NONE, class_chart, day, dollars, height_of, percent, plural, shares, word
+from console.shared import NONE, class_chart, day, dollars, height_of, ordered, percent, plural, shares, word
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
 ROW: Final = """
@@ -126,7 +126,7 @@ def order_rows(orders: Sequence[Page]) -> list[dict[str, Any]]:
             "order_id": one["order_id"],
             "side": one["side"],
             "symbol": one["symbol"] or one["security_id"],
-            "quantity": shares(one["quantity"]),
+            "quantity": ordered(one["quantity"], one["amount_usd"]),
             "price": f"{float(one['price_usd']):,.2f}",
             "value": dollars(one["value_usd"]),
             "tax": dollars(one["est_tax_usd"]),

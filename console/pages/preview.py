@@ -6,7 +6,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.pages.parts import chips, facts
-from console.shared import PageContext, class_chart, clock, dollars, from_to, height_of, percent, plural, shares, words
+from console.shared import PageContext, class_chart, clock, dollars, from_to, height_of, ordered, percent, plural, words
 from schemas.enums import ProposalState
 from schemas.errors import WrongUsage
 from tasks.core.export import sells_first
@@ -111,7 +111,7 @@ def _orders(detail: ProposalDetail) -> None:
                 for text, kind in (
                     (row["side"], f"side {row['side']}"),
                     (row["symbol"] or row["security_id"], "mono"),
-                    (shares(row["quantity"]), "number"),
+                    (ordered(row["quantity"], row["amount_usd"]), "number"),
                     (dollars(row["value_usd"]), "number"),
                 ):
                     with ui.element("td").classes(kind):

@@ -19,6 +19,7 @@ from .formatting import day as day
 from .formatting import dollars as dollars
 from .formatting import from_to as from_to
 from .formatting import large_dollars as large_dollars
+from .formatting import ordered as ordered
 from .formatting import percent as percent
 from .formatting import plural as plural
 from .formatting import price as price

@@ -46,6 +46,11 @@ def shares(quantity: Number) -> str:
     return f"{Decimal(str(quantity)):,f}".rstrip("0").rstrip(".") if "." in str(quantity) else f"{quantity:,}"
 
 
+def ordered(quantity: Number, amount_usd: Number | None) -> str:
+    """Shares, or ``$1,000.00 (about 12.345)`` of what is ordered in dollars."""
+    return shares(quantity) if amount_usd is None else f"${amount_usd:,.2f} (about {shares(quantity)})"
+
+
 def price(amount: Number | None) -> str:
     """``12.3456``: of a share, to the last digit that says something, cents at least."""
     if amount is None:

@@ -141,6 +141,10 @@ def target_matrix() -> Floats:
     return np.array([[targets.get(name, 0.0) for name in CLASSES] for targets in MODELS.values()])
 
 
+LEFT_OUT: Final = frozenset({"cusip", "isin", "order_in"})
+"""Columns of securities that the book leaves out, as a source may: these securities are ordered in shares, by symbol."""
+
+
 def reference_tables(market: Market) -> dict[str, pl.DataFrame]:
     """The landing tables without a row per account: securities, prices, models, buy lists, policies, locations; no corporate action."""
     return {
@@ -168,7 +172,7 @@ def securities() -> pl.DataFrame:
         for security in SECURITIES
     ]
     step = pl.Series("quantity_step", 1 / UNITS_PER_SHARE)
-    return _landing("securities", pl.DataFrame(rows).with_columns(exact(step)))
+    return _landing("securities", pl.DataFrame(rows).with_columns(exact(step))).drop(LEFT_OUT)
 
 
 def prices(market: Market) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from schemas.enums import Outcome, Step
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
+from tasks.core.facts import odd_label_notice
 from tasks.core.gate import (
     CASH_PRESENT,
     STRAY_TABLES,
@@ -75,6 +76,8 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     commons = landed_rows(at.lake, run, GLOBAL_SHARD)
     gated = gate_globals(commons, where, as_of=run.as_of_date)
     if shard == GLOBAL_SHARD:
+        if notice := odd_label_notice(commons["securities"]):
+            give_notice(notice)
         with_it = made_with(at.settings, Step.VALIDATE)
         frames = {"quarantine": gated.quarantine, **_since_last_night(at, run), "made_with": with_it}
         at.lake.replace(run, shard, frames)

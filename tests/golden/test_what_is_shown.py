@@ -22,6 +22,7 @@ from schemas.enums import (
     LandingTable,
     LookReason,
     OrderState,
+    OrderUnit,
     Outcome,
     ProfileFormat,
     ProposalState,
@@ -81,6 +82,7 @@ OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
     Guard: "holds a run, and the nights must go on",
     Role: "says what users may do",
     Scope: "says what tokens may be used for",
+    OrderUnit: "no security of these nights is ordered in dollars; tests/flows/test_dollar_orders_night.py",
     Break: "compares what came back with what left, which reconciliation tests show",
 }
 """Lists of which no golden night shows anything, and why."""
@@ -155,6 +157,7 @@ ROW_RULES: Final = (
     "holding_adds_up",
     "security_known",
     "bond_has_price_factor",
+    "bond_ordered_in_shares",
     "model_has_cash",
     "model_whole",
     "model_known",
@@ -194,6 +197,10 @@ RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
         for column, dtype in dtypes(table).items()
         if dtype == pl.String
     },
+    **dict.fromkeys(
+        ("order_in_known", "bond_ordered_in_shares"),
+        "these nights' securities have no column order_in; tests/tasks/core/gate/test_order_in.py",
+    ),
     "holding_adds_up": "of Flex statements alone, which these sources do not deliver; tests/tasks/formats/test_flex.py",
     "trade_date_not_after_as_of": "as a lot's and a price's day, which are shown; tests/bad_inputs/test_cells.py",
 }

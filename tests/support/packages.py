@@ -54,8 +54,10 @@ def rows(schema: dict[str, pl.DataType], found: list[dict[str, Any]]) -> pl.Data
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
 
 
-def release(orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, **changes: object) -> ExportPackage:
-    """The release of these orders; ``changes`` are columns to set in all of them as they leave."""
+def release(
+    orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, *, amounts: tuple[Decimal, ...] = (), **changes: object
+) -> ExportPackage:
+    """The release of these orders, in dollars where there are ``amounts``; ``changes`` are columns to set in all of them as they leave."""
     symbols = {row["security_id"]: row["symbol"] for row in SECURITIES}
     listed = [
         {
@@ -68,9 +70,10 @@ def release(orders: tuple[tuple[str, str, str, str, str], ...] = ORDERS, **chang
             "quantity": Decimal(quantity),
             "price_usd": Decimal(price),
             "value_usd": Decimal(quantity) * Decimal(price),
+            "amount_usd": amounts[place] if amounts else None,
             "reason": "drift",
         }
-        for account, side, security, quantity, price in orders
+        for place, (account, side, security, quantity, price) in enumerate(orders)
     ]
     names = {row["order_id"] for row in listed}
     lots = [

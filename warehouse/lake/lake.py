@@ -125,7 +125,7 @@ class Lake:
         return self._fetch(text, values).cast({name: schema[name] for name in wanted})
 
     def orders_of(self, run_id: str, proposals: pl.Series) -> pl.DataFrame:
-        """Orders of the run's proposals named: ``order_id, proposal_id, account_id, security_id, side, quantity, is_loss``.
+        """Orders of the run's proposals named: ``order_id, proposal_id, account_id, security_id, side, quantity, amount_usd, is_loss, cost_usd``.
 
         ``is_loss``: a sell whose lots' gains sum below 0.
         """

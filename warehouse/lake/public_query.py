@@ -25,7 +25,7 @@ LEDGER_VIEWS: Final = {
     "queue": ("proposals", ("nav_usd", "gross_value_usd", "est_tax_usd", "est_cost_usd")),
     "decisions": ("decisions", ()),
     "exports": ("exports", ()),
-    "export_orders": ("export_orders", ("quantity", "quantity_step", "price_usd", "price_factor")),
+    "export_orders": ("export_orders", ("quantity", "quantity_step", "price_usd", "price_factor", "amount_usd")),
     "deliveries": ("deliveries", ()),
     "executions": ("executions", ("quantity", "price_usd", "fees_usd")),
     "executions_aside": ("executions_aside", ("quantity", "price_usd")),

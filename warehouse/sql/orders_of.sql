@@ -8,6 +8,7 @@ SELECT
     o.security_id,
     o.side,
     o.quantity,
+    o.amount_usd,
     coalesce(sum(r.gain_usd), 0) < 0 AS is_loss,
     CASE
         WHEN count(r.lot_id) = count(r.unit_cost_usd)

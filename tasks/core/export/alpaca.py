@@ -2,6 +2,8 @@
 
     {"symbol":"BRK.B","side":"sell","qty":"12","type":"market","time_in_force":"day","client_order_id":"9f2c41d07ab35e688123"}
 
+An order in dollars has ``notional`` in the place of ``qty``: "either qty or notional is required", and both are for the day at the market.
+
 JSON Lines rather than an array, because a request takes one order: the sender posts line by line to
 ``/v1/trading/accounts/{account_id}/orders`` (Broker API) or ``/v2/orders`` (Trading API). Sells come first.
 
@@ -24,7 +26,7 @@ from schemas.enums import SecurityType
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage, refuse_any
 from tasks.core.export.words import NOT_TOLD_APART, first_faults
-from tasks.core.facts import number_cell
+from tasks.core.facts import money_cell, number_cell
 
 TRADED: Final = (SecurityType.ETF, SecurityType.EQUITY)
 """Alpaca's asset class ``us_equity``."""
@@ -69,10 +71,19 @@ def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:
 
 def _body() -> pl.Expr:
     """An order as JSON, its names in this order and without spaces."""
+    in_dollars = _request(money_cell("amount_usd").alias("notional"))
+    return (
+        pl.when(pl.col("amount_usd").is_null())
+        .then(_request(number_cell("quantity").alias("qty")))
+        .otherwise(in_dollars)
+    )
+
+
+def _request(amount: pl.Expr) -> pl.Expr:
     return pl.struct(
         "symbol",
         "side",
-        qty=number_cell("quantity"),
+        amount,
         type=pl.lit("market"),
         time_in_force=pl.lit("day"),
         client_order_id="order_id",

@@ -152,6 +152,7 @@ def manifest_bytes(release: ExportPackage, entries: Iterable[FileEntry], profile
         "sequence": release.export.sequence,
         **({"profile": profile} if profile else {}),
         "totals": control_totals(release),
+        **dollar_totals(release),
         "blocks": blocks.to_dicts(),
         "warnings": block_warnings(release).to_dicts(),
         "files": [entry._asdict() for entry in entries],
@@ -169,6 +170,20 @@ def control_totals(release: ExportPackage) -> dict[str, int | str]:
         "lots": release.lots.height,
         **{f"{side}_value_usd": sum_.select(money_cell("value_usd")).item() for side, sum_ in values.items()},
     }
+
+
+def dollar_totals(release: ExportPackage) -> dict[str, dict[str, int | str]]:
+    """What the manifest says of orders in dollars, which the files that every export has cannot say; nothing where there are none."""
+    orders = release.orders.drop_nulls("amount_usd")
+    if orders.is_empty():
+        return {}
+    said: dict[str, int | str] = {
+        "orders": orders.height,
+        "value_usd": str(orders.select(pl.col("amount_usd").sum()).select(money_cell("amount_usd")).item()),
+        "message": "Their securities are ordered in dollars (order_in): the order is for estimated_value_usd. The columns of accounts/*.csv, "
+        "blocks.csv and allocations.csv have no place for that, and give the shares that it comes to at the reference price.",
+    }
+    return {"ordered_in_usd": said}
 
 
 def success_bytes(manifest: bytes) -> bytes:

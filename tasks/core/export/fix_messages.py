@@ -3,8 +3,9 @@
 Sources: FIX 4.4 with errata 2003-06-18, volumes 1 (header), 4 (New Order - Single), 5 (Allocation Instruction) and 6 (fields); FIX 5.0 SP2 and FIXT.1.1
 with errata 2011-08-18, the same places; field by field at https://fiximate.fixtrading.org.
 
-1. SecurityID (48) is left out: ours is the firm's own, and SecurityIDSource (22) has no code for that but one agreed upon (100 and
-   up). Symbol (55) names the security.
+1. Symbol (55) names the security, and with it its CUSIP or ISIN where they are known: SecurityID (48) of SecurityIDSource (22) 1 or 4. Of two
+   the ISIN is the alternate (SecurityAltID, 455, of SecurityAltIDSource, 456). Our own identifier is left out: there is no code for
+   a firm's own but one agreed upon (100 and up).
 2. SecurityType (167) is CS for a share and MF for a mutual fund. An exchange-traded fund has no code in either version (``ETF`` came with
    a later extension pack), and the field may be left out except in fixed income. What kind of bond or other thing ours is, we
    do not know, so these are refused.
@@ -22,7 +23,7 @@ from schemas.exports import Profile
 from tasks.core.export import fix_encoding as fix
 from tasks.core.export.blocks import BLOCK
 from tasks.core.export.package import ExportPackage
-from tasks.core.export.words import NOT_TOLD_APART, first_faults
+from tasks.core.export.words import NOT_TOLD_APART, first_faults, has_label
 
 SIDES: Final = {Side.BUY: "1", Side.SELL: "2"}
 SECURITY_TYPES: Final = {SecurityType.EQUITY: "CS", SecurityType.MUTUAL_FUND: "MF", SecurityType.ETF: ""}
@@ -64,7 +65,9 @@ def refusals(release: ExportPackage, profile: Profile) -> pl.DataFrame:
             f"FIX writes {_PLAIN}, the exchange of {{security_id}} is otherwise": ~(
                 _is_blank("exchange") | fix.is_plain("exchange")
             ),
-            NOT_TOLD_APART: pl.col("shares_symbol") & ~pl.col("is_told_by_exchange"),
+            NOT_TOLD_APART: pl.col("shares_symbol") & ~(pl.col("is_told_by_exchange") | has_label()),
+            "FIX splits a block in shares alone, and {symbol} is ordered in dollars": pl.col("amount_usd").is_not_null()
+            & (profile.grain == "blocks"),
             "FIX has codes for shares and funds, {symbol} is of type {security_type}": ~pl.col("security_type").is_in(
                 list(SECURITY_TYPES)
             ),
@@ -125,10 +128,27 @@ def midnight(day: date) -> str:
     return f"{day:%Y%m%d}-00:00:00.000"
 
 
-def instrument() -> pl.Expr:
-    """Symbol (55) and, where it has a code, SecurityType (167), of ``symbol`` and ``security_type``."""
+def instrument(*labels: pl.Expr) -> pl.Expr:
+    """Symbol (55), labels and, where it has a code, SecurityType (167), of ``symbol`` and ``security_type``."""
     code = pl.col("security_type").replace_strict(SECURITY_TYPES, return_dtype=pl.String)
-    return pl.concat_str(fix.field(55, pl.col("symbol")), fix.field(167, code))
+    return pl.concat_str(fix.field(55, pl.col("symbol")), *labels, fix.field(167, code))
+
+
+def security_ids() -> pl.Expr:
+    """SecurityID (48) with its source, and the alternate's group (454), of ``cusip`` and ``isin``; none where neither is known."""
+    cusip, isin = pl.col("cusip"), pl.col("isin")
+    alone = pl.concat_str(fix.field(48, isin), fix.constant_field(22, "4"))
+    first = pl.concat_str(fix.field(48, cusip), fix.constant_field(22, "1"))
+    other = pl.concat_str(fix.constant_field(454, "1"), fix.field(455, isin), fix.constant_field(456, "4"))
+    return (
+        pl.when(cusip.is_not_null() & isin.is_not_null())
+        .then(pl.concat_str(first, other))
+        .when(cusip.is_not_null())
+        .then(first)
+        .when(isin.is_not_null())
+        .then(alone)
+        .otherwise(pl.lit(""))
+    )
 
 
 def exchange() -> pl.Expr:

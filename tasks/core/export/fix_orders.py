@@ -16,7 +16,8 @@ A message's fields, in the standard's order (``|`` stands for SOH), of an order 
 
     …|11=<order_id>|1=A1|78=2|79=A1|467=<order_id>/L1|80=10|1752=L1|1753=20190506|1754=200|79=A1|467=<order_id>/L2|80=2|1752=L2|…
 
-5. Allocations are a group (78) whose members begin with AllocAccount (79). They sum to OrderQty (38), or nothing is written.
+5. What is ordered in dollars has CashOrderQty (152) in the place of OrderQty (38). A block of it is refused: AllocQty (80) is in shares.
+6. Allocations are a group (78) whose members begin with AllocAccount (79). They sum to OrderQty (38), or nothing is written.
 
 There is no NewOrderList (35=E). All that it would add is that orders belong to one list, by which a broker would report on them; but ours do
 not depend on one another, ClOrdID brings each back alone, and who refuses one order of a list may refuse all of it.
@@ -49,12 +50,14 @@ from tasks.core.export.fix_messages import (
     midnight,
     refusals,
     sayable_lots,
+    security_ids,
     side,
 )
 from tasks.core.export.package import ExportPackage, refuse_any
 
 __all__ = ["files", "refusals"]
 
+_OF_SECURITY: Final = ("symbol", "cusip", "isin", "security_type", "exchange")
 FILES_PER_GROUP: Final = 1_000
 """Files rendered at a time; bounds memory."""
 
@@ -79,7 +82,7 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     """A row an order, with an allocation per lot that it closes."""
     messages = orders.select(
         "account_id",
-        *("symbol", "security_type", "exchange", "side", "quantity", "reason"),
+        *(*_OF_SECURITY, "side", "quantity", "reason", "amount_usd"),
         path=pl.format("{}.fix", "account_id"),
         rows=pl.lit(1, pl.Int64),
         client_order_id="order_id",
@@ -90,9 +93,10 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
 def _blocks(release: ExportPackage, lots: pl.DataFrame) -> pl.DataFrame:
     """A row a block, with an allocation per order, or per lot where an order closes lots."""
     allocations = allocate(release.orders, release.blocks)
-    kinds = allocations.group_by("block_id").agg(pl.col("security_type", "exchange").first())
+    kinds = allocations.group_by("block_id").agg(pl.col(_OF_SECURITY).exclude("symbol").first())
     messages = release.blocks.join(kinds, on="block_id", how="left", maintain_order="left").select(
-        *("symbol", "security_type", "exchange", "side", "quantity"),
+        *(*_OF_SECURITY, "side", "quantity"),
+        amount_usd=pl.lit(None, pl.Decimal(38, 2)),
         account_id=pl.lit(None, pl.String),
         reason=pl.lit(None, pl.String),
         path=pl.format("{}.fix", "block_id"),
@@ -125,11 +129,13 @@ def _new_order_single(as_of: date) -> tuple[pl.Expr, ...]:
         fix.field(1, pl.col("account_id")),
         pl.col("allocations"),
         fix.constant_field(21, "1"),
-        instrument(),
+        instrument(security_ids()),
         exchange(),
         side(),
         fix.constant_field(60, midnight(as_of)),
-        fix.number(38, "quantity"),
+        pl.when(pl.col("amount_usd").is_null())
+        .then(fix.number(38, "quantity"))
+        .otherwise(fix.number(152, "amount_usd")),
         fix.constant_field(40, "1"),
         fix.constant_field(15, "USD"),
         fix.constant_field(59, "0"),

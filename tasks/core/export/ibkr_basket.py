@@ -19,7 +19,7 @@ File", https://www.interactivebrokers.com.hk/php/webhelp/Making_Trades/baskets/m
 advisors, so one file holds the orders of many accounts. The order's id is ``BasketTag``, which "appears in the Order Reference
 field of the Trade report", and ``OrderRef``, the same field by its name in the files that TWS saves.
 
-Known limits: the guide's list has no field for the cash amount that a mutual fund is bought by, no type for bonds and only
+Known limits: the guide's list has no field for the cash amount that a mutual fund is bought by, or another security in dollars, no type for bonds and only
 whole quantities, so these are refused, though parts of TWS take more. The primary exchange of a security is not known here,
 ``SMART`` stands alone: an order of a security whose symbol another of the run has is refused. Each order is cleared on its own: a buy may lack the cash of a sell
 not yet filled, so transmit the sells first (they stand first in each account). Do not save the file from a spreadsheet: an
@@ -77,6 +77,9 @@ def _faults() -> dict[str, pl.Expr]:
         "a basket of Interactive Brokers takes exchange-listed shares, {symbol} is of type {security_type}": ~pl.col(
             "security_type"
         ).is_in(LISTED),
+        "a basket of Interactive Brokers is in shares, and {symbol} is ordered in dollars": pl.col(
+            "amount_usd"
+        ).is_not_null(),
         "a basket of Interactive Brokers takes whole shares, this order is for {quantity} of {symbol}": number_cell(
             "quantity"
         ).str.contains(".", literal=True),

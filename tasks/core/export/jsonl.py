@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from schemas.enums import Side
+from schemas.enums import OrderUnit, Side
 from schemas.exports import Profile
 from tasks.core.export.package import ExportPackage
 from tasks.core.export.words import no_refusals
@@ -37,8 +37,13 @@ def files(release: ExportPackage, profile: Profile) -> Iterator[pl.DataFrame]:  
 def _cells(orders: pl.DataFrame) -> pl.DataFrame:
     return orders.select(
         pl.col("order_id").alias("client_order_id"),
-        *("account_id", "custodian", "side", "symbol", "security_id"),
+        *("account_id", "custodian", "side", "symbol", "security_id", "cusip", "isin"),
+        pl.when(pl.col("amount_usd").is_null())
+        .then(pl.lit(OrderUnit.SHARES))
+        .otherwise(pl.lit(OrderUnit.USD))
+        .alias("order_in"),
         number_cell("quantity"),
+        pl.when(pl.col("amount_usd").is_not_null()).then(money_cell("amount_usd")).alias("amount_usd"),
         pl.lit("market").alias("order_type"),
         pl.lit("day").alias("time_in_force"),
         number_cell("price_usd").alias("reference_price_usd"),

@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import Side
+from schemas.enums import OrderUnit, Side
 from schemas.exports import Profile
 from tasks.core.export.mapping_rules import COUNTS, ISO, SUMS, OutputColumn, OutputMapping, Piece, pieces, read_mapping
 from tasks.core.export.package import Export, ExportPackage, refuse_any
@@ -28,6 +28,9 @@ from tasks.core.facts import FORMULA_START, money_cell, number_cell
 FILES_PER_GROUP: Final = 1_000
 _HIDDEN_FORMULA: Final = r"[,;|\t]\s*[=+\-@＝＋－＠]"  # noqa: RUF001
 """A spreadsheet that takes another separator than the file's would find a formula there, whatever the quotes."""
+_SAY_DOLLARS: Final = ({"order_usd"}, {"order_amount", "order_in"})
+_NO_DOLLARS: Final = "{symbol} is ordered in dollars; needed a column with the field order_usd, or one with order_amount beside one with order_in"
+WIDE: Final = pl.Decimal(38, 6)
 _PLAIN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _LONGEST_NAME: Final = 40
 _DIGITS_OF_HASH: Final = 8
@@ -75,8 +78,13 @@ def _bodies(rows: pl.DataFrame, mapping: OutputMapping) -> pl.DataFrame:
 
 def _with_field_names(orders: pl.DataFrame) -> pl.DataFrame:
     """Orders by the names of fields."""
-    is_sell = pl.col("side") == Side.SELL
+    is_sell, is_in_usd = pl.col("side") == Side.SELL, pl.col("amount_usd").is_not_null()
+    amount = pl.col("amount_usd").cast(WIDE)
     return orders.with_columns(
+        order_in=pl.when(is_in_usd).then(pl.lit(OrderUnit.USD)).otherwise(pl.lit(OrderUnit.SHARES)),
+        order_amount=pl.coalesce(amount, pl.col("quantity").cast(WIDE)),
+        order_quantity=pl.when(~is_in_usd).then("quantity"),
+        order_usd=amount,
         client_order_id="order_id",
         reference_price_usd="price_usd",
         estimated_value_usd="value_usd",
@@ -126,11 +134,14 @@ def _faults(mapping: OutputMapping, known: Iterable[str]) -> dict[str, pl.Expr]:
     """Sentence: whether it is true of a row, of the columns whose field is at hand."""
     columns = [column for column in mapping.columns if column.field in set(known)]
     faults = {sentence: is_faulty for column in columns for sentence, is_faulty in _faults_of(column, mapping)}
-    named_by = {column.field for column in mapping.columns}
-    if "security_id" in named_by:
-        return faults
-    is_told = pl.col("is_told_by_exchange") if "exchange" in named_by else pl.lit(value=False)
-    return {**faults, NOT_TOLD_APART: pl.col("shares_symbol") & ~is_told}
+    fields = {column.field for column in mapping.columns}
+    if not any(needed <= fields for needed in _SAY_DOLLARS):
+        faults[_NO_DOLLARS] = pl.col("amount_usd").is_not_null()
+    if "security_id" not in fields:
+        told = [pl.col("is_told_by_exchange")] if "exchange" in fields else []
+        labels = [pl.col(name).is_not_null() for name in ("cusip", "isin") if name in fields]
+        faults[NOT_TOLD_APART] = pl.col("shares_symbol") & ~pl.any_horizontal(pl.lit(value=False), *told, *labels)
+    return faults
 
 
 def _faults_of(column: OutputColumn, mapping: OutputMapping) -> Iterator[tuple[str, pl.Expr]]:
@@ -218,7 +229,7 @@ def _totals(rows: pl.DataFrame) -> pl.DataFrame:
     value = pl.col("estimated_value_usd")
     orders = rows.unique("order_id", keep="first", maintain_order=True)
     return orders.group_by("path").agg(
-        pl.col("quantity").sum(),
+        pl.col("quantity", "order_amount", "order_quantity", "order_usd").sum(),
         orders=pl.len(),
         accounts=pl.col("account_id").n_unique(),
         buy_orders=is_buy.sum(),

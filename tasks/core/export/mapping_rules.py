@@ -52,7 +52,13 @@ ORDER_FIELDS: Final[dict[str, Kind]] = {
     "security_name": "text",
     "security_type": "text",
     "exchange": "text",
+    "cusip": "text",
+    "isin": "text",
     "quantity": "number",
+    "order_in": "text",
+    "order_amount": "number",
+    "order_quantity": "number",
+    "order_usd": "number",
     "order_type": "text",
     "time_in_force": "text",
     "reference_price_usd": "number",
@@ -62,7 +68,8 @@ ORDER_FIELDS: Final[dict[str, Kind]] = {
     "as_of_date": "date",
     "run_id": "text",
 }
-"""What an order has, by the names of the export's own files."""
+"""What an order has, by the names of the export's own files. ``order_amount`` is in what ``order_in`` says; ``order_quantity`` is there for what is
+ordered in shares alone, ``order_usd`` for what is in dollars."""
 LOT_FIELDS: Final[dict[str, Kind]] = {
     "lot_id": "text",
     "lot_quantity": "number",
@@ -76,7 +83,7 @@ MONEY: Final = ("reference_price_usd", "estimated_value_usd", "unit_cost_usd")
 """What may be rounded: no instruction depends on it."""
 NAMES_IN_FILES: Final = ("account_id", "custodian", "as_of", "run_id", "sequence")
 COUNTS: Final = ("orders", "accounts", "lines", "buy_orders", "sell_orders")
-SUMS: Final = ("quantity", "buy_value_usd", "sell_value_usd")
+SUMS: Final = ("quantity", "order_amount", "order_quantity", "order_usd", "buy_value_usd", "sell_value_usd")
 NAMES_IN_LINES: Final = ("as_of", "run_id", "sequence", *COUNTS, *SUMS)
 ISO: Final = "%Y-%m-%d"
 _DAY: Final = r"(?:[-./_ ]|%[Ymdyj])*%[Ymdyj]"

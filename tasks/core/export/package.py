@@ -16,7 +16,7 @@ from schemas.enums import Side
 from schemas.errors import ConservationBroken
 from schemas.landing import IDENTIFIER
 from tasks.core.export.blocks import block_orders, sells_first
-from tasks.core.facts import cents
+from tasks.core.facts import cents, sound_labels
 
 
 class ProposedTables(NamedTuple):
@@ -48,9 +48,9 @@ class ExportPackage:
     """What leaves in one export.
 
     ``orders``: one row an order, with ``custodian``, ``tax_status`` and ``household_id`` of its account, ``security_type``,
-    ``security_name``, ``quantity_step`` and ``exchange`` of its security, ``shares_symbol`` (another security of the run has its symbol)
-    and ``is_told_by_exchange`` (none of those has its exchange), and ``value_usd`` in whole cents; sorted by account, sells before
-    buys, then symbol. ``lots``: one row per order and lot closed, sorted likewise. ``blocks``: one row per custodian,
+    ``security_name``, ``quantity_step``, ``exchange``, ``cusip`` and ``isin`` (null where they cannot be right) of its security,
+    ``shares_symbol`` (another security of the run has its symbol) and ``is_told_by_exchange`` (none of those has its exchange), and
+    ``value_usd`` and ``amount_usd`` (null: ordered in shares) in whole cents; sorted by account, sells before buys, then symbol. ``lots``: one row per order and lot closed, sorted likewise. ``blocks``: one row per custodian,
     security and side.
     """
 
@@ -151,7 +151,7 @@ def released_orders(claimed: pl.DataFrame, book: ProposedTables) -> pl.DataFrame
     leaving = (
         ours.join(owners(book.accounts), on="account_id", how="left")
         .join(instruments(book.securities), on="security_id", how="left")
-        .with_columns(cents("value_usd"))
+        .with_columns(cents("value_usd"), cents("amount_usd"))
         .sort("account_id", sells_first(), "symbol", "security_id", "order_id")
     )
     check_writable(leaving)
@@ -166,17 +166,15 @@ def owners(accounts: pl.DataFrame) -> pl.DataFrame:
 
 
 def instruments(securities: pl.DataFrame) -> pl.DataFrame:
-    """One row a security: ``security_type``, ``security_name``, ``quantity_step``, ``exchange``; each is null where its rows disagree.
-
-    ``shares_symbol`` and ``is_told_by_exchange`` as of ``ExportPackage``.
-    """
+    """One row a security: its columns of ``ExportPackage``; each is null where its rows disagree."""
     names = pl.col("security_id").n_unique()
     is_told = pl.col("exchange").is_not_null() & (names.over("symbol", "exchange") == 1)
     return (
-        securities.with_columns(shares_symbol=names.over("symbol") > 1, is_told=is_told)
+        sound_labels(securities)
+        .with_columns(shares_symbol=names.over("symbol") > 1, is_told=is_told)
         .group_by("security_id")
         .agg(
-            *(_common_value(name) for name in ("security_type", "quantity_step", "exchange")),
+            *(_common_value(name) for name in ("security_type", "quantity_step", "exchange", "cusip", "isin")),
             _common_value("name").alias("security_name"),
             pl.col("shares_symbol").any(),
             is_told_by_exchange=pl.col("is_told").all(),
@@ -200,6 +198,7 @@ def check_writable(orders: pl.DataFrame) -> None:
         "a positive quantity": pl.col("quantity") > 0,
         "a positive price": pl.col("price_usd") > 0,
         "a value": pl.col("value_usd") >= 0,
+        "an amount that is its value": pl.col("amount_usd").is_null() | (pl.col("amount_usd") == pl.col("value_usd")),
     }
     for what, is_there in needed.items():
         refuse_any(orders.filter(~is_there.fill_null(value=False)), "order {order_id} lacks " + what)

@@ -20,6 +20,11 @@ NOT_TOLD_APART: Final = "{symbol} is the symbol of several securities, and here 
 """Why a format refuses an order of a security that it would name by a symbol that others have, too."""
 
 
+def has_label() -> pl.Expr:
+    """Whether an order's security has a CUSIP or an ISIN that may go along; no other security has it."""
+    return pl.col("cusip").is_not_null() | pl.col("isin").is_not_null()
+
+
 def no_refusals() -> pl.DataFrame:
     """The empty table of refusals."""
     return pl.DataFrame(schema=REFUSALS)

@@ -17,6 +17,8 @@ from .facts import usd as usd
 from .facts import usd_sum as usd_sum
 from .facts import valued_lots as valued_lots
 from .facts import with_policy_defaults as with_policy_defaults
+from .labels import odd_label_notice as odd_label_notice
+from .labels import sound_labels as sound_labels
 from .shards import household_key as household_key
 from .shards import in_scope as in_scope
 from .shards import shard_accounts as shard_accounts

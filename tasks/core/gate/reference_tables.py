@@ -19,7 +19,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import SecurityType
+from schemas.enums import OrderUnit, SecurityType
 from schemas.errors import InputRefused
 from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
@@ -38,6 +38,11 @@ _BOND_FACTOR: Final = Rule(
     "bond_has_price_factor",
     "price_factor",
     "what a bond's quantity times price is multiplied by: 0.01 for face at percent of par",
+)
+_BOND_UNIT: Final = Rule(
+    "bond_ordered_in_shares",
+    "order_in",
+    "shares, or nothing: a bond's quantity is its face amount, which is dollars already",
 )
 _HAS_CASH: Final = Rule("model_has_cash", "model_id", f"a model with the class {CASH}")
 MODEL_WHOLE: Final = Rule("model_whole", "model_id", "a model without a broken row")
@@ -148,8 +153,9 @@ def _good(table: str, checked: Sequence[Checked]) -> pl.DataFrame:
 
 def _check_securities(parsed: pl.DataFrame) -> Checked:
     checked = check_table("securities", parsed)
-    bonds = checked.good.filter((pl.col("security_type") == SecurityType.BOND) & pl.col("price_factor").is_null())
-    return checked.with_broken(breaches(bonds, _BOND_FACTOR))
+    bonds = checked.good.filter(pl.col("security_type") == SecurityType.BOND)
+    without_factor, in_dollars = bonds.filter(pl.col("price_factor").is_null()), bonds.filter(order_in=OrderUnit.USD)
+    return checked.with_broken(breaches(without_factor, _BOND_FACTOR), breaches(in_dollars, _BOND_UNIT))
 
 
 def _with_factors(prices: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:

@@ -10,10 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from schemas.enums import Reason, Side
+from schemas.enums import OrderUnit, Reason, Side
 from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
+from tasks.core.facts import BPS, CLASS, cents, rounded_usd, usd, usd_sum
 from tasks.core.propose.realized import with_tax
 from tasks.core.propose.solved import Solved
 
@@ -28,6 +28,7 @@ ORDER: Final = (
     "price_usd",
     "price_factor",
     "value_usd",
+    "amount_usd",
     "est_tax_usd",
     "half_spread_bps",
     "reason",
@@ -45,7 +46,7 @@ def order_rows(solved: Solved, run_id: str) -> tuple[pl.DataFrame, pl.DataFrame]
     )
     orders = _with_ids(orders, run_id).with_columns(
         pl.col("quantity").cast(EXACT),
-        pl.col("est_tax_usd", "value_usd").cast(USD),
+        pl.col("est_tax_usd", "value_usd", "amount_usd").cast(USD),
         est_cost_usd=rounded_usd(pl.col("value_usd").cast(pl.Float64) * pl.col("half_spread_bps") / BPS),
     )
     return orders.select(PUBLIC["orders"].keys()), _relief(lots, orders)
@@ -99,6 +100,7 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
         .pipe(_with_class_facts, solved)
         .with_columns(
             side=pl.lit(str(Side.SELL)),
+            amount_usd=pl.lit(None, USD),
             marginal_benefit_bps=pl.when(IS_FUND)
             .then(pl.max_horizontal("marginal_cost_bps", pl.col("shadow_price") * BPS))
             .otherwise((k * over + pl.col("shadow_price")) * BPS),
@@ -110,7 +112,7 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def buys(solved: Solved) -> pl.DataFrame:
-    """Buy orders, one a class of an account."""
+    """Buy orders, one a class of an account; in dollars where the security is bought so."""
     k = pl.col("tracking_penalty") / pl.col("governed_nav_usd").cast(pl.Float64)
     under = pl.col("destination_usd") - pl.col("governed_value_usd")
     return (
@@ -124,6 +126,7 @@ def buys(solved: Solved) -> pl.DataFrame:
             half_spread_bps="buy_half_spread_bps",
             quantity="bought",
             value_usd="bought_usd",
+            amount_usd=pl.when(pl.col("buy_order_in") == OrderUnit.USD).then(cents("bought_usd")),
             est_tax_usd=pl.lit(0).cast(USD),
             location="location",
             dear_symbol="dear_symbol",
@@ -222,12 +225,15 @@ def _buy_reason() -> pl.Expr:
         unit,
         _position_words(),
     )
+    words = pl.format("; ordered in dollars: {} USD", cents("amount_usd").cast(pl.String))
+    in_dollars = pl.when(pl.col("amount_usd").is_not_null()).then(words).otherwise(pl.lit(""))
     return (
         pl.when(pl.col("harvested").is_not_null())
         .then(replaces)
         .when(pl.col("dear_symbol").is_not_null())
         .then(dear)
         .otherwise(_position_words())
+        + in_dollars
     )
 
 
@@ -239,12 +245,11 @@ def short_hashes(parts: Iterable[tuple[str, ...]]) -> pl.Series:
 
 def content_hashes(orders: pl.DataFrame) -> pl.DataFrame:
     """``proposal_id, content_hash``: SHA-256 over a proposal's orders as they would leave; what an approval refers to."""
+    shares = pl.concat_str("order_id", "account_id", "side", "security_id", "quantity", "price_usd", separator=",")
+    dollars = pl.concat_str(shares, pl.lit("usd"), cents("amount_usd").cast(pl.String), separator=",")
     lines = (
         orders.sort("proposal_id", "order_id")
-        .select(
-            "proposal_id",
-            line=pl.concat_str("order_id", "account_id", "side", "security_id", "quantity", "price_usd", separator=","),
-        )
+        .select("proposal_id", line=pl.coalesce(dollars, shares))
         .group_by("proposal_id", maintain_order=True)
         .agg(pl.col("line").str.join("\n"))
     )

@@ -1,7 +1,7 @@
 """Breaks: where what came back differs from what left, each with the amount that is at stake.
 
 Grain: an order and a code; a block's own breaks (a fill beyond all its orders) stand under the block's name without an
-account. Amounts are at the order's reference price.
+account. Amounts are at the order's reference price, those of orders in dollars what is paid too much or too little.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ import polars as pl
 from schemas.enums import Break, ExecutionKind, OrderState
 from schemas.executions import BREAKS
 from tasks.core.reconcile.fill_netting import FILLS, crossed_messages, net_fills, with_roots
-from tasks.core.reconcile.order_progress import about_these, is_filled, with_wanted
+from tasks.core.reconcile.order_progress import about_these, is_complete, is_filled, is_overfilled, with_wanted
 
 ALARMS: Final = frozenset(
     {
@@ -49,11 +49,10 @@ def breaks(orders: pl.DataFrame, states: pl.DataFrame, messages: pl.DataFrame, f
     is_rejected = pl.col("order_id").is_in(ended["order_id"].drop_nulls().implode()) | pl.col("block_id").is_in(
         ended["block_id"].drop_nulls().implode()
     )
-    short = ~is_filled(pl.col("filled_quantity"), pl.col("ordered_quantity"))
-    is_beyond = ~is_filled(pl.col("ordered_quantity"), pl.col("filled_quantity"))
+    short = ~is_complete("ordered_quantity")
     was_rejected = is_rejected.fill_null(value=False)
     code = (
-        pl.when(is_beyond)
+        pl.when(is_overfilled("ordered_quantity"))
         .then(pl.lit(Break.OVERFILLED))
         .when(was_rejected & (pl.col("filled_quantity") > 0))
         .then(pl.lit(Break.CONFLICTING))
@@ -89,10 +88,11 @@ def unasked_fills(aside: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rows(both: pl.DataFrame) -> pl.DataFrame:
-    """Orders with a code, as ``BREAKS``."""
+    """Orders with a code, as ``BREAKS``; what is in dollars lacks dollars."""
     gap = (pl.col("ordered_quantity") - pl.col("filled_quantity")).abs()
     factor = pl.col("price_factor").fill_null(1).cast(PRODUCT)
-    amount = (gap.cast(PRODUCT) * pl.col("price_usd").cast(PRODUCT) * factor).round(2, mode="half_to_even")
+    worth = (gap.cast(PRODUCT) * pl.col("price_usd").cast(PRODUCT) * factor).round(2, mode="half_to_even")
+    amount = pl.coalesce((pl.col("amount_usd") - pl.col("gross_usd")).abs().cast(PRODUCT), worth)
     found = both.filter(pl.col("code").is_not_null()).with_columns(amount_usd=amount)
     return found.select(BREAKS.keys()).cast(BREAKS)  # type: ignore[arg-type]
 
@@ -111,7 +111,7 @@ def _overfilled_blocks(wanting: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFra
     named = both.with_columns(
         order_id="block_id", account_id=pl.lit(None, pl.String), code=pl.lit(Break.OVERFILLED, pl.String)
     )
-    return _rows(named)
+    return _rows(named.with_columns(pl.lit(None, PRODUCT).alias(name) for name in ("amount_usd", "gross_usd")))
 
 
 def _void(both: pl.DataFrame, fixed: pl.DataFrame) -> pl.DataFrame:

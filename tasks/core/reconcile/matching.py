@@ -7,7 +7,8 @@
 3. A bust or correction that names another order than the execution that it is about is conflicting. Where it came first it is
    entered, and void from when the fill comes (``net_fills.crossed``): whichever comes first, the fill stands.
 4. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
-5. Side, security and account, where the message gives them, must be the order's. A fill of a block names no account.
+5. Side, security and account, where the message gives them, must be the order's. A fill of a block names no account. A security may be named
+   by the identifier, CUSIP or ISIN that the order left with.
 
 Accepted + set aside = read: every row ends up somewhere.
 """
@@ -45,7 +46,8 @@ ASIDE: Final[dict[str, pl.DataType]] = {
     "price_usd": EXECUTIONS["price_usd"],
 }
 """Executions that are not used: a code of ``Break`` and a sentence."""
-NAMES: Final = ("account_id", "symbol", "security_id", "side")
+LABELS: Final = ("cusip", "isin")
+NAMES: Final = ("account_id", "symbol", "security_id", "side", *LABELS)
 
 
 def match_executions(
@@ -139,11 +141,9 @@ def _about(orders: pl.DataFrame) -> pl.DataFrame:
             client_order_id="block_id",
             order_id=pl.lit(None, pl.String),
             block_id="block_id",
-            ordered_account_id=pl.lit(None, pl.String),
-            ordered_symbol="symbol",
-            ordered_security_id="security_id",
-            ordered_side="side",
+            **{f"ordered_{name}": name for name in NAMES},
         )
+        .with_columns(ordered_account_id=pl.lit(None, pl.String))
     )
     return pl.concat([singles, blocks])
 
@@ -226,7 +226,10 @@ def _verdict() -> tuple[pl.Expr, pl.Expr]:
             pl.format("execution {} is a {}, the order is a {}", "execution_id", "side", "ordered_side"),
         ),
         (
-            (pl.col("security_id") != pl.col("ordered_security_id"))
+            pl.col("security_id").is_not_null()
+            & pl.all_horizontal(
+                pl.col("security_id").ne_missing(pl.col(f"ordered_{name}")) for name in ("security_id", *LABELS)
+            )
             & ((_plain("symbol") != _plain("ordered_symbol")) | pl.col("symbol").is_null()),
             Break.WRONG_SECURITY,
             pl.format("execution {} is in {}, the order in {}", "execution_id", "security_id", "ordered_security_id"),

@@ -21,6 +21,7 @@ KNOWN_ORDERS: Final[dict[str, pl.DataType]] = {
     "security_id": pl.String(),
     "side": pl.String(),
     "quantity": EXACT,
+    "amount_usd": pl.Decimal(38, 6),
     "is_loss": pl.Boolean(),
     "cost_usd": pl.Decimal(38, 6),
     "is_sent": pl.Boolean(),

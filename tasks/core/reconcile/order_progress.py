@@ -5,7 +5,9 @@
    what each still wants of it (``with_wanted``), at the block's average price.
 3. An order's gross is the sum of quantity times price of its fills, rounded half-even to cents once.
 4. Reports of more than six digits were rounded, fill by fill: an order that is filled but for so little is filled (``is_filled``).
-5. Its state follows from what is filled and from what was said: see ``_state``.
+5. An order in dollars has an estimate for a quantity: it is filled, too, when as much was paid as was ordered, to one unit, and filled
+   beyond what was ordered only where both quantity and dollars are (``is_complete``, ``is_overfilled``).
+6. Its state follows from what is filled and from what was said: see ``_state``.
 
 Everything is a function of the set of messages, so that files may come in any order and more than once.
 """
@@ -27,6 +29,8 @@ WIDE: Final = pl.Decimal(38, 12)
 FINEST: Final = Decimal("1e-12")
 MOST_ROUNDED: Final = Decimal("0.00001")
 """What the fills of an order lack or have too much, at most, because they were rounded; and a millionth of what was ordered."""
+UNIT_OF_FUNDS: Final = Decimal("0.001")
+"""Funds count shares to three digits; what is bought for dollars is off by one of them, or of the security's step, and a cent."""
 PARTS: Final[dict[str, pl.DataType]] = {
     "order_id": pl.String(),
     "filled_quantity": ORDER_STATES["filled_quantity"],
@@ -70,7 +74,8 @@ def order_states(
     nothing = pl.col("filled_quantity", "gross_usd", "fees_usd").fill_null(0)
     return (
         both.with_columns(nothing)
-        .with_columns(average_price_usd=_average(), state=_state(), is_closed=_is_closed())
+        .with_columns(average_price_usd=_average())
+        .with_columns(state=_state(), is_closed=_is_closed())
         .with_columns(pl.col("gross_usd").round(2, mode="half_to_even").cast(ORDER_STATES["gross_usd"]))
         .select(ORDER_STATES.keys())
         .cast(ORDER_STATES)  # type: ignore[arg-type]
@@ -90,7 +95,7 @@ def with_wanted(orders: pl.DataFrame, messages: pl.DataFrame, fills: pl.DataFram
     """Orders with ``own_quantity``, filled under their own name, and ``wanted_quantity``: what each may get of its block's fills.
 
     That is what it ordered, less what it was filled with under its own name; nothing where it was turned down under its own
-    name. One that was cancelled may have been filled before, with its block.
+    name, or is in dollars and was filled under its own. One that was cancelled may have been filled before, with its block.
 
     Parameters
     ----------
@@ -102,7 +107,8 @@ def with_wanted(orders: pl.DataFrame, messages: pl.DataFrame, fills: pl.DataFram
     own = fills.filter(pl.col("order_id").is_not_null()).group_by("order_id").agg(own_quantity=pl.col("quantity").sum())
     rejected = messages.filter(pl.col("kind") == ExecutionKind.REJECTED)["order_id"].drop_nulls()
     left = (pl.col("quantity") - pl.col("own_quantity")).clip(lower_bound=0)
-    wanted = pl.when(pl.col("order_id").is_in(rejected.implode())).then(0).otherwise(left)
+    is_bought = pl.col("amount_usd").is_not_null() & (pl.col("own_quantity") > 0)
+    wanted = pl.when(pl.col("order_id").is_in(rejected.implode()) | is_bought).then(0).otherwise(left)
     return (
         orders.join(own, on="order_id", how="left")
         .with_columns(pl.col("own_quantity").fill_null(0))
@@ -219,7 +225,7 @@ def _state() -> pl.Expr:
     """By what is filled; where nothing is, by what was said."""
     is_known = pl.col("is_acknowledged").fill_null(value=False)
     return (
-        pl.when(is_filled(pl.col("filled_quantity"), pl.col("quantity")))
+        pl.when(is_complete())
         .then(pl.lit(OrderState.FILLED))
         .when(pl.col("filled_quantity") > 0)
         .then(pl.lit(OrderState.PARTLY_FILLED))
@@ -232,7 +238,26 @@ def _state() -> pl.Expr:
 
 
 def _is_closed() -> pl.Expr:
-    return _is_over() | is_filled(pl.col("filled_quantity"), pl.col("quantity"))
+    return _is_over() | is_complete()
+
+
+def is_complete(ordered: str = "quantity") -> pl.Expr:
+    """Whether an order is filled: with the quantity ordered, or with the dollars that it is in, fees counted in or not."""
+    left = pl.col("amount_usd") - pl.col("gross_usd") - pl.col("fees_usd")
+    is_paid = (pl.col("filled_quantity") > 0) & (left.cast(WIDE) <= _one_unit())
+    return is_filled(pl.col("filled_quantity"), pl.col(ordered)) | is_paid.fill_null(value=False)
+
+
+def is_overfilled(ordered: str = "quantity") -> pl.Expr:
+    """Whether an order was filled beyond its quantity and, where it is in dollars, beyond these."""
+    is_overpaid = (pl.col("gross_usd") - pl.col("amount_usd")).cast(WIDE) > _one_unit()
+    return ~is_filled(pl.col(ordered), pl.col("filled_quantity")) & is_overpaid.fill_null(value=True)
+
+
+def _one_unit() -> pl.Expr:
+    """What the smallest unit of a security costs, and a cent."""
+    unit = pl.max_horizontal("quantity_step", pl.lit(UNIT_OF_FUNDS)).cast(WIDE)
+    return unit * pl.coalesce("average_price_usd", "price_usd").cast(WIDE) + pl.lit(Decimal("0.01")).cast(WIDE)
 
 
 def is_filled(filled: pl.Expr, ordered: pl.Expr) -> pl.Expr:

@@ -8,7 +8,7 @@ run or a later one, should have moved the holding: ``expected_change``. The fill
 that far, or exactly as landed trades say that hold all of it: what was bought here may have been sold elsewhere.
 
 An order that left and has no final word (silence, an acknowledgement, part of it filled) is looked for in the same way as if all of
-it were filled: it may have been. Where a broker took a fill back, no holding shows it: the shares may be those of that fill.
+it were filled: it may have been. Of one in dollars the quantity is an estimate, and ``USD_SHARE`` of it will do. Where a broker took a fill back, no holding shows it: the shares may be those of that fill.
 
 Known limits: a split that comes between an order and its lots may hide that they do not show it. Shares that came or went in another
 way, as many as an open order was for, are taken for it.
@@ -16,6 +16,7 @@ way, as many as an open order was for, are taken for it.
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -34,13 +35,17 @@ MISSING: Final[dict[str, pl.DataType]] = {
     "value_usd": pl.Decimal(38, 6),
 }
 """Grain: holding. What the holding does not show yet, bought above and sold below 0, and what that does to the account's cash."""
+USD_SHARE: Final = Decimal("0.9")
+"""How far a price may move between an order in dollars and its fill: so much fewer shares come of it, or more by the inverse."""
 NAMED: Final = 3
 """How many open orders of an account its reason names; the others are counted."""
 _WIDE: Final = pl.Decimal(38, 6)
 _NONE: Final = pl.lit(0, _WIDE)
 
 
-def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.DataFrame:
+def to_show(
+    orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series, *, least: pl.Expr | None = None
+) -> pl.DataFrame:
     """Rows of the table ``fills_to_show``: filled orders that holdings have to show; sorted by order.
 
     Parameters
@@ -51,14 +56,16 @@ def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.D
         Holdings that they were made on: ``run_id, account_id, security_id, quantity``; one that is not there was none.
     sought
         Orders to be looked for; the others are known to be shown.
+    least
+        How much of each a holding is to show; null: all that is filled.
     """
     filled = orders.filter(pl.col("filled_quantity") > 0)
     held = then.group_by("run_id", *HOLDING).agg(then_quantity=pl.col("quantity").sum())
     return (
-        filled.join(_expected_changes(filled), on=(*HOLDING, "as_of_date"))
+        filled.join(_expected_changes(filled, least), on=(*HOLDING, "as_of_date"))
         .filter(pl.col("order_id").is_in(sought.implode()))
         .join(held, on=("run_id", *HOLDING), how="left")
-        .with_columns(pl.col("then_quantity").fill_null(0))
+        .with_columns(pl.col("then_quantity").fill_null(0), is_in_usd=pl.col("amount_usd").is_not_null())
         .rename({"as_of_date": "proposed_date"})
         .with_columns(session_count=pl.lit(None, pl.Int64))
         .select(INTERNAL["fills_to_show"].keys())
@@ -70,12 +77,14 @@ def to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.D
 def open_to_show(orders: pl.DataFrame, then: pl.DataFrame, sought: pl.Series) -> pl.DataFrame:
     """Rows of the table ``orders_to_show``: orders that left and have no final word, as if all of each were filled; sorted by order.
 
-    Parameters as of ``to_show``; ``orders`` also with ``quantity``, ``is_sent``, ``is_closed`` and ``is_retracted``.
+    Parameters as of ``to_show``; ``orders`` also with ``quantity``, ``amount_usd``, ``is_sent``, ``is_closed`` and ``is_retracted``.
     """
     left = orders.filter(is_open())
     assumed = pl.when(is_open()).then("quantity").otherwise("filled_quantity")
     open_ids = left.filter(pl.col("order_id").is_in(sought.implode()))["order_id"]
-    rows = to_show(orders.with_columns(filled_quantity=assumed), then, open_ids)
+    is_estimate = is_open() & pl.col("amount_usd").is_not_null()
+    least = pl.when(is_estimate).then(pl.col("filled_quantity").cast(_WIDE) * USD_SHARE).otherwise("filled_quantity")
+    rows = to_show(orders.with_columns(filled_quantity=assumed), then, open_ids, least=least)
     retracted = pl.col("order_id").is_in(left.filter("is_retracted")["order_id"].implode())
     return rows.with_columns(then_quantity=pl.when(~retracted).then("then_quantity"))
 
@@ -92,10 +101,11 @@ def with_session_counts(rows: pl.DataFrame, sessions: Sequence[date]) -> pl.Data
     return rows.with_columns(session_count=days.len() - until)
 
 
-def _expected_changes(filled: pl.DataFrame) -> pl.DataFrame:
+def _expected_changes(filled: pl.DataFrame, least: pl.Expr | None) -> pl.DataFrame:
     """``expected_change`` of a holding since each date of its orders."""
     key = (*HOLDING, "as_of_date")
-    by_date = filled.group_by(key).agg(change=_signed_quantity("filled_quantity").sum())
+    amount = pl.col("filled_quantity") if least is None else least
+    by_date = filled.group_by(key).agg(change=_signed_quantity(amount).sum())
     since = by_date.sort(key).with_columns(
         expected_change=pl.col("change").cum_sum(reverse=True).over(HOLDING, order_by="as_of_date")
     )
@@ -133,8 +143,8 @@ def _towards(change: pl.Expr) -> pl.Expr:
     return change * pl.col("expected_change").sign()
 
 
-def _signed_quantity(quantity: str) -> pl.Expr:
-    amount = pl.col(quantity).cast(_WIDE)
+def _signed_quantity(quantity: pl.Expr) -> pl.Expr:
+    amount = quantity.cast(_WIDE)
     return pl.when(pl.col("side") == Side.BUY).then(amount).otherwise(-amount)
 
 
@@ -155,7 +165,7 @@ def presumed_fills(
 ) -> pl.DataFrame:
     """Trades (columns of that landing table) by which open orders explain how holdings moved, beyond landed trades; sorted by order.
 
-    What an order explains is at most its quantity, in its direction, at tonight's price. A person or a broker may say otherwise later.
+    What an order explains is at most its quantity (of one in dollars, what its dollars may buy), in its direction, at tonight's price. A person or a broker may say otherwise later.
 
     Parameters
     ----------
@@ -171,7 +181,8 @@ def presumed_fills(
     now = lots.group_by(HOLDING).agg(now_quantity=pl.col("quantity").sum())
     same_way = pl.when(pl.col("side") == Side.BUY).then("bought").otherwise("sold")
     moved = pl.col("now_quantity").cast(_WIDE) - pl.col("then_quantity")
-    shown = pl.min_horizontal(_towards(moved), pl.col("filled_quantity").cast(_WIDE)) - same_way
+    most = pl.col("filled_quantity").cast(_WIDE) / pl.when("is_in_usd").then(USD_SHARE).otherwise(1)
+    shown = pl.min_horizontal(_towards(moved), most.cast(_WIDE)) - same_way
     rows = (
         orders.drop_nulls("then_quantity")
         .join(now, on=HOLDING, how="left")

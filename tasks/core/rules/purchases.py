@@ -202,4 +202,5 @@ def _buy_facts(securities: pl.DataFrame) -> pl.DataFrame:
         buy_unit_usd="unit_usd",
         buy_step="quantity_step",
         buy_half_spread_bps="half_spread_bps",
+        buy_order_in="order_in",
     )

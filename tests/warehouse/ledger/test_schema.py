@@ -93,12 +93,12 @@ def with_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program with a migration more than this one: ``runs`` gets a column."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0010_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '0010', '0009'\n\n"
+    (folder / "versions" / "0011_next.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '0011', '0010'\n\n"
         "def upgrade():\n    op.add_column('runs', sa.Column('weather', sa.Text))\n"
     )
     monkeypatch.setattr(schema, "MIGRATIONS", folder)
-    monkeypatch.setattr(schema, "HEAD", "0010")
+    monkeypatch.setattr(schema, "HEAD", "0011")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -116,7 +116,7 @@ def test_a_ledger_is_brought_up_to_date_with_its_rows(either: str, request: pyte
 
     with closing(opened(either)) as ledger:
         with ledger.reading() as connection:
-            assert schema.stored_revision(connection) == "0010"
+            assert schema.stored_revision(connection) == "0011"
             assert "weather" in {column["name"] for column in sa.inspect(connection).get_columns("runs")}
         assert [user.name for user in ledger.users.list_users()] == ["ann"]
 
@@ -124,7 +124,7 @@ def test_a_ledger_is_brought_up_to_date_with_its_rows(either: str, request: pyte
 @pytest.mark.usefixtures("with_one_more")
 def test_a_new_ledger_is_made_whole_and_goes_through_no_migration(address: str) -> None:
     with closing(opened(address)) as ledger, ledger.reading() as connection:
-        assert schema.stored_revision(connection) == "0010"
+        assert schema.stored_revision(connection) == "0011"
         assert "weather" not in {column["name"] for column in sa.inspect(connection).get_columns("runs")}
 
 

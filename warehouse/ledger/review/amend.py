@@ -139,6 +139,7 @@ class Amendments(Store):
             "security_id",
             "side",
             "quantity",
+            "amount_usd",
             is_loss=pl.col("is_loss").fill_null(value=False) & (pl.col("side") == "sell"),
             cost_usd="cost_usd",
         )

@@ -318,6 +318,9 @@ export_orders = Table(
     Column("quantity_step", Money),
     Column("price_usd", Money),
     Column("price_factor", Money),
+    Column("amount_usd", Money),
+    Column("cusip", sa.Text),
+    Column("isin", sa.Text),
 )
 """Orders as they left."""
 Index("export_orders_by_export", export_orders.c.export_id)

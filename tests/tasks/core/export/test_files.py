@@ -43,7 +43,9 @@ LOTS = {
 
 
 def release_of(orders: list[tuple[object, ...]], lots: list[tuple[object, ...]]) -> ExportPackage:
-    frame = pl.DataFrame(orders, schema=ORDERS, orient="row").with_columns(household_id=pl.lit(None, pl.String))
+    frame = pl.DataFrame(orders, schema=ORDERS, orient="row").with_columns(
+        household_id=pl.lit(None, pl.String), amount_usd=pl.lit(None, pl.Decimal(38, 2))
+    )
     blocks = block_orders(frame, run_id=EXPORT.run_id, sequence=EXPORT.sequence)
     closed = pl.DataFrame(lots, schema=LOTS, orient="row").with_columns(gain_usd=pl.lit(None, pl.Decimal(38, 6)))
     return ExportPackage(EXPORT, frame, closed, blocks)

@@ -1,6 +1,7 @@
 """FIX messages read by others: simplefix (https://github.com/da4089/simplefix), and the rules of QuickFIX's data dictionaries."""
 
 import importlib
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ from tasks.core.export.fix_allocations import allocation_instruction
 from tests.support.fix_dictionary import Dictionary, faults_of
 from tests.support.packages import release
 from tests.support.servers import unavailable
-from tests.tasks.core.export.test_fix import FILLED, SHARES
+from tests.tasks.core.export.test_fix import BUYS, FILLED, SHARES
 
 CASES = [
     (version, grain) for version in (ProfileFormat.FIX44, ProfileFormat.FIX50SP2) for grain in ("accounts", "blocks")
@@ -22,6 +23,7 @@ DICTIONARIES = {
     ProfileFormat.FIX44: Dictionary("FIX.4.4"),
     ProfileFormat.FIX50SP2: Dictionary("FIX.5.0SP2", packs=("127",)),
 }
+NAMED = {"cusip": "922908769", "isin": "US9229087690"}
 WITHOUT_PACKS = Dictionary("FIX.5.0SP2")
 
 
@@ -34,11 +36,13 @@ def simplefix() -> Any:
 
 
 def written(version: ProfileFormat, grain: str) -> list[bytes]:
-    """Every message of the release, and that of a filled block."""
+    """Every message of the release, of securities with labels and orders in dollars, and that of a filled block."""
     profile = Profile.model_validate(
         {"name": "fix", "format": version, "grain": grain, "sender": "US", "target": "THEM"}
     )
-    contents = pl.concat(fix_orders.files(release(), profile))["content"]
+    made = [release(), release(BUYS, **NAMED), release(BUYS, isin=NAMED["isin"])]
+    made += [release(BUYS, **NAMED, amount_usd=Decimal("1234.50"))] if grain == "accounts" else []
+    contents = pl.concat(each for one in made for each in fix_orders.files(one, profile))["content"]
     instruction = allocation_instruction(FILLED, SHARES, profile, allocation_id="block-1-1")
     return [*"".join(contents).encode().split(b"\n")[:-1], instruction.encode()]
 
@@ -104,7 +108,7 @@ def test_only_messages_that_name_lots_need_the_extension_pack(grain: str) -> Non
     ],
 )
 def test_the_rules_see_what_is_wrong(old: bytes, new: bytes, fault: str) -> None:
-    (block,) = [
+    block, *_ = [
         message for message in written(ProfileFormat.FIX44, "blocks") if b"78=2" in message and b"35=D" in message
     ]
     assert old in block

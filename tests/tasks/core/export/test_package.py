@@ -60,7 +60,7 @@ SECURITIES = pl.DataFrame(
     {
         "security_id": ["aaa", "bbb", "zzz"],
         "symbol": ["AAA", "BBB", "ZZZ"],
-        "exchange": pl.Series([None] * 3, dtype=pl.String),
+        **{name: pl.Series([None] * 3, dtype=pl.String) for name in ("exchange", "cusip", "isin")},
         "security_type": ["etf", "mutual_fund", None],
         "name": ["Fund A", "Fund B", "Z"],
         "quantity_step": [Decimal(1), Decimal("0.001"), Decimal(1)],

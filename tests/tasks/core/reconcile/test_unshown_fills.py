@@ -44,7 +44,7 @@ def orders(*rows: tuple[str, str, str, int, str]) -> pl.DataFrame:
         (name, f"run-{days}", "a", security, side, day(days), Decimal(filled), Decimal(10))
         for name, security, side, days, filled in rows
     ]
-    return pl.DataFrame(full, schema=ORDERS, orient="row")
+    return pl.DataFrame(full, schema=ORDERS, orient="row").with_columns(amount_usd=pl.lit(None, pl.Decimal(38, 6)))
 
 
 def held(*rows: tuple[int, str, str]) -> pl.DataFrame:

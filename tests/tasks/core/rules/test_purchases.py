@@ -85,6 +85,7 @@ def test_the_first_of_the_buy_list_is_bought_at_its_own_terms() -> None:
         "buy_unit_usd": 100,
         "buy_step": 1,
         "buy_half_spread_bps": 1,
+        "buy_order_in": None,
         "buy_lock": None,
     }
 
