@@ -2,7 +2,8 @@
 
 Numba optimises each function by itself, with all that it calls, and makes machine code of it, though only compiled code calls it:
 of some two hundred functions that is nine tenths of the time. A function compiled here stays as Numba first wrote it until it is
-linked into what calls it.
+linked into what calls it. There it is *internal*: nothing else can call it, so LLVM drops the arguments that nobody reads (of an
+array that is most of what describes it) and puts the function where it is called, which makes the solver twice as fast.
 
 Known limits: this reaches into Numba's code generator (0.61 to 0.68). Where that is not as known, functions are compiled the
 usual way, which is slow and otherwise the same.
@@ -53,23 +54,38 @@ class _Part(codegen.JITCodeLibrary):
         return 0
 
 
-class _PartCompiler(compiler.Compiler):
-    """Compiles a function as a part."""
+class _Whole(codegen.JITCodeLibrary):
+    """A function with all that it calls."""
 
-    def define_pipelines(self) -> Any:
-        """As usual, into a library of our own."""
-        self.state.library = _Part(self.state.targetctx.codegen(), self.state.func_id.func_qualname)  # type: ignore[no-untyped-call]
-        self.state.library.enable_object_caching()
-        return super().define_pipelines()  # type: ignore[no-untyped-call]
+    def _optimize_final_module(self) -> None:
+        """Optimise, once what is linked in is known to be called from here only."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage.name == "linkonce_odr":
+                function.linkage = "internal"
+        super()._optimize_final_module()  # type: ignore[no-untyped-call]
+
+
+def _compiler_into(library: type[codegen.JITCodeLibrary]) -> type[compiler.Compiler]:
+    class Into(compiler.Compiler):
+        """Compiles as usual, into a library of our own."""
+
+        def define_pipelines(self) -> Any:
+            """As usual."""
+            self.state.library = library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+            self.state.library.enable_object_caching()
+            return super().define_pipelines()  # type: ignore[no-untyped-call]
+
+    return Into
 
 
 def _is_known() -> bool:
     names = {name for each in codegen.JITCodeLibrary.__mro__[:-1] for name in vars(each)}
     needed = {"finalize", "get_pointer_to_function", "_get_module_for_linking", "_finalize_dynamic_globals"}
-    return needed <= names and hasattr(compiler.Compiler, "define_pipelines")
+    return needed | {"_optimize_final_module"} <= names and hasattr(compiler.Compiler, "define_pipelines")
 
 
-_PARTS: dict[str, Any] = {"pipeline_class": _PartCompiler} if _is_known() else {}
+_PARTS: dict[str, Any] = {"pipeline_class": _compiler_into(_Part)} if _is_known() else {}
+_WHOLES: dict[str, Any] = {"pipeline_class": _compiler_into(_Whole)} if _is_known() else {}
 
 
 def compile_inner(function: F) -> F:
@@ -78,4 +94,10 @@ def compile_inner(function: F) -> F:
     It is cached on disk as part of what calls it (``entry._entrance``), never by itself.
     """
     fast: F = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", **_PARTS)(function)  # type: ignore[call-overload]
+    return fast
+
+
+def compile_entrance(function: F) -> F:
+    """Compile what Python calls, with all that it calls; cached on disk."""
+    fast: F = njit(cache=True, nogil=True, error_model="numpy", **_WHOLES)(function)
     return fast

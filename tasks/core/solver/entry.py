@@ -23,7 +23,6 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from tasks.core.solver import (
     arrays,
@@ -48,6 +47,7 @@ from tasks.core.solver import (
     workspace,
 )
 from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, require_types
+from tasks.core.solver.compiling import compile_entrance
 from tasks.core.solver.groups import rebalance_group
 from tasks.core.solver.solution import Answer, blank_answer, store
 from tasks.core.solver.workspace import Workspace, largest, load, new_workspace
@@ -95,7 +95,7 @@ def _entrance(sources: str) -> Callable[..., None]:
     compiled function closes over, is part of the name it is cached under: changed code is never run in its old form.
     """
 
-    @njit(cache=True, nogil=True, error_model="numpy")
+    @compile_entrance
     def rebalance_range(
         book: Book, limits: Limits, work: Workspace, answer: Answer, starts: Ints, first: int, last: int
     ) -> None:
@@ -105,8 +105,7 @@ def _entrance(sources: str) -> Callable[..., None]:
                 rebalance_group(work, starts[group + 1] - starts[group])
                 store(work, answer, book, starts[group], starts[group + 1])
 
-    compiled_range: Callable[..., None] = rebalance_range
-    return compiled_range
+    return rebalance_range
 
 
 _COMPILED: Final = (
