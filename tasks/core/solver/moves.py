@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tasks.core.solver.arrays import NO_ORDER_LIMIT
+from tasks.core.solver.arrays import MILLIONTHS, NO_ORDER_LIMIT
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.netting import tax_of
 from tasks.core.solver.positions import (
@@ -21,17 +21,20 @@ from tasks.core.solver.positions import (
     holding,
     nearest_units,
     order_count,
+    part_of_lot,
     refresh,
+    room_for_losses,
     set_bought,
     set_holding,
     set_lot,
 )
 from tasks.core.solver.workspace import Workspace
 
-CLASS, SECURITY, UNITS, VALUE, CASH, PAID, SHORT, LONG, TRADED, BETTER, STEP_USD, PRICED, OPENED = range(13)
+CLASS, SECURITY, UNITS, VALUE, CASH, PAID, SHORT, LONG, TRADED, STEP_USD, OPENED = range(11)
 """Columns of a move: the order and what it becomes (steps bought, millionths sold), and what that changes, usd.
 
-``OPENED``: 1 where it makes a new order, -1 where it drops one. ``BETTER``: by itself (inf: not by itself); ``PRICED``: with cash and limits at the prices in force, which says what is worth pairing.
+Nothing in it depends on the account's other classes, so it holds until its own class trades otherwise. ``OPENED``: 1 where it makes
+a new order, -1 where it drops one. ``STEP_USD``: of a step, where the move may be made several times over; else 0.
 """
 ROUNDING_USD: Final = 1e-7
 FIRST_MENDED: Final = 1e4
@@ -45,26 +48,16 @@ def sellable_usd(work: Workspace, c: int, security: int) -> float:
 
 
 @compile_inner
-def is_allowed(work: Workspace, account: int, c: int, security: int, value: float) -> bool:
-    """Whether an order may be worth ``value`` usd: none, or no less than the least, in a class that does not trade the other way.
+def is_allowed(work: Workspace, account: int, c: int, security: int, value: float, now: float, is_held: int) -> bool:
+    """Whether an order of ``now`` usd may be worth ``value``: none, or no less than the least, in a class that does not trade the other way.
 
     One that is too small already may become smaller: whether it stays is decided later (``orders``).
     """
     class_row = work.classes[c]
-    if security == BUY:
-        is_held, others, now = class_row.is_held, 0.0, class_row.bought_usd
-        if value > 0 and class_row.sold_usd > 0:
-            return False
-    else:
-        is_held, others = 0, class_row.sold_usd
-        for lot in range(class_row.first, class_row.last):
-            lot_row = work.lots[lot]
-            if lot_row.security == security:
-                is_held = max(is_held, lot_row.is_held)
-                others -= lot_row.sold_usd
-        now = class_row.sold_usd - others
-        if value > 0 and class_row.bought > 0:
-            return False
+    other_way = class_row.sold_usd if security == BUY else class_row.bought_usd
+    if value > 0 and other_way > 0:
+        return False
+    others = 0.0 if security == BUY else class_row.sold_usd - now
     if value <= 0:
         return not is_held and (others <= ROUNDING_USD or others >= class_row.least * (1 - UNIT_TOLERANCE))
     least = work.accounts[account].min_trade
@@ -75,52 +68,92 @@ def is_allowed(work: Workspace, account: int, c: int, security: int, value: floa
 
 
 @compile_inner
-def is_full(work: Workspace, account: int) -> bool:
-    """Whether the account has as many orders as it may have."""
+def orders_left(work: Workspace, account: int) -> int:
+    """How many more orders the account may have."""
     account_row = work.accounts[account]
-    return bool(account_row.max_orders < NO_ORDER_LIMIT and order_count(work, account) >= account_row.max_orders)
+    if account_row.max_orders >= NO_ORDER_LIMIT:
+        return NO_ORDER_LIMIT
+    return int(account_row.max_orders - order_count(work, account))
 
 
 @compile_inner
-def totals_of(work: Workspace, c: int, security: int) -> tuple[float, float, float, float, float]:
-    """Of a holding's sale, usd: value, half spreads, cost, short-term and long-term gain that counts."""
-    value, spread, paid, short, long = 0.0, 0.0, 0.0, 0.0, 0.0
-    for lot in range(work.classes[c].first, work.classes[c].last):
+def add_lot(lot_row: Any, sold: int, counted: float, sign: float, move: Any) -> None:
+    """Add to a move (``sign`` 1), or take from it (-1), what ``sold`` millionths of a lot come to."""
+    usd = sold * (lot_row.price / MILLIONTHS) * sign
+    move[VALUE] -= usd
+    move[TRADED] += usd
+    move[CASH] += usd * (1 - lot_row.spread)
+    move[PAID] += usd * lot_row.cost
+    if lot_row.is_short:
+        move[SHORT] += sign * counted
+    else:
+        move[LONG] += sign * counted
+
+
+@compile_inner
+def replace_sale(work: Workspace, c: int, security: int, units: int, move: Any) -> tuple[int, float]:
+    """Fill in what selling ``units`` of a holding in all changes, losses replaced share by share; what could not be sold, and its usd."""
+    first, last = work.classes[c].first, work.classes[c].last
+    for lot in range(first, last):
+        lot_row = work.lots[lot]
+        if lot_row.security == security:
+            lot_row.was = lot_row.sold
+            add_lot(lot_row, lot_row.sold, lot_row.counted, -1.0, move)
+    missing, value = set_holding(work, c, security, units), 0.0
+    for lot in range(first, last):
         lot_row = work.lots[lot]
         if lot_row.security == security:
             value += lot_row.sold_usd
-            spread += lot_row.sold_usd * lot_row.spread
-            paid += lot_row.sold_usd * lot_row.cost
-            if lot_row.is_short:
-                short += lot_row.counted
-            else:
-                long += lot_row.counted
-    return value, spread, paid, short, long
+            add_lot(lot_row, lot_row.sold, lot_row.counted, 1.0, move)
+    for lot in range(first, last):
+        if work.lots[lot].security == security:
+            set_lot(work, lot, work.lots[lot].was)
+    count_gains(work, c, security)
+    return missing, value
+
+
+@compile_inner
+def change_sale(work: Workspace, c: int, security: int, units: int, move: Any) -> tuple[int, float]:
+    """As ``replace_sale`` where nothing replaces a loss."""
+    room, value = room_for_losses(work, c, security), 0.0
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        lot_row = work.lots[lot]
+        if lot_row.security != security:
+            continue
+        taken = part_of_lot(lot_row, units, room)
+        units -= taken
+        usd = taken * (lot_row.price / MILLIONTHS)
+        value += usd
+        if lot_row.gain < 0:
+            room -= usd
+        if taken != lot_row.sold:
+            add_lot(lot_row, taken, lot_row.gain * usd, 1.0, move)
+            add_lot(lot_row, lot_row.sold, lot_row.counted, -1.0, move)
+    return units, value
 
 
 @compile_inner
 def describe_sale(work: Workspace, account: int, c: int, security: int, units: int, move: Any) -> bool:
     """Fill in the move that sells ``units`` of a holding in all; False where it may not."""
-    value, spread, paid, short, long = totals_of(work, c, security)
-    first, last = work.classes[c].first, work.classes[c].last
-    for lot in range(first, last):
-        work.lots[lot].was = work.lots[lot].sold
-    missing = set_holding(work, c, security, units)
-    new_value, new_spread, new_paid, new_short, new_long = totals_of(work, c, security)
-    for lot in range(first, last):
-        if work.lots[lot].security == security:
-            set_lot(work, lot, work.lots[lot].was)
-    count_gains(work, c, security)
-    if missing > 0 or new_value == value or not is_allowed(work, account, c, security, new_value):
+    sold, now, is_held, is_replaced = 0, 0.0, 0, 0
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        lot_row = work.lots[lot]
+        if lot_row.security == security:
+            sold += lot_row.sold
+            now += lot_row.sold_usd
+            is_held, is_replaced = lot_row.is_held, lot_row.is_replaced
+    if sold == units:
         return False
-    if value == 0 and is_full(work, account):
+    for column in range(len(move)):
+        move[column] = 0.0
+    if is_replaced:
+        missing, value = replace_sale(work, c, security, units, move)
+    else:
+        missing, value = change_sale(work, c, security, units, move)
+    if missing > 0 or not is_allowed(work, account, c, security, value, now, is_held):
         return False
     move[CLASS], move[SECURITY], move[UNITS] = c, security, units
-    move[VALUE] = value - new_value
-    move[CASH] = new_value - new_spread - value + spread
-    move[PAID], move[SHORT], move[LONG] = new_paid - paid, new_short - short, new_long - long
-    move[TRADED] = new_value - value
-    move[OPENED] = (1.0 if value == 0 else 0.0) - (1.0 if new_value == 0 else 0.0)
+    move[OPENED] = (1.0 if sold == 0 else 0.0) - (1.0 if units == 0 else 0.0)
     return True
 
 
@@ -128,18 +161,17 @@ def describe_sale(work: Workspace, account: int, c: int, security: int, units: i
 def describe_purchase(work: Workspace, account: int, c: int, steps: int, move: Any) -> bool:
     """Fill in the move that buys ``steps`` of a class in all; False where it may not."""
     class_row = work.classes[c]
-    value = steps * class_row.buy_unit
+    value, now = steps * class_row.buy_unit, class_row.bought_usd
     if value > class_row.open_cap * (1 + UNIT_TOLERANCE) or steps == class_row.bought:
         return False
-    if class_row.bought == 0 and is_full(work, account):
+    if not is_allowed(work, account, c, BUY, value, now, class_row.is_held):
         return False
-    if not is_allowed(work, account, c, BUY, value):
-        return False
-    change = value - class_row.bought_usd
+    change = value - now
     move[CLASS], move[SECURITY], move[UNITS] = c, BUY, steps
     move[VALUE], move[CASH] = change, -change * (1 + class_row.buy_spread)
     move[PAID], move[SHORT], move[LONG], move[TRADED] = change * class_row.buy_cost, 0.0, 0.0, change
     move[OPENED] = (1.0 if class_row.bought == 0 else 0.0) - (1.0 if steps == 0 else 0.0)
+    move[STEP_USD] = 0.0
     return True
 
 

@@ -6,7 +6,7 @@ order of their cost at the prices in force (specific identification).
 Assumptions: quantities are whole millionths of a unit; ``UNIT_TOLERANCE`` absorbs what dollars in doubles lose.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,23 +23,15 @@ BUY: Final = -1
 
 
 @compile_inner
-def is_replaced(work: Workspace, c: int, security: int) -> bool:
-    """Whether a loss on the holding may be disallowed."""
-    for lot in range(work.classes[c].first, work.classes[c].last):
-        lot_row = work.lots[lot]
-        if lot_row.security == security and (lot_row.outside > 0 or lot_row.inside > 0):
-            return True
-    return False
-
-
-@compile_inner
 def count_gains(work: Workspace, c: int, security: int) -> None:
     """Fill ``counted`` of the lots of a holding: the gain, usd, that counts of what is sold of each beyond what was sold before."""
     first, last = work.classes[c].first, work.classes[c].last
+    is_replaced = 0
     for lot in range(first, last):
         if work.lots[lot].security == security:
             work.lots[lot].counted = work.lots[lot].gain * work.lots[lot].sold_usd
-    if not is_replaced(work, c, security):
+            is_replaced = work.lots[lot].is_replaced
+    if not is_replaced:
         return
     order = np.zeros(last - first, np.int64)
     count = 0
@@ -81,23 +73,37 @@ def set_bought(work: Workspace, c: int, steps: int) -> None:
 
 
 @compile_inner
-def set_holding(work: Workspace, c: int, security: int, units: int) -> int:
-    """Sell ``units`` of a holding, cheapest lots first, within the class's room for losses; what could not be sold."""
+def room_for_losses(work: Workspace, c: int, security: int) -> float:
+    """What a class has left, usd, of its room for losses beside what is sold of its other holdings."""
     class_row = work.classes[c]
     room = class_row.share
-    for lot in range(class_row.first, class_row.last):
-        lot_row = work.lots[lot]
-        if lot_row.security != security and lot_row.gain < 0:
-            room -= lot_row.sold_usd
-    for lot in range(class_row.first, class_row.last):
+    if np.isfinite(room):
+        for lot in range(class_row.first, class_row.last):
+            lot_row = work.lots[lot]
+            if lot_row.security != security and lot_row.gain < 0:
+                room -= lot_row.sold_usd
+    return float(room)
+
+
+@compile_inner
+def part_of_lot(lot_row: Any, units: int, room: float) -> int:
+    """How many of ``units`` a lot can sell, where ``room`` usd may be sold at a loss."""
+    most = lot_row.cap_units if lot_row.open_cap > 0 else 0
+    if lot_row.gain < 0 and np.isfinite(room):
+        unit = lot_row.price / MILLIONTHS
+        most = min(most, np.int64(max(np.floor(room / unit + 0.5), 0.0)))
+    return min(units, most)
+
+
+@compile_inner
+def set_holding(work: Workspace, c: int, security: int, units: int) -> int:
+    """Sell ``units`` of a holding, cheapest lots first, within the class's room for losses; what could not be sold."""
+    room = room_for_losses(work, c, security)
+    for lot in range(work.classes[c].first, work.classes[c].last):
         lot_row = work.lots[lot]
         if lot_row.security != security:
             continue
-        most = lot_row.cap_units if lot_row.open_cap > 0 else 0
-        if lot_row.gain < 0 and np.isfinite(room):
-            unit = lot_row.price / MILLIONTHS
-            most = min(most, np.int64(max(np.floor(room / unit + 0.5), 0.0)))
-        taken = min(units, most)
+        taken = part_of_lot(lot_row, units, room)
         set_lot(work, lot, taken)
         units -= taken
         if lot_row.gain < 0:

@@ -13,12 +13,10 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.moves import (
-    BETTER,
     CASH,
     CLASS,
     LONG,
     OPENED,
-    PRICED,
     SECURITY,
     SHORT,
     STEP_USD,
@@ -29,6 +27,7 @@ from tasks.core.solver.moves import (
     describe_purchase,
     describe_sale,
     make,
+    orders_left,
     weigh,
 )
 from tasks.core.solver.positions import (
@@ -38,9 +37,8 @@ from tasks.core.solver.positions import (
     is_first_of_holding,
     nearest_units,
     objective_of,
-    order_count,
 )
-from tasks.core.solver.workspace import Workspace
+from tasks.core.solver.workspace import MOVES_EACH, Workspace
 
 IMPROVEMENT_OF_NAV: Final = 1e-10
 """Share of NAV below which a move is not worth making (rounding noise)."""
@@ -64,32 +62,6 @@ def steps_from(units: int, steps: int, most: int, held: int, step: int) -> int:
 
 
 @compile_inner
-def add_move(work: Workspace, account: int, count: int, is_good: bool, floor: float) -> int:
-    """Keep the move described in the row after the last, weighed; how many there are then."""
-    if not is_good or count >= len(work.moves) - 2:
-        return count
-    nothing = work.moves[len(work.moves) - 1]
-    nothing[CLASS] = -1
-    change, left = weigh(work, account, work.moves[count], nothing, floor)
-    move, account_row = work.moves[count], work.accounts[account]
-    move[BETTER], move[STEP_USD] = change if left <= 0 else np.inf, 0.0
-    move[PRICED] = (
-        change
-        - account_row.tracking_penalty / account_row.nav * account_row.x * move[CASH]
-        + account_row.gain_price * (move[SHORT] + move[LONG])
-        + account_row.turnover_price * move[TRADED]
-    )
-    return count + 1
-
-
-@compile_inner
-def add_sale(work: Workspace, account: int, c: int, security: int, units: int, count: int, floor: float) -> int:
-    """Keep the move that sells ``units`` of a holding in all, where it may; how many there are then."""
-    is_good = describe_sale(work, account, c, security, units, work.moves[count])
-    return add_move(work, account, count, is_good, floor)
-
-
-@compile_inner
 def asked_for(k: float, usd: float, change: float) -> int:
     """Steps at which the parabola through one step's change has its lowest point."""
     if usd == 0:
@@ -99,152 +71,217 @@ def asked_for(k: float, usd: float, change: float) -> int:
 
 
 @compile_inner
-def add_purchases(work: Workspace, account: int, c: int, count: int, floor: float) -> int:
-    """Moves of a class's purchase: a step more or less, as many as pay, the least order, none."""
-    class_row, account_row = work.classes[c], work.accounts[account]
-    is_wanted = class_row.bought > 0 or class_row.value < class_row.target
-    if class_row.sold_usd > 0 or class_row.open_cap <= 0 or not is_wanted:
-        return count
-    k, bought = account_row.tracking_penalty / account_row.nav, class_row.bought
-    least = int(np.ceil(max(account_row.min_trade, class_row.least) / class_row.buy_unit - UNIT_TOLERANCE))
-    for sign in (1, -1):
-        first = bought + sign if bought + sign >= least or sign < 0 else max(least, 1)
-        if first < 0:
-            continue
-        first = 0 if first < least else first
-        before = count
-        is_good = describe_purchase(work, account, c, first, work.moves[count])
-        count = add_move(work, account, count, is_good, floor)
-        if count == before:
-            continue
-        work.moves[before, STEP_USD] = class_row.buy_unit
-        nothing = work.moves[len(work.moves) - 1]
-        change, _ = weigh(work, account, work.moves[before], nothing, floor)
-        steps = asked_for(k, work.moves[before, VALUE], change) * abs(first - bought)
-        if sign > 0:
-            left = (account_row.cash_now - floor) / (class_row.buy_unit * (1 + class_row.buy_spread))
-            steps = int(min(float(steps), max(left, 0.0)))
-        if steps > 1:
-            is_good = describe_purchase(work, account, c, max(bought + sign * steps, 0), work.moves[count])
-            count = add_move(work, account, count, is_good, floor)
-    if bought > 1:
-        count = add_move(work, account, count, describe_purchase(work, account, c, 0, work.moves[count]), floor)
-    return count
+def add_purchase(work: Workspace, account: int, c: int, steps: int, usd: float) -> None:
+    """Add the move that buys ``steps`` of a class in all, where it may, to the class's; ``usd``: of a step that may be repeated."""
+    class_row = work.classes[c]
+    row = first_move(class_row, c) + class_row.moves
+    if describe_purchase(work, account, c, steps, work.moves[row]):
+        work.moves[row, STEP_USD] = usd
+        class_row.moves += 1
 
 
 @compile_inner
-def add_sales(work: Workspace, account: int, c: int, lot: int, count: int, floor: float) -> int:
+def add_sale(work: Workspace, account: int, c: int, security: int, units: int, usd: float) -> None:
+    """Add the move that sells ``units`` of a holding in all: as ``add_purchase``."""
+    class_row = work.classes[c]
+    row = first_move(class_row, c) + class_row.moves
+    if describe_sale(work, account, c, security, units, work.moves[row]):
+        work.moves[row, STEP_USD] = usd
+        class_row.moves += 1
+
+
+@compile_inner
+def first_move(class_row: Any, c: int) -> int:
+    """Where a class's moves begin."""
+    return int(MOVES_EACH * (c + class_row.first))
+
+
+@compile_inner
+def add_purchases(work: Workspace, account: int, c: int) -> None:
+    """Moves of a class's purchase: a step more or less, the least order, none."""
+    class_row, account_row = work.classes[c], work.accounts[account]
+    is_wanted = class_row.bought > 0 or class_row.value < class_row.target
+    if class_row.sold_usd > 0 or class_row.open_cap <= 0 or not is_wanted:
+        return
+    bought = class_row.bought
+    least = int(np.ceil(max(account_row.min_trade, class_row.least) / class_row.buy_unit - UNIT_TOLERANCE))
+    add_purchase(work, account, c, max(bought + 1, least), class_row.buy_unit)
+    if bought > 0:
+        fewer = bought - 1 if bought > least else 0
+        add_purchase(work, account, c, fewer, class_row.buy_unit)
+        if fewer > 0:
+            add_purchase(work, account, c, 0, 0.0)
+
+
+@compile_inner
+def add_sales(work: Workspace, account: int, c: int, lot: int) -> None:
     """Moves of the sale of the holding that ``lot`` is the first of: as ``add_purchases``, and all that may go."""
     class_row, account_row = work.classes[c], work.accounts[account]
     security = work.lots[lot].security
     sold, most, held, step, usd = holding(work, c, security)
     is_spare = class_row.sold_usd > 0 or class_row.value > class_row.target
     if class_row.bought > 0 or most == 0 or not is_spare:
-        return count
-    k = account_row.tracking_penalty / account_row.nav
+        return
     least = nearest_units(int(np.ceil(account_row.min_trade / usd - UNIT_TOLERANCE)) * step, most, held, step)
+    more = steps_from(sold, 1, most, held, step)
+    if sold == 0:
+        more = max(more, least)
+        others = class_row.least - class_row.sold_usd
+        if others > 0:
+            more = max(more, nearest_units(int(np.ceil(others / usd)) * step, most, held, step))
     all_of_it = nearest_units(most, most, held, step)
-    for sign in (1, -1):
-        units = steps_from(sold, sign, most, held, step)
-        if sign > 0 and sold == 0:
-            units = max(units, least)
-            others = class_row.least - class_row.sold_usd
-            if others > 0:
-                units = max(units, nearest_units(int(np.ceil(others / usd)) * step, most, held, step))
-        if sign < 0 and units < least:
-            units = 0
-        before = count
-        count = add_sale(work, account, c, security, units, count, floor)
-        if count == before:
-            continue
-        work.moves[before, STEP_USD] = usd
-        nothing = work.moves[len(work.moves) - 1]
-        change, _ = weigh(work, account, work.moves[before], nothing, floor)
-        steps = asked_for(k, work.moves[before, VALUE], change) * max(abs(units - sold) // step, 1)
-        if steps > 1:
-            many = steps_from(sold, sign * steps, most, held, step)
-            count = add_sale(work, account, c, security, many, count, floor)
-    count = add_sale(work, account, c, security, 0, count, floor)
-    return add_sale(work, account, c, security, all_of_it, count, floor)
+    add_sale(work, account, c, security, more, usd)
+    if all_of_it != more:
+        add_sale(work, account, c, security, all_of_it, 0.0)
+    if sold > 0:
+        fewer = steps_from(sold, -1, most, held, step)
+        fewer = 0 if fewer < least else fewer
+        add_sale(work, account, c, security, fewer, usd)
+        if fewer > 0:
+            add_sale(work, account, c, security, 0, 0.0)
 
 
 @compile_inner
-def all_moves(work: Workspace, account: int, floor: float) -> int:
-    """Describe and weigh every single move; how many there are."""
-    account_row = work.accounts[account]
-    count = 0
-    for c in range(account_row.first, account_row.last):
-        count = add_purchases(work, account, c, count, floor)
-        for lot in range(work.classes[c].first, work.classes[c].last):
-            if is_first_of_holding(work, c, lot):
-                count = add_sales(work, account, c, lot, count, floor)
-    return count
+def describe_class(work: Workspace, account: int, c: int) -> None:
+    """Describe the single moves of a class."""
+    work.classes[c].moves = 0
+    add_purchases(work, account, c)
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        if is_first_of_holding(work, c, lot):
+            add_sales(work, account, c, lot)
 
 
 @compile_inner
 def describe_steps(work: Workspace, account: int, move: Any, steps: int, into: Any) -> bool:
     """Fill in ``into`` with the move that goes as far as ``steps`` times ``move`` does."""
-    c, security = int(move[CLASS]), int(move[SECURITY])
+    c, security, units = int(move[CLASS]), int(move[SECURITY]), int(move[UNITS])
     if security == BUY:
         bought = work.classes[c].bought
-        many = max(bought + (int(move[UNITS]) - bought) * steps, 0)
-        return describe_purchase(work, account, c, many, into)
+        return describe_purchase(work, account, c, max(bought + (units - bought) * steps, 0), into)
     sold, most, held, step, _ = holding(work, c, security)
-    sign = 1 if move[UNITS] > sold else -1
-    return describe_sale(work, account, c, security, steps_from(sold, sign * steps, most, held, step), into)
+    steps *= max(abs(units - sold) // step, 1)
+    return describe_sale(
+        work, account, c, security, steps_from(sold, steps if units > sold else -steps, most, held, step), into
+    )
 
 
 @compile_inner
-def best_pair(work: Workspace, account: int, count: int, floor: float, goal: float) -> tuple[float, int, int, int, int]:
-    """The best two moves together that change the objective by less than ``goal``: change, the two, and their steps (first -1: none)."""
+def nothing_beside(work: Workspace) -> Any:
+    """The second of two moves where there is only one."""
+    nothing = work.moves[len(work.moves) - 1]
+    nothing[CLASS] = -1
+    return nothing
+
+
+@compile_inner
+def best_move(work: Workspace, account: int, floor: float, goal: float) -> tuple[int, int]:
+    """Row of the single move that changes the objective most, and how often it is made; row -1: none by less than ``goal``."""
+    account_row = work.accounts[account]
+    k, room = account_row.tracking_penalty / account_row.nav, orders_left(work, account)
+    spare, nothing = work.moves[len(work.moves) - 2], nothing_beside(work)
+    best, at, times = goal, -1, 1
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        for row in range(first_move(class_row, c), first_move(class_row, c) + class_row.moves):
+            move = work.moves[row]
+            if move[OPENED] > room:
+                continue
+            change, left = weigh(work, account, move, nothing, floor)
+            if change < best and left <= 0:
+                best, at, times = change, row, 1
+            steps = asked_for(k, move[VALUE], change) if move[STEP_USD] > 0 else 0
+            if steps > 1 and move[CASH] < 0:
+                steps = int(min(float(steps), max((account_row.cash_now - floor) / -move[CASH], 0.0)))
+            if steps > 1 and describe_steps(work, account, move, steps, spare) and spare[OPENED] <= room:
+                change, left = weigh(work, account, spare, nothing, floor)
+                if change < best and left <= 0:
+                    best, at, times = change, row, steps
+    return at, times
+
+
+@compile_inner
+def choose_to_pair(work: Workspace, account: int, floor: float, chosen: Any) -> int:
+    """Fill in the rows of the moves that worsen the objective least, cash and limits at the prices in force; how many."""
+    account_row = work.accounts[account]
+    k = account_row.tracking_penalty / account_row.nav
+    nothing = nothing_beside(work)
+    worth = np.zeros(len(chosen))
+    count = 0
+    for c in range(account_row.first, account_row.last):
+        class_row = work.classes[c]
+        for row in range(first_move(class_row, c), first_move(class_row, c) + class_row.moves):
+            move = work.moves[row]
+            change, _ = weigh(work, account, move, nothing, floor)
+            change += account_row.gain_price * (move[SHORT] + move[LONG]) + account_row.turnover_price * move[TRADED]
+            change -= k * account_row.x * move[CASH]
+            if count == len(chosen) and change >= worth[count - 1]:
+                continue
+            place = min(count, len(chosen) - 1)
+            while place > 0 and worth[place - 1] > change:
+                worth[place], chosen[place] = worth[place - 1], chosen[place - 1]
+                place -= 1
+            worth[place], chosen[place] = change, row
+            count = min(count + 1, len(chosen))
+    return count
+
+
+@compile_inner
+def is_pair(work: Workspace, one: Any, two: Any, room: int) -> bool:
+    """Whether two moves may be made together: of different orders, and within the number of orders."""
+    if one[OPENED] + two[OPENED] > room:
+        return False
+    if one[CLASS] != two[CLASS]:
+        return True
+    is_same = one[SECURITY] == two[SECURITY] or one[SECURITY] == BUY or two[SECURITY] == BUY
+    return not is_same and work.classes[int(one[CLASS])].least <= 0
+
+
+@compile_inner
+def best_pair(work: Workspace, account: int, floor: float, goal: float) -> tuple[int, int, int, int]:
+    """Rows of the best two moves together that change the objective by less than ``goal``, and how often each is made (first -1: none)."""
+    chosen = np.zeros(MOST_PAIRED, np.int64)
+    count = choose_to_pair(work, account, floor, chosen)
     best, first, second, of_first, of_second = goal, -1, -1, 1, 1
     spare = work.moves[len(work.moves) - 2]
-    room = work.accounts[account].max_orders - order_count(work, account)
+    room = orders_left(work, account)
     for i in range(count):
-        one = work.moves[i]
+        one = work.moves[chosen[i]]
         for j in range(i):
-            two = work.moves[j]
-            if one[OPENED] + two[OPENED] > room:
+            two = work.moves[chosen[j]]
+            if not is_pair(work, one, two, room):
                 continue
-            if one[CLASS] == two[CLASS]:
-                is_same = one[SECURITY] == two[SECURITY] or one[SECURITY] == BUY or two[SECURITY] == BUY
-                if is_same or work.classes[int(one[CLASS])].least > 0:
-                    continue
             change, left = weigh(work, account, one, two, floor)
             if change < best and left <= 0:
-                best, first, second, of_first, of_second = change, i, j, 1, 1
+                best, first, second, of_first, of_second = change, chosen[i], chosen[j], 1, 1
             is_matched = one[CASH] * two[CASH] < 0 and one[STEP_USD] > 0 and two[STEP_USD] > 0
             if not is_matched:
                 continue
             ratio = abs(one[CASH] / two[CASH])
             if ratio >= MATCHED:
                 steps = int(np.round(min(ratio, 1e6)))
-                if describe_steps(work, account, two, steps, spare):
+                if describe_steps(work, account, two, steps, spare) and one[OPENED] + spare[OPENED] <= room:
                     change, left = weigh(work, account, one, spare, floor)
                     if change < best and left <= 0:
-                        best, first, second, of_first, of_second = change, i, j, 1, steps
+                        best, first, second, of_first, of_second = change, chosen[i], chosen[j], 1, steps
             elif ratio <= 1 / MATCHED:
                 steps = int(np.round(min(1 / ratio, 1e6)))
-                if describe_steps(work, account, one, steps, spare):
+                if describe_steps(work, account, one, steps, spare) and two[OPENED] + spare[OPENED] <= room:
                     change, left = weigh(work, account, spare, two, floor)
                     if change < best and left <= 0:
-                        best, first, second, of_first, of_second = change, i, j, steps, 1
-    return best, first, second, of_first, of_second
+                        best, first, second, of_first, of_second = change, chosen[i], chosen[j], steps, 1
+    return first, second, of_first, of_second
 
 
 @compile_inner
-def keep_best_moves(work: Workspace, count: int) -> int:
-    """Bring the ``MOST_PAIRED`` moves that worsen the objective least to the front; how many there are to pair."""
-    most = min(count, MOST_PAIRED)
-    if count > MOST_PAIRED:
-        for i in range(most):
-            best = i
-            for j in range(i + 1, count):
-                if work.moves[j, PRICED] < work.moves[best, PRICED]:
-                    best = j
-            for column in range(work.moves.shape[1]):
-                work.moves[i, column], work.moves[best, column] = work.moves[best, column], work.moves[i, column]
-    return most
+def make_times(work: Workspace, account: int, row: int, times: int) -> None:
+    """Make a move so many times, and describe its class anew."""
+    move = work.moves[row]
+    if times > 1:
+        move = work.moves[len(work.moves) - 2]
+        describe_steps(work, account, work.moves[row], times, move)
+    c = int(move[CLASS])
+    make(work, account, move)
+    describe_class(work, account, c)
 
 
 @compile_inner
@@ -256,34 +293,26 @@ def improve(work: Workspace, account: int, floor: float, with_pairs: bool) -> No
     account_row = work.accounts[account]
     nav = account_row.nav
     classes = account_row.last - account_row.first
+    goal = -IMPROVEMENT_OF_NAV * nav
+    is_described = False
     for _ in range(20 * classes + 40):
         off = objective_of(work, account) - account_row.near
         if off <= NEAR_ENOUGH * nav and broken_now(work, account, floor) == 0:
             return
-        count = all_moves(work, account, floor)
-        best, at = -IMPROVEMENT_OF_NAV * nav, -1
-        for i in range(count):
-            if work.moves[i, BETTER] < best:
-                best, at = work.moves[i, BETTER], i
-        if at >= 0:
-            make(work, account, work.moves[at])
+        if not is_described:
+            for c in range(account_row.first, account_row.last):
+                describe_class(work, account, c)
+            is_described = True
+        row, times = best_move(work, account, floor, goal)
+        if row >= 0:
+            make_times(work, account, row, times)
             continue
         if not with_pairs or off <= WORTH_PAIRS * nav:
             return
-        paired = keep_best_moves(work, count)
-        _, one, two, of_one, of_two = best_pair(work, account, paired, floor, best)
+        one, two, of_one, of_two = best_pair(work, account, floor, goal)
         if one < 0:
             return
-        make_pair(work, account, one, two, of_one, of_two)
-
-
-@compile_inner
-def make_pair(work: Workspace, account: int, one: int, two: int, of_one: int, of_two: int) -> None:
-    """Make two moves, so many steps of each."""
-    first, second = work.moves[one].copy(), work.moves[two].copy()
-    if of_one > 1:
-        describe_steps(work, account, work.moves[one], of_one, first)
-    if of_two > 1:
-        describe_steps(work, account, work.moves[two], of_two, second)
-    make(work, account, first)
-    make(work, account, second)
+        second = work.moves[two].copy()
+        make_times(work, account, one, of_one)
+        work.moves[len(work.moves) - 1, :] = second
+        make_times(work, account, len(work.moves) - 1, of_two)

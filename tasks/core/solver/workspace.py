@@ -35,14 +35,14 @@ ACCOUNT: Final = _record(
 CLASS: Final = _record(
     "value target buy_cap buy_cost buy_spread buy_unit least loss_room spare "
     "open_cap buy_reach now widest share bought_usd sold_usd gap",
-    "first last bought dropped is_two_way way is_held",
+    "first last bought dropped is_two_way way is_held moves",
 )
-"""``open_cap``: as long as nothing else is decided. ``now``: cost at the prices in force. ``buy_reach``: cap as long as it may buy. ``widest``: half spread of its lots. ``share``: of the household's ``loss_room``. ``bought``: steps. ``way``: whether it may sell only, or buy only. ``is_held``: an order that may no longer be dropped."""
+"""``open_cap``: as long as nothing else is decided. ``now``: cost at the prices in force. ``buy_reach``: cap as long as it may buy. ``widest``: half spread of its lots. ``share``: of the household's ``loss_room``. ``bought``: steps. ``way``: whether it may sell only, or buy only. ``is_held``: an order that may no longer be dropped. ``moves``: how many are described (``search``)."""
 LOT: Final = _record(
     "price spread cost cap gain gain_low open_cap now reach sold_usd counted",
-    "quantity cap_units step security is_short rank outside inside outright home slot sold was dropped is_held",
+    "quantity cap_units step security is_short rank outside inside outright is_replaced home slot sold was dropped is_held",
 )
-"""``gain_low``: the least that a dollar sold can count as gain. ``now``: cost at the prices in force. ``reach``: cap under ``loss_room``. ``home``: where the lot stood, ``slot``: in the workspace. ``sold``: millionths. ``counted``: gain that counts, usd."""
+"""``gain_low``: the least that a dollar sold can count as gain. ``now``: cost at the prices in force. ``reach``: cap under ``loss_room``. ``is_replaced``: whether a loss on its holding may be disallowed. ``home``: where the lot stood, ``slot``: in the workspace. ``sold``: millionths. ``counted``: gain that counts, usd."""
 
 
 class Workspace(NamedTuple):
@@ -58,13 +58,15 @@ class Workspace(NamedTuple):
     """Millionths sold by level and slot, of orders set aside."""
     kept_classes: npt.NDArray[np.int64]
     moves: npt.NDArray[np.float64]
-    """Moves that are looked at together (``moves``)."""
+    """Moves of each class (``moves``, ``search``); the last two rows are spare."""
     excluded: npt.NDArray[np.int64]
     """Orders that were tried without: class, security."""
     household_least: npt.NDArray[np.float64]
 
 
-MOVE_COLUMNS: Final = 13
+MOVE_COLUMNS: Final = 11
+MOVES_EACH: Final = 4
+"""Most single moves of a purchase, or of a holding's sale."""
 
 
 def largest(book: Book, starts: Ints) -> tuple[int, int, int]:
@@ -86,7 +88,7 @@ def new_workspace(accounts: int, classes: int, lots: int) -> Workspace:
         np.zeros((LEVELS, classes)),
         np.zeros((LEVELS, lots + 1), np.int64),
         np.zeros((LEVELS, classes), np.int64),
-        np.zeros((4 * (classes + lots) + 4, MOVE_COLUMNS)),
+        np.zeros((MOVES_EACH * (classes + lots) + 2, MOVE_COLUMNS)),
         np.zeros((classes + lots + 1, 2), np.int64),
         np.zeros(classes),
     )
@@ -143,7 +145,7 @@ def load_lot(book: Book, limits: Limits, row: Any, source: int) -> None:
 
 @compile_inner
 def lower_gains(work: Workspace, c: int) -> None:
-    """Fill ``gain_low`` of a class's lots: a lower bound of what a dollar sold counts, whatever else is sold.
+    """Fill ``is_replaced`` and ``gain_low`` of a class's lots: a lower bound of what a dollar sold counts, whatever else is sold.
 
     Where P shares bought outside replace shares of Q that could be sold at a loss, whoever sells n of them has at least
     n min(P, Q) / Q disallowed, at the least of their losses: a chord below what counts, which bends at P.
@@ -151,6 +153,10 @@ def lower_gains(work: Workspace, c: int) -> None:
     first, last = work.classes[c].first, work.classes[c].last
     for lot in range(first, last):
         lot_row = work.lots[lot]
+        lot_row.is_replaced = lot_row.outside > 0
+        for other in range(first, last):
+            if work.lots[other].security == lot_row.security and work.lots[other].inside > 0:
+                lot_row.is_replaced = 1
         if lot_row.gain >= 0 or lot_row.outside == 0:
             continue
         least, open_units, before = -lot_row.gain, 0, 0
