@@ -20,7 +20,10 @@ import numpy as np
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.kernel import set_prices, trade_within_cash, value_at
 from tasks.core.solver.netting import (
+    OFFSET_SIDE,
+    TAXED_SIDE,
     least_gains,
+    needed_sides,
     price_ends,
     rates_at,
     tax_of,
@@ -264,6 +267,32 @@ def bound_at(work: Workspace, account: int, prices: Any) -> float:
 
 
 @compile_inner
+def keep_tried(work: Workspace, account: int, side: int, prices: Any) -> None:
+    """Keep the prices in force, which are those of a side."""
+    account_row = work.accounts[account]
+    account_row.tried[side, 0] = account_row.x
+    for which in range(SUMS):
+        account_row.tried[side, 1 + which] = prices[which]
+
+
+@compile_inner
+def bound_as_tried(work: Workspace, account: int, prices: Any) -> float:
+    """A lower bound, usd, within what is open now, at the prices found last for each side; puts them in force."""
+    account_row = work.accounts[account]
+    needed = needed_sides(work, account)
+    bound = np.inf
+    for side in (OFFSET_SIDE, TAXED_SIDE):
+        if needed[0] if side == TAXED_SIDE else needed[1]:
+            for which in range(SUMS):
+                prices[which] = min(account_row.tried[side, 1 + which], highest(work, account, which, side))
+            short_rate, long_rate = rates_at(work, account, prices[HI], prices[SUM])
+            set_prices(work, account, short_rate, long_rate, prices[BUDGET], prices[TURNOVER])
+            account_row.x = account_row.tried[side, 0]
+            bound = min(bound, bound_at(work, account, prices))
+    return bound
+
+
+@compile_inner
 def solve_side(work: Workspace, account: int, side: int, prices: Any) -> tuple[float, float, float]:
     """The optimum of one convex problem: shortfall, value and bound, usd; ``prices`` of the sums, which are in force."""
     account_row = work.accounts[account]
@@ -278,6 +307,7 @@ def solve_side(work: Workspace, account: int, side: int, prices: Any) -> tuple[f
     if not is_raised:
         return max(-account_row.cash, 0.0), 0.0, 0.0
     value, bound = relaxed_value(work, account), bound_at(work, account, prices)
+    keep_tried(work, account, side, prices)
     if is_found and value - bound <= CLOSE * account_row.nav:
         return 0.0, value, bound
     set_aside(work, account, account + 1, OF_SIDE)
@@ -292,5 +322,7 @@ def solve_side(work: Workspace, account: int, side: int, prices: Any) -> tuple[f
         prices[which] = min(max(own[0, PRICES[which]], 0.0), ends[which])
     put(work, account, prices)
     found = bound_at(work, account, prices)
+    if found > bound:
+        keep_tried(work, account, side, prices)
     mix_aside(work, account, account + 1, OF_SIDE, 1.0)
     return 0.0, value, max(bound, found)

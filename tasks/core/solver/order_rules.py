@@ -20,6 +20,7 @@ from tasks.core.solver.mending import mend
 from tasks.core.solver.moves import missing_usd
 from tasks.core.solver.optimum import continuous_optimum
 from tasks.core.solver.orders import (
+    bound_without,
     bring_back,
     cash_floor,
     close_order,
@@ -85,10 +86,12 @@ def finish_small(work: Workspace, account: int) -> float:
             keep(work, account, 1)
             hold_order(work, c, security, 0)
         bring_back(work, account, 0)
-        close_order(work, c, security, why)
-        left = solve_units(work, account)
-        without = objective_of(work, account) if left == 0 else np.inf
-        if raised < without:
+        left, without = 0.0, np.inf
+        if raised > bound_without(work, account, c, security):
+            close_order(work, c, security, why)
+            left = solve_units(work, account)
+            without = objective_of(work, account) if left == 0 else np.inf
+        if np.isfinite(raised) and raised <= without:
             reopen_order(work, c, security)
             bring_back(work, account, 1)
             hold_order(work, c, security, why)
@@ -122,25 +125,37 @@ def untried(work: Workspace, c: int, place: int, tried: int) -> tuple[int, float
 
 
 @compile_inner
-def cheapest_to_drop(work: Workspace, account: int, tried: int, most_usd: float) -> tuple[int, int]:
-    """Class and security of the order without which the continuous optimum is best; class -1: none.
+def cheapest_to_drop(work: Workspace, account: int, tried: int, most_usd: float, limit: float) -> tuple[int, int]:
+    """Class and security of the order without which the continuous optimum is best, and less than ``limit``; class -1: none.
 
-    Not those in the first ``tried`` rows of ``excluded``, nor those worth more than ``most_usd``.
+    Not those in the first ``tried`` rows of ``excluded``, nor those worth more than ``most_usd``. The one of the lowest bound is solved
+    without, and so on until the best found is below the bounds of all that are left.
     """
     account_row = work.accounts[account]
-    keep(work, account, 0)
-    best, at, what = np.inf, -1, BUY
+    places = account_row.last - account_row.first + account_row.last_lot - account_row.first_lot
+    of_class, of_security = np.zeros(places, np.int64), np.zeros(places, np.int64)
+    bounds, count = np.zeros(places), 0
     for c in range(account_row.first, account_row.last):
         for place in range(work.classes[c].first - 1, work.classes[c].last):
             security, value = untried(work, c, place, tried)
-            if value <= 0 or value > most_usd:
-                continue
-            close_order(work, c, security, ORDER_LIMIT)
-            missing, without, _ = continuous_optimum(work, account)
-            reopen_order(work, c, security)
-            bring_back(work, account, 0)
-            if missing == 0 and without < best:
-                best, at, what = without, c, security
+            if 0 < value <= most_usd:
+                of_class[count], of_security[count] = c, security
+                bounds[count] = bound_without(work, account, c, security)
+                count += 1
+    keep(work, account, 0)
+    best, at, what = limit, -1, BUY
+    for _ in range(count):
+        i = int(np.argmin(bounds[:count]))
+        if bounds[i] >= best:
+            break
+        c, security = of_class[i], of_security[i]
+        bounds[i] = np.inf
+        close_order(work, c, security, ORDER_LIMIT)
+        missing, without, _ = continuous_optimum(work, account)
+        reopen_order(work, c, security)
+        bring_back(work, account, 0)
+        if missing == 0 and without < best:
+            best, at, what = without, c, security
     return at, what
 
 
@@ -163,7 +178,7 @@ def limit_orders(work: Workspace, account: int) -> float:
     account_row = work.accounts[account]
     left = missing_usd(work, account, cash_floor(work, account))
     while order_count(work, account) > account_row.max_orders:
-        c, security = cheapest_to_drop(work, account, 0, np.inf)
+        c, security = cheapest_to_drop(work, account, 0, np.inf, np.inf)
         if c < 0:
             return np.inf
         close_order(work, c, security, ORDER_LIMIT)
@@ -187,13 +202,18 @@ def fewer_orders(work: Workspace, account: int) -> None:
         small = np.sqrt(SMALL_PARABOLA * account_row.useful * account_row.nav / account_row.tracking_penalty)
     tried = 0
     for _ in range(len(work.excluded)):
+        before, orders = objective_of(work, account), order_count(work, account)
+        limit = max(most, before + account_row.useful)
         if account_row.slack > 0:
-            c, security = cheapest_to_drop(work, account, tried, small)
+            c, security = cheapest_to_drop(work, account, tried, small, limit)
         else:
             c, security = smallest_untried(work, account, tried, small)
         if c < 0:
             return
-        before, orders = objective_of(work, account), order_count(work, account)
+        if account_row.slack == 0 and bound_without(work, account, c, security) >= limit:
+            work.excluded[tried, 0], work.excluded[tried, 1] = c, security
+            tried += 1
+            continue
         keep(work, account, 2)
         close_order(work, c, security, FEWER_TRADES)
         left = solve_units(work, account)

@@ -5,6 +5,8 @@ from typing import Final
 import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.coupled import SUMS, bound_as_tried
+from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.mending import mend
 from tasks.core.solver.optimum import continuous_optimum
 from tasks.core.solver.positions import (
@@ -112,6 +114,30 @@ def reopen_order(work: Workspace, c: int, security: int) -> None:
         lot_row = work.lots[lot]
         if lot_row.security == security:
             lot_row.open_cap, lot_row.dropped = lot_row.cap, 0
+
+
+@compile_inner
+def bound_without(work: Workspace, account: int, c: int, security: int) -> float:
+    """A lower bound, usd, of what the account comes to without an order. Nothing is changed."""
+    account_row = work.accounts[account]
+    class_row = work.classes[c]
+    x, short_at, long_at = account_row.x, account_row.short_at, account_row.long_at
+    gain_price, turnover_price = account_row.gain_price, account_row.turnover_price
+    cap = class_row.open_cap
+    if security == BUY:
+        class_row.open_cap = 0.0
+    for lot in range(class_row.first, class_row.last):
+        lot_row = work.lots[lot]
+        lot_row.cap_aside = lot_row.open_cap
+        if lot_row.security == security:
+            lot_row.open_cap = 0.0
+    bound = bound_as_tried(work, account, np.zeros(SUMS))
+    class_row.open_cap = cap
+    for lot in range(class_row.first, class_row.last):
+        work.lots[lot].open_cap = work.lots[lot].cap_aside
+    set_prices(work, account, short_at, long_at, gain_price, turnover_price)
+    account_row.x = x
+    return bound
 
 
 @compile_inner

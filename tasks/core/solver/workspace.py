@@ -5,6 +5,7 @@ depend on the others, its rows fit the processor's nearest cache, and no input i
 three arrays of records instead of some sixty columns: that makes them a tenth as long to compile.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,8 +21,9 @@ EITHER_WAY, SELLS_ONLY, BUYS_ONLY = 0, 1, 2
 """How many answers can be set aside at once."""
 
 
-def _record(floats: str, whole: str) -> np.dtype[np.void]:
-    return np.dtype([(name, np.float64) for name in floats.split()] + [(name, np.int64) for name in whole.split()])
+def _record(floats: str, whole: str, blocks: Mapping[str, tuple[int, ...]] | None = None) -> np.dtype[np.void]:
+    fields: list[Any] = [(name, np.float64) for name in floats.split()] + [(name, np.int64) for name in whole.split()]
+    return np.dtype(fields + [(name, np.float64, shape) for name, shape in (blocks or {}).items()])
 
 
 ACCOUNT: Final = _record(
@@ -30,8 +32,9 @@ ACCOUNT: Final = _record(
     "cash_now short_now long_now traded_now paid_now "
     "shadow_price objective lower_bound cash_after shortfall",
     "first last first_lot last_lot max_orders status",
+    {"tried": (2, 5)},
 )
-"""As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); ``near``: the bound within what is left open; what the trades so far come to; the answer."""
+"""As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); ``near``: the bound within what is left open; what the trades so far come to; the answer; ``tried``: of each side of its tax, the prices found last, that of cash first (``coupled``)."""
 CLASS: Final = _record(
     "value target buy_cap buy_cost buy_spread buy_unit least loss_room spare "
     "open_cap buy_reach now widest share bought_usd sold_usd gap",
@@ -39,7 +42,7 @@ CLASS: Final = _record(
 )
 """``open_cap``: as long as nothing else is decided. ``now``: cost at the prices in force. ``buy_reach``: cap as long as it may buy. ``widest``: half spread of its lots. ``share``: of the household's ``loss_room``. ``bought``: steps. ``way``: whether it may sell only, or buy only. ``is_held``: an order that may no longer be dropped. ``moves``: how many are described (``search``)."""
 LOT: Final = _record(
-    "price spread cost cap gain gain_low open_cap now reach sold_usd counted",
+    "price spread cost cap gain gain_low open_cap cap_aside now reach sold_usd counted",
     "quantity cap_units step security is_short rank outside inside outright is_replaced home slot sold was dropped is_held",
 )
 """``gain_low``: the least that a dollar sold can count as gain. ``now``: cost at the prices in force. ``reach``: cap under ``loss_room``. ``is_replaced``: whether a loss on its holding may be disallowed. ``home``: where the lot stood, ``slot``: in the workspace. ``sold``: millionths. ``counted``: gain that counts, usd."""
@@ -107,6 +110,7 @@ def load_account(book: Book, limits: Limits, row: Any, source: int) -> None:
     row.x, row.short_at, row.long_at, row.gain_price, row.turnover_price = 0.0, 0.0, 0.0, 0.0, 0.0
     row.shadow_price, row.objective, row.lower_bound = 0.0, 0.0, 0.0
     row.cash_after, row.shortfall, row.status = 0.0, 0.0, 0
+    row.tried[:, :] = 0.0
 
 
 @compile_inner
