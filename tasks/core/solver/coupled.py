@@ -29,6 +29,7 @@ from tasks.core.solver.netting import (
     tax_of,
     tax_on,
 )
+from tasks.core.solver.positions import net_out
 from tasks.core.solver.programs import PRICES, solve_program
 from tasks.core.solver.workspace import Workspace, mix_aside, set_aside
 
@@ -37,7 +38,7 @@ HI, SUM, BUDGET, TURNOVER = 0, 1, 2, 3
 SUMS: Final = 4
 SETTLED: Final = 1e-10
 """Share of NAV: a sum this near its aim is there."""
-NARROW: Final = 1e-10
+NARROW: Final = 1e-9
 """A bracket of a price this narrow (times the sums at its ends, as shares of NAV) is closed."""
 CLOSE: Final = 1e-8
 """Share of NAV between answer and bound."""
@@ -45,11 +46,11 @@ STEEP: Final = 1e6
 """No price is greater."""
 TRIES: Final = 4
 MOST_ROOT_STEPS: Final = 60
-THIRD: Final = 3
-"""Every so many steps the bracket is halved."""
 PAIR: Final = 2
 FIRST_PRICE: Final = 0.01
-"""Where the search for a price begins to look upward."""
+"""Where the search for a price begins to look upward from 0."""
+FIRST_STEP: Final = 1 / 64
+"""And from a price: as a share of it."""
 OF_SIDE, OF_FIRST = 3, 4
 """Levels at which trades are set aside; the searches have 1 and 2, and the kernel has 0."""
 
@@ -113,53 +114,47 @@ def put_only(work: Workspace, account: int, prices: Any, ends: Any, inner: int) 
 
 
 def _finder(solve: Callable[..., bool], level: int) -> Callable[..., bool]:
-    """A search for one price, ``solve`` being what is done at each price tried; answers are set aside at ``level``."""
+    """A search for one price, from where it stands; ``solve`` is what is done at each price tried, and ``level`` where answers are set aside."""
 
     def find(work: Workspace, account: int, prices: Any, ends: Any, which: int, inner: int) -> bool:
-        nav = work.accounts[account].nav
-        low, high = 0.0, min(ends[which], FIRST_PRICE)
-        prices[which] = low
-        if not solve(work, account, prices, ends, inner):
-            return False
-        over = sum_beyond(work, account, which)
-        if over <= SETTLED * nav:
-            return True
-        set_aside(work, account, account + 1, level)
-        under = 0.0
-        while True:
-            prices[which] = high
-            if not solve(work, account, prices, ends, inner):
-                return False
-            under = sum_beyond(work, account, which)
-            if under <= 0 or high >= ends[which]:
-                break
-            low, over = high, under
-            set_aside(work, account, account + 1, level)
-            high = min(8 * high, ends[which])
-        if under >= 0:
-            return bool(under <= SETTLED * nav or high < STEEP)
-        for number in range(MOST_ROOT_STEPS):
-            if (high - low) * max(over, -under) <= NARROW * nav:
-                break
-            share = min(max(over / (over - under), 0.02), 0.98)
-            middle = low + (0.5 if number % THIRD == 0 else share) * (high - low)
-            prices[which] = middle
+        nav, end = work.accounts[account].nav, ends[which]
+        price, step = prices[which], FIRST_PRICE if prices[which] == 0 else prices[which] * FIRST_STEP
+        low, high, over, under = -1.0, np.inf, 0.0, 0.0
+        drawn_over, drawn_under, width = 0.0, 0.0, np.inf
+        for _ in range(MOST_ROOT_STEPS):
+            prices[which] = price
             if not solve(work, account, prices, ends, inner):
                 return False
             at = sum_beyond(work, account, which)
-            if abs(at) <= SETTLED * nav:
+            if abs(at) <= SETTLED * nav or (price <= 0 and at < 0):
                 return True
+            if price >= end and at > 0:
+                return bool(end < STEEP)
             if at > 0:
-                low, over = middle, at
+                drawn_under = drawn_under / 2 if price > low >= 0 else under
+                low, over, drawn_over = price, at, at
                 set_aside(work, account, account + 1, level)
             else:
-                high, under = middle, at
-        prices[which] = high
-        is_solved = solve(work, account, prices, ends, inner)
-        under = sum_beyond(work, account, which)
-        if under < 0:
-            mix_aside(work, account, account + 1, level, -under / (over - under))
-        return is_solved
+                drawn_over = drawn_over / 2 if price < high < np.inf else over
+                high, under, drawn_under = price, at, at
+            if low < 0 or high == np.inf:
+                price = min(price + step, end) if at > 0 else max(price - step, 0.0)
+                step *= 8
+                continue
+            if (high - low) * max(over, -under) <= NARROW * nav:
+                break
+            is_slow = high - low > 0.5 * width
+            width = high - low
+            share = 0.5 if is_slow else min(max(drawn_over / (drawn_over - drawn_under), 0.01), 0.99)
+            price = low + share * width
+        if low < 0 or high == np.inf:
+            return False
+        if prices[which] != high:
+            prices[which] = high
+            if not solve(work, account, prices, ends, inner):
+                return False
+        mix_aside(work, account, account + 1, level, -under / (over - under))
+        return True
 
     return compile_inner(find)
 
@@ -202,25 +197,19 @@ def search(work: Workspace, account: int, prices: Any, ends: Any) -> tuple[bool,
         for which in (HI, SUM):
             if is_open[which]:
                 prices[which] = 0.0 if prices[which] > 0 else ends[which]
-    first = -1
-    for which in (TURNOVER, BUDGET, SUM, HI):
-        first = which if is_open[which] else first
-    for which in range(SUMS):
-        if not is_open[which] or which == first:
-            continue
-        if count == PAIR:
-            return find_two(work, account, prices, ends, which, first) and open_sums(
-                work, account, prices, ends, is_open
-            ) == 0, True
+    first = int(np.argmax(is_open))
+    if count == 1 and find_one(work, account, prices, ends, first, first):
+        count = open_sums(work, account, prices, ends, is_open)
+        if count == 0:
+            return True, True
+        is_open[first] = 1
+        count += 1
+    if count != PAIR:
         return False, True
-    if not find_one(work, account, prices, ends, first, first):
-        return False, True
-    count = open_sums(work, account, prices, ends, is_open)
-    for which in range(SUMS):
-        if is_open[which] and count == 1 and which != first:
-            is_found = find_two(work, account, prices, ends, first, which)
-            return is_found and open_sums(work, account, prices, ends, is_open) == 0, True
-    return count == 0, True
+    second = SUMS - 1 - int(np.argmax(is_open[::-1]))
+    first = int(np.argmax(is_open))
+    is_found = find_two(work, account, prices, ends, second, first)
+    return is_found and open_sums(work, account, prices, ends, is_open) == 0, True
 
 
 @compile_inner
@@ -325,4 +314,7 @@ def solve_side(work: Workspace, account: int, side: int, prices: Any) -> tuple[f
     if found > bound:
         keep_tried(work, account, side, prices)
     mix_aside(work, account, account + 1, OF_SIDE, 1.0)
+    for c in range(work.accounts[account].first, work.accounts[account].last):
+        if not work.classes[c].is_two_way:
+            net_out(work, c)  # a round trip that costs nothing
     return 0.0, value, max(bound, found)

@@ -35,7 +35,7 @@ from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends, rates_at
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, round_off
-from tasks.core.solver.positions import refresh
+from tasks.core.solver.positions import net_out, refresh
 from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, solve_program
 from tasks.core.solver.programs import TURNOVER as OWN_TURNOVER
 from tasks.core.solver.search import improve
@@ -206,6 +206,8 @@ def household_optimum(work: Workspace, accounts: int) -> tuple[float, Any]:
     own = np.zeros((accounts, OWN_ROWS))
     for number in range(SIDE_ROUNDS):
         _, own, of_classes, of_losses = solve_program(work, 0, accounts, sides)
+        for c in range(work.accounts[accounts - 1].last):
+            net_out(work, c)
         solved = sides.copy()
         changed = ask_accounts(work, accounts, sides, is_open, others)
         raise_class_prices(work, accounts, own, of_classes)

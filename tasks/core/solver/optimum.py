@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
-from tasks.core.solver.coupled import OF_FIRST, SUMS, put, solve_side
+from tasks.core.solver.coupled import OF_FIRST, SUM, SUMS, keep_tried, put, solve_side
 from tasks.core.solver.kernel import set_prices
-from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides
+from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends
 from tasks.core.solver.workspace import BUYS_ONLY, EITHER_WAY, SELLS_ONLY, Workspace, mix_aside, set_aside
 
 BOTH_WAYS: Final = 1e-9
@@ -49,13 +49,19 @@ def unraisable(work: Workspace, account: int) -> float:
 
 @compile_inner
 def optimum_of_sides(work: Workspace, account: int) -> tuple[float, float, float]:
-    """Steps 1 to 3 on either side of ``netting`` that may hold: the better answer, and the lower bound; shortfall, value, bound, usd."""
+    """Steps 1 to 3 on either side of ``netting`` that may hold: the better answer, and the lower bound; shortfall, value, bound, usd.
+
+    Prices found for the offset side that are within the ends of the taxed one bound that as well: then nothing on it is better.
+    """
     is_taxed_needed, is_offset_needed = needed_sides(work, account)
     prices, others = np.zeros(SUMS), np.zeros(SUMS)
     side = OFFSET_SIDE if is_offset_needed else TAXED_SIDE
     shortfall, value, bound = solve_side(work, account, side, prices)
     if shortfall > 0 or not (is_taxed_needed and is_offset_needed):
         return shortfall, value, bound
+    if prices[SUM] <= price_ends(work, account, TAXED_SIDE)[1]:
+        keep_tried(work, account, TAXED_SIDE, prices)
+        return 0.0, value, bound
     set_aside(work, account, account + 1, OF_FIRST)
     _, other_value, other_bound = solve_side(work, account, TAXED_SIDE, others)
     if other_value < value:

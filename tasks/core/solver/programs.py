@@ -17,7 +17,6 @@ from tasks.core.solver.arrays import Floats
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.interior import Program, interior_point
 from tasks.core.solver.netting import price_ends
-from tasks.core.solver.positions import net_out
 from tasks.core.solver.workspace import BUYS_ONLY, SELLS_ONLY, Workspace
 
 CASH, TURNOVER, GAIN_BUDGET, HI_GAIN, SUM_OF_GAINS = 0, 1, 2, 3, 4
@@ -227,13 +226,11 @@ def keep_trades(work: Workspace, first: int, last: int, p: Program, x: Any, of_l
             lot_row.sold_usd = min(lot_row.open_cap, value * scale)
         elif of_class[v] >= 0:
             work.classes[of_class[v]].bought_usd = value * scale
-    for c in range(work.accounts[first].first, work.accounts[last - 1].last):
-        net_out(work, c)
 
 
 @compile_inner
 def solve_program(work: Workspace, first: int, last: int, sides: Any) -> tuple[bool, Floats, Floats, Floats]:
-    """Fill ``sold_usd`` and ``bought_usd`` with the optimum; whether it was found, and its prices.
+    """Fill ``sold_usd`` and ``bought_usd`` with the optimum, in which a class may do both; whether it was found, and its prices.
 
     Prices of each account's own rows: of cash (a dollar more is worth so much), turnover, gain budget, and ``a`` and ``b`` of
     ``netting``; and of each class, cash the last: what a dollar less of it is

@@ -16,9 +16,9 @@ from tasks.core.solver.arrays import MILLIONTHS, Book, Ints, Limits
 from tasks.core.solver.compiling import compile_inner
 
 LEVELS: Final = 6
+"""How many answers can be set aside at once."""
 EITHER_WAY, SELLS_ONLY, BUYS_ONLY = 0, 1, 2
 """Whether a class may trade either way while nothing else is decided."""
-"""How many answers can be set aside at once."""
 
 
 def _record(floats: str, whole: str, blocks: Mapping[str, tuple[int, ...]] | None = None) -> np.dtype[np.void]:
