@@ -73,7 +73,7 @@ def orders_left(work: Workspace, account: int) -> int:
     account_row = work.accounts[account]
     if account_row.max_orders >= NO_ORDER_LIMIT:
         return NO_ORDER_LIMIT
-    return int(account_row.max_orders - order_count(work, account))
+    return max(int(account_row.max_orders - order_count(work, account)), 0)
 
 
 @compile_inner
