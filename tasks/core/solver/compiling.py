@@ -58,10 +58,13 @@ class _Whole(codegen.JITCodeLibrary):
     """A function with all that it calls."""
 
     def _optimize_final_module(self) -> None:
-        """Optimise, once what is linked in is known to be called from here only."""
+        """Optimise, once what is linked in is known to be called from here only.
+
+        Under a name of its own: another library's copy of the function, still with all its arguments, would be linked to this one.
+        """
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage.name == "linkonce_odr":
-                function.linkage = "internal"
+                function.linkage, function.name = "internal", f"{function.name}.in.{self.name}"
         super()._optimize_final_module()  # type: ignore[no-untyped-call]
 
 
