@@ -38,7 +38,7 @@ HI, SUM, BUDGET, TURNOVER = 0, 1, 2, 3
 SUMS: Final = 4
 SETTLED: Final = 1e-10
 """Share of NAV: a sum this near its aim is there."""
-NARROW: Final = 1e-9
+NARROW: Final = 1e-11
 """A bracket of a price this narrow (times the sums at its ends, as shares of NAV) is closed."""
 CLOSE: Final = 1e-8
 """Share of NAV between answer and bound."""
