@@ -26,6 +26,7 @@ import numpy as np
 
 from tasks.core.solver import (
     arrays,
+    class_moves,
     compiling,
     coupled,
     groups,
@@ -42,6 +43,7 @@ from tasks.core.solver import (
     positions,
     programs,
     search,
+    sides,
     solution,
     wash,
     workspace,
@@ -110,12 +112,15 @@ def _entrance(sources: str) -> Callable[..., None]:
 
 _COMPILED: Final = (
     arrays,
+    class_moves,
     compiling,
     workspace,
     kernel,
     positions,
     moves,
+    class_moves,
     search,
+    sides,
     mending,
     netting,
     interior,

@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
-from tasks.core.solver.coupled import BUDGET, HI, SUM, SUMS, TURNOVER, solve_side
+from tasks.core.solver.coupled import BUDGET, HI, SUM, SUMS, TURNOVER
 from tasks.core.solver.household_bounds import (
     member_terms,
     raise_class_prices,
@@ -39,6 +39,7 @@ from tasks.core.solver.positions import net_out, refresh
 from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, solve_program
 from tasks.core.solver.programs import TURNOVER as OWN_TURNOVER
 from tasks.core.solver.search import improve
+from tasks.core.solver.sides import solve_side
 from tasks.core.solver.workspace import Workspace, mix_aside, set_aside
 
 SWEEPS: Final = 3

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from tasks.core.solver.class_moves import steps_from
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.moves import (
     OPENED,
@@ -17,7 +18,7 @@ from tasks.core.solver.moves import (
     weigh,
 )
 from tasks.core.solver.positions import UNIT_TOLERANCE, holding, is_first_of_holding, nearest_units
-from tasks.core.solver.search import nothing_beside, steps_from
+from tasks.core.solver.search import nothing_beside
 from tasks.core.solver.workspace import Workspace
 
 MOST_MENDS: Final = 400

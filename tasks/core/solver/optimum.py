@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
-from tasks.core.solver.coupled import OF_FIRST, SUM, SUMS, keep_tried, put, solve_side
+from tasks.core.solver.coupled import SUM, SUMS, put
 from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends
+from tasks.core.solver.sides import OF_FIRST, keep_tried, solve_side
 from tasks.core.solver.workspace import BUYS_ONLY, EITHER_WAY, SELLS_ONLY, Workspace, mix_aside, set_aside
 
 BOTH_WAYS: Final = 1e-9

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
-from tasks.core.solver.coupled import SUMS, bound_as_tried
+from tasks.core.solver.coupled import SUMS
 from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.mending import mend
 from tasks.core.solver.optimum import continuous_optimum
@@ -23,6 +23,7 @@ from tasks.core.solver.positions import (
     set_lot,
 )
 from tasks.core.solver.search import improve
+from tasks.core.solver.sides import bound_as_tried
 from tasks.core.solver.workspace import Workspace
 
 CASH_CUSHION: Final = 1e-3
