@@ -116,8 +116,8 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "est_cost_usd": USD,  #: half the spread on its value
         "est_tax_usd": USD,  #: its part of the proposal's tax
         "reason": pl.String(),  #: why, as a sentence
-        "marginal_benefit_bps": pl.Float64(),  #: what its last dollar was worth, of that dollar
-        "marginal_cost_bps": pl.Float64(),  #: what its last dollar cost, of that dollar
+        "marginal_benefit_bps": pl.Float64(),  #: what a dollar of it is worth on average, beside all other orders of the account
+        "marginal_cost_bps": pl.Float64(),  #: what a dollar of it costs on average: spread, tax, cash, and what prices of limits put on it
     },
     "lot_relief": {  #: a sell order and a tax lot that it closes, in whole or in part
         "order_id": pl.String(),  #: the order: a hash of run, account, security and side

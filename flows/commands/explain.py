@@ -8,14 +8,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from flows.commands.explain_limits import print_limits, print_tax, say, title
 from flows.commands.explain_tables import (
     CLASSES,
     CLASSES_BEFORE,
     LOTS,
     ORDERS,
     SCENARIOS,
-    TERM_KEYS,
-    TERMS,
     Page,
     drift_text,
     number,
@@ -70,8 +69,9 @@ def print_page(page: Page, console: Console) -> None:
         _drift,
         _orders,
         _print_obstacles,
-        _tax,
+        print_tax,
         _cash,
+        print_limits,
         _wash_sales,
         _certificate,
         _print_decisions,
@@ -86,8 +86,8 @@ def _head(page: Page, console: Console) -> None:
     named = ("household_id", "custodian", "tax_status", "model_id", "policy_id")
     facts = [f"{name.removesuffix('_id').replace('_', ' ')} {account[name]}" for name in named if account[name]]
     console.print(Text(f"Account {account['account_id']}", style="bold"))
-    _say(console, *([", ".join(facts)] if facts else []))
-    _say(console, f"run {run['run_id']} ({run['kind']}, {run['state']}), as of {run['as_of_date']}")
+    say(console, *([", ".join(facts)] if facts else []))
+    say(console, f"run {run['run_id']} ({run['kind']}, {run['state']}), as of {run['as_of_date']}")
     console.print()
     console.print(
         Text(f"{outcome['outcome']}: ", style="bold").append(" ".join(outcome["sentences"]), style="not bold")
@@ -98,11 +98,11 @@ def _head(page: Page, console: Console) -> None:
 
 def _quarantine(page: Page, console: Console) -> None:
     if page["causes"]:
-        _title(console, "What stands behind it")
-        _say(console, *(f"{one['text']}: {one['found']}" for one in page["causes"]))
+        title(console, "What stands behind it")
+        say(console, *(f"{one['text']}: {one['found']}" for one in page["causes"]))
     if page["quarantine"]:
-        _title(console, "Broken rows")
-        _say(console, *(row["message"] for row in page["quarantine"]))
+        title(console, "Broken rows")
+        say(console, *(row["message"] for row in page["quarantine"]))
 
 
 def _drift(page: Page, console: Console) -> None:
@@ -111,32 +111,41 @@ def _drift(page: Page, console: Console) -> None:
         return
     after = drift["one_way_drift_after"]
     then = "" if after is None else f", {after:.2%} after"
-    _title(console, "Drift")
-    _say(console, f"NAV {usd(drift['nav_usd'])} USD; one-way drift {drift['one_way_drift_before']:.2%} of it{then}.")
+    title(console, "Drift")
+    say(console, f"NAV {usd(drift['nav_usd'])} USD; one-way drift {drift['one_way_drift_before']:.2%} of it{then}.")
     print_rows(console, CLASSES if after is not None else CLASSES_BEFORE, page["classes"])
     if page["household_classes"]:
-        _say(console, "Its household is rebalanced together, and these are the household's bands:")
+        say(console, "Its household is rebalanced together, and these are the household's bands:")
         print_rows(console, CLASSES_BEFORE, page["household_classes"])
 
 
 def _orders(page: Page, console: Console) -> None:
     if not page["orders"]:
         return
-    _title(console, "Orders")
-    _say(console, "Benefit and cost: of the last dollar traded, in basis points of it; spread and tax: estimates, USD.")
+    title(console, "Orders")
+    say(
+        console,
+        "Benefit and cost: of a dollar of the order on average, beside all other orders, in basis points; worth: what it is worth "
+        "beyond its cost; spread and tax: estimates, USD.",
+    )
     print_rows(console, ORDERS, page["orders"])
     console.print()
-    _say(console, *(f"{order['side']} {order['symbol']}: {order['reason']}" for order in page["orders"]))
+    say(console, *(_why(order) for order in page["orders"]))
     lots = [{"symbol": order["symbol"], **lot} for order in page["orders"] for lot in order["lots"]]
     if lots:
-        _title(console, "Lots sold")
+        title(console, "Lots sold")
         print_rows(console, LOTS, lots)
+
+
+def _why(order: Page) -> str:
+    note = f". {order['note']}" if order["note"] else ""
+    return f"{order['side']} {order['symbol']}: {order['reason']}{note}"
 
 
 def _print_obstacles(page: Page, console: Console) -> None:
     if page["stopped"]:
-        _title(console, "What stopped the rest")
-        _say(console, *(_stop(row) for row in page["stopped"]))
+        title(console, "What stopped the rest")
+        say(console, *(_stop(row) for row in page["stopped"]))
 
 
 def _stop(row: Page) -> str:
@@ -145,38 +154,20 @@ def _stop(row: Page) -> str:
     return f"{row['asset_class']}, {moved}: {row['sentence'].rstrip('.')}{detail}."
 
 
-def _tax(page: Page, console: Console) -> None:
-    tax = page["tax"]
-    if tax is None:
-        return
-    _title(console, "Tax")
-    if tax["tax_status"] != "taxable":
-        _say(console, f"The account is {tax['tax_status'].replace('_', '-')}: it pays no tax on a sale.")
-        return
-    terms = [{"term": term, **{name: tax[name.format(term)] for name in TERM_KEYS}} for term in ("short", "long")]
-    print_rows(console, TERMS, [{name.replace("{}_", ""): value for name, value in row.items()} for row in terms])
-    _say(
-        console,
-        f"Tax on the year's gains: {usd(tax['tax_before_usd'])} USD before, {usd(tax['tax_after_usd'])} USD after.",
-    )
-    if tax["regime_sentence"]:
-        _say(console, tax["regime_sentence"])
-
-
 def _cash(page: Page, console: Console) -> None:
     cash = page["cash"]
     if cash is None:
         return
-    _title(console, "Cash")
+    title(console, "Cash")
     parts = (
         f"settled {usd(cash['settled_usd'])}, pending {usd(cash['pending_usd'])}, reserve {usd(cash['reserve_usd'])}"
     )
-    _say(
+    say(
         console,
         f"Beyond the reserve {usd(cash['before_usd'])} USD before, {usd(cash['after_usd'])} USD after ({parts}).",
     )
-    if cash["price_of_cash_sentence"]:
-        _say(console, cash["price_of_cash_sentence"])
+    if cash["price_of_cash_sentence"] and not page["limits"]:
+        say(console, cash["price_of_cash_sentence"])
 
 
 def _wash_sales(page: Page, console: Console) -> None:
@@ -191,49 +182,39 @@ def _wash_sales(page: Page, console: Console) -> None:
         for row in washed["losses_replaced"]
     ]
     if barred or replaced:
-        _title(console, "Wash sales")
-        _say(console, *barred, *replaced)
+        title(console, "Wash sales")
+        say(console, *barred, *replaced)
 
 
 def _certificate(page: Page, console: Console) -> None:
     certificate = page["certificate"]
     if certificate is not None:
-        _title(console, "Certificate")
-        _say(console, certificate["sentence"])
+        title(console, "Certificate")
+        say(console, certificate["sentence"])
         if certificate["gap_usd"] is not None:
             reached = f"Objective {usd(certificate['objective_usd'])} USD, no answer below {usd(certificate['lower_bound_usd'])} USD."
-            _say(console, reached)
+            say(console, reached)
 
 
 def _print_decisions(page: Page, console: Console) -> None:
     proposal = page["proposal"]
     if proposal is None:
         return
-    _title(console, "Proposal")
+    title(console, "Proposal")
     why = f" ({', '.join(proposal['route_reasons'].split('|'))})" if proposal["route_reasons"] else ""
     state = "not routed yet" if proposal["state"] is None else STATES[ProposalState(proposal["state"])]
-    _say(console, f"{proposal['proposal_id']}: {state}. Routed to {proposal['route']}{why}.")
+    say(console, f"{proposal['proposal_id']}: {state}. Routed to {proposal['route']}{why}.")
     spent = f"turnover {proposal['turnover']:.2%}, estimated cost {usd(proposal['est_cost_usd'])} USD"
-    _say(console, f"{proposal['order_count']} orders worth {usd(proposal['gross_value_usd'])} USD, {spent}.")
+    say(console, f"{proposal['order_count']} orders worth {usd(proposal['gross_value_usd'])} USD, {spent}.")
     for one in proposal["decisions"]:
         note = f": {one['note']}" if one["note"] else ""
-        _say(console, f"{one['decided_at']:%Y-%m-%d %H:%M}Z {one['actor']} said {one['decision']}{note}")
+        say(console, f"{one['decided_at']:%Y-%m-%d %H:%M}Z {one['actor']} said {one['decision']}{note}")
 
 
 def _frontier(page: Page, console: Console) -> None:
-    _title(console, "Tracking against tax and cost")
+    title(console, "Tracking against tax and cost")
     if page["frontier"] is None:
-        _say(console, "The account may not be traded at all.")
+        say(console, "The account may not be traded at all.")
         return
     print_rows(console, SCENARIOS, page["frontier"]["scenarios"])
-    _say(console, page["frontier"]["sentence"])
-
-
-def _title(console: Console, text: str) -> None:
-    console.print()
-    console.print(Text(text, style="bold"))
-
-
-def _say(console: Console, *sentences: str) -> None:
-    for sentence in sentences:
-        console.print(Text(sentence))
+    say(console, page["frontier"]["sentence"])

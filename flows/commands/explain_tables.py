@@ -87,6 +87,7 @@ ORDERS: Final = (
     _column("tax", "est_tax_usd"),
     _column("benefit bps", "marginal_benefit_bps", _bps),
     _column("cost bps", "marginal_cost_bps", _bps),
+    _column("worth", "worth_usd"),
 )
 LOTS: Final = (
     _column("symbol", "symbol", _word),
@@ -110,18 +111,19 @@ SCENARIOS: Final = (
     _column("objective", "objective_usd"),
     _column("", "is_chosen", lambda is_chosen: "chosen" if is_chosen else ""),
 )
-TERM_KEYS: Final = (
-    "{}_term_rate",
-    "ytd_{}_gain_usd",
-    "loss_carryforward_{}_usd",
-    "realized_{}_gain_usd",
-    "marginal_{}_rate",
-)
 TERMS: Final = (
     _column("term", "term", _word),
-    _column("rate", "term_rate", _percent),
-    _column("year to date", "ytd_gain_usd"),
-    _column("loss carried", "loss_carryforward_usd"),
-    _column("these trades", "realized_gain_usd"),
+    _column("rate", "rate", _percent),
+    _column("before", "before_usd"),
+    _column("tonight", "tonight_usd"),
+    _column("disallowed", "disallowed_usd"),
+    _column("after", "after_usd"),
     _column("next dollar at", "marginal_rate", _percent),
+)
+LIMITS: Final = (
+    _column("limit", "limit", lambda word: word.replace("_", " ")),
+    _column("most", "most", lambda most: "none" if most is None else usd(most)),
+    _column("used", "used"),
+    _column("price bps", "price_bps", _bps),
+    _column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
 )

@@ -10,12 +10,11 @@ from schemas.enums import Side
 from schemas.errors import ConservationBroken, WrongUsage
 from schemas.run import RunRef
 from tasks.core.explain import household_facts
-from tasks.core.facts import account_parameters
-from tasks.core.propose import ProposalVersion, Solved, Wish, amend_orders, order_rows
-from tasks.known import drifts_of
+from tasks.core.propose import ProposalVersion, Solved, Wish, amend_orders
 from tasks.known import facts as read_facts
-from tasks.propose import need_conserved, solve_ready_accounts
+from tasks.propose import need_conserved
 from tasks.review.review import resolve
+from tasks.review.solved_again import is_as_its_night, solve_again
 from tasks.review.versions import newest_rows
 from warehouse.lake import Lake
 from warehouse.ledger import Amendments, Proposals, ReviewedVersion, Runs
@@ -58,12 +57,12 @@ def amend_proposal(
         raise WrongUsage(f"{proposal_id} is not the account's newest version")
     wanted = _wish_by_security(standing.orders, wish)
     shard = lake.runs_of(account_id)[run_id]
-    solved, by_account, lots = _solve_again(
-        lake, RunRef(run_id, run.as_of_date, run.kind, run.shard_count), shard, account_id
-    )
+    night = RunRef(run_id, run.as_of_date, run.kind, run.shard_count)
+    facts = household_facts(read_facts(lake, night, shard), account_id)
+    solved, by_account = solve_again(lake, night, shard, facts, account_id)
     _need_same(solved, lake, run_id, account_id)
     new = amend_orders(solved, standing, wanted, by_account=by_account, run_id=run_id, version=proposal["version"] + 1)
-    need_conserved(new.proposal, new.orders, new.relief, lots)
+    need_conserved(new.proposal, new.orders, new.relief, facts.lots)
     return amendments.amend_proposal(
         proposal_id,
         seen or ReviewedVersion(proposal["content_hash"]),
@@ -84,16 +83,11 @@ def _need_same(solved: Solved, lake: Lake, run_id: str, account_id: str) -> None
     ConservationBroken
         Solving the account again gives other orders, or other lots.
     """
-    compared = {"orders": ["order_id", "quantity", "price_usd"], "lot_relief": ["order_id", "lot_id", "quantity"]}
-    again = dict(zip(compared, order_rows(solved, run_id), strict=True))
-    for table, columns in compared.items():
-        was = lake.read_account(table, run_id, account_id).select(columns).sort(columns)
-        now = again[table].filter(pl.col("account_id") == account_id).select(columns).sort(columns)
-        if not now.equals(was):
-            raise ConservationBroken(
-                "solving the account again gives other orders than its night did\n\n"
-                "Hint: the program may have changed since; run the night again, or approve or reject the proposal as it is."
-            )
+    if not is_as_its_night(solved, lake, run_id, account_id):
+        raise ConservationBroken(
+            "solving the account again gives other orders than its night did\n\n"
+            "Hint: the program may have changed since; run the night again, or approve or reject the proposal as it is."
+        )
 
 
 def _current_version(amendments: Amendments, lake: Lake, run_id: str, account_id: str) -> ProposalVersion:
@@ -101,19 +95,6 @@ def _current_version(amendments: Amendments, lake: Lake, run_id: str, account_id
     tables = {table: lake.read_account(table, run_id, account_id) for table in names}
     rows = newest_rows(tables, amendments.amended(run_id, account_id))
     return ProposalVersion(*(rows[table] for table in names))
-
-
-def _solve_again(lake: Lake, run: RunRef, shard: int, account_id: str) -> tuple[Solved, pl.DataFrame, pl.DataFrame]:
-    """The account as its night solved it, its row of ``account_drift``, and its lots."""
-    facts = household_facts(read_facts(lake, run, shard), account_id)
-    drift, by_account = drifts_of(lake, run, shard, facts)
-    _, every = solve_ready_accounts(account_parameters(facts), facts, drift, by_account)
-    is_mine = pl.col("account_id") == account_id
-    if every.accounts.filter(is_mine)["managed_household_id"].drop_nulls().len():
-        mine = every
-    else:
-        mine = Solved(every.accounts.filter(is_mine), every.classes.filter(is_mine), every.lots.filter(is_mine))
-    return mine, by_account, facts.lots
 
 
 def _wish_by_security(orders: pl.DataFrame, wish: Sequence[tuple[str, Decimal]]) -> Wish:

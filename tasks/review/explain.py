@@ -1,6 +1,6 @@
 """Explain: what a run made of one account, from what the lake and the ledger hold of it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import polars as pl
@@ -8,16 +8,29 @@ import polars as pl
 from schemas.enums import Outcome
 from schemas.errors import WrongUsage
 from schemas.run import RunRef
-from tasks.core.explain import AccountRecord, Page, frontier_section, household_facts, page
-from tasks.core.facts import Facts
+from tasks.core.explain import (
+    NOT_AS_ITS_NIGHT,
+    TOO_MANY_MEMBERS,
+    AccountRecord,
+    Page,
+    frontier_section,
+    household_facts,
+    page,
+)
+from tasks.core.facts import Facts, account_parameters
 from tasks.core.gate import causes_in_words, trace
-from tasks.core.propose import frontier
+from tasks.core.propose import AMENDED, frontier, set_to_version
 from tasks.known import drifts_of
 from tasks.known import facts as read_facts
+from tasks.review.solved_again import is_as_its_night, solve_again
 from tasks.review.versions import newest_rows
 from warehouse.lake import Lake
 from warehouse.ledger import Amendments, Proposals, RunRow, Runs
 
+SOLVED: Final = (Outcome.PROPOSED, Outcome.NO_TRADE, Outcome.BLOCKED)
+"""Outcomes of accounts that may have been solved."""
+MOST_MEMBERS: Final = 20
+"""A household of more accounts takes seconds to solve, and is not solved for a page."""
 OF_AN_ACCOUNT: Final = (
     "account_drift",
     "drift",
@@ -53,6 +66,7 @@ def explain_account(
     run = RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count)
     facts = household_facts(read_facts(lake, run, shard), account_id)
     told = _account_record(lake, proposals, amendments, row, facts, account_id=account_id, shard=shard)
+    told = _with_solution(told, lake, run, shard)
     if not has_frontier:
         return page(told)
     return {**page(told), "frontier": frontier_section(_frontier(lake, run, shard, facts, account_id))}
@@ -92,6 +106,25 @@ def _account_record(
     causes = _causes(lake, row, account_id) if outcome["outcome"] == Outcome.QUARANTINED else ()
     told = tuple(asdict(one) for one in decisions)
     return AccountRecord(_run(row), outcome, tables, joint, facts, queue, told, causes)
+
+
+def _with_solution(record: AccountRecord, lake: Lake, run: RunRef, shard: int) -> AccountRecord:
+    """The record with the account solved again, where its night solved it and would do so again."""
+    account_id, facts = record.outcome["account_id"], record.facts
+    members = account_parameters(facts)["managed_household_id"].drop_nulls().len()
+    if record.outcome["outcome"] not in SOLVED:
+        return record
+    if members > MOST_MEMBERS:
+        return replace(record, unsolved=TOO_MANY_MEMBERS.format(members))
+    solved, _ = solve_again(lake, run, shard, facts, account_id)
+    if solved.accounts.is_empty():
+        return record
+    if not is_as_its_night(solved, lake, run.run_id, account_id):
+        return replace(record, unsolved=NOT_AS_ITS_NIGHT)
+    is_changed = AMENDED in "".join(record.tables["proposals"]["route_reasons"]).split("|")
+    if is_changed:
+        solved = set_to_version(solved, record.tables["orders"], record.tables["lot_relief"])
+    return replace(record, standing=solved)
 
 
 def _causes(lake: Lake, row: RunRow, account_id: str) -> tuple[dict[str, Any], ...]:

@@ -11,34 +11,33 @@ from typing import Any, Final
 
 import polars as pl
 
-from schemas.enums import Reason, Side, TaxRegime, TaxStatus, Term
+from schemas.enums import Reason, Side, TaxStatus
 from schemas.landing import CASH
 from schemas.tables import USD
 from tasks.core.drift import is_out_of_band
+from tasks.core.explain.limits import limits_of
+from tasks.core.explain.plain_values import Page, every_row, first_row, some_of
 from tasks.core.explain.sentences import (
+    CHANGED_ORDER,
     NO_CERTIFICATE,
     REASONS,
-    REGIMES,
+    ROUNDED_ORDER,
+    RULE_ORDER,
     certificate_sentence,
     frontier_sentence,
     outcome_sentences,
     price_of_cash_sentence,
 )
+from tasks.core.explain.tax_section import tax_section
 from tasks.core.facts import BPS, Facts, account_parameters
 from tasks.core.gate import anomaly_sentence
-from tasks.core.propose import Scenario
+from tasks.core.propose import AMENDED, Scenario, Solved
 from tasks.core.rules import loss_sales
-from tasks.core.tax import gains_before, is_taxed, netted_tax, replaced_quantities, unused_purchases
-
-Page = dict[str, Any]
+from tasks.core.tax import gains_before, is_taxed, replaced_quantities, unused_purchases
 
 ACCOUNT: Final = ("account_id", "household_id", "custodian", "tax_status", "status", "model_id", "policy_id")
 CERTIFICATE: Final = ("objective_usd", "lower_bound_usd", "gap_bps")
-GAINS: Final = tuple(
-    f"{kind}_{term}_{unit}" for kind, unit in (("ytd", "gain_usd"), ("loss_carryforward", "usd")) for term in Term
-)
-TAXED: Final = ("short_before_usd", "long_before_usd", "short_term_rate", "long_term_rate")
-"""What ``netted_tax`` takes, in its order."""
+LEAST_WORTH_BPS: Final = 1e-6
 LOT: Final = ("lot_id", "quantity", "unit_cost_usd", "acquired_date", "term", "gain_usd")
 
 
@@ -59,6 +58,10 @@ class AccountRecord:
     decisions: tuple[Mapping[str, Any], ...] = ()
     causes: tuple[Mapping[str, Any], ...] = ()
     """``text, found, quarantine_id`` of rows that are not its own and that it was quarantined because of."""
+    standing: Solved | None = None
+    """The account solved again, with its household where that is managed together, and set to the trades of its newest version."""
+    unsolved: str | None = None
+    """Why it is not, in words; null where there was nothing to solve."""
 
 
 def household_facts(facts: Facts, account_id: str) -> Facts:
@@ -86,10 +89,10 @@ def household_facts(facts: Facts, account_id: str) -> Facts:
 def page(record: AccountRecord) -> Page:
     """All that can be said of the account, section by section."""
     parameters = account_parameters(record.facts).filter(pl.col("account_id") == record.outcome["account_id"])
-    proposal = _first(record.tables["proposals"])
-    account = _first(gains_before(parameters))
+    proposal = first_row(record.tables["proposals"])
+    account = first_row(gains_before(parameters))
     return {
-        "account": {"account_id": record.outcome["account_id"], **_only(account, ACCOUNT[1:])},
+        "account": {"account_id": record.outcome["account_id"], **some_of(account, ACCOUNT[1:])},
         "run": dict(record.run),
         "outcome": {
             "outcome": record.outcome["outcome"],
@@ -97,18 +100,20 @@ def page(record: AccountRecord) -> Page:
             "sentences": outcome_sentences(record.outcome["outcome"], record.outcome["reason"]),
         },
         "causes": list(record.causes),
-        "quarantine": _rows(record.tables["quarantine"].sort("table_name", "row_number")),
+        "quarantine": every_row(record.tables["quarantine"].sort("table_name", "row_number")),
         "anomaly": _anomaly(record.tables["anomalies"]),
-        "drift": _drift(_first(record.tables["account_drift"]), proposal),
-        "classes": _rows(_classes(record, proposal)),
-        "household_classes": _rows(record.household.sort(pl.col("asset_class") == CASH, "asset_class")),
-        "orders": _orders(record, account),
+        "drift": _drift(first_row(record.tables["account_drift"]), proposal),
+        "classes": every_row(_classes(record, proposal)),
+        "household_classes": every_row(record.household.sort(pl.col("asset_class") == CASH, "asset_class")),
+        "orders": _orders(record, account, proposal),
         "stopped": _reasons(record.tables["class_reasons"]),
-        "tax": _tax(account, proposal),
+        "tax": tax_section(account, proposal, record.standing),
         "cash": _cash(record, account, proposal),
+        "limits": [] if account is None or record.standing is None else limits_of(account, record.standing, proposal),
+        "not_solved_again": record.unsolved,
         "wash_sales": {
-            "may_not_buy": _rows(may_not_buy(record.facts, parameters)),
-            "losses_replaced": _rows(losses_replaced(record, parameters)),
+            "may_not_buy": every_row(may_not_buy(record.facts, parameters)),
+            "losses_replaced": every_row(losses_replaced(record, parameters)),
         },
         "certificate": _certificate(proposal),
         "proposal": _proposal(record, proposal),
@@ -117,26 +122,8 @@ def page(record: AccountRecord) -> Page:
 
 def _anomaly(frame: pl.DataFrame) -> Page | None:
     """Null on an account's first night."""
-    row = _first(frame.select("residual_bps", "score", "nights"))
+    row = first_row(frame.select("residual_bps", "score", "nights"))
     return None if row is None else {**row, "sentence": anomaly_sentence(**row)}
-
-
-def _first(frame: pl.DataFrame) -> Page | None:
-    """The only row, as plain values; null where there is none."""
-    return _plain(frame.row(0, named=True)) if frame.height else None
-
-
-def _rows(frame: pl.DataFrame) -> list[Page]:
-    return [_plain(row) for row in frame.iter_rows(named=True)]
-
-
-def _plain(row: Mapping[str, Any]) -> Page:
-    """Decimals as floats: what leaves here is read, not added up."""
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
-
-
-def _only(row: Page | None, names: tuple[str, ...]) -> Page:
-    return {name: None if row is None else row[name] for name in names}
 
 
 def _drift(measured: Page | None, proposal: Page | None) -> Page | None:
@@ -180,22 +167,42 @@ def _classes(record: AccountRecord, proposal: Page | None) -> pl.DataFrame:
     )
 
 
-def _orders(record: AccountRecord, account: Page | None) -> list[Page]:
+def _orders(record: AccountRecord, account: Page | None, proposal: Page | None) -> list[Page]:
     """Orders as they would leave, each with the lots it closes; a lot's tax is at the account's own rates, before any netting."""
     relief = record.tables["lot_relief"].sort("order_id", "acquired_date", "lot_id", nulls_last=True)
     orders = record.tables["orders"].sort(pl.col("side") == Side.BUY, "symbol", "security_id")
+    by_rule = _sold_by_rule(record.standing)
     closed: dict[str, list[Page]] = {}
-    for lot in _rows(relief):
+    for lot in every_row(relief):
         closed.setdefault(lot["order_id"], []).append(
-            {**_only(lot, LOT), "tax_at_own_rate_usd": _lot_tax(lot, account)}
+            {**some_of(lot, LOT), "tax_at_own_rate_usd": _lot_tax(lot, account)}
         )
     return [
         {
             **{name: value for name, value in order.items() if name != "account_id"},
+            **_worth(order, proposal, by_rule),
             "lots": closed.get(order["order_id"], []),
         }
-        for order in _rows(orders)
+        for order in every_row(orders)
     ]
+
+
+def _worth(order: Page, proposal: Page | None, by_rule: frozenset[str]) -> Page:
+    """What an order is worth beyond its cost, usd, and why where that is less than nothing; ``by_rule``: what is sold outright."""
+    bps = order["marginal_benefit_bps"] - order["marginal_cost_bps"]
+    note = None
+    if bps < -LEAST_WORTH_BPS:
+        is_changed = proposal is not None and AMENDED in proposal["route_reasons"].split("|")
+        is_by_rule = order["side"] == Side.SELL and order["security_id"] in by_rule
+        note = RULE_ORDER if is_by_rule else CHANGED_ORDER if is_changed else ROUNDED_ORDER
+    return {"worth_usd": bps / BPS * order["value_usd"], "note": note}
+
+
+def _sold_by_rule(standing: Solved | None) -> frozenset[str]:
+    """Securities of which something is sold outright."""
+    if standing is None:
+        return frozenset()
+    return frozenset(standing.lots.filter((pl.col("outright") > 0) & (pl.col("sold") > 0))["security_id"])
 
 
 def _lot_tax(lot: Page, account: Page | None) -> float | None:
@@ -207,37 +214,18 @@ def _lot_tax(lot: Page, account: Page | None) -> float | None:
 
 
 def _reasons(reasons: pl.DataFrame) -> list[Page]:
-    rows = _rows(reasons.drop("account_id").sort("asset_class", "code"))
-    return [{**row, "sentence": REASONS[Reason(row["code"])]} for row in rows]
-
-
-def _tax(account: Page | None, proposal: Page | None) -> Page | None:
-    """The year's gains, what these trades add to them, and the tax on both; null without the account's facts."""
-    if account is None:
-        return None
-    frame = pl.DataFrame([_only(account, ("tax_status", *TAXED))], infer_schema_length=None)
-    owed = pl.when(is_taxed()).then(netted_tax(*(pl.col(name) for name in TAXED))).otherwise(0.0)
-    before = float(frame.select(owed).item())
-    regime = None if proposal is None else proposal["tax_regime"]
-    return {
-        **_only(account, ("tax_status", "short_term_rate", "long_term_rate", *GAINS)),
-        **_only(proposal, ("realized_short_gain_usd", "realized_long_gain_usd", "est_tax_usd")),
-        "tax_before_usd": before,
-        "tax_after_usd": before + (proposal["est_tax_usd"] if proposal else 0.0),
-        "regime": regime,
-        "regime_sentence": None if regime is None else REGIMES[TaxRegime(regime)],
-        **_only(proposal, ("marginal_short_rate", "marginal_long_rate")),
-    }
+    found = every_row(reasons.drop("account_id").sort("asset_class", "code"))
+    return [{**row, "sentence": REASONS[Reason(row["code"])]} for row in found]
 
 
 def _cash(record: AccountRecord, account: Page | None, proposal: Page | None) -> Page | None:
     """Cash as delivered and beyond the reserve, before and after; null without the account's facts."""
-    delivered = _first(record.facts.cash.filter(pl.col("account_id") == record.outcome["account_id"]))
+    delivered = first_row(record.facts.cash.filter(pl.col("account_id") == record.outcome["account_id"]))
     if account is None or delivered is None:
         return None
     bps = None if proposal is None else proposal["shadow_price"] * BPS
     return {
-        **_only(delivered, ("settled_usd", "pending_usd")),
+        **some_of(delivered, ("settled_usd", "pending_usd")),
         "reserve_usd": account["cash_reserve_usd"],
         "before_usd": account["cash_usd"],
         "after_usd": account["cash_usd"] if proposal is None else proposal["cash_after_usd"],
@@ -250,10 +238,10 @@ def _certificate(proposal: Page | None) -> Page | None:
     if proposal is None:
         return None
     if proposal["objective_usd"] is None or proposal["lower_bound_usd"] is None:
-        return {**_only(proposal, CERTIFICATE), "gap_usd": None, "sentence": NO_CERTIFICATE}
+        return {**some_of(proposal, CERTIFICATE), "gap_usd": None, "sentence": NO_CERTIFICATE}
     gap_usd = proposal["objective_usd"] - proposal["lower_bound_usd"]
     return {
-        **_only(proposal, CERTIFICATE),
+        **some_of(proposal, CERTIFICATE),
         "gap_usd": gap_usd,
         "sentence": certificate_sentence(proposal["gap_bps"], gap_usd),
     }
@@ -266,7 +254,11 @@ def _proposal(record: AccountRecord, proposal: Page | None) -> Page | None:
     names = ("proposal_id", "route", "route_reasons", "order_count", "gross_value_usd", "turnover", "est_cost_usd")
     kept = ("state", "submitter", "approvals_needed", "created_at", "state_changed_at", "expires_at", "export_id")
     decided = [{name: one[name] for name in ("actor", "decision", "note", "decided_at")} for one in record.decisions]
-    return {**_only(proposal, names), **_only(dict(record.queue) if record.queue else None, kept), "decisions": decided}
+    return {
+        **some_of(proposal, names),
+        **some_of(dict(record.queue) if record.queue else None, kept),
+        "decisions": decided,
+    }
 
 
 def may_not_buy(facts: Facts, parameters: pl.DataFrame) -> pl.DataFrame:
@@ -294,12 +286,12 @@ def losses_replaced(record: AccountRecord, parameters: pl.DataFrame) -> pl.DataF
     return replaced.join(sold, on="security_id").drop("account_id").sort("security_id")
 
 
-def frontier_section(rows: pl.DataFrame) -> Page | None:
+def frontier_section(found: pl.DataFrame) -> Page | None:
     """Rows of ``frontier`` and where policy stands among them; null where the account may not be traded at all."""
-    if rows.is_empty():
+    if found.is_empty():
         return None
     places = {str(scenario): place for place, scenario in enumerate(Scenario)}
-    scenarios = _rows(rows.drop("account_id").sort(pl.col("scenario").replace_strict(places), "tracking_penalty"))
+    scenarios = every_row(found.drop("account_id").sort(pl.col("scenario").replace_strict(places), "tracking_penalty"))
     paid = {row["scenario"]: {**row, "paid_usd": row["est_tax_usd"] + row["est_cost_usd"]} for row in scenarios}
     sentence = frontier_sentence(paid[Scenario.POLICY], paid[Scenario.FULL])
     return {"sentence": sentence, "scenarios": scenarios}

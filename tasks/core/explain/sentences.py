@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from schemas.enums import LookReason, Outcome, ProposalState, Reason, TaxRegime, Trigger
+from schemas.enums import LookReason, Outcome, ProposalState, Reason, TaxRegime, Term, Trigger
 
 OUTCOMES: Final = {
     Outcome.IN_BAND: "Every class is within its band and nothing else calls for a look: no trades.",
@@ -65,6 +65,17 @@ TRIGGERS: Final = {
 NO_CERTIFICATE: Final = (
     "A person left out of the trades what a rule sells outright: the bound that was proven is of other trades."
 )
+ROUNDED_ORDER: Final = (
+    "Rounded: its account's prices are those of the best trades in fractions of units. In whole units this order is a little dearer "
+    "than it is worth at them, and the account is better with it or needs it."
+)
+RULE_ORDER: Final = "A rule sells it outright, whatever it is worth."
+CHANGED_ORDER: Final = "A person changed the orders: beside what is left, this one costs more than it is worth."
+NOT_AS_ITS_NIGHT: Final = (
+    "Solving the account again gives other orders than its night did, since the program has changed. Prices of limits, room for "
+    "losses and what the gap is made of are not shown."
+)
+TOO_MANY_MEMBERS: Final = "Its household of {} accounts is not solved again here: prices of limits, room for losses and what the gap is made of are not shown."
 LOOKS: Final = {
     LookReason.HOLD: "Somebody holds the account back.",
     LookReason.SHORT_CASH: "It owes cash before the trades.",
@@ -115,6 +126,7 @@ STATES: Final = {
 
 ACCOUNT_KNOWN: Final = "account_known"
 """The rule that a row breaks whose account was not delivered."""
+LEAST_BPS: Final = 0.05
 LEAST_DRIFT: Final = 1e-4
 """Drift of less than a basis point is none."""
 
@@ -155,11 +167,24 @@ def certificate_sentence(gap_bps: float, gap_usd: float) -> str:
     )
 
 
+def bps_words(bps: float) -> str:
+    """A price per dollar, to a tenth of a basis point, more digits where there would be none."""
+    return f"{bps:,.1f} bps" if abs(bps) >= LEAST_BPS else f"{bps:.2g} bps"
+
+
 def price_of_cash_sentence(bps: float) -> str:
     """What the account's price of cash means."""
     if bps < 0:
-        return f"Cash is in surplus: one more dollar of it would make the account worse off by {-bps:.1f} bps."
-    return f"One more dollar of cash would be worth {bps:.1f} bps of it in less drift, tax or spread."
+        return f"Cash is in surplus: one more dollar of it would make the account worse off by {bps_words(-bps)}."
+    return f"One more dollar of cash would be worth {bps_words(bps)} of it in less drift, tax or spread."
+
+
+def tax_rate_sentence(term: Term, rate: float, regime: TaxRegime) -> str:
+    """What one more dollar of gain of a term costs, and one of loss saves."""
+    if rate <= 0:
+        return f"One more dollar of {term}-term gain would add no tax, and one of loss would save none."
+    added = f"One more dollar of {term}-term gain would add about {100 * rate:.1f} cents of tax"
+    return f"{added}." if regime is TaxRegime.EDGE else f"{added}, and one of loss would save as much."
 
 
 def frontier_sentence(policy: dict[str, float], full: dict[str, float]) -> str:

@@ -94,6 +94,11 @@ def amend_orders(
     return _make_version(now.proposal, rows, orders, relief, run_id=run_id, version=version)
 
 
+def set_to_version(solved: Solved, orders: pl.DataFrame, relief: pl.DataFrame) -> Solved:
+    """The account as its night solved it, alone, with the trades of a version in the place of the engine's."""
+    return _with_consequences(solved, _set_to(solved, orders, relief))
+
+
 def _need_smaller(orders: pl.DataFrame, wish: Wish) -> None:
     """Refuse a wish that is none.
 

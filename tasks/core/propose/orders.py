@@ -11,14 +11,14 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import OrderUnit, Reason, Side
-from schemas.landing import CASH, EXACT
+from schemas.landing import EXACT
 from schemas.tables import PUBLIC, USD
 from tasks.core.facts import BPS, CLASS, cents, rounded_usd, usd, usd_sum
+from tasks.core.propose.order_worth import IS_FUND, PRICES, sale_sums, with_worth_of_purchases, with_worth_of_sales
 from tasks.core.propose.realized import with_tax
 from tasks.core.propose.solved import Solved
 
 HARVEST: Final = "harvest"
-IS_FUND: Final = pl.col("asset_class") == CASH
 ORDER: Final = (
     "account_id",
     "side",
@@ -84,8 +84,6 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
     lots = with_tax(solved.lots, solved.accounts).with_columns(
         pl.col("tax_usd").pipe(rounded_usd), value_usd=usd(pl.col("sold"), price), gain_usd=gain
     )
-    k = pl.col("tracking_penalty") / pl.col("governed_nav_usd").cast(pl.Float64)
-    over = pl.col("governed_value_usd") - pl.col("destination_usd")
     orders = (
         lots.group_by("account_id", "security_id", maintain_order=True)
         .agg(
@@ -93,28 +91,19 @@ def sells(solved: Solved) -> tuple[pl.DataFrame, pl.DataFrame]:
             quantity=pl.col("sold").sum(),
             value_usd=pl.col("value_usd").sum(),
             est_tax_usd=pl.col("tax_usd").sum(),
-            marginal_cost_bps=pl.col("cost_at").max() * BPS,
+            **sale_sums(),
             outright_reason=pl.col("outright_reason").drop_nulls().first(),
             harvested_usd=-usd_sum(pl.col("allowed_gain_usd").filter(pl.col("outright_reason") == HARVEST)),
         )
         .pipe(_with_class_facts, solved)
-        .with_columns(
-            side=pl.lit(str(Side.SELL)),
-            amount_usd=pl.lit(None, USD),
-            marginal_benefit_bps=pl.when(IS_FUND)
-            .then(pl.max_horizontal("marginal_cost_bps", pl.col("shadow_price") * BPS))
-            .otherwise((k * over + pl.col("shadow_price")) * BPS),
-        )
-        .with_columns(_never_negative())
-        .with_columns(reason=_sell_reason())
+        .pipe(with_worth_of_sales, solved)
+        .with_columns(side=pl.lit(str(Side.SELL)), amount_usd=pl.lit(None, USD), reason=_sell_reason())
     )
     return orders, lots
 
 
 def buys(solved: Solved) -> pl.DataFrame:
     """Buy orders, one a class of an account; in dollars where the security is bought so."""
-    k = pl.col("tracking_penalty") / pl.col("governed_nav_usd").cast(pl.Float64)
-    under = pl.col("destination_usd") - pl.col("governed_value_usd")
     return (
         solved.classes.filter(pl.col("bought") > 0)
         .select(
@@ -133,29 +122,15 @@ def buys(solved: Solved) -> pl.DataFrame:
             dear_unit_usd="dear_unit_usd",
         )
         .pipe(_with_class_facts, solved)
-        .with_columns(
-            side=pl.lit(str(Side.BUY)),
-            marginal_benefit_bps=k * under * BPS,
-            marginal_cost_bps=pl.col("half_spread_bps") + (pl.col("shadow_price") + pl.col("location")) * BPS,
-        )
-        .with_columns(_never_negative())
+        .pipe(with_worth_of_purchases)
         .join(_harvested_symbols(solved), on=CLASS, how="left", maintain_order="left")
-        .with_columns(reason=_buy_reason())
-    )
-
-
-def _never_negative() -> tuple[pl.Expr, pl.Expr]:
-    """Benefit and cost of an order at the margin: what saves (tax, unwanted cash) is a benefit, what a benefit lacks is a cost."""
-    benefit, cost = pl.col("marginal_benefit_bps"), pl.col("marginal_cost_bps")
-    return (
-        (benefit.clip(lower_bound=0.0) - cost.clip(upper_bound=0.0)).alias("marginal_benefit_bps"),
-        (cost.clip(lower_bound=0.0) - benefit.clip(upper_bound=0.0)).alias("marginal_cost_bps"),
+        .with_columns(side=pl.lit(str(Side.BUY)), reason=_buy_reason())
     )
 
 
 def _with_class_facts(orders: pl.DataFrame, solved: Solved) -> pl.DataFrame:
     """Orders with what is known of their class and account; funds of the class cash have no row of a class."""
-    columns = ["governed_nav_usd", "tracking_penalty", "shadow_price", "is_owing", "managed_household_id"]
+    columns = [*PRICES, "is_owing", "managed_household_id"]
     classes = solved.classes.select(
         *CLASS, "weight", "target_weight", "destination_usd", "governed_value_usd", "governed_after_usd"
     )

@@ -5,7 +5,7 @@ basis points are what costs leave untraded at the optimum.
 
 Overweight: what locked its unsold lots, else the minimum trade, else tax or cost beyond the benefit.
 Underweight: why nothing may be bought, else the minimum trade, else what the money to buy it would cost: its own spread, or
-the tax or spread of the lot that the next dollar would come from, or there is nothing left to sell.
+the tax or spread of the lot that the next dollar would come from, the gain budget that it would use up, or there is nothing left to sell.
 
 Known limits: a purchase held back because another class's sale is dear names tax or cost, not that class.
 """
@@ -57,14 +57,13 @@ def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
     """By class: the cheapest lot that could still be sold, and the lock that holds most of the rest."""
     unsold = lots.with_columns(rest=(pl.col("quantity") - pl.col("sold")).cast(pl.Float64) * pl.col("unit_usd"))
     unsold = unsold.filter(pl.col("rest") > 0)
-    tax_at = pl.col("tax") + pl.col("cost_at") - pl.col("cost")
     by_cost = ["cost_at", "security_id", "lot_id"]
     free = (
         unsold.filter(pl.col("lock").is_null())
         .group_by(CLASS)
         .agg(
             next_cost_bps=pl.col("cost_at").min() * BPS,
-            next_tax_bps=tax_at.sort_by(by_cost).first() * BPS,
+            next_tax_bps=pl.col("tax_at").sort_by(by_cost).first() * BPS,
             next_gain=pl.col("gain").sort_by(by_cost).first(),
             lot_dropped=pl.col("lot_dropped").drop_nulls().sort().first(),
         )
@@ -81,17 +80,25 @@ def _unsold(lots: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cash_sources(classes: pl.DataFrame) -> pl.DataFrame:
-    """By account: whether tax is most of the cost of the lot that its next dollar of cash would come from, and why that was dropped, if it was."""
+    """By account: of the lot that its next dollar of cash would come from, whether tax is most of its cost, whether the gain budget stops it, and why it was dropped, if it was."""
     return (
         classes.filter(pl.col("next_cost_bps").is_not_null())
         .sort("account_id", pl.col("next_cost_bps") - pl.col("worth_bps"), "asset_class")
         .group_by("account_id", maintain_order=True)
-        .agg(is_source_taxed=_is_mostly_tax().first(), source_dropped=pl.col("lot_dropped").first())
+        .agg(
+            is_source_taxed=_is_mostly_tax().first(),
+            is_source_budgeted=_is_budgeted().first(),
+            source_dropped=pl.col("lot_dropped").first(),
+        )
     )
 
 
 def _is_mostly_tax() -> pl.Expr:
     return pl.col("next_tax_bps") > pl.col("next_cost_bps") - pl.col("next_tax_bps")
+
+
+def _is_budgeted() -> pl.Expr:
+    return (pl.col("gain_price") > 0) & (pl.col("next_gain") > 0)
 
 
 def _why_not_sold() -> pl.Expr:
@@ -100,7 +107,7 @@ def _why_not_sold() -> pl.Expr:
         .then("lock")
         .when(pl.col("lot_dropped").is_not_null())
         .then("lot_dropped")
-        .when((pl.col("gain_price") > 0) & (pl.col("next_gain") > 0))
+        .when(_is_budgeted())
         .then(pl.lit(str(Reason.GAIN_BUDGET_REACHED)))
         .when(pl.col("turnover_price") > 0)
         .then(pl.lit(str(Reason.TURNOVER_LIMIT_REACHED)))
@@ -123,6 +130,8 @@ def _why_not_bought() -> pl.Expr:
         .then("source_dropped")
         .when(is_dear & pl.col("is_source_taxed").is_null())
         .then(pl.lit(str(Reason.NO_CASH_TO_BUY)))
+        .when(is_dear & pl.col("is_source_budgeted"))
+        .then(pl.lit(str(Reason.GAIN_BUDGET_REACHED)))
         .when(is_dear & pl.col("is_source_taxed"))
         .then(pl.lit(str(Reason.TAX_EXCEEDS_BENEFIT)))
         .otherwise(pl.lit(str(Reason.COST_EXCEEDS_BENEFIT)))

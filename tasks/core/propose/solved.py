@@ -17,6 +17,7 @@ from schemas.enums import Reason
 from schemas.landing import CASH, EXACT
 from schemas.tables import USD
 from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
+from tasks.core.propose.lot_costs import with_costs_at
 from tasks.core.propose.realized import net_gains
 from tasks.core.rules import Problem, outright_gains, quantity_of, with_fund_sales
 from tasks.core.solver import (
@@ -50,7 +51,7 @@ class Solved:
     short_rate_at, long_rate_at (what one more dollar of gain costs), gain_price, turnover_price; ``classes`` gain bought (Decimal),
     buy_dropped (a reason), after_usd (float), and governed_value_usd, governed_after_usd: the account's own, or its
     household's where it is managed with others; ``lots``, funds among them, gain sold (Decimal, with what is sold outright),
-    lot_dropped, cost_at (cost per dollar at those rates).
+    lot_dropped, tax_at and cost_at (``lot_costs``).
     """
 
     accounts: pl.DataFrame
@@ -71,18 +72,7 @@ def solved_frames(problem: Problem, answer: Answer) -> Solved:
     funds = _with_fund_sales(problem, accounts, classes, lots)
     every = pl.concat([lots, funds.select(lots.columns)]) if funds.height else lots
     counted = _with_outright_terms(_with_fund_results(accounts, funds), every, problem.funds)
-    return Solved(counted, classes, _with_costs_at(every.drop("solved"), accounts))
-
-
-def _with_costs_at(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """Lots with ``cost_at``, what a dollar of each costs at the rates that one more dollar of gain is taxed at."""
-    rates = accounts.select("account_id", "short_rate_at", "long_rate_at")
-    rate_at = pl.when("is_short").then("short_rate_at").otherwise("long_rate_at")
-    return (
-        lots.join(rates, on="account_id", how="left")
-        .with_columns(cost_at=pl.col("cost") + (rate_at - pl.col("tax_rate")) * pl.col("gain"))
-        .drop("short_rate_at", "long_rate_at")
-    )
+    return Solved(counted, classes, with_costs_at(every.drop("solved"), accounts))
 
 
 def _with_outright_terms(accounts: pl.DataFrame, lots: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,6 @@ import pytest
 
 from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
 from schemas.tables import PUBLIC
-from tasks.core.drift.drift import account_drift
 from tasks.core.explain.account_page import AccountRecord, Page, frontier_section, household_facts, may_not_buy, page
 from tasks.core.explain.sentences import (
     NO_CERTIFICATE,
@@ -27,12 +26,9 @@ from tasks.core.explain.sentences import (
     reason_sentence,
 )
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.propose.orders import order_rows
-from tasks.core.propose.proposals import proposal_rows
-from tasks.core.propose.reasons import class_reasons
-from tests.support.facts_table import AS_OF, ago, drift_of, facts_of, household_drift_of, solved_of
+from tests.support.account_record import RUN, told_of
+from tests.support.facts_table import AS_OF, ago, facts_of
 
-RUN = {"run_id": "r", "as_of_date": AS_OF, "kind": "nightly", "state": "done"}
 SPREADS = """
     security_id | asset_class | half_spread_bps
     S           | stocks      | 10
@@ -46,31 +42,6 @@ LOTS = """
     T           | 1      | 100      | 130           | 2015-01-05
     B           | 1      | 300      | 100           | 2015-01-05
 """
-
-
-def told_of(facts: Facts, outcome: str = "proposed", reason: str = "drift", **more: Any) -> AccountRecord:
-    """What the stores would hold of account ``a`` after a night."""
-    solved = solved_of(facts)
-    nobody = pl.DataFrame(schema={"account_id": pl.String})
-    by_account = account_drift(
-        drift_of(facts), account_parameters(facts), household_drift_of(facts), due=(), changed_models=nobody
-    )
-    orders, relief = order_rows(solved, "r")
-    proposals = proposal_rows(solved, orders, relief, by_account)
-    made = {
-        "account_drift": by_account,
-        "drift": drift_of(facts).select(PUBLIC["drift"].keys()),
-        "proposals": proposals.with_columns(route=pl.lit("review"), route_reasons=pl.lit("")),
-        "orders": orders,
-        "lot_relief": relief,
-        "class_reasons": class_reasons(solved),
-        "quarantine": pl.DataFrame(schema=PUBLIC["quarantine"]),
-        "anomalies": pl.DataFrame(schema=PUBLIC["anomalies"]),
-        **more,
-    }
-    tables = {name: frame.filter(pl.col("account_id") == "a") for name, frame in made.items()}
-    decided = {"account_id": "a", "outcome": outcome, "reason": reason}
-    return AccountRecord(RUN, decided, tables, household_drift_of(facts), household_facts(facts, "a"), None)
 
 
 def world(policy: dict[str, Any] | None = None, /, **drawn: str) -> Facts:
