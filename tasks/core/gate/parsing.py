@@ -14,7 +14,7 @@ Known limits: a time of day is not a date, so a midnight is accepted from a date
 """
 
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -228,10 +228,8 @@ def _exact_from_float(numbers: pl.Series) -> pl.Series:
 
 
 def _exact(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
+    """The number of a text that fits ``_NUMBER``."""
+    number = Decimal(text)
     rounded = round(number, 6) if abs(number) < _EXACT_BOUND else None
     is_near = rounded is not None and abs(rounded - number) <= _MOST_ROUNDED * abs(number)
     return rounded if is_near else None

@@ -182,7 +182,11 @@ def _match_units(needs: pl.DataFrame, offers: pl.DataFrame, *, is_same: bool) ->
 
 
 @njit(cache=True, nogil=True)
-def _take(needs: Needs, offers: Offers, is_same: bool) -> tuple[Ints, Ints, Ints]:  # noqa: FBT001 - compiled
+def _take(  # pragma: no cover - compiled: what runs is not this text
+    needs: Needs,
+    offers: Offers,
+    is_same: bool,  # noqa: FBT001 - compiled
+) -> tuple[Ints, Ints, Ints]:
     """Each need in turn takes what is left of the offers of its group and days whose key is, or is not, its own."""
     left = offers.units.copy()
     size = len(left) + len(needs.units)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from tasks.core.gate.cause_words import behind_sentence, cause_text
+from tasks.core.gate.cause_words import behind_sentence, cause_text, causes_in_words
 from tasks.core.gate.causes import Traced, trace
 from tests.support.examples import at_most
 from tests.support.landing_book import BOOK, gated, parsed, rows_of, sound_book, spoilt, with_row
@@ -73,6 +73,17 @@ def test_what_did_not_come_at_all_is_a_cause_where_it_costs_somebody() -> None:
     assert causes(spoilt("buy_list", 1, security_id="XYZ")) == {
         "no good row of XYZ in securities (security_known; buy_list.csv row 1 needs it)": 2
     }
+
+
+def test_of_a_cause_stands_which_rows_it_is_and_what_the_first_was_found_to_be() -> None:
+    (found,) = causes_in_words(traced(spoilt("prices", 1, price_usd="x")).causes)
+    assert (found["text"], found["found"]) == (
+        "prices.csv row 1 (price_usd_readable)",
+        "price_usd is x; needed a number of at most 12 digits before the point and 6 after it.",
+    )
+    (gone,) = causes_in_words(traced(spoilt("accounts", 3, model_id="new")).causes)
+    assert gone["text"] == cause_text(gone)
+    assert gone["found"] == "model_id is new; needed a model with good rows in the table model_targets."
 
 
 def test_what_nobody_needs_stands_for_itself() -> None:

@@ -142,7 +142,7 @@ def test_booleans_are_true_false_one_and_zero(cell: object, truth: bool | None) 
 
 
 @pytest.mark.parametrize(
-    ("cell", "whole"), [("3", 3), ("3.0", 3), (3.0, 3), ("3.5", None), (3.5, None), (float("nan"), None)]
+    ("cell", "whole"), [(3, 3), ("3", 3), ("3.0", 3), (3.0, 3), ("3.5", None), (3.5, None), (float("nan"), None)]
 )
 def test_ranks_are_whole_numbers(cell: object, whole: int | None) -> None:
     assert read("rank", [cell], table="buy_list")["rank"].to_list() == [whole]
@@ -194,6 +194,8 @@ def test_cells_that_were_rounded_are_counted() -> None:
     assert rounded_cells("lots", raw, parse("lots", raw, is_text=True)) == 5
     floats = pl.DataFrame({"quantity": [0.1, 0.3, 1 / 3]})
     assert rounded_cells("lots", floats, parse("lots", floats, is_text=False)) == 1
+    whole = pl.DataFrame({"quantity": [1, 2]})
+    assert rounded_cells("lots", whole, parse("lots", whole, is_text=False)) == 0
 
 
 def test_categories_are_text() -> None:
@@ -242,6 +244,16 @@ def test_rows_are_numbered_from_the_first_row_given() -> None:
     raw = pl.DataFrame({"quantity": ["1", "2"]})
     assert parse("lots", raw, is_text=True)["row_number"].to_list() == [1, 2]
     assert parse("lots", raw, is_text=True, first_row=41)["row_number"].to_list() == [41, 42]
+
+
+def test_rows_of_a_file_that_has_others_between_them_keep_their_numbers_and_what_stood_there() -> None:
+    raw = pl.DataFrame({"quantity": ["1", "x"]})
+    numbers, lines = pl.Series([4, 9], dtype=pl.Int64), pl.Series(['{"line":"POS|1"}', '{"line":"POS|x"}'])
+    rows = parse("lots", raw, is_text=True, numbers=numbers, as_read=lines)
+    assert rows.select("row_number", "raw", "unparsed").rows() == [
+        (4, '{"line":"POS|1"}', None),
+        (9, '{"line":"POS|x"}', "quantity"),
+    ]
 
 
 @pytest.mark.parametrize("table", list(CONTRACTS))

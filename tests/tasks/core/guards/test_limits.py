@@ -121,6 +121,10 @@ def test_prices_that_moved_too_far_are_named_the_farthest_first() -> None:
     )
 
 
+def test_prices_within_the_limit_hold_nothing() -> None:
+    assert guards.price_moves(held(MOVES), 9.0) == []
+
+
 def test_no_limit_no_guard() -> None:
     assert guards.price_moves(held(MOVES), None) == []
     assert guards.order_count(10**9, None) == []

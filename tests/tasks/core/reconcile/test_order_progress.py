@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from schemas.executions import MESSAGES, SENT_ORDERS
-from tasks.core.reconcile.break_rules import breaks
+from tasks.core.reconcile.break_rules import breaks, unasked_fills
 from tasks.core.reconcile.order_progress import order_states, proposal_states
 from tests.support.fill_streams import Day, drawn_day, half_even, message_table, order_table
 
@@ -323,3 +323,17 @@ def test_a_block_of_bonds_is_shared_by_what_it_is_worth_and_a_break_too() -> Non
     part = said(("b", "fill", 1000, "98.765"), ("b", "cancelled", None, None))
     short = [amount for _, _, amount in codes(book, part)]
     assert sum(Decimal(amount) for amount in short) == Decimal(3000) * Decimal(10) / 100
+
+
+def test_fills_and_corrections_of_orders_that_never_left_are_breaks_and_what_names_no_shares_is_none() -> None:
+    aside = pl.DataFrame(
+        [
+            ("fill", "unknown_order", Decimal(1)),
+            ("correct", "unknown_order", Decimal(2)),
+            ("bust", "unknown_order", None),
+            ("fill", "duplicate", Decimal(3)),
+        ],
+        schema={"kind": pl.String, "code": pl.String, "quantity": pl.Decimal(18, 6)},
+        orient="row",
+    )
+    assert unasked_fills(aside)["kind"].to_list() == ["fill", "correct"]
