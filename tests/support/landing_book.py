@@ -132,8 +132,18 @@ def with_row(table: str, **cells: str) -> dict[str, pl.DataFrame]:
 
 
 def parsed(book: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Every table of the book, parsed as text."""
-    return {table: parse(table, rows, is_text=True) for table, rows in book.items()}
+    """Every table of the book, parsed as text; the same rows once: most tests spoil one table."""
+    return {table: _parsed_table(table, rows) for table, rows in book.items()}
+
+
+def _parsed_table(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    key = (table, rows.serialize())
+    if key not in _parsed_tables:
+        _parsed_tables[key] = parse(table, rows, is_text=True)
+    return _parsed_tables[key]
+
+
+_parsed_tables: dict[tuple[str, bytes], pl.DataFrame] = {}
 
 
 def gated(tables: Mapping[str, pl.DataFrame]) -> tuple[Gated, GatedAccounts]:

@@ -195,7 +195,7 @@ CELLS = [
 ]
 
 
-@settings(max_examples=at_most(60), deadline=None)
+@settings(max_examples=at_most(30), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(CELLS), st.sampled_from(["x y", "zz", None, "-1", "a1", "G-rowth"])),

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from schemas.enums import RestrictionRule
 from schemas.stored import INTERNAL
 from tasks.core.gate import GatedAccounts, History
+from tasks.core.gate.kept_rules import lost_rules
+from tasks.core.gate.restrictions import check_restrictions
+from tasks.core.gate.rows import check_table
 from tests.support.examples import at_most
 from tests.support.history_book import Book, book_then, history_of, judged, sentences, with_cells, without_rows
-from tests.support.landing_book import ACCOUNT_TABLES, parsed, rows_of
+from tests.support.landing_book import ACCOUNT_TABLES, gated_commons, parsed, rows_of
 
 AIM = {
     "no_buy": {"add"},
@@ -93,22 +96,27 @@ tables_of_restrictions = st.lists(
 )
 
 
-@settings(max_examples=at_most(40))
+def lost(then: list[tuple[str, str, str]], tonight: list[tuple[str, str, str]]) -> set[str]:
+    """Accounts that wait, by the rule alone."""
+    tables = parsed(restricted(book_then(), tonight))
+    rows, accounts = tables["restrictions"], check_table("accounts", tables["accounts"])
+    is_everyones = pl.col("account_id").is_null()
+    common = replace(
+        gated_commons(parsed(book_then()), {}), everyones=rows.filter(is_everyones).select("security_id", "rule")
+    )
+    own = check_restrictions(rows.filter(~is_everyones))
+    found = lost_rules(accounts, own, tables["lots"], common, history_with(restricted(book_then(), then)))
+    return set(accounts.rows.join(found, on="row_number", how="semi")["account_id"])
+
+
+@settings(max_examples=at_most(80))
 @given(tables_of_restrictions, tables_of_restrictions, st.sampled_from(["kept", "replaced"]))
 def test_an_account_waits_exactly_where_something_forbidden_would_be_allowed(
     then: list[tuple[str, str, str]], more: list[tuple[str, str, str]], way: str
 ) -> None:
     tonight = [*then[::2], *more] if way == "kept" else more
-    own = after(restricted(book_then(), then), restricted(book_then(), tonight))
-    found = own.accounts.filter(pl.col("reason").str.contains("restriction_kept"))["account_id"]
-    assert set(found) == gone_rules(then, tonight)
-
-
-@settings(max_examples=at_most(15))
-@given(tables_of_restrictions)
-def test_the_same_restrictions_cost_nobody_whatever_their_order(rows: list[tuple[str, str, str]]) -> None:
-    own = after(restricted(book_then(), rows), restricted(book_then(), rows[::-1]))
-    assert own.accounts.is_empty()
+    assert lost(then, tonight) == gone_rules(then, tonight)
+    assert lost(then, then[::-1]) == set()
 
 
 def test_it_says_what_is_gone_and_what_would_do() -> None:

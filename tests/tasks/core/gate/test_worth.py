@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.gate import accepted_rows, gate_accounts
+from tests.support.examples import at_most
 from tests.support.history_book import book_then, history_of, judged, rules, with_cells, with_rows
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, gated, gated_commons, parsed, sound_book, spoilt
 
@@ -161,16 +162,27 @@ def test_a_person_may_release_it_and_what_was_accepted_once_stays() -> None:
     assert judged(odd, history_of(odd)).accounts.is_empty()
 
 
+@settings(max_examples=at_most(15))
 @given(
-    st.integers(1, 10**9),
-    st.integers(1, 10**9),
-    st.sampled_from(["0.01", "1", "10"]),
+    st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**9), st.sampled_from(["0.01", "1", "10"])), max_size=40)
 )
 def test_a_cost_is_set_aside_where_price_and_cost_are_further_apart_than_the_limit(
-    cost: int, price: int, factor: str
+    drawn: list[tuple[int, int, str]],
 ) -> None:
-    book = bonds(factor)
-    book["lots"] = with_cells(book, "lots", 4, unit_cost_usd=str(Decimal(cost) / 10**4))["lots"]
-    book["prices"] = with_cells(book, "prices", 2, price_usd=str(Decimal(price) / 10**4))["prices"]
-    is_far = max(cost, price) > LIMIT * min(cost, price)
-    assert verdicts(book) == ({"A3": "lots:cost_plausible"} if is_far else {})
+    book: Book = bonds("1")
+    named = [(f"X{place}", *each) for place, each in enumerate(drawn)]
+    book = with_rows(
+        book, "securities", *(f"{name} | X | x | bonds | bond | 1 | 2 | true | {by}" for name, _, _, by in named)
+    )
+    book = with_rows(
+        book, "prices", *(f"{name} | {Decimal(price) / 10**4} | 2026-01-05" for name, _, price, _ in named)
+    )
+    first = book["lots"].height + 1
+    costs = (f"A3 | {name} | 1 | 3 | {Decimal(cost) / 10**4} | 2022-05-06" for name, cost, _, _ in named)
+    _, own = gated(parsed(with_rows(book, "lots", *costs)))
+    found = own.quarantine.select("table_name", "row_number", "broken_rules").rows()
+    assert sorted(found) == [
+        ("lots", first + place, "cost_plausible")
+        for place, (cost, price, _) in enumerate(drawn)
+        if max(cost, price) > LIMIT * min(cost, price)
+    ]
