@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import polars as pl
 
@@ -32,8 +33,18 @@ _LOT: Final = tuple(INTERNAL["carried_lots"])
 _TRADE: Final = ("account_id", "security_id", "trade_date", "side", "quantity", "price_usd")
 
 
+_asked: Final[WeakKeyDictionary[Lake, dict[str, Actions]]] = WeakKeyDictionary()
+
+
 def actions_of(lake: Lake, run: RunRef | RunRow) -> Actions:
-    """The actions that a run knows of."""
+    """The actions that a run knows of. Read once by each ``lake``: a step opens one, and what its run landed stays as it is."""
+    known = _asked.setdefault(lake, {})
+    if run.run_id not in known:
+        known[run.run_id] = _read_actions(lake, run)
+    return known[run.run_id]
+
+
+def _read_actions(lake: Lake, run: RunRef | RunRow) -> Actions:
     told, before = _told(lake, run.run_id), lake.read("remembered_actions", run.run_id, GLOBAL_SHARD)
     none = pl.Series("security_id", [], dtype=pl.String)
     securities = (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from typing import Any
 
 LONGEST_CLOSURE = timedelta(days=30)
 """No exchange of the calendars was closed for longer within living memory of our data."""
@@ -47,18 +48,28 @@ def closed_since(day: date, exchange: str, moment: datetime) -> list[date]:
 
 @cache
 def _closes(day: date, end: date, exchange: str) -> tuple[tuple[date, datetime], ...]:
-    import exchange_calendars  # noqa: PLC0415 - see below
-
-    calendar = exchange_calendars.get_calendar(exchange, start=day, end=end)
-    return tuple((session.date(), calendar.session_close(session).to_pydatetime()) for session in calendar.sessions)
+    calendar = _calendar(exchange, day, end)
+    sessions = [session for session in calendar.sessions if day <= session.date() <= end]
+    return tuple((session.date(), calendar.session_close(session).to_pydatetime()) for session in sessions)
 
 
 @cache
 def _sessions(day: date, exchange: str, span: timedelta) -> tuple[date, ...]:
+    first, last = day - span, day + timedelta(days=1)
+    sessions = (session.date() for session in _calendar(exchange, first, last).sessions)
+    return tuple(session for session in sessions if first <= session <= last)
+
+
+def _calendar(exchange: str, first: date, last: date) -> Any:
+    """One that has both days: of whole years, because it takes as long to make as one of a week."""
+    return _calendar_of(exchange, first.year, last.year)
+
+
+@cache
+def _calendar_of(exchange: str, first_year: int, last_year: int) -> Any:
     import exchange_calendars  # noqa: PLC0415 - it pulls in pandas, a second that only the night should pay
 
-    calendar = exchange_calendars.get_calendar(exchange, start=day - span, end=day + timedelta(days=1))
-    return tuple(session.date() for session in calendar.sessions)
+    return exchange_calendars.get_calendar(exchange, start=date(first_year, 1, 1), end=date(last_year, 12, 31))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +82,9 @@ class Session:
 
 def sessions_from(day: date, exchange: str) -> list[Session]:
     """The trading days of the month that begins with ``day``, itself included where it is one; in order."""
-    import exchange_calendars  # noqa: PLC0415 - see above
-
-    calendar = exchange_calendars.get_calendar(exchange, start=day, end=day + LONGEST_CLOSURE)
-    early = {session.date() for session in calendar.early_closes}
-    return [
-        Session(session.date(), calendar.session_close(session).to_pydatetime() if session.date() in early else None)
-        for session in calendar.sessions
-    ]
+    end = day + LONGEST_CLOSURE
+    early = {session.date() for session in _calendar(exchange, day, end).early_closes}
+    return [Session(session, close if session in early else None) for session, close in _closes(day, end, exchange)]
 
 
 def session_at(moment: datetime, exchange: str) -> date | None:
@@ -91,9 +97,6 @@ def session_at(moment: datetime, exchange: str) -> date | None:
     exchange
         A MIC code, as in the settings.
     """
-    import exchange_calendars  # noqa: PLC0415 - see above
-
-    start, end = moment.date() - WEEK, moment.date() + WEEK
-    calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
+    calendar = _calendar(exchange, moment.date() - WEEK, moment.date() + WEEK)
     minute = moment.replace(second=0, microsecond=0)
     return calendar.minute_to_session(minute).date() if calendar.is_open_on_minute(minute) else None
