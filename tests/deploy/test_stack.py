@@ -36,7 +36,7 @@ def stack() -> Iterator[Stack]:
     with TemporaryDirectory(prefix="trimtab-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)  # PostgreSQL may be another user's
         with stack_in(Path(name) / "stack") as up:
-            make_book(Path(up.environment["TRIMTAB_HOME"]) / "landing", account_count=4_000)
+            make_book(Path(up.environment["TRIMTAB_HOME"]) / "landing", account_count=1_000)
             yield up
 
 
@@ -69,6 +69,7 @@ def test_files_with_passwords_are_their_owners_alone(stack: Stack) -> None:
 
 def test_a_night_whose_worker_was_killed_is_finished_by_another(stack: Stack) -> None:
     run_id = stack.start(NIGHT, as_of=FIRST)
+    waited_for("its start", lambda: stack.state(run_id) == "Running")
     waited_for("the first steps", lambda: (FIRST, "running") in nights(stack))
     assert stack.kill("worker start", "prefect.engine") >= 2
     due = stack.run(run_id)["expected_start_time"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse.lake.connection import EXTENSIONS, _links, connect, sql_literal
+from warehouse.lake.connection import EXTENSIONS, _extension_path, _links, connect, sql_literal
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,3 +68,40 @@ def test_nothing_is_written_into_the_users_folder_or_left_in_the_temporary_one(t
 def test_a_quoted_text_comes_back_as_it_was(text: str) -> None:
     with connect() as connection:
         assert connection.execute(f"SELECT {sql_literal(text)}").fetchone() == (text,)
+
+
+def test_a_connection_whose_extensions_were_checked_before_takes_no_other_that_is_not_signed(tmp_path: Path) -> None:
+    altered = tmp_path / "sqlite_scanner.duckdb_extension"
+    content = bytearray(_extension_path("sqlite").read_bytes())
+    content[1000] ^= 1
+    altered.write_bytes(content)
+    for _ in "the first", "one after it":
+        with connect("ducklake") as connection:
+            setting = connection.execute("SELECT current_setting('allow_unsigned_extensions')").fetchall()
+            assert setting == [(False,)]
+            with pytest.raises(duckdb.IOException, match="signature"):
+                connection.execute(f"LOAD '{altered}'")
+            with pytest.raises(duckdb.InvalidInputException, match="while database is running"):
+                connection.execute("SET allow_unsigned_extensions = true")
+
+
+def test_an_extension_that_changed_since_it_was_checked_is_checked_again(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from warehouse.lake import connection
+copy = Path(sys.argv[1])
+copy.write_bytes(connection._extension_path("sqlite").read_bytes())
+connection._extension_path = lambda wheel: copy
+connection.connect("sqlite").close()
+content = bytearray(copy.read_bytes())
+content[1000] ^= 1
+copy.unlink()
+copy.write_bytes(content)
+connection.connect("sqlite")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "copy")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "signature" in done.stderr
