@@ -129,8 +129,8 @@ def close_class(work: Workspace, accounts: int, j: int) -> None:
 
 
 @compile_inner
-def solve_together(work: Workspace, accounts: int) -> float:
-    """A household; what is missing, usd. Improvement is the household's: a class of which it trades too little is left out."""
+def solve_together(work: Workspace, accounts: int) -> None:
+    """A household. Improvement is the household's: a class of which it trades too little is left out."""
     first = work.accounts[0]
     classes = first.last - first.first
     for j in range(classes):
@@ -141,25 +141,33 @@ def solve_together(work: Workspace, accounts: int) -> float:
             class_row.least = 0.0
     for account in range(accounts):
         work.accounts[account].slack /= accounts
-    missing = 0.0
-    for number in range(classes + 1):
+    is_bounded = False
+    for _ in range(classes + accounts + 1):
         bound, own = household_optimum(work, accounts)
         for account in range(accounts):
-            if number == 0:
+            if not is_bounded:
                 work.accounts[account].lower_bound = bound
-        missing = cut_household(work, accounts, own)
+        is_bounded = cut_household(work, accounts, own)
         for account in range(accounts):
             keep_prices(work, account)
-        weakest = weakest_class(work, accounts)
-        if weakest < 0:
+            if not is_bounded:
+                open_bounds(work, account)
+                stay(work, account)
+        weakest = weakest_class(work, accounts) if is_bounded else -1
+        if is_bounded and weakest < 0:
             break
-        close_class(work, accounts, weakest)
-    return missing if missing > 0 else fewer_of_household(work, accounts)
+        if weakest >= 0:
+            close_class(work, accounts, weakest)
+    fewer_of_household(work, accounts)
 
 
 @compile_inner
 def rebalance_group(work: Workspace, accounts: int) -> None:
     """The best whole-unit trades of the accounts in the workspace, with their certificate."""
     idle = begin(work, accounts)
-    missing = solve_alone(work) if accounts == 1 else solve_together(work, accounts)
+    missing = 0.0
+    if accounts == 1:
+        missing = solve_alone(work)
+    else:
+        solve_together(work, accounts)
     finish(work, accounts, idle, missing)

@@ -9,7 +9,8 @@
    two sides, at any prices of its own. Those of the interior point are taken for the side it solved; those at which the
    account alone is best for the other.
 3. Account by account, folded, the trades are cut to whole units and improved as those of an account alone are, some times over, so
-   that each account's cash is spent in view of what the others were cut to.
+   that each account's cash is spent in view of what the others were cut to. An account whose trades cannot be rounded trades nothing;
+   where it owes cash it stays out, in debt, and the others are solved without it, optimum and bound.
 
 Assumptions: the accounts have the same classes in the same order, the household's NAV, destinations, room for losses and least
 trades stand on each, and the tracking penalty is the household's.
@@ -34,8 +35,8 @@ from tasks.core.solver.household_bounds import (
 from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends, rates_at
 from tasks.core.solver.order_rules import fewest_of, orders_of
-from tasks.core.solver.orders import cash_floor, round_off
-from tasks.core.solver.positions import net_out, refresh
+from tasks.core.solver.orders import cash_floor, round_off, solve_units
+from tasks.core.solver.positions import net_out, refresh, stay
 from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, solve_program
 from tasks.core.solver.programs import TURNOVER as OWN_TURNOVER
 from tasks.core.solver.search import improve
@@ -235,40 +236,55 @@ def household_optimum(work: Workspace, accounts: int) -> tuple[float, Any]:
 
 
 @compile_inner
-def cut_household(work: Workspace, accounts: int, own: Any) -> float:
-    """Step 3; what is left broken, usd."""
+def leave_out(work: Workspace, account: int, left: float) -> bool:
+    """Trade nothing in an account whose orders leave ``left`` usd broken; whether it stays out of the household, in debt."""
+    account_row = work.accounts[account]
+    if left <= 0:
+        return False
+    if account_row.cash < 0:
+        account_row.shortfall = min(left, -account_row.cash) if np.isfinite(left) else -account_row.cash
+    stay(work, account)
+    refresh(work, account)
+    return bool(account_row.shortfall > 0)
+
+
+@compile_inner
+def cut_household(work: Workspace, accounts: int, own: Any) -> bool:
+    """Step 3; False where an account stays out that did not before: then the others are to be solved without it."""
     target = targets_of(work)
-    missing = 0.0
     for account in range(accounts):
         use_prices(work, account, own[account])
     for sweep in range(SWEEPS):
         for account in range(accounts):
-            account_row = work.accounts[account]
-            if account_row.shortfall > 0:
+            if work.accounts[account].shortfall > 0:
                 continue
             fold(work, accounts, account, target, sweep > 0)
+            is_out = False
             if sweep == 0:
                 left = round_off(work, account)
-                missing += left
+                if left > 0:
+                    left = solve_units(work, account)
+                is_out = leave_out(work, account, left)
             else:
                 refresh(work, account)
                 if sweep == 1:
-                    missing += orders_of(work, account, 0.0)
-                improve(work, account, cash_floor(work, account), sweep == SWEEPS - 1)
+                    is_out = leave_out(work, account, orders_of(work, account, 0.0))
+                if not is_out:
+                    improve(work, account, cash_floor(work, account), sweep == SWEEPS - 1)
             unfold(work, account, target)
-    return missing
+            if is_out:
+                return False
+    return True
 
 
 @compile_inner
-def fewer_of_household(work: Workspace, accounts: int) -> float:
-    """Orders of each account that are worth less than what policy gives up for fewer are left out; what is left broken, usd."""
+def fewer_of_household(work: Workspace, accounts: int) -> None:
+    """Orders of each account that are worth less than what policy gives up for fewer are left out."""
     target = targets_of(work)
-    missing = 0.0
     for account in range(accounts):
         if work.accounts[account].shortfall > 0:
             continue
         fold(work, accounts, account, target, True)
         refresh(work, account)
-        missing += fewest_of(work, account)
+        leave_out(work, account, fewest_of(work, account))
         unfold(work, account, target)
-    return missing

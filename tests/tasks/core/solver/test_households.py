@@ -67,9 +67,9 @@ def refereed() -> tuple[Book, Limits, Ints, Answer]:
 
 @cache
 def wanted() -> np.ndarray:
-    """Clarabel's optima; accounts that cannot raise the cash they owe alone stay out, in debt."""
-    book, limits, starts, _ = refereed()
-    out = np.array([not can_raise(*pick(book, limits, np.array([i]))) for i in range(len(book.nav))])
+    """Clarabel's optima; accounts that cannot raise the cash they owe stay out, in debt."""
+    book, limits, starts, answer = refereed()
+    out = answer.status == CANNOT_RAISE_CASH
     groups = [np.arange(*edge) for edge in pairwise(starts)]
     found = [clarabel_optimum(*pick(book, limits, group), out[group]) for group in groups]
     return np.array([np.nan if value is None else value for value in found])
@@ -89,6 +89,9 @@ def test_an_account_that_cannot_raise_its_cash_stays_out_and_the_others_trade() 
     some = np.bincount(number, is_out) > 0
     assert (some & (np.bincount(number, answer.status == TRADED) > 0)).sum() > 20
     assert (answer.shortfall[is_out] > 0).all()
+    could = np.array([can_raise(*pick(book, limits, np.array([i]))) for i in range(len(book.nav))])
+    assert is_out[~could].all()
+    assert (is_out & could).sum() < 5, "in fractions of a unit, or had the others left it room for losses"
     assert (of_accounts(book, lots=sold_usd(book, answer), classes=bought_usd(book, answer))[is_out] == 0).all()
     assert answer.objective - objectives(book, limits, answer, starts)[number] == pytest.approx(0, abs=1e-3)
 
@@ -197,3 +200,28 @@ def test_a_household_buys_where_holding_the_class_costs_least() -> None:
     assert answer.bought[1] == 0
     assert answer.bought[3] > 25_000, "more than the account's cash: what it sells for that, the other buys"
     assert answer.bought[0] > 0
+
+
+def test_an_account_that_cannot_be_rounded_does_not_keep_its_household_from_trading() -> None:
+    """The second account owes 50; a part of one of its units would raise it, but a unit is more than it may turn over."""
+    book = two_accounts(
+        {"class_value": [60_000, 0], "cash": [20_000], "lot_start": [0, 1, 1], "lot_quantity": [60_000]},
+        {"class_value": [0, 20_000], "cash": [-50], "lot_start": [0, 0, 1], "lot_quantity": [20], "lot_price": [1_000]},
+    )
+    limits = no_limits(book)._replace(turnover=np.array([np.inf, 100.0]))
+    answer = rebalance(book, limits, np.array([0, 2]))
+    assert answer.status.tolist() == [TRADED, CANNOT_RAISE_CASH]
+    assert answer.shortfall[0] == 0
+    assert answer.shortfall[1] > 0
+    assert answer.objective[0] >= answer.lower_bound[0] - 1e-9 * book.nav[0]
+    assert answer.bought[1] == pytest.approx(30_000, rel=1e-3), "half of the household's 100,000 is wanted in each"
+
+
+@BOOKS
+def test_a_household_trades_nothing_only_where_its_bound_says_that_little_is_to_be_gained(seed: int) -> None:
+    book, limits, starts = random_households(np.random.default_rng(seed), MANY)
+    answer = rebalance(book, limits, starts)
+    number, first = np.repeat(np.arange(MANY), np.diff(starts)), starts[:-1]
+    stays = np.bincount(number, answer.status == TRADED) == 0
+    off = (answer.objective - answer.lower_bound)[first] / book.nav[first]
+    assert (off[stays] < 1e-3).all()
