@@ -12,10 +12,13 @@ usual way, which is slow and otherwise the same.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
-from numba.core import codegen, compiler
+from numba import config, njit
+from numba.core import cgutils, codegen, compiler
+from numba.extending import intrinsic
+from numba.np import arrayobj
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=tuple[Any, ...])
 
 
 class _Quiet:
@@ -61,9 +64,11 @@ class _Whole(codegen.JITCodeLibrary):
         """Optimise, once what is linked in is known to be called from here only.
 
         Under a name of its own: another library's copy of the function, still with all its arguments, would be linked to this one.
+        Numba's counting of references stays as it is, for the pass that removes most of it knows it by name.
         """
         for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage.name == "linkonce_odr":
+            is_part = function.linkage.name == "linkonce_odr" and not function.name.startswith("NRT_")
+            if not function.is_declaration and is_part:
                 function.linkage, function.name = "internal", f"{function.name}.in.{self.name}"
         super()._optimize_final_module()  # type: ignore[no-untyped-call]
 
@@ -98,6 +103,30 @@ def compile_inner(function: F) -> F:
     """
     fast: F = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", **_PARTS)(function)  # type: ignore[call-overload]
     return fast
+
+
+def _borrow(typing_context: Any, columns: Any) -> Any:  # noqa: ARG001 - as Numba calls it
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kept = []
+        for i, kind in enumerate(signature.return_type):
+            column = arrayobj.make_array(kind)(context, builder, value=builder.extract_value(values[0], i))  # type: ignore[no-untyped-call]
+            column.meminfo = cgutils.get_null_value(column.meminfo.type)  # type: ignore[no-untyped-call]
+            kept.append(column._getvalue())
+        return context.make_tuple(builder, signature.return_type, kept)
+
+    return columns(columns), generate
+
+
+def borrow(columns: C) -> C:
+    """The same named tuple of arrays, whose references compiled code need not count: its caller keeps them.
+
+    To count one takes as long as to read some ten numbers, and every mention of an array would be counted.
+    """
+    return columns
+
+
+if not getattr(config, "DISABLE_JIT", 0):
+    borrow = intrinsic(_borrow)  # type: ignore[assignment]
 
 
 def compile_entrance(function: F) -> F:

@@ -49,7 +49,7 @@ from tasks.core.solver import (
     workspace,
 )
 from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, require_types
-from tasks.core.solver.compiling import compile_entrance
+from tasks.core.solver.compiling import borrow, compile_entrance
 from tasks.core.solver.groups import rebalance_group
 from tasks.core.solver.solution import Answer, blank_answer, store
 from tasks.core.solver.workspace import Workspace, largest, load, new_workspace
@@ -102,10 +102,11 @@ def _entrance(sources: str) -> Callable[..., None]:
         book: Book, limits: Limits, work: Workspace, answer: Answer, starts: Ints, first: int, last: int
     ) -> None:
         if sources:
+            kept = borrow(work)
             for group in range(first, last):
-                load(book, limits, work, starts[group], starts[group + 1])
-                rebalance_group(work, starts[group + 1] - starts[group])
-                store(work, answer, book, starts[group], starts[group + 1])
+                load(borrow(book), borrow(limits), kept, starts[group], starts[group + 1])
+                rebalance_group(kept, starts[group + 1] - starts[group])
+                store(kept, borrow(answer), borrow(book), starts[group], starts[group + 1])
 
     return rebalance_range
 

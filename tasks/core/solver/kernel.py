@@ -110,6 +110,8 @@ def set_prices(
 def sell_branch(work: Workspace, c: int, y: float, per_cost: float) -> tuple[float, float, float]:
     """What a class sells where cash is worth ``y``, the slope of that, and the branch's value, usd."""
     class_row = work.classes[c]
+    k = 1 / per_cost
+    price = k * y
     before, sold, rising, paid = class_row.target - class_row.value, 0.0, 0.0, 0.0
     for lot in range(class_row.first, class_row.last):
         lot_row = work.lots[lot]
@@ -120,10 +122,10 @@ def sell_branch(work: Workspace, c: int, y: float, per_cost: float) -> tuple[flo
             part = min(wish, lot_row.reach)
             rising += 1.0 if wish < lot_row.reach else 0.0
             sold += part
-            paid += (lot_row.now - y / per_cost) * part
+            paid += (lot_row.now - price) * part
             before += lot_row.reach
     left = class_row.value - class_row.target - sold
-    return sold, rising, 0.5 / per_cost * left * left + paid
+    return sold, rising, 0.5 * k * left * left + paid
 
 
 @compile_inner
@@ -136,8 +138,8 @@ def buy_branch(work: Workspace, c: int, y: float, per_cost: float) -> tuple[floa
     if wish > 0 and class_row.buy_reach > 0:
         bought = min(wish, class_row.buy_reach)
         falling = 1.0 if wish <= class_row.buy_reach else 0.0
-    left = bought - gap
-    return bought, falling, 0.5 / per_cost * left * left + (class_row.now + y / per_cost) * bought
+    left, k = bought - gap, 1 / per_cost
+    return bought, falling, 0.5 * k * left * left + (class_row.now + k * y) * bought
 
 
 @compile_inner

@@ -9,8 +9,6 @@ that a class does not both buy and sell hold after it; where one does not hold b
 
 from typing import Any, Final
 
-import numpy as np
-
 from tasks.core.solver.arrays import MILLIONTHS, NO_ORDER_LIMIT
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.netting import tax_of
@@ -182,11 +180,8 @@ def broken(work: Workspace, account: int, cash: float, gain: float, traded: floa
     The limits count ``FIRST_MENDED`` times: buying less mends cash and breaks no limit, so they are mended before it.
     """
     account_row = work.accounts[account]
-    over, short = 0.0, max(floor - cash, 0.0)
-    if np.isfinite(account_row.gain):
-        over += max(gain - account_row.gain, 0.0)
-    if np.isfinite(account_row.turnover):
-        over += max(traded - account_row.turnover, 0.0)
+    short = max(floor - cash, 0.0)
+    over = max(gain - account_row.gain, 0.0) + max(traded - account_row.turnover, 0.0)
     return (FIRST_MENDED * over if over > ROUNDING_USD else 0.0) + (short if short > ROUNDING_USD else 0.0)
 
 
@@ -232,7 +227,7 @@ def weigh(work: Workspace, account: int, one: Any, two: Any, floor: float) -> tu
     change = 0.5 * k * squares + paid
     if short != 0 or long != 0:
         change += tax_of(work, account, account_row.short_now + short, account_row.long_now + long)
-        change -= tax_of(work, account, account_row.short_now, account_row.long_now)
+        change -= account_row.tax_now
     gain = account_row.short_now + account_row.long_now - account_row.short_before - account_row.long_before
     left = broken(
         work, account, account_row.cash_now + cash, gain + short + long, account_row.traded_now + traded, floor

@@ -160,13 +160,14 @@ def refresh(work: Workspace, account: int) -> None:
         class_row.gap = class_row.value - class_row.target + class_row.bought_usd - sold
     account_row.cash_now, account_row.paid_now, account_row.traded_now = cash, paid, traded
     account_row.short_now, account_row.long_now = short, long
+    account_row.tax_now = tax_of(work, account, short, long)
 
 
 @compile_inner
 def own_cost(work: Workspace, account: int) -> float:
     """Costs and tax, usd, of an account's trades."""
     account_row = work.accounts[account]
-    return float(account_row.paid_now + tax_of(work, account, account_row.short_now, account_row.long_now))
+    return float(account_row.paid_now + account_row.tax_now)
 
 
 @compile_inner

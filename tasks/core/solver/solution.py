@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from tasks.core.solver.arrays import Book, Floats
 from tasks.core.solver.compiling import compile_inner
-from tasks.core.solver.netting import tax_of
 from tasks.core.solver.workspace import Workspace
 
 Codes = npt.NDArray[np.int8]
@@ -64,7 +63,7 @@ def store(work: Workspace, answer: Answer, book: Book, first: int, last: int) ->
         account_row = work.accounts[target - first]
         answer.status[target], answer.shadow_price[target] = account_row.status, account_row.shadow_price
         answer.objective[target] = account_row.objective
-        answer.tax[target] = tax_of(work, target - first, account_row.short_now, account_row.long_now)
+        answer.tax[target] = account_row.tax_now
         answer.lower_bound[target], answer.cash[target] = account_row.lower_bound, account_row.cash_after
         answer.shortfall[target] = account_row.shortfall
         answer.short_rate[target], answer.long_rate[target] = account_row.short_at, account_row.long_at

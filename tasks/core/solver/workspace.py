@@ -29,7 +29,7 @@ def _record(floats: str, whole: str, blocks: Mapping[str, tuple[int, ...]] | Non
 ACCOUNT: Final = _record(
     "nav tracking_penalty cash cash_target min_trade turnover gain short_before long_before short_rate long_rate slack useful "
     "x short_at long_at gain_price turnover_price near "
-    "cash_now short_now long_now traded_now paid_now "
+    "cash_now short_now long_now traded_now paid_now tax_now "
     "shadow_price objective lower_bound cash_after shortfall",
     "first last first_lot last_lot max_orders status",
     {"tried": (2, 5)},
