@@ -10,6 +10,7 @@ from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import Facts, household_key, with_policy_defaults
 from tasks.core.gate import (
+    Actions,
     FilePlace,
     Places,
     accepted_rows,
@@ -26,17 +27,19 @@ from warehouse.ledger import InputRow, Inputs
 GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
 
 
-def landed_rows(lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False) -> dict[str, pl.DataFrame]:
+def landed_rows(
+    lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False, actions: Actions | None = None
+) -> dict[str, pl.DataFrame]:
     """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``).
 
     They are in the identifiers and shares of the night (``tasks.core.gate.corporate_actions``); ``raw`` is as they were read.
-    ``is_typed_only`` leaves out the rows as they were read, which only the gate needs.
+    ``is_typed_only`` leaves out the rows as they were read, which only the gate needs; ``actions`` are ``actions_of``, where known.
     """
     names = (*GLOBAL_TABLES, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
     columns = {f"landed_{table}": (*dtypes(table), "row_number") if is_typed_only else () for table in names}
     landed = lake.read_tables(columns, run.run_id, shard)
     rows = {table.removeprefix("landed_"): found for table, found in landed.items()}
-    return in_current_terms(rows, actions_of(lake, run))
+    return in_current_terms(rows, actions_of(lake, run) if actions is None else actions)
 
 
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
@@ -63,7 +66,9 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     actions = actions_of(lake, run)
     known = in_current_terms(known, actions)
     broken = pl.concat([lake.read("quarantine", run.run_id, GLOBAL_SHARD, names), known["quarantine"]])
-    commons, own = (landed_rows(lake, run, number, is_typed_only=True) for number in (GLOBAL_SHARD, shard))
+    commons, own = (
+        landed_rows(lake, run, number, is_typed_only=True, actions=actions) for number in (GLOBAL_SHARD, shard)
+    )
     rows = {**commons, **own, "restrictions": pl.concat([commons["restrictions"], own["restrictions"]])}
     good = {table: accepted_rows(table, frame, broken).select(dtypes(table).keys()) for table, frame in rows.items()}
     members = (
@@ -113,6 +118,8 @@ def _quarantined(table: str, rows: pl.DataFrame, quarantine: pl.DataFrame) -> pl
 def _unshown(fills: pl.DataFrame, good: Mapping[str, pl.DataFrame], gate: pl.DataFrame) -> pl.DataFrame:
     """The table ``unshown_fills``, or ``open_orders``. What an account that goes no further holds is not known: it shows nothing."""
     is_stopped = pl.col("account_id").is_in(gate["account_id"].implode())
+    if fills.is_empty():
+        return unshown(fills, good["lots"].clear(), good["trades"].clear())
     found = unshown(fills.filter(~is_stopped), good["lots"], good["trades"])
     stopped = fills.filter(is_stopped).with_columns(moved=pl.lit(None, found.schema["moved"]))
     return pl.concat([found, stopped.select(found.columns)])

@@ -3,10 +3,12 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import polars as pl
 
+from schemas.enums import RestrictionRule
 from schemas.policy import Policy
 from schemas.stored import INTERNAL
 from schemas.tables import USD
@@ -52,6 +54,13 @@ class Facts:
     """Fills that the holdings do not show yet: their accounts wait."""
     open_orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["open_orders"]))
     """Orders that left, have no final word, and that the holdings do not show: their accounts wait."""
+
+    @cached_property
+    def restricted_holders(self) -> pl.DataFrame:
+        """``account_id, security_id`` that is held of securities with a restriction ``no_new``, whatever its date; found once."""
+        closed = self.restrictions.filter(pl.col("rule") == RestrictionRule.NO_NEW)["security_id"].unique()
+        held = self.lots.filter(pl.col("security_id").is_in(closed.implode())) if len(closed) else self.lots.clear()
+        return held.select("account_id", "security_id").unique()
 
 
 def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:

@@ -55,8 +55,7 @@ def not_held(facts: Facts, trade_date: date) -> tuple[pl.DataFrame, pl.DataFrame
         security. Then those that hold a security which is closed to everyone else.
     """
     pairs, everyone = active_restrictions(facts, trade_date, (RestrictionRule.NO_NEW,))
-    closed = pl.concat([pairs["security_id"], everyone]).unique()
-    held = facts.lots.filter(pl.col("security_id").is_in(closed.implode())).select("account_id", "security_id").unique()
+    held = facts.restricted_holders
     spared = held.filter(pl.col("security_id").is_in(everyone.implode()))
     return pairs.join(held, on=["account_id", "security_id"], how="anti"), spared
 
