@@ -251,9 +251,9 @@ def _terms(found: Solved) -> float:
     off = pl.concat(
         [
             found.classes.filter(pl.col("asset_class") != CASH).select(
-                off=(pl.col("governed_after_usd") - pl.col("destination_usd").cast(pl.Float64)) / nav
+                off=(pl.col("governed_after_usd") - pl.col("destination_usd").cast(pl.Float64)) * (1.0 / nav)
             ),
-            found.accounts.select(off=(_cash_held() - pl.col("cash_target_usd").cast(pl.Float64)) / nav),
+            found.accounts.select(off=(_cash_held() - pl.col("cash_target_usd").cast(pl.Float64)) * (1.0 / nav)),
         ]
     )
     squares = off.select(exact_sum(pl.col("off") ** 2)).item()

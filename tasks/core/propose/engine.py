@@ -107,7 +107,7 @@ def _one_way(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
 def _bring_into_band(solved: Solved) -> pl.Series:
     """Accounts (or households) whose trades leave no class, nor cash, out of its band."""
     nav = solved.accounts.select("account_id", "governed_nav_usd", "status", group=GROUP)
-    weight = pl.col("governed_after_usd") / pl.col("governed_nav_usd").cast(pl.Float64)
+    weight = pl.col("governed_after_usd") * (1.0 / pl.col("governed_nav_usd").cast(pl.Float64))
     off = (weight - pl.col("target_weight")).abs() - pl.col("band")
     classes = solved.classes.join(nav, on="account_id")
     out = classes.filter((off > WEIGHT_TOLERANCE).fill_null(value=False))["group"]

@@ -66,12 +66,14 @@ def with_worth_of_sales(orders: pl.DataFrame, solved: Solved) -> pl.DataFrame:
 def with_worth_of_purchases(orders: pl.DataFrame) -> pl.DataFrame:
     """Buys, with their class's ``location``, with ``marginal_benefit_bps`` and ``marginal_cost_bps``."""
     value = pl.col("value_usd").cast(pl.Float64)
-    cost = pl.col("half_spread_bps") / BPS + pl.col("location") + pl.col("shadow_price") + pl.col("turnover_price")
+    cost = (
+        pl.col("half_spread_bps") * (1 / BPS) + pl.col("location") + pl.col("shadow_price") + pl.col("turnover_price")
+    )
     return orders.with_columns(worth=_per_cost() * (0.5 * value - _over()), cost=cost).with_columns(_never_negative())
 
 
 def _per_cost() -> pl.Expr:
-    return pl.col("tracking_penalty") / pl.col("governed_nav_usd").cast(pl.Float64)
+    return pl.col("tracking_penalty") * (1.0 / pl.col("governed_nav_usd").cast(pl.Float64))
 
 
 def _over() -> pl.Expr:

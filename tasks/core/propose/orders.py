@@ -47,7 +47,7 @@ def order_rows(solved: Solved, run_id: str) -> tuple[pl.DataFrame, pl.DataFrame]
     orders = _with_ids(orders, run_id).with_columns(
         pl.col("quantity").cast(EXACT),
         pl.col("est_tax_usd", "value_usd", "amount_usd").cast(USD),
-        est_cost_usd=rounded_usd(pl.col("value_usd").cast(pl.Float64) * pl.col("half_spread_bps") / BPS),
+        est_cost_usd=rounded_usd(pl.col("value_usd").cast(pl.Float64) * pl.col("half_spread_bps") * (1 / BPS)),
     )
     return orders.select(PUBLIC["orders"].keys()), _relief(lots, orders)
 
@@ -154,7 +154,7 @@ def _percent(weight: pl.Expr) -> pl.Expr:
 
 def _position_words() -> pl.Expr:
     """``technology at 26.2% against a target of 20.0%; after the trade 21.0%``; of a household managed together its own weights."""
-    after = pl.col("governed_after_usd") / pl.col("governed_nav_usd").cast(pl.Float64)
+    after = pl.col("governed_after_usd") * (1.0 / pl.col("governed_nav_usd").cast(pl.Float64))
     whose = pl.when(pl.col("managed_household_id").is_null()).then(pl.lit("")).otherwise(pl.lit(" of the household"))
     return pl.format(
         "{}{} at {} against a target of {}; after the trade {}",

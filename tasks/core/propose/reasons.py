@@ -32,7 +32,7 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
         solved.classes.join(solved.accounts.select("account_id", *ACCOUNT_PRICES), on="account_id")
         .join(_unsold(solved.lots), on=CLASS, how="left")
         .with_columns(off=pl.col("governed_after_usd") - pl.col("destination_usd"))
-        .with_columns(worth_bps=pl.col("tracking_penalty") / nav * pl.col("off") * BPS)
+        .with_columns(worth_bps=pl.col("tracking_penalty") * (1.0 / nav) * pl.col("off") * BPS)
     )
     is_short_of_it = (pl.col("off") * pl.col("drift") > 0) & (
         pl.col("off").abs() > pl.max_horizontal(NEAR_ENOUGH * nav, unit)
@@ -43,7 +43,7 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
         .with_columns(
             benefit_bps=pl.col("worth_bps") + pl.col("shadow_price") * BPS,
             drift_before="drift",
-            drift_after=pl.col("governed_after_usd") / nav - pl.col("target_weight"),
+            drift_after=pl.col("governed_after_usd") * (1.0 / nav) - pl.col("target_weight"),
         )
         .with_columns(code=pl.when(pl.col("off") > 0).then(_why_not_sold()).otherwise(_why_not_bought()))
         .filter(pl.col("code").is_not_null())  # a member of a household that holds nothing of the class

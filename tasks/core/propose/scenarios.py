@@ -222,7 +222,7 @@ def _tracking(held: Solved, aims: Solved) -> pl.DataFrame:
         .select("owner", "held_usd", "asset_class", "aim_usd")
     )
     terms = aims.accounts.select("governed_nav_usd", "tracking_penalty", owner=owners["owner"]).unique("owner")
-    off = (pl.col("held_usd").cast(USD).sum().cast(pl.Float64) - pl.col("aim_usd").first()) / nav.first()
+    off = (pl.col("held_usd").cast(USD).sum().cast(pl.Float64) - pl.col("aim_usd").first()) * (1.0 / nav.first())
     return (
         pl.concat([cash, classes])
         .join(terms, on="owner")

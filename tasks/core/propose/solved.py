@@ -172,7 +172,7 @@ def _paid(classes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cost(value: str, bps: str) -> pl.Expr:
-    return rounded_usd(pl.col(value).cast(pl.Float64) * pl.col(bps) / BPS)
+    return rounded_usd(pl.col(value).cast(pl.Float64) * pl.col(bps) * (1 / BPS))
 
 
 def _with_fund_results(accounts: pl.DataFrame, funds: pl.DataFrame) -> pl.DataFrame:

@@ -62,8 +62,8 @@ def with_fund_lots(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
 def fund_terms(funds: pl.DataFrame) -> pl.DataFrame:
     """``account_id`` and ``FUND_TERMS`` of accounts that hold funds."""
     units = pl.col("fund_units")
-    worth = units.cast(pl.Float64) / 10**6 * pl.col("unit_usd")
-    kept = (millionths("start_quantity") - units).cast(pl.Float64) / 10**6 * pl.col("unit_usd")
+    worth = units.cast(pl.Float64) * 1e-6 * pl.col("unit_usd")
+    kept = (millionths("start_quantity") - units).cast(pl.Float64) * 1e-6 * pl.col("unit_usd")
     return funds.group_by("account_id").agg(
         fund_usd=usd_sum(worth * (1 - pl.col("spread"))),
         fund_kept_usd=usd_sum(kept),
@@ -107,14 +107,14 @@ def with_fund_sales(funds: pl.DataFrame, needs: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("units") > 0)
         .join(needs, on="account_id")
     )
-    keep = 1 - pl.col("half_spread_bps") / BPS
-    worth = pl.col("units").cast(pl.Float64) / 10**6 * pl.col("unit_usd") * keep
+    keep = 1 - pl.col("half_spread_bps") * (1 / BPS)
+    worth = pl.col("units").cast(pl.Float64) * 1e-6 * pl.col("unit_usd") * keep
     short = pl.max_horizontal(
         pl.col("need_usd").cast(pl.Float64), pl.min_horizontal("least_usd", worth.sum().over("account_id"))
     )
     before = worth.cum_sum().over("account_id") - worth
     steps = (
-        (short - before).clip(lower_bound=0.0) / (pl.col("unit_usd") * keep) * 10**6 / pl.col("step") - 1e-7
+        (short - before).clip(lower_bound=0.0) * (10**6 / (pl.col("unit_usd") * keep * pl.col("step"))) - 1e-7
     ).ceil()
     chosen = by_security.with_columns(
         taken=pl.min_horizontal(steps.cast(pl.Int64) * pl.col("step"), pl.col("units")), need_usd=pl.col("need_usd")
@@ -138,7 +138,7 @@ def with_fund_sales(funds: pl.DataFrame, needs: pl.DataFrame) -> pl.DataFrame:
 def _with_last_step(chosen: pl.DataFrame) -> pl.DataFrame:
     """One step more of the first security that has it, where rounding left the exact proceeds short of the need."""
     value = usd(quantity_of(pl.col("taken")), pl.col("price_usd"))
-    cost = rounded_usd(value.cast(pl.Float64) * pl.col("half_spread_bps") / BPS)
+    cost = rounded_usd(value.cast(pl.Float64) * pl.col("half_spread_bps") * (1 / BPS))
     is_short = (value - cost).sum().over("account_id") < pl.col("need_usd").cast(USD)
     has_more = (pl.col("taken") < pl.col("units")) & is_short
     is_first = has_more & (has_more.cast(pl.Int64).cum_sum().over("account_id") == 1)

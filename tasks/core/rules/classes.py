@@ -136,10 +136,10 @@ def with_buy_costs(classes: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataF
 
     Fractions of a dollar bought. Nothing to buy: a spread of 0; no preference: a location cost of 0.
     """
-    location = pl.col("cost_bps").fill_null(0.0) / BPS
+    location = pl.col("cost_bps").fill_null(0.0) * (1 / BPS)
     return (
         classes.join(preferences.select(*GROUP, "cost_bps"), on=GROUP, how="left", maintain_order="left")
-        .with_columns(buy_spread=pl.col("buy_half_spread_bps").fill_null(0.0) / BPS, location=location)
+        .with_columns(buy_spread=pl.col("buy_half_spread_bps").fill_null(0.0) * (1 / BPS), location=location)
         .with_columns(buy_cost=pl.col("buy_spread") + pl.col("location"))
         .drop("cost_bps")
     )

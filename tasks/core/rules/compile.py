@@ -223,7 +223,7 @@ def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
             gain_cap_usd=(pl.col("max_realized_gain_usd") - short - long).clip(lower_bound=0.0).fill_null(INF),
             turnover_cap_usd=(2 * pl.col("max_turnover") * nav).clip(lower_bound=0.0).fill_null(INF),
             max_orders=pl.col("max_orders").fill_null(NO_ORDER_LIMIT),
-            fewest_trades_usd=pl.col("fewest_trades_bps") / BPS * nav,
+            fewest_trades_usd=pl.col("fewest_trades_bps") * (1 / BPS) * nav,
             useful_usd=pl.when((pl.col("min_trade_usd") > 0) | (pl.col("min_trade_weight") > 0))
             .then(USEFUL_BPS / BPS * pl.col("governed_nav_usd").cast(pl.Float64))
             .otherwise(0.0),

@@ -36,7 +36,7 @@ def held_ranges(holdings: pl.DataFrame, facts: Facts, securities: pl.DataFrame, 
     shared = ranged.join(everyones, on="security_id").select(own.columns)
     price = pl.when(pl.col("unit_usd") > 0).then("unit_usd")
     given = [pl.col(name).cast(pl.Float64) for name in ("min_quantity", "max_quantity")]
-    worth = [pl.col(name).cast(pl.Float64) / price for name in ("min_value_usd", "max_value_usd")]
+    worth = [pl.col(name).cast(pl.Float64) * (1.0 / price) for name in ("min_value_usd", "max_value_usd")]
     return (
         pl.concat([own, shared])
         .join(securities.select("security_id", "unit_usd"), on="security_id", how="left")
@@ -135,7 +135,7 @@ def _take_in_order(total: pl.Expr, quantity: pl.Expr) -> pl.Expr:
 
 def _in_steps(quantity: pl.Expr, *, round_up: bool) -> pl.Expr:
     """Shares in whole quantity steps; a lot that goes whole stays whole."""
-    steps = quantity / pl.col("quantity_step").cast(pl.Float64)
+    steps = quantity * (1.0 / pl.col("quantity_step").cast(pl.Float64))
     rounded = (steps - TOLERANCE).ceil() if round_up else (steps + TOLERANCE).floor()
     shares = (rounded.cast(pl.Int64) * pl.col("quantity_step")).cast(EXACT)
     is_whole = quantity >= pl.col("start_quantity").cast(pl.Float64) - TOLERANCE

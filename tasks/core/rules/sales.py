@@ -129,7 +129,7 @@ def with_locks(lots: pl.DataFrame, facts: Facts, trade_date: date) -> pl.DataFra
 
 def with_costs(lots: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
     """Lots with ``class_row`` and, as fractions of a dollar sold, ``spread``, ``location``, ``tax`` and ``cost``, which is all three together."""
-    spread = pl.col("half_spread_bps") / BPS
+    spread = pl.col("half_spread_bps") * (1 / BPS)
     return (
         lots.join(classes.select(*CLASS, "class_row", "location"), on=CLASS, how="left")
         .with_columns(
@@ -149,7 +149,7 @@ def with_counted_gains(lots: pl.DataFrame, quantity: str) -> pl.DataFrame:
     sold, inside, outside = (lots.select(each).to_series().to_numpy() for each in units)
     holding = lots.select(pl.struct(HOLDING).rle_id()).to_series().to_numpy()
     start = np.append(np.searchsorted(holding, np.arange(holding[-1] + 1 if len(holding) else 0)), len(holding))
-    gain = lots.select(pl.col("gain") * pl.col("unit_usd") / MILLIONTHS).to_series().to_numpy()
+    gain = lots.select(pl.col("gain") * pl.col("unit_usd") * (1 / MILLIONTHS)).to_series().to_numpy()
     counted = counted_gains(
         *(np.require(start, np.int64, ["C", "W"]), np.require(sold, np.int64, ["C", "W"])),
         *(np.require(gain, np.float64, ["C", "W"]), np.require(inside, np.int64, ["C", "W"])),

@@ -52,7 +52,7 @@ def is_basis_missing() -> pl.Expr:
 def gain_fraction() -> pl.Expr:
     """Gain per dollar sold: ``1 - unit_cost / price``; negative at a loss, null where the cost is unknown or the price is 0."""
     price = pl.col("price_usd").cast(pl.Float64)
-    return 1.0 - pl.col("unit_cost_usd").cast(pl.Float64) / pl.when(price != 0).then(price)
+    return 1.0 - pl.col("unit_cost_usd").cast(pl.Float64) * (1.0 / pl.when(price != 0).then(price))
 
 
 def tax_rate() -> pl.Expr:

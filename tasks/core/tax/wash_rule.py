@@ -143,7 +143,7 @@ def _day(name: str) -> pl.Expr:
 def _loss_of_match() -> pl.Expr:
     """Dollars of the sale's loss that fall on the match; matches of a sale add up to the loss on the shares matched."""
     so_far = pl.col("units").cum_sum().over("sale")
-    loss = -pl.col("gain_usd").cast(pl.Float64) / pl.col("sold")
+    loss = -pl.col("gain_usd").cast(pl.Float64) * (1.0 / pl.col("sold"))
     return rounded_usd(loss * so_far) - rounded_usd(loss * (so_far - pl.col("units")))
 
 

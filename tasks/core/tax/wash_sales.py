@@ -31,7 +31,7 @@ def replaced_quantities(unused: pl.DataFrame) -> pl.DataFrame:
         ``account_id, security_id, replaced_quantity`` (shares, > 0), sorted. It counts every purchase: a lot that is itself
         recent does not replace itself, which ``with_replaced`` takes off lot by lot.
     """
-    total = pl.col("units").sum() / MILLIONTHS
+    total = pl.col("units").sum() * (1 / MILLIONTHS)
     key = ("account_id", "security_id")
     return unused.group_by(key).agg(replaced_quantity=total).sort(key)
 
@@ -53,7 +53,7 @@ def with_replaced(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
         lots.join(total, on=key, how="left", maintain_order="left")
         .join(left.join(held, on=own), on=own, how="left", maintain_order="left")
         .with_columns(replaced=pl.min_horizontal(units(), (pl.col("total").fill_null(0) - itself).clip(0)))
-        .with_columns(replaced_quantity=pl.col("replaced") / MILLIONTHS)
+        .with_columns(replaced_quantity=pl.col("replaced") * (1 / MILLIONTHS))
         .drop("total", "left", "held", "replaced")
     )
 
@@ -85,8 +85,8 @@ def with_replacing(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
         lots.join(inside.select("row", "inside"), on="row", how="left", maintain_order="left")
         .join(outside, on=key, how="left", maintain_order="left")
         .with_columns(
-            inside_quantity=pl.col("inside").fill_null(0) / MILLIONTHS,
-            outside_quantity=pl.col("outside").fill_null(0) / MILLIONTHS,
+            inside_quantity=pl.col("inside").fill_null(0) * (1 / MILLIONTHS),
+            outside_quantity=pl.col("outside").fill_null(0) * (1 / MILLIONTHS),
         )
         .drop("row", "inside", "outside")
     )
