@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ import polars as pl
 from schemas.enums import Role, Route, RunKind
 from schemas.run import RunRef
 from schemas.stored import TABLES
+from tasks.core.export import content_hashes
 from tasks.export.export import ExportResult, export_run
 from tasks.export.export_all import ExportedRuns, export_all
 from tasks.export.packages import Exporter
@@ -60,9 +62,8 @@ def table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
     return pl.DataFrame([{column: row.get(column) for column in schema} for row in rows], schema=schema)
 
 
-def lake_of(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] = ONE_CUSTODIAN) -> MemoryLake:
-    """Each account sells three of AAA out of two lots and buys two of =BB."""
-    orders = [
+def orders_of(account: str) -> list[dict[str, Any]]:
+    return [
         {
             "order_id": f"{account}-{side}",
             "proposal_id": f"p-{account}",
@@ -75,9 +76,18 @@ def lake_of(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] 
             "value_usd": quantity * Decimal("10.25"),
             "reason": "drift",
         }
-        for account in accounts
         for side, security, symbol, quantity in (("buy", "s2", "=BB", 2), ("sell", "s1", "AAA", 3))
     ]
+
+
+@cache
+def hash_of(account: str) -> str:
+    """Made once a process: what is forked from it cannot group frames."""
+    return str(content_hashes(table("orders", orders_of(account)))["content_hash"].item())
+
+
+def lake_of(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] = ONE_CUSTODIAN) -> MemoryLake:
+    """Each account sells three of AAA out of two lots and buys two of =BB."""
     lots = [
         {"order_id": f"{account}-sell", "account_id": account, "security_id": "s1", "lot_id": lot, "quantity": quantity}
         for account in accounts
@@ -85,9 +95,9 @@ def lake_of(accounts: tuple[str, ...] = ACCOUNTS, custodians: Mapping[str, str] 
     ]
     return MemoryLake(
         {
-            "orders": table("orders", orders),
+            "orders": table("orders", [row for account in accounts for row in orders_of(account)]),
             "lot_relief": table("lot_relief", lots),
-            "proposals": table("proposals", [{"proposal_id": f"p-{a}", "content_hash": f"hash-{a}"} for a in accounts]),
+            "proposals": table("proposals", [{"proposal_id": f"p-{a}", "content_hash": hash_of(a)} for a in accounts]),
             "landed_accounts": table(
                 "landed_accounts",
                 [
@@ -116,7 +126,7 @@ def routed(
             "proposal_id": [f"p-{account}" for account in accounts],
             "account_id": accounts,
             "custodian": [custodians.get(account, CUSTODIAN) for account in accounts],
-            "content_hash": [f"hash-{account}" for account in accounts],
+            "content_hash": [hash_of(account) for account in accounts],
             "triggers": "drift",
             "route": [Route.REVIEW if account == WAITING else Route.AUTO for account in accounts],
             "route_reasons": "",

@@ -8,6 +8,7 @@ import polars as pl
 
 from schemas.landing import dtypes
 from schemas.tables import PUBLIC
+from tasks.core.export.content import content_hashes
 from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
 
 EXPORT = Export("2026-03-02-nightly-0123456789ab", date(2026, 3, 2), 1, "2026-03-02-nightly-0123456789ab-export-1")
@@ -92,7 +93,7 @@ def release(
     ]
     frame = rows(PUBLIC["orders"], listed)
     proposals = frame.group_by("proposal_id").agg(order_count=pl.len().cast(pl.Int64)).sort("proposal_id")
-    hashed = proposals.with_columns(content_hash=pl.lit("h"))
+    hashed = proposals.join(content_hashes(frame), on="proposal_id")
     book = ProposedTables(
         rows(PUBLIC["proposals"], hashed.select("proposal_id", "content_hash").to_dicts()),
         frame,

@@ -1,6 +1,7 @@
 from .block_checks import block_warnings as block_warnings
 from .blocks import allocate as allocate
 from .blocks import sells_first as sells_first
+from .content import content_hashes as content_hashes
 from .files import FORMAT as FORMAT
 from .files import MANIFEST as MANIFEST
 from .files import SIGNATURE as SIGNATURE

@@ -16,6 +16,7 @@ from schemas.enums import Side
 from schemas.errors import ConservationBroken
 from schemas.landing import IDENTIFIER
 from tasks.core.export.blocks import block_orders, sells_first
+from tasks.core.export.content import content_hashes
 from tasks.core.facts import cents, sound_labels
 
 
@@ -107,7 +108,7 @@ def refuse_any(offenders: pl.DataFrame, sentence: str) -> None:
 
 
 def check_approved(approved: pl.DataFrame, proposals: pl.DataFrame, orders: pl.DataFrame) -> None:
-    """Refuse proposals that are no longer what was approved.
+    """Refuse proposals that are no longer what was approved: by their own word, by the number of their orders, or by these, hashed again.
 
     Parameters
     ----------
@@ -117,14 +118,21 @@ def check_approved(approved: pl.DataFrame, proposals: pl.DataFrame, orders: pl.D
         What the lake holds, whole.
     """
     counted = orders.group_by("proposal_id").agg(found=pl.len().cast(pl.Int64))
-    both = approved.join(
-        proposals.select("proposal_id", lake_hash="content_hash"), on="proposal_id", how="left", maintain_order="left"
-    ).join(counted, on="proposal_id", how="left", maintain_order="left")
+    known = proposals.select("proposal_id", lake_hash="content_hash")
+    again = content_hashes(orders.join(approved, on="proposal_id", how="semi")).rename({"content_hash": "order_hash"})
+    both = approved
+    for more in (known, again, counted):
+        both = both.join(more, on="proposal_id", how="left", maintain_order="left")
     is_same = pl.col("lake_hash").eq_missing(pl.col("content_hash"))
     refuse_any(both.filter(~is_same), "proposal {proposal_id} is not what was approved: its content hash differs")
     is_complete = pl.col("found").eq_missing(pl.col("order_count").cast(pl.Int64))
     refuse_any(
         both.filter(~is_complete), "proposal {proposal_id} was approved with {order_count} orders, the lake has {found}"
+    )
+    is_unchanged = pl.col("order_hash").eq_missing(pl.col("content_hash"))
+    refuse_any(
+        both.filter(~is_unchanged),
+        "an order of proposal {proposal_id} was changed since it was approved: the hash differs",
     )
 
 

@@ -24,8 +24,9 @@ from schemas.enums import Route, Side
 from schemas.errors import WrongUsage
 from schemas.landing import CASH, EXACT
 from schemas.tables import PUBLIC
+from tasks.core.export import content_hashes
 from tasks.core.facts import exact_sum, usd, usd_sum
-from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
+from tasks.core.propose.orders import order_rows, short_hashes
 from tasks.core.propose.proposals import CHECKED, proposal_rows
 from tasks.core.propose.realized import net_gains, realized_by_account
 from tasks.core.propose.solved import Solved, with_values_after

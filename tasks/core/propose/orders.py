@@ -216,17 +216,3 @@ def short_hashes(parts: Iterable[tuple[str, ...]]) -> pl.Series:
     """SHA-256 of each tuple's parts joined by a bar, 20 hex digits."""
     digests = [hashlib.sha256("|".join(row).encode()).hexdigest()[:20] for row in parts]
     return pl.Series(digests, dtype=pl.String)
-
-
-def content_hashes(orders: pl.DataFrame) -> pl.DataFrame:
-    """``proposal_id, content_hash``: SHA-256 over a proposal's orders as they would leave; what an approval refers to."""
-    shares = pl.concat_str("order_id", "account_id", "side", "security_id", "quantity", "price_usd", separator=",")
-    dollars = pl.concat_str(shares, pl.lit("usd"), cents("amount_usd").cast(pl.String), separator=",")
-    lines = (
-        orders.sort("proposal_id", "order_id")
-        .select("proposal_id", line=pl.coalesce(dollars, shares))
-        .group_by("proposal_id", maintain_order=True)
-        .agg(pl.col("line").str.join("\n"))
-    )
-    digests = [hashlib.sha256(text.encode()).hexdigest() for text in lines["line"]]
-    return lines.select("proposal_id", content_hash=pl.Series(digests, dtype=pl.String))

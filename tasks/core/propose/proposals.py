@@ -11,8 +11,8 @@ import polars as pl
 
 from schemas.enums import Side, TaxRegime, Term
 from schemas.tables import PUBLIC, USD
+from tasks.core.export import content_hashes
 from tasks.core.facts import BPS, exact_sum
-from tasks.core.propose.orders import content_hashes
 from tasks.core.propose.realized import net_gains
 from tasks.core.propose.solved import Solved
 from tasks.core.solver import TRADED

@@ -141,6 +141,17 @@ def test_a_proposal_changed_after_the_claim_stops_the_export(scene: Scene) -> No
     assert contents(scene.exports) == {}
 
 
+def test_an_order_changed_after_the_claim_stops_the_export(scene: Scene) -> None:
+    with pytest.raises(Interrupted):
+        scene.export(crash_at(0, interrupt))
+    buys = pl.col("side") == "buy"
+    more = pl.when(buys).then(pl.col("quantity") + 1).otherwise("quantity").cast(pl.Decimal(18, 6))
+    scene.lake.tables["orders"] = scene.lake.tables["orders"].with_columns(quantity=more)
+    with pytest.raises(ConservationBroken, match="an order of proposal p--a3 was changed since it was approved"):
+        scene.export()
+    assert contents(scene.exports) == {}
+
+
 def test_only_a_releaser_exports_and_resumes(scene: Scene) -> None:
     scene.ledger.users.add_user("reader", {Role.REVIEWER}, actor="ops", now=NOW)
     scene.ledger.users.add_user("releaser", {Role.RELEASER}, actor="ops", now=NOW)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from schemas.errors import DecisionRefused, Terminal
+from schemas.errors import ConservationBroken, DecisionRefused, Terminal
 from tasks.export import export
 from tasks.export.export import export_run
 from tasks.export.plan import ExportPlan
@@ -197,9 +197,12 @@ def test_an_order_that_left_never_leaves_again_under_another_proposal(scene: Sce
     for name in ("orders", "lot_relief"):
         scene.lake.tables[name] = scene.lake.tables[name].filter(pl.col("account_id") == WAITING).with_columns(again)
     scene.approve_the_waiting()
-    with pytest.raises(DecisionRefused, match="was exported before"):
+    with pytest.raises(ConservationBroken, match="was changed since it was approved"):
         scene.export()
     assert contents(scene.exports) == before
+    claim = ExportPart(orders=scene.lake.tables["orders"].select("order_id", "proposal_id"))
+    with pytest.raises(DecisionRefused, match="was exported before"):  # the ledger would not have it either
+        scene.ledger.exports.claim_export(RUN, [claim], actor="ops", folder=str(scene.exports), now=NOW)
 
 
 def test_a_full_disk_is_explained_and_the_claim_is_resumed(scene: Scene, undisturbed: dict[str, bytes]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from schemas.errors import ConservationBroken
 from schemas.tables import PUBLIC
+from tasks.core.export.content import content_hashes
 from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release
 
 EXPORT = Export("run", date(2026, 3, 2), 1, "run-export-1")
@@ -66,18 +67,22 @@ SECURITIES = pl.DataFrame(
         "quantity_step": [Decimal(1), Decimal("0.001"), Decimal(1)],
     }
 )
-PROPOSALS = ({"proposal_id": "p1", "content_hash": "h1"}, {"proposal_id": "p2", "content_hash": "h2"})
-APPROVED = pl.DataFrame({"proposal_id": ["p1", "p2"], "content_hash": ["h1", "h2"], "order_count": [3, 1]})
+HASHES = content_hashes(table("orders", *ORDERS))["content_hash"].to_list()
+APPROVED = pl.DataFrame({"proposal_id": ["p1", "p2"], "content_hash": HASHES, "order_count": [3, 1]})
 
 
 def release(
     orders: tuple[dict[str, object], ...] = ORDERS,
     relief: tuple[dict[str, object], ...] = RELIEF,
     accounts: pl.DataFrame = ACCOUNTS,
-    approved: pl.DataFrame = APPROVED,
+    approved: pl.DataFrame | None = None,
     claimed: tuple[str, ...] = ("o1", "o2", "o3", "o4"),
 ) -> ExportPackage:
-    lake = (table("proposals", *PROPOSALS), table("orders", *orders), table("lot_relief", *relief))
+    given = table("orders", *orders)
+    hashed = APPROVED.update(content_hashes(given), on="proposal_id")
+    approved = hashed if approved is None else approved
+    said = hashed.select("proposal_id", "content_hash").to_dicts()
+    lake = (table("proposals", *said), given, table("lot_relief", *relief))
     book = ProposedTables(*lake, accounts, SECURITIES)
     of = {"o4": "p2"}
     pairs = pl.DataFrame({"order_id": list(claimed), "proposal_id": [of.get(name, "p1") for name in claimed]})
@@ -151,16 +156,18 @@ def test_an_order_left_out_of_the_claim_is_named() -> None:
 
 
 def test_an_order_that_stands_twice_is_named() -> None:
-    twice = APPROVED.with_columns(order_count=pl.Series([3, 2]))
+    orders = (*ORDERS, ORDERS[3])
+    hashes = content_hashes(table("orders", *orders))["content_hash"]
+    twice = APPROVED.with_columns(hashes, order_count=pl.Series([3, 2]))
     with pytest.raises(ConservationBroken, match="order o4 stands in the lake twice"):
-        release(orders=(*ORDERS, ORDERS[3]), approved=twice)
+        release(orders=orders, approved=twice)
 
 
 @pytest.mark.parametrize(
     ("column", "values", "sentence"),
     [
-        ("content_hash", ["h1", "other"], "proposal p2 is not what was approved"),
-        ("content_hash", ["h1", None], "proposal p2 is not what was approved"),
+        ("content_hash", [HASHES[0], "other"], "proposal p2 is not what was approved"),
+        ("content_hash", [HASHES[0], None], "proposal p2 is not what was approved"),
         ("proposal_id", ["p1", "p9"], "proposal p9 is not what was approved"),
         ("order_count", [4, 1], "proposal p1 was approved with 4 orders, the lake has 3"),
         ("order_count", [3, None], "proposal p2 was approved with None orders, the lake has 1"),
@@ -169,6 +176,33 @@ def test_an_order_that_stands_twice_is_named() -> None:
 def test_a_proposal_that_is_not_as_approved_is_named(column: str, values: list[object], sentence: str) -> None:
     with pytest.raises(ConservationBroken, match=sentence):
         release(approved=APPROVED.with_columns(pl.Series(column, values)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"quantity": Decimal(3)},
+        {"side": "sell"},
+        {"security_id": "bbb"},
+        {"account_id": "a1"},
+        {"price_usd": Decimal(11)},
+        {"amount_usd": Decimal(20)},
+    ],
+)
+def test_an_order_that_was_changed_since_it_was_approved_is_found_whatever_the_lake_says_of_itself(
+    changed: dict[str, object],
+) -> None:
+    lake = tuple(
+        table(name, *rows)
+        for name, rows in (
+            ("proposals", APPROVED.select("proposal_id", "content_hash").to_dicts()),
+            ("orders", (*ORDERS[:3], {**ORDERS[3], **changed})),
+            ("lot_relief", RELIEF),
+        )
+    )
+    claimed = pl.DataFrame({"order_id": ["o1", "o2", "o3", "o4"], "proposal_id": ["p1", "p1", "p1", "p2"]})
+    with pytest.raises(ConservationBroken, match="an order of proposal p2 was changed since it was approved"):
+        make_release(EXPORT, ProposedTables(*lake, ACCOUNTS, SECURITIES), approved=APPROVED, claimed=claimed)
 
 
 def test_an_approved_proposal_without_orders_is_named() -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from schemas.tables import PUBLIC, USD
 from tasks.core.drift.drift import account_drift
+from tasks.core.export import content_hashes
 from tasks.core.facts.facts import Facts, account_parameters
-from tasks.core.propose.orders import content_hashes, order_rows, short_hashes
+from tasks.core.propose.orders import order_rows, short_hashes
 from tasks.core.propose.proposals import ROUTED, proposal_rows
 from tests.support.facts_table import ago, drift_of, facts_of, household_drift_of, solved_of
 
