@@ -7,6 +7,7 @@ from fastapi import Request
 from nicegui import ui
 
 from console.pages.parts import class_panel, facts, orders_panel, panel, plain_table
+from console.pages.proposal_panels import solution_panels
 from console.shared import Backend, PageContext, count, dollars, nothing_here, page_context, percent, waiting_page, word
 from tasks.review import explain_account
 
@@ -64,6 +65,8 @@ def _draw(page: dict[str, Any], proposals: pl.DataFrame) -> None:
     if page["orders"]:
         orders_panel(page["orders"])
     with ui.element("div").classes("halves"):
+        if page["orders"]:
+            solution_panels(page)
         _quarantine(page)
         _proposals(proposals)
 

@@ -17,9 +17,8 @@ from console.pages.proposal_panels import (
     cash_panel,
     changes_panel,
     history_panel,
-    proof_panel,
     rules_panel,
-    tax_panel,
+    solution_panels,
 )
 from console.shared import (
     Backend,
@@ -159,9 +158,8 @@ def _draw(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
         orders_panel(view.orders)
     with ui.element("div").classes("halves"):
         if view.newest is None:
-            tax_panel(view.page)
+            solution_panels(view.page)
             cash_panel(view.page)
-            proof_panel(view.page)
             rules_panel(view.page)
         history_panel(view.proposal, view.decisions)
         changes_panel(view.proposal, view.before, view.changes)

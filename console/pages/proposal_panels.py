@@ -6,8 +6,9 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.pages.parts import facts, panel, plain_table
-from console.shared import clock, day, dollars, percent, shares, word
-from schemas.enums import Reason
+from console.shared import NONE, clock, day, dollars, gap_svg, percent, shares, word
+from schemas.enums import Reason, TaxStatus
+from tasks.core.explain import LOSS_RULE, OF_THE_HOUSEHOLD
 from tasks.core.propose import OrderChange
 from warehouse.ledger import DecisionRow
 
@@ -23,24 +24,103 @@ RULES: Final = frozenset(
 )
 """Reasons that somebody's rule gives, not tax, cost or size."""
 
+TERM_COLUMNS: Final = ("term", "before", "tonight", "disallowed", "after", "next")
+
+
+def solution_panels(page: dict[str, Any]) -> None:
+    """What follows from the account's solution: tax, limits, losses, ways, and how far from the best it can be."""
+    for draw in (tax_panel, limits_panel, losses_panel, ways_panel, proof_panel):
+        draw(page)
+
 
 def tax_panel(page: dict[str, Any]) -> None:
-    """What the trades realize and cost in tax."""
+    """How the year's tax comes about: before the sales, what they add, what does not count, and after."""
     tax = page["tax"]
     if tax is None:
         return
     with panel("Tax"):
+        if tax["tax_status"] != TaxStatus.TAXABLE:
+            ui.label(f"The account is {word(tax['tax_status'])}: it pays no tax on a sale.")
+            return
+        rows = [
+            {
+                "term": f"{one['term']}, {percent(one['rate'])}",
+                **{name: dollars(one[f"{name}_usd"]) for name in TERM_COLUMNS[1:-1]},
+                "next": percent(one["marginal_rate"]),
+            }
+            for one in tax["terms"]
+        ]
+        names = {**{name: name for name in TERM_COLUMNS}, "next": "next dollar at"}
+        plain_table(names, rows, numbers=TERM_COLUMNS[1:])
         facts(
             {
+                "tax before": dollars(tax["tax_before_usd"]),
+                "tax after": dollars(tax["tax_after_usd"]),
                 "estimated": dollars(tax["est_tax_usd"]),
-                "realized, short term": dollars(tax["realized_short_gain_usd"]),
-                "realized, long term": dollars(tax["realized_long_gain_usd"]),
-                "this year so far, short": dollars(tax["ytd_short_gain_usd"]),
-                "this year so far, long": dollars(tax["ytd_long_gain_usd"]),
-                "rates, short and long": f"{percent(tax['short_term_rate'])}, {percent(tax['long_term_rate'])}",
             }
         )
-        ui.label(tax["regime_sentence"] or "").classes("note")
+        for text in (tax["netting_after_sentence"], tax["side_sentence"], tax["regime_sentence"]):
+            ui.label(text or "").classes("note")
+
+
+def limits_panel(page: dict[str, Any]) -> None:
+    """What limits the trades, and what one more dollar of it would be worth."""
+    if page["not_solved_again"]:
+        with panel("Limits"):
+            ui.label(page["not_solved_again"])
+    if not page["limits"]:
+        return
+    with panel("Limits"):
+        rows = [
+            {
+                "limit": word(one["limit"]),
+                "most": "none" if one["most"] is None else _amount(one, "most"),
+                "used": _amount(one, "used"),
+                "price": NONE if one["price_bps"] is None else f"{one['price_bps']:,.1f} bps",
+                "binds": "binds" if one["is_binding"] else "",
+            }
+            for one in page["limits"]
+        ]
+        columns = {"limit": "limit", "most": "most", "used": "used", "price": "one more dollar", "binds": ""}
+        plain_table(columns, rows, numbers=("most", "used", "price"))
+        for one in page["limits"]:
+            if one["most"] is not None and one["limit"] != "cash":
+                ui.label(one["sentence"]).classes("note")
+
+
+def _amount(limit: dict[str, Any], key: str) -> str:
+    return f"{limit[key]:,}" if limit["limit"] == "orders" else dollars(limit[key])
+
+
+def losses_panel(page: dict[str, Any]) -> None:
+    """How much of each class may be sold at a loss, and how much is."""
+    if not page["losses"]:
+        return
+    with panel("Losses"):
+        ui.label(f"{LOSS_RULE} {OF_THE_HOUSEHOLD}" if page["household_classes"] else LOSS_RULE)
+        rows = [
+            {
+                "class": word(one["asset_class"]),
+                **{name: dollars(one[f"{name}_usd"]) for name in ("held", "room", "sold", "harvested")},
+                "binds": "binds" if one["is_binding"] else "",
+            }
+            for one in page["losses"]
+        ]
+        names = {"held": "at a loss", "room": "may be sold", "sold": "is sold", "harvested": "outright"}
+        plain_table({"class": "class", **names, "binds": ""}, rows, numbers=tuple(names))
+        for one in page["losses"]:
+            if one["is_binding"]:
+                ui.label(f"{word(one['asset_class'])}: {one['sentence']}").classes("note")
+
+
+def ways_panel(page: dict[str, Any]) -> None:
+    """Which way each class trades where that is not obvious."""
+    odd = [one for one in page["ways"] if not one["is_obvious"]]
+    if not odd:
+        return
+    with panel("Which way, and why"):
+        for one in odd:
+            ui.label(f"{word(one['asset_class'])}: {one['sentence']}").classes("note")
 
 
 def cash_panel(page: dict[str, Any]) -> None:
@@ -62,6 +142,14 @@ def proof_panel(page: dict[str, Any]) -> None:
         return
     with panel("Proof"):
         ui.label(proof["sentence"])
+        picture = gap_svg(proof)
+        if picture:
+            ui.html(picture, sanitize=False)
+            ui.label(
+                "B the proven bound, C the best in fractions of units, T these trades, N trading nothing."
+            ).classes("quiet")
+            ui.label(proof["parts_sentence"])
+            ui.label(proof["idle_sentence"])
         facts(
             {
                 "objective": f"{proof['objective_usd']:,.4f} USD",

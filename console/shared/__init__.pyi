@@ -30,6 +30,7 @@ from .formatting import span as span
 from .formatting import until as until
 from .formatting import word as word
 from .formatting import words as words
+from .gap_picture import gap_svg as gap_svg
 from .guard import RequestGuard as RequestGuard
 from .guard import cookie_name as cookie_name
 from .guard import is_local as is_local

@@ -8,7 +8,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows.commands.explain_limits import print_limits, print_tax, say, title
+from flows.commands.explain_limits import (
+    print_certificate,
+    print_limits,
+    print_losses,
+    print_tax,
+    print_ways,
+    say,
+    title,
+)
 from flows.commands.explain_tables import (
     CLASSES,
     CLASSES_BEFORE,
@@ -69,11 +77,13 @@ def print_page(page: Page, console: Console) -> None:
         _drift,
         _orders,
         _print_obstacles,
+        print_ways,
         print_tax,
+        print_losses,
         _cash,
         print_limits,
         _wash_sales,
-        _certificate,
+        print_certificate,
         _print_decisions,
     ):
         section(page, console)
@@ -184,16 +194,6 @@ def _wash_sales(page: Page, console: Console) -> None:
     if barred or replaced:
         title(console, "Wash sales")
         say(console, *barred, *replaced)
-
-
-def _certificate(page: Page, console: Console) -> None:
-    certificate = page["certificate"]
-    if certificate is not None:
-        title(console, "Certificate")
-        say(console, certificate["sentence"])
-        if certificate["gap_usd"] is not None:
-            reached = f"Objective {usd(certificate['objective_usd'])} USD, no answer below {usd(certificate['lower_bound_usd'])} USD."
-            say(console, reached)
 
 
 def _print_decisions(page: Page, console: Console) -> None:

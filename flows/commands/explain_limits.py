@@ -1,9 +1,16 @@
 """What ``trimtab explain`` says of the year's tax and of what limits an account's trades."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from rich.console import Console
 from rich.text import Text
 
-from flows.commands.explain_tables import LIMITS, TERMS, Page, print_rows, usd
+from flows.commands.explain_tables import LIMITS, LOSSES, TERMS, WAYS, Page, print_rows, usd
+from tasks.core.explain import LETTERS, LOSS_RULE, OF_THE_HOUSEHOLD, gap_marks
+
+BAR: Final = 60
+"""Characters from the bound to the trades."""
 
 
 def title(console: Console, text: str) -> None:
@@ -58,3 +65,75 @@ def print_limits(page: Page, console: Console) -> None:
         print_rows(console, LIMITS, page["limits"])
         console.print()
         say(console, *(row["sentence"] for row in page["limits"] if row["most"] is not None))
+
+
+def print_losses(page: Page, console: Console) -> None:
+    """How much may be sold at a loss of each class, how much is, and whether that stops it."""
+    if page["losses"]:
+        title(console, "Losses")
+        say(console, LOSS_RULE, *([OF_THE_HOUSEHOLD] if page["household_classes"] else []))
+        print_rows(console, LOSSES, page["losses"])
+        _say_of_classes(console, [row for row in page["losses"] if row["is_binding"]])
+
+
+def print_ways(page: Page, console: Console) -> None:
+    """Which way each class trades, and what one more dollar either way would be worth."""
+    if page["ways"]:
+        title(console, "Which way")
+        say(
+            console,
+            "Worth and cost of the next dollar sold or bought, in basis points of it; off: USD from its destination.",
+            *([OF_THE_HOUSEHOLD] if page["household_classes"] else []),
+        )
+        print_rows(console, WAYS, page["ways"])
+        _say_of_classes(console, [row for row in page["ways"] if not row["is_obvious"]])
+
+
+def _say_of_classes(console: Console, rows: Sequence[Page]) -> None:
+    if rows:
+        console.print()
+        say(console, *(f"{row['asset_class']}: {row['sentence']}" for row in rows))
+
+
+def print_certificate(page: Page, console: Console) -> None:
+    """How far the trades can be from the best, as a bar from the bound to trading nothing, and what the gap is made of."""
+    certificate = page["certificate"]
+    if certificate is None:
+        return
+    title(console, "Certificate")
+    say(console, certificate["sentence"])
+    if certificate["gap_usd"] is None:
+        return
+    reached = (
+        f"Objective {usd(certificate['objective_usd'])} USD, no answer below {usd(certificate['lower_bound_usd'])} USD."
+    )
+    say(console, f"{reached} Both are the household's." if page["household_classes"] else reached)
+    if certificate["parts"]:
+        console.print()
+        say(console, gap_bar(certificate), _legend(certificate))
+        say(console, certificate["parts_sentence"], certificate["idle_sentence"])
+
+
+def gap_bar(certificate: Page) -> str:
+    """The gap as a line: ``B`` the bound, ``C`` the best in fractions of units, a letter for each part up to ``T``, the trades.
+
+    ``N`` stands for trading nothing, where that is allowed; beyond ``//`` nothing is to scale. A part shows where it is at least half a character.
+    """
+    drawn = {
+        mark.part: LETTERS[mark.part] * (round(BAR * mark.end) - round(BAR * mark.start))
+        for mark in gap_marks(certificate)
+    }
+    proof = drawn.pop("proof", "")
+    beyond = f"{6 * '-'}//{6 * '-'}N" if certificate["is_idle_allowed"] else ""
+    return f"B{proof}C{''.join(drawn.values())}T{beyond}"
+
+
+def _legend(certificate: Page) -> str:
+    places = {
+        "B": ("the proven bound", certificate["lower_bound_usd"]),
+        "C": ("the best in fractions of units", certificate["continuous_usd"]),
+        "T": ("these trades", certificate["objective_usd"]),
+        "N": ("trading nothing", certificate["idle_usd"] if certificate["is_idle_allowed"] else None),
+    }
+    said = (f"{letter} {words} {usd(amount)}" for letter, (words, amount) in places.items() if amount is not None)
+    return f"{', '.join(said)} USD."

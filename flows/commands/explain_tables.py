@@ -127,3 +127,22 @@ LIMITS: Final = (
     _column("price bps", "price_bps", _bps),
     _column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
 )
+LOSSES: Final = (
+    _column("class", "asset_class", _word),
+    _column("at a loss", "held_usd"),
+    _column("may be sold", "room_usd"),
+    _column("is sold", "sold_usd"),
+    _column("outright", "harvested_usd"),
+    _column("price bps", "price_bps", _bps),
+    _column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
+)
+WAYS: Final = (
+    _column("class", "asset_class", _word),
+    _column("way", "way", _word),
+    _column("off before", "over_usd"),
+    _column("off after", "off_usd"),
+    _column("sell: worth", "sell_worth_bps", _bps),
+    _column("cost", "sell_cost_bps", _bps),
+    _column("buy: worth", "buy_worth_bps", _bps),
+    _column("cost", "buy_cost_bps", _bps),
+)

@@ -122,9 +122,8 @@ def _with_solution(record: AccountRecord, lake: Lake, run: RunRef, shard: int) -
     if not is_as_its_night(solved, lake, run.run_id, account_id):
         return replace(record, unsolved=NOT_AS_ITS_NIGHT)
     is_changed = AMENDED in "".join(record.tables["proposals"]["route_reasons"]).split("|")
-    if is_changed:
-        solved = set_to_version(solved, record.tables["orders"], record.tables["lot_relief"])
-    return replace(record, standing=solved)
+    standing = set_to_version(solved, record.tables["orders"], record.tables["lot_relief"]) if is_changed else solved
+    return replace(record, solved=solved, standing=standing)
 
 
 def _causes(lake: Lake, row: RunRow, account_id: str) -> tuple[dict[str, Any], ...]:

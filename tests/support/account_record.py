@@ -1,5 +1,6 @@
 """What the stores would hold of an account after a night, made without them."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import polars as pl
@@ -16,15 +17,18 @@ from tests.support.facts_table import AS_OF, drift_of, household_drift_of, solve
 RUN: Final = {"run_id": "r", "as_of_date": AS_OF, "kind": "nightly", "state": "done"}
 
 
-def told_of(
-    facts: Facts, outcome: str = "proposed", reason: str = "drift", account_id: str = "a", **more: Any
-) -> AccountRecord:
-    """What the stores would hold of an account after a night."""
-    solved = solved_of(facts)
+def told_of(facts: Facts, outcome: str = "proposed", reason: str = "drift", **more: Any) -> AccountRecord:
+    """What the stores would hold of account ``a`` after a night."""
+    return records_of(facts, ["a"], outcome, reason, **more)["a"]
+
+
+def records_of(
+    facts: Facts, accounts: Iterable[str], outcome: str = "proposed", reason: str = "drift", **more: Any
+) -> dict[str, AccountRecord]:
+    """What the stores would hold of some accounts, each managed alone, after a night in which all had the same outcome."""
+    solved, joint = solved_of(facts), household_drift_of(facts)
     nobody = pl.DataFrame(schema={"account_id": pl.String})
-    by_account = account_drift(
-        drift_of(facts), account_parameters(facts), household_drift_of(facts), due=(), changed_models=nobody
-    )
+    by_account = account_drift(drift_of(facts), account_parameters(facts), joint, due=(), changed_models=nobody)
     orders, relief = order_rows(solved, "r")
     proposals = proposal_rows(solved, orders, relief, by_account)
     made = {
@@ -38,14 +42,11 @@ def told_of(
         "anomalies": pl.DataFrame(schema=PUBLIC["anomalies"]),
         **more,
     }
-    tables = {name: frame.filter(pl.col("account_id") == account_id) for name, frame in made.items()}
-    decided = {"account_id": account_id, "outcome": outcome, "reason": reason}
-    return AccountRecord(
-        RUN,
-        decided,
-        tables,
-        household_drift_of(facts),
-        household_facts(facts, account_id),
-        None,
-        standing=solved.only(pl.Series([account_id])),
-    )
+    found = {}
+    for name in accounts:
+        tables = {table: frame.filter(pl.col("account_id") == name) for table, frame in made.items()}
+        decided = {"account_id": name, "outcome": outcome, "reason": reason}
+        own = solved.only(pl.Series([name]))
+        mine = household_facts(facts, name)
+        found[name] = AccountRecord(RUN, decided, tables, joint, mine, None, solved=own, standing=own)
+    return found

@@ -7,9 +7,14 @@ from .account_page import AccountRecord as AccountRecord
 from .account_page import frontier_section as frontier_section
 from .account_page import household_facts as household_facts
 from .account_page import page as page
+from .gap_section import LETTERS as LETTERS
+from .gap_section import GapMark as GapMark
+from .gap_section import gap_marks as gap_marks
 from .plain_values import Page as Page
 from .sentences import LOOKS as LOOKS
+from .sentences import LOSS_RULE as LOSS_RULE
 from .sentences import NOT_AS_ITS_NIGHT as NOT_AS_ITS_NIGHT
+from .sentences import OF_THE_HOUSEHOLD as OF_THE_HOUSEHOLD
 from .sentences import OUTCOMES as OUTCOMES
 from .sentences import REASONS as REASONS
 from .sentences import STANDINGS as STANDINGS

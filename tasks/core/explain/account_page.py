@@ -15,15 +15,16 @@ from schemas.enums import Reason, Side, TaxStatus
 from schemas.landing import CASH
 from schemas.tables import USD
 from tasks.core.drift import is_out_of_band
+from tasks.core.explain.branches import branches
+from tasks.core.explain.class_terms import loss_rooms
+from tasks.core.explain.gap_section import certificate_section
 from tasks.core.explain.limits import limits_of
 from tasks.core.explain.plain_values import Page, every_row, first_row, some_of
 from tasks.core.explain.sentences import (
     CHANGED_ORDER,
-    NO_CERTIFICATE,
     REASONS,
     ROUNDED_ORDER,
     RULE_ORDER,
-    certificate_sentence,
     frontier_sentence,
     outcome_sentences,
     price_of_cash_sentence,
@@ -36,7 +37,6 @@ from tasks.core.rules import loss_sales
 from tasks.core.tax import gains_before, is_taxed, replaced_quantities, unused_purchases
 
 ACCOUNT: Final = ("account_id", "household_id", "custodian", "tax_status", "status", "model_id", "policy_id")
-CERTIFICATE: Final = ("objective_usd", "lower_bound_usd", "gap_bps")
 LEAST_WORTH_BPS: Final = 1e-6
 LOT: Final = ("lot_id", "quantity", "unit_cost_usd", "acquired_date", "term", "gain_usd")
 
@@ -58,8 +58,10 @@ class AccountRecord:
     decisions: tuple[Mapping[str, Any], ...] = ()
     causes: tuple[Mapping[str, Any], ...] = ()
     """``text, found, quarantine_id`` of rows that are not its own and that it was quarantined because of."""
+    solved: Solved | None = None
+    """The account solved again as its night did, with its household where that is managed together."""
     standing: Solved | None = None
-    """The account solved again, with its household where that is managed together, and set to the trades of its newest version."""
+    """The same, set to the trades of its newest version."""
     unsolved: str | None = None
     """Why it is not, in words; null where there was nothing to solve."""
 
@@ -109,14 +111,26 @@ def page(record: AccountRecord) -> Page:
         "stopped": _reasons(record.tables["class_reasons"]),
         "tax": tax_section(account, proposal, record.standing),
         "cash": _cash(record, account, proposal),
-        "limits": [] if account is None or record.standing is None else limits_of(account, record.standing, proposal),
+        **_solution(record.standing, account, proposal),
         "not_solved_again": record.unsolved,
         "wash_sales": {
             "may_not_buy": every_row(may_not_buy(record.facts, parameters)),
             "losses_replaced": every_row(losses_replaced(record, parameters)),
         },
-        "certificate": _certificate(proposal),
+        "certificate": certificate_section(proposal, record.solved),
         "proposal": _proposal(record, proposal),
+    }
+
+
+def _solution(standing: Solved | None, account: Page | None, proposal: Page | None) -> Page:
+    """What follows from the account solved again."""
+    if account is None or standing is None:
+        return {"limits": [], "losses": [], "ways": []}
+    name = account["account_id"]
+    return {
+        "limits": limits_of(account, standing, proposal),
+        "losses": loss_rooms(standing, name),
+        "ways": branches(standing, name),
     }
 
 
@@ -231,19 +245,6 @@ def _cash(record: AccountRecord, account: Page | None, proposal: Page | None) ->
         "after_usd": account["cash_usd"] if proposal is None else proposal["cash_after_usd"],
         "price_of_cash_bps": bps,
         "price_of_cash_sentence": None if bps is None else price_of_cash_sentence(bps),
-    }
-
-
-def _certificate(proposal: Page | None) -> Page | None:
-    if proposal is None:
-        return None
-    if proposal["objective_usd"] is None or proposal["lower_bound_usd"] is None:
-        return {**some_of(proposal, CERTIFICATE), "gap_usd": None, "sentence": NO_CERTIFICATE}
-    gap_usd = proposal["objective_usd"] - proposal["lower_bound_usd"]
-    return {
-        **some_of(proposal, CERTIFICATE),
-        "gap_usd": gap_usd,
-        "sentence": certificate_sentence(proposal["gap_bps"], gap_usd),
     }
 
 

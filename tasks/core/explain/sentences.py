@@ -66,11 +66,15 @@ NO_CERTIFICATE: Final = (
     "A person left out of the trades what a rule sells outright: the bound that was proven is of other trades."
 )
 ROUNDED_ORDER: Final = (
-    "Rounded: its account's prices are those of the best trades in fractions of units. In whole units this order is a little dearer "
-    "than it is worth at them, and the account is better with it or needs it."
+    "Rounded: at the prices of the best trades in fractions of units this order costs more than it is worth. In whole units its account is "
+    "better with it, or needs what it brings."
 )
 RULE_ORDER: Final = "A rule sells it outright, whatever it is worth."
 CHANGED_ORDER: Final = "A person changed the orders: beside what is left, this one costs more than it is worth."
+LOSS_RULE: Final = (
+    "Nothing is sold for the tax alone: a class sells at a loss at most what it has too much of, and what cash lacks."
+)
+OF_THE_HOUSEHOLD: Final = "Distances and room for losses are the household's."
 NOT_AS_ITS_NIGHT: Final = (
     "Solving the account again gives other orders than its night did, since the program has changed. Prices of limits, room for "
     "losses and what the gap is made of are not shown."

@@ -11,10 +11,13 @@ from .changed_orders import OrderChange as OrderChange
 from .changed_orders import order_changes as order_changes
 from .engine import shard_of as shard_of
 from .engine import solve_accounts as solve_accounts
+from .gap_parts import GapParts as GapParts
+from .gap_parts import parts_of_gap as parts_of_gap
 from .orders import order_rows as order_rows
 from .proposals import proposal_rows as proposal_rows
 from .realized import net_gains as net_gains
 from .realized import realized_by_account as realized_by_account
+from .reasons import NEAR_ENOUGH as NEAR_ENOUGH
 from .reasons import class_reasons as class_reasons
 from .route import Noticed as Noticed
 from .route import noticed_accounts as noticed_accounts

@@ -162,15 +162,10 @@ def _solvable(facts: Facts, by_account: pl.DataFrame, wanted: pl.Series) -> pl.D
 
 def _idle(policy: Solved, world: World) -> pl.DataFrame:
     """Columns ``NUMBERS`` of each account where nothing is traded."""
-    held = Solved(
-        policy.accounts.with_columns(cash_after=pl.col("cash_usd").cast(pl.Float64), fund_left_usd="fund_usd"),
-        policy.classes.with_columns(after_usd=pl.col("value_usd").cast(pl.Float64)),
-        policy.lots,
-    )
     before = world.by_account.select("account_id", one_way_drift_after="one_way_drift")
     nothing = {name: pl.lit(0) for name in ("est_tax_usd", "est_cost_usd", "turnover", "order_count")}
     return (
-        _tracking(held, policy)
+        idle_tracking(policy)
         .join(before, on="account_id")
         .with_columns(**nothing, objective_usd="tracking_usd", content_hash=pl.lit(""))
         .select(_typed_numbers())
@@ -200,6 +195,16 @@ def _with_parameters(solved: Solved, numbers: pl.DataFrame) -> pl.DataFrame:
 
 def _typed_numbers() -> list[pl.Expr]:
     return [pl.col(name).cast(PUBLIC["frontier"].get(name, pl.String())) for name in NUMBERS]
+
+
+def idle_tracking(solved: Solved) -> pl.DataFrame:
+    """``account_id, tracking_usd``: the tracking term where nothing is traded, by the penalty and destinations of ``solved``."""
+    held = Solved(
+        solved.accounts.with_columns(cash_after=pl.col("cash_usd").cast(pl.Float64), fund_left_usd="fund_usd"),
+        solved.classes.with_columns(after_usd=pl.col("value_usd").cast(pl.Float64)),
+        solved.lots,
+    )
+    return _tracking(held, solved)
 
 
 def _tracking(held: Solved, aims: Solved) -> pl.DataFrame:

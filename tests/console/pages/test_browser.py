@@ -422,6 +422,19 @@ def test_every_page_opens_light_and_dark_and_on_a_tablet(enter: Entering, ledger
     seen_everywhere(vic, name)
 
 
+def test_the_solution_is_explained_and_its_gap_drawn(enter: Entering, ledger: Ledger) -> None:
+    row = waiting(ledger).row(2, named=True)
+    vic = enter("vic")
+    for path in (f"/proposals/{row['proposal_id']}", f"/accounts/{row['account_id']}"):
+        vic.go(path)
+        for title in ("Tax", "Limits", "Proof"):
+            expect(vic.page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        drawing = vic.page.locator("svg.gap")
+        expect(drawing).to_be_visible()
+        expect(drawing).to_have_attribute("aria-label", re.compile("(gap of|no gap)"))
+    assert vic.said == []
+
+
 def test_a_chain_that_was_tampered_with_is_said_to_be(enter: Entering, home: Path) -> None:
 
     bob = enter("bob")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -197,6 +198,39 @@ def test_an_account_or_a_run_that_is_not_there_is_refused_in_a_sentence(
 def test_the_newest_run_is_meant_where_none_is_named(run: Run, outcomes: pl.DataFrame, run_id: str) -> None:
     account = outcomes["account_id"][0]
     assert run(account).stdout == run(account, "--run", run_id).stdout
+
+
+def test_what_follows_from_the_solution_is_on_the_page(run: Run, lake: Lake, run_id: str) -> None:
+    taxed = lake.read("proposals", run_id).filter(pl.col("realized_long_gain_usd") < 0).sort("account_id")
+    text = run(taxed["account_id"][0]).stdout
+    for title in ("Which way", "Tax", "Losses", "Limits", "Certificate"):
+        assert f"\n{title}\n" in text
+    for sentence in (
+        "\nBefore: ",
+        "\nAfter: ",
+        "The answer lies on side ",
+        "\nPrice: what one more dollar of the limit would be worth",
+        "\nB the proven bound ",
+        "Trading nothing ",
+    ):
+        assert sentence in text
+    assert re.search(r"^B.*C.*T-*/*-*N?$", text, re.MULTILINE)
+
+
+def test_a_household_is_shown_as_one_and_not_solved_again_where_it_is_large(
+    run: Run, lake: Lake, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposals = lake.read("proposals", run_id).filter(pl.col("household_id").is_not_null()).sort("account_id")
+    account = proposals["account_id"][0]
+    page = json.loads(run(account, "--json").stdout)
+    assert page["limits"]
+    assert sum(one["usd"] for one in page["certificate"]["parts"]) == pytest.approx(page["certificate"]["gap_usd"])
+    assert "Distances and room for losses are the household's." in run(account).stdout
+    monkeypatch.setattr("tasks.review.explain.MOST_MEMBERS", 1)
+    without = json.loads(run(account, "--json").stdout)
+    assert without["not_solved_again"].startswith("Its household of 2 accounts is not solved again here")
+    assert (without["limits"], without["certificate"]["parts"]) == ([], [])
+    assert "is not solved again here" in " ".join(run(account).stdout.split())
 
 
 def test_text_from_files_is_printed_as_it_stands() -> None:

@@ -19,6 +19,7 @@ from schemas.enums import ProposalState, Role, RunKind
 from schemas.errors import ConservationBroken, DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
+from tasks.core.explain.sentences import NOT_AS_ITS_NIGHT
 from tasks.core.export.package import ProposedTables
 from tasks.demo.sample import make_book
 from tasks.export.packages import book_of, stored_tables
@@ -89,6 +90,11 @@ class Scene:
             now=utc_now(),
             **how,
         )
+
+    def asset_class(self, security_id: str) -> str:
+        """Of a security."""
+        securities = self.lake.read("landed_securities", self.night.run_id)
+        return str(securities.filter(pl.col("security_id") == security_id)["asset_class"][0])
 
     def page(self, account_id: str) -> dict[str, Any]:
         """What is explained of the account."""
@@ -216,7 +222,15 @@ def test_review_and_explanation_show_the_version(scene: Scene) -> None:
     page = scene.page(before["account_id"])
     assert page["proposal"]["proposal_id"] == name
     assert {one["order_id"] for one in page["orders"]} == set(shown.orders["order_id"])
-    assert "could be better" in page["certificate"]["sentence"]
+    certificate = page["certificate"]
+    assert "could be better" in certificate["sentence"]
+    parts = {one["part"]: one["usd"] for one in certificate["parts"]}
+    first = scene.lake.read_account("proposals", scene.night.run_id, before["account_id"])["objective_usd"][0]
+    assert parts["person"] == pytest.approx(certificate["objective_usd"] - first)
+    assert sum(parts.values()) == pytest.approx(certificate["gap_usd"], abs=1e-4)
+    (way,) = [row for row in page["ways"] if row["asset_class"] == scene.asset_class(left_out["security_id"])]
+    assert way["bought_usd"] == 0
+    assert page["limits"][-1]["used"] == len(page["orders"])
 
 
 def test_versions_count_as_pending_orders_of_the_next_night(scene: Scene) -> None:
@@ -320,9 +334,17 @@ def test_what_is_solved_otherwise_than_its_night_did_is_not_changed(scene: Scene
     try:
         with pytest.raises(ConservationBroken, match="gives other orders than its night did"):
             scene.amend(before, {sell["order_id"]: Decimal(0)})
+        page = scene.page(before["account_id"])
     finally:
         scene.lake.replace(run, shard, {table: stored})
     assert scene.ledger.proposals.get_proposal(before["proposal_id"]) == before
+    assert page["not_solved_again"] == NOT_AS_ITS_NIGHT
+    assert [page[section] for section in ("limits", "losses", "ways")] == [[], [], []]
+    assert page["certificate"]["parts"] == []
+    assert [term["after_usd"] for term in page["tax"]["terms"]] == [None, None]
+    again = scene.page(before["account_id"])
+    assert again["not_solved_again"] is None
+    assert again["limits"]
 
 
 def test_an_order_named_twice_is_no_wish(scene: Scene) -> None:
