@@ -132,6 +132,7 @@ def order_rows(orders: Sequence[Page]) -> list[dict[str, Any]]:
             "tax": dollars(one["est_tax_usd"]),
             "cost": dollars(one["est_cost_usd"]),
             "reason": one["reason"],
+            "note": one.get("note") or "",
             "lots": [_lot(lot) for lot in one.get("lots", [])],
         }
         for one in orders
@@ -165,6 +166,7 @@ ORDER_BODY: Final = """
     <template v-if="col.name === 'side'"><span :class="'side ' + props.row.side">{{ props.row.side }}</span></template>
     <template v-else-if="col.name === 'reason'">
       <div>{{ props.row.reason }}</div>
+      <div v-if="props.row.note" class="quiet">{{ props.row.note }}</div>
       <details v-if="props.row.lots.length" class="lots"><summary>{{ props.row.lots.length === 1 ? '1 lot' : props.row.lots.length + ' lots' }}</summary>
         <table><thead><tr><th>lot</th><th>shares</th><th>unit cost</th><th>acquired</th><th>term</th><th>gain</th></tr></thead>
         <tbody><tr v-for="lot in props.row.lots" :key="lot.lot"><td>{{ lot.lot }}</td><td>{{ lot.quantity }}</td><td>{{ lot.cost }}</td><td>{{ lot.acquired }}</td><td>{{ lot.term }}</td><td>{{ lot.gain }}</td></tr></tbody></table>
