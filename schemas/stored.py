@@ -66,6 +66,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "orders_to_show": FILLS_TO_SHOW,
     "open_orders": {**FILLS_TO_SHOW, "moved": pl.Decimal(38, 6)},
     "remembered_actions": dtypes("corporate_actions"),
+    "renamed_securities": {"former_id": pl.String(), "security_id": pl.String(), "effective_date": pl.Date()},
     "late_prices": {"security_id": pl.String(), "effective_date": pl.Date()},
     "always_review": {"reason": pl.String()},
     "trade_date": {"trade_date": pl.Date()},
@@ -82,6 +83,7 @@ told of orders that left, as far as the landed trades do not show it; it counts 
 night over all accounts, and those that holdings did not show then; ``unshown_fills``: what of them tonight's do not show.
 ``orders_to_show``, ``open_orders``: the same of orders that left and have no final word, as if all of each were filled; ``then_quantity`` is
 null where a broker took a fill back, which no holding can show. ``always_review``: the setting as it was then. ``remembered_actions``: corporate actions that earlier nights were told of.
+``renamed_securities``: identifiers that these and tonight's changed, each with all that it became, one share for one.
 ``late_prices``: securities
 whose price was still in shares of before a split that was told. ``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""

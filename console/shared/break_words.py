@@ -26,7 +26,7 @@ ASK_WHAT_WAS_DONE: Final = "Ask the broker what was done; it counts for no order
 ADVICE: Final[Mapping[Break, str]] = {
     Break.OVERFILLED: "Ask the broker to take back what is too much; a bust or a correction closes this.",
     Break.WRONG_SIDE: ASK_WHAT_WAS_DONE,
-    Break.WRONG_SECURITY: ASK_WHAT_WAS_DONE,
+    Break.WRONG_SECURITY: f"{ASK_WHAT_WAS_DONE} Where it has a new name, say so in corporate_actions, and read the file again after that night.",
     Break.WRONG_ACCOUNT: ASK_WHAT_WAS_DONE,
     Break.CONFLICTING: "Ask the broker which one holds; what was told first stands.",
     Break.EXCEPTION_VOID: "Fix its share anew with trimtab allot, or take it back.",

@@ -1,6 +1,6 @@
 """Files of executions as brokers and custodians put them somewhere: each is fetched whole and read once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -15,9 +15,11 @@ from schemas.sources import Source
 from tasks.core.export import sha256
 from tasks.executions import ExecutionFormat
 from tasks.reconcile.reconcile import ReconcileResult, reconcile
+from tasks.reconcile.security_names import security_names
 from tasks.runtime import current_actor, open_ledger, utc_now
 from tasks.sources import folder, s3
-from warehouse.ledger import Answers, Executions
+from warehouse.lake import open_lake
+from warehouse.ledger import Answers, Executions, Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,8 @@ def reconcile_new(settings: Settings) -> list[ExecutionFileResult]:
     A source that does not answer, or turns us away, is a problem of its own and stops no other.
     """
     with closing(open_ledger(settings)) as ledger:
-        return [
-            one
-            for source in settings.executions
-            for one in _of_source(ledger.executions, ledger.answers, settings, source)
-        ]
+        by = Receiver.of(settings, ledger.executions, ledger.answers, ledger.runs)
+        return [one for source in settings.executions for one in _of_source(by, source)]
 
 
 def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str | None = None) -> ReconcileResult:
@@ -52,30 +51,42 @@ def reconcile_one(settings: Settings, path: Path, *, source: str = "", fmt: str 
         As ``reconcile``.
     """
     with closing(open_ledger(settings)) as ledger:
-        return _take(ledger.executions, ledger.answers, settings, path, source, fmt=fmt)
+        return Receiver.of(settings, ledger.executions, ledger.answers, ledger.runs).take(path, source, fmt=fmt)
 
 
-def _take(
-    executions: Executions, answers: Answers, settings: Settings, path: Path, source: str, *, fmt: str | None
-) -> ReconcileResult:
-    return reconcile(
-        path,
-        executions=executions,
-        answers=answers,
-        actor=current_actor(),
-        now=utc_now(),
-        source=source,
-        format=ExecutionFormat(fmt) if fmt else None,
-        min_units=settings.min_allocation_units,
-    )
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who takes files in: the settings, the parts of the ledger that they go to, and what securities are called since."""
+
+    settings: Settings
+    executions: Executions
+    answers: Answers
+    names: Callable[[], pl.DataFrame]
+
+    @classmethod
+    def of(cls, settings: Settings, executions: Executions, answers: Answers, runs: Runs) -> "Receiver":
+        """With the names that the newest night knows; the lake is opened where they are asked for."""
+        return cls(settings, executions, answers, lambda: security_names(open_lake(settings), runs))
+
+    def take(self, path: Path, source: str, *, fmt: str | None) -> ReconcileResult:
+        """As ``reconcile``, for whoever runs this, now."""
+        return reconcile(
+            path,
+            executions=self.executions,
+            answers=self.answers,
+            actor=current_actor(),
+            now=utc_now(),
+            source=source,
+            format=ExecutionFormat(fmt) if fmt else None,
+            min_units=self.settings.min_allocation_units,
+            names=self.names,
+        )
 
 
-def _of_source(
-    executions: Executions, answers: Answers, settings: Settings, source: ExecutionSource
-) -> Iterator[ExecutionFileResult]:
-    read = executions.files_read(source.name)
+def _of_source(by: Receiver, source: ExecutionSource) -> Iterator[ExecutionFileResult]:
+    read = by.executions.files_read(source.name)
     try:
-        files = list(_fetch_files(settings, source))
+        files = list(_fetch_files(by.settings, source))
     except TrimtabError as error:
         yield ExecutionFileResult(source.name, "", None, str(error))
         return
@@ -83,7 +94,7 @@ def _of_source(
         if sha256(path.read_bytes()) in read:
             continue
         try:
-            done = _take(executions, answers, settings, path, source.name, fmt=source.format)
+            done = by.take(path, source.name, fmt=source.format)
             yield ExecutionFileResult(source.name, name, done, None)
         except TrimtabError as error:
             yield ExecutionFileResult(source.name, name, None, str(error))

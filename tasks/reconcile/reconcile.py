@@ -2,13 +2,14 @@
 
 1. Read the file (``tasks.executions``): what cannot be read is set aside row by row.
 2. Match each execution to an order or a block (``tasks.core.reconcile.matching``), enter the new ones, and compute anew what has become
-   of every order that they touch, in one transaction of the ledger (a large file in several).
+   of every order that they touch, in one transaction of the ledger (a large file in several). Where one is in another security than its
+   order, the newest night is asked what the order's is called since.
 3. What is set aside, and what differs from what left, is told with amounts; some of it is an alarm (``ALARMS``).
 
 Reading a file again changes nothing, in whatever order files come.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -26,8 +27,8 @@ from tasks.core.reconcile import (
     ALARMS,
     ASIDE,
     DIFFERENCES,
+    NO_NAMES,
     breaks,
-    match_executions,
     net_fills,
     order_states,
     proposal_states,
@@ -35,6 +36,7 @@ from tasks.core.reconcile import (
     unasked_fills,
 )
 from tasks.executions import ExecutionFormat, ExecutionRecords, read_executions
+from tasks.reconcile.security_names import match_under_all_names
 from tasks.review import newest_rows
 from warehouse.lake import Lake
 from warehouse.ledger import (
@@ -108,6 +110,7 @@ def reconcile(
     source: str = "",
     format: ExecutionFormat | None = None,  # noqa: A002 - as the option is called
     min_units: int = 1,
+    names: Callable[[], pl.DataFrame] = lambda: NO_NAMES,
 ) -> ReconcileResult:
     """Take a file of executions in.
 
@@ -127,6 +130,8 @@ def reconcile(
         Null: told by what the file holds.
     min_units
         Least share of an order in a block, in units of its security's step.
+    names
+        What securities are called since they were ordered (``security_names``); asked where it matters.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def reconcile(
             executions.take_executions(
                 file,
                 _reading(part),
-                judge=partial(match_executions, part.executions, named),
+                judge=partial(match_under_all_names, part.executions, named, names),
                 rules=rules(min_units),
                 before=None if len(done) < len(parts) - 1 else _counts(done),
                 actor=actor,

@@ -30,7 +30,7 @@ from tasks.core.gate import (
     without_foreign,
 )
 from tasks.core.guards import row_names
-from tasks.core.reconcile import presumed_fills
+from tasks.core.reconcile import presumed_fills, renamed_securities
 from tasks.known import (
     actions_of,
     agreed_splits,
@@ -79,7 +79,9 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         if notice := odd_label_notice(commons["securities"]):
             give_notice(notice)
         with_it = made_with(at.settings, Step.VALIDATE)
-        frames = {"quarantine": gated.quarantine, **_since_last_night(at, run), "made_with": with_it}
+        renamed = renamed_securities(actions_of(at.lake, run).effective)
+        since = _since_last_night(at, run)
+        frames = {"quarantine": gated.quarantine, **since, "renamed_securities": renamed, "made_with": with_it}
         at.lake.replace(run, shard, frames)
         return gated.quarantine.height
     tables = landed_rows(at.lake, run, shard)

@@ -1,5 +1,6 @@
 """Corporate actions in whole nights, a shard an account: what was said once stands, and a split is known by the whole book or not at all."""
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,12 +8,17 @@ import polars as pl
 import pytest
 
 from schemas.errors import RunHeld
+from schemas.exports import ExecutionSource
 from schemas.run import RunRef
 from schemas.settings import Settings
 from tasks.operate import replay_run
+from tasks.reconcile.execution_files import ExecutionFileResult, reconcile_new
+from tasks.runtime.run_settings import use_settings
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
+from tests.support.fill_scene import write_fills
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import AS_OF, rows_of, sound_book, write_book
-from tests.support.night_driver import run_night
+from tests.support.night_driver import export, run_night
 from warehouse.lake.lake import open_lake
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
@@ -91,6 +97,28 @@ def night(settings: Settings, folder: Path, one: Book, day: int = 0) -> RunRef:
     return run_night(settings, folder, when)
 
 
+def renamed_securities(one: Book) -> pl.DataFrame:
+    """The securities of the book once BND has the identifier and the ticker BND2."""
+    rows = one["securities"]
+    return rows.with_columns(pl.col("security_id", "symbol").replace("BND", "BND2"))
+
+
+def approve(settings: Settings, run_id: str) -> None:
+    with closing(open_ledger(settings)) as ledger:
+        ids = ledger.proposals.list_proposals(run_id=run_id).filter(state="pending_review")["proposal_id"].to_list()
+        ledger.decisions.decide(ids, decision="approve", actor=current_actor(), now=utc_now())
+
+
+def sent_orders(settings: Settings) -> pl.DataFrame:
+    with closing(open_ledger(settings)) as ledger:
+        return ledger.answers.sent_orders()
+
+
+def take_new(settings: Settings) -> list[ExecutionFileResult]:
+    with use_settings(settings):
+        return reconcile_new(settings)
+
+
 def outcomes(settings: Settings, run: RunRef) -> dict[str, str]:
     rows = open_lake(settings).read("account_outcomes", run.run_id).sort("account_id")
     return {
@@ -149,6 +177,41 @@ def test_an_identifier_is_carried_over_for_good_by_one_word(settings: Settings, 
         assert not orders.filter(account_id="C1", security_id="BND2").is_empty()
     replayed = replay_run(settings, later.run_id, tmp_path / "again")
     assert replayed.is_same, replayed
+
+
+def test_a_fill_in_the_new_ticker_finds_the_order_in_the_old_one(settings: Settings, tmp_path: Path) -> None:
+    """Told before the night that knows of the change it is set aside and read again; after it the order is filled, and nobody buys again."""
+    broker = tmp_path / "broker"
+    broker.mkdir()
+    settings = settings.model_copy(update={"executions": (ExecutionSource(name="desk", url=str(broker)),)})
+    first = night(settings, tmp_path, book())
+    approve(settings, first.run_id)
+    export(settings, first.run_id)
+    (sent,) = sent_orders(settings).filter(account_id="C1", security_id="BND").iter_rows(named=True)
+    day = AS_OF + timedelta(days=1)
+    row = {
+        "execution_id": "e1",
+        "kind": "fill",
+        "client_order_id": sent["order_id"],
+        "account_id": "C1",
+        "symbol": "BND2",
+    }
+    write_fills(
+        broker / "fills.csv",
+        {**row, **{name: sent[name] for name in ("side", "quantity", "price_usd")}, "trade_date": day.isoformat()},
+    )
+    (early,) = take_new(settings)
+    assert early.done is not None
+    assert (early.done.taken, early.done.alarms["code"].to_list()) == (0, ["wrong_security"])
+    said = told(f"BND | {day} | identifier_change | | BND2")
+    night(settings, tmp_path, renamed(book()) | {"securities": renamed_securities(book())} | said, 1)
+    (late,) = take_new(settings)
+    assert late.done is not None
+    assert (late.done.taken, late.done.aside.height, late.done.alarms.height) == (1, 0, 0)
+    with closing(open_ledger(settings)) as ledger:
+        assert ledger.answers.states_of([sent["order_id"]])["state"].to_list() == ["filled"]
+        assert ledger.answers.set_aside().is_empty()
+    assert take_new(settings) == []
 
 
 def test_without_a_word_the_holders_wait(begun: Settings, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from .open_orders import standing_proposals as standing_proposals
 from .open_orders import unseen as unseen
 from .order_progress import order_states as order_states
 from .order_progress import proposal_states as proposal_states
+from .security_names import NO_NAMES as NO_NAMES
+from .security_names import known_names as known_names
+from .security_names import renamed_securities as renamed_securities
 from .unshown_fills import is_open as is_open
 from .unshown_fills import missing as missing
 from .unshown_fills import open_to_show as open_to_show

@@ -8,7 +8,7 @@
    entered, and void from when the fill comes (``net_fills.crossed``): whichever comes first, the fill stands.
 4. One id that says two things is conflicting: what was known first stands. Where both come in one file neither is taken.
 5. Side, security and account, where the message gives them, must be the order's. A fill of a block names no account. A security may be named
-   by the identifier, CUSIP or ISIN that the order left with.
+   by the identifier, CUSIP or ISIN that the order left with, and by what it was renamed to until the day of the fill.
 
 Accepted + set aside = read: every row ends up somewhere.
 """
@@ -19,6 +19,7 @@ import polars as pl
 
 from schemas.enums import Break
 from schemas.executions import EXECUTIONS, MESSAGES
+from tasks.core.reconcile.security_names import NO_NAMES
 
 SAID: Final = (
     "kind",
@@ -51,7 +52,7 @@ NAMES: Final = ("account_id", "symbol", "security_id", "side", *LABELS)
 
 
 def match_executions(
-    executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame
+    executions: pl.DataFrame, source: str, orders: pl.DataFrame, known: pl.DataFrame, names: pl.DataFrame = NO_NAMES
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Executions that are new and belong to orders of ours, as ``MESSAGES`` with ``row_number`` and what they said; and the others as ``ASIDE``.
 
@@ -66,8 +67,10 @@ def match_executions(
     known
         Earlier executions of the source that have one of these ids or are referred to: ``execution_id``, ``order_id``, ``block_id``, and what they
         said (``SAID``).
+    names
+        ``KNOWN_NAMES`` that securities have beside those that orders left with.
     """
-    named = _with_order(executions, orders, known)
+    named = _with_known_names(_with_order(executions, orders, known), names)
     first = named.sort("row_number").unique("execution_id", keep="first", maintain_order=True)
     judged = named.join(_known_executions(known), on="execution_id", how="left", suffix="_known").join(
         first.select("execution_id", first_row="row_number", **{f"{name}_first": name for name in SAID}),
@@ -107,6 +110,17 @@ def _with_order(executions: pl.DataFrame, orders: pl.DataFrame, known: pl.DataFr
     referred = through.select(reference_id="execution_id", referred=key)
     whole = pl.concat([rest, found.select(rest.columns)]).sort("row_number")
     return whole.join(referred, on="reference_id", how="left", maintain_order="left")
+
+
+def _with_known_names(named: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Executions with ``is_known_security_id`` and ``is_known_symbol``: whether the order's security had that name on the day."""
+    for column, key in (("security_id", pl.col), ("symbol", _plain)):
+        asked = named.select("row_number", "trade_date", "ordered_security_id", said=key(column)).drop_nulls("said")
+        theirs = names.select(ordered_security_id="security_id", said=key("name"), since="since")
+        is_since = (pl.col("trade_date") >= pl.col("since")).fill_null(value=True)
+        rows = asked.join(theirs, on=("ordered_security_id", "said")).filter(is_since)["row_number"]
+        named = named.with_columns(pl.col("row_number").is_in(rows.implode()).alias(f"is_known_{column}"))
+    return named
 
 
 def _follow_references(nameless: pl.DataFrame, through: pl.DataFrame) -> pl.DataFrame:
@@ -159,6 +173,16 @@ def _same(suffix: str) -> pl.Expr:
 def _plain(column: str) -> pl.Expr:
     """A symbol without the sign that class shares are written with: ``BRK.B``, ``BRK B`` and ``BRK/B`` are one."""
     return pl.col(column).str.replace_all(r"[^0-9A-Za-z]", "").str.to_uppercase()
+
+
+def _is_another_id() -> pl.Expr:
+    """Whether the message has an identifier, and it is none that the order's security has or left with."""
+    names = [pl.col("security_id").ne_missing(pl.col(f"ordered_{name}")) for name in ("security_id", *LABELS)]
+    return pl.col("security_id").is_not_null() & pl.all_horizontal(names) & ~pl.col("is_known_security_id")
+
+
+def _is_another_symbol() -> pl.Expr:
+    return (_plain("symbol") != _plain("ordered_symbol")) & ~pl.col("is_known_symbol")
 
 
 def _verdict() -> tuple[pl.Expr, pl.Expr]:
@@ -226,16 +250,12 @@ def _verdict() -> tuple[pl.Expr, pl.Expr]:
             pl.format("execution {} is a {}, the order is a {}", "execution_id", "side", "ordered_side"),
         ),
         (
-            pl.col("security_id").is_not_null()
-            & pl.all_horizontal(
-                pl.col("security_id").ne_missing(pl.col(f"ordered_{name}")) for name in ("security_id", *LABELS)
-            )
-            & ((_plain("symbol") != _plain("ordered_symbol")) | pl.col("symbol").is_null()),
+            _is_another_id() & (_is_another_symbol() | pl.col("symbol").is_null()),
             Break.WRONG_SECURITY,
             pl.format("execution {} is in {}, the order in {}", "execution_id", "security_id", "ordered_security_id"),
         ),
         (
-            _plain("symbol") != _plain("ordered_symbol"),
+            _is_another_symbol(),
             Break.WRONG_SECURITY,
             pl.format("execution {} is in {}, the order in {}", "execution_id", "symbol", "ordered_symbol"),
         ),

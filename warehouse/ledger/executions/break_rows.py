@@ -129,7 +129,7 @@ def is_used() -> sa.ColumnElement[bool]:
         sa.exists()
         .where(executions.c.source == executions_aside.c.source)
         .where(executions.c.execution_id == executions_aside.c.execution_id)
-        .where(executions_aside.c.code.in_([Break.UNKNOWN_ORDER, Break.UNREAD]))
+        .where(executions_aside.c.code.in_([Break.UNKNOWN_ORDER, Break.WRONG_SECURITY, Break.UNREAD]))
     )
 
 

@@ -194,7 +194,7 @@ class Executions(Store):
         """SHA-256 of the source's files that need not be read again.
 
         One with an execution of an order that is not known yet is read again: the order may have left since, or the fill come that
-        a bust is about.
+        a bust is about. So is one with an execution in another security than its order's, which a night may know by that name since.
         """
         aside = executions_aside
         is_used = (
@@ -202,7 +202,8 @@ class Executions(Store):
             .where(executions.c.source == aside.c.source)
             .where(executions.c.execution_id == aside.c.execution_id)
         )
-        is_open = (aside.c.source == source) & (aside.c.code == Break.UNKNOWN_ORDER) & ~is_used
+        may_fit_later = aside.c.code.in_([Break.UNKNOWN_ORDER, Break.WRONG_SECURITY])
+        is_open = (aside.c.source == source) & may_fit_later & ~is_used
         query = sa.select(execution_files.c.sha256).where(
             execution_files.c.source == source,
             execution_files.c.sha256.not_in(sa.select(aside.c.file_sha256).where(is_open)),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.executions import EXECUTIONS, SENT_ORDERS
 from tasks.core.reconcile.matching import SAID, match_executions
+from tasks.core.reconcile.security_names import known_names
 
 ORDERS = pl.DataFrame(
     [
@@ -160,6 +161,70 @@ def test_what_does_not_fit_its_order_is_set_aside(changed: dict[str, Any], code:
 )
 def test_other_ways_to_say_the_same_fit(changed: dict[str, Any]) -> None:
     assert told(fill("e1", **changed)) == (["e1"], [])
+
+
+LABELLED = ORDERS.with_columns(cusip=pl.lit("084670702"), isin=pl.lit("US0846707026"))
+
+
+@pytest.mark.parametrize("name", ["S2", "084670702", "US0846707026"])
+def test_a_security_may_be_named_by_what_the_order_left_with(name: str) -> None:
+    accepted, aside = match_executions(table(fill("e1", security_id=name)), "broker", LABELLED, known())
+    assert (accepted.height, aside.height) == (1, 0)
+    _, aside = match_executions(table(fill("e1", security_id="594918104")), "broker", LABELLED, known())
+    assert aside["code"].to_list() == ["wrong_security"]
+
+
+SINCE = date(2026, 1, 7)
+RENAMED = pl.DataFrame(
+    [("S2", "S9", SINCE), ("S9", "S10", date(2026, 1, 20)), ("S2", "S10", date(2026, 1, 20))],
+    schema={"former_id": pl.String, "security_id": pl.String, "effective_date": pl.Date},
+    orient="row",
+)
+LISTED = pl.DataFrame({"security_id": ["S9", "S10", "S1"], "symbol": ["NEW", "NEWER", "OTHER"]})
+NAMES = known_names(RENAMED, LISTED)
+
+
+def renamed(names: pl.DataFrame = NAMES, **said: Any) -> list[str]:
+    """Codes of a fill of an order of S2, BRK.B, that says so."""
+    day = said.pop("trade_date", SINCE)
+    _, aside = match_executions(table(fill("e1", trade_date=day, **said)), "broker", ORDERS, known(), names)
+    return aside["code"].to_list()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"symbol": "NEW"},
+        {"symbol": "new", "security_id": "S9"},
+        {"security_id": "S9"},
+        {"symbol": "NEW", "security_id": "S2"},
+        {"symbol": "BRK.B", "security_id": "S9"},
+        {"symbol": "NEW", "security_id": "conid-77"},
+    ],
+)
+def test_a_fill_under_the_new_name_is_the_orders_from_the_day_of_the_change_on(said: dict[str, Any]) -> None:
+    assert renamed(**said) == []
+    assert renamed(**said, trade_date=None) == [], "a day that is not said excludes nothing"
+    is_new = said.get("symbol", "NEW") != "BRK.B"
+    assert renamed(**said, trade_date=date(2026, 1, 6)) == (["wrong_security"] if is_new else []), "a day too early"
+    assert renamed(pl.DataFrame(schema=NAMES.schema), **said) == (["wrong_security"] if is_new else [])
+
+
+@pytest.mark.parametrize("said", [{"symbol": "OTHER"}, {"security_id": "S1"}, {"symbol": "OTHER", "security_id": "S9"}])
+def test_another_security_is_another_under_whatever_name(said: dict[str, Any]) -> None:
+    assert renamed(**said) == ["wrong_security"]
+
+
+def test_a_name_that_changed_twice_is_known_from_its_own_day_on() -> None:
+    assert renamed(symbol="NEWER") == ["wrong_security"]
+    assert renamed(symbol="NEWER", trade_date=date(2026, 1, 20)) == []
+
+
+def test_a_ticker_that_changed_under_the_same_identifier_is_known() -> None:
+    names = known_names(RENAMED.clear(), pl.DataFrame({"security_id": ["S2", "S1"], "symbol": ["FRESH", "OTHER"]}))
+    assert renamed(names, symbol="FRESH") == []
+    assert renamed(names, symbol="FRESH", security_id="S2") == []
+    assert renamed(names, symbol="OTHER") == ["wrong_security"]
 
 
 def test_a_fill_of_a_block_is_of_no_account() -> None:
