@@ -157,14 +157,18 @@ def _failures(table: str, parsed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _breaches_of_contract(table: str, typed: pl.DataFrame) -> pl.DataFrame:
-    """Pandera's failure cases; a null index means that the frame as a whole is wrong."""
+    """Pandera's failure cases; a null index means that the frame as a whole is wrong. A table without rows is not asked about them."""
+    none = pl.DataFrame(
+        schema={"schema_context": pl.String, "column": pl.String, "check": pl.String, "index": pl.Int64}
+    )
+    if typed.is_empty() and typed.schema == pl.Schema(dtypes(table)):
+        return none
     try:
         CONTRACTS[table].validate(typed, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases: pl.DataFrame = error.failure_cases
         return cases.select("schema_context", "column", "check", pl.col("index").cast(pl.Int64))
-    names = {"schema_context": pl.String, "column": pl.String, "check": pl.String, "index": pl.Int64}
-    return pl.DataFrame(schema=names)
+    return none
 
 
 def _repeated_choices(typed: pl.DataFrame) -> pl.Series:
