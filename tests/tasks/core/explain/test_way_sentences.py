@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.core.explain.branches import _sentence
-from tasks.core.explain.tax_section import netting_sentence
+from tasks.core.explain.tax_section import netting_sentence, side_of, side_sentence
 
 
 def way(name: str, **differs: Any) -> str:
@@ -106,3 +106,33 @@ def test_a_class_says_why_it_trades_as_it_does(name: str, differs: dict[str, Any
 )
 def test_how_the_terms_net_is_said_in_dollars(short: float, long: float, sentence: str) -> None:
     assert netting_sentence(short, long) == sentence
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "rates", "sentence"),
+    [
+        (
+            100.0,
+            50.0,
+            (0.37, 0.2),
+            "The answer lies on side A of the tax: the long-term net, of the lower rate, ends as a gain.",
+        ),
+        (
+            100.0,
+            -50.0,
+            (0.37, 0.2),
+            "The answer lies on side B of the tax: the long-term net, of the lower rate, ends as a loss.",
+        ),
+        (
+            -100.0,
+            50.0,
+            (0.1, 0.2),
+            "The answer lies on side B of the tax: the short-term net, of the lower rate, ends as a loss.",
+        ),
+        (100.0, -50.0, (0.2, 0.2), None),
+    ],
+)
+def test_the_side_of_the_tax_is_the_lower_rates_own(
+    short: float, long: float, rates: tuple[float, float], sentence: str | None
+) -> None:
+    assert side_sentence(side_of(short, long, rates), rates) == sentence
