@@ -4,6 +4,7 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.households import cut_household, fewer_of_household, household_optimum
+from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.optimum import continuous_optimum, unraisable
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, close_order, open_bounds, round_off
@@ -38,13 +39,6 @@ def is_traded(work: Workspace, account: int) -> bool:
 
 
 @compile_inner
-def keep_prices(work: Workspace, account: int) -> None:
-    """Keep the prices in force for the answer."""
-    account_row = work.accounts[account]
-    account_row.shadow_price = account_row.x * account_row.tracking_penalty / account_row.nav
-
-
-@compile_inner
 def say_why(work: Workspace, account: int) -> None:
     """Orders that were only made because they were raised to their least are dropped for it."""
     account_row = work.accounts[account]
@@ -58,7 +52,10 @@ def say_why(work: Workspace, account: int) -> None:
 
 @compile_inner
 def finish(work: Workspace, accounts: int, idle: float, missing: float) -> None:
-    """Keep the trades where they beat doing nothing, by as much as an order must be worth, or where cash is owed; write the answer."""
+    """Keep the trades where they beat doing nothing, by as much as an order must be worth, or where cash is owed; write the answer.
+
+    Its prices are those in force: of the optimum without the orders that were left out. Where no cash can be raised there are none.
+    """
     is_owing = False
     for account in range(accounts):
         account_row = work.accounts[account]
@@ -80,7 +77,9 @@ def finish(work: Workspace, accounts: int, idle: float, missing: float) -> None:
         if account_row.cash < 0 and missing > 0:
             account_row.shortfall = min(missing, -account_row.cash) if np.isfinite(missing) else -account_row.cash
         if account_row.shortfall > 0:
-            account_row.status = CANNOT_RAISE_CASH
+            account_row.status, account_row.x = CANNOT_RAISE_CASH, 0.0
+            set_prices(work, account, 0.0, 0.0, 0.0, 0.0)
+        account_row.shadow_price = account_row.x * account_row.tracking_penalty / account_row.nav
 
 
 @compile_inner
@@ -91,14 +90,12 @@ def solve_alone(work: Workspace) -> float:
     missing, _, bound = continuous_optimum(work, 0)
     account_row = work.accounts[0]
     account_row.lower_bound, account_row.near = bound, bound
-    keep_prices(work, 0)
     if missing > 0:
         return missing
     left = orders_of(work, 0, round_off(work, 0))
     if left == 0:
         improve(work, 0, cash_floor(work, 0), True)
         left = fewest_of(work, 0)
-    keep_prices(work, 0)
     return left
 
 
@@ -148,9 +145,8 @@ def solve_together(work: Workspace, accounts: int) -> None:
             if not is_bounded:
                 work.accounts[account].lower_bound = bound
         is_bounded = cut_household(work, accounts, own)
-        for account in range(accounts):
-            keep_prices(work, account)
-            if not is_bounded:
+        if not is_bounded:
+            for account in range(accounts):
                 open_bounds(work, account)
                 stay(work, account)
         weakest = weakest_class(work, accounts) if is_bounded else -1

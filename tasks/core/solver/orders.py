@@ -53,8 +53,11 @@ def open_bounds(work: Workspace, account: int) -> None:
 
 @compile_inner
 def keep(work: Workspace, account: int, level: int) -> None:
-    """Set the whole-unit orders aside."""
+    """Set the whole-unit orders aside, and the prices in force."""
     account_row = work.accounts[account]
+    kept = account_row.kept[level]
+    kept[0], kept[1], kept[2] = account_row.x, account_row.short_at, account_row.long_at
+    kept[3], kept[4], kept[5] = account_row.gain_price, account_row.turnover_price, account_row.near
     for c in range(account_row.first, account_row.last):
         work.kept_classes[level, c] = work.classes[c].bought
     for lot in range(account_row.first_lot, account_row.last_lot):
@@ -63,8 +66,11 @@ def keep(work: Workspace, account: int, level: int) -> None:
 
 @compile_inner
 def bring_back(work: Workspace, account: int, level: int) -> None:
-    """Restore the orders that were set aside."""
+    """Restore the orders that were set aside, within the bounds that are open now, and put their prices in force."""
     account_row = work.accounts[account]
+    kept = account_row.kept[level]
+    account_row.x, account_row.near = kept[0], kept[5]
+    set_prices(work, account, kept[1], kept[2], kept[3], kept[4])
     for c in range(account_row.first, account_row.last):
         set_bought(work, c, work.kept_classes[level, c])
         for lot in range(work.classes[c].first, work.classes[c].last):

@@ -32,9 +32,9 @@ ACCOUNT: Final = _record(
     "cash_now short_now long_now traded_now paid_now tax_now "
     "shadow_price objective lower_bound cash_after shortfall",
     "first last first_lot last_lot max_orders status",
-    {"tried": (2, 5)},
+    {"tried": (2, 5), "kept": (LEVELS, 6)},
 )
-"""As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); ``near``: the bound within what is left open; what the trades so far come to; the answer; ``tried``: of each side of its tax, the prices found last, that of cash first (``coupled``)."""
+"""As in ``Book`` and ``Limits``; the prices in force (``x``: that of cash over k); ``near``: the bound within what is left open; what the trades so far come to; the answer; ``tried``: of each side of its tax, the prices found last, that of cash first (``coupled``); ``kept``: by level, the prices and ``near`` of orders set aside (``orders``)."""
 CLASS: Final = _record(
     "value target buy_cap buy_cost buy_spread buy_unit least loss_room spare "
     "open_cap buy_reach now widest share bought_usd sold_usd gap",

@@ -133,6 +133,36 @@ def test_objective_lies_between_the_bound_and_doing_nothing(seed: int) -> None:
     idle = objectives(book, limits, nothing_of(answer))
     assert (answer.objective <= idle + tiny)[is_solved & (book.cash >= 0)].all()
 
+@BOOKS
+def test_prices_are_those_of_the_optimum_without_the_orders_left_out(seed: int) -> None:
+    book, limits, answer = solved(seed)
+    no_buys, no_sales = (answer.buy_dropped != 0) & (answer.bought == 0), (answer.lot_dropped != 0) & (answer.sold == 0)
+    book = book._replace(
+        buy_cap=np.where(no_buys, 0.0, book.buy_cap),
+        lot_cap=np.where(no_sales, 0.0, book.lot_cap),
+        min_trade=np.zeros(len(book.nav)),
+    )
+    limits = limits._replace(
+        class_min=np.zeros(len(book.buy_cap)),
+        max_orders=np.full(len(book.nav), NO_ORDER_LIMIT),
+        slack=np.zeros(len(book.nav)),
+        useful=np.zeros(len(book.nav)),
+    )
+    again, is_traded = rebalance(book, limits), answer.status == TRADED
+    assert (is_traded & (np.bincount(account_of_classes(book), answer.buy_dropped) > 0)).sum() > 100
+    for price in ("shadow_price", "short_rate", "long_rate", "gain_price", "turnover_price"):
+        found, wanted = getattr(answer, price)[is_traded], getattr(again, price)[is_traded]
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5, err_msg=price)
+
+
+def test_an_account_that_cannot_raise_its_cash_has_no_prices() -> None:
+    _, _, answer = solved(1)
+    is_stuck = answer.status == CANNOT_RAISE_CASH
+    assert is_stuck.sum() > 20
+    for price in ("shadow_price", "short_rate", "long_rate", "gain_price", "turnover_price"):
+        assert (getattr(answer, price)[is_stuck] == 0).all(), price
+
+
 
 @BOOKS
 def test_a_class_trades_nothing_or_what_improves_enough_and_no_order_is_small_unless_cash_is_owed(seed: int) -> None:
