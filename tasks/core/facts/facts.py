@@ -1,7 +1,7 @@
 """The accepted facts of one shard, as frames, and what is derived from them once: lot values and account parameters."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -61,6 +61,17 @@ class Facts:
         closed = self.restrictions.filter(pl.col("rule") == RestrictionRule.NO_NEW)["security_id"].unique()
         held = self.lots.filter(pl.col("security_id").is_in(closed.implode())) if len(closed) else self.lots.clear()
         return held.select("account_id", "security_id").unique()
+
+    def of_households(self, account_ids: pl.Series) -> "Facts":
+        """The facts of the households of these accounts; what is said of everyone stays."""
+        of_accounts = self.members.filter(pl.col("account_id").is_in(account_ids.implode())).select("household_key")
+        members = self.members.join(of_accounts.unique(), on="household_key", how="semi")
+        names = ("accounts", "lots", "cash", "trades", "last_exports", "pending_orders", "unshown_fills", "open_orders")
+        own = {
+            name: getattr(self, name).join(members, on="account_id", how="semi", maintain_order="left") for name in names
+        }
+        theirs = pl.col("account_id").is_null() | pl.col("account_id").is_in(members["account_id"].implode())
+        return replace(self, members=members, restrictions=self.restrictions.filter(theirs), **own)
 
 
 def with_policy_defaults(policies: pl.DataFrame) -> pl.DataFrame:

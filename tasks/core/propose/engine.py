@@ -12,7 +12,7 @@ An answer depends on the account's household and on nothing else in the shard.
 Known limits: the purchases forbidden in step 3 stay forbidden when a later round no longer makes the sale.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -42,6 +42,15 @@ class Shard:
     lots: pl.DataFrame
     securities: pl.DataFrame
 
+    def of_households(self, accounts: pl.DataFrame) -> "Shard":
+        """What the households of ``accounts`` are solved from."""
+        facts = self.facts.of_households(accounts["account_id"])
+        return replace(self, facts=facts, lots=self.lots.join(facts.members, on="account_id", how="semi"))
+
+    def lots_of(self, accounts: pl.DataFrame) -> pl.DataFrame:
+        """The lots of ``accounts``, in the order in which they stand."""
+        return self.lots.join(accounts, on="account_id", how="semi", maintain_order="left")
+
 
 def shard_of(facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame) -> Shard:
     """A shard from its facts and the tables ``drift`` and ``account_drift``."""
@@ -54,42 +63,44 @@ def shard_of(facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame) -> Sha
 def solve_accounts(accounts: pl.DataFrame, shard: Shard) -> Solved:
     """Best trades of ``accounts``: ``facts.account_parameters`` with ``nav_usd``, and ``is_locked`` where one only counts in its household.
 
-    A locked account comes back without trades.
+    A locked account comes back without trades. Rows are sorted by account and class.
     """
     is_locked = pl.col("is_locked") if "is_locked" in accounts.columns else pl.lit(value=False)
     accounts = accounts.with_columns(
         status=pl.when(is_locked).then(pl.lit(str(AccountStatus.FROZEN))).otherwise("status")
     ).drop("is_locked", strict=False)
+    members, taxed = shard.facts.members, accounts.filter(is_taxed())["account_id"]
     forbidden = pl.DataFrame(schema=PAIR)
     found = _cash_flow_first(accounts, shard, forbidden)
-    while True:
-        conflicts, sold = _conflicts(found, shard.facts.members)
-        if conflicts.is_empty():
-            return found
-        groups = _groups_of(accounts, conflicts["account_id"])
-        again = accounts.filter(GROUP.is_in(groups.implode()))
-        forbidden = pl.concat([forbidden, sold]).unique()
-        found = merged_by_account(found, _cash_flow_first(again, shard, forbidden))
+    orders, losses = _orders_of(found), _losses_of(found)
+    while not (conflicts := wash_conflicts(orders, losses, members, taxed=taxed)).is_empty():
+        sold = sold_tonight(orders, losses, members, taxed=taxed)
+        forbidden = pl.concat([forbidden, sold.select(PAIR.keys())]).unique()
+        again = accounts.filter(GROUP.is_in(_groups_of(accounts, conflicts["account_id"]).implode()))
+        shard = shard.of_households(again)
+        newer = _cash_flow_first(again, shard, forbidden)
+        found = [*found, *newer]
+        orders = pl.concat([orders.join(again, on="account_id", how="anti"), _orders_of(newer)])
+        losses = pl.concat([losses.join(again, on="account_id", how="anti"), _losses_of(newer)])
+    return _newest(found)
 
 
 def _groups_of(accounts: pl.DataFrame, account_ids: pl.Series) -> pl.Series:
     return accounts.filter(pl.col("account_id").is_in(account_ids.implode())).select(group=GROUP)["group"].unique()
 
 
-def _cash_flow_first(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Solved:
-    """Steps 1 and 2."""
+def _cash_flow_first(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> list[Solved]:
+    """Steps 1 and 2: each account is in one of the parts."""
     is_first = pl.col("trade_mode") == TradeMode.CASH_FLOW_FIRST
     first = accounts.filter(is_first)
     rest = accounts.filter(~is_first)
     if first.is_empty():
         return _solve_alone_and_together(rest, shard, forbidden)
     tried = _solve_alone_and_together(_one_way(first, shard.lots), shard, forbidden)
-    is_enough = GROUP.is_in(_bring_into_band(tried).implode())
-    full = first.filter(~is_enough).with_columns(trade_mode=pl.lit(str(TradeMode.FULL)))
+    enough = pl.concat([_brought_into_band(part) for part in tried]).implode()
+    full = first.filter(~GROUP.is_in(enough)).with_columns(trade_mode=pl.lit(str(TradeMode.FULL)))
     solved = _solve_alone_and_together(pl.concat([rest, full]), shard, forbidden)
-    enough = first.filter(is_enough).select("account_id")
-    kept = (each.join(enough, on="account_id", how="semi") for each in (tried.accounts, tried.classes, tried.lots))
-    return merged_by_account(solved, Solved(*kept))
+    return [*(_without(part, full) for part in tried), *solved]
 
 
 def _one_way(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
@@ -104,7 +115,7 @@ def _one_way(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _bring_into_band(solved: Solved) -> pl.Series:
+def _brought_into_band(solved: Solved) -> pl.Series:
     """Accounts (or households) whose trades leave no class, nor cash, out of its band."""
     nav = solved.accounts.select("account_id", "governed_nav_usd", "status", group=GROUP)
     weight = pl.col("governed_after_usd") * (1.0 / pl.col("governed_nav_usd").cast(pl.Float64))
@@ -116,30 +127,30 @@ def _bring_into_band(solved: Solved) -> pl.Series:
     return nav.filter(~pl.col("group").is_in(both.implode()))["group"].unique()
 
 
-def _solve_alone_and_together(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Solved:
-    """Accounts managed alone and those of managed households, compiled apart and solved."""
+def _solve_alone_and_together(accounts: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> list[Solved]:
+    """Accounts managed alone and those of managed households, compiled apart and solved: a part of each."""
     is_alone = pl.col(HOUSEHOLD).is_null()
     alone, together = accounts.filter(is_alone), accounts.filter(~is_alone)
     found = solve(_problem(alone, shard, forbidden))
     if together.is_empty():
-        return found
+        return [found]
     household = compile_households(
         together,
         shard.household_drift.filter(pl.col("household_id").is_in(together[HOUSEHOLD].unique().implode())),
-        shard.lots,
+        shard.lots_of(together),
         facts=shard.facts,
         securities=shard.securities,
         trade_date=shard.facts.trade_date,
         sold_at_loss=forbidden,
     )
-    return merged_by_account(found, solve(household))
+    return [found, solve(household)]
 
 
 def _problem(alone: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Problem:
     return compile_book(
         alone,
         shard.drift,
-        shard.lots,
+        shard.lots_of(alone),
         facts=shard.facts,
         securities=shard.securities,
         trade_date=shard.facts.trade_date,
@@ -147,33 +158,43 @@ def _problem(alone: pl.DataFrame, shard: Shard, forbidden: pl.DataFrame) -> Prob
     )
 
 
-def merged_by_account(found: Solved, again: Solved) -> Solved:
-    """``found`` with the accounts of ``again`` added or in the place of their former answers, sorted by account and class."""
-    newer = again.accounts.select("account_id")
-
-    def put(old: pl.DataFrame, new: pl.DataFrame, *order: str) -> pl.DataFrame:
-        rest = old.join(newer, on="account_id", how="anti")
-        return pl.concat([rest, new], how="diagonal").sort(order)
-
+def _newest(parts: list[Solved]) -> Solved:
+    """Every account as it is in the last part that has it, sorted by account and class."""
+    kept = [parts[-1]]
+    newer = parts[-1].accounts.select("account_id")
+    for part in reversed(parts[:-1]):
+        kept.append(_without(part, newer))
+        newer = pl.concat([newer, part.accounts.select("account_id")])
+    accounts, classes, lots = (
+        pl.concat(frames, how="diagonal")
+        for frames in zip(*((part.accounts, part.classes, part.lots) for part in kept), strict=True)
+    )
     return Solved(
-        put(found.accounts, again.accounts, "account_id"),
-        put(found.classes, again.classes, *CLASS),
-        put(found.lots, again.lots, *CLASS, "cost", "security_id", "lot_id"),
+        accounts.sort("account_id"), classes.sort(CLASS), lots.sort(*CLASS, "cost", "security_id", "lot_id")
     )
 
 
-def _conflicts(solved: Solved, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Purchases that must yield to a sale at a loss of the same household tonight, and all that households sell at a loss."""
-    taxed = solved.accounts.filter(is_taxed())["account_id"]
-    sides = ORDER_NAME.alias("order_id"), "account_id", "security_id"
-    sales = solved.lots.filter((pl.col("sold") > 0) & (pl.col("gain") < 0)).select(
-        *sides, gain_usd="gain", side=pl.lit(str(Side.SELL))
+def _without(solved: Solved, accounts: pl.DataFrame) -> Solved:
+    """What is solved but for ``accounts``."""
+    if solved.accounts.join(accounts, on="account_id", how="semi").is_empty():
+        return solved
+    frames = (solved.accounts, solved.classes, solved.lots)
+    return Solved(*(frame.join(accounts, on="account_id", how="anti") for frame in frames))
+
+
+def _losses_of(parts: list[Solved]) -> pl.DataFrame:
+    """``order_id, account_id, security_id, gain_usd`` of lots sold below what they cost."""
+    lots = pl.concat([part.lots.select(*PAIR, "sold", gain_usd="gain") for part in parts])
+    return lots.filter((pl.col("sold") > 0) & (pl.col("gain_usd") < 0)).select(
+        ORDER_NAME.alias("order_id"), *PAIR, "gain_usd"
     )
-    buys = solved.classes.filter(pl.col("bought") > 0).select("account_id", security_id="buy_security_id")
-    buys = buys.select(*sides, side=pl.lit(str(Side.BUY)))
-    orders = pl.concat([sales.select(buys.columns).unique(), buys])
-    relief = sales.select("order_id", "gain_usd")
-    conflicts = wash_conflicts(orders, relief, members, taxed=taxed)
-    if conflicts.is_empty():
-        return conflicts, conflicts
-    return conflicts, sold_tonight(orders, relief, members, taxed=taxed).select(PAIR.keys())
+
+
+def _orders_of(parts: list[Solved]) -> pl.DataFrame:
+    """``order_id, account_id, security_id, side`` of sales at a loss and of purchases."""
+    classes = pl.concat([part.classes.select("account_id", "bought", security_id="buy_security_id") for part in parts])
+    buys = classes.filter(pl.col("bought") > 0).select(
+        ORDER_NAME.alias("order_id"), *PAIR, side=pl.lit(str(Side.BUY))
+    )
+    sales = _losses_of(parts).select("order_id", *PAIR, side=pl.lit(str(Side.SELL)))
+    return pl.concat([sales.unique(), buys])
