@@ -68,7 +68,8 @@ class Facts:
         members = self.members.join(of_accounts.unique(), on="household_key", how="semi")
         names = ("accounts", "lots", "cash", "trades", "last_exports", "pending_orders", "unshown_fills", "open_orders")
         own = {
-            name: getattr(self, name).join(members, on="account_id", how="semi", maintain_order="left") for name in names
+            name: getattr(self, name).join(members, on="account_id", how="semi", maintain_order="left")
+            for name in names
         }
         theirs = pl.col("account_id").is_null() | pl.col("account_id").is_in(members["account_id"].implode())
         return replace(self, members=members, restrictions=self.restrictions.filter(theirs), **own)

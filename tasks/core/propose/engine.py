@@ -169,9 +169,7 @@ def _newest(parts: list[Solved]) -> Solved:
         pl.concat(frames, how="diagonal")
         for frames in zip(*((part.accounts, part.classes, part.lots) for part in kept), strict=True)
     )
-    return Solved(
-        accounts.sort("account_id"), classes.sort(CLASS), lots.sort(*CLASS, "cost", "security_id", "lot_id")
-    )
+    return Solved(accounts.sort("account_id"), classes.sort(CLASS), lots.sort(*CLASS, "cost", "security_id", "lot_id"))
 
 
 def _without(solved: Solved, accounts: pl.DataFrame) -> Solved:
@@ -193,8 +191,6 @@ def _losses_of(parts: list[Solved]) -> pl.DataFrame:
 def _orders_of(parts: list[Solved]) -> pl.DataFrame:
     """``order_id, account_id, security_id, side`` of sales at a loss and of purchases."""
     classes = pl.concat([part.classes.select("account_id", "bought", security_id="buy_security_id") for part in parts])
-    buys = classes.filter(pl.col("bought") > 0).select(
-        ORDER_NAME.alias("order_id"), *PAIR, side=pl.lit(str(Side.BUY))
-    )
+    buys = classes.filter(pl.col("bought") > 0).select(ORDER_NAME.alias("order_id"), *PAIR, side=pl.lit(str(Side.BUY)))
     sales = _losses_of(parts).select("order_id", *PAIR, side=pl.lit(str(Side.SELL)))
     return pl.concat([sales.unique(), buys])

@@ -133,6 +133,7 @@ def test_objective_lies_between_the_bound_and_doing_nothing(seed: int) -> None:
     idle = objectives(book, limits, nothing_of(answer))
     assert (answer.objective <= idle + tiny)[is_solved & (book.cash >= 0)].all()
 
+
 @BOOKS
 def test_prices_are_those_of_the_optimum_without_the_orders_left_out(seed: int) -> None:
     book, limits, answer = solved(seed)
@@ -161,7 +162,6 @@ def test_an_account_that_cannot_raise_its_cash_has_no_prices() -> None:
     assert is_stuck.sum() > 20
     for price in ("shadow_price", "short_rate", "long_rate", "gain_price", "turnover_price"):
         assert (getattr(answer, price)[is_stuck] == 0).all(), price
-
 
 
 @BOOKS
