@@ -22,7 +22,7 @@ RUN_COLUMNS: Final[dict[str, pl.DataType]] = {
 }
 
 _SOURCE_ROW: Final[dict[str, pl.DataType]] = {
-    "quarantine_id": pl.String(),  #: names the row by what stands in it, on any night
+    "quarantine_id": pl.String(),  #: names the row by what stands in it and what was found wrong with it
     "table_name": pl.String(),  #: the landing table
     "file_name": pl.String(),  #: the file it came in
     "row_number": pl.Int64(),  #: the row in its file; 1 is the first row of data

@@ -201,6 +201,11 @@ def _draw_plan(plan: ReleasePlan) -> None:
     ui.label(f"They broke: {', '.join(rules)}.")
     if plan.lasting.height:
         ui.label(f"{plural(plan.lasting.height, 'more row')} cannot be let through: they break what no note mends.")
+    if plan.unnamed.height:
+        others = ", ".join(word(rule) for rule in plan.other_rules)
+        ui.label(
+            f"{plural(plan.unnamed.height, 'more row')} broke {others} too and stay; select them to let them through."
+        )
     if plan.kept:
         ui.label(f"Other rows keep {plural(len(plan.kept), 'account')} quarantined: {named(plan.kept)}.")
     ui.label("They count from the next run of this night's date; this run stays as it is.").classes("quiet")

@@ -187,7 +187,9 @@ def release(
     if is_json:
         done = "would_release" if is_dry_run else "released"
         again = again_with(at.run)
-        print_json({done: new, "cannot_be_released": plan.lasting["quarantine_id"].to_list(), "next": again})
+        left = {"cannot_be_released": plan.lasting, "broke_other_rules_too": plan.unnamed}
+        names = {name: each["quarantine_id"].to_list() for name, each in left.items()}
+        print_json({done: new, **names, "next": again})
         return
     if is_dry_run:
         shown = [_table_row(one, is_released=False) for one in plan.rows.iter_rows(named=True)]
@@ -208,6 +210,11 @@ def _notice_plan(plan: ReleasePlan, at: QuarantineStores, *, is_dry_run: bool) -
     if plan.lasting.height:
         notice(
             f"{plan.lasting.height:,} more rows match and cannot be released: they break what cannot be waved through."
+        )
+    if plan.unnamed.height:
+        notice(
+            f"{plan.unnamed.height:,} more rows match and broke {', '.join(plan.other_rules)} too; "
+            f"{' '.join(f'--rule {one}' for one in plan.other_rules)} covers that as well."
         )
     if plan.kept:
         notice(

@@ -1,7 +1,7 @@
 """Rows that a run set aside, as commands and pages see them: what they were, what they cost, what stands behind them.
 
-A row is named by ``quarantine_id``, or by its beginning; rows of one table with the same cells have the same name and are
-released together (``quarantine_release``). Causes come first, then rows of the accounts' own; what is only a consequence is
+A row is named by ``quarantine_id``, or by its beginning; rows of one table with the same cells, of which the same was found, have the
+same name and are released together (``quarantine_release``). Causes come first, then rows of the accounts' own; what is only a consequence is
 last.
 """
 
@@ -274,7 +274,7 @@ def events(rows: pl.DataFrame) -> list[str]:
     )
     return [
         f"{one['rows']:,} rows of {one['accounts']:,} accounts broke {one['broken_rules'].replace('|', ' and ')} on "
-        f"{one['security_id'].replace('|', ' and ')}; `trimtab quarantine release --rule {one['broken_rules'].split('|')[0]} --security "
+        f"{one['security_id'].replace('|', ' and ')}; `trimtab quarantine release --rule {one['broken_rules'].replace('|', ' --rule ')} --security "
         f"{one['security_id'].replace('|', ' --security ')} --dry-run` shows what would be released together."
         for one in found.head(MOST_EVENTS).to_dicts()
     ]

@@ -1,6 +1,7 @@
 """Let rows pass that only differ from the night before: named one by one, or all of one event; all of them or none, with one note.
 
-A release counts for every run of the night's date from then on: the run that set the row aside stays as it was.
+A release counts for every run of the night's date from then on: the run that set the row aside stays as it was. It covers what was found
+in the row when it was released (``quarantine_id``), and of rows that rules are to find only those that broke no other rule.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,10 @@ class ReleasePlan:
     """Rows that would pass, and that nobody has released before."""
     lasting: pl.DataFrame
     """Rows that match the conditions and cannot be released."""
+    unnamed: pl.DataFrame
+    """Rows that match them, and broke a rule too that is not among those named."""
+    other_rules: tuple[str, ...]
+    """Those rules."""
     kept: tuple[str, ...]
     """Accounts of the rows that stay quarantined all the same: for other rows."""
 
@@ -61,14 +66,18 @@ def plan_release(at: QuarantineStores, names: Sequence[str] = (), wanted: Quaran
         lasting = meant.filter(~IS_RELEASABLE)
         _need_any(aside, at, meant, lasting, wanted)
         meant = meant.filter(IS_RELEASABLE)
+        unnamed = meant.filter(_other_rules(wanted).list.len() > 0)
+        others = tuple(unnamed.select(_other_rules(wanted).explode().unique().sort()).to_series())
+        _need_named(meant, unnamed, others, wanted)
+        meant = meant.join(unnamed, on="quarantine_id", how="anti", maintain_order="left")
     else:
         rows = either(aside, at)
         meant = rows.filter(pl.col("quarantine_id").is_in(resolve(rows, names)))
-        lasting = meant.clear()
+        lasting, unnamed, others = meant.clear(), meant.clear(), ()
         _need_releasable(meant)
     known = at.readmissions.released_rows(at.run.as_of_date)["quarantine_id"]
     new = meant.filter(~pl.col("quarantine_id").is_in(known.implode()))
-    return ReleasePlan(new, lasting, _kept(aside, new, known))
+    return ReleasePlan(new, lasting, unnamed, others, _kept(aside, new, known))
 
 
 def readmit_rows(at: QuarantineStores, plan: ReleasePlan, *, actor: str, note: str, now: datetime) -> list[str]:
@@ -92,6 +101,20 @@ def _need_releasable(rows: pl.DataFrame) -> None:
             f"nothing was released: {row['quarantine_id']} ({row['file_name']} row {row['row_number']}) breaks "
             f"{', '.join(_lasting_rules([row['broken_rules']]))}, and a row that does cannot be traded on\n\n"
             f"Hint: mend the row at its source. Released can be what breaks only {', '.join(sorted(RELEASABLE))}."
+        )
+
+
+def _other_rules(wanted: QuarantineFilter) -> pl.Expr:
+    """Of a row, the rules that it broke beside those named; none where no rule is named."""
+    rules = pl.col("broken_rules").str.split("|")
+    return rules.list.set_difference(list(wanted.rule)) if wanted.rule else rules.list.head(0)
+
+
+def _need_named(meant: pl.DataFrame, unnamed: pl.DataFrame, others: Sequence[str], wanted: QuarantineFilter) -> None:
+    if meant.height and meant.height == unnamed.height:
+        raise DecisionRefused(
+            f"nothing was released: {_rows(unnamed.height)} of {wanted.text} broke {', '.join(others)} too\n\n"
+            f"Hint: `trimtab quarantine show ID` says what was found; {' '.join(f'--rule {one}' for one in others)} covers it as well."
         )
 
 

@@ -72,6 +72,11 @@ def without_rows(book: Book, table: str, *rows: int) -> Book:
     return book | {table: book[table].with_row_index(offset=1).filter(~pl.col("index").is_in(rows)).drop("index")}
 
 
+def with_total(book: Book, value: str) -> Book:
+    """The book with what the custodian says that A1 is worth."""
+    return book | {"account_totals": rows_of(f"account_id | value_usd | lot_count\nA1 | {value} |")}
+
+
 def history_of(
     book: Mapping[str, pl.DataFrame], limits: HistoryLimits | None = None, accepted: date = ACCEPTED
 ) -> History:
@@ -93,7 +98,7 @@ def judged(
     """Both gates over the book after ``history``, which is ``book_then`` where it is not given; files are ``<table>``."""
     tables = parsed(book)
     common = gated_commons(tables, {})
-    own = {name: rows for name, rows in tables.items() if name in ACCOUNT_TABLES}
+    own = {name: rows for name, rows in tables.items() if name in {*ACCOUNT_TABLES, "account_totals"}}
     history = with_splits(tables, history or history_of(book_then()))
     return gate_accounts(own, common, {}, AS_OF, history=history, released=released)
 

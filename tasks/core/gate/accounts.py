@@ -121,19 +121,20 @@ def gate_accounts(
     delisted = _delisted_trades(checked.get("trades"), globals_.securities)
     sound = _without_broken_holdings(delivered, checked, delisted)
     small_changes = 0
+    if "account_totals" in checked:
+        checked["account_totals"] = with_totals(checked, globals_.prices, max_total_difference)
     if history is not None:
+        by_themselves = checked
         is_open = checked["accounts"].rows.filter(pl.col("status") != AccountStatus.CLOSED)
         open_ones = sound.join(is_open, on="account_id", how="semi")
         checked, small_changes = with_history(checked, open_ones, globals_.prices, history, as_of)
-        kept = lost_rules(checked["accounts"], checked.get("restrictions"), tables["lots"], globals_, history)
+        kept = lost_rules(by_themselves["accounts"], checked.get("restrictions"), tables["lots"], globals_, history)
         checked = {**checked, "accounts": checked["accounts"].with_broken(kept)}
     odd = implausible_costs(
         checked["lots"].rows, checked["accounts"].rows, globals_.prices, history, limit=max_cost_to_price
     )
     checked = {**checked, "lots": checked["lots"].with_broken(odd)}
     compared = sound.join(history.accepted, on="account_id", how="semi") if history is not None else sound.clear()
-    if "account_totals" in checked:
-        checked["account_totals"] = with_totals(checked, globals_.prices, max_total_difference)
     counted = sound.join(counted_accounts(checked), on="account_id", how="semi")
     found = quarantine_rows(list(checked.values()), places)
     passed = found.filter(is_let_through(released))

@@ -200,21 +200,27 @@ def _table_quarantine(checked: Checked, places: Places) -> pl.DataFrame:
         row=pl.coalesce("raw", as_typed),
         table_name=pl.lit(checked.table),
     )
-    return found.with_columns(_row_ids(checked.table, found["row"])).select(PUBLIC["quarantine"].keys())
+    names = _row_ids(checked.table, found["row"], found["found"])
+    return found.with_columns(names).select(PUBLIC["quarantine"].keys())
 
 
 def _reasons(checked: Checked, places: Places) -> pl.DataFrame:
-    """``landed_row, file_name, row_number, broken_rules, message`` of each row that broke a rule."""
+    """``landed_row, file_name, row_number, broken_rules, found, message`` of each row that broke a rule; ``found``: its sentences without the place."""
     broken = checked.broken.unique().sort("row_number", "rule", "sentence").rename({"row_number": "landed_row"})
     rows = broken.group_by("landed_row", maintain_order=True).agg(
         "sentence", broken_rules=pl.col("rule").unique(maintain_order=True).str.join("|")
     )
-    placed = with_places(rows, checked.table, places).explode("sentence")
+    placed = with_places(rows.with_columns(found=pl.col("sentence").list.join("\n")), checked.table, places)
     sentence = pl.format("{} row {}: {}", "file_name", "row_number", "sentence").str.join(" ").alias("message")
-    return placed.group_by("landed_row", "file_name", "row_number", "broken_rules", maintain_order=True).agg(sentence)
+    key = ("landed_row", "file_name", "row_number", "broken_rules", "found")
+    return placed.explode("sentence").group_by(key, maintain_order=True).agg(sentence)
 
 
-def _row_ids(table: str, rows: pl.Series) -> pl.Series:
-    """16 hex digits that name a row by its table and what stood in it: the same row has the same name on any night."""
-    ids = [hashlib.sha256(f"{table}\n{row}".encode()).hexdigest()[:16] for row in rows]
+def _row_ids(table: str, rows: pl.Series, found: pl.Series) -> pl.Series:
+    """16 hex digits that name a row by its table, what stood in it, and what was found wrong with it.
+
+    A person who lets it pass has seen just that: where anything else is found in the same row, it has another name.
+    """
+    texts = zip(rows, found, strict=True)
+    ids = [hashlib.sha256(f"{table}\n{row}\n{sentences}".encode()).hexdigest()[:16] for row, sentences in texts]
     return pl.Series("quarantine_id", ids, dtype=pl.String)

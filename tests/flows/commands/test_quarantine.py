@@ -130,6 +130,17 @@ def test_an_event_is_shown_before_it_is_released_at_once(run: Run, ledger: Ledge
     assert ledger.readmissions.released_rows(date(2026, 7, 1))["note"].to_list() == ["costs of a gift"] * 2
 
 
+def test_rows_that_broke_another_rule_too_are_left_and_said(run: Run) -> None:
+    words = ("release", "--rule", "cash_explained", "--rule", "quantity_explained")
+
+    would = run(*words, "--dry-run")
+
+    assert "1 rows would be released" in would.stdout
+    said = "1 more rows match and broke split_suspected too; --rule split_suspected covers that as well."
+    assert said in would.stderr
+    assert json.loads(run(*words, "--dry-run", "--json").stdout)["broke_other_rules_too"] == [SPLIT]
+
+
 @pytest.mark.parametrize("words", [("--rule", "split_suspected"), (), ("--account", "A2"), (SPLIT, "--account", "A3")])
 def test_nothing_to_release_is_a_sentence(run: Run, ledger: Ledger, words: tuple[str, ...]) -> None:
     result = run("release", "--run", "event", *words, "--note", "please")
@@ -205,6 +216,7 @@ def test_a_released_row_is_released_once_and_says_what_to_do_next(run: Run, ledg
     assert json.loads(again.stdout) == {
         "released": [],
         "cannot_be_released": [],
+        "broke_other_rules_too": [],
         "next": "trimtab nightly --as-of 2026-07-02",
     }
     assert "released before" in run("release", SPLIT, "--note", "once more").stderr

@@ -247,3 +247,29 @@ def test_a_holding_that_left_is_found_by_its_security(ledger: Ledger) -> None:
     at = stores(ledger, read=lambda table, _run: gone("BND")[table])
     assert places(plan_release(at, (), QuarantineFilter(security=("BND",))).rows) == ["accounts 1"]
     assert quarantine.set_aside(at).rows["security_id"].to_list() == ["BND"]
+
+
+def test_a_row_that_broke_another_rule_too_passes_only_where_that_is_named_as_well(ledger: Ledger) -> None:
+    at = stores(ledger)
+    with pytest.raises(DecisionRefused) as refused:
+        plan_release(at, (), QuarantineFilter(rule=("quantity_explained",), security=("STK",)))
+    assert str(refused.value) == (
+        "nothing was released: the one row of rule quantity_explained, security STK broke split_suspected too\n\n"
+        "Hint: `trimtab quarantine show ID` says what was found; --rule split_suspected covers it as well."
+    )
+    both = QuarantineFilter(rule=("quantity_explained", "split_suspected"))
+    assert places(plan_release(at, (), both).rows) == ["lots 3"]
+    assert places(plan_release(at, (), QuarantineFilter(account=("A3",), table=("lots",))).rows) == ["lots 3"]
+
+
+def test_rows_beside_them_that_broke_only_what_is_named_pass(ledger: Ledger) -> None:
+    some = plan_release(stores(ledger), (), QuarantineFilter(rule=("cash_explained", "quantity_explained")))
+    assert (places(some.rows), places(some.unnamed), some.other_rules) == (["cash 1"], ["lots 3"], ("split_suspected",))
+
+
+def test_an_event_that_broke_two_rules_is_offered_with_both(ledger: Ledger) -> None:
+    rows = quarantine.set_aside(stores(ledger)).rows.filter(account_id="A3", table_name="lots")
+    (said,) = quarantine.events(pl.concat([rows, rows]))
+    assert (
+        "`trimtab quarantine release --rule quantity_explained --rule split_suspected --security STK --dry-run`" in said
+    )

@@ -41,7 +41,8 @@ def test_a_row_has_the_same_name_in_any_file_at_any_place_and_another_in_another
     book["lots"] = book["lots"].reverse()
     again = quarantined(parsed(book), TWO_FILES)
     assert first["quarantine_id"].to_list() == again["quarantine_id"].to_list()
-    expected = hashlib.sha256(f"lots\n{first['row'][0]}".encode()).hexdigest()[:16]
+    sentence = first["message"][0].removeprefix("lots.csv row 1: ")
+    expected = hashlib.sha256(f"lots\n{first['row'][0]}\n{sentence}".encode()).hexdigest()[:16]
     assert first["quarantine_id"][0] == expected
 
 
