@@ -117,8 +117,8 @@ class Settings(BaseSettings):
     """A holding that changed, without a trade, by more than this share of itself is quarantined, however small it is in its account."""
     max_basis_change_fraction: Annotated[float, Field(ge=0)] = 0.2
     """A lot whose unit cost changed by a larger share is quarantined."""
-    max_unexplained_cash_fraction: Annotated[float, Field(ge=0)] = 1.0
-    """Cash that changed, without a trade, by more than this share of its account is quarantined."""
+    max_unexplained_cash_fraction: Annotated[float, Field(ge=0)] = 0.05
+    """Cash that changed, without a trade and without having been pending, by more than this share of its account is quarantined, unless the custodian's total has it too."""
     max_cost_to_price: Annotated[float, Field(gt=1)] = 20.0
     """A lot of a taxable account whose unit cost is more than so many times the price, or less than one part in so many of it, is quarantined."""
     max_total_difference_fraction: Fraction = 0.005

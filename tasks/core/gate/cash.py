@@ -1,17 +1,25 @@
 """Cash whose change is unexplained.
 
-``unexplained = cash - cash then - (sold - bought, quantity x price, after the account was last accepted)``. Cash is what is settled and
-what funds of class cash are worth: sweeps between the two, and trades in such funds, change nothing. What was
-pending then may have come, whole or in part: it lies between 0 and that. Beyond it, up to the limit, a dividend or a fee may.
+Cash is what is settled and what funds of class cash are worth: sweeps between the two, and trades in such funds, change nothing. It may have
+
+1. risen by what sales brought and fallen by what purchases cost (quantity x price) from ``LAG_DAYS`` days before the account was last
+   accepted: books may follow a trade by its settlement, so that all of it may have come since, or nothing;
+2. moved by what was pending then, whole or in part.
+
+Beyond that, up to the limit, a dividend or a fee may have come or gone; and any sum where the custodian's own total has it too.
 What a merger paid in cash for shares that are gone must have come, to ``_LEAST_PAID`` of what they were worth at the last price.
+
+Known limits: cash that follows a trade later than the holdings do, of which neither a trade nor a fill is told, has no cause; nor has a
+contribution or a withdrawal that was never pending. Above the limit both wait for a person.
 """
 
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate.history import CASH_EXPLAINED, Comparison, plain, share, values_then
+from tasks.core.gate.history import CASH_EXPLAINED, LAG_DAYS, Comparison, plain, share, values_then
 
 _LEAST_PAID: Final = 0.75
 _MOST_PAID: Final = 1.5
@@ -19,9 +27,13 @@ _MOST_PAID: Final = 1.5
 _NOTHING: Final = pl.lit(0, pl.Decimal(38, 6))
 
 
-def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
-    """Broken rules (as ``BROKEN``) of tonight's cash. An account that was worth nothing has nothing to compare with."""
-    moved = cash_moves(comparison).filter((pl.col("beyond") > 0) | pl.col("is_short"))
+def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFrame:
+    """Broken rules (as ``BROKEN``) of tonight's cash. An account that was worth nothing has nothing to compare with.
+
+    ``valued``: ``account_id`` of those that are worth what their custodian says; that cash is there.
+    """
+    is_valued = pl.col("account_id").is_in(valued["account_id"].implode())
+    moved = cash_moves(comparison).filter(((pl.col("beyond") > 0) & ~is_valued) | pl.col("is_short"))
     limit = comparison.limits.max_unexplained_cash_fraction
     worth = moved.join(values_then(comparison, moved.select("account_id")), on="account_id")
     is_far = (pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd")))
@@ -34,12 +46,14 @@ def unexplained_cash(comparison: Comparison) -> pl.DataFrame:
         plain("due_usd"),
     )
     changed = pl.format(
-        "settled_usd is {}, {} on {}; needed a change that trades since then ({}) and cash pending then ({}) explain, "
-        "within {} % of the account's value then ({}).",
+        "settled_usd is {}, {} on {}; needed a change that trades since {} (sold for {}, bought for {}) and cash pending then ({}) "
+        "explain, within {} % of the account's value then ({}), or a value_usd in the table account_totals that has it too.",
         _with_funds("settled_usd", "funds_usd"),
         _with_funds("settled_then", "funds_then"),
         "accepted_date",
-        plain("raised_usd"),
+        _first_day(),
+        plain("sold_usd"),
+        plain("bought_usd"),
         plain("pending_then"),
         pl.lit(f"{limit * 100:g}"),
         plain("value_usd"),
@@ -55,26 +69,21 @@ def cash_moves(comparison: Comparison) -> pl.DataFrame:
         comparison.tonight["cash"]
         .join(then, on="account_id")
         .join(comparison.accounts, on="account_id")
-        .join(_net_proceeds(comparison), on="account_id", how="left")
+        .join(_proceeds(comparison), on="account_id", how="left")
         .join(_funds(comparison, "tonight", "price_usd", "funds_usd"), on="account_id", how="left")
         .join(_funds(comparison, "then", "price_then_usd", "funds_then"), on="account_id", how="left")
         .join(comparison.due, on="account_id", how="left")
-        .with_columns(pl.col("raised_usd", "funds_usd", "funds_then", "due_usd").fill_null(0))
+        .with_columns(pl.col("raised_usd", "sold_usd", "bought_usd", "funds_usd", "funds_then", "due_usd").fill_null(0))
     )
-    left = (
-        pl.col("settled_usd")
-        + pl.col("funds_usd")
-        - pl.col("settled_then")
-        - pl.col("funds_then")
-        - pl.col("raised_usd")
-    )
+    change = pl.col("settled_usd") + pl.col("funds_usd") - pl.col("settled_then") - pl.col("funds_then")
     pending, due = pl.col("pending_then"), pl.col("due_usd")
     beyond = pl.max_horizontal(
-        left - pl.max_horizontal(pending, _NOTHING) - share(_MOST_PAID, due),
-        pl.min_horizontal(pending, _NOTHING) - left,
+        change - pl.col("sold_usd") - pl.max_horizontal(pending, _NOTHING) - share(_MOST_PAID, due),
+        pl.min_horizontal(pending, _NOTHING) - pl.col("bought_usd") - change,
         _NOTHING,
     )
-    return moved.with_columns(beyond=beyond, is_short=(due > 0) & (left < share(_LEAST_PAID, due)))
+    is_short = (due > 0) & (change - pl.col("raised_usd") < share(_LEAST_PAID, due))
+    return moved.with_columns(beyond=beyond, is_short=is_short)
 
 
 def _funds(comparison: Comparison, night: str, price: str, name: str) -> pl.DataFrame:
@@ -91,13 +100,25 @@ def _with_funds(settled: str, funds: str) -> pl.Expr:
     return pl.when(has_funds).then(words).otherwise(plain(settled))
 
 
-def _net_proceeds(comparison: Comparison) -> pl.DataFrame:
-    """``account_id, raised_usd``: what sales brought less what purchases cost since the account was last accepted."""
+def _first_day() -> pl.Expr:
+    return pl.col("accepted_date") - timedelta(days=LAG_DAYS)
+
+
+def _proceeds(comparison: Comparison) -> pl.DataFrame:
+    """``account_id``; what sales brought and purchases cost since ``_first_day``; ``raised_usd``, the one less the other after the account was accepted."""
     factors = comparison.prices.select("security_id", "price_factor", "is_cash")
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
     trades = trades.join(factors, on="security_id", how="left")
-    is_since = (pl.col("trade_date") > pl.col("accepted_date")) & (pl.col("trade_date") <= comparison.as_of)
+    is_recent = pl.col("trade_date").is_between(_first_day(), comparison.as_of)
     value = pl.col("quantity") * pl.col("price_usd") * pl.col("price_factor").fill_null(1)
-    signed = pl.when(pl.col("side") == Side.SELL).then(value).otherwise(-value)
+    is_sale, is_since = pl.col("side") == Side.SELL, pl.col("trade_date") > pl.col("accepted_date")
     is_cash = pl.col("is_cash").fill_null(value=False)
-    return trades.filter(is_since, ~is_cash).group_by("account_id").agg(raised_usd=signed.sum())
+    return (
+        trades.filter(is_recent, ~is_cash)
+        .group_by("account_id")
+        .agg(
+            sold_usd=value.filter(is_sale).sum(),
+            bought_usd=value.filter(~is_sale).sum(),
+            raised_usd=pl.when(is_sale).then(value).otherwise(-value).filter(is_since).sum(),
+        )
+    )

@@ -12,6 +12,7 @@ from tasks.core.gate.cash import unexplained_cash
 from tasks.core.gate.history import HOLDING, RELEASABLE, Comparison, History, compare
 from tasks.core.gate.holdings import HoldingChange, changed_lots, holdings, unexplained_changes
 from tasks.core.gate.rows import Checked
+from tasks.core.gate.totals import valued_accounts
 
 _COMPARED = ("accounts", "lots", "cash", "trades")
 
@@ -24,7 +25,7 @@ def with_history(
     Parameters
     ----------
     checked
-        Every table of the accounts.
+        Every table of the accounts; ``account_totals`` with what does not come to them.
     accounts
         ``account_id`` of those to be compared: delivered, with sound lots, cash and trades.
     prices
@@ -43,7 +44,7 @@ def with_history(
     broken = {
         "lots": [of_lots, changed_bases(lots, found, comparison)],
         "accounts": [of_accounts],
-        "cash": [unexplained_cash(comparison)],
+        "cash": [unexplained_cash(comparison, valued_accounts(checked))],
     }
     small = found.filter(pl.col("change") == HoldingChange.SMALL).height
     return {table: each.with_broken(*broken.get(table, [])) for table, each in checked.items()}, small

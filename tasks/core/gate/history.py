@@ -81,7 +81,7 @@ class HistoryLimits:
     max_unexplained_fraction: float = 0.05
     max_unexplained_position_fraction: float = 0.06
     max_basis_change_fraction: float = 0.2
-    max_unexplained_cash_fraction: float = 1.0
+    max_unexplained_cash_fraction: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

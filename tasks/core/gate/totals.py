@@ -80,6 +80,13 @@ def with_totals(checked: Mapping[str, Checked], prices: pl.DataFrame, max_differ
     return totals.with_broken(counts, values)
 
 
+def valued_accounts(checked: Mapping[str, Checked]) -> pl.DataFrame:
+    """``account_id`` of the accounts that are worth what their custodian says."""
+    if "account_totals" not in checked:
+        return pl.DataFrame(schema={"account_id": pl.String})
+    return checked["account_totals"].good.drop_nulls("value_usd").select("account_id").unique()
+
+
 def counted_accounts(checked: Mapping[str, Checked]) -> pl.DataFrame:
     """``account_id`` of the accounts that come to what their custodian says."""
     if "account_totals" not in checked:

@@ -318,7 +318,7 @@ def test_what_changed_since_and_decides_nothing_is_only_a_notice_and_the_run_kee
     assert (found.is_same, found.causes) == (True, ())
     assert sorted(found.notices) == sorted(
         (
-            "the setting max_unexplained_cash_fraction was 1.0 then and is 0.0 now; replayed with 1.0",
+            "the setting max_unexplained_cash_fraction was 0.05 then and is 0.0 now; replayed with 0.05",
             sentence,
             f"{tmp_path / 'lots.parquet'} is not what the run took; the replay reads the rows that were landed of it",
         )
