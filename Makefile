@@ -78,7 +78,7 @@ bench: setup
 
 lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra demo --group pyproject.toml:dev --group pyproject.toml:docs pyproject.toml --output-file requirements.lock
+		--extra demo --extra lab --group pyproject.toml:dev --group pyproject.toml:docs pyproject.toml --output-file requirements.lock
 
 pythons:
 	@echo $(PYTHONS)

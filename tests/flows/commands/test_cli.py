@@ -277,6 +277,17 @@ def test_a_night_without_sftp_starts_no_compiler(night: Settings) -> None:
     assert done.stdout == "False\n"
 
 
+def test_a_night_imports_nothing_of_the_lab(night: Settings) -> None:
+    text = (
+        "import sys, flows.nightly, flows.monitor, flows.release, flows.reconcile\n"
+        "print(sorted({'arch', 'linearmodels', 'skfolio', 'statsmodels', 'scipy.stats'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=environment(night.home), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(night: Settings) -> None:
     command = f"{sys.executable} -m flows.commands.cli query 'SELECT range FROM range(500000)' --format csv | head -1"
     done = subprocess.run(
