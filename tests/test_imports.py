@@ -35,6 +35,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *(f"{CORE}.{room}" for room in ("facts", "gate", "drift", "tax", "rules", "propose")),
     },
     f"{CORE}.monitor": {"schemas", f"{CORE}.facts", f"{CORE}.drift", f"{CORE}.propose"},
+    f"{CORE}.lab": {
+        "schemas",
+        *(f"{CORE}.{room}" for room in ("facts", "drift", "rules", "solver", "tax", "propose")),
+    },
     f"{CORE}.replay": set(),
     # the warehouse
     "warehouse.file_lock": set(),

@@ -25,7 +25,7 @@ from tasks.demo.book_activity import (
 from tasks.demo.book_faults import break_accounts, break_cash, break_lots, draw_hits
 from tasks.demo.book_holdings import draw_lots, draw_weights
 from tasks.demo.book_households import draw_managed, households_frame
-from tasks.demo.book_types import Market
+from tasks.demo.book_types import DailyCloses
 
 PART_ACCOUNTS: Final = 50_000
 ID_DIGITS: Final = 7
@@ -40,7 +40,7 @@ class BookPart:
     broken_row_count: int
 
 
-def book_parts(market: Market, *, account_count: int, seed: int, is_text: bool = False) -> Iterator[BookPart]:
+def book_parts(market: DailyCloses, *, account_count: int, seed: int, is_text: bool = False) -> Iterator[BookPart]:
     """Yield the book's tables with a row per account or more, part by part.
 
     Parameters
@@ -62,7 +62,9 @@ def book_parts(market: Market, *, account_count: int, seed: int, is_text: bool =
         yield _part(rng, market, first=start + 1, count=count, width=width, is_text=is_text)
 
 
-def _part(rng: np.random.Generator, market: Market, *, first: int, count: int, width: int, is_text: bool) -> BookPart:
+def _part(
+    rng: np.random.Generator, market: DailyCloses, *, first: int, count: int, width: int, is_text: bool
+) -> BookPart:
     accounts, managed = draw_managed(rng.spawn(1)[0], draw_accounts(rng, first=first, count=count))
     weights = draw_weights(rng, market, accounts)
     lots = draw_lots(rng, market, accounts, weights)

@@ -13,7 +13,7 @@ from schemas.landing import EXACT, dtypes
 from tasks.demo.book_accounts import ACTIVE, words
 from tasks.demo.book_holdings import unit_costs
 from tasks.demo.book_reference import RARELY_BOUGHT, SYMBOLS
-from tasks.demo.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market, exact, shares
+from tasks.demo.book_types import MICRO, AccountDraw, DailyCloses, Flags, Floats, Ints, LotDraw, exact, shares
 
 CONTRIBUTION_SHARE: Final = 0.03
 WITHDRAWAL_SHARE: Final = 0.02
@@ -51,7 +51,7 @@ def cash_frame(rng: np.random.Generator, accounts: AccountDraw, weights: Floats,
     )
 
 
-def lots_frame(rng: np.random.Generator, market: Market, lots: LotDraw, ids: pl.Series) -> pl.DataFrame:
+def lots_frame(rng: np.random.Generator, market: DailyCloses, lots: LotDraw, ids: pl.Series) -> pl.DataFrame:
     """Return the landing table ``lots``; of a few, cost or date or both are unknown, and a few were given for nothing."""
     fate = pl.Series(rng.random(len(lots.account)))
     cost = exact(pl.Series(unit_costs(market, lots)))
@@ -72,7 +72,7 @@ def lots_frame(rng: np.random.Generator, market: Market, lots: LotDraw, ids: pl.
     return frame.select(*dtypes("lots"))
 
 
-def totals_frame(market: Market, lots: LotDraw, lots_table: pl.DataFrame, cash: pl.DataFrame) -> pl.DataFrame:
+def totals_frame(market: DailyCloses, lots: LotDraw, lots_table: pl.DataFrame, cash: pl.DataFrame) -> pl.DataFrame:
     """Return the landing table ``account_totals``: what the lots come to at the last close, settled cash, and how many lots there are."""
     price = exact(pl.Series(market.closes[-1, lots.security]))
     held = (
@@ -90,7 +90,7 @@ def totals_frame(market: Market, lots: LotDraw, lots_table: pl.DataFrame, cash: 
 
 
 def restrictions_frame(
-    rng: np.random.Generator, market: Market, accounts: AccountDraw, lots: LotDraw, ids: pl.Series
+    rng: np.random.Generator, market: DailyCloses, accounts: AccountDraw, lots: LotDraw, ids: pl.Series
 ) -> pl.DataFrame:
     """One row for some accounts, mostly about a holding of theirs. ``until_date``: none, past, the as-of date or to come."""
     lot = _one_lot_each(rng, lots, np.flatnonzero(rng.random(len(accounts)) < RESTRICTED_SHARE))
@@ -133,7 +133,7 @@ def firm_restrictions() -> pl.DataFrame:
 
 
 def trades_frame(
-    rng: np.random.Generator, market: Market, accounts: AccountDraw, lots: LotDraw, ids: pl.Series
+    rng: np.random.Generator, market: DailyCloses, accounts: AccountDraw, lots: LotDraw, ids: pl.Series
 ) -> pl.DataFrame:
     """Return the landing table ``trades``: purchases of recent lots and sales, sorted by account, date and security."""
     bought = lots.take(lots.day >= market.recent_from)
@@ -148,7 +148,9 @@ def trades_frame(
     return pl.concat(frames).sort("account_id", "trade_date", "security_id", "side", maintain_order=True)
 
 
-def _draw_sales(rng: np.random.Generator, market: Market, accounts: AccountDraw, lots: LotDraw) -> tuple[LotDraw, Ints]:
+def _draw_sales(
+    rng: np.random.Generator, market: DailyCloses, accounts: AccountDraw, lots: LotDraw
+) -> tuple[LotDraw, Ints]:
     """Sales written as lots, ``day`` being the date of the sale, and when each was bought."""
     times = rng.poisson(MEAN_SALES, len(accounts)) * accounts.is_trading
     lot = _one_lot_each(rng, lots, np.repeat(np.arange(len(accounts)), times))
@@ -166,7 +168,7 @@ def _one_lot_each(rng: np.random.Generator, lots: LotDraw, owners: Ints) -> Ints
     return row[end > first]
 
 
-def _trades(market: Market, lots: LotDraw, ids: pl.Series) -> pl.DataFrame:
+def _trades(market: DailyCloses, lots: LotDraw, ids: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "account_id": ids.gather(pl.Series(lots.account)),
@@ -178,5 +180,5 @@ def _trades(market: Market, lots: LotDraw, ids: pl.Series) -> pl.DataFrame:
     )
 
 
-def _days(market: Market, day: Ints) -> pl.Series:
+def _days(market: DailyCloses, day: Ints) -> pl.Series:
     return pl.Series(market.dates).cast(pl.Date).gather(pl.Series(day))

@@ -17,7 +17,7 @@ import numpy as np
 
 from tasks.demo.book_accounts import CLOSED
 from tasks.demo.book_reference import CLASS_OF, CLASSES, PREFERENCE, SYMBOLS, UNITS_PER_SHARE, target_matrix
-from tasks.demo.book_types import MICRO, AccountDraw, Flags, Floats, Ints, LotDraw, Market
+from tasks.demo.book_types import MICRO, AccountDraw, DailyCloses, Flags, Floats, Ints, LotDraw
 
 MEAN_DAYS_SINCE_TARGET: Final = 100
 """Trading days since the account stood near its model."""
@@ -39,7 +39,7 @@ DAY_BITS: Final = 14
 """Positions of dates fit in so many bits."""
 
 
-def draw_weights(rng: np.random.Generator, market: Market, accounts: AccountDraw) -> Floats:
+def draw_weights(rng: np.random.Generator, market: DailyCloses, accounts: AccountDraw) -> Floats:
     """Fraction of the account's value per security; what is missing from 1 is cash. Most closed accounts hold nothing."""
     count = len(accounts)
     target = target_matrix()[accounts.model]
@@ -53,7 +53,7 @@ def draw_weights(rng: np.random.Generator, market: Market, accounts: AccountDraw
     return np.asarray(weights)
 
 
-def draw_lots(rng: np.random.Generator, market: Market, accounts: AccountDraw, weights: Floats) -> LotDraw:
+def draw_lots(rng: np.random.Generator, market: DailyCloses, accounts: AccountDraw, weights: Floats) -> LotDraw:
     """Lots of every holding; a holding too small for one quantity step is left out."""
     account, security = np.nonzero(weights)
     value = weights[account, security] * accounts.nav_usd[account]
@@ -71,12 +71,12 @@ def draw_lots(rng: np.random.Generator, market: Market, accounts: AccountDraw, w
     return LotDraw(account[holding], security[holding], day, sequence, micros[kept])
 
 
-def unit_costs(market: Market, lots: LotDraw) -> Floats:
+def unit_costs(market: DailyCloses, lots: LotDraw) -> Floats:
     """Close of each lot's date of purchase."""
     return market.closes[lots.day, lots.security]
 
 
-def _split(rng: np.random.Generator, market: Market, accounts: AccountDraw, target: Floats) -> Floats:
+def _split(rng: np.random.Generator, market: DailyCloses, accounts: AccountDraw, target: Floats) -> Floats:
     """Each security's share of its class: preferred ones more often, dear ones only where the account can buy several."""
     shares = np.ones((len(accounts), len(SYMBOLS)))
     for name, symbols in PREFERENCE.items():
@@ -101,7 +101,7 @@ def _with_unmodelled(rng: np.random.Generator, value: Floats, target: Floats) ->
     return value
 
 
-def _growth(rng: np.random.Generator, market: Market, count: int) -> Floats:
+def _growth(rng: np.random.Generator, market: DailyCloses, count: int) -> Floats:
     """Price now over price on the day when the account stood near its model, per security."""
     since = rng.exponential(MEAN_DAYS_SINCE_TARGET, count).astype(np.int64)
     day = np.maximum(len(market.dates) - 1 - since, market.first_priced.max())
@@ -126,7 +126,7 @@ def _holding_of_lot(rng: np.random.Generator, account: Ints, count: int) -> Ints
     return np.concatenate([np.arange(len(account)), extra])
 
 
-def _purchase_days(rng: np.random.Generator, market: Market, security: Ints, *, is_trading: Flags) -> Ints:
+def _purchase_days(rng: np.random.Generator, market: DailyCloses, security: Ints, *, is_trading: Flags) -> Ints:
     """Dates with a price; within the span of the table of trades only for accounts that traded in it."""
     size, last = len(security), len(market.dates) - 1
     oldest = last - _first_plausible(market)[security]
@@ -139,7 +139,7 @@ def _purchase_days(rng: np.random.Generator, market: Market, security: Ints, *, 
     return last - age
 
 
-def _first_plausible(market: Market) -> Ints:
+def _first_plausible(market: DailyCloses) -> Ints:
     """By security the first day of its prices from which on none is so far from today's that the gate would set the cost aside."""
     ratio = market.closes / market.closes[-1]
     is_far = (ratio > MOST_COST_TO_PRICE) | (ratio < 1 / MOST_COST_TO_PRICE)

@@ -11,7 +11,7 @@ import polars as pl
 
 from schemas.landing import CASH, dtypes
 from tasks.demo.book_policies import policies
-from tasks.demo.book_types import Floats, Market, exact
+from tasks.demo.book_types import DailyCloses, Floats, exact
 
 ABSOLUTE_BAND: Final = 0.05
 RELATIVE_BAND: Final = 0.25
@@ -145,7 +145,7 @@ LEFT_OUT: Final = frozenset({"cusip", "isin", "order_in"})
 """Columns of securities that the book leaves out, as a source may: these securities are ordered in shares, by symbol."""
 
 
-def reference_tables(market: Market) -> dict[str, pl.DataFrame]:
+def reference_tables(market: DailyCloses) -> dict[str, pl.DataFrame]:
     """The landing tables without a row per account: securities, prices, models, buy lists, policies, locations; no corporate action."""
     return {
         "securities": securities(),
@@ -175,7 +175,7 @@ def securities() -> pl.DataFrame:
     return _landing("securities", pl.DataFrame(rows).with_columns(exact(step))).drop(LEFT_OUT)
 
 
-def prices(market: Market) -> pl.DataFrame:
+def prices(market: DailyCloses) -> pl.DataFrame:
     """Close of each security on the as-of date."""
     closes = exact(pl.Series("price_usd", market.closes[-1]))
     frame = pl.DataFrame({"security_id": SYMBOLS, "price_usd": closes})

@@ -2,7 +2,7 @@
 
 A part of the book is a run of consecutive accounts, made from its own random generator. Accounts are positions 0, 1, ...
 within the part, securities, classes, models and policies are positions in the lists of ``book_reference``, dates are
-positions in ``Market.dates``. A position one past the end of a list stands for a word that does not exist (see
+positions in ``DailyCloses.dates``. A position one past the end of a list stands for a word that does not exist (see
 ``book_faults``).
 """
 
@@ -30,7 +30,7 @@ RECENT_DAYS: Final = 61
 
 
 @dataclass(frozen=True)
-class Market:
+class DailyCloses:
     """Daily closes in USD: ``closes[date, security]``, NaN before a security's first price; the last date is the as-of date."""
 
     dates: Dates

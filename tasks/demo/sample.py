@@ -24,7 +24,7 @@ from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from tasks.demo.book import book_parts
 from tasks.demo.book_reference import SYMBOLS, reference_tables
-from tasks.demo.book_types import FileFormat, Market
+from tasks.demo.book_types import DailyCloses, FileFormat
 from tasks.formats import ENDINGS
 
 DEFAULT_SEED: Final = 20221228
@@ -83,7 +83,7 @@ def make_book(
     return summary
 
 
-def read_market(package: str = "skfolio") -> Market:
+def read_market(package: str = "skfolio") -> DailyCloses:
     """Daily closes of every security from the first stock price to the last date that all of them have.
 
     Parameters
@@ -99,7 +99,7 @@ def read_market(package: str = "skfolio") -> Market:
     stocks, funds = (_read_prices(package, name) for name in PRICE_FILES)
     last = min(stocks["Date"].max(), funds["Date"].max())  # type: ignore[type-var]
     closes = stocks.join(funds, on="Date", how="left").filter(pl.col("Date") <= last).sort("Date")
-    return Market(
+    return DailyCloses(
         dates=closes["Date"].to_numpy().astype("datetime64[D]"),
         closes=closes.select(SYMBOLS).cast(pl.Float64).to_numpy(),
     )
@@ -134,7 +134,7 @@ class TableFile(AbstractContextManager["TableFile"]):
         self._file.close()
 
 
-def _write(folder: Path, market: Market, *, account_count: int, seed: int, file_format: FileFormat) -> BookSummary:
+def _write(folder: Path, market: DailyCloses, *, account_count: int, seed: int, file_format: FileFormat) -> BookSummary:
     broken = 0
     with ExitStack() as stack:
         files = {

@@ -7,12 +7,15 @@ of one security each, N policies. Dollars; rates and returns are fractions per s
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.policy import Policy
-from tasks.core.solver import Flags, Floats
+from tasks.core.solver import Floats
+
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
 DAILY, MONTHLY, QUARTERLY, ANNUAL = "daily", "monthly", "quarterly", "annual"
 LOOKS: Final = (DAILY, MONTHLY, QUARTERLY, ANNUAL)
@@ -118,4 +121,4 @@ def look_flags(dates: Sequence[date], look: str) -> Flags:
         return np.ones(len(dates) - 1, np.bool_)
     months = {MONTHLY: 1, QUARTERLY: 3, ANNUAL: 12}[look]
     period = np.array([(each.year * 12 + each.month - 1) // months for each in dates[1:]])
-    return np.append(period[1:] != period[:-1], True)  # noqa: FBT003 - an array's value
+    return np.append(period[1:] != period[:-1], True)

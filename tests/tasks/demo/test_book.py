@@ -28,7 +28,7 @@ from tasks.demo.book_reference import (
     reference_tables,
     target_matrix,
 )
-from tasks.demo.book_types import RECENT_DAYS, AccountDraw, LotDraw, Market
+from tasks.demo.book_types import RECENT_DAYS, AccountDraw, DailyCloses, LotDraw
 from tests.support.landing_book import gated
 
 AS_OF = date(2022, 12, 28)
@@ -38,12 +38,12 @@ FUND_SYMBOLS = [fund.symbol for fund in FUNDS]
 seeds = st.integers(min_value=0, max_value=2**32)
 
 
-def random_walks() -> Market:
+def random_walks() -> DailyCloses:
     rng = np.random.default_rng(1)
     dates = np.busday_offset(np.datetime64(AS_OF), np.arange(-699, 1))
     closes = np.round(rng.uniform(20, 300, 25) * np.exp(np.cumsum(rng.normal(0, 0.015, (700, 25)), axis=0)), 3)
     closes[:FIRST_FUND_DAY, -len(FUNDS) :] = np.nan
-    return Market(dates, closes)
+    return DailyCloses(dates, closes)
 
 
 MARKET = random_walks()
@@ -447,7 +447,7 @@ def test_buys_have_no_gain_and_sales_have_losses_too_some_of_them_recent() -> No
 @pytest.mark.parametrize(("slope", "sign"), [(-0.1, -1), (0.1, 1)])
 def test_in_a_market_that_only_fell_every_sale_is_a_loss_and_in_one_that_rose_a_gain(slope: float, sign: int) -> None:
     closes = np.tile(100 + slope * np.arange(700), (25, 1)).T
-    part = next(book_parts(Market(MARKET.dates, closes), account_count=500, seed=1))
+    part = next(book_parts(DailyCloses(MARKET.dates, closes), account_count=500, seed=1))
     gains = part.tables["trades"]["realized_gain_usd"].drop_nulls()
     assert len(gains) > 10
     assert (gains * sign > 0).all()
