@@ -1,4 +1,4 @@
-"""What the two kinds of mapping share: TOML files that say how custodians' files are read (``tasks.formats``) and written (``tasks.core.export``).
+"""How TOML files of ours are read, and what the two kinds of mapping share: how custodians' files are read (``tasks.formats``) and written (``tasks.core.export``).
 
 An option of both has the same name in both; ``is_`` and ``has_`` are yes or no.
 """
@@ -27,11 +27,11 @@ class MappingFile(MappingPart):
     decimal: Literal[".", ","] = "."
 
 
-Given = TypeVar("Given", bound=MappingFile)
+Given = TypeVar("Given", bound=MappingPart)
 
 
 def parse_mapping(model: type[Given], content: bytes, *, source: str, page: str) -> Given:
-    """The mapping that a TOML file holds. ``source`` names it in messages; ``page`` is where its keys are explained.
+    """What a TOML file holds, a mapping or a study. ``source`` names it in messages; ``page`` is where its keys are explained.
 
     Raises
     ------
