@@ -5,14 +5,12 @@ end of 2022), which are read without importing it. They are adjusted for splits 
 lower than the one that was paid: gains are those of total return.
 """
 
-import gzip
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
@@ -26,6 +24,7 @@ from tasks.demo.book import book_parts
 from tasks.demo.book_reference import SYMBOLS, reference_tables
 from tasks.demo.book_types import DailyCloses, FileFormat
 from tasks.formats import ENDINGS
+from tasks.runtime import wheel_file
 
 DEFAULT_SEED: Final = 20221228
 MARKER: Final = "book.json"
@@ -194,14 +193,12 @@ def _mark(folder: Path, request: Mapping[str, object], summary: BookSummary) -> 
 
 
 def _read_prices(package: str, name: str) -> pl.DataFrame:
-    hint = "Hint: pip install 'trimtab[demo]' brings them."
-    try:
-        path = Path(str(distribution(package).locate_file(f"{package}/datasets/data/{name}")))
-        content = gzip.decompress(path.read_bytes())
-    except PackageNotFoundError:
-        raise WrongUsage(f"the sample book's prices are not installed: they come with {package}\n\n{hint}") from None
-    except (OSError, EOFError):
-        raise WrongUsage(f"the sample book's prices cannot be read: {name} of {package}\n\n{hint}") from None
+    content = wheel_file(
+        package,
+        f"{package}/datasets/data/{name}",
+        what="the sample book's prices",
+        hint="pip install 'trimtab[demo]' brings them.",
+    )
     return pl.read_csv(content, try_parse_dates=True)
 
 

@@ -47,3 +47,4 @@ from .stores import open_ledger as open_ledger
 from .stores import settings_of_a_home as settings_of_a_home
 from .stores import utc_now as utc_now
 from .umask import private_files as private_files
+from .wheel_files import wheel_file as wheel_file
