@@ -1,4 +1,4 @@
-"""Every table that the lake stores: the public ones and those that only steps read.
+"""Every table that the lake stores: the public ones, those that only steps read, and those of the policy lab.
 
 ``landed_*`` are the landing tables as pulled: contract columns typed, a cell that did not parse is null in its column and
 the whole row stands as it was read in ``raw`` (JSON).
@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.lab_tables import LAB, LAB_INTERNAL
 from schemas.landing import CONTRACTS, dtypes
 from schemas.tables import PUBLIC, RUN_COLUMNS
 from schemas.units import EXACT
@@ -89,5 +90,5 @@ whose price was still in shares of before a split that was told. ``trade_date``:
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {
-    name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL}.items()
+    name: {**RUN_COLUMNS, **columns} for name, columns in {**PUBLIC, **INTERNAL, **LAB, **LAB_INTERNAL}.items()
 }

@@ -98,7 +98,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "warehouse",
         *(f"tasks.{room}" for room in ("runtime", "known", "pull", "validate", "propose", "export")),
     },
-    "tasks.demo": {"schemas", "tasks.formats"},
+    "tasks.demo": {"schemas", "tasks.formats", "tasks.runtime"},
+    "tasks.lab": {"schemas", CORE, "warehouse", "tasks.runtime"},
     # flows and the command
     "flows.workers": {"schemas", "warehouse.lake", "tasks.runtime"},
     "flows": {"schemas", "flows.workers", "tasks"},

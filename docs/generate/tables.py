@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+import polars as pl
+
 from console.shared.break_words import MEANINGS as BREAKS
 from docs.generate.inputs import type_word
 from docs.generate.markdown import code, page, prose, section, sentence, table
 from docs.generate.notes import key_notes, note_of
-from schemas import enums, errors, events, tables
+from schemas import enums, errors, events, lab_tables, tables
 from schemas.errors import ExitCode
 from schemas.events import EventName
 from schemas.units import unit_of
@@ -23,12 +25,18 @@ SHOWN: Final[Sequence[Mapping[Any, str]]] = [OUTCOMES, REASONS, TRIGGERS, LOOKS,
 
 def tables_page() -> str:
     """The public tables, a section each, then those of the ledger."""
-    notes = key_notes(tables)
+    notes, of_studies = key_notes(tables), key_notes(lab_tables)
     return page(
         "Public tables",
         "What `trimtab query` reads. A table of the lake holds every run, and `latest.<table>` the newest run that has rows in it; each row "
         "carries `run_id` and `as_of_date`. A list in a cell is text joined by a bar. Sums of money are exact decimals.",
-        *(_table_section(name, notes) for name in tables.PUBLIC),
+        *(_table_section(name, columns, "PUBLIC", notes) for name, columns in tables.PUBLIC.items()),
+        section(
+            "Of the policy lab",
+            "What studies found, every study in the same tables; there is no `latest` of them. Nothing in them happened: "
+            "`is_hypothetical` is true in every row. `run_id` is the study, `as_of_date` the last date of its market's data.",
+        ),
+        *(_table_section(name, columns, "LAB", of_studies) for name, columns in lab_tables.LAB.items()),
         section(
             "Of the ledger",
             "What people and machines decided.",
@@ -37,12 +45,14 @@ def tables_page() -> str:
     )
 
 
-def _table_section(name: str, notes: dict[tuple[str, ...], str]) -> str:
+def _table_section(
+    name: str, columns: Mapping[str, pl.DataType], group: str, notes: Mapping[tuple[str, ...], str]
+) -> str:
     rows = [
-        [code(column), type_word(dtype), unit_of(column, dtype), notes["PUBLIC", name, column]]
-        for column, dtype in tables.PUBLIC[name].items()
+        [code(column), type_word(dtype), unit_of(column, dtype), notes[group, name, column]]
+        for column, dtype in columns.items()
     ]
-    return section(code(name), f"A row: {notes['PUBLIC', name]}.", table(["column", "type", "unit", "what"], rows))
+    return section(code(name), f"A row: {notes[group, name]}.", table(["column", "type", "unit", "what"], rows))
 
 
 def _ledger_columns(name: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from flows.workers.protocol import Finished, ShardExecutor, ShardTask
-from schemas.enums import Step
 from schemas.run import RunRef
 from schemas.settings import Settings
 
@@ -14,7 +13,7 @@ class InProcess:
 
     def each(
         self,
-        step: Step,  # noqa: ARG002 - the ledger need not be asked where the call itself came back
+        step: str,  # noqa: ARG002 - the ledger need not be asked where the call itself came back
         work: ShardTask,
         run: RunRef,
         shards: Sequence[int],

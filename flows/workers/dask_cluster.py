@@ -30,7 +30,6 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.workers.dask_worker import Prepared, faults_of, worker_facts
 from flows.workers.protocol import Finished, ShardTask
-from schemas.enums import Step
 from schemas.errors import Retryable, Terminal, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
@@ -161,7 +160,7 @@ class DaskHands:
 
     def each(
         self,
-        step: Step,
+        step: str,
         work: ShardTask,
         run: RunRef,
         shards: Sequence[int],

@@ -5,13 +5,12 @@ from typing import Protocol
 
 from prefect.tasks import Task
 
-from schemas.enums import Step
 from schemas.run import RunRef
 
 ShardTask = Task[[RunRef, int], None]
 """A step of one shard: it opens the stores itself, and hands nothing back."""
-Finished = Callable[[], Collection[tuple[Step, int]]]
-"""What the ledger has as finished, asked anew at each call."""
+Finished = Callable[[], Collection[tuple[str, int]]]
+"""Steps and shards that are recorded as finished, asked anew at each call."""
 
 
 class ShardExecutor(Protocol):
@@ -19,7 +18,7 @@ class ShardExecutor(Protocol):
 
     def each(
         self,
-        step: Step,
+        step: str,
         work: ShardTask,
         run: RunRef,
         shards: Sequence[int],

@@ -17,6 +17,7 @@ import polars as pl
 
 from schemas.enums import Role, RunKind, RunState, Step
 from schemas.errors import InputRefused
+from schemas.lab_tables import LAB, LAB_INTERNAL
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
@@ -46,7 +47,9 @@ COMPUTED: Final = {
     Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier"),
 }
 """What each step writes that the inputs decide."""
-NOT_PULLED: Final = frozenset({"made_with", *(table for tables in COMPUTED.values() for table in tables)})
+NOT_PULLED: Final = frozenset(
+    {"made_with", *LAB, *LAB_INTERNAL, *(table for tables in COMPUTED.values() for table in tables)}
+)
 PULLED: Final = tuple(table for table in TABLES if table not in NOT_PULLED)
 """What a run begins with."""
 OF_ACCOUNTS_BEFORE: Final = (

@@ -166,7 +166,11 @@ class Lake:
 
     def figures(self, statement: str, **values: str | int | None) -> dict[str, Any]:
         """The one row of ``night_size`` or ``trade_sums``."""
-        return self._retried(lambda: self._fetch(sql(statement), values)).row(0, named=True)
+        return self.rows_found(statement, **values).row(0, named=True)
+
+    def rows_found(self, statement: str, **values: str | int | None) -> pl.DataFrame:
+        """The rows of ``studies`` or ``study_shards``."""
+        return self._retried(lambda: self._fetch(sql(statement), values))
 
     def stray_rows(self, table: str, run_id: str) -> pl.DataFrame:
         """``account_id, raw, security_id`` of landed rows whose account no source delivered, each once; ``raw`` where the account is in doubt."""

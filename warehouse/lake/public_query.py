@@ -1,10 +1,11 @@
 """The read side: SQL over the public tables, nothing else and never a write.
 
-The public tables hold every run; ``latest.<table>`` holds the newest run that has rows in it. ``runs`` and ``queue`` (the state of
+The public tables hold every run; ``latest.<table>`` holds the newest run that has rows in it, but for those of the lab's studies. ``runs`` and ``queue`` (the state of
 each proposal), ``decisions``, ``exports`` and what follows them, ``inputs``, ``row_releases``, ``halts`` and ``audit`` come from the ledger.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import duckdb
@@ -12,6 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from schemas.errors import Retryable, WrongUsage
+from schemas.lab_tables import LAB
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from warehouse.faults import is_passing
@@ -39,6 +41,7 @@ LEDGER_VIEWS: Final = {
 """Public name: table of the ledger, and its columns of money (text in SQLite, so that nothing is lost)."""
 OF_NO_RUN: Final = frozenset(
     {
+        *LAB,
         "decisions",
         "halts",
         "export_orders",
@@ -49,7 +52,7 @@ OF_NO_RUN: Final = frozenset(
         "order_breaks",
     }
 )
-"""Ledger views without ``run_id``: a decision names its proposal, an order its export, a halt stops every run."""
+"""Views of no night: a study is none, a decision names its proposal, an order its export, a halt stops every run."""
 
 VERSIONED: Final = {"proposals": "versions_view", "orders": "versions_view", "lot_relief": "version_lots_view"}
 """Public tables of which the ledger has the versions that people made, and how their views are told."""
@@ -105,7 +108,7 @@ def _names_in(text: str) -> set[str]:
 
 def public_names() -> list[str]:
     """Every table that a query may read."""
-    return sorted([*PUBLIC, *LEDGER_VIEWS])
+    return sorted([*PUBLIC, *LAB, *LEDGER_VIEWS])
 
 
 def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -117,7 +120,8 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = connect("ducklake", "sqlite") if is_sqlite else connect("ducklake", "sqlite", "postgres", "httpfs")
     addresses = settings.lake_address, settings.lake_data_address
     attach_lake(connection, *addresses, is_read_only=True)
-    if absent(connection, PUBLIC):
+    public = {**PUBLIC, **LAB}
+    if absent(connection, public):
         connection.execute("DETACH lake")
         _open_as_steps_do(settings)
         attach_lake(connection, *addresses, is_read_only=True)
@@ -125,12 +129,13 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
         f"ATTACH {_ledger_target(settings.ledger_address)} AS ledger ({_ledger_options(is_sqlite=is_sqlite)})"
     )
     connection.execute("CREATE SCHEMA latest")
-    for table, columns in PUBLIC.items():
+    for table, columns in public.items():
         names = ", ".join(f'"{name}"' for name in ("run_id", "as_of_date", *columns))
         connection.execute(
-            sql(VERSIONED.get(table, "public_view")).format(table=table, names=names, **_column_types(table))
+            sql(VERSIONED.get(table, "public_view")).format(table=table, names=names, **_column_types(columns))
         )
-        connection.execute(sql("latest_view").format(table=table))
+        if table not in OF_NO_RUN:
+            connection.execute(sql("latest_view").format(table=table))
     for name, (table, money) in LEDGER_VIEWS.items():
         amounts = ", ".join(f"CAST({column} AS DECIMAL(38, 6)) AS {column}" for column in money)
         shown = f"* REPLACE ({amounts})" if money else "*"
@@ -141,10 +146,10 @@ def open_reader(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _column_types(table: str) -> dict[str, str]:
+def _column_types(columns: Mapping[str, pl.DataType]) -> dict[str, str]:
     """Columns of the ledger's versions as the lake has them: SQLite keeps money as text."""
-    columns = (f'CAST(a."{name}" AS {sql_type(dtype)}) AS "{name}"' for name, dtype in PUBLIC[table].items())
-    return {"typed": ", ".join(columns)}
+    typed = (f'CAST(a."{name}" AS {sql_type(dtype)}) AS "{name}"' for name, dtype in columns.items())
+    return {"typed": ", ".join(typed)}
 
 
 def _open_as_steps_do(settings: Settings) -> None:

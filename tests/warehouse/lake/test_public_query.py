@@ -9,6 +9,7 @@ import pytest
 
 from schemas.enums import RunKind
 from schemas.errors import WrongUsage
+from schemas.lab_tables import LAB
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
@@ -77,10 +78,11 @@ def test_the_ledgers_runs_can_be_joined_to_the_lakes_tables(settings: Settings) 
 
 @pytest.mark.parametrize("schema", ["main", "latest"])
 def test_every_public_name_can_be_read(settings: Settings, schema: str) -> None:
+    lake = {**PUBLIC, **LAB}
     with open_reader(settings) as connection:
         for name in set(public_names()) - (OF_NO_RUN if schema == "latest" else set()):
             columns = connection.sql(f"SELECT * FROM {schema}.{name} LIMIT 1").pl().columns
-            assert columns == (["run_id", "as_of_date", *PUBLIC[name]] if name in PUBLIC else columns)
+            assert columns == (["run_id", "as_of_date", *lake[name]] if name in lake else columns)
             assert len(columns) > 3
 
 
@@ -174,4 +176,4 @@ def test_a_mistake_of_spelling_is_refused_as_a_sentence(settings: Settings) -> N
 
 
 def test_the_names_offered_are_those_that_can_be_read() -> None:
-    assert public_names() == sorted({*PUBLIC, *LEDGER_VIEWS})
+    assert public_names() == sorted({*PUBLIC, *LAB, *LEDGER_VIEWS})
