@@ -95,8 +95,8 @@ class PlaceUnreachable(Retryable):
 
 
 class AuditBroken(Terminal):
-    """The audit chain was changed outside the program; ``seq`` is the first row that does not fit."""
+    """The ledger was changed outside the program; ``seq`` is the first row of the audit chain that does not fit, null where all do."""
 
-    def __init__(self, seq: int, message: str) -> None:
+    def __init__(self, seq: int | None, message: str) -> None:
         super().__init__(message)
         self.seq = seq

@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     """How long before a custodian's cut-off the scheduled release lets its approved orders leave."""
     signing_key_file: str = ""
     """Ed25519 private key (PEM) that signs the manifests of exports; empty: they are not signed."""
+    anchor_url: str = ""
+    """Folder that receives anchors of the audit chain, best one that whoever runs this program cannot change afterwards; of one ledger alone. Empty = ``<home>/anchors``."""
+    anchor_key_file: str = ""
+    """Key that anchors are signed with, made where it is missing; empty = ``<home>/anchor.key``."""
     min_allocation_units: Annotated[int, Field(ge=1)] = 1
     """Least share of an order in a block that is filled in part, in units of the security's quantity step."""
     cut_offs: Mapping[str, TimeOfDay] = Field(default_factory=dict)
@@ -234,6 +238,16 @@ class Settings(BaseSettings):
     def export_folder(self) -> Path:
         """Folder that receives exports."""
         return Path(self.export_url) if self.export_url else self.home / "exports"
+
+    @property
+    def anchor_folder(self) -> Path:
+        """Folder that receives the anchors of the audit chain."""
+        return Path(self.anchor_url) if self.anchor_url else self.home / "anchors"
+
+    @property
+    def anchor_key(self) -> Path:
+        """File of the key that anchors are signed with."""
+        return Path(self.anchor_key_file) if self.anchor_key_file else self.home / "anchor.key"
 
     @property
     def staging_folder(self) -> Path:

@@ -2,12 +2,16 @@
 
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.commands.terminal import Json, lines, print_json, print_table
-from tasks.runtime import open_ledger, settings_of_a_home
+from schemas.errors import AuditBroken, WrongUsage
+from tasks.export import content_faults
+from tasks.runtime import anchor_faults, open_ledger, settings_of_a_home
+from warehouse.lake import open_lake
 from warehouse.ledger import AuditRow
 
 app = typer.Typer(no_args_is_help=True, help="The chain of all that was done.")
@@ -16,14 +20,40 @@ COLUMNS = ("seq", "at", "actor", "what", "of", "detail")
 
 
 @app.command()
-def verify(*, is_json: Json = False) -> None:
-    """Recompute the chain; fails at the first row that was changed or is missing."""
-    with closing(open_ledger(settings_of_a_home())) as ledger:
-        count = ledger.audit.verify_audit()
+def verify(
+    anchor: Annotated[
+        Path | None,
+        typer.Option(
+            "--anchor",
+            help="A folder or a file of anchors, such as a copy kept elsewhere; else those of the settings.",
+        ),
+    ] = None,
+    *,
+    is_json: Json = False,
+) -> None:
+    """Recompute the chain, and compare with it every state, every order that may leave or has left, and the chain's anchors.
+
+    Fails where a row was changed or is missing, a state has no row, an order is not what was approved, or an anchor does not fit; names
+    each.
+    """
+    settings = settings_of_a_home()
+    with closing(open_ledger(settings)) as ledger:
+        faults, count = [], 0
+        try:
+            count = ledger.audit.verify_audit()
+        except AuditBroken as error:
+            faults.append(str(error))
+        faults += content_faults(open_lake(settings), ledger.proposals, ledger.amendments)
+        anchors, unfit = anchor_faults(settings, ledger.audit, anchor or settings.anchor_folder)
+    if anchor and not (anchors or unfit):
+        raise WrongUsage(f"{anchor} has no anchor; needed a folder or a file of them")
+    if faults := [*faults, *unfit]:
+        raise AuditBroken(None, "\n".join(faults))
     if is_json:
-        print_json({"rows": count, "is_whole": True})
+        print_json({"rows": count, "is_whole": True, "anchors": anchors})
     else:
-        typer.echo(f"The audit chain is whole: {count:,} rows.")
+        fit = f"{anchors:,} anchors fit" if anchors else "there is no anchor to compare with"
+        typer.echo(f"The audit chain is whole: {count:,} rows; {fit}.")
 
 
 @app.command("list")

@@ -4,6 +4,7 @@ from .packages import BOOK as BOOK
 from .packages import book_of as book_of
 from .plan import ExportPlan as ExportPlan
 from .plan import signer_of as signer_of
+from .proof import content_faults as content_faults
 from .release import custodians_due as custodians_due
 from .release import deliver_exported as deliver_exported
 from .release import export_approved as export_approved

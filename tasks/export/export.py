@@ -92,6 +92,8 @@ def export_run(run_id: str, by: Exporter, plans: Sequence[ExportPlan]) -> Export
         The actor may not export, or the export was given up meanwhile.
     ConservationBroken
         Something does not add up; nothing was written.
+    AuditBroken
+        A state has no row of the audit, or the audit differs from its anchor; nothing was written.
     Terminal, Retryable
         The folder cannot be written, or is there and differs; the claim asks for another key; it is too late to leave, or is being
         given up.
@@ -112,6 +114,7 @@ def export_run(run_id: str, by: Exporter, plans: Sequence[ExportPlan]) -> Export
     _need_folder(claim, folder)
     by.checkpoint("claimed")
     export = Export(run_id, run.as_of_date, claim.sequence, claim.export_id)
+    ledger.exports.need_proven(claim.export_id)
     approved = ledger.exports.approved_in(run_id).filter(pl.col("export_id") == claim.export_id)
     ledger.abandonments.need_claim(claim.export_id)  # else what was approved is withdrawn, maybe since we looked
     book = book_of(stored, ledger.amendments, run_id)

@@ -10,7 +10,7 @@ from tasks.export.deliver import Deliverer, DeliveryResult, deliver_exports
 from tasks.export.export_all import ExportedRuns, export_all
 from tasks.export.packages import Exporter
 from tasks.export.plan import ExportPlan, signer_of
-from tasks.runtime import current_actor, open_ledger, utc_now
+from tasks.runtime import anchored, current_actor, open_ledger, utc_now
 from warehouse.lake import open_lake
 
 
@@ -19,6 +19,8 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
 
     Raises
     ------
+    AuditBroken
+        The audit chain does not fit its anchor.
     TrimtabError
         As ``export_all``.
     """
@@ -34,7 +36,8 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
             signer=signer,
             deliveries=settings.deliveries,
         )
-        return export_all(by, run_id=run_id, custodians=custodians)
+        with anchored(settings, ledger.audit, "an export"):
+            return export_all(by, run_id=run_id, custodians=custodians)
 
 
 def give_up(settings: Settings, export_id: str, note: str) -> AbandonResult:

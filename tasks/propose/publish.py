@@ -15,7 +15,7 @@ from tasks.core.explain import counts_of, exceptions, markdown, timings
 from tasks.core.gate import behind_sentence, trace
 from tasks.core.propose import conservation
 from tasks.propose.propose import need_none
-from tasks.runtime import Stores, open_stores, retry_quietly, timed_step, utc_now
+from tasks.runtime import Stores, open_stores, retry_quietly, timed_step, utc_now, write_anchor
 from warehouse.ledger import StepRow
 
 TOGETHER: Final = (
@@ -32,6 +32,8 @@ def publish_task(run: RunRef) -> Mapping[str, int]:
     ------
     ConservationBroken
         Accounts in are not outcomes out.
+    AuditBroken
+        The audit chain does not fit its anchor; the run is closed, and nothing of it leaves.
     """
     with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.PUBLISH, GLOBAL_SHARD) as step:
         outcomes = at.lake.read("account_outcomes", run.run_id)
@@ -42,6 +44,7 @@ def publish_task(run: RunRef) -> Mapping[str, int]:
         counts = counts_of(outcomes, at.lake.read("proposals", run.run_id))
         at.ledger.runs.finish_run(run.run_id, counts, utc_now())
         step.rows = outcomes.height
+        write_anchor(at.settings, at.ledger.audit, f"run {run.run_id}")
     return counts
 
 

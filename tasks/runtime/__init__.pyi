@@ -1,3 +1,6 @@
+from .anchors import anchor_faults as anchor_faults
+from .anchors import anchored as anchored
+from .anchors import write_anchor as write_anchor
 from .atomic_folder import FILE_MODE as FILE_MODE
 from .atomic_folder import FLUSHERS as FLUSHERS
 from .atomic_folder import FOLDER_MODE as FOLDER_MODE

@@ -6,9 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
 
 from schemas.enums import ProposalState, Role, RunKind
 from warehouse.ledger import ExportPart, ExportRow, Ledger, NewRun
+from warehouse.ledger.store import Event, audit_chain
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
 ALONE: Mapping[str, str] = MappingProxyType({})
@@ -96,6 +98,13 @@ def orders_of(proposal_ids: Iterable[str]) -> pl.DataFrame:
     """Two orders a proposal."""
     rows = [(f"{one}#{number}", one) for one in proposal_ids for number in (1, 2)]
     return pl.DataFrame(rows, schema={"order_id": pl.String, "proposal_id": pl.String}, orient="row")
+
+
+def tell(connection: sa.Connection, state: str, proposal_ids: Iterable[str]) -> None:
+    """Rows of the audit that say so, for what is then done by hand: it is another rule that is tried."""
+    audit_chain.append(
+        connection, [Event("hand", "told", proposal_id=one, to_state=state) for one in proposal_ids], NOW
+    )
 
 
 def claimed(ledger: Ledger, run_id: str, now: datetime = NOW) -> ExportRow:

@@ -43,6 +43,7 @@ from .schema import stored_revision as stored_revision
 from .schema import upgrade as upgrade
 from .store import OPEN_STATES as OPEN_STATES
 from .store import SENT_STATES as SENT_STATES
+from .store import Audit as Audit
 from .store import AuditRow as AuditRow
 from .store import Decision as Decision
 from .store import DecisionRow as DecisionRow

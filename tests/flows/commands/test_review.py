@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import sqlalchemy as sa
 import typer
 from click.testing import Result
 from typer.testing import CliRunner
@@ -16,7 +15,7 @@ from flows.commands import audit as audit_cli
 from flows.commands import review as review_cli
 from flows.commands import users as users_cli
 from schemas.enums import RunKind
-from schemas.errors import AuditBroken, DecisionRefused, WrongUsage
+from schemas.errors import DecisionRefused, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import load_settings
 from schemas.tables import PUBLIC
@@ -244,25 +243,10 @@ def test_a_role_that_is_none_is_wrong_usage(run: Run) -> None:
     assert run("users", "add", "bob", "--role", "emperor").exit_code == 2
 
 
-def test_the_audit_chain_is_verified_and_listed(run: Run, ledger: Ledger) -> None:
-    total = len(ledger.audit.audit_rows())
-
-    assert run("audit", "verify").stdout == f"The audit chain is whole: {total} rows.\n"
-    assert json.loads(run("audit", "verify", "--json").stdout) == {"rows": total, "is_whole": True}
+def test_the_audit_chain_is_listed(run: Run) -> None:
     listed = json.loads(run("audit", "list", "--proposal", "monday.aa", "--json").stdout)
     assert [row["event"] for row in listed] == ["routed"]
     assert "accounts_routed" in run("audit", "list", "--run", "monday").stdout
-
-
-def test_a_changed_audit_chain_fails_the_check(run: Run, ledger: Ledger) -> None:
-    with ledger.engine.begin() as connection:
-        connection.execute(sa.text("DROP TRIGGER audit_no_update"))
-        connection.execute(sa.text("UPDATE audit SET actor = 'nobody' WHERE seq = 2"))
-
-    result = run("audit", "verify")
-
-    assert isinstance(result.exception, AuditBroken)
-    assert str(result.exception) == "audit row 2 is not what was written"
 
 
 @pytest.mark.parametrize(

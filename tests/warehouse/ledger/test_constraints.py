@@ -2,9 +2,11 @@
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tests.support.ledger_book import NOW, claimed, route
+from schemas.enums import ProposalState
+from tests.support.ledger_book import NOW, claimed, route, tell
 from warehouse.ledger import Ledger
 from warehouse.ledger.review.proposals import COLUMNS
 
@@ -147,14 +149,23 @@ REFUSED = {
 }
 
 
+def tell_of_the_copy(connection: sa.Connection, statement: str) -> None:
+    for state in (*ProposalState, "limbo"):
+        if statement.startswith("INSERT INTO proposals") and f" '{state}'," in statement:
+            tell(connection, state, ["copy"])
+
+
 @pytest.mark.parametrize("statement", ALLOWED.values(), ids=ALLOWED)
 def test_the_database_takes(queue: Ledger, statement: str) -> None:
     with queue.writing() as connection:
+        tell_of_the_copy(connection, statement)
         assert connection.exec_driver_sql(statement).rowcount == 1
 
 
 @pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED)
 def test_the_database_refuses(queue: Ledger, statement: str) -> None:
+    with queue.writing() as connection:
+        tell_of_the_copy(connection, statement)
     with pytest.raises(DBAPIError) as refused, queue.writing() as connection:
         connection.exec_driver_sql(statement)
 

@@ -18,6 +18,8 @@ from tests.support.ledger_book import NOW, opened, route, states
 from warehouse.ledger import Ledger, schema
 from warehouse.ledger.schema import HEAD, MIGRATIONS
 
+NEXT = f"{int(HEAD) + 1:04}"
+
 
 def test_head_names_the_newest_migration() -> None:
     assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
@@ -93,12 +95,12 @@ def with_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program with a migration more than this one: ``runs`` gets a column."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0011_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '0011', '0010'\n\n"
+    (folder / "versions" / f"{NEXT}_next.py").write_text(
+        f"import sqlalchemy as sa\nfrom alembic import op\n\nrevision, down_revision = '{NEXT}', '{HEAD}'\n\n"
         "def upgrade():\n    op.add_column('runs', sa.Column('weather', sa.Text))\n"
     )
     monkeypatch.setattr(schema, "MIGRATIONS", folder)
-    monkeypatch.setattr(schema, "HEAD", "0011")
+    monkeypatch.setattr(schema, "HEAD", NEXT)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -116,7 +118,7 @@ def test_a_ledger_is_brought_up_to_date_with_its_rows(either: str, request: pyte
 
     with closing(opened(either)) as ledger:
         with ledger.reading() as connection:
-            assert schema.stored_revision(connection) == "0011"
+            assert schema.stored_revision(connection) == NEXT
             assert "weather" in {column["name"] for column in sa.inspect(connection).get_columns("runs")}
         assert [user.name for user in ledger.users.list_users()] == ["ann"]
 
@@ -124,7 +126,7 @@ def test_a_ledger_is_brought_up_to_date_with_its_rows(either: str, request: pyte
 @pytest.mark.usefixtures("with_one_more")
 def test_a_new_ledger_is_made_whole_and_goes_through_no_migration(address: str) -> None:
     with closing(opened(address)) as ledger, ledger.reading() as connection:
-        assert schema.stored_revision(connection) == "0011"
+        assert schema.stored_revision(connection) == NEXT
         assert "weather" not in {column["name"] for column in sa.inspect(connection).get_columns("runs")}
 
 

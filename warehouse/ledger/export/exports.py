@@ -51,6 +51,7 @@ from warehouse.ledger.store import (
     exports,
     in_chunks,
     insert_columns,
+    need_proven,
     proposals,
 )
 from warehouse.ledger.store import audit_chain as ledger_audit
@@ -211,6 +212,8 @@ class Exports(Store):
         DecisionRefused
             A role is missing, the run is not done, another export of it is being written, there is no order, a proposal
             may not leave (any more) or leaves without its household, or an order was exported before.
+        AuditBroken
+            The audit does not say that the run is done, or that a proposal may leave.
         """
         expire_late(self, now)
         ids = [part.orders["proposal_id"].unique().sort().to_list() for part in parts]
@@ -226,6 +229,7 @@ class Exports(Store):
                     raise DecisionRefused(f"run {run_id} has no order to export")
                 _need_next(connection, run_id, parts)
                 _need_releasable(connection, run_id, every, now)
+                need_proven(connection, run_id, every)
                 given = {"actor": actor, "folder": folder, "started_at": now}
                 made = [
                     _claim(connection, run_id, part, some, {**given, "part": number})
@@ -263,6 +267,18 @@ class Exports(Store):
         query = sa.select(*export_orders.c["order_id", "proposal_id"]).where(export_orders.c.export_id == export_id)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(export_orders.c.order_id)).all(), ORDERS)
+
+    def need_proven(self, export_id: str) -> None:
+        """Look once more, before an export gets its folder, whether the audit says that what it holds may leave.
+
+        Raises
+        ------
+        AuditBroken
+            It does not; names what differs.
+        """
+        with self.reading() as connection:
+            held = connection.scalars(sa.select(proposals.c.proposal_id).where(proposals.c.export_id == export_id))
+            need_proven(connection, export_in(connection, export_id).run_id, held.all())
 
     def households_in_part(self, export_id: str) -> list[str]:
         """Households of an export that is being written of which something has left in another, sorted."""

@@ -86,6 +86,12 @@ class Amendments(Store):
             detail = canonical({"by": new["proposal_id"], "note": note, "content_hash": seen.content_hash})
             was = Move(proposal_id, row.run_id, ProposalState.PENDING_REVIEW, detail)
             move(connection, [was], ProposalState.SUPERSEDED, event="amended", actor=actor, now=now)
+            told = canonical({"content_hash": new["content_hash"], "replaces": proposal_id, "note": note})
+            state = str(ProposalState.PENDING_REVIEW)
+            born = Event(
+                actor, "version_made", was.run_id, new["proposal_id"], str(ProposalState.PROPOSED), state, told
+            )
+            ledger_audit.append(connection, [born], now)
             _insert(connection, row, new, actor=actor, now=now)
             for table, frame in (("proposals", proposal), ("orders", orders), ("lot_relief", lots)):
                 _store(connection, table, frame, new["proposal_id"])
@@ -98,12 +104,6 @@ class Amendments(Store):
                 "decided_at": now,
             }
             connection.execute(sa.insert(decisions), {**said, "decision": str(Decision.COMMENT)})
-            told = canonical({"content_hash": new["content_hash"], "replaces": proposal_id, "note": note})
-            state = str(ProposalState.PENDING_REVIEW)
-            born = Event(
-                actor, "version_made", was.run_id, new["proposal_id"], str(ProposalState.PROPOSED), state, told
-            )
-            ledger_audit.append(connection, [born], now)
         return str(new["proposal_id"])
 
     def amended(self, run_id: str, account_id: str | None = None) -> Amended:

@@ -158,12 +158,15 @@ class Move:
 def move(
     connection: Connection, moves: Sequence[Move], to: ProposalState, *, event: str, actor: str, now: datetime
 ) -> None:
-    """Change the state of proposals and append one audit row each. What is decided is held no more, what is withdrawn in no export.
+    """Append one audit row each and change the state of proposals. What is decided is held no more, what is withdrawn in no export.
 
     Of a household all move, or none.
     """
     change: dict[str, Any] = {"held_by": None} if to in DECIDED else {}
     ids = [item.proposal_id for item in moves]
+    name, state = str(event), str(to)  # plain words: drivers take longer over enums
+    events = (Event(actor, name, one.run_id, one.proposal_id, one.from_state, state, one.detail) for one in moves)
+    ledger_audit.append(connection, events, now)
     together = {"state": ProposalState.EXPORTED if to in SENT_STATES else to, **change}
     together |= {"is_claimed": False} if to is ProposalState.WITHDRAWN else {}
     change_households(connection, ids, **together)
@@ -171,9 +174,6 @@ def move(
     change |= {"export_id": None} if to is ProposalState.WITHDRAWN else {}
     for some in in_chunks(ids):
         connection.execute(sa.update(proposals).where(proposals.c.proposal_id.in_(some)).values(**change))
-    name, state = str(event), str(to)  # plain words: drivers take longer over enums
-    events = (Event(actor, name, one.run_id, one.proposal_id, one.from_state, state, one.detail) for one in moves)
-    ledger_audit.append(connection, events, now)
 
 
 def rows_in(connection: Connection, column: sa.ColumnElement[Any], values: Collection[str]) -> Iterator[Row[Any]]:
@@ -333,9 +333,9 @@ def _insert(
     columns["cut_off_at"] = [cut_offs.get(custodian) for custodian in columns["custodian"]]
     shared = {"run_id": run.run_id, "submitter": run.submitter, "as_of_date": run.as_of_date}
     shared |= {"version": 1, "amender": "", "revision": 1}
-    insert_columns(connection, proposals, columns, {**shared, "created_at": now, "state_changed_at": now})
     born = zip(columns["proposal_id"], columns["state"], columns["content_hash"], strict=True)
     ledger_audit.append(connection, (_born(run, *one) for one in born), now)
+    insert_columns(connection, proposals, columns, {**shared, "created_at": now, "state_changed_at": now})
 
 
 def _born(run: RunRow, proposal_id: str, state: str, content_hash: str) -> Event:

@@ -43,10 +43,10 @@ def run_in(connection: Connection, run_id: str) -> RunRow:
 
 
 def _move(connection: Connection, run: RunRow, to: RunState, event: Event, now: datetime, **values: Any) -> None:
-    """Change a run's state and append the audit row; ``event`` brings actor, name and detail."""
-    connection.execute(sa.update(runs).where(runs.c.run_id == run.run_id).values(state=to, **values))
+    """Append the audit row and change a run's state; ``event`` brings actor, name and detail."""
     linked = Event(event.actor, event.event, run.run_id, None, run.state, to, event.detail)
     ledger_audit.append(connection, [linked], now)
+    connection.execute(sa.update(runs).where(runs.c.run_id == run.run_id).values(state=to, **values))
 
 
 def _resume(connection: Connection, run: RunRow, actor: str, now: datetime) -> None:
@@ -66,9 +66,9 @@ class Runs(Store):
         with self.writing() as connection:
             known = connection.execute(sa.select(runs.c.state).where(runs.c.run_id == new.run_id)).scalar()
             if known is None:
-                connection.execute(sa.insert(runs), {**asdict(new), "state": RunState.RUNNING, "started_at": now})
                 event = Event(new.submitter, "run_started", new.run_id, to_state=RunState.RUNNING)
                 ledger_audit.append(connection, [event], now)
+                connection.execute(sa.insert(runs), {**asdict(new), "state": RunState.RUNNING, "started_at": now})
             elif known == RunState.FAILED:
                 _resume(connection, run_in(connection, new.run_id), new.submitter, now)
             return run_in(connection, new.run_id)

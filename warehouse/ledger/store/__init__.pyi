@@ -2,13 +2,15 @@ from . import audit_chain as audit_chain
 from .audit_chain import CLOCK as CLOCK
 from .audit_chain import GUARD as GUARD
 from .audit_chain import POLICY as POLICY
-from .audit_chain import Audit as Audit
 from .audit_chain import Event as Event
 from .audit_chain import canonical as canonical
+from .audit_reading import Audit as Audit
+from .audit_states import need_proven as need_proven
 from .breach_tables import breaches as breaches
 from .breach_tables import scopes as scopes
 from .creation import create_tables as create_tables
 from .creation import household_triggers as household_triggers
+from .creation import state_triggers as state_triggers
 from .market_tables import allocation_exceptions as allocation_exceptions
 from .market_tables import deliveries as deliveries
 from .market_tables import execution_files as execution_files

@@ -3,8 +3,8 @@
 ``hash = sha256(canonical JSON of the row's other columns)``, where canonical means sorted keys, no spaces, ASCII, times in
 ISO 8601 UTC with microseconds. The chain's head lies in ``audit_head`` so that rows missing at the end are noticed too.
 
-Known limits: who can write to the database and drop its triggers can compute a whole new chain. Keep a copy of the newest
-hash elsewhere to notice that.
+Known limits: who can write to the database and drop its triggers can compute a whole new chain, or one with a shorter end. Anchors,
+kept elsewhere, tell of that (``tasks.runtime.anchors``).
 """
 
 import hashlib
@@ -17,9 +17,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from schemas.errors import AuditBroken
 from warehouse.ledger.store.rows import AuditRow
-from warehouse.ledger.store.store import Store, insert_columns
+from warehouse.ledger.store.store import insert_columns
 from warehouse.ledger.store.tables import audit, audit_head
 
 ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
@@ -94,54 +93,3 @@ def _link_rows(events: Iterable[Event], seq: int, previous_hash: str, now: datet
         }
         row["hash"] = previous_hash = _digest(row)
         yield row
-
-
-class Audit(Store):
-    """Reading and checking the chain."""
-
-    def audit_rows(
-        self,
-        *,
-        limit: int | None = None,
-        proposal_id: str | None = None,
-        run_id: str | None = None,
-        actor: str | None = None,
-        below: int | None = None,
-    ) -> list[AuditRow]:
-        """The newest ``limit`` rows that match, of numbers below ``below``, oldest first; null = no condition."""
-        query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
-        wanted = {audit.c.proposal_id: proposal_id, audit.c.run_id: run_id, audit.c.actor: actor}
-        query = query.where(*(column == value for column, value in wanted.items() if value is not None))
-        if below is not None:
-            query = query.where(audit.c.seq < below)
-        with self.reading() as connection:
-            return [AuditRow(*row) for row in connection.execute(query)][::-1]
-
-    def verify_audit(self) -> int:
-        """Recompute the whole chain; the number of rows checked.
-
-        Raises
-        ------
-        AuditBroken
-            A row is missing or not what was written; names the first one.
-        """
-        with self.reading() as connection:
-            head = connection.execute(sa.select(audit_head.c.seq, audit_head.c.hash)).one()
-            rows = connection.execution_options(yield_per=10_000).execute(sa.select(audit).order_by(audit.c.seq))
-            count, newest = _check_links(AuditRow(*row) for row in rows)
-        if (count, newest) != (head.seq, head.hash):
-            raise AuditBroken(count + 1, f"the audit chain ends at row {count}, but {head.seq} were written")
-        return count
-
-
-def _check_links(rows: Iterable[AuditRow]) -> tuple[int, str]:
-    """Number and hash of the last row, all links being whole."""
-    seq, newest = 0, GENESIS
-    for row in rows:
-        seq += 1
-        if row.seq != seq:
-            raise AuditBroken(seq, f"audit row {seq} is missing")
-        if row.previous_hash != newest or row_hash(row) != row.hash:
-            raise AuditBroken(seq, f"audit row {seq} is not what was written")
-        newest = row.hash
-    return seq, newest

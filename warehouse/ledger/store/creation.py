@@ -1,7 +1,8 @@
 """Makes the ledger's tables in an empty database, and the triggers that keep what is written there.
 
 Columns, keys and conditions stand in the modules of tables. Here is what a table cannot say of itself: which rows are never
-changed or deleted, that an export which was given up is given up for good, and that the proposals of a household which is
+changed or deleted, that an export which was given up is given up for good, that a run or a proposal is in the state that the audit
+says, and that the proposals of a household which is
 managed together are in one state: a row of ``household_proposals`` moves all of them, and none moves alone.
 """
 
@@ -28,7 +29,7 @@ from warehouse.ledger.store.tables import (
     row_releases,
 )
 from warehouse.ledger.store.types import one_of
-from warehouse.ledger.store.words import CLAIMED_STATES, OPEN_STATES
+from warehouse.ledger.store.words import CLAIMED_STATES, OPEN_STATES, RUN_EVENTS
 
 Rule = tuple[str, str, str, str]
 Look = tuple[str, str, str, str, str]
@@ -103,6 +104,36 @@ HOUSEHOLD_LOOKS: Final = (
         TOGETHER,
     ),
 )
+UNSAID: Final = "rows of {} are never changed without a row of the audit that says so"
+SAID_OF_RUN: Final = f"run_id = NEW.run_id AND {one_of('event', RUN_EVENTS)} AND proposal_id IS NULL"
+SAID_OF_PROPOSAL: Final = "proposal_id = NEW.proposal_id AND to_state IS NOT NULL"
+NEWEST: Final = (
+    "SELECT 1 WHERE NEW.state <> coalesce((SELECT to_state FROM audit WHERE {} ORDER BY seq DESC LIMIT 1), '')"
+)
+"""A state that is not that of the newest row of the audit: there must be none. The row is written first."""
+STATE_RULES: Final = (
+    (
+        "proposals",
+        "as_routed",
+        "UPDATE",
+        " OR ".join(
+            f"NEW.{name} <> OLD.{name}"
+            for name in (
+                "content_hash",
+                "approvals_needed",
+                "submitter",
+                "amender",
+                "run_id",
+                "account_id",
+                "custodian",
+            )
+        ),
+    ),
+)
+STATE_LOOKS: Final = (
+    ("proposals", "said", "TRUE", NEWEST.format(SAID_OF_PROPOSAL), UNSAID),
+    ("runs", "said", "TRUE", NEWEST.format(SAID_OF_RUN), UNSAID),
+)
 CLAIM: Final = (
     "SELECT max(claimed.export_id) FROM export_orders AS claimed JOIN exports ON exports.export_id = claimed.export_id "
     "WHERE claimed.proposal_id = proposals.proposal_id AND exports.state = 'writing'"
@@ -123,7 +154,7 @@ def create_tables(connection: Connection) -> None:
     connection.execute(sa.insert(audit_head).values(one=1, seq=0, hash=GENESIS))
     dialect = connection.dialect.name
     first = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
-    for statement in (*first(FIXED, RULES, LOOKS), *household_triggers(dialect)):
+    for statement in (*first(FIXED, RULES, LOOKS), *household_triggers(dialect), *state_triggers(dialect)):
         connection.execute(sa.text(statement))
 
 
@@ -140,6 +171,12 @@ def household_triggers(dialect: str) -> Iterator[str]:
             yield f"CREATE TRIGGER {trigger} {when} FOR EACH ROW WHEN ({rows}) EXECUTE FUNCTION {trigger}()"
         else:
             yield f"CREATE TRIGGER {trigger} {when} WHEN {rows} BEGIN {statement}; END"
+
+
+def state_triggers(dialect: str) -> Iterator[str]:
+    """The statements that make the triggers of states; ``refuse_change`` is there already."""
+    make = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
+    yield from make((), STATE_RULES, STATE_LOOKS)
 
 
 def _sqlite_triggers(fixed: Sequence[sa.Table], rules: Sequence[Rule], looks: Sequence[Look]) -> Iterator[str]:

@@ -85,5 +85,7 @@ class InputState(StrEnum):
     AWAITED = "awaited"
 
 
+RUN_EVENTS: Final = ("run_started", "run_resumed", "run_held", "run_released", "run_failed", "run_done")
+"""Rows of the audit that say what state a run is in."""
 TAKEN_STATES: Final = (InputState.READ, InputState.COPIED)
 """Files that gave a run its rows."""
