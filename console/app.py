@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from console.api import add_problems, api_router
 from console.metrics import metrics_router
 from console.pages import register
-from console.shared import Backend, RequestGuard, open_backend
+from console.shared import Backend, RequestGuard, bind_sockets, open_backend
 from console.sign_in import sign_in_router
 from schemas.settings import Settings
 
@@ -57,6 +57,7 @@ def make_app(backend: Backend) -> FastAPI:
     app = make_api(backend)
     ui.add_head_html(STYLE, shared=True)
     register(backend)
+    bind_sockets()
     ui.run_with(
         app,
         title="trimtab",

@@ -43,3 +43,4 @@ from .page_frame import frame as frame
 from .page_frame import nothing_here as nothing_here
 from .page_frame import page_context as page_context
 from .page_frame import waiting_page as waiting_page
+from .sockets import bind_sockets as bind_sockets

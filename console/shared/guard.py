@@ -6,8 +6,8 @@ their posts (SameSite), and a request that changes something, or a socket, must 
 Scripts may be inline and may be evaluated because the pages' framework needs both; nothing is loaded from elsewhere.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from anyio.to_thread import run_sync
@@ -16,20 +16,16 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from console.shared.backend import Backend
+from console.shared.sockets import REFUSED, Message, Receive, Scope, Send, watched
 from tasks.review import session_of
 from warehouse.ledger import SessionRow
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN: Final = ("/sign-in", "/healthz", "/metrics", "/openapi.json", "/favicon.ico", "/robots.txt")
 OPEN_UNDER: Final = ("/sign-in/", "/api/", "/_nicegui/", "/static/")
 """Of these the API asks for a token itself; the others hold nothing of anybody's."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SOCKET_REFUSED: Final = 1008
 CSP: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -98,10 +94,12 @@ class RequestGuard:
             return
         connection = HTTPConnection(scope)
         answer = await self._refusal(connection)
-        if answer is None:
+        if answer is None and scope["type"] == "websocket":
+            await self._app(scope, *watched(receive, send, lambda: run_sync(self._stands, connection)))
+        elif answer is None:
             await self._app(scope, receive, self._with_headers(connection, send))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": SOCKET_REFUSED})
+            await send({"type": "websocket.close", "code": REFUSED})
         else:
             await answer(scope, receive, self._with_headers(connection, send))
 
@@ -115,16 +113,22 @@ class RequestGuard:
         if path in OPEN or path.startswith(OPEN_UNDER):
             return None
         secret = secret_of(self._backend, connection)
-        backend = self._backend
-        session = await run_sync(
-            lambda: session_of(backend.ledger.access, secret, now=backend.now(), lifetime=backend.lifetime)
-        )
+        session = await run_sync(lambda: self._session(secret))
         if session is None:
             if is_safe and "text/html" in connection.headers.get("accept", "text/html"):
                 return RedirectResponse(f"/sign-in?next={quote(_local(connection), safe='')}", 303)
             return PlainTextResponse("Sign in first.", 401)
         scope.setdefault("state", {}).update(session=session, secret=secret)
         return None
+
+    def _session(self, secret: str, *, is_use: bool = True) -> SessionRow | None:
+        backend = self._backend
+        return session_of(backend.ledger.access, secret, now=backend.now(), lifetime=backend.lifetime, is_use=is_use)
+
+    def _stands(self, connection: HTTPConnection) -> bool:
+        """Whether a socket's session is still as it was: nobody signed it out, and nothing was given to or taken from its user."""
+        was, found = session_in(connection), self._session(connection.scope["state"]["secret"], is_use=False)
+        return found is not None and (found.name, found.roles) == (was.name, was.roles)
 
     def _with_headers(self, connection: HTTPConnection, send: Send) -> Send:
         has_tls = is_secure(self._backend, connection)

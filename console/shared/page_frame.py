@@ -30,8 +30,6 @@ PAGES: Final = (
 THEMES: Final = {"auto": None, "light": False, "dark": True}
 LOOKS_EVERY_SECONDS: Final = 1.0
 CONNECT_SECONDS: Final = 60
-SESSION_EVERY: Final = 10
-"""How many looks go by before it is asked whether the session still stands."""
 
 
 @dataclass
@@ -53,12 +51,10 @@ class PageContext:
         """Whether buttons for decisions are worth showing; the ledger asks again."""
         return not self.roles.isdisjoint({Role.REVIEWER, Role.ADMIN})
 
-    def is_here(self, *, is_use: bool) -> bool:
-        """Whether the person is still signed in."""
+    def is_here(self) -> bool:
+        """Whether the person is still signed in; asking is a use of the session."""
         backend = self.backend
-        found = session_of(
-            backend.ledger.access, self.secret, now=backend.now(), lifetime=backend.lifetime, is_use=is_use
-        )
+        found = session_of(backend.ledger.access, self.secret, now=backend.now(), lifetime=backend.lifetime)
         return found is not None and found.name == self.name
 
     async def ask(self, work: Callable[[], Answer]) -> Answer | None:
@@ -66,7 +62,7 @@ class PageContext:
 
         Somebody who is no longer signed in is sent to the sign-in page instead.
         """
-        if not await run.io_bound(lambda: self.is_here(is_use=True)):
+        if not await run.io_bound(self.is_here):
             self.send_away()
             return None
         return await self.look(work)
@@ -164,7 +160,7 @@ def _halt(desk: PageContext) -> None:
 
 
 def follow(desk: PageContext, refresh: Callable[[], Awaitable[None]], *, every: int = 1) -> None:
-    """Call ``refresh`` after anything was decided by anybody, and send those away whose session is over.
+    """Call ``refresh`` after anything was decided by anybody.
 
     ``every``: refresh at most each so many looks; what happens in between is seen at the next.
     """
@@ -172,9 +168,6 @@ def follow(desk: PageContext, refresh: Callable[[], Awaitable[None]], *, every: 
 
     async def look() -> None:
         seen["looks"] += 1
-        if seen["looks"] % SESSION_EVERY == 0 and not await run.io_bound(lambda: desk.is_here(is_use=False)):
-            desk.send_away()
-            return
         if seen["looks"] % every:
             return
         change = await desk.look(desk.backend.newest_change)
