@@ -151,7 +151,7 @@ def stop(folder: Path) -> int:
 def _welcome(place: Place) -> str:
     folder = "" if place.folder == ROOT / "var" / "stack" else f" --folder {place.folder}"
     return f"""
-Prefect    {place.url("server")}
+Prefect    {place.url("server")}, which asks for the PREFECT_API_AUTH_STRING of the env below
 console    {place.url("console")}
 Dask       {place.url("dask-page")}
 S3         {place.store.endpoint if place.store else place.url("s3")}{"" if place.store else " (in memory: for trial)"}

@@ -76,7 +76,11 @@ def server(place: Place, silence: int) -> Part:
     return Part(
         "server",
         ("prefect", "server", "start", "--host", HOST, "--port", str(place.ports["server"])),
-        place.environment(PREFECT_SERVER_DATABASE_CONNECTION_URL=database),
+        place.environment(
+            PREFECT_SERVER_DATABASE_CONNECTION_URL=database,
+            PREFECT_SERVER_API_AUTH_STRING=":".join(place.prefect_lock),
+            PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS=place.url("server"),
+        ),
         partial(answers, f"{place.api_url}/health"),
         then=partial(deploy, place, silence),
     )
@@ -104,7 +108,9 @@ def worker(place: Place) -> Part:
     """Starts the runs of the pool, each as a process of its own."""
 
     def is_online() -> bool:
-        found = httpx.post(f"{place.api_url}/work_pools/{POOL}/workers/filter", json={}, timeout=10)
+        found = httpx.post(
+            f"{place.api_url}/work_pools/{POOL}/workers/filter", json={}, timeout=10, auth=place.prefect_lock
+        )
         return found.is_success and any(one["status"] == "ONLINE" for one in found.json())
 
     words = ("prefect", "worker", "start", "--pool", POOL, "--type", "process")

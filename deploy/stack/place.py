@@ -50,6 +50,7 @@ class Place:
     store: ObjectStore | None = None
     password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     s3_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    prefect_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     @property
     def home(self) -> Path:
@@ -65,11 +66,17 @@ class Place:
         """Where Prefect's server answers."""
         return f"{self.url('server')}/api"
 
+    @property
+    def prefect_lock(self) -> tuple[str, str]:
+        """Name and password without which Prefect's server answers nobody: whoever it answers has the worker run what they like."""
+        return ROLE, self.prefect_secret
+
     def exports(self) -> dict[str, str]:
         """The variables with which another terminal works on this stack."""
         port = self.ports["postgres"]
         return {
             "PREFECT_API_URL": self.api_url,
+            "PREFECT_API_AUTH_STRING": ":".join(self.prefect_lock),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",

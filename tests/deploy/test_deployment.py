@@ -63,6 +63,49 @@ def test_every_way_to_start_prefect_has_its_telemetry_off() -> None:
         assert "DO_NOT_TRACK=1" in path.read_text(), path.name
 
 
+def test_prefects_server_does_not_start_without_a_lock() -> None:
+    server = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["server"]
+    unit = (DEPLOY / "systemd" / "trimtab-prefect.service").read_text()
+    begins = {
+        "compose": server["command"][2].replace("$$", "$").replace("exec prefect server start", "echo started"),
+        "unit": re.findall(r"^ExecStartPre=/bin/sh -c '(.+)'$", unit, re.MULTILINE)[0].replace("$$", "$"),
+    }
+    for name, text in begins.items():
+        for lock, code in (("", 1), ("trimtab:x", 0)):
+            environment = {"PREFECT_SERVER_API_AUTH_STRING": lock, "PATH": "/usr/bin:/bin"}
+            done = subprocess.run(["sh", "-c", text], env=environment, capture_output=True, text=True, check=False)
+            assert (name, lock, done.returncode) == (name, lock, code)
+            assert bool(done.stdout) is (name == "compose" and bool(lock))
+            assert ("has no lock" in done.stderr) is not bool(lock)
+
+
+def test_the_runbook_draws_a_lock_for_each_install(tmp_path: Path) -> None:
+    line = next(one for one in (ROOT / "docs/how-to/runbook.md").read_text().splitlines() if one.startswith("auth="))
+    drawn = []
+    for name in ("one", "two"):
+        subprocess.run(["sh", "-c", line.replace("/etc/trimtab/env", str(tmp_path / name))], check=True)
+        drawn.append(dict(each.split("=", 1) for each in (tmp_path / name).read_text().splitlines()))
+    for found in drawn:
+        assert set(found) == {"PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"}
+        assert len(set(found.values())) == 1
+        assert re.fullmatch("trimtab:[0-9a-f]{48}", found["PREFECT_API_AUTH_STRING"])
+    assert drawn[0] != drawn[1]
+
+
+def test_prefect_is_reached_from_this_host_alone_and_by_no_other_site() -> None:
+    server = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["server"]
+    unit = (DEPLOY / "systemd" / "trimtab-prefect.service").read_text()
+    assert [each.split(":")[0] for each in server["ports"]] == ["127.0.0.1"]
+    assert "server start --host 127.0.0.1 " in unit
+    assert "UMask=0077" in unit  # its database is the user's alone; containers have it from the image's first word
+    for origins in (
+        env_lines()["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"],
+        server["environment"]["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"],
+        re.findall(r"^Environment=PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS=(.+)$", unit, re.MULTILINE)[0],
+    ):
+        assert "*" not in origins
+
+
 def test_the_schedule_is_a_weekday_evening_in_new_york() -> None:
     deployments = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["deployments"]
     names = ["nightly", "monitor", "remind", "release", "reconcile", "watch", "maintain"]

@@ -3,6 +3,7 @@
 One stack for all: the tests follow one another.
 """
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -11,13 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from playwright.sync_api import expect
 
 from tasks.demo.sample import make_book
 from tests.support.browser import SHOTS, SIZE, chromium
-from tests.support.prefect_api import said
 from tests.support.stack_scene import ROOT, Stack, stack_in, waited_for
 
 NIGHT = "nightly/nightly"
@@ -67,6 +68,35 @@ def test_files_with_passwords_are_their_owners_alone(stack: Stack) -> None:
     assert Path(stack.environment["TRIMTAB_HOME"]).stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("lock", [None, ("trimtab", ""), ("trimtab", "guessed"), ("", "")])
+def test_a_stranger_on_the_machine_gets_nothing_from_prefect(stack: Stack, lock: tuple[str, str] | None) -> None:
+    """Whoever may make a run makes the worker run what they like."""
+    deployment = stack.deployment(NIGHT)
+    for method, path in (
+        ("post", f"deployments/{deployment}/create_flow_run"),
+        ("post", "flow_runs/"),
+        ("post", "deployments/"),
+        ("post", "work_pools/"),
+        ("post", "flow_runs/filter"),
+        ("post", "variables/"),
+        ("post", "automations/"),
+        ("patch", f"deployments/{deployment}"),
+        ("delete", f"deployments/{deployment}"),
+        ("get", "admin/settings"),
+    ):
+        assert httpx.request(method, f"{stack.api}/{path}", auth=lock, json={}).status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_no_other_site_may_ask_prefect(stack: Stack) -> None:
+    def allowed(origin: str) -> str | None:
+        asked = {"origin": origin, "access-control-request-method": "POST"}
+        answer = httpx.options(f"{stack.api}/flow_runs/filter", headers=asked)
+        return answer.headers.get("access-control-allow-origin")
+
+    assert allowed(stack.pages) == stack.pages
+    assert [allowed(origin) for origin in ("https://evil.example", "null", "http://127.0.0.1:1")] == [None] * 3
+
+
 def test_a_night_whose_worker_was_killed_is_finished_by_another(stack: Stack) -> None:
     run_id = stack.start(NIGHT, as_of=FIRST)
     waited_for("its start", lambda: stack.state(run_id) == "Running")
@@ -84,6 +114,8 @@ def test_the_run_is_seen_in_the_pages_of_prefect(stack: Stack) -> None:
     (run,) = stack.found("flow_runs", flow_runs={"name": {"any_": [f"{FIRST} nightly"]}})
     with chromium() as browser:
         page = browser.new_page(viewport=SIZE)
+        known = base64.b64encode(":".join(stack.lock).encode()).decode()
+        page.add_init_script(f"localStorage.setItem('prefect-password', '{known}')")
         page.goto(f"{stack.pages}/runs/flow-run/{run['id']}")
         expect(page.get_by_text(f"{FIRST} nightly").first).to_be_visible(timeout=60_000)
         expect(page.get_by_text("Completed").first).to_be_visible()
@@ -94,23 +126,23 @@ def test_the_run_is_seen_in_the_pages_of_prefect(stack: Stack) -> None:
 
 def test_a_schedule_fires(stack: Stack) -> None:
     """One that is added to a deployment, so that nobody has to wait for a quarter of an hour."""
-    address = f"{stack.api}/deployments/{stack.deployment('remind/remind')}/schedules"
+    address = f"deployments/{stack.deployment('remind/remind')}/schedules"
     every = {"schedule": {"interval": 15}, "active": True}
-    (made,) = said("post", address, [every])
+    (made,) = stack.said("post", address, [every])
 
     def fired() -> list[dict[str, Any]]:
         runs = stack.found("flow_runs", flows={"name": {"any_": ["remind"]}})
         return [row for row in runs if row["auto_scheduled"] and row["state_name"] == "Completed"]
 
     assert waited_for("a run by schedule", fired)
-    said("delete", f"{address}/{made['id']}")
+    stack.said("delete", f"{address}/{made['id']}")
 
 
 def test_a_night_that_was_due_while_the_server_was_down_is_run_once_when_it_is_up(stack: Stack) -> None:
     due = datetime.now(UTC) + timedelta(seconds=4)
-    made = said(
+    made = stack.said(
         "post",
-        f"{stack.api}/deployments/{stack.deployment(NIGHT)}/create_flow_run",
+        f"deployments/{stack.deployment(NIGHT)}/create_flow_run",
         {
             "parameters": {"as_of": SECOND},
             "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}},

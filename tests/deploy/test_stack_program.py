@@ -107,12 +107,25 @@ def test_no_password_stands_on_a_command_line(place: Place) -> None:
     )
     assert place.password not in words
     assert place.s3_secret not in words
+    assert place.prefect_secret not in words
+    assert place.prefect_secret not in repr(place)
     assert place.password not in repr(place)
 
 
 def test_passwords_are_drawn_anew(place: Place) -> None:
     again = Place(place.folder, place.ports)
-    assert {place.password, place.s3_secret}.isdisjoint({again.password, again.s3_secret})
+    first, second = ({one.password, one.s3_secret, one.prefect_secret} for one in (place, again))
+    assert first.isdisjoint(second)
+
+
+def test_prefects_server_has_a_lock_and_whoever_asks_it_the_key(place: Place) -> None:
+    lock = f"trimtab:{place.prefect_secret}"
+    asked = server(place, 90)
+    assert asked.environment["PREFECT_SERVER_API_AUTH_STRING"] == lock
+    assert asked.environment["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == place.url("server")
+    assert asked.words[asked.words.index("--host") + 1] == "127.0.0.1"
+    assert {part.environment["PREFECT_API_AUTH_STRING"] for part in (asked, worker(place), console(place))} == {lock}
+    assert place.exports()["PREFECT_API_AUTH_STRING"] == lock
 
 
 def test_an_object_store_of_the_callers_is_reached_with_the_callers_keys(

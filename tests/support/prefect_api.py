@@ -8,12 +8,12 @@ import httpx
 PATIENCE_SECONDS: Final = 300
 
 
-def said(method: str, url: str, body: Any = None) -> Any:
+def said(method: str, url: str, body: Any = None, auth: tuple[str, str] | None = None) -> Any:
     """The server's answer. One that is being started again, or whose database is locked, is waited for, as Prefect's own client does."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            answer = httpx.request(method, url, json=body, timeout=30)
+            answer = httpx.request(method, url, json=body, timeout=30, auth=auth)
         except httpx.TransportError:
             if time.monotonic() > until:
                 raise

@@ -44,25 +44,33 @@ class Stack:
     def pages(self) -> str:
         return self.api.removesuffix("/api")
 
+    @property
+    def lock(self) -> tuple[str, str]:
+        """Name and password of Prefect's API."""
+        name, _, secret = self.environment["PREFECT_API_AUTH_STRING"].partition(":")
+        return name, secret
+
+    def said(self, method: str, path: str, body: Any = None) -> Any:
+        """An answer of Prefect's API."""
+        return said(method, f"{self.api}/{path}", body, self.lock)
+
     def found(self, what: str, **query: Any) -> list[dict[str, Any]]:
         """Rows of Prefect's API."""
-        rows: list[dict[str, Any]] = said("post", f"{self.api}/{what}/filter", query)
+        rows: list[dict[str, Any]] = self.said("post", f"{what}/filter", query)
         return rows
 
     def deployment(self, name: str) -> str:
         """Its id."""
         flow, _, deployment = name.partition("/")
-        return str(said("get", f"{self.api}/deployments/name/{flow}/{deployment}")["id"])
+        return str(self.said("get", f"deployments/name/{flow}/{deployment}")["id"])
 
     def start(self, name: str, **parameters: Any) -> str:
         """A run of a deployment, now; its id."""
-        made = said(
-            "post", f"{self.api}/deployments/{self.deployment(name)}/create_flow_run", {"parameters": parameters}
-        )
+        made = self.said("post", f"deployments/{self.deployment(name)}/create_flow_run", {"parameters": parameters})
         return str(made["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = said("get", f"{self.api}/flow_runs/{run_id}")
+        row: dict[str, Any] = self.said("get", f"flow_runs/{run_id}")
         return row
 
     def state(self, run_id: str) -> str:
