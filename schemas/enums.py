@@ -64,6 +64,7 @@ class ActionKind(StrEnum):
     SPLIT = "split"  #: ``ratio`` shares stand for one; below 1 it is a reverse split
     IDENTIFIER_CHANGE = "identifier_change"  #: known by another identifier since, at ``ratio`` for 1 where one is given
     MERGER = "merger"  #: ``ratio`` shares of another security for one; without both it was paid in cash
+    SPIN_OFF = "spin_off"  #: ``ratio`` shares of another security for one, beside it
 
 
 class RestrictionRule(StrEnum):

@@ -292,7 +292,8 @@ class AccountTotals(pa.DataFrameModel):
 class CorporateActions(pa.DataFrameModel):
     """What a company did to its shares, said once: from ``effective_date`` on ``ratio`` shares stand for one.
 
-    They are shares of the same security (a split) or of ``new_security_id``. ``ratio`` null: 1, or a merger that was paid in cash.
+    They are shares of the same security (a split) or of ``new_security_id``; those of a spin-off come beside the one. ``ratio`` null: 1, or a merger
+    that was paid in cash.
     """
 
     security_id: str = identifier()

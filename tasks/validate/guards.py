@@ -18,9 +18,9 @@ from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
 from tasks.core import guards
-from tasks.core.gate import behind_sentence, trace
+from tasks.core.gate import behind_sentence, less_spun_off, trace
 from tasks.core.guards import Finding, Size
-from tasks.known import agreed_splits, last_night, prices_then, read_vanished
+from tasks.known import actions_of, agreed_splits, last_night, prices_then, read_vanished
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, sessions_to, utc_now
 from warehouse.ledger import RunRow
 
@@ -181,6 +181,7 @@ def _held_prices(at: Stores, run: RunRef, last: RunRow | None) -> pl.DataFrame:
     history = prices_then(at, run, last)
     then = history.prices.rename({"price_usd": "last_price_usd"})
     held = held.join(then, on="security_id", how="left", maintain_order="left")
+    held = less_spun_off(held, actions_of(at.lake, run), last.as_of_date)
     if at.settings.max_price_move is None:
         return held
     ratio = pl.col("price_usd").cast(pl.Float64) / pl.col("last_price_usd").cast(pl.Float64)

@@ -255,3 +255,33 @@ def test_a_price_that_is_divided_twice_is_not_taken_for_a_late_one(settings: Set
     night(lenient, tmp_path, book())
     assert quarantined(lenient, night(lenient, tmp_path, book(200, "25", "20") | words, 1)) == set()
     assert quarantined(lenient, night(lenient, tmp_path, book(200, "12.5", "20") | words, 2)) != set()
+
+
+def spun(count: int = 100) -> Book:
+    """The book after half of BND was spun off as KID, of which each account has so many."""
+    one = book(price="25", cost="20")
+    kid = {"symbol": "KID", "security_id": "KID"}
+    more = {
+        table: one[table]
+        .filter(security_id="BND")
+        .with_columns(pl.lit(text).alias(name) for name, text in cells.items())
+        for table, cells in {"securities": kid, "prices": {"security_id": "KID", "price_usd": "25"}}.items()
+    }
+    more["lots"] = one["lots"].with_columns(security_id=pl.lit("KID"), quantity=pl.lit(str(count)))
+    return one | {table: pl.concat([one[table], rows]) for table, rows in more.items()}
+
+
+def test_a_spin_off_that_was_told_stops_nobody_and_its_price_holds_nothing(begun: Settings, tmp_path: Path) -> None:
+    with pytest.raises(RunHeld, match=r"BND from 50.00 to 25.00; a split would explain it"):
+        night(begun, tmp_path, spun(), 1)
+    said = told(f"BND | {AS_OF + timedelta(days=1)} | spin_off | 1 | KID")
+    run = night(begun, tmp_path, spun() | said, 1)
+    assert quarantined(begun, run) == set()
+    assert quarantined(begun, night(begun, tmp_path, spun(), 2)) == set()
+    assert replay_run(begun, run.run_id, tmp_path / "again").is_same
+
+
+def test_new_shares_of_a_spin_off_that_are_not_what_it_says_stop_their_holder(begun: Settings, tmp_path: Path) -> None:
+    said = told(f"BND | {AS_OF + timedelta(days=1)} | spin_off | 1 | KID")
+    run = night(begun, tmp_path, spun(count=70) | said, 1)
+    assert quarantined(begun, run) == {"quarantined:lots:quantity_explained"}

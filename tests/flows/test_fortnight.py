@@ -48,6 +48,7 @@ dividend       | 2     | 2: 180 USD more                                        
 reinvested     | 2     | 3: a new lot of 7.123 BND                                     |                                                |   |   |    |    |    |    |    |   |   |
 spin_small     | 2     | 4: 12 PSC for 120 PSM, whose cost falls by 10 %               |                                                |   |   |    |    |    |    |    |   |   |
 spin_large     | 2     | 5: PLC worth 6 % of the account, the cost of PLG falls by 30 % | 5 release quantity_explained PLC; 5 release basis_unchanged PLG | | | | | B! |  |   |   |   |
+spin_told      | 2     | 5: SPC worth 6 % of the account, the cost of SPT falls by 30 % | 5 told SPT 5 spin_off 0.3 SPC                  |   |   |    |    |    |    |    |   |   |
 interest       | 2     | 3: 3.17 USD more                                              |                                                |   |   |    |    |    |    |    |   |   |
 fee            | 2     | 5: 250 USD less; 6: 1,000 USD less, below zero                |                                                |   |   |    |    |    |    |    |   |   |
 fee_in_shares  | 2     | 5: 2.5 BND less                                               |                                                |   |   |    |    |    |    |    |   |   |
@@ -89,18 +90,18 @@ WAITS = {
     "C": "account_closed",
 }
 EXTRA = {
-    "AAA": 100, "AAB": 100, "OUT": 100, "PSM": 100, "PSC": 0, "PLG": 100, "PLC": 0, "STF": 100, "STT": 100, "STO": 90, "SUN": 100,
+    "AAA": 100, "AAB": 100, "OUT": 100, "PSM": 100, "PSC": 0, "PLG": 100, "PLC": 0, "SPT": 100, "SPC": 0, "STF": 100, "STT": 100, "STO": 90, "SUN": 100,
     "HLF": 200, "TKA": 100, "TKB": 0, "TUA": 100, "TUB": 0, "MGA": 60, "MGB": 100, "MGC": 100, "MGU": 100, "LFT": 100, "TWI": 100, "TWO": 100,
     "COR": 100,
 }  # fmt: skip
 """Securities of events, with the price of the first night; 0: it comes later."""
 HOLDERS = {
-    "acat_part_out": "OUT", "spin_small": "PSM", "spin_large": "PLG", "stock_5": "STF", "stock_10": "STT", "split_told": "STO",
+    "acat_part_out": "OUT", "spin_small": "PSM", "spin_large": "PLG", "spin_told": "SPT", "stock_5": "STF", "stock_10": "STT", "split_told": "STO",
     "split_untold": "SUN", "half_booked": "HLF", "half_late": "HLF", "ticker_told": "TKA", "ticker_untold": "TUA",
     "merger_shares": "MGA", "merger_cash": "MGC", "merger_untold": "MGU", "left_out": "LFT", "listed_twice": "TWI", "doubled": "TWO",
     "corrected": "COR",
 }  # fmt: skip
-"""Who holds one of them from the start: about 12 % of the account, 20 % where the spin-off is large."""
+"""Who holds one of them from the start: about 12 % of the account, 20 % where a spin-off is large."""
 MOVES = ["0", "0.006", "-0.004", "0.011", "-0.013", "0.005", "0.009", "-0.02", "0.012", "0.004"]
 """How stocks move before each night; bonds move by a tenth of it the other way."""
 COMMON = {
@@ -236,6 +237,7 @@ HAPPENS: Mapping[int, list[Happening]] = {
     5: [
         lambda at: at.put(NAMES["acat_in"], "AAB", 200, cost="81.5"),
         lambda at: at.spin_off("PLG", "PLC", ratio="0.3", share="0.3"),
+        lambda at: at.spin_off("SPT", "SPC", ratio="0.3", share="0.3"),
         lambda at: at.pay(NAMES["fee"], "-250"),
         lambda at: less_bonds(at, NAMES["fee_in_shares"], "2.5"),
         lambda at: at.split("STF", 21, 20),
@@ -277,7 +279,7 @@ def first_book() -> Custodian:
             at.accounts[name] = TrueAccount(custodian="south" if event == "late" else "north")
             held = HOLDERS.get(event)
             at.put([name], "BND", 560 if event == "drifted" else 780)
-            extra = 20_000 if event == "spin_large" else 12_000 if held else 0
+            extra = 20_000 if event in {"spin_large", "spin_told"} else 12_000 if held else 0
             at.put([name], "STK", (71_000 if event == "drifted" else 60_000 - extra) // 100 + number % 3)
             if held:
                 at.put([name], held, int(extra / at.prices[held]) + number * 7)

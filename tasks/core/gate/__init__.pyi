@@ -4,6 +4,8 @@ from .accounts import gate_accounts as gate_accounts
 from .anomaly_scores import UNUSUAL as UNUSUAL
 from .anomaly_scores import anomalies as anomalies
 from .anomaly_scores import anomaly_sentence as anomaly_sentence
+from .carried_over import carry_history as carry_history
+from .carried_over import less_spun_off as less_spun_off
 from .cause_words import behind_sentence as behind_sentence
 from .cause_words import causes_in_words as causes_in_words
 from .causes import CAUSE as CAUSE
@@ -11,7 +13,6 @@ from .causes import Traced as Traced
 from .causes import trace as trace
 from .contract import column_requirement as column_requirement
 from .corporate_actions import Actions as Actions
-from .corporate_actions import carry_history as carry_history
 from .corporate_actions import check_actions as check_actions
 from .corporate_actions import in_current_terms as in_current_terms
 from .corporate_actions import known_actions as known_actions

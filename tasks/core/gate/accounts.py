@@ -22,10 +22,10 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus
+from tasks.core.gate.basis import implausible_costs
 from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import ACTION_WHOLE, Actions, is_renamed
-from tasks.core.gate.costs import implausible_costs
 from tasks.core.gate.history import History
 from tasks.core.gate.kept_rules import lost_rules
 from tasks.core.gate.places import Places

@@ -1,13 +1,17 @@
-"""Lots whose basis is not what it was: costs and dates of a lot do not change by themselves.
+"""Lots whose basis is not what it was, for costs and dates of a lot do not change by themselves, or cannot be right.
 
 Only taxable accounts are looked at: nowhere else does a basis decide anything.
 
 1. A unit cost that was known is known still, is not 0 where it was not, and is within the limit of what it was. After a split
    it is to be the same cost on the new shares; and all of a holding that split costs what it did, to 1 % and what was paid out in cash.
 2. A date that was known is the same.
-3. A merger may set new costs and dates: lots of a holding that one changed are not looked at.
-4. A custodian that disallows a loss adds it to the cost of the shares that replace those sold, and moves their date: after a
+3. A merger may set new costs and dates, and a spin-off those of the shares that it brings: lots of a holding that one changed are not looked at.
+4. Of a company that spun another off a part of the cost went with the new shares: its lots may cost less.
+5. A custodian that disallows a loss adds it to the cost of the shares that replace those sold, and moves their date: after a
    sale at a loss, within ``WASH_DAYS`` days, a lot of the same security may cost more and be of another date.
+6. A unit cost and a price cannot both be right where they are ``max_cost_to_price`` times apart: what all of a lot cost, delivered as the cost
+   of one share, must not harvest. A cost of 0 is a real zero, a price of 0 says nothing, and a cost that was accepted on an earlier
+   night stands: a person let it pass, or the price has moved since.
 """
 
 from datetime import timedelta
@@ -16,10 +20,14 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side, TaxStatus
-from tasks.core.gate.history import BASIS_UNCHANGED, HOLDING, Comparison, plain, share
+from tasks.core.gate.history import BASIS_UNCHANGED, COST_PLAUSIBLE, HOLDING, Comparison, History, plain, share
 from tasks.core.gate.holdings import HoldingChange, is_cost_kept
+from tasks.core.gate.rows import BROKEN
 
 WASH_DAYS: Final = 61
+_ROUNDING: Final = 0.001
+"""Of a cost on shares that a split changed."""
+_LOT = ("account_id", "security_id", "lot_id")
 
 
 def changed_bases(lots: pl.DataFrame, found: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
@@ -44,13 +52,52 @@ def changed_bases(lots: pl.DataFrame, found: pl.DataFrame, comparison: Compariso
     return pl.concat([_costs(wide, comparison), _dates(wide), _totals(wide)])
 
 
+def implausible_costs(
+    lots: pl.DataFrame, accounts: pl.DataFrame, prices: pl.DataFrame, history: History | None, *, limit: float
+) -> pl.DataFrame:
+    """Broken rules (as ``BROKEN``) of lots whose unit cost is more than ``limit`` times the price, or the price that many times the cost.
+
+    Parameters
+    ----------
+    lots, accounts
+        Landed rows of the accounts.
+    prices
+        ``security_id, price_usd`` that the gate accepted.
+    history
+        The night before; null on the first night.
+    limit
+        Above 1; touching it is within it.
+    """
+    taxable = accounts.filter(pl.col("tax_status") == TaxStatus.TAXABLE).select("account_id").unique()
+    cost, price = pl.col("unit_cost_usd"), pl.col("price_usd")
+    is_off = (cost > share(limit, price)) | (share(limit, cost) < price)
+    found = (
+        lots.filter(pl.col("quantity") > 0, cost > 0)
+        .join(prices.select("security_id", "price_usd").filter(price > 0), on="security_id")
+        .filter(is_off)
+        .join(taxable, on="account_id", how="semi")
+    )
+    if history is not None:
+        accepted = history.lots.join(history.accepted, on="account_id", how="semi")
+        stood = found.join(accepted.select(*_LOT, then="unit_cost_usd"), on=_LOT)
+        stood = stood.filter((cost - pl.col("then")).abs() <= share(_ROUNDING, pl.col("then")))
+        found = found.join(stood, on="row_number", how="anti", maintain_order="left")
+    sentence = pl.format(
+        "unit_cost_usd is {} where the price is {}; needed a cost between one part in {} of the price and as many times the price.",
+        plain("unit_cost_usd"),
+        plain("price_usd"),
+        pl.lit(f"{limit:g}"),
+    )
+    return found.select("row_number", rule=pl.lit(COST_PLAUSIBLE), sentence=sentence).cast(BROKEN)  # type: ignore[arg-type]
+
+
 def _costs(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     is_split = pl.col("change") == HoldingChange.SPLIT
     new, old = (pl.when(is_split).then(name).otherwise(1) for name in ("new_shares", "old_shares"))
     cost, then = pl.col("unit_cost_usd"), pl.col("unit_cost_usd_then")
     limit = comparison.limits.max_basis_change_fraction
     is_moved = (cost * new - then * old).abs() > share(limit, then * old)
-    is_excused = pl.col("is_washed") & (cost * new > then * old)
+    is_excused = (pl.col("is_washed") & (cost * new > then * old)) | (pl.col("is_parent") & (cost * new < then * old))
     is_lost = cost.is_null() | ((cost == 0) & (then > 0))
     broken = lots.filter(then.is_not_null() & (is_lost | (is_moved & ~is_excused)))
     sentence = pl.format(

@@ -13,13 +13,12 @@ Known limits: cash that follows a trade later than the holdings do, of which nei
 contribution or a withdrawal that was never pending. Above the limit both wait for a person.
 """
 
-from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate.history import CASH_EXPLAINED, LAG_DAYS, Comparison, plain, share, values_then
+from tasks.core.gate.history import CASH_EXPLAINED, Comparison, first_traded_day, plain, share, values_then
 
 _LEAST_PAID: Final = 0.75
 _MOST_PAID: Final = 1.5
@@ -51,7 +50,7 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
         _with_funds("settled_usd", "funds_usd"),
         _with_funds("settled_then", "funds_then"),
         "accepted_date",
-        _first_day(),
+        first_traded_day(),
         plain("sold_usd"),
         plain("bought_usd"),
         plain("pending_then"),
@@ -100,16 +99,12 @@ def _with_funds(settled: str, funds: str) -> pl.Expr:
     return pl.when(has_funds).then(words).otherwise(plain(settled))
 
 
-def _first_day() -> pl.Expr:
-    return pl.col("accepted_date") - timedelta(days=LAG_DAYS)
-
-
 def _proceeds(comparison: Comparison) -> pl.DataFrame:
-    """``account_id``; what sales brought and purchases cost since ``_first_day``; ``raised_usd``, the one less the other after the account was accepted."""
+    """``account_id``; what sales brought and purchases cost since ``first_traded_day``; ``raised_usd``, the one less the other after the account was accepted."""
     factors = comparison.prices.select("security_id", "price_factor", "is_cash")
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
     trades = trades.join(factors, on="security_id", how="left")
-    is_recent = pl.col("trade_date").is_between(_first_day(), comparison.as_of)
+    is_recent = pl.col("trade_date").is_between(first_traded_day(), comparison.as_of)
     value = pl.col("quantity") * pl.col("price_usd") * pl.col("price_factor").fill_null(1)
     is_sale, is_since = pl.col("side") == Side.SELL, pl.col("trade_date") > pl.col("accepted_date")
     is_cash = pl.col("is_cash").fill_null(value=False)

@@ -1,7 +1,8 @@
 """Corporate actions: rows of before in tonight's identifiers and tonight's shares.
 
 An action says that from its date on ``ratio`` shares stand for one: of the same security (a split), or of ``new_security_id`` (an
-identifier that changed, a merger). A merger without one was paid in cash. It is said once: each night remembers the actions of the
+identifier that changed, a merger). A merger without one was paid in cash. A spin-off says that ``ratio`` shares of ``new_security_id`` come beside
+each one, and changes no row (``carried_over``). An action is said once: each night remembers the actions of the
 nights before, and one that is said again for the same security and date replaces it; a split of 1 for 1 takes it back.
 
 1. What is dated is carried over by its date: holdings as last accepted, trades, orders and fills of before the action.
@@ -16,7 +17,7 @@ Quantities and prices that change are rounded to the six digits that all have.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -26,7 +27,6 @@ from schemas.enums import ActionKind
 from schemas.stored import INTERNAL
 from schemas.units import EXACT
 from tasks.core.gate.contract import Rule
-from tasks.core.gate.history import History
 from tasks.core.gate.rows import Checked, breaches, check_table
 
 TABLE: Final = "corporate_actions"
@@ -36,6 +36,7 @@ _NEW: Final = Rule(
     "new_identifier_given", "new_security_id", "the new identifier, where the action is an identifier_change"
 )
 _SWAP: Final = Rule("merger_has_ratio", "ratio, new_security_id", "both, or neither where a merger is paid in cash")
+_SPUN: Final = Rule("spin_off_is_whole", "ratio, new_security_id", "both, where the action is a spin_off")
 ACTION_WHOLE: Final = Rule(
     "corporate_action_whole", "security_id", "a security without a broken row in the table corporate_actions"
 )
@@ -67,8 +68,13 @@ class Actions:
 
     @property
     def effective(self) -> pl.DataFrame:
-        """Those of tonight and before."""
-        return self.rows.filter(pl.col("effective_date") <= self.as_of)
+        """Those of tonight and before by which other shares stand for shares."""
+        return self.rows.filter(pl.col("effective_date") <= self.as_of, pl.col("action") != ActionKind.SPIN_OFF)
+
+    @property
+    def spin_offs(self) -> pl.DataFrame:
+        """Those of tonight and before by which shares came beside shares."""
+        return self.rows.filter(pl.col("effective_date") <= self.as_of, pl.col("action") == ActionKind.SPIN_OFF)
 
 
 def check_actions(parsed: pl.DataFrame) -> Checked:
@@ -81,6 +87,7 @@ def check_actions(parsed: pl.DataFrame) -> Checked:
         _SAME: (action == ActionKind.SPLIT) & has_new,
         _NEW: (action == ActionKind.IDENTIFIER_CHANGE) & ~has_new,
         _SWAP: (action == ActionKind.MERGER) & (has_ratio != has_new),
+        _SPUN: (action == ActionKind.SPIN_OFF) & ~(has_ratio & has_new),
     }
     return checked.with_broken(*(breaches(rows.filter(condition), rule) for rule, condition in broken.items()))
 
@@ -132,7 +139,7 @@ def _current(table: str, rows: pl.DataFrame, actions: Actions) -> pl.DataFrame:
     if table == "lots":
         return after_actions(rows, actions.effective, is_renamed() & (pl.col("ratio") == 1))
     if table in {"restrictions", "buy_list"}:
-        carried = after_actions(rows, actions.effective, _is_swapped())
+        carried = after_actions(rows, actions.effective, is_swapped())
         return carried if table == "restrictions" else _each_choice_once(rows, carried)
     return rows
 
@@ -144,7 +151,7 @@ def is_renamed() -> pl.Expr:
     )
 
 
-def _is_swapped() -> pl.Expr:
+def is_swapped() -> pl.Expr:
     """Whether a row without a date that names the old identifier means the new one."""
     return pl.col("is_meant") & pl.col("new_security_id").is_not_null()
 
@@ -158,72 +165,6 @@ def _each_choice_once(then: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([own, others]).sort("row_number")
 
 
-def carry_history(history: History, actions: Actions) -> History:
-    """What was accepted before, as it would stand tonight; ``acted`` says of which holdings that is another number."""
-    effective = actions.effective
-    is_since = pl.col("accepted_date") < pl.col("effective_date")
-    dated = _as_of_before(history.lots.join(history.accepted, on="account_id"), history.late.filter("is_told_since"))
-    is_carried = is_since | (is_renamed() & (pl.col("ratio") == 1))
-    lots = after_actions(
-        dated.with_columns(
-            words=pl.lit(""),
-            is_rated=pl.lit(value=False),
-            is_exchanged=pl.lit(value=False),
-            unsplit_quantity=pl.col("quantity"),
-        ),
-        effective,
-        is_carried,
-        ("quantity",),
-        ("unit_cost_usd",),
-        is_told=True,
-    )
-    lots = lots.with_columns(lot_id=_apart(dated["security_id"]))
-    acted = (
-        lots.filter(pl.col("words") != "")
-        .sort("words")
-        .group_by("account_id", "security_id")
-        .agg(pl.col("words").last(), pl.col("is_rated", "is_exchanged").any(), pl.col("unsplit_quantity").sum())
-    )
-    since = history.late.group_by("security_id").agg(pl.col("effective_date").min().dt.offset_by("-1d").alias("day"))
-    then = history.prices.join(since, on="security_id", how="left", maintain_order="left").with_columns(
-        is_own=pl.lit(value=True), day=pl.col("day").fill_null(history.priced_date), unsplit_usd="price_usd"
-    )
-    prices = after_actions(then, effective, pl.col("day") < pl.col("effective_date"), (), ("price_usd",))
-    renamed = prices.with_columns(is_own=prices["security_id"] == then["security_id"])
-    return replace(
-        history,
-        lots=lots.select(history.lots.columns),
-        prices=renamed.sort("is_own", descending=True)
-        .unique("security_id", keep="first", maintain_order=True)
-        .select(*history.prices.columns, "unsplit_usd"),
-        rules=after_actions(history.rules, effective, _is_swapped()),
-        acted=acted,
-        due=_cash_due(dated, effective, history.prices),
-    )
-
-
-def _as_of_before(dated: pl.DataFrame, late: pl.DataFrame) -> pl.DataFrame:
-    """Lots accepted on a night that neither knew of the split nor showed it in the price are of before it: else they had been set aside."""
-    since = late.group_by("security_id").agg(pl.col("effective_date").min().dt.offset_by("-1d").alias("day"))
-    of_then = dated.join(since, on="security_id", how="left", maintain_order="left")
-    return of_then.with_columns(accepted_date=pl.min_horizontal("accepted_date", "day")).drop("day")
-
-
-def _cash_due(lots: pl.DataFrame, actions: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
-    """``DUE`` for shares that mergers paid in cash since, at the last prices."""
-    paid = actions.filter(pl.col("ratio") == 0).select("security_id", "effective_date")
-    gone = lots.join(paid, on="security_id").filter(pl.col("accepted_date") < pl.col("effective_date"))
-    value = pl.col("quantity") * pl.col("price_usd")
-    due = gone.join(prices, on="security_id").group_by("account_id").agg(due_usd=value.sum())
-    return due.cast({"due_usd": pl.Decimal(38, 6)})
-
-
-def _apart(old: pl.Series) -> pl.Expr:
-    """A lot's name; that of a lot of another security that has the name of one of this says so."""
-    is_taken = pl.struct("account_id", "security_id", "lot_id").is_duplicated() & (pl.col("security_id") != old)
-    return pl.when(is_taken).then(pl.concat_str("lot_id", pl.lit("@"), pl.lit(old))).otherwise("lot_id")
-
-
 def after_actions(
     rows: pl.DataFrame,
     actions: pl.DataFrame,
@@ -234,7 +175,7 @@ def after_actions(
     is_scaled: pl.Expr | None = None,
     is_told: bool = False,
 ) -> pl.DataFrame:
-    """The rows after each of the actions in turn, where ``is_meant``; in other shares where ``is_scaled`` too. ``is_told``: the last columns of ``ACTED`` say so."""
+    """The rows after each of the actions in turn, where ``is_meant``; in other shares where ``is_scaled`` too. ``is_told``: the columns ``TOLD`` say so."""
     columns = rows.columns
     if "acquired_date" not in columns:
         rows = rows.with_columns(acquired_date=pl.lit(None, pl.Date))
@@ -258,8 +199,9 @@ def after_actions(
             changes["words"] = pl.when("is_acted").then(_words()).otherwise("words")
             changes["is_rated"] = pl.col("is_rated") | is_rated
             changes["is_exchanged"] = pl.col("is_exchanged") | (
-                pl.col("is_acted") & swap & (pl.col("action") == ActionKind.MERGER)
+                pl.col("is_acted") & swap & pl.col("action").is_in([ActionKind.MERGER, ActionKind.SPIN_OFF])
             )
+            changes["is_spun"] = pl.col("is_spun") | (pl.col("is_acted") & (pl.col("action") == ActionKind.SPIN_OFF))
         rows = wide.with_columns(
             **changes, security_id=pl.when("is_acted").then(pl.coalesce(new, "security_id")).otherwise("security_id")
         ).select(rows.columns)
@@ -274,7 +216,12 @@ def _times(amount: pl.Expr, ratio: pl.Expr) -> pl.Expr:
 def _words() -> pl.Expr:
     """What is said behind a quantity of before."""
     ratio = pl.col("ratio").cast(pl.String).str.strip_suffix(".0")
-    name = pl.format(" after {} became {}", "security_id", "new_security_id")
+    is_spun = pl.col("action") == ActionKind.SPIN_OFF
+    name = (
+        pl.when(is_spun)
+        .then(pl.format(" after a spin-off from {}", "security_id"))
+        .otherwise(pl.format(" after {} became {}", "security_id", "new_security_id"))
+    )
     return pl.format(
         "{}{} on {}",
         pl.when(pl.col("ratio") == 0)

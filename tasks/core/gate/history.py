@@ -12,7 +12,7 @@ correction of an older trade is a change without a cause too. Both wait for a pe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -55,10 +55,12 @@ ACTED: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "words": pl.String,
     "is_rated": pl.Boolean,
     "is_exchanged": pl.Boolean,
+    "is_parent": pl.Boolean,
     "unsplit_quantity": EXACT,
 }
 """Grain: holding. ``words``: what is said behind its quantity of before. ``is_rated``: it is another number of shares. ``is_exchanged``: a merger
-may have set new costs and dates. ``unsplit_quantity``: in the shares of before."""
+or a spin-off may have set new costs and dates. ``is_parent``: shares of another security came beside it, and a part of its cost went with them.
+``unsplit_quantity``: in the shares of before."""
 
 
 DUE: Final[dict[str, pl.DataType]] = {"account_id": pl.String(), "due_usd": pl.Decimal(38, 6)}
@@ -191,6 +193,11 @@ def values_then(comparison: Comparison, accounts: pl.DataFrame) -> pl.DataFrame:
     cash = comparison.then["cash"].join(accounts, on="account_id", how="semi")
     owned = cash.select("account_id", value_usd=pl.col("settled_usd") + pl.col("pending_usd"))
     return pl.concat([held, owned], how="vertical_relaxed").group_by("account_id").agg(pl.col("value_usd").sum())
+
+
+def first_traded_day() -> pl.Expr:
+    """The first day of which trades may explain a change since ``accepted_date``."""
+    return pl.col("accepted_date") - timedelta(days=LAG_DAYS)
 
 
 def share(fraction: float, of: pl.Expr) -> pl.Expr:

@@ -16,7 +16,6 @@ which any lot changed, or whose price moved as after a split:
 Quantities and prices are compared as exact numbers, ratios crosswise: no quotient is rounded.
 """
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -25,18 +24,17 @@ import polars as pl
 from tasks.core.gate.cash import cash_moves
 from tasks.core.gate.history import (
     HOLDING,
-    LAG_DAYS,
     QUANTITY_EXPLAINED,
     SPLIT_SUSPECTED,
     Comparison,
+    first_traded_day,
     plain,
     share,
     values_then,
 )
-from tasks.core.gate.splits import RATIO_TOLERANCE, RATIOS, bought_and_sold, looks_split
+from tasks.core.gate.splits import bought_and_sold, is_inverse, looks_split, usual_ratio
 
 _LOT: Final = (*HOLDING, "lot_id")
-_PRICE_TOLERANCE: Final = 0.25
 COST_TOLERANCE: Final = 0.01
 _SHARES: Final = ("new_shares", "old_shares")
 _AGREED: Final = {"new_shares": "agreed_new", "old_shares": "agreed_old"}
@@ -85,7 +83,7 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
 
     Columns: ``account_id, security_id``; ``quantity``, ``cost_usd`` and the same with ``_then`` (a cost sums the lots whose cost is
     known); ``lot_count`` tonight; ``known_count_then``; ``price_usd``, ``price_then_usd``; ``bought``, ``sold``; ``accepted_date``;
-    ``new_shares`` for ``old_shares`` (1 for 1 where it is no split, nor like one); ``words``, ``is_rated``, ``is_exchanged`` of ``ACTED``.
+    ``new_shares`` for ``old_shares`` (1 for 1 where it is no split, nor like one); ``words``, ``is_rated``, ``is_exchanged``, ``is_parent`` of ``ACTED``.
     """
     is_new = pl.col("quantity_then").is_null()
     changes = (
@@ -108,7 +106,10 @@ def holdings(lots: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         .join(comparison.acted, on=HOLDING, how="left")
         .join(comparison.splits.rename(_AGREED), on="security_id", how="left")
         .join(cash_moves(comparison).select("account_id", "beyond"), on="account_id", how="left")
-        .with_columns(pl.col("bought", "sold").fill_null(0), pl.col("is_rated", "is_exchanged").fill_null(value=False))
+        .with_columns(
+            pl.col("bought", "sold").fill_null(0),
+            pl.col("is_rated", "is_exchanged", "is_parent").fill_null(value=False),
+        )
     )
     values = values_then(comparison, changes.select("account_id").unique())
     judged = _with_change(changes.join(values, on="account_id", how="left"), comparison)
@@ -126,8 +127,17 @@ def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
     lots = pl.when(pl.col("lot_count") > 1).then(pl.format(" in {} lots", "lot_count")).otherwise(pl.lit(""))
     then = pl.format("{} on {}{}", plain("quantity_then"), "accepted_date", pl.col("words").fill_null(""))
     held = pl.format("{} is {}{}, {}", where, plain("quantity"), lots, then)
-    trades = pl.format(
-        "trades that explain the change (bought {}, sold {} since {}).", plain("bought"), plain("sold"), _first_day()
+    changes = pl.format(
+        "trades that explain the change (bought {}, sold {} since {})",
+        plain("bought"),
+        plain("sold"),
+        first_traded_day(),
+    )
+    trades = pl.format("{}.", changes)
+    deed = (
+        pl.when(pl.col("quantity_then") == 0)
+        .then(pl.lit("spin-off, merger or change of identifier that brought it"))
+        .otherwise(pl.lit("merger or change of identifier that took it"))
     )
     prices = pl.format("the price {}, {} before", plain("price_usd"), plain("price_then_usd"))
     split = pl.format(", as after a split of {} for {}, and {}", *_SHARES, prices)
@@ -156,6 +166,12 @@ def unexplained_changes(found: pl.DataFrame) -> pl.DataFrame:
                 "the custodian may not have booked it yet."
             )
         )
+        .when(pl.col("is_exchanged") & (pl.col("quantity") == pl.col("unsplit_quantity")))
+        .then(
+            pl.format("; needed the shares that it brought, which the custodian may not have booked yet, or {}", trades)
+        )
+        .when((pl.col("quantity_then") == 0) | ((pl.col("quantity") == 0) & pl.col("words").is_null()))
+        .then(pl.format("; needed {}, or, in the table corporate_actions, the {}.", changes, deed))
         .when((pl.col("quantity_then") > 0) & pl.col("is_added"))
         .then(pl.format("; all lots of then are as they were, and others came; needed each lot once, or {}", trades))
         .otherwise(pl.format("; needed {}", trades))
@@ -170,10 +186,6 @@ def _has_twin() -> pl.Expr:
     return pl.col("quantity").is_not_null() & pl.col("quantity_then").is_not_null().any().over(alike)
 
 
-def _first_day() -> pl.Expr:
-    return pl.col("accepted_date") - timedelta(days=LAG_DAYS)
-
-
 def is_cost_kept(new: str = "new_shares", old: str = "old_shares") -> pl.Expr:
     """All of the holding costs what it did, but for what was paid out in cash of the new shares that stand for the old."""
     gap, limit = (pl.col("cost_usd") - pl.col("cost_then_usd")).abs(), share(COST_TOLERANCE, pl.col("cost_then_usd"))
@@ -184,7 +196,7 @@ def is_cost_kept(new: str = "new_shares", old: str = "old_shares") -> pl.Expr:
 def _traded_quantities(comparison: Comparison) -> pl.DataFrame:
     """``bought`` and ``sold`` of each holding in the days that may explain its change."""
     trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
-    recent = trades.filter(pl.col("trade_date").is_between(_first_day(), comparison.as_of))
+    recent = trades.filter(pl.col("trade_date").is_between(first_traded_day(), comparison.as_of))
     return bought_and_sold(recent)
 
 
@@ -204,10 +216,12 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
     )
     is_swept = pl.col("is_cash").fill_null(value=False) & (pl.col("beyond") <= limit).fill_null(value=False)
     is_unbooked = _is_unbooked(limits.max_unexplained_position_fraction)
-    is_odd = _is_price_odd() & ~is_new & ~is_gone
+    is_odd = _is_price_odd() & ~is_new & ~is_gone & ~pl.col("is_parent")
     fits = is_traded | is_small
     change = (
-        pl.when(is_unbooked)
+        pl.when(_is_missing())
+        .then(pl.lit(HoldingChange.UNEXPLAINED))
+        .when(is_unbooked)
         .then(pl.lit(HoldingChange.UNBOOKED))
         .when(_is_agreed_split() & (~is_traded | is_cost_kept(*_AGREED.values())))
         .then(pl.lit(HoldingChange.SPLIT))
@@ -219,13 +233,15 @@ def _with_change(changes: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         .then(pl.lit(HoldingChange.EXPLAINED))
         .when(is_small)
         .then(pl.lit(HoldingChange.SMALL))
-        .when(pl.col("new_shares").is_not_null() & _is_inverse())
+        .when(pl.col("new_shares").is_not_null() & is_inverse())
         .then(pl.lit(HoldingChange.LONE_SPLIT))
         .when(pl.col("new_shares").is_not_null() & ~pl.col("is_added"))
         .then(pl.lit(HoldingChange.HALF_SPLIT))
         .otherwise(pl.lit(HoldingChange.UNEXPLAINED))
     )
-    found = changes.with_columns(_usual_ratio().struct.unnest()).with_columns(change=change)
+    found = changes.with_columns(usual_ratio(pl.col("quantity"), pl.col("quantity_then")).struct.unnest()).with_columns(
+        change=change
+    )
     is_agreed = pl.col("change") == HoldingChange.SPLIT
     return found.with_columns(
         pl.when(is_agreed).then(agreed).otherwise(name).alias(name) for name, agreed in _AGREED.items()
@@ -258,6 +274,13 @@ def _is_unbooked(limit: float) -> pl.Expr:
     )
 
 
+def _is_missing() -> pl.Expr:
+    """As many shares as before a merger or a spin-off that brought more, and no trades; a fraction that it brought is paid out in cash."""
+    held, is_untraded = pl.col("quantity"), (pl.col("bought") == 0) & (pl.col("sold") == 0)
+    is_same = (held == pl.col("unsplit_quantity")).fill_null(value=False)
+    return is_same & pl.col("is_exchanged") & is_untraded & (held < pl.col("quantity_then").floor())
+
+
 def _is_agreed_split() -> pl.Expr:
     """The quantity is what the split that the book agrees on makes of it, but for a share and what was traded in shares old or new.
 
@@ -268,23 +291,3 @@ def _is_agreed_split() -> pl.Expr:
     most = pl.max_horizontal(new, old)
     fits = off.is_between(-pl.col("sold") * most - old, pl.col("bought") * most + old)
     return (fits & (pl.col("quantity_then") > 0) & ~pl.col("is_rated")).fill_null(value=False)
-
-
-def _is_inverse() -> pl.Expr:
-    """The price moved by the inverse of the ratio that the quantity moved by."""
-    new, old = (pl.col(name) for name in _SHARES)
-    gap = (pl.col("price_usd") * new - pl.col("price_then_usd") * old).abs()
-    is_nearer = gap < (pl.col("price_usd") - pl.col("price_then_usd")).abs() * new
-    return (is_nearer & (gap <= share(_PRICE_TOLERANCE, pl.col("price_then_usd") * old))).fill_null(value=False)
-
-
-def _usual_ratio() -> pl.Expr:
-    """New shares for old ones, of the usual ratio that the quantity moved by; null where it is none."""
-    held, then = pl.col("quantity"), pl.col("quantity_then")
-    ratios = [
-        pl.when((then > 0) & ((held * old - then * new).abs() <= share(RATIO_TOLERANCE, then * new))).then(
-            pl.struct(pl.lit(new).alias("new_shares"), pl.lit(old).alias("old_shares"))
-        )
-        for new, old in RATIOS
-    ]
-    return pl.coalesce(ratios)

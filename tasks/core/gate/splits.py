@@ -11,6 +11,7 @@ by another is a market's. Quotients are of floats: quantities and prices of six 
 """
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -139,6 +140,25 @@ def looks_split(price: pl.Expr, then: pl.Expr) -> pl.Expr:
     size = pl.max_horizontal(ratio, 1 / ratio)
     usual = [(size / simple - 1).abs() <= tolerance for simple, tolerance in _PRICE_ALONE]
     return (pl.any_horizontal(*usual, size >= _FAR) & size.is_finite()).fill_null(value=False)
+
+
+def usual_ratio(held: pl.Expr, then: pl.Expr) -> pl.Expr:
+    """``new_shares`` for ``old_shares``, of the usual ratio that a quantity moved by; null where it is none."""
+    tolerance = Decimal(str(RATIO_TOLERANCE))
+    ratios = [
+        pl.when((then > 0) & ((held * old - then * new).abs() <= then * new * pl.lit(tolerance))).then(
+            pl.struct(pl.lit(new).alias("new_shares"), pl.lit(old).alias("old_shares"))
+        )
+        for new, old in RATIOS
+    ]
+    return pl.coalesce(ratios)
+
+
+def is_inverse() -> pl.Expr:
+    """The price (``price_then_usd, price_usd``) moved by the inverse of the ratio that the quantity moved by (``old_shares, new_shares``)."""
+    new, old, now, then = (pl.col(name) for name in ("new_shares", "old_shares", "price_usd", "price_then_usd"))
+    gap, limit = (now * new - then * old).abs(), then * old * pl.lit(Decimal(str(_PRICE_TOLERANCE)))
+    return ((gap < (now - then).abs() * new) & (gap <= limit)).fill_null(value=False)
 
 
 def is_price_late(price: pl.Expr, then: pl.Expr, unsplit: pl.Expr) -> pl.Expr:

@@ -2,12 +2,16 @@
 
 from datetime import date
 from decimal import Decimal
+from math import floor
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.landing import dtypes
 from schemas.stored import INTERNAL
+from schemas.units import EXACT
 from tasks.core.gate import (
     Actions,
     GatedAccounts,
@@ -19,8 +23,10 @@ from tasks.core.gate import (
     gate_globals,
     in_current_terms,
     known_actions,
+    less_spun_off,
     remembered,
 )
+from tests.support.examples import at_most
 from tests.support.history_book import Book, book_then, history_of, with_cells, with_rows, with_splits, without_rows
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, parsed, rows_of
 
@@ -99,6 +105,9 @@ def split_book(quantity: str, price: str, cost: str | None = None) -> Book:
         ("STK | 2026-01-05 | merger | 2 |", "merger_has_ratio"),
         ("STK | 2026-01-05 | merger | | STX", "merger_has_ratio"),
         ("STK | 2026-01-05 | split | 0 |", "ratio_positive"),
+        ("STK | 2026-01-05 | spin_off | 0.25 | KID", None),
+        ("STK | 2026-01-05 | spin_off | | KID", "spin_off_is_whole"),
+        ("STK | 2026-01-05 | spin_off | 2 |", "spin_off_is_whole"),
         ("STK | 2026-01-05 | spinoff | 2 |", "action_known"),
         ("STK | 5 January | split | 2 |", "effective_date_readable"),
         (" | 2026-01-05 | split | 2 |", "security_id_required"),
@@ -414,3 +423,131 @@ def test_an_action_whose_cells_moved_may_be_of_any_security(row: str) -> None:
     then = book_then()
     found = judged(then, row, then=then)
     assert {"A1", "A3"} <= set(found.accounts["account_id"])
+
+
+# Spin-offs.
+
+SPUN = "STK | 2026-01-05 | spin_off | 1 | KID"
+
+
+def spun_book(first: str = "140", second: str = "100", *, price: str = "80", share: str = "0.7") -> Book:
+    """A1's and A2's shares of STK beside so many of KID, at 20 USD, with a share of their cost left."""
+    book = with_rows(book_then(), "securities", "KID | KID | Spun off | stocks | equity | 1 | 5 | true")
+    book = with_rows(with_cells(book, "prices", 1, price_usd=price), "prices", "KID | 20 | 2026-01-05")
+    for row, cost in ((1, 90), (2, 80)):
+        book = with_cells(book, "lots", row, unit_cost_usd=str(cost * Decimal(share)))
+    lots = {"A1": first, "A2": second}
+    rows = [f"{name} | KID | k | {quantity} | 27 | 2020-01-02" for name, quantity in lots.items() if quantity != "0"]
+    return with_rows(book, "lots", *rows) if rows else book
+
+
+def test_a_spin_off_that_was_told_explains_the_new_shares_and_the_costs_of_the_old() -> None:
+    assert rules(judged(spun_book(), SPUN)) == {}
+    assert rules(judged(spun_book(), "")) == {
+        ("lots", 1): "basis_unchanged",
+        ("lots", 2): "basis_unchanged",
+        ("lots", 6): "quantity_explained",
+        ("lots", 7): "quantity_explained",
+    }
+
+
+def test_without_a_word_it_says_what_would_tell() -> None:
+    found = judged(spun_book(), "").quarantine.filter(pl.col("landed_row") == 6)
+    assert found["message"].to_list() == [
+        (
+            "lots row 6: quantity is 140, 0 on 2026-01-02; needed trades that explain the change (bought 0, sold 0 since 2025-12-28), "
+            "or, in the table corporate_actions, the spin-off, merger or change of identifier that brought it."
+        )
+    ]
+
+
+def test_new_shares_that_are_not_booked_are_waited_for() -> None:
+    found = judged(spun_book("0", "100"), SPUN)
+    assert found.accounts["account_id"].to_list() == ["A1"]
+    assert found.quarantine["message"].to_list() == [
+        (
+            "accounts row 1: quantity of KID is 0, 140 on 2026-01-02 after a spin-off from STK on 2026-01-05; needed the shares that it "
+            "brought, which the custodian may not have booked yet, or trades that explain the change (bought 0, sold 0 since 2025-12-28)."
+        )
+    ]
+
+
+@pytest.mark.parametrize("day", ["2026-01-02", "2025-06-01", "2026-01-06"])
+def test_a_spin_off_of_before_or_of_later_brings_nothing(day: str) -> None:
+    text = f"STK | {day} | spin_off | 1 | KID"
+    assert rules(judged(book_then(), text)) == {}
+    assert rules(judged(spun_book(), text)) == rules(judged(spun_book(), ""))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_right"),
+    [
+        ({"unit_cost_usd": "60"}, True),
+        ({"unit_cost_usd": "90"}, True),
+        ({"unit_cost_usd": "120"}, False),
+        ({"unit_cost_usd": "0"}, False),
+        ({"unit_cost_usd": None}, False),
+        ({"acquired_date": "2026-01-05"}, False),
+        ({"quantity": "50"}, False),
+    ],
+)
+def test_the_old_shares_may_only_cost_less(change: dict[str, str | None], *, is_right: bool) -> None:
+    assert (rules(judged(with_cells(spun_book(), "lots", 1, **change), SPUN)) == {}) is is_right
+
+
+def test_a_price_that_fell_as_after_a_split_is_no_split_of_what_spun_another_off() -> None:
+    assert rules(judged(spun_book(price="50"), SPUN)) == {}
+    assert "split_suspected" in "|".join(rules(judged(spun_book(price="50"), "")).values())
+
+
+def test_what_changed_its_name_and_then_spun_another_off() -> None:
+    book = spun_book()
+    for table in ("securities", "prices", "lots", "buy_list", "restrictions"):
+        book |= {table: book[table].with_columns(pl.col("security_id").replace("STK", "STX"))}
+    both = "STK | 2026-01-03 | identifier_change | | STX\nSTX | 2026-01-05 | spin_off | 1 | KID"
+    assert rules(judged(book, both)) == {}
+    assert set(judged(book, both.splitlines()[0]).accounts["account_id"]) == {"A1", "A2"}
+
+
+def test_nothing_else_of_the_company_passes_to_what_it_spun_off() -> None:
+    known = actions(SPUN)
+    tables = parsed(book_then())
+    assert all(in_current_terms(tables, known)[table].equals(tables[table]) for table in tables)
+    bound = bound_under_both(tables["restrictions"], known)
+    assert bound.equals(tables["restrictions"].select(bound.columns))
+
+
+def test_neither_is_traded_across_a_spin_off() -> None:
+    known = actions("STK | 2026-01-06 | spin_off | 1 | KID")
+    closed = closed_to_trade(known, landed("").clear(), pl.Series(["STK", "KID", "BND"]), date(2026, 1, 6))
+    assert closed["security_id"].to_list() == ["KID", "STK"]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "child", "last"),
+    [("100", "70", "30", "70"), ("100", "45", "55", "45"), ("100", "40", "120", "100"), ("100", "70", None, "100")],
+)
+def test_the_last_price_is_less_what_was_spun_off_is_worth(then: str, now: str, child: str | None, last: str) -> None:
+    rows = [("STK", now, then), *([("KID", child, None)] if child else [])]
+    schema = {"security_id": pl.String, "price_usd": pl.String, "last_price_usd": pl.String}
+    prices = pl.DataFrame(rows, schema, orient="row").cast(dict.fromkeys(list(schema)[1:], EXACT))
+    found = less_spun_off(prices, actions(SPUN), date(2026, 1, 2))
+    assert found["last_price_usd"][0] == Decimal(last)
+    assert less_spun_off(prices, actions(SPUN), date(2026, 1, 5)).equals(prices)
+
+
+@settings(max_examples=at_most(40))
+@given(st.integers(1, 400), st.sampled_from(["0.1", "0.25", "0.333333", "1", "1.5", "3"]), st.booleans())
+def test_any_holder_goes_on_with_what_a_spin_off_brings_and_waits_without_it(
+    held: int,
+    ratio: str,
+    is_booked: bool,  # noqa: FBT001
+) -> None:
+    brought = floor(held * Decimal(ratio))
+    then = with_cells(without_rows(book_then(), "lots", 2), "lots", 1, quantity=str(held))
+    book = with_cells(without_rows(spun_book("0", "0"), "lots", 2), "lots", 1, quantity=str(held))
+    lots = with_rows(book, "lots", f"A2 | KID | k | {floor(100 * Decimal(ratio))} | 1 | ")
+    if is_booked and brought:
+        lots = with_rows(lots, "lots", f"A1 | KID | k | {brought} | 1 | ")
+    found = judged(lots, f"STK | 2026-01-05 | spin_off | {ratio} | KID", then=then)
+    assert set(found.accounts["account_id"]) == (set() if is_booked or brought == 0 else {"A1"})

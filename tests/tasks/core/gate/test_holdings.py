@@ -133,8 +133,8 @@ def test_a_position_that_vanished_is_asked_for_at_the_account() -> None:
     assert rules(book) == {("accounts", 1): "quantity_explained"}
     assert sentences(book) == [
         (
-            "quantity of BND is 0, 100 on 2026-01-02; "
-            "needed trades that explain the change (bought 0, sold 0 since 2025-12-28)."
+            "quantity of BND is 0, 100 on 2026-01-02; needed trades that explain the change (bought 0, sold 0 since "
+            "2025-12-28), or, in the table corporate_actions, the merger or change of identifier that took it."
         )
     ]
 
