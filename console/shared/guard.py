@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
@@ -26,6 +27,10 @@ OPEN: Final = ("/sign-in", "/healthz", "/metrics", "/openapi.json", "/favicon.ic
 OPEN_UNDER: Final = ("/sign-in/", "/api/", "/_nicegui/", "/static/")
 """Of these the API asks for a token itself; the others hold nothing of anybody's."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+MOST_BYTES: Final = 4 * 2**20
+"""Of a body for the API: the longest list that it takes, twice over."""
+FEW_BYTES: Final = 64 * 2**10
+TOO_LONG: Final = "This request is too long."
 CSP: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -93,11 +98,12 @@ class RequestGuard:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        answer = await self._refusal(connection)
+        most = most_bytes(connection)
+        answer = _too_long(connection, most) or await self._refusal(connection)
         if answer is None and scope["type"] == "websocket":
             await self._app(scope, *watched(receive, send, lambda: run_sync(self._stands, connection)))
         elif answer is None:
-            await self._app(scope, receive, self._with_headers(connection, send))
+            await self._app(scope, _measured(receive, most), self._with_headers(connection, send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": REFUSED})
         else:
@@ -146,6 +152,34 @@ class RequestGuard:
             await send(message)
 
         return sending
+
+
+def most_bytes(connection: HTTPConnection) -> int:
+    """How long a body may be: short where nobody says who they are."""
+    return (
+        MOST_BYTES if connection.url.path.startswith("/api/") and "authorization" in connection.headers else FEW_BYTES
+    )
+
+
+def _too_long(connection: HTTPConnection, most: int) -> Response | None:
+    """The answer to a body that says itself that it is too long; nothing of it is read."""
+    told = connection.headers.get("content-length", "0")
+    return PlainTextResponse(TOO_LONG, 413) if not told.isdecimal() or int(told) > most else None
+
+
+def _measured(receive: Receive, most: int) -> Receive:
+    """What a request receives, refused when it turns out to be too long."""
+    left = most
+
+    async def receiving() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, TOO_LONG)
+        return message
+
+    return receiving
 
 
 def _local(connection: HTTPConnection) -> str:

@@ -5,6 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, Form, Request
@@ -21,6 +23,10 @@ PAGE: Final = (Path(__file__).parents[1] / "static" / "sign_in.html").read_text(
 FORM: Final = (Path(__file__).parents[1] / "static" / "sign_in_form.html").read_text(encoding="utf-8")
 LONGEST: Final = 1_000
 """Characters of a name or a password that are looked at."""
+HASHED_AT_ONCE: Final = 2
+"""Passwords: each takes 64 MiB and a processor for a while."""
+MOST_WAITING: Final = 100
+"""Sign-ins that wait for that; more are told to come back."""
 
 
 def sign_in_router(backend: Backend) -> APIRouter:
@@ -36,8 +42,13 @@ def _add_form(router: APIRouter, backend: Backend) -> None:
     def form(next: str = "/") -> Response:  # noqa: A002 - it is the query's name
         return _page(backend, next)
 
+    hashing, inside = (
+        CapacityLimiter(HASHED_AT_ONCE),
+        0,
+    )  # threads of their own: whoever is signed in waits for none of them
+
     @router.post("/sign-in")
-    def check(
+    async def check(
         request: Request,
         name: Annotated[str, Form(max_length=LONGEST)] = "",
         password: Annotated[str, Form(max_length=LONGEST)] = "",
@@ -46,18 +57,21 @@ def _add_form(router: APIRouter, backend: Backend) -> None:
         if not backend.settings.is_password_sign_in:
             return _page(backend, next, "Passwords are switched off here; use your organization's sign-in.", 403)
         address = request.client.host if request.client else ""
+        nonlocal inside
+        if inside >= HASHED_AT_ONCE + MOST_WAITING:
+            return _page(backend, next, "Too many people are signing in just now; try again in a moment.", 503)
+
+        def checked() -> str:
+            of, now, lifetime = backend.ledger, backend.now(), backend.lifetime
+            return sign_in(of.access, of.users, name, password, address=address, now=now, lifetime=lifetime)
+
+        inside += 1
         try:
-            secret = sign_in(
-                backend.ledger.access,
-                backend.ledger.users,
-                name,
-                password,
-                address=address,
-                now=backend.now(),
-                lifetime=backend.lifetime,
-            )
+            secret = await run_sync(checked, limiter=hashing)
         except SignInRefused as refused:
             return _page(backend, next, _sentence(str(refused)), 403)
+        finally:
+            inside -= 1
         return _welcome(backend, request, secret, next)
 
     @router.post("/sign-out")

@@ -1,12 +1,14 @@
 """Signing in: passwords of local users, sessions of browsers and tokens of machines.
 
-A secret is 256 random bits, kept only as its SHA-256; a password is kept as an argon2id hash. Guessing is slowed down by name
-and by address: after five failures each further one doubles the wait, up to an hour.
+A secret is 256 random bits, kept only as its SHA-256; a password is kept as an argon2id hash. Guessing is slowed down by name and by
+address: after five failures of a name, or twenty from an address, each further one doubles the wait, up to an hour. An attempt is counted
+before it is looked at, so that many at once are no way around. Who guesses from elsewhere does not lock a name out where its owner has
+signed in within 90 days.
 """
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,11 +19,13 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from schemas.enums import Scope
 from schemas.errors import DecisionRefused, WrongUsage
-from warehouse.ledger import Access, SessionRow, SignIn, TokenRow, Users
+from warehouse.ledger import Access, Failures, SessionRow, SignIn, TokenRow, Users
 
 LEAST_CHARACTERS: Final = 12
 MOST_CHARACTERS: Final = 1_000
 FREE_FAILURES: Final = 5
+FREE_BY_ADDRESS: Final = 20
+"""An office has one address for all."""
 FIRST_WAIT: Final = timedelta(seconds=30)
 LONGEST_WAIT: Final = timedelta(hours=1)
 TOKEN_DAYS: Final = 90
@@ -98,17 +102,57 @@ def sign_in(
     SignInRefused
         Name and password do not belong together, or too many failures came before.
     """
-    keys = [digest(f"name {name}"), digest(f"address {address}")]
-    _need_patience(access, keys, now)
+    counted = _Counted.of(name, address)
+    waits: list[datetime] = []
+
+    def allows(found: Mapping[str, Failures]) -> bool:
+        waits[:] = counted.waits(found, now)
+        return not waits
+
+    if not access.begin_attempt(counted.keys, counted.known, allows, now):
+        raise SignInRefused(f"too many failed attempts; try again after {max(waits):%H:%M:%S} UTC")
     kept = access.password_hash_of(name)
     is_right = _is_right(kept or _nobodys_hash(), password) and kept is not None
     if not is_right or not users.roles_of(name):
-        access.note_failure(keys, now)
         raise SignInRefused(REFUSED)
-    access.forget_failures(keys[0])
+    access.succeed([counted.person, counted.name, counted.known], counted.address, now)
     if kept is not None and _hasher().check_needs_rehash(kept):
         access.refresh_password_hash(name, _hasher().hash(password))
     return new_session(access, name, SignIn.PASSWORD, now=now, lifetime=lifetime)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a sign-in is counted under: the name from this address, the address, and the name from anywhere; ``known``: it was right before."""
+
+    person: str
+    address: str
+    name: str
+    known: str
+
+    @classmethod
+    def of(cls, name: str, address: str) -> "_Counted":
+        person = f"name {name} address {address}"
+        return cls(digest(person), digest(f"address {address}"), digest(f"name {name}"), digest(f"known {person}"))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self.person, self.address, self.name
+
+    def waits(self, found: Mapping[str, Failures], now: datetime) -> list[datetime]:
+        """Until when to wait; none: no longer.
+
+        Where the name has signed in from this address before, failures from elsewhere do not count: its owner is not locked out.
+        """
+        free = {self.person: FREE_FAILURES, self.address: FREE_BY_ADDRESS, self.name: FREE_FAILURES}
+        if self.known in found:
+            del free[self.name]
+        ends = [
+            found[key].last_at + min(FIRST_WAIT * 2 ** min(found[key].count - most, 16), LONGEST_WAIT)
+            for key, most in free.items()
+            if key in found and found[key].count >= most
+        ]
+        return [end for end in ends if end > now]
 
 
 def _is_right(kept: str, password: str) -> bool:
@@ -116,16 +160,6 @@ def _is_right(kept: str, password: str) -> bool:
         return _hasher().verify(kept, password[:MOST_CHARACTERS])
     except (VerifyMismatchError, InvalidHashError):
         return False
-
-
-def _need_patience(access: Access, keys: list[str], now: datetime) -> None:
-    waits = [
-        each.last_at + min(FIRST_WAIT * 2 ** min(each.count - FREE_FAILURES, 16), LONGEST_WAIT)
-        for each in access.failures_of(keys)
-        if each.count >= FREE_FAILURES
-    ]
-    if waits and (until := max(waits)) > now:
-        raise SignInRefused(f"too many failed attempts; try again after {until:%H:%M:%S} UTC")
 
 
 def sign_in_as_subject(access: Access, users: Users, subject: str, *, now: datetime, lifetime: Lifetime) -> str:

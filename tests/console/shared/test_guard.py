@@ -1,14 +1,17 @@
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, MutableMapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
 from console.app import make_api
 from console.shared.backend import Backend
-from console.shared.guard import is_local
+from console.shared.guard import FEW_BYTES, MOST_BYTES, _too_long, is_local
 from tasks.review.access import digest
 from tests.support.console_scene import Api, api_on, cookie_in, sign_in, value_of
 
@@ -153,3 +156,70 @@ def test_behind_a_proxy_the_origin_is_the_address_people_use(over_tls: Api) -> N
 )
 def test_only_our_own_pages_are_local(path: str, expected: bool) -> None:  # noqa: FBT001
     assert is_local(path) is expected
+
+
+CHUNK = b"x" * 65_536
+
+
+def posted(api: Api, path: str, headers: dict[str, str], *, told: int | None = None) -> tuple[int, int]:
+    """Post an endless body; the answer's status, and how many chunks of it were read. ``told``: the length that it claims."""
+    names = {"host": "testserver", "origin": "http://testserver", "content-type": "application/json", **headers}
+    names |= {} if told is None else {"content-length": str(told)}
+    found, taken = 0, 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        assert taken < 10_000
+        return {"type": "http.request", "body": CHUNK, "more_body": True}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal found
+        found = int(message.get("status", found))
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in names.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    asyncio.run(api.client.app(scope, receive, send))  # type: ignore[arg-type]
+    return found, taken
+
+
+PATHS = ("/api/decisions", "/api/proposals/x/decisions", "/api/nowhere", "/sign-in", "/sign-out", "/", "/metrics")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_of_a_body_that_says_it_is_too_long_nothing_is_read(guarded: Api, path: str) -> None:
+    assert posted(guarded, path, {}, told=300_000_000) == (413, 0)
+    assert posted(guarded, path, {"authorization": "Bearer x"}, told=300_000_000) == (413, 0)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_body_that_does_not_say_how_long_it_is_is_read_no_further_than_it_may_be(guarded: Api, path: str) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for headers in ({}, form, {"transfer-encoding": "chunked"}):
+        status, taken = posted(guarded, path, headers)
+        assert 400 <= status < 500
+        assert taken <= FEW_BYTES / len(CHUNK) + 1
+
+
+def test_with_a_token_a_body_may_be_longer_but_not_endless(guarded: Api) -> None:
+    token = guarded.token("bob")
+    status, taken = posted(guarded, "/api/decisions", token)
+    assert (status, taken) == (413, MOST_BYTES // len(CHUNK) + 1)
+
+
+@pytest.mark.parametrize("told", ["-1", "x", "1e9", "", "٣"])
+def test_a_length_that_is_none_is_refused(told: str) -> None:
+    connection = HTTPConnection({"type": "http", "headers": [(b"content-length", told.encode())]})
+    assert _too_long(connection, FEW_BYTES) is not None

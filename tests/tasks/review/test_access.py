@@ -1,6 +1,8 @@
 """Signing in with a real ledger; argon2 takes its time, so few hashes are made."""
 
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -76,23 +78,72 @@ def test_guessing_is_slowed_down_by_name_from_any_address_and_ends_by_itself(led
     assert user(ledger, sign_in(ledger, now=NOW + timedelta(seconds=31)), NOW + timedelta(seconds=31)) == "bob"
 
 
-def test_each_failure_after_the_free_ones_doubles_the_wait_up_to_an_hour(ledger: Ledger) -> None:
-    ledger.access.note_failure([access.digest("name bob")] * 9, NOW)
-    with pytest.raises(SignInRefused, match="22:08:00"):
+@pytest.mark.parametrize(("count", "until"), [(9, "22:08:00"), (49, "23:00:00")])
+def test_each_failure_after_the_free_ones_doubles_the_wait_up_to_an_hour(
+    ledger: Ledger, count: int, until: str
+) -> None:
+    for _ in range(count):
+        assert ledger.access.begin_attempt([access.digest("name bob")], "", lambda _: True, NOW)
+    with pytest.raises(SignInRefused, match=until):
         sign_in(ledger)
-    ledger.access.note_failure([access.digest("name bob")] * 40, NOW)
-    with pytest.raises(SignInRefused, match="23:00:00"):
-        sign_in(ledger)
+
+
+def test_of_many_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(ledger: Ledger) -> None:
+    def guess(number: int) -> str:
+        with pytest.raises(SignInRefused) as refused:
+            sign_in(ledger, f"guess {number}")
+        return str(refused.value)
+
+    with ThreadPoolExecutor(30) as threads:
+        told = Counter(each.split(";")[0] for each in threads.map(guess, range(60)))
+
+    assert told == {access.REFUSED: 5, "too many failed attempts": 55}
 
 
 def test_an_address_that_guesses_many_names_is_slowed_down_too(ledger: Ledger) -> None:
-    for number in range(5):
-        with pytest.raises(SignInRefused):
+    for number in range(access.FREE_BY_ADDRESS):
+        with pytest.raises(SignInRefused, match="belong together"):
             sign_in(ledger, "wrong", name=f"guess{number}", address="10.0.0.1")
 
     with pytest.raises(SignInRefused, match="too many"):
         sign_in(ledger, address="10.0.0.1")
     assert sign_in(ledger, address="10.0.0.2")
+
+
+def test_who_guesses_elsewhere_does_not_lock_the_owner_out(ledger: Ledger) -> None:
+    assert sign_in(ledger, address="192.0.2.7")
+    for number in range(12):
+        with pytest.raises(SignInRefused):
+            sign_in(ledger, "wrong", address=f"10.0.0.{number}")
+
+    with pytest.raises(SignInRefused, match="too many"):
+        sign_in(ledger, address="192.0.2.8")
+    later = NOW + timedelta(minutes=1)
+    assert sign_in(ledger, address="192.0.2.7")
+    for _ in range(5):  # nor is where they are known a way around
+        with pytest.raises(SignInRefused, match="belong together"):
+            sign_in(ledger, "wrong", address="192.0.2.7", now=later)
+    with pytest.raises(SignInRefused, match="too many"):
+        sign_in(ledger, "wrong", address="192.0.2.7", now=later)
+
+
+def test_a_place_where_somebody_signed_in_is_known_for_a_while(ledger: Ledger) -> None:
+    assert sign_in(ledger, address="192.0.2.7")
+    for days, is_known in ((89, True), (181, False)):
+        then = NOW + timedelta(days=days)
+        for number in range(5):
+            with pytest.raises(SignInRefused):
+                sign_in(ledger, "wrong", address=f"10.{days}.0.{number}", now=then)
+        if is_known:
+            assert sign_in(ledger, address="192.0.2.7", now=then)
+        else:
+            with pytest.raises(SignInRefused, match="too many"):
+                sign_in(ledger, address="192.0.2.7", now=then)
+
+
+def test_many_of_one_office_sign_in_one_after_the_other(ledger: Ledger) -> None:
+    for _ in range(access.FREE_BY_ADDRESS + 2):
+        assert sign_in(ledger, address="192.0.2.7")
 
 
 def test_a_session_ends_with_its_time_with_idleness_and_with_signing_out(ledger: Ledger) -> None:

@@ -1,4 +1,5 @@
 from .access import Access as Access
+from .access import Failures as Failures
 from .access import SessionRow as SessionRow
 from .access import TokenRow as TokenRow
 from .users import Users as Users

@@ -3,7 +3,7 @@
 Secrets never come here, only hashes of them. Whose roles were all taken away has no session and no token any more.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -31,6 +31,8 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 """How exactly it is known when a session was last used; writing it at each look would queue readers up."""
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 """Failures are forgotten when the last is so long ago."""
+KNOWN_FOR: Final = timedelta(days=90)
+"""Under what somebody signed in is known for so long afterwards: a row without failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failed sign-ins of a name or an address in a row."""
+    """Failed sign-ins in a row under a key, such as a name or an address; 0 once one was right."""
 
     count: int
     last_at: datetime
@@ -160,33 +162,35 @@ class Access(Store):
                 connection.execute(sa.update(sessions).where(is_open).values(ended_at=now))
                 ledger_audit.append(connection, [Event(name, "signed_out")], now)
 
-    def failures_of(self, keys: Collection[str]) -> list[Failures]:
-        """Failures under any of the keys."""
-        columns = sign_in_failures.c["failures", "last_at"]
-        with self.reading() as connection:
-            found = connection.execute(sa.select(*columns).where(sign_in_failures.c.key_hash.in_(list(keys))))
-            return [Failures(*row) for row in found]
+    def begin_attempt(
+        self, keys: Collection[str], known: str, allows: Callable[[Mapping[str, Failures]], bool], now: datetime
+    ) -> bool:
+        """Count a sign-in as failed under each key before it is looked at, where what stands under these and ``known`` allows it; whether it did.
 
-    def note_failure(self, keys: Collection[str], now: datetime) -> None:
-        """Count one more failure under each key."""
+        Attempts at the same time are counted one after the other. ``known`` counts nothing.
+        """
         with self.writing() as connection:
-            is_old = sign_in_failures.c.last_at < now - FORGOTTEN_AFTER
-            connection.execute(sa.delete(sign_in_failures).where(is_old))
+            is_old = (sign_in_failures.c.failures > 0) & (sign_in_failures.c.last_at < now - FORGOTTEN_AFTER)
+            is_long_unknown = sign_in_failures.c.last_at < now - KNOWN_FOR
+            connection.execute(sa.delete(sign_in_failures).where(is_old | is_long_unknown))
+            found = connection.execute(
+                sa.select(sign_in_failures).where(sign_in_failures.c.key_hash.in_([*keys, known]))
+            )
+            counted = {row.key_hash: Failures(row.failures, row.last_at) for row in found}
+            if not allows(counted):
+                return False
             for key in keys:
-                is_it = sign_in_failures.c.key_hash == key
-                more = {"failures": sign_in_failures.c.failures + 1, "last_at": now}
-                if not connection.execute(sa.update(sign_in_failures).where(is_it).values(**more)).rowcount:
-                    first = {"key_hash": key, "failures": 1, "first_at": now, "last_at": now}
-                    connection.execute(sa.insert(sign_in_failures), first)
+                _count(connection, key, counted[key].count + 1 if key in counted else 1, now)
+        return True
 
-    def forget_failures(self, key: str) -> None:
-        """Start counting anew."""
-        with self.reading() as connection:
-            is_it = sign_in_failures.c.key_hash == key
-            if connection.scalar(sa.select(sign_in_failures.c.failures).where(is_it)) is None:
-                return
+    def succeed(self, own: Collection[str], shared: str, now: datetime) -> None:
+        """What was counted before was right after all: nothing stands against the keys of one's own, one less against a shared one."""
         with self.writing() as connection:
-            connection.execute(sa.delete(sign_in_failures).where(is_it))
+            for key in own:
+                _count(connection, key, 0, now)
+            less = {"failures": sign_in_failures.c.failures - 1}
+            is_it = (sign_in_failures.c.key_hash == shared) & (sign_in_failures.c.failures > 0)
+            connection.execute(sa.update(sign_in_failures).where(is_it).values(**less))
 
     def add_token(
         self,
@@ -291,6 +295,12 @@ class Access(Store):
 def _drop_filter(connection: Connection, owner: str, name: str) -> None:
     is_it = (saved_filters.c.owner == owner) & (saved_filters.c.name == name)
     connection.execute(sa.delete(saved_filters).where(is_it))
+
+
+def _count(connection: Connection, key: str, failures: int, now: datetime) -> None:
+    is_it, row = sign_in_failures.c.key_hash == key, {"failures": failures, "last_at": now}
+    if not connection.execute(sa.update(sign_in_failures).where(is_it).values(**row)).rowcount:
+        connection.execute(sa.insert(sign_in_failures), {"key_hash": key, "first_at": now, **row})
 
 
 def _update_user(connection: Connection, name: str, **values: str) -> None:
