@@ -123,6 +123,17 @@ def test_a_long_file_has_its_reason() -> None:
     assert long - set(WHY_LONG) == set()
 
 
+def test_commands_print_in_one_way() -> None:
+    """What goes past it brings escapes in names and notes to the terminal."""
+    past = re.compile(r"typer\.echo\(|click\.echo\(|[^.\w]print\(|sys\.stdout\.write\(|[^\w]Console\(")
+    found = {
+        path.name: past.findall(path.read_text(encoding="utf-8"))
+        for path in ROOT.glob("flows/commands/*.py")
+        if path.name != "say.py"
+    }
+    assert {name: some for name, some in found.items() if some} == {}
+
+
 def test_few_modules_hold_the_whole_ledger() -> None:
     naming = {
         path.relative_to(ROOT).as_posix()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, lines, print_json, print_table
 from schemas.errors import AuditBroken, WrongUsage
 from tasks.export import content_faults
@@ -53,7 +54,7 @@ def verify(
         print_json({"rows": count, "is_whole": True, "anchors": anchors})
     else:
         fit = f"{anchors:,} anchors fit" if anchors else "there is no anchor to compare with"
-        typer.echo(f"The audit chain is whole: {count:,} rows; {fit}.")
+        say(f"The audit chain is whole: {count:,} rows; {fit}.")
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from flows.commands.lazy_group import LazyCommand, LazyGroup
+from flows.commands.say import say
 from schemas.errors import ExitCode, TrimtabError
 from tasks.runtime import private_files
 from warehouse import faults
@@ -108,7 +109,7 @@ app = typer.Typer(cls=CommandGroup, no_args_is_help=True, pretty_exceptions_enab
 
 def _say_version(*, is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"trimtab {version('trimtab')}")
+        say(f"trimtab {version('trimtab')}")
         raise typer.Exit
 
 
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(arguments)
     except TrimtabError as error:
-        typer.echo(f"trimtab: {error}", err=True)
+        say(f"trimtab: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         refusal = faults.disk_refusal(str(error.filename or "a file"), error)
         if refusal is None:
             raise
-        typer.echo(f"trimtab: {refusal}", err=True)
+        say(f"trimtab: {refusal}", err=True)
         sys.exit(refusal.exit_code)
 
 

@@ -10,6 +10,7 @@ import typer
 from prefect.settings import get_current_settings
 
 from flows.commands.run import run_night
+from flows.commands.say import say
 from flows.commands.terminal import notice, print_table
 from schemas.enums import Outcome, RunKind, Step
 from schemas.settings import Settings
@@ -76,18 +77,18 @@ def run_demo(settings: Settings, *, account_count: int, file_format: FileFormat,
         },
     )
     states = dict(pending["state"].value_counts().sort("state").iter_rows())
-    typer.echo(
+    say(
         f"\n{night.run_id} ({row.state if row else ''}): proposals "
         + ", ".join(f"{count:,} {state}" for state, count in states.items())
     )
     for made in done.results:
-        typer.echo(f"exported {made.account_count:,} accounts, {made.order_count:,} orders")
+        say(f"exported {made.account_count:,} accounts, {made.order_count:,} orders")
     for where in folders:
-        typer.echo(f"trade files: {where}")
+        say(f"trade files: {where}")
     for held in done.held_back.iter_rows(named=True):
         notice(f"{held['proposal_id']} stays: {held['reason']}")
     pages = get_current_settings().ui_url or "prefect server start"
-    typer.echo(
+    say(
         "\nLook next:\n"
         "  trimtab review list                      proposals that wait for a person\n"
         "  trimtab review show ID                   one of them, with its orders and lots\n"

@@ -29,7 +29,7 @@ from flows.commands.explain_tables import (
     print_rows,
     usd,
 )
-from flows.commands.terminal import Json, print_json
+from flows.commands.terminal import Json, TextConsole, print_json
 from schemas.enums import ProposalState
 from tasks.core.explain import STATES
 from tasks.review import explain_account
@@ -66,7 +66,7 @@ def explain(
     if is_json:
         print_json(page)
         return
-    print_page(page, Console(file=sys.stdout, width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False))
+    print_page(page, TextConsole(file=sys.stdout, width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False))
 
 
 def print_page(page: Page, console: Console) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, notice, print_json
 from schemas.errors import ExitCode
 from tasks.export import DeliveryResult, ExportResult, deliver_exported, export_approved, give_up, read_public_key
@@ -75,9 +76,7 @@ def abandon(
     if not done.is_done_here:
         notice(f"{done.export_id} was given up before; that stands.")
         return
-    typer.echo(
-        f"{done.export_id} is given up: no order of it leaves, and {done.proposal_count:,} proposals are withdrawn."
-    )
+    say(f"{done.export_id} is given up: no order of it leaves, and {done.proposal_count:,} proposals are withdrawn.")
     for name in done.with_it:
         notice(f"{name} is given up with it: it holds members of the same households.")
     for name in done.left_in_part:
@@ -117,7 +116,7 @@ def verify(
         return
     for one in found:
         signed = ", and signed by the key" if one.is_signed else " (the signature was not checked: no --key)"
-        typer.echo(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders{signed}")
+        say(f"{one.export_id} is whole: {one.file_count:,} files, {one.order_count:,} orders{signed}")
 
 
 def export_rows(results: Sequence[ExportResult], delivered: Sequence[DeliveryResult] = ()) -> list[dict[str, object]]:
@@ -143,7 +142,7 @@ def export_rows(results: Sequence[ExportResult], delivered: Sequence[DeliveryRes
 def print_exports(results: Sequence[ExportResult]) -> None:
     """A line an export."""
     for result in results:
-        typer.echo(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
+        say(f"{result.folder}  {result.account_count:,} accounts, {result.order_count:,} orders")
         if result.warning_count:
             notice(
                 f"{result.warning_count:,} warnings in its manifest.json: securities bought and sold at one custodian, losses bought back"
@@ -153,6 +152,6 @@ def print_exports(results: Sequence[ExportResult]) -> None:
 def _print_deliveries(delivered: Sequence[DeliveryResult]) -> None:
     for one in delivered:
         if one.problem is None:
-            typer.echo(f"{one.export_id} delivered to {one.name}: {one.file_count:,} files")
+            say(f"{one.export_id} delivered to {one.name}: {one.file_count:,} files")
         else:
             notice(f"{one.export_id} is not delivered to {one.name}: {one.problem}")

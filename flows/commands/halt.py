@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import notice
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home
 from warehouse.ledger import HaltRow
@@ -19,14 +20,14 @@ def halt(note: Annotated[str, typer.Option("--note", help="Why; recorded and sho
         earlier = ledger.halts.halt(current_actor(), note, datetime.now(UTC))
     if earlier is not None:
         notice(f"It was {sentence(earlier)} already; that halt stands.")
-    typer.echo(f"Halted: nothing is exported and no held run goes on. {HOW_TO_LIFT}")
+    say(f"Halted: nothing is exported and no held run goes on. {HOW_TO_LIFT}")
 
 
 def lift(note: str) -> None:
     """Lift the halt in force."""
     with closing(open_ledger(settings_of_a_home())) as ledger:
         lifted = ledger.halts.lift_halt(current_actor(), note, datetime.now(UTC))
-    typer.echo(f"Lifted what was {sentence(lifted)}. `trimtab export` finishes an export that it stopped.")
+    say(f"Lifted what was {sentence(lifted)}. `trimtab export` finishes an export that it stopped.")
 
 
 def sentence(halt: HaltRow) -> str:

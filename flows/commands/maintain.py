@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, print_json, print_table
 from schemas.errors import ExitCode
 from tasks.operate import backup_folder, make_backup, remove_old
@@ -43,7 +44,7 @@ def backup(
     if is_json:
         print_json({**asdict(made), "removed": list(removed)})
         return
-    typer.echo(made.folder)
+    say(made.folder)
     rows = [
         ["files", made.file_count],
         ["bytes", made.size_bytes],

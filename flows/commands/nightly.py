@@ -8,6 +8,7 @@ import typer
 from flows.commands.export import export_rows, print_exports
 from flows.commands.halt import lift
 from flows.commands.run import dry_run, resume_night, run_night, run_scope
+from flows.commands.say import say
 from flows.commands.terminal import Json, print_json, print_table
 from schemas.enums import RunKind
 from schemas.errors import ExitCode, WrongUsage
@@ -61,7 +62,7 @@ def nightly(
     if is_json:
         print_json({"run_id": night.run_id, "counts": dict(night.counts), "exports": export_rows(made)})
     else:
-        typer.echo(night.run_id)
+        say(night.run_id)
         print_table(
             "accounts", ["outcome", "count"], [[name, f"{count:,}"] for name, count in night.counts.items() if count]
         )
@@ -80,7 +81,7 @@ def resume(
         lift(note)
         return
     night = resume_night(current_settings(), run, actor=current_actor(), note=note)
-    typer.echo(night.run_id)
+    say(night.run_id)
 
 
 def parsed_date(text: str) -> date:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, notice, print_frame, print_json
 from tasks.reconcile import rules, waited_for
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
@@ -41,5 +42,5 @@ def settle(
             order, rules=rules(settings.min_allocation_units), actor=current_actor(), note=note, now=utc_now()
         )
     for row in done.changed.iter_rows(named=True):
-        typer.echo(f"{row['order_id']} {row['state']}, filled with {row['filled_quantity'].normalize():f}")
+        say(f"{row['order_id']} {row['state']}, filled with {row['filled_quantity'].normalize():f}")
     notice("The next night looks at their accounts again, on the holdings that it finds.")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, lines, notice, print_json, print_table
 from tasks.review import (
     FileFormat,
@@ -149,15 +150,15 @@ def show(
 
 def print_detail(detail: QuarantinedRow) -> None:
     """The row's cells and its rules as tables, the rest as sentences."""
-    typer.echo(f"{detail.quarantine_id} of {detail.table_name}, in {detail.run_id}")
+    say(f"{detail.quarantine_id} of {detail.table_name}, in {detail.run_id}")
     for place in detail.places:
-        typer.echo(f"  {place}")
+        say(f"  {place}")
     print_table("Cells as they were read", ("column", "value"), detail.cells.items())
     rules = [(one.rule, one.sentence, "yes" if one.is_releasable else "no") for one in detail.rules]
     print_table("Broken rules", ("rule", "found and needed", "can be released"), rules)
     for one in detail.behind:
-        typer.echo(f"Behind it: {one}")
-    typer.echo(f"{detail.cost}\n{detail.source}\n{detail.outlook}")
+        say(f"Behind it: {one}")
+    say(f"{detail.cost}\n{detail.source}\n{detail.outlook}")
 
 
 @app.command()
@@ -195,7 +196,7 @@ def release(
         shown = [_table_row(one, is_released=False) for one in plan.rows.iter_rows(named=True)]
         print_table(f"{len(new):,} rows would be released", (*LISTED, *SET_ASIDE), shown, whole=("row", "account"))
     for one in [] if is_dry_run else new:
-        typer.echo(one)
+        say(one)
     _notice_plan(plan, at, is_dry_run=is_dry_run)
     if new and not is_dry_run:
         notice(f"{len(new):,} released for {at.run.as_of_date}. {following}")
@@ -234,4 +235,4 @@ def export(
         rows = quarantine.set_aside(at).rows
     named = {"run_id": pl.lit(at.run.run_id), "as_of_date": pl.lit(at.run.as_of_date)}
     write_rows(rows.select([expr.alias(name) for name, expr in named.items()] + [pl.all()]), file, file_format)
-    typer.echo(f"{file}  {rows.height:,} rows of {at.run.run_id}")
+    say(f"{file}  {rows.height:,} rows of {at.run.run_id}")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.commands.say import hand_over
 from flows.commands.terminal import print_frame, print_json
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import query as read_tables
@@ -22,7 +23,7 @@ def query(
     open_ledger(settings).close()  # brings one of an earlier version up to date, which the reader may not
     rows = read_tables(settings, text)
     if fmt == "csv":
-        sys.stdout.write(rows.write_csv())
+        hand_over(rows.write_csv())
     elif fmt == "parquet":
         content = io.BytesIO()
         rows.write_parquet(content)

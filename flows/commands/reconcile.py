@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
+from flows.commands.say import hand_over, say
 from flows.commands.terminal import Json, notice, print_frame, print_json
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
@@ -79,7 +80,7 @@ def result_fields(done: ReconcileResult) -> dict[str, Any]:
 def _print(done: ReconcileResult) -> None:
     states = done.settled.changed["state"].value_counts().sort("state")
     told = ", ".join(f"{count:,} {state}" for state, count in states.iter_rows()) or "no order changed"
-    typer.echo(
+    say(
         f"{done.row_count:,} records of {done.source} ({done.format}): {done.taken:,} taken, {done.again:,} read before, "
         f"{done.aside.height:,} set aside; {told}"
     )
@@ -140,7 +141,7 @@ def allot(
             note=note,
             now=utc_now(),
         )
-    typer.echo(f"{done.changed.height:,} orders changed")
+    say(f"{done.changed.height:,} orders changed")
     if done.changed.height:
         print_frame("orders", done.changed.select("order_id", "state", "filled_quantity", "gross_usd"))
 
@@ -162,7 +163,7 @@ def allocations(
         rows = allocation_statement(ledger.allotments, ledger.answers, block or ())
         text = "" if fix is None else as_fix(rows, ledger.answers, open_lake(settings), settings, fix)
     if fix is not None:
-        typer.echo(text, nl=False)
+        hand_over(text)
     elif is_json:
         print_json(rows.to_dicts())
     else:

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
@@ -58,19 +59,19 @@ def _print(found: ReplayResult) -> None:
     if found.is_same:
         rows = sum(one.rows for one in found.computed)
         files = sum(one.files for one in found.exports)
-        typer.echo(
+        say(
             f"{found.run_id}: the same bytes. {len(found.computed)} tables, {rows:,} rows; "
             f"{len(found.exports)} exports, {files:,} files"
         )
         return
-    typer.echo(f"{found.run_id} differs")
+    say(f"{found.run_id} differs")
     _print_tables("computed again", found.computed, "stored", "replayed")
     _print_tables("changed in the lake since the run had ended", found.since, "then", "now")
     for export in found.exports:
         for problem in export.problems:
-            typer.echo(f"{export.export_id}: {problem}")
+            say(f"{export.export_id}: {problem}")
     for cause in found.causes:
-        typer.echo(f"why: {cause}")
+        say(f"why: {cause}")
 
 
 def _print_tables(title: str, diffs: tuple[TableDiff, ...], then: str, now: str) -> None:

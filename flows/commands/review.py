@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, lines, notice, print_frame, print_json, print_table
 from schemas.enums import LookReason, ProposalState
 from schemas.errors import WrongUsage
@@ -122,7 +123,7 @@ def print_detail(detail: ProposalDetail) -> None:
             "Why to look", ("reason", "what it says"), [(one, LOOKS[LookReason(one)]) for one in reasons.split("|")]
         )
     if detail.unusual:
-        typer.echo(f"unusual: {detail.unusual}\n")
+        say(f"unusual: {detail.unusual}\n")
     print_frame("Orders", detail.orders.select(ORDERS_SHOWN))
     if detail.lots.height:
         print_frame("Lots sold", detail.lots.select(LOTS_SHOWN))
@@ -188,7 +189,7 @@ def amend(
             now=now,
             note=note,
         )
-    typer.echo(name)
+    say(name)
     notice("The new version waits for another person: who changed it may not approve it.")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.halt import HOW_TO_LIFT, sentence
+from flows.commands.say import say
 from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.enums import RunState
 from schemas.run import GLOBAL_SHARD
@@ -35,7 +36,7 @@ def status(*, is_json: Json = False) -> None:
         print_json(_as_json(standing))
         return
     if standing.halt is not None:
-        typer.echo(f"Everything is {sentence(standing.halt)}\n{HOW_TO_LIFT}\n")
+        say(f"Everything is {sentence(standing.halt)}\n{HOW_TO_LIFT}\n")
     if standing.run is None:
         notice("no run yet\n\nHint: `trimtab demo` makes one.")
         return
@@ -101,7 +102,7 @@ def _as_json(standing: StatusReport) -> dict[str, object]:
 
 
 def _print_run(run: RunRow, standing: StatusReport) -> None:
-    typer.echo(_headline(run))
+    say(_headline(run))
     if standing.inputs:
         files = [(one.source, one.name, one.table_name, one.row_count, _state(one)) for one in standing.inputs]
         print_table("inputs", ["source", "file", "table", "rows", "state"], files)
@@ -114,7 +115,7 @@ def _print_run(run: RunRow, standing: StatusReport) -> None:
         "proposals", ["state", "count"], [(state, f"{count:,}") for state, count in sorted(standing.queue.items())]
     )
     if standing.open_orders.count:
-        typer.echo(_open_orders_sentence(standing.open_orders))
+        say(_open_orders_sentence(standing.open_orders))
 
 
 def _open_orders_sentence(left: OpenOrders) -> str:

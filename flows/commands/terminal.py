@@ -9,9 +9,13 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from flows.commands.say import say
+from tasks.runtime import plain_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """Option of a command that prints its result so."""
@@ -21,6 +25,15 @@ LEAST = 12
 """Characters that a column of a table keeps, if it has as many, however narrow the terminal is."""
 FRAME = 3
 """Characters around a cell: a line and two blanks. A last line ends the row."""
+
+
+class TextConsole(Console):
+    """Draws what it is given as text: no name and no note moves the cursor or colours anything."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As Rich's own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain_text(segment.text), segment.style)
 
 
 def print_table(
@@ -40,7 +53,7 @@ def print_table(
         table.add_row(*cells)
         widths = [max(width, _width(cell.plain)) for width, cell in zip(widths, cells, strict=True)]
     least = [width if name in whole else min(width, LEAST) for name, width in zip(names, widths, strict=True)]
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+    console = TextConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     console.width = max(console.width, sum(least) + FRAME * len(names) + 1)
     console.print(table)
 
@@ -61,12 +74,12 @@ def print_frame(title: str, frame: pl.DataFrame) -> None:
 
 def print_json(value: Any) -> None:
     """JSON on stdout; amounts as text, so that no digit is lost, and times in ISO 8601."""
-    typer.echo(json.dumps(value, default=_plain, indent=2))
+    say(json.dumps(value, default=_plain, indent=2))
 
 
 def notice(message: str) -> None:
     """One line on stderr."""
-    typer.echo(message, err=True)
+    say(message, err=True)
 
 
 def _cell(value: Any) -> Text:
@@ -77,7 +90,8 @@ def _cell(value: Any) -> Text:
     if isinstance(value, datetime):
         return Text(f"{value:%Y-%m-%d %H:%M}Z")
     is_number = not isinstance(value, str | bool) and hasattr(value, "__float__")
-    return Text(_number(value) if is_number else str(value), justify="right" if is_number else "left")
+    text = _number(value) if is_number else plain_text(str(value))
+    return Text(text, justify="right" if is_number else "left")
 
 
 def _number(value: Any) -> str:

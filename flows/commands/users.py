@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.say import say
 from flows.commands.terminal import Json, notice, print_json, print_table
 from schemas.enums import Role, Scope
 from schemas.errors import WrongUsage
@@ -112,7 +113,7 @@ def add_token(
             now=datetime.now(UTC),
             days=days,
         )
-    typer.echo(secret)
+    say(secret)
 
 
 @app.command("revoke-token")

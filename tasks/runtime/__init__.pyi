@@ -19,6 +19,7 @@ from .atomic_folder import staging as staging
 from .atomic_folder import temporary_name as temporary_name
 from .atomic_folder import throttle as throttle
 from .atomic_folder import write_file as write_file
+from .control_characters import plain_text as plain_text
 from .flow_states import foreseen_as_state as foreseen_as_state
 from .flow_states import without_tracebacks as without_tracebacks
 from .provenance import DECIDING as DECIDING

@@ -16,6 +16,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import LogFormat, Settings
+from tasks.runtime.control_characters import plain_text
 from tasks.runtime.json_lines import FIELDS, JsonLines
 
 
@@ -76,6 +77,7 @@ def give_notice(message: str) -> None:
 
     Never account data.
     """
+    message = plain_text(message)
     try:
         get_run_logger().warning(message)
     except MissingContextError:

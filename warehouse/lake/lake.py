@@ -22,7 +22,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.faults import disk_refusal, is_passing
+from warehouse.faults import disk_refusal, is_passing, translate_damage
 from warehouse.lake.attach import T, attach_lake, retry_conflicts, sql, transaction, why_not
 from warehouse.lake.connection import connect
 from warehouse.lake.empty_tables import Filled, make_stand_ins
@@ -211,7 +211,8 @@ class Lake:
     def _fetch(self, statement: str, values: Mapping[str, str | int | list[int] | None]) -> pl.DataFrame:
         """By way of Arrow: ``sql(..., params=...).pl()`` was measured fifteen times slower."""
         text = self._filled.stood_in(statement, self._cursor)
-        frame = pl.from_arrow(self._cursor.execute(text, values).to_arrow_table())
+        with translate_damage():
+            frame = pl.from_arrow(self._cursor.execute(text, values).to_arrow_table())
         return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
     def replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> int:

@@ -4,9 +4,10 @@ The public tables hold every run; ``latest.<table>`` holds the newest run that h
 each proposal), ``decisions``, ``exports`` and what follows them, ``inputs``, ``row_releases``, ``halts`` and ``audit`` come from the ledger.
 """
 
+import json
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import duckdb
 import polars as pl
@@ -16,7 +17,7 @@ from schemas.errors import Retryable, WrongUsage
 from schemas.lab_tables import LAB
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from warehouse.faults import is_passing
+from warehouse.faults import is_passing, translate_damage
 from warehouse.lake.attach import attach_lake, sql
 from warehouse.lake.connection import connect, sql_literal
 from warehouse.lake.sharing import Sharing
@@ -57,6 +58,8 @@ OF_NO_RUN: Final = frozenset(
 VERSIONED: Final = {"proposals": "versions_view", "orders": "versions_view", "lot_relief": "version_lots_view"}
 """Public tables of which the ledger has the versions that people made, and how their views are told."""
 
+PLACES: Final = frozenset((catalog, schema) for catalog in ("", "memory") for schema in ("", "main", "latest"))
+"""Where the views are. A schema may be asked for by the name of an attached database, which is why that is none of them."""
 HIDDEN: Final = re.compile(r"(sqlite|postgres|pg|ducklake|duckdb|pragma)_\w+|query(_table)?")
 """Functions that reach past the views: into other databases, or into text that is run as SQL."""
 
@@ -73,7 +76,7 @@ def query(settings: Settings, text: str) -> pl.DataFrame:
     """
     try:
         need_one_select(text)
-        with open_reader(settings) as connection, Sharing.of(settings.lake_address).shared():
+        with open_reader(settings) as connection, Sharing.of(settings.lake_address).shared(), translate_damage():
             return connection.sql(text).pl()
     except duckdb.Error as error:
         if is_passing(error):  # what DuckDB says of it has the address with the password
@@ -91,11 +94,29 @@ def need_one_select(text: str) -> None:
     """
     with connect() as bare:
         statements = bare.extract_statements(text)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise WrongUsage("`trimtab query` takes one SELECT; it only reads")
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise WrongUsage("`trimtab query` takes one SELECT; it only reads")
+        (parsed,) = bare.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+    foreign = sorted(set(_foreign_tables(json.loads(parsed[0]))))
+    if foreign:
+        raise WrongUsage(
+            f"`trimtab query` reads the public tables only, not {', '.join(foreign)}\n\nHint: tables are {', '.join(public_names())}."
+        )
     hidden = sorted(word for word in _names_in(text) if HIDDEN.fullmatch(word))
     if hidden:
         raise WrongUsage(f"`trimtab query` reads the public tables only, not {', '.join(hidden)}")
+
+
+def _foreign_tables(node: Any) -> Iterator[str]:
+    """Tables that a statement as DuckDB parsed it names in a place where the views are not; one that cannot be parsed so is one itself."""
+    if isinstance(node, dict):
+        if node.get("error") is True:
+            yield "what DuckDB cannot take apart"
+        place = tuple(str(node.get(name) or "").lower() for name in ("catalog_name", "schema_name"))
+        if node.get("type") == "SHOW_REF" or (node.get("type") == "BASE_TABLE" and place not in PLACES):
+            yield ".".join(filter(None, (*place, str(node.get("table_name") or "the list of tables"))))
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _foreign_tables(each)
 
 
 def _names_in(text: str) -> set[str]:

@@ -160,6 +160,78 @@ def test_a_select_reads_no_other_file_and_hands_nothing_to_sqlite(
         query(settings, text.format(file=file, folder=tmp_path, ledger=ledger))
 
 
+def places(settings: Settings) -> list[str]:
+    """Every table of what is attached, under every name that it answers to."""
+    with open_reader(settings) as connection:
+        rows = connection.execute("SELECT database_name, schema_name, table_name FROM duckdb_tables()").fetchall()
+        names = {(place, table) for database, schema, table in rows for place in (database, f"{database}.{schema}")}
+    return sorted(f"{place}.{table}" for place, table in names if place.split(".")[0] not in {"memory", "temp"})
+
+
+WRAPPED = (
+    "SELECT * FROM {}",
+    "FROM {}",
+    "SELECT (SELECT count(*) FROM {}) AS n",
+    "WITH x AS (SELECT * FROM {}) SELECT * FROM x",
+    "SELECT * FROM runs WHERE EXISTS (SELECT 1 FROM {})",
+    "SELECT 1 UNION ALL SELECT count(*) FROM {}",
+    "SELECT * FROM runs, LATERAL (SELECT * FROM {}) AS x",
+    "SELECT [x FOR x IN [1] IF (SELECT count(*) FROM {}) > 0]",
+    "SELECT count(*) OVER (ORDER BY (SELECT count(*) FROM {})) FROM runs",
+    "SELECT 1 ORDER BY (SELECT count(*) FROM {})",
+    "SELECT * FROM runs JOIN {} AS x ON true",
+    "SELECT * FROM (DESCRIBE {})",
+    "SELECT * FROM (SUMMARIZE {})",
+    "FROM {} PIVOT (count(*) FOR name IN ('ann'))",
+    "SELECT * FROM (VALUES ((SELECT count(*) FROM {})))",
+)
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED)
+def test_no_table_but_the_public_ones_is_read_however_it_is_named(settings: Settings, wrapped: str) -> None:
+    """Password hashes, sessions, tokens: what of the ledger is not shown on purpose, and the lake past its views."""
+    every = places(settings)
+    assert {"ledger.users", "ledger.main.users", "ledger.sessions", "ledger.tokens", "lake.orders"} <= set(every)
+    quoted = ['"ledger"."users"', "LEDGER.Users", "ledger . users", "ledger/**/.users", 'lake.main."orders"']
+    for name in [*every, *quoted]:
+        with pytest.raises(WrongUsage, match=r"reads the public tables only|takes one SELECT"):
+            query(settings, wrapped.format(name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM users",
+        "SELECT * FROM main.users",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM (SHOW ALL TABLES)",
+        "SELECT * FROM 'ledger.users'",
+    ],
+)
+def test_what_else_leads_to_other_tables_is_refused(settings: Settings, text: str) -> None:
+    with pytest.raises(WrongUsage):
+        query(settings, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT ledger.run_id FROM runs AS ledger",
+        "WITH users AS (SELECT 1 AS n) SELECT n FROM users",
+        "SELECT * FROM memory.main.runs",
+        "SELECT r.run_id FROM latest.runs r JOIN main.queue q USING (run_id)",
+        "SELECT unnest([1, 2]) AS n",
+        "SELECT * FROM range(3)",
+        "FROM runs SELECT count(*)",
+        "SELECT run_id, count(*) FROM queue GROUP BY ALL HAVING count(*) > 0 ORDER BY ALL LIMIT 5",
+        "SELECT state, row_number() OVER (PARTITION BY run_id) FROM queue QUALIFY true",
+        "FROM queue PIVOT (count(*) FOR state IN ('approved'))",
+    ],
+)
+def test_what_reads_public_tables_is_let_through(settings: Settings, text: str) -> None:
+    assert query(settings, text).width > 0
+
+
 @pytest.mark.parametrize("text", ["SELECT 'query sqlite_scan(1)' AS one", "SELECT 'é—' AS one -- sqlite_scan"])
 def test_words_in_strings_and_remarks_are_only_words(text: str) -> None:
     need_one_select(text)
