@@ -7,6 +7,8 @@ Cash is what is settled and what funds of class cash are worth: sweeps between t
 2. moved by what was pending then, whole or in part.
 
 Beyond that, up to the limit, a dividend or a fee may have come or gone; and any sum where the custodian's own total has it too.
+What trades that the holdings show brought or cost must have moved settled or pending cash, by half of it at least: where holdings are of the
+day of the trade and cash is of its settlement, the account would spend the same cash twice. It waits until its custodian has booked both.
 What a merger paid in cash for shares that are gone must have come, to ``_LEAST_PAID`` of what they were worth at the last price.
 
 Known limits: cash that follows a trade later than the holdings do, of which neither a trade nor a fill is told, has no cause; nor has a
@@ -18,11 +20,16 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate.history import CASH_EXPLAINED, Comparison, first_traded_day, plain, share, values_then
+from tasks.core.gate.history import CASH_EXPLAINED, HOLDING, Comparison, first_traded_day, plain, share, values_then
+from tasks.core.gate.splits import bought_and_sold
 
 _LEAST_PAID: Final = 0.75
 _MOST_PAID: Final = 1.5
 """Shares of the last price that a merger paid in cash brings."""
+_LEAST_BOOKED: Final = 0.5
+"""Share that must have moved cash of what trades that the holdings show come to."""
+_MOST_UNBOOKED: Final = 0.005
+"""Share of the account's value that never stops it."""
 _NOTHING: Final = pl.lit(0, pl.Decimal(38, 6))
 
 
@@ -32,11 +39,14 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
     ``valued``: ``account_id`` of those that are worth what their custodian says; that cash is there.
     """
     is_valued = pl.col("account_id").is_in(valued["account_id"].implode())
-    moved = cash_moves(comparison).filter(((pl.col("beyond") > 0) & ~is_valued) | pl.col("is_short"))
+    moves = cash_moves(comparison).join(_shown_trades(comparison), on="account_id", how="left")
+    moved = moves.with_columns(pl.col("shown_usd").fill_null(0)).with_columns(unbooked_usd=_unbooked())
+    moved = moved.filter(((pl.col("beyond") > 0) & ~is_valued) | pl.col("is_short") | (pl.col("unbooked_usd") > 0))
     limit = comparison.limits.max_unexplained_cash_fraction
     worth = moved.join(values_then(comparison, moved.select("account_id")), on="account_id")
     is_far = (pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd")))
-    broken = worth.filter(is_far | pl.col("is_short"))
+    is_unbooked = pl.col("unbooked_usd") > share(_MOST_UNBOOKED, pl.max_horizontal("value_usd", _NOTHING))
+    broken = worth.filter(is_far | pl.col("is_short") | is_unbooked)
     unpaid = pl.format(
         "settled_usd is {}, {} on {}; needed about {} more, which a merger paid in cash owes for shares that are gone.",
         _with_funds("settled_usd", "funds_usd"),
@@ -57,7 +67,17 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
         pl.lit(f"{limit * 100:g}"),
         plain("value_usd"),
     )
-    sentence = pl.when("is_short").then(unpaid).otherwise(changed)
+    unbooked = pl.format(
+        "settled_usd is {}, {} on {}; needed about {} {}: the holdings show trades since {} whose cash the custodian has not booked yet, "
+        "neither here nor in pending_usd.",
+        _with_funds("settled_usd", "funds_usd"),
+        _with_funds("settled_then", "funds_then"),
+        "accepted_date",
+        plain("unbooked_usd"),
+        pl.when(pl.col("shown_usd") > 0).then(pl.lit("more")).otherwise(pl.lit("less")),
+        first_traded_day(),
+    )
+    sentence = pl.when("is_short").then(unpaid).when(is_unbooked).then(unbooked).otherwise(changed)
     return broken.select("row_number", rule=pl.lit(CASH_EXPLAINED), sentence=sentence)
 
 
@@ -83,6 +103,37 @@ def cash_moves(comparison: Comparison) -> pl.DataFrame:
     )
     is_short = (due > 0) & (change - pl.col("raised_usd") < share(_LEAST_PAID, due))
     return moved.with_columns(beyond=beyond, is_short=is_short)
+
+
+def _unbooked() -> pl.Expr:
+    """How much of what the holdings show traded did not move cash, settled or with what is pending; 0 where enough of it did."""
+    shown, then = pl.col("shown_usd"), pl.col("settled_then") + pl.col("funds_then")
+    settled = pl.col("settled_usd") + pl.col("funds_usd") - then
+    both = settled + pl.col("pending_usd") - pl.col("pending_then")
+    lacks = (
+        pl.when(shown > 0)
+        .then(shown - pl.max_horizontal(settled, both))
+        .when(shown < 0)
+        .then(pl.min_horizontal(settled, both) - shown)
+        .otherwise(_NOTHING)
+    )
+    return pl.when(lacks > share(1 - _LEAST_BOOKED, shown.abs())).then(lacks).otherwise(_NOTHING)
+
+
+def _shown_trades(comparison: Comparison) -> pl.DataFrame:
+    """``account_id, shown_usd``: what trades since ``first_traded_day`` brought, less what they cost, as far as the holdings moved by them, at tonight's prices."""
+    trades = comparison.tonight["trades"].join(comparison.accounts, on="account_id")
+    recent = trades.filter(pl.col("trade_date").is_between(first_traded_day(), comparison.as_of))
+    held = [
+        rows["lots"].group_by(HOLDING).agg(pl.col("quantity").sum().alias(name))
+        for name, rows in (("now", comparison.tonight), ("then", comparison.then))
+    ]
+    both = bought_and_sold(recent).join(held[0], on=HOLDING, how="left").join(held[1], on=HOLDING, how="left")
+    moved = both.with_columns(pl.col("now", "then").fill_null(0)).with_columns(moved=pl.col("now") - pl.col("then"))
+    shown = pl.max_horizontal(pl.min_horizontal("moved", "bought"), -pl.col("sold"))
+    worth = -shown * pl.coalesce("price_usd", "price_then_usd") * pl.col("price_factor")
+    priced = moved.join(comparison.prices.filter(~pl.col("is_cash")), on="security_id")
+    return priced.group_by("account_id").agg(shown_usd=worth.sum())
 
 
 def _funds(comparison: Comparison, night: str, price: str, name: str) -> pl.DataFrame:

@@ -153,3 +153,55 @@ def test_an_account_waits_exactly_where_no_way_of_booking_comes_as_near_as_the_l
     limit = (20_000 + pending) / 20
     is_explained = min(ends) - limit <= change <= max(ends) + limit
     assert rules(book, history) == ({} if is_explained else BROKEN)
+
+
+def moved_holding(shares: int, side: str, settled_usd: str, pending_usd: str = "0") -> Book:
+    """A1's 100 shares of lot 1 by so many more or less, with their trade of the night."""
+    book = with_cells(settled(settled_usd), "lots", 1, quantity=str(100 + shares))
+    return traded_of("STK", with_cells(book, "cash", 1, pending_usd=pending_usd), side, str(abs(shares)))
+
+
+def traded_of(security: str, book: Book, side: str, quantity: str) -> Book:
+    return with_rows(book, "trades", f"A1 | {security} | 2026-01-05 | {side} | {quantity} | 100 | ")
+
+
+@pytest.mark.parametrize(
+    ("shares", "side", "amount", "pending", "is_booked"),
+    [
+        (8, "buy", "200", "0", True),
+        (8, "buy", "1000", "0", False),
+        (8, "buy", "1000", "-800", True),
+        (8, "buy", "600", "0", True),
+        (8, "buy", "600.01", "0", False),
+        (8, "buy", "9200", "0", False),
+        (1, "buy", "1000", "0", True),
+        (-80, "sell", "9000", "0", True),
+        (-80, "sell", "1000", "0", False),
+        (-80, "sell", "1000", "8000", True),
+        (-80, "sell", "9000", "-8000", True),
+        (-80, "sell", "5000", "0", True),
+        (-80, "sell", "4999.99", "0", False),
+    ],
+)
+def test_trades_that_the_holdings_show_must_have_moved_cash(
+    shares: int, side: str, amount: str, pending: str, *, is_booked: bool
+) -> None:
+    book = moved_holding(shares, side, amount, pending)
+    assert rules(book) == ({} if is_booked else BROKEN)
+    total = (140 + shares) * 100 + 5000 + int(float(amount))
+    assert rules(with_total(book, str(total))) == ({} if is_booked else BROKEN)
+
+
+def test_cash_that_was_not_booked_is_told_with_how_much() -> None:
+    own = judged(moved_holding(-80, "sell", "1000"))
+    assert own.quarantine["message"].to_list() == [
+        (
+            "cash row 1: settled_usd is 1000, 1000 on 2026-01-02; needed about 8000 more: the holdings show trades since 2025-12-28 "
+            "whose cash the custodian has not booked yet, neither here nor in pending_usd."
+        )
+    ]
+
+
+def test_a_trade_that_the_holdings_do_not_show_yet_needs_no_cash() -> None:
+    assert rules(traded_of("STK", settled("1000"), "buy", "80")) == {}
+    assert rules(traded_of("STK", traded_of("STK", settled("1000"), "buy", "80"), "sell", "80")) == {}
