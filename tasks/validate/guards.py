@@ -18,7 +18,7 @@ from schemas.enums import Guard, Outcome, RunState
 from schemas.errors import ConservationBroken, RunHeld
 from schemas.run import RunRef
 from tasks.core import guards
-from tasks.core.gate import behind_sentence, less_spun_off, trace
+from tasks.core.gate import ONLY_UNBOOKED, behind_sentence, less_spun_off, trace
 from tasks.core.guards import Finding, Size
 from tasks.known import actions_of, agreed_splits, last_night, prices_then, read_vanished
 from tasks.runtime import Stores, give_notice, open_stores, retry_quietly, sessions_to, utc_now
@@ -136,7 +136,7 @@ def _of_inputs(at: Stores, run: RunRef) -> list[Finding]:
     sessions = sessions_to(run.as_of_date, settings.exchange, max(ages) + 1)
     if isinstance(newest, date) and newest < sessions[-1]:
         give_notice(f"the newest price is dated {newest}, before the session of {sessions[-1]}")
-    stopped = gate.filter(outcome=str(Outcome.QUARANTINED))
+    stopped = gate.filter(pl.col("reason") != ONLY_UNBOOKED, outcome=str(Outcome.QUARANTINED))
     least, most_out = settings.guard_min_accounts, settings.max_quarantined_fraction
     of_quarantine = [
         *guards.quarantined_accounts(stopped.height, sizes["accounts"], most_out, min_accounts=least),

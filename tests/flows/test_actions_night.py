@@ -285,3 +285,13 @@ def test_new_shares_of_a_spin_off_that_are_not_what_it_says_stop_their_holder(be
     said = told(f"BND | {AS_OF + timedelta(days=1)} | spin_off | 1 | KID")
     run = night(begun, tmp_path, spun(count=70) | said, 1)
     assert quarantined(begun, run) == {"quarantined:lots:quantity_explained"}
+
+
+def test_accounts_wait_for_the_cash_of_their_trades_and_hold_no_night(begun: Settings, tmp_path: Path) -> None:
+    strict = begun.model_copy(update={"max_quarantined_fraction": 0.0, "guard_min_accounts": 0})
+    head = "account_id | security_id | trade_date | side | quantity | price_usd | realized_gain_usd\n"
+    sales = [f"C{number} | BND | {AS_OF + timedelta(days=1)} | sell | 40 | 50 | 0" for number in range(HOLDERS)]
+    sold = book(60) | {"trades": rows_of(head + "\n".join(sales))}
+    assert quarantined(strict, night(strict, tmp_path, sold, 1)) == {"quarantined:cash:cash_booked"}
+    paid = sold | {"cash": sold["cash"].with_columns(settled_usd=pl.lit("2100"))}
+    assert quarantined(strict, night(strict, tmp_path, paid, 2)) == set()

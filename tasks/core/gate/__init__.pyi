@@ -6,6 +6,7 @@ from .anomaly_scores import anomalies as anomalies
 from .anomaly_scores import anomaly_sentence as anomaly_sentence
 from .carried_over import carry_history as carry_history
 from .carried_over import less_spun_off as less_spun_off
+from .cash import ONLY_UNBOOKED as ONLY_UNBOOKED
 from .cause_words import behind_sentence as behind_sentence
 from .cause_words import causes_in_words as causes_in_words
 from .causes import CAUSE as CAUSE

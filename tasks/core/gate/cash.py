@@ -20,12 +20,23 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from tasks.core.gate.history import CASH_EXPLAINED, HOLDING, Comparison, first_traded_day, plain, share, values_then
+from tasks.core.gate.history import (
+    CASH_BOOKED,
+    CASH_EXPLAINED,
+    HOLDING,
+    Comparison,
+    first_traded_day,
+    plain,
+    share,
+    values_then,
+)
 from tasks.core.gate.splits import bought_and_sold
 
 _LEAST_PAID: Final = 0.75
 _MOST_PAID: Final = 1.5
 """Shares of the last price that a merger paid in cash brings."""
+ONLY_UNBOOKED: Final = f"cash:{CASH_BOOKED}"
+"""Reason of an account that waits for the cash of its trades, and for nothing else: where books follow so, each that traded does."""
 _LEAST_BOOKED: Final = 0.5
 """Share that must have moved cash of what trades that the holdings show come to."""
 _MOST_UNBOOKED: Final = 0.005
@@ -44,7 +55,7 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
     moved = moved.filter(((pl.col("beyond") > 0) & ~is_valued) | pl.col("is_short") | (pl.col("unbooked_usd") > 0))
     limit = comparison.limits.max_unexplained_cash_fraction
     worth = moved.join(values_then(comparison, moved.select("account_id")), on="account_id")
-    is_far = (pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd")))
+    is_far = (pl.col("value_usd") > 0) & (pl.col("beyond") > share(limit, pl.col("value_usd"))) & ~is_valued
     is_unbooked = pl.col("unbooked_usd") > share(_MOST_UNBOOKED, pl.max_horizontal("value_usd", _NOTHING))
     broken = worth.filter(is_far | pl.col("is_short") | is_unbooked)
     unpaid = pl.format(
@@ -77,8 +88,9 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
         pl.when(pl.col("shown_usd") > 0).then(pl.lit("more")).otherwise(pl.lit("less")),
         first_traded_day(),
     )
-    sentence = pl.when("is_short").then(unpaid).when(is_unbooked).then(unbooked).otherwise(changed)
-    return broken.select("row_number", rule=pl.lit(CASH_EXPLAINED), sentence=sentence)
+    sentence = pl.when("is_short").then(unpaid).when(is_far).then(changed).otherwise(unbooked)
+    rule = pl.when(pl.col("is_short") | is_far).then(pl.lit(CASH_EXPLAINED)).otherwise(pl.lit(CASH_BOOKED))
+    return broken.select("row_number", rule=rule, sentence=sentence)
 
 
 def cash_moves(comparison: Comparison) -> pl.DataFrame:

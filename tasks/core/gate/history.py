@@ -26,6 +26,7 @@ QUANTITY_EXPLAINED: Final = "quantity_explained"
 SPLIT_SUSPECTED: Final = "split_suspected"
 BASIS_UNCHANGED: Final = "basis_unchanged"
 CASH_EXPLAINED: Final = "cash_explained"
+CASH_BOOKED: Final = "cash_booked"
 COST_PLAUSIBLE: Final = "cost_plausible"
 LOT_COUNT: Final = "lot_count_as_delivered"
 TOTAL_VALUE: Final = "value_usd_as_delivered"
@@ -37,6 +38,7 @@ RELEASABLE: Final = frozenset(
         SPLIT_SUSPECTED,
         BASIS_UNCHANGED,
         CASH_EXPLAINED,
+        CASH_BOOKED,
         COST_PLAUSIBLE,
         LOT_COUNT,
         TOTAL_VALUE,

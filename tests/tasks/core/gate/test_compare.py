@@ -42,6 +42,7 @@ def ids(own: GatedAccounts) -> frozenset[str]:
 def test_what_may_be_waved_through_compares_with_what_others_say() -> None:
     assert sorted(RELEASABLE) == [
         "basis_unchanged",
+        "cash_booked",
         "cash_explained",
         "cost_plausible",
         "household_kept",
