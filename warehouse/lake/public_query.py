@@ -96,7 +96,7 @@ def need_one_select(text: str) -> None:
         statements = bare.extract_statements(text)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise WrongUsage("`trimtab query` takes one SELECT; it only reads")
-        (parsed,) = bare.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+        (parsed,) = bare.execute(f"SELECT json_serialize_sql({sql_literal(text)})").fetchall()
     foreign = sorted(set(_foreign_tables(json.loads(parsed[0]))))
     if foreign:
         raise WrongUsage(
