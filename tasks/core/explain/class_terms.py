@@ -4,7 +4,7 @@ At the account's prices, where the trades end, the next dollar sold of a class i
 does that may still be sold (``propose.order_worth`` has the symbols). Values and destinations are the household's where the account is
 managed with others.
 
-Room for losses (``rules.with_loss_room``): what a class has above its destination and what cash lacks of its own. It binds where all of it is
+Room for losses (``rules.class_limits``): what a class has above its destination and what cash lacks of its own. It binds where all of it is
 used, to less than a unit, and one more dollar sold at a loss would be worth more than it costs.
 """
 

@@ -1,10 +1,12 @@
 from .arrays import LOOKS as LOOKS
-from .arrays import MEASURES as MEASURES
 from .arrays import LabPolicy as LabPolicy
+from .arrays import MEASURES as MEASURES
 from .arrays import Market as Market
 from .arrays import Measured as Measured
 from .arrays import Terms as Terms
 from .arrays import look_flags as look_flags
+from .conformance import Compared as Compared
+from .conformance import compare_with_night as compare_with_night
 from .market import BEGIN as BEGIN
 from .market import MarketHistory as MarketHistory
 from .market import classes_of as classes_of
@@ -20,6 +22,8 @@ from .parts import merged as merged
 from .parts import part_rows as part_rows
 from .parts import path_measures as path_measures
 from .parts import year_rows as year_rows
+from .run import simulate as simulate
+from .run import unsupported as unsupported
 from .statistics import confidence_groups as confidence_groups
 from .statistics import deflated_sharpe as deflated_sharpe
 from .statistics import is_distinguishable as is_distinguishable

@@ -7,15 +7,12 @@ of one security each, N policies. Dollars; rates and returns are fractions per s
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from schemas.policy import Policy
-from tasks.core.solver import Floats
-
-Flags: TypeAlias = npt.NDArray[np.bool_]
+from tasks.core.solver import Flags, Floats
 
 DAILY, MONTHLY, QUARTERLY, ANNUAL = "daily", "monthly", "quarterly", "annual"
 LOOKS: Final = (DAILY, MONTHLY, QUARTERLY, ANNUAL)

@@ -2,9 +2,12 @@ from .book_arrays import starts as starts
 from .book_arrays import to_arrays as to_arrays
 from .cash_funds import SELLS_FUND as SELLS_FUND
 from .cash_funds import with_fund_sales as with_fund_sales
+from .class_limits import limit_group as limit_group
+from .compile import USEFUL_BPS as USEFUL_BPS
 from .compile import Problem as Problem
 from .compile import compile_book as compile_book
 from .compile import compile_households as compile_households
+from .destinations import land_account as land_account
 from .harvest import harvest_candidates as harvest_candidates
 from .restrictions import loss_sales as loss_sales
 from .restrictions import sold_tonight as sold_tonight

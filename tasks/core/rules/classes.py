@@ -9,12 +9,9 @@ from schemas.landing import CASH
 from tasks.core.facts import BPS, CLASS
 from tasks.core.rules.purchases import GROUP
 from tasks.core.rules.sales import outright_proceeds
-from tasks.core.solver import NO_ORDER_LIMIT
 
 CLASS_TERMS: Final = ("account_row", "model_id", "tax_status", "status", "trade_to", "trade_mode", "improvement")
 """What an account's classes need to know of it."""
-FLOOD_OF_NAV: Final = 1e-6
-"""Share of NAV: cash that is left over by less is rounding noise."""
 
 
 def with_wants(
@@ -60,74 +57,6 @@ def with_wants(
         .with_columns(dear_above_usd=want)
         .with_columns(dear_above_usd=pl.when(pl.col("dear_above_usd") >= pl.col("least_usd")).then("dear_above_usd"))
         .drop("group", "least_usd", "own_cash", "funds", "out_usd")
-    )
-
-
-def with_destination_caps(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """Classes whose ``buy_cap_usd`` ends at their destination where cash would else push them past it; ``shared_cap_usd`` is the household's.
-
-    That is where a class wants more than may be bought of it and what is left over would go to the others; and where orders may be
-    dropped, by their number or by how little they improve: there one unit may go past.
-    """
-    terms = accounts.select(
-        *("account_id", "cash_target_usd", "governed_nav_usd", "max_orders"),
-        is_improving=pl.col("improvement") > 0,
-        group=pl.coalesce("managed_household_id", "account_id"),
-    ).with_columns(cash=accounts["start_cash_usd"].cast(pl.Float64))
-    cash = terms.group_by("group").agg(
-        over=pl.col("cash").sum() - pl.col("cash_target_usd").first(),
-        nav=pl.col("governed_nav_usd").first().cast(pl.Float64),
-    )
-    whole = ("group", "asset_class")
-    gap = pl.col("destination_usd") - pl.col("start_value_usd").cast(pl.Float64).sum().over(whole)
-    classes = (
-        classes.join(
-            terms.select("account_id", "group", "max_orders", "is_improving"), on="account_id", maintain_order="left"
-        )
-        .with_columns(gap=gap)
-        .with_columns(room=pl.col("buy_cap_usd").sum().over(whole))
-    )
-    by_class = classes.group_by(whole).agg(pl.col("gap", "room").first())
-    wanted = pl.col("gap").clip(lower_bound=0.0)
-    flooded = (
-        by_class.group_by("group")
-        .agg(
-            above=(-pl.col("gap")).clip(lower_bound=0.0).sum(),
-            fits=pl.min_horizontal(wanted, "room").sum(),
-            is_short=(wanted > pl.col("room")).any(),
-        )
-        .join(cash, on="group")
-        .filter("is_short", pl.col("over") + pl.col("above") > pl.col("fits") + FLOOD_OF_NAV * pl.col("nav"))["group"]
-    )
-    is_flooded = pl.col("group").is_in(flooded.implode())
-    is_loose = (pl.col("max_orders") < NO_ORDER_LIMIT) | pl.col("is_improving")
-    unit = (pl.col("buy_unit_usd") * pl.col("buy_step").cast(pl.Float64)).fill_null(1.0)
-    loose = (wanted / unit - FLOOD_OF_NAV).ceil() * unit
-    cap = pl.when(is_flooded).then(wanted).when(is_loose).then(loose).otherwise(float("inf"))
-    return (
-        classes.with_columns(shared_cap_usd=cap)
-        .with_columns(buy_cap_usd=pl.min_horizontal("buy_cap_usd", "shared_cap_usd"))
-        .drop("group", "max_orders", "is_improving", "gap", "room")
-    )
-
-
-def with_loss_room(classes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """Classes with ``loss_room_usd``: what may be sold of each at a loss, since nothing is sold for the tax alone.
-
-    It is what the class has above its destination and what cash lacks of its own, both of the household where it is managed together.
-    """
-    terms = accounts.select(
-        "account_id",
-        group=pl.coalesce("managed_household_id", "account_id"),
-        own_cash=pl.col("start_cash_usd").cast(pl.Float64),
-        cash_target="cash_target_usd",
-    ).with_columns(short=(pl.col("cash_target") - pl.col("own_cash").sum().over("group")).clip(lower_bound=0.0))
-    held = pl.col("start_value_usd").cast(pl.Float64).sum().over("group", "asset_class")
-    room = (held - pl.col("destination_usd")).clip(lower_bound=0.0) + pl.col("short")
-    return (
-        classes.join(terms.select("account_id", "group", "short"), on="account_id", how="left", maintain_order="left")
-        .with_columns(loss_room_usd=room)
-        .drop("group", "short")
     )
 
 

@@ -23,12 +23,11 @@ from schemas.tables import USD
 from tasks.core.facts import BPS, CLASS, Facts, rounded_usd, usd_sum
 from tasks.core.rules.book_arrays import starts, to_arrays
 from tasks.core.rules.cash_funds import FUND_TERMS, fund_terms, with_fund_lots, with_room_for_funds
+from tasks.core.rules.class_limits import with_class_limits
 from tasks.core.rules.classes import (
     CLASS_TERMS,
     with_buy_caps,
     with_buy_costs,
-    with_destination_caps,
-    with_loss_room,
     with_start_values,
     with_wants,
 )
@@ -173,7 +172,7 @@ def _compile_problem(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Compile
     accounts = with_cash_target(_with_fund_terms(accounts, funds), aimed.filter(is_cash), own_target)
     accounts = with_limits(accounts, every)
     classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
-    classes = with_owing_free(with_loss_room(with_destination_caps(classes, accounts), accounts), accounts)
+    classes = with_owing_free(with_class_limits(classes, accounts), accounts)
     return Problem(accounts, classes, selling, funds, *to_arrays(accounts, classes, selling))
 
 

@@ -8,11 +8,12 @@ so that no class moves but towards its target, and all of it is invested. The bo
 is ``d = clip(w + x, low, high)`` for the one number x at which the sum is right.
 """
 
+from typing import Any
+
 import numpy as np
 import polars as pl
-from numba import njit
 
-from tasks.core.solver import Floats, Ints
+from tasks.core.solver import Floats, Ints, compile_entrance, compile_inner
 
 HALVINGS = 200
 
@@ -43,30 +44,36 @@ def destinations(drift: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@njit(cache=True, nogil=True)
+@compile_inner
+def land_account(first: int, last: int, weight: Any, target: Any, low: Any, high: Any, landed: Any) -> None:
+    """Fill the destinations, fractions of NAV, of an account's classes ``first`` to ``last``."""
+    wanted, least, most, is_free = 0.0, 0.0, 0.0, False
+    for c in range(first, last):
+        landed[c] = target[c]
+        wanted += target[c]
+        is_free = is_free or high[c] > low[c]
+        least = min(least, low[c] - weight[c])
+        most = max(most, high[c] - weight[c])
+    if not is_free:
+        return
+    for _ in range(HALVINGS):
+        x = 0.5 * (least + most)
+        total = 0.0
+        for c in range(first, last):
+            landed[c] = min(max(weight[c] + x, low[c]), high[c])
+            total += landed[c]
+        if total == wanted or x in (least, most):
+            break
+        if total < wanted:
+            least = x
+        else:
+            most = x
+
+
+@compile_entrance
 def _land(start: Ints, weight: Floats, target: Floats, low: Floats, high: Floats) -> Floats:
     """Destinations, fractions of NAV; account a has the classes from ``start[a]`` to ``start[a + 1]``."""
-    landed = target.copy()
+    landed = np.zeros(len(target))
     for account in range(len(start) - 1):
-        first, last = start[account], start[account + 1]
-        wanted, least, most, is_free = 0.0, 0.0, 0.0, False
-        for c in range(first, last):
-            wanted += target[c]
-            is_free = is_free or high[c] > low[c]
-            least = min(least, low[c] - weight[c])
-            most = max(most, high[c] - weight[c])
-        if not is_free:
-            continue
-        for _ in range(HALVINGS):
-            x = 0.5 * (least + most)
-            total = 0.0
-            for c in range(first, last):
-                landed[c] = min(max(weight[c] + x, low[c]), high[c])
-                total += landed[c]
-            if total == wanted or x in (least, most):
-                break
-            if total < wanted:
-                least = x
-            else:
-                most = x
+        land_account(start[account], start[account + 1], weight, target, low, high, landed)
     return landed

@@ -1,11 +1,19 @@
 from .arrays import MILLIONTHS as MILLIONTHS
 from .arrays import NO_ORDER_LIMIT as NO_ORDER_LIMIT
 from .arrays import Book as Book
+from .arrays import Flags as Flags
 from .arrays import Floats as Floats
 from .arrays import Ints as Ints
 from .arrays import Limits as Limits
+from .arrays import require_types as require_types
+from .compiling import borrow as borrow
+from .compiling import compile_entrance as compile_entrance
+from .compiling import compile_inner as compile_inner
+from .compiling import sources_of as sources_of
+from .entry import processors as processors
 from .entry import rebalance as rebalance
 from .entry import warm_up as warm_up
+from .netting import tax_on as tax_on
 from .solution import BELOW_IMPROVEMENT as BELOW_IMPROVEMENT
 from .solution import BELOW_MINIMUM as BELOW_MINIMUM
 from .solution import CANNOT_RAISE_CASH as CANNOT_RAISE_CASH
@@ -14,4 +22,5 @@ from .solution import ORDER_LIMIT as ORDER_LIMIT
 from .solution import STAYS as STAYS
 from .solution import TRADED as TRADED
 from .solution import Answer as Answer
+from .wash import count_in_order as count_in_order
 from .wash import counted_gains as counted_gains

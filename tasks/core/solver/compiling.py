@@ -9,6 +9,9 @@ Known limits: this reaches into Numba's code generator (0.61 to 0.68). Where tha
 usual way, which is slow and otherwise the same.
 """
 
+import hashlib
+import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -133,3 +136,12 @@ def compile_entrance(function: F) -> F:
     """Compile what Python calls, with all that it calls; cached on disk."""
     fast: F = njit(cache=True, nogil=True, error_model="numpy", **_WHOLES)(function)
     return fast
+
+
+def sources_of(*modules: str) -> str:
+    """A digest of the text of modules, by name, for a compiled entrance to close over.
+
+    Numba looks only at the file of the function it caches, not at those of the functions it calls. What a function closes over is part of
+    the name it is cached under: changed code is never run in its old form.
+    """
+    return hashlib.sha256("".join(inspect.getsource(sys.modules[module]) for module in modules).encode()).hexdigest()

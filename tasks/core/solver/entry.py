@@ -13,10 +13,7 @@ The objective is what was minimised, at the final whole units and cash, tax sign
 at any prices, of a problem that leaves out what policy asks of orders.
 """
 
-import hashlib
-import inspect
 import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -49,7 +46,7 @@ from tasks.core.solver import (
     workspace,
 )
 from tasks.core.solver.arrays import Book, Ints, Limits, no_limits, require_types
-from tasks.core.solver.compiling import borrow, compile_entrance
+from tasks.core.solver.compiling import borrow, compile_entrance, sources_of
 from tasks.core.solver.groups import rebalance_group
 from tasks.core.solver.solution import Answer, blank_answer, store
 from tasks.core.solver.workspace import Workspace, largest, load, new_workspace
@@ -69,7 +66,7 @@ def rebalance(book: Book, limits: Limits | None = None, household_start: Ints | 
     answer = blank_answer(book)
     starts = np.arange(len(book.nav) + 1) if household_start is None else household_start
     starts = np.require(starts, np.int64, ["C", "W"])
-    workers = min(len(book.nav) // ACCOUNTS_PER_THREAD + 1, os.cpu_count() or 1)
+    workers = min(len(book.nav) // ACCOUNTS_PER_THREAD + 1, processors())
     edges = np.linspace(0, len(starts) - 1, workers + 1).astype(np.int64)
     size = largest(book, starts)
     with ThreadPoolExecutor(workers) as pool:
@@ -79,6 +76,11 @@ def rebalance(book: Book, limits: Limits | None = None, household_start: Ints | 
         ]:
             done.result()
     return answer
+
+
+def processors() -> int:
+    """How many threads are worth having."""
+    return os.cpu_count() or 1
 
 
 def warm_up() -> None:
@@ -91,11 +93,7 @@ def warm_up() -> None:
 
 
 def _entrance(sources: str) -> Callable[..., None]:
-    """The compiled entry point for Python, cached on disk.
-
-    Numba looks only at the file of the function it caches, not at those of the functions it calls. ``sources``, which the
-    compiled function closes over, is part of the name it is cached under: changed code is never run in its old form.
-    """
+    """The compiled entry point for Python, cached on disk under the name of ``sources``."""
 
     @compile_entrance
     def rebalance_range(
@@ -138,9 +136,4 @@ _COMPILED: Final = (
 )
 
 
-def _sources() -> str:
-    modules = (*_COMPILED, sys.modules[__name__])
-    return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()
-
-
-_rebalance_range = _entrance(_sources())
+_rebalance_range = _entrance(sources_of(*(module.__name__ for module in _COMPILED), __name__))

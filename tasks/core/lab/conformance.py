@@ -1,0 +1,214 @@
+"""The lab's trades beside the night's: accounts of a study as landing tables, their drift and orders by the night's own steps.
+
+What a lab account holds on a date becomes lots of a security of its own, priced there; its policy, its model and its year's gains become
+rows like any other's. Its drift, its lots' terms, its bounds and its trades are then found by the same functions as at night.
+
+Known limits: of what replaced shares sold at a loss only the last sale is told, so an account some of whose recent lots have replaced
+shares already is left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from schemas.landing import dtypes
+from schemas.stored import INTERNAL
+from tasks.core.drift import account_drift, drift_by_class, household_drift
+from tasks.core.facts import (
+    Facts,
+    account_parameters,
+    household_key,
+    priced_securities,
+    valued_lots,
+    with_policy_defaults,
+)
+from tasks.core.lab.advance import advance
+from tasks.core.lab.arrays import LabPolicy, Market, Terms
+from tasks.core.lab.booking import make_trades
+from tasks.core.lab.standing import LONG_AGO, Course, Standing, course_of, grid_of, new_state
+from tasks.core.lab.trade import Found, find_trades
+from tasks.core.propose import shard_of, solve_accounts
+from tasks.core.solver import MILLIONTHS, Ints
+
+TRIGGERS: Final = ("drift", "cash")
+EPOCH: Final = date(1970, 1, 1).toordinal()
+MOST_LOTS: Final = 256
+ROUNDING: Final = 5
+"""Millionths of a unit: money is exact at night and a float in the lab."""
+PER_NIGHT: Final = 500
+"""Accounts of one date that are compared together."""
+
+
+def as_facts(
+    course: Course, state: Standing, which: Ints, *, market: Market, terms: Terms, policies: Sequence[LabPolicy]
+) -> Facts:
+    """The accounts ``which``, which all stand on one date, as facts of that night."""
+    at = int(state.at[which[0]])
+    today, paths = market.dates[at], course.price.shape[0]
+    accounts, lots, cash, securities, prices, targets, choices, rules, trades = ([] for _ in range(9))
+    for a in which:
+        policy, path, name = policies[a // paths], a % paths, _name(a)
+        own = {"account_id": name, "model_id": name, "policy_id": name}
+        gains = {"ytd_short_gain_usd": state.year_gain[a, 0], "ytd_long_gain_usd": state.year_gain[a, 1]}
+        losses = {
+            "loss_carryforward_short_usd": state.carried[a, 0],
+            "loss_carryforward_long_usd": state.carried[a, 1],
+        }
+        rates = {"short_term_rate": terms.short_term_rate, "long_term_rate": terms.long_term_rate}
+        status = {"tax_status": "taxable" if terms.is_taxed else "tax_exempt", "status": "active", "custodian": "lab"}
+        accounts.append({**own, **status, **rates, "cash_reserve_usd": 0, **gains, **losses})
+        cash.append({"account_id": name, "settled_usd": state.cash[a], "pending_usd": 0})
+        rules.append({"policy_id": name, **policy.policy.model_dump(mode="json")})
+        for c, asset_class in enumerate(market.classes):
+            security = f"{name} {asset_class}"
+            labels = {"symbol": security, "name": security, "security_type": "etf", "is_tradable": True}
+            spread = {"quantity_step": terms.quantity_step, "half_spread_bps": terms.half_spread_bps[c]}
+            securities.append({"security_id": security, "asset_class": asset_class, **labels, **spread})
+            prices.append({"security_id": security, "price_usd": course.price[path, at, c], "price_date": today})
+            bands = {"absolute_band": policy.absolute_band, "relative_band": policy.relative_band}
+            targets.append({"model_id": name, "asset_class": asset_class, "target_weight": terms.targets[c], **bands})
+            choices.append({"model_id": name, "asset_class": asset_class, "security_id": security, "rank": 1})
+            if state.last_loss[a, c] > LONG_AGO:
+                sale = {"account_id": name, "security_id": security, "side": "sell", "price_usd": 1}
+                sold = {"quantity": 1 / MILLIONTHS, "realized_gain_usd": -1 / MILLIONTHS}
+                trades.append({**sale, **sold, "trade_date": date.fromordinal(EPOCH + int(state.last_loss[a, c]))})
+        for slot in range(state.lot_count[a]):
+            lot = {"account_id": name, "lot_id": f"{slot:06d}", "quantity": state.lot_units[a, slot] / MILLIONTHS}
+            cost = {"unit_cost_usd": state.lot_cost[a, slot], "acquired_date": market.dates[state.lot_date[a, slot]]}
+            lots.append({**lot, **cost, "security_id": f"{name} {market.classes[state.lot_class[a, slot]]}"})
+    drawn = {"accounts": accounts, "lots": lots, "cash": cash, "securities": securities, "prices": prices}
+    drawn |= {"model_targets": targets, "buy_list": choices, "policies": rules, "trades": trades}
+    tables = {name: _table(name, rows) for name, rows in drawn.items()}
+    tables["policies"] = with_policy_defaults(tables["policies"])
+    empty = {name: _table(name, []) for name in ("restrictions", "households", "location_preferences")}
+    known = {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("last_exports", "pending_orders")}
+    members = tables["accounts"].select("account_id", household_key=household_key())
+    return Facts(as_of=today, trade_date=today, **tables, **empty, **known, members=members)
+
+
+def night_of(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """``account_id, is_due`` of every account; and of those that are due ``account_id, asset_class, lot_id, units``: sold of a lot (negative), or bought (null)."""
+    accounts, securities = account_parameters(facts), priced_securities(facts)
+    drift = drift_by_class(valued_lots(facts, securities), accounts, facts.model_targets)
+    nobody = facts.accounts.select("account_id").clear()
+    households = household_drift(drift, accounts, facts.model_targets)
+    by_account = account_drift(drift, accounts, households, due=(), changed_models=nobody)
+    standing = by_account.select(
+        "account_id",
+        "nav_usd",
+        is_due=pl.col("triggers").str.split("|").list.set_intersection(list(TRIGGERS)).list.len() > 0,
+    )
+    due = accounts.join(standing.filter("is_due").select("account_id", "nav_usd"), on="account_id")
+    solved = solve_accounts(due, shard_of(facts, drift, by_account))
+    units = (pl.col("sold") * MILLIONTHS).cast(pl.Float64).round().cast(pl.Int64)
+    sold = solved.lots.filter(pl.col("sold") > 0).select("account_id", "asset_class", "lot_id", units=-units)
+    bought = solved.classes.filter(pl.col("bought") > 0).select(
+        "account_id",
+        "asset_class",
+        lot_id=pl.lit(None, pl.String),
+        units=(pl.col("bought") * MILLIONTHS).cast(pl.Float64).round().cast(pl.Int64),
+    )
+    return standing.select("account_id", "is_due"), pl.concat([sold, bought])
+
+
+def _table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
+    """Rows as the landing table; a column that they do not have is null."""
+    schema = dtypes(name)
+    columns = {column: [row.get(column) for row in rows] for column in schema}
+    return (
+        pl.DataFrame(columns, schema_overrides=None, strict=False)
+        .with_columns(pl.col(column).cast(dtype) for column, dtype in schema.items())
+        .select(schema.keys())
+        if rows
+        else pl.DataFrame(schema=schema)
+    )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Accounts of a study compared with a night's on the dates they are due, and those whose trades differ."""
+
+    states: int
+    skipped: int
+    """Accounts whose recent lots have replaced shares sold at a loss already."""
+    differences: tuple[str, ...]
+
+
+def compare_with_night(
+    market: Market, policies: Sequence[LabPolicy], terms: Terms, most: int, seed: int = 0
+) -> Compared:
+    """Run a study and compare up to ``most`` of its accounts' stops, drawn over all its dates, with what a night would do.
+
+    On each date it is asked whether the account is due, and of each that is which of its lots are sold and what is bought.
+    """
+    paths = market.growth.shape[0]
+    course, grid = course_of(market, terms), grid_of(policies, market, terms)
+    state = new_state(market, terms, len(policies), MOST_LOTS)
+    rng, states, skipped, said = np.random.default_rng(seed), 0, 0, list[str]()
+    due = np.arange(len(state.at), dtype=np.int64)
+    while len(due) and states < most:
+        at = rng.choice(state.at[due])
+        now = due[state.at[due] == at][:PER_NIGHT]
+        is_told = np.array([not state.lot_used[a, : state.lot_count[a]].any() for a in now])
+        told = now[is_told]
+        found = find_trades(course, grid, state, paths, now)
+        if len(told):
+            facts = as_facts(course, state, told, market=market, terms=terms, policies=policies)
+            said += _differences(facts, _lab_orders(found, market, now), [_name(a) for a in told], is_first=at == 0)
+        states, skipped = states + len(told), skipped + len(now) - len(told)
+        if not make_trades(course, state, now, found):
+            message = f"an account has more than {MOST_LOTS} lots"
+            raise ValueError(message)
+        advance(course, grid, state, paths, now)
+        due = np.concatenate([due[~np.isin(due, now)], now[state.is_due[now] > 0]])
+    return Compared(states, skipped, tuple(said))
+
+
+Orders = dict[tuple[str, str | None], int]
+"""Millionths of an account's lots sold (negative), by class and lot, and of its classes bought (no lot)."""
+
+
+def _lab_orders(found: Found, market: Market, due: Ints) -> dict[str, Orders]:
+    classes = len(market.classes)
+    orders: dict[str, Orders] = {}
+    for row, a in enumerate(due):
+        own: Orders = {}
+        for c, asset_class in enumerate(market.classes):
+            k = row * classes + c
+            if found.answer.bought[k] > 0:
+                own[asset_class, None] = round(found.answer.bought[k] * found.book.buy_step[k] * MILLIONTHS)
+            for lot in range(found.book.lot_start[k], found.book.lot_start[k + 1]):
+                if found.answer.sold[lot] > 0:
+                    own[asset_class, f"{found.slots[lot]:06d}"] = -int(found.answer.sold[lot])
+        orders[_name(a)] = own
+    return orders
+
+
+def _differences(facts: Facts, lab: dict[str, Orders], told: Sequence[str], *, is_first: bool) -> list[str]:
+    """A sentence for each account whose trades differ from the night's."""
+    standing, orders = night_of(facts)
+    is_due = dict(standing.rows())
+    night: dict[str, Orders] = {name: {} for name in told}
+    for account, asset_class, lot, units in orders.iter_rows():
+        night[account][asset_class, lot] = units
+    said = []
+    for name in told:
+        if not is_due[name]:
+            if not is_first:
+                said.append(f"{facts.as_of} {name}: due in the lab and not at night")
+        elif not _is_same(lab[name], night[name]):
+            said.append(f"{facts.as_of} {name}: {lab[name]} in the lab, {night[name]} at night")
+    return said
+
+
+def _is_same(one: Orders, two: Orders) -> bool:
+    """Whether orders are the same but for what rounding to millionths may make of them."""
+    return all(abs(one.get(key, 0) - two.get(key, 0)) <= ROUNDING for key in one.keys() | two.keys())
+
+
+def _name(account: int) -> str:
+    return f"A{account:09d}"

@@ -1,0 +1,81 @@
+"""Every policy on every path, from cash on the first date to wealth on the last."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+
+from schemas.enums import Calendar, ShortTermGains, TradeMode
+from tasks.core.lab.advance import advance
+from tasks.core.lab.arrays import LOOKS, LabPolicy, Market, Measured, Terms
+from tasks.core.lab.booking import make_trades
+from tasks.core.lab.standing import Course, Grid, Standing, course_of, grid_of, new_state
+from tasks.core.lab.trade import find_trades
+from tasks.core.solver import Ints, processors
+
+FIRST_LOTS: Final = 16
+"""Room for lots of an account at first; where one needs more, all are solved again with twice as many."""
+ACCOUNTS_AT_ONCE: Final = 50_000
+"""Accounts whose trades are solved in one go: the book of them stays in memory."""
+
+
+def unsupported(policy: LabPolicy) -> str | None:
+    """What of a policy the lab cannot try yet, in a sentence; null: nothing."""
+    own = policy.policy
+    said = {
+        f"look is {policy.look}, which is none of {', '.join(LOOKS)}": policy.look not in LOOKS,
+        "is_harvesting is true: the lab holds one security a class, and harvesting needs another to buy": own.is_harvesting,
+        f"trade_mode is {own.trade_mode}: the lab tries full": own.trade_mode is not TradeMode.FULL,
+        f"calendar is {own.calendar}: say by `look` how often it looks, with absolute_band 0 to trade on every look": (
+            own.calendar is not Calendar.NONE
+        ),
+        f"short_term_gains is {own.short_term_gains}: the lab tries allow": own.short_term_gains
+        is not ShortTermGains.ALLOW,
+        "is_threshold_triggered is false: nothing would ever trade": not own.is_threshold_triggered,
+    }
+    return next((sentence for sentence, is_so in said.items() if is_so), None)
+
+
+def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms) -> Measured:
+    """What every policy comes to on every path, each trade by the night's solver.
+
+    An account's answer depends on its path and its policy alone.
+
+    Raises
+    ------
+    ValueError
+        A policy that ``unsupported`` names, or arrays whose shapes do not fit one another.
+    """
+    for policy in policies:
+        if said := unsupported(policy):
+            raise ValueError(said)
+    paths, steps, classes = market.growth.shape
+    if len(market.dates) != steps + 1 or len(market.classes) != classes or len(terms.targets) != classes:
+        message = f"{len(market.dates)} dates, {len(market.classes)} classes and {len(terms.targets)} targets for growth of {steps} x {classes}"
+        raise ValueError(message)
+    course, grid = course_of(market, terms), grid_of(policies, market, terms)
+    lots = max(FIRST_LOTS, 2 * classes)
+    while (state := _run(course, grid, new_state(market, terms, len(policies), lots), paths)) is None:
+        lots *= 2
+    shape = (len(policies), paths)
+    return Measured(
+        state.values.reshape(*shape, -1), state.weights.reshape(*shape, -1), state.years.reshape(*shape, -1, 4)
+    )
+
+
+def _run(course: Course, grid: Grid, state: Standing, paths: int) -> Standing | None:
+    """The accounts on the last date; null where one needs more lots than there is room for."""
+    due = np.arange(len(state.at), dtype=np.int64)
+    workers = processors()
+    with ThreadPoolExecutor(workers) as pool:
+        while len(due):
+            for first in range(0, len(due), ACCOUNTS_AT_ONCE):
+                some = due[first : first + ACCOUNTS_AT_ONCE]
+                if not make_trades(course, state, some, find_trades(course, grid, state, paths, some)):
+                    return None
+            parts: list[Ints] = np.array_split(due, workers)
+            for done in [pool.submit(advance, course, grid, state, paths, part) for part in parts]:
+                done.result()
+            due = due[state.is_due[due] > 0]
+    return state

@@ -1,0 +1,220 @@
+"""Policies on paths: against sums by hand, against the night's own trades, and against what is published."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.policy import Policy
+from tasks.core.lab.arrays import LabPolicy, Market, Measured, Terms, look_flags
+from tasks.core.lab.conformance import compare_with_night
+from tasks.core.lab.run import simulate
+
+ALWAYS = LabPolicy("monthly", Policy(min_trade_usd=0), absolute_band=0.0)
+NEVER = LabPolicy("monthly", Policy(min_trade_usd=0))
+
+
+def month_ends(count: int, first_year: int = 2001) -> list[date]:
+    """The last day of December before ``first_year`` and of ``count`` months from there."""
+    starts = [date(first_year + k // 12, k % 12 + 1, 1) for k in range(count + 1)]
+    return [each - timedelta(days=1) for each in starts]
+
+
+def market(growth: Any, dividends: Sequence[float] | None = None, **more: Any) -> Market:
+    """Paths of monthly growth (P, T, C), or one path (T, C)."""
+    paths = np.array(growth, np.float64)
+    paths = paths[None] if paths.ndim == 2 else paths
+    p, t, c = paths.shape
+    classes = ("bonds", "gold", "stocks")[:c] if c > 1 else ("stocks",)
+    none = np.zeros((p, t))
+    return Market(month_ends(t), classes, paths, np.array(dividends or [0.0] * c), more.get("risk_free", none), 12)
+
+
+def terms(targets: Sequence[float], spread: float = 0.0, **more: Any) -> Terms:
+    """An account of 100,000 USD."""
+    return Terms(100_000.0, np.array(targets), np.full(len(targets), spread), **more)
+
+
+def one(found: Measured, measure: str) -> float:
+    """A measure of the one policy on the one path."""
+    return float(found.of(measure)[0, 0])
+
+
+def test_rebalancing_is_not_the_mean_of_the_returns() -> None:
+    up_down = [[1.1, 0.9], [0.9, 1.1]] * 3
+    both = simulate(market(up_down), [ALWAYS, NEVER], terms([0.5, 0.5]))
+    assert both.of("growth")[0, 0] == pytest.approx(1.0, abs=1e-7)
+    three = [[1.1, 0.9]] * 3
+    grown = simulate(market(three), [ALWAYS, NEVER], terms([0.5, 0.5])).of("growth")[:, 0]
+    assert grown == pytest.approx([1.0, 0.5 * (1.1**3 + 0.9**3)], abs=1e-7)
+    assert grown[1] == pytest.approx(1.03)
+
+
+@pytest.mark.parametrize("band", [0.0, 0.05, None])
+def test_of_one_asset_rebalancing_changes_nothing(band: float | None) -> None:
+    growth = np.random.default_rng(1).lognormal(0, 0.1, (24, 1))
+    found = simulate(market(growth), [LabPolicy("monthly", Policy(), band)], terms([1.0]))
+    assert one(found, "growth") == pytest.approx(growth.prod(), abs=1e-8)
+    assert one(found, "events") == 0
+
+
+def test_buying_in_costs_once_and_holding_costs_nothing() -> None:
+    found = simulate(market([[1.0, 1.0]] * 12), [NEVER], terms([0.6, 0.4], spread=10))
+    assert one(found, "wealth") == pytest.approx(100_000 / 1.001, abs=0.01)
+    assert one(found, "cost") == pytest.approx(100_000 / 1.001 * 0.001, abs=0.01)
+    assert one(found, "turnover") == 0
+    assert one(found, "wealth_liquidated") == pytest.approx(100_000 / 1.001 * 0.999, abs=0.01)
+
+
+def test_turnover_is_that_of_weights_that_have_drifted() -> None:
+    found = simulate(market([[2.0, 1.0], [1.0, 1.0]]), [ALWAYS], terms([0.5, 0.5]))
+    assert one(found, "turnover") == pytest.approx(1 / 6, abs=1e-6), "two thirds to a half"
+    assert one(found, "events") == 1
+    assert one(found, "orders") == 2
+    assert one(found, "drift_sum") == pytest.approx(1 / 6, abs=1e-6)
+    assert one(found, "wealth") == pytest.approx(150_000)
+
+
+def test_a_drawdown_compounds_and_the_last_date_counts() -> None:
+    found = simulate(market([[1.2], [0.8], [0.9], [1.3], [0.5]]), [NEVER], terms([1.0]))
+    assert one(found, "drawdown") == pytest.approx(1 - 0.8 * 0.9 * 1.3 * 0.5, abs=1e-7)
+    returns = np.array([0.2, -0.2, -0.1, 0.3, -0.5])
+    assert one(found, "return_mean") == pytest.approx(returns.mean(), abs=1e-7)
+    assert one(found, "return_m2") == pytest.approx(returns.var() * 5, abs=1e-7)
+
+
+def test_excess_is_over_bills_of_the_same_step() -> None:
+    bills = np.array([[0.01, 0.02, 0.03]])
+    found = simulate(market([[1.1], [1.0], [1.2]], risk_free=bills), [NEVER], terms([1.0]))
+    assert one(found, "excess_mean") == pytest.approx((0.09 - 0.02 + 0.17) / 3, abs=1e-7)
+
+
+def test_a_return_is_none_of_what_flows_in() -> None:
+    found = simulate(market([[1.1]] * 4), [NEVER], terms([1.0], flow_usd=np.array([5_000.0, 0, -20_000, 0])))
+    assert one(found, "growth") == pytest.approx(1.1 * 126 / 115 * 138.1 / 126 * 1.1, abs=1e-7), (
+        "what came in lies idle"
+    )
+    assert one(found, "wealth") == pytest.approx(118_100 * 1.1, abs=0.01), "what is owed is sold for"
+    assert one(found, "events") == 1
+
+
+def test_a_year_is_netted_taxed_in_the_next_and_its_losses_are_carried_on() -> None:
+    growth = np.ones((26, 2))
+    growth[2] = (1.5, 0.7)  # in March: a short-term gain is taken and a loss; all of it short
+    growth[14] = (1.4, 1.0)  # in March of the second year
+    tracking = Policy(min_trade_usd=0, tracking_penalty=1e5)
+    own = terms([0.5, 0.5], is_taxed=True, short_term_rate=0.4, long_term_rate=0.2)
+    found = simulate(market(growth), [LabPolicy("monthly", tracking, 0.01)], own)
+    stocks, bonds = 50_000 * 1.5, 50_000 * 0.7
+    sold = (stocks - bonds) / 2
+    gain = sold * (1 - 1 / 1.5)
+    first_tax = found.by_year[0, 0, 1, 3]
+    assert first_tax == pytest.approx(0.4 * gain, rel=1e-3), "paid in January of the second year"
+    assert found.by_year[0, 0, 0, 3] == 0
+    assert one(found, "realized_short") == pytest.approx(gain, rel=1e-3)
+    assert one(found, "realized_long") > 0
+    assert one(found, "tax") == pytest.approx(
+        0.4 * one(found, "realized_short") + 0.2 * one(found, "realized_long"), rel=1e-6
+    )
+
+
+def test_losses_that_no_gain_takes_up_are_carried_and_said() -> None:
+    growth = np.ones((30, 2))
+    growth[1] = (0.9, 0.5)
+    own = terms([0.5, 0.5], is_taxed=True, short_term_rate=0.4, long_term_rate=0.2)
+    found = simulate(market(growth), [LabPolicy("monthly", Policy(min_trade_usd=0, tracking_penalty=1e5), 0.05)], own)
+    sold = (50_000 * 0.9 - 50_000 * 0.5) / 2
+    assert one(found, "realized_short") == pytest.approx(-sold * (1 / 0.9 - 1), abs=1)
+    assert one(found, "tax") == 0
+    assert one(found, "unused_losses") == pytest.approx(-one(found, "realized_short"), abs=1e-6)
+
+
+def test_dividends_come_in_cash_and_are_taxed() -> None:
+    own = terms([1.0], is_taxed=True, short_term_rate=0.4, long_term_rate=0.2)
+    found = simulate(market([[1.0]] * 12, dividends=[0.01]), [NEVER], own)
+    assert one(found, "wealth") == pytest.approx(100_000 * (1 + 12 * 0.01 * 0.8), abs=0.01)
+    assert one(found, "tax") == pytest.approx(0.2 * 12_000, abs=0.01)
+
+
+def test_an_account_is_the_same_alone_and_among_others() -> None:
+    rng = np.random.default_rng(4)
+    growth = rng.lognormal(0.004, 0.05, (7, 36, 3))
+    policies = [
+        LabPolicy(look, Policy(trade_to=to, min_trade_usd=0), 0.03)
+        for look in ("monthly", "annual")
+        for to in (0.0, 1.0)
+    ]
+    own = terms([0.3, 0.2, 0.5], spread=5, is_taxed=True, short_term_rate=0.37, long_term_rate=0.2)
+    together = simulate(market(growth), policies, own)
+    for policy in (0, 3):
+        for path in (0, 6):
+            alone = simulate(market(growth[path]), [policies[policy]], own)
+            np.testing.assert_array_equal(alone.values[0, 0], together.values[policy, path])
+
+
+def test_an_account_of_many_lots_is_begun_again_with_room_for_them() -> None:
+    growth = np.random.default_rng(5).lognormal(0.004, 0.03, (60, 2))
+    found = simulate(market(growth), [ALWAYS], terms([0.5, 0.5], flow_usd=np.full(60, 1_000.0)))
+    spent = one(found, "wealth") / 100_000
+    assert spent > 1
+    assert one(found, "events") == 60
+
+
+def test_looks_are_the_last_dates_of_their_periods() -> None:
+    dates = month_ends(7)
+    assert look_flags(dates, "quarterly").tolist() == [False, False, True, False, False, True, True]
+    assert look_flags(dates, "annual").tolist() == [False] * 6 + [True]
+    assert look_flags(dates, "daily").all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (LabPolicy("weekly", Policy()), "weekly"),
+        (LabPolicy("monthly", Policy(is_harvesting=True)), "harvesting"),
+        (LabPolicy("monthly", Policy(trade_mode="buy_only")), "buy_only"),
+        (LabPolicy("monthly", Policy(calendar="monthly")), "calendar"),
+        (LabPolicy("monthly", Policy(short_term_gains="avoid")), "avoid"),
+        (LabPolicy("monthly", Policy(is_threshold_triggered=False)), "is_threshold_triggered"),
+    ],
+)
+def test_what_the_lab_cannot_try_it_says(policy: LabPolicy, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        simulate(market([[1.0]]), [policy], terms([1.0]))
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 targets"):
+        simulate(market([[1.0]]), [NEVER], terms([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(("step", "is_taxed"), [(1.0, False), (1.0, True), (1e-6, True)])
+def test_the_lab_trades_what_a_night_would(step: float, *, is_taxed: bool) -> None:
+    rng = np.random.default_rng(6)
+    rules: list[dict[str, Any]] = [
+        {},
+        {"trade_to": 0.5},
+        {"max_turnover": 0.05},
+        {"improvement": 0.3},
+        {"max_orders": 2},
+        {"fewest_trades_bps": 1.0},
+        {"max_realized_gain_usd": 2000.0},
+        {"min_trade_usd": 2000.0, "tracking_penalty": 20.0},
+    ]
+    bands = [(0.03, None), (0.05, 0.25)]
+    policies = [LabPolicy("monthly", Policy(**rule), *band) for rule in rules for band in bands]
+    own = terms(
+        [0.3, 0.2, 0.5],
+        spread=4,
+        quantity_step=step,
+        is_taxed=is_taxed,
+        short_term_rate=0.37,
+        long_term_rate=0.2,
+        flow_usd=rng.choice([0, 0, 2_000.0, -1_500.0], 48),
+    )
+    found = compare_with_night(market(rng.lognormal(0.005, 0.06, (12, 48, 3))), policies, own, most=700)
+    assert found.states >= 700
+    assert found.skipped < found.states / 4
+    assert found.differences == ()
