@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo stack test coverage test-system lint types docs bench lock pythons clean
+.PHONY: setup demo stack test test-core coverage test-system lint types docs bench lock pythons clean
 
 setup: $(VENV)/.done
 
@@ -42,8 +42,11 @@ stack: setup
 test: setup
 	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system"
 
-# The part that decides needs no Prefect, no database and no server: `.ci/run` tries it on every Python of the machine. Its tests take every
-# branch of it, but for what pyproject.toml leaves out with its reason.
+# The part that decides needs no Prefect, no database and no server: `.ci/run` tries it on every Python of the machine.
+test-core: setup
+	POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -m "not slow" tests/tasks/core
+
+# These tests take every branch of it, but for what pyproject.toml leaves out with its reason.
 coverage: setup
 	POLARS_MAX_THREADS=1 $(BIN)/python -m coverage run -m pytest -m "not slow" tests/tasks/core
 	$(BIN)/python -m coverage report
@@ -70,6 +73,7 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks.night
 	$(BIN)/python -m tests.benchmarks.kernel
 	$(BIN)/python -m tests.benchmarks.households
+	$(BIN)/python -m tests.benchmarks.lab
 	$(BIN)/python -m tests.benchmarks.gate
 	$(BIN)/python -m tests.benchmarks.monitor
 	$(BIN)/python -m tests.benchmarks.export

@@ -12,6 +12,7 @@ SMALLEST = {
     "gate": "--lots 2000",
     "households": "--part 0 --members 4 --wide 3",
     "kernel": "--accounts 20 --compiled",
+    "lab": "--paths 2 --years 1",
     "monitor": "--accounts 20",
     "night": "--accounts 30 --export",
     "pull": "--accounts 30",

@@ -29,10 +29,10 @@ from tasks.core.facts import (
 from tasks.core.lab.advance import advance
 from tasks.core.lab.arrays import LabPolicy, Market, Terms
 from tasks.core.lab.booking import make_trades
-from tasks.core.lab.standing import LONG_AGO, Course, Standing, course_of, grid_of, new_state
+from tasks.core.lab.standing import LONG_AGO, Course, Grid, Standing, course_of, grid_of, new_state
 from tasks.core.lab.trade import Found, find_trades
 from tasks.core.propose import shard_of, solve_accounts
-from tasks.core.solver import MILLIONTHS, Ints
+from tasks.core.solver import MILLIONTHS, Flags, Ints
 
 TRIGGERS: Final = ("drift", "cash")
 EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -119,13 +119,7 @@ def _table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
     """Rows as the landing table; a column that they do not have is null."""
     schema = dtypes(name)
     columns = {column: [row.get(column) for row in rows] for column in schema}
-    return (
-        pl.DataFrame(columns, schema_overrides=None, strict=False)
-        .with_columns(pl.col(column).cast(dtype) for column, dtype in schema.items())
-        .select(schema.keys())
-        if rows
-        else pl.DataFrame(schema=schema)
-    )
+    return pl.DataFrame(columns, strict=False).select(pl.col(column).cast(dtype) for column, dtype in schema.items())
 
 
 @dataclass(frozen=True)
@@ -141,31 +135,50 @@ class Compared:
 def compare_with_night(
     market: Market, policies: Sequence[LabPolicy], terms: Terms, most: int, seed: int = 0
 ) -> Compared:
-    """Run a study and compare up to ``most`` of its accounts' stops, drawn over all its dates, with what a night would do.
+    """Run a study and compare up to ``most`` of its accounts' looks, drawn over all its dates, with what a night would do.
 
-    On each date it is asked whether the account is due, and of each that is which of its lots are sold and what is bought.
+    On each look it is asked whether the account is due, and of those that are which of their lots are sold and what is bought.
+
+    Raises
+    ------
+    ValueError
+        An account has more lots than a comparison has room for.
     """
     paths = market.growth.shape[0]
     course, grid = course_of(market, terms), grid_of(policies, market, terms)
+    every_look = grid._replace(cash_tolerance=np.full(len(policies), -np.inf))
+    is_stop = _stops(course, grid, new_state(market, terms, len(policies), MOST_LOTS), paths)
     state = new_state(market, terms, len(policies), MOST_LOTS)
     rng, states, skipped, said = np.random.default_rng(seed), 0, 0, list[str]()
-    due = np.arange(len(state.at), dtype=np.int64)
-    while len(due) and states < most:
-        at = rng.choice(state.at[due])
-        now = due[state.at[due] == at][:PER_NIGHT]
-        is_told = np.array([not state.lot_used[a, : state.lot_count[a]].any() for a in now])
-        told = now[is_told]
-        found = find_trades(course, grid, state, paths, now)
+    waiting = np.arange(len(state.at), dtype=np.int64)
+    while len(waiting) and states < most:
+        at = rng.choice(state.at[waiting])
+        now = waiting[state.at[waiting] == at][:PER_NIGHT]
+        due = now[is_stop[now, at]]
+        told = now[[not state.lot_used[a, : state.lot_count[a]].any() for a in now]]
+        found = find_trades(course, grid, state, paths, due)
         if len(told):
             facts = as_facts(course, state, told, market=market, terms=terms, policies=policies)
-            said += _differences(facts, _lab_orders(found, market, now), [_name(a) for a in told], is_first=at == 0)
+            said += _differences(facts, _lab_orders(found, market, due), [_name(a) for a in told], is_first=at == 0)
         states, skipped = states + len(told), skipped + len(now) - len(told)
-        if not make_trades(course, state, now, found):
-            message = f"an account has more than {MOST_LOTS} lots"
-            raise ValueError(message)
-        advance(course, grid, state, paths, now)
-        due = np.concatenate([due[~np.isin(due, now)], now[state.is_due[now] > 0]])
+        make_trades(course, state, due, found)
+        advance(course, every_look, state, paths, now)
+        waiting = np.concatenate([waiting[~np.isin(waiting, now)], now[state.is_due[now] > 0]])
     return Compared(states, skipped, tuple(said))
+
+
+def _stops(course: Course, grid: Grid, state: Standing, paths: int) -> Flags:
+    """(A, D) the dates on which each account is due in the lab."""
+    is_stop = np.zeros((len(state.at), len(course.day)), np.bool_)
+    due = np.arange(len(state.at), dtype=np.int64)
+    while len(due):
+        is_stop[due, state.at[due]] = True
+        if not make_trades(course, state, due, find_trades(course, grid, state, paths, due)):
+            message = f"an account has more than {MOST_LOTS} lots, for which a comparison has room"
+            raise ValueError(message)
+        advance(course, grid, state, paths, due)
+        due = due[state.is_due[due] > 0]
+    return is_stop
 
 
 Orders = dict[tuple[str, str | None], int]
@@ -197,10 +210,10 @@ def _differences(facts: Facts, lab: dict[str, Orders], told: Sequence[str], *, i
         night[account][asset_class, lot] = units
     said = []
     for name in told:
-        if not is_due[name]:
-            if not is_first:
-                said.append(f"{facts.as_of} {name}: due in the lab and not at night")
-        elif not _is_same(lab[name], night[name]):
+        if is_due[name] != (name in lab) and not is_first:
+            where = "due in the lab and not at night" if name in lab else "due at night and not in the lab"
+            said.append(f"{facts.as_of} {name}: {where}")
+        elif is_due[name] and not _is_same(lab[name], night[name]):
             said.append(f"{facts.as_of} {name}: {lab[name]} in the lab, {night[name]} at night")
     return said
 

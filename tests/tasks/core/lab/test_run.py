@@ -1,13 +1,17 @@
 """Policies on paths: against sums by hand, against the night's own trades, and against what is published."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from schemas.policy import Policy
+from tasks.core.facts.facts import Facts
+from tasks.core.lab import conformance
 from tasks.core.lab.arrays import LabPolicy, Market, Measured, Terms, look_flags
 from tasks.core.lab.conformance import compare_with_night
 from tasks.core.lab.run import simulate
@@ -190,31 +194,68 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         simulate(market([[1.0]]), [NEVER], terms([0.5, 0.5]))
 
 
+RULES: list[dict[str, Any]] = [
+    {},
+    {"trade_to": 0.5},
+    {"max_turnover": 0.05},
+    {"improvement": 0.3},
+    {"max_orders": 2},
+    {"fewest_trades_bps": 1.0},
+    {"max_realized_gain_usd": 2000.0},
+    {"min_trade_usd": 2000.0, "tracking_penalty": 20.0},
+]
+
+
+def tried(rules: Sequence[dict[str, Any]] = RULES) -> list[LabPolicy]:
+    """Policies of the rules, each with two kinds of band."""
+    return [LabPolicy("monthly", Policy(**rule), *band) for rule in rules for band in ((0.03, None), (0.05, 0.25))]
+
+
+def owner(step: float = 1.0, *, is_taxed: bool = True) -> Terms:
+    """An account of three classes into which, and out of which, cash flows."""
+    flow = np.random.default_rng(7).choice([0, 0, 2_000.0, -1_500.0], 48)
+    own = terms([0.3, 0.2, 0.5], spread=4, quantity_step=step, flow_usd=flow)
+    return replace(own, is_taxed=is_taxed, short_term_rate=0.37, long_term_rate=0.2)
+
+
+def courses() -> Market:
+    """A dozen paths of four years."""
+    return market(np.random.default_rng(6).lognormal(0.005, 0.06, (12, 48, 3)))
+
+
 @pytest.mark.parametrize(("step", "is_taxed"), [(1.0, False), (1.0, True), (1e-6, True)])
 def test_the_lab_trades_what_a_night_would(step: float, *, is_taxed: bool) -> None:
-    rng = np.random.default_rng(6)
-    rules: list[dict[str, Any]] = [
-        {},
-        {"trade_to": 0.5},
-        {"max_turnover": 0.05},
-        {"improvement": 0.3},
-        {"max_orders": 2},
-        {"fewest_trades_bps": 1.0},
-        {"max_realized_gain_usd": 2000.0},
-        {"min_trade_usd": 2000.0, "tracking_penalty": 20.0},
-    ]
-    bands = [(0.03, None), (0.05, 0.25)]
-    policies = [LabPolicy("monthly", Policy(**rule), *band) for rule in rules for band in bands]
-    own = terms(
-        [0.3, 0.2, 0.5],
-        spread=4,
-        quantity_step=step,
-        is_taxed=is_taxed,
-        short_term_rate=0.37,
-        long_term_rate=0.2,
-        flow_usd=rng.choice([0, 0, 2_000.0, -1_500.0], 48),
-    )
-    found = compare_with_night(market(rng.lognormal(0.005, 0.06, (12, 48, 3))), policies, own, most=700)
-    assert found.states >= 700
+    found = compare_with_night(courses(), tried(), owner(step, is_taxed=is_taxed), most=1_500)
+    assert found.states >= 1_500
     assert found.skipped < found.states / 4
     assert found.differences == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"absolute_band": 0.02}, "due at night and not in the lab"),
+        ({"absolute_band": 0.08}, "due in the lab and not at night"),
+        ({"target_weight": 0.4}, " in the lab, {"),
+    ],
+)
+def test_a_lab_that_traded_otherwise_would_be_found(
+    changed: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = conformance.as_facts
+
+    def other(*given: Any, **more: Any) -> Facts:
+        facts = honest(*given, **more)
+        is_stocks = pl.col("asset_class") == "stocks" if "target_weight" in changed else pl.lit(value=True)
+        new = [pl.when(is_stocks).then(value).otherwise(name).alias(name) for name, value in changed.items()]
+        return replace(facts, model_targets=facts.model_targets.with_columns(new))
+
+    monkeypatch.setattr(conformance, "as_facts", other)
+    found = compare_with_night(courses(), tried(RULES[:1]), owner(), most=300)
+    assert any(said in each for each in found.differences)
+
+
+def test_an_account_of_more_lots_than_a_comparison_has_room_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformance, "MOST_LOTS", 4)
+    with pytest.raises(ValueError, match="more than 4 lots"):
+        compare_with_night(courses(), tried(RULES[:1]), owner(), most=300)
