@@ -12,9 +12,13 @@ import pytest
 from schemas.policy import Policy
 from tasks.core.facts.facts import Facts
 from tasks.core.lab import conformance
-from tasks.core.lab.arrays import LabPolicy, Market, Measured, Terms, look_flags
+from tasks.core.lab.advance import advance
+from tasks.core.lab.arrays import MEASURES, LabPolicy, Market, Measured, Terms, look_flags
+from tasks.core.lab.booking import make_trades
 from tasks.core.lab.conformance import compare_with_night
 from tasks.core.lab.run import simulate
+from tasks.core.lab.standing import Course, Standing, course_of, grid_of, new_state
+from tasks.core.lab.trade import find_trades
 
 ALWAYS = LabPolicy("monthly", Policy(min_trade_usd=0), absolute_band=0.0)
 NEVER = LabPolicy("monthly", Policy(min_trade_usd=0))
@@ -259,3 +263,40 @@ def test_an_account_of_more_lots_than_a_comparison_has_room_for_is_refused(monke
     monkeypatch.setattr(conformance, "MOST_LOTS", 4)
     with pytest.raises(ValueError, match="more than 4 lots"):
         compare_with_night(courses(), tried(RULES[:1]), owner(), most=300)
+
+
+def test_money_and_shares_are_conserved_at_every_trade_and_over_every_step() -> None:
+    own, world, policies = owner(1e-6), courses(), tried()
+    course, grid, paths = course_of(world, own), grid_of(policies, world, own), 12
+    state = new_state(world, own, len(policies), 256)
+    due, trades = np.arange(len(state.at)), 0
+    while len(due):
+        before, cost, tax = nav_of(course, state, due), measured(state, due, "cost"), measured(state, due, "tax")
+        assert make_trades(course, state, due, find_trades(course, grid, state, paths, due))
+        after = nav_of(course, state, due)
+        np.testing.assert_allclose(before - after, measured(state, due, "cost") - cost, rtol=0, atol=1e-6)
+        for a in due:
+            lots = slice(0, state.lot_count[a])
+            held = np.bincount(state.lot_class[a, lots], state.lot_units[a, lots], 3)
+            np.testing.assert_array_equal(held, state.units[a])
+            assert (state.lot_units[a, lots] > 0).all()
+        held, cash, since = state.units[due].copy(), state.cash[due].copy(), state.at[due].copy()
+        advance(course, grid, state, paths, due)
+        np.testing.assert_array_equal(state.units[due], held)
+        came = np.array([course.flow[first:last].sum() for first, last in zip(since, state.at[due], strict=True)])
+        paid = measured(state, due, "tax") - tax
+        np.testing.assert_allclose(state.cash[due], cash + came - paid, rtol=0, atol=1e-6)
+        trades += len(due)
+        due = due[state.is_due[due] > 0]
+    assert trades > 2_000
+
+
+def nav_of(course: Course, state: Standing, which: np.ndarray) -> np.ndarray:
+    """Cash and what is held where each account stands, usd."""
+    price = course.price[which % 12, state.at[which], :]
+    return state.cash[which] + (state.units[which] / 1e6 * price).sum(axis=1)
+
+
+def measured(state: Standing, which: np.ndarray, measure: str) -> np.ndarray:
+    """A measure as it is so far."""
+    return state.values[which, MEASURES.index(measure)].copy()
