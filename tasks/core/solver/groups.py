@@ -5,6 +5,7 @@ import numpy as np
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.households import cut_household, fewer_of_household, household_optimum
 from tasks.core.solver.kernel import set_prices
+from tasks.core.solver.lot_exchange import exchange_lots
 from tasks.core.solver.optimum import continuous_optimum, unraisable
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, close_order, open_bounds, round_off
@@ -95,7 +96,9 @@ def solve_alone(work: Workspace) -> float:
     left = orders_of(work, 0, round_off(work, 0))
     if left == 0:
         improve(work, 0, cash_floor(work, 0), True)
+        exchange_lots(work, 0, cash_floor(work, 0))
         left = fewest_of(work, 0)
+        exchange_lots(work, 0, cash_floor(work, 0))
     return left
 
 

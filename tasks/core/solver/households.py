@@ -33,6 +33,7 @@ from tasks.core.solver.household_bounds import (
     shared_terms,
 )
 from tasks.core.solver.kernel import set_prices
+from tasks.core.solver.lot_exchange import exchange_lots
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends, rates_at
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, round_off, solve_units
@@ -285,6 +286,7 @@ def fewer_of_household(work: Workspace, accounts: int) -> None:
         if work.accounts[account].shortfall > 0:
             continue
         fold(work, accounts, account, target, True)
-        refresh(work, account)
-        leave_out(work, account, fewest_of(work, account))
+        exchange_lots(work, account, cash_floor(work, account))
+        if not leave_out(work, account, fewest_of(work, account)):
+            exchange_lots(work, account, cash_floor(work, account))
         unfold(work, account, target)

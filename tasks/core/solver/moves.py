@@ -21,10 +21,10 @@ from tasks.core.solver.positions import (
     order_count,
     part_of_lot,
     refresh,
-    room_for_losses,
     set_bought,
     set_holding,
     set_lot,
+    sold_of,
 )
 from tasks.core.solver.workspace import Workspace
 
@@ -113,21 +113,22 @@ def replace_sale(work: Workspace, c: int, security: int, units: int, move: Any) 
 @compile_inner
 def change_sale(work: Workspace, c: int, security: int, units: int, move: Any) -> tuple[int, float]:
     """As ``replace_sale`` where nothing replaces a loss."""
-    room, value = room_for_losses(work, c, security), 0.0
-    for lot in range(work.classes[c].first, work.classes[c].last):
-        lot_row = work.lots[lot]
+    sold, room = sold_of(work, c, security)
+    more, value = units - sold, 0.0
+    first, last = work.classes[c].first, work.classes[c].last
+    for place in range(last - first):
+        lot_row = work.lots[first + place if more >= 0 else last - 1 - place]
         if lot_row.security != security:
             continue
-        taken = part_of_lot(lot_row, units, room)
-        units -= taken
+        taken = part_of_lot(lot_row, more, room) if more > 0 else lot_row.sold - min(lot_row.sold, -more)
+        more -= taken - lot_row.sold
         usd = taken * (lot_row.price / MILLIONTHS)
         value += usd
-        if lot_row.gain < 0:
-            room -= usd
         if taken != lot_row.sold:
+            room -= (taken - lot_row.sold) * (lot_row.price / MILLIONTHS) if lot_row.gain < 0 else 0.0
             add_lot(lot_row, taken, lot_row.gain * usd, 1.0, move)
             add_lot(lot_row, lot_row.sold, lot_row.counted, -1.0, move)
-    return units, value
+    return more, value
 
 
 @compile_inner

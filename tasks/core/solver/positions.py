@@ -86,30 +86,50 @@ def room_for_losses(work: Workspace, c: int, security: int) -> float:
 
 
 @compile_inner
-def part_of_lot(lot_row: Any, units: int, room: float) -> int:
-    """How many of ``units`` a lot can sell, where ``room`` usd may be sold at a loss."""
+def part_of_lot(lot_row: Any, more: int, room: float) -> int:
+    """How many units a lot sells where its holding is to sell ``more``, and ``room`` usd more may be sold at a loss."""
     most = lot_row.cap_units if lot_row.open_cap > 0 else 0
     if lot_row.gain < 0 and np.isfinite(room):
         unit = lot_row.price / MILLIONTHS
-        most = min(most, np.int64(max(np.floor(room / unit + 0.5), 0.0)))
-    return min(units, most)
+        most = min(most, lot_row.sold + np.int64(max(np.floor(room / unit + 0.5), 0.0)))
+    return max(min(lot_row.sold + more, most), min(lot_row.sold, most))
+
+
+@compile_inner
+def sold_of(work: Workspace, c: int, security: int) -> tuple[int, float]:
+    """Units sold of a holding, and what is left, usd, of the class's room for losses beside all that it sells."""
+    sold, room = 0, room_for_losses(work, c, security)
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        lot_row = work.lots[lot]
+        if lot_row.security == security:
+            sold += lot_row.sold
+            if lot_row.gain < 0:
+                room -= lot_row.sold * (lot_row.price / MILLIONTHS)
+    return sold, room
 
 
 @compile_inner
 def set_holding(work: Workspace, c: int, security: int, units: int) -> int:
-    """Sell ``units`` of a holding, cheapest lots first, within the class's room for losses; what could not be sold."""
-    room = room_for_losses(work, c, security)
-    for lot in range(work.classes[c].first, work.classes[c].last):
+    """Sell ``units`` of a holding in all; what could not be sold.
+
+    What is more goes from the cheapest lots that have some left, within the class's room for losses, and what is less stays in the dearest: at
+    prices at which two lots cost the same the best trades may sell part of each.
+    """
+    sold, room = sold_of(work, c, security)
+    more = units - sold
+    first, last = work.classes[c].first, work.classes[c].last
+    for place in range(last - first):
+        lot = first + place if more >= 0 else last - 1 - place
         lot_row = work.lots[lot]
         if lot_row.security != security:
             continue
-        taken = part_of_lot(lot_row, units, room)
-        set_lot(work, lot, taken)
-        units -= taken
+        taken = part_of_lot(lot_row, more, room) if more > 0 else lot_row.sold - min(lot_row.sold, -more)
         if lot_row.gain < 0:
-            room -= lot_row.sold_usd
+            room -= (taken - lot_row.sold) * (lot_row.price / MILLIONTHS)
+        more -= taken - lot_row.sold
+        set_lot(work, lot, taken)
     count_gains(work, c, security)
-    return units
+    return more
 
 
 @compile_inner
@@ -234,17 +254,26 @@ def cut_down(work: Workspace, account: int) -> None:
             steps = min(steps, np.floor(class_row.open_cap / class_row.buy_unit + UNIT_TOLERANCE))
         set_bought(work, c, int(max(steps, 0.0)))
         for lot in range(class_row.first, class_row.last):
-            lot_row = work.lots[lot]
-            lot_row.sold = np.int64(lot_row.sold_usd / lot_row.price * MILLIONTHS + NEAR_UNIT * lot_row.step)
-            lot_row.sold = min(lot_row.sold, lot_row.cap_units)
-        for lot in range(class_row.first, class_row.last):
             if is_first_of_holding(work, c, lot):
-                security = work.lots[lot].security
-                sold, most, held, step, _ = holding(work, c, security)
-                units = nearest_units(sold, most, held, step)
-                missing = set_holding(work, c, security, units)
-                if missing > 0:
-                    set_holding(work, c, security, nearest_units(units - missing, most, held, step))
+                cut_holding(work, c, work.lots[lot].security)
+
+
+@compile_inner
+def cut_holding(work: Workspace, c: int, security: int) -> None:
+    """A holding's continuous sale in whole units, of each lot all or whole steps: what is left over goes from the cheapest that have some."""
+    total = 0
+    for lot in range(work.classes[c].first, work.classes[c].last):
+        lot_row = work.lots[lot]
+        if lot_row.security == security:
+            units = np.int64(lot_row.sold_usd / lot_row.price * MILLIONTHS + NEAR_UNIT * lot_row.step)
+            total += min(units, lot_row.cap_units)
+            whole = lot_row.cap_units if units >= lot_row.cap_units else units // lot_row.step * lot_row.step
+            set_lot(work, lot, whole)
+    _, most, held, step, _ = holding(work, c, security)
+    units = nearest_units(total, most, held, step)
+    missing = set_holding(work, c, security, units)
+    if missing > 0:
+        set_holding(work, c, security, nearest_units(units - missing, most, held, step))
 
 
 @compile_inner
