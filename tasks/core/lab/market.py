@@ -110,9 +110,9 @@ def steps_per_year(study: Study, history: MarketHistory | None) -> float:
 
 def step_count(study: Study, history: MarketHistory | None) -> int:
     """How many steps each course of the study's market has."""
-    if study.market.is_sampled:
-        return round((study.paths.years or 0) * steps_per_year(study, history))
-    return 0 if history is None else len(history.between(study.market.from_, study.market.to).risk_free)
+    if history is not None and not study.market.is_sampled:
+        return len(history.between(study.market.from_, study.market.to).risk_free)
+    return round((study.paths.years or 0) * steps_per_year(study, history))
 
 
 def courses(study: Study, history: MarketHistory | None, first: int, count: int) -> Market:

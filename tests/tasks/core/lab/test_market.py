@@ -1,5 +1,6 @@
 """Courses of the market: streams of paths, blocks, moments, dividends, dates."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,7 +11,17 @@ from hypothesis import strategies as st
 from schemas.errors import WrongUsage
 from schemas.lab import Study, parse_study
 from tasks.core.lab.arrays import ANNUAL, look_flags
-from tasks.core.lab.market import MarketHistory, classes_of, course_count, courses, later_dates, month_end, terms
+from tasks.core.lab.market import (
+    MarketHistory,
+    classes_of,
+    course_count,
+    courses,
+    later_dates,
+    month_end,
+    step_count,
+    steps_per_year,
+    terms,
+)
 
 MONTHS = 120
 RNG = np.random.default_rng(1)
@@ -61,6 +72,28 @@ def test_months_that_the_data_do_not_have_are_refused(first: str | None, last: s
         WrongUsage, match=r"the market's data are from 2000-01 to 2009-12, the study asks for .*\n\nHint: "
     ):
         HISTORY.between(first, last)
+
+
+def test_months_without_data_are_refused() -> None:
+    gap = replace(HISTORY, dates=[*HISTORY.dates[:2], *(month_end(day, 24) for day in HISTORY.dates[2:])])
+    with pytest.raises(WrongUsage, match="nothing from 2000-06 to 2000-12"):
+        gap.between("2000-06", "2000-12")
+
+
+def test_courses_are_as_long_as_the_study_says_or_as_the_data_are() -> None:
+    assert [step_count(AS_IT_WAS, HISTORY), steps_per_year(AS_IT_WAS, HISTORY)] == [MONTHS, 12]
+    assert [step_count(study(), HISTORY), steps_per_year(study(), HISTORY)] == [180, 12]
+    daily = study(DRAWN.replace("risk_free_rate = 0.02", 'step = "daily"'))
+    assert [step_count(daily, None), steps_per_year(daily, None)] == [15 * 252, 252]
+    assert len(courses(daily, None, 0, 1).dates) == 15 * 252 + 1
+
+
+def test_correlations_of_classes_without_a_target_are_left_out() -> None:
+    more = DRAWN.replace("bonds = 0.03", "bonds = 0.03, gold = 0.02").replace(
+        "bonds = 0.05", "bonds = 0.05, gold = 0.2"
+    )
+    more = more.replace("{ bonds = 0.3 }", "{ bonds = 0.3, gold = -0.9 }")
+    assert np.array_equal(courses(study(more), None, 0, 2).growth, courses(study(DRAWN), None, 0, 2).growth)
 
 
 def test_a_class_that_the_data_do_not_have_is_refused() -> None:
