@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo stack test test-core coverage test-system lint types docs bench lock pythons clean
+.PHONY: setup demo lab stack test test-core coverage test-system lint types docs bench lock pythons clean
 
 setup: $(VENV)/.done
 
@@ -33,6 +33,10 @@ $(VENV)/.done: requirements.lock pyproject.toml
 
 demo: setup
 	$(BIN)/trimtab demo --accounts $(ACCOUNTS)
+
+# The packaged studies of the policy lab. What the home has of them already is not computed again.
+lab: setup
+	for study in examples/lab/*.toml; do $(BIN)/trimtab lab run $$study || exit; done
 
 # All that trimtab runs on, started on this machine for trial: deploy/stack. Its options, such as --free-ports, in STACK.
 stack: setup

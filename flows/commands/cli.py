@@ -91,6 +91,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.demo:demo",
             "Make a sample book on real market prices, run a night on it, export what policy approves, say where to look.",
         ),
+        "lab": LazyCommand(
+            "flows.commands.lab.studies:app",
+            "Try policies on courses of the market: what each costs and gives. Hypothetical; nothing of it is ever traded.",
+        ),
         "review": LazyCommand("flows.commands.review:app", "Look at proposed trades, approve or reject them."),
         "users": LazyCommand("flows.commands.users:app", "Users of the ledger and their roles."),
         "audit": LazyCommand("flows.commands.audit:app", "The chain of all that was done."),

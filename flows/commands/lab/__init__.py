@@ -1,0 +1,1 @@
+"""``trimtab lab``, apart from the commands of nights: nothing of it is ever traded."""

@@ -1,0 +1,55 @@
+"""The shards of a study: each is drawn, run by the engine and measured, and stands in the lake by itself."""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.lab_tables import LAB
+from schemas.run import RunRef
+from tasks.core.lab import courses, part_rows, path_measures, simulate, terms, year_rows
+from tasks.core.solver import Floats
+from tasks.lab.study import StudyPlan, stored_plan
+from tasks.runtime import current_settings, retry_quietly
+from warehouse.lake import open_lake
+
+SIMULATE: Final = "simulate"
+"""The step of a study that is done shard by shard."""
+
+
+@task(name="lab-paths", cache_policy=NO_CACHE, task_run_name="lab-paths-{shard}", **retry_quietly)
+def lab_paths_task(run: RunRef, shard: int) -> None:
+    """Write ``lab_parts``, ``lab_year_parts`` and ``lab_paths`` of one shard of a study's paths."""
+    lake = open_lake(current_settings())
+    plan = stored_plan(lake, run.run_id)
+    lake.replace(run, shard, shard_frames(plan, shard))
+
+
+def shard_frames(plan: StudyPlan, shard: int) -> dict[str, pl.DataFrame]:
+    """The tables of one shard."""
+    paths = plan.paths_of(shard)
+    market = courses(plan.study, plan.history, paths.start, len(paths))
+    measured = simulate(market, plan.policies, terms(plan.study, market))
+    figures = path_measures(measured, market)
+    shown = max(0, min(len(paths), plan.shown_count - paths.start))
+    return {
+        "lab_parts": part_rows(figures),
+        "lab_year_parts": year_rows(measured, market),
+        "lab_paths": path_rows(plan, {name: values[:, :shown] for name, values in figures.items()}, paths.start),
+    }
+
+
+def path_rows(plan: StudyPlan, figures: dict[str, Floats], first: int) -> pl.DataFrame:
+    """``lab_paths`` of figures (policies, paths), the first of which is path ``first``."""
+    points = plan.study.points()
+    shown = figures["annual_return"].shape[1]
+    named = {
+        "study_id": plan.study.study_id,
+        "is_hypothetical": True,
+        "policy_id": np.repeat([point.policy_id for point in points], shown),
+        "path_number": np.tile(np.arange(first, first + shown), len(points)),
+    }
+    measures = {name: figures[name].ravel() for name in LAB["lab_paths"] if name in figures}
+    return pl.DataFrame(named | measures, schema=LAB["lab_paths"], nan_to_null=True)
