@@ -43,7 +43,7 @@ MARGIN: Final = 50
 PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; color: #1b1b1b; background: #fff; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 90em; margin: 2em auto; padding: 0 1em; color: #1b1b1b; background: #fff; }}
 .stamp {{ border: 3px solid #a40000; padding: .5em 1em; }} .stamp h2 {{ color: #a40000; margin: 0; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }} td, th {{ border: 1px solid #bbb; padding: .2em .5em; text-align: left; }}
 </style>
@@ -91,7 +91,7 @@ def stamp(plan: StudyPlan) -> dict[str, Any]:
 
 def criteria(plan: StudyPlan) -> list[str]:
     """What was tried, and how it is compared."""
-    points, study = plan.study.points(), plan.study
+    points, study = plan.points, plan.study
     tried = "; ".join(f"{name}: {', '.join(map(str, values))}" for name, values in study.grid.ordered().items())
     return [
         f"{len(points)} policies were tried, all that can be made of {tried}. None was left out.",
@@ -108,11 +108,11 @@ def assumptions(plan: StudyPlan) -> list[str]:
     what = {
         "history": f"The market is {market.data} as it was, {span}.",
         "bootstrap": f"The market is drawn from {market.data}, {span}, in blocks of {market.block_months:g} months on average, with seed {study.paths.seed}.",
-        "lognormal": f"The market is lognormal, with means {market.means}, volatilities {market.volatilities} a year and seed {study.paths.seed}.",
+        "lognormal": f"The market is lognormal, with means of {_listed(market.means)} and volatilities of {_listed(market.volatilities)} a year and seed {study.paths.seed}.",
         "file": f"The market is a file of the firm's own, SHA-256 {market.content_hash}, {span}.",
     }[market.source]
     paid = (
-        f"of the return {market.dividend_yields} a year is paid in cash"
+        f"of the return {_listed(market.dividend_yields)} a year is paid in cash"
         if market.dividend_yields
         else "no part of the return is paid in cash"
     )
@@ -123,10 +123,17 @@ def assumptions(plan: StudyPlan) -> list[str]:
     )
     return [
         f"{what} Returns are total; {paid}.",
-        f"An account begins with {book.nav_usd:,.0f} USD in cash and is invested in {book.targets} on the first date.",
-        f"It pays {book.half_spread_bps} basis points of each dollar traded; {study.flows.monthly_usd:,.2f} USD flow in each month.",
+        f"An account begins with {book.nav_usd:,.0f} USD in cash and is invested in {_listed(book.targets)} on the first date.",
+        f"It pays {_listed(book.half_spread_bps)} basis points of each dollar traded; {study.flows.monthly_usd:,.2f} USD flow in each month.",
         f"{rates}. Lots, netting, carried losses and wash sales are those of the program's own engine.",
     ]
+
+
+def _listed(values: Mapping[str, float] | float) -> str:
+    """``bonds 0.4, stocks 0.6``, or the number that is for all."""
+    if not isinstance(values, Mapping):
+        return f"{values:g}"
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(values.items()))
 
 
 def study_page(plan: StudyPlan, policies: pl.DataFrame, words: Mapping[str, Any]) -> str:

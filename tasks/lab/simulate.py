@@ -43,7 +43,7 @@ def shard_frames(plan: StudyPlan, shard: int) -> dict[str, pl.DataFrame]:
 
 def path_rows(plan: StudyPlan, figures: dict[str, Floats], first: int) -> pl.DataFrame:
     """``lab_paths`` of figures (policies, paths), the first of which is path ``first``."""
-    points = plan.study.points()
+    points = plan.points
     shown = figures["annual_return"].shape[1]
     named = {
         "study_id": plan.study.study_id,

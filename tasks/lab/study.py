@@ -15,6 +15,7 @@ import polars as pl
 from schemas.enums import RunKind
 from schemas.errors import WrongUsage
 from schemas.lab import Study, parse_study
+from schemas.lab_grid import PolicyPoint
 from schemas.lab_tables import LAB_INTERNAL
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
@@ -39,12 +40,14 @@ class StudyPlan:
     history: MarketHistory | None
 
     @cached_property
+    def points(self) -> list[PolicyPoint]:
+        """Every policy of the grid by its parameters; the first is the reference."""
+        return self.study.points()
+
+    @cached_property
     def policies(self) -> list[LabPolicy]:
-        """Every policy of the grid; the first is the reference."""
-        return [
-            LabPolicy(point.look, point.policy, point.absolute_band, point.relative_band)
-            for point in self.study.points()
-        ]
+        """The same as the engine takes them."""
+        return [LabPolicy(point.look, point.policy, point.absolute_band, point.relative_band) for point in self.points]
 
     @property
     def path_count(self) -> int:
@@ -96,7 +99,7 @@ def plan_of(study: Study) -> StudyPlan:
     plan = StudyPlan(study, history)
     if history is not None:
         history.between(study.market.from_, study.market.to).of(classes_of(study))
-    for point, policy in zip(study.points(), plan.policies, strict=True):
+    for point, policy in zip(plan.points, plan.policies, strict=True):
         if said := unsupported(policy):
             raise WrongUsage(f"the lab cannot try {point.policy_id}: {said}\n\nHint: change [grid] of the study.")
     return plan

@@ -63,7 +63,7 @@ def _years(lake: Lake, study_id: str, shards: Sequence[int]) -> dict[int, AllPat
 
 def policy_rows(plan: StudyPlan, whole: AllPaths, by_year: Mapping[int, AllPaths], paths: pl.DataFrame) -> pl.DataFrame:
     """``lab_policies``; ``paths``: those that were kept one by one."""
-    points = plan.study.points()
+    points = plan.points
     rows: dict[str, Any] = {
         "study_id": plan.study.study_id,
         "study_name": plan.study.name,
@@ -143,7 +143,7 @@ def year_table(plan: StudyPlan, by_year: Mapping[int, AllPaths]) -> pl.DataFrame
             {
                 "study_id": plan.study.study_id,
                 "is_hypothetical": True,
-                "policy_id": [point.policy_id for point in plan.study.points()],
+                "policy_id": [point.policy_id for point in plan.points],
                 "year": [year] * len(plan.policies),
                 "year_return": found.mean["year_return"],
                 "difference_year_return": found.difference["year_return"],
@@ -165,7 +165,7 @@ def gap_rows(plan: StudyPlan, whole: AllPaths) -> pl.DataFrame:
         {
             "study_id": plan.study.study_id,
             "is_hypothetical": True,
-            "policy_id": [point.policy_id for point in plan.study.points()],
+            "policy_id": [point.policy_id for point in plan.points],
             "solve_count": np.rint(whole.mean["solves"] * whole.path_count).astype(np.int64),
             "mean_gap_bps": _mean_gaps(whole),
             "max_gap_bps": whole.greatest["max_gap_bps"],

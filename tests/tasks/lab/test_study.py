@@ -267,6 +267,7 @@ def test_files_are_stamped_with_criteria_assumptions_and_risks(done: Settings, t
         "Risks",
         "37.0%",
         "lognormal",
+        "bonds 0.4, stocks 0.6",
         MONTHLY,
         "not distinguishable",
     ):
