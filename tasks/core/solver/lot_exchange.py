@@ -81,7 +81,8 @@ def best_exchange(work: Workspace, account: int, floor: float) -> tuple[int, int
                 if most <= 0:
                     continue
                 fill_amounts(work, account, one, two, most, amounts)
-                for units in amounts:
+                for i in range(AMOUNTS):
+                    units = int(amounts[i])
                     if units <= 0:
                         continue
                     exchange(work, account, c, one, two, units)

@@ -92,7 +92,7 @@ def part_of_lot(lot_row: Any, more: int, room: float) -> int:
     if lot_row.gain < 0 and np.isfinite(room):
         unit = lot_row.price / MILLIONTHS
         most = min(most, lot_row.sold + np.int64(max(np.floor(room / unit + 0.5), 0.0)))
-    return max(min(lot_row.sold + more, most), min(lot_row.sold, most))
+    return int(max(min(lot_row.sold + more, most), min(lot_row.sold, most)))
 
 
 @compile_inner
@@ -265,7 +265,7 @@ def cut_holding(work: Workspace, c: int, security: int) -> None:
     for lot in range(work.classes[c].first, work.classes[c].last):
         lot_row = work.lots[lot]
         if lot_row.security == security:
-            units = np.int64(lot_row.sold_usd / lot_row.price * MILLIONTHS + NEAR_UNIT * lot_row.step)
+            units = int(lot_row.sold_usd / lot_row.price * MILLIONTHS + NEAR_UNIT * lot_row.step)
             total += min(units, lot_row.cap_units)
             whole = lot_row.cap_units if units >= lot_row.cap_units else units // lot_row.step * lot_row.step
             set_lot(work, lot, whole)
