@@ -300,3 +300,12 @@ def nav_of(course: Course, state: Standing, which: np.ndarray) -> np.ndarray:
 def measured(state: Standing, which: np.ndarray, measure: str) -> np.ndarray:
     """A measure as it is so far."""
     return state.values[which, MEASURES.index(measure)].copy()
+
+
+def test_a_look_at_which_losses_have_moved_to_a_recent_lot_is_left_out_and_counted() -> None:
+    world = market(np.random.default_rng(9).lognormal(-0.02, 0.12, (1, 48, 3)))
+    policy = LabPolicy("monthly", Policy(min_trade_usd=0, tracking_penalty=50.0), 0.0)
+    found = compare_with_night(world, [policy], owner(1e-6), most=48)
+    assert 0 < found.skipped < 49
+    assert found.states + found.skipped == 49
+    assert found.differences == ()
