@@ -27,4 +27,4 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", text], env=environment(tmp_path), capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "['flows.commands.cli', 'flows.commands.lazy_group']"
+    assert done.stdout.splitlines()[-1] == "['flows.commands.cli', 'flows.commands.lazy_group', 'flows.commands.say']"
