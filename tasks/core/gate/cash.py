@@ -144,7 +144,8 @@ def _shown_trades(comparison: Comparison) -> pl.DataFrame:
     moved = both.with_columns(pl.col("now", "then").fill_null(0)).with_columns(moved=pl.col("now") - pl.col("then"))
     shown = pl.max_horizontal(pl.min_horizontal("moved", "bought"), -pl.col("sold"))
     worth = -shown * pl.coalesce("price_usd", "price_then_usd") * pl.col("price_factor")
-    priced = moved.join(comparison.prices.filter(~pl.col("is_cash")), on="security_id")
+    is_unsplit = moved.join(comparison.splits, on="security_id", how="anti")  # a split moves holdings and no cash
+    priced = is_unsplit.join(comparison.prices.filter(~pl.col("is_cash")), on="security_id")
     return priced.group_by("account_id").agg(shown_usd=worth.sum())
 
 

@@ -23,6 +23,9 @@ BOTH_LOTS = {("lots", 1): "quantity_explained", ("lots", 2): "quantity_explained
 
 
 def trade(book: Book, side: str, quantity: str, day: str = "2026-01-05", security: str = "STK") -> Book:
+    """A trade of A1 at 100, and its cash."""
+    settled = float(book["cash"]["settled_usd"][0]) + float(quantity) * (100 if side == "sell" else -100)
+    book = with_cells(book, "cash", 1, settled_usd=f"{settled:.6f}")
     return with_rows(book, "trades", f"A1 | {security} | {day} | {side} | {quantity} | 100 | ")
 
 
@@ -116,7 +119,8 @@ def test_trades_explain_from_five_days_before_the_account_was_accepted_to_the_as
 
 
 def test_what_was_bought_and_sold_is_told() -> None:
-    book = trade(trade(with_cells(book_then(), "lots", 3, quantity="300"), "buy", "1.5", security="BND"), "sell", "7")
+    book = trade(with_cells(book_then(), "lots", 3, quantity="300"), "buy", "1.5", security="BND")
+    book = with_rows(book, "trades", "A1 | STK | 2026-01-05 | sell | 7 | 100 | ")
     assert "(bought 1.5, sold 0 since 2025-12-28)." in sentences(book)[0]
 
 
@@ -148,6 +152,7 @@ def test_each_position_that_vanished_has_its_sentence_and_the_rule_is_named_once
 
 def test_a_position_that_was_sold_may_vanish_though_its_security_is_delisted() -> None:
     book = trade(without_rows(book_then(), "lots", 3, 5), "sell", "100", security="BND")
+    book = with_cells(book, "cash", 3, settled_usd="5000")
     book = with_rows(book, "trades", "A3 | BND | 2026-01-05 | sell | 100 | 50 | ")
     gone = {table: book[table].filter(pl.col("security_id") != "BND") for table in ("securities", "prices", "buy_list")}
     own = judged(book | gone)
@@ -286,6 +291,7 @@ def test_the_basis_of_a_split_matters_in_taxable_accounts_only() -> None:
 
 def test_what_was_bought_outright_is_no_split_though_the_price_fell() -> None:
     book = with_rows(split("100", "40", "25"), "lots", "A3 | BND | 2 | 100 | 25 | 2026-01-05")
+    book = with_cells(book, "cash", 3, settled_usd="-2500")
     book = with_rows(book, "trades", "A3 | BND | 2026-01-05 | buy | 100 | 25 | ")
     assert set(rules(book, history_of(history_of_a3())).values()) == {"split_suspected"}
     assert rules(with_cells(book, "prices", 2, price_usd="31"), history_of(history_of_a3())) == {}
