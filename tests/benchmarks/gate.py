@@ -121,7 +121,7 @@ def shard_of(rng: np.random.Generator, first: int, count: int, common: Gated) ->
         "quantity": lots["quantity"].gather(traded).clip(1),
         "trade_date": AS_OF,
         "side": "buy",
-        "price_usd": 10,
+        "price_usd": price.gather(traded),
     }
     return {
         "accounts": landed("accounts", {"account_id": accounts, **ACCOUNT}),
@@ -163,9 +163,12 @@ def night_before(tables: Tables, common: Gated) -> History:
     key = ["account_id", "security_id", "lot_id"]
     lots = tables["lots"].join(bought, on=key, how="left", maintain_order="left")
     then = (pl.col("quantity") - pl.col("bought").fill_null(0)).cast(EXACT)
+    spent = tables["trades"].group_by("account_id").agg(spent=(pl.col("quantity") * pl.col("price_usd")).sum())
+    cash = tables["cash"].join(spent, on="account_id", how="left", maintain_order="left")
+    settled = (pl.col("settled_usd") + pl.col("spent").fill_null(0)).cast(EXACT)
     return History(
         lots=lots.select(*key, then, "unit_cost_usd", "acquired_date").filter(pl.col("quantity") > 0),
-        cash=tables["cash"].select("account_id", "settled_usd", "pending_usd"),
+        cash=cash.select("account_id", settled, "pending_usd"),
         accepted=tables["accounts"].select("account_id", accepted_date=pl.lit(ACCEPTED)),
         prices=common.prices,
     )

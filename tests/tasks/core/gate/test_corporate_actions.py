@@ -163,6 +163,7 @@ def test_more_than_a_share_is_no_cash_in_lieu() -> None:
 def test_a_trade_and_a_split_on_one_night() -> None:
     book = with_rows(split_book("260", "25", "25"), "trades", "A1 | BND | 2026-01-05 | buy | 60 | 25 | ")
     book = with_rows(book, "trades", "A3 | BND | 2026-01-02 | buy | 30 | 50 | ")
+    book = with_cells(with_cells(book, "cash", 1, settled_usd="-500"), "cash", 3, settled_usd="-1500")
     told = "BND | 2026-01-05 | split | 2 |"
     assert rules(judged(book, told)) == {}
     untraded = judged(split_book("260", "25", "25"), told)
