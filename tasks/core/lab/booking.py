@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tasks.core.facts import BPS
 from tasks.core.lab.arrays import MEASURES
 from tasks.core.lab.standing import YEAR_TURNOVER, Course, Standing
 from tasks.core.lab.trade import Found
@@ -33,7 +34,6 @@ COST: Final = MEASURES.index("cost")
 GAP_SUM: Final = MEASURES.index("gap_sum")
 GAP_MAX: Final = MEASURES.index("gap_max")
 SOLVES: Final = MEASURES.index("solves")
-BPS: Final = 1e4
 
 
 @compile_inner

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from tasks.core.drift import tolerance_band
+from tasks.core.facts import BPS
 from tasks.core.lab.arrays import LOOKS, MEASURES, LabPolicy, Market, Terms, look_flags
 from tasks.core.solver import NO_ORDER_LIMIT, Flags, Floats, Ints
 from tasks.core.tax import long_term_from
@@ -128,7 +129,7 @@ def course_of(market: Market, terms: Terms) -> Course:
         year - year[0],
         np.asarray(flow, np.float64),
         np.asarray(terms.targets, np.float64),
-        np.asarray(terms.half_spread_bps, np.float64) / 1e4,
+        np.asarray(terms.half_spread_bps, np.float64) / BPS,
         np.array([terms.quantity_step], np.float64),
         np.array(rates, np.float64),
         np.array([terms.is_taxed], np.bool_),
@@ -153,7 +154,7 @@ def grid_of(policies: Sequence[LabPolicy], market: Market, terms: Terms) -> Grid
         floats([each.min_trade_weight for each in own]),
         floats([each.max_turnover for each in own]),
         np.array([each.max_orders or NO_ORDER_LIMIT for each in own], np.int64),
-        floats([each.fewest_trades_bps / 1e4 for each in own]),
+        floats([each.fewest_trades_bps / BPS for each in own]),
         floats([each.max_realized_gain_usd for each in own]),
         floats([each.cash_tolerance_usd for each in own]),
         np.array([each.wash_sale_days for each in own], np.int64),

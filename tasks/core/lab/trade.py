@@ -6,10 +6,11 @@ at a loss is not bought within the window after it.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasks.core.facts import BPS
 from tasks.core.lab.standing import Course, Grid, Standing
 from tasks.core.rules import USEFUL_BPS, land_account, limit_group
 from tasks.core.solver import (
@@ -26,8 +27,6 @@ from tasks.core.solver import (
     require_types,
     sources_of,
 )
-
-BPS: Final = 1e4
 
 
 class Found(NamedTuple):
