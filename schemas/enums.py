@@ -67,6 +67,23 @@ class ActionKind(StrEnum):
     SPIN_OFF = "spin_off"  #: ``ratio`` shares of another security for one, beside it
 
 
+class ProfileFinding(StrEnum):
+    """Why an investor's profile leads to no model before a person has looked at it."""
+
+    NOTHING_ANSWERED = "nothing_answered"  #: neither a gamble nor a risk score
+    ANSWERS_CONTRADICT = "answers_contradict"  #: a larger cut is risked and a smaller one is not
+    SCORE_CONTRADICTS = "score_contradicts"  #: the risk score is far from what the gambles say
+    FLOW_ABOVE_INCOME = "flow_above_income"  #: more is to be paid in than is earned
+    WEALTH_BELOW_ACCOUNTS = "wealth_below_accounts"  #: all wealth is less than the accounts hold
+    NO_HORIZON = "no_horizon"  #: neither a horizon nor the day of a goal
+    HORIZON_PASSED = "horizon_passed"  #: the horizon, or the day of the goal, is over
+    PROFILE_STALE = "profile_stale"  #: nobody has asked for longer than three years
+    PATH_UNKNOWN = "path_unknown"  #: names a glide path that is not there, or is broken
+    TWO_INVESTORS = "two_investors"  #: more than one profile for a household
+    PROFILE_BROKEN = "profile_broken"  #: a row of the household's profile was set aside
+    MODEL_OFF_LADDER = "model_off_ladder"  #: the account's model is on no rung
+
+
 class RestrictionRule(StrEnum):
     """What a restriction forbids."""
 

@@ -39,6 +39,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "schemas",
         *(f"{CORE}.{room}" for room in ("facts", "drift", "rules", "solver", "tax", "propose")),
     },
+    f"{CORE}.profiles": {"schemas", f"{CORE}.solver"},
     f"{CORE}.replay": set(),
     # the warehouse
     "warehouse.file_lock": set(),

@@ -24,6 +24,7 @@ from schemas.enums import (
     OrderState,
     OrderUnit,
     Outcome,
+    ProfileFinding,
     ProfileFormat,
     ProposalState,
     Reason,
@@ -82,6 +83,7 @@ OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
     Guard: "holds a run, and the nights must go on",
     Role: "says what users may do",
     Scope: "says what tokens may be used for",
+    ProfileFinding: "no profile is delivered on these nights; tests/tasks/core/profiles/test_advice.py",
     OrderUnit: "no security of these nights is ordered in dollars; tests/flows/test_dollar_orders_night.py",
     Break: "compares what came back with what left, which reconciliation tests show",
 }
