@@ -100,7 +100,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *(f"tasks.{room}" for room in ("runtime", "known", "pull", "validate", "propose", "export")),
     },
     "tasks.demo": {"schemas", "tasks.formats", "tasks.runtime"},
-    "tasks.lab": {"schemas", CORE, "warehouse", "tasks.runtime"},
+    "tasks.lab": {"schemas", CORE, "warehouse", "tasks.runtime", "tasks.known"},
     # flows and the command
     "flows.workers": {"schemas", "warehouse.lake", "tasks.runtime"},
     "flows": {"schemas", "flows.workers", "tasks"},

@@ -95,6 +95,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.lab.studies:app",
             "Try policies on courses of the market: what each costs and gives. Hypothetical; nothing of it is ever traded.",
         ),
+        "frontier": LazyCommand(
+            "flows.commands.lab.frontier:frontier",
+            "Show the efficient frontier of asset classes, how far the firm's models are from it, and ten models on it. Nothing is traded by it.",
+        ),
         "review": LazyCommand("flows.commands.review:app", "Look at proposed trades, approve or reject them."),
         "users": LazyCommand("flows.commands.users:app", "Users of the ledger and their roles."),
         "audit": LazyCommand("flows.commands.audit:app", "The chain of all that was done."),

@@ -4,6 +4,13 @@ from .compare import policy_table as policy_table
 from .compare import short_measures as short_measures
 from .data import content_hash as content_hash
 from .data import read_history as read_history
+from .frontier import FoundFrontier as FoundFrontier
+from .frontier import FrontierRequest as FrontierRequest
+from .frontier import frontier_of as frontier_of
+from .frontier import frontier_picture as frontier_picture
+from .frontier import model_rows as model_rows
+from .frontier import rung_rows as rung_rows
+from .frontier import write_ladder as write_ladder
 from .report import export_study as export_study
 from .simulate import SIMULATE as SIMULATE
 from .simulate import lab_paths_task as lab_paths_task

@@ -19,13 +19,14 @@ import hashlib
 import io
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import polars as pl
 
 from schemas.errors import WrongUsage
-from schemas.lab import MarketSection, Study
+from schemas.lab import DataSet, MarketSection, Study
+from schemas.mappings import suggest_name
 from tasks.core.lab import MarketHistory, month_end
 from tasks.core.solver import Floats
 from tasks.runtime import wheel_file
@@ -73,9 +74,21 @@ def read_history(study: Study) -> MarketHistory | None:
         return None
     if market.source == "file":
         return _of_file(market)
-    name = str(market.data)
+    return packaged_history(str(market.data))
+
+
+def packaged_history(name: str) -> MarketHistory:
+    """Packaged data by their name.
+
+    Raises
+    ------
+    WrongUsage
+        There are none of that name, or they are not installed.
+    """
     if name in PRICES:
         return _of_prices(*PRICES[name])
+    if name not in get_args(DataSet):
+        raise WrongUsage(f"there are no data {name}\n\nHint: {suggest_name(name, get_args(DataSet))}")
     return _us_1926() if name == "us_1926_2018" else _us_styles()
 
 

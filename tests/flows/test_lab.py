@@ -42,13 +42,45 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Command]
         ["lab", "export", "bands", str(folder / "out")],
         ["lab", "run", str(wrong)],
         ["lab", "show", "another"],
+        [
+            "frontier",
+            "--data",
+            "us_1926_2018",
+            "--draws",
+            "10",
+            "--picture",
+            str(folder / "f.svg"),
+            "--ladder",
+            str(folder / "ladder"),
+            "--json",
+        ],
+        ["frontier", "--data", "us_1926_2018", "--draws", "10", "--expected", "stocks=6 %"],
+        ["frontier", "--data", "us_1926_2018", "--draws", "10", "--most", "stocks=0.5"],
         ["query", "SELECT count(*) AS n FROM lab_policies WHERE is_hypothetical", "--format", "csv"],
     ]
     return folder, session(folder / "home", *((words, {}) for words in lines))
 
 
 def test_a_study_is_run_once_and_shown(typed: tuple[Path, list[Command]]) -> None:
-    folder, (before, first, again, listed, shown, compared, verified, exported, wrong, absent, counted) = typed
+    (
+        folder,
+        (
+            before,
+            first,
+            again,
+            listed,
+            shown,
+            compared,
+            verified,
+            exported,
+            wrong,
+            absent,
+            drawn,
+            unread,
+            shown_of,
+            counted,
+        ),
+    ) = typed
     study_id = parse_study((folder / "bands.toml").read_bytes(), source="").study_id
     assert (before.code, json.loads(before.out)) == (0, [])
     assert first.code == 0, first.err
@@ -68,5 +100,13 @@ def test_a_study_is_run_once_and_shown(typed: tuple[Path, list[Command]]) -> Non
     assert (wrong.code, absent.code) == (2, 2)
     assert "the lab cannot harvest yet" in wrong.err
     assert "no study called another" in absent.err
+    found = json.loads(drawn.out)
+    assert found["is_hypothetical"]
+    assert [row["rung"] for row in found["frontier"]] == list(range(1, 11))
+    assert found["files"] == [str(folder / name) for name in ("f.svg", "ladder/ladder.csv", "ladder/model_targets.csv")]
+    assert (unread.code, shown_of.code) == (2, 0)
+    assert "--expected is stocks=6 %; needed a class and a number from -1 to 10" in unread.err
+    assert "frontier-10" in shown_of.out
+    assert "Hypothetical: expected returns are those of the past" in shown_of.err
     assert counted.code == 0, counted.err
     assert counted.out == "n\n9\n"

@@ -7,6 +7,12 @@ from .arrays import Terms as Terms
 from .arrays import look_flags as look_flags
 from .conformance import Compared as Compared
 from .conformance import compare_with_night as compare_with_night
+from .frontier import EfficientFrontier as EfficientFrontier
+from .frontier import Mix as Mix
+from .frontier import Moments as Moments
+from .frontier import efficient_mixes as efficient_mixes
+from .frontier import find_frontier as find_frontier
+from .frontier import moments_of as moments_of
 from .market import BEGIN as BEGIN
 from .market import MarketHistory as MarketHistory
 from .market import classes_of as classes_of
