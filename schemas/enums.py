@@ -23,6 +23,9 @@ class LandingTable(StrEnum):
     LOCATION_PREFERENCES = "location_preferences"
     ACCOUNT_TOTALS = "account_totals"
     CORPORATE_ACTIONS = "corporate_actions"
+    INVESTORS = "investors"
+    LADDER = "ladder"
+    GLIDE_PATHS = "glide_paths"
 
 
 class TaxStatus(StrEnum):
@@ -82,6 +85,24 @@ class ProfileFinding(StrEnum):
     TWO_INVESTORS = "two_investors"  #: more than one profile for a household
     PROFILE_BROKEN = "profile_broken"  #: a row of the household's profile was set aside
     MODEL_OFF_LADDER = "model_off_ladder"  #: the account's model is on no rung
+
+
+class ChangeSubject(StrEnum):
+    """Whose model a change is about."""
+
+    ACCOUNT = "account"  #: an account
+    HOUSEHOLD = "household"  #: a household that is managed together, with all its accounts
+
+
+class ChangeState(StrEnum):
+    """Where a model change stands."""
+
+    PENDING_REVIEW = "pending_review"  #: waits for a person
+    APPROVED = "approved"  #: in force from the next night on, until the source says another model
+    REJECTED = "rejected"  #: by a person; the same is not asked for again until the profile changes
+    WITHDRAWN = "withdrawn"  #: approved, and taken back by a person
+    SUPERSEDED = "superseded"  #: no later night asked for it, or another change of the same account was approved
+    TAKEN_OVER = "taken_over"  #: the source says another model than it was from
 
 
 class RestrictionRule(StrEnum):

@@ -40,6 +40,8 @@ CASH: Final = "cash"
 """The asset class every model must have."""
 WEIGHT_SUM_TOLERANCE: Final = 1e-6
 CURRENCY: Final = "USD"
+MOST_YEARS: Final = 100
+"""Of a horizon, or until a goal."""
 
 
 LABEL: Final = r"^\S(?:.{0,62}\S)?$"
@@ -308,6 +310,70 @@ class CorporateActions(pa.DataFrameModel):
         unique = ["security_id", "effective_date"]
 
 
+class Investors(pa.DataFrameModel):
+    """What is known of an investor: what they are willing to risk, can bear to lose, and want by when. A broken row stops no trade.
+
+    The accounts of a household are those of its investor. ``is_tenth_risked`` and the like: whether they would take a job that may, with even
+    chances, double their income for life or cut it by so much; or ``risk_score``, 0 to 100. ``horizon_years`` run from ``profiled_date`` on.
+    ``yearly_flow_usd`` is paid in, or drawn where it is below 0; ``income_beta`` says how much of what is still to be saved moves as the market does,
+    0 as a bond; null: 1.
+    """
+
+    investor_id: str = identifier()
+    household_id: str = identifier(nullable=True)
+    is_tenth_risked: bool = pa.Field(nullable=True)
+    is_fifth_risked: bool = pa.Field(nullable=True)
+    is_third_risked: bool = pa.Field(nullable=True)
+    is_half_risked: bool = pa.Field(nullable=True)
+    risk_score: float = pa.Field(ge=0, le=100, nullable=True)
+    horizon_years: float = pa.Field(ge=0, le=MOST_YEARS, nullable=True)
+    yearly_income_usd: Exact = pa.Field(ge=0, nullable=True)
+    yearly_flow_usd: Exact = pa.Field(nullable=True)
+    wealth_usd: Exact = pa.Field(ge=0, nullable=True)
+    income_beta: float = pa.Field(ge=0, le=1, nullable=True)
+    goal_usd: Exact = pa.Field(gt=0, nullable=True)
+    goal_date: date = pa.Field(nullable=True)
+    glide_path_id: str = identifier(nullable=True)
+    profiled_date: date
+
+    class Config:
+        """Key."""
+
+        unique = ["investor_id"]
+
+
+class LadderRungs(pa.DataFrameModel):
+    """The firm's models from the safest to the boldest, a rung each; used whole or not at all. Returns and volatilities are a year's."""
+
+    model_id: str = identifier()
+    rung: int = pa.Field(ge=0, le=10_000)
+    expected_return: float = pa.Field(ge=-1, le=1)
+    volatility: float = pa.Field(ge=0, le=2)
+    source_date: date
+
+    class Config:
+        """Key."""
+
+        unique = ["model_id"]
+
+
+class GlidePaths(pa.DataFrameModel):
+    """How the risky share, or the rung, falls with the years to the goal: one of the two, the same in all rows of a path.
+
+    A risky share is one of the boldest rung. Between rows it is read on a straight line; rungs are those of the row with the most years that are not more.
+    """
+
+    glide_path_id: str = identifier()
+    years_to_goal: float = pa.Field(ge=0, le=MOST_YEARS)
+    risky_share: float = pa.Field(ge=0, le=1, nullable=True)
+    rung: int = pa.Field(ge=0, le=10_000, nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["glide_path_id", "years_to_goal"]
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -323,11 +389,18 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "location_preferences": LocationPreferences,
     "account_totals": AccountTotals,
     "corporate_actions": CorporateActions,
+    "investors": Investors,
+    "ladder": LadderRungs,
+    "glide_paths": GlidePaths,
 }
 """Every landing table, by name."""
 
+PROFILE_TABLES: Final = ("investors", "ladder", "glide_paths")
+"""Tables that say whose model an account should have, and that no trade depends on."""
+
 OPTIONAL_TABLES: Final = frozenset(
     {
+        *PROFILE_TABLES,
         "buy_list",
         "restrictions",
         "trades",

@@ -72,6 +72,13 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "always_review": {"reason": pl.String()},
     "trade_date": {"trade_date": pl.Date()},
     "held_accounts": {"account_id": pl.String(), "held_by": pl.String()},
+    "changed_models": {
+        "change_id": pl.String(),
+        "subject_kind": pl.String(),
+        "subject_id": pl.String(),
+        "from_model_id": pl.String(),
+        "to_model_id": pl.String(),
+    },
     "made_with": {"step": pl.String(), "kind": pl.String(), "name": pl.String(), "value": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
@@ -86,7 +93,7 @@ night over all accounts, and those that holdings did not show then; ``unshown_fi
 null where a broker took a fill back, which no holding can show. ``always_review``: the setting as it was then. ``remembered_actions``: corporate actions that earlier nights were told of.
 ``renamed_securities``: identifiers that these and tonight's changed, each with all that it became, one share for one.
 ``late_prices``: securities
-whose price was still in shares of before a split that was told. ``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
+whose price was still in shares of before a split that was told. ``changed_models``: approved model changes that were in force when the run was pulled. ``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {

@@ -158,6 +158,33 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "objective_usd": pl.Float64(),  #: under the policy's own penalty, so that rows compare
         "is_chosen": pl.Boolean(),  #: whether it is what policy says
     },
+    "model_changes": {  #: an account, or a household that is managed together, that should have another model by its investor's profile
+        "content_hash": pl.String(),  #: SHA-256 of whose it is, both models and the profile: what a decision is about
+        "subject_kind": pl.String(),  #: whose model it is: an account's, or a household's
+        "subject_id": pl.String(),  #: the account, or the household
+        "household_id": pl.String(),  #: the household
+        "investor_id": pl.String(),  #: whose profile it is
+        "account_count": pl.Int64(),  #: accounts that it moves
+        "from_model_id": pl.String(),  #: the model that the source says
+        "current_model_id": pl.String(),  #: the model of tonight; another where a change is in force already
+        "to_model_id": pl.String(),  #: the model that it should have
+        "current_rung": pl.Int64(),  #: the rung of the model of tonight
+        "to_rung": pl.Int64(),  #: the rung of the model that it should have
+        "reason": pl.String(),  #: why, as a sentence
+        "nav_usd": USD,  #: what the model governs, of all its accounts
+        "est_tax_usd": USD,  #: what the move would add to the year's tax tonight; negative where it saves some
+        "est_cost_usd": USD,  #: spreads of its orders
+        "gross_value_usd": USD,  #: its buys + sells
+        "turnover": pl.Float64(),  #: half of them over NAV
+        "order_count": pl.Int64(),  #: its orders
+        "approvals_needed": pl.Int64(),  #: how many people have to approve
+    },
+    "profile_findings": {  #: what a person has to look at before a profile leads to a model
+        "household_id": pl.String(),  #: the household
+        "investor_id": pl.String(),  #: whose profile it is; null: of more than one, or of none that can be read
+        "account_id": pl.String(),  #: the account; null: all of the household
+        "finding": pl.String(),  #: what is to be looked at
+    },
     "quarantine": _SOURCE_ROW,  #: a row of the source that broke a rule
     "released_rows": {  #: a row of the source that broke rules and that a person let through
         **_SOURCE_ROW,

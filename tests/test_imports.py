@@ -39,7 +39,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "schemas",
         *(f"{CORE}.{room}" for room in ("facts", "drift", "rules", "solver", "tax", "propose")),
     },
-    f"{CORE}.profiles": {"schemas", f"{CORE}.solver"},
+    f"{CORE}.profiles": {"schemas", f"{CORE}.gate", f"{CORE}.solver"},
     f"{CORE}.replay": set(),
     # the warehouse
     "warehouse.file_lock": set(),
@@ -106,6 +106,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "flows": {"schemas", "flows.workers", "tasks"},
     "flows.commands": {"schemas", "flows", "tasks", "warehouse", "console"},
     "flows.commands.lab": {"schemas", "flows", "tasks"},
+    "flows.commands.profiles": {"schemas", "flows", "tasks", "warehouse"},
     # the console
     "console.shared": {"schemas", "tasks", "warehouse"},
     "console.api": {"schemas", "tasks", "warehouse", "console.shared"},
@@ -130,6 +131,7 @@ WITHOUT_A_DOOR = {
     "flows",
     "flows.commands",
     "flows.commands.lab",
+    "flows.commands.profiles",
     "console",
     "console.pages",
 }

@@ -100,6 +100,14 @@ class CommandGroup(LazyGroup):
             "Show the efficient frontier of asset classes, how far the firm's models are from it, and ten models on it. Nothing is traded by it.",
         ),
         "review": LazyCommand("flows.commands.review:app", "Look at proposed trades, approve or reject them."),
+        "changes": LazyCommand(
+            "flows.commands.profiles.changes:app",
+            "Look at models that profiles ask for, approve or reject them. An approved one is the model from the next night on.",
+        ),
+        "goal": LazyCommand(
+            "flows.commands.profiles.goal:goal",
+            "Say how likely the goal behind an account is, on its rung and on the best, and which rung is best by wealth and time.",
+        ),
         "users": LazyCommand("flows.commands.users:app", "Users of the ledger and their roles."),
         "audit": LazyCommand("flows.commands.audit:app", "The chain of all that was done."),
         "export": LazyCommand(

@@ -3,7 +3,7 @@
 A part is up to ``PART_ACCOUNTS`` consecutive accounts. Each has a random generator of its own, spawned from the seed, so
 that a book comes out the same however it is written, and a million accounts need the memory of one part. Every row of a
 part comes from whole-array operations. What is drawn, and how, is said in the module of each step: ``book_reference``,
-``book_policies``, ``book_accounts``, ``book_households``, ``book_holdings``, ``book_activity``, ``book_faults``.
+``book_policies``, ``book_investors``, ``book_accounts``, ``book_households``, ``book_holdings``, ``book_activity``, ``book_faults``.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from tasks.demo.book_activity import (
 from tasks.demo.book_faults import break_accounts, break_cash, break_lots, draw_hits
 from tasks.demo.book_holdings import draw_lots, draw_weights
 from tasks.demo.book_households import draw_managed, households_frame
+from tasks.demo.book_investors import investors_frame
 from tasks.demo.book_types import DailyCloses
 
 PART_ACCOUNTS: Final = 50_000
@@ -85,5 +86,6 @@ def _part(
         "trades": trades,
         "households": households_frame(accounts, managed, width=width),
         "account_totals": totals_frame(market, lots, lots_sound, cash_sound),
+        "investors": investors_frame(rng.spawn(1)[0], market, accounts, width=width),
     }
     return BookPart(tables, broken_accounts + broken_cash + broken_lots)

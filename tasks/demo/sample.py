@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from tasks.demo.book import book_parts
+from tasks.demo.book_investors import glide_paths, ladder
 from tasks.demo.book_reference import SYMBOLS, reference_tables
 from tasks.demo.book_types import DailyCloses, FileFormat
 from tasks.formats import ENDINGS
@@ -31,7 +32,7 @@ MARKER: Final = "book.json"
 """Names the request that made the folder, and what came of it; written last."""
 CLAIM: Final = "book.json.part"
 """Stands in the folder while the book is being written."""
-BOOK_VERSION: Final = 2
+BOOK_VERSION: Final = 3
 """Raised whenever the same request gives another book than before."""
 ROW_GROUP_ROWS: Final = 250_000
 PRICE_FILES: Final = ("sp500_dataset.csv.gz", "factors_dataset.csv.gz")
@@ -139,7 +140,8 @@ def _write(folder: Path, market: DailyCloses, *, account_count: int, seed: int, 
         files = {
             name: stack.enter_context(TableFile(folder / f"{name}.{file_format}", file_format)) for name in CONTRACTS
         }
-        for name, frame in reference_tables(market).items():
+        firms = {**reference_tables(market), "ladder": ladder(market), "glide_paths": glide_paths()}
+        for name, frame in firms.items():
             files[name].append(frame)
         for part in book_parts(market, account_count=account_count, seed=seed, is_text=file_format == "csv"):
             broken += part.broken_row_count

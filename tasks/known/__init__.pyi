@@ -16,6 +16,7 @@ from .landed_tables import drifts_of as drifts_of
 from .landed_tables import facts as facts
 from .landed_tables import landed_rows as landed_rows
 from .landed_tables import places as places
+from .landed_tables import read_profiles as read_profiles
 from .night_runs import NightStatus as NightStatus
 from .night_runs import look_after as look_after
 from .open_orders import known_orders as known_orders

@@ -6,17 +6,19 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CONTRACTS, SHARDED_TABLES, dtypes
+from schemas.landing import CONTRACTS, PROFILE_TABLES, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
-from tasks.core.facts import Facts, household_key, with_policy_defaults
+from tasks.core.facts import Facts, household_key, in_changed_models, with_policy_defaults
 from tasks.core.gate import (
     Actions,
     FilePlace,
     Places,
+    ProfileTables,
     accepted_rows,
     bound_under_both,
     closed_to_trade,
     in_current_terms,
+    usable_profiles,
 )
 from tasks.core.reconcile import unshown
 from tasks.known.corporate_actions import actions_of
@@ -24,22 +26,33 @@ from tasks.known.history import trade_date_of
 from warehouse.lake import Lake
 from warehouse.ledger import InputRow, Inputs
 
-GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in SHARDED_TABLES)
+GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in {*SHARDED_TABLES, *PROFILE_TABLES})
+"""Tables that belong to no account and that trades depend on."""
 
 
 def landed_rows(
-    lake: Lake, run: RunRef, shard: int, *, is_typed_only: bool = False, actions: Actions | None = None
+    lake: Lake,
+    run: RunRef,
+    shard: int,
+    *,
+    is_typed_only: bool = False,
+    has_profiles: bool = False,
+    actions: Actions | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Landed rows, good and bad: of the shard's accounts, or of what belongs to no account (``GLOBAL_SHARD``).
 
-    They are in the identifiers and shares of the night (``tasks.core.gate.corporate_actions``); ``raw`` is as they were read.
-    ``is_typed_only`` leaves out the rows as they were read, which only the gate needs; ``actions`` are ``actions_of``, where known.
+    They are in the identifiers and shares of the night (``tasks.core.gate.corporate_actions``), and in the models that people approved
+    (``tasks.core.facts.changed_models``); ``raw`` is as they were read.
+    ``is_typed_only`` leaves out the rows as they were read, which only the gate needs; ``has_profiles`` adds the tables of profiles to those that
+    belong to no account; ``actions`` are ``actions_of``, where known.
     """
-    names = (*GLOBAL_TABLES, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
+    more = PROFILE_TABLES if has_profiles else ()
+    names = (*GLOBAL_TABLES, *more, "restrictions") if shard == GLOBAL_SHARD else SHARDED_TABLES
     columns = {f"landed_{table}": (*dtypes(table), "row_number") if is_typed_only else () for table in names}
     landed = lake.read_tables(columns, run.run_id, shard)
     rows = {table.removeprefix("landed_"): found for table, found in landed.items()}
-    return in_current_terms(rows, actions_of(lake, run) if actions is None else actions)
+    current = in_current_terms(rows, actions_of(lake, run) if actions is None else actions)
+    return in_changed_models(current, lake.read("changed_models", run.run_id, GLOBAL_SHARD))
 
 
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
@@ -107,6 +120,16 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         unshown_fills=_unshown(known["fills_to_show"], good, known["gate"]),
         open_orders=_unshown(known["orders_to_show"], good, known["gate"]),
     )
+
+
+def read_profiles(lake: Lake, run: RunRef) -> ProfileTables | None:
+    """What of the tables of profiles advice may rest on; null where no ladder was delivered, or no investor."""
+    names = {f"landed_{table}": () for table in PROFILE_TABLES}
+    landed = lake.read_tables(names, run.run_id, GLOBAL_SHARD)
+    if landed["landed_ladder"].is_empty() or landed["landed_investors"].is_empty():
+        return None
+    broken = lake.read("quarantine", run.run_id, GLOBAL_SHARD, ("table_name", "landed_row"))
+    return usable_profiles({table.removeprefix("landed_"): rows for table, rows in landed.items()}, broken)
 
 
 def _quarantined(table: str, rows: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from schemas.errors import WrongUsage
 from schemas.landing import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
-from tasks.core.facts import Facts, household_key, model_hashes, with_policy_defaults
+from tasks.core.facts import Facts, household_key, in_changed_models, model_hashes, with_policy_defaults
 from tasks.core.gate import accepted_rows, check_table, gate_globals, in_current_terms
 from tasks.core.monitor import HELD, KnownToday, Verdict, seen_accounts, verdict
 from tasks.core.reconcile import waiting_orders
@@ -171,6 +171,8 @@ def _shard(
     """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
     run, shard = part
     rows = lake.read_tables(COLUMNS, run.run_id, shard)
+    in_force = lake.read("changed_models", run.run_id, GLOBAL_SHARD)
+    rows["landed_accounts"] = in_changed_models({"accounts": rows["landed_accounts"]}, in_force)["accounts"]
     rows["landed_lots"] = in_current_terms({"lots": rows["landed_lots"]}, actions_of(lake, run))["lots"]
     good = {
         name: accepted_rows(name, rows[f"landed_{name}"], rows["quarantine"]) for name in ("accounts", "lots", "cash")

@@ -29,6 +29,7 @@ from tasks.runtime import Stores, current_actor
 from warehouse.lake import LakeAt, lake_of_its_own
 from warehouse.ledger import Ledger, NewRun, RunRow, Runs
 
+PROFILED: Final = ("model_changes", "profile_findings")
 COMPUTED: Final = {
     Step.VALIDATE: (
         "quarantine",
@@ -44,7 +45,7 @@ COMPUTED: Final = {
         "anomalies",
     ),
     Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
-    Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier"),
+    Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier", *PROFILED),
 }
 """What each step writes that the inputs decide."""
 NOT_PULLED: Final = frozenset(

@@ -29,12 +29,13 @@ from tasks.core.propose import (
 )
 from tasks.core.reconcile import waiting, waiting_orders
 from tasks.known import facts as read_facts
+from tasks.propose.model_changes import change_frames
 from tasks.runtime import Stores, made_with, open_stores, retry_quietly, timed_step
 
 
 @task(name="propose", cache_policy=NO_CACHE, task_run_name="propose-{shard}", **retry_quietly)
 def propose_task(run: RunRef, shard: int) -> None:
-    """Write ``proposals``, ``orders``, ``lot_relief``, ``class_reasons`` and ``account_outcomes`` of one shard, and ``frontier`` where settings ask for it.
+    """Write ``proposals``, ``orders``, ``lot_relief``, ``class_reasons`` and ``account_outcomes`` of one shard; ``frontier`` where settings ask for it; and what profiles ask for.
 
     Raises
     ------
@@ -76,6 +77,7 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
     if at.settings.is_frontier_written:
         wanted = frames["proposals"]["account_id"]
         frames["frontier"] = frontier(facts, drift, by_account, wanted, run_id=run.run_id)
+    frames |= change_frames(lake, run, at.settings, facts, by_account)
     frames["made_with"] = made_with(at.settings, Step.PROPOSE)
     lake.replace(run, shard, frames)
     return scope.height

@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
+from tasks.propose.model_changes import enter_changes
 from tasks.runtime import Session, Stores, open_stores, retry_quietly, sessions_from, timed_step, utc_now
 from warehouse.ledger import ROUTED
 
@@ -30,6 +31,7 @@ def route_run(at: Stores, run: RunRef) -> int:
     pulled = at.lake.read("scope", run.run_id)["account_id"]
     now = utc_now()
     at.ledger.proposals.route_proposals(run.run_id, proposals, pulled, now, next_cut_offs(at.settings, now))
+    enter_changes(at, run)
     return proposals.height
 
 

@@ -70,6 +70,7 @@ def _tables_about(
             shard=pl.lit(GLOBAL_SHARD, pl.Int32)
         ),
         "trade_date": _trade_date(run, at),
+        "changed_models": at.ledger.model_changes.changes_in_force().with_columns(shard=pl.lit(GLOBAL_SHARD, pl.Int32)),
     }
 
 

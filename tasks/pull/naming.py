@@ -17,7 +17,9 @@ from warehouse.ledger import NewRun
 def name_run(request: Request, taken: TakenFiles, late: LateFiles | None, at: Stores) -> NewRun:
     """The run of the files, as the ledger is to start it."""
     released = at.ledger.readmissions.released_rows(request.as_of_date)["quarantine_id"]
-    inputs = digest(taken, chain((f"released {row}" for row in released), days_apart(taken, request.as_of_date)))
+    changed = at.ledger.model_changes.changes_in_force()["change_id"]
+    more = chain((f"released {row}" for row in released), (f"model change {one}" for one in changed))
+    inputs = digest(taken, chain(more, days_apart(taken, request.as_of_date)))
     return NewRun(
         run_id=_run_id(request, inputs, late, at),
         as_of_date=request.as_of_date,

@@ -10,6 +10,11 @@ from .access import sign_out as sign_out
 from .access import token_of as token_of
 from .amend import amend_proposal as amend_proposal
 from .explain import explain_account as explain_account
+from .goals import GoalOfAccount as GoalOfAccount
+from .goals import goal_of_account as goal_of_account
+from .model_changes import decide_changes as decide_changes
+from .model_changes import find_change as find_change
+from .model_changes import newest_findings as newest_findings
 from .quarantine import QuarantinedRow as QuarantinedRow
 from .quarantine import QuarantineFilter as QuarantineFilter
 from .quarantine import QuarantineStores as QuarantineStores

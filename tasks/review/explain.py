@@ -62,7 +62,7 @@ def explain_account(
     WrongUsage
         There is no such run, or no run has the account.
     """
-    row, shard = _where(lake, runs, account_id, run_id)
+    row, shard = find_run_of(lake, runs, account_id, run_id)
     run = RunRef(row.run_id, row.as_of_date, row.kind, row.shard_count)
     facts = household_facts(read_facts(lake, run, shard), account_id)
     told = _account_record(lake, proposals, amendments, row, facts, account_id=account_id, shard=shard)
@@ -72,7 +72,7 @@ def explain_account(
     return {**page(told), "frontier": frontier_section(_frontier(lake, run, shard, facts, account_id))}
 
 
-def _where(lake: Lake, runs: Runs, account_id: str, run_id: str | None) -> tuple[RunRow, int]:
+def find_run_of(lake: Lake, runs: Runs, account_id: str, run_id: str | None) -> tuple[RunRow, int]:
     """The run and the shard that have the account. Newest: of the newest date; among several, started last."""
     shards = lake.runs_of(account_id)
     if run_id is not None:

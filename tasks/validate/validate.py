@@ -73,7 +73,7 @@ def validate_task(run: RunRef, shard: int) -> None:
 def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``validate_task`` does, on stores that are open; the rows looked at."""
     where = places(at.ledger.inputs, run)
-    commons = landed_rows(at.lake, run, GLOBAL_SHARD)
+    commons = landed_rows(at.lake, run, GLOBAL_SHARD, has_profiles=shard == GLOBAL_SHARD)
     gated = gate_globals(commons, where, as_of=run.as_of_date)
     if shard == GLOBAL_SHARD:
         if notice := odd_label_notice(commons["securities"]):

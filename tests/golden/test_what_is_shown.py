@@ -17,6 +17,8 @@ from schemas.enums import (
     BandRule,
     Break,
     Calendar,
+    ChangeState,
+    ChangeSubject,
     ExecutionKind,
     Guard,
     LandingTable,
@@ -45,7 +47,7 @@ from schemas.enums import (
     Trigger,
     Unmodelled,
 )
-from schemas.landing import BLANK_IS_ZERO, CONTRACTS, dtypes
+from schemas.landing import BLANK_IS_ZERO, CONTRACTS, PROFILE_TABLES, dtypes
 from tasks.core.gate.contract import column_rules, readable, required_rule, unique_key
 from tests.golden.night import HERE
 
@@ -84,12 +86,16 @@ OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
     Role: "says what users may do",
     Scope: "says what tokens may be used for",
     ProfileFinding: "no profile is delivered on these nights; tests/tasks/core/profiles/test_advice.py",
+    ChangeSubject: "as profiles; tests/flows/test_profiles_night.py",
+    ChangeState: "as profiles; tests/flows/test_profiles_night.py",
     OrderUnit: "no security of these nights is ordered in dollars; tests/flows/test_dollar_orders_night.py",
     Break: "compares what came back with what left, which reconciliation tests show",
 }
 """Lists of which no golden night shows anything, and why."""
 
+NO_PROFILES: Final = "no profile is delivered on these nights; tests/tasks/core/gate/test_profile_tables.py"
 NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
+    LandingTable: dict.fromkeys(PROFILE_TABLES, NO_PROFILES),
     Outcome: {Outcome.ERROR: "nothing writes it: a step that fails fails the run"},
     Reason: {
         Reason.NO_TARGET: "an account of a model without targets does not pass the gate",
@@ -196,6 +202,7 @@ RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
     **{
         readable(table, column).name: "of a text only one with a NUL character, which these files shall not hold"
         for table in CONTRACTS
+        if table not in PROFILE_TABLES
         for column, dtype in dtypes(table).items()
         if dtype == pl.String
     },
@@ -250,7 +257,7 @@ def test_every_rule_of_the_gate_is_shown_or_left_out_for_a_reason() -> None:
 def all_rules() -> set[str]:
     """Every rule that a row may break, by the name it has in ``broken_rules``."""
     rules = set(ROW_RULES)
-    for table, contract in CONTRACTS.items():
+    for table, contract in ((name, contract) for name, contract in CONTRACTS.items() if name not in PROFILE_TABLES):
         schema = contract.to_schema()
         key = schema.unique or (("model_id", "asset_class", "security_id", "tax_status") if table == "buy_list" else ())
         rules |= {unique_key(key).name} if key else set()

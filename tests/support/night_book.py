@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from schemas.enums import Outcome, RunKind
-from schemas.landing import OPTIONAL_COLUMNS, dtypes
+from schemas.landing import OPTIONAL_COLUMNS, PROFILE_TABLES, dtypes
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
@@ -47,7 +47,7 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     good = {
         name: accepted_rows(name, rows, broken).select(dtypes(name).keys())
         for name, rows in tables.items()
-        if name not in {"account_totals", "corporate_actions"}
+        if name not in {"account_totals", "corporate_actions", *PROFILE_TABLES}
     }
     good["policies"] = with_policy_defaults(good["policies"])
     good["accounts"] = good["accounts"].join(own.accounts, on="account_id", how="anti")

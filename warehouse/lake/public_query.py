@@ -27,6 +27,8 @@ LEDGER_VIEWS: Final = {
     "runs": ("runs", ()),
     "queue": ("proposals", ("nav_usd", "gross_value_usd", "est_tax_usd", "est_cost_usd")),
     "decisions": ("decisions", ()),
+    "model_queue": ("model_changes", ("nav_usd", "gross_value_usd", "est_tax_usd", "est_cost_usd")),
+    "model_decisions": ("change_decisions", ()),
     "exports": ("exports", ()),
     "export_orders": ("export_orders", ("quantity", "quantity_step", "price_usd", "price_factor", "amount_usd")),
     "deliveries": ("deliveries", ()),
@@ -44,6 +46,7 @@ OF_NO_RUN: Final = frozenset(
     {
         *LAB,
         "decisions",
+        "model_decisions",
         "halts",
         "export_orders",
         "deliveries",

@@ -22,11 +22,13 @@ from .export import Exports as Exports
 from .ledger import Ledger as Ledger
 from .monitor import LATE_FILE as LATE_FILE
 from .monitor import ScopeRow as ScopeRow
+from .review import ASKED as ASKED
 from .review import ROUTED as ROUTED
 from .review import Amended as Amended
 from .review import Amendments as Amendments
 from .review import Decisions as Decisions
 from .review import Filter as Filter
+from .review import ModelChanges as ModelChanges
 from .review import Page as Page
 from .review import Proposals as Proposals
 from .review import Queue as Queue

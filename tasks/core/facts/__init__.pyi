@@ -5,6 +5,7 @@ from .cells import csv_files as csv_files
 from .cells import money_cell as money_cell
 from .cells import number_cell as number_cell
 from .cells import text_cell as text_cell
+from .changed_models import in_changed_models as in_changed_models
 from .facts import BPS as BPS
 from .facts import CLASS as CLASS
 from .facts import Facts as Facts

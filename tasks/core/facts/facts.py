@@ -13,6 +13,7 @@ from schemas.policy import Policy
 from schemas.stored import INTERNAL
 from schemas.tables import USD
 from schemas.units import EXACT
+from tasks.core.facts.changed_models import in_changed_models
 
 BPS: Final = 1e4
 """Basis points in one."""
@@ -61,6 +62,11 @@ class Facts:
         closed = self.restrictions.filter(pl.col("rule") == RestrictionRule.NO_NEW)["security_id"].unique()
         held = self.lots.filter(pl.col("security_id").is_in(closed.implode())) if len(closed) else self.lots.clear()
         return held.select("account_id", "security_id").unique()
+
+    def in_models(self, changes: pl.DataFrame) -> "Facts":
+        """The facts with accounts and households in other models; ``changes`` as for ``in_changed_models``."""
+        found = in_changed_models({"accounts": self.accounts, "households": self.households}, changes)
+        return replace(self, accounts=found["accounts"], households=found["households"])
 
     def of_households(self, account_ids: pl.Series) -> "Facts":
         """The facts of the households of these accounts; what is said of everyone stays."""

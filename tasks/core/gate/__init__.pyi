@@ -33,6 +33,8 @@ from .parsing import rounded_cells as rounded_cells
 from .places import FilePlace as FilePlace
 from .places import Places as Places
 from .places import whole_files as whole_files
+from .profile_tables import ProfileTables as ProfileTables
+from .profile_tables import usable_profiles as usable_profiles
 from .reference_tables import Gated as Gated
 from .reference_tables import gate_globals as gate_globals
 from .restrictions import bound_under_both as bound_under_both

@@ -34,10 +34,17 @@ from tasks.core.gate.reference_tables import (
     POLICY_KNOWN,
     SECURITY_KNOWN,
     Gated,
-    with_unknown,
 )
 from tasks.core.gate.restrictions import check_restrictions
-from tasks.core.gate.rows import Checked, account_key, breaches, check_table, quarantine_rows, with_future
+from tasks.core.gate.rows import (
+    Checked,
+    account_key,
+    breaches,
+    check_table,
+    quarantine_rows,
+    with_future,
+    with_unknown,
+)
 from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import ACCOUNT_KNOWN, accounts_that_lack, could_be_lost, stray_rows
 from tasks.core.gate.totals import counted_accounts, with_totals

@@ -18,7 +18,7 @@ _LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {
     ("lots", SECURITY_HAS_PRICE): ("prices",),
     **{(table, ACTION_WHOLE): ("corporate_actions",) for table in ("lots", "trades", "restrictions")},
     ("model_targets", MODEL_WHOLE): ("model_targets",),
-    **{(table, MODEL_KNOWN): ("model_targets",) for table in ("buy_list", "location_preferences")},
+    **{(table, MODEL_KNOWN): ("model_targets",) for table in ("buy_list", "location_preferences", "ladder")},
     **{(table, MODEL_KNOWN): OF_MODELS for table in ("households", "accounts")},
     **{(table, POLICY_KNOWN): ("policies",) for table in ("households", "accounts")},
     ("accounts", HOUSEHOLD_WHOLE): ("households",),

@@ -45,6 +45,9 @@ _NAMES: Final = {
     "corporate_actions": "security_id",
     "policies": "policy_id",
     "households": "household_id",
+    "investors": "investor_id",
+    "ladder": "model_id",
+    "glide_paths": "glide_path_id",
     **dict.fromkeys(OF_MODELS, "model_id"),
 }
 

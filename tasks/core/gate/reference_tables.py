@@ -9,7 +9,8 @@
    where it cannot be read at all that is every model, or every household that has no row, unless the rest of the row means
    nothing of ours either.
 5. Corporate actions are judged row by row; what a broken one could be about is lost to its holders (``corporate_actions``).
-6. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
+6. Profiles, the ladder and glide paths cost nobody a trade (``profile_tables``); a rung's model is one that is whole.
+7. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +28,9 @@ from tasks.core.gate.classes import with_strange_classes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import check_actions
 from tasks.core.gate.places import Places
+from tasks.core.gate.profile_tables import check_profiles
 from tasks.core.gate.restrictions import check_restrictions
-from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future
+from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future, with_unknown
 from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import STRAY, could_be_lost, lost_actions, lost_names, stray_names
 
@@ -126,6 +128,10 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         everyones = _check_for_everyone(tables["restrictions"], known, places)
         strays = _without_readable_account(everyones)
         checked.append(everyones)
+    profiles = check_profiles(tables, as_of)
+    if "ladder" in profiles:
+        profiles["ladder"] = with_unknown(profiles["ladder"], MODEL_KNOWN, whole)
+    checked += profiles.values()
     actions = None
     if "corporate_actions" in tables:
         actions = check_actions(tables["corporate_actions"])
@@ -163,19 +169,6 @@ def _with_factors(prices: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFram
         "security_id", pl.col("price_factor").fill_null(1), is_cash=pl.col("asset_class") == CASH
     )
     return prices.select("security_id", "price_usd").join(factors, on="security_id", maintain_order="left")
-
-
-def with_unknown(checked: Checked, rule: Rule, known: pl.Series) -> Checked:
-    """The rule broken by rows whose identifier is well-formed and not among the known ones."""
-    broken_cells = checked.broken.filter(pl.col("rule").is_in(_identity_rules(rule.column)))
-    rows = checked.rows.filter(pl.col(rule.column).is_not_null() & ~pl.col(rule.column).is_in(known.implode()))
-    if rows.is_empty():
-        return checked
-    return checked.with_broken(breaches(rows.join(broken_cells, on="row_number", how="anti"), rule))
-
-
-def _identity_rules(column: str) -> list[str]:
-    return [f"{column}_identifier", f"{column}_label", "line_complete"]
 
 
 def _check_models(parsed: pl.DataFrame) -> Checked:

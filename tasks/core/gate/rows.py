@@ -81,6 +81,19 @@ def with_future(checked: Checked, column: str, as_of: date) -> Checked:
     return checked.with_broken(breaches(late, not_after(column, as_of)))
 
 
+def with_unknown(checked: Checked, rule: Rule, known: pl.Series) -> Checked:
+    """The rule broken by rows whose identifier is well-formed and not among the known ones."""
+    broken_cells = checked.broken.filter(pl.col("rule").is_in(_identity_rules(rule.column)))
+    rows = checked.rows.filter(pl.col(rule.column).is_not_null() & ~pl.col(rule.column).is_in(known.implode()))
+    if rows.is_empty():
+        return checked
+    return checked.with_broken(breaches(rows.join(broken_cells, on="row_number", how="anti"), rule))
+
+
+def _identity_rules(column: str) -> list[str]:
+    return [f"{column}_identifier", f"{column}_label", "line_complete"]
+
+
 def breaches(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     """The rule broken by each of the rows; a column the rows lack reads as it stands in ``raw``."""
     found = pl.concat_str([_cell_text(rows, name) for name in rule.column.split(", ")], separator=", ")

@@ -13,6 +13,12 @@ from .aversion import typical_aversion as typical_aversion
 from .capacity import LEAST_SAFE_CHANCE as LEAST_SAFE_CHANCE
 from .capacity import safe_rung as safe_rung
 from .capacity import tolerable_loss as tolerable_loss
+from .changes import COSTS as COSTS
+from .changes import Asked as Asked
+from .changes import ask as ask
+from .changes import ladder_of as ladder_of
+from .changes import paths_of as paths_of
+from .changes import profile_of as profile_of
 from .glide import annuity as annuity
 from .glide import glide_share as glide_share
 from .glide import merton_share as merton_share
@@ -25,3 +31,6 @@ from .goals import single_rung_chance as single_rung_chance
 from .ladder import Ladder as Ladder
 from .ladder import best_rung as best_rung
 from .ladder import rung_within as rung_within
+from .outlook import Look as Look
+from .outlook import Outlook as Outlook
+from .outlook import goal_outlook as goal_outlook

@@ -35,6 +35,11 @@ class Ladder:
         """The place of a model among the rungs, from 0; -1 where it is on none."""
         return self.model_ids.index(model_id) if model_id in self.model_ids else -1
 
+    def part(self, first: int, last: int) -> "Ladder":
+        """The rungs from one place to another."""
+        cut = slice(first, last + 1)
+        return Ladder(self.model_ids[cut], self.rung[cut], self.expected_return[cut], self.volatility[cut])
+
     def is_rising(self) -> bool:
         """Whether rungs ascend, and volatility with them. A ladder that does not cannot tell the more averse choice."""
         return bool((np.diff(self.rung) > 0).all() and (np.diff(self.volatility) >= 0).all())

@@ -26,3 +26,4 @@ from .route import with_route as with_route
 from .scenarios import Scenario as Scenario
 from .scenarios import frontier as frontier
 from .solved import Solved as Solved
+from .trial import policy_trades as policy_trades

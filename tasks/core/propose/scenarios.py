@@ -120,7 +120,7 @@ def frontier(
     run_id
         Of the run whose facts these are.
     """
-    accounts = _solvable(facts, by_account, wanted)
+    accounts = solvable(facts, by_account, wanted)
     world = World(shard_of(facts, drift, by_account), by_account, run_id)
     policy = world.solve(accounts)
     idle = _idle(policy, world)
@@ -138,7 +138,7 @@ def frontier(
     )
 
 
-def _solvable(facts: Facts, by_account: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+def solvable(facts: Facts, by_account: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
     """Parameters and NAV of the accounts that may be traded: those wanted and, in a managed household, all its accounts."""
     managed = facts.households.select(household_key=pl.format("h {}", "household_id"))
     models, group = facts.model_targets["model_id"].unique(), "household_key"

@@ -4,6 +4,8 @@ from .decisions import BatchDecision as BatchDecision
 from .decisions import Decisions as Decisions
 from .decisions import ReviewedVersion as ReviewedVersion
 from .decisions import refuse as refuse
+from .model_changes import ASKED as ASKED
+from .model_changes import ModelChanges as ModelChanges
 from .proposals import BRIEF as BRIEF
 from .proposals import MOMENT as MOMENT
 from .proposals import ROUTED as ROUTED

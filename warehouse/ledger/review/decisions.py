@@ -166,7 +166,7 @@ def _makers(connection: Connection, rows: Mapping[str, Row[Any]]) -> _Makers:
     return _Makers(approvers, amenders)
 
 
-def refuse(problems: list[str], total: int) -> None:
+def refuse(problems: list[str], total: int, *, what: str = "proposals") -> None:
     """Say which of the proposals cannot be decided, and why; nothing if there is no problem.
 
     Raises
@@ -177,7 +177,7 @@ def refuse(problems: list[str], total: int) -> None:
     if problems:
         more = f"\nand {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         listed = "\n".join(problems[:NAMED])
-        raise DecisionRefused(f"nothing was done, because of {len(problems)} of {total} proposals:\n{listed}{more}")
+        raise DecisionRefused(f"nothing was done, because of {len(problems)} of {total} {what}:\n{listed}{more}")
 
 
 def _next_state(decision: Decision, row: Row[Any], approvers: frozenset[str]) -> ProposalState | None:

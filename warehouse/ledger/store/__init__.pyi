@@ -8,6 +8,9 @@ from .audit_reading import Audit as Audit
 from .audit_states import need_proven as need_proven
 from .breach_tables import breaches as breaches
 from .breach_tables import scopes as scopes
+from .change_tables import change_decisions as change_decisions
+from .change_tables import model_changes as model_changes
+from .creation import change_triggers as change_triggers
 from .creation import create_tables as create_tables
 from .creation import household_triggers as household_triggers
 from .creation import state_triggers as state_triggers

@@ -13,11 +13,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from schemas.enums import ProposalState
 from schemas.errors import AuditBroken
 from warehouse.ledger.store.audit_chain import row_hash
+from warehouse.ledger.store.change_tables import model_changes
 from warehouse.ledger.store.rows import AuditRow
 from warehouse.ledger.store.store import in_chunks
 from warehouse.ledger.store.tables import audit, proposals, runs
@@ -33,6 +34,7 @@ def state_faults(connection: Connection, proposal_ids: Collection[str] | None = 
     """A sentence for each proposal of which the audit does not say what its row says; null: of all proposals and runs."""
     if proposal_ids is None:
         yield from run_faults(connection)
+        yield from change_faults(connection)
         proposal_ids = list(connection.scalars(sa.select(proposals.c.proposal_id).order_by(proposals.c.proposal_id)))
     for some in in_chunks(sorted(proposal_ids)):
         trails = _trails(connection, audit.c.proposal_id, audit.c.proposal_id.in_(some))
@@ -40,7 +42,10 @@ def state_faults(connection: Connection, proposal_ids: Collection[str] | None = 
         for row in rows.all():
             trail = trails[row.proposal_id]
             yield from _trail_faults(f"proposal {row.proposal_id}", row.state, trail)
-            yield from _proposal_faults(row, trail)
+            makers = {row.submitter, row.amender}
+            yield from _content_faults(
+                f"proposal {row.proposal_id}", row.content_hash, row.approvals_needed, makers, trail
+            )
 
 
 def run_faults(connection: Connection, run_id: str | None = None) -> Iterator[str]:
@@ -50,6 +55,16 @@ def run_faults(connection: Connection, run_id: str | None = None) -> Iterator[st
     trails = _trails(connection, audit.c.run_id, is_run & audit.c.run_id.in_(sa.select(runs.c.run_id).where(is_meant)))
     for row in connection.execute(sa.select(*runs.c["run_id", "state"]).where(is_meant).order_by(runs.c.run_id)).all():
         yield from _trail_faults(f"run {row.run_id}", row.state, trails[row.run_id])
+
+
+def change_faults(connection: Connection) -> Iterator[str]:
+    """As ``state_faults``, of all model changes."""
+    names = sa.select(model_changes.c.change_id)
+    trails = _trails(connection, audit.c.proposal_id, audit.c.proposal_id.in_(names))
+    for row in connection.execute(sa.select(model_changes).order_by(model_changes.c.change_id)).all():
+        trail, what = trails[row.change_id], f"model change {row.change_id}"
+        yield from _trail_faults(what, row.state, trail)
+        yield from _content_faults(what, row.content_hash, row.approvals_needed, {row.submitter}, trail)
 
 
 def need_proven(connection: Connection, run_id: str, proposal_ids: Collection[str]) -> None:
@@ -100,15 +115,15 @@ def _trail_faults(what: str, state: str, trail: Sequence[AuditRow]) -> Iterator[
         before = row.to_state
 
 
-def _proposal_faults(row: Row[Any], trail: Sequence[AuditRow]) -> Iterator[str]:
+def _content_faults(
+    what: str, content_hash: str, needed: int, makers: set[str], trail: Sequence[AuditRow]
+) -> Iterator[str]:
+    """Content that is not what was entered first, and an approval by fewer people than it needs."""
     for first in trail[:1]:
-        if f'"content_hash":"{row.content_hash}"' not in first.detail:
-            yield f"proposal {row.proposal_id} has other content than was routed by audit row {first.seq}"
+        if f'"content_hash":"{content_hash}"' not in first.detail:
+            yield f"{what} has other content than was routed by audit row {first.seq}"
     approval = next((one for one in trail[1:] if one.to_state == ProposalState.APPROVED), None)
     if approval is not None:
-        people = {one.actor for one in trail[1:] if one.event == Decision.APPROVE} - {row.submitter, row.amender}
-        if len(people) < row.approvals_needed:
-            yield (
-                f"proposal {row.proposal_id} was approved by {len(people)} in audit row {approval.seq}; "
-                f"needed {row.approvals_needed}"
-            )
+        people = {one.actor for one in trail[1:] if one.event == Decision.APPROVE} - makers
+        if len(people) < needed:
+            yield f"{what} was approved by {len(people)} in audit row {approval.seq}; needed {needed}"

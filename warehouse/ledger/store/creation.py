@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from warehouse.ledger.store import (
     breach_tables,  # noqa: F401 - declares its tables
+    change_tables,  # noqa: F401 - declares its tables
     market_tables,
 )
 from warehouse.ledger.store.audit_chain import GENESIS
@@ -130,6 +131,31 @@ STATE_RULES: Final = (
         ),
     ),
 )
+SAID_OF_CHANGE: Final = "proposal_id = NEW.change_id AND to_state IS NOT NULL"
+CHANGE_RULES: Final = (
+    (
+        "model_changes",
+        "as_proposed",
+        "UPDATE",
+        " OR ".join(
+            f"NEW.{name} <> OLD.{name}"
+            for name in (
+                "content_hash",
+                "submitter",
+                "run_id",
+                "subject_kind",
+                "subject_id",
+                "from_model_id",
+                "to_model_id",
+            )
+        ),
+    ),
+    ("model_changes", "needs", "UPDATE", "NEW.approvals_needed < OLD.approvals_needed"),
+    ("model_changes", "no_delete", "DELETE", "TRUE"),
+    ("change_decisions", "no_update", "UPDATE", "TRUE"),
+    ("change_decisions", "no_delete", "DELETE", "TRUE"),
+)
+CHANGE_LOOKS: Final = (("model_changes", "said", "TRUE", NEWEST.format(SAID_OF_CHANGE), UNSAID),)
 STATE_LOOKS: Final = (
     ("proposals", "said", "TRUE", NEWEST.format(SAID_OF_PROPOSAL), UNSAID),
     ("runs", "said", "TRUE", NEWEST.format(SAID_OF_RUN), UNSAID),
@@ -154,7 +180,13 @@ def create_tables(connection: Connection) -> None:
     connection.execute(sa.insert(audit_head).values(one=1, seq=0, hash=GENESIS))
     dialect = connection.dialect.name
     first = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
-    for statement in (*first(FIXED, RULES, LOOKS), *household_triggers(dialect), *state_triggers(dialect)):
+    statements = (
+        *first(FIXED, RULES, LOOKS),
+        *household_triggers(dialect),
+        *state_triggers(dialect),
+        *change_triggers(dialect),
+    )
+    for statement in statements:
         connection.execute(sa.text(statement))
 
 
@@ -177,6 +209,12 @@ def state_triggers(dialect: str) -> Iterator[str]:
     """The statements that make the triggers of states; ``refuse_change`` is there already."""
     make = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
     yield from make((), STATE_RULES, STATE_LOOKS)
+
+
+def change_triggers(dialect: str) -> Iterator[str]:
+    """The statements that make the triggers of model changes; ``refuse_change`` is there already."""
+    make = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
+    yield from make((), CHANGE_RULES, CHANGE_LOOKS)
 
 
 def _sqlite_triggers(fixed: Sequence[sa.Table], rules: Sequence[Rule], looks: Sequence[Look]) -> Iterator[str]:

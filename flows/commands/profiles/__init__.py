@@ -1,0 +1,1 @@
+"""``trimtab changes`` and ``trimtab goal``: whose model an account should have."""
