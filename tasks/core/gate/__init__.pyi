@@ -7,10 +7,10 @@ from .anomaly_scores import anomaly_sentence as anomaly_sentence
 from .carried_over import carry_history as carry_history
 from .carried_over import less_spun_off as less_spun_off
 from .cash import ONLY_UNBOOKED as ONLY_UNBOOKED
-from .cause_words import behind_sentence as behind_sentence
-from .cause_words import causes_in_words as causes_in_words
 from .causes import CAUSE as CAUSE
 from .causes import Traced as Traced
+from .causes import behind_sentence as behind_sentence
+from .causes import causes_in_words as causes_in_words
 from .causes import trace as trace
 from .contract import column_requirement as column_requirement
 from .corporate_actions import Actions as Actions

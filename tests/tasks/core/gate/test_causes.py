@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from tasks.core.gate.cause_words import behind_sentence, cause_text, causes_in_words
-from tasks.core.gate.causes import Traced, trace
+from tasks.core.gate.causes import Traced, behind_sentence, cause_text, causes_in_words, trace
 from tests.support.examples import at_most
 from tests.support.landing_book import BOOK, gated, parsed, rows_of, sound_book, spoilt, with_row
 
