@@ -98,8 +98,9 @@ def ask(accounts: pl.DataFrame, profiles: ProfileTables, in_force: pl.DataFrame,
         The night.
     """
     own = accounts.filter(pl.col("household_id").is_not_null() & pl.col("is_complete")).sort("account_id")
-    investors = profiles.investors.sort("investor_id").partition_by("household_id", as_dict=True, include_key=True)
     names = own["household_id"].unique().sort()
+    theirs = profiles.investors.filter(pl.col("household_id").is_in(names.implode())).sort("investor_id")
+    investors = theirs.partition_by("household_id", as_dict=True, include_key=True)
     broken = set(names.filter(profiles.is_broken(names)))
     night = _Night(
         ladder_of(profiles.ladder),
@@ -115,10 +116,10 @@ def ask(accounts: pl.DataFrame, profiles: ProfileTables, in_force: pl.DataFrame,
     for (household,), members in known.group_by("household_id", maintain_order=True):
         if household in broken:
             found.append(_finding(household, ProfileFinding.PROFILE_BROKEN))
-        elif len(theirs := investors[household,]) > 1:
+        elif len(rows := investors[household,]) > 1:
             found.append(_finding(household, ProfileFinding.TWO_INVESTORS))
         else:
-            asked, said = night.look(theirs.row(0, named=True), members.to_dicts())
+            asked, said = night.look(rows.row(0, named=True), members.to_dicts())
             changes += asked
             found += said
     return Asked(
