@@ -210,7 +210,7 @@ def household_optimum(work: Workspace, accounts: int) -> tuple[float, Any]:
     for number in range(SIDE_ROUNDS):
         _, own, of_classes, of_losses = solve_program(work, 0, accounts, sides)
         for c in range(work.accounts[accounts - 1].last):
-            net_out(work, c)
+            net_out(work, c, False)
         solved = sides.copy()
         changed = ask_accounts(work, accounts, sides, is_open, others)
         raise_class_prices(work, accounts, own, of_classes)

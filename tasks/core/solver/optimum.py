@@ -2,10 +2,10 @@
 
 1. Where the lo term of ``netting`` may end on either side of zero, both convex problems are solved: the better answer, and the lower
    of their bounds.
-2. A class that would both sell and buy, since a loss is worth more than a round trip, is solved one way and the other.
+2. A class that would both sell and buy, since a loss is worth more than a round trip, is solved one way and the other (branch and bound).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from tasks.core.solver.workspace import BUYS_ONLY, EITHER_WAY, SELLS_ONLY, Works
 
 BOTH_WAYS: Final = 1e-9
 """Share of NAV: less of a round trip is rounding noise."""
+MOST_SPLITS: Final = 40
+"""How often classes are solved one way and the other."""
+BRANCH_CLOSE: Final = 1e-8
+"""Share of NAV between answer and bound."""
 
 
 @compile_inner
@@ -88,21 +92,10 @@ def both_ways(work: Workspace, account: int) -> int:
 
 
 @compile_inner
-def try_way(work: Workspace, account: int, c: int, way: int) -> tuple[float, float, float]:
-    """Solve with a class selling only, or buying only; shortfall, value (inf where there is one) and bound, usd."""
-    work.classes[c].way = way
-    shortfall, value, bound = optimum_of_sides(work, account)
-    if shortfall > 0:
-        return shortfall, np.inf, np.inf
-    return 0.0, value, bound
-
-
-@compile_inner
 def continuous_optimum(work: Workspace, account: int) -> tuple[float, float, float]:
     """Fill ``sold_usd`` and ``bought_usd`` with the continuous optimum; shortfall, value and bound, usd. Its prices are left in force.
 
-    Where a class would do both, it is solved selling only and buying only, and so on from the better: the bound is the lowest of all
-    that were left.
+    Where a class would do both, it is solved selling only and buying only.
     """
     missing = unraisable(work, account)
     if missing > 0:
@@ -111,20 +104,56 @@ def continuous_optimum(work: Workspace, account: int) -> tuple[float, float, flo
     c = both_ways(work, account) if shortfall == 0 else -1
     if c < 0:
         return shortfall, value, bound
-    left = np.inf
+    return one_way_optimum(work, account, c, bound)
+
+
+@compile_inner
+def one_way_optimum(work: Workspace, account: int, c: int, bound: float) -> tuple[float, float, float]:
+    """As ``continuous_optimum``, by branch and bound from class ``c``: first down the better way until no class does both, then from the lowest bound.
+
+    The bound is the lowest of all that were left, or settled.
+    """
     account_row = work.accounts[account]
-    for _ in range(account_row.last - account_row.first):
-        _, buying, buying_bound = try_way(work, account, c, BUYS_ONLY)
-        shortfall, value, found = try_way(work, account, c, SELLS_ONLY)
-        if buying < value:
-            left = min(left, found)
-            shortfall, value, found = try_way(work, account, c, BUYS_ONLY)
-        else:
-            left = min(left, buying_bound)
-        c = both_ways(work, account) if shortfall == 0 else -1
-        if c < 0:
-            bound = max(bound, min(left, found))
+    first, nav = account_row.first, account_row.nav
+    left, split = np.full(2 * MOST_SPLITS + 1, np.inf), np.full(2 * MOST_SPLITS + 1, -1)
+    ways = np.zeros((2 * MOST_SPLITS + 1, account_row.last - first), np.int64)
+    left[0], split[0], count = bound, c, 1
+    best, best_at, settled, deeper = np.inf, -1, np.inf, 0
+    for _ in range(MOST_SPLITS):
+        at = deeper if best_at < 0 and deeper >= 0 else int(np.argmin(left))
+        if left[at] >= best - BRANCH_CLOSE * nav:
             break
-    for c in range(account_row.first, account_row.last):
-        work.classes[c].way = EITHER_WAY
+        parent, lowest, deeper = left[at], np.inf, -1
+        left[at] = np.inf
+        for way in (BUYS_ONLY, SELLS_ONLY):
+            ways[count] = ways[at]
+            ways[count, split[at] - first] = way
+            shortfall, value, found = solve_ways(work, account, ways[count])
+            if shortfall > 0:
+                continue
+            found = max(found, parent)
+            split[count] = both_ways(work, account)
+            if split[count] >= 0:
+                left[count] = found
+                if value < lowest:
+                    lowest, deeper = value, count
+            else:
+                settled = min(settled, found)
+                if value < best:
+                    best, best_at = value, count
+            count += 1
+    lowest_left = int(np.argmin(left))
+    bound = max(bound, min(settled, left[lowest_left])) if count > 1 else bound
+    shortfall, value, _ = solve_ways(work, account, ways[best_at if best_at >= 0 else lowest_left])
+    for each in range(first, account_row.last):
+        work.classes[each].way = EITHER_WAY
     return shortfall, value, bound
+
+
+@compile_inner
+def solve_ways(work: Workspace, account: int, ways: Any) -> tuple[float, float, float]:
+    """``optimum_of_sides`` with each class trading the way it is told."""
+    first = work.accounts[account].first
+    for c in range(first, work.accounts[account].last):
+        work.classes[c].way = ways[c - first]
+    return optimum_of_sides(work, account)

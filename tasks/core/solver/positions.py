@@ -231,13 +231,13 @@ def stay(work: Workspace, account: int) -> None:
 
 
 @compile_inner
-def net_out(work: Workspace, c: int) -> None:
-    """Set a class's purchase off against its sales, last lots first: where a round trip is free, an inner answer makes both."""
+def net_out(work: Workspace, c: int, is_loss_kept: bool) -> None:
+    """Set a class's purchase off against its sales, last lots first, but for those at a loss where ``is_loss_kept``: an inner answer makes both where that is free."""
     class_row = work.classes[c]
     for i in range(class_row.last - class_row.first):
         lot_row = work.lots[class_row.last - 1 - i]
         both = min(class_row.bought_usd, lot_row.sold_usd)
-        if both > 0:
+        if both > 0 and not (is_loss_kept and lot_row.gain_low < 0):
             class_row.bought_usd -= both
             lot_row.sold_usd -= both
 
@@ -247,7 +247,7 @@ def cut_down(work: Workspace, account: int) -> None:
     """The continuous trades in the workspace, cut down to whole units; a unit of which next to nothing is missing counts."""
     account_row = work.accounts[account]
     for c in range(account_row.first, account_row.last):
-        net_out(work, c)
+        net_out(work, c, False)
         class_row = work.classes[c]
         steps = np.floor(class_row.bought_usd / class_row.buy_unit + NEAR_UNIT)
         if np.isfinite(class_row.open_cap):

@@ -125,7 +125,7 @@ def solve_side(work: Workspace, account: int, side: int, prices: Any) -> tuple[f
     if found > bound:
         keep_tried(work, account, side, prices)
     mix_aside(work, account, account + 1, OF_SIDE, 1.0)
-    for c in range(work.accounts[account].first, work.accounts[account].last):
-        if not work.classes[c].is_two_way:
-            net_out(work, c)  # a round trip that costs nothing
+    is_counted = account_row.short_rate > 0 or account_row.long_rate > 0 or np.isfinite(account_row.gain)
+    for c in range(account_row.first, account_row.last):
+        net_out(work, c, is_counted)
     return 0.0, value, max(bound, found)
