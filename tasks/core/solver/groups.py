@@ -4,13 +4,13 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.households import cut_household, fewer_of_household, household_optimum
+from tasks.core.solver.improve import IMPROVEMENT_OF_NAV, improve
 from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.lot_exchange import exchange_lots
 from tasks.core.solver.optimum import continuous_optimum, unraisable
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, close_order, open_bounds, round_off
 from tasks.core.solver.positions import BUY, is_first_of_holding, objective_together, stay
-from tasks.core.solver.search import IMPROVEMENT_OF_NAV, improve
 from tasks.core.solver.solution import BELOW_IMPROVEMENT, CANNOT_RAISE_CASH, STAYS, TRADED
 from tasks.core.solver.workspace import Workspace
 

@@ -32,6 +32,7 @@ from tasks.core.solver.household_bounds import (
     raise_terms,
     shared_terms,
 )
+from tasks.core.solver.improve import improve
 from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.lot_exchange import exchange_lots
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends, rates_at
@@ -40,7 +41,6 @@ from tasks.core.solver.orders import cash_floor, round_off, solve_units
 from tasks.core.solver.positions import net_out, refresh, stay
 from tasks.core.solver.programs import CASH, GAIN_BUDGET, HI_GAIN, OWN_ROWS, SUM_OF_GAINS, solve_program
 from tasks.core.solver.programs import TURNOVER as OWN_TURNOVER
-from tasks.core.solver.search import improve
 from tasks.core.solver.sides import solve_side
 from tasks.core.solver.workspace import Workspace, mix_aside, set_aside
 

@@ -152,8 +152,11 @@ def one_way_optimum(work: Workspace, account: int, c: int, bound: float) -> tupl
 
 @compile_inner
 def solve_ways(work: Workspace, account: int, ways: Any) -> tuple[float, float, float]:
-    """``optimum_of_sides`` with each class trading the way it is told."""
+    """``optimum_of_sides`` with each class trading the way it is told, where the cash owed can be raised so."""
     first = work.accounts[account].first
     for c in range(first, work.accounts[account].last):
         work.classes[c].way = ways[c - first]
+    missing = unraisable(work, account)
+    if missing > 0:
+        return missing, 0.0, 0.0
     return optimum_of_sides(work, account)

@@ -1,4 +1,4 @@
-"""The search among whole-unit orders: moves made while one improves the objective.
+"""The moves that ``improve`` makes, one or two at a time: the best of all there are.
 
 No move begins to buy a class that is past its destination nor to sell one that is short of it: where that pays, as for cash, the
 continuous optimum does it.
@@ -23,25 +23,15 @@ from tasks.core.solver.moves import (
     STEP_USD,
     TRADED,
     VALUE,
-    broken_now,
     make,
     orders_left,
     weigh,
 )
-from tasks.core.solver.positions import (
-    BUY,
-    objective_of,
-)
+from tasks.core.solver.positions import BUY
 from tasks.core.solver.workspace import Workspace
 
-IMPROVEMENT_OF_NAV: Final = 1e-10
-"""Share of NAV below which a move is not worth making (rounding noise)."""
 MOST_PAIRED: Final = 20
 """Of more moves than that, only the best are paired."""
-NEAR_ENOUGH: Final = 1e-8
-"""Share of NAV: so near the optimum of what is left open no move is looked for."""
-WORTH_PAIRS: Final = 1.5e-6
-"""Share of NAV: so near the bound no pairs are looked for."""
 MATCHED: Final = 1.5
 """Moves of cash that differ by more are matched by steps."""
 
@@ -55,8 +45,13 @@ def nothing_beside(work: Workspace) -> Any:
 
 
 @compile_inner
-def best_move(work: Workspace, account: int, floor: float, goal: float) -> tuple[int, int]:
-    """Row of the single move that changes the objective most, and how often it is made; row -1: none by less than ``goal``."""
+def best_move(
+    work: Workspace, account: int, floor: float, goal: float, but_class: int, but_security: int
+) -> tuple[int, int]:
+    """Row of the single move that changes the objective most, and how often it is made; row -1: none by less than ``goal``.
+
+    The order of ``but_security`` in ``but_class`` stays as it is (-1: none does).
+    """
     account_row = work.accounts[account]
     k, room = account_row.tracking_penalty / account_row.nav, orders_left(work, account)
     spare, nothing = work.moves[len(work.moves) - 2], nothing_beside(work)
@@ -65,7 +60,7 @@ def best_move(work: Workspace, account: int, floor: float, goal: float) -> tuple
         class_row = work.classes[c]
         for row in range(first_move(class_row, c), first_move(class_row, c) + class_row.moves):
             move = work.moves[row]
-            if move[OPENED] > room:
+            if move[OPENED] > room or (c == but_class and move[SECURITY] == but_security):
                 continue
             change, left = weigh(work, account, move, nothing, floor)
             if change < best and left <= 0:
@@ -163,37 +158,3 @@ def make_times(work: Workspace, account: int, row: int, times: int) -> None:
     c = int(move[CLASS])
     make(work, account, move)
     describe_class(work, account, c)
-
-
-@compile_inner
-def improve(work: Workspace, account: int, floor: float, with_pairs: bool) -> None:
-    """Make the best move, or (``with_pairs``) the best two together, while one improves the objective.
-
-    So near the optimum of what is left open that it is not worth looking, none is looked for.
-    """
-    account_row = work.accounts[account]
-    nav = account_row.nav
-    classes = account_row.last - account_row.first
-    goal = -IMPROVEMENT_OF_NAV * nav
-    is_described = False
-    for _ in range(20 * classes + 40):
-        off = objective_of(work, account) - account_row.near
-        if off <= NEAR_ENOUGH * nav and broken_now(work, account, floor) == 0:
-            return
-        if not is_described:
-            for c in range(account_row.first, account_row.last):
-                describe_class(work, account, c)
-            is_described = True
-        row, times = best_move(work, account, floor, goal)
-        if row >= 0:
-            make_times(work, account, row, times)
-            continue
-        if not with_pairs or off <= WORTH_PAIRS * nav:
-            return
-        one, two, of_one, of_two = best_pair(work, account, floor, goal)
-        if one < 0:
-            return
-        second = work.moves[two].copy()
-        make_times(work, account, one, of_one)
-        work.moves[len(work.moves) - 1, :] = second
-        make_times(work, account, len(work.moves) - 1, of_two)
