@@ -97,10 +97,13 @@ def chain(work: Workspace, account: int, floor: float, goal: float) -> bool:
     """Step 3; False where no chain comes to less than ``goal``, usd: then nothing is changed."""
     rows, begun = np.zeros(MOST_CHAINS, np.int64), np.zeros((MOST_CHAINS, work.moves.shape[1]))
     count = choose_to_pair(work, account, floor, rows)
+    room = orders_left(work, account)
     for i in range(count):
         begun[i] = work.moves[rows[i]]
     keep(work, account, BEFORE_CHAIN)
     for i in range(count):
+        if begun[i, OPENED] > room:
+            continue
         work.moves[len(work.moves) - 1] = begun[i]
         make_times(work, account, len(work.moves) - 1, 1)
         if follow(work, account, floor, goal, int(begun[i, CLASS]), int(begun[i, SECURITY])):
