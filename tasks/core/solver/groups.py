@@ -4,9 +4,8 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.households import cut_household, fewer_of_household, household_optimum
-from tasks.core.solver.improve import IMPROVEMENT_OF_NAV, improve
+from tasks.core.solver.improve import IMPROVEMENT_OF_NAV, exchange_lots, improve
 from tasks.core.solver.kernel import set_prices
-from tasks.core.solver.lot_exchange import exchange_lots
 from tasks.core.solver.optimum import continuous_optimum, unraisable
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, close_order, open_bounds, round_off

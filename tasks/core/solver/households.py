@@ -32,9 +32,8 @@ from tasks.core.solver.household_bounds import (
     raise_terms,
     shared_terms,
 )
-from tasks.core.solver.improve import improve
+from tasks.core.solver.improve import exchange_lots, improve
 from tasks.core.solver.kernel import set_prices
-from tasks.core.solver.lot_exchange import exchange_lots
 from tasks.core.solver.netting import OFFSET_SIDE, TAXED_SIDE, needed_sides, price_ends, rates_at
 from tasks.core.solver.order_rules import fewest_of, orders_of
 from tasks.core.solver.orders import cash_floor, round_off, solve_units

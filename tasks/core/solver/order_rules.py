@@ -17,7 +17,6 @@ import numpy as np
 
 from tasks.core.solver.compiling import compile_inner
 from tasks.core.solver.improve import improve
-from tasks.core.solver.kept_orders import bring_back, keep
 from tasks.core.solver.mending import mend
 from tasks.core.solver.moves import missing_usd
 from tasks.core.solver.optimum import continuous_optimum
@@ -34,6 +33,7 @@ from tasks.core.solver.orders import (
     solve_units,
 )
 from tasks.core.solver.positions import BUY, UNIT_TOLERANCE, is_first_of_holding, objective_of, order_count
+from tasks.core.solver.search import bring_back, keep
 from tasks.core.solver.solution import BELOW_IMPROVEMENT, BELOW_MINIMUM, FEWER_TRADES, ORDER_LIMIT
 from tasks.core.solver.workspace import Workspace
 

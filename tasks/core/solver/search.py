@@ -13,6 +13,7 @@ import numpy as np
 
 from tasks.core.solver.class_moves import asked_for, describe_class, describe_steps, first_move
 from tasks.core.solver.compiling import compile_inner
+from tasks.core.solver.kernel import set_prices
 from tasks.core.solver.moves import (
     CASH,
     CLASS,
@@ -27,7 +28,7 @@ from tasks.core.solver.moves import (
     orders_left,
     weigh,
 )
-from tasks.core.solver.positions import BUY
+from tasks.core.solver.positions import BUY, count_gains, is_first_of_holding, refresh, set_bought, set_lot
 from tasks.core.solver.workspace import Workspace
 
 MOST_PAIRED: Final = 20
@@ -158,3 +159,34 @@ def make_times(work: Workspace, account: int, row: int, times: int) -> None:
     c = int(move[CLASS])
     make(work, account, move)
     describe_class(work, account, c)
+
+
+@compile_inner
+def keep(work: Workspace, account: int, level: int) -> None:
+    """Set the whole-unit orders aside, and the prices in force."""
+    account_row = work.accounts[account]
+    kept = account_row.kept[level]
+    kept[0], kept[1], kept[2] = account_row.x, account_row.short_at, account_row.long_at
+    kept[3], kept[4], kept[5] = account_row.gain_price, account_row.turnover_price, account_row.near
+    for c in range(account_row.first, account_row.last):
+        work.kept_classes[level, c] = work.classes[c].bought
+    for lot in range(account_row.first_lot, account_row.last_lot):
+        work.kept_lots[level, work.lots[lot].slot] = work.lots[lot].sold
+
+
+@compile_inner
+def bring_back(work: Workspace, account: int, level: int) -> None:
+    """Restore the orders that were set aside, within the bounds that are open now, and put their prices in force."""
+    account_row = work.accounts[account]
+    kept = account_row.kept[level]
+    account_row.x, account_row.near = kept[0], kept[5]
+    set_prices(work, account, kept[1], kept[2], kept[3], kept[4])
+    for c in range(account_row.first, account_row.last):
+        set_bought(work, c, work.kept_classes[level, c])
+        for lot in range(work.classes[c].first, work.classes[c].last):
+            set_lot(work, lot, work.kept_lots[level, work.lots[lot].slot])
+    for c in range(account_row.first, account_row.last):
+        for lot in range(work.classes[c].first, work.classes[c].last):
+            if is_first_of_holding(work, c, lot):
+                count_gains(work, c, work.lots[lot].security)
+    refresh(work, account)
