@@ -9,8 +9,9 @@ import json
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from schemas.enums import TaxStatus
 from schemas.lab_grid import GridSection, PolicyPoint, product
 from schemas.mappings import MappingPart, parse_mapping, suggest_name
 
@@ -22,6 +23,8 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 DataSet = Literal["us_1926_2018", "us_styles_1949_2017", "us_stocks_1990_2022", "us_factors_2014_2022"]
 Source = Literal["history", "bootstrap", "lognormal", "file"]
 
+CASH: Final = "cash"
+"""As ``schemas.landing`` has it, which brings pandera and pandas along."""
 PAGE: Final = "docs/how-to/lab.md"
 ID_LENGTH: Final = 16
 TOLERANCE: Final = 1e-9
@@ -96,36 +99,54 @@ class PathsSection(MappingPart):
 
 
 class BookSection(MappingPart):
-    """The account that every policy is tried on."""
+    """The account that every policy is tried on, or accounts of the firm."""
 
     kind: Literal["account", "accounts"] = "account"
+    """One account as described; or accounts of the home's last published night, with their own lots, cash, rates and restrictions."""
     nav_usd: Annotated[float, Field(gt=0, le=1e12)] = 1_000_000.0
-    targets: dict[str, Weight]
+    targets: dict[str, Weight] = Field(default_factory=dict)
     """By asset class; they sum to 1."""
     half_spread_bps: Annotated[float, Field(ge=0, le=5_000)] | dict[str, Annotated[float, Field(ge=0, le=5_000)]] = 0.0
     """Cost of a dollar bought or sold; one for all, or by asset class."""
     is_fractional: bool = True
     """Whether parts of a share can be traded; a share is worth 100 USD on the first date."""
-
-    @field_validator("kind")
-    @classmethod
-    def _need_one_account(cls, kind: str) -> str:
-        if kind == "accounts":
-            raise ValueError("the lab cannot start from a firm's own accounts yet; needed account")
-        return kind
-
-    @field_validator("targets")
-    @classmethod
-    def _need_a_whole(cls, targets: dict[str, float]) -> dict[str, float]:
-        if abs(sum(targets.values()) - 1) > TOLERANCE:
-            raise ValueError(f"the targets sum to {sum(targets.values()):.6g}; needed 1")
-        return targets
+    classes: dict[str, str] = Field(default_factory=dict)
+    """Of ``accounts``: which class of the market each class of the firm moves as."""
+    model_id: str | None = None
+    custodian: str | None = None
+    policy_id: str | None = None
+    tax_status: TaxStatus | None = None
+    least_nav_usd: Annotated[float, Field(ge=0)] | None = None
+    most_nav_usd: Annotated[float, Field(ge=0)] | None = None
+    """Of ``accounts``: which are meant; all of them where absent."""
+    sample: Annotated[int, Field(ge=1, le=5_000)] = 100
+    """Of ``accounts``: how many are drawn of those that are meant."""
+    run_id: str | None = None
+    """The night that the accounts are of: filled in when the study is entered."""
 
     @model_validator(mode="after")
-    def _need_known_classes(self) -> Self:
+    def _need_fitting_keys(self) -> Self:
+        described = {"nav_usd", "targets", "half_spread_bps", "is_fractional"}
+        given = self.model_fields_set - {"kind"}
+        idle = given & described if self.kind == "accounts" else given - described
+        if idle:
+            raise ValueError(f'{min(idle)} means nothing to kind = "{self.kind}"')
+        needed = "classes" if self.kind == "accounts" else "targets"
+        if not getattr(self, needed):
+            raise ValueError(f'kind = "{self.kind}" needs {needed}')
+        if self.kind == "account" and abs(sum(self.targets.values()) - 1) > TOLERANCE:
+            raise ValueError(f"the targets sum to {sum(self.targets.values()):.6g}; needed 1")
+        if CASH in self.classes:
+            raise ValueError("classes has cash, which moves as nothing does; needed it left out")
         if isinstance(self.half_spread_bps, dict):
             _need_among("half_spread_bps", self.half_spread_bps, self.targets)
         return self
+
+    @property
+    def market_classes(self) -> dict[str, str]:
+        """Classes of the accounts, sorted, and which class of the market each moves as."""
+        own = self.classes if self.kind == "accounts" else {name: name for name in self.targets}
+        return dict(sorted(own.items()))
 
 
 class TaxSection(MappingPart):
@@ -162,10 +183,13 @@ class Study(MappingPart):
             raise ValueError(
                 f'source = "{market.source}" is one course, as long as it is; paths.count and paths.years mean nothing to it'
             )
-        _need_among("market.dividend_yields", market.dividend_yields, self.book.targets)
+        classes = set(self.book.market_classes.values())
+        _need_among("market.dividend_yields", market.dividend_yields, classes)
+        if self.book.kind == "accounts" and self.tax is not None:
+            raise ValueError('[tax] means nothing to kind = "accounts": each account has rates of its own')
         if market.source == "lognormal":
             for key, given in (("means", market.means), ("volatilities", market.volatilities)):
-                if lacking := sorted(set(self.book.targets) - set(given)):
+                if lacking := sorted(classes - set(given)):
                     raise ValueError(f"market.{key} lacks {lacking[0]}, which has a target")
             pairs = set(market.correlations) | {two for each in market.correlations.values() for two in each}
             _need_among("market.correlations", pairs, market.means)

@@ -135,6 +135,25 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "mean_gap_bps": pl.Float64(),  #: certificate's gap of its solves, on average
         "max_gap_bps": pl.Float64(),  #: its greatest
     },
+    "lab_accounts": {  #: a policy of a study and an account of the firm that it was tried on
+        "study_id": pl.String(),  #: the study: hash of what it means
+        "is_hypothetical": pl.Boolean(),  #: always true: no account has had these results
+        "policy_id": pl.String(),  #: the policy, by the parameters that differ within the study
+        "account_id": pl.String(),  #: the account, as it stood on the night
+        "tracking_error": pl.Float64(),  #: standard deviation a year of the return less that of the targets held exactly and without cost; mean of all courses
+        "rms_drift": pl.Float64(),  #: root of the mean square of one-way drift at the end of a step; mean of all courses
+        "turnover_per_year": pl.Float64(),  #: buys + sales over twice NAV, a year; mean of all courses
+        "cost_per_year_usd": pl.Float64(),  #: half spreads a year; mean of all courses
+        "tax_per_year_usd": pl.Float64(),  #: tax a year; mean of all courses
+        "liquidated_wealth_usd": pl.Float64(),  #: wealth on the last date after everything is sold and its tax is paid; mean of all courses
+        "is_on_frontier": pl.Boolean(),  #: whether no other policy has both less tracking error and less tax and cost for this account
+    },
+    "lab_left_out": {  #: an account that a study meant and that the lab cannot hold as a night does
+        "study_id": pl.String(),  #: the study: hash of what it means
+        "is_hypothetical": pl.Boolean(),  #: always true, as of every row of a study
+        "account_id": pl.String(),  #: the account
+        "reason": pl.String(),  #: why it was left out, the first reason of several
+    },
     "lab_gaps": {  #: a policy of a study
         "study_id": pl.String(),  #: the study: hash of what it means
         "is_hypothetical": pl.Boolean(),  #: always true: no account has had these results
@@ -161,9 +180,25 @@ LAB_PART: Final[dict[str, pl.DataType]] = {
 }
 """What is kept of a measure of the paths of one shard under one policy: sums of squared deviations are ``m2``, differences are to policy 0 on the same path."""
 
+OF_ACCOUNTS: Final = (
+    "tracking_error",
+    "rms_drift",
+    "turnover_per_year",
+    "cost_per_year_usd",
+    "tax_per_year_usd",
+    "liquidated_wealth_usd",
+)
+"""Measures that are kept of each account of a firm."""
+
 LAB_INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
     "lab_studies": {"study_name": pl.String(), "study": pl.String(), "shard_count": pl.Int64()},
     "lab_parts": LAB_PART,
     "lab_year_parts": {**LAB_PART, "year": pl.Int64()},
+    "lab_account_parts": {
+        "policy_number": pl.Int64(),
+        "account_id": pl.String(),
+        "path_count": pl.Int64(),
+        **{name: pl.Float64() for name in OF_ACCOUNTS},
+    },
 }
-"""``lab_studies``: the study as JSON. ``lab_parts`` and ``lab_year_parts``: a shard of paths that has them is finished."""
+"""``lab_studies``: the study as JSON. ``lab_account_parts``: means over a shard's courses. ``lab_parts`` and ``lab_year_parts``: a shard of paths that has them is finished."""

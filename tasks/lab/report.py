@@ -14,11 +14,12 @@ import polars as pl
 import polars.selectors as cs
 
 from schemas.errors import WrongUsage
+from schemas.lab import Study
 from schemas.lab_tables import LAB
 from schemas.settings import Settings
 from tasks.core.lab import step_count, steps_per_year
 from tasks.lab.compare import SHORT, compared, policies_of, policy_table
-from tasks.lab.study import StudyPlan, stored_plan
+from tasks.lab.study import StudyPlan, load_plan
 from tasks.runtime import versions
 from warehouse.lake import open_lake
 
@@ -34,9 +35,12 @@ ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     "lab_policies": ("policy_id",),
     "lab_years": ("policy_id", "year"),
     "lab_paths": ("policy_id", "path_number"),
+    "lab_accounts": ("policy_id", "account_id"),
+    "lab_left_out": ("account_id",),
     "lab_gaps": ("policy_id",),
 }
 """Public tables of a study, and the order of their rows."""
+ENGINE: Final = "Lots, netting, carried losses and wash sales are those of the program's own engine."
 SIZE: Final = 420
 """Width and height of the picture, in points."""
 MARGIN: Final = 50
@@ -66,12 +70,14 @@ def export_study(settings: Settings, study_id: str, folder: Path) -> list[Path]:
         The study is not finished.
     """
     lake = open_lake(settings)
-    plan, policies = stored_plan(lake, study_id), policies_of(settings, study_id)
+    plan, policies = load_plan(settings, study_id), policies_of(settings, study_id)
     words = stamp(plan)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for table, keys in ORDER.items():
         rows = lake.read(table, study_id).select(list(LAB[table])).sort(keys)
+        if rows.is_empty():
+            continue
         if not rows["is_hypothetical"].all():
             raise WrongUsage(
                 f"{table} has rows that are not marked hypothetical\n\nHint: the lake was changed by hand; run the study again."
@@ -103,7 +109,7 @@ def criteria(plan: StudyPlan) -> list[str]:
 def assumptions(plan: StudyPlan) -> list[str]:
     """Market, account and tax, as the study has them."""
     study = plan.study
-    market, book, tax = study.market, study.book, study.tax
+    market = study.market
     span = f"{market.from_ or 'its first month'} to {market.to or 'its last month'}"
     what = {
         "history": f"The market is {market.data} as it was, {span}.",
@@ -116,16 +122,38 @@ def assumptions(plan: StudyPlan) -> list[str]:
         if market.dividend_yields
         else "no part of the return is paid in cash"
     )
+    return [
+        f"{what} Returns are total; {paid}.",
+        *(_of_the_account(study) if plan.firm is None else _of_accounts(plan)),
+    ]
+
+
+def _of_the_account(study: Study) -> list[str]:
+    book, tax = study.book, study.tax
     rates = (
         f"Gains are taxed at {tax.short_term_rate:.1%} short-term and {tax.long_term_rate:.1%} long-term"
         if tax
         else "There is no tax"
     )
     return [
-        f"{what} Returns are total; {paid}.",
         f"An account begins with {book.nav_usd:,.0f} USD in cash and is invested in {_listed(book.targets)} on the first date.",
         f"It pays {_listed(book.half_spread_bps)} basis points of each dollar traded; {study.flows.monthly_usd:,.2f} USD flow in each month.",
-        f"{rates}. Lots, netting, carried losses and wash sales are those of the program's own engine.",
+        f"{rates}. {ENGINE}",
+    ]
+
+
+def _of_accounts(plan: StudyPlan) -> list[str]:
+    firm, study = plan.firm, plan.study
+    if firm is None:
+        return []
+    reasons = firm.left_out["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False])
+    left_out = "; ".join(f"{count:,} because {reason}" for reason, count in reasons.iter_rows())
+    moves = ", ".join(f"{own} as {market}" for own, market in study.book.market_classes.items())
+    return [
+        f"{len(firm.holders.names):,} accounts of run {study.book.run_id} begin as they stood on {firm.begin}, with their lots, rates, buy lists and restrictions; figures are means of them.",
+        f"Left out were {firm.left_out.height:,} accounts{': ' + left_out if left_out else ''}.",
+        f"All securities of a class move alike: {moves}. Cash earns nothing; {study.flows.monthly_usd:,.2f} USD flow into each each month.",
+        f"Gains are taxed at each account's rates. {ENGINE}",
     ]
 
 

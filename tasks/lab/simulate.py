@@ -9,9 +9,9 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.lab_tables import LAB
 from schemas.run import RunRef
-from tasks.core.lab import courses, part_rows, path_measures, simulate, terms, year_rows
+from tasks.core.lab import account_part_rows, over_accounts, part_rows, path_measures, simulate, year_rows
 from tasks.core.solver import Floats
-from tasks.lab.study import StudyPlan, stored_plan
+from tasks.lab.study import StudyPlan, load_plan
 from tasks.runtime import current_settings, retry_quietly
 from warehouse.lake import open_lake
 
@@ -23,22 +23,26 @@ SIMULATE: Final = "simulate"
 def lab_paths_task(run: RunRef, shard: int) -> None:
     """Write ``lab_parts``, ``lab_year_parts`` and ``lab_paths`` of one shard of a study's paths."""
     lake = open_lake(current_settings())
-    plan = stored_plan(lake, run.run_id)
+    plan = load_plan(current_settings(), run.run_id)
     lake.replace(run, shard, shard_frames(plan, shard))
 
 
 def shard_frames(plan: StudyPlan, shard: int) -> dict[str, pl.DataFrame]:
     """The tables of one shard."""
     paths = plan.paths_of(shard)
-    market = courses(plan.study, plan.history, paths.start, len(paths))
-    measured = simulate(market, plan.policies, terms(plan.study, market))
-    figures = path_measures(measured, market)
+    market = plan.courses(paths.start, len(paths))
+    measured = simulate(market, plan.policies, plan.terms(market))
+    by_account = path_measures(measured, market)
+    figures = over_accounts(by_account, plan.account_count)
     shown = max(0, min(len(paths), plan.shown_count - paths.start))
-    return {
+    frames = {
         "lab_parts": part_rows(figures),
-        "lab_year_parts": year_rows(measured, market),
+        "lab_year_parts": year_rows(measured, market, plan.account_count),
         "lab_paths": path_rows(plan, {name: values[:, :shown] for name, values in figures.items()}, paths.start),
     }
+    if plan.firm is not None:
+        frames["lab_account_parts"] = account_part_rows(by_account, plan.firm.holders.names)
+    return frames
 
 
 def path_rows(plan: StudyPlan, figures: dict[str, Floats], first: int) -> pl.DataFrame:

@@ -4,7 +4,7 @@ A study stands in the lake as a run does, under the hash of what it means; the l
 leaves. What is finished is what the lake has: a shard's rows are written in one transaction, so that a study that was broken off goes on where it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,29 @@ from schemas.enums import RunKind
 from schemas.errors import WrongUsage
 from schemas.lab import Study, parse_study
 from schemas.lab_grid import PolicyPoint
-from schemas.lab_tables import LAB_INTERNAL
+from schemas.lab_tables import LAB, LAB_INTERNAL
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
-from tasks.core.lab import BEGIN, LabPolicy, MarketHistory, classes_of, course_count, step_count, unsupported
+from tasks.core.lab import (
+    BEGIN,
+    Holders,
+    LabPolicy,
+    Market,
+    MarketHistory,
+    Terms,
+    classes_of,
+    course_count,
+    courses,
+    flows_of,
+    later_dates,
+    step_count,
+    steps_per_year,
+    terms,
+    unsupported,
+)
 from tasks.lab.data import content_hash, read_history
-from warehouse.lake import Lake, open_lake
+from tasks.lab.firm_accounts import FirmAccounts, firm_accounts, night_of_study, with_night
+from warehouse.lake import open_lake
 
 MOST_ACCOUNTS: Final = 100_000
 """A path under a policy is an account: so many a shard at most, unless it is a single path."""
@@ -38,6 +55,22 @@ class StudyPlan:
 
     study: Study
     history: MarketHistory | None
+    firm: FirmAccounts | None = None
+
+    @property
+    def account_count(self) -> int:
+        """How many accounts each policy is tried on, on each course of the market."""
+        return 1 if self.firm is None else len(self.firm.holders.names)
+
+    def courses(self, first: int, count: int) -> Market:
+        """The courses ``first`` to ``first + count - 1``, dated from the night on where accounts of one are tried."""
+        return courses(self.study, self.history, first, count, None if self.firm is None else self.firm.begin)
+
+    def terms(self, market: Market) -> Terms | Holders:
+        """The accounts that every policy is tried on."""
+        if self.firm is None:
+            return terms(self.study, market)
+        return replace(self.firm.holders, flow_usd=flows_of(self.study, market))
 
     @cached_property
     def points(self) -> list[PolicyPoint]:
@@ -57,8 +90,9 @@ class StudyPlan:
     @property
     def shard_size(self) -> int:
         """Paths of a shard; the last may have fewer."""
-        cells = step_count(self.study, self.history) * len(self.study.book.targets)
-        return max(1, min(MOST_ACCOUNTS // len(self.policies), MOST_CELLS // cells, self.path_count))
+        cells = step_count(self.study, self.history) * len(classes_of(self.study))
+        accounts = len(self.policies) * self.account_count
+        return max(1, min(MOST_ACCOUNTS // accounts, MOST_CELLS // cells, self.path_count))
 
     @property
     def shard_count(self) -> int:
@@ -72,7 +106,9 @@ class StudyPlan:
 
     @property
     def as_of(self) -> date:
-        """The last date of the market's data."""
+        """The last date of the market's data, or the night of the accounts."""
+        if self.firm is not None:
+            return self.firm.begin
         market = self.study.market
         return BEGIN if self.history is None else self.history.between(market.from_, market.to).dates[-1]
 
@@ -87,8 +123,8 @@ class StudyPlan:
         return range(first, min(first + self.shard_size, self.path_count))
 
 
-def plan_of(study: Study) -> StudyPlan:
-    """The plan of a study; its data are read.
+def plan_of(study: Study, settings: Settings | None = None) -> StudyPlan:
+    """The plan of a study; its data are read, and accounts of the firm from the home.
 
     Raises
     ------
@@ -96,9 +132,14 @@ def plan_of(study: Study) -> StudyPlan:
         They are not there or do not have what the study asks for, or the engine cannot try a policy yet.
     """
     history = read_history(study)
-    plan = StudyPlan(study, history)
     if history is not None:
-        history.between(study.market.from_, study.market.to).of(classes_of(study))
+        history.between(study.market.from_, study.market.to).of([*study.book.market_classes.values()])
+    firm = None
+    if study.book.kind == "accounts" and settings is not None:
+        begin = night_of_study(settings, study).as_of_date
+        looks = later_dates(begin, 1, steps_per_year(study, history))
+        firm = firm_accounts(settings, study, looks[1])
+    plan = StudyPlan(study, history, firm)
     for point, policy in zip(plan.points, plan.policies, strict=True):
         if said := unsupported(policy):
             raise WrongUsage(f"the lab cannot try {point.policy_id}: {said}\n\nHint: change [grid] of the study.")
@@ -135,14 +176,19 @@ def enter_study(settings: Settings, study: Study) -> StudyPlan:
     WrongUsage
         Its data do not have what it asks for.
     """
-    plan = plan_of(study)
+    plan = plan_of(with_night(settings, study), settings)
+    study = plan.study
     row = {"study_name": [study.name], "study": [study.to_json()], "shard_count": [plan.shard_count]}
     frame = pl.DataFrame(row, schema=LAB_INTERNAL["lab_studies"])
-    open_lake(settings).replace(plan.run, GLOBAL_SHARD, {"lab_studies": frame})
+    frames = {"lab_studies": frame}
+    if plan.firm is not None:
+        named = plan.firm.left_out.with_columns(study_id=pl.lit(study.study_id), is_hypothetical=pl.lit(value=True))
+        frames["lab_left_out"] = named.select(LAB["lab_left_out"].keys())
+    open_lake(settings).replace(plan.run, GLOBAL_SHARD, frames)
     return plan
 
 
-def stored_plan(lake: Lake, study_id: str) -> StudyPlan:
+def load_plan(settings: Settings, study_id: str) -> StudyPlan:
     """The plan of a study that was entered.
 
     Raises
@@ -150,15 +196,10 @@ def stored_plan(lake: Lake, study_id: str) -> StudyPlan:
     WrongUsage
         It was not, or its data are not what they were.
     """
-    rows = lake.read("lab_studies", study_id)
+    rows = open_lake(settings).read("lab_studies", study_id)
     if rows.is_empty():
         raise WrongUsage(f"there is no study {study_id}\n\nHint: `trimtab lab list` has them.")
-    return plan_of(Study.of_json(rows["study"].item()))
-
-
-def load_plan(settings: Settings, study_id: str) -> StudyPlan:
-    """``stored_plan`` of the settings' lake."""
-    return stored_plan(open_lake(settings), study_id)
+    return plan_of(Study.of_json(rows["study"].item()), settings)
 
 
 def finished_shards(settings: Settings, study_id: str) -> list[int]:

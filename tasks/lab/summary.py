@@ -14,13 +14,14 @@ from tasks.core.lab import (
     AllPaths,
     confidence_groups,
     deflated_sharpe,
+    merge_accounts,
     merged,
     sharpe_error,
     step_count,
     steps_per_year,
 )
 from tasks.core.solver import Floats
-from tasks.lab.study import StudyPlan, stored_plan
+from tasks.lab.study import StudyPlan, load_plan
 from tasks.runtime import current_settings, retry_quietly
 from warehouse.lake import Lake, open_lake
 
@@ -38,8 +39,8 @@ QUANTILES = {0.05: "p05", 0.5: "p50", 0.95: "p95"}
 @task(name="lab-summary", cache_policy=NO_CACHE, **retry_quietly)
 def lab_summary_task(run: RunRef) -> None:
     """Write ``lab_policies``, ``lab_years`` and ``lab_gaps`` of a study all of whose shards are in the lake."""
-    lake = open_lake(current_settings())
-    plan = stored_plan(lake, run.run_id)
+    settings = current_settings()
+    lake, plan = open_lake(settings), load_plan(settings, run.run_id)
     lake.replace(run, GLOBAL_SHARD, summary_frames(lake, plan))
 
 
@@ -48,11 +49,25 @@ def summary_frames(lake: Lake, plan: StudyPlan) -> dict[str, pl.DataFrame]:
     study_id, shards = plan.study.study_id, plan.run.shards
     whole = merged([lake.read("lab_parts", study_id, shard) for shard in shards])
     by_year = _years(lake, study_id, shards)
-    return {
+    frames = {
         "lab_policies": policy_rows(plan, whole, by_year, lake.read("lab_paths", study_id)),
         "lab_years": year_table(plan, by_year),
         "lab_gaps": gap_rows(plan, whole),
     }
+    if plan.firm is not None:
+        frames["lab_accounts"] = account_rows(plan, [lake.read("lab_account_parts", study_id, each) for each in shards])
+    return frames
+
+
+def account_rows(plan: StudyPlan, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """``lab_accounts``."""
+    names = {number: point.policy_id for number, point in enumerate(plan.points)}
+    return merge_accounts(parts).select(
+        study_id=pl.lit(plan.study.study_id),
+        is_hypothetical=pl.lit(value=True),
+        policy_id=pl.col("policy_number").replace_strict(names, return_dtype=pl.String),
+        **{name: pl.col(name) for name in list(LAB["lab_accounts"])[3:]},
+    )
 
 
 def _years(lake: Lake, study_id: str, shards: Sequence[int]) -> dict[int, AllPaths]:

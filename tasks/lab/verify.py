@@ -8,9 +8,9 @@ import polars as pl
 from schemas.errors import Terminal
 from schemas.lab_tables import LAB
 from schemas.settings import Settings
-from tasks.core.lab import compare_with_night, courses, path_measures, simulate, terms
+from tasks.core.lab import compare_with_night, over_accounts, path_measures, simulate
 from tasks.lab.simulate import path_rows
-from tasks.lab.study import StudyPlan, stored_plan
+from tasks.lab.study import StudyPlan, load_plan
 from warehouse.lake import open_lake
 
 TOLERANCE: Final = 1e-9
@@ -37,7 +37,7 @@ def verify_study(settings: Settings, study_id: str, most_looks: int) -> Verified
         Something differs: the program or its libraries are others than those that made the study, or the lake was changed.
     """
     lake = open_lake(settings)
-    plan, stored = stored_plan(lake, study_id), lake.read("lab_paths", study_id)
+    plan, stored = load_plan(settings, study_id), lake.read("lab_paths", study_id)
     numbers = stored["path_number"].unique().sort().to_list()
     chosen = numbers[:: max(1, -(-len(numbers) // SAMPLED))]
     if not chosen:
@@ -49,8 +49,10 @@ def verify_study(settings: Settings, study_id: str, most_looks: int) -> Verified
 
 
 def _compare_path(plan: StudyPlan, stored: pl.DataFrame, number: int) -> int:
-    market = courses(plan.study, plan.history, number, 1)
-    figures = path_measures(simulate(market, plan.policies, terms(plan.study, market)), market)
+    market = plan.courses(number, 1)
+    figures = over_accounts(
+        path_measures(simulate(market, plan.policies, plan.terms(market)), market), plan.account_count
+    )
     again = path_rows(plan, figures, number)
     both = again.join(stored, on=["policy_id", "path_number"], suffix="_then", validate="1:1", maintain_order="left")
     if both.height != again.height:
@@ -69,9 +71,9 @@ def _compare_path(plan: StudyPlan, stored: pl.DataFrame, number: int) -> int:
 
 def _compare_nights(plan: StudyPlan, most_looks: int) -> int:
     """Looks of the accounts of the first paths under policies spread over the grid."""
-    market = courses(plan.study, plan.history, 0, min(SAMPLED, plan.path_count))
+    market = plan.courses(0, min(SAMPLED, plan.path_count))
     policies = plan.policies[:: max(1, -(-len(plan.policies) // MOST_ACCOUNTS))]
-    found = compare_with_night(market, policies, terms(plan.study, market), most_looks)
+    found = compare_with_night(market, policies, plan.terms(market), most_looks)
     if found.differences:
         raise Terminal(
             f"{len(found.differences)} of {found.states} looks trade otherwise than a night would: {found.differences[0]}\n\n"

@@ -149,7 +149,8 @@ def test_a_study_is_read_back_as_it_was_stored() -> None:
 # --- what is refused
 
 REFUSED = [
-    ('kind = "account"', 'kind = "accounts"', r"book.kind: the lab cannot start from a firm's own accounts yet"),
+    ('kind = "account"', 'kind = "accounts"', r"half_spread_bps means nothing to kind"),
+    ('kind = "account"', 'kind = "account"\nsample = 3', r"sample means nothing to kind"),
     ("[grid]", "[grid]\nis_harvesting = [false, true]", r"grid: the lab cannot harvest yet"),
     ("[grid]", "[grid]\ncalendar = ['monthly']", r"grid: calendar plays no part in a study; those that do are look"),
     ("[grid]", "[grid]\nabsolut_band = [0.1]", r"grid: absolut_band is no parameter; did you mean absolute_band\?"),
@@ -159,7 +160,7 @@ REFUSED = [
     ('"us_1926_2018"', '"us_1900"', r"market.data: .*us_1926_2018"),
     ('"1927-01"', '"1927"', r"market.from: "),
     ('"1927-01"', '"2010-01"', r"market: from = 2010-01 is after to = 2009-12"),
-    ("bonds = 0.4", "bonds = 0.3", r"book.targets: the targets sum to 0.9; needed 1"),
+    ("bonds = 0.4", "bonds = 0.3", r"book: the targets sum to 0.9; needed 1"),
     ("bonds = 0.4", "bonds = 0.4, bills = 0.0", r"book.targets.bills"),
     ("half_spread_bps = 10", "half_spread_bps = { stock = 1 }", r"book: half_spread_bps has stock; did you mean stocks\?"),
     ("look = [", 'look = ["weekly", ', r"grid: look is weekly; needed one of daily, monthly"),
@@ -237,3 +238,32 @@ def test_every_parameter_stands_in_the_order_of_the_product() -> None:
     expected = list(itertools.product(*(values[name] for name in named)))
     found = [tuple(point.parameters()[name] for name in named) for point in study(text).points()]
     assert found == expected
+
+
+ACCOUNTS = """
+name = "own"
+[market]
+source = "history"
+data = "us_1926_2018"
+[book]
+kind = "accounts"
+[book.classes]
+us_equity = "stocks"
+[grid]
+look = "monthly"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('us_equity = "stocks"', "", r'book: kind = "accounts" needs classes'),
+        ('us_equity = "stocks"', 'cash = "bills"', r"book: classes has cash"),
+        ("[grid]", "[tax]\nshort_term_rate = 0.1\nlong_term_rate = 0.1\n[grid]", r"\[tax\] means nothing"),
+        ("[grid]", "[flows]\nmonthly = 1\n[grid]", r"flows.monthly"),
+    ],
+)
+def test_a_study_of_accounts_that_does_not_hold_together_is_refused(old: str, new: str, said: str) -> None:
+    assert parse_study(ACCOUNTS.encode(), source="own.toml").book.market_classes == {"us_equity": "stocks"}
+    with pytest.raises(WrongUsage, match=f"^own.toml: .*({said})"):
+        parse_study(ACCOUNTS.replace(old, new).encode(), source="own.toml")

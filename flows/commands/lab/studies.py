@@ -43,15 +43,21 @@ def run(
     settings, study = current_settings(), read_study(file)
     open_ledger(settings).close()  # a home has both stores, or `trimtab query` would not know it for one
     plan = enter_study(settings, study)
+    study_id = plan.study.study_id
+    if plan.firm is not None:
+        left_out = plan.firm.left_out.height
+        notice(
+            f"{plan.account_count:,} accounts of run {plan.study.book.run_id}; {left_out:,} are left out, with their reasons in lab_left_out"
+        )
     with use_settings(settings):
-        told = lab(study.study_id)
+        told = lab(study_id)
     if isinstance(told, State):
         raise Terminal(told.message or "the study was not finished")
     if is_json:
-        print_json({"study_id": study.study_id, "path_count": plan.path_count, "policy_count": len(plan.policies)})
+        print_json({"study_id": study_id, "path_count": plan.path_count, "policy_count": len(plan.policies)})
     else:
-        typer.echo(study.study_id)
-        _print_policies(study.study_id)
+        typer.echo(study_id)
+        _print_policies(study_id)
 
 
 @app.command("list")

@@ -3,7 +3,7 @@
 At the end of a step, in this order: dividends and flows are in cash; of a year that has ended the tax is paid; the account is measured
 against its targets; on a date on which its policy looks it is due where a class is out of its band or cash is owed, as at night
 (``drift.is_out_of_band``, ``facts.account_parameters``); it trades; the step's return is what its wealth came to, flow taken off,
-over what it was. Cash is held to no band, as a class without a target is at night.
+over what it was. Cash is held to a band only where a model has a target for it, as at night.
 
 Tax of a year is paid at the end of the first step of the next, that of the last year on the last date, after its trades: gains and losses by ``solver.tax_on``,
 dividends at the long-term rate (26 USC 1(h)(11)). Losses that are left are carried on, net short-term against net long-term
@@ -15,9 +15,11 @@ What a sale of everything on the last date would cost and owe is taken off ``wea
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
+
 from tasks.core.drift import WEIGHT_TOLERANCE
 from tasks.core.lab.arrays import MEASURES
-from tasks.core.lab.standing import YEAR_DRIFT, YEAR_GROWTH, YEAR_TAX, Course, Grid, Standing
+from tasks.core.lab.standing import PRICE_SCALE, YEAR_DRIFT, YEAR_GROWTH, YEAR_TAX, Course, Grid, Standing
 from tasks.core.solver import (
     MILLIONTHS,
     Ints,
@@ -46,19 +48,49 @@ UNUSED_LOSSES: Final = MEASURES.index("unused_losses")
 
 
 @compile_inner
-def nav_of(course: Course, state: Standing, a: int, path: int) -> float:
-    """Cash and what is held, usd."""
-    nav, at = state.cash[a], state.at[a]
-    for c in range(len(course.target)):
-        nav += state.units[a, c] / MILLIONTHS * course.price[path, at, c]
-    return float(nav)
+def price_at(course: Course, path: int, at: int, s: int) -> float:
+    """Usd of a unit of a path's security, of whole millionths."""
+    holders = len(course.class_of)
+    k = path % holders
+    own = course.level[path // holders, at, course.class_of[k, s]] * course.base[k, s]
+    return float(np.rint(own * PRICE_SCALE) / PRICE_SCALE)
 
 
 @compile_inner
-def settle_year(course: Course, state: Standing, a: int, year: int) -> None:
+def value_of(course: Course, state: Standing, a: int, path: int, s: int) -> float:
+    """What an account holds of a security where it stands, usd."""
+    value: float = 0.0
+    if state.units[a, s] > 0:
+        value = state.units[a, s] / MILLIONTHS * price_at(course, path, state.at[a], s)
+    return value
+
+
+@compile_inner
+def nav_of(course: Course, state: Standing, a: int, path: int) -> float:
+    """Cash and what is held, usd."""
+    nav: float = state.cash[a]
+    for s in range(state.units.shape[1]):
+        nav += value_of(course, state, a, path, s)
+    return nav
+
+
+@compile_inner
+def class_value(course: Course, state: Standing, a: int, path: int, c: int) -> float:
+    """What an account holds of a class where it stands, usd."""
+    held, k = 0.0, path % len(course.class_of)
+    for s in range(state.units.shape[1]):
+        if course.class_of[k, s] == c:
+            held += value_of(course, state, a, path, s)
+    return held
+
+
+@compile_inner
+def settle_year(course: Course, state: Standing, a: int, path: int, year: int) -> None:
     """Pay the tax of a year that has ended, and carry its losses on."""
     short, long = state.year_gain[a, 0] - state.carried[a, 0], state.year_gain[a, 1] - state.carried[a, 1]
-    tax = tax_on(short, long, course.rates[0], course.rates[1]) + course.rates[1] * max(state.dividends[a], 0.0)
+    k = path % len(course.class_of)
+    tax = tax_on(short, long, course.rates[k, 0], course.rates[k, 1])
+    tax += course.rates[k, 1] * max(state.dividends[a], 0.0)
     state.cash[a] -= tax
     state.values[a, TAX] += tax
     state.years[a, year, YEAR_TAX] += tax
@@ -74,14 +106,15 @@ def take_step(course: Course, state: Standing, a: int, path: int) -> None:
     """Move to the next date: dividends and flow are in cash, and the tax of a year that has ended is paid."""
     at = state.at[a] + 1
     state.at[a] = at
-    for c in range(len(course.target)):
-        if course.dividend[c] != 0:
-            paid = state.units[a, c] / MILLIONTHS * course.price[path, at, c] * course.dividend[c]
+    k = path % len(course.class_of)
+    for s in range(state.units.shape[1]):
+        if state.units[a, s] > 0 and course.dividend[course.class_of[k, s]] != 0:
+            paid = value_of(course, state, a, path, s) * course.dividend[course.class_of[k, s]]
             state.cash[a] += paid
             state.dividends[a] += paid
     state.cash[a] += course.flow[at - 1]
     if course.year[at] != course.year[at - 1]:
-        settle_year(course, state, a, course.year[at])
+        settle_year(course, state, a, path, course.year[at])
 
 
 @compile_inner
@@ -89,12 +122,12 @@ def measure_drift(course: Course, state: Standing, a: int, path: int) -> None:
     """How far the account is from its targets before any trade."""
     at, nav = state.at[a], nav_of(course, state, a, path)
     state.before[a] = nav
-    drift = 0.0
-    for c in range(len(course.target)):
-        weight = state.units[a, c] / MILLIONTHS * course.price[path, at, c] / nav
+    drift, k, classes = 0.0, path % len(course.class_of), state.weights.shape[1]
+    for c in range(classes):
+        weight = class_value(course, state, a, path, c) / nav
         state.weights[a, c] += weight
-        drift += abs(weight - course.target[c])
-    drift = 0.5 * (drift + abs(state.cash[a] / nav))
+        drift += abs(weight - course.target[k, c])
+    drift = 0.5 * (drift + abs(state.cash[a] / nav - course.target[k, classes]))
     state.values[a, DRIFT_SUM] += drift
     state.values[a, DRIFT_SQUARES] += drift * drift
     state.years[a, course.year[at], YEAR_DRIFT] += drift * drift
@@ -103,14 +136,16 @@ def measure_drift(course: Course, state: Standing, a: int, path: int) -> None:
 @compile_inner
 def is_due(course: Course, grid: Grid, state: Standing, a: int, path: int, policy: int) -> bool:
     """Whether a class is out of its band, or cash is owed."""
-    at, nav = state.at[a], state.before[a]
+    nav, k, classes = state.before[a], path % len(course.class_of), state.weights.shape[1]
     if not nav > 0:
         return False
     if state.cash[a] < -grid.cash_tolerance[policy]:
         return True
-    for c in range(len(course.target)):
-        weight = state.units[a, c] / MILLIONTHS * course.price[path, at, c] / nav
-        if abs(weight - course.target[c]) > grid.band[policy, c] + WEIGHT_TOLERANCE:
+    if abs(state.cash[a] / nav - course.target[k, classes]) > grid.band[policy, k, classes] + WEIGHT_TOLERANCE:
+        return True
+    for c in range(classes):
+        weight = class_value(course, state, a, path, c) / nav
+        if abs(weight - course.target[k, c]) > grid.band[policy, k, c] + WEIGHT_TOLERANCE:
             return True
     return False
 
@@ -129,8 +164,8 @@ def close_step(course: Course, state: Standing, a: int, path: int) -> None:
     at = state.at[a]
     if at == 0:
         return
-    if at == len(course.day) - 1:
-        settle_year(course, state, a, course.year[at])
+    if at == len(course.year) - 1:
+        settle_year(course, state, a, path, course.year[at])
     wealth = nav_of(course, state, a, path)
     earned = (wealth - course.flow[at - 1]) / state.wealth[a] - 1.0 if state.wealth[a] > 0 else 0.0
     state.wealth[a] = wealth
@@ -138,32 +173,32 @@ def close_step(course: Course, state: Standing, a: int, path: int) -> None:
     values[a, GROWTH] *= 1.0 + earned
     state.years[a, course.year[at], YEAR_GROWTH] *= 1.0 + earned
     add_to(values, a, RETURN_MEAN, RETURN_M2, at, earned)
-    add_to(values, a, EXCESS_MEAN, EXCESS_M2, at, earned - course.risk_free[path, at - 1])
+    add_to(values, a, EXCESS_MEAN, EXCESS_M2, at, earned - course.risk_free[path // len(course.class_of), at - 1])
     state.peak[a] = max(state.peak[a], state.values[a, GROWTH])
     values[a, DRAWDOWN] = max(values[a, DRAWDOWN], 1.0 - values[a, GROWTH] / state.peak[a])
-    aimed = 0.0
-    for c in range(len(course.target)):
-        growth = course.price[path, at, c] / course.price[path, at - 1, c] * (1.0 + course.dividend[c])
-        aimed += course.target[c] * (growth - 1.0)
+    aimed, k, m = 0.0, path % len(course.class_of), path // len(course.class_of)
+    for c in range(state.weights.shape[1]):
+        growth = course.level[m, at, c] / course.level[m, at - 1, c] * (1.0 + course.dividend[c])
+        aimed += course.target[k, c] * (growth - 1.0)
     values[a, TRACKING_M2] += (earned - aimed) ** 2
 
 
 @compile_inner
 def finish(course: Course, state: Standing, a: int, path: int) -> None:
     """Wealth on the last date, before and after a sale of everything."""
-    at = state.at[a]
+    at, k = state.at[a], path % len(course.class_of)
     state.values[a, WEALTH] = state.wealth[a]
     cost, short, long = 0.0, -state.carried[a, 0], -state.carried[a, 1]
     for lot in range(state.lot_count[a]):
-        c = state.lot_class[a, lot]
-        units, price = state.lot_units[a, lot] / MILLIONTHS, course.price[path, at, c]
-        cost += units * price * course.spread[c]
+        s = state.lot_security[a, lot]
+        units, price = state.lot_units[a, lot] / MILLIONTHS, price_at(course, path, at, s)
+        cost += units * price * course.spread[k, s]
         gain = units * (price - state.lot_cost[a, lot])
         if course.long_from[state.lot_date[a, lot]] > course.day[at]:
             short += gain
         else:
             long += gain
-    owed = tax_on(short, long, course.rates[0], course.rates[1])
+    owed = tax_on(short, long, course.rates[k, 0], course.rates[k, 1])
     state.values[a, LIQUIDATED] = state.wealth[a] - cost - owed
     state.values[a, UNUSED_LOSSES] = state.carried[a, 0] + state.carried[a, 1]
 
@@ -173,7 +208,7 @@ def _entrance(sources: str) -> Callable[..., None]:
     def advance(course: Course, grid: Grid, state: Standing, paths: int, which: Ints) -> None:
         if sources:
             market, policies, kept = borrow(course), borrow(grid), borrow(state)
-            end = len(market.day) - 1
+            end = len(market.year) - 1
             for a in which:
                 policy, path = a // paths, a % paths
                 while True:

@@ -1,7 +1,8 @@
 """What the lab's engine is given and what it answers: markets, policies and accounts as arrays.
 
-A *path* is one course of the market; a policy on a path is an account. P paths, T steps (step t goes from date t to date t + 1), C classes
-of one security each, N policies. Dollars; rates and returns are fractions per step unless a name says otherwise.
+A *path* is one course of the market; a policy on a path is an account. P paths, T steps (step t goes from date t to date t + 1), C classes, N policies. Where K accounts
+of a firm are tried, each course is K paths: path p is account p % K on course p // K. S securities at most of an account, each of a class and moving as it does.
+Dollars; rates and returns are fractions per step unless a name says otherwise.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from schemas.policy import Policy
-from tasks.core.solver import Flags, Floats
+from tasks.core.solver import Flags, Floats, Ints
 
 DAILY, MONTHLY, QUARTERLY, ANNUAL = "daily", "monthly", "quarterly", "annual"
 LOOKS: Final = (DAILY, MONTHLY, QUARTERLY, ANNUAL)
@@ -63,6 +64,51 @@ class Terms:
     is_taxed: bool = False
     flow_usd: Floats = field(default_factory=lambda: np.zeros(0))
     """(T) cash paid in (or out) at each step's end; empty: none."""
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Accounts as they stand on the first date; K of them, S securities each, of which those that an account lacks are of class -1."""
+
+    names: Sequence[str]
+    class_of: Ints
+    """(K, S), in order of class."""
+    price: Floats
+    """(K, S) usd of a unit on the first date."""
+    spread: Floats
+    """(K, S) half spread, fraction of a dollar."""
+    step: Floats
+    """(K, S) least part of a unit that can be traded."""
+    choice: Ints
+    """(K, S) place on the buy list of its class, from 1; 0: it is never bought."""
+    can_sell: Flags
+    """(K, S)."""
+    target: Floats
+    """(K, C + 1), the last of cash."""
+    has_cash_band: Flags
+    """(K) whether cash is held to a band as a class is."""
+    rates: Floats
+    """(K, 2) of short-term and long-term gains; 0 where an account pays no tax."""
+    is_taxed: Flags
+    cash: Floats
+    """(K) usd that the model governs."""
+    gains: Floats
+    """(K, 2) short and long, usd, of the year so far."""
+    carried: Floats
+    """(K, 2) losses carried forward, positive."""
+    lot_start: Ints
+    """(K + 1) where each account's lots begin."""
+    lot_security: Ints
+    """Which of its account's securities a lot is of; lots in order of acquisition."""
+    lot_units: Ints
+    """Millionths."""
+    lot_cost: Floats
+    """Usd a unit."""
+    lot_date: Sequence[date]
+    flow_usd: Floats
+    """(T) cash paid in (or out) of each at each step's end; empty: none."""
+    begins_in_cash: bool = False
+    """Whether they are invested on the first date, whatever the policy."""
 
 
 MEASURES: Final = (

@@ -51,7 +51,7 @@ def move_losses(state: Standing, a: int, first: int, last: int, book: Any, limit
         need = sold[one]
         lost = -limits.lot_gain[one] * book.lot_price[one]
         for slot in range(state.lot_count[a]):
-            if slot == slots[one] or state.lot_class[a, slot] != state.lot_class[a, slots[one]]:
+            if slot == slots[one] or state.lot_security[a, slot] != state.lot_security[a, slots[one]]:
                 continue
             two = first
             while slots[two] != slot:
@@ -71,31 +71,32 @@ def move_losses(state: Standing, a: int, first: int, last: int, book: Any, limit
 
 @compile_inner
 def book_sales(
-    course: Course, state: Standing, a: int, row: int, book: Any, limits: Any, slots: Any, answer: Any
+    course: Course, state: Standing, a: int, path: int, row: int, book: Any, limits: Any, slots: Any, answer: Any
 ) -> tuple[int, float, float]:
     """Take what is sold out of the account's lots; how many orders, their usd and what they cost."""
-    orders, traded, cost, classes = 0, 0.0, 0.0, len(course.target)
+    orders, traded, cost, classes, which = 0, 0.0, 0.0, state.weights.shape[1], path % len(course.class_of)
+    is_sold = np.zeros(state.units.shape[1], np.bool_)
     for k in range(row * classes, (row + 1) * classes):
-        first, last, c = book.lot_start[k], book.lot_start[k + 1], k - row * classes
-        if course.is_taxed[0]:
+        first, last = book.lot_start[k], book.lot_start[k + 1]
+        if course.is_taxed[which]:
             move_losses(state, a, first, last, book, limits, slots, answer.sold)
-        is_sold = False
         for lot in range(first, last):
             units, slot = answer.sold[lot], slots[lot]
             if units <= 0:
                 continue
-            is_sold = True
+            s = state.lot_security[a, slot]
+            orders += not is_sold[s]
+            is_sold[s] = True
             usd = units / MILLIONTHS * book.lot_price[lot]
             traded += usd
-            cost += usd * course.spread[c]
-            state.cash[a] += usd * (1.0 - course.spread[c])
+            cost += usd * book.lot_spread[lot]
+            state.cash[a] += usd * (1.0 - book.lot_spread[lot])
             state.year_gain[a, 0 if limits.lot_is_short[lot] else 1] += answer.counted[lot]
-            state.units[a, c] -= units
+            state.units[a, s] -= units
             state.lot_units[a, slot] -= units
             state.lot_used[a, slot] = min(state.lot_used[a, slot], state.lot_units[a, slot])
             if limits.lot_gain[lot] < 0:
-                state.last_loss[a, c] = course.day[state.at[a]]
-        orders += is_sold
+                state.last_loss[a, s] = course.day[state.at[a]]
     return orders, traded, cost
 
 
@@ -106,20 +107,21 @@ def drop_empty(state: Standing, a: int) -> None:
     for slot in range(state.lot_count[a]):
         if state.lot_units[a, slot] > 0:
             state.lot_units[a, count], state.lot_cost[a, count] = state.lot_units[a, slot], state.lot_cost[a, slot]
-            state.lot_class[a, count], state.lot_date[a, count] = state.lot_class[a, slot], state.lot_date[a, slot]
+            state.lot_security[a, count], state.lot_date[a, count] = (
+                state.lot_security[a, slot],
+                state.lot_date[a, slot],
+            )
             state.lot_used[a, count] = state.lot_used[a, slot]
             count += 1
     state.lot_count[a] = count
 
 
 @compile_inner
-def book_purchases(
-    course: Course, state: Standing, a: int, row: int, book: Any, answer: Any
-) -> tuple[int, float, float]:
+def book_purchases(state: Standing, a: int, row: int, book: Any, chosen: Any, answer: Any) -> tuple[int, float, float]:
     """Add a lot of each class that is bought; how many orders (-1: there is no room for their lots), their usd and what they cost."""
-    orders, traded, cost, classes = 0, 0.0, 0.0, len(course.target)
+    orders, traded, cost, classes = 0, 0.0, 0.0, state.weights.shape[1]
     for k in range(row * classes, (row + 1) * classes):
-        slot, c = state.lot_count[a], k - row * classes
+        slot, s = state.lot_count[a], chosen[k]
         if answer.bought[k] <= 0:
             continue
         if slot == state.lot_units.shape[1]:
@@ -128,23 +130,32 @@ def book_purchases(
         usd = units / MILLIONTHS * book.buy_price[k]
         orders += 1
         traded += usd
-        cost += usd * course.spread[c]
-        state.cash[a] -= usd * (1.0 + course.spread[c])
-        state.units[a, c] += units
+        cost += usd * book.buy_spread[k]
+        state.cash[a] -= usd * (1.0 + book.buy_spread[k])
+        state.units[a, s] += units
         state.lot_units[a, slot], state.lot_cost[a, slot] = units, book.buy_price[k]
-        state.lot_class[a, slot], state.lot_date[a, slot], state.lot_used[a, slot] = c, state.at[a], 0
+        state.lot_security[a, slot], state.lot_date[a, slot], state.lot_used[a, slot] = s, state.at[a], 0
         state.lot_count[a] += 1
     return orders, traded, cost
 
 
 @compile_inner
 def book_trades(
-    course: Course, state: Standing, a: int, row: int, book: Any, limits: Any, slots: Any, answer: Any
+    course: Course,
+    state: Standing,
+    a: int,
+    path: int,
+    row: int,
+    book: Any,
+    limits: Any,
+    slots: Any,
+    chosen: Any,
+    answer: Any,
 ) -> bool:
     """Put an account's orders into its lots, cash and measures; whether there was room for its lots."""
-    sales, sold, sale_cost = book_sales(course, state, a, row, book, limits, slots, answer)
+    sales, sold, sale_cost = book_sales(course, state, a, path, row, book, limits, slots, answer)
     drop_empty(state, a)
-    buys, bought, buy_cost = book_purchases(course, state, a, row, book, answer)
+    buys, bought, buy_cost = book_purchases(state, a, row, book, chosen, answer)
     if buys < 0:
         return False
     values, at = state.values, state.at[a]
@@ -166,7 +177,15 @@ def book_trades(
 def _apply_entrance(sources: str) -> Callable[..., bool]:
     @compile_entrance
     def apply(
-        course: Course, state: Standing, due: Ints, book: Book, limits: Limits, slots: Ints, answer: Answer
+        course: Course,
+        state: Standing,
+        paths: int,
+        due: Ints,
+        book: Book,
+        limits: Limits,
+        slots: Ints,
+        chosen: Ints,
+        answer: Answer,
     ) -> bool:
         has_room = True
         if sources:
@@ -179,7 +198,8 @@ def _apply_entrance(sources: str) -> Callable[..., bool]:
             )
             for row in range(len(due)):
                 a = due[row]
-                has_room = book_trades(market, kept, a, row, rows, bounds, slots, found) and has_room
+                is_whole = book_trades(market, kept, a, a % paths, row, rows, bounds, slots, chosen, found)
+                has_room = is_whole and has_room
         return has_room
 
     return apply
@@ -188,6 +208,6 @@ def _apply_entrance(sources: str) -> Callable[..., bool]:
 _apply = _apply_entrance(sources_of(__name__))
 
 
-def make_trades(course: Course, state: Standing, due: Ints, found: Found) -> bool:
+def make_trades(course: Course, state: Standing, paths: int, due: Ints, found: Found) -> bool:
     """Make the trades ``found`` of the accounts ``due``; False where one has more lots than there is room for: nothing of it is right then."""
-    return bool(_apply(course, state, due, *found))
+    return bool(_apply(course, state, paths, due, *found))

@@ -15,10 +15,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing import CASH, dtypes
 from schemas.stored import INTERNAL
 from tasks.core.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts import (
+    BPS,
     Facts,
     account_parameters,
     household_key,
@@ -26,10 +27,21 @@ from tasks.core.facts import (
     valued_lots,
     with_policy_defaults,
 )
+from tasks.core.lab.account import holders_of
 from tasks.core.lab.advance import advance
-from tasks.core.lab.arrays import LabPolicy, Market, Terms
+from tasks.core.lab.arrays import Holders, LabPolicy, Market, Terms
 from tasks.core.lab.booking import make_trades
-from tasks.core.lab.standing import LONG_AGO, Course, Grid, Standing, course_of, grid_of, new_state
+from tasks.core.lab.standing import (
+    LONG_AGO,
+    Course,
+    Grid,
+    Standing,
+    course_of,
+    grid_of,
+    lots_at_first,
+    new_state,
+    price_of,
+)
 from tasks.core.lab.trade import Found, find_trades
 from tasks.core.propose import shard_of, solve_accounts
 from tasks.core.solver import MILLIONTHS, Flags, Ints
@@ -44,47 +56,75 @@ PER_NIGHT: Final = 500
 
 
 def as_facts(
-    course: Course, state: Standing, which: Ints, *, market: Market, terms: Terms, policies: Sequence[LabPolicy]
+    course: Course,
+    state: Standing,
+    which: Ints,
+    *,
+    market: Market,
+    terms: Terms | Holders,
+    policies: Sequence[LabPolicy],
 ) -> Facts:
     """The accounts ``which``, which all stand on one date, as facts of that night."""
     at = int(state.at[which[0]])
-    today, paths = market.dates[at], course.price.shape[0]
-    accounts, lots, cash, securities, prices, targets, choices, rules, trades = ([] for _ in range(9))
+    today, holders = market.dates[at], holders_of(market, terms)
+    paths = market.growth.shape[0] * len(holders.names)
+    accounts, lots, cash, securities, prices, targets, choices, rules, trades, closed = ([] for _ in range(10))
     for a in which:
         policy, path, name = policies[a // paths], a % paths, _name(a)
+        k = path % len(holders.names)
         own = {"account_id": name, "model_id": name, "policy_id": name}
         gains = {"ytd_short_gain_usd": state.year_gain[a, 0], "ytd_long_gain_usd": state.year_gain[a, 1]}
         losses = {
             "loss_carryforward_short_usd": state.carried[a, 0],
             "loss_carryforward_long_usd": state.carried[a, 1],
         }
-        rates = {"short_term_rate": terms.short_term_rate, "long_term_rate": terms.long_term_rate}
-        status = {"tax_status": "taxable" if terms.is_taxed else "tax_exempt", "status": "active", "custodian": "lab"}
+        rates = {"short_term_rate": holders.rates[k, 0], "long_term_rate": holders.rates[k, 1]}
+        status = {
+            "tax_status": "taxable" if holders.is_taxed[k] else "tax_exempt",
+            "status": "active",
+            "custodian": "lab",
+        }
         accounts.append({**own, **status, **rates, "cash_reserve_usd": 0, **gains, **losses})
         cash.append({"account_id": name, "settled_usd": state.cash[a], "pending_usd": 0})
         rules.append({"policy_id": name, **policy.policy.model_dump(mode="json")})
-        for c, asset_class in enumerate(market.classes):
-            security = f"{name} {asset_class}"
+        bands = {"absolute_band": policy.absolute_band, "relative_band": policy.relative_band}
+        for c, asset_class in enumerate([*market.classes, CASH]):
+            if asset_class != CASH or holders.has_cash_band[k]:
+                aimed = {"asset_class": asset_class, "target_weight": holders.target[k, c]}
+                targets.append({"model_id": name, **aimed, **bands})
+        for s in range(holders.class_of.shape[1]):
+            if holders.class_of[k, s] < 0:
+                continue
+            asset_class, security = market.classes[holders.class_of[k, s]], _security(name, s)
             labels = {"symbol": security, "name": security, "security_type": "etf", "is_tradable": True}
-            spread = {"quantity_step": terms.quantity_step, "half_spread_bps": terms.half_spread_bps[c]}
+            spread = {"quantity_step": holders.step[k, s], "half_spread_bps": holders.spread[k, s] * BPS}
             securities.append({"security_id": security, "asset_class": asset_class, **labels, **spread})
-            prices.append({"security_id": security, "price_usd": course.price[path, at, c], "price_date": today})
-            bands = {"absolute_band": policy.absolute_band, "relative_band": policy.relative_band}
-            targets.append({"model_id": name, "asset_class": asset_class, "target_weight": terms.targets[c], **bands})
-            choices.append({"model_id": name, "asset_class": asset_class, "security_id": security, "rank": 1})
-            if state.last_loss[a, c] > LONG_AGO:
+            prices.append({"security_id": security, "price_usd": price_of(course, path, at, s), "price_date": today})
+            if holders.choice[k, s] > 0:
+                place = {"security_id": security, "rank": int(holders.choice[k, s])}
+                choices.append({"model_id": name, "asset_class": asset_class, **place})
+            if not holders.can_sell[k, s]:
+                closed.append({"account_id": name, "security_id": security, "rule": "no_sell"})
+            if state.last_loss[a, s] > LONG_AGO:
                 sale = {"account_id": name, "security_id": security, "side": "sell", "price_usd": 1}
                 sold = {"quantity": 1 / MILLIONTHS, "realized_gain_usd": -1 / MILLIONTHS}
-                trades.append({**sale, **sold, "trade_date": date.fromordinal(EPOCH + int(state.last_loss[a, c]))})
+                trades.append({**sale, **sold, "trade_date": _day(state.last_loss[a, s])})
         for slot in range(state.lot_count[a]):
             lot = {"account_id": name, "lot_id": f"{slot:06d}", "quantity": state.lot_units[a, slot] / MILLIONTHS}
-            cost = {"unit_cost_usd": state.lot_cost[a, slot], "acquired_date": market.dates[state.lot_date[a, slot]]}
-            lots.append({**lot, **cost, "security_id": f"{name} {market.classes[state.lot_class[a, slot]]}"})
+            acquired = _day(course.day[state.lot_date[a, slot]])
+            cost = {"unit_cost_usd": state.lot_cost[a, slot], "acquired_date": acquired}
+            lots.append({**lot, **cost, "security_id": _security(name, state.lot_security[a, slot])})
     drawn = {"accounts": accounts, "lots": lots, "cash": cash, "securities": securities, "prices": prices}
-    drawn |= {"model_targets": targets, "buy_list": choices, "policies": rules, "trades": trades}
+    drawn |= {
+        "model_targets": targets,
+        "buy_list": choices,
+        "policies": rules,
+        "trades": trades,
+        "restrictions": closed,
+    }
     tables = {name: _table(name, rows) for name, rows in drawn.items()}
     tables["policies"] = with_policy_defaults(tables["policies"])
-    empty = {name: _table(name, []) for name in ("restrictions", "households", "location_preferences")}
+    empty = {name: _table(name, []) for name in ("households", "location_preferences")}
     known = {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("last_exports", "pending_orders")}
     members = tables["accounts"].select("account_id", household_key=household_key())
     return Facts(as_of=today, trade_date=today, **tables, **empty, **known, members=members)
@@ -133,7 +173,7 @@ class Compared:
 
 
 def compare_with_night(
-    market: Market, policies: Sequence[LabPolicy], terms: Terms, most: int, seed: int = 0
+    market: Market, policies: Sequence[LabPolicy], terms: Terms | Holders, most: int, seed: int = 0
 ) -> Compared:
     """Run a study and compare up to ``most`` of its accounts' looks, drawn over all its dates, with what a night would do.
 
@@ -144,13 +184,18 @@ def compare_with_night(
     ValueError
         An account has more lots than a comparison has room for.
     """
-    paths = market.growth.shape[0]
-    course, grid = course_of(market, terms), grid_of(policies, market, terms)
+    holders = holders_of(market, terms)
+    paths = market.growth.shape[0] * len(holders.names)
+    course, grid = course_of(market, holders), grid_of(policies, market, holders)
     every_look = grid._replace(cash_tolerance=np.full(len(policies), -np.inf))
-    is_stop = _stops(course, grid, new_state(market, terms, len(policies), MOST_LOTS), paths)
-    state = new_state(market, terms, len(policies), MOST_LOTS)
+    room = lots_at_first(holders) + MOST_LOTS
+    is_stop = _stops(course, grid, new_state(market, holders, len(policies), room), paths)
+    state = new_state(market, holders, len(policies), room)
     rng, states, skipped, said = np.random.default_rng(seed), 0, 0, list[str]()
     waiting = np.arange(len(state.at), dtype=np.int64)
+    moving = waiting[state.is_due == 0]
+    advance(course, every_look, state, paths, moving)
+    waiting = waiting[state.is_due > 0]
     while len(waiting) and states < most:
         at = rng.choice(state.at[waiting])
         now = waiting[state.at[waiting] == at][:PER_NIGHT]
@@ -161,7 +206,7 @@ def compare_with_night(
             facts = as_facts(course, state, told, market=market, terms=terms, policies=policies)
             said += _differences(facts, _lab_orders(found, market, due), [_name(a) for a in told], is_first=at == 0)
         states, skipped = states + len(told), skipped + len(now) - len(told)
-        make_trades(course, state, due, found)
+        make_trades(course, state, paths, due, found)
         advance(course, every_look, state, paths, now)
         waiting = np.concatenate([waiting[~np.isin(waiting, now)], now[state.is_due[now] > 0]])
     return Compared(states, skipped, tuple(said))
@@ -169,11 +214,12 @@ def compare_with_night(
 
 def _stops(course: Course, grid: Grid, state: Standing, paths: int) -> Flags:
     """(A, D) the dates on which each account is due in the lab."""
-    is_stop = np.zeros((len(state.at), len(course.day)), np.bool_)
-    due = np.arange(len(state.at), dtype=np.int64)
+    is_stop = np.zeros((len(state.at), len(course.year)), np.bool_)
+    advance(course, grid, state, paths, np.flatnonzero(state.is_due == 0))
+    due = np.flatnonzero(state.is_due > 0)
     while len(due):
         is_stop[due, state.at[due]] = True
-        if not make_trades(course, state, due, find_trades(course, grid, state, paths, due)):
+        if not make_trades(course, state, paths, due, find_trades(course, grid, state, paths, due)):
             message = f"an account has more than {MOST_LOTS} lots, for which a comparison has room"
             raise ValueError(message)
         advance(course, grid, state, paths, due)
@@ -221,6 +267,14 @@ def _differences(facts: Facts, lab: dict[str, Orders], told: Sequence[str], *, i
 def _is_same(one: Orders, two: Orders) -> bool:
     """Whether orders are the same but for what rounding to millionths may make of them."""
     return all(abs(one.get(key, 0) - two.get(key, 0)) <= ROUNDING for key in one.keys() | two.keys())
+
+
+def _security(account: str, number: int) -> str:
+    return f"{account} {number:04d}"
+
+
+def _day(number: int) -> date:
+    return date.fromordinal(EPOCH + int(number))
 
 
 def _name(account: int) -> str:

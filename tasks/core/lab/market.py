@@ -93,7 +93,7 @@ class MarketHistory:
 
 def classes_of(study: Study) -> list[str]:
     """The classes of a study's book, sorted: what is drawn for them does not depend on the order in which they are named."""
-    return sorted(study.book.targets)
+    return list(study.book.market_classes)
 
 
 def course_count(study: Study) -> int:
@@ -115,8 +115,8 @@ def step_count(study: Study, history: MarketHistory | None) -> int:
     return round((study.paths.years or 0) * steps_per_year(study, history))
 
 
-def courses(study: Study, history: MarketHistory | None, first: int, count: int) -> Market:
-    """The courses ``first`` to ``first + count - 1`` of a study's market.
+def courses(study: Study, history: MarketHistory | None, first: int, count: int, begin: date | None = None) -> Market:
+    """The courses ``first`` to ``first + count - 1`` of a study's market, dated from ``begin`` on where it is given.
 
     Parameters
     ----------
@@ -128,22 +128,33 @@ def courses(study: Study, history: MarketHistory | None, first: int, count: int)
         The number of the first course, from 0.
     count
         How many.
+    begin
+        The day on which accounts begin that stand as they are; null: that of the market's own dates.
 
     Raises
     ------
     WrongUsage
         The data do not have the classes or months that the study asks for, or moments do not fit together.
     """
-    market, classes = study.market, classes_of(study)
+    drawn = _drawn_courses(study, history, first, count)
+    if begin is None:
+        return drawn
+    return replace(drawn, dates=later_dates(begin, len(drawn.dates) - 1, drawn.steps_per_year))
+
+
+def _drawn_courses(study: Study, history: MarketHistory | None, first: int, count: int) -> Market:
+    market, classes, own = study.market, [*study.book.market_classes.values()], classes_of(study)
     if history is None:
-        return _drawn_from_moments(study, classes, first, count)
+        moments = _drawn_from_moments(study, sorted(set(classes)), first, count)
+        at = [moments.classes.index(name) for name in classes]
+        return replace(moments, classes=own, growth=moments.growth[:, :, at], dividend_yield=moments.dividend_yield[at])
     then = history.between(market.from_, market.to).of(classes)
     yields = {**then.dividend_yields, **market.dividend_yields}
     paid = np.array([yields.get(name, 0.0) for name in classes]) / then.steps_per_year
     if market.source != "bootstrap":
         return Market(
             dates=then.dates,
-            classes=classes,
+            classes=own,
             growth=((1 + then.total_return) / (1 + paid))[None],
             dividend_yield=paid,
             risk_free=then.risk_free[None],
@@ -153,7 +164,7 @@ def courses(study: Study, history: MarketHistory | None, first: int, count: int)
     rows = _drawn_rows(study, len(then.risk_free), steps, first, count, steps_per_year=then.steps_per_year)
     return Market(
         dates=later_dates(then.dates[-1], steps, then.steps_per_year),
-        classes=classes,
+        classes=own,
         growth=(1 + then.total_return[rows]) / (1 + paid),
         dividend_yield=paid,
         risk_free=then.risk_free[rows],
@@ -166,7 +177,6 @@ def terms(study: Study, market: Market) -> Terms:
     book, tax = study.book, study.tax
     spread = book.half_spread_bps
     spreads = [spread.get(name, 0.0) if isinstance(spread, Mapping) else spread for name in market.classes]
-    flows = np.where(look_flags(market.dates, MONTHLY), study.flows.monthly_usd, 0.0)
     return Terms(
         nav_usd=book.nav_usd,
         targets=np.array([book.targets[name] for name in market.classes]),
@@ -175,8 +185,15 @@ def terms(study: Study, market: Market) -> Terms:
         short_term_rate=tax.short_term_rate if tax else 0.0,
         long_term_rate=tax.long_term_rate if tax else 0.0,
         is_taxed=tax is not None,
-        flow_usd=flows if study.flows.monthly_usd else np.zeros(0),
+        flow_usd=flows_of(study, market),
     )
+
+
+def flows_of(study: Study, market: Market) -> Floats:
+    """Cash that comes or goes at each step's end; empty: none."""
+    if not study.flows.monthly_usd:
+        return np.zeros(0)
+    return np.where(look_flags(market.dates, MONTHLY), study.flows.monthly_usd, 0.0)
 
 
 def _drawn_rows(study: Study, rows: int, steps: int, first: int, count: int, *, steps_per_year: float) -> Ints:

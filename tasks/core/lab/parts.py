@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from schemas.lab_tables import LAB_PART
+from schemas.lab_tables import LAB_INTERNAL, LAB_PART, OF_ACCOUNTS
 from tasks.core.lab.arrays import Market, Measured
 from tasks.core.lab.statistics import annual_deviation, annual_rate
 from tasks.core.solver import Floats, Ints
@@ -72,6 +72,50 @@ def path_measures(measured: Measured, market: Market) -> dict[str, Floats]:
     return figures | weights
 
 
+def over_accounts(figures: Mapping[str, Floats], count: int) -> dict[str, Floats]:
+    """The mean over the ``count`` accounts of each course, (policies, courses): courses are independent, accounts on one of them are not."""
+    return {name: values.reshape(len(values), -1, count).mean(axis=2) for name, values in figures.items()}
+
+
+def account_part_rows(figures: Mapping[str, Floats], names: Sequence[str]) -> pl.DataFrame:
+    """``lab_account_parts``: the mean over courses of each account's measures."""
+    policies, paths = figures["tracking_error"].shape
+    own = {name: figures[name].reshape(policies, -1, len(names)).mean(axis=1).ravel() for name in OF_ACCOUNTS}
+    return pl.DataFrame(
+        {
+            "policy_number": np.repeat(np.arange(policies), len(names)),
+            "account_id": list(names) * policies,
+            "path_count": [paths // len(names)] * policies * len(names),
+            **own,
+        },
+        schema=LAB_INTERNAL["lab_account_parts"],
+    )
+
+
+def merge_accounts(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """``policy_number, account_id``, the measures over all courses, and ``is_on_frontier``; sorted.
+
+    On it: no other policy has both less tracking error and less tax and cost of that account; of several alike all are.
+    """
+    weight = pl.col("path_count")
+    whole = (
+        pl.concat(parts)
+        .group_by("policy_number", "account_id")
+        .agg((pl.col(name) * weight).sum() / weight.sum() for name in OF_ACCOUNTS)
+        .sort("policy_number", "account_id")
+        .with_columns(paid=pl.col("tax_per_year_usd") + pl.col("cost_per_year_usd"))
+    )
+    both = whole.join(whole.select("account_id", error="tracking_error", less="paid"), on="account_id")
+    no_worse = (pl.col("error") <= pl.col("tracking_error")) & (pl.col("less") <= pl.col("paid"))
+    better = no_worse & ((pl.col("error") < pl.col("tracking_error")) | (pl.col("less") < pl.col("paid")))
+    beaten = both.filter(better).select("policy_number", "account_id", is_beaten=pl.lit(value=True)).unique()
+    return (
+        whole.join(beaten, on=["policy_number", "account_id"], how="left", maintain_order="left")
+        .with_columns(is_on_frontier=pl.col("is_beaten").is_null())
+        .drop("is_beaten", "paid")
+    )
+
+
 def part_rows(figures: Mapping[str, Floats]) -> pl.DataFrame:
     """``LAB_PART`` of a shard's paths, from ``path_measures``."""
     frames = []
@@ -98,8 +142,11 @@ def part_rows(figures: Mapping[str, Floats]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def year_rows(measured: Measured, market: Market) -> pl.DataFrame:
-    """The same of each calendar year of a shard's paths, measures ``year_return``, ``rms_drift``, ``turnover`` and ``tax_usd``; with ``year``."""
+def year_rows(measured: Measured, market: Market, accounts: int = 1) -> pl.DataFrame:
+    """The same of each calendar year of a shard's paths, measures ``year_return``, ``rms_drift``, ``turnover`` and ``tax_usd``; with ``year``.
+
+    Of several accounts each course has their mean.
+    """
     steps_of = steps_by_year(market)
     frames = []
     for at, (year, steps) in enumerate(steps_of.items()):
@@ -110,7 +157,7 @@ def year_rows(measured: Measured, market: Market) -> pl.DataFrame:
             "turnover": turnover,
             "tax_usd": tax,
         }
-        frames.append(part_rows(figures).with_columns(year=pl.lit(year, pl.Int64)))
+        frames.append(part_rows(over_accounts(figures, accounts)).with_columns(year=pl.lit(year, pl.Int64)))
     return pl.concat(frames)
 
 

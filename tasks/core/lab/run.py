@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 
 from schemas.enums import Calendar, ShortTermGains, TradeMode
+from tasks.core.lab.account import holders_of
 from tasks.core.lab.advance import advance
-from tasks.core.lab.arrays import LOOKS, LabPolicy, Market, Measured, Terms
+from tasks.core.lab.arrays import LOOKS, Holders, LabPolicy, Market, Measured, Terms
 from tasks.core.lab.booking import make_trades
-from tasks.core.lab.standing import Course, Grid, Standing, course_of, grid_of, new_state
+from tasks.core.lab.standing import Course, Grid, Standing, course_of, grid_of, lots_at_first, new_state
 from tasks.core.lab.trade import find_trades
 from tasks.core.solver import Ints, processors
 
@@ -37,8 +38,8 @@ def unsupported(policy: LabPolicy) -> str | None:
     return next((sentence for sentence, is_so in said.items() if is_so), None)
 
 
-def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms) -> Measured:
-    """What every policy comes to on every path, each trade by the night's solver.
+def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms | Holders) -> Measured:
+    """What every policy comes to on every path, each trade by the night's solver; of several accounts path p is account p % K on course p // K.
 
     An account's answer depends on its path and its policy alone.
 
@@ -50,13 +51,15 @@ def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms) -> Mea
     for policy in policies:
         if said := unsupported(policy):
             raise ValueError(said)
-    paths, steps, classes = market.growth.shape
-    if len(market.dates) != steps + 1 or len(market.classes) != classes or len(terms.targets) != classes:
-        message = f"{len(market.dates)} dates, {len(market.classes)} classes and {len(terms.targets)} targets for growth of {steps} x {classes}"
+    courses, steps, classes = market.growth.shape
+    holders = holders_of(market, terms)
+    targets = holders.target.shape[1] - 1
+    if len(market.dates) != steps + 1 or len(market.classes) != classes or targets != classes:
+        message = f"{len(market.dates)} dates, {len(market.classes)} classes and {targets} targets for growth of {steps} x {classes}"
         raise ValueError(message)
-    course, grid = course_of(market, terms), grid_of(policies, market, terms)
-    lots = max(FIRST_LOTS, 2 * classes)
-    while (state := _run(course, grid, new_state(market, terms, len(policies), lots), paths)) is None:
+    course, grid, paths = course_of(market, holders), grid_of(policies, market, holders), courses * len(holders.names)
+    lots = max(FIRST_LOTS, 2 * classes, lots_at_first(holders) + classes)
+    while (state := _run(course, grid, new_state(market, holders, len(policies), lots), paths)) is None:
         lots *= 2
     shape = (len(policies), paths)
     return Measured(
@@ -66,16 +69,23 @@ def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms) -> Mea
 
 def _run(course: Course, grid: Grid, state: Standing, paths: int) -> Standing | None:
     """The accounts on the last date; null where one needs more lots than there is room for."""
-    due = np.arange(len(state.at), dtype=np.int64)
+    every = np.arange(len(state.at), dtype=np.int64)
     workers = processors()
     with ThreadPoolExecutor(workers) as pool:
+        moving = every[state.is_due == 0]  # those that hold something on the first date wait for their first look
+
+        def move(which: Ints) -> None:
+            parts: list[Ints] = np.array_split(which, workers)
+            for done in [pool.submit(advance, course, grid, state, paths, part) for part in parts]:
+                done.result()
+
+        move(moving)
+        due = every[state.is_due > 0]
         while len(due):
             for first in range(0, len(due), ACCOUNTS_AT_ONCE):
                 some = due[first : first + ACCOUNTS_AT_ONCE]
-                if not make_trades(course, state, some, find_trades(course, grid, state, paths, some)):
+                if not make_trades(course, state, paths, some, find_trades(course, grid, state, paths, some)):
                     return None
-            parts: list[Ints] = np.array_split(due, workers)
-            for done in [pool.submit(advance, course, grid, state, paths, part) for part in parts]:
-                done.result()
+            move(due)
             due = due[state.is_due[due] > 0]
     return state

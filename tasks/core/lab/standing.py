@@ -1,49 +1,55 @@
 """Where every account of a study stands: a policy on a path, its cash, its lots, its year's gains, and what has been measured of it."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tasks.core.drift import tolerance_band
 from tasks.core.facts import BPS
-from tasks.core.lab.arrays import LOOKS, MEASURES, LabPolicy, Market, Terms, look_flags
-from tasks.core.solver import NO_ORDER_LIMIT, Flags, Floats, Ints
+from tasks.core.lab.account import holders_of
+from tasks.core.lab.arrays import LOOKS, MEASURES, Holders, LabPolicy, Market, Terms, look_flags
+from tasks.core.solver import MILLIONTHS, NO_ORDER_LIMIT, Flags, Floats, Ints
 from tasks.core.tax import long_term_from
 
-BEGINNING_PRICE: Final = 100.0
-"""Usd of a unit of each class on the first date."""
-PRICE_DIGITS: Final = 6
+PRICE_SCALE: Final = 1e6
+"""Prices are of whole millionths."""
 LONG_AGO: Final = -(10**6)
 YEAR_GROWTH, YEAR_DRIFT, YEAR_TURNOVER, YEAR_TAX = range(4)
 
 
 class Course(NamedTuple):
-    """The market and the account's terms as the compiled loop reads them: D = T + 1 dates, P paths, C classes."""
+    """The market and the accounts' terms as the compiled loop reads them: D = T + 1 dates, M courses, C classes, K accounts, S securities of each."""
 
-    price: Floats
-    """(P, D, C) usd, of whole millionths."""
+    level: Floats
+    """(M, D, C) growth since the first date."""
     dividend: Floats
     risk_free: Floats
-    """(P, T)."""
+    """(M, T)."""
     day: Ints
-    """(D) days since 1970."""
+    """(D, and more) days since 1970 of the dates, then of days on which lots were bought before them."""
     long_from: Ints
-    """(D) the first day on which what is bought on the date is sold long-term."""
+    """(as ``day``) the first day on which what is bought then is sold long-term."""
     year: Ints
     """(D) calendar year less that of the second date; the first date counts with the second."""
     flow: Floats
     """(T) usd."""
-    target: Floats
+    class_of: Ints
+    """(K, S); -1: there is none."""
+    base: Floats
+    """(K, S) usd of a unit on the first date."""
     spread: Floats
-    """(C) half spread, fraction of a dollar."""
     step: Floats
-    """(1) least part of a unit that is traded."""
+    choice: Ints
+    can_sell: Flags
+    """(K, S) as in ``Holders``."""
+    target: Floats
+    """(K, C + 1), the last of cash."""
     rates: Floats
-    """(2) of short-term and long-term gains."""
+    """(K, 2)."""
     is_taxed: Flags
-    """(1)."""
+    """(K)."""
 
 
 class Grid(NamedTuple):
@@ -52,7 +58,7 @@ class Grid(NamedTuple):
     is_look: Flags
     """(N, T)."""
     band: Floats
-    """(N, C) share of NAV; inf: never out."""
+    """(N, K, C + 1) share of NAV, the last of cash; inf: never out."""
     trade_to: Floats
     tracking_penalty: Floats
     improvement: Floats
@@ -87,16 +93,18 @@ class Standing(NamedTuple):
     dividends: Floats
     """Usd of the year so far."""
     units: Ints
-    """(A, C) millionths held."""
+    """(A, S) millionths held."""
     last_loss: Ints
-    """(A, C) day of the last sale at a loss."""
+    """(A, S) day of the last sale at a loss."""
     lot_count: Ints
     lot_units: Ints
     """(A, K) millionths, in order of acquisition."""
     lot_cost: Floats
     """(A, K) usd a unit."""
-    lot_class: Ints
+    lot_security: Ints
+    """(A, K) which of the account's securities."""
     lot_date: Ints
+    """(A, K) place in ``Course.day``."""
     lot_used: Ints
     """(A, K) millionths that have replaced shares sold at a loss."""
     peak: Floats
@@ -109,44 +117,56 @@ class Standing(NamedTuple):
     """(A, Y, 4)."""
 
 
-def course_of(market: Market, terms: Terms) -> Course:
-    """The market in prices; the accounts' terms beside it."""
-    paths, steps, classes = market.growth.shape
-    level = np.ones((paths, steps + 1, classes)) * BEGINNING_PRICE
+def course_of(market: Market, terms: Terms | Holders) -> Course:
+    """The market as growth since the first date; the accounts' terms beside it."""
+    holders = holders_of(market, terms)
+    courses, steps, classes = market.growth.shape
+    level = np.ones((courses, steps + 1, classes))
     np.cumprod(market.growth, axis=1, out=level[:, 1:, :])
-    level[:, 1:, :] *= BEGINNING_PRICE
-    dates = pl.DataFrame({"date": market.dates}, schema={"date": pl.Date})
+    bought = sorted(set(holders.lot_date))
+    dates = pl.DataFrame({"date": [*market.dates, *bought]}, schema={"date": pl.Date})
     year = np.array([each.year for each in market.dates], np.int64)
     year[0] = year[1]
-    flow = terms.flow_usd if len(terms.flow_usd) else np.zeros(steps)
-    rates = (terms.short_term_rate, terms.long_term_rate) if terms.is_taxed else (0.0, 0.0)
+    flow = holders.flow_usd if len(holders.flow_usd) else np.zeros(steps)
     return Course(
-        np.round(level, PRICE_DIGITS),
+        level,
         np.asarray(market.dividend_yield, np.float64),
         np.ascontiguousarray(market.risk_free, np.float64),
         _days(dates),
         _days(dates.select(long_term_from(pl.col("date")))),
         year - year[0],
         np.asarray(flow, np.float64),
-        np.asarray(terms.targets, np.float64),
-        np.asarray(terms.half_spread_bps, np.float64) / BPS,
-        np.array([terms.quantity_step], np.float64),
-        np.array(rates, np.float64),
-        np.array([terms.is_taxed], np.bool_),
+        np.ascontiguousarray(holders.class_of, np.int64),
+        np.ascontiguousarray(holders.price, np.float64),
+        np.ascontiguousarray(holders.spread, np.float64),
+        np.ascontiguousarray(holders.step, np.float64),
+        np.ascontiguousarray(holders.choice, np.int64),
+        np.ascontiguousarray(holders.can_sell, np.bool_),
+        np.ascontiguousarray(holders.target, np.float64),
+        np.ascontiguousarray(holders.rates, np.float64),
+        np.ascontiguousarray(holders.is_taxed, np.bool_),
     )
 
 
-def grid_of(policies: Sequence[LabPolicy], market: Market, terms: Terms) -> Grid:
+def price_of(course: Course, path: int, at: int, security: int) -> float:
+    """Usd of a unit of a path's security on a date, of whole millionths (the compiled loop has the same)."""
+    holders = len(course.class_of)
+    which, level = path % holders, course.level[path // holders, at]
+    own = level[course.class_of[which, security]] * course.base[which, security]
+    return float(np.rint(own * PRICE_SCALE) / PRICE_SCALE)
+
+
+def grid_of(policies: Sequence[LabPolicy], market: Market, terms: Terms | Holders) -> Grid:
     """The policies as arrays."""
     looks = {look: look_flags(market.dates, look) for look in LOOKS}
-    own = [each.policy for each in policies]
+    own, holders = [each.policy for each in policies], holders_of(market, terms)
 
     def floats(values: Sequence[float | None], none: float = np.inf) -> Floats:
         return np.array([none if value is None else value for value in values], np.float64)
 
     return Grid(
         np.array([looks[each.look] for each in policies], np.bool_),
-        np.array([_bands(each, terms.targets) for each in policies], np.float64),
+        np.array([_bands(each, holders) for each in policies], np.float64),
         floats([each.trade_to for each in own]),
         floats([each.tracking_penalty for each in own]),
         floats([each.improvement for each in own]),
@@ -166,8 +186,9 @@ def _days(dates: pl.DataFrame) -> Ints:
     return dates.to_series().to_physical().cast(pl.Int64).to_numpy().copy()
 
 
-def _bands(policy: LabPolicy, targets: Floats) -> Floats:
-    """Band of each class, share of NAV; inf: none."""
+def _bands(policy: LabPolicy, holders: Holders) -> Floats:
+    """(K, C + 1) band of each class, share of NAV; inf: none."""
+    targets = holders.target.ravel()
     rows = pl.DataFrame(
         {
             "target": targets,
@@ -178,38 +199,75 @@ def _bands(policy: LabPolicy, targets: Floats) -> Floats:
     )
     rule = pl.lit(str(policy.policy.band_rule))
     band = tolerance_band(pl.col("target"), pl.col("absolute"), pl.col("relative"), rule)
-    return rows.select(band.fill_null(np.inf)).to_series().to_numpy()
+    found = rows.select(band.fill_null(np.inf)).to_series().to_numpy().reshape(holders.target.shape).copy()
+    found[~holders.has_cash_band, -1] = np.inf
+    return found
 
 
-def new_state(market: Market, terms: Terms, policies: int, lots: int) -> Standing:
-    """Every account as cash on the first date, to be invested there."""
-    paths, classes = market.growth.shape[0], len(market.classes)
-    count = policies * paths
-    years = market.dates[-1].year - market.dates[1].year + 1
+def lots_at_first(holders: Holders) -> int:
+    """The most lots that an account begins with."""
+    return int(np.diff(holders.lot_start).max(initial=0))
+
+
+def new_state(market: Market, terms: Terms | Holders, policies: int, lots: int) -> Standing:
+    """Every account as it is on the first date; one that begins in cash is to be invested there."""
+    holders = holders_of(market, terms)
+    many, securities = holders.class_of.shape
+    count = policies * market.growth.shape[0] * many
+    course = course_of(market, holders)
+    units, columns = _first_lots(market, holders, lots)
     values = np.zeros((count, len(MEASURES)))
     values[:, MEASURES.index("growth")] = 1.0
-    by_year = np.zeros((count, years, 4))
+    by_year = np.zeros((count, market.dates[-1].year - market.dates[1].year + 1, 4))
     by_year[:, :, YEAR_GROWTH] = 1.0
-    nav = np.full(count, float(terms.nav_usd))
+    at_first = np.array([[price_of(course, k, 0, s) for s in range(securities)] for k in range(many)])
+    nav = holders.cash + (units / MILLIONTHS * at_first).sum(axis=1)
+
+    def each(column: Floats | Ints) -> Any:
+        """Of every account, from a column of the holders."""
+        return np.tile(column, (count // many, *([1] * (column.ndim - 1))))
+
     return Standing(
         at=np.zeros(count, np.int64),
-        is_due=np.ones(count, np.int64),
-        cash=nav.copy(),
-        wealth=nav.copy(),
-        before=nav.copy(),
-        year_gain=np.zeros((count, 2)),
-        carried=np.zeros((count, 2)),
+        is_due=np.full(count, int(holders.begins_in_cash), np.int64),
+        cash=each(holders.cash.astype(np.float64)),
+        wealth=each(nav),
+        before=each(nav),
+        year_gain=each(holders.gains.astype(np.float64)),
+        carried=each(holders.carried.astype(np.float64)),
         dividends=np.zeros(count),
-        units=np.zeros((count, classes), np.int64),
-        last_loss=np.full((count, classes), LONG_AGO, np.int64),
-        lot_count=np.zeros(count, np.int64),
-        lot_units=np.zeros((count, lots), np.int64),
-        lot_cost=np.zeros((count, lots)),
-        lot_class=np.zeros((count, lots), np.int64),
-        lot_date=np.zeros((count, lots), np.int64),
+        units=each(units),
+        last_loss=np.full((count, securities), LONG_AGO, np.int64),
+        lot_count=each(np.diff(holders.lot_start).astype(np.int64)),
+        **{name: each(column) for name, column in columns.items()},
         lot_used=np.zeros((count, lots), np.int64),
         peak=np.ones(count),
         values=values,
-        weights=np.zeros((count, classes)),
+        weights=np.zeros((count, len(market.classes))),
         years=by_year,
     )
+
+
+def _first_lots(market: Market, holders: Holders, lots: int) -> tuple[Ints, dict[str, Any]]:
+    """Units held (K, S), and the columns of the lots (K, lots)."""
+    many, securities = holders.class_of.shape
+    units = np.zeros((many, securities), np.int64)
+    columns: dict[str, Any] = {
+        name: np.zeros((many, lots), np.int64) for name in ("lot_units", "lot_security", "lot_date")
+    }
+    columns["lot_cost"] = np.zeros((many, lots))
+    place = {day: len(market.dates) + number for number, day in enumerate(sorted(set(holders.lot_date)))}
+    days = np.array([place[day] for day in holders.lot_date], np.int64)
+    given = {
+        "lot_units": holders.lot_units,
+        "lot_cost": holders.lot_cost,
+        "lot_security": holders.lot_security,
+        "lot_date": days,
+    }
+    for k in range(many):
+        own = slice(holders.lot_start[k], holders.lot_start[k + 1])
+        count = own.stop - own.start
+        for name, column in given.items():
+            columns[name][k, :count] = column[own]
+        np.add.at(units[k], holders.lot_security[own], holders.lot_units[own])
+    return units, columns

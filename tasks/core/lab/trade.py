@@ -1,8 +1,8 @@
 """The trades of accounts that are due: their rules as bounds, and the night's solver.
 
 The bounds are those of ``rules.compile``: destinations and class limits by the same compiled functions, the account's limits by the same
-formulas. Every class is one security. What a purchase in the wash-sale window disallows is counted by the solver; a security sold
-at a loss is not bought within the window after it.
+formulas. A class buys the first security of its buy list that is open to it, as ``rules.purchases`` and ``rules.with_wants`` say: one that was sold at a loss is not bought
+within the window after it, nor one of which a unit is more than the class wants. What a purchase in the window disallows is counted by the solver.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.core.facts import BPS
+from tasks.core.lab.advance import class_value, price_at
 from tasks.core.lab.standing import Course, Grid, Standing
-from tasks.core.rules import USEFUL_BPS, land_account, limit_group
+from tasks.core.rules import USEFUL_BPS, WANT_TOLERANCE, land_account, limit_group
 from tasks.core.solver import (
     MILLIONTHS,
     NO_ORDER_LIMIT,
@@ -30,20 +31,26 @@ from tasks.core.solver import (
 
 
 class Found(NamedTuple):
-    """Accounts that are due as a book, and their answers. ``slots``: where each lot of the book is in its account."""
+    """Accounts that are due as a book, and their answers.
+
+    ``slots``: where each lot of the book is in its account; ``chosen``: which of the account's securities each class of the book buys.
+    """
 
     book: Book
     limits: Limits
     slots: Ints
+    chosen: Ints
     answer: Answer
 
 
 def find_trades(course: Course, grid: Grid, state: Standing, paths: int, due: Ints) -> Found:
     """The best trades of the accounts ``due`` where they stand; nothing is traded yet."""
     lots = int(state.lot_count[due].sum())
-    book, limits, slots = _blank(len(due), len(course.target), lots)
-    _describe(course, grid, state, paths, due, book, limits, slots)
-    return Found(book, limits, slots, rebalance(book, limits))
+    classes = course.target.shape[1] - 1
+    book, limits, slots = _blank(len(due), classes, lots)
+    chosen = np.zeros(len(due) * classes, np.int64)
+    _describe(course, grid, state, paths, due, book, limits, slots, chosen)
+    return Found(book, limits, slots, chosen, rebalance(book, limits))
 
 
 def _blank(count: int, classes: int, lots: int) -> tuple[Book, Limits, Ints]:
@@ -65,10 +72,10 @@ def _blank(count: int, classes: int, lots: int) -> tuple[Book, Limits, Ints]:
 
 @compile_inner
 def describe_account(
-    course: Course, grid: Grid, state: Standing, a: int, policy: int, row: int, book: Any, limits: Any
+    course: Course, grid: Grid, state: Standing, a: int, path: int, policy: int, row: int, book: Any, limits: Any
 ) -> None:
     """An account's own columns (``rules.compile.with_limits``)."""
-    nav, cash = state.before[a], state.cash[a]
+    nav, cash, k = state.before[a], state.cash[a], path % len(course.class_of)
     is_owing = cash < -grid.cash_tolerance[policy]
     book.nav[row], book.tracking_penalty[row] = nav, grid.tracking_penalty[policy]
     book.cash[row] = cash if is_owing or cash > 0 else 0.0
@@ -77,42 +84,86 @@ def describe_account(
     limits.turnover[row], limits.gain[row] = 2 * grid.turnover[policy] * nav, grid.gain[policy]
     limits.short_before[row] = state.year_gain[a, 0] - state.carried[a, 0]
     limits.long_before[row] = state.year_gain[a, 1] - state.carried[a, 1]
-    limits.short_rate[row], limits.long_rate[row] = course.rates[0], course.rates[1]
+    limits.short_rate[row], limits.long_rate[row] = course.rates[k, 0], course.rates[k, 1]
     limits.max_orders[row], limits.slack[row] = grid.max_orders[policy], grid.slack[policy] * nav
     limits.useful[row] = USEFUL_BPS / BPS * nav if least > 0 or weight > 0 else 0.0
 
 
 @compile_inner
 def describe_classes(
-    course: Course, grid: Grid, state: Standing, a: int, path: int, policy: int, row: int, book: Any, limits: Any
+    course: Course,
+    grid: Grid,
+    state: Standing,
+    a: int,
+    path: int,
+    policy: int,
+    row: int,
+    book: Any,
+    limits: Any,
+    chosen: Any,
 ) -> None:
-    """An account's classes; cash is one of its own, with a target of nothing and no band."""
-    at, nav, count = state.at[a], state.before[a], len(course.target)
+    """An account's classes, and cash, which has a target and a band only where the model has them."""
+    nav, count, k = state.before[a], state.weights.shape[1], path % len(course.class_of)
     first, reach = row * count, grid.trade_to[policy]
     weight, target, landed = np.zeros(count + 1), np.zeros(count + 1), np.zeros(count + 1)
     low, high = np.zeros(count + 1), np.zeros(count + 1)
-    weight[count] = state.cash[a] / nav
-    for c in range(count):
-        value = state.units[a, c] / MILLIONTHS * course.price[path, at, c]
-        weight[c], target[c] = value / nav, course.target[c]
-        book.class_value[first + c] = value
-        band = grid.band[policy, c]
+    for c in range(count + 1):
+        value = class_value(course, state, a, path, c) if c < count else state.cash[a]
+        if c < count:
+            book.class_value[first + c] = value
+        weight[c] = value / nav
+        target[c] = course.target[k, c]
+        band = grid.band[policy, k, c]
         near = reach * band if np.isfinite(band) else 0.0
         low[c] = max(min(weight[c], target[c]), target[c] - near)
         high[c] = min(max(weight[c], target[c]), target[c] + near)
-    low[count], high[count] = max(min(weight[count], 0.0), 0.0), min(max(weight[count], 0.0), 0.0)
     land_account(0, count + 1, weight, target, low, high, landed)
     book.cash_target[row] = landed[count] * nav
-    is_owing = book.cash[row] < 0
+    is_owing, to_spend = book.cash[row] < 0, max(state.cash[a], 0.0)
     for c in range(count):
-        k = first + c
-        book.class_target[k] = landed[c] * nav
-        is_open = state.last_loss[a, c] < course.day[at] - grid.wash_days[policy]
-        book.buy_cap[k] = np.inf if is_open else 0.0
-        book.buy_cost[k], book.buy_spread[k] = course.spread[c], course.spread[c]
-        book.buy_price[k], book.buy_step[k] = course.price[path, at, c], course.step[0]
+        book.class_target[first + c] = landed[c] * nav
+        to_spend += max(
+            min(book.class_value[first + c], book.class_value[first + c] - book.class_target[first + c]), 0.0
+        )
+    for c in range(count):
+        wanted = min(book.class_target[first + c] - book.class_value[first + c], to_spend)
+        dear = wanted if wanted >= book.min_trade[row] else np.inf
+        choose(course, grid, state, a, path, policy, c, dear, first + c, book, chosen)
         deviation = abs(weight[c] - target[c]) * nav
-        limits.class_min[k] = 0.0 if is_owing else grid.improvement[policy] * deviation
+        limits.class_min[first + c] = 0.0 if is_owing else grid.improvement[policy] * deviation
+
+
+@compile_inner
+def choose(
+    course: Course,
+    grid: Grid,
+    state: Standing,
+    a: int,
+    path: int,
+    policy: int,
+    c: int,
+    dear: float,
+    row: int,
+    book: Any,
+    chosen: Any,
+) -> None:
+    """The security that a class buys: the first of its buy list that is open; none is bought where none is."""
+    at, k, best, is_open = state.at[a], path % len(course.class_of), -1, False
+    for s in range(state.units.shape[1]):
+        if course.class_of[k, s] != c:
+            continue
+        fits = course.choice[k, s] > 0 and state.last_loss[a, s] < course.day[at] - grid.wash_days[policy]
+        if fits and price_at(course, path, at, s) * course.step[k, s] > dear * (1 + WANT_TOLERANCE):
+            fits = False
+        if best < 0 or (fits and (not is_open or course.choice[k, s] < course.choice[k, best])):
+            best, is_open = s, fits
+    chosen[row] = best
+    book.buy_cap[row] = np.inf if is_open else 0.0
+    if best < 0:
+        book.buy_price[row], book.buy_step[row] = 1.0, 1.0
+        return
+    book.buy_cost[row], book.buy_spread[row] = course.spread[k, best], course.spread[k, best]
+    book.buy_price[row], book.buy_step[row] = price_at(course, path, at, best), course.step[k, best]
 
 
 @compile_inner
@@ -129,34 +180,37 @@ def describe_lots(
     limits: Any,
     slots: Any,
 ) -> int:
-    """An account's lots by class, cheapest to sell first; where the next account's begin."""
-    at, count = state.at[a], len(course.target)
+    """An account's lots by class, cheapest to sell first, then by security and acquisition; where the next account's begin."""
+    at, count, k = state.at[a], state.weights.shape[1], path % len(course.class_of)
     for c in range(count):
         first = at_lot
         book.lot_start[row * count + c] = first
-        price = course.price[path, at, c]
         for slot in range(state.lot_count[a]):
-            if state.lot_class[a, slot] != c:
+            s = state.lot_security[a, slot]
+            if course.class_of[k, s] != c:
                 continue
-            bought = state.lot_date[a, slot]
+            bought, price = state.lot_date[a, slot], price_at(course, path, at, s)
             is_short = course.long_from[bought] > course.day[at]
-            gain = 1.0 - state.lot_cost[a, slot] / price if course.is_taxed[0] else 0.0
-            cost = (course.rates[0] if is_short else course.rates[1]) * gain
-            k = at_lot
-            while k > first and cost < book.lot_cost[k - 1]:
-                copy_lot(book, limits, slots, k - 1, k)
-                k -= 1
+            gain = 1.0 - state.lot_cost[a, slot] / price if course.is_taxed[k] else 0.0
+            cost = course.spread[k, s] + (course.rates[k, 0] if is_short else course.rates[k, 1]) * gain
+            lot = at_lot
+            while lot > first and (
+                cost < book.lot_cost[lot - 1] or (cost == book.lot_cost[lot - 1] and s < book.lot_security[lot - 1])
+            ):
+                copy_lot(book, limits, slots, lot - 1, lot)
+                lot -= 1
             units = state.lot_units[a, slot]
-            slots[k] = slot
-            book.lot_quantity[k], book.lot_price[k], book.lot_step[k] = units / MILLIONTHS, price, course.step[0]
-            book.lot_spread[k], book.lot_cost[k] = course.spread[c], cost
-            book.lot_cap[k], book.lot_security[k] = units / MILLIONTHS * price, c
-            limits.lot_gain[k], limits.lot_is_short[k], limits.lot_rank[k] = gain, is_short, slot
-            is_recent = course.is_taxed[0] and course.day[at] - course.day[bought] <= grid.wash_days[policy]
-            limits.lot_inside[k] = max(units - state.lot_used[a, slot], 0) / MILLIONTHS if is_recent else 0.0
+            slots[lot] = slot
+            book.lot_quantity[lot], book.lot_price[lot] = units / MILLIONTHS, price
+            book.lot_step[lot], book.lot_spread[lot] = course.step[k, s], course.spread[k, s]
+            book.lot_cost[lot], book.lot_security[lot] = cost, s
+            book.lot_cap[lot] = units / MILLIONTHS * price if course.can_sell[k, s] else 0.0
+            limits.lot_gain[lot], limits.lot_is_short[lot], limits.lot_rank[lot] = gain, is_short, slot
+            is_recent = course.is_taxed[k] and course.day[at] - course.day[bought] <= grid.wash_days[policy]
+            limits.lot_inside[lot] = max(units - state.lot_used[a, slot], 0) / MILLIONTHS if is_recent else 0.0
             at_lot += 1
-        for k in range(first, at_lot):
-            book.lot_cost[k] = course.spread[c]  # tax is for the solver to add
+        for lot in range(first, at_lot):
+            book.lot_cost[lot] = book.lot_spread[lot]  # tax is for the solver to add
     return at_lot
 
 
@@ -175,7 +229,15 @@ def copy_lot(book: Any, limits: Any, slots: Any, source: int, target: int) -> No
 def _describe_entrance(sources: str) -> Callable[..., None]:
     @compile_entrance
     def describe(
-        course: Course, grid: Grid, state: Standing, paths: int, due: Ints, book: Book, limits: Limits, slots: Ints
+        course: Course,
+        grid: Grid,
+        state: Standing,
+        paths: int,
+        due: Ints,
+        book: Book,
+        limits: Limits,
+        slots: Ints,
+        chosen: Ints,
     ) -> None:
         if sources:
             market, policies, kept, rows, bounds = (
@@ -185,14 +247,14 @@ def _describe_entrance(sources: str) -> Callable[..., None]:
                 borrow(book),
                 borrow(limits),
             )
-            classes, at_lot = len(market.target), 0
+            classes, at_lot = kept.weights.shape[1], 0
             unit, is_loose = np.zeros(len(rows.class_value)), np.zeros(len(due), np.bool_)
             shared = np.zeros(len(rows.class_value))
             for row in range(len(due)):
                 a = due[row]
                 policy, path = a // paths, a % paths
-                describe_account(market, policies, kept, a, policy, row, rows, bounds)
-                describe_classes(market, policies, kept, a, path, policy, row, rows, bounds)
+                describe_account(market, policies, kept, a, path, policy, row, rows, bounds)
+                describe_classes(market, policies, kept, a, path, policy, row, rows, bounds, chosen)
                 at_lot = describe_lots(market, policies, kept, a, path, policy, row, at_lot, rows, bounds, slots)
                 is_loose[row] = policies.max_orders[policy] < NO_ORDER_LIMIT or policies.improvement[policy] > 0
                 for k in range(row * classes, (row + 1) * classes):
@@ -208,4 +270,6 @@ def _describe_entrance(sources: str) -> Callable[..., None]:
     return describe
 
 
-_describe = _describe_entrance(sources_of(limit_group.__module__, land_account.__module__, __name__))
+_describe = _describe_entrance(
+    sources_of(limit_group.__module__, land_account.__module__, price_at.__module__, __name__)
+)

@@ -9,6 +9,7 @@ from .compile import compile_book as compile_book
 from .compile import compile_households as compile_households
 from .destinations import land_account as land_account
 from .harvest import harvest_candidates as harvest_candidates
+from .purchases import WANT_TOLERANCE as WANT_TOLERANCE
 from .restrictions import loss_sales as loss_sales
 from .restrictions import sold_tonight as sold_tonight
 from .restrictions import wash_conflicts as wash_conflicts

@@ -211,3 +211,37 @@ def test_an_account_without_tax_and_flows() -> None:
         1e-6,
         1_000_000,
     )
+
+
+OWN = """
+name = "own"
+[market]
+{market}
+[paths]
+count = 3
+years = 2
+[book]
+kind = "accounts"
+[book.classes]
+us_equity = "stocks"
+eu_equity = "stocks"
+us_bonds = "bonds"
+[grid]
+look = "monthly"
+"""
+MOMENTS = 'source = "lognormal"\nmeans = { stocks = 0.08, bonds = 0.03 }\nvolatilities = { stocks = 0.2, bonds = 0.05 }\ndividend_yields = { bonds = 0.02 }'
+
+
+@pytest.mark.parametrize(
+    "market", ['source = "bootstrap"\ndata = "us_1926_2018"\ndividend_yields = { bonds = 0.02 }', MOMENTS]
+)
+def test_classes_of_a_firm_move_as_those_of_the_market_and_dates_go_on_from_its_night(market: str) -> None:
+    asked = parse_study(OWN.format(market=market).encode(), source="own.toml")
+    history = HISTORY if "bootstrap" in market else None
+    found = courses(asked, history, 0, 3, begin=date(2026, 3, 2))
+    assert found.classes == ["eu_equity", "us_bonds", "us_equity"]
+    assert found.dates[:3] == [date(2026, 3, 2), date(2026, 4, 30), date(2026, 5, 31)]
+    assert len(found.dates) == 25
+    np.testing.assert_array_equal(found.growth[:, :, 0], found.growth[:, :, 2])
+    assert not np.array_equal(found.growth[:, :, 0], found.growth[:, :, 1])
+    assert found.dividend_yield.tolist() == [0, pytest.approx(0.02 / 12), 0]

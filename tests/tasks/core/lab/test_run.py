@@ -17,7 +17,7 @@ from tasks.core.lab.arrays import MEASURES, LabPolicy, Market, Measured, Terms, 
 from tasks.core.lab.booking import make_trades
 from tasks.core.lab.conformance import compare_with_night
 from tasks.core.lab.run import simulate
-from tasks.core.lab.standing import Course, Standing, course_of, grid_of, new_state
+from tasks.core.lab.standing import Course, Standing, course_of, grid_of, new_state, price_of
 from tasks.core.lab.trade import find_trades
 
 ALWAYS = LabPolicy("monthly", Policy(min_trade_usd=0), absolute_band=0.0)
@@ -272,12 +272,12 @@ def test_money_and_shares_are_conserved_at_every_trade_and_over_every_step() -> 
     due, trades = np.arange(len(state.at)), 0
     while len(due):
         before, cost, tax = nav_of(course, state, due), measured(state, due, "cost"), measured(state, due, "tax")
-        assert make_trades(course, state, due, find_trades(course, grid, state, paths, due))
+        assert make_trades(course, state, paths, due, find_trades(course, grid, state, paths, due))
         after = nav_of(course, state, due)
         np.testing.assert_allclose(before - after, measured(state, due, "cost") - cost, rtol=0, atol=1e-6)
         for a in due:
             lots = slice(0, state.lot_count[a])
-            held = np.bincount(state.lot_class[a, lots], state.lot_units[a, lots], 3)
+            held = np.bincount(state.lot_security[a, lots], state.lot_units[a, lots], 3)
             np.testing.assert_array_equal(held, state.units[a])
             assert (state.lot_units[a, lots] > 0).all()
         held, cash, since = state.units[due].copy(), state.cash[due].copy(), state.at[due].copy()
@@ -293,7 +293,7 @@ def test_money_and_shares_are_conserved_at_every_trade_and_over_every_step() -> 
 
 def nav_of(course: Course, state: Standing, which: np.ndarray) -> np.ndarray:
     """Cash and what is held where each account stands, usd."""
-    price = course.price[which % 12, state.at[which], :]
+    price = np.array([[price_of(course, a % 12, state.at[a], s) for s in range(3)] for a in which])
     return state.cash[which] + (state.units[which] / 1e6 * price).sum(axis=1)
 
 
