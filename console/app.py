@@ -22,7 +22,7 @@ from schemas.settings import Settings
 STATIC: Final = Path(__file__).parent / "static"
 SIGN_IN_SECONDS: Final = 600
 """How long the way to the identity provider and back may take."""
-STYLE: Final = '<link rel="stylesheet" href="/static/console.css">'
+STYLE: Final = '<link rel="stylesheet" href="/static/console.css"><script src="/static/find.js" defer></script>'
 
 
 def make_api(backend: Backend) -> FastAPI:

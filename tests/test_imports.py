@@ -105,6 +105,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "flows.workers": {"schemas", "warehouse.lake", "tasks.runtime"},
     "flows": {"schemas", "flows.workers", "tasks"},
     "flows.commands": {"schemas", "flows", "tasks", "warehouse", "console"},
+    "flows.commands.accounts": {"schemas", "flows.commands", "tasks", "warehouse"},
     "flows.commands.lab": {"schemas", "flows", "tasks"},
     "flows.commands.profiles": {"schemas", "flows", "tasks", "warehouse"},
     # the console
@@ -130,6 +131,7 @@ WITHOUT_A_DOOR = {
     "warehouse.file_lock",
     "flows",
     "flows.commands",
+    "flows.commands.accounts",
     "flows.commands.lab",
     "flows.commands.profiles",
     "console",

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from nicegui import ui
@@ -18,6 +19,7 @@ ROW: Final = """
 </q-tr>
 """
 Page = Mapping[str, Any]
+NO_LINKS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @contextmanager
@@ -28,14 +30,14 @@ def panel(title: str, *, wide: bool = False) -> Iterator[ui.element]:
         yield section
 
 
-def facts(pairs: Mapping[str, str]) -> None:
-    """Names with their values, one a line."""
+def facts(pairs: Mapping[str, str], links: Mapping[str, str] = NO_LINKS) -> None:
+    """Names with their values, one a line; some values lead somewhere."""
     with ui.element("dl").classes("facts"):
         for name, value in pairs.items():
             with ui.element("dt"):
                 ui.label(name)
             with ui.element("dd"):
-                ui.label(value)
+                ui.link(value, links[name]) if name in links else ui.label(value)
 
 
 def plain_table(
@@ -113,7 +115,7 @@ def class_panel(page: Page) -> None:
             ]
             columns = {name: name for name in ("class", "value", "weight", "target", "band", "drift", "after")}
             plain_table({**columns, "out": ""}, rows, numbers=("value", "weight", "target", "band", "drift", "after"))
-        for row in page["stopped"]:
+        for row in page.get("stopped", ()):
             with ui.element("p").classes("note"):
                 ui.label(f"{word(row['asset_class'])}: {row['sentence']}")
                 ui.label(str(row["detail"] or "")).classes("quiet")

@@ -8,10 +8,13 @@ from .charts import drift_chart as drift_chart
 from .charts import frontier_chart as frontier_chart
 from .charts import funnel_chart as funnel_chart
 from .charts import height_of as height_of
+from .charts import nights_chart as nights_chart
 from .deliveries import Leg as Leg
 from .deliveries import Way as Way
 from .deliveries import undelivered_count as undelivered_count
 from .deliveries import ways_of as ways_of
+from .find_box import FindBox as FindBox
+from .find_box import findings_list as findings_list
 from .formatting import NONE as NONE
 from .formatting import clock as clock
 from .formatting import count as count

@@ -12,7 +12,7 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.propose import RunPicture, run_picture
-from tasks.review import Lifetime, Reader
+from tasks.review import AccountStores, FoundThing, Lifetime, NameIndex, Reader, find_named, newest_runs, read_names
 from tasks.runtime import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger, RunRow
@@ -31,6 +31,7 @@ class Backend:
     now: Callable[[], datetime] = utc_now
     _pictures: dict[str, RunPicture] = field(default_factory=dict)
     _change: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+    _names: dict[str, NameIndex] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -50,6 +51,30 @@ class Backend:
     def lake(self) -> Lake:
         """The lake, for the calling thread."""
         return open_lake(self.settings)
+
+    @property
+    def account_stores(self) -> AccountStores:
+        """What an account is read from."""
+        ledger = self.ledger
+        return AccountStores(self.lake, ledger.runs, ledger.proposals, ledger.amendments, ledger.answers)
+
+    def names(self) -> NameIndex:
+        """Names of the newest runs; kept until there is a newer one."""
+        runs = newest_runs(self.ledger.runs)
+        with self._lock:
+            known = self._names.get("newest")
+        if known is None or known.runs != tuple(run.run_id for run in runs):
+            known = read_names(self.lake, runs)
+            with self._lock:
+                self._names["newest"] = known
+        return known
+
+    def find(self, text: str) -> list[FoundThing]:
+        """What is called so, of every kind."""
+        ledger = self.ledger
+        return find_named(
+            self.names(), text, lake=self.lake, runs=ledger.runs, proposals=ledger.proposals, fills=ledger.fills
+        )
 
     def reader(self, account_id: str) -> Reader:
         """Reads an account's rows of a table for a run."""

@@ -120,6 +120,35 @@ def drift_chart(before: Sequence[int], after: Sequence[int]) -> Options:
     }
 
 
+def nights_chart(nights: Sequence[Mapping[str, Any]]) -> Options:
+    """An account's drift over nights, in per cent of NAV: half the sum over classes, and the largest of one. Gaps are nights that measured none."""
+    series = [("one-way drift", "one_way_drift", NOW), ("largest class", "max_abs_drift", AFTER)]
+    return {
+        **_BASE,
+        "grid": {"left": 8, "right": 16, "top": 34, "bottom": 8, "containLabel": True},
+        "legend": {"top": 0, "left": 0, "textStyle": {"color": INK}},
+        "tooltip": {"trigger": "axis", "renderMode": "richText"},
+        "xAxis": {
+            **_AXIS,
+            "type": "category",
+            "data": [night["as_of_date"].isoformat() for night in nights],
+            "axisLabel": {"color": INK, "hideOverlap": True},
+        },
+        "yAxis": {**_AXIS, "type": "value", "min": 0, "axisLabel": {"color": INK, "formatter": "{value} %"}},
+        "series": [
+            {
+                "name": name,
+                "type": "line",
+                "symbolSize": 7,
+                "lineStyle": {"color": color},
+                "itemStyle": {"color": color},
+                "data": [_hundredths(night[key]) for night in nights],
+            }
+            for name, key, color in series
+        ],
+    }
+
+
 def funnel_chart(stages: Sequence[Stage]) -> Options:
     """A bar a stage, as long as its accounts."""
     rows = list(reversed(stages))

@@ -11,6 +11,7 @@ from nicegui import run, ui
 from nicegui.client import ClientConnectionTimeout
 
 from console.shared.backend import Backend
+from console.shared.find_box import FindBox
 from console.shared.formatting import clock, sentence
 from console.shared.guard import session_in
 from schemas.enums import Role
@@ -108,6 +109,7 @@ def frame(desk: PageContext, request: Request, title: str) -> Iterator[ui.elemen
                 if name == title:
                     link.props('aria-current="page"')
         ui.space()
+        FindBox(lambda text: desk.look(lambda: desk.backend.find(text)))
         _person(desk, dark)
     main = ui.element("main").classes("page").props('tabindex="-1"')
     ui.skip_link(target=main)

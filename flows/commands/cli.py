@@ -30,6 +30,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.explain:explain",
             "Say what a run made of an account and why: drift, orders, what stopped the rest, tax, cash, who decided.",
         ),
+        "account": LazyCommand(
+            "flows.commands.accounts.account:account",
+            "Show an account as a whole: holdings and lots, drift and outcomes over nights, proposals, orders and fills, restrictions, cash, household.",
+        ),
         "status": LazyCommand(
             "flows.commands.status:status",
             "Show the newest run: its state, what it took, its steps and how many proposals stand where; open orders; and a halt.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -24,17 +25,18 @@ def print_rows(console: Console, columns: Iterable[Column], rows: Iterable[Page]
     console.print(table)
 
 
-def usd(value: float | None) -> str:
+def usd(value: float | Decimal | None) -> str:
     """To the cent; null is empty."""
     return "" if value is None else f"{value:,.2f}"
 
 
-def number(value: float | None) -> str:
+def number(value: float | Decimal | None) -> str:
     """At most six digits after the point, no zeros at the end."""
     return "" if value is None else f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
-def _percent(value: float | None) -> str:
+def percent_text(value: float | None) -> str:
+    """In percent; null is empty."""
     return "" if value is None else f"{value:.2%}"
 
 
@@ -47,11 +49,13 @@ def _bps(value: float | None) -> str:
     return "" if value is None else f"{value:,.1f}"
 
 
-def _day(value: date | None) -> str:
+def day_text(value: date | None) -> str:
+    """ISO 8601; null is empty."""
     return "" if value is None else str(value)
 
 
-def _word(value: str | None) -> str:
+def word_text(value: str | None) -> str:
+    """As it is; null is empty."""
     return value or ""
 
 
@@ -60,89 +64,90 @@ def _drift(key: str, flag: str) -> Column:
     return key.replace("_", " "), "right", lambda row: f"{'out ' if row[flag] else ''}{drift_text(row[key])}"
 
 
-def _column(name: str, key: str, show: Callable[[Any], str] = usd) -> Column:
-    return name, "left" if show in {_word, _day} else "right", lambda row: show(row[key])
+def column(name: str, key: str, show: Callable[[Any], str] = usd) -> Column:
+    """A column of one value of each row, written by ``show``; words and dates stand left."""
+    return name, "left" if show in {word_text, day_text} else "right", lambda row: show(row[key])
 
 
 CLASSES_BEFORE: Final = (
-    _column("class", "asset_class", _word),
-    _column("value", "value_usd"),
-    _column("weight", "weight", _percent),
-    _column("target", "target_weight", _percent),
-    _column("band", "band", _percent),
+    column("class", "asset_class", word_text),
+    column("value", "value_usd"),
+    column("weight", "weight", percent_text),
+    column("target", "target_weight", percent_text),
+    column("band", "band", percent_text),
     _drift("drift", "is_out_of_band"),
 )
 CLASSES: Final = (
     *CLASSES_BEFORE,
-    _column("after", "weight_after", _percent),
+    column("after", "weight_after", percent_text),
     _drift("drift_after", "is_out_of_band_after"),
 )
 ORDERS: Final = (
-    _column("side", "side", _word),
-    _column("symbol", "symbol", _word),
-    _column("quantity", "quantity", number),
-    _column("price", "price_usd", number),
-    _column("value", "value_usd"),
-    _column("spread", "est_cost_usd"),
-    _column("tax", "est_tax_usd"),
-    _column("benefit bps", "marginal_benefit_bps", _bps),
-    _column("cost bps", "marginal_cost_bps", _bps),
-    _column("worth", "worth_usd"),
+    column("side", "side", word_text),
+    column("symbol", "symbol", word_text),
+    column("quantity", "quantity", number),
+    column("price", "price_usd", number),
+    column("value", "value_usd"),
+    column("spread", "est_cost_usd"),
+    column("tax", "est_tax_usd"),
+    column("benefit bps", "marginal_benefit_bps", _bps),
+    column("cost bps", "marginal_cost_bps", _bps),
+    column("worth", "worth_usd"),
 )
 LOTS: Final = (
-    _column("symbol", "symbol", _word),
-    _column("lot", "lot_id", _word),
-    _column("quantity", "quantity", number),
-    _column("unit cost", "unit_cost_usd", number),
-    _column("acquired", "acquired_date", _day),
-    _column("term", "term", _word),
-    _column("gain", "gain_usd"),
-    _column("tax at own rate", "tax_at_own_rate_usd"),
+    column("symbol", "symbol", word_text),
+    column("lot", "lot_id", word_text),
+    column("quantity", "quantity", number),
+    column("unit cost", "unit_cost_usd", number),
+    column("acquired", "acquired_date", day_text),
+    column("term", "term", word_text),
+    column("gain", "gain_usd"),
+    column("tax at own rate", "tax_at_own_rate_usd"),
 )
 SCENARIOS: Final = (
-    _column("scenario", "scenario", _word),
-    _column("penalty", "tracking_penalty", number),
-    _column("to band", "trade_to", _percent),
-    _column("drift", "one_way_drift_after", _percent),
-    _column("tax", "est_tax_usd"),
-    _column("cost", "est_cost_usd"),
-    _column("turnover", "turnover", _percent),
-    _column("orders", "order_count", number),
-    _column("objective", "objective_usd"),
-    _column("", "is_chosen", lambda is_chosen: "chosen" if is_chosen else ""),
+    column("scenario", "scenario", word_text),
+    column("penalty", "tracking_penalty", number),
+    column("to band", "trade_to", percent_text),
+    column("drift", "one_way_drift_after", percent_text),
+    column("tax", "est_tax_usd"),
+    column("cost", "est_cost_usd"),
+    column("turnover", "turnover", percent_text),
+    column("orders", "order_count", number),
+    column("objective", "objective_usd"),
+    column("", "is_chosen", lambda is_chosen: "chosen" if is_chosen else ""),
 )
 TERMS: Final = (
-    _column("term", "term", _word),
-    _column("rate", "rate", _percent),
-    _column("before", "before_usd"),
-    _column("tonight", "tonight_usd"),
-    _column("disallowed", "disallowed_usd"),
-    _column("after", "after_usd"),
-    _column("next dollar at", "marginal_rate", _percent),
+    column("term", "term", word_text),
+    column("rate", "rate", percent_text),
+    column("before", "before_usd"),
+    column("tonight", "tonight_usd"),
+    column("disallowed", "disallowed_usd"),
+    column("after", "after_usd"),
+    column("next dollar at", "marginal_rate", percent_text),
 )
 LIMITS: Final = (
-    _column("limit", "limit", lambda word: word.replace("_", " ")),
-    _column("most", "most", lambda most: "none" if most is None else usd(most)),
-    _column("used", "used"),
-    _column("price bps", "price_bps", _bps),
-    _column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
+    column("limit", "limit", lambda word: word.replace("_", " ")),
+    column("most", "most", lambda most: "none" if most is None else usd(most)),
+    column("used", "used"),
+    column("price bps", "price_bps", _bps),
+    column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
 )
 LOSSES: Final = (
-    _column("class", "asset_class", _word),
-    _column("at a loss", "held_usd"),
-    _column("may be sold", "room_usd"),
-    _column("is sold", "sold_usd"),
-    _column("outright", "harvested_usd"),
-    _column("price bps", "price_bps", _bps),
-    _column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
+    column("class", "asset_class", word_text),
+    column("at a loss", "held_usd"),
+    column("may be sold", "room_usd"),
+    column("is sold", "sold_usd"),
+    column("outright", "harvested_usd"),
+    column("price bps", "price_bps", _bps),
+    column("", "is_binding", lambda is_binding: "binds" if is_binding else ""),
 )
 WAYS: Final = (
-    _column("class", "asset_class", _word),
-    _column("way", "way", _word),
-    _column("off before", "over_usd"),
-    _column("off after", "off_usd"),
-    _column("sell: worth", "sell_worth_bps", _bps),
-    _column("cost", "sell_cost_bps", _bps),
-    _column("buy: worth", "buy_worth_bps", _bps),
-    _column("cost", "buy_cost_bps", _bps),
+    column("class", "asset_class", word_text),
+    column("way", "way", word_text),
+    column("off before", "over_usd"),
+    column("off after", "off_usd"),
+    column("sell: worth", "sell_worth_bps", _bps),
+    column("cost", "sell_cost_bps", _bps),
+    column("buy: worth", "buy_worth_bps", _bps),
+    column("cost", "buy_cost_bps", _bps),
 )

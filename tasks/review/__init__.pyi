@@ -8,10 +8,19 @@ from .access import sign_in as sign_in
 from .access import sign_in_as_subject as sign_in_as_subject
 from .access import sign_out as sign_out
 from .access import token_of as token_of
+from .account import account_page as account_page
 from .amend import amend_proposal as amend_proposal
 from .explain import explain_account as explain_account
+from .find import FoundKind as FoundKind
+from .find import FoundThing as FoundThing
+from .find import NameIndex as NameIndex
+from .find import find_named as find_named
+from .find import newest_runs as newest_runs
+from .find import read_names as read_names
 from .goals import GoalOfAccount as GoalOfAccount
 from .goals import goal_of_account as goal_of_account
+from .household import AccountStores as AccountStores
+from .household import household_page as household_page
 from .model_changes import decide_changes as decide_changes
 from .model_changes import find_change as find_change
 from .model_changes import newest_findings as newest_findings
@@ -31,6 +40,7 @@ from .quarantine_words import next_sentence as next_sentence
 from .review import DecidedProposals as DecidedProposals
 from .review import ProposalDetail as ProposalDetail
 from .review import Reader as Reader
+from .security import security_page as security_page
 from .versions import changes as changes
 from .versions import newest_rows as newest_rows
 from .versions import version_before as version_before

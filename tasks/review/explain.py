@@ -73,7 +73,13 @@ def explain_account(
 
 
 def find_run_of(lake: Lake, runs: Runs, account_id: str, run_id: str | None) -> tuple[RunRow, int]:
-    """The run and the shard that have the account. Newest: of the newest date; among several, started last."""
+    """The run and the shard that have the account. Newest: of the newest date; among several, started last.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, or no run has the account.
+    """
     shards = lake.runs_of(account_id)
     if run_id is not None:
         row = runs.get_run(run_id)

@@ -9,6 +9,7 @@ from tests.benchmarks.results import HERE, KEPT, read
 
 SMALLEST = {
     "export": "--accounts 3",
+    "find": "--accounts 60",
     "gate": "--lots 2000",
     "households": "--part 0 --members 4 --wide 3",
     "kernel": "--accounts 20 --compiled",

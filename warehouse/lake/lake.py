@@ -101,9 +101,9 @@ class Lake:
 
         return self._retried(reading)
 
-    def read_account(self, table: str, run_id: str, account_id: str) -> pl.DataFrame:
+    def read_account(self, table: str, run_id: str, account_id: str, columns: tuple[str, ...] = ()) -> pl.DataFrame:
         """Rows of ``table`` of one account in one run, without the run columns; in no promised order."""
-        return self._rows("read_account", table, {"run_id": run_id, "account_id": account_id})
+        return self._rows("read_account", table, {"run_id": run_id, "account_id": account_id}, columns)
 
     def runs_of(self, account_id: str) -> dict[str, int]:
         """Runs with an outcome of the account, and the shard that has it."""
@@ -169,7 +169,7 @@ class Lake:
         return self.rows_found(statement, **values).row(0, named=True)
 
     def rows_found(self, statement: str, **values: str | int | None) -> pl.DataFrame:
-        """The rows of ``studies`` or ``study_shards``."""
+        """The rows of ``studies``, ``study_shards``, ``account_nights`` or ``household_accounts``."""
         return self._retried(lambda: self._fetch(sql(statement), values))
 
     def stray_rows(self, table: str, run_id: str) -> pl.DataFrame:

@@ -10,6 +10,9 @@ from .account_page import page as page
 from .gap_section import LETTERS as LETTERS
 from .gap_section import GapMark as GapMark
 from .gap_section import gap_marks as gap_marks
+from .holdings_section import cash_moves as cash_moves
+from .holdings_section import lots_held as lots_held
+from .holdings_section import positions as positions
 from .plain_values import Page as Page
 from .sentences import LOOKS as LOOKS
 from .sentences import LOSS_RULE as LOSS_RULE
@@ -20,7 +23,10 @@ from .sentences import REASONS as REASONS
 from .sentences import STANDINGS as STANDINGS
 from .sentences import STATES as STATES
 from .sentences import TOO_MANY_MEMBERS as TOO_MANY_MEMBERS
+from .sentences import outcome_sentences as outcome_sentences
 from .summary import counts_of as counts_of
 from .summary import exceptions as exceptions
 from .summary import markdown as markdown
 from .summary import timings as timings
+from .weights_after import classes_after as classes_after
+from .weights_after import one_way as one_way

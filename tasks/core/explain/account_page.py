@@ -13,8 +13,6 @@ import polars as pl
 
 from schemas.enums import Reason, Side, TaxStatus
 from schemas.landing import CASH
-from schemas.tables import USD
-from tasks.core.drift import is_out_of_band
 from tasks.core.explain.branches import branches
 from tasks.core.explain.class_terms import loss_rooms
 from tasks.core.explain.gap_section import certificate_section
@@ -30,6 +28,7 @@ from tasks.core.explain.sentences import (
     price_of_cash_sentence,
 )
 from tasks.core.explain.tax_section import tax_section
+from tasks.core.explain.weights_after import classes_after
 from tasks.core.facts import BPS, Facts, account_parameters
 from tasks.core.gate import anomaly_sentence
 from tasks.core.propose import AMENDED, Scenario, Solved
@@ -105,7 +104,7 @@ def page(record: AccountRecord) -> Page:
         "quarantine": every_row(record.tables["quarantine"].sort("table_name", "row_number")),
         "anomaly": _anomaly(record.tables["anomalies"]),
         "drift": _drift(first_row(record.tables["account_drift"]), proposal),
-        "classes": every_row(_classes(record, proposal)),
+        "classes": every_row(_classes(record)),
         "household_classes": every_row(record.household.sort(pl.col("asset_class") == CASH, "asset_class")),
         "orders": _orders(record, account, proposal),
         "stopped": _reasons(record.tables["class_reasons"]),
@@ -154,30 +153,12 @@ def _drift(measured: Page | None, proposal: Page | None) -> Page | None:
     }
 
 
-def _classes(record: AccountRecord, proposal: Page | None) -> pl.DataFrame:
-    """Rows of ``drift`` with value, weight and drift after the trades, over NAV less their costs; as before where there are none."""
-    orders = record.tables["orders"].join(
-        record.facts.securities.select("security_id", "asset_class"), on="security_id"
-    )
-    signed = pl.when(pl.col("side") == Side.BUY).then("value_usd").otherwise(-pl.col("value_usd"))
-    traded = orders.group_by("asset_class").agg(traded_usd=signed.sum())
-    cost = Decimal(0) if proposal is None else record.tables["proposals"]["est_cost_usd"].item()
-    moved = pl.lit(-cost, USD) - traded["traded_usd"].sum()
-    nav = (pl.col("value_usd").sum() - pl.lit(cost, USD)).cast(pl.Float64)
-    after = pl.col("value_after_usd").cast(pl.Float64) / nav
-    return (
-        record.tables["drift"]
-        .drop("account_id")
-        .join(traded, on="asset_class", how="left")
-        .with_columns(
-            value_after_usd=pl.col("value_usd")
-            + pl.when(pl.col("asset_class") == CASH).then(moved).otherwise(pl.col("traded_usd").fill_null(0))
-        )
-        .with_columns(weight_after=pl.when(nav > 0).then(after))
-        .with_columns(drift_after=pl.col("weight_after") - pl.col("target_weight"))
-        .with_columns(is_out_of_band_after=is_out_of_band(pl.col("drift_after"), pl.col("band")))
-        .drop("traded_usd")
-        .sort(pl.col("asset_class") == CASH, "asset_class")
+def _classes(record: AccountRecord) -> pl.DataFrame:
+    """Rows of ``drift`` before and after the trades."""
+    proposals = record.tables["proposals"]
+    cost = proposals["est_cost_usd"].item() if proposals.height else Decimal(0)
+    return classes_after(
+        record.tables["drift"].drop("account_id"), record.tables["orders"], record.facts.securities, cost
     )
 
 

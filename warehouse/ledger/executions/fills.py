@@ -3,13 +3,23 @@
 from datetime import date, datetime
 from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
 
-from warehouse.ledger.store import ExportState, Store, export_orders, exports, order_states, runs
+from warehouse.ledger.executions.execution_rows import SENT, sent_query
+from warehouse.ledger.review import to_frame
+from warehouse.ledger.store import ExportState, Store, begins, export_orders, exports, order_states, runs
 
 
 class Fills(Store):
     """Which orders there is news of."""
+
+    def find_orders(self, prefix: str, limit: int) -> pl.DataFrame:
+        """The first few orders that left, in whole exports, whose id begins so: ``SENT``, by order."""
+        key = export_orders.c.order_id
+        query = sent_query().where(begins(key, prefix)).order_by(key).limit(limit)
+        with self.reading() as connection:
+            return to_frame(connection.execute(query).all(), SENT)
 
     def orders_told_since(self, moment: datetime | None) -> list[str]:
         """Orders of which something is filled and that anything was told of at that moment or later, sorted; null: ever."""

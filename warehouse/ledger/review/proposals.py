@@ -32,6 +32,7 @@ from warehouse.ledger.store import (
     RunRow,
     Store,
     audit,
+    begins,
     canonical,
     decisions,
     household_proposals,
@@ -446,8 +447,8 @@ class Proposals(Store):
 
     def find_proposals(self, prefix: str, limit: int = 3) -> list[str]:
         """The first few proposals whose name begins so, sorted."""
-        begins = sa.func.substr(proposals.c.proposal_id, 1, len(prefix)) == prefix
-        query = sa.select(proposals.c.proposal_id).where(begins).order_by(proposals.c.proposal_id).limit(limit)
+        key = proposals.c.proposal_id
+        query = sa.select(key).where(begins(key, prefix)).order_by(key).limit(limit)
         with self.reading() as connection:
             return list(connection.scalars(query))
 

@@ -95,6 +95,13 @@ class Runs(Store):
         with self.reading() as connection:
             return [RunRow.of(row) for row in connection.execute(sa.select(runs).order_by(*NEWEST_START).limit(limit))]
 
+    def find_runs(self, text: str, limit: int) -> list[RunRow]:
+        """The first few runs whose name has the text, whatever its case; newest first."""
+        has_it = sa.func.lower(runs.c.run_id).contains(text.lower(), autoescape=True)
+        with self.reading() as connection:
+            found = connection.execute(sa.select(runs).where(has_it).order_by(*NEWEST_NIGHT).limit(limit))
+            return [RunRow.of(row) for row in found]
+
     def latest_full_run(self, before: date) -> RunRow | None:
         """The run that finished a whole night, of the newest as-of date before ``before``."""
         return self._newest(IS_DONE & IS_FULL_NIGHT & (runs.c.as_of_date < before))

@@ -60,6 +60,7 @@ from .tables import tokens as tokens
 from .tables import user_roles as user_roles
 from .tables import users as users
 from .types import Money as Money
+from .types import begins as begins
 from .words import AT_MARKET_STATES as AT_MARKET_STATES
 from .words import OPEN_STATES as OPEN_STATES
 from .words import RELEASABLE_STATES as RELEASABLE_STATES

@@ -224,6 +224,7 @@ proposals = Table(
 )
 Index("proposals_queue", proposals.c.state, proposals.c.priority.desc(), proposals.c.proposal_id)
 Index("proposals_by_run", proposals.c.run_id)
+Index("proposals_by_account", proposals.c.account_id)
 Index("proposals_by_export", proposals.c.export_id)
 Index("proposals_by_household", proposals.c.run_id, proposals.c.household_id)
 Index(
@@ -326,6 +327,7 @@ export_orders = Table(
 Index("export_orders_by_export", export_orders.c.export_id)
 Index("export_orders_by_block", export_orders.c.block_id)
 Index("export_orders_by_proposal", export_orders.c.proposal_id)
+Index("export_orders_by_account", export_orders.c.account_id)
 
 audit = Table(
     "audit",

@@ -1,0 +1,1 @@
+"""Commands about one account as a whole."""
