@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from console.api import add_problems, api_router
 from console.metrics import metrics_router
 from console.pages import register
-from console.shared import Backend, RequestGuard, bind_sockets, open_backend
+from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
 from console.sign_in import sign_in_router
 from schemas.settings import Settings
 
@@ -38,6 +38,7 @@ def make_api(backend: Backend) -> FastAPI:
     app.include_router(metrics_router(backend))
     app.include_router(api_router(backend), prefix="/api")
     app.include_router(sign_in_router(backend))
+    app.include_router(downloads_router(backend))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(
         SessionMiddleware,

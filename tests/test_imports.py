@@ -99,6 +99,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "warehouse",
         *(f"tasks.{room}" for room in ("runtime", "known", "pull", "validate", "propose", "export")),
     },
+    "tasks.jobs": {"schemas", "warehouse", "tasks.runtime"},
     "tasks.demo": {"schemas", "tasks.formats", "tasks.runtime"},
     "tasks.lab": {"schemas", CORE, "warehouse", "tasks.runtime", "tasks.known"},
     # flows and the command
@@ -106,6 +107,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "flows": {"schemas", "flows.workers", "tasks"},
     "flows.commands": {"schemas", "flows", "tasks", "warehouse", "console"},
     "flows.commands.accounts": {"schemas", "flows.commands", "tasks", "warehouse"},
+    "flows.commands.nights": {"schemas", "flows.commands", "tasks", "warehouse"},
     "flows.commands.lab": {"schemas", "flows", "tasks"},
     "flows.commands.profiles": {"schemas", "flows", "tasks", "warehouse"},
     # the console
@@ -134,6 +136,7 @@ WITHOUT_A_DOOR = {
     "flows.commands.accounts",
     "flows.commands.lab",
     "flows.commands.profiles",
+    "flows.commands.nights",
     "console",
     "console.pages",
 }

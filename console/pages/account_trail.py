@@ -170,3 +170,13 @@ def members_table(household: Page, account_id: str = "") -> None:
     }
     table = plain_table(columns, rows, numbers=("nav", "drift", "trades"), cells=STATE_CELLS)
     table.props('aria-label="Accounts of the household"')
+
+
+def household_panel(household: Page, account_id: str) -> None:
+    """The household that an account's trades are decided with: its drift before and after, and its accounts side by side."""
+    with panel(f"Household {household['household_id']}: one decision", wide=True):
+        drift = from_to(household["one_way_drift"], household["one_way_drift_after"])
+        ui.label(f"One-way drift of the household {drift} of {dollars(household['nav_usd'])}.").classes("strong")
+        ui.label("An account's own drift may grow where the household's shrinks.").classes("quiet")
+        members_table(household, account_id)
+        ui.link("Weights of the household, before and after", f"/households/{household['household_id']}")

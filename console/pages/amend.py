@@ -13,7 +13,7 @@ from warehouse.ledger import ReviewedVersion
 
 async def change_orders(desk: PageContext, proposal: Mapping[str, Any], orders: Sequence[dict[str, Any]]) -> None:
     """Ask for the quantities, make the version, and go to it; a check that fails leaves everything as it is."""
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog wide-dialog"):
+    with ui.dialog().props("no-backdrop-dismiss") as dialog, ui.card().classes("dialog wide-dialog"):
         ui.label("Change orders").classes("panel-title")
         ui.label(
             "Orders can be made smaller or dropped. What is left is checked against cash, rules and conservation, and waits "

@@ -7,7 +7,7 @@ from typing import Final
 
 from nicegui import ui
 
-from console.shared import plural
+from console.shared import note_dialog, plural
 from schemas.enums import ProposalState
 from warehouse.ledger import Decision
 
@@ -54,19 +54,8 @@ async def decision_dialog(decision: Decision, what: str, *, is_asked: bool) -> s
     """The note to decide with; null: not after all. Without ``is_asked`` nothing is asked."""
     if not is_asked:
         return ""
-    needs_note = decision in NEEDS_NOTE
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog"):
-        ui.label(f"{VERBS[decision]} {what}?").classes("panel-title")
-        note = ui.textarea("Why (recorded)" if needs_note else "Note (optional, recorded)")
-        note.props("outlined autofocus autogrow").classes("full")
-        with ui.row().classes("dialog-buttons"):
-            ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-            go = ui.button(VERBS[decision].split(" ", maxsplit=1)[0], on_click=lambda: dialog.submit(note.value or ""))
-            go.props("no-caps unelevated")
-            if needs_note:
-                go.bind_enabled_from(note, "value", backward=lambda text: bool((text or "").strip()))
-    answer: str | None = await dialog
-    return answer
+    verb = VERBS[decision]
+    return await note_dialog(f"{verb} {what}?", "", verb.split(" ", maxsplit=1)[0], is_needed=decision in NEEDS_NOTE)
 
 
 def tell(outcome: DecisionResult) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Final
 from nicegui import ui
 
 from console.shared import NONE, class_chart, day, dollars, height_of, ordered, percent, plural, shares, word
+from schemas.enums import RunState
+from warehouse.ledger import RunRow
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
 ROW: Final = """
@@ -83,6 +85,11 @@ class Pager:
         self.where.text = f"{skip + 1:,}–{last:,} of {number:,}" if number else nothing  # noqa: RUF001
         self.back.set_enabled(skip > 0)
         self.forth.set_enabled(last < number)
+
+
+def standing_of(run: RunRow, newer: RunRow | None) -> str:
+    """A run's state as it is shown: one whose place another took is neither held nor at work any more."""
+    return "superseded" if newer is not None and run.state is not RunState.DONE else str(run.state)
 
 
 def chips(words: Sequence[str], kind: str = "") -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import Request
 from nicegui import ui
 
+from console.pages.account_trail import household_panel
 from console.pages.after_export import After, after_panel, read_after
 from console.pages.amend import change_orders
 from console.pages.decide import DecisionResult, decision_dialog, tell
@@ -41,7 +42,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks.core.export import sells_first
 from tasks.core.propose import OrderChange
-from tasks.review import changes, explain_account, review, version_before
+from tasks.review import changes, explain_account, household_page, review, version_before
 from warehouse.ledger import Decision, DecisionRow, ReviewedVersion
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
@@ -62,6 +63,8 @@ class ProposalView:
     newest: str | None
     """The version that took its place; null: this is the newest."""
     after: After | None
+    joint: dict[str, Any] | None
+    """The household as of the run, where the proposal is decided with others."""
     household: Sequence[Any]
     """The proposals that are decided with this one, itself among them, where it is of a household that is managed together."""
     mark: tuple[object, ...]
@@ -141,13 +144,20 @@ def _read(desk: PageContext, proposal_id: str) -> ProposalView:
     replaced_by = None if newest == full else newest
     after = read_after(desk, proposal)
     household = ledger.proposals.decided_with([full]) if proposal["household_id"] else []
-    return ProposalView(proposal, found, said, before, differs, sorted_orders, replaced_by, after, household, mark)
+    joint = None
+    if proposal["household_id"]:
+        joint = household_page(backend.account_stores, proposal["household_id"], run_id=proposal["run_id"])
+    return ProposalView(
+        proposal, found, said, before, differs, sorted_orders, replaced_by, after, joint, household, mark
+    )
 
 
 def _draw(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[None]]) -> None:
     _head(desk, view, again)
     if view.after is not None:
         after_panel(view.after, desk.now)
+    if view.joint is not None:
+        household_panel(view.joint, view.proposal["account_id"])
     if view.newest is None:
         class_panel(view.page)
         orders_panel(view.page["orders"])
@@ -177,7 +187,9 @@ def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
             if proposal["held_by"]:
                 ui.label(f"held by {proposal['held_by']}").classes("chip mark")
             if proposal["household_id"]:
-                ui.label(f"household {proposal['household_id']}").classes("chip mark")
+                ui.link(f"household {proposal['household_id']}", f"/households/{proposal['household_id']}").classes(
+                    "chip mark"
+                )
             ui.space()
             ui.link(f"night of {proposal['as_of_date']}", f"/?run={proposal['run_id']}").classes("quiet")
         ui.label(
@@ -217,7 +229,7 @@ def _figures(desk: PageContext, proposal: dict[str, Any]) -> None:
         (dollars(proposal["est_cost_usd"]), "estimated cost"),
         (
             from_to(proposal["one_way_drift_before"], proposal["one_way_drift_after"]),
-            "one-way drift",
+            "own one-way drift; the household's is below" if proposal["household_id"] else "one-way drift",
         ),
         (
             until(ends, desk.now) if is_waiting else clock(proposal["state_changed_at"]),
@@ -251,9 +263,11 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
             await again()
 
     name = proposal["proposal_id"]
+    current = [one for one in view.decisions if one.decision is Decision.APPROVE]
+    approvers = [one.actor for one in current if one.content_hash == proposal["content_hash"]]
     with ui.row().classes("decisions"):
         if desk.may_review and proposal["state"] in STATES_THAT_WAIT:
-            buttons(proposal, decide)
+            buttons(proposal, decide, approvers, desk.name)
             _assign(desk, proposal, again)
             if not proposal["household_id"]:
                 ui.button("Change orders…", on_click=lambda: change_orders(desk, proposal, view.orders)).props(

@@ -160,7 +160,7 @@ class QuarantineView:
         if plan.rows.is_empty():
             ui.notify("All of them were let through before.", type="info")
             return
-        with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog"):
+        with ui.dialog().props("no-backdrop-dismiss") as dialog, ui.card().classes("dialog"):
             ui.label(f"Let {plural(plan.rows.height, 'row')} through from now on?").classes("panel-title")
             _draw_plan(plan)
             note = ui.textarea("Why (recorded)").props("outlined autofocus autogrow").classes("full")

@@ -6,18 +6,19 @@ dialog: what changed since is left alone and named.
 Keys: j and k move, Enter opens, x selects, a approves, r rejects, h holds, / goes to the filter, ? explains.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import polars as pl
 from fastapi import Request
 from nicegui import events, ui
 
 from console.pages.decide import DecisionResult, decision_dialog, tell, told_together
 from console.pages.parts import Pager
-from console.pages.preview import Preview
+from console.pages.preview import Preview, approvals
 from console.pages.queue_filter import FilterBar
 from console.shared import (
     Backend,
@@ -58,6 +59,7 @@ BODY: Final = """
   <q-td auto-width><q-checkbox dense v-model="props.selected" :aria-label="'Select ' + props.row.account" @click.stop /></q-td>
   <q-td v-for="col in props.cols" :key="col.name" :props="props">
     <template v-if="col.name === 'account'"><a :href="props.row.link" class="row-link mono" @click.stop>{{ props.row.account }}</a>
+      <div v-if="props.row.household"><a :href="props.row.home" class="chip mark" @click.stop>household {{ props.row.household }}</a></div>
       <div v-if="props.row.marks.length"><span v-for="each in props.row.marks" :key="each" class="chip mark">{{ each }}</span></div></template>
     <template v-else-if="col.name === 'why'"><span v-for="each in props.row.reasons" :key="each" class="chip">{{ each }}</span></template>
     <template v-else>{{ col.value }}</template>
@@ -145,11 +147,11 @@ class QueueView:
         found = await self.desk.look(lambda: self._read(wanted))
         if found is None:
             return
-        page, totals = found
+        page, totals, approvers = found
         place = next((number for number, row in enumerate(state.rows) if row["id"] == state.cursor), 0)
         before = state.seen
         now = self.desk.now
-        state.rows = [_row(row, now) for row in page.rows.iter_rows(named=True)]
+        state.rows = [_row(row, now, approvers.get(row["proposal_id"], [])) for row in page.rows.iter_rows(named=True)]
         state.seen = {
             row["proposal_id"]: ReviewedVersion(row["content_hash"], row["revision"])
             for row in page.rows.iter_rows(named=True)
@@ -164,11 +166,13 @@ class QueueView:
         self._draw(totals)
         await self._draw_side()
 
-    def _read(self, wanted: Filter) -> tuple[Page, Totals]:
+    def _read(self, wanted: Filter) -> tuple[Page, Totals, dict[str, list[str]]]:
         self.ledger.proposals.expire(self.desk.now)
         totals = self.ledger.queue.totals(wanted)
         self.state.skip = min(self.state.skip, max(totals.count - 1, 0) // PAGE_ROWS * PAGE_ROWS)
-        return self.ledger.queue.page(wanted, sort=self.state.sort, limit=PAGE_ROWS, skip=self.state.skip), totals
+        page = self.ledger.queue.page(wanted, sort=self.state.sort, limit=PAGE_ROWS, skip=self.state.skip)
+        doubled = page.rows.filter(pl.col("approvals_needed") > 1)["proposal_id"]
+        return page, totals, self.ledger.decisions.approvers_of(doubled)
 
     def _draw(self, totals: Totals) -> None:
         state = self.state
@@ -323,18 +327,16 @@ class QueueView:
         ui.navigate.history.replace(f"/queue?{query}" if query else "/queue")
 
 
-def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], now: datetime, approvers: Sequence[str]) -> dict[str, Any]:
     """A proposal as the grid shows it."""
     is_waiting = row["state"] == "pending_review"
     marks = [] if is_waiting else [word(row["state"])]
     if row["held_by"]:
         marks.append(f"held by {row['held_by']}")
-    if row["approvals_needed"] > 1:
-        marks.append("four eyes")
+    if told := approvals(row, approvers):
+        marks.append(told)
     if row["version"] > 1:
         marks.append(f"version {row['version']}")
-    if row["household_id"]:
-        marks.append(f"household {row['household_id']}")
     if row["assignee"]:
         marks.append(f"for {row['assignee']}")
     ends = min(filter(None, (row["cut_off_at"], row["expires_at"])), default=None) if is_waiting else None
@@ -349,9 +351,12 @@ def _row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "traded": dollars(row["gross_value_usd"]),
         "turnover": percent(row["turnover"]),
         "tax": dollars(row["est_tax_usd"]),
-        "drift": from_to(row["one_way_drift_before"], row["one_way_drift_after"]),
+        "drift": ("own " if row["household_id"] else "")
+        + from_to(row["one_way_drift_before"], row["one_way_drift_after"]),
         "left": span(ends - now) if ends else "",
         "marks": marks,
+        "household": row["household_id"] or "",
+        "home": f"/households/{row['household_id']}",
         "is_cursor": False,
         "is_fresh": False,
     }

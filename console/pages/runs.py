@@ -1,13 +1,17 @@
-"""Every run, its state and its way to the Prefect UI; and exports with their deliveries."""
+"""Every run, its state and its way to the Prefect UI; starting one; and exports with their deliveries."""
 
+from datetime import date
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from nicegui import ui
 
-from console.pages.parts import panel, plain_table
+from console.pages.jobs import JobsPanel, ask_for
+from console.pages.parts import panel, plain_table, standing_of
 from console.shared import Backend, PageContext, clock, count, follow, frame, page_context, span, ways_of, word
-from warehouse.ledger import RunRow
+from schemas.enums import Role, RunState
+from warehouse.ledger import JobKind, RunRow
 
 MOST_RUNS: Final = 200
 COLUMNS: Final = {
@@ -51,6 +55,9 @@ def register(backend: Backend) -> None:
     async def page(request: Request) -> None:
         desk = page_context(backend, request)
         with frame(desk, request, "Runs"), ui.column().classes("stack"):
+            if desk.may_operate:
+                NightForm(desk).build()
+            jobs = JobsPanel(desk)
             with panel("Runs", wide=True):
                 table = plain_table(COLUMNS, [], numbers=NUMBERS, cells=CELLS)
             with panel("Exports", wide=True):
@@ -67,23 +74,64 @@ def register(backend: Backend) -> None:
             sent.update()
 
         await show()
+        await jobs.refresh()
         follow(desk, show)
 
 
+class NightForm:
+    """Asks for a night: of which date, from where, and whether only to look."""
+
+    def __init__(self, desk: PageContext) -> None:
+        self._desk = desk
+        self._source: ui.input | None = None
+
+    def build(self) -> None:
+        """Draw the form."""
+        desk, settings = self._desk, self._desk.backend.settings
+        today = desk.now.astimezone(ZoneInfo(settings.exchange_time_zone)).date()
+        with panel("Run a night", wide=True):
+            ui.label(
+                "A process beside this one does it, as you; whoever starts a night cannot approve its trades. "
+                "A check reads the files alone; a dry run computes all and keeps nothing."
+            ).classes("quiet")
+            with ui.row().classes("filter-bar"):
+                self._day = ui.input("Night of", value=today.isoformat())
+                self._day.props('outlined dense type="date"').classes("slim")
+                if Role.ADMIN in desk.roles:
+                    self._source = ui.input("Source", placeholder="as the settings say").props(
+                        "outlined dense clearable"
+                    )
+                    self._source.classes("filter-input")
+                ui.button("Check the files", on_click=lambda: self._ask(JobKind.CHECK)).props("no-caps outline")
+                ui.button("Dry run", on_click=lambda: self._ask(JobKind.DRY_RUN)).props("no-caps outline")
+                ui.button("Start the night", on_click=lambda: self._ask(JobKind.NIGHT)).props("no-caps unelevated")
+
+    async def _ask(self, kind: JobKind) -> None:
+        text = str(self._source.value or "").strip() if self._source else ""
+        try:
+            day = date.fromisoformat(str(self._day.value or ""))
+        except ValueError:
+            ui.notify(f"{self._day.value or 'Nothing'} is not a date; needed YYYY-MM-DD.", type="negative")
+            return
+        await ask_for(self._desk, kind, {"as_of": day.isoformat(), "source": [text] if text else []})
+
+
 def _row(desk: PageContext, run: RunRow) -> dict[str, Any]:
-    ended = run.finished_at or desk.now
+    newer = None if run.state is RunState.DONE else desk.backend.ledger.runs.newer_run_of(run)
+    standing = standing_of(run, newer)
+    ended = run.finished_at or (desk.now if standing == RunState.RUNNING else None)
     return {
         "id": run.run_id,
         "link": f"/?run={run.run_id}",
         "night": run.as_of_date.isoformat(),
         "kind": word(run.kind) + (", late files" if run.base_run_id else "") + (", some accounts" if run.scope else ""),
-        "state": word(run.state),
-        "word": str(run.state),
+        "state": word(standing),
+        "word": standing,
         "accounts": count(run.accounts_pulled),
         "proposed": count(run.counts.get("proposed", 0)),
         "orders": count(run.counts.get("orders", 0)),
         "started": clock(run.started_at),
-        "took": span(ended - run.started_at),
+        "took": span(ended - run.started_at) if ended else "",
         "by": run.submitter,
         "flow": _flow(desk, run),
         "prefect": "",
@@ -97,7 +145,7 @@ def _exports(desk: PageContext) -> list[dict[str, Any]]:
     return [
         {
             "id": one.export_id,
-            "link": f"/?run={one.run_id}",
+            "link": f"/exports/{one.export_id}",
             "state": str(one.state),
             "by": one.actor,
             "finished": clock(one.finished_at),

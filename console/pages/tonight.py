@@ -1,12 +1,15 @@
 """Tonight: how far the newest run's accounts came, what stops the others, and how long is left."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from fastapi import Request
 from nicegui import ui
 
-from console.pages.parts import facts, panel, plain_table
+from console.pages.broken import BrokenRows, broken_panel, broken_rows
+from console.pages.jobs import JobsPanel, ask_for, ask_resumption
+from console.pages.parts import facts, panel, plain_table, standing_of
 from console.shared import (
     Backend,
     PageContext,
@@ -26,7 +29,7 @@ from schemas.enums import RunState
 from tasks.core.explain import OUTCOMES, REASONS, STANDINGS, STATES, AccountPart, Stage
 from tasks.propose import RunProgress
 from tasks.propose import run_progress as look_at
-from warehouse.ledger import RunRow
+from warehouse.ledger import JobKind, RunRow
 
 MOST_REASONS: Final = 12
 SOON_HOURS: Final = 1.0
@@ -46,26 +49,41 @@ def register(backend: Backend) -> None:
         content = await waiting_page(desk, request, "Tonight")
         if content is None:
             return
+        content.clear()
+        with content:
+            JobsPanel(desk, is_quiet=True)
+            drawn = ui.column().classes("stack")
 
         async def show() -> None:
-            seen = await desk.look(lambda: _run_progress(desk, run))
-            content.clear()
-            with content:
+            seen = await desk.look(lambda: _read(desk, run))
+            drawn.clear()
+            with drawn:
                 if seen is None:
-                    ui.label("No run yet. trimtab demo makes one on a sample book.").classes("quiet")
+                    ui.label(
+                        "No run yet. An operator starts one on the page Runs; trimtab demo makes one on a sample book."
+                    ).classes("quiet")
                 else:
-                    _night(seen, desk.now)
+                    _night(desk, seen)
 
         await show()
         follow(desk, show, every=REFRESH_SECONDS)
 
 
-def _run_progress(desk: PageContext, name: str) -> RunProgress | None:
+@dataclass(frozen=True)
+class NightView:
+    """What the page shows, read at once. ``newer``: the run that took its place; ``broken``: of a run that is held."""
+
+    seen: RunProgress
+    newer: RunRow | None
+    broken: BrokenRows | None
+
+
+def _read(desk: PageContext, name: str) -> NightView | None:
     ledger = desk.backend.ledger
     found = ledger.runs.get_run(name) if name else ledger.runs.newest_run()
     if found is None:
         return None
-    return look_at(
+    seen = look_at(
         found,
         desk.backend.picture(found),
         runs=ledger.runs,
@@ -74,10 +92,13 @@ def _run_progress(desk: PageContext, name: str) -> RunProgress | None:
         halts=ledger.halts,
         now=desk.now,
     )
+    broken = broken_rows(desk, found) if found.state is RunState.HELD else None
+    return NightView(seen, ledger.runs.newer_run_of(found), broken)
 
 
-def _night(seen: RunProgress, now: datetime) -> None:
-    _headline(seen)
+def _night(desk: PageContext, view: NightView) -> None:
+    seen, now = view.seen, desk.now
+    _headline(desk, view)
     with ui.element("div").classes("tiles"):
         _tile(count(seen.waiting.count), "wait for a person", link="/queue")
         _tile(large_dollars(seen.waiting.gross_value_usd), "of trades wait")
@@ -90,31 +111,58 @@ def _night(seen: RunProgress, now: datetime) -> None:
             )
             _stops(seen.stages)
     with ui.element("div").classes("halves"):
-        with panel("Drift from the model, accounts"):
-            chart = ui.echart(drift_chart(seen.before, seen.after)).style("height: 320px")
-            chart.props('role="img" aria-label="Accounts by one-way drift, now and after the trades"')
+        if any(seen.before):
+            with panel("Drift from the model, accounts"):
+                chart = ui.echart(drift_chart(seen.before, seen.after)).style("height: 320px")
+                chart.props('role="img" aria-label="Accounts by one-way drift, now and after the trades"')
         _cut_offs(seen, now)
         _reasons(seen)
         _steps(seen)
 
 
-def _headline(seen: RunProgress) -> None:
+def _headline(desk: PageContext, view: NightView) -> None:
+    seen, newer = view.seen, view.newer
     run_row = seen.run
     with ui.row().classes("headline"):
         ui.label(f"Night of {run_row.as_of_date.isoformat()}").classes("title").props('role="heading" aria-level="1"')
-        ui.label(word(run_row.state)).classes(f"state {run_row.state}")
+        ui.label(word(standing_of(run_row, newer))).classes(f"state {standing_of(run_row, newer)}")
         ui.label(run_row.run_id).classes("quiet mono")
-    if run_row.state is RunState.HELD:
-        with ui.element("div").classes("banner bad").props('role="alert"'):
-            ui.label("Held by its guards; nothing of it leaves.")
-            for line in filter(None, (run_row.held_reason or "").splitlines()):
-                ui.label(line)
-            ui.label(f"A releaser lets it go on with trimtab resume {run_row.run_id} --note WHY.").classes("quiet")
+        ui.space()
+        if desk.may_operate and seen.ready and run_row.state is RunState.DONE:
+            go = ui.button(f"Export {count(seen.ready)} approved", on_click=lambda: _export(desk, run_row))
+            go.props("no-caps unelevated")
+    if newer is not None:
+        with ui.element("div").classes("banner"):
+            ui.label("A newer run of the same night took its place.")
+            ui.link(newer.run_id, f"/?run={newer.run_id}").classes("mono")
+    elif run_row.state is RunState.HELD:
+        _held(desk, run_row, view.broken)
     elif run_row.released_by:
         with ui.element("div").classes("banner"):
             ui.label(
                 f"{run_row.released_by} let it go on past {', '.join(run_row.held_guards)}: {run_row.release_note}"
             )
+
+
+async def _export(desk: PageContext, run_row: RunRow) -> None:
+    await ask_for(desk, JobKind.EXPORT, {"run_id": run_row.run_id})
+
+
+def _held(desk: PageContext, run_row: RunRow, broken: BrokenRows | None) -> None:
+    """Why it is held, what stands behind it and whose, and letting it go on."""
+    with ui.element("div").classes("banner bad").props('role="alert"'):
+        ui.label("Held by its guards; nothing of it leaves.").classes("strong")
+        for line in filter(None, (run_row.held_reason or "").splitlines()):
+            ui.label(line)
+        with ui.row().classes("decisions"):
+            if desk.may_operate:
+                go = ui.button("Resume with a note…", on_click=lambda: ask_resumption(desk, run_row))
+                go.props("no-caps unelevated")
+            else:
+                ui.label("A releaser or an admin lets it go on.").classes("quiet")
+            ui.link("To the quarantine", f"/quarantine?run={run_row.run_id}")
+    if broken is not None:
+        broken_panel(run_row, broken)
 
 
 def _tile(figure: str, text: str, link: str = "", *, is_urgent: bool = False) -> None:

@@ -13,6 +13,9 @@ from .deliveries import Leg as Leg
 from .deliveries import Way as Way
 from .deliveries import undelivered_count as undelivered_count
 from .deliveries import ways_of as ways_of
+from .downloads import download_link as download_link
+from .downloads import downloads_router as downloads_router
+from .downloads import export_files as export_files
 from .find_box import FindBox as FindBox
 from .find_box import findings_list as findings_list
 from .formatting import NONE as NONE
@@ -43,6 +46,7 @@ from .guard import secret_of as secret_of
 from .page_frame import PageContext as PageContext
 from .page_frame import follow as follow
 from .page_frame import frame as frame
+from .page_frame import note_dialog as note_dialog
 from .page_frame import nothing_here as nothing_here
 from .page_frame import page_context as page_context
 from .page_frame import waiting_page as waiting_page

@@ -52,6 +52,11 @@ class PageContext:
         """Whether buttons for decisions are worth showing; the ledger asks again."""
         return not self.roles.isdisjoint({Role.REVIEWER, Role.ADMIN})
 
+    @property
+    def may_operate(self) -> bool:
+        """Whether buttons that start, stop and release are worth showing; the ledger asks again."""
+        return not self.roles.isdisjoint({Role.RELEASER, Role.ADMIN})
+
     def is_here(self) -> bool:
         """Whether the person is still signed in; asking is a use of the session."""
         backend = self.backend
@@ -146,6 +151,9 @@ def _person(desk: PageContext, dark: ui.dark_mode) -> None:
         ui.item_label(roles).props("header")
         for name in THEMES:
             ui.menu_item({"auto": "Theme of the system"}.get(name, f"{name.capitalize()} theme"), lambda n=name: use(n))
+        if desk.may_operate and desk.backend.ledger.halts.current_halt() is None:
+            ui.separator()
+            ui.menu_item("Halt everything…", lambda: throw_halt(desk))
         ui.separator()
         ui.menu_item("Sign out", lambda: ui.run_javascript(_SIGN_OUT))
 
@@ -158,7 +166,47 @@ def _halt(desk: PageContext) -> None:
     if halt is not None:
         with ui.element("div").classes("banner bad").props('role="alert"'):
             ui.label(f"Everything is halted since {clock(halt.halted_at)} by {halt.actor}: {halt.note}")
-            ui.label("Nothing leaves until a releaser lifts it with trimtab resume --note WHY.").classes("quiet")
+            if desk.may_operate:
+                ui.button("Lift the halt…", on_click=lambda: lift_halt(desk)).props("no-caps outline")
+            else:
+                ui.label("Nothing leaves until a releaser or an admin lifts it.").classes("quiet")
+
+
+async def note_dialog(title: str, text: str, go: str, *, is_needed: bool = True) -> str | None:
+    """Asks for a note and whether to go on; null: not after all, as by Escape. ``go``: what the button says."""
+    with ui.dialog().props("no-backdrop-dismiss") as dialog, ui.card().classes("dialog"):
+        ui.label(title).classes("panel-title").props('role="heading" aria-level="2"')
+        if text:
+            ui.label(text)
+        note = ui.textarea("Why (recorded)" if is_needed else "Note (optional, recorded)")
+        note.props("outlined autofocus autogrow").classes("full")
+        with ui.row().classes("dialog-buttons"):
+            ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
+            button = ui.button(go, on_click=lambda: dialog.submit(note.value or "")).props("no-caps unelevated")
+            if is_needed:
+                button.bind_enabled_from(note, "value", backward=lambda text: bool((text or "").strip()))
+    answer: str | None = await dialog
+    return answer
+
+
+async def throw_halt(desk: PageContext) -> None:
+    """Stop all that leaves, after asking why."""
+    note = await note_dialog(
+        "Halt everything?", "Nothing is exported, also what is under way, and no held run goes on.", "Halt"
+    )
+    if note is not None:
+        halts = desk.backend.ledger.halts
+        await desk.ask(lambda: [halts.halt(desk.name, note, desk.now)])
+        ui.navigate.reload()
+
+
+async def lift_halt(desk: PageContext) -> None:
+    """Let things leave again, after asking why."""
+    note = await note_dialog("Lift the halt?", "Exports and held runs may go on; none does by itself.", "Lift")
+    if note is not None:
+        halts = desk.backend.ledger.halts
+        if await desk.ask(lambda: halts.lift_halt(desk.name, note, desk.now)) is not None:
+            ui.navigate.reload()
 
 
 def follow(desk: PageContext, refresh: Callable[[], Awaitable[None]], *, every: int = 1) -> None:

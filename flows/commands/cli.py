@@ -86,6 +86,14 @@ class CommandGroup(LazyGroup):
             "flows.commands.query:query",
             "Read the public tables with SQL: every run, or `latest.<table>` for the newest.",
         ),
+        "check": LazyCommand(
+            "flows.commands.nights.check:check",
+            "Read, parse and gate a night's files alone: what would be refused, set aside, missing or held. Nothing is kept.",
+        ),
+        "job": LazyCommand(
+            "flows.commands.nights.job:job",
+            "Do what was asked for in the console, as who asked; the console starts this itself.",
+        ),
         "runs": LazyCommand("flows.commands.status:runs", "List runs, the newest first."),
         "resume": LazyCommand(
             "flows.commands.nightly:resume",

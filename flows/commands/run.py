@@ -13,6 +13,7 @@ from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import Settings
+from tasks.operate import scratch_settings
 from tasks.runtime import open_ledger, use_settings, utc_now
 
 
@@ -74,16 +75,7 @@ def dry_run(
     """
     given = _absolute(source or ([] if settings.sources else [settings.sources_of(as_of)[0].url]))
     with tempfile.TemporaryDirectory(prefix="trimtab-dry-run-") as home:
-        elsewhere = settings.model_copy(
-            update={
-                "home": Path(home),
-                "lake_url": "",
-                "lake_data_url": "",
-                "ledger_url": "",
-                "export_url": "",
-                "dask": "" if "://" in settings.dask else settings.dask,
-            }
-        )
+        elsewhere = scratch_settings(settings, home)
         return run_night(elsewhere, as_of, source=given, kind=kind, scope=scope, submitter=submitter)
 
 

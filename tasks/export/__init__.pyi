@@ -1,3 +1,4 @@
+from .abandon import final_folder as final_folder
 from .deliver import DeliveryResult as DeliveryResult
 from .export import ExportResult as ExportResult
 from .packages import BOOK as BOOK
@@ -15,4 +16,5 @@ from .signing import is_signed as is_signed
 from .signing import read_public_key as read_public_key
 from .steps import deliver_task as deliver_task
 from .steps import export_task as export_task
+from .verification import read_manifest as read_manifest
 from .verification import verify as verify

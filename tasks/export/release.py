@@ -14,8 +14,10 @@ from tasks.runtime import anchored, current_actor, open_ledger, utc_now
 from warehouse.lake import open_lake
 
 
-def export_approved(settings: Settings, run_id: str | None = None, custodians: Collection[str] = ()) -> ExportedRuns:
-    """Export one run, or every run with approved proposals; of some custodians, or of all.
+def export_approved(
+    settings: Settings, run_id: str | None = None, custodians: Collection[str] = (), *, actor: str | None = None
+) -> ExportedRuns:
+    """Export one run, or every run with approved proposals; of some custodians, or of all. ``actor`` null: the operating-system user.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
             lake=open_lake(settings),
             ledger=ledger,
             export_folder=settings.export_folder,
-            actor=current_actor(),
+            actor=actor or current_actor(),
             now=utc_now(),
             plan=ExportPlan.of(settings, signer),
             signer=signer,
@@ -40,8 +42,8 @@ def export_approved(settings: Settings, run_id: str | None = None, custodians: C
             return export_all(by, run_id=run_id, custodians=custodians)
 
 
-def give_up(settings: Settings, export_id: str, note: str) -> AbandonResult:
-    """Give up an export that was claimed and has not left.
+def give_up(settings: Settings, export_id: str, note: str, *, actor: str | None = None) -> AbandonResult:
+    """Give up an export that was claimed and has not left. ``actor`` null: the operating-system user.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def give_up(settings: Settings, export_id: str, note: str) -> AbandonResult:
             abandonments=ledger.abandonments,
             exports=ledger.exports,
             export_folder=settings.export_folder,
-            actor=current_actor(),
+            actor=actor or current_actor(),
             note=note,
             now=utc_now(),
         )

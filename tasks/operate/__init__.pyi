@@ -4,6 +4,9 @@ from .backup import backup_folder as backup_folder
 from .backup import backups as backups
 from .backup import make_backup as make_backup
 from .backup import remove_old as remove_old
+from .check import FilesCheck as FilesCheck
+from .check import check_files as check_files
+from .check import scratch_settings as scratch_settings
 from .replay import ReplayResult as ReplayResult
 from .replay import replay_run as replay_run
 from .steps import maintain_task as maintain_task

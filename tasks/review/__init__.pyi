@@ -21,6 +21,7 @@ from .goals import GoalOfAccount as GoalOfAccount
 from .goals import goal_of_account as goal_of_account
 from .household import AccountStores as AccountStores
 from .household import household_page as household_page
+from .household import weights_with as weights_with
 from .model_changes import decide_changes as decide_changes
 from .model_changes import find_change as find_change
 from .model_changes import newest_findings as newest_findings

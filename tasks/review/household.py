@@ -138,3 +138,16 @@ def _before_and_after(at: AccountStores, drift: pl.DataFrame, facts: Facts, prop
 
 def _reader(at: AccountStores, account_id: str) -> Any:
     return lambda table, run_id: at.lake.read_account(table, run_id, account_id)
+
+
+def weights_with(lake: Lake, proposal: Mapping[str, Any], orders: pl.DataFrame) -> list[Page]:
+    """Classes of a proposal's account before and after its orders; as before alone where the class of an order is not known."""
+    run_id = proposal["run_id"]
+    drift = lake.read_account("drift", run_id, proposal["account_id"]).drop("account_id")
+    traded = orders["security_id"].unique()
+    known = lake.rows_of_securities("landed_securities", run_id, traded, ("security_id", "asset_class")).unique(
+        "security_id"
+    )
+    if known.height < len(traded):
+        return drift.sort("asset_class").to_dicts()
+    return classes_after(drift, orders, known, proposal["est_cost_usd"]).to_dicts()

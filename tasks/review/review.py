@@ -37,6 +37,7 @@ KEYS: Final = (
     "state",
     "run",
     "account",
+    "household",
     "custodian",
     "route",
     "min_value",

@@ -38,6 +38,7 @@ from .review import Sort as Sort
 from .review import Totals as Totals
 from .runs import Halts as Halts
 from .runs import Inputs as Inputs
+from .runs import Jobs as Jobs
 from .runs import LandedBefore as LandedBefore
 from .runs import Runs as Runs
 from .runs import Turns as Turns
@@ -57,6 +58,8 @@ from .store import ExportState as ExportState
 from .store import HaltRow as HaltRow
 from .store import InputRow as InputRow
 from .store import InputState as InputState
+from .store import JobKind as JobKind
+from .store import JobRow as JobRow
 from .store import NewRun as NewRun
 from .store import RunRow as RunRow
 from .store import SignIn as SignIn

@@ -16,7 +16,7 @@ from warehouse.ledger.executions import Allotments, Answers, Executions, Fills
 from warehouse.ledger.export import Abandons, Deliveries, Exports
 from warehouse.ledger.monitor import Breaches
 from warehouse.ledger.review import Amendments, Decisions, ModelChanges, Proposals, Queue, Releases
-from warehouse.ledger.runs import Halts, Inputs, Runs, Turns
+from warehouse.ledger.runs import Halts, Inputs, Jobs, Runs, Turns
 from warehouse.ledger.schema import bring_up_to_date
 from warehouse.ledger.store import Audit, Store, create_engine
 
@@ -30,6 +30,7 @@ class Ledger(Store):
         self.inputs = Inputs(engine)
         self.locks = Turns(engine)
         self.halts = Halts(engine)
+        self.jobs = Jobs(engine)
         self.proposals = Proposals(engine)
         self.queue = Queue(engine)
         self.decisions = Decisions(engine)

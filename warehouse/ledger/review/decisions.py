@@ -239,6 +239,24 @@ class Decisions(Store):
         said = Said(actor, Decision(decision), note, now)
         return self._decide(list(seen), said, seen, is_all_or_none=is_all_or_none)
 
+    def approvers_of(self, proposal_ids: Iterable[str]) -> dict[str, list[str]]:
+        """Who approved each proposal as it stands now, in order of time; those that nobody approved are left out."""
+        is_current = (decisions.c.proposal_id == proposals.c.proposal_id) & (
+            decisions.c.content_hash == proposals.c.content_hash
+        )
+        query = (
+            sa.select(decisions.c.proposal_id, decisions.c.actor)
+            .join(proposals, is_current)
+            .where(decisions.c.decision == Decision.APPROVE)
+            .order_by(decisions.c.decision_id)
+        )
+        found: dict[str, list[str]] = {}
+        with self.reading() as connection:
+            for some in in_chunks(list(proposal_ids)):
+                for name, actor in connection.execute(query.where(decisions.c.proposal_id.in_(some))):
+                    found.setdefault(name, []).append(actor)
+        return found
+
     def households_of(self, proposal_ids: Iterable[str]) -> dict[str, int]:
         """By household that is managed together, how many of the proposals are decided as one; sorted."""
         with self.reading() as connection:

@@ -35,6 +35,7 @@ class Filter:
     states: frozenset[ProposalState] | None = WAITING
     run: str | None = None
     account: str | None = None
+    household: str | None = None
     custodian: str | None = None
     route: Route | None = None
     min_value: Decimal | None = None
@@ -200,6 +201,7 @@ def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     equal: dict[sa.ColumnElement[Any], Any] = {
         columns.run_id: wanted.run,
         columns.account_id: wanted.account,
+        columns.household_id: wanted.household,
         columns.custodian: wanted.custodian,
         columns.route: wanted.route,
         columns.assignee: wanted.assignee,

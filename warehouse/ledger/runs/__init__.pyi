@@ -2,6 +2,7 @@ from .halts import Halts as Halts
 from .halts import need_no_halt as need_no_halt
 from .inputs import Inputs as Inputs
 from .inputs import LandedBefore as LandedBefore
+from .jobs import Jobs as Jobs
 from .run_lock import Turns as Turns
 from .runs import IS_DONE as IS_DONE
 from .runs import IS_FULL_NIGHT as IS_FULL_NIGHT

@@ -28,6 +28,7 @@ from .rows import DeliveryRow as DeliveryRow
 from .rows import ExportRow as ExportRow
 from .rows import HaltRow as HaltRow
 from .rows import InputRow as InputRow
+from .rows import JobRow as JobRow
 from .rows import NewRun as NewRun
 from .rows import RunRow as RunRow
 from .rows import StepRow as StepRow
@@ -48,6 +49,7 @@ from .tables import exports as exports
 from .tables import halts as halts
 from .tables import household_proposals as household_proposals
 from .tables import inputs as inputs
+from .tables import jobs as jobs
 from .tables import metadata as metadata
 from .tables import proposals as proposals
 from .tables import row_releases as row_releases
@@ -70,4 +72,5 @@ from .words import Decision as Decision
 from .words import DeliveryState as DeliveryState
 from .words import ExportState as ExportState
 from .words import InputState as InputState
+from .words import JobKind as JobKind
 from .words import SignIn as SignIn

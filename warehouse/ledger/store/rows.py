@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from schemas.enums import Role, RunKind, RunState, Step
-from warehouse.ledger.store.words import Decision, DeliveryState, ExportState, InputState
+from warehouse.ledger.store.words import Decision, DeliveryState, ExportState, InputState, JobKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,33 @@ class DeliveryRow:
         """From a row of the table."""
         values = dict(row._mapping)  # noqa: SLF001
         return cls(**{**values, "state": DeliveryState(values["state"])})
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """Work that a person asked of the console, and the process that does it, on which host.
+
+    ``began_at`` null: no process has taken it; ``finished_at`` and ``exit_code`` null: it is under way. ``told``: what it came to.
+    """
+
+    job_id: int
+    kind: JobKind
+    wanted: dict[str, Any]
+    actor: str
+    asked_at: datetime
+    host: str | None
+    process: int | None
+    began_at: datetime | None
+    finished_at: datetime | None
+    exit_code: int | None
+    run_id: str | None
+    told: str | None
+
+    @classmethod
+    def of(cls, row: Any) -> "JobRow":
+        """From a row of the table."""
+        values = dict(row._mapping)  # noqa: SLF001
+        return cls(**{**values, "kind": JobKind(values["kind"]), "wanted": json.loads(values["wanted"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from warehouse.ledger.store.words import (
     Decision,
     ExportState,
     InputState,
+    JobKind,
     SignIn,
 )
 
@@ -434,6 +435,40 @@ sign_in_failures = Table(
     Column("failures", sa.Integer, nullable=False),
     Column("first_at", Utc, nullable=False),
     Column("last_at", Utc, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", sa.Integer, primary_key=True, autoincrement=True),
+    Column("kind", sa.Text, nullable=False),
+    Column("wanted", sa.Text, nullable=False),
+    Column("actor", sa.Text, ForeignKey("users.name", name="jobs_user"), nullable=False),
+    Column("asked_at", Utc, nullable=False),
+    Column("host", sa.Text),
+    Column("process", sa.Integer),
+    Column("began_at", Utc),
+    Column("finished_at", Utc),
+    Column("exit_code", sa.Integer),
+    Column("run_id", sa.Text),
+    Column("told", sa.Text),
+    CheckConstraint(one_of("kind", JobKind), name="jobs_kind"),
+    CheckConstraint(
+        "finished_at IS NULL AND exit_code IS NULL OR finished_at IS NOT NULL AND exit_code IS NOT NULL",
+        name="jobs_finished_with_code",
+    ),
+    CheckConstraint(
+        "began_at IS NULL AND process IS NULL OR began_at IS NOT NULL AND process IS NOT NULL", name="jobs_begun"
+    ),
+)
+"""``wanted``: JSON of what was asked for. ``told``: what it came to, in words."""
+Index(
+    "jobs_one_open",
+    jobs.c.kind,
+    jobs.c.wanted,
+    unique=True,
+    sqlite_where=sa.text("finished_at IS NULL"),
+    postgresql_where=sa.text("finished_at IS NULL"),
 )
 
 saved_filters = Table(

@@ -57,6 +57,17 @@ class SignIn(StrEnum):
     OIDC = "oidc"
 
 
+class JobKind(StrEnum):
+    """What a person asks of the console and a process beside it does. ``check`` and ``dry_run`` keep nothing."""
+
+    CHECK = "check"
+    DRY_RUN = "dry_run"
+    NIGHT = "night"
+    RESUME = "resume"
+    EXPORT = "export"
+    DELIVER = "deliver"
+
+
 class ExportState(StrEnum):
     """``writing``: claimed, files not yet complete. ``abandoned``: given up before it left; none of its orders ever did."""
 

@@ -1,0 +1,1 @@
+"""Commands around a night: looking at its files before, and doing what was asked for in the console."""
