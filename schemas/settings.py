@@ -170,6 +170,8 @@ class Settings(BaseSettings):
     """Longest time that somebody stays signed in."""
     console_idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30
     """Time without doing anything after which somebody is signed out."""
+    console_undo_seconds: Annotated[float, Field(ge=0, le=60)] = 5
+    """Time in which an approval, a rejection or a withdrawal on the console's pages can be taken back before it counts; 0: it counts at once."""
     log_format: LogFormat = LogFormat.TEXT
     """``json``: runs log a line of JSON for each record."""
     night_deadline: Annotated[TimeOfDay | None, BeforeValidator(lambda given: None if given == NONE else given)] = time(

@@ -11,7 +11,8 @@ from nicegui import ui
 from console.pages.account_trail import household_panel
 from console.pages.after_export import After, after_panel, read_after
 from console.pages.amend import change_orders
-from console.pages.decide import DecisionResult, decision_dialog, tell
+from console.pages.decide import VERBS, DecisionResult, decision_dialog, tell
+from console.pages.grace import Grace
 from console.pages.parts import chips, class_panel, orders_panel, panel
 from console.pages.preview import buttons
 from console.pages.proposal_panels import (
@@ -42,7 +43,7 @@ from schemas.enums import ProposalState, Role
 from schemas.errors import WrongUsage
 from tasks.core.export import sells_first
 from tasks.core.propose import OrderChange
-from tasks.review import changes, explain_account, household_page, review, version_before
+from tasks.review import DecidedProposals, changes, explain_account, household_page, review, version_before
 from warehouse.ledger import Decision, DecisionRow, ReviewedVersion
 
 STATES_THAT_WAIT: Final = frozenset({ProposalState.PENDING_REVIEW})
@@ -253,14 +254,20 @@ def _decisions(desk: PageContext, view: ProposalView, again: Callable[[], Awaita
         if note is None:
             return
         seen = {name: ReviewedVersion(proposal["content_hash"], proposal["revision"])}
-        decided = await desk.ask(
+
+        async def done(decided: DecidedProposals | None) -> None:
+            if decided is not None:
+                tell(DecisionResult(decision, decided.states, decided.refused, decided.together))
+            await again()
+
+        await Grace(desk).let(
+            decision,
+            f"{VERBS[decision]} {what}",
             lambda: review.decide_seen(
                 desk.backend.ledger.decisions, seen, decision, actor=desk.name, now=desk.now, note=note
-            )
+            ),
+            done,
         )
-        if decided is not None:
-            tell(DecisionResult(decision, decided.states, decided.refused, decided.together))
-            await again()
 
     name = proposal["proposal_id"]
     current = [one for one in view.decisions if one.decision is Decision.APPROVE]

@@ -3,7 +3,7 @@
 Rows are filtered, sorted and paged by the database. A decision is about exactly what was on the screen, or counted in the
 dialog: what changed since is left alone and named.
 
-Keys: j and k move, Enter opens, x selects, a approves, r rejects, h holds, / goes to the filter, ? explains.
+Keys: j and k move, Enter opens, x selects, a approves, r rejects, h holds, u takes back what does not count yet, / goes to the filter, ? explains.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ import polars as pl
 from fastapi import Request
 from nicegui import events, ui
 
-from console.pages.decide import DecisionResult, decision_dialog, tell, told_together
+from console.pages.decide import VERBS, DecisionResult, decision_dialog, tell, told_together
+from console.pages.grace import Grace
 from console.pages.parts import Pager
 from console.pages.preview import Preview, approvals
 from console.pages.queue_filter import FilterBar
@@ -38,7 +39,7 @@ from console.shared import (
     words,
 )
 from schemas.errors import WrongUsage
-from tasks.review import review
+from tasks.review import DecidedProposals, review
 from warehouse.ledger import Decision, Filter, Page, ReviewedVersion, Sort, Totals
 
 PAGE_ROWS: Final = 50
@@ -54,7 +55,7 @@ COLUMNS: Final = (
     ("left", "time left", "right"),
 )
 BODY: Final = """
-<q-tr :props="props" :class="{cursor: props.row.is_cursor, fresh: props.row.is_fresh}" @click="() => $parent.$emit('pick', props.row.id)"
+<q-tr :props="props" :class="{cursor: props.row.is_cursor, fresh: props.row.is_fresh, leaving: props.row.is_leaving}" @click="() => $parent.$emit('pick', props.row.id)"
       @dblclick="() => $parent.$emit('open', props.row.id)" :aria-selected="props.row.is_cursor">
   <q-td auto-width><q-checkbox dense v-model="props.selected" :aria-label="'Select ' + props.row.account" @click.stop /></q-td>
   <q-td v-for="col in props.cols" :key="col.name" :props="props">
@@ -102,6 +103,9 @@ class QueueView:
         self.desk = desk
         self.state = state
         self.selected: set[str] = set()
+        self.leaving: dict[str, bool] = {}
+        """Proposals that something was said of which does not count yet."""
+        self.grace = Grace(desk)
 
     @property
     def ledger(self) -> Any:
@@ -207,6 +211,7 @@ class QueueView:
         """Show where the cursor is."""
         for row in self.state.rows:
             row["is_cursor"] = row["id"] == self.state.cursor
+            row["is_leaving"] = row["id"] in self.leaving
         self.table.rows = self.state.rows
         self.table.update()
 
@@ -255,15 +260,35 @@ class QueueView:
         if note is None:
             return
         desk = self.desk
-        decided = await desk.ask(
+        self.leaving |= dict.fromkeys(seen, True)
+        self.selected.clear()
+        await self._step_over(seen)
+
+        async def done(decided: DecidedProposals | None) -> None:
+            for one in seen:
+                self.leaving.pop(one, None)
+            if decided is not None:
+                tell(DecisionResult(decision, decided.states, decided.refused, decided.together))
+            await self.refresh()
+
+        await self.grace.let(
+            decision,
+            f"{VERBS[decision]} {what.partition(' (')[0]}",
             lambda: review.decide_seen(
                 desk.backend.ledger.decisions, seen, decision, actor=desk.name, now=desk.now, note=note
-            )
+            ),
+            done,
         )
-        if decided is not None:
-            tell(DecisionResult(decision, decided.states, decided.refused, decided.together))
-            self.selected.clear()
-            await self.refresh()
+
+    async def _step_over(self, seen: Mapping[str, ReviewedVersion]) -> None:
+        """The cursor goes on to the next row that nothing was said of; those that something was said of are shown so."""
+        ids = [row["id"] for row in self.state.rows]
+        if self.state.cursor in seen:
+            place = ids.index(self.state.cursor) if self.state.cursor in ids else 0
+            after = [one for one in (*ids[place:], *ids[:place]) if one not in self.leaving]
+            self.state.cursor = after[0] if after else self.state.cursor
+        self._point()
+        await self._draw_side()
 
     async def _on_select(self, event: events.TableSelectionEventArguments) -> None:
         self.selected = {row["id"] for row in event.selection}
@@ -292,6 +317,8 @@ class QueueView:
         elif key == "x" and self.state.cursor:
             self.selected ^= {self.state.cursor}
             await self.refresh()
+        elif key == "u":
+            self.grace.undo()
         elif key == "/":
             self.bar.focus()
         elif key == "?":

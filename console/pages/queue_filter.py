@@ -26,6 +26,7 @@ KEYS_HELP: Final = (
     ("a", "approve the one under the cursor, or the selection"),
     ("r", "reject it, with a note"),
     ("h", "hold it"),
+    ("u", "take back what was said last, in the seconds before it counts"),
     ("/", "to the filter"),
     ("?", "this help"),
 )

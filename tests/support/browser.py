@@ -38,7 +38,7 @@ def console_on(home: Path, **settings: str) -> Iterator[str]:
     """``trimtab console`` on a home; its address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "TRIMTAB_HOME": str(home), **settings}
+    environment = {**os.environ, "TRIMTAB_HOME": str(home), "TRIMTAB_CONSOLE_UNDO_SECONDS": "0", **settings}
     with (home / "console.log").open("wb") as log:
         process = subprocess.Popen(
             [BIN / "trimtab", "console", "--port", str(port)], env=environment, stdout=log, stderr=log
