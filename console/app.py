@@ -13,6 +13,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
 from console.api import add_problems, api_router
+from console.lab import studies
 from console.metrics import metrics_router
 from console.pages import register
 from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
@@ -58,6 +59,7 @@ def make_app(backend: Backend) -> FastAPI:
     app = make_api(backend)
     ui.add_head_html(STYLE, shared=True)
     register(backend)
+    studies.register(backend)
     bind_sockets()
     ui.run_with(
         app,

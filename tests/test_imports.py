@@ -108,7 +108,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "flows.commands": {"schemas", "flows", "tasks", "warehouse", "console"},
     "flows.commands.accounts": {"schemas", "flows.commands", "tasks", "warehouse"},
     "flows.commands.nights": {"schemas", "flows.commands", "tasks", "warehouse"},
-    "flows.commands.lab": {"schemas", "flows", "tasks"},
+    "flows.commands.lab": {"schemas", "flows", "tasks", "warehouse"},
     "flows.commands.profiles": {"schemas", "flows", "tasks", "warehouse"},
     # the console
     "console.shared": {"schemas", "tasks", "warehouse"},
@@ -116,11 +116,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "console.metrics": {"schemas", "tasks", "warehouse", "console.shared"},
     "console.sign_in": {"schemas", "tasks", "warehouse", "console.shared"},
     "console.pages": {"schemas", "tasks", "warehouse", "console.shared"},
+    "console.lab": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console": {
         "schemas",
         "tasks",
         "warehouse",
-        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages")),
+        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages", "lab")),
     },
 }
 """What each room may import, beside itself. A folder of rooms stands for all of them."""
@@ -139,6 +140,7 @@ WITHOUT_A_DOOR = {
     "flows.commands.nights",
     "console",
     "console.pages",
+    "console.lab",
 }
 """Rooms that are entered by their modules: words that everything shares, and programs."""
 

@@ -19,5 +19,19 @@ from console.shared import Backend
 
 def register(backend: Backend) -> None:
     """Make every page reachable."""
-    for page in (tonight, queue, proposal, account, household, security, find, breaks, quarantine, runs, export, audit):
+    every = (
+        tonight,
+        queue,
+        proposal,
+        account,
+        household,
+        security,
+        find,
+        breaks,
+        quarantine,
+        runs,
+        export,
+        audit,
+    )
+    for page in every:
         page.register(backend)

@@ -26,6 +26,7 @@ PAGES: Final = (
     ("/breaks", "Breaks"),
     ("/quarantine", "Quarantine"),
     ("/runs", "Runs"),
+    ("/studies", "Studies"),
     ("/audit", "Audit"),
 )
 THEMES: Final = {"auto": None, "light": False, "dark": True}

@@ -1,3 +1,7 @@
+from .adopt import Adoption as Adoption
+from .adopt import change_files as change_files
+from .adopt import propose_adoption as propose_adoption
+from .charts import StudyPicture as StudyPicture
 from .compare import compared as compared
 from .compare import policies_of as policies_of
 from .compare import policy_table as policy_table
@@ -12,6 +16,7 @@ from .frontier import model_rows as model_rows
 from .frontier import rung_rows as rung_rows
 from .frontier import write_ladder as write_ladder
 from .report import export_study as export_study
+from .report import read_study_page as read_study_page
 from .simulate import SIMULATE as SIMULATE
 from .simulate import lab_paths_task as lab_paths_task
 from .study import StudyPlan as StudyPlan

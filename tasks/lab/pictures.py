@@ -26,6 +26,7 @@ LETTER: Final = 6.6
 """Width of a letter of a label, in points."""
 LINE_HEIGHT: Final = 14
 TICKS: Final = 6
+MILLION: Final = 1_000_000
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -37,8 +38,8 @@ def percent(value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """``1,500,000``."""
-    return f"{value:,.0f}"
+    """``1.5 million``, ``25,000``."""
+    return f"{value / MILLION:.6g} million" if abs(value) >= MILLION else f"{value:,.0f}"
 
 
 def plain(value: float) -> str:

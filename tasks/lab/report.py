@@ -6,7 +6,8 @@ assumptions made, and the risks and limits of relying on it. It stands in the pa
 
 import html
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from schemas.lab import Study
 from schemas.lab_tables import LAB
 from schemas.settings import Settings
 from tasks.core.lab import step_count, steps_per_year
+from tasks.lab.charts import StudyPicture, study_pictures
 from tasks.lab.compare import SHORT, compared, policies_of, policy_table
 from tasks.lab.study import StudyPlan, load_plan
 from tasks.runtime import versions
@@ -41,9 +43,6 @@ ORDER: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Public tables of a study, and the order of their rows."""
 ENGINE: Final = "Lots, netting, carried losses and wash sales are those of the program's own engine."
-SIZE: Final = 420
-"""Width and height of the picture, in points."""
-MARGIN: Final = 50
 PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
@@ -54,7 +53,7 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }} td, t
 <h1>{name}</h1>
 <section class="stamp"><h2>{stamp}</h2>{criteria}{assumptions}{risks}</section>
 <h2>Policies</h2><p>In brackets: the difference to the reference on the same paths, and its standard error.</p>{policies}
-<h2>Drift and turnover</h2>{picture}
+{pictures}
 <h2>Every measure against the reference</h2>{measures}
 <p>Study {study_id}, made by {made_by}.</p>
 </html>
@@ -85,8 +84,9 @@ def export_study(settings: Settings, study_id: str, folder: Path) -> list[Path]:
         path = folder / f"{table}.parquet"
         rows.write_parquet(path, metadata={"hypothetical": json.dumps(words, sort_keys=True)})
         written.append(path)
+    pictures = study_pictures(plan, policies, lake.read("lab_years", study_id), lake.read("lab_gaps", study_id))
     page = folder / "study.html"
-    page.write_text(study_page(plan, policies, words), encoding="utf-8")
+    page.write_text(study_page(plan, policies, words, pictures), encoding="utf-8")
     return [page, *written]
 
 
@@ -164,7 +164,33 @@ def _listed(values: Mapping[str, float] | float) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in sorted(values.items()))
 
 
-def study_page(plan: StudyPlan, policies: pl.DataFrame, words: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class StudyPage:
+    """What a page of a study is made of: its name, the stamp, policies, pictures and who was left out."""
+
+    name: str
+    words: Mapping[str, Any]
+    policies: pl.DataFrame
+    pictures: Sequence[StudyPicture]
+    left_out: pl.DataFrame
+
+
+def read_study_page(settings: Settings, study_id: str) -> StudyPage:
+    """What a study found, for a page.
+
+    Raises
+    ------
+    WrongUsage
+        There is none of that name, or it is not finished.
+    """
+    lake, plan, policies = open_lake(settings), load_plan(settings, study_id), policies_of(settings, study_id)
+    pictures = study_pictures(plan, policies, lake.read("lab_years", study_id), lake.read("lab_gaps", study_id))
+    return StudyPage(plan.study.name, stamp(plan), policies, pictures, lake.read("lab_left_out", study_id))
+
+
+def study_page(
+    plan: StudyPlan, policies: pl.DataFrame, words: Mapping[str, Any], pictures: Sequence[StudyPicture]
+) -> str:
     """The whole page; it asks no other host for anything."""
     made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
     measures = compared(policies).with_columns(cs.float().round_sig_figs(6))
@@ -174,34 +200,13 @@ def study_page(plan: StudyPlan, policies: pl.DataFrame, words: Mapping[str, Any]
         stamp=html.escape(words["title"]),
         **{key: _sentences(key, words[key]) for key in ("criteria", "assumptions", "risks")},
         policies=_table(["policy", "group", *SHORT], policy_table(policies)),
-        picture=picture(policies),
+        pictures="".join(
+            f"<figure>{each.svg}<figcaption>{html.escape(each.caption)}</figcaption></figure>" for each in pictures
+        ),
         measures=_table(measures.columns, measures.iter_rows()),
         study_id=plan.study.study_id,
         made_by=html.escape(made_by),
     )
-
-
-def picture(policies: pl.DataFrame) -> str:
-    """Turnover a year on root-mean-square drift, a dot a policy, as SVG."""
-    drift, turnover = policies["rms_drift"].to_list(), policies["turnover_per_year"].to_list()
-    room = SIZE - 2 * MARGIN
-    dots = [
-        f'<circle cx="{MARGIN + room * _share(one, drift):.1f}" cy="{SIZE - MARGIN - room * _share(two, turnover):.1f}" r="4" '
-        f'fill="{"#a40000" if is_reference else "#1f5f9f"}"><title>{html.escape(name)}: drift {one:.4f}, turnover {two:.4f}</title></circle>'
-        for name, is_reference, one, two in zip(
-            policies["policy_id"], policies["is_reference"], drift, turnover, strict=True
-        )
-    ]
-    axes = f'<path d="M{MARGIN} {MARGIN}V{SIZE - MARGIN}H{SIZE - MARGIN}" fill="none" stroke="#333"/>'
-    labels = (
-        f'<text x="{SIZE / 2}" y="{SIZE - 10}" text-anchor="middle" font-size="13">drift, up to {max(drift):.4f}</text>'
-        f'<text x="10" y="{MARGIN - 15}" font-size="13">turnover a year, up to {max(turnover):.4f}; red: the reference</text>'
-    )
-    return f'<svg width="{SIZE}" height="{SIZE}" role="img" aria-label="turnover and drift">{axes}{labels}{"".join(dots)}</svg>'
-
-
-def _share(value: float, values: list[float]) -> float:
-    return value / max(values) if max(values) > 0 else 0.0
 
 
 def _sentences(title: str, sentences: Iterable[str]) -> str:

@@ -56,6 +56,9 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Command]
         ],
         ["frontier", "--data", "us_1926_2018", "--draws", "10", "--expected", "stocks=6 %"],
         ["frontier", "--data", "us_1926_2018", "--draws", "10", "--most", "stocks=0.5"],
+        ["lab", "adopt", "bands", BAND, "--policy", "standard", "--for", "events", "--note", "to see"],
+        ["lab", "changes", "--json"],
+        ["lab", "write", "nothing", str(folder / "adopted")],
         ["query", "SELECT count(*) AS n FROM lab_policies WHERE is_hypothetical", "--format", "csv"],
     ]
     return folder, session(folder / "home", *((words, {}) for words in lines))
@@ -78,6 +81,9 @@ def test_a_study_is_run_once_and_shown(typed: tuple[Path, list[Command]]) -> Non
             drawn,
             unread,
             shown_of,
+            adopted,
+            changes,
+            unwritten,
             counted,
         ),
     ) = typed
@@ -105,6 +111,10 @@ def test_a_study_is_run_once_and_shown(typed: tuple[Path, list[Command]]) -> Non
     assert [row["rung"] for row in found["frontier"]] == list(range(1, 11))
     assert found["files"] == [str(folder / name) for name in ("f.svg", "ladder/ladder.csv", "ladder/model_targets.csv")]
     assert (unread.code, shown_of.code) == (2, 0)
+    assert (adopted.code, changes.code, unwritten.code) == (2, 0, 2)
+    assert "has no published night" in adopted.err
+    assert json.loads(changes.out) == []
+    assert "there is no change nothing" in unwritten.err
     assert "--expected is stocks=6 %; needed a class and a number from -1 to 10" in unread.err
     assert "frontier-10" in shown_of.out
     assert "Hypothetical: expected returns are those of the past" in shown_of.err

@@ -30,6 +30,7 @@ from .review import Decisions as Decisions
 from .review import Filter as Filter
 from .review import ModelChanges as ModelChanges
 from .review import Page as Page
+from .review import PolicyChange as PolicyChange
 from .review import Proposals as Proposals
 from .review import Queue as Queue
 from .review import Releases as Releases

@@ -15,7 +15,7 @@ from warehouse.ledger.access import Access, Users
 from warehouse.ledger.executions import Allotments, Answers, Executions, Fills
 from warehouse.ledger.export import Abandons, Deliveries, Exports
 from warehouse.ledger.monitor import Breaches
-from warehouse.ledger.review import Amendments, Decisions, ModelChanges, Proposals, Queue, Releases
+from warehouse.ledger.review import Amendments, Decisions, ModelChanges, PolicyChanges, Proposals, Queue, Releases
 from warehouse.ledger.runs import Halts, Inputs, Jobs, Runs, Turns
 from warehouse.ledger.schema import bring_up_to_date
 from warehouse.ledger.store import Audit, Store, create_engine
@@ -36,6 +36,7 @@ class Ledger(Store):
         self.decisions = Decisions(engine)
         self.amendments = Amendments(engine)
         self.model_changes = ModelChanges(engine)
+        self.policy_changes = PolicyChanges(engine)
         self.readmissions = Releases(engine)
         self.exports = Exports(engine)
         self.abandonments = Abandons(engine)

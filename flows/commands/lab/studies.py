@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from prefect.client.schemas.objects import State
 
+from flows.commands.lab import adoption
 from flows.commands.terminal import Json, notice, print_frame, print_json, print_table
 from flows.lab import lab
 from schemas.errors import Terminal
@@ -30,6 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Try policies on courses of the market: what each costs and gives. Hypothetical; nothing of it is ever traded.",
 )
+for command in (adoption.adopt, adoption.changes, adoption.approve, adoption.reject, adoption.write):
+    app.command()(command)
 NamedStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Its name, or the beginning of its id.")]
 
 

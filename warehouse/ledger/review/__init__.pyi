@@ -6,6 +6,8 @@ from .decisions import ReviewedVersion as ReviewedVersion
 from .decisions import refuse as refuse
 from .model_changes import ASKED as ASKED
 from .model_changes import ModelChanges as ModelChanges
+from .policy_changes import PolicyChange as PolicyChange
+from .policy_changes import PolicyChanges as PolicyChanges
 from .proposals import BRIEF as BRIEF
 from .proposals import MOMENT as MOMENT
 from .proposals import ROUTED as ROUTED

@@ -22,6 +22,10 @@ from .market_tables import executions as executions
 from .market_tables import executions_aside as executions_aside
 from .market_tables import order_breaks as order_breaks
 from .market_tables import order_states as order_states
+from .policy_tables import VOTES_NEEDED as VOTES_NEEDED
+from .policy_tables import policy_changes as policy_changes
+from .policy_tables import policy_triggers as policy_triggers
+from .policy_tables import policy_votes as policy_votes
 from .rows import AuditRow as AuditRow
 from .rows import DecisionRow as DecisionRow
 from .rows import DeliveryRow as DeliveryRow

@@ -18,6 +18,7 @@ from warehouse.ledger.store import (
     market_tables,
 )
 from warehouse.ledger.store.audit_chain import GENESIS
+from warehouse.ledger.store.policy_tables import policy_triggers
 from warehouse.ledger.store.tables import (
     amended_lots,
     amended_orders,
@@ -185,6 +186,7 @@ def create_tables(connection: Connection) -> None:
         *household_triggers(dialect),
         *state_triggers(dialect),
         *change_triggers(dialect),
+        *policy_triggers(dialect),
     )
     for statement in statements:
         connection.execute(sa.text(statement))
