@@ -11,6 +11,9 @@ import polars as pl
 from schemas.tables import USD
 from schemas.units import EXACT
 
+SIMULATED: Final = "SIMULATED-"
+"""How ids of executions of a simulated broker begin, in every format; such are taken of the orders of simulations alone."""
+
 EXECUTIONS: Final[dict[str, pl.DataType]] = {
     "row_number": pl.Int64(),
     "raw": pl.String(),

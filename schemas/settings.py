@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     dask: Workers = ""
     """Who works on the shards: empty = this process; ``local:2`` = so many processes beside it; ``tcp://host:port`` = the
     workers of a Dask scheduler."""
+    is_simulation: bool = False
+    """Runs that begin are simulations: no place gets their exports, and they take the fills of ``trimtab simulate fills``. A run stays what it began as."""
     is_frontier_written: bool = False
     """Write the table ``frontier`` for every proposed account; about ten times the work of proposing."""
     exchange: str = "XNYS"

@@ -40,6 +40,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *(f"{CORE}.{room}" for room in ("facts", "drift", "rules", "solver", "tax", "propose")),
     },
     f"{CORE}.profiles": {"schemas", f"{CORE}.gate", f"{CORE}.solver"},
+    f"{CORE}.broker": {"schemas", f"{CORE}.facts", f"{CORE}.export"},
     f"{CORE}.replay": set(),
     # the warehouse
     "warehouse.file_lock": set(),
@@ -100,6 +101,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         *(f"tasks.{room}" for room in ("runtime", "known", "pull", "validate", "propose", "export")),
     },
     "tasks.jobs": {"schemas", "warehouse", "tasks.runtime"},
+    "tasks.simulate": {"schemas", CORE, "tasks.runtime", "tasks.export"},
     "tasks.demo": {"schemas", "tasks.formats", "tasks.runtime"},
     "tasks.lab": {"schemas", CORE, "warehouse", "tasks.runtime", "tasks.known"},
     # flows and the command
@@ -110,6 +112,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "flows.commands.nights": {"schemas", "flows.commands", "tasks", "warehouse"},
     "flows.commands.lab": {"schemas", "flows", "tasks", "warehouse"},
     "flows.commands.profiles": {"schemas", "flows", "tasks", "warehouse"},
+    "flows.commands.simulate": {"schemas", "flows", "tasks"},
     # the console
     "console.shared": {"schemas", "tasks", "warehouse"},
     "console.api": {"schemas", "tasks", "warehouse", "console.shared"},
@@ -138,6 +141,7 @@ WITHOUT_A_DOOR = {
     "flows.commands.lab",
     "flows.commands.profiles",
     "flows.commands.nights",
+    "flows.commands.simulate",
     "console",
     "console.pages",
     "console.lab",

@@ -111,6 +111,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.lab.frontier:frontier",
             "Show the efficient frontier of asset classes, how far the firm's models are from it, and ten models on it. Nothing is traded by it.",
         ),
+        "simulate": LazyCommand(
+            "flows.commands.simulate.fills:app",
+            "A broker that is simulated, for trying things out; its fills are taken of the orders of simulations alone.",
+        ),
         "review": LazyCommand("flows.commands.review:app", "Look at proposed trades, approve or reject them."),
         "changes": LazyCommand(
             "flows.commands.profiles.changes:app",

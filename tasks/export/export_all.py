@@ -72,8 +72,9 @@ def export_all(by: Exporter, *, run_id: str | None = None, custodians: Collectio
             waiting.append(one)
             continue
         try:
-            for plans in _acts(by, one):
-                while result := export_run(one, by, plans):
+            acting = replace(by, deliveries=()) if run is not None and run.is_simulation else by
+            for plans in _acts(acting, one):
+                while result := export_run(one, acting, plans):
                     results.append(result)
             held_back.append(_held_back(by, one))
         except Terminal as error:
@@ -99,7 +100,10 @@ def _without_place(by: Exporter, results: Iterable[ExportResult]) -> Iterable[st
     for result in results if by.deliveries else ():
         rows = {row.export_id: row for row in by.ledger.exports.exports_of(result.run_id)}
         if not ExportPlan.parse(rows[result.export_id].plan).deliveries:
-            yield f"{result.export_id} goes to no place: no delivery takes the orders of all its custodians"
+            run = by.ledger.runs.get_run(result.run_id)
+            is_simulation = run is not None and run.is_simulation
+            why = "its run is a simulation" if is_simulation else "no delivery takes the orders of all its custodians"
+            yield f"{result.export_id} goes to no place: {why}"
 
 
 def _need_known(exports: Exports, custodians: Collection[str]) -> None:

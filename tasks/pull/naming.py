@@ -30,6 +30,7 @@ def name_run(request: Request, taken: TakenFiles, late: LateFiles | None, at: St
         source=", ".join(source.url for source in request.sources),
         scope=json.dumps(request.scope) if request.scope else None,
         base_run_id=late.base.run_id if late else None,
+        is_simulation=at.settings.is_simulation,
     )
 
 

@@ -162,6 +162,7 @@ class Scene:
     """When the night was."""
     address: str = ""
     """Of the ledger; empty: SQLite in the home."""
+    is_simulation: bool = False
 
     def __post_init__(self) -> None:
         self.lake = lake_of(custodians=self.custodians)
@@ -173,7 +174,8 @@ class Scene:
         """``is_owned_here``: the operating-system user may export too."""
         if is_owned_here:
             self.ledger.users.add_user(current_actor(), {Role.RELEASER}, actor="ops", now=self.moment)
-        new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", input_hash="i", code_version="c", source="s")
+        told = {"input_hash": "i", "code_version": "c", "source": "s", "is_simulation": self.is_simulation}
+        new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", **told)
         self.ledger.runs.start_run(new, self.moment)
         proposals = routed(custodians=self.custodians, households=self.households)
         self.ledger.proposals.route_proposals(RUN, proposals, pl.Series(ACCOUNTS), self.moment, cut_offs)

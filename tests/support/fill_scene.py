@@ -29,8 +29,8 @@ COLUMNS = (
 class Desk:
     """A scene that has exported a1, a2 and -a3, each selling 3 AAA at 10.25 and buying 2 =BB; files are read as of ``NOW``."""
 
-    def __init__(self, home: Path, address: str = "") -> None:
-        self.scene = Scene(home, address=address).prepare()
+    def __init__(self, home: Path, address: str = "", *, is_simulation: bool = False) -> None:
+        self.scene = Scene(home, address=address, is_simulation=is_simulation).prepare()
         self.scene.export_all()
         self.ledger = self.scene.ledger
         self.home = home

@@ -14,6 +14,8 @@ from .files import sha256 as sha256
 from .files import success_bytes as success_bytes
 from .fix_allocations import FilledBlock as FilledBlock
 from .fix_allocations import allocation_instruction as allocation_instruction
+from .fix_encoding import SOH as SOH
+from .fix_encoding import frame_messages as frame_messages
 from .order_formats import refusals_of as refusals_of
 from .package import Export as Export
 from .package import ExportPackage as ExportPackage

@@ -4,7 +4,7 @@ A text could mean an identifier that has the same letters and digits but for
 
 * letter case, spaces, punctuation and signs that a spreadsheet puts around a text (``="00123"``, ``'00123``);
 * leading zeros, of the whole or of any run of digits in it;
-* digits of another script or width, and ``.0`` behind a whole number;
+* digits of another script or width, letters that look like digits (O and 0; I, l and 1), and ``.0`` behind a whole number;
 * digits that a spreadsheet dropped: ``1.23E+11`` could be any number that rounds to it, and one of more than 15 digits any
   that shares the first 15.
 
@@ -41,7 +41,7 @@ def could_mean(texts: pl.Series, known: pl.Series) -> pl.DataFrame:
     keyed = pl.DataFrame({"text": found, "key": [_plain(text) for text in found]}, schema_overrides={"key": pl.String})
     names = known.drop_nulls().unique().to_frame("meant")
     by_letters = _with_bare_key(keyed).join(_with_bare_key(names.with_columns(key="meant")), on="bare")
-    pairs = [by_letters.select("text", "meant"), *_by_value(keyed, names)]
+    pairs = [by_letters.select("text", "meant"), _by_looks(keyed, names), *_by_value(keyed, names)]
     return pl.concat([pl.DataFrame(schema=schema), *pairs]).unique().sort("text", "meant")
 
 
@@ -61,6 +61,21 @@ def _with_bare_key(frame: pl.DataFrame) -> pl.DataFrame:
         .str.replace_all(r"(^|[^0-9])0+([0-9])", "${1}${2}")
     )
     return frame.with_columns(bare=letters).filter(pl.col("bare") != "")
+
+
+def _by_looks(keyed: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Identifiers that differ from a text in digits for the letters that look like them; one letter for another is another name."""
+    plain = pl.col("key").str.to_lowercase().str.replace_all(r"[\W_]", "")
+    looks = plain.str.replace_all("o", "0", literal=True).str.replace_all("[il]", "1").alias("looks")
+    texts, known = (
+        rows.select(pl.first(), plain.alias("plain"), looks) for rows in (keyed, names.select("meant", key="meant"))
+    )
+    alike = texts.join(known, on="looks", suffix="_known")
+    is_meant = [
+        all(one == other or one.isdigit() != other.isdigit() for one, other in zip(text, name, strict=True))
+        for text, name in alike.select("plain", "plain_known").iter_rows()
+    ]
+    return alike.filter(pl.Series(is_meant, dtype=pl.Boolean)).select("text", "meant")
 
 
 def _by_value(keyed: pl.DataFrame, names: pl.DataFrame) -> list[pl.DataFrame]:

@@ -50,7 +50,7 @@ _MOST_OF_GREATER: Final = 1000
 _LEAST_MOVE: Final = 0.03
 _PRICE_ALONE: Final = ((1.5, 0.03), (2.0, 0.1), (3.0, 0.1))
 """Ratios by which a price that moved alone looks split, each with its tolerance; beyond ``_FAR`` any does."""
-_LEAST_TOLD: Final = 1.4
+_LEAST_TOLD: Final = 1.2
 _FAR: Final = 3.6
 
 

@@ -31,6 +31,7 @@ from warehouse.ledger.executions.execution_rows import (
     settle_in,
     states_in,
 )
+from warehouse.ledger.executions.simulated import refuse_simulated
 from warehouse.ledger.store import (
     Event,
     Store,
@@ -97,6 +98,7 @@ class Executions(Store):
             need_role(connection, actor, Role.RELEASER)
             known = known_in(connection, file.source, reading.ids)
             names = {*reading.names, *known["order_id"].drop_nulls(), *known["block_id"].drop_nulls()}
+            refuse_simulated(connection, file.name, reading.ids, names)
             accepted, judged = judge(sent_in(connection, names), known)
             aside, again = fresh_aside(connection, file, pl.concat([judged, reading.unread]), known)
             enter(connection, file, accepted, reading.lots, now)

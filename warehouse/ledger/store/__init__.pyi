@@ -13,6 +13,7 @@ from .change_tables import model_changes as model_changes
 from .creation import change_triggers as change_triggers
 from .creation import create_tables as create_tables
 from .creation import household_triggers as household_triggers
+from .creation import simulation_triggers as simulation_triggers
 from .creation import state_triggers as state_triggers
 from .market_tables import allocation_exceptions as allocation_exceptions
 from .market_tables import deliveries as deliveries

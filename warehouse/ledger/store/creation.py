@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from schemas.executions import SIMULATED
 from warehouse.ledger.store import (
     breach_tables,  # noqa: F401 - declares its tables
     change_tables,  # noqa: F401 - declares its tables
@@ -161,6 +162,22 @@ STATE_LOOKS: Final = (
     ("proposals", "said", "TRUE", NEWEST.format(SAID_OF_PROPOSAL), UNSAID),
     ("runs", "said", "TRUE", NEWEST.format(SAID_OF_RUN), UNSAID),
 )
+SIMULATION_RULES: Final = (("runs", "simulation", "UPDATE", "NEW.is_simulation <> OLD.is_simulation"),)
+REAL: Final = (
+    "SELECT 1 FROM export_orders AS sent JOIN exports ON exports.export_id = sent.export_id "
+    "JOIN runs ON runs.run_id = exports.run_id "
+    "WHERE NOT runs.is_simulation AND (sent.order_id = NEW.order_id OR sent.block_id = NEW.block_id)"
+)
+"""Orders that left for good, about which a simulated broker has nothing to say."""
+SIMULATION_LOOKS: Final = (
+    (
+        "executions",
+        "simulated",
+        f"NEW.execution_id LIKE '{SIMULATED}%'",
+        REAL,
+        "rows of {} are never simulated where their order is not",
+    ),
+)
 CLAIM: Final = (
     "SELECT max(claimed.export_id) FROM export_orders AS claimed JOIN exports ON exports.export_id = claimed.export_id "
     "WHERE claimed.proposal_id = proposals.proposal_id AND exports.state = 'writing'"
@@ -187,6 +204,7 @@ def create_tables(connection: Connection) -> None:
         *state_triggers(dialect),
         *change_triggers(dialect),
         *policy_triggers(dialect),
+        *simulation_triggers(dialect),
     )
     for statement in statements:
         connection.execute(sa.text(statement))
@@ -217,6 +235,12 @@ def change_triggers(dialect: str) -> Iterator[str]:
     """The statements that make the triggers of model changes; ``refuse_change`` is there already."""
     make = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
     yield from make((), CHANGE_RULES, CHANGE_LOOKS)
+
+
+def simulation_triggers(dialect: str) -> Iterator[str]:
+    """The statements that make the triggers of simulations; ``refuse_change`` is there already."""
+    make = _postgresql_triggers if dialect == "postgresql" else _sqlite_triggers
+    yield from make((), SIMULATION_RULES, SIMULATION_LOOKS)
 
 
 def _sqlite_triggers(fixed: Sequence[sa.Table], rules: Sequence[Rule], looks: Sequence[Look]) -> Iterator[str]:

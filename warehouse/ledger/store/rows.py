@@ -15,7 +15,7 @@ class NewRun:
     """What is known of a run when it starts.
 
     ``scope`` null: every account of the source. ``base_run_id``: the earlier run of the night that this one adds late files
-    to.
+    to. ``is_simulation``: its orders go to a simulated broker, and to no place.
     """
 
     run_id: str
@@ -29,6 +29,7 @@ class NewRun:
     shard_count: int = 0
     accounts_pulled: int = 0
     base_run_id: str | None = None
+    is_simulation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class RunRow:
     release_note: str | None
     held_guards: tuple[str, ...]
     base_run_id: str | None
+    is_simulation: bool
 
     @classmethod
     def of(cls, row: Any) -> "RunRow":

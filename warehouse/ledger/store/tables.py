@@ -93,6 +93,7 @@ runs = Table(
     Column("release_note", sa.Text),
     Column("held_guards", sa.Text),
     Column("base_run_id", sa.Text),
+    Column("is_simulation", sa.Boolean, nullable=False, server_default=sa.false()),
     UniqueConstraint("run_id", "submitter", name="runs_submitter"),
     CheckConstraint(one_of("kind", RunKind), name="runs_kind"),
     CheckConstraint(one_of("state", RunState), name="runs_state"),

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tasks.core.gate import infer_splits
-from tasks.core.gate.splits import looks_split, simplest_between
+from tasks.core.gate.splits import is_price_late, looks_split, simplest_between
 
 SCHEMA = {
     "security_id": pl.String,
@@ -87,3 +87,21 @@ def test_a_price_that_moved_as_after_a_split() -> None:
     prices = pl.DataFrame({"then": [100.0] * 9, "now": [50, 199, 66, 71, 140, 33, 27, 1, 0.0]}, strict=False)
     found = prices.select(looks_split(pl.col("now"), pl.col("then"))).to_series().to_list()
     assert found == [True, True, True, False, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "price", "is_late"),
+    [
+        (2, 100, True),
+        (2, 51, False),
+        (1.3, 100, True),
+        (1.3, 92, True),
+        (1.3, 82, False),
+        (0.8, 100, True),
+        (0.8, 124, False),
+        (1.1, 100, False),
+    ],
+)
+def test_a_price_that_stays_where_a_split_was_told_is_late(ratio: float, price: float, *, is_late: bool) -> None:
+    row = pl.DataFrame({"price": [float(price)], "then": [100 / ratio], "unsplit": [100.0]})
+    assert row.select(is_price_late(pl.col("price"), pl.col("then"), pl.col("unsplit"))).item() is is_late
