@@ -101,7 +101,7 @@ class CommandGroup(LazyGroup):
         ),
         "demo": LazyCommand(
             "flows.commands.demo:demo",
-            "Make a sample book on real market prices, run a night on it, export what policy approves, say where to look.",
+            "Make a sample book on real market prices, run a night on it, export what policy approves, fill and reconcile that, run the next night.",
         ),
         "lab": LazyCommand(
             "flows.commands.lab.studies:app",

@@ -14,6 +14,7 @@ import polars as pl
 
 from schemas.enums import ExecutionKind, Side
 from schemas.errors import WrongUsage
+from schemas.units import EXACT
 from tasks.core.broker import ENDINGS, ORDERS, BrokerModel, day_of, file_of
 from tasks.core.facts import BPS, FORMULA_START
 from tasks.export import read_manifest, verify
@@ -30,6 +31,14 @@ _CELLS: Final = {
     "reference_price_usd": "price_usd",
 }
 """Columns of ``accounts/*.csv`` that are read."""
+_LOT_CELLS: Final = {
+    "client_order_id": "order_id",
+    "lot_id": "lot_id",
+    "quantity": "quantity",
+    "unit_cost_usd": "unit_cost_usd",
+    "term": "term",
+}
+"""Columns of ``lots/*.csv`` that are read."""
 _DISARMED: Final = "^'" + FORMULA_START.removeprefix("^")
 
 
@@ -97,17 +106,20 @@ def simulate_fills(
 
 def exported_orders(folder: Path) -> pl.DataFrame:
     """``ORDERS`` of an exported folder, by id."""
-    parts = [
-        pl.read_csv(path, infer_schema=False, columns=list(_CELLS))
-        for path in sorted((folder / "accounts").glob("*.csv"))
-    ]
-    rows = pl.concat([pl.DataFrame(schema=dict.fromkeys(_CELLS, pl.String)), *parts]).rename(_CELLS)
-    texts = [name for name, dtype in ORDERS.items() if dtype == pl.String()]
-    armed = [
-        pl.when(pl.col(name).str.contains(_DISARMED)).then(pl.col(name).str.slice(1)).otherwise(name).alias(name)
-        for name in texts
-    ]
-    return rows.with_columns(armed).cast(ORDERS).select(ORDERS.keys()).sort("order_id")  # type: ignore[arg-type]
+    return _rows(folder / "accounts", _CELLS).cast(ORDERS).select(ORDERS.keys()).sort("order_id")  # type: ignore[arg-type]
+
+
+def exported_lots(folder: Path) -> pl.DataFrame:
+    """``order_id, lot_id, quantity, unit_cost_usd, term`` of the lots that an exported folder says its sales close, in its order."""
+    return _rows(folder / "lots", _LOT_CELLS).cast({"quantity": EXACT, "unit_cost_usd": EXACT})
+
+
+def _rows(folder: Path, cells: dict[str, str]) -> pl.DataFrame:
+    """Rows of every file, as text without the signs that disarm it."""
+    parts = [pl.read_csv(path, infer_schema=False, columns=list(cells)) for path in sorted(folder.glob("*.csv"))]
+    rows = pl.concat([pl.DataFrame(schema=dict.fromkeys(cells, pl.String)), *parts]).rename(cells)
+    text = pl.all()
+    return rows.with_columns(pl.when(text.str.contains(_DISARMED)).then(text.str.slice(1)).otherwise(text).name.keep())
 
 
 def _write(path: Path, content: bytes) -> None:

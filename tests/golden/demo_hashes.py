@@ -1,7 +1,7 @@
 """Hashes of what ``trimtab demo`` made of a home: ``python -m tests.golden.demo_hashes HOME``.
 
 A line for each public table (SHA-256 of its rows of every run as CSV, sorted by all columns, floats to the last bit) and one for
-all exported files (their paths and contents). ``demo_5000.sha256`` holds those of ``trimtab demo --accounts 5000``. Asks the
+all exported files (their paths and contents). ``demo_5000.sha256`` holds those of ``trimtab demo --accounts 5000 --nights 1``. Asks the
 command, so that nothing depends on where modules stand.
 """
 

@@ -174,8 +174,7 @@ class Scene:
         """``is_owned_here``: the operating-system user may export too."""
         if is_owned_here:
             self.ledger.users.add_user(current_actor(), {Role.RELEASER}, actor="ops", now=self.moment)
-        told = {"input_hash": "i", "code_version": "c", "source": "s", "is_simulation": self.is_simulation}
-        new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", **told)
+        new = NewRun(RUN, AS_OF, RunKind.NIGHTLY, "night", "i", "c", "s", is_simulation=self.is_simulation)
         self.ledger.runs.start_run(new, self.moment)
         proposals = routed(custodians=self.custodians, households=self.households)
         self.ledger.proposals.route_proposals(RUN, proposals, pl.Series(ACCOUNTS), self.moment, cut_offs)
