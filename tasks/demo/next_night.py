@@ -90,7 +90,7 @@ def make_next_night(
         Of both.
     """
     tables = {name: _read(before / f"{name}.{file_format}") for name in _CHANGED}
-    after = booked(tables, fills, market)
+    after = book_fills(tables, fills, market)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     for name in CONTRACTS:
@@ -108,38 +108,38 @@ def _read(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
 
 
-def booked(tables: Mapping[str, pl.DataFrame], fills: BookedFills, market: DailyCloses) -> Tables:
+def book_fills(tables: Mapping[str, pl.DataFrame], fills: BookedFills, market: DailyCloses) -> Tables:
     """The tables ``accounts``, ``lots``, ``cash``, ``trades``, ``prices`` and ``account_totals`` with the fills in them, in the types that they have."""
-    closed = _closed(fills)
+    closed = _closed_lots(fills)
     traded = fills.orders["account_id"].unique()
     now = prices(market)
     change: Tables = {
-        "lots": _lots(_typed(tables, "lots", traded), fills.orders, closed),
-        "cash": _cash(_typed(tables, "cash", traded), fills.orders),
-        "accounts": _gains(_typed(tables, "accounts", traded), closed),
-        "trades": pl.concat([_typed(tables, "trades", traded), _trades(fills.orders, closed)]),
+        "lots": _lots(_typed_rows(tables, "lots", traded), fills.orders, closed),
+        "cash": _cash(_typed_rows(tables, "cash", traded), fills.orders),
+        "accounts": _gains(_typed_rows(tables, "accounts", traded), closed),
+        "trades": pl.concat([_typed_rows(tables, "trades", traded), _trades(fills.orders, closed)]),
     }
-    done = {name: _replaced(tables[name], rows, traded) for name, rows in change.items()}
+    done = {name: _replace(tables[name], rows, traded) for name, rows in change.items()}
     totals = _totals(tables, done, tables["prices"], now)
     return {**done, "prices": _as(tables["prices"], now), "account_totals": _as(tables["account_totals"], totals)}
 
 
-def _typed(tables: Mapping[str, pl.DataFrame], name: str, traded: pl.Series) -> pl.DataFrame:
+def _typed_rows(tables: Mapping[str, pl.DataFrame], name: str, traded: pl.Series) -> pl.DataFrame:
     """Rows of the accounts that traded, which are sound, in the contract's types."""
     theirs = tables[name].filter(pl.col("account_id").is_in(traded.implode()))
     return theirs.with_columns(
-        _parsed(column, dtype) for column, dtype in dtypes(name).items() if column in theirs.columns
+        _parse(column, dtype) for column, dtype in dtypes(name).items() if column in theirs.columns
     )
 
 
-def _parsed(column: str, dtype: pl.DataType) -> pl.Expr:
+def _parse(column: str, dtype: pl.DataType) -> pl.Expr:
     text = pl.col(column).cast(pl.String)
     if dtype == pl.Date:
         return text.str.to_date()
     return (text == "true").alias(column) if dtype == pl.Boolean else pl.col(column).cast(dtype)
 
 
-def _replaced(rows: pl.DataFrame, theirs: pl.DataFrame, traded: pl.Series) -> pl.DataFrame:
+def _replace(rows: pl.DataFrame, theirs: pl.DataFrame, traded: pl.Series) -> pl.DataFrame:
     others = rows.filter(~pl.col("account_id").is_in(traded.implode()).fill_null(value=False))
     return pl.concat([others, _as(rows, theirs)]).sort("account_id", maintain_order=True)
 
@@ -149,7 +149,7 @@ def _as(rows: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
     return like.select(pl.col(name).cast(dtype) for name, dtype in rows.schema.items())
 
 
-def _closed(fills: BookedFills) -> pl.DataFrame:
+def _closed_lots(fills: BookedFills) -> pl.DataFrame:
     """``relief`` with what was really closed of each lot, ``closed``, and its ``gain_usd``; null where the cost is unknown."""
     order = fills.orders.select("order_id", "account_id", "security_id", "filled_quantity", "average_price_usd")
     queued = fills.relief.join(order, on="order_id", maintain_order="left")
