@@ -81,7 +81,7 @@ def test_a_study_is_found_in_the_list_and_shown_with_its_stamp_and_pictures(vic:
         timeout=60_000
     )
     expect(vic.page.locator(".picture svg")).to_have_count(5)
-    expect(vic.page.get_by_text("not distinguishable").first).to_be_visible()
+    expect(vic.page.locator("td", has_text="not distinguishable").first).to_be_visible()
     expect(vic.page.get_by_text("Dashed: the least turnover that any band needs")).to_be_visible()
     assert vic.page.locator("b").count() == 0
     vic.page.get_by_text("Criteria, assumptions and risks").click()
