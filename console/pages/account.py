@@ -92,8 +92,5 @@ def _why(page: dict[str, Any]) -> None:
     class_panel(page)
     if page["orders"]:
         orders_panel(page["orders"])
-        with (
-            ui.expansion("Tax, limits and proof of these trades").classes("quiet full"),
-            ui.element("div").classes("halves"),
-        ):
+        with ui.element("div").classes("halves"):
             solution_panels(page)
