@@ -1,4 +1,4 @@
-"""The night: pull holdings, validate them, guard, measure drift, propose trades, guard, route the proposals, publish the run."""
+"""The night: pull holdings, validate them, guard, measure drift, propose trades, guard, route the proposals, publish the run; then performance."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from tasks.monitor import (
     instruction_for,
     leave_batch_to_night,
 )
+from tasks.performance import performance_task, show_month
 from tasks.propose import measure_task, propose_task, publish_task, route_task, show_run
 from tasks.pull import NoAccountLeft, Request, find_pulled_run, pull_task
 from tasks.runtime import (
@@ -137,6 +138,9 @@ def _night(run: RunRef, executor: ShardExecutor) -> Mapping[str, int]:
         progress.once(Step.ROUTE, GLOBAL_SHARD, partial(route_task, run))
         counts = publish_task(run)
         show_run(run, counts)
+        if at.settings.is_performance_written and run.kind is RunKind.NIGHTLY:
+            progress.each(Step.PERFORMANCE, run.shards, performance_task)
+            show_month(run)
         announce_queue(at, run.run_id, utc_now())
         if overdue := announce_overdue(at, run.run_id):
             get_run_logger().warning(OVERDUE, overdue)
@@ -165,7 +169,7 @@ class NightProgress:
     def __init__(self, run: RunRef, finished: Finished, executor: ShardExecutor) -> None:
         self._run, self._finished, self._executor = run, finished, executor
         self._before = finished()
-        self._steps = 3 * run.shard_count + 3
+        self._steps = 4 * run.shard_count + 3
         self._done = 1
         made = create_progress_artifact(progress=0.0, key="night-progress", description=run.run_id)
         self._artifact = cast(UUID, made)  # a coroutine only where the caller is one

@@ -26,6 +26,7 @@ class LandingTable(StrEnum):
     INVESTORS = "investors"
     LADDER = "ladder"
     GLIDE_PATHS = "glide_paths"
+    FLOWS = "flows"
 
 
 class TaxStatus(StrEnum):
@@ -336,6 +337,7 @@ class Step(StrEnum):
     PROPOSE = "propose"  #: orders, lots and reasons of each account
     ROUTE = "route"  #: to a person, or approved by policy
     PUBLISH = "publish"  #: check that the night adds up and close the run
+    PERFORMANCE = "performance"  #: what accounts have earned, and why that differs from their model
 
 
 class Scope(StrEnum):
@@ -402,3 +404,20 @@ class Break(StrEnum):
     NOT_ACKNOWLEDGED = "not_acknowledged"
     DUPLICATE = "duplicate"
     UNREAD = "unread"
+
+
+class ReturnMethod(StrEnum):
+    """How a night's return was found."""
+
+    FIRST = "first"  #: the account's first night: nothing to compare with
+    LINKED = "linked"  #: from the value of the night before to the value before tonight's flow
+    MODIFIED_DIETZ = "modified_dietz"  #: nights were missed and a flow lies between: its value is missing, and it counts by its time in the account
+    NO_VALUE = "no_value"  #: nothing was there to earn a return
+
+
+class FlowSource(StrEnum):
+    """Where a night's flow is known from."""
+
+    NONE = "none"  #: the account's first night has none
+    REPORTED = "reported"  #: the landing table flows
+    INFERRED = "inferred"  #: what neither prices nor trades explain

@@ -374,6 +374,17 @@ class GlidePaths(pa.DataFrameModel):
         unique = ["glide_path_id", "years_to_goal"]
 
 
+class Flows(pa.DataFrameModel):
+    """What went into an account, above 0, or out of it, in cash and in kind: of the last 61 days at least. Nothing trades on it.
+
+    ``flow_date``: the first day whose cash, settled or pending, or whose lots have it. Dividends, interest and fees are no flows.
+    """
+
+    account_id: str = identifier()
+    flow_date: date
+    amount_usd: Exact
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -392,6 +403,7 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "investors": Investors,
     "ladder": LadderRungs,
     "glide_paths": GlidePaths,
+    "flows": Flows,
 }
 """Every landing table, by name."""
 
@@ -408,6 +420,7 @@ OPTIONAL_TABLES: Final = frozenset(
         "location_preferences",
         "account_totals",
         "corporate_actions",
+        "flows",
     }
 )
 """Tables that a source may leave out."""
@@ -432,7 +445,7 @@ OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
 }
 """Columns that a source may leave out, because their cells may be blank."""
 
-SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals")
+SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals", "flows")
 """Tables with a row per account, cut into shards; the others are read whole."""
 
 

@@ -132,6 +132,12 @@ class Settings(BaseSettings):
     """Runs that begin are simulations: no place gets their exports, and they take the fills of ``trimtab simulate fills``. A run stays what it began as."""
     is_frontier_written: bool = False
     """Write the table ``frontier`` for every proposed account; about ten times the work of proposing."""
+    is_performance_written: bool = True
+    """Write what every account has earned after each night, the tables ``performance`` and ``attribution``; no trade depends on it."""
+    twin_policy: str = "never"
+    """What each account is compared with: its twin, which trades ``never``, by the ``calendar`` (to target on the first trading day of each quarter), or by the policy of this name; empty = no twins."""
+    risk_free_rate: Annotated[float, Field(gt=-1, le=1)] = 0.0
+    """What Sharpe ratios are measured against: a rate a year, such as 0.04."""
     exchange: str = "XNYS"
     """Exchange calendar that says which days are trading days."""
     exchange_time_zone: Zone = "America/New_York"

@@ -10,7 +10,7 @@ import polars as pl
 
 from schemas.lab_tables import LAB, LAB_INTERNAL
 from schemas.landing import CONTRACTS, dtypes
-from schemas.tables import PUBLIC, RUN_COLUMNS
+from schemas.tables import PUBLIC, RUN_COLUMNS, USD
 from schemas.units import EXACT
 
 LANDED_COLUMNS: Final[dict[str, pl.DataType]] = {
@@ -79,6 +79,42 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
         "from_model_id": pl.String(),
         "to_model_id": pl.String(),
     },
+    "performance_state": {
+        "account_id": pl.String(),
+        "night_date": pl.Date(),
+        "return_count": pl.Int64(),
+        "session_count": pl.Int64(),
+        **{f"{of}_{part}": pl.Float64() for of in ("return", "excess", "tracking") for part in ("mean", "m2")},
+        "peak_growth": pl.Float64(),
+        "inception_value_usd": USD,
+        "cash_usd": USD,
+        "year_short_usd": USD,
+        "year_long_usd": USD,
+        "year_tax_usd": pl.Float64(),
+    },
+    "twin_lots": {
+        "account_id": pl.String(),
+        "night_date": pl.Date(),
+        "security_id": pl.String(),
+        "lot_id": pl.String(),
+        "quantity": EXACT,
+        "unit_cost_usd": EXACT,
+        "acquired_date": pl.Date(),
+    },
+    "twin_state": {
+        "account_id": pl.String(),
+        "night_date": pl.Date(),
+        "twin_since_date": pl.Date(),
+        "cash_usd": USD,
+        **{f"{of}_{term}_usd": USD for term in ("short", "long") for of in ("year", "carried")},
+        **{f"{of}_total_usd": pl.Float64() for of in ("tax", "own_tax", "cost", "own_cost")},
+    },
+    "performance_flows": {
+        "account_id": pl.String(),
+        "night_date": pl.Date(),
+        "flow_date": pl.Date(),
+        "flow_usd": pl.Float64(),
+    },
     "made_with": {"step": pl.String(), "kind": pl.String(), "name": pl.String(), "value": pl.String()},
     "last_exports": {"account_id": pl.String(), "exported_date": pl.Date(), "model_hash": pl.String()},
 }
@@ -94,6 +130,9 @@ null where a broker took a fill back, which no holding can show. ``always_review
 ``renamed_securities``: identifiers that these and tonight's changed, each with all that it became, one share for one.
 ``late_prices``: securities
 whose price was still in shares of before a split that was told. ``changed_models``: approved model changes that were in force when the run was pulled. ``trade_date``: the first session after the as-of date, on which the orders trade; runs that have no row judged by the as-of date.
+``performance_state``: what a night of an account keeps for the next beside its row of ``performance``: running means and sums of squared deviations, the year's
+gains and tax. ``performance_flows``: every flow that a night counted. ``twin_lots``, ``twin_state``: what an account's twin holds, what its year's
+gains are, and what tax and half spreads of both come to since it began.
 ``made_with``: settings that decided what a step wrote, and versions of what computed it."""
 
 TABLES: Final[dict[str, dict[str, pl.DataType]]] = {

@@ -145,6 +145,70 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "nights": pl.Int64(),  #: how many residuals the score stands on
         "recent_bps": pl.String(),  #: its last residuals, the newest last, joined by a bar
     },
+    "performance": {  #: an account and night: tonight's, and those after a night that was run again
+        "account_id": pl.String(),  #: the account
+        "model_id": pl.String(),  #: the model that it is compared with from tonight on
+        "household_id": pl.String(),  #: its household; null: it has none
+        "night_date": pl.Date(),  #: the night that is described; the newest run that has it counts
+        "night_run_id": pl.String(),  #: the run that the night's facts are from
+        "since_date": pl.Date(),  #: the night that the night's return begins with; null: there is none before
+        "since_run_id": pl.String(),  #: its run, whose row names the one before: all nights of a figure can be read off
+        "inception_date": pl.Date(),  #: the first of these nights
+        "night_count": pl.Int64(),  #: how many they are
+        "nav_usd": USD,  #: what the model governs: lots + settled + pending cash - reserve
+        "value_usd": USD,  #: all that it holds: lots, settled and pending cash, its reserve too; returns are of this
+        "flow_usd": USD,  #: what went in since, above 0, or out; in cash and in kind
+        "flow_source": pl.String(),  #: where that is known from
+        "method": pl.String(),  #: how the night's return was found
+        "daily_return": pl.Float64(),  #: time-weighted return of the night, before tax; null: it has none
+        "inception_return": pl.Float64(),  #: the same, cumulated since the first night; not a year's
+        "year_return": pl.Float64(),  #: cumulated since the year began
+        "quarter_return": pl.Float64(),  #: cumulated since the quarter began
+        "month_return": pl.Float64(),  #: cumulated since the month began
+        "money_weighted_return": pl.Float64(),  #: internal rate of return since the first night, cumulated; null: no rate solves it
+        "model_return": pl.Float64(),  #: return of the night of the model, at its target weights and with the same flows
+        "model_inception_return": pl.Float64(),  #: the same, cumulated since the first night
+        "tracking_difference": pl.Float64(),  #: return of the night less tax accrued, less the model's
+        "tracking_error": pl.Float64(),  #: standard deviation of that, a year's; null: fewer than two returns
+        "volatility": pl.Float64(),  #: standard deviation of the night's return, a year's
+        "sharpe": pl.Float64(),  #: mean return beyond the risk-free rate over its standard deviation, a year's
+        "sharpe_error": pl.Float64(),  #: standard error of that ratio (Lo)
+        "drawdown": pl.Float64(),  #: how far it is below its highest, compounded; 0 or negative
+        "max_drawdown": pl.Float64(),  #: the deepest since the first night
+        "realized_short_usd": USD,  #: short-term gains realized since the first night, losses negative
+        "realized_long_usd": USD,  #: long-term gains realized since the first night, losses negative
+        "tax_usd": USD,  #: tax that the year's gains of the night accrued; negative where it was given back
+        "after_tax_return": pl.Float64(),  #: cumulated since the first night, tax on realized gains taken off (pre-liquidation)
+        "liquidated_return": pl.Float64(),  #: the same, tax on a sale of everything tonight taken off too (post-liquidation)
+    },
+    "attribution": {  #: an account, night and asset class: what of the night's tracking difference is of which cause; sums to it
+        "account_id": pl.String(),  #: the account
+        "night_date": pl.Date(),  #: the night that is described; the newest run that has it counts
+        "asset_class": pl.String(),  #: the asset class; `cash` is one
+        "value_usd": USD,  #: value of the class tonight
+        "weight": pl.Float64(),  #: over all that the account holds
+        "target_weight": pl.Float64(),  #: what the model asks for; 0 for a class it does not have
+        "allocation": pl.Float64(),  #: drift: more or less of the class before the night than the model has
+        "trading_cost": pl.Float64(),  #: half the spread on what was traded
+        "tax": pl.Float64(),  #: tax accrued
+        "residual": pl.Float64(),  #: the rest: other securities than the model's first choice, dividends, fees, prices of trades
+        "tracking_difference": pl.Float64(),  #: the sum of these four; null on an account's first night
+    },
+    "twins": {  #: an account and night: what it is worth beside its twin under the reference policy, in dollars since the twin began; the account's less the twin's
+        "account_id": pl.String(),  #: the account
+        "night_date": pl.Date(),  #: the night that is described; the newest run that has it counts
+        "twin_since_date": pl.Date(),  #: the night on which the twin began as the account stood
+        "twin_policy": pl.String(),  #: the reference: `never`, `calendar` or a policy
+        "value_usd": USD,  #: what the twin is worth: lots and cash
+        "order_count": pl.Int64(),  #: orders of the twin on the night
+        "tax_alpha_usd": USD,  #: tax that the twin's gains accrued less that of the account's: what the account saved so far
+        "cost_difference_usd": USD,  #: half spreads that the twin paid less those that the account paid
+        "market_difference_usd": USD,  #: what the account's holdings did better than the twin's
+        "pre_liquidation_usd": USD,  #: the sum of these three: what the account is worth more, tax taken off
+        "tax_deferred_usd": USD,  #: tax on a sale of everything, the account's less the twin's: what of the saving is only put off
+        "post_liquidation_usd": USD,  #: pre-liquidation less that
+        "drift_difference": pl.Float64(),  #: one-way drift of the account less that of the twin
+    },
     "frontier": {  #: an account, scenario and tracking penalty, where the setting `is_frontier_written` asks for it
         "account_id": pl.String(),  #: the account
         "scenario": pl.String(),  #: whose parameters the trades were solved under

@@ -41,6 +41,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     f"{CORE}.profiles": {"schemas", f"{CORE}.gate", f"{CORE}.solver"},
     f"{CORE}.broker": {"schemas", f"{CORE}.facts", f"{CORE}.export"},
+    f"{CORE}.performance": {"schemas", *(f"{CORE}.{room}" for room in ("facts", "gate", "tax", "lab"))},
     f"{CORE}.replay": set(),
     # the warehouse
     "warehouse.file_lock": set(),
@@ -94,11 +95,17 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "warehouse",
         *(f"tasks.{room}" for room in ("runtime", "sources", "formats", "known", "pull")),
     },
+    "tasks.performance": {
+        "schemas",
+        CORE,
+        "warehouse",
+        *(f"tasks.{room}" for room in ("runtime", "known", "pull", "propose")),
+    },
     "tasks.operate": {
         "schemas",
         CORE,
         "warehouse",
-        *(f"tasks.{room}" for room in ("runtime", "known", "pull", "validate", "propose", "export")),
+        *(f"tasks.{room}" for room in ("runtime", "known", "pull", "validate", "propose", "performance", "export")),
     },
     "tasks.jobs": {"schemas", "warehouse", "tasks.runtime"},
     "tasks.simulate": {"schemas", CORE, "tasks.runtime", "tasks.export"},
@@ -113,6 +120,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "flows.commands.lab": {"schemas", "flows", "tasks", "warehouse"},
     "flows.commands.profiles": {"schemas", "flows", "tasks", "warehouse"},
     "flows.commands.simulate": {"schemas", "flows", "tasks"},
+    "flows.commands.performance": {"schemas", "flows", "tasks", "warehouse"},
     # the console
     "console.shared": {"schemas", "tasks", "warehouse"},
     "console.api": {"schemas", "tasks", "warehouse", "console.shared"},
@@ -120,11 +128,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "console.sign_in": {"schemas", "tasks", "warehouse", "console.shared"},
     "console.pages": {"schemas", "tasks", "warehouse", "console.shared"},
     "console.lab": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
+    "console.pages.records": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console": {
         "schemas",
         "tasks",
         "warehouse",
-        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages", "lab")),
+        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages", "pages.records", "lab")),
     },
 }
 """What each room may import, beside itself. A folder of rooms stands for all of them."""
@@ -142,9 +151,11 @@ WITHOUT_A_DOOR = {
     "flows.commands.profiles",
     "flows.commands.nights",
     "flows.commands.simulate",
+    "flows.commands.performance",
     "console",
     "console.pages",
     "console.lab",
+    "console.pages.records",
 }
 """Rooms that are entered by their modules: words that everything shares, and programs."""
 

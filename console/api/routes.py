@@ -28,6 +28,7 @@ from console.api.models import (
     RunsOut,
     etag_of,
 )
+from console.api.performance import add_performance
 from console.api.problems import ApiProblem
 from console.api.routes_after_export import add_exports, add_fills, add_settlements
 from console.shared import Backend
@@ -64,6 +65,7 @@ def api_router(backend: Backend) -> APIRouter:
     add_exports(router, backend, caller_with(backend, Scope.EXPORTS_READ))
     add_fills(router, backend, caller_with(backend, Scope.FILLS_READ))
     add_settlements(router, backend, decides)
+    add_performance(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     return router
 
 

@@ -50,4 +50,6 @@ from .page_frame import note_dialog as note_dialog
 from .page_frame import nothing_here as nothing_here
 from .page_frame import page_context as page_context
 from .page_frame import waiting_page as waiting_page
+from .performance_charts import bars_chart as bars_chart
+from .performance_charts import growth_chart as growth_chart
 from .sockets import bind_sockets as bind_sockets

@@ -19,13 +19,14 @@ LINE: Final = "rgba(128,140,152,.25)"
 ROW_PIXELS: Final = 30
 Options = dict[str, Any]
 
-_AXIS: Final[Options] = {
+AXIS: Final[Options] = {
     "axisLabel": {"color": INK},
     "axisLine": {"show": False},
     "axisTick": {"show": False},
     "splitLine": {"lineStyle": {"color": LINE}},
 }
-_BASE: Final[Options] = {"animation": False, "textStyle": {"fontFamily": "inherit"}, "aria": {"enabled": True}}
+BASE: Final[Options] = {"animation": False, "textStyle": {"fontFamily": "inherit"}, "aria": {"enabled": True}}
+"""What every chart has."""
 
 
 def class_chart(classes: Sequence[Mapping[str, Any]]) -> Options:
@@ -35,12 +36,12 @@ def class_chart(classes: Sequence[Mapping[str, Any]]) -> Options:
     bands = [_band(row) for row in rows]
     points = [("now", "weight", NOW, "emptyCircle"), ("after", "weight_after", AFTER, "circle")]
     return {
-        **_BASE,
+        **BASE,
         "grid": {"left": 8, "right": 24, "top": 34, "bottom": 8, "containLabel": True},
         "legend": {"top": 0, "left": 0, "textStyle": {"color": INK}, "data": ["band", "target", "now", "after"]},
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "renderMode": "richText"},
-        "xAxis": {**_AXIS, "type": "value", "axisLabel": {"color": INK, "formatter": "{value} %"}},
-        "yAxis": {**_AXIS, "type": "category", "data": names, "splitLine": {"show": False}},
+        "xAxis": {**AXIS, "type": "value", "axisLabel": {"color": INK, "formatter": "{value} %"}},
+        "yAxis": {**AXIS, "type": "category", "data": names, "splitLine": {"show": False}},
         "series": [
             _bar("", [low for low, _ in bands], "transparent", is_silent=True),
             _bar("band", [high - low for low, high in bands], ALLOWED),
@@ -102,12 +103,12 @@ def drift_chart(before: Sequence[int], after: Sequence[int]) -> Options:
     names.append(f"over {100 * STEPS[-1]:g} %")
     series = [("now", before, NOW), ("after", after, AFTER)]
     return {
-        **_BASE,
+        **BASE,
         "grid": {"left": 8, "right": 8, "top": 34, "bottom": 8, "containLabel": True},
         "legend": {"top": 0, "left": 0, "textStyle": {"color": INK}},
         "tooltip": {"trigger": "axis", "renderMode": "richText"},
-        "xAxis": {**_AXIS, "type": "category", "data": names, "axisLabel": {"color": INK, "interval": 0, "rotate": 35}},
-        "yAxis": {**_AXIS, "type": "value", "minInterval": 1},
+        "xAxis": {**AXIS, "type": "category", "data": names, "axisLabel": {"color": INK, "interval": 0, "rotate": 35}},
+        "yAxis": {**AXIS, "type": "value", "minInterval": 1},
         "series": [
             {
                 "name": name,
@@ -124,17 +125,17 @@ def nights_chart(nights: Sequence[Mapping[str, Any]]) -> Options:
     """An account's drift over nights, in per cent of NAV: half the sum over classes, and the largest of one. Gaps are nights that measured none."""
     series = [("one-way drift", "one_way_drift", NOW), ("largest class", "max_abs_drift", AFTER)]
     return {
-        **_BASE,
+        **BASE,
         "grid": {"left": 8, "right": 16, "top": 34, "bottom": 8, "containLabel": True},
         "legend": {"top": 0, "left": 0, "textStyle": {"color": INK}},
         "tooltip": {"trigger": "axis", "renderMode": "richText"},
         "xAxis": {
-            **_AXIS,
+            **AXIS,
             "type": "category",
             "data": [night["as_of_date"].isoformat() for night in nights],
             "axisLabel": {"color": INK, "hideOverlap": True},
         },
-        "yAxis": {**_AXIS, "type": "value", "min": 0, "axisLabel": {"color": INK, "formatter": "{value} %"}},
+        "yAxis": {**AXIS, "type": "value", "min": 0, "axisLabel": {"color": INK, "formatter": "{value} %"}},
         "series": [
             {
                 "name": name,
@@ -153,11 +154,11 @@ def funnel_chart(stages: Sequence[Stage]) -> Options:
     """A bar a stage, as long as its accounts."""
     rows = list(reversed(stages))
     return {
-        **_BASE,
+        **BASE,
         "grid": {"left": 8, "right": 190, "top": 4, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value", "show": False},
         "yAxis": {
-            **_AXIS,
+            **AXIS,
             "type": "category",
             "data": [stage.here.name for stage in rows],
             "axisLabel": {"color": INK, "fontSize": 13},
@@ -189,12 +190,12 @@ def frontier_chart(scenarios: Sequence[Mapping[str, Any]]) -> Options:
             named.setdefault(_spot(one), []).append(word(str(one["scenario"])))
     chosen = {_spot(one) for one in scenarios if one["scenario"] == "policy"}
     return {
-        **_BASE,
+        **BASE,
         "grid": {"left": 8, "right": 30, "top": 20, "bottom": 24, "containLabel": True},
         "tooltip": {"trigger": "item", "renderMode": "richText", "formatter": "{b}"},
-        "xAxis": {**_AXIS, "type": "value", "name": "drift left, % of NAV", "nameLocation": "middle", "nameGap": 28},
+        "xAxis": {**AXIS, "type": "value", "name": "drift left, % of NAV", "nameLocation": "middle", "nameGap": 28},
         "yAxis": {
-            **_AXIS,
+            **AXIS,
             "type": "value",
             "scale": True,
             "name": "tax and cost, USD",

@@ -34,6 +34,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.accounts.account:account",
             "Show an account as a whole: holdings and lots, drift and outcomes over nights, proposals, orders and fills, restrictions, cash, household.",
         ),
+        "performance": LazyCommand(
+            "flows.commands.performance.report:performance",
+            "Show what an account has earned, what its model would have, and why they differ; or a household, or a model's accounts together.",
+        ),
         "status": LazyCommand(
             "flows.commands.status:status",
             "Show the newest run: its state, what it took, its steps and how many proposals stand where; open orders; and a halt.",

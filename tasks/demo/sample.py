@@ -18,6 +18,7 @@ from typing import IO, Final
 import polars as pl
 import pyarrow.parquet as pq
 
+from schemas.enums import LandingTable
 from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from tasks.demo.book import book_parts
@@ -32,6 +33,8 @@ MARKER: Final = "book.json"
 """Names the request that made the folder, and what came of it; written last."""
 CLAIM: Final = "book.json.part"
 """Stands in the folder while the book is being written."""
+TABLES: Final = tuple(name for name in CONTRACTS if name != LandingTable.FLOWS)
+"""A book of one night has no flows to tell."""
 BOOK_VERSION: Final = 3
 """Raised whenever the same request gives another book than before."""
 ROW_GROUP_ROWS: Final = 250_000
@@ -137,9 +140,7 @@ class TableFile(AbstractContextManager["TableFile"]):
 def _write(folder: Path, market: DailyCloses, *, account_count: int, seed: int, file_format: FileFormat) -> BookSummary:
     broken = 0
     with ExitStack() as stack:
-        files = {
-            name: stack.enter_context(TableFile(folder / f"{name}.{file_format}", file_format)) for name in CONTRACTS
-        }
+        files = {name: stack.enter_context(TableFile(folder / f"{name}.{file_format}", file_format)) for name in TABLES}
         firms = {**reference_tables(market), "ladder": ladder(market), "glide_paths": glide_paths()}
         for name, frame in firms.items():
             files[name].append(frame)
@@ -160,7 +161,7 @@ def _made_before(folder: Path, request: Mapping[str, object]) -> BookSummary | N
         made = BookSummary(**{**marker["summary"], "as_of_date": date.fromisoformat(marker["summary"]["as_of_date"])})
     except (ValueError, KeyError, TypeError):
         return None
-    is_whole = all((folder / f"{name}.{request['file_format']}").is_file() for name in CONTRACTS)
+    is_whole = all((folder / f"{name}.{request['file_format']}").is_file() for name in TABLES)
     return made if marker.get("request") == request and is_whole else None
 
 

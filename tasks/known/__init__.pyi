@@ -1,5 +1,7 @@
 from .corporate_actions import actions_of as actions_of
 from .corporate_actions import agreed_splits as agreed_splits
+from .corporate_actions import history_at as history_at
+from .corporate_actions import late_before as late_before
 from .corporate_actions import late_prices as late_prices
 from .corporate_actions import prices_of as prices_of
 from .corporate_actions import prices_then as prices_then

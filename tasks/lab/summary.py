@@ -133,7 +133,7 @@ def sharpe_columns(plan: StudyPlan, whole: AllPaths) -> dict[str, Any]:
     steps, per_year = step_count(plan.study, plan.history), steps_per_year(plan.study, plan.history)
     ratios = whole.mean["sharpe"]
     if whole.path_count == 1:
-        errors = [sharpe_error(ratio, steps / per_year) for ratio in ratios]
+        errors = [float(sharpe_error(ratio, steps / per_year)) for ratio in ratios]
     else:
         errors = list(whole.deviation["sharpe"] / np.sqrt(whole.path_count))
     per_step = ratios / np.sqrt(per_year)

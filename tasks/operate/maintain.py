@@ -3,7 +3,7 @@
 What is done is safe beside a running night; ``warehouse/lake/maintenance.py`` says why. Each chore stands for itself: where one
 cannot be done now it says so, and the others go on.
 
-1. Bulk rows of runs beyond the retention are deleted from the lake. The ledger, and what trades consist of (``KEPT``), stay for good.
+1. Bulk rows of runs beyond the retention are deleted from the lake. The ledger, what trades consist of and what accounts have earned (``KEPT``) stay for good.
 2. A snapshot expires when it is older than the retention and than the start of every run that is kept: a replay reads the lake
    as it was when the run ended.
 3. A file that was replaced goes a day later, when no reader can have it open any more.
@@ -31,7 +31,7 @@ from warehouse.copies import has_catalogue
 from warehouse.lake import LINKS, Upkeep, open_upkeep
 from warehouse.ledger import RunRow
 
-KEPT: Final = frozenset({"proposals", "orders", "lot_relief"})
+KEPT: Final = frozenset({"proposals", "orders", "lot_relief", "performance", "performance_flows"})
 """Tables whose rows are never deleted: they are what trades were proposed, approved and made on."""
 SAFE_AGE: Final = timedelta(days=1)
 """Nothing reads or writes a file for longer."""

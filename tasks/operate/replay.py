@@ -28,6 +28,7 @@ from tasks.core.explain import counts_of
 from tasks.core.replay import TableDiff, compare, merge_diffs
 from tasks.operate.replay_exports import ExportDiff, exports_again
 from tasks.operate.replay_scratch import COMPUTED, PULLED, RecordedRun, fill, known_runs, scratch_stores
+from tasks.performance import performance_shard
 from tasks.propose import measure_shard, propose_shard, route_run
 from tasks.runtime import DECIDING, SETTING, VERSION, Stores, hash_file, open_ledger, settings_then, utc_now, versions
 from tasks.validate import validate_shard
@@ -101,14 +102,27 @@ def replay_run(settings: Settings, run_id: str, folder: Path) -> ReplayResult:
 def _run_steps(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> dict[int, list[str]]:
     """Do the steps that the run finished; the tables that they wrote, by shard."""
     tables: dict[int, list[str]] = {}
-    works = {Step.VALIDATE: validate_shard, Step.MEASURE: measure_shard, Step.PROPOSE: propose_shard}
+    works = {
+        Step.VALIDATE: validate_shard,
+        Step.MEASURE: measure_shard,
+        Step.PROPOSE: propose_shard,
+        Step.PERFORMANCE: performance_shard,
+    }
     for step, work in works.items():
+        if step is Step.PERFORMANCE and _is_of_several_nights(known):
+            continue
         for shard in (shard for shard in known.shards if (step, shard) in finished):
             work(at, known.ref, shard)
             tables.setdefault(shard, []).extend(COMPUTED[step])
     if (Step.ROUTE, GLOBAL_SHARD) in finished:
         route_run(at, known.ref)
     return tables
+
+
+def _is_of_several_nights(known: RecordedRun) -> bool:
+    """Whether the run computed the performance of other nights than its own: it read what came after it."""
+    nights = known.lake.read("performance", known.row.run_id, columns=("night_date",))["night_date"]
+    return bool((nights != known.row.as_of_date).any())
 
 
 def _compare_tables(then: LakeAt, now: Lake, run_id: str, tables: Mapping[int, Sequence[str]]) -> list[TableDiff]:
@@ -218,6 +232,8 @@ def _notices(
     if between:
         yield f"{between:,} rows were released from quarantine while the run validated; they were left out"
     yield from _read_at(known, past)
+    if _is_of_several_nights(known):
+        yield "the run computed the performance of several nights, after an earlier one was run again or missed; that was left out"
     if _is_removed(past, known):
         yield "its rows were removed from the lake since, but for those that trades consist of"
     yield from _changed_sources(known)
@@ -226,6 +242,8 @@ def _notices(
 def _read_at(known: RecordedRun, past: Past) -> Iterator[str]:
     """What is to be said of the snapshot that was read: all but the run's last write, before the run had ended."""
     snapshot, ended = known.lake.snapshot, known.row.finished_at
+    after = [one.finished_at for one in known.ledger.runs.step_rows(known.row.run_id) if one.step is Step.PERFORMANCE]
+    ended = max([ended, *after]) if ended else ended
     is_late = ended is not None and snapshot.made_at > ended
     if snapshot.run_id == known.row.run_id:
         if is_late:

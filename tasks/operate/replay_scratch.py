@@ -24,9 +24,10 @@ from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
 from tasks.core.guards import WATCHED
 from tasks.known import last_night, runs_from
+from tasks.performance import RECORD
 from tasks.pull import run_ref
 from tasks.runtime import Stores, current_actor
-from warehouse.lake import LakeAt, lake_of_its_own
+from warehouse.lake import LakeAt, flows_before, lake_of_its_own, last_performance
 from warehouse.ledger import Ledger, NewRun, RunRow, Runs
 
 PROFILED: Final = ("model_changes", "profile_findings")
@@ -46,6 +47,7 @@ COMPUTED: Final = {
     ),
     Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
     Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier", *PROFILED),
+    Step.PERFORMANCE: RECORD,
 }
 """What each step writes that the inputs decide."""
 NOT_PULLED: Final = frozenset(
@@ -134,13 +136,61 @@ def fill(at: Stores, known: RecordedRun) -> int:
     began, _ = known.validating()
     _fill_ledger(at.ledger, known, began)
     accounts, rows = _copy_pulled(at, known)
-    last = last_night(at, known.ref)
-    if last is not None:
+    if (last := last_night(at, known.ref)) is not None:
         _copy_common(at, known.lake, last, COMMON_BEFORE)
-        for before in runs_from(at, last, known.row.as_of_date):
+        for before in _runs_before(at, known):
             _copy_common(at, known.lake, before, HOUSEHOLDS_BEFORE)
             _copy_before(at, known.lake, before, accounts)
+    if (Step.PERFORMANCE, 0) in known.ledger.runs.finished_steps(known.row.run_id):
+        _copy_record(at, known, accounts)
     return rows
+
+
+def _copy_record(at: Stores, known: RecordedRun, accounts: pl.Series) -> None:
+    """What was known of the accounts' performance, and of the nights that it stands on."""
+    runs = {row.run_id: row for row in known.ledger.runs.list_runs(None) if row.run_id != known.row.run_id}
+    names = [row.run_id for row in sorted(runs.values(), key=lambda row: row.started_at)]
+    for row in runs.values():  # a night that was said before says of every account whether it has a flow
+        if (row.as_of_date, row.kind) == (known.row.as_of_date, known.row.kind) and _is_done(row, known.row.started_at):
+            _enter_run(at.ledger, row)
+    where = last_performance(known.lake, names, accounts, known.row.as_of_date)
+    stood_on: set[str] = set()
+    for (name,), some in where.sort("run_id", "shard").group_by("run_id", maintain_order=True):
+        writer = runs[str(name)]
+        _enter_run(at.ledger, writer)
+        for (shard,), mine in some.group_by("shard", maintain_order=True):
+            number = int(str(shard))
+            frames = {
+                table: known.lake.rows_of(
+                    table, writer.run_id, [number], mine["account_id"], tuple(_own_columns(table))
+                )
+                for table in RECORD
+            }
+            stood_on |= set(frames["performance"]["night_run_id"])
+            at.lake.replace(run_ref(writer), number, {table: frames[table] for table in RECORD[:-1]})
+    if where.height:
+        flows = flows_before(known.lake, names, where["account_id"], known.row.as_of_date)
+        at.lake.replace(run_ref(runs[where["run_id"][0]]), GLOBAL_SHARD, {"performance_flows": flows})
+    for name in sorted(stood_on - {row.run_id for row in _runs_before(at, known)}):
+        _enter_run(at.ledger, runs[name])
+        _copy_common(at, known.lake, runs[name], COMMON_BEFORE)
+        _copy_before(at, known.lake, runs[name], accounts)
+
+
+def _own_columns(table: str) -> list[str]:
+    return [name for name in TABLES[table] if name not in RUN_COLUMNS]
+
+
+def _runs_before(at: Stores, known: RecordedRun) -> list[RunRow]:
+    last = last_night(at, known.ref)
+    return [] if last is None else runs_from(at, last, known.row.as_of_date)
+
+
+def _enter_run(ledger: Ledger, row: RunRow) -> None:
+    """Let the scratch ledger know an earlier run that was done."""
+    if ledger.runs.get_run(row.run_id) is None:
+        ledger.runs.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
+        ledger.runs.finish_run(row.run_id, row.counts, row.finished_at or row.started_at)
 
 
 def known_runs(runs: Runs, run: RunRow, by: datetime) -> list[RunRow]:
@@ -159,10 +209,10 @@ def _is_full(row: RunRow) -> bool:
 
 
 def _fill_ledger(ledger: Ledger, known: RecordedRun, by: datetime) -> None:
-    for row in [*known_runs(known.ledger.runs, known.row, by), known.row]:
-        ledger.runs.start_run(NewRun(**{each.name: getattr(row, each.name) for each in fields(NewRun)}), row.started_at)
-        if row.run_id != known.row.run_id and row.finished_at is not None:
-            ledger.runs.finish_run(row.run_id, row.counts, row.finished_at)
+    for row in known_runs(known.ledger.runs, known.row, by):
+        _enter_run(ledger, row)
+    new = NewRun(**{each.name: getattr(known.row, each.name) for each in fields(NewRun)})
+    ledger.runs.start_run(new, known.row.started_at)
     ledger.inputs.record_inputs(known.row.run_id, known.ledger.inputs.inputs_of(known.row.run_id))
     released = known.ledger.readmissions.released_rows(known.row.as_of_date).filter(pl.col("released_at") <= by)
     for (actor, note, moment), rows in released.group_by("actor", "note", "released_at", maintain_order=True):

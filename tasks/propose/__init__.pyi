@@ -1,3 +1,4 @@
+from .measure import measure_frames as measure_frames
 from .measure import measure_shard as measure_shard
 from .measure import measure_task as measure_task
 from .propose import need_conserved as need_conserved

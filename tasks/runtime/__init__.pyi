@@ -38,6 +38,7 @@ from .sessions import next_session as next_session
 from .sessions import overtaken_by as overtaken_by
 from .sessions import previous_session as previous_session
 from .sessions import session_at as session_at
+from .sessions import sessions_between as sessions_between
 from .sessions import sessions_from as sessions_from
 from .sessions import sessions_to as sessions_to
 from .step_logs import give_notice as give_notice

@@ -25,9 +25,11 @@ DECIDING: Final = (
     "max_unexplained_cash_fraction",
     "max_unexplained_fraction",
     "max_unexplained_position_fraction",
+    "risk_free_rate",
+    "twin_policy",
 )
-"""Settings that validate, measure and propose read."""
-LIBRARIES: Final = ("trimtab", "duckdb", "exchange_calendars", "numba", "numpy", "pandera", "polars")
+"""Settings that validate, measure, propose and performance read."""
+LIBRARIES: Final = ("trimtab", "duckdb", "exchange_calendars", "numba", "numpy", "pandera", "polars", "pyxirr")
 SETTING: Final = "setting"
 VERSION: Final = "version"
 

@@ -31,6 +31,11 @@ def sessions_to(day: date, exchange: str, count: int) -> list[date]:
     ][-count:]
 
 
+def sessions_between(first: date, last: date, exchange: str) -> int:
+    """How many trading days there are after ``first`` up to ``last``, itself included."""
+    return sum(first < session for session in sessions_to(last, exchange, (last - first).days))
+
+
 def overtaken_by(day: date, exchange: str, moment: datetime) -> date | None:
     """The last trading day after ``day`` that had closed by a moment (with its time zone); null: none had.
 

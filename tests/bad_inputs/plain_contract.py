@@ -97,6 +97,7 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
         "is_frozen": maybe(is_truth),
     },
     "cash": {"account_id": is_identifier, "settled_usd": exact(), "pending_usd": exact()},
+    "flows": {"account_id": is_identifier, "flow_date": is_day, "amount_usd": exact()},
     "account_totals": {"account_id": is_identifier, "value_usd": maybe(exact()), "lot_count": maybe(whole(0))},
     "securities": {
         "security_id": is_identifier,

@@ -16,6 +16,7 @@ SMALLEST = {
     "lab": "--paths 2 --years 1",
     "monitor": "--accounts 20",
     "night": "--accounts 30 --export",
+    "performance": "--accounts 30",
     "pull": "--accounts 30",
     "queue": "--proposals 60",
 }
@@ -24,7 +25,7 @@ SMALLEST = {
 
 @pytest.fixture(autouse=True)
 def _a_home_that_is_set_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TRIMTAB_HOME", "TRIMTAB_ACCOUNTS_PER_SHARD", "TRIMTAB_DASK"):
+    for name in ("TRIMTAB_HOME", "TRIMTAB_ACCOUNTS_PER_SHARD", "TRIMTAB_DASK", "TRIMTAB_TWIN_POLICY"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 

@@ -20,6 +20,7 @@ from schemas.enums import (
     ChangeState,
     ChangeSubject,
     ExecutionKind,
+    FlowSource,
     Guard,
     LandingTable,
     LookReason,
@@ -31,6 +32,7 @@ from schemas.enums import (
     ProposalState,
     Reason,
     RestrictionRule,
+    ReturnMethod,
     Role,
     Route,
     RunKind,
@@ -77,6 +79,8 @@ LISTS: Final[Mapping[type[StrEnum], tuple[str, ...]]] = {
     ExecutionKind: ("ledger/executions.kind",),
     OrderState: ("ledger/order_states.state",),
     ProfileFormat: ("folders",),
+    ReturnMethod: ("performance.method",),
+    FlowSource: ("performance.flow_source",),
 }
 """By list: columns that hold its members, joined by a bar where there are several."""
 
@@ -95,7 +99,17 @@ OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
 
 NO_PROFILES: Final = "no profile is delivered on these nights; tests/tasks/core/gate/test_profile_tables.py"
 NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
-    LandingTable: dict.fromkeys(PROFILE_TABLES, NO_PROFILES),
+    LandingTable: {
+        **dict.fromkeys(PROFILE_TABLES, NO_PROFILES),
+        LandingTable.FLOWS: "these sources do not deliver it; tests/tasks/performance/test_step.py",
+    },
+    ReturnMethod: {
+        ReturnMethod.MODIFIED_DIETZ: "nobody is paid into between these nights; tests/tasks/core/performance/test_record.py",
+        ReturnMethod.NO_VALUE: "no account is empty on the first night; tests/tasks/core/performance/test_record.py",
+    },
+    FlowSource: {
+        FlowSource.REPORTED: "these sources do not deliver the table flows; tests/tasks/performance/test_step.py"
+    },
     Outcome: {Outcome.ERROR: "nothing writes it: a step that fails fails the run"},
     Reason: {
         Reason.NO_TARGET: "an account of a model without targets does not pass the gate",
@@ -210,6 +224,11 @@ RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
         ("order_in_known", "bond_ordered_in_shares"),
         "these nights' securities have no column order_in; tests/tasks/core/gate/test_order_in.py",
     ),
+    **{
+        name: "these sources do not deliver the table flows; tests/tasks/performance/test_step.py"
+        for column in ("flow_date", "amount_usd")
+        for name in (readable("flows", column).name, required_rule("flows", column).name)
+    },
     "holding_adds_up": "of Flex statements alone, which these sources do not deliver; tests/tasks/formats/test_flex.py",
     "trade_date_not_after_as_of": "as a lot's and a price's day, which are shown; tests/bad_inputs/test_cells.py",
 }

@@ -47,7 +47,7 @@ def facts_of(tables: Mapping[str, pl.DataFrame], last_exports: pl.DataFrame = NO
     good = {
         name: accepted_rows(name, rows, broken).select(dtypes(name).keys())
         for name, rows in tables.items()
-        if name not in {"account_totals", "corporate_actions", *PROFILE_TABLES}
+        if name not in {"account_totals", "corporate_actions", "flows", *PROFILE_TABLES}
     }
     good["policies"] = with_policy_defaults(good["policies"])
     good["accounts"] = good["accounts"].join(own.accounts, on="account_id", how="anti")

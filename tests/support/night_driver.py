@@ -25,6 +25,7 @@ from schemas.settings import Settings
 from schemas.tables import PUBLIC
 from tasks.export.export import ExportResult
 from tasks.export.release import export_approved
+from tasks.performance.step import performance_task
 from tasks.propose.measure import measure_task
 from tasks.propose.propose import propose_task
 from tasks.propose.publish import publish_task
@@ -78,10 +79,15 @@ def run_request(settings: Settings, request: Request) -> NightResult:
                 for step, shard, work in works:
                     if (step, shard) not in done:
                         work()
-                return NightResult(run.run_id, publish_task.fn(run))
+                result = NightResult(run.run_id, publish_task.fn(run))
+                is_recorded = settings.is_performance_written and run.kind is RunKind.NIGHTLY
+                for shard in run.shards if is_recorded else ():
+                    if (Step.PERFORMANCE, shard) not in done:
+                        performance_task.fn(run, shard)
             except Exception as error:
                 ledger.runs.fail_run(run.run_id, str(error), utc_now())
                 raise
+            return result
 
 
 def export(settings: Settings, run_id: str | None = None) -> list[ExportResult]:
@@ -158,6 +164,8 @@ POINTS: Mapping[str, Callable[[], None]] = {
     "route, not recorded": _step(Step.ROUTE, GLOBAL_SHARD),
     "publish, not closed": lambda: dying_at(Runs, "finish_run", lambda *_a, **_o: True),
     "publish, not recorded": _step(Step.PUBLISH, GLOBAL_SHARD),
+    "performance, lake not committed": _write("performance", 1),
+    "performance, not recorded": _step(Step.PERFORMANCE, 1),
     "export, not claimed": lambda: dying_at(Exports, "claim_export", lambda *_a, **_o: True),
     "export, claimed": lambda: dying_at(Exports, "claim_export", lambda *_a, **_o: True, is_after=True),
     "export, not published": lambda: dying_at(Exports, "publish_export", lambda *_a, **_o: True),

@@ -12,6 +12,10 @@ from .lake import open_lake as open_lake
 from .maintenance import Upkeep as Upkeep
 from .maintenance import open_upkeep as open_upkeep
 from .public_query import query as query
+from .records import accounts_of as accounts_of
+from .records import flows_before as flows_before
+from .records import last_performance as last_performance
+from .records import record_rows as record_rows
 from .snapshots import LakeAt as LakeAt
 from .snapshots import Past as Past
 from .snapshots import end_of as end_of

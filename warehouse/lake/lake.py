@@ -166,11 +166,12 @@ class Lake:
 
     def figures(self, statement: str, **values: str | int | None) -> dict[str, Any]:
         """The one row of ``night_size`` or ``trade_sums``."""
-        return self.rows_found(statement, **values).row(0, named=True)
+        return self.rows_found(statement, None, **values).row(0, named=True)
 
-    def rows_found(self, statement: str, **values: str | int | None) -> pl.DataFrame:
-        """The rows of ``studies``, ``study_shards``, ``account_nights`` or ``household_accounts``."""
-        return self._retried(lambda: self._fetch(sql(statement), values))
+    def rows_found(self, statement: str, of: Mapping[str, pl.DataFrame] | None = None, **values: Any) -> pl.DataFrame:
+        """The rows of a statement, which reads the frames ``of`` by their names."""
+        with self._registered(**(of or {})):
+            return self._retried(lambda: self._fetch(sql(statement), values))
 
     def stray_rows(self, table: str, run_id: str) -> pl.DataFrame:
         """``account_id, raw, security_id`` of landed rows whose account no source delivered, each once; ``raw`` where the account is in doubt."""

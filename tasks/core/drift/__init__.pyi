@@ -5,4 +5,5 @@ from .drift import account_drift as account_drift
 from .drift import drift_by_class as drift_by_class
 from .drift import household_drift as household_drift
 from .drift import is_out_of_band as is_out_of_band
+from .drift import one_way as one_way
 from .drift import tolerance_band as tolerance_band

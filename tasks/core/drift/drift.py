@@ -178,7 +178,7 @@ def account_drift(
     """
     totals = drift.group_by("account_id").agg(
         pl.col("nav_usd").first(),
-        one_way_drift=exact_sum(pl.col("drift").abs()) / 2,
+        one_way_drift=one_way(),
         max_abs_drift=pl.col("drift").abs().max().fill_null(0.0),
         **_BREACHES,
     )
@@ -208,6 +208,11 @@ def account_drift(
         .select("account_id", "nav_usd", "one_way_drift", "max_abs_drift", "triggers")
         .sort("account_id")
     )
+
+
+def one_way() -> pl.Expr:
+    """Half the sum of absolute drifts, of the classes of an account."""
+    return exact_sum(pl.col("drift").abs()) / 2
 
 
 def _is_among(accounts: pl.DataFrame) -> pl.Expr:

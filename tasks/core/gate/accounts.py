@@ -2,7 +2,7 @@
 
 1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy, household.
 2. An account that loses a row its trades, or a rule about them, depend on is quarantined whole; its good rows are accepted and
-   not traded on.
+   not traded on. Nothing trades on ``flows``: a row of it that is set aside costs nobody a night.
 3. A row of an account that was not delivered costs the accounts that it could mean (``strays``).
 4. What the custodian says the account comes to must be what came (``totals``).
 5. What changed since the account was last accepted, unless it is closed and never traded, and cannot be explained, breaks a rule too (``compare``); so does a rule about the
@@ -97,7 +97,7 @@ def gate_accounts(
     Parameters
     ----------
     tables
-        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades`` and ``account_totals`` where delivered.
+        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades``, ``account_totals`` and ``flows`` where delivered.
         Restrictions without an account are passed over: they are judged with the tables that belong to no account.
     globals_
         What the gate accepted of those.
@@ -147,7 +147,7 @@ def gate_accounts(
     passed = found.filter(is_let_through(released))
     judged = [without(each, passed) for each in checked.values()]
     lost = stray_rows(tables, delivered) if strays is None else strays
-    reasons = pl.concat([_reasons(each, delisted) for each in judged])
+    reasons = pl.concat([_reasons(each, delisted) for each in judged if each.table != "flows"])
     lacking = accounts_that_lack(
         pl.concat([lost, globals_.strays]),
         delivered,
@@ -195,8 +195,8 @@ def _check_rows(
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
     checked = with_unknown(own, ACCOUNT_IS_KNOWN, accounts)
-    if table in {"cash", "account_totals"}:
-        return checked
+    if table in {"cash", "account_totals", "flows"}:
+        return with_future(checked, "flow_date", as_of) if table == "flows" else checked
     held = checked.rows["security_id"].drop_nulls().unique()
     lost = held.filter(could_be_lost(held, globals_.lost_actions)) if globals_.lost_actions.height else held.clear()
     checked = checked.with_broken(_uncertain_rows(checked.rows, lost))

@@ -23,7 +23,7 @@ _LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {
     **{(table, POLICY_KNOWN): ("policies",) for table in ("households", "accounts")},
     ("accounts", HOUSEHOLD_WHOLE): ("households",),
     ("accounts", CASH_PRESENT): ("cash",),
-    **{(table, ACCOUNT_IS_KNOWN): ("accounts",) for table in (*STRAY_TABLES, "account_totals")},
+    **{(table, ACCOUNT_IS_KNOWN): ("accounts",) for table in (*STRAY_TABLES, "account_totals", "flows")},
 }
 """Of a table and a rule of it: the tables in which what its column names could stand."""
 _OF_ONE_ACCOUNT: Final = (CASH_PRESENT, ACCOUNT_IS_KNOWN)

@@ -46,6 +46,8 @@ MEANINGS: Final[dict[str, str]] = {
     "cusip": "the CUSIP with its check digit, 9 characters",
     "isin": "the ISIN with its check digit, 12 characters",
     "order_in": "what purchases are ordered in",
+    "flow_date": "the first day on which the account's cash or lots have it",
+    "amount_usd": "what went in, or out below 0, in US dollars",
     "price_usd": "the price of one share in US dollars",
     "price_date": "the day of the price",
     "target_weight": "the class's share of the account",

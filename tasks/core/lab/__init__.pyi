@@ -37,6 +37,7 @@ from .parts import path_measures as path_measures
 from .parts import year_rows as year_rows
 from .run import simulate as simulate
 from .run import unsupported as unsupported
+from .statistics import annual_deviation as annual_deviation
 from .statistics import confidence_groups as confidence_groups
 from .statistics import deflated_sharpe as deflated_sharpe
 from .statistics import is_distinguishable as is_distinguishable

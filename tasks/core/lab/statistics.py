@@ -33,14 +33,14 @@ def annual_rate(growth: Floats, years: float) -> Floats:
     return np.asarray(np.maximum(growth, 0.0) ** (1 / years) - 1)
 
 
-def annual_deviation(m2: Floats, steps: int, steps_per_year: float) -> Floats:
+def annual_deviation(m2: Floats, steps: Ints | int, steps_per_year: Floats | float) -> Floats:
     """Standard deviation a year of returns per step whose squared deviations from their mean sum to ``m2``; 0 for a single step."""
-    return np.asarray(np.sqrt(m2 / max(steps - 1, 1) * steps_per_year))
+    return np.asarray(np.sqrt(m2 / np.maximum(np.asarray(steps) - 1, 1) * steps_per_year))
 
 
-def sharpe_error(sharpe: float, years: float) -> float:
-    """Standard error of an annual Sharpe ratio that was measured over years, for returns independent of each other and normal."""
-    return float(np.sqrt((1 + sharpe**2 / 2) / years))
+def sharpe_error(sharpe: Floats | float, years: Floats | float) -> Floats:
+    """Standard error of annual Sharpe ratios that were measured over years, for returns independent of each other and normal."""
+    return np.asarray(np.sqrt((1 + np.asarray(sharpe) ** 2 / 2) / years))
 
 
 def best_by_luck(variance: float, trials: int) -> float:

@@ -54,6 +54,9 @@ STEPS = (
     "tasks/propose/measure.py",
     "tasks/propose/propose.py",
     "tasks/known/landed_tables.py",
+    "tasks/performance/step.py",
+    "tasks/performance/before.py",
+    "tasks/performance/twins.py",
 )
 
 pytestmark = [

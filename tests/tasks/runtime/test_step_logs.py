@@ -78,7 +78,7 @@ def test_a_night_logs_lines_that_parse_and_name_no_account(tmp_path: Path, book:
     assert len(shards) > 2
     wanted = [
         *((step, GLOBAL_SHARD) for step in (Step.PULL, Step.VALIDATE, Step.ROUTE, Step.PUBLISH)),
-        *((step, shard) for step in (Step.VALIDATE, Step.MEASURE, Step.PROPOSE) for shard in shards),
+        *((step, shard) for step in (Step.VALIDATE, Step.MEASURE, Step.PROPOSE, Step.PERFORMANCE) for shard in shards),
     ]
     for found in (began, ended):
         assert sorted((line["step"], line["shard"]) for line in found) == sorted(wanted)

@@ -1,0 +1,1 @@
+"""Pages of what accounts have earned."""

@@ -1,0 +1,10 @@
+from .before import RECORD as RECORD
+from .figures import ACCOUNT as ACCOUNT
+from .figures import MEASURES as MEASURES
+from .figures import PerformanceReport as PerformanceReport
+from .figures import account_report as account_report
+from .figures import group_report as group_report
+from .figures import notices as notices
+from .month import show_month as show_month
+from .step import performance_shard as performance_shard
+from .step import performance_task as performance_task
