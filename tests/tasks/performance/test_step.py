@@ -230,7 +230,8 @@ def test_a_twin_trades_by_its_policy_and_conserves_what_it_is_worth(lived: Night
         worth = sum(float(count) * unit[name] for name, count in held.select("security_id", "quantity").rows())
         was, after = of(states, "A2", then), of(states, "A2", now)
         spent = float(str(after["cost_total_usd"])) - float(str(was["cost_total_usd"]))
-        assert of(twins, "A2", now)["value_usd"] == pytest.approx(worth + float(str(was["cash_usd"])) - spent, abs=1e-4)
+        value = float(str(of(twins, "A2", now)["value_usd"]))
+        assert value == pytest.approx(worth + float(str(was["cash_usd"])) - spent, abs=1e-4)
     sums = twins.select(
         pl.col("pre_liquidation_usd")
         - pl.col("tax_alpha_usd")
