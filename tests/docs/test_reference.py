@@ -34,9 +34,7 @@ def test_every_event_is_emitted_and_none_by_another_name() -> None:
     }
 
 
-def test_the_readme_has_the_exit_codes() -> None:
-    rows = re.findall(r"^\| (\d) \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    page = (DOCS / "reference" / "exit-codes.md").read_text()
-    assert [int(number) for number, _ in rows] == list(ExitCode)
-    for number, said in rows:
-        assert f"| {number} | {said[0].upper()}{said[1:]}. |" in page
+def test_the_readme_leads_to_the_exit_codes() -> None:
+    assert "(docs/reference/exit-codes.md)" in (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| (\d) \| .+ \|$", (DOCS / "reference" / "exit-codes.md").read_text(), re.MULTILINE)
+    assert [int(number) for number in rows] == list(ExitCode)
