@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.landing import EXACT
+from schemas.enums import LandingTable
+from schemas.landing import CONTRACTS, EXACT
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,6 +23,9 @@ Flags = npt.NDArray[np.bool_]
 Dates = npt.NDArray[np.datetime64]
 FileFormat = Literal["parquet", "csv"]
 """How the book's tables are written."""
+
+TABLES: Final = tuple(name for name in CONTRACTS if name != LandingTable.FLOWS)
+"""Those of the sample book, which has no flows to tell."""
 
 MICRO: Final = 1_000_000
 """Quantities are counted in millionths of a share."""

@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import Side
-from schemas.landing import CONTRACTS, EXACT, dtypes
+from schemas.landing import EXACT, dtypes
 from tasks.demo.book_reference import FUNDS, SECURITIES, SYMBOLS, prices
-from tasks.demo.book_types import DailyCloses, FileFormat
+from tasks.demo.book_types import TABLES, DailyCloses, FileFormat
 
 LOOK_BACK: Final = 250
 """Sessions of which one is drawn."""
@@ -93,7 +93,7 @@ def make_next_night(
     after = book_fills(tables, fills, market)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
-    for name in CONTRACTS:
+    for name in TABLES:
         path = folder / f"{name}.{file_format}"
         path.touch(mode=0o600)
         if name not in _CHANGED:

@@ -18,13 +18,12 @@ from typing import IO, Final
 import polars as pl
 import pyarrow.parquet as pq
 
-from schemas.enums import LandingTable
 from schemas.errors import WrongUsage
 from schemas.landing import CONTRACTS
 from tasks.demo.book import book_parts
 from tasks.demo.book_investors import glide_paths, ladder
 from tasks.demo.book_reference import SYMBOLS, reference_tables
-from tasks.demo.book_types import DailyCloses, FileFormat
+from tasks.demo.book_types import TABLES, DailyCloses, FileFormat
 from tasks.formats import ENDINGS
 from tasks.runtime import wheel_file
 
@@ -33,8 +32,6 @@ MARKER: Final = "book.json"
 """Names the request that made the folder, and what came of it; written last."""
 CLAIM: Final = "book.json.part"
 """Stands in the folder while the book is being written."""
-TABLES: Final = tuple(name for name in CONTRACTS if name != LandingTable.FLOWS)
-"""A book of one night has no flows to tell."""
 BOOK_VERSION: Final = 3
 """Raised whenever the same request gives another book than before."""
 ROW_GROUP_ROWS: Final = 250_000

@@ -15,10 +15,10 @@ import pytest
 from flows.nightly import NightResult
 from schemas.enums import Outcome, ProposalState, RunKind, RunState, Step
 from schemas.errors import WrongUsage
-from schemas.landing import CONTRACTS
 from schemas.run import GLOBAL_SHARD
 from schemas.settings import Settings
 from tasks.core.gate.rows import accepted_rows
+from tasks.demo.book_types import TABLES
 from tasks.demo.sample import BookSummary, make_book
 from tasks.export.export import ExportResult
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
@@ -113,7 +113,7 @@ def test_the_book_has_something_of_everything(home: Home) -> None:
     assert counts["route_review"] > 0
 
 
-@pytest.mark.parametrize("table", CONTRACTS)
+@pytest.mark.parametrize("table", TABLES)
 def test_accepted_and_quarantined_rows_are_all_rows(home: Home, source: Path, table: str) -> None:
     landed, quarantine = home.read(f"landed_{table}"), home.read("quarantine")
     out = quarantine.filter(pl.col("table_name") == table)["row_number"].drop_nulls().unique()

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from schemas.landing import CONTRACTS
-from tasks.demo.book_types import FileFormat
+from tasks.demo.book_types import TABLES, FileFormat
 from tasks.demo.next_night import BookedFills, make_next_night, market_frame, next_closes
 from tasks.demo.sample import make_book, read_market
 
@@ -80,9 +79,9 @@ def test_the_next_night_shows_the_fills_and_nothing_else(book: Path, tmp_path: P
     fills, market = some_fills(book, file_format), next_closes(read_market(), DAY, 1)
     after = tmp_path / "after"
     make_next_night(after, book, fills, market, file_format=file_format)
-    assert sorted(path.name for path in after.iterdir()) == sorted(f"{name}.{file_format}" for name in CONTRACTS)
-    then, now = ({name: read(folder, name, file_format) for name in CONTRACTS} for folder in (book, after))
-    assert all(then[name].schema == now[name].schema for name in CONTRACTS)
+    assert sorted(path.name for path in after.iterdir()) == sorted(f"{name}.{file_format}" for name in TABLES)
+    then, now = ({name: read(folder, name, file_format) for name in TABLES} for folder in (book, after))
+    assert all(then[name].schema == now[name].schema for name in TABLES)
     same = ("securities", "model_targets", "policies", "buy_list", "restrictions", "households", "location_preferences")
     assert all(then[name].equals(now[name]) for name in same)
     shares: dict[tuple[str, str], Decimal] = defaultdict(Decimal)

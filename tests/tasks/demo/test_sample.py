@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from schemas.errors import WrongUsage
-from schemas.landing import CASH, CONTRACTS, dtypes
+from schemas.landing import CASH, dtypes
 from tasks.demo.book_reference import LEFT_OUT
-from tasks.demo.book_types import FileFormat
+from tasks.demo.book_types import TABLES, FileFormat
 from tasks.demo.sample import CLAIM, MARKER, BookSummary, TableFile, make_book, read_market
 
 AS_OF = date(2022, 12, 28)
@@ -24,7 +24,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def out_of_band_share(folder: Path) -> float:
     """Share of active accounts out of band, by a computation of its own in floats."""
-    read = {name: pl.read_parquet(folder / f"{name}.parquet") for name in CONTRACTS}
+    read = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
     accounts = read["accounts"].filter(pl.col("status") == "active")
     value = pl.col("quantity").cast(pl.Float64) * pl.col("price_usd").cast(pl.Float64)
     priced = read["lots"].join(read["prices"], on="security_id").join(read["securities"], on="security_id")
@@ -81,13 +81,13 @@ def test_the_summary_says_what_the_files_hold(book: tuple[Path, BookSummary]) ->
     folder, summary = book
     assert summary.as_of_date == AS_OF
     assert summary.account_count == 3_000
-    rows = {name: pl.read_parquet(folder / f"{name}.parquet").height for name in CONTRACTS}
+    rows = {name: pl.read_parquet(folder / f"{name}.parquet").height for name in TABLES}
     assert dict(summary.row_counts) == rows
     assert summary.lot_count == rows["lots"]
     assert summary.broken_row_count > 0
 
 
-@pytest.mark.parametrize("table", list(CONTRACTS))
+@pytest.mark.parametrize("table", list(TABLES))
 def test_columns_have_the_types_of_the_contract(book: tuple[Path, BookSummary], table: str) -> None:
     folder, _ = book
     extra = {"currency": pl.String()} if table == "accounts" else {}
@@ -116,13 +116,13 @@ def test_the_same_request_gives_the_same_bytes(tmp_path: Path, file_format: File
     for name in ("one", "two"):
         make_book(tmp_path / name, account_count=300, seed=5, file_format=file_format)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert set(contents(tmp_path / "one")) == {f"{name}.{file_format}" for name in CONTRACTS} | {MARKER}
+    assert set(contents(tmp_path / "one")) == {f"{name}.{file_format}" for name in TABLES} | {MARKER}
 
 
 def test_csv_says_what_parquet_says_but_for_the_unreadable_numbers(tmp_path: Path) -> None:
     summaries = [make_book(tmp_path / kind, account_count=2_000, file_format=kind) for kind in FORMATS]
     assert summaries[0] == summaries[1]
-    for name in CONTRACTS:
+    for name in TABLES:
         typed = pl.read_parquet(tmp_path / "parquet" / f"{name}.parquet").write_csv().splitlines()
         text = (tmp_path / "csv" / f"{name}.csv").read_text(encoding="utf-8").splitlines()
         unlike = [line for line, expected in zip(text, typed, strict=True) if line != expected]
