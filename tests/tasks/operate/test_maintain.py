@@ -334,6 +334,7 @@ def row(started_at: datetime, as_of: date, state: RunState = RunState.DONE) -> R
         counts={},
         started_at=started_at,
         held_guards=(),
+        is_simulation=False,
         **values,  # type: ignore[arg-type]
     )
 
