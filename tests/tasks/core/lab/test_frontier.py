@@ -80,6 +80,17 @@ def test_a_mix_on_the_frontier_has_no_distance() -> None:
     assert found.mixes[0].error == pytest.approx(0, abs=1e-6)
 
 
+def test_the_calmest_mix_has_no_distance() -> None:
+    """At w = (b² - ab·r)/(a² + b² - 2ab·r) nothing is as calm: what is compared with it is itself."""
+    rng = np.random.default_rng(1)
+    returns = rng.multivariate_normal([0.002, 0.006], np.array([[4, 1], [1, 25]]) * 1e-4, 300)
+    (a, ab), (_, b) = moments_of(returns, ("bonds", "stocks"), 12).covariance
+    share = (b - ab) / (a + b - 2 * ab)
+    found = find_frontier(returns, ("bonds", "stocks"), 12, mixes={"calmest": np.array([share, 1 - share])}, draws=5)
+    assert found.mixes[0].more_return == pytest.approx(0, abs=1e-4)
+    assert found.mixes[0].less_volatility == pytest.approx(0, abs=1e-4)
+
+
 def test_the_error_of_a_distance_is_that_of_the_difference_of_two_means() -> None:
     rng = np.random.default_rng(3)
     returns = rng.multivariate_normal([0.002, 0.006, 0.006], np.diag([4, 25, 25]) * 1e-4, 240)
