@@ -14,6 +14,7 @@ The real home is only read. Frames are of one shard at a time but for proposals 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,7 @@ from tasks.propose import measure_shard, propose_shard, route_run
 from tasks.runtime import DECIDING, SETTING, VERSION, Stores, hash_file, open_ledger, settings_then, utc_now, versions
 from tasks.validate import validate_shard
 from warehouse.lake import Lake, LakeAt, Past, end_of, past_of
-from warehouse.ledger import ROUTED
+from warehouse.ledger import ROUTED, RunRow, Runs
 
 QUEUED: Final = ("run_id", "as_of_date", "submitter", *(name for name in ROUTED if name != "ttl_hours"))
 """What routing says of a proposal once and for all."""
@@ -84,7 +85,7 @@ def replay_run(settings: Settings, run_id: str, folder: Path) -> ReplayResult:
         finished = ledger.runs.finished_steps(run_id)
         if (Step.PULL, GLOBAL_SHARD) not in finished:
             raise WrongUsage(f"run {run_id} did not finish its pull: nothing of it can be replayed")
-        moment = row.finished_at if row.state is RunState.DONE and row.finished_at else utc_now()
+        moment = _ended_at(ledger.runs, row) or utc_now()
         known = RecordedRun(row, ledger, past.at(end_of(past.snapshots, run_id, moment)))
         with_it = known.lake.read("made_with", run_id)
         with scratch_stores(settings_then(settings, with_it), folder) as at:
@@ -97,6 +98,14 @@ def replay_run(settings: Settings, run_id: str, folder: Path) -> ReplayResult:
         causes = () if found.is_same else tuple(_causes(found, with_it, row.code_version))
         notices = tuple(_notices(known, settings, with_it, past, is_same=found.is_same))
     return ReplayResult(run_id, found.snapshot, found.computed, found.since, exports, causes, notices)
+
+
+def _ended_at(runs: Runs, run: RunRow) -> datetime | None:
+    """When a run that is done wrote its last: the run is closed before the step ``performance``. None: it is not done."""
+    if run.state is not RunState.DONE or run.finished_at is None:
+        return None
+    after = [one.finished_at for one in runs.step_rows(run.run_id) if one.step is Step.PERFORMANCE]
+    return max([run.finished_at, *after])
 
 
 def _run_steps(at: Stores, known: RecordedRun, finished: frozenset[tuple[Step, int]]) -> dict[int, list[str]]:
@@ -241,9 +250,7 @@ def _notices(
 
 def _read_at(known: RecordedRun, past: Past) -> Iterator[str]:
     """What is to be said of the snapshot that was read: all but the run's last write, before the run had ended."""
-    snapshot, ended = known.lake.snapshot, known.row.finished_at
-    after = [one.finished_at for one in known.ledger.runs.step_rows(known.row.run_id) if one.step is Step.PERFORMANCE]
-    ended = max([ended, *after]) if ended else ended
+    snapshot, ended = known.lake.snapshot, _ended_at(known.ledger.runs, known.row)
     is_late = ended is not None and snapshot.made_at > ended
     if snapshot.run_id == known.row.run_id:
         if is_late:
