@@ -9,7 +9,7 @@ from fastapi import Request
 from nicegui import ui
 
 from console.pages.parts import panel, plain_table
-from console.shared import Backend, PageContext, count, frame, nothing_here, page_context, waiting_page
+from console.shared import Backend, PageContext, count, frame, page_context, waiting_page
 from tasks.lab import StudyPicture, list_studies, policy_table, read_study_page, short_measures
 from warehouse.ledger import PolicyChange
 
@@ -34,15 +34,8 @@ def register(backend: Backend) -> None:
     async def study(request: Request, study_id: str) -> None:
         desk = page_context(backend, request)
         content = await waiting_page(desk, request, TITLE)
-        if content is None:
-            return
-        found = await desk.look(lambda: _read(desk, study_id))
-        content.clear()
-        with content:
-            if found is None:
-                nothing_here()
-            else:
-                _draw(found)
+        if content is not None:
+            await desk.show(content, lambda: _read(desk, study_id), _draw)
 
 
 @dataclass(frozen=True)

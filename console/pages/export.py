@@ -21,7 +21,6 @@ from console.shared import (
     export_files,
     follow,
     note_dialog,
-    nothing_here,
     page_context,
     plural,
     size,
@@ -57,13 +56,7 @@ def register(backend: Backend) -> None:
             return
 
         async def show() -> None:
-            seen = await desk.look(lambda: _read(desk, export_id))
-            content.clear()
-            with content:
-                if seen is None:
-                    nothing_here()
-                else:
-                    _draw(desk, seen)
+            await desk.show(content, lambda: _read(desk, export_id), lambda seen: _draw(desk, seen))
 
         await show()
         follow(desk, show)

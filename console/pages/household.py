@@ -11,7 +11,6 @@ from console.shared import (
     Backend,
     dollars,
     from_to,
-    nothing_here,
     page_context,
     plural,
     waiting_page,
@@ -27,15 +26,10 @@ def register(backend: Backend) -> None:
     async def page(request: Request, household_id: str, run: str = "") -> None:
         desk = page_context(backend, request)
         content = await waiting_page(desk, request, "Household")
-        if content is None:
-            return
-        found = await desk.look(lambda: household_page(backend.account_stores, household_id, run_id=run or None))
-        content.clear()
-        with content:
-            if found is None:
-                nothing_here()
-            else:
-                _draw(found)
+        if content is not None:
+            await desk.show(
+                content, lambda: household_page(backend.account_stores, household_id, run_id=run or None), _draw
+            )
 
 
 def _draw(page: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from console.shared import (
     day,
     dollars,
     large_dollars,
-    nothing_here,
     page_context,
     plural,
     price,
@@ -31,15 +30,10 @@ def register(backend: Backend) -> None:
     async def page(request: Request, security_id: str, run: str = "") -> None:
         desk = page_context(backend, request)
         content = await waiting_page(desk, request, "Security")
-        if content is None:
-            return
-        found = await desk.look(lambda: security_page(backend.account_stores, security_id, run_id=run or None))
-        content.clear()
-        with content:
-            if found is None:
-                nothing_here()
-            else:
-                _draw(found)
+        if content is not None:
+            await desk.show(
+                content, lambda: security_page(backend.account_stores, security_id, run_id=run or None), _draw
+            )
 
 
 def _draw(page: dict[str, Any]) -> None:

@@ -82,6 +82,16 @@ class PageContext:
             ui.notify(sentence(str(error)), type="negative", multi_line=True, timeout=10_000, close_button="Close")
             return None
 
+    async def show(self, content: ui.column, read: Callable[[], Answer], draw: Callable[[Answer], None]) -> None:
+        """Fill the column of a ``waiting_page``: what is read, drawn, or that there is nothing."""
+        found = await self.look(read)
+        content.clear()
+        with content:
+            if found is None:
+                nothing_here()
+            else:
+                draw(found)
+
     async def arrived(self) -> bool:
         """Wait until the browser has the page's frame: what takes time comes after it. False: it went away meanwhile."""
         try:

@@ -8,12 +8,12 @@ from nicegui import ui
 
 from console.pages.parts import facts, panel, plain_table
 from console.shared import (
+    NONE,
     Backend,
     bars_chart,
     dollars,
     growth_chart,
     height_of,
-    nothing_here,
     page_context,
     percent,
     waiting_page,
@@ -48,13 +48,7 @@ def _register(backend: Backend, kind: str) -> None:
         if content is None:
             return
         period = (request.query_params.get("from"), request.query_params.get("to"))
-        report = await desk.look(lambda: read_report(backend, kind, subject, *map(_day, period)))
-        content.clear()
-        with content:
-            if report is None:
-                nothing_here()
-            else:
-                _draw(report)
+        await desk.show(content, lambda: read_report(backend, kind, subject, *map(_day, period)), _draw)
 
 
 def read_report(
@@ -130,9 +124,6 @@ def _causes(effects: Any) -> None:
 
 
 def _standing(standing: Any) -> None:
-    def ratio(value: float | None) -> str:
-        return "" if value is None else f"{value:.2f}"
-
     with panel(f"Since {standing['inception_date']}"):
         facts(
             {
@@ -142,7 +133,7 @@ def _standing(standing: Any) -> None:
                 "after tax, were all sold": percent(standing["liquidated_return"], 2),
                 "volatility a year": percent(standing["volatility"], 2),
                 "tracking error a year": percent(standing["tracking_error"], 2),
-                "Sharpe a year": f"{ratio(standing['sharpe'])} ± {ratio(standing['sharpe_error'])}",
+                "Sharpe a year": _with_error(standing["sharpe"], standing["sharpe_error"]),
                 "drawdown, deepest": f"{percent(standing['drawdown'], 2)}, {percent(standing['max_drawdown'], 2)}",
                 "gains realized, short": dollars(standing["realized_short_usd"]),
                 "gains realized, long": dollars(standing["realized_long_usd"]),
@@ -188,3 +179,9 @@ def _months(report: PerformanceReport) -> None:
             rows,
             numbers=("earned", "model", "difference"),
         )
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:.2f}" if error is None else f"{value:.2f} ± {error:.2f}"
