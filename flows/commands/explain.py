@@ -29,7 +29,7 @@ from flows.commands.explain_tables import (
     print_rows,
     usd,
 )
-from flows.commands.terminal import Json, TextConsole, print_json
+from flows.commands.terminal import Json, RunOfAccount, TextConsole, print_json
 from schemas.enums import ProposalState
 from tasks.core.explain import STATES
 from tasks.review import explain_account
@@ -42,9 +42,7 @@ PAGE_WIDTH: Final = 100
 
 def explain(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
-    run: Annotated[
-        str | None, typer.Option("--run", help="A run; the newest that has the account where absent.")
-    ] = None,
+    run: RunOfAccount = None,
     *,
     is_json: Json = False,
     has_frontier: Annotated[

@@ -19,6 +19,8 @@ from tasks.runtime import plain_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """Option of a command that prints its result so."""
+RunOfAccount = Annotated[str | None, typer.Option("--run", help="A run; the newest that has the account where absent.")]
+"""Option of a command that shows an account."""
 WIDTH_OF_A_FILE = 200
 """Columns of a table that goes to a file or another program."""
 LEAST = 12

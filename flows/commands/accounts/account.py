@@ -21,7 +21,7 @@ from flows.commands.explain_tables import (
     usd,
     word_text,
 )
-from flows.commands.terminal import Json, TextConsole, print_json
+from flows.commands.terminal import Json, RunOfAccount, TextConsole, print_json
 from tasks.review import AccountStores, account_page
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
@@ -109,9 +109,7 @@ MEMBERS: Final[Columns] = (
 
 def account(
     account_id: Annotated[str, typer.Argument(metavar="ACCOUNT")],
-    run: Annotated[
-        str | None, typer.Option("--run", help="A run; the newest that has the account where absent.")
-    ] = None,
+    run: RunOfAccount = None,
     *,
     is_json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.say import say
-from flows.commands.terminal import Json, print_json, print_table
+from flows.commands.terminal import Json, RunOfAccount, print_json, print_table
 from tasks.core.profiles import Look, Outlook
 from tasks.review import GoalOfAccount, goal_of_account
 from tasks.runtime import open_ledger, settings_of_a_home
@@ -19,9 +19,7 @@ NOT_IN_IT = "Taxes, costs and inflation are not in it; expected returns are the 
 
 def goal(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
-    run: Annotated[
-        str | None, typer.Option("--run", help="A run; the newest that has the account where absent.")
-    ] = None,
+    run: RunOfAccount = None,
     *,
     is_json: Json = False,
 ) -> None:
