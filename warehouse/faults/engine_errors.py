@@ -77,6 +77,9 @@ DUCKDB: Final = {
     "no connection to the server": EngineFault.LOST,
     "could not receive data from server": EngineFault.LOST,
     'failed to execute query "rollback"': EngineFault.LOST,
+    # DuckLake looks at the first column of an answer that is an error, where rows that stand in the catalogue are read; then all else fails
+    "attempted to access index 0 within vector of size 0": EngineFault.LOST,
+    "database has been invalidated": EngineFault.LOST,
     "current transaction is aborted": EngineFault.LOST,  # the first that is heard where a result breaks off while it is fetched
     # its object store
     "could not establish connection": EngineFault.LOST,

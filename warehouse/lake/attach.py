@@ -3,11 +3,12 @@
 Apart from ``lake``, whose tables bring the landing contract with them and that takes a second to import.
 """
 
+import ctypes
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -67,13 +68,25 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.Error):  # a commit that fails has rolled back already, and a lost catalogue by itself
+        try:
             connection.execute("ROLLBACK")
+        except duckdb.FatalException:
+            _keep_for_ever(connection)
+        except duckdb.Error:
+            pass  # a commit that fails has rolled back already, and a lost catalogue by itself
         raise
 
 
-def retry_conflicts(work: Callable[[], T]) -> T:
-    """``work()``, again where another writer got in first.
+def _keep_for_ever(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the connection never be closed: DuckDB ends the process where a transaction is, of a database that it gave up.
+
+    Also at the end of the process, where Python lets go of what it has: so a reference is counted that nobody holds.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def retry_conflicts(work: Callable[[], T], between: Callable[[], None] = lambda: None) -> T:
+    """``work()``, again where another writer got in first; ``between`` is called before each further attempt.
 
     Raises
     ------
@@ -85,6 +98,8 @@ def retry_conflicts(work: Callable[[], T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             with translate_disk_errors("the lake"):
+                if attempt:
+                    between()
                 return work()
         except duckdb.Error as error:
             if not is_passing(error):

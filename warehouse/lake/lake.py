@@ -8,10 +8,10 @@ the commit's message (https://ducklake.select/docs/stable/duckdb/usage/snapshots
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -23,15 +23,11 @@ from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
 from warehouse.faults import disk_refusal, is_passing, translate_damage
-from warehouse.lake.attach import T, attach_lake, retry_conflicts, sql, transaction, why_not
-from warehouse.lake.connection import connect
-from warehouse.lake.empty_tables import Filled, make_stand_ins
+from warehouse.lake.attach import T, retry_conflicts, sql, transaction, why_not
+from warehouse.lake.attachment import Attachment, attached, is_given_up
 from warehouse.lake.sharing import Sharing
-from warehouse.lake.tables import bring_up_to_date
 
-PRIVATE_FOLDER: Final = 0o700
-
-_connections: dict[tuple[str, str], tuple[duckdb.DuckDBPyConnection, Filled]] = {}
+_attachments: dict[tuple[str, str], Attachment] = {}
 _lock = threading.Lock()
 
 
@@ -42,30 +38,15 @@ def open_lake(settings: Settings) -> "Lake":
     """
     key = (settings.lake_address, settings.lake_data_address)
     with _lock:
-        if key not in _connections:
-            _connections[key] = _attach(*key), Filled()
-        connection, filled = _connections[key]
-        return Lake(connection.cursor(), filled, Sharing.of(settings.lake_address))
+        attachment = _attachments.setdefault(key, Attachment(partial(attached, *key)))
+    return Lake(attachment, Sharing.of(settings.lake_address))
 
 
 @contextmanager
 def lake_of_its_own(settings: Settings) -> Iterator["Lake"]:
     """As ``open_lake``, by a connection that nobody else uses and that is closed at the end: for a lake that is thrown away."""
-    with _attach(settings.lake_address, settings.lake_data_address) as connection:
-        yield Lake(connection, Filled(), Sharing.of(settings.lake_address))
-
-
-def _attach(address: str, data_address: str) -> duckdb.DuckDBPyConnection:
-    is_embedded = address.startswith("ducklake:sqlite:")
-    if is_embedded:
-        Path(address.removeprefix("ducklake:sqlite:")).parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    if "://" not in data_address:
-        Path(data_address).mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
-    attach_lake(connection, address, data_address)
-    retry_conflicts(lambda: bring_up_to_date(connection, TABLES))
-    make_stand_ins(connection, TABLES)
-    return connection
+    with closing(Attachment(partial(attached, settings.lake_address, settings.lake_data_address))) as attachment:
+        yield Lake(attachment, Sharing.of(settings.lake_address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +63,10 @@ class Copy:
 class Lake:
     """Reads and writes lake tables; one thread at a time."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled, sharing: Sharing) -> None:
-        self._cursor, self._filled, self._sharing = cursor, filled, sharing
+    def __init__(self, attachment: Attachment, sharing: Sharing) -> None:
+        self._attachment, self._sharing = attachment, sharing
+        self._cursor, self._filled = attachment.cursor()
+        self._frames: dict[str, pl.DataFrame] = {}
 
     def read(self, table: str, run_id: str, shard: int | None = None, columns: tuple[str, ...] = ()) -> pl.DataFrame:
         """Rows of ``table`` of one run (of one shard where given), without the run columns; in no promised order."""
@@ -196,18 +179,28 @@ class Lake:
             with self._sharing.shared():
                 return work()
 
-        return retry_conflicts(shared)
+        return retry_conflicts(shared, between=self._renew)
+
+    def _renew(self) -> None:
+        """Go on with another cursor where DuckDB has given up the database of this one."""
+        if is_given_up(self._cursor):
+            self._cursor, self._filled = self._attachment.cursor()
+            for name, frame in self._frames.items():
+                self._cursor.register(name, frame.to_arrow())
 
     @contextmanager
     def _registered(self, **frames: pl.DataFrame) -> Iterator[None]:
         """Frames that statements may read by these names. Within a transaction DuckDB would keep them until it ends."""
+        self._frames = frames
         for name, frame in frames.items():
             self._cursor.register(name, frame.to_arrow())
         try:
             yield
         finally:
-            for name in frames:
-                self._cursor.unregister(name)
+            self._frames = {}
+            with suppress(duckdb.FatalException):  # of a database that was given up nothing is left
+                for name in frames:
+                    self._cursor.unregister(name)
 
     def _fetch(self, statement: str, values: Mapping[str, str | int | list[int] | None]) -> pl.DataFrame:
         """By way of Arrow: ``sql(..., params=...).pl()`` was measured fifteen times slower."""
@@ -236,6 +229,7 @@ class Lake:
         ``sql/copy_sharded.sql`` says.
         """
         rows = 0
+        self._renew()
         try:
             given = {} if shards is None else {"shards": shards}
             with self._sharing.shared(), self._registered(**given), self._writing(run):

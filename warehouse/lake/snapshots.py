@@ -13,19 +13,19 @@ somebody expires a run's last one by its number and leaves an earlier one of the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
-import duckdb
 import polars as pl
 
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.lake.attach import attach_lake, sql
-from warehouse.lake.connection import connect
-from warehouse.lake.empty_tables import LAKE_TABLE, Filled, make_stand_ins
+from warehouse.lake.attach import sql
+from warehouse.lake.attachment import Attachment, attached
+from warehouse.lake.empty_tables import LAKE_TABLE
 from warehouse.lake.lake import Lake
 from warehouse.lake.sharing import Sharing
 
@@ -43,10 +43,10 @@ class Snapshot(NamedTuple):
 class LakeAt(Lake):
     """What ``Lake.read`` gives, of one snapshot. A table that was not there is empty, a column that was not there is null."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, filled: Filled, sharing: Sharing, snapshot: Snapshot) -> None:
-        super().__init__(cursor, filled, sharing)
+    def __init__(self, attachment: Attachment, sharing: Sharing, snapshot: Snapshot) -> None:
+        super().__init__(attachment, sharing)
         self.snapshot: Final = snapshot
-        found = cursor.execute(sql("columns_at"), {"number": snapshot.number}).fetchall()
+        found = self._cursor.execute(sql("columns_at"), {"number": snapshot.number}).fetchall()
         self._had = {table: {name for there, name in found if there == table} for table in {row[0] for row in found}}
 
     def columns_of(self, table: str) -> tuple[str, ...]:
@@ -73,9 +73,10 @@ class LakeAt(Lake):
 class Past:
     """The snapshots of a lake."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, sharing: Sharing) -> None:
-        self._connection, self._sharing = connection, sharing
-        rows = connection.execute(sql("snapshots")).fetchall()
+    def __init__(self, attachment: Attachment, sharing: Sharing) -> None:
+        self._attachment, self._sharing = attachment, sharing
+        cursor, _ = attachment.cursor()
+        rows = cursor.execute(sql("snapshots")).fetchall()
         self.snapshots: Final = [
             Snapshot(number, datetime.fromtimestamp(made_us / MICROSECONDS, UTC), run_id)
             for number, made_us, run_id in rows
@@ -88,18 +89,16 @@ class Past:
 
     def at(self, snapshot: Snapshot) -> LakeAt:
         """The lake at one of the snapshots."""
-        return LakeAt(self._connection.cursor(), Filled(), self._sharing, snapshot)
+        return LakeAt(self._attachment, self._sharing, snapshot)
 
 
 @contextmanager
 def past_of(settings: Settings) -> Iterator[Past]:
     """The past of the settings' lake, by a connection of its own."""
-    is_embedded = settings.lake_address.startswith("ducklake:sqlite:")
-    connection = connect("ducklake", "sqlite") if is_embedded else connect("ducklake", "postgres", "httpfs")
-    with connection:
-        attach_lake(connection, settings.lake_address, settings.lake_data_address, is_read_only=True)
-        make_stand_ins(connection, TABLES)
-        yield Past(connection, Sharing.of(settings.lake_address))
+    with closing(
+        Attachment(partial(attached, settings.lake_address, settings.lake_data_address, is_read_only=True))
+    ) as attachment:
+        yield Past(attachment, Sharing.of(settings.lake_address))
 
 
 def end_of(snapshots: Sequence[Snapshot], run_id: str, moment: datetime) -> Snapshot:

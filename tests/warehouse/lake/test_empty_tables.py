@@ -1,6 +1,7 @@
 """Tables of the lake that never had a row: read as empty, and read as they are from the first row on, whoever writes it."""
 
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL
-from warehouse.lake import lake as lake_module
+from warehouse.lake.attachment import Attachment, attached
 from warehouse.lake.empty_tables import Filled
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.sharing import Sharing
@@ -29,8 +30,7 @@ def gate(*accounts: str) -> pl.DataFrame:
 
 def attached_apart(settings: Settings) -> Lake:
     """The lake on a connection of its own, as another process has it."""
-    connection = lake_module._attach(settings.lake_address, settings.lake_data_address)
-    return Lake(connection.cursor(), Filled(), Sharing())
+    return Lake(Attachment(partial(attached, settings.lake_address, settings.lake_data_address)), Sharing())
 
 
 def test_a_table_that_never_had_a_row_is_read_from_memory(settings: Settings) -> None:

@@ -23,7 +23,6 @@ from schemas.tables import PUBLIC, RUN_COLUMNS
 from warehouse.faults.engine_errors import is_passing
 from warehouse.lake import attach
 from warehouse.lake.attach import ATTEMPTS, retry_conflicts
-from warehouse.lake.empty_tables import Filled
 from warehouse.lake.lake import Lake, open_lake
 from warehouse.lake.sharing import Sharing
 from warehouse.lake.snapshots import past_of
@@ -204,7 +203,7 @@ def test_a_writer_that_lost_the_race_tries_again(lake: Lake, settings: Settings,
                 rival.replace(RUN, 0, {"account_outcomes": outcomes("A2")})
             super()._insert(table, frame, run)
 
-    Overtaken(open_lake(settings)._cursor, Filled(), Sharing()).replace(RUN, 0, {"account_outcomes": outcomes("A3")})
+    Overtaken(open_lake(settings)._attachment, Sharing()).replace(RUN, 0, {"account_outcomes": outcomes("A3")})
 
     assert len(no_waiting) == 1
     assert accounts_in(lake) == ["A3"]

@@ -50,7 +50,7 @@ def altered(settings: Settings, *statements: str) -> None:
         attach_lake(connection, settings.lake_address, settings.lake_data_address)
         for statement in statements:
             connection.execute(statement)
-    lake_module._connections.pop((settings.lake_address, settings.lake_data_address))[0].close()
+    lake_module._attachments[settings.lake_address, settings.lake_data_address].close()
 
 
 def columns_of(settings: Settings) -> dict[tuple[str, str], str]:
@@ -93,7 +93,7 @@ def test_rows_of_an_older_lake_stay_and_new_ones_stand_beside_them(older: Settin
 def test_opening_a_lake_that_is_up_to_date_changes_nothing(settings: Settings) -> None:
     open_lake(settings)
     before = snapshots(settings)
-    lake_module._connections.pop((settings.lake_address, settings.lake_data_address))[0].close()
+    lake_module._attachments[settings.lake_address, settings.lake_data_address].close()
 
     open_lake(settings)
 
@@ -101,7 +101,7 @@ def test_opening_a_lake_that_is_up_to_date_changes_nothing(settings: Settings) -
 
 
 def snapshots(settings: Settings) -> int:
-    connection, _ = lake_module._connections[settings.lake_address, settings.lake_data_address]
+    connection, _ = lake_module._attachments[settings.lake_address, settings.lake_data_address].cursor()
     return len(connection.execute("SELECT snapshot_id FROM ducklake_snapshots('lake')").fetchall())
 
 
