@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo lab stack test test-core coverage test-system lint types docs bench lock pythons clean
+.PHONY: setup demo lab stack test test-core coverage test-system lint types docs bench soak lock pythons clean
 
 setup: $(VENV)/.done
 
@@ -83,6 +83,11 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks.export
 	$(BIN)/python -m tests.benchmarks.queue --postgres
 	$(BIN)/python -m tests.benchmarks.pull --postgres
+
+# A year of nights on real prices, with a broker, corporate actions, flows, damaged and late files, people who race and processes that are
+# killed; about two hours. Its report is written to soak/. Other sizes: SOAK="--accounts 200 --days 40 --kills 20".
+soak: setup
+	POLARS_MAX_THREADS=2 $(BIN)/python -m tests.soak $(SOAK)
 
 lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
