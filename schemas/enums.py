@@ -27,6 +27,7 @@ class LandingTable(StrEnum):
     LADDER = "ladder"
     GLIDE_PATHS = "glide_paths"
     FLOWS = "flows"
+    TILTS = "tilts"
 
 
 class TaxStatus(StrEnum):
@@ -266,6 +267,7 @@ class LookReason(StrEnum):
     LOW_IMPROVEMENT = "low_improvement"
     FIRST_TRADE = "first_trade"
     HARVEST = "harvest"
+    TILT_CUT = "tilt_cut"
 
 
 class ProposalState(StrEnum):

@@ -44,6 +44,8 @@ MOST_YEARS: Final = 100
 """Of a horizon, or until a goal."""
 
 
+IDENTIFIERS: Final = rf"^(?:{IDENTIFIER[1:-1]})(?:\|(?:{IDENTIFIER[1:-1]}))*$"
+"""Identifiers joined by a vertical bar."""
 LABEL: Final = r"^\S(?:.{0,62}\S)?$"
 """1 to 64 characters that neither start nor end with a space: classes, custodians, symbols."""
 
@@ -385,6 +387,24 @@ class Flows(pa.DataFrameModel):
     amount_usd: Exact
 
 
+class Tilts(pa.DataFrameModel):
+    """What an account wants otherwise than its model has it. ``delta_weight`` is added to the class's target; the other classes but cash make room in proportion.
+
+    ``exclude``: securities, joined by a vertical bar, that the account is not to buy, as a restriction ``no_buy`` would have it: the next of the
+    buy list stands in. A tilt that ends says so by a ``delta_weight`` of 0: one that is gone without a word has its account wait for a person.
+    """
+
+    account_id: str = identifier()
+    asset_class: str = label()
+    delta_weight: float = pa.Field(ge=-1, le=1)
+    exclude: str = pa.Field(str_matches=IDENTIFIERS, nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id", "asset_class"]
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -404,6 +424,7 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "ladder": LadderRungs,
     "glide_paths": GlidePaths,
     "flows": Flows,
+    "tilts": Tilts,
 }
 """Every landing table, by name."""
 
@@ -421,6 +442,7 @@ OPTIONAL_TABLES: Final = frozenset(
         "account_totals",
         "corporate_actions",
         "flows",
+        "tilts",
     }
 )
 """Tables that a source may leave out."""
@@ -445,7 +467,7 @@ OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
 }
 """Columns that a source may leave out, because their cells may be blank."""
 
-SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals", "flows")
+SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals", "flows", "tilts")
 """Tables with a row per account, cut into shards; the others are read whole."""
 
 

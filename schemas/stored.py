@@ -51,6 +51,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
         "rule": pl.String(),
         "until_date": pl.Date(),
         "household_id": pl.String(),
+        "asset_class": pl.String(),
     },
     "carried": {"account_id": pl.String(), "accepted_date": pl.Date()},
     "pending_orders": {

@@ -55,6 +55,15 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "is_out_of_band": pl.Boolean(),  #: whether drift is beyond the band; touching it is inside
         "nav_usd": USD,  #: what the model governs, of all accounts
     },
+    "tilted_targets": {  #: an account with a tilt, and an asset class of its model or of a tilt
+        "account_id": pl.String(),  #: the account
+        "asset_class": pl.String(),  #: the asset class; `cash` is one
+        "model_id": pl.String(),  #: the model that is tilted
+        "model_weight": pl.Float64(),  #: what that model asks for; 0 for a class it does not have
+        "delta_weight": pl.Float64(),  #: what the tilt adds to it, as asked; null: the class is not tilted itself
+        "target_weight": pl.Float64(),  #: what is asked for tonight; of an account that can be tilted they sum to 1
+        "note": pl.String(),  #: why a tilt is not done as asked; null: it is
+    },
     "account_drift": {  #: an account
         "account_id": pl.String(),  #: the account
         "nav_usd": USD,  #: what the model governs: lots + settled + pending cash - reserve

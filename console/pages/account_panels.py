@@ -84,6 +84,8 @@ def head_facts(page: Page) -> None:
         },
         {} if household is None else {"household": f"/households/{household['household_id']}"},
     )
+    for one in page["tilts"]:
+        ui.label(one["sentence"]).classes("note")
 
 
 def _cash_words(cash: Page) -> str:

@@ -197,7 +197,7 @@ def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
             f"{account['tax_status']}, model {account['model_id']}, policy {account['policy_id']}, "
             f"at {account['custodian']}"
         ).classes("quiet")
-        for text in view.page["outcome"]["sentences"]:
+        for text in (*view.page["outcome"]["sentences"], *(one["sentence"] for one in view.page["tilts"])):
             ui.label(text)
         _household(view)
         with ui.row().classes("chips"):

@@ -122,6 +122,7 @@ def _drift(page: Page, console: Console) -> None:
     title(console, "Drift")
     say(console, f"NAV {usd(drift['nav_usd'])} USD; one-way drift {drift['one_way_drift_before']:.2%} of it{then}.")
     print_rows(console, CLASSES if after is not None else CLASSES_BEFORE, page["classes"])
+    say(console, *(one["sentence"] for one in page["tilts"]))
     if page["household_classes"]:
         say(console, "Its household is rebalanced together, and these are the household's bands:")
         print_rows(console, CLASSES_BEFORE, page["household_classes"])

@@ -17,6 +17,7 @@ from tasks.core.gate import (
     accepted_rows,
     bound_under_both,
     closed_to_trade,
+    exclusions,
     in_current_terms,
     usable_profiles,
 )
@@ -58,7 +59,7 @@ def landed_rows(
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     """What passed the gate, for the accounts of one shard.
 
-    ``accounts`` are those in scope that are not quarantined. The rest is of every account landed, because the wash-sale
+    ``accounts`` are those in scope that are not quarantined; those with a tilt have their effective model. The rest is of every account landed, because the wash-sale
     window looks across a household whatever became of its accounts tonight.
     """
     names = ("table_name", "landed_row")
@@ -107,7 +108,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         policies=with_policy_defaults(good["policies"]),
         restrictions=pl.concat(
             [
-                bound_under_both(good["restrictions"], actions),
+                bound_under_both(pl.concat([good["restrictions"], exclusions(good["tilts"])]), actions),
                 closed_to_trade(actions, broken_actions, good["securities"]["security_id"], trade_date),
             ]
         ),
@@ -119,7 +120,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         pending_orders=known["pending_orders"],
         unshown_fills=_unshown(known["fills_to_show"], good, known["gate"]),
         open_orders=_unshown(known["orders_to_show"], good, known["gate"]),
-    )
+    ).with_tilts(good["tilts"])
 
 
 def read_profiles(lake: Lake, run: RunRef) -> ProfileTables | None:

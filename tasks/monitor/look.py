@@ -44,6 +44,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "landed_accounts": (*ACCOUNT, "row_number"),
     "landed_lots": (*HELD, "acquired_date", "row_number"),
     "landed_cash": ("account_id", "settled_usd", "pending_usd", "row_number"),
+    "landed_tilts": (*dtypes("tilts"), "row_number"),
     "quarantine": ("table_name", "landed_row"),
     "gate": ("account_id",),
     "scope": ("account_id",),
@@ -106,7 +107,7 @@ class _LookInputs:
 
     facts: Facts
     cash: pl.DataFrame
-    night_models: pl.DataFrame
+    night_targets: pl.DataFrame
     handled: pl.DataFrame
     busy: pl.DataFrame
 
@@ -125,7 +126,10 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
     cash = good["cash"]
     if "cash" in fresh.tables:
         cash = check_table("cash", fresh.tables["cash"]).good.select(cash.columns)
-    night_models = model_hashes(accepted_rows("model_targets", then["model_targets"], broken_then))
+    night_targets = accepted_rows("model_targets", then["model_targets"], broken_then).select(
+        dtypes("model_targets").keys()
+    )
+    is_other = not model_hashes(night_targets).equals(model_hashes(good["model_targets"]))
     nobody = pl.DataFrame(schema={"account_id": pl.String(), "household_key": pl.String()})
     return _LookInputs(
         Facts(
@@ -137,8 +141,8 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
             pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
         ),
         cash,
-        night_models=night_models,
-        handled=_handled_models(at, night, is_other=not night_models.equals(model_hashes(good["model_targets"]))),
+        night_targets=night_targets,
+        handled=_handled_models(at, night, is_other=is_other),
         busy=at.ledger.breaches.accounts_with_open_proposals(now).to_frame(),
     )
 
@@ -175,7 +179,8 @@ def _shard(
     rows["landed_accounts"] = in_changed_models({"accounts": rows["landed_accounts"]}, in_force)["accounts"]
     rows["landed_lots"] = in_current_terms({"lots": rows["landed_lots"]}, actions_of(lake, run))["lots"]
     good = {
-        name: accepted_rows(name, rows[f"landed_{name}"], rows["quarantine"]) for name in ("accounts", "lots", "cash")
+        name: accepted_rows(name, rows[f"landed_{name}"], rows["quarantine"])
+        for name in ("accounts", "lots", "cash", "tilts")
     }
     accounts = good["accounts"].join(mine, on="account_id", how="semi")
     own = accounts.select("account_id")
@@ -188,9 +193,12 @@ def _shard(
         cash=cash.unique("account_id", keep="first", maintain_order=True),
         members=landed_accounts.select("account_id", household_key=household_key()).unique(),
     )
+    tilts = good["tilts"].select(dtypes("tilts").keys())
+    then, facts = replace(facts, model_targets=shared.night_targets).with_tilts(tilts), facts.with_tilts(tilts)
+    models = model_hashes(then.model_targets)
     night = rows["account_drift"]
     waits = waiting_orders(rows["open_orders"])
-    return facts, KnownToday(night, _of(fills, own), shared.busy, shared.night_models, _of(shared.handled, own), waits)
+    return facts, KnownToday(night, _of(fills, own), shared.busy, models, _of(shared.handled, own), waits)
 
 
 def _of(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

@@ -45,7 +45,7 @@ COMPUTED: Final = {
         "late_prices",
         "anomalies",
     ),
-    Step.MEASURE: ("drift", "account_drift", "household_drift", "unshown_fills", "open_orders"),
+    Step.MEASURE: ("drift", "account_drift", "household_drift", "tilted_targets", "unshown_fills", "open_orders"),
     Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier", *PROFILED),
     Step.PERFORMANCE: RECORD,
 }
@@ -64,6 +64,7 @@ OF_ACCOUNTS_BEFORE: Final = (
     "carried_rules",
     "landed_accounts",
     "landed_restrictions",
+    "landed_tilts",
     "landed_lots",
     "landed_cash",
     "anomalies",

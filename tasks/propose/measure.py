@@ -12,12 +12,12 @@ from tasks.core.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts import Facts, account_parameters, due_on, model_hashes, priced_securities, valued_lots
 from tasks.core.rules import harvest_candidates
 from tasks.known import facts as read_facts
-from tasks.runtime import Stores, open_stores, previous_session, retry_quietly, timed_step
+from tasks.runtime import Stores, give_notice, open_stores, previous_session, retry_quietly, timed_step
 
 
 @task(name="measure", cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure_task(run: RunRef, shard: int) -> None:
-    """Write ``drift``, ``account_drift``, ``household_drift``, ``unshown_fills`` and ``open_orders`` of one shard."""
+    """Write ``drift``, ``account_drift``, ``household_drift``, ``tilted_targets``, ``unshown_fills`` and ``open_orders`` of one shard."""
     with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.MEASURE, shard) as step:
         step.rows = measure_shard(at, run, shard)
 
@@ -25,7 +25,11 @@ def measure_task(run: RunRef, shard: int) -> None:
 def measure_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``measure_task`` does, on stores that are open; the lots looked at."""
     facts = read_facts(at.lake, run, shard)
-    behind = {"unshown_fills": facts.unshown_fills, "open_orders": facts.open_orders}
+    names = ("unshown_fills", "open_orders", "tilted_targets")
+    behind = {name: getattr(facts, name) for name in names}
+    cut = facts.tilted_targets.drop_nulls("note")["account_id"].n_unique()
+    if cut:
+        give_notice(f"{cut:,} accounts have a tilt that is not done as asked; the table tilted_targets says why")
     at.lake.replace(run, shard, {**measure_frames(facts, run, at.settings), **behind})
     return facts.lots.height
 

@@ -12,7 +12,7 @@ from schemas.enums import ChangeSubject, RunKind
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts import Facts, account_parameters
+from tasks.core.facts import Facts, account_parameters, untilted_model
 from tasks.core.profiles import ask
 from tasks.core.propose import policy_trades
 from tasks.known import read_profiles
@@ -48,7 +48,8 @@ def _members(facts: Facts, by_account: pl.DataFrame) -> pl.DataFrame:
         .join(by_account.select("account_id", "nav_usd"), on="account_id")
         .join(facts.members.with_columns(landed=pl.len().over(group)), on="account_id")
         .select(
-            *("account_id", "household_id", "managed_household_id", "status", "model_id", "nav_usd"),
+            *("account_id", "household_id", "managed_household_id", "status", "nav_usd"),
+            model_id=untilted_model(),
             is_complete=pl.len().over(group) == pl.col("landed"),
         )
     )

@@ -15,6 +15,7 @@ from tasks.core.explain import (
     lots_held,
     outcome_sentences,
     positions,
+    tilt_rows,
 )
 from tasks.core.facts import Facts
 from tasks.known import facts as read_facts
@@ -105,6 +106,7 @@ def account_page(at: AccountStores, account_id: str, *, run_id: str | None = Non
         .drop("account_id")
         .sort("asset_class")
         .to_dicts(),
+        "tilts": tilt_rows(at.lake.read_account("tilted_targets", row.run_id, account_id)),
         "holdings": _holdings(lots),
         "restrictions": _restrictions(facts, account_id),
         "trades": facts.trades.filter(own)

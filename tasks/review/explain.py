@@ -34,6 +34,7 @@ MOST_MEMBERS: Final = 20
 OF_AN_ACCOUNT: Final = (
     "account_drift",
     "drift",
+    "tilted_targets",
     "proposals",
     "orders",
     "lot_relief",

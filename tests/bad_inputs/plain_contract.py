@@ -98,6 +98,12 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
     },
     "cash": {"account_id": is_identifier, "settled_usd": exact(), "pending_usd": exact()},
     "flows": {"account_id": is_identifier, "flow_date": is_day, "amount_usd": exact()},
+    "tilts": {
+        "account_id": is_identifier,
+        "asset_class": is_label,
+        "delta_weight": real(-1, 1),
+        "exclude": maybe(lambda value: all(is_identifier(each) for each in value.split("|"))),
+    },
     "account_totals": {"account_id": is_identifier, "value_usd": maybe(exact()), "lot_count": maybe(whole(0))},
     "securities": {
         "security_id": is_identifier,
@@ -163,6 +169,7 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
 """What each cell of an accepted row holds. Columns left out are words whose list grows."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
+    "tilts": ("account_id", "asset_class"),
     "account_totals": ("account_id",),
     "accounts": ("account_id",),
     "lots": ("account_id", "security_id", "lot_id"),

@@ -98,10 +98,14 @@ OTHER_LISTS: Final[Mapping[type[StrEnum], str]] = {
 """Lists of which no golden night shows anything, and why."""
 
 NO_PROFILES: Final = "no profile is delivered on these nights; tests/tasks/core/gate/test_profile_tables.py"
+NO_TILTS: Final = (
+    "these sources do not deliver tilts; tests/tasks/core/gate/test_tilts.py and tests/flows/test_tilts_night.py"
+)
 NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
     LandingTable: {
         **dict.fromkeys(PROFILE_TABLES, NO_PROFILES),
         LandingTable.FLOWS: "these sources do not deliver it; tests/tasks/performance/test_step.py",
+        LandingTable.TILTS: NO_TILTS,
     },
     ReturnMethod: {
         ReturnMethod.MODIFIED_DIETZ: "nobody is paid into between these nights; tests/tasks/core/performance/test_record.py",
@@ -115,7 +119,10 @@ NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         Reason.NO_TARGET: "an account of a model without targets does not pass the gate",
         Reason.UNMODELLED_HELD: "a class without a target has no band, and is never out of it",
     },
-    LookReason: {LookReason.ANOMALY: "there is no score before an account's sixth night"},
+    LookReason: {
+        LookReason.ANOMALY: "there is no score before an account's sixth night",
+        LookReason.TILT_CUT: NO_TILTS,
+    },
     RunKind: {
         RunKind.THRESHOLD: "a look of the monitor starts it",
         RunKind.REPLAY: "a replay",
@@ -209,6 +216,9 @@ ROW_RULES: Final = (
     "merger_has_ratio",
     "identifier_current",
     "corporate_action_whole",
+    "asset_class_known",
+    "excluded_known",
+    "tilt_kept",
 )
 """Rules of the gate beyond those of single cells and keys."""
 
@@ -229,6 +239,13 @@ RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
         for column in ("flow_date", "amount_usd")
         for name in (readable("flows", column).name, required_rule("flows", column).name)
     },
+    **dict.fromkeys(
+        (
+            *("delta_weight_readable", "delta_weight_required", "delta_weight_between_-1_and_1", "exclude_identifiers"),
+            *("unique_account_id_asset_class", "asset_class_known", "excluded_known", "tilt_kept"),
+        ),
+        NO_TILTS,
+    ),
     "holding_adds_up": "of Flex statements alone, which these sources do not deliver; tests/tasks/formats/test_flex.py",
     "trade_date_not_after_as_of": "as a lot's and a price's day, which are shown; tests/bad_inputs/test_cells.py",
 }

@@ -38,6 +38,7 @@ def records_of(
         "orders": orders,
         "lot_relief": relief,
         "class_reasons": class_reasons(solved),
+        "tilted_targets": facts.tilted_targets,
         "quarantine": pl.DataFrame(schema=PUBLIC["quarantine"]),
         "anomalies": pl.DataFrame(schema=PUBLIC["anomalies"]),
         **more,

@@ -130,6 +130,7 @@ def print_page(page: Page, console: Console) -> None:
     lots = [{**lot, "symbol": held["symbol"]} for held in page["holdings"] for lot in held["lots"]]
     household = page["household"] or {"accounts": []}
     _section(console, "Classes", CLASSES_BEFORE, page["classes"])
+    say(console, *(one["sentence"] for one in page["tilts"]))
     _section(console, "Holdings", HOLDINGS, page["holdings"])
     _section(console, "Lots", LOTS, lots)
     if page["restrictions"]:

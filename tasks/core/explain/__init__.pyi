@@ -7,6 +7,7 @@ from .account_page import AccountRecord as AccountRecord
 from .account_page import frontier_section as frontier_section
 from .account_page import household_facts as household_facts
 from .account_page import page as page
+from .account_page import tilt_rows as tilt_rows
 from .gap_section import LETTERS as LETTERS
 from .gap_section import GapMark as GapMark
 from .gap_section import gap_marks as gap_marks

@@ -26,10 +26,11 @@ from tasks.core.explain.sentences import (
     frontier_sentence,
     outcome_sentences,
     price_of_cash_sentence,
+    tilt_sentence,
 )
 from tasks.core.explain.tax_section import tax_section
 from tasks.core.explain.weights_after import classes_after
-from tasks.core.facts import BPS, Facts, account_parameters
+from tasks.core.facts import BPS, Facts, account_parameters, untilted_model
 from tasks.core.gate import anomaly_sentence
 from tasks.core.propose import AMENDED, Scenario, Solved
 from tasks.core.rules import loss_sales
@@ -91,7 +92,7 @@ def page(record: AccountRecord) -> Page:
     """All that can be said of the account, section by section."""
     parameters = account_parameters(record.facts).filter(pl.col("account_id") == record.outcome["account_id"])
     proposal = first_row(record.tables["proposals"])
-    account = first_row(gains_before(parameters))
+    account = first_row(gains_before(parameters.with_columns(untilted_model())))
     return {
         "account": {"account_id": record.outcome["account_id"], **some_of(account, ACCOUNT[1:])},
         "run": dict(record.run),
@@ -105,6 +106,7 @@ def page(record: AccountRecord) -> Page:
         "anomaly": _anomaly(record.tables["anomalies"]),
         "drift": _drift(first_row(record.tables["account_drift"]), proposal),
         "classes": every_row(_classes(record)),
+        "tilts": tilt_rows(record.tables["tilted_targets"]),
         "household_classes": every_row(record.household.sort(pl.col("asset_class") == CASH, "asset_class")),
         "orders": _orders(record, account, proposal),
         "stopped": _reasons(record.tables["class_reasons"]),
@@ -160,6 +162,12 @@ def _classes(record: AccountRecord) -> pl.DataFrame:
     return classes_after(
         record.tables["drift"].drop("account_id"), record.tables["orders"], record.facts.securities, cost
     )
+
+
+def tilt_rows(tilted_targets: pl.DataFrame) -> list[Page]:
+    """The classes that an account is tilted in, of its rows of ``tilted_targets``, each with a sentence."""
+    asked = tilted_targets.filter(pl.col("delta_weight").is_not_null()).drop("account_id").sort("asset_class")
+    return [{**row, "sentence": tilt_sentence(row)} for row in every_row(asked)]
 
 
 def _orders(record: AccountRecord, account: Page | None, proposal: Page | None) -> list[Page]:

@@ -1,7 +1,7 @@
 """Plain sentences for the words that outcomes, reasons, triggers and tax regimes are written in: one for every word."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from schemas.enums import LookReason, Outcome, ProposalState, Reason, TaxRegime, Term, Trigger
 
@@ -90,6 +90,7 @@ LOOKS: Final = {
     LookReason.LOW_IMPROVEMENT: "It brings the account less than 0.5 % of its value closer to the model.",
     LookReason.FIRST_TRADE: "Nothing was ever exported for the account.",
     LookReason.HARVEST: "It sells at a loss for the tax.",
+    LookReason.TILT_CUT: "Its model is not tilted as its investor asked.",
 }
 STANDINGS: Final = {
     "exported_for_this_date": "Its trades for this date have been exported already.",
@@ -201,3 +202,11 @@ def frontier_sentence(policy: dict[str, float], full: dict[str, float]) -> str:
     if removed < LEAST_DRIFT:
         return f"{own}; going to the full targets would remove no more."
     return f"{own}; going to the full targets would remove another {removed:.2%} of drift for {price:,.2f} USD more."
+
+
+def tilt_sentence(tilt: Mapping[str, Any]) -> str:
+    """What is made of a row of ``tilted_targets``: ``stocks is tilted by +2 % from model core, from 60 % to 62 %``."""
+    before, after = (100 * tilt[name] for name in ("model_weight", "target_weight"))
+    what = f"tilted by {after - before:+.4g} % from model {tilt['model_id']}, from {before:.4g} % to {after:.4g} %"
+    note = "" if tilt["note"] is None else f"; {tilt['note']}"
+    return f"{tilt['asset_class']} is {what}{note}."

@@ -10,7 +10,6 @@ from .facts import BPS as BPS
 from .facts import CLASS as CLASS
 from .facts import Facts as Facts
 from .facts import account_parameters as account_parameters
-from .facts import exact_sum as exact_sum
 from .facts import model_hashes as model_hashes
 from .facts import priced_securities as priced_securities
 from .facts import rounded_usd as rounded_usd
@@ -24,3 +23,5 @@ from .shards import household_key as household_key
 from .shards import in_scope as in_scope
 from .shards import shard_accounts as shard_accounts
 from .shards import shard_count_for as shard_count_for
+from .sums import exact_sum as exact_sum
+from .tilts import untilted_model as untilted_model

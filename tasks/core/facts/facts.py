@@ -9,11 +9,13 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RestrictionRule
+from schemas.landing import dtypes
 from schemas.policy import Policy
 from schemas.stored import INTERNAL
-from schemas.tables import USD
+from schemas.tables import PUBLIC, USD
 from schemas.units import EXACT
 from tasks.core.facts.changed_models import in_changed_models
+from tasks.core.facts.tilts import TILTED_MODELS, tilt_models
 
 BPS: Final = 1e4
 """Basis points in one."""
@@ -55,6 +57,10 @@ class Facts:
     """Fills that the holdings do not show yet: their accounts wait."""
     open_orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=INTERNAL["open_orders"]))
     """Orders that left, have no final word, and that the holdings do not show: their accounts wait."""
+    tilts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dtypes("tilts")))
+    tilted_models: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TILTED_MODELS))
+    """``TILTED_MODELS``: the effective models of accounts with a tilt; their targets are among ``model_targets``."""
+    tilted_targets: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PUBLIC["tilted_targets"]))
 
     @cached_property
     def restricted_holders(self) -> pl.DataFrame:
@@ -66,13 +72,40 @@ class Facts:
     def in_models(self, changes: pl.DataFrame) -> "Facts":
         """The facts with accounts and households in other models; ``changes`` as for ``in_changed_models``."""
         found = in_changed_models({"accounts": self.accounts, "households": self.households}, changes)
-        return replace(self, accounts=found["accounts"], households=found["households"])
+        return replace(self, accounts=found["accounts"], households=found["households"]).with_tilts(self.tilts)
+
+    def with_tilts(self, tilts: pl.DataFrame) -> "Facts":
+        """The facts with effective models in the place of those of accounts that have a tilt; of accounts without one nothing changes."""
+        if tilts.is_empty():
+            return self
+        found = tilt_models(_with_household_terms(self), tilts, self.model_targets)
+        named = found.models.select("model_id", "tilted_model_id")
+        known = self.model_targets.join(found.targets, on="model_id", how="anti", maintain_order="left")
+        return replace(
+            self,
+            model_targets=pl.concat([known, found.targets]),
+            buy_list=_of_tilted(self.buy_list, named),
+            location_preferences=_of_tilted(self.location_preferences, named),
+            tilts=tilts,
+            tilted_models=found.models,
+            tilted_targets=found.rows,
+        )
 
     def of_households(self, account_ids: pl.Series) -> "Facts":
         """The facts of the households of these accounts; what is said of everyone stays."""
         of_accounts = self.members.filter(pl.col("account_id").is_in(account_ids.implode())).select("household_key")
         members = self.members.join(of_accounts.unique(), on="household_key", how="semi")
-        names = ("accounts", "lots", "cash", "trades", "last_exports", "pending_orders", "unshown_fills", "open_orders")
+        names = (
+            "accounts",
+            "lots",
+            "cash",
+            "trades",
+            "last_exports",
+            "pending_orders",
+            "unshown_fills",
+            "open_orders",
+            "tilts",
+        )
         own = {
             name: getattr(self, name).join(members, on="account_id", how="semi", maintain_order="left")
             for name in names
@@ -122,11 +155,6 @@ def rounded_usd(amount: pl.Expr) -> pl.Expr:
     return amount.round(6).cast(USD)
 
 
-def exact_sum(numbers: pl.Expr) -> pl.Expr:
-    """Sum of Float64 numbers of the size of weights that does not depend on their order (to 1e-16): bytes repeat."""
-    return numbers.cast(pl.Decimal(38, 16)).sum().cast(pl.Float64)
-
-
 def usd_sum(amounts: pl.Expr) -> pl.Expr:
     """Sum of Float64 amounts of money, each to six digits, that does not depend on their order: bytes repeat."""
     return rounded_usd(amounts).sum().cast(pl.Float64)
@@ -139,13 +167,14 @@ def account_parameters(facts: Facts) -> pl.DataFrame:
     zero than policy tolerates.
 
     Accounts of a household that is managed together have the model and the policy of the household, and its name in
-    ``managed_household_id``, which is null for the others. Losses carried forward are 0 where there are none.
+    ``managed_household_id``, which is null for the others. Those with a tilt have their effective model. Losses carried forward are 0 where there are none.
     """
     pending = (
         pl.when("is_pending_invested").then("pending_usd").otherwise(pl.min_horizontal("pending_usd", pl.lit(0, EXACT)))
     )
     return (
         _with_household_terms(facts)
+        .pipe(_in_tilted_models, facts.tilted_models)
         .with_columns(pl.col("loss_carryforward_short_usd", "loss_carryforward_long_usd").fill_null(0))
         .pipe(_in_year_of_trade, facts)
         .join(facts.policies, on="policy_id", how="left")
@@ -191,6 +220,21 @@ def _with_household_terms(facts: Facts) -> pl.DataFrame:
         )
         .drop("joint_model_id", "joint_policy_id")
     )
+
+
+def _in_tilted_models(accounts: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
+    """The accounts with their effective models for ``model_id``."""
+    if models.is_empty():
+        return accounts
+    own = accounts.join(models, on=("account_id", "model_id"), how="left", maintain_order="left")
+    return own.with_columns(model_id=pl.coalesce("tilted_model_id", "model_id")).drop("tilted_model_id")
+
+
+def _of_tilted(rows: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
+    """Rows of models, and once more for each effective model of theirs: ``models``: ``model_id, tilted_model_id``."""
+    own = rows.join(models, on="model_id", maintain_order="left_right")
+    known = rows.join(models, left_on="model_id", right_on="tilted_model_id", how="anti", maintain_order="left")
+    return pl.concat([known, own.with_columns(model_id="tilted_model_id").select(rows.columns)])
 
 
 def model_hashes(model_targets: pl.DataFrame) -> pl.DataFrame:

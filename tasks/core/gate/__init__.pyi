@@ -39,6 +39,7 @@ from .reference_tables import Gated as Gated
 from .reference_tables import gate_globals as gate_globals
 from .restrictions import bound_under_both as bound_under_both
 from .restrictions import closed_to_trade as closed_to_trade
+from .restrictions import exclusions as exclusions
 from .restrictions import unforbidden as unforbidden
 from .rows import Checked as Checked
 from .rows import accepted_rows as accepted_rows

@@ -35,7 +35,7 @@ from tasks.core.gate.reference_tables import (
     SECURITY_KNOWN,
     Gated,
 )
-from tasks.core.gate.restrictions import check_restrictions
+from tasks.core.gate.restrictions import check_restrictions, check_tilts
 from tasks.core.gate.rows import (
     Checked,
     account_key,
@@ -97,7 +97,7 @@ def gate_accounts(
     Parameters
     ----------
     tables
-        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades``, ``account_totals`` and ``flows`` where delivered.
+        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades``, ``account_totals``, ``flows`` and ``tilts`` where delivered.
         Restrictions without an account are passed over: they are judged with the tables that belong to no account.
     globals_
         What the gate accepted of those.
@@ -135,7 +135,7 @@ def gate_accounts(
         is_open = checked["accounts"].rows.filter(pl.col("status") != AccountStatus.CLOSED)
         open_ones = sound.join(is_open, on="account_id", how="semi")
         checked, small_changes = with_history(checked, open_ones, globals_.prices, history, as_of)
-        kept = lost_rules(by_themselves["accounts"], checked.get("restrictions"), tables["lots"], globals_, history)
+        kept = lost_rules(by_themselves, tables["lots"], globals_, history)
         checked = {**checked, "accounts": checked["accounts"].with_broken(kept)}
     odd = implausible_costs(
         checked["lots"].rows, checked["accounts"].rows, globals_.prices, history, limit=max_cost_to_price
@@ -195,6 +195,8 @@ def _check_rows(
     is_own = pl.col("account_id").is_not_null()
     own = check_restrictions(rows.filter(is_own)) if table == "restrictions" else check_table(table, rows)
     checked = with_unknown(own, ACCOUNT_IS_KNOWN, accounts)
+    if table == "tilts":
+        return check_tilts(checked, globals_.classes, globals_.securities, actions)
     if table in {"cash", "account_totals", "flows"}:
         return with_future(checked, "flow_date", as_of) if table == "flows" else checked
     held = checked.rows["security_id"].drop_nulls().unique()

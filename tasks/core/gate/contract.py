@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 from pandera.api.checks import Check
 
-from schemas.landing import CONTRACTS, CURRENCY, EXACT, IDENTIFIER, dtypes
+from schemas.landing import CONTRACTS, CURRENCY, EXACT, IDENTIFIER, IDENTIFIERS, LABEL, dtypes
 
 MEANINGS: Final[dict[str, str]] = {
     "account_id": "the account the row belongs to",
@@ -51,6 +51,8 @@ MEANINGS: Final[dict[str, str]] = {
     "price_usd": "the price of one share in US dollars",
     "price_date": "the day of the price",
     "target_weight": "the class's share of the account",
+    "delta_weight": "what is added to the class's target",
+    "exclude": "securities that the account is not to buy",
     "absolute_band": "the drift allowed as a fraction of the account",
     "relative_band": "the drift allowed as a fraction of the target",
     "effective_date": "the first day on which it holds",
@@ -101,7 +103,12 @@ _TYPES: Final[list[tuple[Any, str]]] = [
     (pl.String, "a text"),
 ]
 _IDENTIFIER: Final = "1 to 64 characters of A-Z a-z 0-9 . _ - (not . or .. alone)"
-_LABEL: Final = "1 to 64 characters without a space at either end"
+_PATTERNS: Final = {
+    IDENTIFIER: ("identifier", _IDENTIFIER),
+    IDENTIFIERS: ("identifiers", f"identifiers joined by |, each {_IDENTIFIER}"),
+    LABEL: ("label", "1 to 64 characters without a space at either end"),
+}
+"""Of a text's pattern: end of the rule's name and what the cell must hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,7 @@ def _rule_words(checks: list[Check]) -> tuple[str, str]:
     low, high = limits.get("greater_than_or_equal_to"), limits.get("less_than_or_equal_to")
     match limits:
         case {"str_matches": pattern}:
-            described = ("identifier", _IDENTIFIER) if pattern == IDENTIFIER else ("label", _LABEL)
+            described = _PATTERNS[pattern]
         case {"isin": values}:
             described = "known", f"one of {', '.join(values)}"
         case {"less_than_or_equal_to": _}:

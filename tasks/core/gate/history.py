@@ -32,6 +32,7 @@ LOT_COUNT: Final = "lot_count_as_delivered"
 TOTAL_VALUE: Final = "value_usd_as_delivered"
 RESTRICTION_KEPT: Final = "restriction_kept"
 HOUSEHOLD_KEPT: Final = "household_kept"
+TILT_KEPT: Final = "tilt_kept"
 RELEASABLE: Final = frozenset(
     {
         QUANTITY_EXPLAINED,
@@ -44,6 +45,7 @@ RELEASABLE: Final = frozenset(
         TOTAL_VALUE,
         RESTRICTION_KEPT,
         HOUSEHOLD_KEPT,
+        TILT_KEPT,
     }
 )
 """Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
@@ -71,7 +73,7 @@ DUE: Final[dict[str, pl.DataType]] = {"account_id": pl.String(), "due_usd": pl.D
 LATE: Final = {**INTERNAL["late_prices"], "is_told_since": pl.Boolean()}
 """Grain: security and split. ``is_told_since``: the last night did not know of it."""
 RULES: Final = INTERNAL["carried_rules"]
-"""Grain: restriction of an account, or (with ``household_id`` alone) account of a household that is managed together."""
+"""Grain: restriction of an account, tilt of one (with ``asset_class`` alone), or (with ``household_id`` alone) account of a household that is managed together."""
 
 
 @dataclass(frozen=True, slots=True)

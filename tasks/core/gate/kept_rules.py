@@ -6,33 +6,34 @@ A row that is gone breaks nothing by itself: what it forbade would simply be all
    everyone. Where the account neither holds the security nor could buy it nothing depends on it.
 2. A household that was managed together: while an account still names it, it must have its row.
 
-Both may be right: a restriction is lifted, a household is managed apart. That is for a person to say, or for the source: a restriction
-that ends has an ``until_date``, an account that leaves names no household. Closed accounts are not looked at.
+3. A tilt of a class: the account must have its row, of whatever weight.
+
+All may be right: a restriction is lifted, a household is managed apart. That is for a person to say, or for the source: a restriction
+that ends has an ``until_date``, an account that leaves names no household, a tilt that ends has a ``delta_weight`` of 0. Closed accounts are not looked at.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
 from schemas.enums import AccountStatus, Side
 from schemas.landing import dtypes
-from tasks.core.gate.history import HOUSEHOLD_KEPT, RESTRICTION_KEPT, History
+from tasks.core.gate.history import HOUSEHOLD_KEPT, RESTRICTION_KEPT, TILT_KEPT, History
 from tasks.core.gate.reference_tables import Gated
 from tasks.core.gate.restrictions import rules_about, unforbidden
 from tasks.core.gate.rows import BROKEN, Checked
 
-_NOTHING: Final = pl.DataFrame(schema={**dtypes("restrictions"), "row_number": pl.Int64})
+_CLASS: Final = ["account_id", "asset_class"]
 
 
-def lost_rules(
-    accounts: Checked, restrictions: Checked | None, lots: pl.DataFrame, globals_: Gated, history: History
-) -> pl.DataFrame:
-    """Broken rules (as ``BROKEN``) of accounts whose own row, and restrictions, are sound: the others wait for what they lack.
+def lost_rules(checked: Mapping[str, Checked], lots: pl.DataFrame, globals_: Gated, history: History) -> pl.DataFrame:
+    """Broken rules (as ``BROKEN``) of accounts whose own row, restrictions and tilts are sound: the others wait for what they lack.
 
     Parameters
     ----------
-    accounts, restrictions
-        Tables of accounts; null: no restrictions came.
+    checked
+        ``accounts``, and ``restrictions`` and ``tilts`` where they came.
     lots
         Tonight's lots.
     globals_
@@ -40,9 +41,13 @@ def lost_rules(
     history
         The night before; its rules are those that are to hold still.
     """
-    own = Checked("restrictions", _NOTHING, pl.DataFrame(schema=BROKEN)) if restrictions is None else restrictions
-    broken = own.rows.join(own.broken, on="row_number", how="semi").select("account_id")
-    open_ones = accounts.good.filter(pl.col("status") != AccountStatus.CLOSED).join(broken, on="account_id", how="anti")
+    own, tilts = (checked[name] if name in checked else _nothing(name) for name in ("restrictions", "tilts"))
+    broken = pl.concat([_of_broken_rows(each) for each in (own, tilts)])
+    open_ones = (
+        checked["accounts"]
+        .good.filter(pl.col("status") != AccountStatus.CLOSED)
+        .join(broken, on="account_id", how="anti")
+    )
     then = history.rules.join(history.accepted, on="account_id").join(
         open_ones.select("account_id", "row_number", "model_id", now_in="household_id"), on="account_id"
     )
@@ -75,7 +80,26 @@ def lost_rules(
             "accepted_date",
         ),
     )
-    return pl.concat([of_restrictions, of_households]).unique().sort("row_number", "sentence").cast(BROKEN)  # type: ignore[arg-type]
+    flat = then.filter(pl.col("asset_class").is_not_null()).join(tilts.good, on=_CLASS, how="anti")
+    of_tilts = flat.select(
+        "row_number",
+        rule=pl.lit(TILT_KEPT),
+        sentence=pl.format(
+            "tilt of {} is empty, there on {}; needed the row of the table tilts, with a delta_weight of 0 where the tilt has ended, "
+            "or a person who knows that it has.",
+            "asset_class",
+            "accepted_date",
+        ),
+    )
+    return pl.concat([of_restrictions, of_households, of_tilts]).unique().sort("row_number", "sentence").cast(BROKEN)  # type: ignore[arg-type]
+
+
+def _nothing(table: str) -> Checked:
+    return Checked(table, pl.DataFrame(schema={**dtypes(table), "row_number": pl.Int64}), pl.DataFrame(schema=BROKEN))
+
+
+def _of_broken_rows(checked: Checked) -> pl.DataFrame:
+    return checked.rows.join(checked.broken, on="row_number", how="semi").select("account_id")
 
 
 def _that_matter(lifted: pl.DataFrame, lots: pl.DataFrame, globals_: Gated) -> pl.DataFrame:

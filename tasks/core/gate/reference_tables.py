@@ -62,6 +62,8 @@ class Gated:
     prices: pl.DataFrame
     """``security_id, price_usd, price_factor`` (1 where none is given), ``is_cash`` (of the class cash)."""
     models: pl.Series
+    classes: pl.Series
+    """Asset classes that a model has a good row of."""
     policies: pl.Series
     lost_households: pl.DataFrame
     """``text, is_anyones`` of what broken rows of households have for a name."""
@@ -141,6 +143,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         securities=known,
         prices=_with_factors(prices.good, securities.good),
         models=whole,
+        classes=classes,
         policies=policies.good["policy_id"],
         lost_households=lost_names(_broken_rows(households), "household_id", "model_id", whole),
         managed=households.good.select("household_id", "model_id"),

@@ -1,4 +1,4 @@
-"""The rules of restrictions that look at more than one cell: what a ``hold_range`` must say, and what the others must not; and what each forbids.
+"""The rules of restrictions and tilts that look at more than one cell: what a ``hold_range`` must say, and what the others must not; and what each forbids.
 
 Only rows whose cells are sound are looked at: a limit that cannot be read is that, and not also missing.
 """
@@ -13,7 +13,7 @@ from schemas.enums import RestrictionRule, Side
 from schemas.landing import dtypes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import Actions, after_actions
-from tasks.core.gate.rows import Checked, breaches, check_table
+from tasks.core.gate.rows import Checked, breaches, check_table, with_unknown
 from tasks.core.gate.strays import could_be_lost, lost_actions
 
 LIMITS: Final = ("min_quantity", "max_quantity", "min_value_usd", "max_value_usd")
@@ -23,6 +23,9 @@ _GIVEN: Final = Rule(
 _ALONE: Final = Rule("limit_of_hold_range", "rule", f"{RestrictionRule.HOLD_RANGE}, the only rule that has limits")
 _QUANTITIES: Final = Rule("quantities_in_order", "min_quantity, max_quantity", "a least that is not above the most")
 _VALUES: Final = Rule("values_in_order", "min_value_usd, max_value_usd", "a least that is not above the most")
+
+_CLASS_KNOWN: Final = Rule("asset_class_known", "asset_class", "a class that a model in the table model_targets has")
+EXCLUDED_KNOWN: Final = Rule("excluded_known", "exclude", "securities with good rows in the table securities")
 
 _FORBIDS: Final = {
     RestrictionRule.NO_TRADE: ("buy", "sell"),
@@ -105,3 +108,32 @@ def closed_to_trade(actions: Actions, broken: pl.DataFrame, securities: pl.Serie
     schema = dtypes("restrictions")
     rows = closed.with_columns(rule=pl.lit(str(RestrictionRule.NO_TRADE)))
     return pl.concat([pl.DataFrame(schema=schema), rows], how="diagonal").select(schema.keys())
+
+
+def check_tilts(checked: Checked, classes: pl.Series, securities: pl.Series, actions: Actions | None) -> Checked:
+    """Tilts and the rules they broke, of which nobody else knows: a class of no model, and excluded what there is not.
+
+    A security may be excluded under the identifier that it had before a corporate action.
+    """
+    checked = with_unknown(checked, _CLASS_KNOWN, classes)
+    known = securities if actions is None else pl.concat([securities, actions.effective["security_id"]])
+    named = _each_excluded(checked.good)
+    strange = named.filter(~pl.col("security_id").is_in(known.implode()))
+    return checked.with_broken(breaches(checked.rows.join(strange, on="row_number", how="semi"), EXCLUDED_KNOWN))
+
+
+def exclusions(tilts: pl.DataFrame) -> pl.DataFrame:
+    """What tilts exclude, as restrictions of their accounts."""
+    schema = dtypes("restrictions")
+    rows = _each_excluded(tilts).select(
+        "account_id", "security_id", rule=pl.lit(str(RestrictionRule.NO_BUY)), until_date=pl.lit(None, pl.Date)
+    )
+    return pl.concat([pl.DataFrame(schema=schema), rows.unique(maintain_order=True)], how="diagonal").select(
+        schema.keys()
+    )
+
+
+def _each_excluded(tilts: pl.DataFrame) -> pl.DataFrame:
+    """The rows of tilts that exclude something, once for each ``security_id``."""
+    told = tilts.filter(pl.col("exclude").is_not_null())
+    return told.with_columns(security_id=pl.col("exclude").str.split("|")).explode("security_id")

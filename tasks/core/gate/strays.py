@@ -5,7 +5,7 @@
 2. One that names a security of ours and whose account is blank, or is no identifier and means none, could be anybody's. It costs every
    account but those that are known to be whole without it: for a lot, accounts that come to what the custodian says or that
    are compared with an earlier night; for a trade, those that are compared. A row of cash costs nobody so: an account without
-   one is not traded anyway.
+   one is not traded anyway; nor does a tilt, which names no security: the account that had it waits for it (``kept_rules``).
 3. Cells may stand a column too far to the left or the right. Where a security of ours stands for the account, the row could be anybody's;
    where an account of ours stands for the security of a row without one, it is that account's.
 4. One that names an account well and means none of ours is somebody else's, and costs nobody; nor does a trailer or a comment.
@@ -28,7 +28,7 @@ STRAY: Final[dict[str, type[pl.DataType]]] = {
 }
 """Grain: table, text and security. ``text``: the account as it was read, or the line where its cells may stand in the wrong columns; null: none
 was. ``is_name``: it is an identifier. ``security``: what the row is about, as it was read; null where the account is an identifier."""
-STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades")
+STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades", "tilts")
 ACCOUNT_KNOWN: Final = "account_known"
 """The rule that a row of an account that was not delivered breaks."""
 

@@ -96,9 +96,11 @@ def night_of(facts: Facts, nav: pl.DataFrame) -> Night:
 
 
 def joined_nights(parts: Sequence[Night]) -> Night:
-    """The nights of several shards of a run as one; what belongs to no account is the same in all."""
+    """The nights of several shards of a run as one; what belongs to no account is the same in all, but for the models of single accounts."""
     frames = ("accounts", "classes", "cash", "holdings", "trades")
-    return replace(parts[0], **{name: pl.concat([getattr(part, name) for part in parts]) for name in frames})
+    targets = pl.concat([part.targets for part in parts]).unique(maintain_order=True)
+    joined = {name: pl.concat([getattr(part, name) for part in parts]) for name in frames}
+    return replace(parts[0], targets=targets, **joined)
 
 
 def moves(trades: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,7 @@ import polars as pl
 from schemas.enums import FlowSource, ReturnMethod
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC, USD
-from tasks.core.facts import CLASS, exact_sum
+from tasks.core.facts import CLASS, exact_sum, untilted_model
 from tasks.core.performance.after_tax import liquidated_return
 from tasks.core.performance.attribution import (
     EFFECTS,
@@ -158,9 +158,10 @@ class _Linked:
 
 
 def night_targets(night: Night, before: Before) -> pl.DataFrame:
-    """``model_id, asset_class, security_id``: the first choices of tonight's buy list for the models of then."""
-    models = before.rows.select("model_id").unique()
-    return night.targets.join(models, on="model_id", how="semi").select("model_id", "asset_class", "security_id")
+    """``model_id, asset_class, security_id``: the first choices of tonight's buy list for the models of then; an effective model has those of the model tilted."""
+    models = before.rows.select("model_id", listed_id=untilted_model()).unique()
+    listed = night.targets.select("asset_class", "security_id", listed_id="model_id")
+    return listed.join(models, on="listed_id").select("model_id", "asset_class", "security_id")
 
 
 def _both(before: Before, night: Night, accounts: pl.DataFrame) -> pl.DataFrame:

@@ -36,6 +36,7 @@ POINTS: Final = {
     LookReason.LOW_IMPROVEMENT: 10,
     LookReason.FIRST_TRADE: 5,
     LookReason.HARVEST: 5,
+    LookReason.TILT_CUT: 15,
 }
 """What each reason to look adds to the priority."""
 
@@ -52,14 +53,22 @@ class Noticed:
     exported: frozenset[str] | None = None
     vouched: frozenset[str] | None = None
     """Checked against the custodian's totals or an earlier night."""
+    cut: frozenset[str] = frozenset()
+    """With a tilt that is not done as asked."""
 
 
 def noticed_accounts(
-    anomalies: pl.DataFrame, held: pl.DataFrame, last_exports: pl.DataFrame, vouched: pl.DataFrame
+    anomalies: pl.DataFrame,
+    held: pl.DataFrame,
+    last_exports: pl.DataFrame,
+    vouched: pl.DataFrame,
+    tilted_targets: pl.DataFrame,
 ) -> Noticed:
-    """From the tables ``anomalies``, ``held_accounts``, ``last_exports`` and ``vouched``."""
+    """From the tables ``anomalies``, ``held_accounts``, ``last_exports``, ``vouched`` and ``tilted_targets``."""
     unusual = anomalies.filter(pl.col("score").abs() > UNUSUAL)
-    return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in (unusual, held, last_exports, vouched)))
+    cut = tilted_targets.filter(pl.col("note").is_not_null())
+    known = (unusual, held, last_exports, vouched, cut)
+    return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in known))
 
 
 def with_look(proposals: pl.DataFrame, known: Noticed) -> pl.DataFrame:
@@ -77,6 +86,7 @@ def with_look(proposals: pl.DataFrame, known: Noticed) -> pl.DataFrame:
         if known.exported is None
         else account.is_in(sorted(known.exported)).not_(),
         LookReason.HARVEST: _has_trigger(Trigger.HARVEST),
+        LookReason.TILT_CUT: account.is_in(sorted(known.cut)),
     }
     words = [pl.when(condition).then(pl.lit(str(word))) for word, condition in conditions.items()]
     points = [pl.when(condition).then(POINTS[word]).otherwise(0) for word, condition in conditions.items()]
@@ -101,7 +111,7 @@ def with_route(
 
     ``limits``: account_id, household_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of
     the first two means always a person; orders above the third need two approvers. An account with a reason to look that is among
-    ``always`` goes to a person too, and so does one that is not among ``vouched``: policy approves only what was checked. Proposals
+    ``always``, or with a tilt that is not done as asked, goes to a person too, and so does one that is not among ``vouched``: policy approves only what was checked. Proposals
     of a household (null: alone) are one decision: all go to a person where one does, and it is the sum of their orders that four
     eyes are needed above.
     """
@@ -116,7 +126,11 @@ def with_route(
         TAX: pl.col("est_tax_usd").cast(pl.Float64) > pl.col("auto_approve_max_tax_usd"),
         FOUR_EYES: needs_two,
         FIRST_SEEN: pl.lit(value=False) if vouched is None else pl.col("account_id").is_in(sorted(vouched)).not_(),
-        **{str(reason): looks.list.contains(str(reason)) for reason in LookReason if reason in always},
+        **{
+            str(reason): looks.list.contains(str(reason))
+            for reason in LookReason
+            if reason in {*always, LookReason.TILT_CUT}
+        },
     }
     words = [pl.when(condition).then(pl.lit(word)) for word, condition in conditions.items()]
     return (

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
+from schemas.landing import dtypes
 from schemas.tables import PUBLIC
 from tasks.core.explain.account_page import AccountRecord, Page, frontier_section, household_facts, may_not_buy, page
 from tasks.core.explain.sentences import (
@@ -375,3 +376,15 @@ def test_where_the_full_targets_remove_no_more_the_sentence_says_so() -> None:
     assert section is not None
     assert section["sentence"].endswith("going to the full targets would remove no more.")
     assert frontier_section(frontier_rows(0.0, 0.0).clear()) is None
+
+
+def test_a_tilt_is_said_with_the_model_that_it_is_from_and_what_is_not_done() -> None:
+    rows = [("a", "stocks", 0.1, None), ("a", "cash", -0.05, None)]
+    tilts = pl.DataFrame(rows, dtypes("tilts"), orient="row")
+    found = page(told_of(world().with_tilts(tilts)))
+    assert found["account"]["model_id"] == "m"
+    assert [one["sentence"] for one in found["tilts"]] == [
+        "cash is tilted by +0 % from model m, from 0 % to 0 %; of the tilt -5.0 % 0.0 % is done: the model has no more of it.",
+        "stocks is tilted by +10 % from model m, from 60 % to 70 %.",
+    ]
+    assert page(told_of(world()))["tilts"] == []

@@ -13,13 +13,13 @@ from schemas.tables import USD
 from schemas.units import EXACT
 from tasks.core.facts.facts import (
     account_parameters,
-    exact_sum,
     priced_securities,
     rounded_usd,
     usd,
     valued_lots,
     with_policy_defaults,
 )
+from tasks.core.facts.sums import exact_sum
 from tests.support.facts_table import facts_of
 
 amounts = st.decimals("0.000001", "99999999", places=6)

@@ -105,7 +105,8 @@ def lost(then: list[tuple[str, str, str]], tonight: list[tuple[str, str, str]]) 
         gated_commons(parsed(book_then()), {}), everyones=rows.filter(is_everyones).select("security_id", "rule")
     )
     own = check_restrictions(rows.filter(~is_everyones))
-    found = lost_rules(accounts, own, tables["lots"], common, history_with(restricted(book_then(), then)))
+    checked = {"accounts": accounts, "restrictions": own}
+    found = lost_rules(checked, tables["lots"], common, history_with(restricted(book_then(), then)))
     return set(accounts.rows.join(found, on="row_number", how="semi")["account_id"])
 
 

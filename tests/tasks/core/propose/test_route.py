@@ -223,8 +223,14 @@ def test_accounts_are_noticed_for_what_is_unusual_only() -> None:
     held = pl.DataFrame({"account_id": ["h"], "held_by": ["bob"]})
     exported = pl.DataFrame({"account_id": ["e"]})
     vouched = pl.DataFrame({"account_id": ["v"]})
-    found = noticed_accounts(anomalies, held, exported, vouched)
-    assert found == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"), frozenset("v"))
+    tilted = pl.DataFrame({"account_id": ["t", "u"], "note": ["why", None]})
+    found = noticed_accounts(anomalies, held, exported, vouched, tilted)
+    assert found == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"), frozenset("v"), frozenset("t"))
+
+
+def test_a_tilt_that_is_cut_goes_to_a_person_whatever_the_settings_say() -> None:
+    assert routed(looks="tilt_cut") == ("review", "tilt_cut", 1)
+    assert looked(Noticed(cut=frozenset("a"), exported=frozenset("a")))[0] == "tilt_cut"
 
 
 @pytest.mark.parametrize(
