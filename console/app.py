@@ -16,7 +16,7 @@ from console.api import add_problems, api_router
 from console.lab import studies
 from console.metrics import metrics_router
 from console.pages import register
-from console.pages.records.performance import register as register_records
+from console.pages.records import model_changes, performance
 from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
 from console.sign_in import sign_in_router
 from schemas.settings import Settings
@@ -61,7 +61,8 @@ def make_app(backend: Backend) -> FastAPI:
     ui.add_head_html(STYLE, shared=True)
     register(backend)
     studies.register(backend)
-    register_records(backend)
+    performance.register(backend)
+    model_changes.register(backend)
     bind_sockets()
     ui.run_with(
         app,

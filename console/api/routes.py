@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from console.api.caller import Caller, Cursor, Limit, Named, caller_with, need_run
 from console.api.cursors import after_of, cursor_of
+from console.api.model_changes import add_model_changes
 from console.api.models import (
     NO_NUL,
     AmendmentIn,
@@ -66,6 +67,7 @@ def api_router(backend: Backend) -> APIRouter:
     add_fills(router, backend, caller_with(backend, Scope.FILLS_READ))
     add_settlements(router, backend, decides)
     add_performance(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
+    add_model_changes(router, backend)
     return router
 
 

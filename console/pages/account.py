@@ -5,7 +5,14 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
-from console.pages.account_panels import head_facts, holdings_panel, nights_panel, restrictions_panel
+from console.pages.account_panels import (
+    goal_behind,
+    goal_panel,
+    head_facts,
+    holdings_panel,
+    nights_panel,
+    restrictions_panel,
+)
 from console.pages.account_trail import (
     members_table,
     proposals_panel,
@@ -38,7 +45,11 @@ def register(backend: Backend) -> None:
             why = ui.column().classes("stack")
             with why:
                 ui.spinner()
+            aims = ui.column().classes("stack")
             _draw(found)
+        goal = await desk.look(lambda: goal_behind(backend, account_id, found["run"]["run_id"]))
+        with aims:
+            goal_panel(goal)
         explained = await desk.look(lambda: _explain(desk, account_id, found["run"]["run_id"]))
         why.clear()
         if explained is not None:

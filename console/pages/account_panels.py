@@ -1,6 +1,6 @@
 """Panels of an account: who it is, what it holds, its nights, and what restricts it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from console.pages.account_trail import unfolding_table
 from console.pages.parts import facts, panel, plain_table
 from console.shared import (
     NONE,
+    Backend,
     day,
     dollars,
     nights_chart,
@@ -19,6 +20,9 @@ from console.shared import (
     shares,
     word,
 )
+from schemas.errors import WrongUsage
+from tasks.core.profiles import NOT_IN_IT, Outlook, outlook_table
+from tasks.review import GoalOfAccount, goal_of_account
 
 Page = Mapping[str, Any]
 HOLDINGS: Final = {
@@ -86,6 +90,49 @@ def head_facts(page: Page) -> None:
     )
     for one in page["tilts"]:
         ui.label(one["sentence"]).classes("note")
+
+
+def goal_behind(backend: Backend, account_id: str, run_id: str) -> GoalOfAccount | None:
+    """The goal of the account's investor; null: nothing is known of one."""
+    try:
+        found = goal_of_account(backend.lake, backend.ledger.runs, account_id, run_id=run_id)
+    except WrongUsage:
+        return None
+    return found if found.outlook is not None or found.findings else None
+
+
+def goal_panel(goal: GoalOfAccount | None) -> None:
+    """How likely the goal is, and on which rung to stand for it today; or what a person has to look at first."""
+    if goal is None:
+        return
+    with panel("Goal", wide=True):
+        told = goal.outlook
+        if told is not None:
+            with ui.element("div").classes("tiles small"):
+                for figure, text in _chances(told):
+                    with ui.element("div").classes("tile"):
+                        ui.label(figure).classes("figure")
+                        ui.label(text).classes("quiet")
+            ui.label(
+                f"{dollars(told.goal_usd)} in {told.years:.1f} years, from {dollars(told.wealth_usd)} in "
+                f"{plural(goal.account_count, 'account')} of household {goal.household_id} and {dollars(told.yearly_flow_usd)} a year."
+            )
+            with ui.expansion("Chance and best rung by wealth and years left").classes("quiet"):
+                columns, rows = outlook_table(told)
+                named = dict(zip(columns, columns, strict=True))
+                plain_table(named, [dict(zip(columns, row, strict=True)) for row in rows])
+            ui.label(NOT_IN_IT).classes("quiet")
+        if goal.reason is not None:
+            ui.label(goal.reason).classes("note")
+        for one in goal.findings:
+            ui.label(f"A person has to look at the profile first: {word(one)}.").classes("note")
+
+
+def _chances(told: Outlook) -> Iterator[tuple[str, str]]:
+    yield percent(told.chance_within_profile), f"chance on the best rungs of the profile, today rung {told.best_rung}"
+    if told.chance_as_today is not None:
+        yield percent(told.chance_as_today), "chance on the rung of today, for good"
+    yield percent(told.chance_on_all_rungs), "chance on the best of all rungs"
 
 
 def _cash_words(cash: Page) -> str:

@@ -24,8 +24,8 @@ Dates = npt.NDArray[np.datetime64]
 FileFormat = Literal["parquet", "csv"]
 """How the book's tables are written."""
 
-TABLES: Final = tuple(name for name in CONTRACTS if name != LandingTable.FLOWS)
-"""Those of the sample book, which has no flows to tell."""
+TABLES: Final = tuple(name for name in CONTRACTS if name not in {LandingTable.FLOWS, LandingTable.TILTS})
+"""Those of the sample book, which has no flows to tell, and nobody who wants another model."""
 
 MICRO: Final = 1_000_000
 """Quantities are counted in millionths of a share."""

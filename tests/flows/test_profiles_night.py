@@ -1,8 +1,7 @@
 """Investors' profiles in whole nights: a change is asked for, decided, and made by the next night's trades; without profiles nothing is other than it was."""
 
-from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -16,27 +15,12 @@ from schemas.tables import PUBLIC
 from tasks.operate.replay import replay_run
 from tasks.review.goals import goal_of_account
 from tasks.runtime.stores import open_ledger
-from tests.support.landing_book import AS_OF, rows_of, sound_book, write_book
-from tests.support.night_driver import run_night
+from tests.support.profile_scene import INVESTORS, book, night, with_profiles
 from warehouse.lake.lake import open_lake
 from warehouse.ledger import Decision
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1
 
-LADDER = """
-    model_id | rung | expected_return | volatility | source_date
-    income   | 1    | 0.03            | 0.04       | 2025-12-31
-    growth   | 2    | 0.06            | 0.13       | 2025-12-31
-"""
-INVESTORS = """
-    investor_id | household_id | is_tenth_risked | is_half_risked | horizon_years | wealth_usd | goal_usd | profiled_date
-    careful     | H1           | false           | false          | 20            | 2000000    | 300000   | 2025-06-01
-    bold        | H3           | true            | true           | 30            | 2000000    |          | 2025-06-01
-"""
-NO_STOCKS = """
-    model_id | asset_class | target_weight | absolute_band | relative_band
-    income   | stocks      | 0             | 0.05          |
-"""
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
 
@@ -44,36 +28,6 @@ NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 def settings(tmp_path: Path) -> Settings:
     """A home of its own."""
     return Settings(home=tmp_path / "home", max_quarantined_fraction=1.0, max_run_turnover=None)
-
-
-def book(**tables: str) -> dict[str, pl.DataFrame]:
-    """The sound book, whose third account is active and of a household of its own."""
-    found = sound_book()
-    is_third = pl.col("account_id") == "A3"
-    found["accounts"] = found["accounts"].with_columns(
-        status=pl.lit("active"), household_id=pl.when(is_third).then(pl.lit("H3")).otherwise("household_id")
-    )
-    found["lots"] = found["lots"].with_columns(
-        quantity=pl.when(pl.col("lot_id") == "1").then(
-            pl.concat_str("quantity", pl.lit("00")).str.replace("5.500", "550")
-        )
-    )
-    found["model_targets"] = pl.concat([found["model_targets"], rows_of(NO_STOCKS)])
-    del found["restrictions"]
-    return found | {name: rows_of(text) for name, text in tables.items()}
-
-
-def with_profiles(**tables: str) -> dict[str, pl.DataFrame]:
-    return book(**{"ladder": LADDER, "investors": INVESTORS, **tables})
-
-
-def night(settings: Settings, tables: Mapping[str, pl.DataFrame], day: int = 0) -> RunRef:
-    folder = settings.home.parent / f"landing-{day}"
-    folder.mkdir(exist_ok=True)
-    dated = dict(tables)
-    dated["prices"] = tables["prices"].with_columns(price_date=pl.lit((AS_OF + timedelta(days=day)).isoformat()))
-    write_book(folder, dated, "csv")
-    return run_night(settings, folder, AS_OF + timedelta(days=day))
 
 
 def public(settings: Settings, table: str, run: RunRef) -> list[dict[str, object]]:

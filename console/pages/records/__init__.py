@@ -1,1 +1,1 @@
-"""Pages of what accounts have earned."""
+"""Pages of what accounts have earned, and of the models that they should have."""

@@ -9,12 +9,10 @@ import typer
 
 from flows.commands.say import say
 from flows.commands.terminal import Json, RunOfAccount, print_json, print_table
-from tasks.core.profiles import Look, Outlook
+from tasks.core.profiles import NOT_IN_IT, outlook_table
 from tasks.review import GoalOfAccount, goal_of_account
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
-
-NOT_IN_IT = "Taxes, costs and inflation are not in it; expected returns are the ladder's, and no promise."
 
 
 def goal(
@@ -32,7 +30,7 @@ def goal(
         return
     print_table(f"Investor {found.investor_id}, household {found.household_id}", ("what", "value"), _facts(found))
     if found.outlook is not None:
-        columns, rows = _grid(found.outlook)
+        columns, rows = outlook_table(found.outlook)
         print_table("Chance of the goal and best rung, by wealth and years left", columns, rows, whole=columns)
         say(NOT_IN_IT)
 
@@ -56,16 +54,3 @@ def _facts(found: GoalOfAccount) -> Iterator[tuple[str, object]]:
         yield "chance on the rung of today", f"{told.chance_as_today:.1%}"
     yield "chance on the best rungs of the profile", f"{told.chance_within_profile:.1%}, today rung {told.best_rung}"
     yield "chance on the best of all rungs", f"{told.chance_on_all_rungs:.1%}"
-
-
-def _grid(told: Outlook) -> tuple[list[str], list[list[str]]]:
-    """Columns by years left, rows by wealth."""
-    years = list(dict.fromkeys(look.years_left for look in told.looks))
-    at: dict[float, dict[float, Look]] = {}
-    for look in told.looks:
-        at.setdefault(look.wealth_usd, {})[look.years_left] = look
-    rows = [
-        [f"{wealth:,.0f} USD", *(f"{row[left].chance:.0%} on rung {row[left].rung}" for left in years)]
-        for wealth, row in at.items()
-    ]
-    return ["wealth", *(f"{left:.1f} years" for left in years)], rows

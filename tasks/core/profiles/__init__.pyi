@@ -31,6 +31,8 @@ from .goals import single_rung_chance as single_rung_chance
 from .ladder import Ladder as Ladder
 from .ladder import best_rung as best_rung
 from .ladder import rung_within as rung_within
+from .outlook import NOT_IN_IT as NOT_IN_IT
 from .outlook import Look as Look
 from .outlook import Outlook as Outlook
 from .outlook import goal_outlook as goal_outlook
+from .outlook import outlook_table as outlook_table

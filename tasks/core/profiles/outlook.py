@@ -10,6 +10,7 @@ from typing import Final
 from tasks.core.profiles.goals import GoalPlan, plan_goal
 from tasks.core.profiles.ladder import Ladder
 
+NOT_IN_IT: Final = "Taxes, costs and inflation are not in it; expected returns are the ladder's, and no promise."
 SHARES_OF_WEALTH: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Of what the accounts hold today: the rows of the table."""
 PARTS_OF_TIME: Final = (0.0, 0.25, 0.5, 0.75)
@@ -88,3 +89,16 @@ def goal_outlook(
         best_rung=int(ladder.rung[within.place_at(wealth)]),
         looks=tuple(looks),
     )
+
+
+def outlook_table(told: Outlook) -> tuple[list[str], list[list[str]]]:
+    """Columns by years left and rows by wealth, in words: ``71% on rung 3``."""
+    years = list(dict.fromkeys(look.years_left for look in told.looks))
+    at: dict[float, dict[float, Look]] = {}
+    for look in told.looks:
+        at.setdefault(look.wealth_usd, {})[look.years_left] = look
+    rows = [
+        [f"{wealth:,.0f} USD", *(f"{row[left].chance:.0%} on rung {row[left].rung}" for left in years)]
+        for wealth, row in at.items()
+    ]
+    return ["wealth", *(f"{left:.1f} years" for left in years)], rows

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.core.profiles.goals import plan_goal
 from tasks.core.profiles.ladder import Ladder
-from tasks.core.profiles.outlook import PARTS_OF_TIME, SHARES_OF_WEALTH, Outlook, goal_outlook
+from tasks.core.profiles.outlook import PARTS_OF_TIME, SHARES_OF_WEALTH, Outlook, goal_outlook, outlook_table
 
 LADDER = Ladder(("a", "b", "c"), np.array([10, 20, 30]), np.array([0.03, 0.05, 0.07]), np.array([0.03, 0.09, 0.16]))
 
@@ -32,3 +32,12 @@ def test_the_table_is_that_of_the_plan() -> None:
         assert look.chance == plan.chance_at(look.wealth_usd, step)
         assert look.rung == [10, 20][plan.place_at(look.wealth_usd, step)]
     assert found.best_rung in {10, 20}
+
+
+def test_the_table_in_words_has_a_row_for_each_wealth_and_a_column_for_each_time() -> None:
+    found = outlook()
+    columns, rows = outlook_table(found)
+    assert columns == ["wealth", "12.0 years", "9.0 years", "6.0 years", "3.0 years"]
+    assert [row[0] for row in rows] == [f"{100_000 * share:,.0f} USD" for share in SHARES_OF_WEALTH]
+    cells = [cell for row in zip(*(row[1:] for row in rows), strict=True) for cell in row]
+    assert cells == [f"{look.chance:.0%} on rung {look.rung}" for look in found.looks]
