@@ -377,7 +377,7 @@ class GlidePaths(pa.DataFrameModel):
 
 
 class Flows(pa.DataFrameModel):
-    """What went into an account, above 0, or out of it, in cash and in kind: of the last 61 days at least. Nothing trades on it.
+    """What went into an account, above 0, or out of it, in cash and in kind: of the last 61 days at least. It explains cash that moved, and nothing trades on it.
 
     ``flow_date``: the first day whose cash, settled or pending, or whose lots have it. Dividends, interest and fees are no flows.
     """

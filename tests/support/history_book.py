@@ -98,7 +98,7 @@ def judged(
     """Both gates over the book after ``history``, which is ``book_then`` where it is not given; files are ``<table>``."""
     tables = parsed(book)
     common = gated_commons(tables, {})
-    own = {name: rows for name, rows in tables.items() if name in {*ACCOUNT_TABLES, "account_totals"}}
+    own = {name: rows for name, rows in tables.items() if name in {*ACCOUNT_TABLES, "account_totals", "flows"}}
     history = with_splits(tables, history or history_of(book_then()))
     return gate_accounts(own, common, {}, AS_OF, history=history, released=released)
 

@@ -2,7 +2,7 @@
 
 1. Each row must keep its contract and refer to what the gate accepted: account, security, price, model, policy, household.
 2. An account that loses a row its trades, or a rule about them, depend on is quarantined whole; its good rows are accepted and
-   not traded on. Nothing trades on ``flows``: a row of it that is set aside costs nobody a night.
+   not traded on. Nothing trades on ``flows``: a row of it that is set aside costs nobody a night, and explains no cash that moved.
 3. A row of an account that was not delivered costs the accounts that it could mean (``strays``).
 4. What the custodian says the account comes to must be what came (``totals``).
 5. What changed since the account was last accepted, unless it is closed and never traded, and cannot be explained, breaks a rule too (``compare``); so does a rule about the

@@ -4,7 +4,9 @@ Cash is what is settled and what funds of class cash are worth: sweeps between t
 
 1. risen by what sales brought and fallen by what purchases cost (quantity x price) from ``LAG_DAYS`` days before the account was last
    accepted: books may follow a trade by its settlement, so that all of it may have come since, or nothing;
-2. moved by what was pending then, whole or in part.
+2. moved by what was pending then, whole or in part;
+3. moved by what ``flows`` tells of since the account was last accepted, whole or in part: some of it may have come in kind, or be pending. What was
+   pending then was told before, and counts once.
 
 Beyond that, up to the limit, a dividend or a fee may have come or gone; and any sum where the custodian's own total has it too.
 What trades that the holdings show brought or cost must have moved settled or pending cash, by half of it at least: where holdings are of the
@@ -12,7 +14,8 @@ day of the trade and cash is of its settlement, the account would spend the same
 What a merger paid in cash for shares that are gone must have come, to ``_LEAST_PAID`` of what they were worth at the last price.
 
 Known limits: cash that follows a trade later than the holdings do, of which neither a trade nor a fill is told, has no cause; nor has a
-contribution or a withdrawal that was never pending. Above the limit both wait for a person.
+contribution or a withdrawal that was never pending and of which no flow is told. Above the limit both wait for a person. A contribution that is
+invested on the very night on which it comes may look like a purchase that is not booked.
 """
 
 from typing import Final
@@ -65,9 +68,10 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
         "accepted_date",
         plain("due_usd"),
     )
+    flows = pl.format("and flows told since (in {}, out {}) ", plain("in_usd"), plain("out_usd"))
     changed = pl.format(
         "settled_usd is {}, {} on {}; needed a change that trades since {} (sold for {}, bought for {}) and cash pending then ({}) "
-        "explain, within {} % of the account's value then ({}), or a value_usd in the table account_totals that has it too.",
+        "{}explain, within {} % of the account's value then ({}), or a value_usd in the table account_totals that has it too.",
         _with_funds("settled_usd", "funds_usd"),
         _with_funds("settled_then", "funds_then"),
         "accepted_date",
@@ -75,6 +79,7 @@ def unexplained_cash(comparison: Comparison, valued: pl.DataFrame) -> pl.DataFra
         plain("sold_usd"),
         plain("bought_usd"),
         plain("pending_then"),
+        pl.when((pl.col("in_usd") != 0) | (pl.col("out_usd") != 0)).then(flows).otherwise(pl.lit("")),
         pl.lit(f"{limit * 100:g}"),
         plain("value_usd"),
     )
@@ -104,13 +109,18 @@ def cash_moves(comparison: Comparison) -> pl.DataFrame:
         .join(_funds(comparison, "tonight", "price_usd", "funds_usd"), on="account_id", how="left")
         .join(_funds(comparison, "then", "price_then_usd", "funds_then"), on="account_id", how="left")
         .join(comparison.due, on="account_id", how="left")
-        .with_columns(pl.col("raised_usd", "sold_usd", "bought_usd", "funds_usd", "funds_then", "due_usd").fill_null(0))
+        .join(_flows(comparison), on="account_id", how="left")
+        .with_columns(
+            pl.col(
+                "raised_usd", "sold_usd", "bought_usd", "funds_usd", "funds_then", "due_usd", "in_usd", "out_usd"
+            ).fill_null(0)
+        )
     )
     change = pl.col("settled_usd") + pl.col("funds_usd") - pl.col("settled_then") - pl.col("funds_then")
     pending, due = pl.col("pending_then"), pl.col("due_usd")
     beyond = pl.max_horizontal(
-        change - pl.col("sold_usd") - pl.max_horizontal(pending, _NOTHING) - share(_MOST_PAID, due),
-        pl.min_horizontal(pending, _NOTHING) - pl.col("bought_usd") - change,
+        change - pl.col("sold_usd") - pl.max_horizontal(pending, _NOTHING) - share(_MOST_PAID, due) - pl.col("in_usd"),
+        pl.min_horizontal(pending, _NOTHING) - pl.col("bought_usd") - change - pl.col("out_usd"),
         _NOTHING,
     )
     is_short = (due > 0) & (change - pl.col("raised_usd") < share(_LEAST_PAID, due))
@@ -147,6 +157,16 @@ def _shown_trades(comparison: Comparison) -> pl.DataFrame:
     is_unsplit = moved.join(comparison.splits, on="security_id", how="anti")  # a split moves holdings and no cash
     priced = is_unsplit.join(comparison.prices.filter(~pl.col("is_cash")), on="security_id")
     return priced.group_by("account_id").agg(shown_usd=worth.sum())
+
+
+def _flows(comparison: Comparison) -> pl.DataFrame:
+    """``account_id, in_usd, out_usd``: what flows of after the account was accepted brought and took, each above 0."""
+    told = comparison.tonight["flows"].join(comparison.accounts, on="account_id")
+    amount = pl.col("amount_usd")
+    since = told.filter(pl.col("flow_date") > pl.col("accepted_date"), pl.col("flow_date") <= comparison.as_of)
+    return since.group_by("account_id").agg(
+        in_usd=amount.filter(amount > 0).sum(), out_usd=-amount.filter(amount < 0).sum()
+    )
 
 
 def _funds(comparison: Comparison, night: str, price: str, name: str) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from tasks.core.gate.holdings import HoldingChange, changed_lots, holdings, unex
 from tasks.core.gate.rows import Checked
 from tasks.core.gate.totals import valued_accounts
 
-_COMPARED = ("accounts", "lots", "cash", "trades")
+_COMPARED = ("accounts", "lots", "cash", "trades", "flows")
 
 
 def with_history(
@@ -35,8 +35,7 @@ def with_history(
     as_of
         The night's date.
     """
-    no_rows = pl.DataFrame(schema={**dtypes("trades"), "row_number": pl.Int64})
-    tonight = {table: checked[table].rows if table in checked else no_rows for table in _COMPARED}
+    tonight = {table: _rows(checked, table) for table in _COMPARED}
     comparison = compare(tonight, accounts, prices, history, as_of)
     lots = changed_lots(comparison)
     found = holdings(lots, comparison)
@@ -48,6 +47,13 @@ def with_history(
     }
     small = found.filter(pl.col("change") == HoldingChange.SMALL).height
     return {table: each.with_broken(*broken.get(table, [])) for table, each in checked.items()}, small
+
+
+def _rows(checked: Mapping[str, Checked], table: str) -> pl.DataFrame:
+    """The rows of a table that may be absent; of flows, which need not be sound, those that are."""
+    if table not in checked:
+        return pl.DataFrame(schema={**dtypes(table), "row_number": pl.Int64})
+    return checked[table].good if table == "flows" else checked[table].rows
 
 
 def _rows_of(rules: pl.DataFrame, lots: pl.DataFrame, comparison: Comparison) -> tuple[pl.DataFrame, pl.DataFrame]:

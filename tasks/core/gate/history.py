@@ -126,7 +126,7 @@ class Comparison:
     accounts: pl.DataFrame
     """``account_id, accepted_date``."""
     tonight: Mapping[str, pl.DataFrame]
-    """Landed rows of these accounts: ``accounts``, ``lots``, ``cash``, ``trades``."""
+    """Landed rows of these accounts: ``accounts``, ``lots``, ``cash``, ``trades``, ``flows``."""
     then: Mapping[str, pl.DataFrame]
     """``lots`` and ``cash`` of these accounts as last accepted."""
     prices: pl.DataFrame
@@ -147,7 +147,7 @@ def compare(
     Parameters
     ----------
     tonight
-        Landed ``accounts``, ``lots``, ``cash`` and ``trades``.
+        Landed ``accounts``, ``lots``, ``cash``, ``trades`` and ``flows``.
     accounts
         ``account_id`` of those whose rows are sound, without nulls.
     prices

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tasks.core.gate import LAG_DAYS, HistoryLimits
 from tests.support.examples import at_most
 from tests.support.history_book import Book, book_then, history_of, judged, rules, with_cells, with_rows, with_total
-from tests.support.landing_book import AS_OF
+from tests.support.landing_book import AS_OF, rows_of
 
 BROKEN = {("cash", 1): "cash_explained"}
 HALF = HistoryLimits(max_unexplained_cash_fraction=0.5)
@@ -206,3 +206,63 @@ def test_cash_that_was_not_booked_is_told_with_how_much() -> None:
 def test_a_trade_that_the_holdings_do_not_show_yet_needs_no_cash() -> None:
     assert rules(traded_of("STK", settled("1000"), "buy", "80")) == {}
     assert rules(traded_of("STK", traded_of("STK", settled("1000"), "buy", "80"), "sell", "80")) == {}
+
+
+def told(book: Book, *flows: tuple[str, str]) -> Book:
+    """With flows of A1: a date and an amount each."""
+    rows = [f"A1 | {day} | {amount}" for day, amount in flows]
+    return book | {"flows": rows_of("\n".join(["account_id | flow_date | amount_usd", *rows]))}
+
+
+@pytest.mark.parametrize(
+    ("day", "flow", "amount", "is_explained"),
+    [
+        ("2026-01-05", "30000", "32000", True),
+        ("2026-01-05", "30000", "32000.01", False),
+        ("2026-01-03", "30000", "32000", True),
+        ("2026-01-02", "30000", "32000", False),  # the account was accepted with it
+        ("2026-01-05", "30000", "0", True),
+        ("2026-01-05", "30000", "-0.01", False),
+        ("2026-01-05", "-30000", "-30000", True),
+        ("2026-01-05", "-30000", "-30000.01", False),
+        ("2026-01-05", "-30000", "2000.01", False),
+    ],
+)
+def test_a_flow_that_is_told_explains_its_amount_and_no_more(
+    day: str, flow: str, amount: str, *, is_explained: bool
+) -> None:
+    assert rules(told(settled(amount), (day, flow))) == ({} if is_explained else BROKEN)
+
+
+def test_flows_are_said_with_what_else_might_have_explained_it() -> None:
+    own = judged(told(settled("50000"), ("2026-01-05", "3000"), ("2026-01-04", "-20.5")))
+    (said,) = own.quarantine["message"]
+    assert (
+        "bought for 0) and cash pending then (0) and flows told since (in 3000, out 20.5) explain, within 5 %" in said
+    )
+
+
+@pytest.mark.parametrize("row", ["A1 | 2026-01-06 | 30000", "A1 | 2026-01-05 | lots", "A2 | 2026-01-05 | 30000"])
+def test_a_broken_flow_a_later_one_and_one_of_another_account_explain_nothing(row: str) -> None:
+    book = settled("31000") | {"flows": rows_of(f"account_id | flow_date | amount_usd\n{row}")}
+    assert rules(book)[("cash", 1)] == "cash_explained"
+
+
+@settings(max_examples=at_most(60))
+@given(
+    st.lists(st.tuples(st.integers(-6000, 6000).filter(bool), st.integers(0, 5)), max_size=4),
+    st.integers(-3000, 3000),
+    st.integers(-16_000, 16_000),
+)
+def test_an_account_waits_exactly_where_no_part_of_what_was_told_comes_as_near_as_the_limit(
+    flows: list[tuple[int, int]], pending: int, change: int
+) -> None:
+    """Any of the flows since may have come in cash or not, and so may what was pending: all ways are tried."""
+    dated = [(str(AS_OF - timedelta(days=days)), str(amount)) for amount, days in flows]
+    history = history_of(with_cells(book_then(), "cash", 1, pending_usd=str(pending)))
+    since = [amount for amount, days in flows if days < 3]  # accepted three days ago
+    ends = [sum(some) for size in range(len(since) + 1) for some in combinations([*since, pending], size)]
+    ends += [sum(since) + pending]
+    limit = (20_000 + pending) / 20
+    is_explained = min(ends) - limit <= change <= max(ends) + limit
+    assert rules(told(settled(str(1000 + change)), *dated), history) == ({} if is_explained else BROKEN)
