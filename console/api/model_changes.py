@@ -98,7 +98,7 @@ def add_model_changes(router: APIRouter, backend: Backend) -> None:
     def model_change(change_id: Named, response: Response, caller: Caller = reads) -> ChangeDetailOut:
         """One model change, and what was said of it; its ``ETag`` is what a decision's ``If-Match`` takes."""
         caller.need_everything(WHAT)
-        return _as_it_stands(backend, _known(backend, change_id), response)
+        return _as_it_stands(backend, _need_change(backend, change_id), response)
 
     @router.post("/model-changes/{change_id}/decisions", tags=["model changes"], responses=precondition)
     def decide(
@@ -110,7 +110,7 @@ def add_model_changes(router: APIRouter, backend: Backend) -> None:
     ) -> ChangeDetailOut:
         """Approve, reject or withdraw one model change, exactly as it was looked at; approved, it is the model from the next night on."""
         caller.need_everything(WHAT)
-        known = _known(backend, change_id)
+        known = _need_change(backend, change_id)
         if if_match is None:
             raise ApiProblem(HTTPStatus.PRECONDITION_REQUIRED, "If-Match must name the ETag that was looked at.")
         if if_match != _etag_of(known):
@@ -122,7 +122,7 @@ def add_model_changes(router: APIRouter, backend: Backend) -> None:
             now=backend.now(),
             note=said.note,
         )
-        return _as_it_stands(backend, _known(backend, known["change_id"]), response)
+        return _as_it_stands(backend, _need_change(backend, known["change_id"]), response)
 
 
 def _as_it_stands(backend: Backend, known: Mapping[str, Any], response: Response) -> ChangeDetailOut:
@@ -136,7 +136,7 @@ def _as_it_stands(backend: Backend, known: Mapping[str, Any], response: Response
     )
 
 
-def _known(backend: Backend, change_id: str) -> dict[str, Any]:
+def _need_change(backend: Backend, change_id: str) -> dict[str, Any]:
     """The change of that name, or of which it is a beginning.
 
     Raises

@@ -108,7 +108,7 @@ class ModelChangesView:
             f'flat dense wrap-cells hide-pagination :rows-per-page-options="[0]" no-data-label="None." aria-label="{title}"'
         )
         table.classes("plain").add_slot("body-cell-who", WHO_CELL)
-        table.on_select(lambda event: self._chosen(state, event))
+        table.on_select(lambda event: self._on_select(state, event))
         self.tables[state] = table
         if is_deciding:
             with ui.row().classes("dialog-buttons"):
@@ -117,7 +117,7 @@ class ModelChangesView:
                     button = ui.button(f"{verb} selected…", on_click=lambda d=decision: self._decide(state, d))
                     button.props("no-caps unelevated" if decision is Decision.APPROVE else "no-caps outline")
 
-    def _chosen(self, state: ChangeState, event: events.TableSelectionEventArguments) -> None:
+    def _on_select(self, state: ChangeState, event: events.TableSelectionEventArguments) -> None:
         self.selected[state] = [row["id"] for row in event.selection]
 
     async def refresh(self) -> None:

@@ -77,13 +77,13 @@ def tilt_models(accounts: pl.DataFrame, tilts: pl.DataFrame, model_targets: pl.D
         .join(done.select(*_KEY, "delta_weight"), on=_KEY, how="left")
         .sort(_KEY)
     )
-    weighed = _weighed(classes)
-    models = weighed.select("account_id", "model_id").unique(maintain_order=True)
+    weighted = _with_targets(classes)
+    models = weighted.select("account_id", "model_id").unique(maintain_order=True)
     models = models.with_columns(tilted_model_id=pl.concat_str("model_id", pl.lit(OF_ACCOUNT), "account_id"))
-    targets = weighed.drop("model_id").join(models, on="account_id", maintain_order="left")
+    targets = weighted.drop("model_id").join(models, on="account_id", maintain_order="left")
     left = _not_done(asked, named, model_targets)
     columns = PUBLIC["tilted_targets"]
-    said = pl.concat([weighed.with_columns(model_weight="weight"), left], how="diagonal").with_columns(note=_note())
+    said = pl.concat([weighted.with_columns(model_weight="weight"), left], how="diagonal").with_columns(note=_note())
     return Tilted(
         models=models,
         targets=targets.with_columns(model_id="tilted_model_id").select(model_targets.columns),
@@ -106,7 +106,7 @@ def _not_done(asked: pl.DataFrame, named: pl.DataFrame, model_targets: pl.DataFr
     )
 
 
-def _weighed(classes: pl.DataFrame) -> pl.DataFrame:
+def _with_targets(classes: pl.DataFrame) -> pl.DataFrame:
     """Classes of tilted accounts, whole models in order, with ``weight``, the model's, and ``target_weight``, the tilted one."""
     delta, weight = pl.col("delta_weight"), pl.col("weight")
     is_other = delta.is_null() & (pl.col("asset_class") != CASH)

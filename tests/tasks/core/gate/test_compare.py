@@ -50,6 +50,7 @@ def test_what_may_be_waved_through_compares_with_what_others_say() -> None:
         "quantity_explained",
         "restriction_kept",
         "split_suspected",
+        "tilt_kept",
         "value_usd_as_delivered",
     ]
 
