@@ -96,6 +96,25 @@ def test_what_is_approved_is_the_model_of_the_next_night_and_nothing_before(sett
         assert ledger.audit.verify_audit()
 
 
+def test_a_tilt_is_of_the_model_that_is_asked_for_and_goes_along(settings: Settings) -> None:
+    tilts = "account_id | asset_class | delta_weight\nA3 | bonds | -0.05"
+    first = night(settings, with_profiles(tilts=tilts))
+    asked = {row["subject_id"]: row for row in public(settings, "model_changes", first)}
+    assert {name: asked["A3"][name] for name in ("from_model_id", "current_model_id", "to_model_id")} == {
+        "from_model_id": "income",
+        "current_model_id": "income",
+        "to_model_id": "growth",
+    }
+    decide(settings, queue(settings)["A3"][0], Decision.APPROVE)
+    second = night(settings, with_profiles(tilts=tilts), day=1)
+    found = {row["asset_class"]: row for row in public(settings, "tilted_targets", second)}
+    assert {name: (row["model_id"], round(float(str(row["target_weight"])), 9)) for name, row in found.items()} == {
+        "stocks": ("growth", 0.75),
+        "bonds": ("growth", 0.23),
+        "cash": ("growth", 0.02),
+    }
+
+
 def test_what_is_rejected_rests_what_is_not_asked_for_is_over_and_what_cannot_be_looked_at_waits(
     settings: Settings,
 ) -> None:
