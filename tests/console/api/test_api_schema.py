@@ -72,6 +72,12 @@ OPERATIONS: Final = (
     "POST /api/proposals/{proposal_id}/decisions",
     "POST /api/proposals/{proposal_id}/amendments",
     "POST /api/decisions",
+    "GET /api/model-changes",
+    "GET /api/model-changes/{change_id}",
+    "POST /api/model-changes/{change_id}/decisions",
+    "GET /api/accounts/{account_id}/performance",
+    "GET /api/models/{model_id}/performance",
+    "GET /api/households/{household_id}/performance",
 )
 AFTER: Final = ("/api/exports", "/api/fills", "/api/breaks", "/api/executions", "/api/runs/{run_id}/exports")
 """Where the paths begin of what tells of exports that have left."""
@@ -82,7 +88,9 @@ AFTER: Final = ("/api/exports", "/api/fills", "/api/breaks", "/api/executions", 
 def test_no_call_fails_and_every_answer_is_as_described(
     operation: str, mode: GenerationMode, described: Any, fuzzed: Api
 ) -> None:
-    known = {"proposal_id": fuzzed.waiting["proposal_id"][0]}
+    first = fuzzed.waiting.drop_nulls("household_id").row(0, named=True)
+    known = {name: first[name] for name in ("proposal_id", "account_id", "household_id")}
+    known["change_id"] = fuzzed.backend.ledger.model_changes.model_changes()["change_id"][0]
     call_all(operation, mode, described, fuzzed.token("bob"), known)
 
 
