@@ -42,6 +42,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     f"{CORE}.profiles": {"schemas", f"{CORE}.gate", f"{CORE}.solver"},
     f"{CORE}.broker": {"schemas", f"{CORE}.facts", f"{CORE}.export"},
     f"{CORE}.performance": {"schemas", *(f"{CORE}.{room}" for room in ("facts", "gate", "tax", "lab"))},
+    f"{CORE}.forecast": {f"{CORE}.lab"},
     f"{CORE}.replay": set(),
     # the warehouse
     "warehouse.file_lock": set(),
@@ -111,6 +112,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "tasks.simulate": {"schemas", CORE, "tasks.runtime", "tasks.export"},
     "tasks.demo": {"schemas", "tasks.formats", "tasks.runtime"},
     "tasks.lab": {"schemas", CORE, "warehouse", "tasks.runtime", "tasks.known"},
+    "tasks.forecast": {"schemas", CORE, "warehouse", "tasks.lab"},
     # flows and the command
     "flows.workers": {"schemas", "warehouse.lake", "tasks.runtime"},
     "flows": {"schemas", "flows.workers", "tasks"},

@@ -115,6 +115,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.lab.frontier:frontier",
             "Show the efficient frontier of asset classes, how far the firm's models are from it, and ten models on it. Nothing is traded by it.",
         ),
+        "forecast": LazyCommand(
+            "flows.commands.nights.forecast:forecast",
+            "Say how many accounts will leave their bands by the next session, which are likeliest, and how good such forecasts were. Decides nothing.",
+        ),
         "simulate": LazyCommand(
             "flows.commands.simulate.fills:app",
             "A broker that is simulated, for trying things out; its fills are taken of the orders of simulations alone.",

@@ -8,6 +8,7 @@ from .compare import policy_table as policy_table
 from .compare import short_measures as short_measures
 from .data import content_hash as content_hash
 from .data import read_history as read_history
+from .firm_models import own_history as own_history
 from .frontier import FoundFrontier as FoundFrontier
 from .frontier import FrontierRequest as FrontierRequest
 from .frontier import frontier_of as frontier_of

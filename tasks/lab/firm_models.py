@@ -5,7 +5,7 @@ A class's return from one night to the next is the mean of those of its first ch
 Known limits: prices are those of securities, so that dividends are not in them; a security counts from the night on which it has a price.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ from tasks.core.lab import MarketHistory
 from tasks.known import landed_rows, prices_of, prices_then
 from tasks.runtime import Stores, open_ledger
 from warehouse.lake import open_lake
-from warehouse.ledger import RunRow
+from warehouse.ledger import RunRow, Runs
 
 MOST_NIGHTS: Final = 2_520
 """Nights that are read, the newest: ten years of them."""
@@ -74,7 +74,7 @@ def class_history(settings: Settings, models: FirmModels, fewest: int = FEWEST_N
     """
     with closing(open_ledger(settings)) as ledger:
         at = Stores(settings, open_lake(settings), ledger)
-        nights = list(_nights(at))
+        nights = finished_nights(ledger.runs)
         if len(nights) < fewest:
             raise WrongUsage(
                 f"the home has {len(nights)} nights; needed {fewest} at least for a history of prices\n\n"
@@ -92,14 +92,22 @@ def class_history(settings: Settings, models: FirmModels, fewest: int = FEWEST_N
     return MarketHistory(dates, tuple(classes), values, np.zeros(whole.height), whole.height / years, {})
 
 
-def _nights(at: Stores) -> Iterator[RunRow]:
+def own_history(settings: Settings, fewest: int) -> tuple[list[RunRow], MarketHistory | None]:
+    """The nights, and ``class_history`` of the firm's newest models; null where they are fewer than ``fewest``."""
+    with closing(open_ledger(settings)) as ledger:
+        nights = finished_nights(ledger.runs)
+    models = firm_models(settings) if len(nights) >= fewest else None
+    return nights, None if models is None else class_history(settings, models, fewest)
+
+
+def finished_nights(runs: Runs) -> list[RunRow]:
     """The newest nights that were finished, one a date, the oldest first."""
     found: list[RunRow] = []
-    row = at.ledger.runs.latest_full_run(date.max)
+    row = runs.latest_full_run(date.max)
     while row is not None and len(found) < MOST_NIGHTS:
         found.append(row)
-        row = at.ledger.runs.latest_full_run(row.as_of_date)
-    yield from reversed(found)
+        row = runs.latest_full_run(row.as_of_date)
+    return found[::-1]
 
 
 def _step(at: Stores, before: RunRow, night: RunRow, choices: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,13 @@
+from .chances import Bands as Bands
+from .chances import Chances as Chances
+from .chances import bands_of as bands_of
+from .chances import chances_of as chances_of
+from .chances import draws_of as draws_of
+from .learned import Predict as Predict
+from .learned import features_of as features_of
+from .learned import learn as learn
+from .record import ForecastRecord as ForecastRecord
+from .record import Score as Score
+from .record import interval_of as interval_of
+from .record import record_of as record_of
+from .record import score_of as score_of

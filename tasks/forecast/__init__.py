@@ -1,0 +1,5 @@
+"""Forecasts beside what became of them; shown to people, deciding nothing."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
