@@ -162,7 +162,7 @@ class ModelChangesView:
             return
         desk = self.desk
 
-        async def done(states: Mapping[str, ChangeState] | None) -> None:
+        async def finish(states: Mapping[str, ChangeState] | None) -> None:
             if states is not None:
                 waiting = sum(one is ChangeState.PENDING_REVIEW for one in states.values())
                 more = f" {waiting:,} of them wait for a second person." if waiting else ""
@@ -175,7 +175,7 @@ class ModelChangesView:
             lambda: desk.backend.ledger.model_changes.decide_changes(
                 seen, decision=decision, actor=desk.name, now=desk.now, note=note
             ),
-            done,
+            finish,
         )
 
 
