@@ -103,8 +103,7 @@ def enter_changes(at: Stores, run: RunRef) -> int:
     names = ("account_id", "household_id", "model_id")
     landed = at.lake.read("landed_accounts", run.run_id, columns=names).drop_nulls(("account_id", "household_id"))
     passed = at.lake.read("scope", run.run_id).join(at.lake.read("gate", run.run_id), on="account_id", how="anti")
-    is_whole = pl.col("account_id").is_in(passed["account_id"].implode()).all().over("household_id")
-    accounts = landed.filter(is_whole)
+    accounts = of_whole_households(landed, passed)
     households = at.lake.read("landed_households", run.run_id, GLOBAL_SHARD, ("household_id", "model_id"))
     both = pl.concat(
         [
@@ -120,6 +119,19 @@ def enter_changes(at: Stores, run: RunRef) -> int:
     now = utc_now()
     ledger.take_over(run.run_id, both.drop_nulls("model_id"), now)
     return ledger.enter_changes(run.run_id, asked, both.select(SUBJECT), now)
+
+
+def of_whole_households(landed: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ``landed`` (``account_id, household_id``) of households all of whose accounts ``passed``.
+
+    Whether each passed is a column first: within ``over`` Polars would copy the list of those that did for every household.
+    """
+    is_passed = pl.col("account_id").is_in(passed["account_id"].implode())
+    return (
+        landed.with_columns(is_passed=is_passed)
+        .filter(pl.col("is_passed").all().over("household_id"))
+        .drop("is_passed")
+    )
 
 
 def _subjects(kind: ChangeSubject, rows: pl.DataFrame) -> pl.DataFrame:

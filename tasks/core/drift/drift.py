@@ -183,14 +183,18 @@ def account_drift(
         **_BREACHES,
     )
     joint = households.group_by(managed_household_id="household_id").agg(**_BREACHES)
-    asked = accounts.select(
+    named = accounts.with_columns(
+        is_changed=_is_among(changed_models),
+        has_harvest=pl.lit(value=False) if harvestable is None else _is_among(harvestable),
+    )
+    asked = named.select(
         "account_id",
         "managed_household_id",
         "is_threshold_triggered",
         is_due=pl.col("calendar").is_in(list(due)),
         is_overdrawn=_in_household(pl.col("is_owing")),
-        is_model_changed=_in_household(_is_among(changed_models)),
-        is_harvestable=_in_household(pl.lit(value=False) if harvestable is None else _is_among(harvestable)),
+        is_model_changed=_in_household(pl.col("is_changed")),
+        is_harvestable=_in_household(pl.col("has_harvest")),
     ).join(joint, on="managed_household_id", how="left")
     conditions = {
         Trigger.DRIFT: pl.col("has_class_out") & pl.col("is_threshold_triggered"),
@@ -220,6 +224,9 @@ def _is_among(accounts: pl.DataFrame) -> pl.Expr:
 
 
 def _in_household(flag: pl.Expr) -> pl.Expr:
-    """Whether the flag is true of the account or, in a managed household, of any of its accounts."""
+    """Whether the flag, a column, is true of the account or, in a managed household, of any of its accounts.
+
+    No membership of a list: within ``over`` Polars copies the list for every household.
+    """
     household = "managed_household_id"
     return pl.when(pl.col(household).is_null()).then(flag).otherwise(flag.any().over(household))

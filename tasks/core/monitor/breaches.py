@@ -93,7 +93,8 @@ def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFra
         as_of=as_of,
     )
     return (
-        standing.with_columns(is_busy=_in_household(pl.col("account_id").is_in(known.busy["account_id"].implode())))
+        standing.with_columns(is_busy=pl.col("account_id").is_in(known.busy["account_id"].implode()))
+        .with_columns(is_busy=_in_household(pl.col("is_busy")))
         .join(_nearness(by_class, households, accounts), on="account_id", how="left")
         .join(models, on="account_id", how="left")
         .join(known.night.select("account_id", was_out=_is_out("triggers")), on="account_id", how="left")
