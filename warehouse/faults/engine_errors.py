@@ -63,7 +63,10 @@ POSTGRES_STATES: Final = {
 }
 """How an SQLSTATE begins."""
 POSTGRES: Final = {"read-only transaction": EngineFault.READ_ONLY}
+STALE: Final = "failed to read inlined data"
+"""What a process remembers of the lake's tables names one that another has taken away (``Attachment``)."""
 DUCKDB: Final = {
+    STALE: EngineFault.BUSY,
     "transaction conflict": EngineFault.BUSY,
     "failed to commit": EngineFault.BUSY,
     "already exists": EngineFault.BUSY,
@@ -116,6 +119,11 @@ def is_disconnect(error: BaseException) -> bool:
 def is_busy(error: BaseException) -> bool:
     """Whether another process got in first; the same call may succeed later."""
     return EngineFault.BUSY in faults_of(error)
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether what this process remembers of the lake is not true any more; it has to be attached anew."""
+    return isinstance(error, duckdb.Error) and STALE in str(error).lower()
 
 
 def is_passing(error: BaseException) -> bool:

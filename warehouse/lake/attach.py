@@ -85,8 +85,8 @@ def _keep_for_ever(connection: duckdb.DuckDBPyConnection) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
-def retry_conflicts(work: Callable[[], T], between: Callable[[], None] = lambda: None) -> T:
-    """``work()``, again where another writer got in first; ``between`` is called before each further attempt.
+def retry_conflicts(work: Callable[[], T], between: Callable[[duckdb.Error], None] = lambda _: None) -> T:
+    """``work()``, again where another writer got in first; ``between`` is called with what happened before each further attempt.
 
     Raises
     ------
@@ -95,13 +95,15 @@ def retry_conflicts(work: Callable[[], T], between: Callable[[], None] = lambda:
     StoreRefused
         The machine, or the object store, does not let it be read or written.
     """
+    last: duckdb.Error | None = None
     for attempt in range(ATTEMPTS):
         try:
             with translate_disk_errors("the lake"):
-                if attempt:
-                    between()
+                if last is not None:
+                    between(last)
                 return work()
         except duckdb.Error as error:
+            last = error
             if not is_passing(error):
                 raise
             if attempt == ATTEMPTS - 1:

@@ -3,6 +3,10 @@
 After an error of its own (``INTERNAL``, ``FATAL``) DuckDB answers nothing any more on the database where it happened, whoever asks and
 for as long as the process lives. One such error is told of a catalogue in PostgreSQL that went away while rows were read that stand in
 it (DuckLake, pull request 1330): what is nothing but a lost connection would end a worker, or the console, for good.
+
+DuckLake remembers the tables of a catalogue and asks again where one of them has changed. Where few rows of a table stand it does not: after a table got
+a column, as after an upgrade, moving them to files drops the place of before, and only the process that did it knows (``DropEmptySupersededInlinedTables``
+of DuckLake). Every other would fail at that table for as long as it lives.
 """
 
 import threading
@@ -46,10 +50,13 @@ class Attachment:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._filled = Filled()
 
-    def cursor(self) -> tuple[duckdb.DuckDBPyConnection, Filled]:
-        """A cursor of its own, and what all of them know of the tables; the lake is attached first where it is not, or not any more."""
+    def cursor(self, instead_of: Filled | None = None) -> tuple[duckdb.DuckDBPyConnection, Filled]:
+        """A cursor of its own, and what all of them know of the tables; the lake is attached first where it is not, or not any more.
+
+        ``instead_of``: what was known by a cursor that is of no use now; the lake is attached anew, unless another did so meanwhile.
+        """
         with self._lock:
-            if self._connection is None or is_given_up(self._connection):
+            if self._connection is None or self._filled is instead_of or is_given_up(self._connection):
                 self._connection, self._filled = self._make(), Filled()
             return self._connection.cursor(), self._filled
 

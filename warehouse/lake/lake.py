@@ -22,7 +22,7 @@ from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
 from schemas.tables import RUN_COLUMNS
-from warehouse.faults import disk_refusal, is_passing, translate_damage
+from warehouse.faults import disk_refusal, is_passing, is_stale, translate_damage
 from warehouse.lake.attach import T, retry_conflicts, sql, transaction, why_not
 from warehouse.lake.attachment import Attachment, attached, is_given_up
 from warehouse.lake.sharing import Sharing
@@ -181,10 +181,10 @@ class Lake:
 
         return retry_conflicts(shared, between=self._renew)
 
-    def _renew(self) -> None:
-        """Go on with another cursor where DuckDB has given up the database of this one."""
-        if is_given_up(self._cursor):
-            self._cursor, self._filled = self._attachment.cursor()
+    def _renew(self, error: duckdb.Error | None = None) -> None:
+        """Go on with another cursor where DuckDB has given up the database of this one, or what it remembers is not true any more."""
+        if is_given_up(self._cursor) or (error is not None and is_stale(error)):
+            self._cursor, self._filled = self._attachment.cursor(instead_of=self._filled)
             for name, frame in self._frames.items():
                 self._cursor.register(name, frame.to_arrow())
 
@@ -240,6 +240,7 @@ class Lake:
                 rows += sum(self._copy(run, each, is_sharded=shards is not None) for each in copies())
         except duckdb.Error as error:
             if is_passing(error):
+                self._renew(error)
                 raise LakeBusy(why_not(error)) from error
             if refusal := disk_refusal("the lake", error):
                 raise refusal from error
