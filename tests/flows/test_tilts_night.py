@@ -112,7 +112,7 @@ def test_what_cannot_be_done_goes_to_a_person_with_a_sentence(settings: Settings
     assert (proposals["A3"]["route"], proposals["A3"]["route_reasons"]) == ("review", "tilt_cut")
     (said,) = page(settings, "A3")["tilts"]
     assert said["sentence"] == (
-        "stocks is tilted by +28 % from model growth, from 70 % to 98 %; of the tilt +90.0 % +28.0 % is done: the classes that make room "
+        "stocks is tilted by +28 % from model growth, from 70 % to 98 %; of the tilt of +90.0 % only +28.0 % is done: the classes that make room "
         "for it have no more."
     )
     done = night(settings, book(tilts.replace("0.9", "0.1")), day=2)

@@ -157,7 +157,7 @@ def _note() -> pl.Expr:
         .then(pl.lit("no other class takes up more"))
         .otherwise(pl.lit("the model has no more of it"))
     )
-    said = pl.format("of the tilt {} % {} % is done: {}", _percent("delta_weight"), _percent(done), reason)
+    said = pl.format("of the tilt of {} % only {} % is done: {}", _percent("delta_weight"), _percent(done), reason)
     return pl.when(~is_done).then(said)
 
 

@@ -384,7 +384,7 @@ def test_a_tilt_is_said_with_the_model_that_it_is_from_and_what_is_not_done() ->
     found = page(told_of(world().with_tilts(tilts)))
     assert found["account"]["model_id"] == "m"
     assert [one["sentence"] for one in found["tilts"]] == [
-        "cash is tilted by +0 % from model m, from 0 % to 0 %; of the tilt -5.0 % 0.0 % is done: the model has no more of it.",
+        "cash is tilted by +0 % from model m, from 0 % to 0 %; of the tilt of -5.0 % only 0.0 % is done: the model has no more of it.",
         "stocks is tilted by +10 % from model m, from 60 % to 70 %.",
     ]
     assert page(told_of(world()))["tilts"] == []

@@ -71,25 +71,25 @@ def test_cash_is_tilted_where_a_tilt_names_it() -> None:
         (
             {"gold": -0.3},
             {"bonds": 0.3675, CASH: 0.02, "gold": 0.0, "stocks": 0.6125},
-            {"gold": "of the tilt -30.0 % -18.0 % is done: the model has no more of it"},
+            {"gold": "of the tilt of -30.0 % only -18.0 % is done: the model has no more of it"},
         ),
         (
             {"stocks": 0.7},
             {"bonds": 0.0, CASH: 0.02, "gold": 0.0, "stocks": 0.98},
-            {"stocks": "of the tilt +70.0 % +48.0 % is done: the classes that make room for it have no more"},
+            {"stocks": "of the tilt of +70.0 % only +48.0 % is done: the classes that make room for it have no more"},
         ),
         (
             {"stocks": 0.1, "bonds": -0.2, "gold": -0.1},
             {"bonds": 0.233333333333, CASH: 0.02, "gold": 0.146666666667, "stocks": 0.6},
             {
-                "bonds": "of the tilt -20.0 % -6.6667 % is done: no other class takes up more",
-                "gold": "of the tilt -10.0 % -3.3333 % is done: no other class takes up more",
+                "bonds": "of the tilt of -20.0 % only -6.6667 % is done: no other class takes up more",
+                "gold": "of the tilt of -10.0 % only -3.3333 % is done: no other class takes up more",
             },
         ),
         (
             {"land": 0.1},
             {"land": 0.0},
-            {"land": "of the tilt +10.0 % 0.0 % is done: its model does not have the class"},
+            {"land": "of the tilt of +10.0 % only 0.0 % is done: its model does not have the class"},
         ),
     ],
 )
@@ -99,7 +99,7 @@ def test_what_cannot_be_done_is_said(tilts: dict[str, float], expected: dict[str
 
 def test_of_a_household_that_is_managed_together_nobody_is_tilted() -> None:
     found = tilted(MODEL, {"stocks": 0.1}, household="h")
-    said = "of the tilt +10.0 % 0.0 % is done: its household is managed together, to one model"
+    said = "of the tilt of +10.0 % only 0.0 % is done: its household is managed together, to one model"
     assert (by_class(found, "target_weight"), notes(found)) == ({"stocks": 0.5}, {"stocks": said})
 
 
