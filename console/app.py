@@ -8,6 +8,7 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from nicegui import app as web
 from nicegui import ui
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
@@ -24,7 +25,7 @@ from schemas.settings import Settings
 STATIC: Final = Path(__file__).parent / "static"
 SIGN_IN_SECONDS: Final = 600
 """How long the way to the identity provider and back may take."""
-STYLE: Final = '<link rel="stylesheet" href="/static/console.css"><script src="/static/find.js" defer></script>'
+STYLE: Final = '<link rel="stylesheet" href="/static/console.css"><script src="/static/find.js" defer></script><script src="/static/scrolls.js" defer></script>'
 
 
 def make_api(backend: Backend) -> FastAPI:
@@ -32,7 +33,9 @@ def make_api(backend: Backend) -> FastAPI:
     app = FastAPI(
         title="trimtab",
         version=version("trimtab"),
-        summary="Runs, proposals, decisions, exports and what came back, for systems around trimtab.",
+        summary="Nights, accounts, proposals, decisions, exports and what came back, for systems around trimtab.",
+        description="Amounts in USD, prices and quantities are decimal strings, so that no digit is lost; weights, drift and returns are "
+        "numbers, fractions of 1; what may be several is a list. Times are UTC.",
         docs_url=None,
         redoc_url=None,
     )
@@ -59,6 +62,7 @@ def make_app(backend: Backend) -> FastAPI:
     """The whole console. Once a process: the pages' framework knows one application."""
     app = make_api(backend)
     ui.add_head_html(STYLE, shared=True)
+    web.config.quasar_config["loadingBar"]["skipHijack"] = True  # a bar without a name, which reads out each request
     register(backend)
     studies.register(backend)
     performance.register(backend)

@@ -83,7 +83,7 @@ def _draw(study: _Study) -> None:
                 for sentence in study.words[part]:
                     ui.label(sentence)
     with ui.element("section").classes("panel head"):
-        ui.label(study.name).classes("title").props('role="heading" aria-level="1"')
+        ui.label(study.name).classes("title").props('role="heading" aria-level="2"')
     with panel("Policies", wide=True):
         names = ["policy", "group", *short_measures()]
         rows = [

@@ -68,7 +68,7 @@ def _head(page: dict[str, Any]) -> None:
     outcome, run = page["outcome"], page["run"]
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
-            ui.label(page["account"]["account_id"]).classes("title mono").props('role="heading" aria-level="1"')
+            ui.label(page["account"]["account_id"]).classes("title mono").props('role="heading" aria-level="2"')
             ui.label(word(outcome["outcome"])).classes(f"state {outcome['outcome']}")
             ui.space()
             ui.link(f"night of {run['as_of_date']}", f"/?run={run['run_id']}").classes("quiet")

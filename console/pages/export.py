@@ -76,7 +76,7 @@ def _draw(desk: PageContext, seen: ExportView) -> None:
     export = seen.export
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
-            ui.label(f"Export {export.export_id}").classes("title").props('role="heading" aria-level="1"')
+            ui.label(f"Export {export.export_id}").classes("title").props('role="heading" aria-level="2"')
             ui.label(word(export.state)).classes(f"state {export.state}")
             ui.space()
             ui.link("the run", f"/?run={export.run_id}")

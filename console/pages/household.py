@@ -37,7 +37,7 @@ def _draw(page: dict[str, Any]) -> None:
     proposed = [one for one in accounts if one["proposal_id"]]
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
-            ui.label(f"Household {page['household_id']}").classes("title").props('role="heading" aria-level="1"')
+            ui.label(f"Household {page['household_id']}").classes("title").props('role="heading" aria-level="2"')
             ui.label("managed together" if page["is_managed"] else "each account managed alone").classes("chip mark")
             ui.space()
             ui.link(f"night of {page['run']['as_of_date']}", f"/?run={page['run']['run_id']}").classes("quiet")

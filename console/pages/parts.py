@@ -20,6 +20,8 @@ ROW: Final = """
   </q-td>
 </q-tr>
 """
+ALL_ROWS: Final = '<q-checkbox dense v-model="props.selected" aria-label="Select all rows shown" />'
+"""The box in the head of a table of which rows are selected."""
 Page = Mapping[str, Any]
 NO_LINKS: Final[Mapping[str, str]] = MappingProxyType({})
 

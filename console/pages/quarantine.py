@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import Request
 from nicegui import events, ui
 
-from console.pages.parts import facts, panel
+from console.pages.parts import ALL_ROWS, facts, panel
 from console.shared import Backend, PageContext, frame, page_context, plural, word
 from tasks.review import (
     QuarantinedRow,
@@ -32,6 +32,10 @@ COLUMNS: Final = {
     "message": "what was found",
     "released": "",
 }
+
+ROW_BOX: Final = """<q-checkbox dense v-model="props.selected" :aria-label="'Select ' + props.row.place" />"""
+SHOWS_ROW: Final = '<q-td :props="props"><button type="button" class="as-link">{{ props.value }}</button></q-td>'
+"""A cell by which the keyboard clicks its row."""
 
 
 def register(backend: Backend) -> None:
@@ -68,6 +72,8 @@ class QuarantineView:
                     self.summary = ui.row().classes("totals")
                     self._build_conditions()
                     self.table = _table(COLUMNS, "id").props('selection="multiple"')
+                    self.table.add_slot("header-selection", ALL_ROWS)
+                    self.table.add_slot("body-selection", ROW_BOX)
                     self.table.on_select(self._on_select)
                     self.table.on("row-click", self._clicked)
             self.side = ui.element("aside").classes("side").props('aria-label="The row clicked"')
@@ -191,6 +197,7 @@ def _table(columns: dict[str, str], key: str, numbers: tuple[str, ...] = ()) -> 
         for name, text in columns.items()
     ]
     table = ui.table(rows=[], columns=described, row_key=key)
+    table.add_slot(f"body-cell-{next(iter(columns))}", SHOWS_ROW)
     return table.props('flat dense wrap-cells hide-pagination :rows-per-page-options="[0]"').classes("plain")
 
 

@@ -18,7 +18,7 @@ from nicegui import events, ui
 
 from console.pages.decide import VERBS, DecisionResult, decision_dialog, tell, told_together
 from console.pages.grace import Grace
-from console.pages.parts import Pager
+from console.pages.parts import ALL_ROWS, Pager
 from console.pages.preview import Preview, approvals
 from console.pages.queue_filter import FilterBar
 from console.shared import (
@@ -131,6 +131,7 @@ class QueueView:
         self.table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple")
         self.table.props('flat dense wrap-cells hide-pagination :rows-per-page-options="[0]"').classes("queue")
         self.table.add_slot("body", BODY)
+        self.table.add_slot("header-selection", ALL_ROWS)
         self.table.on_select(self._on_select)
         self.table.on("pick", self._picked)
         self.table.on("open", self._opened)

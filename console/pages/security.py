@@ -41,7 +41,7 @@ def _draw(page: dict[str, Any]) -> None:
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
             name = f"{security['symbol']} · {security['name']}" if security["name"] else security["symbol"]
-            ui.label(name).classes("title").props('role="heading" aria-level="1"')
+            ui.label(name).classes("title").props('role="heading" aria-level="2"')
             if security["is_tradable"] is False:
                 ui.label("not tradable").classes("chip bad")
             ui.space()

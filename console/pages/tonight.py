@@ -124,7 +124,7 @@ def _headline(desk: PageContext, view: NightView) -> None:
     seen, newer = view.seen, view.newer
     run_row = seen.run
     with ui.row().classes("headline"):
-        ui.label(f"Night of {run_row.as_of_date.isoformat()}").classes("title").props('role="heading" aria-level="1"')
+        ui.label(f"Night of {run_row.as_of_date.isoformat()}").classes("title").props('role="heading" aria-level="2"')
         ui.label(word(standing_of(run_row, newer))).classes(f"state {standing_of(run_row, newer)}")
         ui.label(run_row.run_id).classes("quiet mono")
         ui.space()

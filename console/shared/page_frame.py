@@ -128,11 +128,12 @@ def frame(desk: PageContext, request: Request, title: str) -> Iterator[ui.elemen
         ui.space()
         FindBox(lambda text: desk.look(lambda: desk.backend.find(text)))
         _person(desk, dark)
-    main = ui.element("main").classes("page").props('tabindex="-1"')
-    ui.skip_link(target=main)
-    with main:
+    page = ui.element("div").classes("page").props('tabindex="-1"')  # within the one main part that every page has
+    ui.skip_link(target=page)
+    with page:
+        ui.label(title).classes("only-read").props('role="heading" aria-level="1"')
         _halt(desk)
-        yield main
+        yield page
 
 
 async def waiting_page(desk: PageContext, request: Request, title: str) -> ui.column | None:

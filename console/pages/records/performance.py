@@ -79,7 +79,7 @@ def _day(text: str | None) -> date | None:
 def _draw(report: PerformanceReport) -> None:
     with ui.element("section").classes("panel head"):
         with ui.row().classes("headline"):
-            ui.label(report.subject).classes("title mono").props('role="heading" aria-level="1"')
+            ui.label(report.subject).classes("title mono").props('role="heading" aria-level="2"')
             ui.space()
             ui.label(f"{report.first} to {report.last}").classes("quiet")
         facts(_headline(report))

@@ -52,7 +52,7 @@ def proposed(scene: Path) -> dict[str, Any]:
 def test_an_account_is_found_from_any_page_by_keyboard_and_shown_whole(vic: Person, scene: Path) -> None:
     name = proposed(scene)["account_id"]
     vic.go("/runs")
-    expect(vic.page.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(vic.page.get_by_role("heading", name="Runs", level=2)).to_be_visible()
     vic.page.keyboard.press("/")
     vic.page.keyboard.type(name[-4:])
     found = vic.page.locator(".found a")
