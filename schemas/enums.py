@@ -345,8 +345,9 @@ class Step(StrEnum):
 class Scope(StrEnum):
     """What a token may be used for; the roles of its owner still apply."""
 
-    RUNS_READ = "runs:read"  #: runs and what they pulled
-    PROPOSALS_READ = "proposals:read"  #: proposals, orders, lots
+    RUNS_READ = "runs:read"  #: runs and what they pulled, jobs, the halt
+    RUNS_WRITE = "runs:write"  #: start and resume nights; halt, and lift the halt
+    PROPOSALS_READ = "proposals:read"  #: proposals, orders, lots; accounts and households
     DECISIONS_WRITE = "decisions:write"  #: approve, reject and hold; settle orders that left
     EXPORTS_READ = "exports:read"  #: exports and their deliveries
     FILLS_READ = "fills:read"  #: orders that left, breaks, executions set aside

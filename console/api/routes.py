@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import polars as pl
 from fastapi import APIRouter, Header, Query, Response
 
+from console.api.accounts import add_accounts
 from console.api.caller import Caller, Cursor, Limit, Named, caller_with, need_run
 from console.api.cursors import after_of, cursor_of
 from console.api.model_changes import add_model_changes
@@ -29,6 +30,7 @@ from console.api.models import (
     RunsOut,
     etag_of,
 )
+from console.api.operate import add_operations
 from console.api.performance import add_performance
 from console.api.problems import ApiProblem
 from console.api.routes_after_export import add_exports, add_fills, add_settlements
@@ -66,6 +68,8 @@ def api_router(backend: Backend) -> APIRouter:
     add_exports(router, backend, caller_with(backend, Scope.EXPORTS_READ))
     add_fills(router, backend, caller_with(backend, Scope.FILLS_READ))
     add_settlements(router, backend, decides)
+    add_accounts(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
+    add_operations(router, backend, reads_runs, caller_with(backend, Scope.RUNS_WRITE))
     add_performance(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     add_model_changes(router, backend)
     return router

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +15,12 @@ from schemas.run import GLOBAL_SHARD
 from tasks.reconcile import OpenOrders, count_open_orders
 from tasks.runtime import open_ledger, settings_of_a_home, utc_now
 from warehouse.ledger import HaltRow, InputRow, RunRow, StepRow
+
+RUN: Final = (
+    *("run_id", "as_of_date", "kind", "state", "submitter", "accounts_pulled", "counts"),
+    *("started_at", "finished_at", "held_reason", "released_by"),
+)
+"""What of a run is printed as JSON, as the REST API gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,7 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
     with closing(open_ledger(settings_of_a_home())) as ledger:
         rows = ledger.runs.list_runs(limit)
     if is_json:
-        print_json(
-            [
-                {
-                    "run_id": row.run_id,
-                    "state": row.state,
-                    "accounts": row.accounts_pulled,
-                    "counts": row.counts,
-                    "held_reason": row.held_reason,
-                }
-                for row in rows
-            ]
-        )
+        print_json([{name: getattr(row, name) for name in RUN} for row in rows])
         return
     table = [
         [

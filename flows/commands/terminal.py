@@ -25,6 +25,8 @@ WIDTH_OF_A_FILE = 200
 """Columns of a table that goes to a file or another program."""
 LEAST = 12
 """Characters that a column of a table keeps, if it has as many, however narrow the terminal is."""
+JOINED = frozenset({"triggers", "reasons", "route_reasons", "look_reasons", "broken_rules"})
+"""What tables join by a bar and JSON has as lists."""
 FRAME = 3
 """Characters around a cell: a line and two blanks. A last line ends the row."""
 
@@ -75,8 +77,25 @@ def print_frame(title: str, frame: pl.DataFrame) -> None:
 
 
 def print_json(value: Any) -> None:
-    """JSON on stdout; amounts as text, so that no digit is lost, and times in ISO 8601."""
-    say(json.dumps(value, default=_plain, indent=2))
+    """JSON on stdout, of the shapes that the REST API has: amounts as text, so that no digit is lost, times in ISO 8601, several as a list."""
+    say(json.dumps(_with_lists(value), default=_plain, indent=2))
+
+
+def _with_lists(value: Any) -> Any:
+    """Words that tables join by a bar, as lists; the ``reason`` of an outcome becomes ``reasons``."""
+    if isinstance(value, list | tuple):
+        return [_with_lists(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {name: _with_lists(one) for name, one in value.items()}
+    if "outcome" in found and isinstance(found.get("reason"), str):
+        found["reasons"] = found.pop("reason")
+    return {name: split_words(one) if name in JOINED and isinstance(one, str) else one for name, one in found.items()}
+
+
+def split_words(joined: str) -> list[str]:
+    """What a table joins by a bar."""
+    return joined.split("|") if joined else []
 
 
 def notice(message: str) -> None:

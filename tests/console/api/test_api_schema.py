@@ -59,6 +59,22 @@ OPERATIONS: Final = (
     "GET /api/me",
     "GET /api/runs",
     "GET /api/runs/{run_id}",
+    "POST /api/runs",
+    "POST /api/runs/{run_id}/resumption",
+    "GET /api/jobs/{job_id}",
+    "GET /api/halt",
+    "POST /api/halt",
+    "POST /api/halt/lift",
+    "GET /api/accounts",
+    "GET /api/accounts/{account_id}",
+    "GET /api/accounts/{account_id}/holdings",
+    "GET /api/accounts/{account_id}/nights",
+    "GET /api/accounts/{account_id}/performance",
+    "GET /api/models/{model_id}/performance",
+    "GET /api/households",
+    "GET /api/households/{household_id}",
+    "GET /api/households/{household_id}/performance",
+    "GET /api/orders",
     "GET /api/runs/{run_id}/exports",
     "GET /api/exports",
     "GET /api/exports/{export_id}",
@@ -75,9 +91,6 @@ OPERATIONS: Final = (
     "GET /api/model-changes",
     "GET /api/model-changes/{change_id}",
     "POST /api/model-changes/{change_id}/decisions",
-    "GET /api/accounts/{account_id}/performance",
-    "GET /api/models/{model_id}/performance",
-    "GET /api/households/{household_id}/performance",
 )
 AFTER: Final = ("/api/exports", "/api/fills", "/api/breaks", "/api/executions", "/api/runs/{run_id}/exports")
 """Where the paths begin of what tells of exports that have left."""
@@ -89,7 +102,7 @@ def test_no_call_fails_and_every_answer_is_as_described(
     operation: str, mode: GenerationMode, described: Any, fuzzed: Api
 ) -> None:
     first = fuzzed.waiting.drop_nulls("household_id").row(0, named=True)
-    known = {name: first[name] for name in ("proposal_id", "account_id", "household_id")}
+    known = {name: first[name] for name in ("proposal_id", "account_id", "household_id", "run_id")}
     known["change_id"] = fuzzed.backend.ledger.model_changes.model_changes()["change_id"][0]
     call_all(operation, mode, described, fuzzed.token("bob"), known)
 
