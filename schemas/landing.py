@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 import pandera.polars as pa
 import polars as pl
 
-from schemas import units
 from schemas.enums import (
     AccountStatus,
     ActionKind,
@@ -26,28 +25,14 @@ from schemas.enums import (
     TradeMode,
     Unmodelled,
 )
+from schemas.landing_columns import BLANK_IS_ZERO, IDENTIFIER, IDENTIFIERS, LABEL, PROFILE_TABLES
 from schemas.policy import MOST_APPROVED_TURNOVER, MOST_DAYS, MOST_DOLLARS, MOST_HOURS, MOST_TURNOVER
 
 Exact = Annotated[pl.Decimal, 18, 6]
 """Money, price or quantity: 18 digits, 6 of them after the point."""
-EXACT: Final = units.EXACT
 
-IDENTIFIER: Final = (
-    r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\.\.[A-Za-z0-9._-]{1,62})$"
-)
-"""1 to 64 of ``A-Z a-z 0-9 . _ -``, and not ``.`` or ``..``."""
-CASH: Final = "cash"
-"""The asset class every model must have."""
-WEIGHT_SUM_TOLERANCE: Final = 1e-6
-CURRENCY: Final = "USD"
 MOST_YEARS: Final = 100
 """Of a horizon, or until a goal."""
-
-
-IDENTIFIERS: Final = rf"^(?:{IDENTIFIER[1:-1]})(?:\|(?:{IDENTIFIER[1:-1]}))*$"
-"""Identifiers joined by a vertical bar."""
-LABEL: Final = r"^\S(?:.{0,62}\S)?$"
-"""1 to 64 characters that neither start nor end with a space: classes, custodians, symbols."""
 
 
 def label() -> Any:
@@ -428,9 +413,6 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
 }
 """Every landing table, by name."""
 
-PROFILE_TABLES: Final = ("investors", "ladder", "glide_paths")
-"""Tables that say whose model an account should have, and that no trade depends on."""
-
 OPTIONAL_TABLES: Final = frozenset(
     {
         *PROFILE_TABLES,
@@ -450,12 +432,6 @@ OPTIONAL_TABLES: Final = frozenset(
 MAY_BE_EMPTY: Final = OPTIONAL_TABLES | {"lots"}
 """Tables that may come without a row: accounts that hold only cash have no lots. Each account has its row of cash."""
 
-BLANK_IS_ZERO: Final[dict[str, tuple[str, ...]]] = {
-    "accounts": ("cash_reserve_usd", "ytd_short_gain_usd", "ytd_long_gain_usd"),
-    "cash": ("pending_usd",),
-}
-"""Amounts that are 0 where their cell is blank or their column is missing."""
-
 OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
     table: frozenset(
         [
@@ -466,13 +442,3 @@ OPTIONAL_COLUMNS: Final[dict[str, frozenset[str]]] = {
     for table, contract in CONTRACTS.items()
 }
 """Columns that a source may leave out, because their cells may be blank."""
-
-SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals", "flows", "tilts")
-"""Tables with a row per account, cut into shards; the others are read whole."""
-
-
-def dtypes(table: str) -> dict[str, pl.DataType]:
-    """Column name to Polars type of a landing table, in contract order."""
-    schema = CONTRACTS[table].to_schema()
-    types = {name: column.dtype.type for name, column in schema.columns.items()}
-    return {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in types.items()}

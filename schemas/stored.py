@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from schemas.lab_tables import LAB, LAB_INTERNAL
-from schemas.landing import CONTRACTS, dtypes
+from schemas.landing_columns import LANDING, dtypes
 from schemas.tables import PUBLIC, RUN_COLUMNS, USD
 from schemas.units import EXACT
 
@@ -38,7 +38,7 @@ orders of the account and security since then were filled with, bought above and
 ``proposed_date``, tonight's included. ``is_in_usd``: it was ordered in dollars, the quantity of an open one is an estimate."""
 
 INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
-    **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in CONTRACTS},
+    **{f"landed_{name}": {**dtypes(name), **LANDED_COLUMNS} for name in LANDING},
     "scope": {"account_id": pl.String()},
     "gate": {"account_id": pl.String(), "outcome": pl.String(), "reason": pl.String()},
     "vouched": {"account_id": pl.String()},

@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from docs.generate.markdown import code, page, prose, section, sentence, table
 from docs.generate.notes import note_of
 from schemas.exports import Delivery, ExecutionSource, Profile
-from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES, dtypes
+from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, OPTIONAL_TABLES
+from schemas.landing_columns import dtypes
 from schemas.policy import Policy
 from schemas.settings import PREFIX, Settings
 from schemas.sources import Source

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.demo.book_policies import POLICY_IDS, POLICY_SHARES
 from tasks.demo.book_reference import FUND_MODELS, MIXED_MODELS, MODEL_IDS
 from tasks.demo.book_types import AccountDraw, Floats, Ints, exact

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import EXACT, dtypes
+from schemas.landing_columns import dtypes
+from schemas.units import EXACT
 from tasks.demo.book_accounts import ACTIVE, words
 from tasks.demo.book_holdings import unit_costs
 from tasks.demo.book_reference import RARELY_BOUGHT, SYMBOLS

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import EXACT
+from schemas.units import EXACT
 from tasks.demo.book_accounts import ACTIVE
 from tasks.demo.book_types import AccountDraw, Ints, LotDraw
 

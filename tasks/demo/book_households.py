@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.demo.book_accounts import household_ids, words
 from tasks.demo.book_policies import HOUSEHOLD_POLICY
 from tasks.demo.book_reference import MODEL_IDS

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.demo.book_accounts import household_ids
 from tasks.demo.book_reference import CLASS_OF, CLASSES, MIXED_MODELS, MODEL_IDS, target_matrix
 from tasks.demo.book_types import AccountDraw, DailyCloses, Floats, exact

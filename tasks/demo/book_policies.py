@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 
 POLICIES: Final[dict[str, dict[str, object]]] = {
     "standard": {"auto_approve_max_turnover": 0.08, "auto_approve_max_tax_usd": 1000.0},

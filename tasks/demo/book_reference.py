@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from schemas.landing import CASH, dtypes
+from schemas.landing_columns import CASH, dtypes
 from tasks.demo.book_policies import policies
 from tasks.demo.book_types import DailyCloses, Floats, exact
 

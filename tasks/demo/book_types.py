@@ -15,7 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from schemas.enums import LandingTable
-from schemas.landing import CONTRACTS, EXACT
+from schemas.landing import CONTRACTS
+from schemas.units import EXACT
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

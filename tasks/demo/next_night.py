@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import Side
-from schemas.landing import EXACT, dtypes
+from schemas.landing_columns import dtypes
+from schemas.units import EXACT
 from tasks.demo.book_reference import FUNDS, SECURITIES, SYMBOLS, prices
 from tasks.demo.book_types import TABLES, DailyCloses, FileFormat
 

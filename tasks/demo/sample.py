@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from schemas.errors import WrongUsage
-from schemas.landing import CONTRACTS
+from schemas.landing_columns import LANDING
 from tasks.demo.book import book_parts
 from tasks.demo.book_investors import glide_paths, ladder
 from tasks.demo.book_reference import SYMBOLS, reference_tables
@@ -181,7 +181,7 @@ def _clear(folder: Path) -> None:
 
 def _tables_in(folder: Path) -> Iterator[Path]:
     """Files that a reader of the folder would take for landing tables."""
-    names = {f"{table}{ending}" for table in CONTRACTS for ending in ENDINGS}
+    names = {f"{table}{ending}" for table in LANDING for ending in ENDINGS}
     return (path for path in sorted(folder.iterdir()) if path.name in names)
 
 

@@ -19,7 +19,7 @@ from typing import Final
 import pyarrow as pa
 
 from schemas.errors import InputRefused
-from schemas.landing import CURRENCY
+from schemas.landing_columns import CURRENCY
 from tasks.core.facts import FORMULA_START
 from tasks.core.gate import CURRENCY_COLUMN, LINE, as_json
 from tasks.executions.execution import Lot, execution, lot, refuse_odd_lots, repeated_names

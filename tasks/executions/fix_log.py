@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import InputRefused
-from schemas.landing import CURRENCY
+from schemas.landing_columns import CURRENCY
 from tasks.executions import fix_words as fix
 from tasks.executions.fix_message import end_of, fields_of, version_of
 from tasks.executions.record_tally import RecordTally

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.enums import ExecutionKind, Side
-from schemas.landing import CURRENCY
+from schemas.landing_columns import CURRENCY
 from tasks.executions import values
 from tasks.executions.flex_elements import Element
 from tasks.executions.words import Cells, Dialect, Unreadable, quote_value

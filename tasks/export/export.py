@@ -36,7 +36,7 @@ import polars as pl
 from schemas.enums import Role, RunState
 from schemas.errors import DecisionRefused, RunHeld, Terminal, WrongUsage
 from schemas.executions import SENT_ORDERS
-from schemas.landing import IDENTIFIER
+from schemas.landing_columns import IDENTIFIER
 from tasks.core.export import Export, ExportPackage, allocate, block_warnings, make_release
 from tasks.export.deadline import ExportDeadline
 from tasks.export.packages import Exporter, book_of, planned_packages, settled_accounts, stored_tables

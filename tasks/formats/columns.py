@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate import CURRENCY_COLUMN, HOLDING
 from tasks.formats.amounts import as_text, column_number
 from tasks.formats.mapping import AS_OF, InputColumn, InputMapping, Table

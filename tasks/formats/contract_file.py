@@ -21,7 +21,8 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.errors import InputRefused
-from schemas.landing import MAY_BE_EMPTY, OPTIONAL_COLUMNS, dtypes
+from schemas.landing import MAY_BE_EMPTY, OPTIONAL_COLUMNS
+from schemas.landing_columns import dtypes
 from tasks.core.gate import CURRENCY_COLUMN, column_requirement
 from tasks.formats.contract_csv import csv_batches, csv_head, csv_header
 from tasks.formats.contract_parquet import parquet_batches, parquet_header

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from schemas.errors import InputRefused
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate import CURRENCY_COLUMN, can_read, column_requirement
 
 _OPTIONS: Final = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}

@@ -7,7 +7,8 @@ from itertools import permutations
 
 import polars as pl
 
-from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS, dtypes
+from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS
+from schemas.landing_columns import dtypes
 from tasks.core.gate import column_requirement
 from tasks.formats.columns import BESIDE
 from tasks.formats.mapping import LINES, InputColumn, InputMapping, Record, Table

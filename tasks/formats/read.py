@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from schemas.errors import InputRefused
-from schemas.landing import CURRENCY, dtypes
+from schemas.landing_columns import CURRENCY, dtypes
 from tasks.core.gate import CURRENCY_COLUMN, HOLDING, LINE, as_json
 from tasks.formats.columns import BESIDE, landing_cells
 from tasks.formats.contract_file import RawTable

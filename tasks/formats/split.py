@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from schemas.landing import IDENTIFIER
+from schemas.landing_columns import IDENTIFIER
 from tasks.core.gate import LINE
 
 _END: Final = "\x00end"

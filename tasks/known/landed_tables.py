@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CONTRACTS, PROFILE_TABLES, SHARDED_TABLES, dtypes
+from schemas.landing_columns import LANDING, PROFILE_TABLES, SHARDED_TABLES, dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import Facts, household_key, in_changed_models, with_policy_defaults
 from tasks.core.gate import (
@@ -27,7 +27,7 @@ from tasks.known.history import trade_date_of
 from warehouse.lake import Lake
 from warehouse.ledger import InputRow, Inputs
 
-GLOBAL_TABLES: Final = tuple(table for table in CONTRACTS if table not in {*SHARDED_TABLES, *PROFILE_TABLES})
+GLOBAL_TABLES: Final = tuple(table for table in LANDING if table not in {*SHARDED_TABLES, *PROFILE_TABLES})
 """Tables that belong to no account and that trades depend on."""
 
 
@@ -168,7 +168,7 @@ def places(inputs: Inputs, run: RunRef) -> Places:
             key=_table,
         )
     }
-    return {table: found.get(table, [FilePlace(table, 1)]) for table in CONTRACTS}
+    return {table: found.get(table, [FilePlace(table, 1)]) for table in LANDING}
 
 
 def _table(row: InputRow) -> str:

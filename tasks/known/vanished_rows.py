@@ -1,6 +1,6 @@
 """What a run's tables about what may be traded lack of the last night's."""
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.run import RunRef
 from tasks.core.gate import in_current_terms
 from tasks.core.guards import WATCHED, Vanished, vanished_rows

@@ -15,7 +15,7 @@ import polars as pl
 
 from schemas.enums import Calendar
 from schemas.errors import DecisionRefused, WrongUsage
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.mappings import suggest_name
 from schemas.policy import Policy
 from schemas.run import GLOBAL_SHARD, RunRef

@@ -24,7 +24,7 @@ from prefect.settings import PREFECT_API_URL
 
 from schemas.enums import LandingTable, RunKind, RunState
 from schemas.events import EventName
-from schemas.landing import CONTRACTS
+from schemas.landing_columns import LANDING
 from schemas.run import RunRef
 from schemas.sources import DatedSource
 from tasks.monitor.intraday_inputs import newest_night
@@ -206,5 +206,5 @@ def _without_prices(source: DatedSource, taken: TakenFiles) -> DatedSource | Non
     delivers = {table for each in taken.inputs if each.source == source for table in each.tables}
     if LandingTable.PRICES not in delivers:
         return source
-    others = tuple(table for table in CONTRACTS if table in delivers - {LandingTable.PRICES})
+    others = tuple(table for table in LANDING if table in delivers - {LandingTable.PRICES})
     return source.model_copy(update={"tables": others}) if others else None

@@ -18,7 +18,7 @@ import polars as pl
 
 from schemas.enums import LandingTable
 from schemas.errors import InputRefused, SourceUnreachable
-from schemas.landing import CONTRACTS
+from schemas.landing_columns import LANDING
 from schemas.sources import DatedSource, fill_date
 from tasks.core.gate import parse
 from tasks.formats import ENDINGS, PACKED, load_format
@@ -96,7 +96,7 @@ def _sources_to_read(at: Stores, night: BaseNight, rows: Sequence[InputRow], day
     wanted = WATCHED if prices is not None else (PRICES, *WATCHED)
     for source in at.settings.sources_of(night.base.as_of_date):
         delivers = {row.table_name for row in rows if row.source == source.name and row.sha256}
-        tables = tuple(table for table in CONTRACTS if table in wanted and table in delivers)
+        tables = tuple(table for table in LANDING if table in wanted and table in delivers)
         if tables:
             yield source.model_copy(update={"tables": tables})
 
@@ -112,7 +112,7 @@ def _files(source: DatedSource, at: Stores) -> list[Input]:
     pattern = source.files or fill_date(read_by.files, source.day)
     patterns = [f"{pattern}{ending}" for ending in ("", *PACKED)]
     files = fetch_files(source, is_wanted=lambda name: any(fnmatchcase(name, one) for one in patterns), staging=staging)
-    tables = tuple(table for table in source.tables or CONTRACTS if table in read_by.tables)
+    tables = tuple(table for table in source.tables or LANDING if table in read_by.tables)
     return [Input(source, file, tables, read_by) for file in files]
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from schemas.enums import Trigger
 from schemas.errors import WrongUsage
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, household_key, in_changed_models, model_hashes, with_policy_defaults

@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import LandingTable, Step
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.run import RunRef
 from schemas.tables import USD
 from tasks.core.facts import Facts

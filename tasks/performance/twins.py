@@ -8,7 +8,7 @@ import polars as pl
 
 from schemas.enums import Calendar
 from schemas.errors import WrongUsage
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.policy import Policy
 from schemas.stored import INTERNAL
 from schemas.tables import USD

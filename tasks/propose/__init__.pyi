@@ -1,14 +1,14 @@
 from .measure import measure_frames as measure_frames
 from .measure import measure_shard as measure_shard
 from .measure import measure_task as measure_task
-from .propose import need_conserved as need_conserved
 from .propose import propose_shard as propose_shard
 from .propose import propose_task as propose_task
-from .propose import solve_ready_accounts as solve_ready_accounts
 from .publish import publish_task as publish_task
 from .publish import show_run as show_run
 from .route import route_run as route_run
 from .route import route_task as route_task
+from .solving import need_conserved as need_conserved
+from .solving import solve_ready_accounts as solve_ready_accounts
 from .tonight_page import RunPicture as RunPicture
 from .tonight_page import RunProgress as RunProgress
 from .tonight_page import run_picture as run_picture

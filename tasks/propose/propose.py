@@ -7,13 +7,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.enums import LookReason, Step
-from schemas.errors import ConservationBroken
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.facts import Facts, account_parameters, model_hashes
 from tasks.core.propose import (
     Noticed,
-    Solved,
     class_reasons,
     conservation,
     frontier,
@@ -21,15 +19,12 @@ from tasks.core.propose import (
     order_rows,
     outcomes,
     proposal_rows,
-    shard_of,
-    solve_accounts,
     with_look,
     with_route,
-    with_standing,
 )
-from tasks.core.reconcile import waiting, waiting_orders
 from tasks.known import facts as read_facts
 from tasks.propose.model_changes import change_frames
+from tasks.propose.solving import need_conserved, need_none, solve_ready_accounts
 from tasks.runtime import Stores, made_with, open_stores, retry_quietly, timed_step
 
 
@@ -120,48 +115,3 @@ def propose_frames(
         "class_reasons": reasons,
         "account_outcomes": outcomes(standing, solved, reasons, gate),
     }
-
-
-def solve_ready_accounts(
-    accounts: pl.DataFrame, facts: Facts, drift: pl.DataFrame, by_account: pl.DataFrame
-) -> tuple[pl.DataFrame, Solved]:
-    """Where each account stands before anything is solved, and the best trades of those that are."""
-    models = facts.model_targets["model_id"].unique()
-    standing = with_standing(
-        accounts,
-        by_account,
-        facts.last_exports,
-        facts.members,
-        models=models,
-        waiting=waiting(facts.unshown_fills),
-        open_orders=waiting_orders(facts.open_orders),
-        as_of=facts.as_of,
-    )
-    to_solve = standing.filter(pl.col("outcome").is_null() | pl.col("is_locked")).drop("outcome", "reason", "triggers")
-    return standing, solve_accounts(to_solve, shard_of(facts, drift, by_account))
-
-
-def need_conserved(proposals: pl.DataFrame, orders: pl.DataFrame, relief: pl.DataFrame, lots: pl.DataFrame) -> None:
-    """Stop where shares or cash do not add up; ``proposals`` with the solver's ``cash_after``.
-
-    Raises
-    ------
-    ConservationBroken
-        They do not.
-    """
-    need_none("sell orders whose lots do not sum to them", conservation.relief_gaps(orders, relief))
-    need_none("lots of which more is sold than held", conservation.oversold(relief, lots))
-    need_none("proposals whose cash does not add up", conservation.cash_gaps(proposals, orders))
-
-
-def need_none(what: str, offenders: pl.DataFrame) -> None:
-    """Stop where something does not add up, saying of how many; the ledger will name the first.
-
-    Raises
-    ------
-    ConservationBroken
-        ``offenders`` has rows.
-    """
-    if offenders.height:
-        said = f"{offenders.height} {what}\n\nHint: `trimtab audit list` shows the first of them, in the row run_held."
-        raise ConservationBroken(said, first=str(offenders.row(0, named=True)))

@@ -14,7 +14,7 @@ from tasks.core.drift import chart, drift_counts
 from tasks.core.explain import counts_of, exceptions, markdown, timings
 from tasks.core.gate import behind_sentence, trace
 from tasks.core.propose import conservation
-from tasks.propose.propose import need_none
+from tasks.propose.solving import need_none
 from tasks.runtime import Stores, open_stores, retry_quietly, timed_step, utc_now, write_anchor
 from warehouse.ledger import StepRow
 

@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from schemas.errors import InputRefused, SourceUnreachable
-from schemas.landing import CONTRACTS, OPTIONAL_TABLES, dtypes
+from schemas.landing import OPTIONAL_TABLES
+from schemas.landing_columns import LANDING, dtypes
 from schemas.sources import DatedSource, fill_date
 from tasks.formats import ENDINGS, PACKED, InputFormat, file_names, load_format, refuse_near, sequence_of
 from tasks.sources import FetchedFile, fetch_files
@@ -112,7 +113,7 @@ def _inputs_of(source: DatedSource, staging: Path) -> list[Input]:
 def _take_formatted(source: DatedSource, staging: Path) -> list[Input]:
     read_by = load_format(source.format)
     pattern = source.files or fill_date(read_by.files, source.day)
-    tables = tuple(table for table in CONTRACTS if table in read_by.tables and table in (source.tables or CONTRACTS))
+    tables = tuple(table for table in LANDING if table in read_by.tables and table in (source.tables or LANDING))
     files = fetch_files(source, is_wanted=lambda name: _fits(name, pattern), staging=staging)
     if not files:
         raise NotCome(f"{source.url} has no file {pattern}; needed those of {read_by.name}\n\n{_late_hint(source)}")
@@ -124,7 +125,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _landing_tables(source: DatedSource, staging: Path) -> list[Input]:
-    wanted = source.tables or tuple(CONTRACTS)
+    wanted = source.tables or tuple(LANDING)
     names = {f"{table}{ending}": table for table in wanted for ending in ENDINGS}
     seen: set[str] = set()
 
@@ -145,13 +146,13 @@ def _landing_tables(source: DatedSource, staging: Path) -> list[Input]:
     needed = [table for table in source.tables if table not in found]
     if needed:
         raise NotCome(f"{source.url} has no {file_names(needed[0])}\n\n{_late_hint(source)}")
-    return [Input(source, found[table], (table,)) for table in CONTRACTS if table in found]
+    return [Input(source, found[table], (table,)) for table in LANDING if table in found]
 
 
 def _require_tables(taken: TakenFiles) -> None:
     sources = taken.sources
-    late = {table for each in taken.absent for table in each.source.tables or CONTRACTS}
-    for table in CONTRACTS:
+    late = {table for each in taken.absent for table in each.source.tables or LANDING}
+    for table in LANDING:
         if table in OPTIONAL_TABLES or taken.of(table) or table in late:
             continue
         where = " and ".join(source.url for source in sources)

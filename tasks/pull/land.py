@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from schemas.landing import CONTRACTS, SHARDED_TABLES
+from schemas.landing_columns import LANDING, SHARDED_TABLES
 from schemas.run import GLOBAL_SHARD, RunRef
 from tasks.core.facts import shard_accounts
 from tasks.known import last_night, remembered_actions
@@ -29,7 +29,7 @@ def land_tables(run: RunRef, landing: Landing, chosen: ChosenAccounts, at: Store
 
     return at.lake.load(
         run,
-        [*(f"landed_{table}" for table in CONTRACTS), *about],
+        [*(f"landed_{table}" for table in LANDING), *about],
         batches(),
         copies=lambda: landing.copies,
         shards=placing,

@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from schemas.landing import CONTRACTS, dtypes
+from schemas.landing_columns import LANDING, dtypes
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate import rounded_cells
 from tasks.pull.inputs import Input, TakenFiles
@@ -70,7 +70,7 @@ class Landing:
     def __init__(self, taken: TakenFiles, now: datetime, before: Mapping[tuple[str, str, str], LandedBefore]) -> None:
         """``before``: what earlier runs landed whole, by content, reader and table."""
         self.taken, self._now, self._before = taken, now, before
-        self._next = dict.fromkeys(CONTRACTS, 1)
+        self._next = dict.fromkeys(LANDING, 1)
         self._rows: list[InputRow] = []
         self._copies: list[Copy] = []
 

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Reason
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.sources import Source
 from schemas.stored import LANDED_COLUMNS
 from tasks.formats import load_format

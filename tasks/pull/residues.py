@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import BLANK_IS_ZERO
+from schemas.landing_columns import BLANK_IS_ZERO
 from tasks.core.gate import CURRENCY_COLUMN, LINE
 from tasks.formats import RawTable
 

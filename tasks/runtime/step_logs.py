@@ -4,14 +4,11 @@ The sentence is for people; the same as fields travels with the record, for ``ta
 """
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
-from prefect.logging.handlers import PrefectConsoleHandler
 
 from schemas.enums import Step
 from schemas.run import GLOBAL_SHARD, RunRef
@@ -54,18 +51,26 @@ def log_step(run: RunRef, step: Step, shard: int) -> Iterator[StepOutcome]:
 
 def log(level: int, sentence: str, fields: dict[str, Any]) -> None:
     """To the log of the run that this is called in, else to the program's own."""
-    logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
-    try:
-        logger = get_run_logger()
-    except MissingContextError:
-        logger = logging.getLogger("trimtab")
-    logger.log(level, sentence, extra={FIELDS: fields})
+    _logger().log(level, sentence, extra={FIELDS: fields})
+
+
+def _logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
+    """The logger of the run that this is called in, else the program's own; Prefect, which takes seconds, is not loaded for it."""
+    if "prefect" in sys.modules:
+        from prefect.exceptions import MissingContextError  # noqa: PLC0415 - where it is loaded already
+        from prefect.logging import get_run_logger  # noqa: PLC0415 - as above
+
+        with suppress(MissingContextError):
+            return get_run_logger()
+    return logging.getLogger("trimtab")
 
 
 def use_log_format(settings: Settings) -> None:
     """Have this process log in the format that the settings name. Said again it changes nothing."""
-    if settings.log_format is not LogFormat.JSON:
+    if settings.log_format is not LogFormat.JSON or "prefect" not in sys.modules:
         return
+    from prefect.logging.handlers import PrefectConsoleHandler  # noqa: PLC0415 - where it is loaded already
+
     loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         if isinstance(handler, PrefectConsoleHandler) and not isinstance(handler.formatter, JsonLines):
@@ -77,8 +82,4 @@ def give_notice(message: str) -> None:
 
     Never account data.
     """
-    message = plain_text(message)
-    try:
-        get_run_logger().warning(message)
-    except MissingContextError:
-        logging.getLogger("trimtab").warning(message)
+    _logger().warning(plain_text(message))

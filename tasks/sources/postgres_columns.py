@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.errors import InputRefused
-from schemas.landing import CONTRACTS, dtypes
+from schemas.landing import CONTRACTS
+from schemas.landing_columns import dtypes
 from schemas.sources import DatedSource, Source
 from tasks.core.gate import column_requirement
 

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run as this_task
 
 from schemas.enums import Outcome, Step
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
 from tasks.core.facts import odd_label_notice

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from schemas.errors import InputRefused
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate import accepted_rows, gate_accounts, whole_files
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import RawTable, read_batches

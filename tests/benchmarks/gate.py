@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import AccountStatus, TaxStatus
-from schemas.landing import EXACT, IDENTIFIER, LABEL, dtypes
+from schemas.landing_columns import IDENTIFIER, LABEL, dtypes
 from schemas.stored import LANDED_COLUMNS
+from schemas.units import EXACT
 from tasks.core.gate import Gated, History, gate_accounts, gate_globals
 from tests.benchmarks.results import HERE, Figures, kept
 

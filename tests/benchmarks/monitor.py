@@ -20,9 +20,9 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import RunKind
-from schemas.landing import EXACT
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
+from schemas.units import EXACT
 from tasks.monitor.breach_batches import MonitorResult, monitor_book
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now

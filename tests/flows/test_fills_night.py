@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.settings import Settings
 from tasks.demo.sample import make_book
 from tasks.reconcile.reconcile import reconcile

@@ -49,7 +49,8 @@ from schemas.enums import (
     Trigger,
     Unmodelled,
 )
-from schemas.landing import BLANK_IS_ZERO, CONTRACTS, PROFILE_TABLES, dtypes
+from schemas.landing import CONTRACTS
+from schemas.landing_columns import BLANK_IS_ZERO, PROFILE_TABLES, dtypes
 from tasks.core.gate.contract import column_rules, readable, required_rule, unique_key
 from tests.golden.night import HERE
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.enums import BandRule, Calendar, ShortTermGains, TradeMode, Unmodelled
-from schemas.landing import Policies, dtypes
+from schemas.landing import Policies
+from schemas.landing_columns import dtypes
 from schemas.policy import Policy
 
 DEFAULTS = {

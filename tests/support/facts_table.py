@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.drift.drift import drift_by_class, household_drift
 from tasks.core.facts.facts import Facts, account_parameters, priced_securities, valued_lots, with_policy_defaults

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate import (
     GatedAccounts,
     History,

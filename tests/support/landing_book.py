@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.sources import Source
 from tasks.core.gate import Gated, GatedAccounts, Places, gate_accounts, gate_globals, whole_files
 from tasks.core.gate.parsing import parse

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import polars as pl
 
 from schemas.enums import Outcome, RunKind
-from schemas.landing import OPTIONAL_COLUMNS, PROFILE_TABLES, dtypes
+from schemas.landing import OPTIONAL_COLUMNS
+from schemas.landing_columns import PROFILE_TABLES, dtypes
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import INTERNAL

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.tables import PUBLIC
 from tasks.core.export.content import content_hashes
 from tasks.core.export.package import Export, ExportPackage, ProposedTables, make_release

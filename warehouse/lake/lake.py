@@ -17,7 +17,7 @@ import duckdb
 import polars as pl
 
 from schemas.errors import LakeBusy
-from schemas.landing import SHARDED_TABLES
+from schemas.landing_columns import SHARDED_TABLES
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES

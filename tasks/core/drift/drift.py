@@ -19,7 +19,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import BandRule, Calendar, Trigger
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import USD
 from tasks.core.facts import CLASS, exact_sum
 

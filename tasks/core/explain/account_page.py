@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from schemas.enums import Reason, Side, TaxStatus
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.explain.branches import branches
 from tasks.core.explain.class_terms import loss_rooms
 from tasks.core.explain.gap_section import certificate_section

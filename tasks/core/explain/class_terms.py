@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.explain.plain_values import Page, every_row
 from tasks.core.explain.sentences import bps_words
 from tasks.core.facts import BPS, CLASS

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.explain.plain_values import Page
 from tasks.core.explain.sentences import bps_words, price_of_cash_sentence
 from tasks.core.facts import BPS

@@ -5,7 +5,7 @@ from decimal import Decimal
 import polars as pl
 
 from schemas.enums import Side
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import USD
 from tasks.core.drift import is_out_of_band
 from tasks.core.facts import exact_sum

@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas.enums import Side
 from schemas.errors import ConservationBroken
-from schemas.landing import IDENTIFIER
+from schemas.landing_columns import IDENTIFIER
 from tasks.core.export.blocks import block_orders, sells_first
 from tasks.core.export.content import content_hashes
 from tasks.core.facts import cents, sound_labels

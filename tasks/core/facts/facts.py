@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RestrictionRule
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.policy import Policy
 from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC, USD

@@ -21,7 +21,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import PUBLIC
 from tasks.core.facts.sums import exact_sum
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import IDENTIFIER
+from schemas.landing_columns import IDENTIFIER
 from tasks.core.gate.accounts import ACCOUNT_IS_KNOWN, CASH_PRESENT, HOUSEHOLD_WHOLE, SECURITY_HAS_PRICE
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import ACTION_WHOLE

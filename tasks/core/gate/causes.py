@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from schemas.landing import IDENTIFIER
+from schemas.landing_columns import IDENTIFIER
 from tasks.core.gate.cause_links import (
     OF_MODELS,
     cell,

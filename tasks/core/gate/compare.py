@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate.basis import changed_bases
 from tasks.core.gate.cash import unexplained_cash
 from tasks.core.gate.history import HOLDING, RELEASABLE, Comparison, History, compare

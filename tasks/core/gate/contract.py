@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, Final
 
 import polars as pl
-from pandera.api.checks import Check
 
-from schemas.landing import CONTRACTS, CURRENCY, EXACT, IDENTIFIER, IDENTIFIERS, LABEL, dtypes
+from schemas.landing_columns import CURRENCY, IDENTIFIER, IDENTIFIERS, LABEL, dtypes
+from schemas.units import EXACT
 
 MEANINGS: Final[dict[str, str]] = {
     "account_id": "the account the row belongs to",
@@ -127,6 +127,13 @@ WHOLE_ROW_RULES: Final = (LINE_RULE, HOLDING_RULE)
 """Rules of a row as a whole: where one is broken, no cell of the row says anything."""
 
 
+def contract_of(table: str) -> Any:
+    """The Pandera model of a table: it takes a second to import, and whoever only reads what was set aside needs none."""
+    from schemas.landing import CONTRACTS  # noqa: PLC0415 - see above
+
+    return CONTRACTS[table]
+
+
 def readable(table: str, column: str) -> Rule:
     """The rule that a cell can be read as its column's type."""
     if column == "currency":
@@ -157,7 +164,7 @@ def column_rules(table: str) -> dict[tuple[str, str], Rule]:
         (name, str(check.error or check.name)): Rule(
             f"{name}_{_rule_words(column.checks)[0]}", name, _words(table, name)
         )
-        for name, column in CONTRACTS[table].to_schema().columns.items()
+        for name, column in contract_of(table).to_schema().columns.items()
         for check in column.checks
     }
 
@@ -174,11 +181,11 @@ def _type_words(table: str, column: str) -> str:
 
 
 def _words(table: str, column: str) -> str:
-    checks = CONTRACTS[table].to_schema().columns[column].checks
+    checks = contract_of(table).to_schema().columns[column].checks
     return _rule_words(checks)[1] if checks else _type_words(table, column)
 
 
-def _rule_words(checks: list[Check]) -> tuple[str, str]:
+def _rule_words(checks: Sequence[Any]) -> tuple[str, str]:
     """End of the rule's name and what the cell must hold; two checks of one column (a range) are one rule."""
     limits: dict[str, Any] = {str(check.name): next(iter((check.statistics or {}).values()), None) for check in checks}
     low, high = limits.get("greater_than_or_equal_to"), limits.get("less_than_or_equal_to")

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Side
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate.history import HOUSEHOLD_KEPT, RESTRICTION_KEPT, TILT_KEPT, History
 from tasks.core.gate.reference_tables import Gated
 from tasks.core.gate.restrictions import rules_about, unforbidden

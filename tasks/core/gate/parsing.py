@@ -19,7 +19,8 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import BLANK_IS_ZERO, CURRENCY, EXACT, dtypes
+from schemas.landing_columns import BLANK_IS_ZERO, CURRENCY, dtypes
+from schemas.units import EXACT
 
 LINE: Final = "(line)"
 """Column that the reader adds when a CSV has lines of the wrong length: the text of such a line, else null."""

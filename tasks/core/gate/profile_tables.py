@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import PROFILE_TABLES, dtypes
+from schemas.landing_columns import PROFILE_TABLES, dtypes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.rows import Checked, accepted_rows, breaches, check_table, with_future
 from tasks.core.gate.strays import could_be_lost, is_name, text_of

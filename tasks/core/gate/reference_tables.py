@@ -22,7 +22,7 @@ import polars as pl
 
 from schemas.enums import OrderUnit, SecurityType
 from schemas.errors import InputRefused
-from schemas.landing import CASH, WEIGHT_SUM_TOLERANCE, dtypes
+from schemas.landing_columns import CASH, WEIGHT_SUM_TOLERANCE, dtypes
 from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.classes import with_strange_classes
 from tasks.core.gate.contract import Rule

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import RestrictionRule, Side
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import Actions, after_actions
 from tasks.core.gate.rows import Checked, breaches, check_table, with_unknown

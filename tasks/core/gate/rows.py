@@ -16,12 +16,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-import pandera.errors
 import polars as pl
 
-from schemas.landing import CONTRACTS, dtypes
+from schemas.landing_columns import dtypes
 from schemas.tables import PUBLIC
-from tasks.core.gate.contract import WHOLE_ROW_RULES, Rule, column_rules, not_after, readable, required_rule, unique_key
+from tasks.core.gate.contract import (
+    WHOLE_ROW_RULES,
+    Rule,
+    column_rules,
+    contract_of,
+    not_after,
+    readable,
+    required_rule,
+    unique_key,
+)
 from tasks.core.gate.parsing import as_json
 from tasks.core.gate.places import Places, with_places
 
@@ -126,7 +134,7 @@ def account_key(row_number: str = "row_number") -> pl.Expr:
 
 
 def _key(table: str) -> Sequence[str]:
-    return BUY_LIST_KEY if table == "buy_list" else CONTRACTS[table].to_schema().unique or ()
+    return BUY_LIST_KEY if table == "buy_list" else contract_of(table).to_schema().unique or ()
 
 
 def _rule(table: str, column: str, check: str) -> Rule:
@@ -176,9 +184,11 @@ def _breaches_of_contract(table: str, typed: pl.DataFrame) -> pl.DataFrame:
     )
     if typed.is_empty() and typed.schema == pl.Schema(dtypes(table)):
         return none
+    from pandera.errors import SchemaErrors  # noqa: PLC0415 - as ``contract_of``
+
     try:
-        CONTRACTS[table].validate(typed, lazy=True)
-    except pandera.errors.SchemaErrors as error:
+        contract_of(table).validate(typed, lazy=True)
+    except SchemaErrors as error:
         cases: pl.DataFrame = error.failure_cases
         return cases.select("schema_context", "column", "check", pl.col("index").cast(pl.Int64))
     return none

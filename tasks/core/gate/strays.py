@@ -17,7 +17,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import ActionKind
-from schemas.landing import IDENTIFIER, dtypes
+from schemas.landing_columns import IDENTIFIER, dtypes
 from tasks.core.gate.spellings import could_mean
 
 STRAY: Final[dict[str, type[pl.DataType]]] = {

@@ -17,7 +17,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.tables import PUBLIC
 from tasks.core.gate import as_json, unforbidden
 

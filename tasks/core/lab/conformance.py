@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import CASH, dtypes
+from schemas.landing_columns import CASH, dtypes
 from schemas.stored import INTERNAL
 from tasks.core.drift import account_drift, drift_by_class, household_drift
 from tasks.core.facts import (

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import AccountStatus, OrderUnit, RestrictionRule, Side, TaxStatus
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.facts import BPS, Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.lab.arrays import Holders
 from tasks.core.solver import MILLIONTHS

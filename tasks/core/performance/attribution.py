@@ -22,7 +22,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import USD
 from tasks.core.facts import CLASS, exact_sum
 from tasks.core.gate import looks_split

@@ -23,7 +23,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import FlowSource
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import USD
 from tasks.core.gate import looks_split
 from tasks.core.performance.returns import time_in_account

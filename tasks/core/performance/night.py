@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side, Term
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import USD
 from tasks.core.facts import BPS, Facts, account_parameters, priced_securities, usd, valued_lots
 from tasks.core.performance.after_tax import taxed_accounts

@@ -22,8 +22,9 @@ import polars as pl
 
 from schemas.enums import Route, Side
 from schemas.errors import WrongUsage
-from schemas.landing import CASH, EXACT
+from schemas.landing_columns import CASH
 from schemas.tables import PUBLIC
+from schemas.units import EXACT
 from tasks.core.export import content_hashes
 from tasks.core.facts import exact_sum, usd, usd_sum
 from tasks.core.propose.orders import order_rows, short_hashes

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Side, TradeMode
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.drift import WEIGHT_TOLERANCE, household_drift
 from tasks.core.facts import CLASS, Facts, account_parameters, priced_securities, valued_lots
 from tasks.core.propose.solve import solve

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.propose.scenarios import idle_tracking
 from tasks.core.propose.solved import GROUP, Solved
 from tasks.core.rules import starts, to_arrays

@@ -19,7 +19,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.facts import BPS, usd_sum
 from tasks.core.propose.realized import net_gains
 from tasks.core.propose.solved import Solved

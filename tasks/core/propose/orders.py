@@ -11,8 +11,8 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import OrderUnit, Reason, Side
-from schemas.landing import EXACT
 from schemas.tables import PUBLIC, USD
+from schemas.units import EXACT
 from tasks.core.facts import BPS, CLASS, cents, rounded_usd, usd, usd_sum
 from tasks.core.propose.order_worth import IS_FUND, PRICES, sale_sums, with_worth_of_purchases, with_worth_of_sales
 from tasks.core.propose.realized import with_tax

@@ -30,7 +30,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, TradeMode
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import PUBLIC, USD
 from tasks.core.facts import CLASS, Facts, account_parameters, exact_sum
 from tasks.core.propose.engine import Shard, shard_of, solve_accounts

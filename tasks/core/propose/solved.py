@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from schemas.enums import Reason
-from schemas.landing import CASH, EXACT
+from schemas.landing_columns import CASH
 from schemas.tables import USD
+from schemas.units import EXACT
 from tasks.core.facts import BPS, CLASS, rounded_usd, usd, usd_sum
 from tasks.core.propose.lot_costs import with_costs_at
 from tasks.core.propose.realized import net_gains

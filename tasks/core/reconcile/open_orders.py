@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from schemas.units import EXACT
 

@@ -22,7 +22,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Side
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.gate import plain
 

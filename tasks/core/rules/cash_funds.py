@@ -15,8 +15,8 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import EXACT
 from schemas.tables import USD
+from schemas.units import EXACT
 from tasks.core.facts import BPS, rounded_usd, usd, usd_sum
 from tasks.core.rules.sales import HOLDING
 from tasks.core.rules.whole_orders import millionths, quantity_of, taken_in_order

@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, Reason, TradeMode
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.facts import BPS, CLASS
 from tasks.core.rules.purchases import GROUP
 from tasks.core.rules.sales import outright_proceeds

@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from schemas.tables import USD
 from tasks.core.facts import BPS, CLASS, Facts, rounded_usd, usd_sum
 from tasks.core.rules.book_arrays import starts, to_arrays

@@ -19,7 +19,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import AccountStatus, TaxStatus, TradeMode
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.facts import CLASS, Facts, usd
 from tasks.core.rules.hold_ranges import held_ranges
 from tasks.core.rules.purchases import open_choices

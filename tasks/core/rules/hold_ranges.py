@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
-from schemas.landing import EXACT
+from schemas.units import EXACT
 from tasks.core.facts import Facts
 from tasks.core.rules.sales import HOLDING
 

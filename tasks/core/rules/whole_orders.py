@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Reason
-from schemas.landing import EXACT
+from schemas.units import EXACT
 from tasks.core.rules.sales import HOLDING
 
 MILLIONTHS: Final = 10**6

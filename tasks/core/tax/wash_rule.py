@@ -25,7 +25,7 @@ import polars as pl
 from numba import njit
 
 from schemas.enums import Side
-from schemas.landing import EXACT
+from schemas.units import EXACT
 from tasks.core.facts import rounded_usd
 from tasks.core.solver import Ints
 

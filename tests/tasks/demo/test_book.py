@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.landing import CASH, CONTRACTS, OPTIONAL_COLUMNS, SHARDED_TABLES, dtypes
+from schemas.landing import CONTRACTS, OPTIONAL_COLUMNS
+from schemas.landing_columns import CASH, SHARDED_TABLES, dtypes
 from schemas.policy import Policy
 from tasks.core.gate.parsing import parse
 from tasks.demo.book import PART_ACCOUNTS, BookPart, book_parts

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import WrongUsage
-from schemas.landing import CASH, dtypes
+from schemas.landing_columns import CASH, dtypes
 from tasks.demo.book_reference import LEFT_OUT
 from tasks.demo.book_types import TABLES, FileFormat
 from tasks.demo.sample import CLAIM, MARKER, BookSummary, TableFile, make_book, read_market

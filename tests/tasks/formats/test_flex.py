@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import InputRefused, WrongUsage
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate.parsing import parse
 from tasks.core.gate.rows import check_table
 from tasks.formats import flex

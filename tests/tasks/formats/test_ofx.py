@@ -7,7 +7,7 @@ import pytest
 from ofxtools.Parser import OFXTree
 
 from schemas.errors import InputRefused, WrongUsage
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate.parsing import parse
 from tasks.core.gate.rows import check_table
 from tasks.formats import ofx as reader

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from schemas.errors import InputRefused
-from schemas.landing import OPTIONAL_COLUMNS, dtypes
+from schemas.landing import OPTIONAL_COLUMNS
+from schemas.landing_columns import dtypes
 from tasks.core.gate.parsing import parse
 from tasks.core.propose.conservation import outcome_gaps
 from tasks.demo.book import book_parts

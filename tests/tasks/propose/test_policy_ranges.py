@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from schemas.landing import Policies, dtypes
+from schemas.landing import Policies
+from schemas.landing_columns import dtypes
 from schemas.settings import Settings
 from tests.support.landing_book import AS_OF, sound_book, write_book
 from tests.support.night_driver import run_night

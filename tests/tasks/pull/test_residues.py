@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.settings import Settings
 from tasks.formats.contract_file import RawTable
 from tasks.pull.inputs import take

@@ -21,7 +21,8 @@ from tasks.core.propose.route import Noticed
 from tasks.core.propose.solved import Solved
 from tasks.core.rules.restrictions import sold_tonight, wash_conflicts
 from tasks.propose.measure import measure_frames
-from tasks.propose.propose import need_conserved, propose_frames, solve_ready_accounts
+from tasks.propose.propose import propose_frames
+from tasks.propose.solving import need_conserved, solve_ready_accounts
 from tests.support.night_book import facts_of, landed_book
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # exchange_calendars, under pandas 3.1

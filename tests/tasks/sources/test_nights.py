@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.settings import Settings
 from schemas.sources import Source
 from tasks.runtime.stores import open_ledger

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from schemas.errors import InputRefused
-from schemas.landing import EXACT
 from schemas.sources import Source
+from schemas.units import EXACT
 from tasks.core.gate.parsing import parse
 from tasks.formats.contract_file import read_table
 from tasks.sources.postgres import fetch

@@ -13,7 +13,7 @@ from schemas.enums import Guard, RunState
 from schemas.errors import ConservationBroken, RunHeld, WrongUsage
 from schemas.run import RunRef
 from schemas.settings import Settings
-from tasks.propose.propose import need_none
+from tasks.propose.solving import need_none
 from tasks.pull.pull import find_pulled_run
 from tasks.runtime.run_settings import use_settings
 from tasks.runtime.steps import note_failure, open_stores

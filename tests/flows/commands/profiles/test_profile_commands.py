@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from flows.commands.cli import app
 from schemas.enums import RunKind
 from schemas.errors import DecisionRefused, WrongUsage
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import load_settings
 from schemas.stored import TABLES

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from schemas.enums import Outcome, ProposalState, Reason, TaxRegime, Trigger
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.tables import PUBLIC
 from tasks.core.explain.account_page import AccountRecord, Page, frontier_section, household_facts, may_not_buy, page
 from tasks.core.explain.sentences import (

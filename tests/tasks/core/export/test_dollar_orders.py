@@ -10,7 +10,7 @@ import pytest
 from schemas.enums import ProfileFormat
 from schemas.errors import ConservationBroken
 from schemas.exports import Profile
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.export import files as export_files
 from tasks.core.export.order_formats import FORMATS
 from tasks.core.export.package import ExportPackage, instruments

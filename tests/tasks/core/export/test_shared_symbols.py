@@ -5,7 +5,7 @@ import pytest
 
 from schemas.enums import ProfileFormat
 from schemas.exports import Profile
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.export.order_formats import FORMATS
 from tasks.core.export.package import ExportPackage, instruments
 from tests.support.packages import release

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.policy import Policy
 from schemas.tables import USD
 from schemas.units import EXACT

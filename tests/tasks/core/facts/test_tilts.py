@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.landing import CASH, dtypes
+from schemas.landing_columns import CASH, dtypes
 from schemas.tables import PUBLIC
 from tasks.core.facts.facts import Facts, account_parameters, model_hashes
 from tasks.core.facts.tilts import tilt_models, untilted_model

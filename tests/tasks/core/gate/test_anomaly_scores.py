@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.tables import PUBLIC
 from tasks.core.gate.anomaly_scores import NIGHTS, anomalies, anomaly_sentence
 from tasks.core.gate.history import History

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from schemas.units import EXACT
 from tasks.core.gate import (

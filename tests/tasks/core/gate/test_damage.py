@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from schemas.landing import OPTIONAL_COLUMNS, dtypes
+from schemas.landing import OPTIONAL_COLUMNS
+from schemas.landing_columns import dtypes
 from tests.support.examples import at_most
 from tests.support.landing_book import gated, parsed, rows_of, sound_book
 

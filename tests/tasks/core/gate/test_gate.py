@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputRefused
-from schemas.landing import CONTRACTS, EXACT
+from schemas.landing import CONTRACTS
 from schemas.policy import Policy
 from schemas.tables import PUBLIC
+from schemas.units import EXACT
 from tasks.core.gate import accepted_rows, check_table, gate_accounts, stray_rows
 from tasks.core.gate.contract import column_requirement, column_rules
 from tasks.core.gate.parsing import LINE, parse

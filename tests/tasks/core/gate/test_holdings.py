@@ -3,7 +3,7 @@ from itertools import combinations
 import polars as pl
 import pytest
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from tasks.core.gate import HistoryLimits, gate_accounts, gate_globals
 from tasks.core.gate.splits import RATIOS
 from tests.support.history_book import (

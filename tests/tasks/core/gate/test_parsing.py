@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.landing import CONTRACTS, EXACT, dtypes
+from schemas.landing import CONTRACTS
+from schemas.landing_columns import dtypes
+from schemas.units import EXACT
 from tasks.core.gate.parsing import LINE, can_read, parse, rounded_cells
 
 

@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.gate.accounts import GatedAccounts, gate_accounts
 from tasks.core.gate.corporate_actions import Actions

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from schemas.enums import ProfileFinding
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.gate import ProfileTables
 from tasks.core.profiles.changes import Asked, ask

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.reconcile.unshown_fills import (
     missing,

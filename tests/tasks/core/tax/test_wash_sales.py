@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.landing import EXACT, dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
+from schemas.units import EXACT
 from tasks.core.facts.facts import Facts, account_parameters
 from tasks.core.tax.wash_rule import disallow_losses
 from tasks.core.tax.wash_sales import replaced_quantities, unused_purchases, with_replaced
