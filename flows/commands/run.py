@@ -5,16 +5,18 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from prefect.client.schemas.objects import State
-
-from flows.nightly import NightResult, nightly
 from schemas.enums import RunKind
 from schemas.errors import Terminal, WrongUsage
 from schemas.settings import Settings
 from tasks.operate import scratch_settings
-from tasks.runtime import open_ledger, use_settings, utc_now
+from tasks.runtime import open_ledger, prefect_server, use_settings, utc_now
+
+if TYPE_CHECKING:
+    from flows.nightly import NightResult
 
 
 def run_night(
@@ -26,7 +28,7 @@ def run_night(
     scope: tuple[str, ...],
     submitter: str,
     run_id: str | None = None,
-) -> NightResult:
+) -> "NightResult":
     """One night, by the flow that a deployment runs too. A run that breaks off is noted as failed in the ledger.
 
     Raises
@@ -34,16 +36,11 @@ def run_night(
     TrimtabError
         As the flow's tasks do.
     """
-    with use_settings(settings):
-        night = nightly(
-            as_of=as_of, source=_absolute(source), kind=kind, accounts=scope, submitter=submitter, run_id=run_id
-        )
-    if isinstance(night, State):
-        raise Terminal(night.message or "the night was skipped")
-    return night
+    given = {"as_of": as_of, "source": _absolute(source), "kind": kind, "accounts": scope}
+    return _nightly(settings, **given, submitter=submitter, run_id=run_id)
 
 
-def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> NightResult:
+def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> "NightResult":
     """The run over what a look found.
 
     Raises
@@ -53,11 +50,7 @@ def run_scope(settings: Settings, scope_id: str, *, submitter: str) -> NightResu
     TrimtabError
         As the flow's tasks do.
     """
-    with use_settings(settings):
-        night = nightly(scope=scope_id, submitter=submitter)
-    if isinstance(night, State):
-        raise Terminal(night.message or "the run was skipped")
-    return night
+    return _nightly(settings, scope=scope_id, submitter=submitter)
 
 
 def dry_run(
@@ -68,7 +61,7 @@ def dry_run(
     kind: RunKind,
     scope: tuple[str, ...],
     submitter: str,
-) -> NightResult:
+) -> "NightResult":
     """The night in a home that is thrown away: nothing is kept or queued, and earlier exports are not known.
 
     So an account that is cooling down, or whose model changed since its last export, is looked at as if it had none.
@@ -79,7 +72,7 @@ def dry_run(
         return run_night(elsewhere, as_of, source=given, kind=kind, scope=scope, submitter=submitter)
 
 
-def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> NightResult:
+def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> "NightResult":
     """Release a held run and carry it on, on what it pulled: files that came since belong to another run.
 
     Raises
@@ -106,6 +99,24 @@ def resume_night(settings: Settings, run_id: str, *, actor: str, note: str) -> N
         submitter=row.submitter,
         run_id=run_id,
     )
+
+
+def _nightly(settings: Settings, **given: Any) -> "NightResult":
+    """The flow. All that it loads, most of the time of a small night, is loaded while Prefect's server starts."""
+    with prefect_server(_load_night), use_settings(settings):
+        from prefect.client.schemas.objects import State  # noqa: PLC0415 - see above
+
+        from flows.nightly import nightly  # noqa: PLC0415 - see above
+
+        night = nightly(**given)
+    if isinstance(night, State):
+        raise Terminal(night.message or "the run was skipped")
+    return night
+
+
+def _load_night() -> None:
+    for name in ("flows.nightly", "schemas.landing", "exchange_calendars"):
+        import_module(name)
 
 
 def _absolute(given: Sequence[str]) -> tuple[str, ...]:

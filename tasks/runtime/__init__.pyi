@@ -22,6 +22,7 @@ from .atomic_folder import write_file as write_file
 from .control_characters import plain_text as plain_text
 from .flow_states import foreseen_as_state as foreseen_as_state
 from .flow_states import without_tracebacks as without_tracebacks
+from .prefect_server import prefect_server as prefect_server
 from .provenance import DECIDING as DECIDING
 from .provenance import SETTING as SETTING
 from .provenance import VERSION as VERSION
