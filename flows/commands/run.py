@@ -108,7 +108,7 @@ def _nightly(settings: Settings, **given: Any) -> "NightResult":
 
         from flows.nightly import nightly  # noqa: PLC0415 - see above
 
-        night = nightly(**given)
+        night: NightResult | State[Any] = nightly(**given)
     if isinstance(night, State):
         raise Terminal(night.message or "the run was skipped")
     return night
