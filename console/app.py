@@ -2,6 +2,8 @@
 
 import logging
 import secrets
+import socket
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from console.pages import register
 from console.pages.records import model_changes, performance
 from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
 from console.sign_in import sign_in_router
+from schemas.errors import Terminal
 from schemas.settings import Settings
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -80,8 +83,13 @@ def make_app(backend: Backend) -> FastAPI:
     return app
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve pages and API at an address. A proxy before it may be on this machine only; its word on the client is taken."""
+def serve(settings: Settings, listening: socket.socket) -> None:
+    """Serve pages and API on a socket. A proxy before it may be on this machine only; its word on the client is taken."""
     app = make_app(open_backend(settings))
     logging.getLogger("nicegui").setLevel(logging.WARNING)
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+    if not server.started:
+        raise Terminal("the console did not start\n\nHint: what is printed above says why.")

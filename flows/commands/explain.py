@@ -1,6 +1,5 @@
 """``trimtab explain``: what a run made of one account, as a page or as JSON."""
 
-import sys
 from contextlib import closing
 from typing import Annotated, Final
 
@@ -29,7 +28,7 @@ from flows.commands.explain_tables import (
     print_rows,
     usd,
 )
-from flows.commands.terminal import Json, RunOfAccount, TextConsole, print_json
+from flows.commands.terminal import Json, RunOfAccount, print_json, text_console
 from schemas.enums import ProposalState
 from tasks.core.explain import STATES
 from tasks.review import explain_account
@@ -64,7 +63,7 @@ def explain(
     if is_json:
         print_json(page)
         return
-    print_page(page, TextConsole(file=sys.stdout, width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False))
+    print_page(page, text_console(PAGE_WIDTH))
 
 
 def print_page(page: Page, console: Console) -> None:

@@ -1,6 +1,7 @@
 """What commands print: the result on stdout as a table or JSON, notices on stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
@@ -37,7 +38,14 @@ class TextConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As Rich's own."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(plain_text(segment.text), segment.style)
+            style = None if self.no_color else segment.style
+            yield segment if segment.control else Segment(plain_text(segment.text), style)
+
+
+def text_console(width_of_a_file: int) -> TextConsole:
+    """stdout: as wide as the terminal or as ``COLUMNS`` says, else as a file may be. With ``NO_COLOR`` nothing is bold either."""
+    is_known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    return TextConsole(file=sys.stdout, width=None if is_known else width_of_a_file, highlight=False)
 
 
 def print_table(
@@ -57,7 +65,7 @@ def print_table(
         table.add_row(*cells)
         widths = [max(width, _width(cell.plain)) for width, cell in zip(widths, cells, strict=True)]
     least = [width if name in whole else min(width, LEAST) for name, width in zip(names, widths, strict=True)]
-    console = TextConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+    console = text_console(WIDTH_OF_A_FILE)
     console.width = max(console.width, sum(least) + FRAME * len(names) + 1)
     console.print(table)
 

@@ -1,6 +1,5 @@
 """``trimtab account``: an account as a whole, as a page or as JSON."""
 
-import sys
 from contextlib import closing
 from typing import Annotated, Any, Final
 
@@ -21,7 +20,7 @@ from flows.commands.explain_tables import (
     usd,
     word_text,
 )
-from flows.commands.terminal import Json, RunOfAccount, TextConsole, print_json
+from flows.commands.terminal import Json, RunOfAccount, print_json, text_console
 from tasks.review import AccountStores, account_page
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
@@ -121,7 +120,7 @@ def account(
     if is_json:
         print_json(page)
         return
-    print_page(page, TextConsole(file=sys.stdout, width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False))
+    print_page(page, text_console(PAGE_WIDTH))
 
 
 def print_page(page: Page, console: Console) -> None:

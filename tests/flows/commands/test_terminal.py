@@ -37,6 +37,22 @@ def test_a_table_is_as_wide_as_its_terminal_at_most_where_it_has_room(
     assert {len(line.rstrip()) for line in capsys.readouterr().out.splitlines()[1:]} == {80}
 
 
+def test_columns_are_kept_to_where_output_is_piped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    terminal.print_table("", NAMES, [(*ROW[:3], "a long note " * 20)], whole=("proposal", "amount"))
+    assert {len(line.rstrip()) for line in capsys.readouterr().out.splitlines()[1:]} == {90}
+
+
+def test_without_colour_nothing_is_bold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for no_color, codes in ("", True), ("1", False):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        terminal.text_console(80).print(Text("Account", style="bold red"))
+        assert ("\x1b[" in capsys.readouterr().out) is codes
+
+
 COMMANDS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x202E, 0x2066, 0x2028, 0xFEFF)]
 HARMLESS = "\t\n"
 ATTACKS = (
