@@ -94,6 +94,15 @@ def standing_of(run: RunRow, newer: RunRow | None) -> str:
     return "superseded" if newer is not None and run.state is not RunState.DONE else str(run.state)
 
 
+def name_boxes(table: ui.table, field: str) -> None:
+    """Give the boxes by which rows are selected names: that of the whole, and of each row what its ``field`` has."""
+    table.add_slot("header-selection", ALL_ROWS)
+    table.add_slot(
+        "body-selection",
+        f"""<q-checkbox dense v-model="props.selected" :aria-label="'Select ' + props.row.{field}" />""",
+    )
+
+
 def chips(words: Sequence[str], kind: str = "") -> None:
     """Words as small labels in a row."""
     for each in words:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import Request
 from nicegui import events, ui
 
-from console.pages.parts import ALL_ROWS, facts, panel
+from console.pages.parts import facts, name_boxes, panel
 from console.shared import Backend, PageContext, frame, page_context, plural, word
 from tasks.review import (
     QuarantinedRow,
@@ -33,7 +33,6 @@ COLUMNS: Final = {
     "released": "",
 }
 
-ROW_BOX: Final = """<q-checkbox dense v-model="props.selected" :aria-label="'Select ' + props.row.place" />"""
 SHOWS_ROW: Final = '<q-td :props="props"><button type="button" class="as-link">{{ props.value }}</button></q-td>'
 """A cell by which the keyboard clicks its row."""
 
@@ -72,8 +71,7 @@ class QuarantineView:
                     self.summary = ui.row().classes("totals")
                     self._build_conditions()
                     self.table = _table(COLUMNS, "id").props('selection="multiple"')
-                    self.table.add_slot("header-selection", ALL_ROWS)
-                    self.table.add_slot("body-selection", ROW_BOX)
+                    name_boxes(self.table, "place")
                     self.table.on_select(self._on_select)
                     self.table.on("row-click", self._clicked)
             self.side = ui.element("aside").classes("side").props('aria-label="The row clicked"')

@@ -22,7 +22,6 @@ from .atomic_folder import write_file as write_file
 from .control_characters import plain_text as plain_text
 from .flow_states import foreseen_as_state as foreseen_as_state
 from .flow_states import without_tracebacks as without_tracebacks
-from .prefect_server import prefect_server as prefect_server
 from .provenance import DECIDING as DECIDING
 from .provenance import SETTING as SETTING
 from .provenance import VERSION as VERSION
@@ -52,5 +51,6 @@ from .stores import current_actor as current_actor
 from .stores import open_ledger as open_ledger
 from .stores import settings_of_a_home as settings_of_a_home
 from .stores import utc_now as utc_now
+from .temporary_server import prefect_server as prefect_server
 from .umask import private_files as private_files
 from .wheel_files import wheel_file as wheel_file

@@ -10,7 +10,7 @@ from nicegui import events, ui
 
 from console.pages.decide import DONE, VERBS
 from console.pages.grace import Grace
-from console.pages.parts import panel, plain_table
+from console.pages.parts import name_boxes, panel, plain_table
 from console.shared import (
     Backend,
     PageContext,
@@ -108,6 +108,7 @@ class ModelChangesView:
             f'flat dense wrap-cells hide-pagination :rows-per-page-options="[0]" no-data-label="None." aria-label="{title}"'
         )
         table.classes("plain").add_slot("body-cell-who", WHO_CELL)
+        name_boxes(table, "who")
         table.on_select(lambda event: self._on_select(state, event))
         self.tables[state] = table
         if is_deciding:

@@ -28,6 +28,7 @@ PAGES: Final = {
     "/runs": "/runs",
     "/studies": "/studies",
     "/audit": "/audit",
+    "/model-changes": "/model-changes",
     "/find": "/find?text=A0000",
     "/accounts/{account_id}": "/accounts/{account_id}",
     "/households/{household_id}": "/households/{household_id}",

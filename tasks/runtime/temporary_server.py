@@ -21,7 +21,7 @@ from schemas.errors import Terminal
 SETTINGS: Final = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """As Prefect starts its own."""
 LOOK_SECONDS: Final = 0.05
-PATIENCE_SECONDS: Final = 120
+LOOKS: Final = 2_400
 END_SECONDS: Final = 5
 
 
@@ -62,7 +62,7 @@ def _start(environment: dict[str, str]) -> tuple["subprocess.Popen[bytes]", str]
         listening.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         server = subprocess.Popen(  # noqa: S603 - our own module and a number
-            [sys.executable, "-P", "-m", "tasks.runtime.prefect_server", str(listening.fileno())],
+            [sys.executable, "-P", "-m", "tasks.runtime.temporary_server", str(listening.fileno())],
             stdin=subprocess.PIPE,
             env=environment,
             pass_fds=[listening.fileno()],
@@ -73,14 +73,16 @@ def _start(environment: dict[str, str]) -> tuple["subprocess.Popen[bytes]", str]
 def _await(server: "subprocess.Popen[bytes]", address: str) -> None:
     import httpx  # noqa: PLC0415 - Prefect has loaded it
 
-    until = time.monotonic() + PATIENCE_SECONDS
     with httpx.Client(trust_env=False) as client:
-        while time.monotonic() < until and server.poll() is None:
+        for _ in range(LOOKS):
+            if server.poll() is not None:
+                break
             try:
                 if client.get(f"{address}/health").is_success:
                     return
             except httpx.TransportError:
-                time.sleep(LOOK_SECONDS)
+                pass
+            time.sleep(LOOK_SECONDS)
     how = "did not answer in time" if server.poll() is None else f"ended with code {server.returncode}"
     raise Terminal(
         f"Prefect's temporary server {how}; needed one to record the night\n\n"
