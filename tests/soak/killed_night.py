@@ -20,7 +20,7 @@ from tests.support.night_driver import POINTS, export, run_night
 
 
 def killed_nights(settings: Settings, as_of: date, seed: int, times: int, seconds: float) -> list[str]:
-    """Where each attempt was killed; a moment is drawn up to ``seconds`` after the attempt began, what was done by then is over."""
+    """Where attempts were killed, of ``times``; a moment is drawn up to ``seconds`` after the attempt began. One that was over before is none."""
     told = {"settings": settings.model_dump_json(), "as_of": as_of.isoformat()}
     told |= {"seed": str(seed), "times": str(times), "seconds": str(seconds)}
     command = [sys.executable, "-m", "tests.soak.killed_night", json.dumps(told)]
@@ -36,6 +36,7 @@ def _attempt(settings: Settings, as_of: date) -> None:
 
 
 def _one(settings: Settings, as_of: date, draw: random.Random, seconds: float) -> str:
+    """Where the attempt was killed; empty: it was over before."""
     point = draw.choice(sorted(POINTS)) if draw.random() < 0.5 else ""
     moment = draw.uniform(0.2, seconds)
     child = os.fork()
@@ -52,7 +53,7 @@ def _one(settings: Settings, as_of: date, draw: random.Random, seconds: float) -
         found, status = os.waitpid(child, os.WNOHANG)
         if found:
             was_killed = os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-            return point if was_killed else "over before"
+            return point if was_killed else ""
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -65,7 +66,7 @@ def _main(told: dict[str, str]) -> None:
     draw = random.Random(int(told["seed"]))  # noqa: S311 - the year is the same again
     as_of, seconds = date.fromisoformat(told["as_of"]), float(told["seconds"])
     ends: Sequence[str] = [_one(settings, as_of, draw, seconds) for _ in range(int(told["times"]))]
-    print(json.dumps(ends))
+    print(json.dumps([end for end in ends if end]))
 
 
 if __name__ == "__main__":
