@@ -56,6 +56,14 @@ def _known_workers(given: str) -> str:
     raise ValueError(f"{given} names no workers; needed local, local:4, tcp://host:8786 or tls://host:8786")
 
 
+def _known_stream(given: SecretStr) -> SecretStr:
+    """Says nothing of the address, which may hold a secret."""
+    if re.fullmatch(r"|wss?://[^\s/]+(/\S*)?", given.get_secret_value()):
+        return given
+    raise ValueError("this is no address of a price stream; needed one that begins with ws:// or wss://")
+
+
+StreamUrl = Annotated[SecretStr, AfterValidator(_known_stream)]
 Workers = Annotated[str, AfterValidator(_known_workers)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -91,6 +99,18 @@ class Settings(BaseSettings):
     """Address of the table ``prices`` through the session, for ``trimtab monitor`` and the runs it starts; may hold ``{as_of}``, the day of the look. Empty = the night's sources."""
     monitor_rearm_fraction: Fraction = 0.8
     """An account that was found out of band is armed again when every class is within this share of its band."""
+    monitor_max_out_fraction: Limit = 0.2
+    """A look at a stream that finds a larger share of its accounts out of band which the night did not find so is held: nothing of it is entered."""
+    stream_url: StreamUrl = SecretStr("")
+    """Websocket (``ws://`` or ``wss://``) with prices through the session, for ``trimtab monitor --follow``; it may hold a secret."""
+    stream_greeting: SecretStr = SecretStr("")
+    """What the stream is sent once connected, such as a subscription; it may hold a secret. Empty = nothing."""
+    stream_look_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 5
+    """How often the whole book is looked at while prices stream."""
+    stream_max_age_seconds: Annotated[float, Field(ge=1, le=86_400)] = 900
+    """A share or exchange-traded fund whose last quote of the stream is older has no price: its accounts are not looked at."""
+    stream_file_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300
+    """How often files are looked at meanwhile: those of cash, models and custodians, and for all prices while there is no stream."""
     max_quarantined_fraction: Fraction = 0.05
     """A run with a larger share of its accounts quarantined, and more of them than ``guard_min_accounts``, is held; so is one of which a larger share of the lots names no account that was delivered."""
     max_price_age_sessions: Annotated[int, Field(ge=0, le=366)] = 1
@@ -278,6 +298,18 @@ class Settings(BaseSettings):
         dated = Path(landing.url) / as_of.isoformat()
         is_dated = landing.scheme == "file" and dated.is_dir()
         return (landing.model_copy(update={"url": str(dated)}) if is_dated else landing,)
+
+    @property
+    def streamed_folder(self) -> Path:
+        """Where prices that a stream gave stand, a folder a day, for the runs that they start."""
+        return self.home / "streamed"
+
+    def streamed_source(self, day: date) -> DatedSource | None:
+        """Where prices stand that a stream gave on a day; null: nowhere."""
+        folder = self.streamed_folder / day.isoformat()
+        if not (folder / "prices.parquet").is_file():
+            return None
+        return _source(FRESH_PRICES, str(folder)).model_copy(update={"tables": ("prices",)}).on(day)
 
     def prices_source(self, day: date) -> DatedSource | None:
         """Where fresh prices of a day come from; null: from the night's own sources."""

@@ -14,3 +14,6 @@ from .breach_batches import instruction_for as instruction_for
 from .breach_batches import leave_batch_to_night as leave_batch_to_night
 from .breach_batches import monitor_book as monitor_book
 from .breach_batches import monitor_task as monitor_task
+from .follow import FollowLook as FollowLook
+from .follow import FollowState as FollowState
+from .follow import follow_stream as follow_stream

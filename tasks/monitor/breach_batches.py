@@ -5,7 +5,7 @@
 3. A run over a batch claims it once its inputs are landed. A later one, started by a doubled event or by hand, does nothing; a
    run that broke off is carried on.
 4. A threshold run takes the files of the night that was looked at, each source asked of the night's date, and prices from
-   ``prices_url`` of the session's where there is one.
+   a stream or ``prices_url`` of the session's where there is one.
 5. Accounts that have left the sources since are left out. Where none is left, the night that was looked at keeps the batch.
 
 Events carry counts and the id of the batch: no accounts, no money. The command line, the event and the ledger call a batch a scope.
@@ -189,11 +189,11 @@ def leave_batch_to_night(breach_batch_id: str) -> None:
 
 
 def sources_of_batch(at: Stores, row: ScopeRow) -> tuple[DatedSource, ...]:
-    """Sources of a run over the batch: those of the night that was looked at, with fresh prices in the place of its own where there is an address for them."""
+    """Sources of a run over the batch: those of the night that was looked at, with fresh prices in the place of its own where a stream gave some, or there is an address for them."""
     night = at.ledger.runs.get_run(row.night_run_id)
     as_of = row.as_of_date if night is None else night.as_of_date
     sources = at.settings.sources_of(as_of)
-    prices = at.settings.prices_source(row.as_of_date)
+    prices = at.settings.streamed_source(row.as_of_date) or at.settings.prices_source(row.as_of_date)
     if prices is None:
         return sources
     taken = take(sources, at.settings.staging_folder)

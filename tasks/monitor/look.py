@@ -86,12 +86,12 @@ def look(at: Stores, day: date, now: datetime) -> DriftLook:
     if night is None:
         raise WrongUsage(f"no night up to {day} is done yet\n\nHint: `trimtab nightly --as-of DATE` runs one.")
     fresh = fresh_inputs(at, night, day)
-    shared = _look_inputs(at, night, fresh, day, now)
+    shared = look_inputs(at, night, fresh, day, now)
     breaches = at.ledger.breaches.lasting_breaches(night.base.started_at)
     sought = breaches["account_id"].implode()
     looked_at = skipped = out = 0
     parts: list[pl.DataFrame] = []
-    for facts, known in _shards(at, night, shared):
+    for facts, known in book_shards(at, night, shared):
         seen = seen_accounts(facts, known, as_of=day)
         looked_at += seen.height
         skipped += facts.accounts.height - seen.height
@@ -102,17 +102,19 @@ def look(at: Stores, day: date, now: datetime) -> DriftLook:
 
 
 @dataclass(frozen=True, slots=True)
-class _LookInputs:
-    """What a look reads once. ``facts``: what belongs to no account. ``cash``: rows that replace those of the night."""
+class LookInputs:
+    """What a look reads once. ``facts``: what belongs to no account. ``cash``: rows that replace those of the night, whose prices are ``night_prices``. ``is_other``: targets are others than the night's."""
 
     facts: Facts
     cash: pl.DataFrame
     night_targets: pl.DataFrame
+    is_other: bool
     handled: pl.DataFrame
     busy: pl.DataFrame
+    night_prices: pl.DataFrame
 
 
-def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, now: datetime) -> _LookInputs:
+def look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, now: datetime) -> LookInputs:
     """What belongs to no account, judged anew by the gate with what is fresh in its place; and what the ledger knows."""
     newest = run_ref(night.runs[-1])
     then = landed_rows(at.lake, newest, GLOBAL_SHARD)
@@ -131,7 +133,7 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
     )
     is_other = not model_hashes(night_targets).equals(model_hashes(good["model_targets"]))
     nobody = pl.DataFrame(schema={"account_id": pl.String(), "household_key": pl.String()})
-    return _LookInputs(
+    return LookInputs(
         Facts(
             **good,
             as_of=day,
@@ -142,21 +144,22 @@ def _look_inputs(at: Stores, night: BaseNight, fresh: FreshInputs, day: date, no
         ),
         cash,
         night_targets=night_targets,
-        handled=_handled_models(at, night, is_other=is_other),
+        is_other=is_other,
+        handled=handled_models(at, night, is_other=is_other),
         busy=at.ledger.breaches.accounts_with_open_proposals(now).to_frame(),
+        night_prices=accepted_rows("prices", then["prices"], broken_then),
     )
 
 
-def _handled_models(at: Stores, night: BaseNight, *, is_other: bool) -> pl.DataFrame:
-    """``Known.handled``; read only where targets are, or were since the night, others than the night's: it may be long."""
+def handled_models(at: Stores, night: BaseNight, *, is_other: bool) -> pl.DataFrame:
+    """``KnownToday.handled``; read only where targets are, or were since the night, others than the night's: it may be long."""
     since = night.base.started_at
-    handled = (
-        at.ledger.breaches.models_handled(since) if is_other or at.ledger.breaches.has_model_changes(since) else None
-    )
-    return pl.DataFrame(schema={"account_id": pl.String(), "model_hash": pl.String()}) if handled is None else handled
+    if is_other or at.ledger.breaches.has_model_changes(since):
+        return at.ledger.breaches.models_handled(since)
+    return pl.DataFrame(schema={"account_id": pl.String(), "model_hash": pl.String()})
 
 
-def _shards(at: Stores, night: BaseNight, shared: _LookInputs) -> Iterator[tuple[Facts, KnownToday]]:
+def book_shards(at: Stores, night: BaseNight, shared: LookInputs) -> Iterator[tuple[Facts, KnownToday]]:
     """Facts of each shard, and what else is known of its accounts; one shard in memory at a time."""
     later = pl.DataFrame(schema=INTERNAL["scope"])
     for row in reversed(night.runs):
@@ -170,7 +173,7 @@ def _shards(at: Stores, night: BaseNight, shared: _LookInputs) -> Iterator[tuple
 
 
 def _shard(
-    lake: Lake, part: tuple[RunRef, int], mine: pl.DataFrame, shared: _LookInputs, fills: pl.DataFrame
+    lake: Lake, part: tuple[RunRef, int], mine: pl.DataFrame, shared: LookInputs, fills: pl.DataFrame
 ) -> tuple[Facts, KnownToday]:
     """``part``: a run, and one of its shards. ``mine``: accounts that the run knows newest and that passed its gate."""
     run, shard = part

@@ -3,3 +3,14 @@ from .breaches import KnownToday as KnownToday
 from .breaches import Verdict as Verdict
 from .breaches import seen_accounts as seen_accounts
 from .breaches import verdict as verdict
+from .quotes import Quote as Quote
+from .quotes import QuoteFault as QuoteFault
+from .quotes import read_quote as read_quote
+from .quotes import too_many_out as too_many_out
+from .resident import ResidentBook as ResidentBook
+from .resident import resident_book as resident_book
+from .scan import BookLook as BookLook
+from .scan import BreachesNow as BreachesNow
+from .scan import PricesNow as PricesNow
+from .scan import breaches_now as breaches_now
+from .scan import look_at_book as look_at_book

@@ -75,11 +75,11 @@ def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFra
     priced = _without_unpriced(facts, held)
     if priced.height < facts.accounts.height:
         held = held.join(priced, on="account_id", how="semi")
-    facts = replace(facts, accounts=priced, cash=_with_fills(facts.cash, known.fills))
+    facts = replace(facts, accounts=priced, cash=with_fills(facts.cash, known.fills))
     accounts = account_parameters(facts)
     by_class = drift_by_class(held, accounts, facts.model_targets)
     households = household_drift(by_class, accounts, facts.model_targets)
-    models = _models(accounts, facts, known)
+    models = models_now(accounts, facts, known)
     changed = models.filter("is_changed").select("account_id")
     by_account = account_drift(by_class, accounts, households, due=(), changed_models=changed)
     standing = with_standing(
@@ -97,7 +97,7 @@ def seen_accounts(facts: Facts, known: KnownToday, *, as_of: date) -> pl.DataFra
         .with_columns(is_busy=_in_household(pl.col("is_busy")))
         .join(_nearness(by_class, households, accounts), on="account_id", how="left")
         .join(models, on="account_id", how="left")
-        .join(known.night.select("account_id", was_out=_is_out("triggers")), on="account_id", how="left")
+        .join(known.night.select("account_id", was_out=is_out("triggers")), on="account_id", how="left")
         .with_columns(
             pl.col("was_out").fill_null(value=False),
             is_overdrawn=_in_household(pl.col("is_owing")),
@@ -142,7 +142,7 @@ def verdict(seen: pl.DataFrame, breaches: pl.DataFrame, *, rearm: float) -> Verd
     over = breaches.join(seen, on="account_id").filter((is_calm | is_replaced).fill_null(value=False))
     lasting = breaches.join(over, on="breach_id", how="anti")
     is_lasting = pl.col("account_id").is_in(lasting["account_id"].implode())
-    is_news = (_is_out("triggers") & ~pl.col("was_out") & ~is_lasting) | pl.col("is_changed")
+    is_news = (is_out("triggers") & ~pl.col("was_out") & ~is_lasting) | pl.col("is_changed")
     new = seen.filter(is_news & pl.col("is_free")).select("account_id", "model_hash", causes="triggers")
     return Verdict(new.select(NEW).sort("account_id"), over["breach_id"].sort())
 
@@ -157,7 +157,7 @@ def _without_unpriced(facts: Facts, held: pl.DataFrame) -> pl.DataFrame:
     return facts.accounts.join(unpriced, on="account_id", how="anti").join(joint, on="household_id", how="anti")
 
 
-def _with_fills(cash: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
+def with_fills(cash: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
     """Cash without what was paid, and with what was earned, by fills."""
     if fills.is_empty():
         return cash
@@ -166,7 +166,7 @@ def _with_fills(cash: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
     return cash.join(moved, on="account_id", how="left").with_columns(settled_usd=settled).drop("moved")
 
 
-def _models(accounts: pl.DataFrame, facts: Facts, known: KnownToday) -> pl.DataFrame:
+def models_now(accounts: pl.DataFrame, facts: Facts, known: KnownToday) -> pl.DataFrame:
     """``account_id, model_hash, is_changed``: the targets now, and whether they are others than a run has looked at."""
     then = known.night_models.select("model_id", night_hash="model_hash")
     handled = known.handled.select("account_id", handled_hash="model_hash")
@@ -205,7 +205,8 @@ def _in_household(flag: pl.Expr) -> pl.Expr:
     return pl.when(pl.col(HOUSEHOLD).is_null()).then(flag).otherwise(flag.any().over(HOUSEHOLD))
 
 
-def _is_out(triggers: str) -> pl.Expr:
+def is_out(triggers: str) -> pl.Expr:
+    """Whether the triggers say out of band: a class, or cash."""
     return pl.any_horizontal(_has(triggers, word) for word in _OUT)
 
 

@@ -23,6 +23,7 @@ from warehouse.ledger.store import (
     OPEN_STATES,
     Event,
     Store,
+    audit,
     breaches,
     canonical,
     in_chunks,
@@ -69,6 +70,13 @@ class Breaches(Store):
         query = sa.select(breaches.c.breach_id, breaches.c.account_id, is_before).where(_LASTS)
         with self.reading() as connection:
             return to_frame(connection.execute(query.order_by(breaches.c.account_id)).all(), LASTING)
+
+    def events_since(self, seq: int) -> tuple[int, frozenset[str]]:
+        """Number of the newest row of the audit chain, and the kinds of events that came after the row ``seq``."""
+        query = sa.select(audit.c.seq, audit.c.event).where(audit.c.seq > seq).order_by(audit.c.seq)
+        with self.reading() as connection:
+            found = connection.execute(query).all()
+        return (found[-1].seq if found else seq), frozenset(row.event for row in found)
 
     def models_handled(self, since: datetime) -> pl.DataFrame:
         """``account_id, model_hash``: of each account that a scope was made for since, the targets it was looked at with last."""
