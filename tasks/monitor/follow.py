@@ -12,7 +12,6 @@ Each step
 Known limits: while the book is loaded again no look is made.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -245,8 +244,7 @@ def follow_stream(
     follower = Follower(at, PriceBoard(), day, is_dry)
     with PriceStream(url, settings.stream_greeting.get_secret_value(), follower.board) as stream:
         for number in count(1):
-            began = time.monotonic()
-            tell(follower.step(stream.state, utc_now()))
-            left = settings.stream_look_seconds - (time.monotonic() - began)
-            if number == looks or pause(max(left, 0.0)):
+            found = follower.step(stream.state, utc_now())
+            tell(found)
+            if number == looks or pause(max(settings.stream_look_seconds - found.seconds, 0.0)):
                 return

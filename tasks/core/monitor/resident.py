@@ -72,7 +72,7 @@ class BookArrays:
 
 
 @dataclass(frozen=True, slots=True)
-class BookPart:
+class ShardBook:
     """One shard. ``facts``: of its accounts, in the order of their numbers, ``lots`` left out: they are in the arrays. ``known``: of these."""
 
     facts: Facts
@@ -84,7 +84,7 @@ class BookPart:
 class ResidentBook:
     """All shards, each of which holds its households whole."""
 
-    parts: tuple[BookPart, ...]
+    parts: tuple[ShardBook, ...]
 
     @property
     def securities(self) -> pl.DataFrame:
@@ -105,7 +105,7 @@ def resident_book(parts: Iterable[tuple[Facts, KnownToday]]) -> ResidentBook:
     return ResidentBook(tuple(resident_part(*part) for part in parts))
 
 
-def resident_part(facts: Facts, known: KnownToday) -> BookPart:
+def resident_part(facts: Facts, known: KnownToday) -> ShardBook:
     """The book of one shard, as ``seen_accounts`` looks at it."""
     facts = replace(facts, accounts=facts.accounts.sort("account_id"), cash=facts.cash.sort("account_id"))
     filled = replace(facts, cash=with_fills(facts.cash, known.fills))
@@ -146,7 +146,7 @@ def resident_part(facts: Facts, known: KnownToday) -> BookPart:
         extra_security=extra["security"].to_numpy(),
         extra_quantity=extra["millionths"].to_numpy(),
     )
-    return BookPart(_compact(facts), known, arrays)
+    return ShardBook(_compact(facts), known, arrays)
 
 
 OF_FACTS: Final = ("accounts", "lots", "cash", "last_exports", "members")
@@ -154,7 +154,7 @@ OF_KNOWN: Final = ("night", "fills", "handled", "open_orders")
 """Frames that belong to accounts."""
 
 
-def facts_of_units(chosen: Sequence[tuple[BookPart, Ints]], prices: pl.DataFrame) -> tuple[Facts, KnownToday]:
+def facts_of_units(chosen: Sequence[tuple[ShardBook, Ints]], prices: pl.DataFrame) -> tuple[Facts, KnownToday]:
     """The facts of some units at given prices, as ``resident_part`` took them in.
 
     Parameters
@@ -171,7 +171,7 @@ def facts_of_units(chosen: Sequence[tuple[BookPart, Ints]], prices: pl.DataFrame
     return replace(first, prices=prices, **facts), replace(first_known, **known)
 
 
-def _facts_of_units(part: BookPart, units: Ints) -> tuple[Facts, KnownToday]:
+def _facts_of_units(part: ShardBook, units: Ints) -> tuple[Facts, KnownToday]:
     chosen = np.zeros(part.arrays.unit_count, dtype=np.bool_)
     chosen[units] = True
     accounts = part.facts.accounts.filter(pl.Series(chosen[part.arrays.account_unit]))
@@ -193,7 +193,7 @@ def exact(millionths: pl.Expr) -> pl.Expr:
     return (millionths.cast(_WIDE) * pl.lit(Decimal(1) / MILLION, _WIDE)).cast(EXACT)
 
 
-def changed_accounts(book: BookPart) -> Flags:
+def changed_accounts(book: ShardBook) -> Flags:
     """By account, whether its targets are others than a run has looked at."""
     accounts = account_parameters(replace(book.facts, cash=book.facts.cash.clear()))
     changed = models_now(accounts, book.facts, book.known).filter("is_changed")
@@ -275,7 +275,7 @@ def _compact(facts: Facts) -> Facts:
     )
 
 
-def _lots_of(book: BookPart, units: Ints) -> pl.DataFrame:
+def _lots_of(book: ShardBook, units: Ints) -> pl.DataFrame:
     arrays = book.arrays
     cell_ends = arrays.row_cells[arrays.unit_rows]
     cells = _spread(cell_ends[units], cell_ends[units + 1])

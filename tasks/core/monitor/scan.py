@@ -24,11 +24,11 @@ from tasks.core.monitor.breaches import SEEN, Verdict, is_out, seen_accounts, ve
 from tasks.core.monitor.resident import (
     MILLION,
     BookArrays,
-    BookPart,
     Flags,
     Floats,
     Ints,
     ResidentBook,
+    ShardBook,
     changed_accounts,
     exact,
     facts_of_units,
@@ -113,12 +113,12 @@ def breaches_now(
     return ResidentBook(parts), BreachesNow(lasting, tuple(_flags_of(part, lasting) for part in parts))
 
 
-def _with_known(part: BookPart, busy: pl.DataFrame, handled: pl.DataFrame) -> BookPart:
+def _with_known(part: ShardBook, busy: pl.DataFrame, handled: pl.DataFrame) -> ShardBook:
     own = handled.join(part.facts.accounts, on="account_id", how="semi")
     return replace(part, known=replace(part.known, busy=busy, handled=own))
 
 
-def _flags_of(part: BookPart, lasting: pl.DataFrame) -> UnitFlags:
+def _flags_of(part: ShardBook, lasting: pl.DataFrame) -> UnitFlags:
     arrays, names = part.arrays, part.facts.accounts["account_id"]
     before = lasting.filter("is_before_night")["account_id"]
     has_breach = names.is_in(lasting["account_id"].implode()).to_numpy()
@@ -157,7 +157,7 @@ def look_at_book(book: ResidentBook, prices: PricesNow, breaches: BreachesNow, *
     """
     unit_usd, frame = _unit_prices(book.securities, prices), prices.frame(book.securities)
     looked_at = skipped = out = unhandled = 0
-    parts, waiting = [pl.DataFrame(schema=_SEEN)], list[tuple[BookPart, Ints]]()
+    parts, waiting = [pl.DataFrame(schema=_SEEN)], list[tuple[ShardBook, Ints]]()
     for part, flags in zip(book.parts, breaches.flags, strict=True):
         arrays = part.arrays
         found = scan_units(arrays, unit_usd, rearm=rearm)
@@ -187,7 +187,7 @@ def look_at_book(book: ResidentBook, prices: PricesNow, breaches: BreachesNow, *
     )
 
 
-def _judge(chosen: Sequence[tuple[BookPart, Ints]], prices: pl.DataFrame, day: date) -> pl.DataFrame:
+def _judge(chosen: Sequence[tuple[ShardBook, Ints]], prices: pl.DataFrame, day: date) -> pl.DataFrame:
     facts, known = facts_of_units(chosen, prices)
     return seen_accounts(facts, known, as_of=day)
 
