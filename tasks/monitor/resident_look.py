@@ -40,7 +40,7 @@ QUOTED: Final = (SecurityType.ETF, SecurityType.EQUITY)
 class Resident:
     """The book, what it was loaded from, and what the ledger knew of it last.
 
-    ``seq``: number of the newest row of the audit chain that it knows of. ``file_prices``: millionths by security, of the files.
+    ``seq``: number of the newest row of the audit chain that it knows of. ``is_other``: targets are others than the night's. ``file_prices``: millionths by security, of the files.
     ``is_held``, ``is_quoted``: by security, whether an account holds it and whether a stream must quote it.
     """
 
@@ -50,6 +50,7 @@ class Resident:
     book: ResidentBook
     breaches: BreachesNow
     seq: int
+    is_other: bool
     file_prices: NDArray[np.int64]
     night_prices: pl.DataFrame
     is_held: NDArray[np.bool_]
@@ -73,7 +74,7 @@ def load_resident(at: Stores, night: BaseNight, day: date, now: datetime) -> Res
     shared = look_inputs(at, night, fresh, day, now)
     book = resident_book(book_shards(at, night, shared))
     securities = book.securities
-    book, breaches = _with_ledger(at, night, book, now)
+    book, breaches = _with_ledger(at, night, book, now, is_other=shared.is_other)
     return Resident(
         night=night,
         day=day,
@@ -81,6 +82,7 @@ def load_resident(at: Stores, night: BaseNight, day: date, now: datetime) -> Res
         book=book,
         breaches=breaches,
         seq=seq,
+        is_other=shared.is_other,
         file_prices=_file_prices(shared, securities),
         night_prices=shared.night_prices,
         is_held=book.is_held,
@@ -91,7 +93,7 @@ def load_resident(at: Stores, night: BaseNight, day: date, now: datetime) -> Res
 def keep_up(at: Stores, resident: Resident, now: datetime) -> Resident:
     """The same book with the breaches, open proposals and models handled that the ledger knows now."""
     seq = at.ledger.queue.newest_change()
-    book, breaches = _with_ledger(at, resident.night, resident.book, now)
+    book, breaches = _with_ledger(at, resident.night, resident.book, now, is_other=resident.is_other)
     return replace(resident, book=book, breaches=breaches, seq=seq)
 
 
@@ -153,10 +155,12 @@ def _file_prices(shared: LookInputs, securities: pl.DataFrame) -> NDArray[np.int
     ].to_numpy()
 
 
-def _with_ledger(at: Stores, night: BaseNight, book: ResidentBook, now: datetime) -> tuple[ResidentBook, BreachesNow]:
+def _with_ledger(
+    at: Stores, night: BaseNight, book: ResidentBook, now: datetime, *, is_other: bool
+) -> tuple[ResidentBook, BreachesNow]:
     return breaches_now(
         book,
         lasting=at.ledger.breaches.lasting_breaches(night.base.started_at),
         busy=at.ledger.breaches.accounts_with_open_proposals(now).to_frame(),
-        handled=handled_models(at, night, book.parts[0].known.night_models, book.parts[0].facts.model_targets),
+        handled=handled_models(at, night, is_other=is_other),
     )

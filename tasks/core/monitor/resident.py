@@ -149,9 +149,9 @@ def resident_part(facts: Facts, known: KnownToday) -> ShardBook:
     return ShardBook(_compact(facts), known, arrays)
 
 
-OF_FACTS: Final = ("accounts", "lots", "cash", "last_exports", "members")
+OF_FACTS: Final = ("accounts", "lots", "cash", "last_exports", "members", "tilted_models")
 OF_KNOWN: Final = ("night", "fills", "handled", "open_orders")
-"""Frames that belong to accounts."""
+"""Frames that belong to accounts. Targets, and hashes of those of the night, are of the models of all, and of effective models of some."""
 
 
 def facts_of_units(chosen: Sequence[tuple[ShardBook, Ints]], prices: pl.DataFrame) -> tuple[Facts, KnownToday]:
@@ -167,8 +167,12 @@ def facts_of_units(chosen: Sequence[tuple[ShardBook, Ints]], prices: pl.DataFram
     found = [_facts_of_units(part, units) for part, units in chosen]
     facts: dict[str, Any] = {name: pl.concat([getattr(each, name) for each, _ in found]) for name in OF_FACTS}
     known = {name: pl.concat([getattr(each, name) for _, each in found]) for name in OF_KNOWN}
+    targets = pl.concat([each.model_targets for each, _ in found]).unique(["model_id", "asset_class"], keep="first")
+    hashes = pl.concat([each.night_models for _, each in found]).unique("model_id", keep="first")
     first, first_known = found[0]
-    return replace(first, prices=prices, **facts), replace(first_known, **known)
+    return replace(first, prices=prices, model_targets=targets, **facts), replace(
+        first_known, night_models=hashes, **known
+    )
 
 
 def _facts_of_units(part: ShardBook, units: Ints) -> tuple[Facts, KnownToday]:
@@ -180,7 +184,9 @@ def _facts_of_units(part: ShardBook, units: Ints) -> tuple[Facts, KnownToday]:
     def theirs(rows: pl.DataFrame) -> pl.DataFrame:
         return rows.join(accounts, on="account_id", how="semi", maintain_order="left")
 
-    facts: dict[str, Any] = {name: theirs(getattr(part.facts, name)) for name in ("cash", "last_exports")}
+    facts: dict[str, Any] = {
+        name: theirs(getattr(part.facts, name)) for name in ("cash", "last_exports", "tilted_models")
+    }
     members = part.facts.members.join(households, on="household_key", how="semi")
     return (
         replace(part.facts, accounts=accounts, lots=_lots_of(part, units), members=members, **facts),

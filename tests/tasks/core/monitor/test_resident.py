@@ -9,6 +9,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.landing import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
 from tasks.core.monitor.breaches import KnownToday, seen_accounts, verdict
@@ -99,7 +100,17 @@ class Draw:
                 fraction=0.3 if number == 0 else 0, seed=number
             ),
         )
+        facts = facts.with_tilts(self._tilts(names))
         return facts, self._known(facts, names)
+
+    def _tilts(self, names: list[str]) -> pl.DataFrame:
+        """Some accounts want more or less of a class than their model has."""
+        rows = [
+            {"account_id": name, "asset_class": "gold", "delta_weight": float(self._of("0.05", "-0.02", "0.3"))}
+            for name in names
+            if self.random.random() < 0.15
+        ]
+        return pl.DataFrame(rows, schema=dtypes("tilts"))
 
     def _known(self, facts: Facts, names: list[str]) -> KnownToday:
         def some(share: float) -> list[str]:
@@ -129,16 +140,21 @@ class Draw:
 
     def shared(self) -> list[tuple[Facts, KnownToday]]:
         """The shards with one answer to what all of them have in common, as a look has it."""
-        first, known = self.shards[0]
         busy = pl.concat([each.busy for _, each in self.shards])
         exports = pl.concat([facts.last_exports for facts, _ in self.shards])
         return [
             (
-                replace(facts, model_targets=first.model_targets, last_exports=exports),
-                replace(each, busy=busy, night_models=known.night_models),
+                replace(facts, last_exports=exports),
+                replace(each, busy=busy, night_models=self._night_models(each.night_models)),
             )
             for facts, each in self.shards
         ]
+
+    def _night_models(self, hashes: pl.DataFrame) -> pl.DataFrame:
+        """Those of a shard; of models that shards share the first shard's."""
+        shared = self.shards[0][1].night_models
+        own = hashes.join(shared, on="model_id", how="left", suffix="_shared")
+        return own.select("model_id", model_hash=pl.coalesce("model_hash_shared", "model_hash"))
 
     def prices(self) -> PricesNow:
         """Prices of a moment: round ones, which put classes on the edges of their bands, and any; some are not known."""
