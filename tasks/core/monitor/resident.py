@@ -8,17 +8,15 @@ Targets, bands, cash beyond the reserve and what is owed are those of ``drift_by
 none of them depends on a price. Quantities are exact, in millionths, so that the facts of any accounts can be made again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from schemas.landing import CASH
-from schemas.units import EXACT
 from tasks.core.drift import drift_by_class, household_drift
 from tasks.core.facts import Facts, account_parameters
 from tasks.core.monitor.breaches import HELD, KnownToday, held_values, is_out, models_now, with_fills
@@ -27,8 +25,8 @@ from tasks.core.propose import HOUSEHOLD
 MILLION: Final = 1_000_000
 ROUNDING_USD: Final = 1e-6
 """What the value of a lot of factor 1 may lie beside quantity times price, twice: a product is rounded at the sixth digit, and once more by its factor."""
-_WIDE: Final = pl.Decimal(38, 6)
-_KEY: Final = "h " + pl.col("household_id")
+WIDE: Final = pl.Decimal(38, 6)
+HOUSEHOLD_KEY: Final = "h " + pl.col("household_id")
 _UNIT: Final = pl.coalesce(pl.format("h {}", HOUSEHOLD), pl.format("a {}", "account_id"))
 
 Ints = NDArray[np.int64]
@@ -149,56 +147,6 @@ def resident_part(facts: Facts, known: KnownToday) -> ShardBook:
     return ShardBook(_compact(facts), known, arrays)
 
 
-OF_FACTS: Final = ("accounts", "lots", "cash", "last_exports", "members", "tilted_models")
-OF_KNOWN: Final = ("night", "fills", "handled", "open_orders")
-"""Frames that belong to accounts. Targets, and hashes of those of the night, are of the models of all, and of effective models of some."""
-
-
-def facts_of_units(chosen: Sequence[tuple[ShardBook, Ints]], prices: pl.DataFrame) -> tuple[Facts, KnownToday]:
-    """The facts of some units at given prices, as ``resident_part`` took them in.
-
-    Parameters
-    ----------
-    chosen
-        At least one part, with the numbers of units, ascending.
-    prices
-        ``security_id, price_usd, price_date``.
-    """
-    found = [_facts_of_units(part, units) for part, units in chosen]
-    facts: dict[str, Any] = {name: pl.concat([getattr(each, name) for each, _ in found]) for name in OF_FACTS}
-    known = {name: pl.concat([getattr(each, name) for _, each in found]) for name in OF_KNOWN}
-    targets = pl.concat([each.model_targets for each, _ in found]).unique(["model_id", "asset_class"], keep="first")
-    hashes = pl.concat([each.night_models for _, each in found]).unique("model_id", keep="first")
-    first, first_known = found[0]
-    return replace(first, prices=prices, model_targets=targets, **facts), replace(
-        first_known, night_models=hashes, **known
-    )
-
-
-def _facts_of_units(part: ShardBook, units: Ints) -> tuple[Facts, KnownToday]:
-    chosen = np.zeros(part.arrays.unit_count, dtype=np.bool_)
-    chosen[units] = True
-    accounts = part.facts.accounts.filter(pl.Series(chosen[part.arrays.account_unit]))
-    households = accounts.select("household_id").drop_nulls().unique().select(household_key=_KEY)
-
-    def theirs(rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.join(accounts, on="account_id", how="semi", maintain_order="left")
-
-    facts: dict[str, Any] = {
-        name: theirs(getattr(part.facts, name)) for name in ("cash", "last_exports", "tilted_models")
-    }
-    members = part.facts.members.join(households, on="household_key", how="semi")
-    return (
-        replace(part.facts, accounts=accounts, lots=_lots_of(part, units), members=members, **facts),
-        replace(part.known, **{name: theirs(getattr(part.known, name)) for name in OF_KNOWN}),
-    )
-
-
-def exact(millionths: pl.Expr) -> pl.Expr:
-    """Whole millionths as the contract's exact number."""
-    return (millionths.cast(_WIDE) * pl.lit(Decimal(1) / MILLION, _WIDE)).cast(EXACT)
-
-
 def changed_accounts(book: ShardBook) -> Flags:
     """By account, whether its targets are others than a run has looked at."""
     accounts = account_parameters(replace(book.facts, cash=book.facts.cash.clear()))
@@ -255,7 +203,7 @@ def _in_cells(held: pl.DataFrame, cells: pl.DataFrame, facts: Facts) -> pl.DataF
             "unit",
             "security",
             pl.col("price_factor").fill_null(1.0),
-            millionths=(pl.col("quantity").cast(_WIDE) * MILLION).cast(pl.Int64),
+            millionths=(pl.col("quantity").cast(WIDE) * MILLION).cast(pl.Int64),
         )
         .sort("cell", maintain_order=True)
     )
@@ -272,32 +220,10 @@ def _starts(numbers: pl.Series, count: int) -> Numbers:
 
 def _compact(facts: Facts) -> Facts:
     """Of its own accounts alone; without lots, which the arrays have, and members of households that are not managed together."""
-    managed = facts.households.select(household_key=_KEY).unique()
+    managed = facts.households.select(household_key=HOUSEHOLD_KEY).unique()
     return replace(
         facts,
         lots=facts.lots.clear(),
         members=facts.members.join(managed, on="household_key", how="semi"),
         last_exports=facts.last_exports.join(facts.accounts, on="account_id", how="semi"),
     )
-
-
-def _lots_of(book: ShardBook, units: Ints) -> pl.DataFrame:
-    arrays = book.arrays
-    cell_ends = arrays.row_cells[arrays.unit_rows]
-    cells = _spread(cell_ends[units], cell_ends[units + 1])
-    lots = _spread(arrays.cell_lots[cells], arrays.cell_lots[cells + 1])
-    owners = np.repeat(arrays.cell_account[cells], arrays.cell_lots[cells + 1] - arrays.cell_lots[cells])
-    return pl.DataFrame(
-        {
-            "account_id": book.facts.accounts["account_id"].gather(owners),
-            "security_id": book.facts.securities["security_id"].gather(arrays.lot_security[lots]),
-            "quantity": arrays.lot_quantity[lots],
-        }
-    ).with_columns(exact(pl.col("quantity")))
-
-
-def _spread(starts: NDArray[np.integer], ends: NDArray[np.integer]) -> Ints:
-    """The numbers from each start up to its end, end to end."""
-    counts = (ends - starts).astype(np.int64)
-    first = np.repeat(starts.astype(np.int64) - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
-    return first + np.arange(len(first), dtype=np.int64)

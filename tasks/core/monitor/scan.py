@@ -30,9 +30,8 @@ from tasks.core.monitor.resident import (
     ResidentBook,
     ShardBook,
     changed_accounts,
-    exact,
-    facts_of_units,
 )
+from tasks.core.monitor.unit_facts import exact, facts_of_units
 
 PIECE: Final = 16_384
 """Units scanned at once: what a piece needs stays in the processor's cache."""
