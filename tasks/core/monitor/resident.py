@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from schemas.landing import CASH
+from schemas.landing_columns import CASH
 from tasks.core.drift import drift_by_class, household_drift
 from tasks.core.facts import Facts, account_parameters
 from tasks.core.monitor.breaches import HELD, KnownToday, held_values, is_out, models_now, with_fills

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.landing import dtypes
+from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
 from tasks.core.monitor.breaches import KnownToday, seen_accounts, verdict
