@@ -1,5 +1,6 @@
 """Operators start, halt and lift from the pages, by role; every dialog closes by Escape, and the first of two approvals is told."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from schemas.settings import Settings
-from tasks.runtime.stores import open_ledger
+from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.browser import Person, chromium, console_on, person
 from tests.support.console_scene import copied
 from warehouse.ledger import Ledger
@@ -137,3 +138,32 @@ def test_a_households_proposals_are_filtered_and_lead_to_it(enter: Entering, led
     bob.go(f"/proposals/{mine['proposal_id'][0]}")
     expect(bob.page.get_by_text("One-way drift of the household")).to_be_visible(timeout=ENDING_MS)
     bob.shot("household-proposal")
+
+
+def test_what_is_approved_is_exported_by_its_button_as_who_clicked_and_its_files_are_downloaded(
+    enter: Entering, ledger: Ledger
+) -> None:
+    waiting = ledger.proposals.list_proposals().filter(
+        pl.col("approvals_needed") == 1, pl.col("state") == "pending_review", pl.col("household_id").is_null()
+    )
+    row = waiting.row(0, named=True)
+    ledger.decisions.decide([row["proposal_id"]], decision="approve", actor="cat", now=utc_now())
+    rex, vic = enter("rex"), enter("vic")
+    vic.go("/")
+    expect(vic.page.get_by_text("approved, not exported")).to_be_visible()
+    expect(vic.page.get_by_role("button", name="Export")).to_have_count(0)
+    rex.go("/")
+    rex.page.get_by_role("button", name="Export 1 approved").click()
+    expect(rex.page.get_by_role("button", name="Export 1 approved")).to_have_count(0, timeout=ENDING_MS)
+    (export,) = ledger.exports.exports_of(row["run_id"])
+    assert export.actor == "rex"
+    rex.go("/runs")
+    rex.page.get_by_role("link", name=export.export_id).first.click()
+    expect(rex.page.get_by_text("published").first).to_be_visible(timeout=ENDING_MS)
+    (export,) = ledger.exports.exports_of(row["run_id"])
+    with rex.page.expect_download() as fetched:
+        rex.page.get_by_label("Files").get_by_role("link", name="manifest.json", exact=True).click()
+    assert hashlib.sha256(fetched.value.path().read_bytes()).hexdigest() == export.manifest_sha256
+    vic.go(f"/exports/{export.export_id}")
+    expect(vic.page.get_by_text("A releaser or an admin may download them.")).to_be_visible()
+    expect(vic.page.get_by_label("Files").get_by_role("link")).to_have_count(0)
