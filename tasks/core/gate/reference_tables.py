@@ -108,7 +108,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         A restriction for every account is broken.
     """
     models = _check_models(tables["model_targets"])
-    classes = models.good["asset_class"].unique()
+    classes = models.good["asset_class"].unique().sort()
     securities = with_strange_classes(_check_securities(tables["securities"]), classes, tables.get("buy_list"))
     known = securities.good["security_id"]
     prices = with_unknown(check_table("prices", tables["prices"]), SECURITY_KNOWN, known)
