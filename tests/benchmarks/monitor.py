@@ -2,7 +2,7 @@
 
 20 lots an account, shards of 50,000 accounts; the files of cash and models are hashed at each look and are as the night took
 them. One class loses 15 % after the night: the first look finds accounts newly out of band and enters them, the second finds
-the same and starts nothing. Beside them stands what DuckDB takes to sum the value of the same lots at the same prices.
+the same and starts nothing. A resident book is looked at after these. Beside them stands what DuckDB takes to sum the value of the same lots at the same prices.
 """
 
 import argparse
@@ -23,11 +23,14 @@ from schemas.enums import RunKind
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.settings import Settings
 from schemas.units import EXACT
+from tasks.core.monitor.quotes import Quote
 from tasks.monitor.breach_batches import MonitorResult, monitor_book
+from tasks.monitor.intraday_inputs import newest_night
+from tasks.monitor.resident_look import load_resident, look_at_resident, prices_now
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.benchmarks.gate import ACCOUNT, SECURITY, landed
-from tests.benchmarks.results import HERE, kept
+from tests.benchmarks.results import HERE, Figures, kept
 from warehouse.lake.lake import open_lake
 from warehouse.ledger import InputRow, InputState, Ledger, NewRun
 
@@ -66,8 +69,28 @@ def main(words: Sequence[str] | None = None, folder: Path = HERE) -> None:
                 figures.add(
                     name.partition(",")[0], f"{count:,} accounts", report(name, at, bare), beside=("DuckDB's sum", bare)
                 )
+            load_resident_and_look(at, figures, count, bare)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{count:,} accounts, {count * LOTS:,} lots; peak memory {peak:.2f} GB")
+
+
+def load_resident_and_look(at: Stores, figures: Figures, count: int, bare: float) -> None:
+    """The resident book of `--follow`: what loading it takes, and a look at all of it at quotes of every security, also in processor seconds."""
+    now, night = utc_now(), newest_night(at, TODAY)
+    assert night is not None
+    began = time.perf_counter()
+    resident = load_resident(at, night, TODAY, now)
+    print(f"{'the book is loaded':<40}{time.perf_counter() - began:>8.2f} s")
+    names = resident.book.securities["security_id"]
+    quotes = {name: Quote(name, int(price), now) for name, price in zip(names, resident.file_prices, strict=True)}
+    for name in ("resident look", "resident look again"):
+        began, worked = time.perf_counter(), time.process_time()
+        found, _ = look_at_resident(at, resident, prices_now(resident, quotes, now, 60).now)
+        seconds, worked = time.perf_counter() - began, time.process_time() - worked
+        figures.add(name, f"{count:,} accounts", seconds, beside=("DuckDB's sum", bare))
+        print(
+            f"{name:<40}{seconds:>8.2f} s {seconds / bare:>6.2f} x; {worked:.2f} processor seconds; {found.out_of_band:,} out of band"
+        )
 
 
 def report(name: str, at: Stores, bare: float) -> float:
