@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run as this_task
 
-from schemas.enums import Outcome, Step
+from schemas.enums import Outcome, RunKind, Step
 from schemas.landing_columns import dtypes
 from schemas.run import GLOBAL_SHARD, RunRef
 from schemas.tables import PUBLIC
@@ -28,6 +28,7 @@ from tasks.core.gate import (
     split_candidates,
     stray_rows,
     without_foreign,
+    without_values,
 )
 from tasks.core.guards import row_names
 from tasks.core.reconcile import presumed_fills, renamed_securities
@@ -85,6 +86,8 @@ def validate_shard(at: Stores, run: RunRef, shard: int) -> int:
         at.lake.replace(run, shard, frames)
         return gated.quarantine.height
     tables = landed_rows(at.lake, run, shard)
+    if run.kind is RunKind.THRESHOLD and "account_totals" in tables:
+        tables["account_totals"] = without_values(tables["account_totals"])
     strays = _stray_rows(at, run)
     if shard == STRAY_SHARD and _is_named(at, run):
         tables = without_foreign(tables, tables["accounts"]["account_id"].drop_nulls().unique())

@@ -53,3 +53,4 @@ from .splits import split_candidates as split_candidates
 from .strays import STRAY_TABLES as STRAY_TABLES
 from .strays import stray_rows as stray_rows
 from .strays import without_foreign as without_foreign
+from .totals import without_values as without_values

@@ -80,6 +80,11 @@ def with_totals(checked: Mapping[str, Checked], prices: pl.DataFrame, max_differ
     return totals.with_broken(counts, values)
 
 
+def without_values(totals: pl.DataFrame) -> pl.DataFrame:
+    """Totals that say how many lots there are and not what they are worth: for a run at other prices than the custodian had."""
+    return totals.with_columns(value_usd=pl.lit(None, totals.schema["value_usd"]))
+
+
 def valued_accounts(checked: Mapping[str, Checked]) -> pl.DataFrame:
     """``account_id`` of the accounts that are worth what their custodian says."""
     if "account_totals" not in checked:
