@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.support.console_scene import PASSWORD
 from tests.support.servers import free_port, unavailable
@@ -29,8 +29,12 @@ FLAGS: Final = (
     "--disable-sync",
 )
 SIZE: Final[ViewportSize] = {"width": 1280, "height": 860}
+PAGE_MS: Final = 60_000
+"""How long a page may take for anything: on a machine that does much else. A test that passes does not wait."""
 SHOTS: Final = "SCREENSHOTS"
 """Variable that names a folder for pictures of the pages."""
+
+expect.set_options(timeout=PAGE_MS)
 
 
 @contextmanager
@@ -95,6 +99,7 @@ class Person:
 def person(browser: Browser, address: str, name: str, known: dict[str, Any]) -> Person:
     """Somebody signed in, on no page yet; ``known`` holds the cookies of those who have been."""
     context = browser.new_context(viewport=SIZE, color_scheme="light", storage_state=known.get(name))
+    context.set_default_timeout(PAGE_MS)
     found = Person(context.new_page(), address)
     found.page.on("console", lambda message: found.said.append(message.text) if message.type == "error" else None)
     found.page.on("pageerror", lambda error: found.said.append(str(error)))

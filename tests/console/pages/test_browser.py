@@ -29,8 +29,6 @@ from warehouse.ledger import Filter, Ledger, SentFilter
 pytestmark = pytest.mark.system
 
 MANY: Final = 500
-LIVE_MS: Final = 20_000
-"""How soon everybody sees what somebody decided."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +57,6 @@ def browser() -> Iterator[Browser]:
 
 
 Entering = Callable[[str], Person]
-expect.set_options(timeout=20_000)  # of a machine that does much else
 
 
 @pytest.fixture(scope="module")
@@ -151,14 +148,14 @@ def test_four_eyes_are_two_people(enter: Entering, ledger: Ledger) -> None:
         one.go(f"/proposals/{row['proposal_id']}")
     bob.page.get_by_role("button", name="Approve").click()
     expect(bob.page.get_by_text("1 of them wait for a second person")).to_be_visible()
-    expect(bob.page.get_by_role("cell", name="bob")).to_be_visible(timeout=LIVE_MS)
+    expect(bob.page.get_by_role("cell", name="bob")).to_be_visible()
     expect(bob.page.get_by_text("you approved it, and another person must now")).to_be_visible()
     expect(bob.page.get_by_role("button", name="Approve")).to_have_count(0)
-    expect(cat.page.get_by_role("cell", name="bob")).to_be_visible(timeout=LIVE_MS)
+    expect(cat.page.get_by_role("cell", name="bob")).to_be_visible()
     cat.page.reload()  # a click while the page redraws itself for bob's word may be lost
     cat.page.get_by_role("button", name="Approve").click()
     expect(cat.page.locator(".state.approved")).to_be_visible()
-    expect(bob.page.locator(".state.approved")).to_be_visible(timeout=LIVE_MS)
+    expect(bob.page.locator(".state.approved")).to_be_visible()
     assert ledger.proposals.get_proposal(row["proposal_id"])["state"] == "approved"  # type: ignore[index]
 
 
@@ -171,12 +168,10 @@ def test_what_somebody_else_decides_arrives_by_itself(enter: Entering, ledger: L
     cat.page.get_by_role("button", name="Reject").click()
     cat.page.get_by_label("Why (recorded)").fill("the client asked to wait")
     cat.page.get_by_role("dialog").get_by_role("button", name="Reject").click()
-    expect(bob.page.locator("table.q-table").get_by_role("link", name=first["account_id"])).to_have_count(
-        0, timeout=LIVE_MS
-    )
+    expect(bob.page.locator("table.q-table").get_by_role("link", name=first["account_id"])).to_have_count(0)
     cat.go(f"/proposals/{second['proposal_id']}")
     cat.page.get_by_role("button", name="Hold").click()
-    expect(bob.page.get_by_text("held by cat").first).to_be_visible(timeout=LIVE_MS)
+    expect(bob.page.get_by_text("held by cat").first).to_be_visible()
     bob.go(f"/proposals/{second['proposal_id']}")
     bob.page.get_by_role("button", name="Approve").click()
     expect(bob.page.get_by_text("is held by cat; it must be released first")).to_be_visible()
@@ -353,9 +348,7 @@ def test_what_came_back_is_seen_on_the_proposal_and_among_the_breaks(
         now=utc_now(),
     )
     first = answers.get_by_role("row", name="alarm")
-    expect(first).to_contain_text(
-        re.compile(f"filled.*alarm *Filled {shares(one['quantity'] + 1)} of"), timeout=LIVE_MS
-    )
+    expect(first).to_contain_text(re.compile(f"filled.*alarm *Filled {shares(one['quantity'] + 1)} of"))
     expect(answers.get_by_text("Turned down with 0 of")).to_be_visible()
     seen_everywhere(vic, "after-export")
     vic.go("/breaks")

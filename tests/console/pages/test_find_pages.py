@@ -15,7 +15,6 @@ from tests.support.console_scene import copied
 from warehouse.lake.lake import open_lake
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
-expect.set_options(timeout=20_000)  # of a machine that does much else
 SOLVING_MS = 180_000
 """Until an account is solved again by a process that may have to compile the solver first."""
 

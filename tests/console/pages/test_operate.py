@@ -17,7 +17,6 @@ from tests.support.console_scene import copied
 from warehouse.ledger import Ledger
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
-expect.set_options(timeout=20_000)  # of a machine that does much else
 ENDING_MS = 180_000
 Entering = Callable[[str], Person]
 

@@ -23,11 +23,11 @@ def test_what_was_earned_is_shown_and_a_first_night_earns_nothing_yet(night_home
         vic = person(browser, address, "vic", {})
         vic.go(f"/accounts/{one['account_id']}/performance")
         growth = vic.page.get_by_role("heading", name="Growth beside the model, before tax")
-        expect(growth).to_be_visible(timeout=20_000)
+        expect(growth).to_be_visible()
         expect(vic.page.get_by_text(nothing)).to_have_count(0)
         expect(vic.page.get_by_text("±")).to_have_count(0)
         for path in (f"/households/{one['household_id']}", "/models/conservative_income", "/accounts/nobody"):
             vic.go(f"{path}/performance")
-            expect(vic.page.get_by_text(nothing)).to_be_visible(timeout=20_000)
+            expect(vic.page.get_by_text(nothing)).to_be_visible()
             expect(vic.page.get_by_text("has no performance")).to_be_visible()
         assert vic.said == []

@@ -77,9 +77,7 @@ def vic(browser: Browser, home: tuple[Path, str]) -> Iterator[Person]:
 def test_a_study_is_found_in_the_list_and_shown_with_its_stamp_and_pictures(vic: Person) -> None:
     vic.page.get_by_role("link", name="Studies").click()
     vic.page.get_by_role("link", name="which <b>band</b>").click()
-    expect(vic.page.get_by_text("Hypothetical performance: no account has had these results")).to_be_visible(
-        timeout=60_000
-    )
+    expect(vic.page.get_by_text("Hypothetical performance: no account has had these results")).to_be_visible()
     expect(vic.page.locator(".picture svg")).to_have_count(5)
     expect(vic.page.locator("td", has_text="not distinguishable").first).to_be_visible()
     expect(vic.page.get_by_text("Dashed: the least turnover that any band needs")).to_be_visible()
@@ -94,4 +92,4 @@ def test_a_study_is_found_in_the_list_and_shown_with_its_stamp_and_pictures(vic:
         assert vic.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     vic.page.set_viewport_size(SIZE)
     vic.go("/studies/nothing")
-    expect(vic.page.get_by_text("There is nothing to show here.")).to_be_visible(timeout=60_000)
+    expect(vic.page.get_by_text("There is nothing to show here.")).to_be_visible()
