@@ -15,8 +15,9 @@ from warehouse.lake.connection import bounds
 
 __all__ = ["_no_settings_of_mine", "postgres", "postgres_server", "s3", "s3_server", "sshd", "sshd_server"]
 
-# Whoever runs the tests may have a home of their own in the environment, and a Prefect: no test may write there.
-for name in [name for name in os.environ if name.startswith("TRIMTAB_") or name in {"PREFECT_HOME", "PREFECT_API_URL"}]:
+# Whoever runs the tests may have a home of their own in the environment, and a Prefect: no test may write there. Nor does a terminal's width count.
+OTHERS = {"PREFECT_HOME", "PREFECT_API_URL", "COLUMNS"}
+for name in [name for name in os.environ if name.startswith("TRIMTAB_") or name in OTHERS]:
     del os.environ[name]
 
 bounds.threads = 1  # books are small, and the tests' processes share the machine: a second thread only takes turns

@@ -67,7 +67,8 @@ def runs(*, is_json: Json = False, limit: Annotated[int, typer.Option("--limit",
         ]
         for row in rows
     ]
-    print_table("runs", ["run", "state", "accounts", "submitter", "started (UTC)", "held because"], table)
+    columns = ("run", "state", "accounts", "submitter", "started (UTC)", "held because")
+    print_table("runs", columns, table, whole=("run",))
 
 
 def _standing() -> StatusReport:
