@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from tasks.core.gate.totals import without_values
 from tests.support.landing_book import gated, parsed, rows_of, sound_book
 
 
@@ -65,3 +66,12 @@ def test_a_lot_that_is_broken_leaves_the_value_unjudged_and_vouches_for_nothing(
     reasons, _, vouched = judged("A1 | 1387.5 | 2", lots=lots)
     assert reasons == {"A1": "lots:security_known"}
     assert vouched == []
+
+
+def test_totals_without_values_say_how_many_lots_there_are() -> None:
+    totals = rows_of("account_id | value_usd | lot_count\nA1 | 9999 | 2\nA2 | 1 | 7")
+    book = {**sound_book(), "account_totals": without_values(parsed({"account_totals": totals})["account_totals"])}
+    whole = {**parsed(sound_book()), "account_totals": book["account_totals"]}
+    own = gated(whole)[1]
+    assert dict(own.accounts.rows()) == {"A2": "account_totals:lot_count_as_delivered"}
+    assert own.vouched.to_list() == ["A1"]

@@ -6,12 +6,14 @@ from decimal import Decimal
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
 from tasks.core.facts.facts import Facts, model_hashes
+from tasks.core.monitor import scan
 from tasks.core.monitor.breaches import KnownToday, seen_accounts, verdict
 from tasks.core.monitor.resident import MILLION, resident_book
 from tasks.core.monitor.scan import BookLook, PricesNow, breaches_now, look_at_book
@@ -215,3 +217,16 @@ def test_the_books_that_are_drawn_have_breaches_of_every_kind() -> None:
     assert sum(found.verdict.new.height for found in looks) > 20
     assert sum(found.verdict.cleared.len() for found in looks) > 20
     assert sum(found.looked_at for found in looks) > sum(found.judged for found in looks) * 1.2
+
+
+def test_what_is_judged_in_small_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "JUDGED_AT_ONCE", 1)
+    assert sum(found.judged for seed in range(25) for found in compare(seed)) > 20
+
+
+def test_what_is_held_is_what_lots_and_fills_name() -> None:
+    for seed in range(25):
+        shards = Draw(seed).shared()
+        book = resident_book(shards)
+        named = {name for facts, known in shards for rows in (facts.lots, known.fills) for name in rows["security_id"]}
+        assert book.is_held.tolist() == [name in named for name in book.securities["security_id"]], seed
