@@ -80,7 +80,7 @@ def watch(scene: Scene, **settings: Any) -> Iterator[Watch]:
 
 def scopes(scene: Scene) -> list[tuple[str, ...]]:
     with scene.stores() as at:
-        rows = at.ledger.breaches.scopes_to_announce(utc_now())
+        rows = at.ledger.breaches.scopes_to_announce(utc_now() + timedelta(days=1))
         return [at.ledger.breaches.accounts_of_scope(row.scope_id) for row in rows]
 
 
@@ -219,7 +219,7 @@ def test_a_late_file_is_entered_as_by_any_look(tmp_path: Path) -> None:
         assert watching.step(STK=100, BND=100).looked_at == 2
         scene.send("other")
         watching.step(later=300, STK=100, BND=100)
-        (row,) = watching.follower.at.ledger.breaches.scopes_to_announce(utc_now())
+        (row,) = watching.follower.at.ledger.breaches.scopes_to_announce(utc_now() + timedelta(days=1))
     assert row.cause == "late_file"
 
 

@@ -1,5 +1,6 @@
 """A process that follows a stream is killed at every effect it has: the next one makes good what was begun, once."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +26,7 @@ def test_killed_at_any_effect_a_breach_is_entered_once_and_waits_for_its_run(tmp
         with scene.stores() as at:
             found.add(step(at, stocks=60).newly)
             assert step(at, stocks=60).newly == 0
-            (row,) = at.ledger.breaches.scopes_to_announce(utc_now())
+            (row,) = at.ledger.breaches.scopes_to_announce(utc_now() + timedelta(days=1))
             assert (row.account_count, row.run_id) == (2, None)
             assert at.ledger.breaches.accounts_of_scope(row.scope_id) == ("A1", "A3")
             assert at.ledger.audit.verify_audit() > 0
