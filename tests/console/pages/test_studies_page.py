@@ -18,29 +18,12 @@ from tasks.review import access
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.browser import SIZE, Person, chromium, console_on, person
 from tests.support.console_scene import PASSWORD
+from tests.support.reviewed_scene import STUDY
 from warehouse.lake import open_lake
 
 pytestmark = pytest.mark.system
 
-TEXT = """
-name = "which <b>band</b>"
-[market]
-source = "lognormal"
-means = { stocks = 0.08, bonds = 0.03 }
-volatilities = { stocks = 0.2, bonds = 0.05 }
-[paths]
-count = 20
-years = 4
-[book]
-targets = { stocks = 0.6, bonds = 0.4 }
-half_spread_bps = 10
-[tax]
-short_term_rate = 0.37
-long_term_rate = 0.2
-[grid]
-look = ["monthly", "annual"]
-absolute_band = [0.02, 0.05]
-"""
+TEXT = STUDY.replace("which band", "which <b>band</b>")
 
 
 @pytest.fixture(scope="module")
