@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 
 from console.api.caller import Caller, Named, caller_with
-from console.api.models import ApiModel, DecisionIn, ProblemOut
+from console.api.models import ApiModel, DecisionIn, problems
 from console.api.problems import ApiProblem
 from console.shared import Backend
 from schemas.enums import ChangeState, ChangeSubject, Scope
@@ -83,9 +83,7 @@ class ChangeDetailOut(ApiModel):
 def add_model_changes(router: APIRouter, backend: Backend) -> None:
     """Model changes; a household may have accounts at several custodians, so a token that sees some only sees none."""
     reads, decides = (caller_with(backend, scope) for scope in (Scope.PROPOSALS_READ, Scope.DECISIONS_WRITE))
-    precondition: dict[int | str, dict[str, Any]] = {
-        status: {"model": ProblemOut, "content": {"application/problem+json": {}}} for status in (412, 428)
-    }
+    precondition = problems(412, 428)
 
     @router.get("/model-changes", tags=["model changes"])
     def model_changes(states: States = None, caller: Caller = reads) -> ModelChangesOut:

@@ -39,6 +39,11 @@ class ProblemOut(BaseModel):
     detail: str
 
 
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the description of a route says of its refusals."""
+    return {status: {"model": ProblemOut, "content": {"application/problem+json": {}}} for status in statuses}
+
+
 class RunOut(ApiModel):
     """One run. ``counts``: accounts by outcome, proposals by route, orders."""
 

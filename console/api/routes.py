@@ -23,12 +23,12 @@ from console.api.models import (
     LotOut,
     MeOut,
     OrderOut,
-    ProblemOut,
     ProposalOut,
     ProposalsOut,
     RunOut,
     RunsOut,
     etag_of,
+    problems,
 )
 from console.api.operate import add_operations
 from console.api.performance import add_performance
@@ -40,10 +40,7 @@ from tasks.core.export import sells_first
 from tasks.review import amend_proposal, review
 from warehouse.ledger import Decision, ReviewedVersion, Sort
 
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemOut, "content": {"application/problem+json": {}}}
-    for status in (400, 401, 403, 404, 409, 422, 503)
-}
+PROBLEMS: Final = problems(400, 401, 403, 404, 409, 422, 503)
 FilterText = Annotated[
     str,
     Query(
@@ -160,9 +157,7 @@ def _orders(orders: pl.DataFrame, lots: pl.DataFrame) -> list[OrderOut]:
 
 
 def _add_decisions(router: APIRouter, backend: Backend, decides: Any) -> None:
-    precondition: dict[int | str, dict[str, Any]] = {
-        status: {"model": ProblemOut, "content": {"application/problem+json": {}}} for status in (412, 428)
-    }
+    precondition = problems(412, 428)
 
     @router.post("/proposals/{proposal_id}/decisions", tags=["decisions"], responses=precondition)
     def decide(
