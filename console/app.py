@@ -28,6 +28,10 @@ from schemas.settings import Settings
 STATIC: Final = Path(__file__).parent / "static"
 SIGN_IN_SECONDS: Final = 600
 """How long the way to the identity provider and back may take."""
+ABSENCE_SECONDS: Final = 20
+"""How long a page's content waits for a browser that says nothing: behind a lid, in a tunnel, or busy drawing. Then the page loads anew, and an
+open dialog, a choice of rows and what was typed are gone. A page that says nothing is asked after four fifths of it, and a session that ended
+meanwhile is then noticed (``shared/sockets.py``)."""
 STYLE: Final = '<link rel="stylesheet" href="/static/console.css"><script src="/static/find.js" defer></script><script src="/static/scrolls.js" defer></script>'
 
 
@@ -79,6 +83,7 @@ def make_app(backend: Backend) -> FastAPI:
         language="en-US",
         show_welcome_message=False,
         tailwind=False,
+        reconnect_timeout=ABSENCE_SECONDS,
     )
     return app
 

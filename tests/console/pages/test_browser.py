@@ -177,6 +177,20 @@ def test_what_somebody_else_decides_arrives_by_itself(enter: Entering, ledger: L
     expect(bob.page.get_by_text("is held by cat; it must be released first")).to_be_visible()
 
 
+def test_what_is_typed_outlives_a_browser_that_says_nothing_for_a_while(enter: Entering, ledger: Ledger) -> None:
+    """The framework by itself gives a page up after 3 seconds of silence, and loads it again."""
+    bob = enter("bob")
+    bob.go(f"/proposals/{waiting(ledger)['proposal_id'][0]}")
+    bob.page.get_by_role("button", name="Reject").click()
+    bob.page.get_by_label("Why (recorded)").fill("half a sen")
+    bob.page.evaluate("() => { const end = Date.now() + 12000; while (Date.now() < end); }")
+    bob.page.wait_for_timeout(3_000)
+    bob.page.get_by_label("Why (recorded)").press_sequentially("tence")
+    expect(bob.page.get_by_label("Why (recorded)")).to_have_value("half a sentence")
+    bob.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(bob.page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_the_queue_is_worked_with_the_keyboard_alone(enter: Entering, ledger: Ledger) -> None:
     sam = enter("sam")
     sam.go("/queue")
