@@ -364,12 +364,18 @@ class GlidePaths(pa.DataFrameModel):
 class Flows(pa.DataFrameModel):
     """What went into an account, above 0, or out of it, in cash and in kind: of the last 61 days at least. It explains cash that moved, and nothing trades on it.
 
-    ``flow_date``: the first day whose cash, settled or pending, or whose lots have it. Dividends, interest and fees are no flows.
+    ``flow_date``: the first day whose cash, settled or pending, or whose lots have it. Dividends, interest and fees are no flows. Two flows of an
+    account on one day come with different amounts, or as their sum: of rows that are the same nobody knows whether the money moved once or twice.
     """
 
     account_id: str = identifier()
     flow_date: date
     amount_usd: Exact
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id", "flow_date", "amount_usd"]
 
 
 class Tilts(pa.DataFrameModel):

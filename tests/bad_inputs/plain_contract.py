@@ -170,6 +170,7 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "tilts": ("account_id", "asset_class"),
+    "flows": ("account_id", "flow_date", "amount_usd"),
     "account_totals": ("account_id",),
     "accounts": ("account_id",),
     "lots": ("account_id", "security_id", "lot_id"),

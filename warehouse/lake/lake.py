@@ -157,9 +157,13 @@ class Lake:
             return self._retried(lambda: self._fetch(sql(statement), values))
 
     def stray_rows(self, table: str, run_id: str) -> pl.DataFrame:
-        """``account_id, raw, security_id`` of landed rows whose account no source delivered, each once; ``raw`` where the account is in doubt."""
-        security = "r.security_id" if "security_id" in TABLES[f"landed_{table}"] else "CAST(NULL AS VARCHAR)"
-        statement = sql("stray_rows").format(table=table, security=security)
+        """``account_id, raw`` and ``security_id``, or ``asset_class``, of landed rows whose account no source delivered, each once.
+
+        ``raw`` where the account is in doubt.
+        """
+        columns = TABLES[f"landed_{table}"]
+        about = next((f", r.{name}" for name in ("security_id", "asset_class") if name in columns), "")
+        statement = sql("stray_rows").format(table=table, about=about)
         return self._retried(lambda: self._fetch(statement, {"run_id": run_id}))
 
     def has_rows(self, table: str, run_id: str, *, first_row: int, last_row: int, count: int) -> bool:

@@ -152,6 +152,7 @@ def gate_accounts(
         pl.concat([lost, globals_.strays]),
         delivered,
         globals_.securities,
+        globals_.classes,
         broken=reasons.select("account_id"),
         counted=counted,
         compared=compared,

@@ -34,7 +34,7 @@ from tasks.core.gate.cause_links import (
     with_effect,
     with_meaning,
 )
-from tasks.core.gate.strays import ACCOUNT_KNOWN, STRAY_TABLES
+from tasks.core.gate.strays import ACCOUNT_KNOWN, OF_CLASSES, STRAY_TABLES
 
 CAUSE: Final = ("table_name", "broken_rules", "name")
 """What causes are told apart by. ``name``: what the rows are about, as it was read; null: nothing that can be read. ``broken_rules``: of a cause
@@ -193,9 +193,8 @@ def _by_strays(rows: pl.DataFrame, lacking: Mapping[str, pl.Series]) -> pl.DataF
     """``COSTS`` of rows of accounts that were not delivered."""
     parts = [pl.DataFrame(schema=COSTS)]
     for table in STRAY_TABLES:
-        could_be_anybodys = (
-            cell("security_id").is_not_null() | pl.col("row").str.json_path_match("$.line").is_not_null()
-        )
+        about = "asset_class" if table in OF_CLASSES else "security_id"
+        could_be_anybodys = cell(about).is_not_null() | pl.col("row").str.json_path_match("$.line").is_not_null()
         strays = rows.filter(~pl.col("has_account") & (is_named() | could_be_anybodys), table_name=table)
         if strays.is_empty() or lacking[table].is_empty():
             continue

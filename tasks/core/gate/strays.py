@@ -2,10 +2,10 @@
 
 1. A row costs every account that its own could be a respelling of (``spellings``), and every account that is named in a text
    which is no identifier: a line of semicolons, a line with a cell too many.
-2. One that names a security of ours and whose account is blank, or is no identifier and means none, could be anybody's. It costs every
+2. One that names a security of ours, or of tilts a class of ours, and whose account is blank, or is no identifier and means none, could be anybody's. It costs every
    account but those that are known to be whole without it: for a lot, accounts that come to what the custodian says or that
    are compared with an earlier night; for a trade, those that are compared. A row of cash costs nobody so: an account without
-   one is not traded anyway; nor does a tilt, which names no security: the account that had it waits for it (``kept_rules``).
+   one is not traded anyway.
 3. Cells may stand a column too far to the left or the right. Where a security of ours stands for the account, the row could be anybody's;
    where an account of ours stands for the security of a row without one, it is that account's.
 4. One that names an account well and means none of ours is somebody else's, and costs nobody; nor does a trailer or a comment.
@@ -27,8 +27,11 @@ STRAY: Final[dict[str, type[pl.DataType]]] = {
     "security": pl.String,
 }
 """Grain: table, text and security. ``text``: the account as it was read, or the line where its cells may stand in the wrong columns; null: none
-was. ``is_name``: it is an identifier. ``security``: what the row is about, as it was read; null where the account is an identifier."""
+was. ``is_name``: it is an identifier. ``security``: what the row is about, a security or (``OF_CLASSES``) a class, as it was read; null where the
+account is an identifier."""
 STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades", "tilts")
+OF_CLASSES: Final = ("tilts",)
+"""Those of which a row is about a class, and not about a security."""
 ACCOUNT_KNOWN: Final = "account_known"
 """The rule that a row of an account that was not delivered breaks."""
 
@@ -47,7 +50,8 @@ def stray_names(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     """``STRAY`` of rows whose account is not delivered."""
     line = pl.col("raw").str.json_path_match("$.line")
     is_named = is_name("account_id") & line.is_null()
-    security = text_of("security_id") if "security_id" in rows.columns else pl.lit(None, dtype=pl.String)
+    about = next((name for name in ("security_id", "asset_class") if name in rows.columns), None)
+    security = pl.lit(None, dtype=pl.String) if about is None else text_of(about)
     return (
         rows.select(
             table_name=pl.lit(table),
@@ -99,6 +103,7 @@ def accounts_that_lack(
     strays: pl.DataFrame,
     delivered: pl.Series,
     securities: pl.Series,
+    classes: pl.Series,
     *,
     broken: pl.DataFrame,
     counted: pl.DataFrame,
@@ -114,6 +119,8 @@ def accounts_that_lack(
         Accounts to be judged.
     securities
         Securities that can be held.
+    classes
+        Classes that models have.
     broken
         ``account_id`` of those that are stopped anyhow: a row that could be anybody's adds nothing to that.
     counted, compared
@@ -122,22 +129,27 @@ def accounts_that_lack(
     pairs = meant_by(strays, delivered)
     meant = strays.join(pairs, on="text").select("table_name", account_id="meant")
     means_none = ~pl.col("text").is_in(pairs["text"].implode()).fill_null(value=False)
-    is_left = pl.col("is_name") & pl.col("text").is_in(securities.implode())
     nameless = strays.filter(~pl.col("is_name") & means_none)
-    about = could_mean(nameless["security"], securities)["text"]
-    left = strays.filter(is_left & means_none)
-    of_anybody = pl.concat([nameless.filter(pl.col("security").is_in(about.implode())), left])
+    is_of_classes = pl.col("table_name").is_in(OF_CLASSES)
+    parts = []
+    for known, is_theirs in ((securities, ~is_of_classes), (classes, is_of_classes)):
+        about = could_mean(nameless["security"], known)["text"]
+        is_left = pl.col("is_name") & pl.col("text").is_in(known.implode())
+        found = nameless.filter(pl.col("security").is_in(about.implode()))
+        parts.append(pl.concat([found, strays.filter(is_left & means_none)]).filter(is_theirs))
+    of_anybody = pl.concat(parts)
     owners = could_mean(nameless["security"], delivered).rename({"text": "security"})
     right = nameless.join(owners, on="security").select("table_name", account_id="meant")
-    whole = {"lots": pl.concat([counted, compared]), "trades": compared, "restrictions": compared.clear()}
+    nobody = compared.clear()
+    whole = {"lots": pl.concat([counted, compared]), "trades": compared, "restrictions": nobody, "tilts": nobody}
     everyone = delivered.to_frame("account_id").join(broken, on="account_id", how="anti")
-    parts = [
+    lacking = [
         everyone.join(whole[table], on="account_id", how="anti").select(pl.lit(table).alias("table_name"), "account_id")
         for table in of_anybody["table_name"].unique().sort()
         if table in whole
     ]
     return (
-        pl.concat([meant, right, *parts])
+        pl.concat([meant, right, *lacking])
         .unique()
         .select("account_id", reason=pl.format("{}:{}", "table_name", pl.lit(ACCOUNT_KNOWN)))
     )

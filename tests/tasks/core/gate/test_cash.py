@@ -248,9 +248,24 @@ def test_a_broken_flow_a_later_one_and_one_of_another_account_explain_nothing(ro
     assert rules(book)[("cash", 1)] == "cash_explained"
 
 
+def test_a_flow_that_comes_twice_is_told_and_explains_nothing() -> None:
+    """Whether it moved twice nobody knows: both rows are set aside, and the account whose cash moved by one or by two of them waits."""
+    twice = judged(told(settled("32000"), ("2026-01-05", "30000"), ("2026-01-05", "30000")))
+    said = (
+        "account_id, flow_date, amount_usd is A1, 2026-01-05, 30000; needed a key that no other row of the table has."
+    )
+    flows = twice.quarantine.filter(table_name="flows")
+    assert flows["message"].to_list() == [f"flows row {number}: {said}" for number in (1, 2)]
+    assert twice.accounts.rows() == [("A1", "cash:cash_explained")]
+    sound = told(settled("32000"), ("2026-01-05", "30000"))
+    assert rules(sound) == {}
+    unmoved = told(settled("1000"), ("2026-01-05", "5"), ("2026-01-05", "5"))
+    assert judged(unmoved).accounts.is_empty()
+
+
 @settings(max_examples=at_most(80))
 @given(
-    st.lists(st.tuples(st.integers(-6000, 6000).filter(bool), st.integers(0, 5)), max_size=4),
+    st.lists(st.tuples(st.integers(-6000, 6000).filter(bool), st.integers(0, 5)), max_size=4, unique=True),
     st.integers(-150, 150).map(lambda number: 20 * number),
     st.sampled_from(["more", "less"]),
     st.sampled_from([-700, -1, 0, 1, 700, 5000]),

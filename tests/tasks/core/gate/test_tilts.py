@@ -86,7 +86,23 @@ def test_two_tilts_of_a_class_cost_their_account() -> None:
 
 def test_a_row_of_no_account_costs_those_that_it_could_mean() -> None:
     assert verdicts(judged("a1 | stocks | 0.05 |")) == {"A1": "tilts:account_known"}
-    assert verdicts(judged("B7 | stocks | 0.05 |", " | stocks | 0.05 |")) == {}
+    assert verdicts(judged("B7 | stocks | 0.05 |")) == {}
+
+
+@pytest.mark.parametrize("row", [" | stocks | 0.05 |", " | Stocks | much |", "#? | bonds | 0.1 |", "stocks | 0.05 | |"])
+def test_a_row_of_a_class_that_names_no_account_could_be_anybodys(row: str) -> None:
+    """As a restriction that names none: no account trades on part of what is known of it, whatever it had the night before."""
+    everybody = dict.fromkeys(
+        verdicts(judged("A1 | nothing | 0 |", "A2 | nothing | 0 |", "A3 | nothing | 0 |")), "tilts:account_known"
+    )
+    assert len(everybody) == 3
+    assert verdicts(judged(row)) == everybody
+    assert verdicts(judged(row, history=history_of(book_then()))) == everybody
+
+
+@pytest.mark.parametrize("row", [" | | |", " | 3 rows | |", "total | | 0.05 |"])
+def test_a_trailer_or_a_row_of_no_class_costs_nobody(row: str) -> None:
+    assert verdicts(judged(row)) == {}
 
 
 def test_a_tilt_that_is_gone_has_its_account_wait_for_a_person() -> None:
