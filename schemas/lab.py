@@ -108,6 +108,8 @@ class BookSection(MappingPart):
     """By asset class; they sum to 1."""
     half_spread_bps: Annotated[float, Field(ge=0, le=5_000)] | dict[str, Annotated[float, Field(ge=0, le=5_000)]] = 0.0
     """Cost of a dollar bought or sold; one for all, or by asset class."""
+    alternates: Annotated[int, Field(ge=0, le=5)] = 0
+    """Securities of each class that may be bought where another of it was harvested; they move as the class does."""
     is_fractional: bool = True
     """Whether parts of a share can be traded; a share is worth 100 USD on the first date."""
     classes: dict[str, str] = Field(default_factory=dict)
@@ -126,7 +128,7 @@ class BookSection(MappingPart):
 
     @model_validator(mode="after")
     def _need_fitting_keys(self) -> Self:
-        described = {"nav_usd", "targets", "half_spread_bps", "is_fractional"}
+        described = {"nav_usd", "targets", "half_spread_bps", "alternates", "is_fractional"}
         given = self.model_fields_set - {"kind"}
         idle = given & described if self.kind == "accounts" else given - described
         if idle:
@@ -183,6 +185,14 @@ class Study(MappingPart):
             raise ValueError(
                 f'source = "{market.source}" is one course, as long as it is; paths.count and paths.years mean nothing to it'
             )
+        if (
+            self.book.kind == "account"
+            and self.book.alternates == 0
+            and True in self.grid.values.get("is_harvesting", [])
+        ):
+            raise ValueError(
+                "is_harvesting needs something to buy in place of what is sold: book.alternates, 1 or more"
+            )
         classes = set(self.book.market_classes.values())
         _need_among("market.dividend_yields", market.dividend_yields, classes)
         if self.book.kind == "accounts" and self.tax is not None:
@@ -202,6 +212,8 @@ class Study(MappingPart):
     def meaning(self) -> dict[str, Any]:
         """What the study's name is made of: everything that changes its answers."""
         given = self.model_dump(mode="json", by_alias=True, exclude={"name": True, "grid": True, "market": {"path"}})
+        if not self.book.alternates:
+            del given["book"]["alternates"]
         given["market"]["correlations"] = sorted(
             [*sorted((one, two)), value]
             for one, rest in self.market.correlations.items()

@@ -29,11 +29,13 @@ OF_POLICY: Final = (
     "short_term_gains",
     "max_realized_gain_usd",
     "wash_sale_days",
+    "is_harvesting",
+    "harvest_min_loss_usd",
+    "harvest_min_loss_fraction",
 )
 """Parameters of a policy of the night that a study may try."""
 PARAMETERS: Final = ("look", "absolute_band", "relative_band", *OF_POLICY)
 """What a grid may name, in the order of the product."""
-NOT_YET: Final = ("is_harvesting", "harvest_min_loss_usd", "harvest_min_loss_fraction")
 FIRST: Final[Mapping[str, Any]] = {"look": "monthly", "absolute_band": None, "relative_band": None}
 """Where a grid does not name a parameter; those of a policy have the defaults of a policy."""
 _BAND: Final = TypeAdapter(Fraction)
@@ -82,8 +84,6 @@ class GridSection(MappingPart):
     @model_validator(mode="after")
     def _need_known_names(self) -> Self:
         for name in (*self.values, *self.reference):
-            if name in NOT_YET:
-                raise ValueError(f"the lab cannot harvest yet, so {name} cannot be tried; needed a grid without it")
             if name in Policy.model_fields and name not in PARAMETERS:
                 raise ValueError(f"{name} plays no part in a study; those that do are {', '.join(PARAMETERS)}")
             if name not in PARAMETERS:

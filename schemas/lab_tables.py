@@ -31,6 +31,9 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "short_term_gains": pl.String(),  #: whether lots at a short-term gain are sold
         "max_realized_gain_usd": pl.Float64(),  #: most net gain at once; null: no limit
         "wash_sale_days": pl.Int64(),  #: days on either side of a loss sale in which a purchase disallows the loss
+        "is_harvesting": pl.Boolean(),  #: whether lots are sold for the tax that their loss saves
+        "harvest_min_loss_usd": pl.Float64(),  #: least loss of a lot that is harvested
+        "harvest_min_loss_fraction": pl.Float64(),  #: the same, as a share of what the lot cost
         "path_count": pl.Int64(),  #: paths that it was tried on
         "mean_weights": pl.String(),  #: `class=weight` of each class, at the end of a step, on average; joined by a bar
         "annual_return": pl.Float64(),  #: time-weighted return a year, as a fraction; mean of all paths
@@ -80,6 +83,12 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "unused_losses_usd": pl.Float64(),  #: losses carried beyond the last date; mean of all paths
         "difference_unused_losses_usd": pl.Float64(),  #: how much more than the reference's on the same paths, on average
         "error_unused_losses_usd": pl.Float64(),  #: standard error of that difference; null where it is unknown
+        "harvested_per_year_usd": pl.Float64(),  #: losses harvested a year, after the wash-sale rule; mean of all paths
+        "difference_harvested_per_year_usd": pl.Float64(),  #: how much more than the reference's on the same paths, on average
+        "error_harvested_per_year_usd": pl.Float64(),  #: standard error of that difference; null where it is unknown
+        "deferred_tax_usd": pl.Float64(),  #: tax that a sale of everything on the last date would owe: what was only put off; mean of all paths
+        "difference_deferred_tax_usd": pl.Float64(),  #: how much more than the reference's on the same paths, on average
+        "error_deferred_tax_usd": pl.Float64(),  #: standard error of that difference; null where it is unknown
         "terminal_wealth_usd": pl.Float64(),  #: wealth on the last date; mean of all paths
         "difference_terminal_wealth_usd": pl.Float64(),  #: how much more than the reference's on the same paths, on average
         "error_terminal_wealth_usd": pl.Float64(),  #: standard error of that difference; null where it is unknown
@@ -130,6 +139,8 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "realized_short_per_year_usd": pl.Float64(),  #: short-term gain realized a year, net of losses, after the wash-sale rule
         "realized_long_per_year_usd": pl.Float64(),  #: long-term gain realized a year, net of losses, after the wash-sale rule
         "unused_losses_usd": pl.Float64(),  #: losses carried beyond the last date
+        "harvested_per_year_usd": pl.Float64(),  #: losses harvested a year, after the wash-sale rule
+        "deferred_tax_usd": pl.Float64(),  #: tax that a sale of everything on the last date would owe
         "terminal_wealth_usd": pl.Float64(),  #: wealth on the last date
         "liquidated_wealth_usd": pl.Float64(),  #: wealth on the last date after everything is sold and its tax is paid
         "mean_gap_bps": pl.Float64(),  #: certificate's gap of its solves, on average

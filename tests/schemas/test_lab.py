@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import WrongUsage
 from schemas.lab import Study, parse_study
-from schemas.lab_grid import NOT_YET, OF_POLICY, PARAMETERS, Look
+from schemas.lab_grid import OF_POLICY, PARAMETERS, Look
 from schemas.policy import Policy
 from tasks.core.lab import LOOKS
 
@@ -74,8 +74,7 @@ def test_looks_are_those_of_the_engine() -> None:
 
 
 def test_every_parameter_that_may_be_tried_belongs_to_a_policy() -> None:
-    assert set(OF_POLICY) | set(NOT_YET) <= set(Policy.model_fields)
-    assert not set(OF_POLICY) & set(NOT_YET)
+    assert set(OF_POLICY) <= set(Policy.model_fields)
 
 
 # --- names
@@ -151,7 +150,7 @@ def test_a_study_is_read_back_as_it_was_stored() -> None:
 REFUSED = [
     ('kind = "account"', 'kind = "accounts"', r"half_spread_bps means nothing to kind"),
     ('kind = "account"', 'kind = "account"\nsample = 3', r"sample means nothing to kind"),
-    ("[grid]", "[grid]\nis_harvesting = [false, true]", r"grid: the lab cannot harvest yet"),
+    ("[grid]", "[grid]\nis_harvesting = [false, true]", r"is_harvesting needs something to buy in place of what is sold: book.alternates"),
     ("[grid]", "[grid]\ncalendar = ['monthly']", r"grid: calendar plays no part in a study; those that do are look"),
     ("[grid]", "[grid]\nabsolut_band = [0.1]", r"grid: absolut_band is no parameter; did you mean absolute_band\?"),
     ("[paths]", "[path]", r"path: there is no such key; did you mean paths\?"),

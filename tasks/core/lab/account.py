@@ -12,19 +12,20 @@ BEGINNING_PRICE: Final = 100.0
 
 
 def holders_of(market: Market, terms: Terms | Holders) -> Holders:
-    """The accounts; the one that is described begins as cash, with one security a class."""
+    """The accounts; the one that is described begins as cash, with ``1 + alternates`` securities a class."""
     if isinstance(terms, Holders):
         return terms
     classes = len(market.classes)
-    row = (1, classes)
+    many = 1 + terms.alternates
+    row = (1, classes * many)
     rates = (terms.short_term_rate, terms.long_term_rate) if terms.is_taxed else (0.0, 0.0)
     return Holders(
         names=("",),
-        class_of=np.arange(classes)[None],
+        class_of=np.repeat(np.arange(classes), many)[None],
         price=np.full(row, BEGINNING_PRICE),
-        spread=np.asarray(terms.half_spread_bps, np.float64)[None] / BPS,
+        spread=np.repeat(np.asarray(terms.half_spread_bps, np.float64), many)[None] / BPS,
         step=np.full(row, terms.quantity_step),
-        choice=np.ones(row, np.int64),
+        choice=np.tile(np.arange(1, many + 1), classes)[None],
         can_sell=np.ones(row, np.bool_),
         target=np.append(np.asarray(terms.targets, np.float64), 0.0)[None],
         has_cash_band=np.zeros(1, np.bool_),

@@ -1,8 +1,8 @@
 """From one trade to the next: the market moves, cash comes in, the year's tax is paid, and an account is looked at until it is due.
 
 At the end of a step, in this order: dividends and flows are in cash; of a year that has ended the tax is paid; the account is measured
-against its targets; on a date on which its policy looks it is due where a class is out of its band or cash is owed, as at night
-(``drift.is_out_of_band``, ``facts.account_parameters``); it trades; the step's return is what its wealth came to, flow taken off,
+against its targets; on a date on which its policy looks it is due where a class is out of its band, cash is owed or a loss
+is to be harvested, as at night (``drift.is_out_of_band``, ``facts.account_parameters``, ``rules.harvest``); it trades; the step's return is what its wealth came to, flow taken off,
 over what it was. Cash is held to a band only where a model has a target for it, as at night.
 
 Tax of a year is paid at the end of the first step of the next, that of the last year on the last date, after its trades: gains and losses by ``solver.tax_on``,
@@ -15,11 +15,11 @@ What a sale of everything on the last date would cost and owe is taken off ``wea
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
-
 from tasks.core.drift import WEIGHT_TOLERANCE
 from tasks.core.lab.arrays import MEASURES
-from tasks.core.lab.standing import PRICE_SCALE, YEAR_DRIFT, YEAR_GROWTH, YEAR_TAX, Course, Grid, Standing
+from tasks.core.lab.harvest import HARVEST_SOURCES, holds_harvest
+from tasks.core.lab.standing import YEAR_DRIFT, YEAR_GROWTH, YEAR_TAX, Course, Grid, Standing
+from tasks.core.lab.values import class_value, nav_of, price_at, value_of
 from tasks.core.solver import (
     MILLIONTHS,
     Ints,
@@ -45,43 +45,7 @@ TAX: Final = MEASURES.index("tax")
 REALIZED_SHORT: Final = MEASURES.index("realized_short")
 REALIZED_LONG: Final = MEASURES.index("realized_long")
 UNUSED_LOSSES: Final = MEASURES.index("unused_losses")
-
-
-@compile_inner
-def price_at(course: Course, path: int, at: int, s: int) -> float:
-    """Usd of a unit of a path's security, of whole millionths."""
-    holders = len(course.class_of)
-    k = path % holders
-    own = course.level[path // holders, at, course.class_of[k, s]] * course.base[k, s]
-    return float(np.rint(own * PRICE_SCALE) / PRICE_SCALE)
-
-
-@compile_inner
-def value_of(course: Course, state: Standing, a: int, path: int, s: int) -> float:
-    """What an account holds of a security where it stands, usd."""
-    value: float = 0.0
-    if state.units[a, s] > 0:
-        value = state.units[a, s] / MILLIONTHS * price_at(course, path, state.at[a], s)
-    return value
-
-
-@compile_inner
-def nav_of(course: Course, state: Standing, a: int, path: int) -> float:
-    """Cash and what is held, usd."""
-    nav: float = state.cash[a]
-    for s in range(state.units.shape[1]):
-        nav += value_of(course, state, a, path, s)
-    return nav
-
-
-@compile_inner
-def class_value(course: Course, state: Standing, a: int, path: int, c: int) -> float:
-    """What an account holds of a class where it stands, usd."""
-    held, k = 0.0, path % len(course.class_of)
-    for s in range(state.units.shape[1]):
-        if course.class_of[k, s] == c:
-            held += value_of(course, state, a, path, s)
-    return held
+DEFERRED: Final = MEASURES.index("deferred_tax")
 
 
 @compile_inner
@@ -135,7 +99,7 @@ def measure_drift(course: Course, state: Standing, a: int, path: int) -> None:
 
 @compile_inner
 def is_due(course: Course, grid: Grid, state: Standing, a: int, path: int, policy: int) -> bool:
-    """Whether a class is out of its band, or cash is owed."""
+    """Whether a class is out of its band, cash is owed, or a loss is to be harvested."""
     nav, k, classes = state.before[a], path % len(course.class_of), state.weights.shape[1]
     if not nav > 0:
         return False
@@ -147,7 +111,7 @@ def is_due(course: Course, grid: Grid, state: Standing, a: int, path: int, polic
         weight = class_value(course, state, a, path, c) / nav
         if abs(weight - course.target[k, c]) > grid.band[policy, k, c] + WEIGHT_TOLERANCE:
             return True
-    return False
+    return holds_harvest(course, grid, state, a, path, policy)
 
 
 @compile_inner
@@ -200,6 +164,7 @@ def finish(course: Course, state: Standing, a: int, path: int) -> None:
             long += gain
     owed = tax_on(short, long, course.rates[k, 0], course.rates[k, 1])
     state.values[a, LIQUIDATED] = state.wealth[a] - cost - owed
+    state.values[a, DEFERRED] = owed
     state.values[a, UNUSED_LOSSES] = state.carried[a, 0] + state.carried[a, 1]
 
 
@@ -229,5 +194,5 @@ def _entrance(sources: str) -> Callable[..., None]:
     return advance
 
 
-advance = _entrance(sources_of(tax_on.__module__, __name__))
+advance = _entrance(sources_of(tax_on.__module__, *HARVEST_SOURCES, __name__))
 """Take the accounts ``which``, whose trades are made, to where they are due next, or to the last date; ``paths``: how many there are."""

@@ -62,6 +62,8 @@ class Terms:
     short_term_rate: float = 0.0
     long_term_rate: float = 0.0
     is_taxed: bool = False
+    alternates: int = 0
+    """Securities of each class that stand in for its first: alike but in name, so that one may be bought where another was sold at a loss."""
     flow_usd: Floats = field(default_factory=lambda: np.zeros(0))
     """(T) cash paid in (or out) at each step's end; empty: none."""
 
@@ -131,6 +133,8 @@ MEASURES: Final = (
     "realized_short",  # usd, net of losses, after the wash-sale rule
     "realized_long",
     "unused_losses",  # usd carried beyond the last date
+    "harvested",  # usd of losses that count, of lots that were harvested
+    "deferred_tax",  # usd that a sale of everything on the last date would owe
     "gap_sum",  # of the gaps of all solves, basis points of NAV
     "gap_max",
     "solves",

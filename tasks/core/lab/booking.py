@@ -19,6 +19,7 @@ from tasks.core.solver import (
     MILLIONTHS,
     Answer,
     Book,
+    Floats,
     Ints,
     Limits,
     borrow,
@@ -34,6 +35,7 @@ COST: Final = MEASURES.index("cost")
 GAP_SUM: Final = MEASURES.index("gap_sum")
 GAP_MAX: Final = MEASURES.index("gap_max")
 SOLVES: Final = MEASURES.index("solves")
+HARVESTED: Final = MEASURES.index("harvested")
 
 
 @compile_inner
@@ -150,6 +152,7 @@ def book_trades(
     limits: Any,
     slots: Any,
     chosen: Any,
+    outright: Any,
     answer: Any,
 ) -> bool:
     """Put an account's orders into its lots, cash and measures; whether there was room for its lots."""
@@ -160,6 +163,9 @@ def book_trades(
         return False
     values, at = state.values, state.at[a]
     values[a, COST] += sale_cost + buy_cost
+    classes = state.weights.shape[1]
+    for lot in range(book.lot_start[row * classes], book.lot_start[(row + 1) * classes]):
+        values[a, HARVESTED] += outright[lot]
     if at > 0 and sales + buys > 0:
         turnover = (sold + bought) / (2.0 * book.nav[row])
         values[a, EVENTS] += 1
@@ -185,6 +191,7 @@ def _apply_entrance(sources: str) -> Callable[..., bool]:
         limits: Limits,
         slots: Ints,
         chosen: Ints,
+        outright: Floats,
         answer: Answer,
     ) -> bool:
         has_room = True
@@ -198,7 +205,7 @@ def _apply_entrance(sources: str) -> Callable[..., bool]:
             )
             for row in range(len(due)):
                 a = due[row]
-                is_whole = book_trades(market, kept, a, a % paths, row, rows, bounds, slots, chosen, found)
+                is_whole = book_trades(market, kept, a, a % paths, row, rows, bounds, slots, chosen, outright, found)
                 has_room = is_whole and has_room
         return has_room
 

@@ -185,6 +185,7 @@ def terms(study: Study, market: Market) -> Terms:
         short_term_rate=tax.short_term_rate if tax else 0.0,
         long_term_rate=tax.long_term_rate if tax else 0.0,
         is_taxed=tax is not None,
+        alternates=book.alternates,
         flow_usd=flows_of(study, market),
     )
 

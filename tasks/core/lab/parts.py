@@ -61,6 +61,8 @@ def path_measures(measured: Measured, market: Market) -> dict[str, Floats]:
         "realized_short_per_year_usd": measured.of("realized_short") / years,
         "realized_long_per_year_usd": measured.of("realized_long") / years,
         "unused_losses_usd": measured.of("unused_losses"),
+        "harvested_per_year_usd": measured.of("harvested") / years,
+        "deferred_tax_usd": measured.of("deferred_tax"),
         "terminal_wealth_usd": measured.of("wealth"),
         "liquidated_wealth_usd": measured.of("wealth_liquidated"),
         "mean_gap_bps": measured.of("gap_sum") / np.maximum(solves, 1),

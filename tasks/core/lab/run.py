@@ -26,7 +26,6 @@ def unsupported(policy: LabPolicy) -> str | None:
     own = policy.policy
     said = {
         f"look is {policy.look}, which is none of {', '.join(LOOKS)}": policy.look not in LOOKS,
-        "is_harvesting is true: the lab holds one security a class, and harvesting needs another to buy": own.is_harvesting,
         f"trade_mode is {own.trade_mode}: the lab tries full": own.trade_mode is not TradeMode.FULL,
         f"calendar is {own.calendar}: say by `look` how often it looks, with absolute_band 0 to trade on every look": (
             own.calendar is not Calendar.NONE

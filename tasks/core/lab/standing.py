@@ -72,6 +72,11 @@ class Grid(NamedTuple):
     """Usd."""
     cash_tolerance: Floats
     wash_days: Ints
+    is_harvesting: Flags
+    harvest_usd: Floats
+    """Least loss that is harvested."""
+    harvest_fraction: Floats
+    """The same, as a share of what the lot cost."""
 
 
 class Standing(NamedTuple):
@@ -178,6 +183,9 @@ def grid_of(policies: Sequence[LabPolicy], market: Market, terms: Terms | Holder
         floats([each.max_realized_gain_usd for each in own]),
         floats([each.cash_tolerance_usd for each in own]),
         np.array([each.wash_sale_days for each in own], np.int64),
+        np.array([each.is_harvesting for each in own], np.bool_),
+        floats([each.harvest_min_loss_usd for each in own]),
+        floats([each.harvest_min_loss_fraction for each in own]),
     )
 
 

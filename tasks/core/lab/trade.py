@@ -11,14 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.core.facts import BPS
-from tasks.core.lab.advance import class_value, price_at
+from tasks.core.lab.harvest import HARVEST_SOURCES, Outright, sell_outright
+from tasks.core.lab.lots import describe_lots
 from tasks.core.lab.standing import Course, Grid, Standing
+from tasks.core.lab.values import class_value, price_at
 from tasks.core.rules import USEFUL_BPS, WANT_TOLERANCE, land_account, limit_group
 from tasks.core.solver import (
+    CANNOT_RAISE_CASH,
     MILLIONTHS,
     NO_ORDER_LIMIT,
     Answer,
     Book,
+    Floats,
     Ints,
     Limits,
     borrow,
@@ -33,13 +37,15 @@ from tasks.core.solver import (
 class Found(NamedTuple):
     """Accounts that are due as a book, and their answers.
 
-    ``slots``: where each lot of the book is in its account; ``chosen``: which of the account's securities each class of the book buys.
+    ``slots``: where each lot of the book is in its account; ``chosen``: which of the account's securities each class of the book buys;
+    ``outright``: usd of loss that counts, positive, of each lot that is harvested. What is sold outright is in the answer.
     """
 
     book: Book
     limits: Limits
     slots: Ints
     chosen: Ints
+    outright: Floats
     answer: Answer
 
 
@@ -48,9 +54,15 @@ def find_trades(course: Course, grid: Grid, state: Standing, paths: int, due: In
     lots = int(state.lot_count[due].sum())
     classes = course.target.shape[1] - 1
     book, limits, slots = _blank(len(due), classes, lots)
-    chosen = np.zeros(len(due) * classes, np.int64)
-    _describe(course, grid, state, paths, due, book, limits, slots, chosen)
-    return Found(book, limits, slots, chosen, rebalance(book, limits))
+    chosen, counted = np.zeros(len(due) * classes, np.int64), np.zeros(lots)
+    _describe(course, grid, state, paths, due, book, limits, slots, chosen, counted)
+    answer = rebalance(book, limits)
+    if grid.is_harvesting.any():
+        is_stuck = np.repeat(answer.status == CANNOT_RAISE_CASH, np.diff(book.lot_start[book.class_start]))
+        counted[is_stuck] = 0.0
+        answer.sold[:] += np.where(is_stuck, 0, np.rint(limits.lot_outright * MILLIONTHS)).astype(np.int64)
+        answer.counted[:] += counted
+    return Found(book, limits, slots, chosen, -counted, answer)
 
 
 def _blank(count: int, classes: int, lots: int) -> tuple[Book, Limits, Ints]:
@@ -72,18 +84,28 @@ def _blank(count: int, classes: int, lots: int) -> tuple[Book, Limits, Ints]:
 
 @compile_inner
 def describe_account(
-    course: Course, grid: Grid, state: Standing, a: int, path: int, policy: int, row: int, book: Any, limits: Any
+    course: Course,
+    grid: Grid,
+    state: Standing,
+    a: int,
+    path: int,
+    policy: int,
+    row: int,
+    book: Any,
+    limits: Any,
+    out: Any,
 ) -> None:
-    """An account's own columns (``rules.compile.with_limits``)."""
+    """An account's own columns (``rules.compile.with_limits``); ``out``: what is sold outright (``harvest.Outright``)."""
     nav, cash, k = state.before[a], state.cash[a], path % len(course.class_of)
     is_owing = cash < -grid.cash_tolerance[policy]
     book.nav[row], book.tracking_penalty[row] = nav, grid.tracking_penalty[policy]
-    book.cash[row] = cash if is_owing or cash > 0 else 0.0
+    book.cash[row] = (cash if is_owing or cash > 0 else 0.0) + out.sums[0]
     least, weight = grid.min_trade_usd[policy], grid.min_trade_weight[policy]
     book.min_trade[row] = max(least, weight * nav)
-    limits.turnover[row], limits.gain[row] = 2 * grid.turnover[policy] * nav, grid.gain[policy]
-    limits.short_before[row] = state.year_gain[a, 0] - state.carried[a, 0]
-    limits.long_before[row] = state.year_gain[a, 1] - state.carried[a, 1]
+    limits.turnover[row] = 2 * grid.turnover[policy] * nav
+    limits.gain[row] = max(grid.gain[policy] - out.sums[1] - out.sums[2], 0.0)
+    limits.short_before[row] = state.year_gain[a, 0] - state.carried[a, 0] + out.sums[1]
+    limits.long_before[row] = state.year_gain[a, 1] - state.carried[a, 1] + out.sums[2]
     limits.short_rate[row], limits.long_rate[row] = course.rates[k, 0], course.rates[k, 1]
     limits.max_orders[row], limits.slack[row] = grid.max_orders[policy], grid.slack[policy] * nav
     limits.useful[row] = USEFUL_BPS / BPS * nav if least > 0 or weight > 0 else 0.0
@@ -101,8 +123,12 @@ def describe_classes(
     book: Any,
     limits: Any,
     chosen: Any,
+    out: Any,
 ) -> None:
-    """An account's classes, and cash, which has a target and a band only where the model has them."""
+    """An account's classes, and cash, which has a target and a band only where the model has them.
+
+    ``out``: what is sold outright (``harvest.Outright``); a security that is harvested is not bought.
+    """
     nav, count, k = state.before[a], state.weights.shape[1], path % len(course.class_of)
     first, reach = row * count, grid.trade_to[policy]
     weight, target, landed = np.zeros(count + 1), np.zeros(count + 1), np.zeros(count + 1)
@@ -122,13 +148,13 @@ def describe_classes(
     is_owing, to_spend = book.cash[row] < 0, max(state.cash[a], 0.0)
     for c in range(count):
         book.class_target[first + c] = landed[c] * nav
-        to_spend += max(
-            min(book.class_value[first + c], book.class_value[first + c] - book.class_target[first + c]), 0.0
-        )
+        gap = book.class_target[first + c] - book.class_value[first + c] + out.wanted[c]
+        to_spend += min(book.class_value[first + c], max(-gap, 0.0)) + out.wanted[c]
     for c in range(count):
-        wanted = min(book.class_target[first + c] - book.class_value[first + c], to_spend)
+        wanted = min(book.class_target[first + c] - book.class_value[first + c] + out.wanted[c], to_spend)
         dear = wanted if wanted >= book.min_trade[row] else np.inf
-        choose(course, grid, state, a, path, policy, c, dear, first + c, book, chosen)
+        choose(course, grid, state, a, path, policy, c, dear, first + c, book, chosen, out.is_gone)
+        book.class_value[first + c] -= out.usd[c]
         deviation = abs(weight[c] - target[c]) * nav
         limits.class_min[first + c] = 0.0 if is_owing else grid.improvement[policy] * deviation
 
@@ -146,6 +172,7 @@ def choose(
     row: int,
     book: Any,
     chosen: Any,
+    is_gone: Any,
 ) -> None:
     """The security that a class buys: the first of its buy list that is open; none is bought where none is."""
     at, k, best, is_open = state.at[a], path % len(course.class_of), -1, False
@@ -153,6 +180,7 @@ def choose(
         if course.class_of[k, s] != c:
             continue
         fits = course.choice[k, s] > 0 and state.last_loss[a, s] < course.day[at] - grid.wash_days[policy]
+        fits = fits and not is_gone[s]
         if fits and price_at(course, path, at, s) * course.step[k, s] > dear * (1 + WANT_TOLERANCE):
             fits = False
         if best < 0 or (fits and (not is_open or course.choice[k, s] < course.choice[k, best])):
@@ -164,66 +192,6 @@ def choose(
         return
     book.buy_cost[row], book.buy_spread[row] = course.spread[k, best], course.spread[k, best]
     book.buy_price[row], book.buy_step[row] = price_at(course, path, at, best), course.step[k, best]
-
-
-@compile_inner
-def describe_lots(
-    course: Course,
-    grid: Grid,
-    state: Standing,
-    a: int,
-    path: int,
-    policy: int,
-    row: int,
-    at_lot: int,
-    book: Any,
-    limits: Any,
-    slots: Any,
-) -> int:
-    """An account's lots by class, cheapest to sell first, then by security and acquisition; where the next account's begin."""
-    at, count, k = state.at[a], state.weights.shape[1], path % len(course.class_of)
-    for c in range(count):
-        first = at_lot
-        book.lot_start[row * count + c] = first
-        for slot in range(state.lot_count[a]):
-            s = state.lot_security[a, slot]
-            if course.class_of[k, s] != c:
-                continue
-            bought, price = state.lot_date[a, slot], price_at(course, path, at, s)
-            is_short = course.long_from[bought] > course.day[at]
-            gain = 1.0 - state.lot_cost[a, slot] / price if course.is_taxed[k] else 0.0
-            cost = course.spread[k, s] + (course.rates[k, 0] if is_short else course.rates[k, 1]) * gain
-            lot = at_lot
-            while lot > first and (
-                cost < book.lot_cost[lot - 1] or (cost == book.lot_cost[lot - 1] and s < book.lot_security[lot - 1])
-            ):
-                copy_lot(book, limits, slots, lot - 1, lot)
-                lot -= 1
-            units = state.lot_units[a, slot]
-            slots[lot] = slot
-            book.lot_quantity[lot], book.lot_price[lot] = units / MILLIONTHS, price
-            book.lot_step[lot], book.lot_spread[lot] = course.step[k, s], course.spread[k, s]
-            book.lot_cost[lot], book.lot_security[lot] = cost, s
-            book.lot_cap[lot] = units / MILLIONTHS * price if course.can_sell[k, s] else 0.0
-            limits.lot_gain[lot], limits.lot_is_short[lot], limits.lot_rank[lot] = gain, is_short, slot
-            is_recent = course.is_taxed[k] and course.day[at] - course.day[bought] <= grid.wash_days[policy]
-            limits.lot_inside[lot] = max(units - state.lot_used[a, slot], 0) / MILLIONTHS if is_recent else 0.0
-            at_lot += 1
-        for lot in range(first, at_lot):
-            book.lot_cost[lot] = book.lot_spread[lot]  # tax is for the solver to add
-    return at_lot
-
-
-@compile_inner
-def copy_lot(book: Any, limits: Any, slots: Any, source: int, target: int) -> None:
-    """Move a lot's columns to another row."""
-    slots[target] = slots[source]
-    book.lot_quantity[target], book.lot_price[target] = book.lot_quantity[source], book.lot_price[source]
-    book.lot_step[target], book.lot_spread[target] = book.lot_step[source], book.lot_spread[source]
-    book.lot_cost[target], book.lot_cap[target] = book.lot_cost[source], book.lot_cap[source]
-    book.lot_security[target] = book.lot_security[source]
-    limits.lot_gain[target], limits.lot_is_short[target] = limits.lot_gain[source], limits.lot_is_short[source]
-    limits.lot_rank[target], limits.lot_inside[target] = limits.lot_rank[source], limits.lot_inside[source]
 
 
 def _describe_entrance(sources: str) -> Callable[..., None]:
@@ -238,6 +206,7 @@ def _describe_entrance(sources: str) -> Callable[..., None]:
         limits: Limits,
         slots: Ints,
         chosen: Ints,
+        counted: Floats,
     ) -> None:
         if sources:
             market, policies, kept, rows, bounds = (
@@ -249,13 +218,23 @@ def _describe_entrance(sources: str) -> Callable[..., None]:
             )
             classes, at_lot = kept.weights.shape[1], 0
             unit, is_loose = np.zeros(len(rows.class_value)), np.zeros(len(due), np.bool_)
-            shared = np.zeros(len(rows.class_value))
+            shared, held = np.zeros(len(rows.class_value)), kept.units.shape[1]
+            most = kept.lot_units.shape[1]
+            flags, units, gains = np.zeros(most, np.bool_), np.zeros(most, np.int64), np.zeros(most)
+            by_class = (np.zeros(classes), np.zeros(classes))
+            out = Outright(flags, units, gains, np.zeros(held, np.bool_), by_class[0], by_class[1], np.zeros(3))
             for row in range(len(due)):
                 a = due[row]
                 policy, path = a // paths, a % paths
-                describe_account(market, policies, kept, a, path, policy, row, rows, bounds)
-                describe_classes(market, policies, kept, a, path, policy, row, rows, bounds, chosen)
-                at_lot = describe_lots(market, policies, kept, a, path, policy, row, at_lot, rows, bounds, slots)
+                sell_outright(market, policies, kept, a, path, policy, out)
+                describe_account(market, policies, kept, a, path, policy, row, rows, bounds, out)
+                describe_classes(market, policies, kept, a, path, policy, row, rows, bounds, chosen, out)
+                first_lot = at_lot
+                at_lot = describe_lots(
+                    market, policies, kept, a, path, policy, row, at_lot, rows, bounds, slots, out.units
+                )
+                for lot in range(first_lot, at_lot):
+                    counted[lot] = out.counted[slots[lot]]
                 is_loose[row] = policies.max_orders[policy] < NO_ORDER_LIMIT or policies.improvement[policy] > 0
                 for k in range(row * classes, (row + 1) * classes):
                     unit[k] = rows.buy_price[k] * rows.buy_step[k]
@@ -271,5 +250,5 @@ def _describe_entrance(sources: str) -> Callable[..., None]:
 
 
 _describe = _describe_entrance(
-    sources_of(limit_group.__module__, land_account.__module__, price_at.__module__, __name__)
+    sources_of(limit_group.__module__, land_account.__module__, *HARVEST_SOURCES, describe_lots.__module__, __name__)
 )

@@ -9,6 +9,9 @@ from .compile import compile_book as compile_book
 from .compile import compile_households as compile_households
 from .destinations import land_account as land_account
 from .harvest import harvest_candidates as harvest_candidates
+from .harvest_picks import is_worth_harvest as is_worth_harvest
+from .harvest_picks import lower_to_steps as lower_to_steps
+from .harvest_picks import pick_harvests as pick_harvests
 from .purchases import WANT_TOLERANCE as WANT_TOLERANCE
 from .restrictions import loss_sales as loss_sales
 from .restrictions import sold_tonight as sold_tonight

@@ -16,14 +16,18 @@ Known limits: the part disallowed is taken off each lot of a security in full, a
 from datetime import date
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from schemas.enums import AccountStatus, TaxStatus, TradeMode
 from schemas.landing_columns import CASH
 from tasks.core.facts import CLASS, Facts, usd
+from tasks.core.rules.book_arrays import starts
+from tasks.core.rules.harvest_picks import pick_all, worth_harvest
 from tasks.core.rules.hold_ranges import held_ranges
 from tasks.core.rules.purchases import open_choices
 from tasks.core.rules.sales import HOLDING, described_lots
+from tasks.core.solver import Ints
 
 LOT: Final = ("account_id", "security_id", "lot_id")
 CANDIDATE: Final = (*LOT, "loss_usd", "alternate")
@@ -111,14 +115,19 @@ def _past_limits(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     loss = usd(pl.col("quantity"), cost) - pl.col("value_usd")
     fraction = 1 - pl.col("price_usd").cast(pl.Float64) / cost.cast(pl.Float64)
     limits = accounts.select("account_id", "harvest_min_loss_usd", "harvest_min_loss_fraction")
-    return (
+    losing = (
         lots.filter(cost > pl.col("price_usd"), pl.col("asset_class") != CASH)
         .join(limits, on="account_id")
-        .filter(
-            loss.cast(pl.Float64) >= pl.col("harvest_min_loss_usd"), fraction >= pl.col("harvest_min_loss_fraction")
-        )
-        .select(lots.columns)
+        .with_columns(loss_usd=loss.cast(pl.Float64), lost_fraction=fraction)
     )
+    return losing.filter(_is_worth(losing)).select(lots.columns)
+
+
+def _is_worth(lots: pl.DataFrame) -> pl.Series:
+    """Whether the ``loss_usd`` of each lot, of whose cost it is ``lost_fraction``, is past both limits of its account."""
+    names = ("loss_usd", "lost_fraction", "harvest_min_loss_usd", "harvest_min_loss_fraction")
+    columns = (lots.select(pl.col(name).cast(pl.Float64)).to_series().to_numpy() for name in names)
+    return pl.Series(worth_harvest(*(np.require(each, np.float64, ["C", "W"]) for each in columns)), dtype=pl.Boolean)
 
 
 def _free_losses(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, trade_date: date) -> pl.DataFrame:
@@ -126,13 +135,15 @@ def _free_losses(lots: pl.DataFrame, accounts: pl.DataFrame, facts: Facts, trade
     quantity = pl.col("quantity").cast(pl.Float64)
     counted = (quantity - pl.col("replaced_quantity")).clip(lower_bound=0.0)
     loss = -counted * pl.col("unit_usd") * pl.col("gain_fraction")
-    return (
+    price, cost = (pl.col(name).cast(pl.Float64) for name in ("price_usd", "unit_cost_usd"))
+    limits = accounts.select("account_id", "harvest_min_loss_usd", "harvest_min_loss_fraction")
+    free = (
         described_lots(lots, accounts, facts, trade_date)
         .filter(pl.col("lock").is_null())
-        .join(accounts.select("account_id", "harvest_min_loss_usd"), on="account_id")
-        .with_columns(loss_usd=loss.round(6))
-        .filter(pl.col("loss_usd") >= pl.col("harvest_min_loss_usd"), pl.col("loss_usd") > 0)
+        .join(limits, on="account_id")
+        .with_columns(loss_usd=loss.round(6), lost_fraction=1 - price / cost)
     )
+    return free.filter(_is_worth(free))
 
 
 def _above_minimum(losses: pl.DataFrame, lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
@@ -152,20 +163,28 @@ def _above_minimum(losses: pl.DataFrame, lots: pl.DataFrame, ranges: pl.DataFram
 
 def _with_alternates(losses: pl.DataFrame, choices: pl.DataFrame) -> pl.DataFrame:
     """Losses whose class has an ``alternate`` among ``choices`` (``household_key`` beside both)."""
-    losses = losses.join(choices, on=CLASS, how="semi")
-    best = _best_choices(choices, losses)
-    spared = best.filter(pl.col("alternate").is_null()).select("household_key", security_id="best")
-    losses = losses.join(spared, on=HOUSEHOLD_SECURITY, how="anti")
-    return losses.join(_best_choices(choices, losses).select(*CLASS, "alternate"), on=CLASS)
-
-
-def _best_choices(choices: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:
-    """By class: the ``best`` open choice, and the best that the household does not harvest, ``alternate``."""
-    harvested = losses.select(*HOUSEHOLD_SECURITY, is_harvested=pl.lit(value=True)).unique()
-    is_kept = pl.col("is_harvested").is_null()
+    named = pl.concat([losses["security_id"], choices["security_id"]]).unique().sort()
+    code = pl.col("security_id").cast(pl.Enum(named)).to_physical().cast(pl.Int64).alias("code")
+    classes = losses.select("household_key", *CLASS).unique().sort("household_key", *CLASS).with_row_index("class_row")
+    households = classes.select("household_key").unique(maintain_order=True).with_row_index("household_row")
+    classes = classes.join(households, on="household_key", maintain_order="left")
+    own = classes.drop("household_key")
+    lots = losses.join(own, on=CLASS).sort("class_row", "security_id", "lot_id").with_columns(code)
+    open_to = choices.join(own.select(*CLASS, "class_row"), on=CLASS).sort("class_row", "position").with_columns(code)
+    is_picked, alternate = np.ones(lots.height, np.bool_), np.zeros(classes.height, np.int64)
+    class_start, lot_start = (starts(households["household_row"], each["household_row"]) for each in (classes, lots))
+    choice_start, flags = starts(classes["class_row"], open_to["class_row"]), np.zeros((2, len(named)), np.bool_)
+    lot_class, lot_code, choice_code = _ints(lots["class_row"]), _ints(lots["code"]), _ints(open_to["code"])
+    pick_all(class_start, lot_start, lot_class, lot_code, choice_start, choice_code, flags, is_picked, alternate)
+    bought = classes.select("class_row", alternate=pl.Series(alternate, dtype=pl.Int64))
+    names = pl.DataFrame({"alternate": np.arange(len(named)), "name": named}, schema_overrides={"alternate": pl.Int64})
     return (
-        choices.join(harvested, on=HOUSEHOLD_SECURITY, how="left")
-        .sort(*CLASS, "position")
-        .group_by(*CLASS, "household_key", maintain_order=True)
-        .agg(best=pl.col("security_id").first(), alternate=pl.col("security_id").filter(is_kept).first())
+        lots.filter(pl.Series(is_picked, dtype=pl.Boolean))
+        .join(bought, on="class_row")
+        .join(names, on="alternate")
+        .with_columns(alternate="name")
     )
+
+
+def _ints(column: pl.Series) -> Ints:
+    return np.require(column.cast(pl.Int64).to_numpy(), np.int64, ["C", "W"])

@@ -7,10 +7,12 @@ All of this is in millionths of a unit, exact; rows are in the order in which lo
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from schemas.enums import Reason
 from schemas.units import EXACT
+from tasks.core.rules.harvest_picks import lower_all
 from tasks.core.rules.sales import HOLDING
 
 MILLIONTHS: Final = 10**6
@@ -53,7 +55,8 @@ def with_whole_outright(lots: pl.DataFrame) -> pl.DataFrame:
     if touched.is_empty():
         return lots
     lots = lots.with_row_index("place")
-    mine = lots.join(touched, on=HOLDING, maintain_order="left").filter(held.sum().over(HOLDING) != pl.col("total"))
+    mine = lots.join(touched, on=HOLDING, maintain_order="left").with_columns(held=held.sum().over(HOLDING))
+    mine = mine.filter(pl.col("held") != pl.col("total"))
     room = pl.when("is_fixed").then(0).otherwise(held - outright)
     missing = pl.col("step") - pl.col("total") % pl.col("step")
     is_up = pl.col("is_up") & (room.sum().over(HOLDING) >= missing)
@@ -66,7 +69,7 @@ def with_whole_outright(lots: pl.DataFrame) -> pl.DataFrame:
     changed = pl.concat(
         [
             up.select("place", units=units + taken_in_order(pl.col("missing"), pl.col("room"))),
-            down.select("place", units=units - taken_in_order(pl.col("total") % pl.col("step"), units)),
+            down.select("place", units=_lowered(down)),
         ]
     ).with_columns(whole=quantity_of(pl.col("units")))
     sold = pl.coalesce("whole", "outright").cast(lots.schema["outright"])
@@ -80,3 +83,15 @@ def with_whole_outright(lots: pl.DataFrame) -> pl.DataFrame:
         )
         .drop("place", "units", "whole")
     )
+
+
+def _lowered(lots: pl.DataFrame) -> pl.Series:
+    """``outright_units`` of lots, of a holding one after the other, lowered to whole steps."""
+    holding = lots.select(pl.struct(HOLDING).rle_id()).to_series().to_numpy()
+    start = np.append(np.searchsorted(holding, np.arange(holding[-1] + 1 if len(holding) else 0)), len(holding))
+    units, held, step = (
+        np.require(lots[name].cast(pl.Int64).to_numpy(), np.int64, ["C", "W"])
+        for name in ("outright_units", "held", "step")
+    )
+    lower_all(np.require(start, np.int64, ["C", "W"]), units, held, step)
+    return pl.Series(units, dtype=pl.Int64)

@@ -23,4 +23,6 @@ from .solution import STAYS as STAYS
 from .solution import TRADED as TRADED
 from .solution import Answer as Answer
 from .wash import count_in_order as count_in_order
+from .wash import count_replaced as count_replaced
 from .wash import counted_gains as counted_gains
+from .wash import replaced_units as replaced_units

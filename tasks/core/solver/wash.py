@@ -40,6 +40,25 @@ def count_in_order(sold: Any, gain: Any, inside: Any, outside: int, counted: Any
         counted[one] -= disallowed * gain[one]
 
 
+@compile_inner
+def replaced_units(units: int, total: int, left: int, held: int) -> int:
+    """On how many of a lot's ``units`` a loss is disallowed if it is sold first, at most the lot.
+
+    ``total``: bought of its security in the window, that has replaced nothing yet; ``left``: what is left so of the purchase of the lot's own
+    day, of which the account holds ``held``: of these the others of that day count, the lot itself does not.
+    """
+    return min(units, max(total - max(left - (held - units), 0), 0))
+
+
+@njit(cache=True, nogil=True)
+def count_replaced(units: Ints, total: Ints, left: Ints, held: Ints) -> Ints:
+    """``replaced_units`` of every lot."""
+    replaced = np.zeros(len(units), np.int64)
+    for lot in range(len(units)):
+        replaced[lot] = replaced_units(units[lot], total[lot], left[lot], held[lot])
+    return replaced
+
+
 @njit(cache=True, nogil=True)
 def counted_gains(start: Ints, sold: Ints, gain: Floats, inside: Ints, outside: Ints) -> Floats:
     """Gain that counts, usd, of what is ``sold`` of each lot.

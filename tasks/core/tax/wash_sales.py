@@ -12,10 +12,12 @@ purchases that the history no longer has use nothing up.
 from datetime import date, timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from schemas.enums import Side, TaxStatus
 from tasks.core.facts import Facts
+from tasks.core.solver import count_replaced
 from tasks.core.tax.wash_rule import GROUP, MILLIONTHS, by_lot_closed, matches, units, with_codes
 
 PURCHASE: Final = (*GROUP, "account_id", "date", "is_pending")
@@ -48,13 +50,15 @@ def with_replaced(lots: pl.DataFrame, unused: pl.DataFrame) -> pl.DataFrame:
     bought = unused.filter((pl.col("buyer_id") == pl.col("account_id")) & ~pl.col("is_pending"))
     left = bought.rename({"date": "acquired_date"}).group_by(own).agg(left=pl.col("units").sum())
     held = lots.join(left, on=own, how="semi").group_by(own).agg(held=units().sum())
-    itself = (pl.col("left") - (pl.col("held") - units())).clip(0).fill_null(0)
-    return (
-        lots.join(total, on=key, how="left", maintain_order="left")
-        .join(left.join(held, on=own), on=own, how="left", maintain_order="left")
-        .with_columns(replaced=pl.min_horizontal(units(), (pl.col("total").fill_null(0) - itself).clip(0)))
-        .with_columns(replaced_quantity=pl.col("replaced") * (1 / MILLIONTHS))
-        .drop("total", "left", "held", "replaced")
+    known = lots.join(total, on=key, how="left", maintain_order="left").join(
+        left.join(held, on=own), on=own, how="left", maintain_order="left"
+    )
+    columns = (units(), pl.col("total").fill_null(0), pl.col("left").fill_null(0), pl.col("held").fill_null(units()))
+    replaced = count_replaced(
+        *(np.require(known.select(each).to_series().to_numpy(), np.int64, "W") for each in columns)
+    )
+    return known.with_columns(replaced_quantity=pl.Series(replaced, dtype=pl.Int64) * (1 / MILLIONTHS)).drop(
+        "total", "left", "held"
     )
 
 

@@ -181,7 +181,13 @@ def random_facts(seed: int, count: int = 60) -> Facts:
     return world(accounts=accounts, lots=lots, cash=cash, restrictions=rules, prices=prices)
 
 
-RULES: list[dict[str, Any]] = [{}, {"trade_to": 0.5, "min_trade_usd": 500.0}, {"max_orders": 2}, {"max_turnover": 0.03}]
+RULES: list[dict[str, Any]] = [
+    {},
+    {"trade_to": 0.5, "min_trade_usd": 500.0},
+    {"max_orders": 2},
+    {"max_turnover": 0.03},
+    {"is_harvesting": True, "harvest_min_loss_usd": 50.0},
+]
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
@@ -199,7 +205,7 @@ def test_the_first_trades_are_those_that_the_night_makes_of_the_real_rows(seed: 
     course, grid = course_of(world, holders), grid_of(lab, world, holders)
     state = new_state(world, holders, 1, 32)
     found = find_trades(course, grid, state, len(holders.names), np.arange(len(holders.names)))
-    due = dict(standing.iter_rows())
+    due = dict(standing.select("account_id", "is_due").iter_rows())
     night: dict[tuple[str, str], float] = {}
     for account, asset_class, _, units in orders.iter_rows():
         night[account, asset_class] = night.get((account, asset_class), 0.0) + units
