@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from console.api import add_problems, api_router
 from console.lab import studies
 from console.metrics import metrics_router
+from console.monitor import following
 from console.pages import register
 from console.pages.records import model_changes, performance
 from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
@@ -72,6 +73,7 @@ def make_app(backend: Backend) -> FastAPI:
     web.config.quasar_config["loadingBar"]["skipHijack"] = True  # a bar without a name, which reads out each request
     register(backend)
     studies.register(backend)
+    following.register(backend)
     performance.register(backend)
     model_changes.register(backend)
     bind_sockets()

@@ -7,7 +7,8 @@ class EventName(StrEnum):
     """Names of events.
 
     Each is of a resource of Prefect that is named after what it is about: ``trimtab.run.<run>``, ``trimtab.place.<name>``,
-    ``trimtab.executions.<source>``, ``trimtab.custodian.<name>``, ``trimtab.scope.<scope>``, ``trimtab.night.<date>``, ``trimtab.halt``.
+    ``trimtab.executions.<source>``, ``trimtab.custodian.<name>``, ``trimtab.scope.<scope>``, ``trimtab.night.<date>``,
+    ``trimtab.follower.<host>``, ``trimtab.halt``.
     """
 
     EXPORTED = "trimtab.exported"  #: an export of the run is whole
@@ -21,4 +22,7 @@ class EventName(StrEnum):
     DRIFT_BREACHED = "trimtab.drift.breached"  #: a look found accounts newly out of band: a run of the scope is due
     ORDERS_OVERDUE = "trimtab.orders-overdue"  #: accounts of the run wait for longer than policy allows for the last word on orders that left
     NIGHT_LATE = "trimtab.night-late"  #: the night is not done by its deadline; once a date
+    FOLLOWER_SILENT = (
+        "trimtab.follower-silent"  #: a process that follows the price stream no longer looks; once a silence
+    )
     HALTED = "trimtab.halted"  #: somebody threw the kill switch; once a halt

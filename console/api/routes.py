@@ -30,6 +30,7 @@ from console.api.models import (
     etag_of,
     problems,
 )
+from console.api.monitor import add_monitor
 from console.api.operate import add_operations
 from console.api.performance import add_performance
 from console.api.problems import ApiProblem
@@ -67,6 +68,7 @@ def api_router(backend: Backend) -> APIRouter:
     add_settlements(router, backend, decides)
     add_accounts(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     add_operations(router, backend, reads_runs, caller_with(backend, Scope.RUNS_WRITE))
+    add_monitor(router, backend, reads_runs)
     add_performance(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     add_model_changes(router, backend)
     return router

@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 from console.shared import Backend, undelivered_count
 from schemas.enums import Break, ProposalState, RunState
 from schemas.errors import WrongUsage
+from tasks.monitor import SHOWN_FOR, FollowState, is_silent
 from tasks.operate import backup_folder, backups
 from tasks.reconcile import count_open_orders
-from warehouse.ledger import ExportState, Filter, Queue, RunRow, Runs, SentFilter, Sort
+from warehouse.ledger import ExportState, Filter, Followers, Queue, RunRow, Runs, SentFilter, Sort
 
 EVERY: Final = Filter(states=None)
 LOOKED_AT: Final = 100
@@ -50,6 +51,7 @@ class LedgerCollector(Collector):
         yield from _of_runs(self._backend, now)
         yield from _of_exports(self._backend, now)
         yield from self._after_exports()
+        yield from _of_followers(ledger.followers, now)
 
     def _after_exports(self) -> Iterable[Metric]:
         """What went wrong, or has not come back, of what left."""
@@ -112,6 +114,24 @@ def _of_steps(runs: Runs, run: RunRow) -> Iterable[Metric]:
     rows = {step: sum(row.rows for row in done if row.step is step) for step in steps}
     yield _gauges("trimtab_step_seconds", "Work on each step of the run started last, all shards.", "step", seconds)
     yield _gauges("trimtab_step_rows", "Rows of each step of the run started last.", "step", rows)
+
+
+def _of_followers(followers: Followers, now: datetime) -> Iterable[Metric]:
+    """Of the follower of a price stream that looked last, if one was not told to stop."""
+    row = next((one for one in followers.list_followers(now - SHOWN_FOR) if one.ended_at is None), None)
+    if row is None:
+        return
+    age = (now - row.looked_at_time).total_seconds()
+    yield _gauge("trimtab_follower_look_age_seconds", "Since the newest look of a follower that should look.", age)
+    yield _gauge("trimtab_follower_silent", "1 where it missed several looks.", float(is_silent(row, now)))
+    is_in = {state: float(row.state == state) for state in FollowState}
+    yield _gauges("trimtab_follower_state", "1 for what its newest look came to.", "state", is_in)
+    yield _gauge("trimtab_follower_look_seconds", "What the newest look took.", row.seconds)
+    looked = {"looked_at": row.looked_at, "without_price": row.skipped, "out_of_band": row.out_of_band}
+    yield _gauges("trimtab_follower_accounts", "Accounts of the newest look.", "kind", looked)
+    prices = {"fresh": row.fresh, "old": row.old, "never_quoted": row.never_quoted}
+    yield _gauges("trimtab_follower_prices", "Securities held that must be quoted.", "kind", prices)
+    yield _gauge("trimtab_follower_refused_lines", "Lines of the stream refused since it started.", row.refused_lines)
 
 
 def _of_cut_offs(queue: Queue, now: datetime) -> Iterable[Metric]:

@@ -26,6 +26,7 @@ PAGES: Final = (
     ("/breaks", "Breaks"),
     ("/quarantine", "Quarantine"),
     ("/runs", "Runs"),
+    ("/monitor", "Monitor"),
     ("/model-changes", "Models"),
     ("/studies", "Studies"),
     ("/audit", "Audit"),

@@ -1,9 +1,11 @@
 from .announce import HALT_KEY as HALT_KEY
 from .announce import LATE_KEY as LATE_KEY
+from .announce import SILENT_KEY as SILENT_KEY
 from .announce import announce_halt as announce_halt
 from .announce import announce_late as announce_late
 from .announce import announce_overdue as announce_overdue
 from .announce import announce_queue as announce_queue
+from .announce import announce_silent as announce_silent
 from .announce import is_announced as is_announced
 from .announce import remind as remind
 from .breach_batches import MonitorResult as MonitorResult
@@ -14,6 +16,11 @@ from .breach_batches import instruction_for as instruction_for
 from .breach_batches import leave_batch_to_night as leave_batch_to_night
 from .breach_batches import monitor_book as monitor_book
 from .breach_batches import monitor_task as monitor_task
-from .follow import FollowLook as FollowLook
-from .follow import FollowState as FollowState
 from .follow import follow_stream as follow_stream
+from .follow_look import FollowLook as FollowLook
+from .follow_look import FollowState as FollowState
+from .standing import SHOWN_FOR as SHOWN_FOR
+from .standing import MonitorStanding as MonitorStanding
+from .standing import is_silent as is_silent
+from .standing import monitor_standing as monitor_standing
+from .standing import silent_follower as silent_follower

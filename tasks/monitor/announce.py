@@ -19,10 +19,11 @@ from schemas.events import EventName
 from schemas.settings import Settings
 from tasks.known import NightStatus, OverdueNight
 from tasks.runtime import Stores
-from warehouse.ledger import Filter, HaltRow, Proposals, Queue
+from warehouse.ledger import Filter, FollowerRow, HaltRow, Proposals, Queue
 
 LATE_KEY: Final = "night-late"
 HALT_KEY: Final = "halted"
+SILENT_KEY: Final = "follower-silent"
 OVERDUE: Final = (str(Reason.ORDERS_OVERDUE), "fills_overdue")
 """Words of reasons for which an account has waited too long."""
 
@@ -121,3 +122,13 @@ def announce_halt(halt: HaltRow) -> None:
     moment = halt.halted_at.isoformat()
     emit_event(EventName.HALTED, resource={"prefect.resource.id": "trimtab.halt"}, payload={"halted_at": moment})
     create_markdown_artifact("`trimtab status` says by whom and why.", key=HALT_KEY, description=moment)
+
+
+def announce_silent(row: FollowerRow) -> None:
+    """Say that a follower of the price stream no longer looks, though nobody told it to stop."""
+    moment = row.looked_at_time.isoformat()
+    payload = {"host": row.host, "looked_at_time": moment, "look_every_seconds": row.look_every_seconds}
+    resource = {"prefect.resource.id": f"trimtab.follower.{row.host}"}
+    emit_event(EventName.FOLLOWER_SILENT, resource=resource, payload=payload)
+    text = f"# The follower on {row.host} is silent\n\nIt looked last at {moment}. Between the nights nobody watches the book.\n"
+    create_markdown_artifact(text, key=SILENT_KEY, description=moment)

@@ -12,16 +12,17 @@ Each step
 Known limits: while the book is loaded again no look is made.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from itertools import count
 from typing import Final
 
 from schemas.errors import TrimtabError, WrongUsage
 from tasks.core.monitor import BookLook
 from tasks.monitor.breach_batches import announce_batches, enter_look, monitor_book
+from tasks.monitor.follow_look import FollowLook, FollowState
 from tasks.monitor.intraday_inputs import FreshInputs, newest_night
 from tasks.monitor.look import DriftLook
 from tasks.monitor.price_stream import PriceBoard, PriceStream, StreamState
@@ -34,6 +35,7 @@ from tasks.monitor.resident_look import (
     look_at_resident,
     prices_now,
 )
+from tasks.monitor.standing import look_record
 from tasks.monitor.streamed_prices import drop_streamed, write_streamed
 from tasks.runtime import Stores, session_at, utc_now
 
@@ -42,44 +44,10 @@ MOVES_HOLDINGS: Final = frozenset(
 )
 """Events of the audit chain after which the book is loaded again: what is held, or what was exported, is something else."""
 NIGHT_DONE: Final = "run_done"
+FIRST_QUOTES_SECONDS: Final = 5.0
+"""How long the first look waits for quotes of a stream that is only being connected."""
 FORGETS: Final = timedelta(seconds=60)
 """Proposals expire without an event: what the ledger knows is read again after so long."""
-
-
-class FollowState(StrEnum):
-    """What a step came to."""
-
-    LOOKING = "looking"  #: the book was looked at
-    HELD = "held"  #: a guard holds the look: nothing of it was entered
-    AWAY = "away"  #: the stream has no fresh price: files are looked at instead
-    WAITING = "waiting"  #: no session, no night, or a store that does not answer
-
-
-@dataclass(frozen=True, slots=True)
-class FollowLook:
-    """What one step came to; counts are of accounts, but for securities that are held and must be quoted: ``fresh``, ``old``, ``never_quoted``.
-
-    ``reasons``: a sentence for each that it is held or waits. ``refused_lines``: of the stream since the start, by reason.
-    """
-
-    state: FollowState
-    looked_at_time: datetime
-    as_of_date: date | None = None
-    night_run_id: str = ""
-    reasons: tuple[str, ...] = ()
-    looked_at: int = 0
-    skipped: int = 0
-    out_of_band: int = 0
-    newly: int = 0
-    armed_again: int = 0
-    breach_batch_ids: tuple[str, ...] = ()
-    announced: tuple[str, ...] = ()
-    fresh: int = 0
-    old: int = 0
-    never_quoted: int = 0
-    refused_lines: Mapping[str, int] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
-    seconds: float = 0.0
 
 
 @dataclass
@@ -242,9 +210,14 @@ def follow_stream(
     if not url:
         raise WrongUsage("no price stream is set\n\nHint: TRIMTAB_STREAM_URL=wss://host/path names one.")
     follower = Follower(at, PriceBoard(), day, is_dry)
-    with PriceStream(url, settings.stream_greeting.get_secret_value(), follower.board) as stream:
+    with ExitStack() as open_parts:
+        stream = open_parts.enter_context(PriceStream(url, settings.stream_greeting.get_secret_value(), follower.board))
+        record = None if is_dry else open_parts.enter_context(look_record(at.ledger, settings.stream_look_seconds))
+        follower.board.wait_for_quotes(FIRST_QUOTES_SECONDS)
         for number in count(1):
             found = follower.step(stream.state, utc_now())
+            if record is not None:
+                record.note(found)
             tell(found)
             if number == looks or pause(max(settings.stream_look_seconds - found.seconds, 0.0)):
                 return

@@ -44,6 +44,7 @@ class PriceBoard:
         self._lock = threading.Lock()
         self._quotes: dict[str, Quote] = {}
         self._faults: Counter[QuoteFault] = Counter()
+        self._heard = threading.Event()
 
     def take(self, message: str | bytes, now: datetime) -> int:
         """Take in the lines of a message; how many were used."""
@@ -56,10 +57,15 @@ class PriceBoard:
             last = self._quotes.get(found.security_id)
             if last is None or found.quoted_at >= last.quoted_at:
                 self._quotes[found.security_id] = found
+                self._heard.set()
                 return True
             found = QuoteFault.OUT_OF_ORDER
         self._faults[found] += 1
         return False
+
+    def wait_for_quotes(self, seconds: float) -> bool:
+        """Until the first quote, for so long at most; whether there is one."""
+        return self._heard.wait(seconds)
 
     def quotes(self) -> Mapping[str, Quote]:
         """The last of each security, as of now."""

@@ -2,7 +2,9 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +16,11 @@ from pydantic import SecretStr
 
 from deploy.alerts import ALERT, FILE, RUNBOOK, automations, block_of
 from schemas.errors import WrongUsage
+from schemas.settings import Settings
 from tasks.demo.sample import make_book
+from tasks.runtime import open_ledger, utc_now
 from tests.support.alert_scene import ROOT, Sink, Site, mail_sink, prefect_site, web_sink
+from tests.support.follower_rows import follower_row
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise imports it
 SECRET: Final = "s3cr3t-token"  # noqa: S105 - of a sink
@@ -131,11 +136,15 @@ def test_a_night_that_fails_posts_one_message_and_the_next_within_an_hour_none(s
 @pytest.mark.system
 def test_a_night_that_is_late_and_a_halt_post_one_message_each_however_often_one_looks(scene: Scene) -> None:
     assert scene.run(HALT).returncode == 0
+    with closing(open_ledger(Settings(home=scene.folder / "home"))) as ledger:
+        ledger.followers.note_look(follower_row("north", utc_now() - timedelta(hours=1)))
 
     looks = [scene.run(WATCH) for _ in range(2)]
 
-    assert [look.stdout.strip() for look in looks] == ["2", "0"], looks[0].stderr + looks[1].stderr
-    halted, late = sorted(scene.told(2))
+    assert [look.stdout.strip() for look in looks] == ["3", "0"], looks[0].stderr + looks[1].stderr
+    halted, silent, late = sorted(scene.told(3))
+    assert silent[0] == "trimtab: nobody follows the price stream"
+    assert "The follower on north looked last at " in silent[1]
     assert halted[0] == "trimtab: everything is halted"
     assert "odd" not in halted[1]
     assert late[0].startswith("trimtab: the night of ")

@@ -59,7 +59,7 @@ def test_the_deployments_are_made_by_the_same_commands_wherever_it_runs() -> Non
 def test_the_runbook_names_every_unit() -> None:
     text = (ROOT / "docs" / "how-to" / "runbook.md").read_text()
     assert {unit.stem for unit in UNITS} == set(
-        re.findall(r"\btrimtab-(?:console|dask-worker|dask|deploy|prefect|worker)\b", text)
+        re.findall(r"\btrimtab-(?:console|dask-worker|dask|deploy|monitor|prefect|worker)\b", text)
     )
 
 

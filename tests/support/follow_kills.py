@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tasks.monitor.follow import Follower, FollowLook
+from tasks.monitor.follow import Follower
+from tasks.monitor.follow_look import FollowLook
 from tasks.monitor.price_stream import PriceBoard, StreamState
 from tasks.runtime.steps import Stores
 from tasks.runtime.stores import utc_now

@@ -21,6 +21,9 @@ from .export import ExportPart as ExportPart
 from .export import Exports as Exports
 from .ledger import Ledger as Ledger
 from .monitor import LATE_FILE as LATE_FILE
+from .monitor import BreachRow as BreachRow
+from .monitor import FollowerRow as FollowerRow
+from .monitor import Followers as Followers
 from .monitor import ScopeRow as ScopeRow
 from .review import ASKED as ASKED
 from .review import ROUTED as ROUTED

@@ -14,7 +14,7 @@ from schemas.errors import Retryable, WrongUsage
 from warehouse.ledger.access import Access, Users
 from warehouse.ledger.executions import Allotments, Answers, Executions, Fills
 from warehouse.ledger.export import Abandons, Deliveries, Exports
-from warehouse.ledger.monitor import Breaches
+from warehouse.ledger.monitor import Breaches, Followers
 from warehouse.ledger.review import Amendments, Decisions, ModelChanges, PolicyChanges, Proposals, Queue, Releases
 from warehouse.ledger.runs import Halts, Inputs, Jobs, Runs, Turns
 from warehouse.ledger.schema import bring_up_to_date
@@ -46,6 +46,7 @@ class Ledger(Store):
         self.fills = Fills(engine)
         self.allotments = Allotments(engine)
         self.breaches = Breaches(engine)
+        self.followers = Followers(engine)
         self.users = Users(engine)
         self.access = Access(engine)
         self.audit = Audit(engine)

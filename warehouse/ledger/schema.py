@@ -13,7 +13,7 @@ from schemas.errors import WrongUsage
 from warehouse.ledger.access import insert_user
 from warehouse.ledger.store import Store, create_tables
 
-HEAD: Final = "0016"
+HEAD: Final = "0017"
 """The newest migration. Kept here so that opening an up-to-date ledger need not load Alembic."""
 FIRST: Final = "0007"
 """The oldest version that can be brought up to date; those before it were steps of development."""

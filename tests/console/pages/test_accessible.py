@@ -26,6 +26,7 @@ PAGES: Final = {
     "/breaks": "/breaks",
     "/quarantine": "/quarantine",
     "/runs": "/runs",
+    "/monitor": "/monitor",
     "/studies": "/studies",
     "/audit": "/audit",
     "/model-changes": "/model-changes",

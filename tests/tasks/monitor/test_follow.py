@@ -16,19 +16,23 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
+from schemas.enums import Role
 from schemas.errors import WrongUsage
 from schemas.settings import Settings
-from tasks.monitor.breach_batches import sources_of_batch
-from tasks.monitor.follow import Follower, FollowLook, FollowState, follow_stream
+from tasks.monitor.breach_batches import instruction_for, sources_of_batch
+from tasks.monitor.follow import Follower, follow_stream
+from tasks.monitor.follow_look import FollowLook, FollowState
 from tasks.monitor.look import look
 from tasks.monitor.price_stream import FIRST_PAUSE, LONGEST_PAUSE, PriceBoard, PriceStream, StreamState, next_pause
+from tasks.runtime.run_settings import use_settings
 from tasks.runtime.steps import Stores
-from tasks.runtime.stores import open_ledger, utc_now
+from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.cli_session import environment, variables_of
 from tests.support.monitor_scene import NIGHT, TODAY, Scene
-from tests.support.night_driver import run_night
+from tests.support.night_driver import export, run_night, run_request
 from tests.support.quote_server import quote_lines, quote_server, wait_until
 from warehouse.lake.lake import open_lake
+from warehouse.ledger import Filter
 
 pytestmark = [
     pytest.mark.slow,
@@ -230,6 +234,31 @@ def test_the_book_is_loaded_again_after_a_night(scene: Scene) -> None:
         run_id = run_night(scene.settings.model_copy(update={"prices_url": ""}), None, TODAY).run_id
         after = watching.step(STK=60, BND=100)
         assert (before.night_run_id != run_id, after.night_run_id) == (True, run_id)
+
+
+def test_the_book_is_loaded_again_after_an_export(scene: Scene) -> None:
+    """What left may be filled: an account of which orders are open is looked at as one that waits, and not found newly out of band."""
+    with watch(scene) as watching:
+        watching.step(STK=100, BND=100)
+        (scope,) = watching.step(STK=61.5).breach_batch_ids
+        with use_settings(scene.settings):
+            request = instruction_for(scope, "somebody").request
+        run_id = run_request(scene.settings, request).run_id
+        watching.step(STK=61.5)
+        ledger, before = watching.follower.at.ledger, watching.follower.resident
+        ids = ledger.queue.page(Filter(run=run_id), limit=10).rows["proposal_id"].to_list()
+        assert ids
+        ledger.users.add_user("ann", [Role.REVIEWER], actor=current_actor(), now=utc_now())
+        ledger.decisions.decide(ids, decision="approve", actor="ann", note="", now=utc_now())
+        assert watching.step(STK=61.5).newly == 0
+        assert watching.follower.resident is not None
+        assert before is not None
+        assert watching.follower.resident.night_prices is before.night_prices
+        assert export(scene.settings, run_id)
+        after = watching.step(STK=61.5)
+        assert (after.state, after.newly) == (FollowState.LOOKING, 0)
+        assert watching.follower.resident.night_prices is not before.night_prices
+    assert len(scopes(scene)) <= 1
 
 
 def test_before_the_first_night_and_outside_of_sessions_it_waits(scene: Scene, tmp_path: Path) -> None:

@@ -61,8 +61,34 @@ class ScopeRow:
     run_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class BreachRow:
+    """An account that is out of band, since when and why; ``run_id``: the run over it, null until one has taken its scope."""
+
+    account_id: str
+    causes: str
+    breached_at: datetime
+    scope_id: str
+    run_id: str | None
+
+
 class Breaches(Store):
     """Entering what looks found, and handing it to runs."""
+
+    def newest_breaches(self, limit: int) -> tuple[list[BreachRow], int]:
+        """The newest that last, the newest first, at most ``limit``; and how many last."""
+        columns = breaches.c.account_id, breaches.c.causes, breaches.c.breached_at, breaches.c.scope_id, scopes.c.run_id
+        query = sa.select(*columns).join(scopes, scopes.c.scope_id == breaches.c.scope_id).where(_LASTS)
+        with self.reading() as connection:
+            found = connection.execute(query.order_by(breaches.c.breach_id.desc()).limit(limit)).all()
+            number = connection.scalar(sa.select(sa.func.count()).select_from(breaches).where(_LASTS)) or 0
+        return [BreachRow(*row) for row in found], number
+
+    def newest_scopes(self, limit: int) -> list[ScopeRow]:
+        """Scopes, the newest first."""
+        query = sa.select(scopes).order_by(scopes.c.created_at.desc(), scopes.c.scope_id).limit(limit)
+        with self.reading() as connection:
+            return [ScopeRow(*row) for row in connection.execute(query)]
 
     def lasting_breaches(self, night_began: datetime) -> pl.DataFrame:
         """``breach_id, account_id, is_before_night`` of each breach that lasts; sorted by account."""

@@ -7,6 +7,7 @@ from .audit_chain import canonical as canonical
 from .audit_reading import Audit as Audit
 from .audit_states import need_proven as need_proven
 from .breach_tables import breaches as breaches
+from .breach_tables import followers as followers
 from .breach_tables import scopes as scopes
 from .change_tables import change_decisions as change_decisions
 from .change_tables import model_changes as model_changes

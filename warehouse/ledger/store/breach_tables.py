@@ -1,4 +1,4 @@
-"""The ledger's tables of what looks between the nights found: accounts out of band, and the scopes that runs are started for."""
+"""The ledger's tables of what looks between the nights found: accounts out of band, the scopes that runs are started for, and who looks."""
 
 from typing import Final
 
@@ -47,3 +47,30 @@ Index(
     postgresql_where=sa.text(LASTING),
 )
 Index("breaches_by_scope", breaches.c.scope_id, breaches.c.account_id, unique=True)
+
+followers = Table(
+    "followers",
+    metadata,
+    Column("follower_id", sa.Text, primary_key=True),
+    Column("host", sa.Text, nullable=False),
+    Column("process", sa.Integer, nullable=False),
+    Column("started_at", Utc, nullable=False),
+    Column("looked_at_time", Utc, nullable=False),
+    Column("ended_at", Utc),
+    Column("look_every_seconds", sa.Float, nullable=False),
+    Column("look_count", sa.BigInteger, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("reasons", sa.Text, nullable=False),
+    Column("as_of_date", sa.Date),
+    Column("night_run_id", sa.Text, nullable=False),
+    Column("looked_at", sa.BigInteger, nullable=False),
+    Column("skipped", sa.BigInteger, nullable=False),
+    Column("out_of_band", sa.BigInteger, nullable=False),
+    Column("newly", sa.BigInteger, nullable=False),
+    Column("fresh", sa.BigInteger, nullable=False),
+    Column("old", sa.BigInteger, nullable=False),
+    Column("never_quoted", sa.BigInteger, nullable=False),
+    Column("refused_lines", sa.BigInteger, nullable=False),
+    Column("seconds", sa.Float, nullable=False),
+)
+"""Processes that follow a stream of prices, each with its newest look. ``newly``, ``look_count`` and ``refused_lines`` are since it started."""
