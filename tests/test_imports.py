@@ -130,12 +130,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "console.sign_in": {"schemas", "tasks", "warehouse", "console.shared"},
     "console.pages": {"schemas", "tasks", "warehouse", "console.shared"},
     "console.lab": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
+    "console.monitor": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console.pages.records": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console": {
         "schemas",
         "tasks",
         "warehouse",
-        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages", "pages.records", "lab")),
+        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages", "pages.records", "lab", "monitor")),
     },
 }
 """What each room may import, beside itself. A folder of rooms stands for all of them."""
@@ -157,6 +158,7 @@ WITHOUT_A_DOOR = {
     "console",
     "console.pages",
     "console.lab",
+    "console.monitor",
     "console.pages.records",
 }
 """Rooms that are entered by their modules: words that everything shares, and programs."""
