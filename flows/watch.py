@@ -53,7 +53,7 @@ def _halt(at: Stores) -> int:
 
 
 def _silence(at: Stores, now: datetime) -> int:
-    row = silent_follower(at.ledger, now)
+    row = silent_follower(at.ledger.followers, now)
     if row is None or is_announced(SILENT_KEY, row.looked_at_time.isoformat()):
         return 0
     get_run_logger().warning("the follower of the price stream is silent since %s", row.looked_at_time)

@@ -80,7 +80,7 @@ def add_monitor(router: APIRouter, backend: Backend, reads: Any) -> None:
         """Followers of the last day, what is out of band now, and the newest runs that looks asked for."""
         caller.need_everything("A look at the whole book")
         now = backend.now()
-        found = monitor_standing(backend.ledger, now, limit)
+        found = monitor_standing(backend.ledger.followers, backend.ledger.breaches, now, limit)
         return MonitorOut(
             followers=[FollowerOut.made_of(row, is_silent=is_silent(row, now)) for row in found.followers],
             breaches=[BreachOut.made_of(row, causes=row.causes.split("|")) for row in found.breaches],

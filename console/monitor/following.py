@@ -40,7 +40,8 @@ def register(backend: Backend) -> None:
         drawn: list[object] = []
 
         async def show() -> None:
-            found = await desk.look(lambda: monitor_standing(backend.ledger, desk.now, MOST_ROWS))
+            ledger = backend.ledger
+            found = await desk.look(lambda: monitor_standing(ledger.followers, ledger.breaches, desk.now, MOST_ROWS))
             if found is None:
                 return
             live.clear()

@@ -212,7 +212,9 @@ def follow_stream(
     follower = Follower(at, PriceBoard(), day, is_dry)
     with ExitStack() as open_parts:
         stream = open_parts.enter_context(PriceStream(url, settings.stream_greeting.get_secret_value(), follower.board))
-        record = None if is_dry else open_parts.enter_context(look_record(at.ledger, settings.stream_look_seconds))
+        record = (
+            None if is_dry else open_parts.enter_context(look_record(at.ledger.followers, settings.stream_look_seconds))
+        )
         follower.board.wait_for_quotes(FIRST_QUOTES_SECONDS)
         for number in count(1):
             found = follower.step(stream.state, utc_now())

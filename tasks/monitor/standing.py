@@ -12,7 +12,7 @@ from typing import Final
 from schemas.errors import TrimtabError
 from tasks.monitor.follow_look import FollowLook
 from tasks.runtime import utc_now
-from warehouse.ledger import BreachRow, FollowerRow, Ledger, ScopeRow
+from warehouse.ledger import Breaches, BreachRow, FollowerRow, Followers, ScopeRow
 
 SHOWN_FOR: Final = timedelta(days=1)
 """How long a follower that ended, or fell silent, is listed."""
@@ -25,8 +25,8 @@ SHORTEST_SILENCE_SECONDS: Final = 30.0
 class LookRecord:
     """What one process says of its looks. A ledger that does not answer does not stop the looks: the next one says it again."""
 
-    def __init__(self, ledger: Ledger, look_every_seconds: float) -> None:
-        self._ledger, self._every = ledger, look_every_seconds
+    def __init__(self, followers: Followers, look_every_seconds: float) -> None:
+        self._followers, self._every = followers, look_every_seconds
         self._started_at = utc_now()
         self._name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._row: FollowerRow | None = None
@@ -66,13 +66,13 @@ class LookRecord:
 
     def _say(self, row: FollowerRow) -> None:
         with suppress(TrimtabError):
-            self._ledger.followers.note_look(row)
+            self._followers.note_look(row)
 
 
 @contextmanager
-def look_record(ledger: Ledger, look_every_seconds: float) -> Iterator[LookRecord]:
+def look_record(followers: Followers, look_every_seconds: float) -> Iterator[LookRecord]:
     """A record that says at its end that it ended, whatever ended it but a kill."""
-    record = LookRecord(ledger, look_every_seconds)
+    record = LookRecord(followers, look_every_seconds)
     try:
         yield record
     finally:
@@ -89,12 +89,10 @@ class MonitorStanding:
     scopes: Sequence[ScopeRow]
 
 
-def monitor_standing(ledger: Ledger, now: datetime, limit: int) -> MonitorStanding:
+def monitor_standing(followers: Followers, breaches: Breaches, now: datetime, limit: int) -> MonitorStanding:
     """How the looks between the nights stand; of breaches and scopes the newest ``limit``."""
-    rows, number = ledger.breaches.newest_breaches(limit)
-    return MonitorStanding(
-        ledger.followers.list_followers(now - SHOWN_FOR), rows, number, ledger.breaches.newest_scopes(limit)
-    )
+    rows, number = breaches.newest_breaches(limit)
+    return MonitorStanding(followers.list_followers(now - SHOWN_FOR), rows, number, breaches.newest_scopes(limit))
 
 
 def is_silent(row: FollowerRow, now: datetime) -> bool:
@@ -103,8 +101,8 @@ def is_silent(row: FollowerRow, now: datetime) -> bool:
     return row.ended_at is None and now - row.looked_at_time > timedelta(seconds=patience)
 
 
-def silent_follower(ledger: Ledger, now: datetime) -> FollowerRow | None:
+def silent_follower(followers: Followers, now: datetime) -> FollowerRow | None:
     """The follower that looked last, where none looks now and this one was not told to stop; else null."""
-    rows = ledger.followers.list_followers(now - SHOWN_FOR)
+    rows = followers.list_followers(now - SHOWN_FOR)
     is_watched = any(row.ended_at is None and not is_silent(row, now) for row in rows)
     return rows[0] if rows and not is_watched and rows[0].ended_at is None else None

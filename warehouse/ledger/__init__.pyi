@@ -21,6 +21,7 @@ from .export import ExportPart as ExportPart
 from .export import Exports as Exports
 from .ledger import Ledger as Ledger
 from .monitor import LATE_FILE as LATE_FILE
+from .monitor import Breaches as Breaches
 from .monitor import BreachRow as BreachRow
 from .monitor import FollowerRow as FollowerRow
 from .monitor import Followers as Followers

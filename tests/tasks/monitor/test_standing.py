@@ -32,34 +32,34 @@ def test_each_look_is_said_and_its_end(ledger: Ledger) -> None:
             FollowState.HELD, NOW, NOW.date(), "n1", reasons=("a", "b"), newly=1, refused_lines={"late": 3, "x": 1}
         ),
     ]
-    with look_record(ledger, 5.0) as record:
-        assert monitor_standing(ledger, NOW, 10).followers == []
+    with look_record(ledger.followers, 5.0) as record:
+        assert monitor_standing(ledger.followers, ledger.breaches, NOW, 10).followers == []
         for look in looks:
             record.note(look)
-        (row,) = monitor_standing(ledger, NOW, 10).followers
+        (row,) = monitor_standing(ledger.followers, ledger.breaches, NOW, 10).followers
         assert (row.state, row.reasons, row.look_count, row.newly, row.refused_lines) == ("held", "a; b", 2, 3, 4)
         assert (row.ended_at, is_silent(row, NOW)) == (None, False)
-    (row,) = monitor_standing(ledger, NOW, 10).followers
+    (row,) = monitor_standing(ledger.followers, ledger.breaches, NOW, 10).followers
     assert row.ended_at is not None
     assert not is_silent(row, NOW + timedelta(hours=1))
-    assert silent_follower(ledger, NOW + timedelta(hours=1)) is None
+    assert silent_follower(ledger.followers, NOW + timedelta(hours=1)) is None
 
 
 def test_one_that_never_looked_says_nothing(ledger: Ledger) -> None:
-    with look_record(ledger, 5.0):
+    with look_record(ledger.followers, 5.0):
         pass
-    assert monitor_standing(ledger, NOW, 10).followers == []
+    assert monitor_standing(ledger.followers, ledger.breaches, NOW, 10).followers == []
 
 
 def test_a_ledger_that_does_not_answer_stops_no_look(ledger: Ledger, tmp_path: Path) -> None:
     look = FollowLook(FollowState.LOOKING, NOW)
-    with look_record(ledger, 5.0) as record, closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as other:
+    with look_record(ledger.followers, 5.0) as record, closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as other:
         other.execute("BEGIN IMMEDIATE")
         record.note(look)
         other.rollback()
-        assert monitor_standing(ledger, NOW, 10).followers == []
+        assert monitor_standing(ledger.followers, ledger.breaches, NOW, 10).followers == []
         record.note(look)
-        assert [row.look_count for row in monitor_standing(ledger, NOW, 10).followers] == [2]
+        assert [row.look_count for row in monitor_standing(ledger.followers, ledger.breaches, NOW, 10).followers] == [2]
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_the_alarm_is_of_the_last_that_looked_where_none_does(ledger: Ledger) ->
     later = NOW + timedelta(minutes=10)
     killed = follower_row("a", NOW)
     ledger.followers.note_look(killed)
-    assert silent_follower(ledger, NOW) is None
-    assert silent_follower(ledger, later) == killed
-    assert silent_follower(ledger, NOW + timedelta(days=2)) is None
+    assert silent_follower(ledger.followers, NOW) is None
+    assert silent_follower(ledger.followers, later) == killed
+    assert silent_follower(ledger.followers, NOW + timedelta(days=2)) is None
     another = follower_row("b", later)
     ledger.followers.note_look(another)
-    assert silent_follower(ledger, later) is None
+    assert silent_follower(ledger.followers, later) is None
     ledger.followers.note_look(replace(another, ended_at=later))
-    assert silent_follower(ledger, later + timedelta(minutes=10)) is None
+    assert silent_follower(ledger.followers, later + timedelta(minutes=10)) is None
