@@ -132,11 +132,15 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "console.lab": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console.monitor": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console.pages.records": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
+    "console.pages.firm": {"schemas", "tasks", "warehouse", "console.shared", "console.pages"},
     "console": {
         "schemas",
         "tasks",
         "warehouse",
-        *(f"console.{r}" for r in ("shared", "api", "metrics", "sign_in", "pages", "pages.records", "lab", "monitor")),
+        *(
+            f"console.{r}"
+            for r in ("shared", "api", "metrics", "sign_in", "pages", "pages.firm", "pages.records", "lab", "monitor")
+        ),
     },
 }
 """What each room may import, beside itself. A folder of rooms stands for all of them."""
@@ -159,6 +163,7 @@ WITHOUT_A_DOOR = {
     "console.pages",
     "console.lab",
     "console.monitor",
+    "console.pages.firm",
     "console.pages.records",
 }
 """Rooms that are entered by their modules: words that everything shares, and programs."""

@@ -9,6 +9,7 @@ import polars as pl
 from fastapi import APIRouter, Header, Query, Response
 
 from console.api.accounts import add_accounts
+from console.api.book import add_book
 from console.api.caller import Caller, Cursor, Limit, Named, caller_with, need_run
 from console.api.cursors import after_of, cursor_of
 from console.api.model_changes import add_model_changes
@@ -71,6 +72,7 @@ def api_router(backend: Backend) -> APIRouter:
     add_monitor(router, backend, reads_runs)
     add_performance(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     add_model_changes(router, backend)
+    add_book(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     return router
 
 

@@ -1,8 +1,12 @@
 from .backend import Backend as Backend
 from .backend import open_backend as open_backend
+from .book_charts import MOST_LINES as MOST_LINES
+from .book_charts import lines_chart as lines_chart
+from .book_charts import stack_chart as stack_chart
 from .break_words import ADVICE as ADVICE
 from .break_words import MEANINGS as MEANINGS
 from .break_words import break_sentence as break_sentence
+from .charts import Options as Options
 from .charts import class_chart as class_chart
 from .charts import drift_chart as drift_chart
 from .charts import frontier_chart as frontier_chart

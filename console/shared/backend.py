@@ -12,13 +12,27 @@ import polars as pl
 from schemas.enums import RunState
 from schemas.settings import Settings
 from tasks.propose import RunPicture, run_picture
-from tasks.review import AccountStores, FoundThing, Lifetime, NameIndex, Reader, find_named, newest_runs, read_names
+from tasks.review import (
+    AccountStores,
+    BookNight,
+    FoundThing,
+    Lifetime,
+    NameIndex,
+    Reader,
+    WaitStores,
+    book_nights,
+    find_named,
+    newest_runs,
+    read_names,
+)
 from tasks.runtime import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
 from warehouse.ledger import Ledger, RunRow
 
 MOST_PICTURES: Final = 2
 """How many finished runs' pictures are kept."""
+MOST_NIGHTS: Final = 600
+"""How many nights' sums are kept, a few rows each."""
 LOOK_AGAIN: Final = timedelta(milliseconds=500)
 
 
@@ -31,6 +45,7 @@ class Backend:
     now: Callable[[], datetime] = utc_now
     _pictures: dict[str, RunPicture] = field(default_factory=dict)
     _change: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+    _nights: dict[str, BookNight] = field(default_factory=dict)
     _names: dict[str, NameIndex] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -57,6 +72,14 @@ class Backend:
         """What an account is read from."""
         ledger = self.ledger
         return AccountStores(self.lake, ledger.runs, ledger.proposals, ledger.amendments, ledger.answers)
+
+    @property
+    def wait_stores(self) -> WaitStores:
+        """What is read to know what waits."""
+        ledger = self.ledger
+        return WaitStores(
+            ledger.proposals, ledger.waits, ledger.users, ledger.runs, ledger.model_changes, ledger.policy_changes
+        )
 
     def names(self) -> NameIndex:
         """Names of the newest runs; kept until there is a newer one."""
@@ -94,6 +117,18 @@ class Backend:
                 change = self.ledger.queue.newest_change()
                 self._change["newest"] = (now, change)
             return change
+
+    def book_nights(self, most: int) -> list[BookNight]:
+        """The newest nights of the whole book, oldest first. A finished run does not change: what it comes to is read once."""
+        runs = self.ledger.runs.full_nights(most)[::-1]
+        with self._lock:
+            known = {run.run_id: self._nights[run.run_id] for run in runs if run.run_id in self._nights}
+        new = {one.run_id: one for one in book_nights(self.lake, [run for run in runs if run.run_id not in known])}
+        with self._lock:
+            self._nights.update(new)
+            while len(self._nights) > MOST_NIGHTS:
+                del self._nights[next(iter(self._nights))]
+        return [(known | new)[run.run_id] for run in runs]
 
     def picture(self, run: RunRow) -> RunPicture:
         """What the lake holds of a run; kept once the run is done."""

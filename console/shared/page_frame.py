@@ -27,6 +27,7 @@ PAGES: Final = (
     ("/quarantine", "Quarantine"),
     ("/runs", "Runs"),
     ("/monitor", "Monitor"),
+    ("/book", "Book"),
     ("/model-changes", "Models"),
     ("/studies", "Studies"),
     ("/audit", "Audit"),

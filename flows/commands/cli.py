@@ -34,6 +34,10 @@ class CommandGroup(LazyGroup):
             "flows.commands.accounts.account:account",
             "Show an account as a whole: holdings and lots, drift and outcomes over nights, proposals, orders and fills, restrictions, cash, household.",
         ),
+        "book": LazyCommand(
+            "flows.commands.accounts.book:book",
+            "Show drift, turnover, tax, cost and outcomes of the whole book over nights, and what waits for whom and until when.",
+        ),
         "performance": LazyCommand(
             "flows.commands.performance.report:performance",
             "Show what an account has earned, what its model would have, and why they differ; or a household, or a model's accounts together.",

@@ -10,6 +10,12 @@ from .access import sign_out as sign_out
 from .access import token_of as token_of
 from .account import account_page as account_page
 from .amend import amend_proposal as amend_proposal
+from .book import BookBy as BookBy
+from .book import BookGroup as BookGroup
+from .book import BookNight as BookNight
+from .book import book_groups as book_groups
+from .book import book_nights as book_nights
+from .book import names_by_value as names_by_value
 from .explain import explain_account as explain_account
 from .find import FoundKind as FoundKind
 from .find import FoundThing as FoundThing
@@ -45,3 +51,8 @@ from .security import security_page as security_page
 from .versions import changes as changes
 from .versions import newest_rows as newest_rows
 from .versions import version_before as version_before
+from .waiting import Waiting as Waiting
+from .waiting import WaitKind as WaitKind
+from .waiting import WaitStores as WaitStores
+from .waiting import held_runs as held_runs
+from .waiting import waiting_now as waiting_now

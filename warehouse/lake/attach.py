@@ -6,6 +6,7 @@ Apart from ``lake``, whose tables bring the landing contract with them and that 
 import ctypes
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,13 +25,15 @@ SQLITE: Final = "ducklake:sqlite:"
 """How the address of a lake begins whose catalogue is a SQLite file."""
 ATTEMPTS: Final = 6
 BUSY_MILLISECONDS: Final = 30_000
+INCLUDED: Final = re.compile(r"\[\[(\w+)\]\]")
 T = TypeVar("T")
 
 
 @cache
 def sql(name: str) -> str:
-    """The text of ``warehouse/sql/<name>.sql``."""
-    return (files("warehouse") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of ``warehouse/sql/<name>.sql``; ``[[other]]`` in it stands for the text of another."""
+    text = (files("warehouse") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return INCLUDED.sub(lambda found: sql(found[1]), text)
 
 
 def attach_lake(

@@ -35,12 +35,14 @@ from .review import Filter as Filter
 from .review import ModelChanges as ModelChanges
 from .review import Page as Page
 from .review import PolicyChange as PolicyChange
+from .review import PolicyChanges as PolicyChanges
 from .review import Proposals as Proposals
 from .review import Queue as Queue
 from .review import Releases as Releases
 from .review import ReviewedVersion as ReviewedVersion
 from .review import Sort as Sort
 from .review import Totals as Totals
+from .review import Waits as Waits
 from .runs import Halts as Halts
 from .runs import Inputs as Inputs
 from .runs import Jobs as Jobs

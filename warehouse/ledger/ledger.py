@@ -15,7 +15,16 @@ from warehouse.ledger.access import Access, Users
 from warehouse.ledger.executions import Allotments, Answers, Executions, Fills
 from warehouse.ledger.export import Abandons, Deliveries, Exports
 from warehouse.ledger.monitor import Breaches, Followers
-from warehouse.ledger.review import Amendments, Decisions, ModelChanges, PolicyChanges, Proposals, Queue, Releases
+from warehouse.ledger.review import (
+    Amendments,
+    Decisions,
+    ModelChanges,
+    PolicyChanges,
+    Proposals,
+    Queue,
+    Releases,
+    Waits,
+)
 from warehouse.ledger.runs import Halts, Inputs, Jobs, Runs, Turns
 from warehouse.ledger.schema import bring_up_to_date
 from warehouse.ledger.store import Audit, Store, create_engine
@@ -33,6 +42,7 @@ class Ledger(Store):
         self.jobs = Jobs(engine)
         self.proposals = Proposals(engine)
         self.queue = Queue(engine)
+        self.waits = Waits(engine)
         self.decisions = Decisions(engine)
         self.amendments = Amendments(engine)
         self.model_changes = ModelChanges(engine)

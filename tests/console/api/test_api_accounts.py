@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -181,3 +182,31 @@ def test_no_answer_joins_words_by_a_bar(seen: Api) -> None:
 def test_the_command_line_prints_a_run_as_it_is_given_here(seen: Api) -> None:
     (run,) = got(seen, "/runs")["runs"]
     assert set(RUN) == run.keys()
+
+
+def test_the_book_by_model_comes_to_its_accounts(seen: Api) -> None:
+    """Added up here from the list of accounts, which reads the lake by another statement."""
+    expected: dict[str, list[Json]] = {}
+    for one in every(seen, "/accounts", "accounts"):
+        expected.setdefault(one["model_id"] or "not known", []).append(one)
+    (night,) = got(seen, "/book", by="custodian")["nights"]
+    assert sum(group["accounts"] for group in night["groups"]) == sum(map(len, expected.values()))
+    (whole,) = got(seen, "/book", nights=1)["nights"][0]["groups"]
+    measured = [one for rows in expected.values() for one in rows if one["nav_usd"] and Decimal(one["nav_usd"]) > 0]
+    nav = sum(Decimal(one["nav_usd"]) for one in measured)
+    assert Decimal(whole["value_usd"]) == nav
+    drift = sum(Decimal(one["nav_usd"]) * Decimal(one["one_way_drift"]) for one in measured) / nav
+    assert whole["one_way_drift"] == pytest.approx(float(drift), abs=1e-9)
+    (classes,) = got(seen, "/book", by="class")["nights"]
+    traded = sum(Decimal(group["traded_usd"]) for group in classes["groups"])
+    assert traded == Decimal(whole["traded_usd"])
+
+
+def test_what_waits_comes_to_the_queue_and_a_token_of_one_custodian_sees_none_of_it(seen: Api) -> None:
+    waits = got(seen, "/waiting")["waits"]
+    approvals = [one for one in waits if one["kind"] == "approval"]
+    assert sum(one["count"] for one in approvals) == seen.waiting.height
+    assert all("sam" in one["people"] and "rex" not in one["people"] for one in approvals)
+    narrow = seen.token("vic", custodians=["harbor"])
+    for path in ("/book", "/waiting"):
+        assert seen.client.get(f"/api{path}", headers=narrow).status_code == 403

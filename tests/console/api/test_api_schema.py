@@ -71,6 +71,8 @@ OPERATIONS: Final = (
     "GET /api/accounts/{account_id}/nights",
     "GET /api/accounts/{account_id}/performance",
     "GET /api/models/{model_id}/performance",
+    "GET /api/book",
+    "GET /api/waiting",
     "GET /api/households",
     "GET /api/households/{household_id}",
     "GET /api/households/{household_id}/performance",

@@ -28,6 +28,7 @@ PAGES: Final = {
     "/runs": "/runs",
     "/monitor": "/monitor",
     "/studies": "/studies",
+    "/book": "/book?by=custodian&nights=10",
     "/audit": "/audit",
     "/model-changes": "/model-changes",
     "/find": "/find?text=A0000",

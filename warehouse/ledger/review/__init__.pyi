@@ -26,3 +26,4 @@ from .queue import Page as Page
 from .queue import Queue as Queue
 from .queue import Sort as Sort
 from .queue import Totals as Totals
+from .waits import Waits as Waits

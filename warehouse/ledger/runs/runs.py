@@ -110,6 +110,17 @@ class Runs(Store):
         """The run started last among those that finished the whole night of that date."""
         return self._newest(IS_DONE & IS_FULL_NIGHT & (runs.c.as_of_date == as_of))
 
+    def full_nights(self, limit: int) -> list[RunRow]:
+        """The run that counts for each of the newest nights, newest night first: the one started last that finished the whole night."""
+        place = sa.func.row_number().over(
+            partition_by=runs.c.as_of_date, order_by=(runs.c.started_at.desc(), runs.c.run_id.desc())
+        )
+        ranked = sa.select(runs.c.run_id, place.label("place")).where(IS_DONE & IS_FULL_NIGHT).subquery()
+        newest = sa.select(ranked.c.run_id).where(ranked.c.place == 1)
+        query = sa.select(runs).where(runs.c.run_id.in_(newest)).order_by(runs.c.as_of_date.desc()).limit(limit)
+        with self.reading() as connection:
+            return [RunRow.of(row) for row in connection.execute(query)]
+
     def newer_run_of(self, run: RunRow) -> RunRow | None:
         """The newest finished run that took the place of ``run``: a later one of the whole night, or of its late files."""
         is_newer = (runs.c.as_of_date == run.as_of_date) & (runs.c.started_at > run.started_at)
