@@ -91,7 +91,7 @@ soak: setup
 
 lock: setup
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra demo --extra lab --group pyproject.toml:dev --group pyproject.toml:docs pyproject.toml --output-file requirements.lock
+		--extra demo --extra lab --extra kafka --extra nats --group pyproject.toml:dev --group pyproject.toml:docs pyproject.toml --output-file requirements.lock
 
 pythons:
 	@echo $(PYTHONS)

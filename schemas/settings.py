@@ -58,9 +58,11 @@ def _known_workers(given: str) -> str:
 
 def _known_stream(given: SecretStr) -> SecretStr:
     """Says nothing of the address, which may hold a secret."""
-    if re.fullmatch(r"|wss?://[^\s/]+(/\S*)?", given.get_secret_value()):
+    if re.fullmatch(r"|(wss?|kafkas?|nats|tls)://[^\s/]+(/\S*)?", given.get_secret_value()):
         return given
-    raise ValueError("this is no address of a price stream; needed one that begins with ws:// or wss://")
+    raise ValueError(
+        "this is no address of a price stream; needed one that begins with ws://, wss://, kafka:// or nats://"
+    )
 
 
 StreamUrl = Annotated[SecretStr, AfterValidator(_known_stream)]
@@ -102,7 +104,7 @@ class Settings(BaseSettings):
     monitor_max_out_fraction: Limit = 0.2
     """A look at a stream that finds a larger share of its accounts out of band which the night did not find so is held: nothing of it is entered."""
     stream_url: StreamUrl = SecretStr("")
-    """Websocket (``ws://`` or ``wss://``) with prices through the session, for ``trimtab monitor --follow``; it may hold a secret."""
+    """Prices through the session, for ``trimtab monitor --follow``: a websocket (``wss://``), a topic of Kafka (``kafka://host:port/topic``, ``kafkas://``) or a subject of NATS (``nats://host:port/subject``, ``tls://``); it may hold a secret."""
     stream_greeting: SecretStr = SecretStr("")
     """What the stream is sent once connected, such as a subscription; it may hold a secret. Empty = nothing."""
     stream_look_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 5

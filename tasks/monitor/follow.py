@@ -36,6 +36,7 @@ from tasks.monitor.resident_look import (
     prices_now,
 )
 from tasks.monitor.standing import look_record
+from tasks.monitor.stream_sources import need_stream
 from tasks.monitor.streamed_prices import drop_streamed, write_streamed
 from tasks.runtime import Stores, session_at, utc_now
 
@@ -203,12 +204,13 @@ def follow_stream(
     Raises
     ------
     WrongUsage
-        The settings name no stream.
+        The settings name no stream, or one that cannot be read here.
     """
     settings = at.settings
     url = settings.stream_url.get_secret_value()
     if not url:
         raise WrongUsage("no price stream is set\n\nHint: TRIMTAB_STREAM_URL=wss://host/path names one.")
+    need_stream(url)
     follower = Follower(at, PriceBoard(), day, is_dry)
     with ExitStack() as open_parts:
         stream = open_parts.enter_context(PriceStream(url, settings.stream_greeting.get_secret_value(), follower.board))

@@ -1,9 +1,9 @@
-"""The price stream: a websocket that is read on a thread of its own, and the last quote of each security.
+"""The price stream, read on a thread of its own, and the last quote of each security.
 
 1. A message holds one or more lines of JSON (``tasks.core.monitor.quotes``). A line that is refused is counted by its reason.
 2. Where the connection breaks, it is made again after a pause that doubles each time, up to ``LONGEST_PAUSE``; the first quote that
    arrives makes the next pause short again. A server that takes connections and says nothing is not asked faster and faster.
-3. A server that no longer answers is noticed by the pings of the websocket.
+3. A server that no longer answers is noticed by the pings of its protocol (``stream_sources``).
 
 The address may hold a secret: sentences name its host alone.
 """
@@ -17,24 +17,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
-
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
 
 from tasks.core.monitor import Quote, QuoteFault, read_quote
+from tasks.monitor.stream_sources import CLOSED, PATIENCE, Receive, StreamAddress, StreamBroken, connected
 from tasks.runtime import utc_now
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts to connect."""
-PATIENCE: Final = 10.0
-"""Seconds that a server has to accept a connection."""
 LISTEN: Final = 0.5
 """Seconds after which the reader asks whether it is to stop."""
-LONGEST_MESSAGE: Final = 2**22
-"""Bytes."""
 
 
 class PriceBoard:
@@ -88,14 +80,14 @@ class StreamState:
 
 
 class PriceStream:
-    """Reads a websocket into a board until closed.
+    """Reads a stream into a board until closed.
 
     Parameters
     ----------
     url
-        ``ws://`` or ``wss://``.
+        As ``stream_sources`` has them.
     greeting
-        What is sent once connected; empty: nothing.
+        What a websocket is sent once connected; empty: nothing.
     board
         What takes the quotes.
     pause
@@ -106,8 +98,9 @@ class PriceStream:
         self, url: str, greeting: str, board: PriceBoard, pause: Callable[[float], bool] | None = None
     ) -> None:
         self._url, self._greeting, self._board = url, greeting, board
-        self._host = urlsplit(url).hostname or "no host"
+        self._host = StreamAddress.of(url).hosts
         self._stop = threading.Event()
+        self._has_heard = False
         self._pause = pause or self._stop.wait
         self._state = StreamState(is_connected=False, since=utc_now(), trouble=f"{self._host} has not answered yet")
         self._thread = threading.Thread(target=self._read, name="price-stream", daemon=True)
@@ -132,15 +125,14 @@ class PriceStream:
     def _read(self) -> None:
         attempts = 0
         while not self._stop.is_set():
-            heard = False
+            self._has_heard, trouble = False, CLOSED
             try:
-                with connect(self._url, open_timeout=PATIENCE, close_timeout=1, max_size=LONGEST_MESSAGE) as connection:
+                with connected(self._url, self._greeting) as receive:
                     self._state = StreamState(is_connected=True, since=utc_now())
-                    heard = self._listen(connection)
-                trouble = "the connection was closed"
-            except (OSError, WebSocketException) as error:
-                trouble = type(error).__name__
-            attempts = 0 if heard else attempts + 1
+                    self._listen(receive)
+            except StreamBroken as error:
+                trouble = str(error)
+            attempts = 0 if self._has_heard else attempts + 1
             if self._stop.is_set():
                 return
             self._note(trouble)
@@ -152,16 +144,12 @@ class PriceStream:
         since = utc_now() if was.is_connected else was.since
         self._state = StreamState(is_connected=False, since=since, trouble=f"{self._host}: {trouble}")
 
-    def _listen(self, connection: Connection) -> bool:
-        """Until it breaks; whether any quote arrived."""
-        if self._greeting:
-            connection.send(self._greeting)
-        heard = False
-        with suppress(WebSocketException):
-            while not self._stop.is_set():
-                with suppress(TimeoutError):
-                    heard = bool(self._board.take(connection.recv(timeout=LISTEN), utc_now())) or heard
-        return heard
+    def _listen(self, receive: Receive) -> None:
+        """Until it breaks."""
+        while not self._stop.is_set():
+            with suppress(TimeoutError):
+                if self._board.take(receive(LISTEN), utc_now()):
+                    self._has_heard = True
 
 
 def next_pause(attempts: int) -> float:

@@ -341,7 +341,7 @@ def test_without_an_address_there_is_nothing_to_follow(scene: Scene) -> None:
 
 @pytest.mark.parametrize("url", ["http://host/x", "wss:/host", "wss://a b/", "host/secret"])
 def test_an_address_that_is_none_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(ValueError, match="needed one that begins with ws:// or wss://") as refused:
+    with pytest.raises(ValueError, match="needed one that begins with ws://, wss://, kafka:// or nats://") as refused:
         Settings(stream_url=SecretStr(url))
     assert url not in str(refused.value)
 
