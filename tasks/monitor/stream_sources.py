@@ -205,7 +205,7 @@ def _nats(url: str, _: str) -> Iterator[Receive]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _StreamKind:
     """How a scheme is read; ``package`` and ``extra``: what it needs beside trimtab."""
 
     connected: Callable[[str, str], AbstractContextManager[Receive]]
@@ -214,11 +214,11 @@ class _Kind:
     extra: str = ""
 
 
-_OF_KAFKA: Final = _Kind(_kafka, "topic", "confluent_kafka", "kafka")
-_OF_NATS: Final = _Kind(_nats, "subject", "nats", "nats")
+_OF_KAFKA: Final = _StreamKind(_kafka, "topic", "confluent_kafka", "kafka")
+_OF_NATS: Final = _StreamKind(_nats, "subject", "nats", "nats")
 _KINDS: Final = {
-    "ws": _Kind(_websocket),
-    "wss": _Kind(_websocket),
+    "ws": _StreamKind(_websocket),
+    "wss": _StreamKind(_websocket),
     "kafka": _OF_KAFKA,
     "kafkas": _OF_KAFKA,
     "nats": _OF_NATS,
