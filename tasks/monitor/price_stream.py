@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tasks.core.monitor import Quote, QuoteFault, read_quote
-from tasks.monitor.stream_sources import CLOSED, PATIENCE, Receive, StreamAddress, StreamBroken, connected
+from tasks.monitor.stream_sources import CLOSED, PATIENCE, Receive, StreamAddress, StreamBroken, connect_stream
 from tasks.runtime import utc_now
 
 FIRST_PAUSE: Final = 1.0
@@ -127,7 +127,7 @@ class PriceStream:
         while not self._stop.is_set():
             self._has_heard, trouble = False, CLOSED
             try:
-                with connected(self._url, self._greeting) as receive:
+                with connect_stream(self._url, self._greeting) as receive:
                     self._state = StreamState(is_connected=True, since=utc_now())
                     self._listen(receive)
             except StreamBroken as error:

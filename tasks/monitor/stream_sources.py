@@ -80,7 +80,7 @@ def need_stream(url: str) -> None:
         )
 
 
-def connected(url: str, greeting: str) -> AbstractContextManager[Receive]:
+def connect_stream(url: str, greeting: str) -> AbstractContextManager[Receive]:
     """Connect; what comes is asked for by calling what is given.
 
     Raises
@@ -156,7 +156,7 @@ def _kafka(url: str, _: str) -> Iterator[Receive]:
         consumer.close()
 
 
-async def _closed(client: "Client") -> None:
+async def _close_client(client: "Client") -> None:
     """Close it, and let the event loop close what it was connected by."""
     await client.close()
     await asyncio.sleep(0)
@@ -199,7 +199,7 @@ def _nats(url: str, _: str) -> Iterator[Receive]:
 
                 yield receive
             finally:
-                runner.run(_closed(client))
+                runner.run(_close_client(client))
     except (OSError, TimeoutError, Error) as error:
         raise StreamBroken(type(error).__name__) from None
 

@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 from schemas.errors import WrongUsage
 from tasks.monitor import stream_sources
 from tasks.monitor.price_stream import PriceBoard, PriceStream
-from tasks.monitor.stream_sources import StreamAddress, StreamBroken, connected, need_stream
+from tasks.monitor.stream_sources import StreamAddress, StreamBroken, connect_stream, need_stream
 from tests.support.quote_server import quote_lines, wait_until
 from tests.support.servers import free_port, unavailable, wait_for_port
 
@@ -99,7 +99,7 @@ def test_a_subject_of_nats_is_read_and_found_again_after_a_kill(nats_server: Nat
 
 @pytest.mark.system
 def test_a_wrong_password_is_told_without_it(nats_server: NatsServer) -> None:
-    with pytest.raises(StreamBroken) as told, connected(nats_server.url.replace(SECRET, "wr0ng"), ""):
+    with pytest.raises(StreamBroken) as told, connect_stream(nats_server.url.replace(SECRET, "wr0ng"), ""):
         pass
     assert "wr0ng" not in str(told.value)
 
@@ -137,12 +137,12 @@ def test_every_partition_of_a_topic_is_read_from_now_on(kafka: tuple[str, Produc
 def test_a_topic_that_is_not_there_and_a_broker_that_is_away_are_told(
     kafka: tuple[str, Producer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StreamBroken, match="UNKNOWN_TOPIC"), connected(f"kafka://{kafka[0]}/nothing", ""):
+    with pytest.raises(StreamBroken, match="UNKNOWN_TOPIC"), connect_stream(f"kafka://{kafka[0]}/nothing", ""):
         pass
     monkeypatch.setattr(stream_sources, "PATIENCE", 1.0)
     with closing(socket.create_server(("127.0.0.1", 0))) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(StreamBroken), connected(f"kafka://user:{SECRET}@127.0.0.1:{port}/prices", ""):
+    with pytest.raises(StreamBroken), connect_stream(f"kafka://user:{SECRET}@127.0.0.1:{port}/prices", ""):
         pass
 
 
