@@ -28,6 +28,8 @@ class LandingTable(StrEnum):
     GLIDE_PATHS = "glide_paths"
     FLOWS = "flows"
     TILTS = "tilts"
+    INDEX_WEIGHTS = "index_weights"
+    DIRECT_INDEXES = "direct_indexes"
 
 
 class TaxStatus(StrEnum):
@@ -237,6 +239,7 @@ class Reason(StrEnum):
     GAIN_BUDGET_REACHED = "gain_budget_reached"
     NOTHING_TO_BUY = "nothing_to_buy"
     UNIT_TOO_DEAR = "unit_too_dear"
+    TRACKING_BUDGET = "tracking_budget"
     UNMODELLED_HELD = "unmodelled_held"
     NO_CASH_TO_BUY = "no_cash_to_buy"
     AWAITING_FILE = "awaiting_file"
@@ -268,6 +271,7 @@ class LookReason(StrEnum):
     FIRST_TRADE = "first_trade"
     HARVEST = "harvest"
     TILT_CUT = "tilt_cut"
+    INDEX_NOT_HELD = "index_not_held"
 
 
 class ProposalState(StrEnum):

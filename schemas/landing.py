@@ -396,6 +396,44 @@ class Tilts(pa.DataFrameModel):
         unique = ["account_id", "asset_class"]
 
 
+class IndexWeights(pa.DataFrameModel):
+    """Securities of an index and what share of it each is; used whole or not at all. They sum to 1 within a thousandth, are of one day and of one class.
+
+    An index of another day than at most 100 days ago is not used: the accounts that hold it wait.
+    """
+
+    index_id: str = identifier()
+    security_id: str = identifier()
+    weight: float = pa.Field(gt=0, le=1)
+    weight_date: date
+
+    class Config:
+        """Key."""
+
+        unique = ["index_id", "security_id"]
+
+
+class DirectIndexes(pa.DataFrameModel):
+    """A class that an account holds as the securities of an index, each to its weight; ``index_id`` null: not any more.
+
+    ``tracking_budget``: how much of the class's target, a fraction, sales may leave unheld of what the index asks for; null: no limit. ``exclude``:
+    securities, joined by a vertical bar, that the account does not hold; ``min_weight``: nor those that are less than this share of the index.
+    What is left out is spread over the others in proportion. A row that is gone without a word has its account wait for a person.
+    """
+
+    account_id: str = identifier()
+    asset_class: str = label()
+    index_id: str = identifier(nullable=True)
+    tracking_budget: float = pa.Field(ge=0, le=1, nullable=True)
+    min_weight: float = pa.Field(ge=0, le=1, nullable=True)
+    exclude: str = pa.Field(str_matches=IDENTIFIERS, nullable=True)
+
+    class Config:
+        """Key."""
+
+        unique = ["account_id", "asset_class"]
+
+
 CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "accounts": Accounts,
     "lots": Lots,
@@ -416,6 +454,8 @@ CONTRACTS: Final[dict[str, type[pa.DataFrameModel]]] = {
     "glide_paths": GlidePaths,
     "flows": Flows,
     "tilts": Tilts,
+    "index_weights": IndexWeights,
+    "direct_indexes": DirectIndexes,
 }
 """Every landing table, by name."""
 
@@ -431,6 +471,8 @@ OPTIONAL_TABLES: Final = frozenset(
         "corporate_actions",
         "flows",
         "tilts",
+        "index_weights",
+        "direct_indexes",
     }
 )
 """Tables that a source may leave out."""

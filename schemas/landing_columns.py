@@ -194,6 +194,20 @@ LANDING: Final[dict[str, dict[str, pl.DataType]]] = {
         "delta_weight": NUMBER,
         "exclude": TEXT,
     },
+    "index_weights": {
+        "index_id": TEXT,
+        "security_id": TEXT,
+        "weight": NUMBER,
+        "weight_date": DAY,
+    },
+    "direct_indexes": {
+        "account_id": TEXT,
+        "asset_class": TEXT,
+        "index_id": TEXT,
+        "tracking_budget": NUMBER,
+        "min_weight": NUMBER,
+        "exclude": TEXT,
+    },
 }
 """Column name to Polars type of each table, in contract order."""
 
@@ -209,6 +223,10 @@ CASH: Final = "cash"
 """The asset class every model must have."""
 CURRENCY: Final = "USD"
 WEIGHT_SUM_TOLERANCE: Final = 1e-6
+INDEX_SUM_TOLERANCE: Final = 1e-3
+"""Weights of hundreds of securities come rounded; what is left of 1 is spread over all of them."""
+INDEX_AGE_DAYS: Final = 100
+"""Indexes are made up anew each quarter: weights of an older day are those of an index that is no more."""
 
 PROFILE_TABLES: Final = ("investors", "ladder", "glide_paths")
 """Tables that say whose model an account should have, and that no trade depends on."""
@@ -219,7 +237,10 @@ BLANK_IS_ZERO: Final[dict[str, tuple[str, ...]]] = {
 }
 """Amounts that are 0 where their cell is blank or their column is missing."""
 
-SHARDED_TABLES: Final = ("accounts", "lots", "cash", "restrictions", "trades", "account_totals", "flows", "tilts")
+SHARDED_TABLES: Final = (
+    *("accounts", "lots", "cash", "restrictions", "trades", "account_totals", "flows", "tilts"),
+    "direct_indexes",
+)
 """Tables with a row per account, cut into shards; the others are read whole."""
 
 

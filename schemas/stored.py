@@ -52,6 +52,7 @@ INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
         "until_date": pl.Date(),
         "household_id": pl.String(),
         "asset_class": pl.String(),
+        "index_id": pl.String(),
     },
     "carried": {"account_id": pl.String(), "accepted_date": pl.Date()},
     "pending_orders": {

@@ -64,6 +64,17 @@ PUBLIC: Final[dict[str, dict[str, pl.DataType]]] = {
         "target_weight": pl.Float64(),  #: what is asked for tonight; of an account that can be tilted they sum to 1
         "note": pl.String(),  #: why a tilt is not done as asked; null: it is
     },
+    "index_baskets": {  #: an account and an asset class that it wants to hold as an index
+        "account_id": pl.String(),  #: the account
+        "asset_class": pl.String(),  #: the asset class; its members are the classes `<class>::<security>`
+        "index_id": pl.String(),  #: the index
+        "target_weight": pl.Float64(),  #: what all members together are asked for tonight
+        "member_count": pl.Int64(),  #: how many securities the index has
+        "left_out_count": pl.Int64(),  #: how many of them the account leaves out
+        "left_out_weight": pl.Float64(),  #: what share of the index these are: the active share that leaving them out costs
+        "tracking_budget": pl.Float64(),  #: what share of the target sales may leave unheld; null: no limit
+        "note": pl.String(),  #: why no index is held; null: it is
+    },
     "account_drift": {  #: an account
         "account_id": pl.String(),  #: the account
         "nav_usd": USD,  #: what the model governs: lots + settled + pending cash - reserve

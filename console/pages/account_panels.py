@@ -88,7 +88,7 @@ def head_facts(page: Page) -> None:
         },
         {} if household is None else {"household": f"/households/{household['household_id']}"},
     )
-    for one in page["tilts"]:
+    for one in (*page["tilts"], *page["indexes"]):
         ui.label(one["sentence"]).classes("note")
 
 

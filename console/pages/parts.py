@@ -9,6 +9,7 @@ from nicegui import ui
 
 from console.shared import NONE, class_chart, day, dollars, height_of, ordered, percent, plural, shares, word
 from schemas.enums import RunState
+from tasks.core.explain import folded, folded_words
 from warehouse.ledger import RunRow
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
@@ -111,7 +112,7 @@ def chips(words: Sequence[str], kind: str = "") -> None:
 
 def class_panel(page: Page) -> None:
     """Weights by class, now and after, within their bands; and what stopped a class that stays out."""
-    classes = page["classes"]
+    classes = folded(page["classes"])
     if not classes:
         return
     with panel("Weights by class", wide=True):
@@ -133,7 +134,7 @@ def class_panel(page: Page) -> None:
             ]
             columns = {name: name for name in ("class", "value", "weight", "target", "band", "drift", "after")}
             plain_table({**columns, "out": ""}, rows, numbers=("value", "weight", "target", "band", "drift", "after"))
-        for row in page.get("stopped", ()):
+        for row in folded_words(page.get("stopped", ()), ("code",)):
             with ui.element("p").classes("note"):
                 ui.label(f"{word(row['asset_class'])}: {row['sentence']}")
                 ui.label(str(row["detail"] or "")).classes("quiet")

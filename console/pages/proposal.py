@@ -197,7 +197,8 @@ def _head(desk: PageContext, view: ProposalView, again: Callable[[], Awaitable[N
             f"{account['tax_status']}, model {account['model_id']}, policy {account['policy_id']}, "
             f"at {account['custodian']}"
         ).classes("quiet")
-        for text in (*view.page["outcome"]["sentences"], *(one["sentence"] for one in view.page["tilts"])):
+        wanted = (*view.page["tilts"], *view.page["indexes"])
+        for text in (*view.page["outcome"]["sentences"], *(one["sentence"] for one in wanted)):
             ui.label(text)
         _household(view)
         with ui.row().classes("chips"):

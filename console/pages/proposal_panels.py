@@ -8,7 +8,7 @@ from nicegui import ui
 from console.pages.parts import facts, panel, plain_table
 from console.shared import NONE, clock, day, dollars, gap_svg, percent, shares, word
 from schemas.enums import Reason, TaxStatus
-from tasks.core.explain import LOSS_RULE, OF_THE_HOUSEHOLD
+from tasks.core.explain import LOSS_RULE, OF_THE_HOUSEHOLD, folded, folded_words
 from tasks.core.propose import OrderChange
 from warehouse.ledger import DecisionRow
 
@@ -20,6 +20,7 @@ RULES: Final = frozenset(
         Reason.LOT_FROZEN,
         Reason.NOT_HELD,
         Reason.NOT_TRADABLE,
+        Reason.TRACKING_BUDGET,
     }
 )
 """Reasons that somebody's rule gives, not tax, cost or size."""
@@ -104,13 +105,13 @@ def losses_panel(page: dict[str, Any]) -> None:
                 **{name: dollars(one[f"{name}_usd"]) for name in ("held", "room", "sold", "harvested")},
                 "binds": "binds" if one["is_binding"] else "",
             }
-            for one in page["losses"]
+            for one in folded(page["losses"])
         ]
         names = {"held": "at a loss", "room": "may be sold", "sold": "is sold", "harvested": "outright"}
         plain_table({"class": "class", **names, "binds": ""}, rows, numbers=tuple(names))
-        for one in page["losses"]:
-            if one["is_binding"]:
-                ui.label(f"{word(one['asset_class'])}: {one['sentence']}").classes("note")
+        binding = [one for one in page["losses"] if one["is_binding"]]
+        for one in folded_words(binding, ()):
+            ui.label(f"{word(one['asset_class'])}: {one['sentence']}").classes("note")
 
 
 def ways_panel(page: dict[str, Any]) -> None:
@@ -119,7 +120,7 @@ def ways_panel(page: dict[str, Any]) -> None:
     if not odd:
         return
     with panel("Which way, and why"):
-        for one in odd:
+        for one in folded_words(odd, ("way",)):
             ui.label(f"{word(one['asset_class'])}: {one['sentence']}").classes("note")
 
 
@@ -174,7 +175,7 @@ def rules_panel(page: dict[str, Any]) -> None:
         for row in wash["losses_replaced"]:
             ui.label(f"A loss on {row['security_id']} is replaced by a purchase and saves no tax now.")
             said = True
-        for row in (row for row in page["stopped"] if row["code"] in RULES):
+        for row in folded_words([row for row in page["stopped"] if row["code"] in RULES], ("code",)):
             ui.label(f"{word(row['asset_class'])}: {row['sentence']}")
             said = True
         if not said:

@@ -1,5 +1,6 @@
 """``trimtab explain``: what a run made of one account, as a page or as JSON."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Annotated, Final
 
@@ -30,13 +31,16 @@ from flows.commands.explain_tables import (
 )
 from flows.commands.terminal import Json, RunOfAccount, print_json, text_console
 from schemas.enums import ProposalState
-from tasks.core.explain import STATES
+from tasks.core.explain import STATES, folded, folded_words
+from tasks.core.facts import OF_CLASS
 from tasks.review import explain_account
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
 
 PAGE_WIDTH: Final = 100
 """Columns of a page that goes to a file or another program."""
+MOST_ALIKE: Final = 12
+"""Orders of members of an index whose reasons are said one by one."""
 
 
 def explain(
@@ -120,8 +124,8 @@ def _drift(page: Page, console: Console) -> None:
     then = "" if after is None else f", {after:.2%} after"
     title(console, "Drift")
     say(console, f"NAV {usd(drift['nav_usd'])} USD; one-way drift {drift['one_way_drift_before']:.2%} of it{then}.")
-    print_rows(console, CLASSES if after is not None else CLASSES_BEFORE, page["classes"])
-    say(console, *(one["sentence"] for one in page["tilts"]))
+    print_rows(console, CLASSES if after is not None else CLASSES_BEFORE, folded(page["classes"]))
+    say(console, *(one["sentence"] for one in (*page["tilts"], *page["indexes"])))
     if page["household_classes"]:
         say(console, "Its household is rebalanced together, and these are the household's bands:")
         print_rows(console, CLASSES_BEFORE, page["household_classes"])
@@ -138,11 +142,22 @@ def _orders(page: Page, console: Console) -> None:
     )
     print_rows(console, ORDERS, page["orders"])
     console.print()
-    say(console, *(_why(order) for order in page["orders"]))
+    say(console, *_whys(page["orders"]))
     lots = [{"symbol": order["symbol"], **lot} for order in page["orders"] for lot in order["lots"]]
     if lots:
         title(console, "Lots sold")
         print_rows(console, LOTS, lots)
+
+
+def _whys(orders: Sequence[Page]) -> Iterator[str]:
+    """Why each order is made; of many that only bring members of an index to their weights, how many they are."""
+    plain = [one for one in orders if OF_CLASS in one["reason"].split(" ", 1)[0] and not one["note"]]
+    is_many = len(plain) > MOST_ALIKE
+    for order in orders:
+        if not is_many or order not in plain:
+            yield _why(order)
+    if is_many:
+        yield f"{len(plain)} more orders bring members of an index nearer to their weights in it; --json has the reason of each."
 
 
 def _why(order: Page) -> str:
@@ -153,7 +168,7 @@ def _why(order: Page) -> str:
 def _print_obstacles(page: Page, console: Console) -> None:
     if page["stopped"]:
         title(console, "What stopped the rest")
-        say(console, *(_stop(row) for row in page["stopped"]))
+        say(console, *(_stop(row) for row in folded_words(page["stopped"], ("code",))))
 
 
 def _stop(row: Page) -> str:

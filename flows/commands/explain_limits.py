@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.commands.explain_tables import LIMITS, LOSSES, TERMS, WAYS, Page, print_rows, usd
-from tasks.core.explain import LETTERS, LOSS_RULE, OF_THE_HOUSEHOLD, gap_marks
+from tasks.core.explain import LETTERS, LOSS_RULE, OF_THE_HOUSEHOLD, folded, folded_words, gap_marks
 
 BAR: Final = 60
 """Characters from the bound to the trades."""
@@ -72,7 +72,7 @@ def print_losses(page: Page, console: Console) -> None:
     if page["losses"]:
         title(console, "Losses")
         say(console, LOSS_RULE, *([OF_THE_HOUSEHOLD] if page["household_classes"] else []))
-        print_rows(console, LOSSES, page["losses"])
+        print_rows(console, LOSSES, folded(page["losses"]))
         _say_of_classes(console, [row for row in page["losses"] if row["is_binding"]])
 
 
@@ -85,14 +85,15 @@ def print_ways(page: Page, console: Console) -> None:
             "Worth and cost of the next dollar sold or bought, in basis points of it; off: USD from its destination.",
             *([OF_THE_HOUSEHOLD] if page["household_classes"] else []),
         )
-        print_rows(console, WAYS, page["ways"])
+        print_rows(console, WAYS, folded(page["ways"]))
         _say_of_classes(console, [row for row in page["ways"] if not row["is_obvious"]])
 
 
 def _say_of_classes(console: Console, rows: Sequence[Page]) -> None:
     if rows:
         console.print()
-        say(console, *(f"{row['asset_class']}: {row['sentence']}" for row in rows))
+        said = folded_words(rows, ("way",) if "way" in rows[0] else ())
+        say(console, *(f"{row['asset_class']}: {row['sentence']}" for row in said))
 
 
 def print_certificate(page: Page, console: Console) -> None:

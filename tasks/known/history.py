@@ -23,6 +23,7 @@ LOTS: Final = tuple(INTERNAL["carried_lots"])
 CASH: Final = tuple(INTERNAL["carried_cash"])
 RULES: Final = tuple(INTERNAL["carried_rules"])
 _RESTRICTION: Final = ("account_id", "security_id", "rule", "until_date")
+_INDEX: Final = ("account_id", "asset_class", "index_id")
 _TILT: Final = ("account_id", "asset_class", "delta_weight", "exclude")
 CARRIED: Final = ("carried", "carried_lots", "carried_cash", "carried_rules")
 
@@ -110,6 +111,8 @@ def _rules(at: Stores, where: pl.DataFrame, trade_date: date) -> pl.DataFrame:
         parts.append(at.lake.rows_of("landed_restrictions", name, shards, accounts, _RESTRICTION))
         tilts = at.lake.rows_of("landed_tilts", name, shards, accounts, _TILT)
         parts.append(tilts.filter((pl.col("delta_weight") != 0) | pl.col("exclude").is_not_null()).select(_TILT[:2]))
+        indexes = at.lake.rows_of("landed_direct_indexes", name, shards, accounts, _INDEX)
+        parts.append(indexes.drop_nulls("index_id"))
         managed = at.lake.read("landed_households", name, GLOBAL_SHARD, ("household_id",)).drop_nulls()
         if managed.height:
             members = at.lake.rows_of("landed_accounts", name, shards, accounts, ("account_id", "household_id"))

@@ -59,7 +59,7 @@ def landed_rows(
 def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     """What passed the gate, for the accounts of one shard.
 
-    ``accounts`` are those in scope that are not quarantined; those with a tilt have their effective model. The rest is of every account landed, because the wash-sale
+    ``accounts`` are those in scope that are not quarantined; those with a tilt or an index have their effective model. The rest is of every account landed, because the wash-sale
     window looks across a household whatever became of its accounts tonight.
     """
     names = ("table_name", "landed_row")
@@ -93,7 +93,7 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
     broken_actions = (
         rows["corporate_actions"].clear() if told is None else _quarantined("corporate_actions", told, broken)
     )
-    return Facts(
+    found = Facts(
         as_of=run.as_of_date,
         trade_date=trade_date,
         accounts=good["accounts"]
@@ -108,7 +108,9 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         policies=with_policy_defaults(good["policies"]),
         restrictions=pl.concat(
             [
-                bound_under_both(pl.concat([good["restrictions"], exclusions(good["tilts"])]), actions),
+                bound_under_both(
+                    pl.concat([good["restrictions"], exclusions(good["tilts"], good["direct_indexes"])]), actions
+                ),
                 closed_to_trade(actions, broken_actions, good["securities"]["security_id"], trade_date),
             ]
         ),
@@ -120,7 +122,8 @@ def facts(lake: Lake, run: RunRef, shard: int) -> Facts:
         pending_orders=known["pending_orders"],
         unshown_fills=_unshown(known["fills_to_show"], good, known["gate"]),
         open_orders=_unshown(known["orders_to_show"], good, known["gate"]),
-    ).with_tilts(good["tilts"])
+    )
+    return found.with_tilts(good["tilts"]).with_indexes(good["direct_indexes"], good["index_weights"])
 
 
 def read_profiles(lake: Lake, run: RunRef) -> ProfileTables | None:

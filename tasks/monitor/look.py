@@ -45,6 +45,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "landed_lots": (*HELD, "acquired_date", "row_number"),
     "landed_cash": ("account_id", "settled_usd", "pending_usd", "row_number"),
     "landed_tilts": (*dtypes("tilts"), "row_number"),
+    "landed_direct_indexes": (*dtypes("direct_indexes"), "row_number"),
     "quarantine": ("table_name", "landed_row"),
     "gate": ("account_id",),
     "scope": ("account_id",),
@@ -183,7 +184,7 @@ def _shard(
     rows["landed_lots"] = in_current_terms({"lots": rows["landed_lots"]}, actions_of(lake, run))["lots"]
     good = {
         name: accepted_rows(name, rows[f"landed_{name}"], rows["quarantine"])
-        for name in ("accounts", "lots", "cash", "tilts")
+        for name in ("accounts", "lots", "cash", "tilts", "direct_indexes")
     }
     accounts = good["accounts"].join(mine, on="account_id", how="semi")
     own = accounts.select("account_id")
@@ -197,7 +198,11 @@ def _shard(
         members=landed_accounts.select("account_id", household_key=household_key()).unique(),
     )
     tilts = good["tilts"].select(dtypes("tilts").keys())
-    then, facts = replace(facts, model_targets=shared.night_targets).with_tilts(tilts), facts.with_tilts(tilts)
+    indexes = good["direct_indexes"].select(dtypes("direct_indexes").keys())
+    then, facts = (
+        replace(facts, model_targets=targets).with_tilts(tilts).with_indexes(indexes, facts.index_weights)
+        for targets in (shared.night_targets, facts.model_targets)
+    )
     models = model_hashes(then.model_targets)
     night = rows["account_drift"]
     waits = waiting_orders(rows["open_orders"])

@@ -30,6 +30,7 @@ from tasks.runtime import Stores, current_actor
 from warehouse.lake import LakeAt, flows_before, lake_of_its_own, last_performance
 from warehouse.ledger import Ledger, NewRun, RunRow, Runs
 
+MEASURED: Final = ("drift", "account_drift", "household_drift", "tilted_targets", "index_baskets")
 PROFILED: Final = ("model_changes", "profile_findings")
 COMPUTED: Final = {
     Step.VALIDATE: (
@@ -37,15 +38,20 @@ COMPUTED: Final = {
         "released_rows",
         "gate",
         "vouched",
-        "carried",
-        "carried_lots",
-        "carried_cash",
-        "carried_rules",
+        *("carried", "carried_lots", "carried_cash", "carried_rules"),
         "vanished_rows",
         "late_prices",
         "anomalies",
     ),
-    Step.MEASURE: ("drift", "account_drift", "household_drift", "tilted_targets", "unshown_fills", "open_orders"),
+    Step.MEASURE: (
+        "drift",
+        "account_drift",
+        "household_drift",
+        "tilted_targets",
+        "index_baskets",
+        "unshown_fills",
+        "open_orders",
+    ),
     Step.PROPOSE: ("proposals", "orders", "lot_relief", "class_reasons", "account_outcomes", "frontier", *PROFILED),
     Step.PERFORMANCE: RECORD,
 }
@@ -58,15 +64,9 @@ PULLED: Final = tuple(table for table in TABLES if table not in NOT_PULLED)
 OF_ACCOUNTS_BEFORE: Final = (
     "scope",
     "gate",
-    "carried",
-    "carried_lots",
-    "carried_cash",
-    "carried_rules",
-    "landed_accounts",
-    "landed_restrictions",
-    "landed_tilts",
-    "landed_lots",
-    "landed_cash",
+    *("carried", "carried_lots", "carried_cash", "carried_rules"),
+    *("landed_accounts", "landed_restrictions", "landed_tilts", "landed_direct_indexes"),
+    *("landed_lots", "landed_cash"),
     "anomalies",
 )
 """What is read of earlier runs' accounts."""

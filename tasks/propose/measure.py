@@ -17,7 +17,7 @@ from tasks.runtime import Stores, give_notice, open_stores, previous_session, re
 
 @task(name="measure", cache_policy=NO_CACHE, task_run_name="measure-{shard}", **retry_quietly)
 def measure_task(run: RunRef, shard: int) -> None:
-    """Write ``drift``, ``account_drift``, ``household_drift``, ``tilted_targets``, ``unshown_fills`` and ``open_orders`` of one shard."""
+    """Write ``drift``, ``account_drift``, ``household_drift``, ``tilted_targets``, ``index_baskets``, ``unshown_fills`` and ``open_orders`` of one shard."""
     with open_stores() as at, timed_step(at.ledger.locks, at.ledger.runs, run, Step.MEASURE, shard) as step:
         step.rows = measure_shard(at, run, shard)
 
@@ -25,11 +25,14 @@ def measure_task(run: RunRef, shard: int) -> None:
 def measure_shard(at: Stores, run: RunRef, shard: int) -> int:
     """What ``measure_task`` does, on stores that are open; the lots looked at."""
     facts = read_facts(at.lake, run, shard)
-    names = ("unshown_fills", "open_orders", "tilted_targets")
+    names = ("unshown_fills", "open_orders", "tilted_targets", "index_baskets")
     behind = {name: getattr(facts, name) for name in names}
     cut = facts.tilted_targets.drop_nulls("note")["account_id"].n_unique()
     if cut:
         give_notice(f"{cut:,} accounts have a tilt that is not done as asked; the table tilted_targets says why")
+    plain = facts.index_baskets.drop_nulls("note")["account_id"].n_unique()
+    if plain:
+        give_notice(f"{plain:,} accounts do not hold the index that they should; the table index_baskets says why")
     at.lake.replace(run, shard, {**measure_frames(facts, run, at.settings), **behind})
     return facts.lots.height
 

@@ -53,7 +53,8 @@ def propose_shard(at: Stores, run: RunRef, shard: int) -> int:
         lake.read("held_accounts", run.run_id, shard),
         facts.last_exports,
         lake.read("vouched", run.run_id, shard),
-        lake.read("tilted_targets", run.run_id, shard),
+        tilted_targets=lake.read("tilted_targets", run.run_id, shard),
+        index_baskets=lake.read("index_baskets", run.run_id, shard),
     )
     always = lake.read("always_review", run.run_id, GLOBAL_SHARD)["reason"]
     frames = propose_frames(

@@ -12,6 +12,7 @@ from tasks.core.explain import (
     Page,
     cash_moves,
     household_facts,
+    index_rows,
     lots_held,
     outcome_sentences,
     positions,
@@ -89,6 +90,8 @@ def account_page(at: AccountStores, account_id: str, *, run_id: str | None = Non
         "as_of_date", "created_at", "version", descending=True
     )
     own = pl.col("account_id") == account_id
+    drift = at.lake.read_account("drift", row.run_id, account_id).drop("account_id")
+    classes = drift.sort("asset_class").to_dicts()
     return {
         "account": {"account_id": account_id, **described},
         "run": {"run_id": row.run_id, "as_of_date": row.as_of_date, "kind": str(row.kind), "state": str(row.state)},
@@ -102,11 +105,9 @@ def account_page(at: AccountStores, account_id: str, *, run_id: str | None = Non
             **{name: then[name] for name in ("settled_usd", "pending_usd")},
             "reserve_usd": described["cash_reserve_usd"],
         },
-        "classes": at.lake.read_account("drift", row.run_id, account_id)
-        .drop("account_id")
-        .sort("asset_class")
-        .to_dicts(),
+        "classes": classes,
         "tilts": tilt_rows(at.lake.read_account("tilted_targets", row.run_id, account_id)),
+        "indexes": index_rows(at.lake.read_account("index_baskets", row.run_id, account_id), classes),
         "holdings": _holdings(lots),
         "restrictions": _restrictions(facts, account_id),
         "trades": facts.trades.filter(own)

@@ -35,6 +35,7 @@ OF_AN_ACCOUNT: Final = (
     "account_drift",
     "drift",
     "tilted_targets",
+    "index_baskets",
     "proposals",
     "orders",
     "lot_relief",

@@ -11,7 +11,7 @@ from schemas.errors import WrongUsage
 from schemas.run import RunRef
 from schemas.tables import USD
 from tasks.core.explain import Page, classes_after, household_facts, one_way
-from tasks.core.facts import Facts
+from tasks.core.facts import Facts, member_class
 from tasks.known import facts as read_facts
 from tasks.review.explain import find_run_of
 from tasks.review.review import orders_and_lots
@@ -150,4 +150,6 @@ def weights_with(lake: Lake, proposal: Mapping[str, Any], orders: pl.DataFrame) 
     )
     if known.height < len(traded):
         return drift.sort("asset_class").to_dicts()
-    return classes_after(drift, orders, known, proposal["est_cost_usd"]).to_dicts()
+    is_member = member_class().is_in(drift["asset_class"].implode())
+    named = known.with_columns(asset_class=pl.when(is_member).then(member_class()).otherwise("asset_class"))
+    return classes_after(drift, orders, named, proposal["est_cost_usd"]).to_dicts()

@@ -55,7 +55,11 @@ def judged(folder: Path, as_of: date = AS_OF) -> Judged:
         places = whole_files({table: path.name for table, path in paths.items()})
         common = gated_commons(tables, places, as_of)
         own = gate_accounts(
-            {name: tables[name] for name in (*ACCOUNT_TABLES, "account_totals", "flows", "tilts") if name in tables},
+            {
+                name: tables[name]
+                for name in (*ACCOUNT_TABLES, "account_totals", "flows", "tilts", "direct_indexes")
+                if name in tables
+            },
             common,
             places,
             as_of,

@@ -104,6 +104,14 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
         "delta_weight": real(-1, 1),
         "exclude": maybe(lambda value: all(is_identifier(each) for each in value.split("|"))),
     },
+    "direct_indexes": {
+        "account_id": is_identifier,
+        "asset_class": is_label,
+        "index_id": maybe(is_identifier),
+        "tracking_budget": maybe(real(0, 1)),
+        "min_weight": maybe(real(0, 1)),
+        "exclude": maybe(lambda value: all(is_identifier(each) for each in value.split("|"))),
+    },
     "account_totals": {"account_id": is_identifier, "value_usd": maybe(exact()), "lot_count": maybe(whole(0))},
     "securities": {
         "security_id": is_identifier,
@@ -165,11 +173,19 @@ CONTRACT: Mapping[str, Mapping[str, Holds]] = {
         "tax_status": TAX,
         "cost_bps": real(0, 10_000, is_below=True),
     },
+    "index_weights": {
+        "index_id": is_identifier,
+        "security_id": is_identifier,
+        "weight": real(5e-324, 1),
+        "weight_date": is_day,
+    },
 }
 """What each cell of an accepted row holds. Columns left out are words whose list grows."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "tilts": ("account_id", "asset_class"),
+    "direct_indexes": ("account_id", "asset_class"),
+    "index_weights": ("index_id", "security_id"),
     "flows": ("account_id", "flow_date", "amount_usd"),
     "account_totals": ("account_id",),
     "accounts": ("account_id",),

@@ -102,11 +102,16 @@ NO_PROFILES: Final = "no profile is delivered on these nights; tests/tasks/core/
 NO_TILTS: Final = (
     "these sources do not deliver tilts; tests/tasks/core/gate/test_tilts.py and tests/flows/test_tilts_night.py"
 )
+NO_INDEXES: Final = (
+    "these sources do not deliver indexes; tests/tasks/core/gate/test_indexes.py and tests/flows/test_indexes_night.py"
+)
 NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
     LandingTable: {
         **dict.fromkeys(PROFILE_TABLES, NO_PROFILES),
         LandingTable.FLOWS: "these sources do not deliver it; tests/tasks/performance/test_step.py",
         LandingTable.TILTS: NO_TILTS,
+        LandingTable.INDEX_WEIGHTS: NO_INDEXES,
+        LandingTable.DIRECT_INDEXES: NO_INDEXES,
     },
     ReturnMethod: {
         ReturnMethod.MODIFIED_DIETZ: "nobody is paid into between these nights; tests/tasks/core/performance/test_record.py",
@@ -117,12 +122,14 @@ NOT_SHOWN: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
     },
     Outcome: {Outcome.ERROR: "nothing writes it: a step that fails fails the run"},
     Reason: {
+        Reason.TRACKING_BUDGET: NO_INDEXES,
         Reason.NO_TARGET: "an account of a model without targets does not pass the gate",
         Reason.UNMODELLED_HELD: "a class without a target has no band, and is never out of it",
     },
     LookReason: {
         LookReason.ANOMALY: "there is no score before an account's sixth night",
         LookReason.TILT_CUT: NO_TILTS,
+        LookReason.INDEX_NOT_HELD: NO_INDEXES,
     },
     RunKind: {
         RunKind.THRESHOLD: "a look of the monitor starts it",
@@ -220,6 +227,15 @@ ROW_RULES: Final = (
     "asset_class_known",
     "excluded_known",
     "tilt_kept",
+    "index_whole",
+    "index_known",
+    "index_current",
+    "index_of_one_day",
+    "index_of_one_class",
+    "index_of_class",
+    "index_of_no_cash",
+    "index_weights_sum_to_one",
+    "direct_index_kept",
 )
 """Rules of the gate beyond those of single cells and keys."""
 
@@ -240,12 +256,31 @@ RULES_NOT_SHOWN: Final[Mapping[str, str]] = {
         for column in ("flow_date", "amount_usd")
         for name in (readable("flows", column).name, required_rule("flows", column).name)
     },
+    "unique_account_id_flow_date_amount_usd": "as above; tests/tasks/core/gate/test_cash.py",
     **dict.fromkeys(
         (
             *("delta_weight_readable", "delta_weight_required", "delta_weight_between_-1_and_1", "exclude_identifiers"),
             *("unique_account_id_asset_class", "asset_class_known", "excluded_known", "tilt_kept"),
         ),
         NO_TILTS,
+    ),
+    **dict.fromkeys(
+        (
+            *(
+                "index_whole",
+                "index_known",
+                "index_current",
+                "index_of_one_day",
+                "index_of_one_class",
+                "index_of_class",
+            ),
+            *("index_of_no_cash", "index_weights_sum_to_one", "direct_index_kept", "unique_index_id_security_id"),
+            *("weight_readable", "weight_required", "weight_date_readable", "weight_date_required"),
+            *("weight_above_0_to_1", "index_id_identifier", "index_id_required"),
+            *("tracking_budget_readable", "tracking_budget_between_0_and_1"),
+            *("min_weight_readable", "min_weight_between_0_and_1"),
+        ),
+        NO_INDEXES,
     ),
     "holding_adds_up": "of Flex statements alone, which these sources do not deliver; tests/tasks/formats/test_flex.py",
     "trade_date_not_after_as_of": "as a lot's and a price's day, which are shown; tests/bad_inputs/test_cells.py",

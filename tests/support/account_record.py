@@ -39,6 +39,7 @@ def records_of(
         "lot_relief": relief,
         "class_reasons": class_reasons(solved),
         "tilted_targets": facts.tilted_targets,
+        "index_baskets": facts.index_baskets,
         "quarantine": pl.DataFrame(schema=PUBLIC["quarantine"]),
         "anomalies": pl.DataFrame(schema=PUBLIC["anomalies"]),
         **more,

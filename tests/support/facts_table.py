@@ -58,6 +58,15 @@ DEFAULTS: Final[dict[str, dict[str, str | None]]] = {
     },
     "prices": {"price_usd": "100", "price_date": AS_OF.isoformat()},
     "model_targets": {"model_id": "m", "absolute_band": "0.05", "relative_band": None},
+    "index_weights": {"index_id": "i", "weight_date": AS_OF.isoformat()},
+    "direct_indexes": {
+        "account_id": "a",
+        "asset_class": "stocks",
+        "index_id": "i",
+        "tracking_budget": None,
+        "min_weight": None,
+        "exclude": None,
+    },
     "buy_list": {"model_id": "m", "rank": "1", "tax_status": None},
     "restrictions": {
         "account_id": "a",
@@ -113,6 +122,7 @@ def table(name: str, text: str) -> pl.DataFrame:
 def facts_of(policy: Mapping[str, Any] | None = None, /, **drawn: str) -> Facts:
     """The default world with the tables drawn; ``policy``: parameters of every account's policy that are not the default.
 
+    Where ``direct_indexes`` are drawn, classes are held so.
     Every account has a row of cash and every security a price of 100 unless the table is drawn.
     """
     tables = {name: table(name, text) for name, text in {**WORLD, **drawn}.items()}
@@ -120,8 +130,9 @@ def facts_of(policy: Mapping[str, Any] | None = None, /, **drawn: str) -> Facts:
     tables.setdefault("prices", _typed("prices", tables["securities"].select("security_id")))
     for name in ("lots", "restrictions", "trades", "households", "location_preferences"):
         tables.setdefault(name, pl.DataFrame(schema=dtypes(name)))
+    indexes = [tables.pop(name, None) for name in ("direct_indexes", "index_weights")]
     policies = pl.DataFrame([{"policy_id": POLICY, **(policy or {})}], schema=dtypes("policies"))
-    return Facts(
+    facts = Facts(
         as_of=AS_OF,
         trade_date=AS_OF,
         **tables,
@@ -130,6 +141,8 @@ def facts_of(policy: Mapping[str, Any] | None = None, /, **drawn: str) -> Facts:
         pending_orders=pl.DataFrame(schema=INTERNAL["pending_orders"]),
         members=tables["accounts"].select("account_id", household_key=household_key()),
     )
+    held, weights = indexes
+    return facts if held is None or weights is None else facts.with_indexes(held, weights)
 
 
 def shuffled_facts(facts: Facts, seed: int) -> Facts:
@@ -139,7 +152,7 @@ def shuffled_facts(facts: Facts, seed: int) -> Facts:
 
 
 def _typed(name: str, drawn: pl.DataFrame) -> pl.DataFrame:
-    missing = [pl.lit(value, pl.String).alias(column) for column, value in DEFAULTS[name].items()]
+    missing = [pl.lit(value, pl.String).alias(column) for column, value in DEFAULTS.get(name, {}).items()]
     whole = drawn.with_columns(column for column in missing if column.meta.output_name() not in drawn.columns)
     if name == "securities":
         whole = whole.with_columns(pl.col("symbol").fill_null(pl.col("security_id")))

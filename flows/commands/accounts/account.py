@@ -21,6 +21,7 @@ from flows.commands.explain_tables import (
     word_text,
 )
 from flows.commands.terminal import Json, RunOfAccount, print_json, text_console
+from tasks.core.explain import folded
 from tasks.review import AccountStores, account_page
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
@@ -128,8 +129,8 @@ def print_page(page: Page, console: Console) -> None:
     _head(page, console)
     lots = [{**lot, "symbol": held["symbol"]} for held in page["holdings"] for lot in held["lots"]]
     household = page["household"] or {"accounts": []}
-    _section(console, "Classes", CLASSES_BEFORE, page["classes"])
-    say(console, *(one["sentence"] for one in page["tilts"]))
+    _section(console, "Classes", CLASSES_BEFORE, folded(page["classes"]))
+    say(console, *(one["sentence"] for one in (*page["tilts"], *page["indexes"])))
     _section(console, "Holdings", HOLDINGS, page["holdings"])
     _section(console, "Lots", LOTS, lots)
     if page["restrictions"]:

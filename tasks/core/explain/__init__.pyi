@@ -8,6 +8,9 @@ from .account_page import frontier_section as frontier_section
 from .account_page import household_facts as household_facts
 from .account_page import page as page
 from .account_page import tilt_rows as tilt_rows
+from .baskets import folded as folded
+from .baskets import folded_words as folded_words
+from .baskets import index_rows as index_rows
 from .gap_section import LETTERS as LETTERS
 from .gap_section import GapMark as GapMark
 from .gap_section import gap_marks as gap_marks

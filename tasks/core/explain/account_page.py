@@ -13,6 +13,7 @@ import polars as pl
 
 from schemas.enums import Reason, Side, TaxStatus
 from schemas.landing_columns import CASH
+from tasks.core.explain.baskets import index_rows
 from tasks.core.explain.branches import branches
 from tasks.core.explain.class_terms import loss_rooms
 from tasks.core.explain.gap_section import certificate_section
@@ -30,7 +31,7 @@ from tasks.core.explain.sentences import (
 )
 from tasks.core.explain.tax_section import tax_section
 from tasks.core.explain.weights_after import classes_after
-from tasks.core.facts import BPS, Facts, account_parameters, untilted_model
+from tasks.core.facts import BPS, Facts, account_parameters, untilted_model, with_own_classes
 from tasks.core.gate import anomaly_sentence
 from tasks.core.propose import AMENDED, Scenario, Solved
 from tasks.core.rules import loss_sales
@@ -105,8 +106,9 @@ def page(record: AccountRecord) -> Page:
         "quarantine": every_row(record.tables["quarantine"].sort("table_name", "row_number")),
         "anomaly": _anomaly(record.tables["anomalies"]),
         "drift": _drift(first_row(record.tables["account_drift"]), proposal),
-        "classes": every_row(_classes(record)),
+        "classes": (classes := every_row(_classes(record))),
         "tilts": tilt_rows(record.tables["tilted_targets"]),
+        "indexes": index_rows(record.tables["index_baskets"], classes, record.facts),
         "household_classes": every_row(record.household.sort(pl.col("asset_class") == CASH, "asset_class")),
         "orders": _orders(record, account, proposal),
         "stopped": _reasons(record.tables["class_reasons"]),
@@ -159,9 +161,10 @@ def _classes(record: AccountRecord) -> pl.DataFrame:
     """Rows of ``drift`` before and after the trades."""
     proposals = record.tables["proposals"]
     cost = proposals["est_cost_usd"].item() if proposals.height else Decimal(0)
-    return classes_after(
-        record.tables["drift"].drop("account_id"), record.tables["orders"], record.facts.securities, cost
-    )
+    orders, facts = record.tables["orders"], record.facts
+    traded = orders.select("account_id", "security_id").unique().join(facts.securities, on="security_id")
+    named = with_own_classes(traded, facts.index_members)
+    return classes_after(record.tables["drift"].drop("account_id"), orders, named, cost)
 
 
 def tilt_rows(tilted_targets: pl.DataFrame) -> list[Page]:

@@ -37,6 +37,7 @@ REASONS: Final = {
     Reason.SHORT_TERM_GAIN_AVOIDED: "Selling would realize a short-term gain, which policy avoids.",
     Reason.GAIN_BUDGET_REACHED: "Policy's limit on realized gains is used up.",
     Reason.NOTHING_TO_BUY: "The buy list has nothing that the account may buy for the class.",
+    Reason.TRACKING_BUDGET: "Selling more would leave the basket further from its index than its tracking budget allows.",
     Reason.UNIT_TOO_DEAR: "One unit of what the class may buy is worth more than the class wants.",
     Reason.UNMODELLED_HELD: "The model has no such class, and policy holds what the model does not know.",
     Reason.NO_CASH_TO_BUY: "There is no cash to buy with, and nothing left that may be sold for it.",
@@ -91,6 +92,7 @@ LOOKS: Final = {
     LookReason.FIRST_TRADE: "Nothing was ever exported for the account.",
     LookReason.HARVEST: "It sells at a loss for the tax.",
     LookReason.TILT_CUT: "Its model is not tilted as its investor asked.",
+    LookReason.INDEX_NOT_HELD: "A class of it should be held as an index, and is not.",
 }
 STANDINGS: Final = {
     "exported_for_this_date": "Its trades for this date have been exported already.",

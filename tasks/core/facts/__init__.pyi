@@ -10,13 +10,16 @@ from .facts import BPS as BPS
 from .facts import CLASS as CLASS
 from .facts import Facts as Facts
 from .facts import account_parameters as account_parameters
-from .facts import model_hashes as model_hashes
 from .facts import priced_securities as priced_securities
 from .facts import rounded_usd as rounded_usd
 from .facts import usd as usd
 from .facts import usd_sum as usd_sum
 from .facts import valued_lots as valued_lots
 from .facts import with_policy_defaults as with_policy_defaults
+from .indexes import OF_CLASS as OF_CLASS
+from .indexes import member_class as member_class
+from .indexes import parent_class as parent_class
+from .indexes import with_own_classes as with_own_classes
 from .labels import odd_label_notice as odd_label_notice
 from .labels import sound_labels as sound_labels
 from .shards import household_key as household_key
@@ -24,4 +27,5 @@ from .shards import in_scope as in_scope
 from .shards import shard_accounts as shard_accounts
 from .shards import shard_count_for as shard_count_for
 from .sums import exact_sum as exact_sum
+from .target_hashes import model_hashes as model_hashes
 from .tilts import untilted_model as untilted_model

@@ -1,6 +1,5 @@
 """The accepted facts of one shard, as frames, and what is derived from them once: lot values and account parameters."""
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -15,6 +14,7 @@ from schemas.stored import INTERNAL
 from schemas.tables import PUBLIC, USD
 from schemas.units import EXACT
 from tasks.core.facts.changed_models import in_changed_models
+from tasks.core.facts.indexes import MEMBERS, hold_indexes, listed_members, of_effective, with_own_classes
 from tasks.core.facts.tilts import TILTED_MODELS, tilt_models
 
 BPS: Final = 1e4
@@ -59,8 +59,13 @@ class Facts:
     """Orders that left, have no final word, and that the holdings do not show: their accounts wait."""
     tilts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dtypes("tilts")))
     tilted_models: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TILTED_MODELS))
-    """``TILTED_MODELS``: the effective models of accounts with a tilt; their targets are among ``model_targets``."""
+    """``TILTED_MODELS``: the effective models of accounts with a tilt or an index; their targets are among ``model_targets``."""
     tilted_targets: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PUBLIC["tilted_targets"]))
+    direct_indexes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dtypes("direct_indexes")))
+    index_weights: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dtypes("index_weights")))
+    index_members: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MEMBERS))
+    """``MEMBERS``: of accounts that hold a class as an index, the class of each of its securities."""
+    index_baskets: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PUBLIC["index_baskets"]))
 
     @cached_property
     def restricted_holders(self) -> pl.DataFrame:
@@ -72,7 +77,14 @@ class Facts:
     def in_models(self, changes: pl.DataFrame) -> "Facts":
         """The facts with accounts and households in other models; ``changes`` as for ``in_changed_models``."""
         found = in_changed_models({"accounts": self.accounts, "households": self.households}, changes)
-        return replace(self, accounts=found["accounts"], households=found["households"]).with_tilts(self.tilts)
+        moved = replace(
+            self,
+            accounts=found["accounts"],
+            households=found["households"],
+            tilted_models=self.tilted_models.clear(),
+            index_members=self.index_members.clear(),
+        )
+        return moved.with_tilts(self.tilts).with_indexes(self.direct_indexes, self.index_weights)
 
     def with_tilts(self, tilts: pl.DataFrame) -> "Facts":
         """The facts with effective models in the place of those of accounts that have a tilt; of accounts without one nothing changes."""
@@ -91,6 +103,30 @@ class Facts:
             tilted_targets=found.rows,
         )
 
+    def with_indexes(self, direct_indexes: pl.DataFrame, index_weights: pl.DataFrame) -> "Facts":
+        """The facts with a class held as its index where an account asks for it; of the others nothing changes. Tilts come before."""
+        if direct_indexes.is_empty():
+            return self
+        owners = _with_household_terms(self).join(self.tilted_models, on=("account_id", "model_id"), how="left")
+        described = self.securities.select("security_id", "asset_class")
+        held = self.lots.select("account_id", "security_id").unique().join(described, on="security_id")
+        found = hold_indexes(owners, direct_indexes, index_weights, self.model_targets, held)
+        known = self.model_targets.join(found.targets, on="model_id", how="anti", maintain_order="left")
+        models = self.tilted_models.join(found.models, on="account_id", how="anti", maintain_order="left")
+        listed = listed_members(found).with_columns(rank=pl.lit(1, pl.Int64), tax_status=pl.lit(None, pl.String))
+        choices = of_effective(self.buy_list, found, is_split=False)
+        return replace(
+            self,
+            model_targets=pl.concat([known, found.targets]),
+            buy_list=pl.concat([choices, listed.select(choices.columns)]),
+            location_preferences=of_effective(self.location_preferences, found, is_split=True),
+            tilted_models=pl.concat([models, found.models.select(TILTED_MODELS.keys())]),
+            direct_indexes=direct_indexes,
+            index_weights=index_weights,
+            index_members=found.members,
+            index_baskets=found.rows,
+        )
+
     def of_households(self, account_ids: pl.Series) -> "Facts":
         """The facts of the households of these accounts; what is said of everyone stays."""
         of_accounts = self.members.filter(pl.col("account_id").is_in(account_ids.implode())).select("household_key")
@@ -105,6 +141,8 @@ class Facts:
             "unshown_fills",
             "open_orders",
             "tilts",
+            "direct_indexes",
+            "index_members",
         )
         own = {
             name: getattr(self, name).join(members, on="account_id", how="semi", maintain_order="left")
@@ -140,7 +178,8 @@ def valued_lots(facts: Facts, securities: pl.DataFrame) -> pl.DataFrame:
         *("security_id", "symbol", "asset_class", "price_usd", "price_factor", "unit_usd"),
         *("quantity_step", "half_spread_bps", "is_tradable"),
     )
-    return own.join(described, on="security_id", how="left", maintain_order="left").with_columns(
+    joined = own.join(described, on="security_id", how="left", maintain_order="left")
+    return with_own_classes(joined, facts.index_members).with_columns(
         pl.col("is_frozen").fill_null(value=False), value_usd=usd(pl.col("quantity"), pl.col("price_usd"))
     )
 
@@ -235,15 +274,3 @@ def _of_tilted(rows: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
     own = rows.join(models, on="model_id", maintain_order="left_right")
     known = rows.join(models, left_on="model_id", right_on="tilted_model_id", how="anti", maintain_order="left")
     return pl.concat([known, own.with_columns(model_id="tilted_model_id").select(rows.columns)])
-
-
-def model_hashes(model_targets: pl.DataFrame) -> pl.DataFrame:
-    """``model_id, model_hash``: SHA-256 (16 hex digits) of a model's targets, whatever its bands."""
-    lines = (
-        model_targets.sort("model_id", "asset_class")
-        .with_columns(line=pl.format("{}={}", "asset_class", "target_weight"))
-        .group_by("model_id", maintain_order=True)
-        .agg(pl.col("line").str.join("\n"))
-    )
-    hashes = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in lines["line"]]
-    return lines.select("model_id", model_hash=pl.Series(hashes, dtype=pl.String))

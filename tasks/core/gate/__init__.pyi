@@ -30,9 +30,6 @@ from .parsing import as_json as as_json
 from .parsing import can_read as can_read
 from .parsing import parse as parse
 from .parsing import rounded_cells as rounded_cells
-from .places import FilePlace as FilePlace
-from .places import Places as Places
-from .places import whole_files as whole_files
 from .profile_tables import ProfileTables as ProfileTables
 from .profile_tables import usable_profiles as usable_profiles
 from .reference_tables import Gated as Gated
@@ -42,9 +39,12 @@ from .restrictions import closed_to_trade as closed_to_trade
 from .restrictions import exclusions as exclusions
 from .restrictions import unforbidden as unforbidden
 from .rows import Checked as Checked
+from .rows import FilePlace as FilePlace
+from .rows import Places as Places
 from .rows import accepted_rows as accepted_rows
 from .rows import account_key as account_key
 from .rows import check_table as check_table
+from .rows import whole_files as whole_files
 from .splits import holdings_of_both as holdings_of_both
 from .splits import infer_splits as infer_splits
 from .splits import is_price_late as is_price_late

@@ -27,17 +27,18 @@ from tasks.core.gate.compare import is_let_through, with_history, without
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import ACTION_WHOLE, Actions, is_renamed
 from tasks.core.gate.history import History
+from tasks.core.gate.indexes import check_direct_indexes
 from tasks.core.gate.kept_rules import lost_rules
-from tasks.core.gate.places import Places
 from tasks.core.gate.reference_tables import (
     MODEL_KNOWN,
     POLICY_KNOWN,
-    SECURITY_KNOWN,
     Gated,
 )
 from tasks.core.gate.restrictions import check_restrictions, check_tilts
 from tasks.core.gate.rows import (
+    SECURITY_KNOWN,
     Checked,
+    Places,
     account_key,
     breaches,
     check_table,
@@ -97,7 +98,7 @@ def gate_accounts(
     Parameters
     ----------
     tables
-        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades``, ``account_totals``, ``flows`` and ``tilts`` where delivered.
+        Parsed ``accounts``, ``lots`` and ``cash``, and ``restrictions``, ``trades``, ``account_totals``, ``flows``, ``tilts`` and ``direct_indexes`` where delivered.
         Restrictions without an account are passed over: they are judged with the tables that belong to no account.
     globals_
         What the gate accepted of those.
@@ -198,6 +199,8 @@ def _check_rows(
     checked = with_unknown(own, ACCOUNT_IS_KNOWN, accounts)
     if table == "tilts":
         return check_tilts(checked, globals_.classes, globals_.securities, actions)
+    if table == "direct_indexes":
+        return check_direct_indexes(checked, globals_.classes, globals_.indexes, globals_.securities, actions)
     if table in {"cash", "account_totals", "flows"}:
         return with_future(checked, "flow_date", as_of) if table == "flows" else checked
     held = checked.rows["security_id"].drop_nulls().unique()

@@ -9,12 +9,17 @@ from schemas.landing_columns import IDENTIFIER
 from tasks.core.gate.accounts import ACCOUNT_IS_KNOWN, CASH_PRESENT, HOUSEHOLD_WHOLE, SECURITY_HAS_PRICE
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import ACTION_WHOLE
-from tasks.core.gate.reference_tables import MODEL_KNOWN, MODEL_WHOLE, POLICY_KNOWN, SECURITY_KNOWN
+from tasks.core.gate.indexes import INDEX_KNOWN, INDEX_WHOLE
+from tasks.core.gate.reference_tables import MODEL_KNOWN, MODEL_WHOLE, POLICY_KNOWN
+from tasks.core.gate.rows import SECURITY_KNOWN
 from tasks.core.gate.strays import STRAY_TABLES, meant_by
 
 OF_MODELS: Final = ("model_targets", "buy_list", "location_preferences")
 _LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {
-    **{(table, SECURITY_KNOWN): ("securities",) for table in ("prices", "buy_list", "lots", "trades", "restrictions")},
+    **{
+        (table, SECURITY_KNOWN): ("securities",)
+        for table in ("prices", "buy_list", "lots", "trades", "restrictions", "index_weights")
+    },
     ("lots", SECURITY_HAS_PRICE): ("prices",),
     **{(table, ACTION_WHOLE): ("corporate_actions",) for table in ("lots", "trades", "restrictions")},
     ("model_targets", MODEL_WHOLE): ("model_targets",),
@@ -22,6 +27,8 @@ _LOOKED_UP: Final[Mapping[tuple[str, Rule], tuple[str, ...]]] = {
     **{(table, MODEL_KNOWN): OF_MODELS for table in ("households", "accounts")},
     **{(table, POLICY_KNOWN): ("policies",) for table in ("households", "accounts")},
     ("accounts", HOUSEHOLD_WHOLE): ("households",),
+    ("index_weights", INDEX_WHOLE): ("index_weights",),
+    ("direct_indexes", INDEX_KNOWN): ("index_weights",),
     ("accounts", CASH_PRESENT): ("cash",),
     **{(table, ACCOUNT_IS_KNOWN): ("accounts",) for table in (*STRAY_TABLES, "account_totals", "flows")},
 }

@@ -50,6 +50,7 @@ _NAMES: Final = {
     "investors": "investor_id",
     "ladder": "model_id",
     "glide_paths": "glide_path_id",
+    "index_weights": "index_id",
     **dict.fromkeys(OF_MODELS, "model_id"),
 }
 NAMED: Final = 3

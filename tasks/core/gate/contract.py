@@ -53,6 +53,11 @@ MEANINGS: Final[dict[str, str]] = {
     "target_weight": "the class's share of the account",
     "delta_weight": "what is added to the class's target",
     "exclude": "securities that the account is not to buy",
+    "index_id": "the index",
+    "weight": "the security's share of the index",
+    "weight_date": "the day that the weights are of",
+    "tracking_budget": "the share of the class's target that sales may leave unheld",
+    "min_weight": "the share of the index below which a security is left out",
     "absolute_band": "the drift allowed as a fraction of the account",
     "relative_band": "the drift allowed as a fraction of the target",
     "effective_date": "the first day on which it holds",
@@ -194,6 +199,8 @@ def _rule_words(checks: Sequence[Any]) -> tuple[str, str]:
             described = _PATTERNS[pattern]
         case {"isin": values}:
             described = "known", f"one of {', '.join(values)}"
+        case {"greater_than": above, "less_than_or_equal_to": _}:
+            described = f"above_{above}_to_{high}", f"a number above {above} and up to {high}"
         case {"less_than_or_equal_to": _}:
             described = f"between_{low}_and_{high}", f"a number from {low} to {high}"
         case {"less_than": below}:

@@ -33,6 +33,7 @@ TOTAL_VALUE: Final = "value_usd_as_delivered"
 RESTRICTION_KEPT: Final = "restriction_kept"
 HOUSEHOLD_KEPT: Final = "household_kept"
 TILT_KEPT: Final = "tilt_kept"
+INDEX_KEPT: Final = "direct_index_kept"
 RELEASABLE: Final = frozenset(
     {
         QUANTITY_EXPLAINED,
@@ -46,6 +47,7 @@ RELEASABLE: Final = frozenset(
         RESTRICTION_KEPT,
         HOUSEHOLD_KEPT,
         TILT_KEPT,
+        INDEX_KEPT,
     }
 )
 """Rules whose breach a person may wave through. A row that breaks its contract cannot be traded on, even with approval."""
@@ -73,7 +75,7 @@ DUE: Final[dict[str, pl.DataType]] = {"account_id": pl.String(), "due_usd": pl.D
 LATE: Final = {**INTERNAL["late_prices"], "is_told_since": pl.Boolean()}
 """Grain: security and split. ``is_told_since``: the last night did not know of it."""
 RULES: Final = INTERNAL["carried_rules"]
-"""Grain: restriction of an account, tilt of one (with ``asset_class`` alone), or (with ``household_id`` alone) account of a household that is managed together."""
+"""Grain: restriction of an account, tilt of one (with ``asset_class`` alone), class that it holds as an index (with both), or (with ``household_id`` alone) account of a household that is managed together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ A row that is gone breaks nothing by itself: what it forbade would simply be all
    everyone. Where the account neither holds the security nor could buy it nothing depends on it.
 2. A household that was managed together: while an account still names it, it must have its row.
 
-3. A tilt of a class: the account must have its row, of whatever weight.
+3. A tilt of a class, and a class that is held as an index: the account must have its row, of whatever weight or index.
 
 All may be right: a restriction is lifted, a household is managed apart. That is for a person to say, or for the source: a restriction
-that ends has an ``until_date``, an account that leaves names no household, a tilt that ends has a ``delta_weight`` of 0. Closed accounts are not looked at.
+that ends has an ``until_date``, an account that leaves names no household, a tilt that ends has a ``delta_weight`` of 0, a class that is held as no index any more
+a blank ``index_id``. Closed accounts are not looked at.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ import polars as pl
 
 from schemas.enums import AccountStatus, Side
 from schemas.landing_columns import dtypes
-from tasks.core.gate.history import HOUSEHOLD_KEPT, RESTRICTION_KEPT, TILT_KEPT, History
+from tasks.core.gate.history import HOUSEHOLD_KEPT, INDEX_KEPT, RESTRICTION_KEPT, TILT_KEPT, History
 from tasks.core.gate.reference_tables import Gated
 from tasks.core.gate.restrictions import rules_about, unforbidden
 from tasks.core.gate.rows import BROKEN, Checked
@@ -33,7 +34,7 @@ def lost_rules(checked: Mapping[str, Checked], lots: pl.DataFrame, globals_: Gat
     Parameters
     ----------
     checked
-        ``accounts``, and ``restrictions`` and ``tilts`` where they came.
+        ``accounts``, and ``restrictions``, ``tilts`` and ``direct_indexes`` where they came.
     lots
         Tonight's lots.
     globals_
@@ -41,8 +42,9 @@ def lost_rules(checked: Mapping[str, Checked], lots: pl.DataFrame, globals_: Gat
     history
         The night before; its rules are those that are to hold still.
     """
-    own, tilts = (checked[name] if name in checked else _nothing(name) for name in ("restrictions", "tilts"))
-    broken = pl.concat([_of_broken_rows(each) for each in (own, tilts)])
+    names = ("restrictions", "tilts", "direct_indexes")
+    own, tilts, indexes = (checked[name] if name in checked else _nothing(name) for name in names)
+    broken = pl.concat([_of_broken_rows(each) for each in (own, tilts, indexes)])
     open_ones = (
         checked["accounts"]
         .good.filter(pl.col("status") != AccountStatus.CLOSED)
@@ -80,7 +82,8 @@ def lost_rules(checked: Mapping[str, Checked], lots: pl.DataFrame, globals_: Gat
             "accepted_date",
         ),
     )
-    flat = then.filter(pl.col("asset_class").is_not_null()).join(tilts.good, on=_CLASS, how="anti")
+    is_of_class, was_index = pl.col("asset_class").is_not_null(), pl.col("index_id").is_not_null()
+    flat = then.filter(is_of_class & ~was_index).join(tilts.good, on=_CLASS, how="anti")
     of_tilts = flat.select(
         "row_number",
         rule=pl.lit(TILT_KEPT),
@@ -91,7 +94,20 @@ def lost_rules(checked: Mapping[str, Checked], lots: pl.DataFrame, globals_: Gat
             "accepted_date",
         ),
     )
-    return pl.concat([of_restrictions, of_households, of_tilts]).unique().sort("row_number", "sentence").cast(BROKEN)  # type: ignore[arg-type]
+    plain = then.filter(is_of_class & was_index).join(indexes.good, on=_CLASS, how="anti")
+    of_indexes = plain.select(
+        "row_number",
+        rule=pl.lit(INDEX_KEPT),
+        sentence=pl.format(
+            "index of {} is empty, {} on {}; needed the row of the table direct_indexes, with a blank index_id where the class is held as no "
+            "index any more, or a person who knows that it is not.",
+            "asset_class",
+            "index_id",
+            "accepted_date",
+        ),
+    )
+    found = pl.concat([of_restrictions, of_households, of_tilts, of_indexes]).unique().sort("row_number", "sentence")
+    return found.select(pl.col(name).cast(dtype) for name, dtype in BROKEN.items())
 
 
 def _nothing(table: str) -> Checked:

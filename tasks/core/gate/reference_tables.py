@@ -10,7 +10,8 @@
    nothing of ours either.
 5. Corporate actions are judged row by row; what a broken one could be about is lost to its holders (``corporate_actions``).
 6. Profiles, the ladder and glide paths cost nobody a trade (``profile_tables``); a rung's model is one that is whole.
-7. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
+7. An index is used whole or not at all (``indexes``): the accounts that hold it wait.
+8. Nothing may trade while a restriction for everyone cannot be read: that refuses the input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,15 +28,24 @@ from schemas.stored import LANDED_COLUMNS
 from tasks.core.gate.classes import with_strange_classes
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import check_actions
-from tasks.core.gate.places import Places
+from tasks.core.gate.indexes import INDEXES, check_index_weights, whole_indexes
 from tasks.core.gate.profile_tables import check_profiles
 from tasks.core.gate.restrictions import check_restrictions
-from tasks.core.gate.rows import BROKEN, Checked, breaches, check_table, quarantine_rows, with_future, with_unknown
+from tasks.core.gate.rows import (
+    BROKEN,
+    SECURITY_KNOWN,
+    Checked,
+    Places,
+    breaches,
+    check_table,
+    quarantine_rows,
+    with_future,
+    with_unknown,
+)
 from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import STRAY, could_be_lost, lost_actions, lost_names, stray_names
 
 _ROUNDING: Final = 1e-12
-SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
 _BOND_FACTOR: Final = Rule(
     "bond_has_price_factor",
     "price_factor",
@@ -74,6 +84,8 @@ class Gated:
     lost_actions: pl.DataFrame
     """``text, is_anyones`` of what broken rows of corporate actions have for a security, old or new."""
 
+    indexes: pl.DataFrame
+    """``INDEXES`` that may be held."""
     choices: pl.DataFrame
     """``model_id, security_id`` that may be bought."""
     everyones: pl.DataFrame
@@ -134,6 +146,11 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
     if "ladder" in profiles:
         profiles["ladder"] = with_unknown(profiles["ladder"], MODEL_KNOWN, whole)
     checked += profiles.values()
+    indexes = pl.DataFrame(schema=INDEXES)
+    if "index_weights" in tables:
+        weights = check_index_weights(tables["index_weights"], securities.good, as_of)
+        indexes = whole_indexes(weights, securities.good)
+        checked.append(weights)
     actions = None
     if "corporate_actions" in tables:
         actions = check_actions(tables["corporate_actions"])
@@ -149,6 +166,7 @@ def gate_globals(tables: Mapping[str, pl.DataFrame], places: Places, as_of: date
         managed=households.good.select("household_id", "model_id"),
         strays=strays,
         lost_actions=lost_actions(None if actions is None else _broken_rows(actions)),
+        indexes=indexes,
         choices=_good("buy_list", checked).select("model_id", "security_id"),
         everyones=_good("restrictions", checked).select("security_id", "rule"),
     )

@@ -24,7 +24,7 @@ _ALONE: Final = Rule("limit_of_hold_range", "rule", f"{RestrictionRule.HOLD_RANG
 _QUANTITIES: Final = Rule("quantities_in_order", "min_quantity, max_quantity", "a least that is not above the most")
 _VALUES: Final = Rule("values_in_order", "min_value_usd, max_value_usd", "a least that is not above the most")
 
-_CLASS_KNOWN: Final = Rule("asset_class_known", "asset_class", "a class that a model in the table model_targets has")
+CLASS_KNOWN: Final = Rule("asset_class_known", "asset_class", "a class that a model in the table model_targets has")
 EXCLUDED_KNOWN: Final = Rule("excluded_known", "exclude", "securities with good rows in the table securities")
 
 _FORBIDS: Final = {
@@ -115,17 +115,22 @@ def check_tilts(checked: Checked, classes: pl.Series, securities: pl.Series, act
 
     A security may be excluded under the identifier that it had before a corporate action.
     """
-    checked = with_unknown(checked, _CLASS_KNOWN, classes)
+    return with_unknown_exclusions(with_unknown(checked, CLASS_KNOWN, classes), securities, actions)
+
+
+def with_unknown_exclusions(checked: Checked, securities: pl.Series, actions: Actions | None) -> Checked:
+    """The rule broken by rows whose ``exclude`` names what there is not, tonight or before a corporate action."""
     known = securities if actions is None else pl.concat([securities, actions.effective["security_id"]])
     named = _each_excluded(checked.good)
     strange = named.filter(~pl.col("security_id").is_in(known.implode()))
     return checked.with_broken(breaches(checked.rows.join(strange, on="row_number", how="semi"), EXCLUDED_KNOWN))
 
 
-def exclusions(tilts: pl.DataFrame) -> pl.DataFrame:
-    """What tilts exclude, as restrictions of their accounts."""
+def exclusions(*tables: pl.DataFrame) -> pl.DataFrame:
+    """What rows of tilts, and of classes that are held as an index, exclude, as restrictions of their accounts."""
     schema = dtypes("restrictions")
-    rows = _each_excluded(tilts).select(
+    told = pl.concat([table.select("account_id", "exclude") for table in tables])
+    rows = _each_excluded(told).select(
         "account_id", "security_id", rule=pl.lit(str(RestrictionRule.NO_BUY)), until_date=pl.lit(None, pl.Date)
     )
     return pl.concat([pl.DataFrame(schema=schema), rows.unique(maintain_order=True)], how="diagonal").select(
@@ -133,7 +138,7 @@ def exclusions(tilts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _each_excluded(tilts: pl.DataFrame) -> pl.DataFrame:
-    """The rows of tilts that exclude something, once for each ``security_id``."""
-    told = tilts.filter(pl.col("exclude").is_not_null())
+def _each_excluded(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that exclude something, once for each ``security_id``."""
+    told = rows.filter(pl.col("exclude").is_not_null())
     return told.with_columns(security_id=pl.col("exclude").str.split("|")).explode("security_id")

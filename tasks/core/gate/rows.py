@@ -8,13 +8,16 @@ Assumptions: rows are parsed (``tasks.core.gate.parsing``), ``row_number`` names
    for a holding whose lots do not add up with ``holding_adds_up``: it is no lot.
 4. Every row of a duplicate key breaks the key's rule: we do not guess which is right. A key with a null is no key.
 5. What is dated after the as-of date was not so then.
+
+A table's files are laid end to end: row ``n`` of the table stands in the last place with ``first_row <= n``, at row
+``n - first_row + 1`` of that file. A table without places stands in one that is called after it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -31,10 +34,22 @@ from tasks.core.gate.contract import (
     unique_key,
 )
 from tasks.core.gate.parsing import as_json
-from tasks.core.gate.places import Places, with_places
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """A file and the landed row that is its first."""
+
+    file_name: str
+    first_row: int
+
+
+Places: TypeAlias = Mapping[str, Sequence[FilePlace]]
+"""The places of each landing table, by ``first_row``."""
 
 BROKEN: Final[dict[str, type[pl.DataType]]] = {"row_number": pl.Int64, "rule": pl.String, "sentence": pl.String}
 """Grain: row and rule. ``sentence``: what was found and what was needed, without the file and the row."""
+SECURITY_KNOWN: Final = Rule("security_known", "security_id", "a security with a good row in the table securities")
 BUY_LIST_KEY: Final = ("model_id", "asset_class", "security_id", "tax_status")
 _LONGEST_FOUND: Final = 100
 
@@ -126,6 +141,24 @@ def accepted_rows(table: str, parsed: pl.DataFrame, quarantine: pl.DataFrame) ->
     """
     lost = quarantine.filter(pl.col("table_name") == table).select(row_number="landed_row")
     return parsed.join(lost, on="row_number", how="anti", maintain_order="left") if lost.height else parsed
+
+
+def whole_files(files: Mapping[str, str]) -> dict[str, tuple[FilePlace, ...]]:
+    """The places of tables that stand in one file each."""
+    return {table: (FilePlace(name, 1),) for table, name in files.items()}
+
+
+def with_places(rows: pl.DataFrame, table: str, places: Places) -> pl.DataFrame:
+    """``file_name`` and ``row_number`` in that file of each ``landed_row``; sorted by it."""
+    known = places.get(table) or (FilePlace(table, 1),)
+    starts = pl.DataFrame(
+        {"first_row": [place.first_row for place in known], "file_name": [place.file_name for place in known]},
+        schema={"first_row": pl.Int64, "file_name": pl.String},
+    )
+    placed = rows.sort("landed_row").join_asof(
+        starts.sort("first_row"), left_on="landed_row", right_on="first_row", coalesce=False
+    )
+    return placed.with_columns(row_number=pl.col("landed_row") - pl.col("first_row") + 1).drop("first_row")
 
 
 def account_key(row_number: str = "row_number") -> pl.Expr:

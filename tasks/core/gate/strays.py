@@ -2,7 +2,7 @@
 
 1. A row costs every account that its own could be a respelling of (``spellings``), and every account that is named in a text
    which is no identifier: a line of semicolons, a line with a cell too many.
-2. One that names a security of ours, or of tilts a class of ours, and whose account is blank, or is no identifier and means none, could be anybody's. It costs every
+2. One that names a security of ours, or of tilts and indexes a class of ours, and whose account is blank, or is no identifier and means none, could be anybody's. It costs every
    account but those that are known to be whole without it: for a lot, accounts that come to what the custodian says or that
    are compared with an earlier night; for a trade, those that are compared. A row of cash costs nobody so: an account without
    one is not traded anyway.
@@ -29,8 +29,8 @@ STRAY: Final[dict[str, type[pl.DataType]]] = {
 """Grain: table, text and security. ``text``: the account as it was read, or the line where its cells may stand in the wrong columns; null: none
 was. ``is_name``: it is an identifier. ``security``: what the row is about, a security or (``OF_CLASSES``) a class, as it was read; null where the
 account is an identifier."""
-STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades", "tilts")
-OF_CLASSES: Final = ("tilts",)
+STRAY_TABLES: Final = ("lots", "cash", "restrictions", "trades", "tilts", "direct_indexes")
+OF_CLASSES: Final = ("tilts", "direct_indexes")
 """Those of which a row is about a class, and not about a security."""
 ACCOUNT_KNOWN: Final = "account_known"
 """The rule that a row of an account that was not delivered breaks."""
@@ -141,7 +141,8 @@ def accounts_that_lack(
     owners = could_mean(nameless["security"], delivered).rename({"text": "security"})
     right = nameless.join(owners, on="security").select("table_name", account_id="meant")
     nobody = compared.clear()
-    whole = {"lots": pl.concat([counted, compared]), "trades": compared, "restrictions": nobody, "tilts": nobody}
+    whole = {"lots": pl.concat([counted, compared]), "trades": compared}
+    whole |= dict.fromkeys(("restrictions", *OF_CLASSES), nobody)
     everyone = delivered.to_frame("account_id").join(broken, on="account_id", how="anti")
     lacking = [
         everyone.join(whole[table], on="account_id", how="anti").select(pl.lit(table).alias("table_name"), "account_id")

@@ -19,7 +19,7 @@ import polars as pl
 
 from schemas.enums import Trigger
 from tasks.core.drift import account_drift, drift_by_class, household_drift
-from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, usd
+from tasks.core.facts import Facts, account_parameters, model_hashes, priced_securities, usd, with_own_classes
 from tasks.core.propose import HOUSEHOLD, with_standing
 
 HELD: Final = ("account_id", "security_id", "quantity")
@@ -118,7 +118,8 @@ def held_values(facts: Facts, fills: pl.DataFrame) -> pl.DataFrame:
         held = pl.concat([held.with_columns(exact), fills.select(HELD)])
     return (
         held.join(facts.accounts.select("account_id"), on="account_id", how="semi")
-        .join(securities, on="security_id", how="left")
+        .join(securities, on="security_id", how="left", maintain_order="left")
+        .pipe(with_own_classes, facts.index_members)
         .select("account_id", "asset_class", value_usd=usd(pl.col("quantity"), pl.col("price_usd")))
     )
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from schemas.landing_columns import CASH
 from tasks.core.drift import drift_by_class, household_drift
-from tasks.core.facts import Facts, account_parameters
+from tasks.core.facts import Facts, account_parameters, with_own_classes
 from tasks.core.monitor.breaches import HELD, KnownToday, held_values, is_out, models_now, with_fills
 from tasks.core.propose import HOUSEHOLD
 
@@ -195,6 +195,7 @@ def _in_cells(held: pl.DataFrame, cells: pl.DataFrame, facts: Facts) -> pl.DataF
     return (
         held.select(HELD)
         .join(securities, on="security_id", how="left")
+        .pipe(with_own_classes, facts.index_members)
         .with_columns(pl.col("asset_class").fill_null(""), pl.col("security").fill_null(facts.securities.height))
         .join(cells, on=["account_id", "asset_class"])
         .select(

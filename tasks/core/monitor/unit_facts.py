@@ -14,7 +14,7 @@ from tasks.core.facts import Facts
 from tasks.core.monitor.breaches import KnownToday
 from tasks.core.monitor.resident import HOUSEHOLD_KEY, MILLION, WIDE, Ints, ShardBook
 
-OF_FACTS: Final = ("accounts", "lots", "cash", "last_exports", "members", "tilted_models")
+OF_FACTS: Final = ("accounts", "lots", "cash", "last_exports", "members", "tilted_models", "index_members")
 OF_KNOWN: Final = ("night", "fills", "handled", "open_orders")
 """Frames that belong to accounts. Targets, and hashes of those of the night, are of the models of all, and of effective models of some."""
 
@@ -50,7 +50,7 @@ def _facts_of_units(part: ShardBook, units: Ints) -> tuple[Facts, KnownToday]:
         return rows.join(accounts, on="account_id", how="semi", maintain_order="left")
 
     facts: dict[str, Any] = {
-        name: theirs(getattr(part.facts, name)) for name in ("cash", "last_exports", "tilted_models")
+        name: theirs(getattr(part.facts, name)) for name in ("cash", "last_exports", "tilted_models", "index_members")
     }
     members = part.facts.members.join(households, on="household_key", how="semi")
     return (

@@ -14,7 +14,7 @@ import polars as pl
 from schemas.enums import Side, Term
 from schemas.landing_columns import CASH
 from schemas.tables import USD
-from tasks.core.facts import BPS, Facts, account_parameters, priced_securities, usd, valued_lots
+from tasks.core.facts import BPS, Facts, account_parameters, priced_securities, usd, valued_lots, with_own_classes
 from tasks.core.performance.after_tax import taxed_accounts
 
 MOVES: Final[dict[str, pl.DataType]] = {
@@ -88,7 +88,9 @@ def night_of(facts: Facts, nav: pl.DataFrame) -> Night:
         holdings=lots.group_by("account_id", "security_id").agg(
             pl.col("asset_class").first(), pl.col("quantity").cast(USD).sum(), pl.col("unit_usd").first()
         ),
-        trades=moves(facts.trades.join(own, on="account_id", how="semi"), securities),
+        trades=moves(facts.trades.join(own, on="account_id", how="semi"), securities).pipe(
+            with_own_classes, facts.index_members
+        ),
         targets=_targets(facts, prices),
         prices=prices,
         factors=securities.select("security_id", "price_factor"),

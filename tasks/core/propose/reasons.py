@@ -7,6 +7,8 @@ Overweight: what locked its unsold lots, else the minimum trade, else tax or cos
 Underweight: why nothing may be bought, else the minimum trade, else what the money to buy it would cost: its own spread, or
 the tax or spread of the lot that the next dollar would come from, the gain budget that it would use up, or there is nothing left to sell.
 
+A member of an index that cannot be bought is measured from what it would hold if it could.
+
 Known limits: a purchase held back because another class's sale is dear names tax or cost, not that class.
 """
 
@@ -31,7 +33,7 @@ def class_reasons(solved: Solved) -> pl.DataFrame:
     classes = (
         solved.classes.join(solved.accounts.select("account_id", *ACCOUNT_PRICES), on="account_id")
         .join(_unsold(solved.lots), on=CLASS, how="left")
-        .with_columns(off=pl.col("governed_after_usd") - pl.col("destination_usd"))
+        .with_columns(off=pl.col("governed_after_usd") - pl.col("destination_usd") - pl.col("handed_usd"))
         .with_columns(worth_bps=pl.col("tracking_penalty") * (1.0 / nav) * pl.col("off") * BPS)
     )
     is_short_of_it = (pl.col("off") * pl.col("drift") > 0) & (

@@ -37,6 +37,7 @@ POINTS: Final = {
     LookReason.FIRST_TRADE: 5,
     LookReason.HARVEST: 5,
     LookReason.TILT_CUT: 15,
+    LookReason.INDEX_NOT_HELD: 15,
 }
 """What each reason to look adds to the priority."""
 
@@ -55,6 +56,8 @@ class Noticed:
     """Checked against the custodian's totals or an earlier night."""
     cut: frozenset[str] = frozenset()
     """With a tilt that is not done as asked."""
+    without_index: frozenset[str] = frozenset()
+    """That should hold an index and do not."""
 
 
 def noticed_accounts(
@@ -62,12 +65,14 @@ def noticed_accounts(
     held: pl.DataFrame,
     last_exports: pl.DataFrame,
     vouched: pl.DataFrame,
+    *,
     tilted_targets: pl.DataFrame,
+    index_baskets: pl.DataFrame,
 ) -> Noticed:
-    """From the tables ``anomalies``, ``held_accounts``, ``last_exports``, ``vouched`` and ``tilted_targets``."""
+    """From the tables ``anomalies``, ``held_accounts``, ``last_exports``, ``vouched``, ``tilted_targets`` and ``index_baskets``."""
     unusual = anomalies.filter(pl.col("score").abs() > UNUSUAL)
-    cut = tilted_targets.filter(pl.col("note").is_not_null())
-    known = (unusual, held, last_exports, vouched, cut)
+    noted = (each.filter(pl.col("note").is_not_null()) for each in (tilted_targets, index_baskets))
+    known = (unusual, held, last_exports, vouched, *noted)
     return Noticed(*(frozenset(frame["account_id"].to_list()) for frame in known))
 
 
@@ -87,6 +92,7 @@ def with_look(proposals: pl.DataFrame, known: Noticed) -> pl.DataFrame:
         else account.is_in(sorted(known.exported)).not_(),
         LookReason.HARVEST: _has_trigger(Trigger.HARVEST),
         LookReason.TILT_CUT: account.is_in(sorted(known.cut)),
+        LookReason.INDEX_NOT_HELD: account.is_in(sorted(known.without_index)),
     }
     words = [pl.when(condition).then(pl.lit(str(word))) for word, condition in conditions.items()]
     points = [pl.when(condition).then(POINTS[word]).otherwise(0) for word, condition in conditions.items()]
@@ -111,7 +117,7 @@ def with_route(
 
     ``limits``: account_id, household_id, auto_approve_max_turnover, auto_approve_max_tax_usd, four_eyes_above_usd. A null limit of
     the first two means always a person; orders above the third need two approvers. An account with a reason to look that is among
-    ``always``, or with a tilt that is not done as asked, goes to a person too, and so does one that is not among ``vouched``: policy approves only what was checked. Proposals
+    ``always``, or with a tilt or an index that is not as asked, goes to a person too, and so does one that is not among ``vouched``: policy approves only what was checked. Proposals
     of a household (null: alone) are one decision: all go to a person where one does, and it is the sum of their orders that four
     eyes are needed above.
     """
@@ -129,7 +135,7 @@ def with_route(
         **{
             str(reason): looks.list.contains(str(reason))
             for reason in LookReason
-            if reason in {*always, LookReason.TILT_CUT}
+            if reason in {*always, LookReason.TILT_CUT, LookReason.INDEX_NOT_HELD}
         },
     }
     words = [pl.when(condition).then(pl.lit(word)) for word, condition in conditions.items()]

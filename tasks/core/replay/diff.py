@@ -20,6 +20,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "drift": ("account_id", "asset_class"),
     "household_drift": ("household_id", "asset_class"),
     "tilted_targets": ("account_id", "asset_class"),
+    "index_baskets": ("account_id", "asset_class"),
     "lot_relief": ("order_id", "lot_id"),
     "orders": ("order_id",),
     "class_reasons": ("account_id", "asset_class"),
@@ -29,7 +30,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "vanished_rows": ("table_name", "row"),
     "late_prices": ("security_id", "effective_date"),
     "carried_lots": ("account_id", "security_id", "lot_id"),
-    "carried_rules": ("account_id", "security_id", "rule", "until_date", "household_id", "asset_class"),
+    "carried_rules": ("account_id", "security_id", "rule", "until_date", "household_id", "asset_class", "index_id"),
     "counts": ("name",),
 }
 """Keys of tables that are not one row a landed row or an account."""

@@ -1,6 +1,6 @@
 """Every rule as a bound or a price: accounts, their classes and their lots as frames, and the solver's arrays of them.
 
-Lots: ``sales`` (locks and prices), ``hold_ranges`` (what an account must keep, and may) and ``harvest``. Classes: ``classes``
+Lots: ``sales`` (locks and prices), ``hold_ranges`` (what an account must keep, and may), ``indexes`` (how far from its index) and ``harvest``. Classes: ``classes``
 and ``purchases`` (the first security of the buy list that the account may buy). Accounts: the limits that couple their trades.
 
 What is sold outright comes first: it leaves its class and joins the cash, less half the spread, before anything is solved
@@ -34,6 +34,7 @@ from tasks.core.rules.classes import (
 from tasks.core.rules.destinations import destinations
 from tasks.core.rules.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.rules.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
+from tasks.core.rules.indexes import tracking_floors, with_floors, with_stand_ins
 from tasks.core.rules.purchases import purchases
 from tasks.core.rules.sales import HOLDING, described_lots, outright_gains, outright_proceeds, with_costs
 from tasks.core.rules.whole_orders import with_whole_outright
@@ -166,13 +167,14 @@ def _compile_problem(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Compile
     priced = with_costs(with_harvest(described, harvested), classes)
     bought = classes.select("account_id", security_id="buy_security_id")
     ranges = held_ranges(pl.concat([priced.select(HOLDING), bought]), facts, securities, trade_date)
+    ranges = with_floors(ranges, tracking_floors(accounts, night.lots, facts, securities, harvested))
     every = with_caps(with_whole_outright(with_excess_sold(priced, ranges)), ranges)
     funds = with_fund_lots(every.filter(is_cash), accounts)
     selling = every.filter(~is_cash).sort("class_row", "cost", "security_id", "lot_id")
     accounts = with_cash_target(_with_fund_terms(accounts, funds), aimed.filter(is_cash), own_target)
     accounts = with_limits(accounts, every)
     classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
-    classes = with_owing_free(with_class_limits(classes, accounts), accounts)
+    classes = with_owing_free(with_class_limits(with_stand_ins(classes, facts), accounts), accounts)
     return Problem(accounts, classes, selling, funds, *to_arrays(accounts, classes, selling))
 
 

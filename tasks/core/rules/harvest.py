@@ -3,9 +3,10 @@
 1. A lot of an account that pays tax and whose policy harvests is past both limits: its loss, without the part that a
    purchase of the household within the wash-sale window disallows, in dollars, and as a fraction of its cost. It goes whole.
 2. It is not locked, nor needed for the least that a range of its security asks the account to hold.
-3. Its class has an eligible alternate: the best choice of its buy list that the account may buy, of which what is sold buys a unit,
+3. Its class, or another member of the index that its class is a member of, has an eligible alternate: the best choice of its buy list that the account may buy, of which what is sold buys a unit,
    and that no account of the household harvests tonight or sold at a loss in the window. Where a class's only open choices would be harvested, the best of them
    is not: no account of the household harvests it.
+4. Its basket's tracking budget has room for it (``indexes``).
 
 An account that may only buy sells nothing; one that may only sell could not buy the alternate: neither harvests. Nor are lots of the
 class cash harvested.
@@ -25,12 +26,15 @@ from tasks.core.facts import CLASS, Facts, usd
 from tasks.core.rules.book_arrays import starts
 from tasks.core.rules.harvest_picks import pick_all, worth_harvest
 from tasks.core.rules.hold_ranges import held_ranges
+from tasks.core.rules.indexes import siblings, with_pool, within_budget
 from tasks.core.rules.purchases import open_choices
 from tasks.core.rules.sales import HOLDING, described_lots
 from tasks.core.solver import Ints
 
 LOT: Final = ("account_id", "security_id", "lot_id")
 CANDIDATE: Final = (*LOT, "loss_usd", "alternate")
+_POOL: Final = ("account_id", "pool")
+"""Grain of what stands in for one another: a class, or the members of an index."""
 HOUSEHOLD_SECURITY: Final = ("household_key", "security_id")
 
 
@@ -84,9 +88,16 @@ def harvest_candidates(
         dear_above_usd=pl.col("value_usd").sum().cast(pl.Float64)
     )
     choices = open_choices(
-        classes, facts, securities, households=households, trade_date=trade_date, sold_at_loss=sold_at_loss
+        siblings(classes, facts),
+        facts,
+        securities,
+        households=households,
+        trade_date=trade_date,
+        sold_at_loss=sold_at_loss,
     ).join(facts.members, on="account_id")
-    return _with_alternates(spare.join(facts.members, on="account_id"), choices).select(CANDIDATE).sort(LOT)
+    losses = with_pool(spare.join(facts.members, on="account_id"), facts)
+    found = _with_alternates(losses, with_pool(choices, facts)).select(CANDIDATE).sort(LOT)
+    return within_budget(found, accounts, lots, facts)
 
 
 def household_losses(candidates: pl.DataFrame, facts: Facts) -> pl.DataFrame:
@@ -165,12 +176,16 @@ def _with_alternates(losses: pl.DataFrame, choices: pl.DataFrame) -> pl.DataFram
     """Losses whose class has an ``alternate`` among ``choices`` (``household_key`` beside both)."""
     named = pl.concat([losses["security_id"], choices["security_id"]]).unique().sort()
     code = pl.col("security_id").cast(pl.Enum(named)).to_physical().cast(pl.Int64).alias("code")
-    classes = losses.select("household_key", *CLASS).unique().sort("household_key", *CLASS).with_row_index("class_row")
+    classes = losses.select("household_key", *_POOL).unique().sort("household_key", *_POOL).with_row_index("class_row")
     households = classes.select("household_key").unique(maintain_order=True).with_row_index("household_row")
     classes = classes.join(households, on="household_key", maintain_order="left")
     own = classes.drop("household_key")
-    lots = losses.join(own, on=CLASS).sort("class_row", "security_id", "lot_id").with_columns(code)
-    open_to = choices.join(own.select(*CLASS, "class_row"), on=CLASS).sort("class_row", "position").with_columns(code)
+    lots = losses.join(own, on=_POOL).sort("class_row", "security_id", "lot_id").with_columns(code)
+    open_to = (
+        choices.join(own.select(*_POOL, "class_row"), on=_POOL)
+        .sort("class_row", "position", "security_id")
+        .with_columns(code)
+    )
     is_picked, alternate = np.ones(lots.height, np.bool_), np.zeros(classes.height, np.int64)
     class_start, lot_start = (starts(households["household_row"], each["household_row"]) for each in (classes, lots))
     choice_start, flags = starts(classes["class_row"], open_to["class_row"]), np.zeros((2, len(named)), np.bool_)

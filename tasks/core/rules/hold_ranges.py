@@ -83,7 +83,7 @@ def with_excess_sold(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_caps(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
-    """Lots with ``cap_quantity`` and ``cap_usd``, the most that may be sold of each, and the lock ``hold_range`` where a minimum leaves nothing.
+    """Lots with ``cap_quantity`` and ``cap_usd``, the most that may be sold of each, and a lock, ``least_reason`` of the range, where a minimum leaves nothing.
 
     A lot whose gain is avoided keeps its cap: it counts where the lock is taken off to raise cash, after the free ones.
     """
@@ -103,17 +103,17 @@ def with_caps(lots: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
         .filter(is_opened)
         .sort(*HOLDING, pl.col("lock").is_not_null(), "cost", "lot_id")
         .with_columns(take=_take_in_order(pl.col("excess"), held))
-        .select("row", cut_quantity=_in_steps(pl.col("take"), round_up=False))
+        .select("row", "least_reason", cut_quantity=_in_steps(pl.col("take"), round_up=False))
     )
     is_closed = pl.col("lock").is_null() & (pl.col("cut_quantity") == 0) & (pl.col("start_quantity") > 0)
     return (
         lots.join(cut, on="row", how="left", maintain_order="left")
         .with_columns(
             cap_quantity=pl.coalesce("cut_quantity", whole).cast(EXACT),
-            lock=pl.when(is_closed.fill_null(value=False)).then(pl.lit(str(Reason.HOLD_RANGE))).otherwise("lock"),
+            lock=pl.when(is_closed.fill_null(value=False)).then("least_reason").otherwise("lock"),
         )
         .with_columns(cap_usd=pl.col("cap_quantity").cast(pl.Float64) * price)
-        .drop("row", "cut_quantity")
+        .drop("row", "cut_quantity", "least_reason")
     )
 
 

@@ -1,6 +1,6 @@
 """What each class of an account may buy: the first choice of its buy list that no rule forbids.
 
-1. A choice must be of the class. What forbids it for every account is found once per model, class and tax status: it is not
+1. A choice must be of the class, or be the member of an index that the class is. What forbids it for every account is found once per model, class and tax status: it is not
    tradable, has no price, is restricted for every account or closed to those that do not hold it.
 2. Most accounts buy the first choice left. Only those that may not buy it themselves (``restrictions.own_restrictions``), for which
    a unit of it is dearer than what the class wants, and holders of what is closed to the others, are looked at one by one, and
@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from schemas.enums import Reason, RestrictionRule
-from tasks.core.facts import CLASS, Facts
+from tasks.core.facts import CLASS, OF_CLASS, Facts
 from tasks.core.rules.restrictions import active_restrictions, not_held, own_restrictions
 
 GROUP: Final = ("model_id", "asset_class", "tax_status")
@@ -112,7 +112,10 @@ def choices(classes: pl.DataFrame, facts: Facts, securities: pl.DataFrame, trade
         .when(pl.col("security_id").is_in(closed.implode()))
         .then(pl.lit(str(Reason.NOT_HELD)))
     )
-    listed = facts.buy_list.rename({"tax_status": "for_tax_status"}).join(securities, on=["security_id", "asset_class"])
+    of_class = securities.rename({"asset_class": "security_class"})
+    listed = facts.buy_list.rename({"tax_status": "for_tax_status"}).join(of_class, on="security_id")
+    is_member = pl.concat_str("security_class", pl.lit(OF_CLASS), "security_id") == pl.col("asset_class")
+    listed = listed.filter((pl.col("security_class") == pl.col("asset_class")) | is_member).drop("security_class")
     return (
         classes.select(GROUP)
         .unique()

@@ -8,7 +8,8 @@ from schemas.enums import RunKind
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.tables import PUBLIC
-from tasks.core.facts.facts import Facts, account_parameters, model_hashes
+from tasks.core.facts.facts import Facts, account_parameters
+from tasks.core.facts.target_hashes import model_hashes
 from tasks.propose.measure import changed_models, measure_frames
 from tests.support.facts_table import AS_OF, facts_of
 

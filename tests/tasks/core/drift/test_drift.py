@@ -12,7 +12,8 @@ from schemas.enums import BandRule, Calendar
 from schemas.tables import PUBLIC
 from schemas.units import EXACT
 from tasks.core.drift.drift import account_drift, is_out_of_band, tolerance_band
-from tasks.core.facts.facts import Facts, account_parameters, model_hashes
+from tasks.core.facts.facts import Facts, account_parameters
+from tasks.core.facts.target_hashes import model_hashes
 from tests.support.examples import at_most
 from tests.support.facts_table import by_class, drift_of, facts_of, household_drift_of, table
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.landing_columns import CASH, dtypes
 from schemas.tables import PUBLIC
-from tasks.core.facts.facts import Facts, account_parameters, model_hashes
+from tasks.core.facts.facts import Facts, account_parameters
+from tasks.core.facts.target_hashes import model_hashes
 from tasks.core.facts.tilts import tilt_models, untilted_model
 from tests.support.examples import at_most
 from tests.support.facts_table import by_class, drift_of, facts_of, household_drift_of, solved_of, traded

@@ -45,6 +45,7 @@ def test_what_may_be_waved_through_compares_with_what_others_say() -> None:
         "cash_booked",
         "cash_explained",
         "cost_plausible",
+        "direct_index_kept",
         "household_kept",
         "lot_count_as_delivered",
         "quantity_explained",

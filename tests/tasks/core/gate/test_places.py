@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.gate import FilePlace, gate_accounts, gate_globals
-from tasks.core.gate.places import with_places
+from tasks.core.gate.rows import with_places
 from tests.support.landing_book import ACCOUNT_TABLES, AS_OF, GLOBAL_TABLES, gated, parsed, sound_book, spoilt
 
 TWO_FILES = {"lots": (FilePlace("acme_lots.csv", 1), FilePlace("other_lots.csv", 4))}

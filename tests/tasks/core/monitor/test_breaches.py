@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.stored import INTERNAL
-from tasks.core.facts.facts import Facts, model_hashes
+from tasks.core.facts.facts import Facts
+from tasks.core.facts.target_hashes import model_hashes
 from tasks.core.monitor.breaches import NEW, SEEN, KnownToday, seen_accounts, verdict
 from tasks.core.reconcile.unshown_fills import MISSING, waiting_orders
 from tests.support.facts_table import AS_OF, facts_of

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from schemas.landing_columns import dtypes
 from schemas.stored import INTERNAL
-from tasks.core.facts.facts import Facts, model_hashes
+from tasks.core.facts.facts import Facts
+from tasks.core.facts.target_hashes import model_hashes
 from tasks.core.monitor import scan
 from tasks.core.monitor.breaches import KnownToday, seen_accounts, verdict
 from tasks.core.monitor.resident import MILLION, resident_book

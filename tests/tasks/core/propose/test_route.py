@@ -224,13 +224,18 @@ def test_accounts_are_noticed_for_what_is_unusual_only() -> None:
     exported = pl.DataFrame({"account_id": ["e"]})
     vouched = pl.DataFrame({"account_id": ["v"]})
     tilted = pl.DataFrame({"account_id": ["t", "u"], "note": ["why", None]})
-    found = noticed_accounts(anomalies, held, exported, vouched, tilted)
-    assert found == Noticed(frozenset("ab"), frozenset("h"), frozenset("e"), frozenset("v"), frozenset("t"))
+    plain = pl.DataFrame({"account_id": ["v", "w"], "note": [None, "why"]})
+    found = noticed_accounts(anomalies, held, exported, vouched, tilted_targets=tilted, index_baskets=plain)
+    assert found == Noticed(
+        frozenset("ab"), frozenset("h"), frozenset("e"), frozenset("v"), frozenset("t"), frozenset("w")
+    )
 
 
-def test_a_tilt_that_is_cut_goes_to_a_person_whatever_the_settings_say() -> None:
+def test_a_tilt_or_an_index_that_is_not_as_asked_goes_to_a_person_whatever_the_settings_say() -> None:
     assert routed(looks="tilt_cut") == ("review", "tilt_cut", 1)
+    assert routed(looks="index_not_held") == ("review", "index_not_held", 1)
     assert looked(Noticed(cut=frozenset("a"), exported=frozenset("a")))[0] == "tilt_cut"
+    assert looked(Noticed(without_index=frozenset("a"), exported=frozenset("a")))[0] == "index_not_held"
 
 
 @pytest.mark.parametrize(
