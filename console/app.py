@@ -20,7 +20,7 @@ from console.lab import studies
 from console.metrics import metrics_router
 from console.monitor import following
 from console.pages import register
-from console.pages.firm import book
+from console.pages.firm import book, models
 from console.pages.records import model_changes, performance
 from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
 from console.sign_in import sign_in_router
@@ -78,6 +78,7 @@ def make_app(backend: Backend) -> FastAPI:
     performance.register(backend)
     model_changes.register(backend)
     book.register(backend)
+    models.register(backend)
     bind_sockets()
     ui.run_with(
         app,

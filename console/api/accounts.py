@@ -131,7 +131,7 @@ def _add_households(router: APIRouter, backend: Backend, reads: Any) -> None:
     def household(household_id: Named, run: OfRun = None, caller: Caller = reads) -> HouseholdDetailOut:
         """A household as of a run, the newest that has it where none is named."""
         caller.need_everything("A household")
-        page = _page_or_404(lambda: household_page(backend.account_stores, household_id, run_id=run))
+        page = page_or_404(lambda: household_page(backend.account_stores, household_id, run_id=run))
         return HouseholdDetailOut.made_of(
             page,
             run_id=page["run"]["run_id"],
@@ -143,14 +143,15 @@ def _add_households(router: APIRouter, backend: Backend, reads: Any) -> None:
 
 def _account(backend: Backend, caller: Caller, account_id: str, run: str | None) -> dict[str, Any]:
     """An account's page; of one that the caller may not see it is as if there were none."""
-    page = _page_or_404(lambda: account_page(backend.account_stores, account_id, run_id=run))
+    page = page_or_404(lambda: account_page(backend.account_stores, account_id, run_id=run))
     custodians = caller.token.custodians
     if custodians is not None and page["account"]["custodian"] not in custodians:
         raise ApiProblem(HTTPStatus.NOT_FOUND, f"No run has an account {account_id}.")
     return page
 
 
-def _page_or_404(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def page_or_404(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is read; where there is no such thing, the problem that says so."""
     try:
         return read()
     except WrongUsage as nothing:

@@ -12,6 +12,7 @@ from console.api.accounts import add_accounts
 from console.api.book import add_book
 from console.api.caller import Caller, Cursor, Limit, Named, caller_with, need_run
 from console.api.cursors import after_of, cursor_of
+from console.api.firm_models import add_models
 from console.api.model_changes import add_model_changes
 from console.api.models import (
     NO_NUL,
@@ -73,6 +74,7 @@ def api_router(backend: Backend) -> APIRouter:
     add_performance(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     add_model_changes(router, backend)
     add_book(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
+    add_models(router, backend, caller_with(backend, Scope.PROPOSALS_READ))
     return router
 
 

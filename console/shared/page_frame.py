@@ -28,7 +28,7 @@ PAGES: Final = (
     ("/runs", "Runs"),
     ("/monitor", "Monitor"),
     ("/book", "Book"),
-    ("/model-changes", "Models"),
+    ("/models", "Models"),
     ("/studies", "Studies"),
     ("/audit", "Audit"),
 )

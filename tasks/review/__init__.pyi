@@ -31,6 +31,8 @@ from .household import weights_with as weights_with
 from .model_changes import decide_changes as decide_changes
 from .model_changes import find_change as find_change
 from .model_changes import newest_findings as newest_findings
+from .models import model_page as model_page
+from .models import models_page as models_page
 from .quarantine import QuarantinedRow as QuarantinedRow
 from .quarantine import QuarantineFilter as QuarantineFilter
 from .quarantine import QuarantineStores as QuarantineStores

@@ -28,7 +28,7 @@ from schemas.errors import WrongUsage
 from tasks.review import newest_findings
 from warehouse.ledger import Decision
 
-TITLE: Final = "Models"
+TITLE: Final = "Model changes"
 COLUMNS: Final = {
     "who": "who",
     "models": "from → to",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pytest
 
 from flows.commands.status import RUN
@@ -210,3 +211,30 @@ def test_what_waits_comes_to_the_queue_and_a_token_of_one_custodian_sees_none_of
     narrow = seen.token("vic", custodians=["harbor"])
     for path in ("/book", "/waiting"):
         assert seen.client.get(f"/api{path}", headers=narrow).status_code == 403
+
+
+def test_models_are_their_targets_and_accounts(seen: Api) -> None:
+    listed = got(seen, "/models")
+    lake, run_id = seen.backend.lake, listed["run_id"]
+    accounts = every(seen, "/accounts", "accounts")
+    drifts = {one["account_id"]: one["one_way_drift"] for one in accounts}
+    assert sum(one["accounts"] for one in listed["models"]) >= len(accounts) - 20  # some are of no known model
+    largest = listed["models"][0]
+    page = got(seen, f"/models/{largest['model_id']}", limit=500)
+    targets = lake.read("landed_model_targets", run_id).filter(model_id=largest["model_id"])
+    assert {(one["asset_class"], one["target_weight"]) for one in page["targets"]} == set(
+        targets.select("asset_class", "target_weight").rows()
+    )
+    bands = {one["asset_class"]: one["lesser_band"] for one in page["targets"]}
+    told = lake.read("drift", run_id).filter(
+        pl.col("account_id").is_in([one["account_id"] for one in page["accounts"]])
+    )
+    for asset_class, band in told.drop_nulls("band").select("asset_class", "band").unique().rows():
+        assert bands.get(asset_class) is None or bands[asset_class] == pytest.approx(band)
+    assert len(page["accounts"]) == page["account_count"] == largest["accounts"]
+    assert all(one["one_way_drift"] == drifts[one["account_id"]] for one in page["accounts"])
+    trading = [one for one in page["accounts"] if one["proposal_id"]]
+    assert page["accounts"][: len(trading)] == trading
+    assert len(trading) == page["outcomes"]["proposed"] == largest["trading"]
+    assert seen.client.get("/api/models/zebra", headers=seen.token("vic")).status_code == 404
+    assert seen.client.get("/api/models", headers=seen.token("vic", custodians=["harbor"])).status_code == 403

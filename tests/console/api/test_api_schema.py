@@ -73,6 +73,8 @@ OPERATIONS: Final = (
     "GET /api/models/{model_id}/performance",
     "GET /api/book",
     "GET /api/waiting",
+    "GET /api/models",
+    "GET /api/models/{model_id}",
     "GET /api/households",
     "GET /api/households/{household_id}",
     "GET /api/households/{household_id}/performance",
@@ -105,6 +107,7 @@ def test_no_call_fails_and_every_answer_is_as_described(
 ) -> None:
     first = fuzzed.waiting.drop_nulls("household_id").row(0, named=True)
     known = {name: first[name] for name in ("proposal_id", "account_id", "household_id", "run_id")}
+    known["model_id"] = fuzzed.backend.lake.read("landed_model_targets", first["run_id"])["model_id"].min()
     known["change_id"] = fuzzed.backend.ledger.model_changes.model_changes()["change_id"][0]
     call_all(operation, mode, described, fuzzed.token("bob"), known)
 

@@ -28,6 +28,8 @@ PAGES: Final = {
     "/runs": "/runs",
     "/monitor": "/monitor",
     "/studies": "/studies",
+    "/models": "/models",
+    "/models/{model_id}": "/models/{model_id}",
     "/book": "/book?by=custodian&nights=10",
     "/audit": "/audit",
     "/model-changes": "/model-changes",

@@ -68,3 +68,22 @@ def test_the_book_is_shown_by_what_is_chosen_and_says_what_waits(enter: Entering
     vic.shot("book")
     waits.get_by_role("link", name="an approval", exact=True).first.click()
     expect(vic.page.locator(".queue tbody tr").first).to_be_visible()
+
+
+def test_a_model_is_found_in_the_list_and_leads_to_who_trades(enter: Entering, scene: tuple[Path, Names]) -> None:
+    vic, name = enter("vic"), scene[1].model_id
+    vic.go("/")
+    vic.page.get_by_role("link", name="Models", exact=True).click()
+    vic.page.get_by_label("Models", exact=True).get_by_role("link", name=name, exact=True).click()
+    expect(vic.page.get_by_role("heading", name=f"Model {name}")).to_be_visible()
+    expect(vic.page.get_by_label("Targets").get_by_role("cell", name="cash")).to_be_visible()
+    accounts = vic.page.get_by_label("Accounts of the model")
+    expect(accounts.get_by_role("link").first).to_be_visible()
+    vic.shot("model")
+    accounts.locator("tbody tr").first.get_by_role("link").last.click()
+    vic.page.wait_for_url("**/proposals/*")
+    vic.go(f"/models/{name}")
+    vic.page.get_by_role("link", name="Performance of its accounts").click()
+    vic.page.wait_for_url("**/performance")
+    vic.go("/models/zebra")
+    expect(vic.page.get_by_text("has no model zebra.")).to_be_visible()
