@@ -22,7 +22,5 @@ class EventName(StrEnum):
     DRIFT_BREACHED = "trimtab.drift.breached"  #: a look found accounts newly out of band: a run of the scope is due
     ORDERS_OVERDUE = "trimtab.orders-overdue"  #: accounts of the run wait for longer than policy allows for the last word on orders that left
     NIGHT_LATE = "trimtab.night-late"  #: the night is not done by its deadline; once a date
-    FOLLOWER_SILENT = (
-        "trimtab.follower-silent"  #: a process that follows the price stream no longer looks; once a silence
-    )
+    FOLLOWER_SILENT = "trimtab.follower-silent"  #: nobody follows the price stream any more; once a silence
     HALTED = "trimtab.halted"  #: somebody threw the kill switch; once a halt
