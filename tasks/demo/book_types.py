@@ -25,7 +25,11 @@ Dates = npt.NDArray[np.datetime64]
 FileFormat = Literal["parquet", "csv"]
 """How the book's tables are written."""
 
-TABLES: Final = tuple(name for name in CONTRACTS if name not in {LandingTable.FLOWS, LandingTable.TILTS})
+NOT_MADE: Final = frozenset(
+    {LandingTable.FLOWS, LandingTable.TILTS, LandingTable.INDEX_WEIGHTS, LandingTable.DIRECT_INDEXES}
+)
+"""Tables that the sample book has none of."""
+TABLES: Final = tuple(name for name in CONTRACTS if name not in NOT_MADE)
 """Those of the sample book, which has no flows to tell, and nobody who wants another model."""
 
 MICRO: Final = 1_000_000
