@@ -4,7 +4,7 @@ What a lab account holds on a date becomes lots of a security of its own, priced
 rows like any other's. Its drift, its lots' terms, its bounds and its trades are then found by the same functions as at night.
 
 Known limits: of what replaced shares sold at a loss only the last sale is told, so an account some of whose lots of the window have replaced
-shares already is left out. Of an account that harvests the objective is not compared, its orders are.
+shares already is left out.
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,7 @@ from tasks.core.lab.trade import Found, find_trades
 from tasks.core.propose import shard_of, solve_accounts
 from tasks.core.rules import harvest_candidates
 from tasks.core.solver import MILLIONTHS, Flags, Ints
+from tasks.core.tax import netted_tax
 
 TRIGGERS: Final = ("drift", "cash", "harvest")
 MOST_LOTS: Final = 256
@@ -52,7 +53,7 @@ PER_NIGHT: Final = 500
 
 
 def night_of(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """``account_id, is_due, objective_usd`` (null: not due, or it harvests) of every account; and of those that are due ``account_id, asset_class, lot_id, units``: sold of a lot (negative), or bought (null)."""
+    """``account_id, is_due, objective_usd`` (null: not due) of every account; and of those that are due ``account_id, asset_class, lot_id, units``: sold of a lot (negative), or bought (null)."""
     accounts, securities = account_parameters(facts), priced_securities(facts)
     lots = valued_lots(facts, securities)
     drift = drift_by_class(lots, accounts, facts.model_targets)
@@ -75,8 +76,7 @@ def night_of(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
         lot_id=pl.lit(None, pl.String),
         units=(pl.col("bought") * MILLIONTHS).cast(pl.Float64).round().cast(pl.Int64),
     )
-    outright = solved.lots.filter(pl.col("outright") > 0).select("account_id")
-    objective = solved.accounts.select("account_id", "objective_usd").join(outright, on="account_id", how="anti")
+    objective = solved.accounts.select("account_id", "objective_usd")
     return standing.select("account_id", "is_due").join(objective, on="account_id", how="left"), pl.concat(
         [sold, bought]
     )
@@ -179,7 +179,26 @@ def _lab_orders(found: Found, market: Market, due: Ints) -> dict[str, Orders]:
 
 
 def _lab_objectives(found: Found, due: Ints) -> dict[str, float]:
-    return {account_name(a): float(objective) for a, objective in zip(due, found.answer.objective, strict=True)}
+    """By account, usd: the solver's, and what is sold outright costs and adds to tax (``propose.solved``)."""
+    book, limits = found.book, found.limits
+    classes = len(book.lot_start) // max(len(due), 1)
+    lots = pl.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(due)), np.diff(book.lot_start[: len(due) * classes + 1 : max(classes, 1)])),
+            "cost": limits.lot_outright * book.lot_price * book.lot_spread,
+            "short": np.where(limits.lot_is_short, -found.outright, 0.0),
+            "long": np.where(limits.lot_is_short, 0.0, -found.outright),
+        }
+    )
+    rates = {"short_rate": limits.short_rate, "long_rate": limits.long_rate}
+    own = {"row": np.arange(len(due)), "s": limits.short_before, "l": limits.long_before, **rates}
+    both = (
+        pl.DataFrame(own).join(lots.group_by("row").sum(), on="row", how="left", maintain_order="left").fill_null(0.0)
+    )
+    rate = (pl.col("short_rate"), pl.col("long_rate"))
+    then = netted_tax(pl.col("s") - pl.col("short"), pl.col("l") - pl.col("long"), *rate)
+    added = both.select(pl.col("cost") + netted_tax(pl.col("s"), pl.col("l"), *rate) - then).to_series()
+    return {account_name(a): float(usd) for a, usd in zip(due, found.answer.objective + added.to_numpy(), strict=True)}
 
 
 def _differences(
@@ -195,12 +214,10 @@ def _differences(
         if is_due != (name in lab) and not is_first:
             where = "due in the lab and not at night" if name in lab else "due at night and not in the lab"
             said.append(f"{facts.as_of} {name}: {where}")
-        elif is_due and objective is not None and abs(objectives[name] - objective) > TIE_USD + TIE * objective:
+        elif is_due and abs(objectives[name] - objective) > TIE_USD + TIE * objective:
             said.append(f"{facts.as_of} {name}: objective {objectives[name]} in the lab, {objective} at night")
         elif is_due and not _is_same(lab[name], night[name]):
-            if objective is None:
-                said.append(f"{facts.as_of} {name}: {lab[name]} in the lab, {night[name]} at night")
-            ties += objective is not None
+            ties += 1
     return said, ties
 
 
