@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.enums import TaxStatus
-from schemas.lab_grid import GridSection, PolicyPoint, product
+from schemas.lab_grid import OF_ROUTE, GridSection, PolicyPoint, product
 from schemas.mappings import MappingPart, parse_mapping, suggest_name
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
@@ -165,6 +165,17 @@ class FlowsSection(MappingPart):
     """Paid in at the end of each month; out where negative."""
 
 
+class ReviewSection(MappingPart):
+    """What a proposal takes of a reviewer's day; a study without it counts none."""
+
+    minutes_one: Annotated[float, Field(ge=0, le=600)]
+    """Of a proposal that one person decides."""
+    minutes_two: Annotated[float, Field(ge=0, le=1200)]
+    """Of one that needs two, both together."""
+    minutes_auto: Annotated[float, Field(ge=0, le=600)] = 0.0
+    """Of one that policy approves."""
+
+
 class Study(MappingPart):
     """The whole TOML file."""
 
@@ -174,6 +185,7 @@ class Study(MappingPart):
     book: BookSection
     tax: TaxSection | None = None
     flows: FlowsSection = FlowsSection()
+    review: ReviewSection | None = None
     grid: GridSection
 
     @model_validator(mode="after")
@@ -193,6 +205,8 @@ class Study(MappingPart):
             raise ValueError(
                 "is_harvesting needs something to buy in place of what is sold: book.alternates, 1 or more"
             )
+        if idle := sorted(set(OF_ROUTE) & set(self.grid.values)) if self.review is None else []:
+            raise ValueError(f"{idle[0]} says who looks at a proposal; needed [review] with the minutes that takes")
         classes = set(self.book.market_classes.values())
         _need_among("market.dividend_yields", market.dividend_yields, classes)
         if self.book.kind == "accounts" and self.tax is not None:
@@ -214,6 +228,8 @@ class Study(MappingPart):
         given = self.model_dump(mode="json", by_alias=True, exclude={"name": True, "grid": True, "market": {"path"}})
         if not self.book.alternates:
             del given["book"]["alternates"]
+        if self.review is None:
+            del given["review"]
         given["market"]["correlations"] = sorted(
             [*sorted((one, two)), value]
             for one, rest in self.market.correlations.items()

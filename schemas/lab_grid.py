@@ -32,8 +32,13 @@ OF_POLICY: Final = (
     "is_harvesting",
     "harvest_min_loss_usd",
     "harvest_min_loss_fraction",
+    "auto_approve_max_turnover",
+    "auto_approve_max_tax_usd",
+    "four_eyes_above_usd",
 )
 """Parameters of a policy of the night that a study may try."""
+OF_ROUTE: Final = OF_POLICY[-3:]
+"""Those that say who looks: they change no trade, and mean something where reviewers' minutes are stated."""
 PARAMETERS: Final = ("look", "absolute_band", "relative_band", *OF_POLICY)
 """What a grid may name, in the order of the product."""
 FIRST: Final[Mapping[str, Any]] = {"look": "monthly", "absolute_band": None, "relative_band": None}

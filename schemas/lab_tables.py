@@ -34,6 +34,9 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "is_harvesting": pl.Boolean(),  #: whether lots are sold for the tax that their loss saves
         "harvest_min_loss_usd": pl.Float64(),  #: least loss of a lot that is harvested
         "harvest_min_loss_fraction": pl.Float64(),  #: the same, as a share of what the lot cost
+        "auto_approve_max_turnover": pl.Float64(),  #: most that policy approves of an account at once, as turnover; null: always a person
+        "auto_approve_max_tax_usd": pl.Float64(),  #: most tax that policy approves; null: always a person
+        "four_eyes_above_usd": pl.Float64(),  #: what is traded above which two people decide; null: never
         "path_count": pl.Int64(),  #: paths that it was tried on
         "mean_weights": pl.String(),  #: `class=weight` of each class, at the end of a step, on average; joined by a bar
         "annual_return": pl.Float64(),  #: time-weighted return a year, as a fraction; mean of all paths
@@ -89,6 +92,18 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "deferred_tax_usd": pl.Float64(),  #: tax that a sale of everything on the last date would owe: what was only put off; mean of all paths
         "difference_deferred_tax_usd": pl.Float64(),  #: how much more than the reference's on the same paths, on average
         "error_deferred_tax_usd": pl.Float64(),  #: standard error of that difference; null where it is unknown
+        "proposals_auto_per_year": pl.Float64(),  #: proposals a year that policy approves; null where no minutes are stated; mean of all paths
+        "difference_proposals_auto_per_year": pl.Float64(),  #: how much more than the reference's on the same paths, on average
+        "error_proposals_auto_per_year": pl.Float64(),  #: standard error of that difference; null where it is unknown
+        "proposals_one_per_year": pl.Float64(),  #: proposals a year that one person decides; mean of all paths
+        "difference_proposals_one_per_year": pl.Float64(),  #: how much more than the reference's on the same paths, on average
+        "error_proposals_one_per_year": pl.Float64(),  #: standard error of that difference; null where it is unknown
+        "proposals_two_per_year": pl.Float64(),  #: proposals a year that two people decide; mean of all paths
+        "difference_proposals_two_per_year": pl.Float64(),  #: how much more than the reference's on the same paths, on average
+        "error_proposals_two_per_year": pl.Float64(),  #: standard error of that difference; null where it is unknown
+        "review_hours_per_year": pl.Float64(),  #: hours a year that reviewers spend on 1,000 such accounts, by the minutes stated; mean of all paths
+        "difference_review_hours_per_year": pl.Float64(),  #: how much more than the reference's on the same paths, on average
+        "error_review_hours_per_year": pl.Float64(),  #: standard error of that difference; null where it is unknown
         "terminal_wealth_usd": pl.Float64(),  #: wealth on the last date; mean of all paths
         "difference_terminal_wealth_usd": pl.Float64(),  #: how much more than the reference's on the same paths, on average
         "error_terminal_wealth_usd": pl.Float64(),  #: standard error of that difference; null where it is unknown
@@ -141,6 +156,10 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "unused_losses_usd": pl.Float64(),  #: losses carried beyond the last date
         "harvested_per_year_usd": pl.Float64(),  #: losses harvested a year, after the wash-sale rule
         "deferred_tax_usd": pl.Float64(),  #: tax that a sale of everything on the last date would owe
+        "proposals_auto_per_year": pl.Float64(),  #: proposals a year that policy approves; null where no minutes are stated
+        "proposals_one_per_year": pl.Float64(),  #: proposals a year that one person decides
+        "proposals_two_per_year": pl.Float64(),  #: proposals a year that two people decide
+        "review_hours_per_year": pl.Float64(),  #: hours a year that reviewers spend on 1,000 such accounts
         "terminal_wealth_usd": pl.Float64(),  #: wealth on the last date
         "liquidated_wealth_usd": pl.Float64(),  #: wealth on the last date after everything is sold and its tax is paid
         "mean_gap_bps": pl.Float64(),  #: certificate's gap of its solves, on average

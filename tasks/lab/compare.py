@@ -16,6 +16,8 @@ SAME: Final = "the same"
 REFERENCE: Final = "reference"
 MEASURED: Final = tuple(name for name in LAB["lab_policies"] if f"difference_{name}" in LAB["lab_policies"])
 """Measures that are compared with the reference."""
+OF_REVIEW: Final = tuple(name for name in MEASURED if name.startswith(("proposals_", "review_")))
+"""Measures that a study without reviewers' minutes does not have."""
 BETTER: Final = {
     "annual_return": 1,
     "sharpe": 1,
@@ -31,6 +33,7 @@ BETTER: Final = {
     "turnover_per_year": -1,
     "cost_per_year_usd": -1,
     "tax_per_year_usd": -1,
+    "review_hours_per_year": -1,
 }
 """Measures of which more is better, or less; of the rest neither is."""
 SHORT: Final = (
@@ -92,6 +95,7 @@ def compared(policies: pl.DataFrame, chosen: Sequence[str] = (), measures: Seque
         raise WrongUsage(
             f"the study has no policy {strange[0]}\n\nHint: `trimtab lab show` has them, as {policies['policy_id'][0]}."
         )
+    unstated = {name for name in OF_REVIEW if policies[name].null_count() == len(policies)}
     rows = [
         {
             "policy_id": row["policy_id"],
@@ -104,6 +108,7 @@ def compared(policies: pl.DataFrame, chosen: Sequence[str] = (), measures: Seque
         for row in policies.iter_rows(named=True)
         if not chosen or row["policy_id"] in chosen or row["is_reference"]
         for measure in measures
+        if measure not in unstated
     ]
     schema = {"policy_id": pl.String, "measure": pl.String, "value": pl.Float64, "difference": pl.Float64}
     return pl.DataFrame(rows, schema=schema | {"standard_error": pl.Float64, "verdict": pl.String})

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.lab_tables import LAB
 from schemas.run import RunRef
-from tasks.core.lab import account_part_rows, over_accounts, part_rows, path_measures, simulate, year_rows
+from tasks.core.lab import account_part_rows, over_accounts, part_rows, year_rows
 from tasks.core.solver import Floats
 from tasks.lab.study import StudyPlan, load_plan
 from tasks.runtime import current_settings, retry_quietly
@@ -31,8 +31,7 @@ def shard_frames(plan: StudyPlan, shard: int) -> dict[str, pl.DataFrame]:
     """The tables of one shard."""
     paths = plan.paths_of(shard)
     market = plan.courses(paths.start, len(paths))
-    measured = simulate(market, plan.policies, plan.terms(market))
-    by_account = path_measures(measured, market)
+    measured, by_account = plan.figures(market)
     figures = over_accounts(by_account, plan.account_count)
     shown = max(0, min(len(paths), plan.shown_count - paths.start))
     frames = {
@@ -55,5 +54,8 @@ def path_rows(plan: StudyPlan, figures: dict[str, Floats], first: int) -> pl.Dat
         "policy_id": np.repeat([point.policy_id for point in points], shown),
         "path_number": np.tile(np.arange(first, first + shown), len(points)),
     }
-    measures = {name: figures[name].ravel() for name in LAB["lab_paths"] if name in figures}
+    unknown = np.full(shown * len(points), np.nan)
+    measures = {
+        name: figures[name].ravel() if name in figures else unknown for name in LAB["lab_paths"] if name not in named
+    }
     return pl.DataFrame(named | measures, schema=LAB["lab_paths"], nan_to_null=True)

@@ -25,17 +25,21 @@ from tasks.core.lab import (
     LabPolicy,
     Market,
     MarketHistory,
+    Measured,
     Terms,
     classes_of,
     course_count,
     courses,
     flows_of,
     later_dates,
+    path_measures,
+    simulate,
     step_count,
     steps_per_year,
     terms,
     unsupported,
 )
+from tasks.core.solver import Floats
 from tasks.lab.data import content_hash, read_history
 from tasks.lab.firm_accounts import FirmAccounts, firm_accounts, night_of_study, with_night
 from warehouse.lake import open_lake
@@ -71,6 +75,17 @@ class StudyPlan:
         if self.firm is None:
             return terms(self.study, market)
         return replace(self.firm.holders, flow_usd=flows_of(self.study, market))
+
+    @property
+    def minutes(self) -> tuple[float, float, float] | None:
+        """Minutes of a proposal that policy approves, one person decides, two decide; null: none are stated, and proposals not counted."""
+        stated = self.study.review
+        return None if stated is None else (stated.minutes_auto, stated.minutes_one, stated.minutes_two)
+
+    def figures(self, market: Market) -> tuple[Measured, dict[str, Floats]]:
+        """What the engine measures on a market, and ``path_measures`` of it, each account by itself."""
+        measured = simulate(market, self.policies, self.terms(market), is_routed=self.minutes is not None)
+        return measured, path_measures(measured, market, self.minutes)
 
     @cached_property
     def points(self) -> list[PolicyPoint]:

@@ -98,6 +98,7 @@ def policy_rows(plan: StudyPlan, whole: AllPaths, by_year: Mapping[int, AllPaths
             rows[f"error_{measure}"] = error_over_years(by_year, FROM_YEARS[measure])
     rows |= sharpe_columns(plan, whole) | wealth_columns(whole)
     rows |= {"mean_gap_bps": _mean_gaps(whole), "max_gap_bps": whole.greatest["max_gap_bps"]}
+    rows |= {name: [None] * len(points) for name in LAB["lab_policies"] if name not in rows}
     return pl.DataFrame(rows, schema=LAB["lab_policies"], nan_to_null=True)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from schemas.errors import Terminal
 from schemas.lab_tables import LAB
 from schemas.settings import Settings
-from tasks.core.lab import compare_with_night, over_accounts, path_measures, simulate
+from tasks.core.lab import compare_with_night, over_accounts
 from tasks.lab.simulate import path_rows
 from tasks.lab.study import StudyPlan, load_plan
 from warehouse.lake import open_lake
@@ -50,9 +50,7 @@ def verify_study(settings: Settings, study_id: str, most_looks: int) -> Verified
 
 def _compare_path(plan: StudyPlan, stored: pl.DataFrame, number: int) -> int:
     market = plan.courses(number, 1)
-    figures = over_accounts(
-        path_measures(simulate(market, plan.policies, plan.terms(market)), market), plan.account_count
-    )
+    figures = over_accounts(plan.figures(market)[1], plan.account_count)
     again = path_rows(plan, figures, number)
     both = again.join(stored, on=["policy_id", "path_number"], suffix="_then", validate="1:1", maintain_order="left")
     if both.height != again.height:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tasks.core.drift import WEIGHT_TOLERANCE
-from tasks.core.lab.arrays import MEASURES
+from tasks.core.lab.arrays import MEASURES, LabPolicy
 from tasks.core.lab.harvest import HARVEST_SOURCES, holds_harvest
 from tasks.core.lab.standing import YEAR_DRIFT, YEAR_GROWTH, YEAR_TAX, Course, Grid, Standing
 from tasks.core.lab.values import class_value, nav_of, price_at, value_of
@@ -194,5 +194,5 @@ def _entrance(sources: str) -> Callable[..., None]:
     return advance
 
 
-advance = _entrance(sources_of(tax_on.__module__, *HARVEST_SOURCES, __name__))
+advance = _entrance(sources_of(tax_on.__module__, LabPolicy.__module__, *HARVEST_SOURCES, __name__))
 """Take the accounts ``which``, whose trades are made, to where they are due next, or to the last date; ``paths``: how many there are."""

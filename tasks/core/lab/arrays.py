@@ -138,6 +138,9 @@ MEASURES: Final = (
     "gap_sum",  # of the gaps of all solves, basis points of NAV
     "gap_max",
     "solves",
+    "proposals_auto",  # looks whose trades policy would approve; 0 where routes are not counted
+    "proposals_one",  # those that one person would look at
+    "proposals_two",  # those that would need two
 )
 """What is measured of an account, in this order; each a float."""
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from tasks.core.facts import BPS
-from tasks.core.lab.arrays import MEASURES
+from tasks.core.lab.arrays import MEASURES, LabPolicy
 from tasks.core.lab.standing import YEAR_TURNOVER, Course, Standing
 from tasks.core.lab.trade import Found
 from tasks.core.solver import (
@@ -212,7 +212,7 @@ def _apply_entrance(sources: str) -> Callable[..., bool]:
     return apply
 
 
-_apply = _apply_entrance(sources_of(__name__))
+_apply = _apply_entrance(sources_of(LabPolicy.__module__, __name__))
 
 
 def make_trades(course: Course, state: Standing, paths: int, due: Ints, found: Found) -> bool:

@@ -181,10 +181,9 @@ def _lab_orders(found: Found, market: Market, due: Ints) -> dict[str, Orders]:
 def _lab_objectives(found: Found, due: Ints) -> dict[str, float]:
     """By account, usd: the solver's, and what is sold outright costs and adds to tax (``propose.solved``)."""
     book, limits = found.book, found.limits
-    classes = len(book.lot_start) // max(len(due), 1)
     lots = pl.DataFrame(
         {
-            "row": np.repeat(np.arange(len(due)), np.diff(book.lot_start[: len(due) * classes + 1 : max(classes, 1)])),
+            "row": found.lot_row,
             "cost": limits.lot_outright * book.lot_price * book.lot_spread,
             "short": np.where(limits.lot_is_short, -found.outright, 0.0),
             "long": np.where(limits.lot_is_short, 0.0, -found.outright),

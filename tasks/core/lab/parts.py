@@ -37,8 +37,20 @@ def year_count(market: Market) -> float:
     return (len(market.dates) - 1) / market.steps_per_year
 
 
-def path_measures(measured: Measured, market: Market) -> dict[str, Floats]:
-    """(policies, paths) of each measure, annual where it is one; a Sharpe ratio of no volatility is not a number."""
+ROUTES: Final = ("auto", "one", "two")
+"""Policy approves a proposal, one person decides it, or two."""
+STATED_ACCOUNTS: Final = 1_000
+"""Accounts that reviewers' hours are said of."""
+MINUTES: Final = 60
+
+
+def path_measures(
+    measured: Measured, market: Market, minutes: tuple[float, float, float] | None = None
+) -> dict[str, Floats]:
+    """(policies, paths) of each measure, annual where it is one; a Sharpe ratio of no volatility is not a number.
+
+    ``minutes``: of a proposal that policy approves, one person decides, two decide; null: proposals were not counted.
+    """
     steps, years = len(market.dates) - 1, year_count(market)
     volatility = annual_deviation(measured.of("return_m2"), steps, market.steps_per_year)
     excess = annual_deviation(measured.of("excess_m2"), steps, market.steps_per_year)
@@ -70,6 +82,11 @@ def path_measures(measured: Measured, market: Market) -> dict[str, Floats]:
         "gap_sum_bps": measured.of("gap_sum"),
         "solves": solves,
     }
+    if minutes is not None:
+        routed = {route: measured.of(f"proposals_{route}") / years for route in ROUTES}
+        figures |= {f"proposals_{route}_per_year": counts for route, counts in routed.items()}
+        spent = np.asarray(sum(counts * each for counts, each in zip(routed.values(), minutes, strict=True)))
+        figures["review_hours_per_year"] = spent * (STATED_ACCOUNTS / MINUTES)
     weights = {f"{WEIGHT}{name}": measured.weight_sum[:, :, at] / steps for at, name in enumerate(market.classes)}
     return figures | weights
 

@@ -11,6 +11,7 @@ from tasks.core.lab.account import holders_of
 from tasks.core.lab.advance import advance
 from tasks.core.lab.arrays import LOOKS, Holders, LabPolicy, Market, Measured, Terms
 from tasks.core.lab.booking import make_trades
+from tasks.core.lab.review import count_routes
 from tasks.core.lab.standing import Course, Grid, Standing, course_of, grid_of, lots_at_first, new_state
 from tasks.core.lab.trade import find_trades
 from tasks.core.solver import Ints, processors
@@ -37,10 +38,12 @@ def unsupported(policy: LabPolicy) -> str | None:
     return next((sentence for sentence, is_so in said.items() if is_so), None)
 
 
-def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms | Holders) -> Measured:
+def simulate(
+    market: Market, policies: Sequence[LabPolicy], terms: Terms | Holders, *, is_routed: bool = False
+) -> Measured:
     """What every policy comes to on every path, each trade by the night's solver; of several accounts path p is account p % K on course p // K.
 
-    An account's answer depends on its path and its policy alone.
+    An account's answer depends on its path and its policy alone. ``is_routed``: proposals are counted by their route, which takes time.
 
     Raises
     ------
@@ -58,7 +61,9 @@ def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms | Holde
         raise ValueError(message)
     course, grid, paths = course_of(market, holders), grid_of(policies, market, holders), courses * len(holders.names)
     lots = max(FIRST_LOTS, 2 * classes, lots_at_first(holders) + classes)
-    while (state := _run(course, grid, new_state(market, holders, len(policies), lots), paths)) is None:
+    while (
+        state := _run(course, grid, new_state(market, holders, len(policies), lots), paths, is_routed=is_routed)
+    ) is None:
         lots *= 2
     shape = (len(policies), paths)
     return Measured(
@@ -66,7 +71,7 @@ def simulate(market: Market, policies: Sequence[LabPolicy], terms: Terms | Holde
     )
 
 
-def _run(course: Course, grid: Grid, state: Standing, paths: int) -> Standing | None:
+def _run(course: Course, grid: Grid, state: Standing, paths: int, *, is_routed: bool) -> Standing | None:
     """The accounts on the last date; null where one needs more lots than there is room for."""
     every = np.arange(len(state.at), dtype=np.int64)
     workers = processors()
@@ -83,7 +88,10 @@ def _run(course: Course, grid: Grid, state: Standing, paths: int) -> Standing | 
         while len(due):
             for first in range(0, len(due), ACCOUNTS_AT_ONCE):
                 some = due[first : first + ACCOUNTS_AT_ONCE]
-                if not make_trades(course, state, paths, some, find_trades(course, grid, state, paths, some)):
+                found = find_trades(course, grid, state, paths, some)
+                if is_routed:
+                    count_routes(grid, state, paths, some, found)
+                if not make_trades(course, state, paths, some, found):
                     return None
             move(due)
             due = due[state.is_due[due] > 0]

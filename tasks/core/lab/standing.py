@@ -77,6 +77,10 @@ class Grid(NamedTuple):
     """Least loss that is harvested."""
     harvest_fraction: Floats
     """The same, as a share of what the lot cost."""
+    auto_turnover: Floats
+    auto_tax: Floats
+    four_eyes: Floats
+    """Limits of the route; not a number: none is set."""
 
 
 class Standing(NamedTuple):
@@ -186,6 +190,9 @@ def grid_of(policies: Sequence[LabPolicy], market: Market, terms: Terms | Holder
         np.array([each.is_harvesting for each in own], np.bool_),
         floats([each.harvest_min_loss_usd for each in own]),
         floats([each.harvest_min_loss_fraction for each in own]),
+        floats([each.auto_approve_max_turnover for each in own], np.nan),
+        floats([each.auto_approve_max_tax_usd for each in own], np.nan),
+        floats([each.four_eyes_above_usd for each in own], np.nan),
     )
 
 

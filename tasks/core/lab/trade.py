@@ -48,6 +48,12 @@ class Found(NamedTuple):
     outright: Floats
     answer: Answer
 
+    @property
+    def lot_row(self) -> Ints:
+        """The account, by its row in the book, of each lot."""
+        per_account = np.diff(self.book.lot_start[self.book.class_start])
+        return np.repeat(np.arange(len(self.book.nav)), per_account)
+
 
 def find_trades(course: Course, grid: Grid, state: Standing, paths: int, due: Ints) -> Found:
     """The best trades of the accounts ``due`` where they stand; nothing is traded yet."""
