@@ -70,6 +70,7 @@ def _reasons(facts: Facts, accounts: pl.DataFrame, classes: Sequence[str]) -> pl
     )
     found: list[tuple[str, pl.DataFrame]] = [
         ("it is not active", accounts.filter(pl.col("status") != AccountStatus.ACTIVE)),
+        ("it holds a class as an index", accounts.join(facts.index_members, on="account_id", how="semi")),
         ("it is managed together with its household", accounts.filter(pl.col("managed_household_id").is_not_null())),
         (
             "its household has other accounts, whose trades count in its wash-sale window",

@@ -34,7 +34,7 @@ from tasks.core.rules.classes import (
 from tasks.core.rules.destinations import destinations
 from tasks.core.rules.harvest import harvest_candidates, household_losses, with_harvest
 from tasks.core.rules.hold_ranges import held_ranges, room_to_buy, with_caps, with_excess_sold
-from tasks.core.rules.indexes import tracking_floors, with_floors, with_stand_ins
+from tasks.core.rules.indexes import tracking_floors, with_floors, with_parts, with_stand_ins
 from tasks.core.rules.purchases import purchases
 from tasks.core.rules.sales import HOLDING, described_lots, outright_gains, outright_proceeds, with_costs
 from tasks.core.rules.whole_orders import with_whole_outright
@@ -172,7 +172,7 @@ def _compile_problem(accounts: pl.DataFrame, aimed: pl.DataFrame, night: Compile
     funds = with_fund_lots(every.filter(is_cash), accounts)
     selling = every.filter(~is_cash).sort("class_row", "cost", "security_id", "lot_id")
     accounts = with_cash_target(_with_fund_terms(accounts, funds), aimed.filter(is_cash), own_target)
-    accounts = with_limits(accounts, every)
+    accounts = with_limits(with_parts(accounts, facts), every)
     classes = with_buy_caps(with_start_values(classes, selling), room_to_buy(ranges, selling))
     classes = with_owing_free(with_class_limits(with_stand_ins(classes, facts), accounts), accounts)
     return Problem(accounts, classes, selling, funds, *to_arrays(accounts, classes, selling))
@@ -206,7 +206,8 @@ def with_cash_target(accounts: pl.DataFrame, cash: pl.DataFrame, own_target: str
 def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
     """Accounts with ``start_cash_usd`` and the limits that couple their trades, after what is sold outright.
 
-    A loss realized outright adds room to the gain budget. No limit: inf, or ``NO_ORDER_LIMIT`` orders.
+    A loss realized outright adds room to the gain budget. No limit: inf, or ``NO_ORDER_LIMIT`` orders. What an order must be worth is
+    a ``parts``-th (``indexes.with_parts``).
     """
     nav = pl.col("nav_usd").cast(pl.Float64)
     proceeds = (pl.col("outright_usd") - pl.col("outright_cost_usd")).sum()
@@ -226,10 +227,10 @@ def with_limits(accounts: pl.DataFrame, lots: pl.DataFrame) -> pl.DataFrame:
             max_orders=pl.col("max_orders").fill_null(NO_ORDER_LIMIT),
             fewest_trades_usd=pl.col("fewest_trades_bps") * (1 / BPS) * nav,
             useful_usd=pl.when((pl.col("min_trade_usd") > 0) | (pl.col("min_trade_weight") > 0))
-            .then(USEFUL_BPS / BPS * pl.col("governed_nav_usd").cast(pl.Float64))
+            .then(USEFUL_BPS / BPS * pl.col("governed_nav_usd").cast(pl.Float64) / pl.col("parts"))
             .otherwise(0.0),
         )
-        .drop("proceeds_usd")
+        .drop("proceeds_usd", "parts")
         .pipe(with_room_for_funds)
     )
 

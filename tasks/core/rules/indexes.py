@@ -157,6 +157,17 @@ def with_floors(ranges: pl.DataFrame, floors: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_parts(accounts: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Accounts with ``parts``, of how many securities its largest index is that it does not leave out; 1 without an index.
+
+    An order of one of so many is worth little by itself, and as much as another of them.
+    """
+    held = facts.index_members.filter(pl.col("share") > 0).group_by(BASKET).agg(parts=pl.len().cast(pl.Float64))
+    most = held.group_by("account_id").agg(pl.col("parts").max())
+    joined = accounts.join(most, on="account_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("parts").fill_null(1.0))
+
+
 def with_stand_ins(classes: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     """Classes with destinations after step 2, and ``handed_usd``: what a member handed to others.
 

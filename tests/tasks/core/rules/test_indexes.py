@@ -168,6 +168,15 @@ def test_an_index_of_one_security_trades_as_the_class_to_the_byte() -> None:
             assert left.select(names).equals(right.select(names)), frame
 
 
+def test_an_order_of_an_index_must_be_worth_its_part_of_what_an_order_must_be() -> None:
+    """0.05 basis points of 100,000 USD, of an index of three a third of that each; of an index of one, and without one, all of it."""
+    useful = problem_of(held(policy="keep")).accounts["useful_usd"].item()
+    assert useful == 0.5 / 3
+    assert problem_of(held(exclude="Z")).accounts["useful_usd"].item() == 0.25
+    plain = facts_of({"min_trade_usd": 0.0}, securities=SECURITIES, lots=AT_TARGET)
+    assert problem_of(plain).accounts["useful_usd"].item() == 0
+
+
 class Drawn(NamedTuple):
     """A random index and accounts that hold it."""
 
