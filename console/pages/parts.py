@@ -9,7 +9,7 @@ from nicegui import ui
 
 from console.shared import NONE, class_chart, day, dollars, height_of, ordered, percent, plural, shares, word
 from schemas.enums import RunState
-from tasks.core.explain import folded, folded_words
+from tasks.core.explain import folded, folded_orders, folded_words
 from warehouse.ledger import RunRow
 
 LINK_CELL: Final = '<q-td :props="props"><a :href="props.row.link" class="row-link">{{ props.value }}</a></q-td>'
@@ -24,6 +24,8 @@ ROW: Final = """
 ALL_ROWS: Final = '<q-checkbox dense v-model="props.selected" aria-label="Select all rows shown" />'
 """The box in the head of a table of which rows are selected."""
 Page = Mapping[str, Any]
+MOST_ALIKE: Final = 20
+"""Orders of members of an index, of one side, that are shown without being asked for."""
 NO_LINKS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -211,4 +213,9 @@ def orders_panel(orders: Sequence[Page]) -> None:
     """The orders of a proposal."""
     sells = sum(1 for one in orders if one["side"] == "sell")
     with panel(f"Orders: {plural(sells, 'sell')}, {plural(len(orders) - sells, 'buy')}", wide=True):
-        orders_table(orders)
+        rest, many = folded_orders([dict(one) for one in orders], MOST_ALIKE)
+        orders_table(rest)
+        for words, some in many:
+            value, tax = (dollars(sum(one[name] for one in some)) for name in ("value_usd", "est_tax_usd"))
+            with ui.expansion(f"{words}: {value}, tax {tax}"):
+                orders_table(some)

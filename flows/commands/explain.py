@@ -1,6 +1,6 @@
 """``trimtab explain``: what a run made of one account, as a page or as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Annotated, Final
 
@@ -31,8 +31,7 @@ from flows.commands.explain_tables import (
 )
 from flows.commands.terminal import Json, RunOfAccount, print_json, text_console
 from schemas.enums import ProposalState
-from tasks.core.explain import STATES, folded, folded_words
-from tasks.core.facts import OF_CLASS
+from tasks.core.explain import STATES, folded, folded_orders, folded_words
 from tasks.review import explain_account
 from tasks.runtime import open_ledger, settings_of_a_home
 from warehouse.lake import open_lake
@@ -40,7 +39,9 @@ from warehouse.lake import open_lake
 PAGE_WIDTH: Final = 100
 """Columns of a page that goes to a file or another program."""
 MOST_ALIKE: Final = 12
-"""Orders of members of an index whose reasons are said one by one."""
+"""Orders of members of an index, of one side, that are shown one by one."""
+NAMED: Final = 5
+"""How many of more are named."""
 
 
 def explain(
@@ -140,24 +141,23 @@ def _orders(page: Page, console: Console) -> None:
         "Benefit and cost: of a dollar of the order on average, beside all other orders, in basis points; worth: what it is worth "
         "beyond its cost; spread and tax: estimates, USD.",
     )
-    print_rows(console, ORDERS, page["orders"])
+    rest, many = folded_orders(page["orders"], MOST_ALIKE)
+    print_rows(console, ORDERS, rest)
     console.print()
-    say(console, *_whys(page["orders"]))
-    lots = [{"symbol": order["symbol"], **lot} for order in page["orders"] for lot in order["lots"]]
+    say(console, *(_why(order) for order in rest), *(_together(*one) for one in many))
+    lots = [{"symbol": order["symbol"], **lot} for order in rest for lot in order["lots"]]
     if lots:
         title(console, "Lots sold")
         print_rows(console, LOTS, lots)
 
 
-def _whys(orders: Sequence[Page]) -> Iterator[str]:
-    """Why each order is made; of many that only bring members of an index to their weights, how many they are."""
-    plain = [one for one in orders if OF_CLASS in one["reason"].split(" ", 1)[0] and not one["note"]]
-    is_many = len(plain) > MOST_ALIKE
-    for order in orders:
-        if not is_many or order not in plain:
-            yield _why(order)
-    if is_many:
-        yield f"{len(plain)} more orders bring members of an index nearer to their weights in it; --json has the reason of each."
+def _together(words: str, orders: Sequence[Page]) -> str:
+    """What orders of members of an index come to, and which of them are worth most; ``--json`` has each."""
+    sums = {name: sum(one[name] for one in orders) for name in ("value_usd", "est_cost_usd", "est_tax_usd")}
+    largest = sorted(orders, key=lambda one: -one["value_usd"])[:NAMED]
+    named = ", ".join(f"{one['symbol']} {usd(one['value_usd'])}" for one in largest)
+    spent = f"spread {usd(sums['est_cost_usd'])}, tax {usd(sums['est_tax_usd'])}"
+    return f"{words}: {usd(sums['value_usd'])} USD, {spent}; the largest {named}; --json has each with its reason and its lots."
 
 
 def _why(order: Page) -> str:

@@ -9,6 +9,7 @@ from .account_page import household_facts as household_facts
 from .account_page import page as page
 from .account_page import tilt_rows as tilt_rows
 from .baskets import folded as folded
+from .baskets import folded_orders as folded_orders
 from .baskets import folded_words as folded_words
 from .baskets import index_rows as index_rows
 from .gap_section import LETTERS as LETTERS

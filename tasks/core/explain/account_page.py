@@ -161,10 +161,16 @@ def _classes(record: AccountRecord) -> pl.DataFrame:
     """Rows of ``drift`` before and after the trades."""
     proposals = record.tables["proposals"]
     cost = proposals["est_cost_usd"].item() if proposals.height else Decimal(0)
-    orders, facts = record.tables["orders"], record.facts
-    traded = orders.select("account_id", "security_id").unique().join(facts.securities, on="security_id")
-    named = with_own_classes(traded, facts.index_members)
-    return classes_after(record.tables["drift"].drop("account_id"), orders, named, cost)
+    return classes_after(
+        record.tables["drift"].drop("account_id"), record.tables["orders"], _classes_traded(record), cost
+    )
+
+
+def _classes_traded(record: AccountRecord) -> pl.DataFrame:
+    """``security_id, asset_class`` of what is ordered; of a member of an index the member's class."""
+    traded = record.tables["orders"].select("account_id", "security_id").unique()
+    described = traded.join(record.facts.securities.select("security_id", "asset_class"), on="security_id")
+    return with_own_classes(described, record.facts.index_members).select("security_id", "asset_class")
 
 
 def tilt_rows(tilted_targets: pl.DataFrame) -> list[Page]:
@@ -177,7 +183,7 @@ def _orders(record: AccountRecord, account: Page | None, proposal: Page | None) 
     """Orders as they would leave, each with the lots it closes; a lot's tax is at the account's own rates, before any netting."""
     relief = record.tables["lot_relief"].sort("order_id", "acquired_date", "lot_id", nulls_last=True)
     orders = record.tables["orders"].sort(pl.col("side") == Side.BUY, "symbol", "security_id")
-    by_rule = _sold_by_rule(record.standing)
+    by_rule, classes = _sold_by_rule(record.standing), dict(_classes_traded(record).rows())
     closed: dict[str, list[Page]] = {}
     for lot in every_row(relief):
         closed.setdefault(lot["order_id"], []).append(
@@ -187,6 +193,7 @@ def _orders(record: AccountRecord, account: Page | None, proposal: Page | None) 
         {
             **{name: value for name, value in order.items() if name != "account_id"},
             **_worth(order, proposal, by_rule),
+            "asset_class": classes.get(order["security_id"]),
             "lots": closed.get(order["order_id"], []),
         }
         for order in every_row(orders)

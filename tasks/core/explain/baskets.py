@@ -53,6 +53,25 @@ def folded(rows: Iterable[Mapping[str, Any]]) -> list[Page]:
     return [_folded_row(some) if OF_CLASS in some[0]["asset_class"] else some[0] for some in kept.values()]
 
 
+def folded_orders(orders: Sequence[Page], most: int) -> tuple[list[Page], list[tuple[str, list[Page]]]]:
+    """Orders that are looked at one by one, and those of members of an index, by class and side with words, where there are more than ``most`` of them."""
+    groups: dict[tuple[str, str], list[Page]] = {}
+    for one in orders:
+        name = one.get("asset_class") or ""
+        if OF_CLASS in name:
+            groups.setdefault((_parent(name), one["side"]), []).append(one)
+    many = {key: some for key, some in groups.items() if len(some) > most}
+    rest = [
+        one
+        for one in orders
+        if (_parent(one.get("asset_class") or ""), one["side"]) not in many or OF_CLASS not in one["asset_class"]
+    ]
+    return rest, [
+        (f"{len(some)} {side}s of members of the index that {name} is held as", some)
+        for (name, side), some in many.items()
+    ]
+
+
 def folded_words(rows: Iterable[Mapping[str, Any]], by: Collection[str]) -> list[Page]:
     """Rows of classes with a sentence each, with members that have the same values of ``by`` as one row: some are named."""
     kept: dict[tuple[Any, ...], list[Page]] = {}

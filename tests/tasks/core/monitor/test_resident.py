@@ -19,7 +19,7 @@ from tasks.core.monitor.breaches import KnownToday, seen_accounts, verdict
 from tasks.core.monitor.resident import MILLION, resident_book
 from tasks.core.monitor.scan import BookLook, PricesNow, breaches_now, look_at_book
 from tasks.core.reconcile.unshown_fills import MISSING, waiting_orders
-from tests.support.facts_table import AS_OF, facts_of
+from tests.support.facts_table import AS_OF, facts_of, table
 
 TODAY = AS_OF + timedelta(days=1)
 REARM = 0.8
@@ -33,6 +33,7 @@ SECURITIES = """
     C           | cash        |
     X           | gold        | 7.5
 """
+INDEX = table("index_weights", "security_id | weight\nS | 0.7\nT | 0.3")
 NAMES = ("S", "T", "B", "C", "X")
 
 
@@ -103,7 +104,7 @@ class Draw:
                 fraction=0.3 if number == 0 else 0, seed=number
             ),
         )
-        facts = facts.with_tilts(self._tilts(names))
+        facts = facts.with_tilts(self._tilts(names)).with_indexes(self._indexes(names), INDEX)
         return facts, self._known(facts, names)
 
     def _tilts(self, names: list[str]) -> pl.DataFrame:
@@ -114,6 +115,15 @@ class Draw:
             if self.random.random() < 0.15
         ]
         return pl.DataFrame(rows, schema=dtypes("tilts"))
+
+    def _indexes(self, names: list[str]) -> pl.DataFrame:
+        """Some accounts hold their stocks as an index of S and T, or of T alone."""
+        rows = [
+            {"account_id": name, "asset_class": "stocks", "index_id": "i", "exclude": self._of("", "S") or None}
+            for name in names
+            if self.random.random() < 0.2
+        ]
+        return pl.DataFrame(rows, schema=dtypes("direct_indexes"))
 
     def _known(self, facts: Facts, names: list[str]) -> KnownToday:
         def some(share: float) -> list[str]:
