@@ -191,6 +191,10 @@ LAB: Final[dict[str, dict[str, pl.DataType]]] = {
         "solve_count": pl.Int64(),  #: how often trades were solved for
         "mean_gap_bps": pl.Float64(),  #: certificate's gap over all solves, on average
         "max_gap_bps": pl.Float64(),  #: its greatest
+        "share_exact": pl.Float64(),  #: solves whose gap is at most a millionth of a basis point, of all
+        "share_within_01_bps": pl.Float64(),  #: at most 0.01 basis points
+        "share_within_10_bps": pl.Float64(),  #: at most 0.1
+        "share_within_100_bps": pl.Float64(),  #: at most 1
         "p50_path_max_gap_bps": pl.Float64(),  #: a path's greatest gap: what half of the paths are below
         "p95_path_max_gap_bps": pl.Float64(),  #: a path's greatest gap: what one path in twenty is above
     },
@@ -221,7 +225,12 @@ OF_ACCOUNTS: Final = (
 """Measures that are kept of each account of a firm."""
 
 LAB_INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
-    "lab_studies": {"study_name": pl.String(), "study": pl.String(), "shard_count": pl.Int64()},
+    "lab_studies": {
+        "study_name": pl.String(),
+        "study": pl.String(),
+        "shard_count": pl.Int64(),
+        "entered_date": pl.Date(),
+    },
     "lab_parts": LAB_PART,
     "lab_year_parts": {**LAB_PART, "year": pl.Int64()},
     "lab_account_parts": {
@@ -231,4 +240,4 @@ LAB_INTERNAL: Final[dict[str, dict[str, pl.DataType]]] = {
         **{name: pl.Float64() for name in OF_ACCOUNTS},
     },
 }
-"""``lab_studies``: the study as JSON. ``lab_account_parts``: means over a shard's courses. ``lab_parts`` and ``lab_year_parts``: a shard of paths that has them is finished."""
+"""``lab_studies``: the study as JSON, and the day, UTC, on which it was asked for last. ``lab_account_parts``: means over a shard's courses. ``lab_parts`` and ``lab_year_parts``: a shard of paths that has them is finished."""

@@ -194,6 +194,10 @@ class Settings(BaseSettings):
     """How many of the newest backups stay in it."""
     retention_years: Annotated[int, Field(ge=1, le=100)] = 7
     """How long bulk rows of runs, and the lake as it was then, are kept; the ledger and what trades consist of stay for good."""
+    study_days: Annotated[
+        int | None, Field(ge=1, le=36_500), BeforeValidator(lambda given: None if given == NONE else given)
+    ] = 365
+    """How long a study of the lab stays that was not asked for again and that no change of policy refers to; `none` = for good."""
     console_url: str = ""
     """Address at which people reach the console, behind a proxy or not; empty = as each request names it."""
     console_session_hours: Annotated[float, Field(gt=0, le=168)] = 12

@@ -42,6 +42,7 @@ from tasks.core.lab import (
 from tasks.core.solver import Floats
 from tasks.lab.data import content_hash, read_history
 from tasks.lab.firm_accounts import FirmAccounts, firm_accounts, night_of_study, with_night
+from tasks.runtime import utc_now
 from warehouse.lake import open_lake
 
 MOST_ACCOUNTS: Final = 100_000
@@ -193,7 +194,8 @@ def enter_study(settings: Settings, study: Study) -> StudyPlan:
     """
     plan = plan_of(with_night(settings, study), settings)
     study = plan.study
-    row = {"study_name": [study.name], "study": [study.to_json()], "shard_count": [plan.shard_count]}
+    words = {"study_name": [study.name], "study": [study.to_json()]}
+    row = {**words, "shard_count": [plan.shard_count], "entered_date": [utc_now().date()]}
     frame = pl.DataFrame(row, schema=LAB_INTERNAL["lab_studies"])
     frames = {"lab_studies": frame}
     if plan.firm is not None:

@@ -33,6 +33,8 @@ FROM_YEARS = {
 }
 """Measures whose difference on a single path has a standard error from its years, and their names there."""
 WEALTH = ("terminal_wealth", "liquidated_wealth")
+WITHIN = ("share_exact", "share_within_01_bps", "share_within_10_bps", "share_within_100_bps")
+"""Columns of ``GAP_LIMITS``."""
 QUANTILES = {0.05: "p05", 0.5: "p50", 0.95: "p95"}
 
 
@@ -185,11 +187,18 @@ def gap_rows(plan: StudyPlan, whole: AllPaths) -> pl.DataFrame:
             "solve_count": np.rint(whole.mean["solves"] * whole.path_count).astype(np.int64),
             "mean_gap_bps": _mean_gaps(whole),
             "max_gap_bps": whole.greatest["max_gap_bps"],
+            **{name: _share(whole, f"gaps_{place}") for place, name in enumerate(WITHIN)},
             "p50_path_max_gap_bps": quantiles[0.5],
             "p95_path_max_gap_bps": quantiles[0.95],
         },
         schema=LAB["lab_gaps"],
     )
+
+
+def _share(whole: AllPaths, counted: str) -> Floats:
+    """Of all solves of all paths; 1 where there were none."""
+    solves = whole.mean["solves"]
+    return np.asarray(np.where(solves > 0, whole.mean[counted] / np.where(solves > 0, solves, 1), 1.0))
 
 
 def _mean_gaps(whole: AllPaths) -> Floats:

@@ -7,7 +7,8 @@ cannot be done now it says so, and the others go on.
 2. A snapshot expires when it is older than the retention and than the start of every run that is kept: a replay reads the lake
    as it was when the run ended.
 3. A file that was replaced goes a day later, when no reader can have it open any more.
-4. A file that nobody names goes when it is older than a day and than the start of every run that is running.
+4. A study of the lab goes when it was not asked for again for ``study_days``, unless a change of policy refers to it.
+5. A file that nobody names goes when it is older than a day and than the start of every run that is running.
 """
 
 import re
@@ -22,6 +23,7 @@ from typing import Final
 
 from schemas.enums import RunState
 from schemas.errors import TrimtabError
+from schemas.lab_tables import LAB, LAB_INTERNAL
 from schemas.settings import Settings
 from tasks.operate.backup import backup_folder, make_backup, remove_old
 from tasks.operate.maintenance_lock import maintenance_lock
@@ -50,9 +52,11 @@ class Chore:
 
 @dataclass(frozen=True, slots=True)
 class MaintenancePlan:
-    """What may go. ``runs``: those beyond the retention."""
+    """What may go. ``runs``: those beyond the retention; studies asked for before ``studies_before`` (null: none) that are not among ``studies_kept``."""
 
     runs: tuple[str, ...]
+    studies_before: datetime | None
+    studies_kept: frozenset[str]
     snapshots_before: datetime
     orphans_before: datetime
     replaced_before: datetime
@@ -63,8 +67,10 @@ class MaintenancePlan:
         with closing(open_ledger(settings)) as ledger:
             runs = ledger.runs.list_runs(limit=None)
             retention = Retention.of(settings, ledger.runs, now)
+            kept = frozenset(change.study_id for change in ledger.policy_changes.list_changes())
+        before = None if settings.study_days is None else now - timedelta(days=settings.study_days)
         beyond = tuple(run.run_id for run in runs if retention.is_beyond(run))
-        return cls(beyond, oldest_needed(runs, retention), oldest_under_way(runs, now), now - SAFE_AGE)
+        return cls(beyond, before, kept, oldest_needed(runs, retention), oldest_under_way(runs, now), now - SAFE_AGE)
 
 
 def oldest_needed(runs: list[RunRow], retention: Retention) -> datetime:
@@ -120,10 +126,22 @@ def _keep_lake(lake: Upkeep, plan: MaintenancePlan, *, is_dry_run: bool) -> Iter
                 f"rows beyond the retention in {table}",
                 lambda table=table: lake.delete_runs(table, plan.runs, is_dry_run=is_dry_run),  # type: ignore[misc]
             )
+    yield _do_chore("old studies removed", lambda: _remove_studies(lake, plan, is_dry_run=is_dry_run))
     yield _do_chore("snapshots expired", lambda: lake.expire_snapshots(plan.snapshots_before, is_dry_run=is_dry_run))
     yield from _merge(lake, is_dry_run=is_dry_run)
     yield _do_chore("replaced files removed", lambda: lake.remove_replaced(plan.replaced_before, is_dry_run=is_dry_run))
     yield _do_chore("orphan files removed", lambda: lake.remove_orphans(plan.orphans_before, is_dry_run=is_dry_run))
+
+
+def _remove_studies(lake: Upkeep, plan: MaintenancePlan, *, is_dry_run: bool) -> int:
+    """Take old studies out of every table of the lab, last out of the one that names them."""
+    if plan.studies_before is None:
+        return 0
+    studies = [each for each in lake.old_studies(plan.studies_before.date()) if each not in plan.studies_kept]
+    of_lab = [table for table in lake.tables() if table in LAB or table in LAB_INTERNAL]
+    for table in sorted(of_lab, key=lambda name: name == "lab_studies") if studies and not is_dry_run else []:
+        lake.delete_runs(table, studies, is_dry_run=False)
+    return len(studies)
 
 
 def _merge(lake: Upkeep, *, is_dry_run: bool) -> Iterator[Chore]:

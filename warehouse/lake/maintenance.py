@@ -21,7 +21,7 @@ as a snapshot shows it.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -109,6 +109,12 @@ class Upkeep:
         if count and not is_dry_run:
             self._taken(sql("delete_runs").format(table=table), runs=list(runs))
         return count
+
+    def old_studies(self, before: date) -> list[str]:
+        """Studies of the lab that were asked for last before a day; of one whose day is unknown nothing is said."""
+        if not self._rows(sql("studies_have_dates")):
+            return []
+        return [study for (study,) in self._rows(sql("old_studies"), before=before)]
 
     def expire_snapshots(self, before: datetime, *, is_dry_run: bool) -> int:
         """Expire snapshots made before a moment; how many they are."""

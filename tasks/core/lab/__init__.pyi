@@ -14,6 +14,8 @@ from .frontier import Moments as Moments
 from .frontier import efficient_mixes as efficient_mixes
 from .frontier import find_frontier as find_frontier
 from .frontier import moments_of as moments_of
+from .glide import Glided as Glided
+from .glide import simulate_glide as simulate_glide
 from .holders import LEFT_OUT as LEFT_OUT
 from .holders import hold_accounts as hold_accounts
 from .market import BEGIN as BEGIN

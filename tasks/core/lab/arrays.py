@@ -113,6 +113,8 @@ class Holders:
     """Whether they are invested on the first date, whatever the policy."""
 
 
+GAP_LIMITS: Final = (1e-6, 0.01, 0.1, 1.0)
+"""Basis points within which solves are counted."""
 MEASURES: Final = (
     "wealth",  # usd on the last date, before what a sale of everything would cost and owe
     "wealth_liquidated",  # after it
@@ -138,6 +140,10 @@ MEASURES: Final = (
     "gap_sum",  # of the gaps of all solves, basis points of NAV
     "gap_max",
     "solves",
+    "gaps_0",  # solves whose gap is within each of GAP_LIMITS
+    "gaps_1",
+    "gaps_2",
+    "gaps_3",
     "proposals_auto",  # looks whose trades policy would approve; 0 where routes are not counted
     "proposals_one",  # those that one person would look at
     "proposals_two",  # those that would need two

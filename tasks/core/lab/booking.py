@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from tasks.core.facts import BPS
-from tasks.core.lab.arrays import MEASURES, LabPolicy
+from tasks.core.lab.arrays import GAP_LIMITS, MEASURES, LabPolicy
 from tasks.core.lab.standing import YEAR_TURNOVER, Course, Standing
 from tasks.core.lab.trade import Found
 from tasks.core.solver import (
@@ -35,6 +35,7 @@ COST: Final = MEASURES.index("cost")
 GAP_SUM: Final = MEASURES.index("gap_sum")
 GAP_MAX: Final = MEASURES.index("gap_max")
 SOLVES: Final = MEASURES.index("solves")
+WITHIN: Final = MEASURES.index("gaps_0")
 HARVESTED: Final = MEASURES.index("harvested")
 
 
@@ -177,6 +178,8 @@ def book_trades(
         values[a, GAP_SUM] += gap
         values[a, GAP_MAX] = max(values[a, GAP_MAX], gap)
         values[a, SOLVES] += 1
+        for place in range(len(GAP_LIMITS)):
+            values[a, WITHIN + place] += gap <= GAP_LIMITS[place]
     return True
 
 

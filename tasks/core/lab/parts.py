@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from schemas.lab_tables import LAB_INTERNAL, LAB_PART, OF_ACCOUNTS
-from tasks.core.lab.arrays import Market, Measured
+from tasks.core.lab.arrays import GAP_LIMITS, Market, Measured
 from tasks.core.lab.statistics import annual_deviation, annual_rate
 from tasks.core.solver import Floats, Ints
 
@@ -81,6 +81,7 @@ def path_measures(
         "max_gap_bps": measured.of("gap_max"),
         "gap_sum_bps": measured.of("gap_sum"),
         "solves": solves,
+        **{f"gaps_{place}": measured.of(f"gaps_{place}") for place in range(len(GAP_LIMITS))},
     }
     if minutes is not None:
         routed = {route: measured.of(f"proposals_{route}") / years for route in ROUTES}

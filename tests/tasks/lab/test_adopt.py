@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -18,10 +18,12 @@ from tasks.lab.compare import policies_of, verdict
 from tasks.lab.simulate import shard_frames
 from tasks.lab.study import enter_study
 from tasks.lab.summary import summary_frames
+from tasks.operate.maintain import maintain
 from tasks.runtime.stores import current_actor, open_ledger, utc_now
 from tests.support.home_copy import copy_home
 from tests.support.landing_book import AS_OF, sound_book, write_book
 from tests.support.night_driver import run_night
+from tests.support.servers import Postgres
 from warehouse.lake import open_lake
 from warehouse.ledger import PolicyChange
 
@@ -58,15 +60,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
     source.mkdir()
     write_book(source, sound_book(), "csv")
     run_night(settings, source, AS_OF)
+    study_id = finish(settings)
+    with closing(open_ledger(settings)) as ledger:
+        for name in ("quin", "ray"):
+            ledger.users.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
+    return settings, study_id
+
+
+def finish(settings: Settings) -> str:
+    """Run the small study in a home; its id."""
     plan = enter_study(settings, parse_study(TEXT.encode(), source="small.toml"))
     lake = open_lake(settings)
     for shard in plan.run.shards:
         lake.replace(plan.run, shard, shard_frames(plan, shard))
     lake.replace(plan.run, GLOBAL_SHARD, summary_frames(lake, plan))
-    with closing(open_ledger(settings)) as ledger:
-        for name in ("quin", "ray"):
-            ledger.users.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
-    return settings, plan.study.study_id
+    return plan.study.study_id
 
 
 @pytest.fixture
@@ -187,3 +195,57 @@ def test_what_is_not_there_is_refused(
 ) -> None:
     with pytest.raises(WrongUsage, match=said):
         propose(home, asked(**{"study_id": made[1], **more}))  # type: ignore[arg-type]
+
+
+def test_maintenance_removes_old_studies_but_none_that_a_change_refers_to(
+    made: tuple[Settings, str], home: Settings
+) -> None:
+    other = enter_study(home, parse_study(TEXT.replace("count = 8", "count = 9").encode(), source="other.toml"))
+    lake, study = open_lake(home), made[1]
+    later = utc_now() + timedelta(days=366)
+    assert removed(home, utc_now() + timedelta(days=363)) == 0
+    assert removed(home.model_copy(update={"study_days": None}), later) == 0
+    assert removed(home, later, is_dry_run=True) == 2
+    change = propose(home, asked(study))
+    with closing(open_ledger(home)) as ledger:
+        ledger.policy_changes.vote(change.change_id, is_approved=False, actor="quin", note="not now", now=utc_now())
+    assert removed(home, later) == 1, "what a change refers to stays, also where it was rejected"
+    assert lake.read("lab_studies", other.study.study_id).is_empty()
+    assert policies_of(home, study).height == 8
+    assert removed(home, later) == 0
+
+
+def removed(settings: Settings, now: datetime, *, is_dry_run: bool = False) -> int:
+    """How many studies maintenance takes out."""
+    chores = maintain(settings, now, is_dry_run=is_dry_run)
+    return next(chore.count for chore in chores if chore.what == "old studies removed")
+
+
+def test_a_ledger_on_postgresql_takes_a_change_as_any_other_does(
+    made: tuple[Settings, str], postgres: Postgres, tmp_path: Path
+) -> None:
+    """A night, a study, a proposal and two approvals, with the ledger on a server."""
+    address = postgres.url(postgres.new_database()).replace("postgresql://", "postgresql+psycopg://")
+    settings = Settings(home=tmp_path / "home", max_quarantined_fraction=1.0, ledger_url=address)
+    source = tmp_path / "source"
+    source.mkdir()
+    write_book(source, sound_book(), "csv")
+    run_night(settings, source, AS_OF)
+    finish(settings)
+    with closing(open_ledger(settings)) as ledger:
+        for name in ("quin", "ray"):
+            ledger.users.add_user(name, [Role.REVIEWER], actor=current_actor(), now=utc_now())
+    change = propose(settings, asked(made[1]))
+    with pytest.raises(DecisionRefused):
+        approve(settings, change, current_actor())
+    approve(settings, change, "quin")
+    with pytest.raises(DecisionRefused):
+        approve(settings, change, "quin")
+    approve(settings, change, "ray")
+    with closing(open_ledger(settings)) as ledger:
+        kept = ledger.policy_changes.get_change(change.change_id)
+    assert (kept.state, kept.content) == ("adopted", change.content)
+    written = {path.name for path in change_files(settings, change.change_id, tmp_path / "out")}
+    assert written == {"policies.csv", "model_targets.csv"}
+    bands = pl.read_csv(tmp_path / "out" / "model_targets.csv").filter(model_id=names()[1])["absolute_band"]
+    assert set(bands) == {0.06}
