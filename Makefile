@@ -75,7 +75,10 @@ docs: setup
 # Every run adds its figures to tests/benchmarks/results.csv, which results.svg is drawn from; commit those of a quiet machine.
 bench: setup
 	$(BIN)/python -m tests.benchmarks.night
+	$(BIN)/python -m tests.benchmarks.drift
 	$(BIN)/python -m tests.benchmarks.kernel
+	$(BIN)/python -m uv pip install --quiet --no-deps "taxrebalance==0.2.0" # it asks for an older OSQP, which it does not use
+	$(BIN)/python -m tests.benchmarks.peers
 	$(BIN)/python -m tests.benchmarks.households
 	$(BIN)/python -m tests.benchmarks.lab
 	$(BIN)/python -m tests.benchmarks.gate

@@ -8,6 +8,7 @@ import pytest
 from tests.benchmarks.results import HERE, KEPT, read
 
 SMALLEST = {
+    "drift": "--accounts 20",
     "export": "--accounts 3",
     "find": "--accounts 60",
     "gate": "--lots 2000",
@@ -16,6 +17,7 @@ SMALLEST = {
     "lab": "--paths 2 --years 1",
     "monitor": "--accounts 20",
     "night": "--accounts 30 --export",
+    "peers": "--accounts 2",
     "performance": "--accounts 30",
     "pull": "--accounts 30",
     "queue": "--proposals 60",

@@ -14,6 +14,7 @@ Known limits: an account whose NAV is not positive has null weights; it is never
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -29,6 +30,8 @@ DRIFT_COLUMNS: Final = ("value_usd", "weight", "target_weight", "drift", "band",
 WEIGHT_TOLERANCE: Final = 1e-9
 """Weights this close are equal: 0.65 - 0.60 > 0.05 in floating point."""
 
+KEY: Final = "class_key"
+_OF_TARGET: Final = ("model_id", "asset_class")
 _BREACHES: Final = {
     "has_class_out": (pl.col("is_out_of_band") & (pl.col("asset_class") != CASH)).any(),
     "has_cash_out": (pl.col("is_out_of_band") & (pl.col("asset_class") == CASH)).any(),
@@ -45,16 +48,6 @@ def tolerance_band(target: pl.Expr, absolute: pl.Expr, relative: pl.Expr, rule: 
     """The lesser or greater of ``absolute`` and ``relative * target``; the one that is given; null with neither."""
     both = (absolute, relative * target)
     return pl.when(rule == BandRule.GREATER).then(pl.max_horizontal(*both)).otherwise(pl.min_horizontal(*both))
-
-
-def class_values(lots: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """``account_id, asset_class, value_usd``: lots (with values) summed, and one row of cash an account.
-
-    A security may itself be of the class ``cash``; it adds to the row.
-    """
-    held = lots.select("account_id", "asset_class", "value_usd")
-    cash = accounts.select("account_id", asset_class=pl.lit(CASH), value_usd=pl.col("cash_usd").cast(USD))
-    return pl.concat([held, cash]).group_by("account_id", "asset_class").agg(pl.col("value_usd").sum())
 
 
 def drift_by_class(lots: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl.DataFrame) -> pl.DataFrame:
@@ -75,19 +68,66 @@ def drift_by_class(lots: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl
         Grain (account_id, asset_class), sorted; columns of the table ``drift`` and ``nav_usd``. Accounts of managed
         households have no ``band``.
     """
-    values = class_values(lots, accounts)
-    nav = values.group_by("account_id").agg(nav_usd=pl.col("value_usd").sum())
-    targets = accounts.select("account_id", "model_id").join(model_targets, on="model_id").drop("model_id")
-    rules = accounts.select("account_id", "band_rule", is_alone=pl.col("managed_household_id").is_null())
+    held = accounts.select(
+        *("account_id", "model_id", "band_rule", "cash_usd"), is_alone=pl.col("managed_household_id").is_null()
+    )
+    held = held.sort("account_id").with_row_index("account_row")
+    names = pl.concat([lots["asset_class"], model_targets["asset_class"], pl.Series("asset_class", [CASH])])
+    classes = ClassKeys(names.drop_nulls().unique().sort())
+    values = _class_values(lots, held, classes)
+    nav = values.group_by(account_row=classes.account_row()).agg(nav_usd=pl.col("value_usd").sum())
+    targets = held.select("account_row", "model_id").join(model_targets, on="model_id")
+    targets = targets.select(classes.key(), *(name for name in model_targets.columns if name not in _OF_TARGET))
     return (
-        targets.join(values, on=CLASS, how="full", coalesce=True)
-        .join(nav, on="account_id", how="left")
-        .join(rules, on="account_id", how="left")
+        targets.join(values, on=KEY, how="full", coalesce=True)
+        .sort(KEY)
+        .with_columns(account_row=classes.account_row(), asset_class=classes.asset_class())
+        .join(held.drop("model_id", "cash_usd"), on="account_row", how="left", maintain_order="left")
+        .join(nav, on="account_row", how="left", maintain_order="left")
         .with_columns(pl.col("value_usd").fill_null(0), pl.col("target_weight").fill_null(0.0))
         .pipe(_with_drift, has_band=pl.col("is_alone"))
         .select(*CLASS, *DRIFT_COLUMNS)
-        .sort(CLASS)
     )
+
+
+@dataclass(frozen=True)
+class ClassKeys:
+    """A number for each class of each account, in the order of ``CLASS``: numbers are joined, added up and sorted twice as fast as names.
+
+    ``names``: every class, sorted; a class that no security has, null, comes before them. An account's number is ``account_row``, its place among
+    the accounts, sorted.
+    """
+
+    names: pl.Series
+
+    def key(self) -> pl.Expr:
+        """From ``account_row`` and ``asset_class``."""
+        number = (pl.col("asset_class").cast(pl.Enum(self.names)).to_physical().cast(pl.UInt64) + 1).fill_null(0)
+        return (pl.col("account_row").cast(pl.UInt64) * self._count + number).alias(KEY)
+
+    def account_row(self) -> pl.Expr:
+        """From the number."""
+        return (pl.col(KEY) // self._count).cast(pl.UInt32)
+
+    def asset_class(self) -> pl.Expr:
+        """From the number."""
+        return pl.lit(pl.concat([pl.Series([None], dtype=pl.String), self.names])).gather(pl.col(KEY) % self._count)
+
+    @property
+    def _count(self) -> int:
+        return len(self.names) + 1
+
+
+def _class_values(lots: pl.DataFrame, accounts: pl.DataFrame, classes: ClassKeys) -> pl.DataFrame:
+    """``KEY, value_usd``: lots (with values) of the accounts summed, and one row of cash an account.
+
+    A security may itself be of the class ``cash``; it adds to the row.
+    """
+    own = lots.select("account_id", "asset_class", "value_usd")
+    own = own.join(accounts.select("account_id", "account_row"), on="account_id")
+    cash = accounts.select("account_row", asset_class=pl.lit(CASH), value_usd=pl.col("cash_usd").cast(USD))
+    rows = pl.concat([part.select(classes.key(), "value_usd") for part in (own, cash)])
+    return rows.group_by(KEY).agg(pl.col("value_usd").sum())
 
 
 def household_drift(drift: pl.DataFrame, accounts: pl.DataFrame, model_targets: pl.DataFrame) -> pl.DataFrame:
