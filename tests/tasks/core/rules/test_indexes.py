@@ -197,12 +197,22 @@ def random_world(seed: int, most: int) -> Drawn:
     nav = 10 ** rng.uniform(4.5, 6.5)
     excluded = frozenset(name for name in names if rng.random() < 0.05)
     budget = None if rng.random() < 0.2 else float(rng.choice([0.0, 0.01, 0.03, 0.1, 0.5]))
-    lots = [
-        f"{name} | {lot} | {max(1, round(nav * 0.9 * weight[number] / price[number] * rng.uniform(0.2, 0.8)))} | "
-        f"{price[number] * rng.uniform(0.5, 1.6):.2f} | {date(2024, 6, 1) + timedelta(days=int(rng.integers(0, 620)))}"
-        for number, name in enumerate(names)
-        for lot in range(int(rng.integers(0, 3)))
-    ]
+    is_near = bool(rng.random() < 0.6)
+    owed = rng.uniform(0.02, 0.3) if rng.random() < 0.5 else -rng.uniform(0, 0.15)
+    cheap = rng.uniform(0.5, 1.6, count) if rng.random() < 0.5 else np.ones(count)
+    lots = []
+    for number, name in enumerate(names):
+        parts = (
+            rng.dirichlet(np.ones(2)) * rng.uniform(0.97, 1.03)
+            if is_near
+            else rng.uniform(0, 0.8, int(rng.integers(0, 3)))
+        )
+        for lot, part in enumerate(parts):
+            held = max(1, round(nav * 0.9 * weight[number] / price[number] * part))
+            day = date(2024, 6, 1) + timedelta(days=int(rng.integers(0, 620)))
+            lots.append(
+                f"{name} | {lot} | {held} | {price[number] * cheap[number] * rng.uniform(0.8, 1.1):.2f} | {day}"
+            )
     sold = [
         f"{name} | a | {ago(int(rng.integers(1, 40)))} | sell | 10 | 9 | -500" for name in names if rng.random() < 0.03
     ]
@@ -222,7 +232,7 @@ def random_world(seed: int, most: int) -> Drawn:
         buy_list="asset_class | security_id\nbonds | B",
         lots="security_id | lot_id | quantity | unit_cost_usd | acquired_date\n"
         + "\n".join([f"B | 0 | {max(1, round(nav * 0.08 / 50))} | 49 | 2020-01-02", *lots]),
-        cash=f"settled_usd\n{nav * rng.uniform(-0.05, 0.15):.2f}",
+        cash=f"settled_usd\n{-nav * owed:.2f}",
         **({"trades": "\n".join([TRADES, *sold])} if sold else {}),
     )
     rows = pl.DataFrame({"index_id": "i", "security_id": names, "weight": weight, "weight_date": AS_OF})
