@@ -160,6 +160,7 @@ def join_holders(parts: list[Holders]) -> Holders:
     }
     others = (
         "target",
+        "location",
         "has_cash_band",
         "rates",
         "is_taxed",

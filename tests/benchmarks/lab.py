@@ -34,7 +34,7 @@ REFEREED: Final = 20
 """Trades that CVXPY makes."""
 BY_BT: Final = 10
 """Paths that bt steps through."""
-MANY_PATHS: Final = 4
+MANY_PATHS: Final = 20
 """Paths of the study of many policies."""
 
 

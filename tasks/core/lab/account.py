@@ -28,6 +28,7 @@ def holders_of(market: Market, terms: Terms | Holders) -> Holders:
         choice=np.tile(np.arange(1, many + 1), classes)[None],
         can_sell=np.ones(row, np.bool_),
         target=np.append(np.asarray(terms.targets, np.float64), 0.0)[None],
+        location=np.zeros((1, classes)),
         has_cash_band=np.zeros(1, np.bool_),
         rates=np.array([rates], np.float64),
         is_taxed=np.array([terms.is_taxed], np.bool_),

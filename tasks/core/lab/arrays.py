@@ -89,6 +89,8 @@ class Holders:
     """(K, C + 1), the last of cash."""
     has_cash_band: Flags
     """(K) whether cash is held to a band as a class is."""
+    location: Floats
+    """(K, C) what a dollar of a class costs in such an account (``location_preferences``), as a fraction."""
     rates: Floats
     """(K, 2) of short-term and long-term gains; 0 where an account pays no tax."""
     is_taxed: Flags

@@ -12,7 +12,7 @@ from tasks.core.facts import BPS, Facts, household_key, with_policy_defaults
 from tasks.core.lab.account import holders_of
 from tasks.core.lab.arrays import Holders, LabPolicy, Market, Terms
 from tasks.core.lab.standing import LONG_AGO, Course, Standing, price_of
-from tasks.core.solver import MILLIONTHS, Ints
+from tasks.core.solver import MILLIONTHS, Floats, Ints
 
 EPOCH: Final = date(1970, 1, 1).toordinal()
 
@@ -30,7 +30,9 @@ def as_facts(
     at = int(state.at[which[0]])
     today, holders = market.dates[at], holders_of(market, terms)
     paths = market.growth.shape[0] * len(holders.names)
-    accounts, lots, cash, securities, prices, targets, choices, rules, trades, closed = ([] for _ in range(10))
+    accounts, lots, cash, securities, prices, targets, choices, rules, trades, closed, locations = (
+        [] for _ in range(11)
+    )
     for a in which:
         policy, path, name = policies[a // paths], a % paths, account_name(a)
         k = path % len(holders.names)
@@ -41,8 +43,9 @@ def as_facts(
             "loss_carryforward_long_usd": state.carried[a, 1],
         }
         rates = {"short_term_rate": holders.rates[k, 0], "long_term_rate": holders.rates[k, 1]}
+        kind = "taxable" if holders.is_taxed[k] else "tax_exempt"
         status = {
-            "tax_status": "taxable" if holders.is_taxed[k] else "tax_exempt",
+            "tax_status": kind,
             "status": "active",
             "custodian": "lab",
         }
@@ -54,6 +57,7 @@ def as_facts(
             if asset_class != CASH or holders.has_cash_band[k]:
                 aimed = {"asset_class": asset_class, "target_weight": holders.target[k, c]}
                 targets.append({"model_id": name, **aimed, **bands})
+        locations += _locations(name, kind, holders.location[k], market.classes)
         for s in range(holders.class_of.shape[1]):
             if holders.class_of[k, s] < 0:
                 continue
@@ -83,13 +87,21 @@ def as_facts(
         "policies": rules,
         "trades": trades,
         "restrictions": closed,
+        "location_preferences": locations,
     }
     tables = {name: _table(name, rows) for name, rows in drawn.items()}
     tables["policies"] = with_policy_defaults(tables["policies"])
-    empty = {name: _table(name, []) for name in ("households", "location_preferences")}
+    empty = {name: _table(name, []) for name in ("households",)}
     known = {name: pl.DataFrame(schema=INTERNAL[name]) for name in ("last_exports", "pending_orders")}
     members = tables["accounts"].select("account_id", household_key=household_key())
     return Facts(as_of=today, trade_date=today, **tables, **empty, **known, members=members)
+
+
+def _locations(name: str, tax_status: str, costs: Floats, classes: Sequence[str]) -> list[dict[str, object]]:
+    """Rows of what a dollar of a class costs in an account."""
+    own = {"model_id": name, "tax_status": tax_status}
+    priced = zip(classes, costs, strict=True)
+    return [{**own, "asset_class": asset_class, "cost_bps": cost * BPS} for asset_class, cost in priced if cost]
 
 
 def _table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:

@@ -108,10 +108,6 @@ def _reasons(facts: Facts, accounts: pl.DataFrame, classes: Sequence[str]) -> pl
             ),
         ),
         ("a restriction of it ends, asks for a range, or exempts holders", touched.filter("is_restricted_otherwise")),
-        (
-            "holding a class in it has a cost of its own",
-            accounts.join(facts.location_preferences, on=["model_id", "tax_status"], how="semi"),
-        ),
         ("it sold at a loss within two wash-sale windows", losses),
         ("it bought what it no longer holds within the wash-sale window", _bought_and_gone(facts, own)),
     ]
@@ -235,6 +231,7 @@ def _holders(facts: Facts, accounts: pl.DataFrame, classes: Sequence[str]) -> Ho
         names=names,
         **columns,
         target=target,
+        location=_locations(facts.location_preferences, accounts, classes),
         has_cash_band=has_band,
         rates=rates.to_numpy().astype(np.float64),
         is_taxed=accounts.select(is_taxed()).to_series().to_numpy(),
@@ -271,6 +268,19 @@ def _targets(targets: pl.DataFrame, models: Sequence[str], classes: Sequence[str
     }
     found = np.array([[rows.get((model, name), 0.0) for name in (*classes, CASH)] for model in models])
     return found.reshape(len(models), len(classes) + 1), np.array([(model, CASH) in rows for model in models], np.bool_)
+
+
+def _locations(preferences: pl.DataFrame, accounts: pl.DataFrame, classes: Sequence[str]) -> Any:
+    """(K, C) cost of a dollar of each class in each account."""
+    costs = {
+        (model, status, name): bps / BPS
+        for model, status, name, bps in preferences.select(
+            "model_id", "tax_status", "asset_class", pl.col("cost_bps").cast(pl.Float64)
+        ).iter_rows()
+    }
+    own = accounts.select("model_id", "tax_status").iter_rows()
+    found = [[costs.get((model, status, name), 0.0) for name in classes] for model, status in own]
+    return np.array(found, np.float64).reshape(accounts.height, len(classes))
 
 
 def _floats(frame: pl.DataFrame, *columns: str) -> Any:

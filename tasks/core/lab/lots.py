@@ -35,7 +35,11 @@ def describe_lots(
             bought, price = state.lot_date[a, slot], price_at(course, path, at, s)
             is_short = course.long_from[bought] > course.day[at]
             gain = 1.0 - state.lot_cost[a, slot] / price if course.is_taxed[k] else 0.0
-            cost = course.spread[k, s] + (course.rates[k, 0] if is_short else course.rates[k, 1]) * gain
+            cost = (
+                course.spread[k, s]
+                - course.location[k, c]
+                + (course.rates[k, 0] if is_short else course.rates[k, 1]) * gain
+            )
             lot = at_lot
             while lot > first and (
                 cost < book.lot_cost[lot - 1] or (cost == book.lot_cost[lot - 1] and s < book.lot_security[lot - 1])
@@ -54,7 +58,7 @@ def describe_lots(
             limits.lot_outright[lot] = (units - left) / MILLIONTHS
             at_lot += 1
         for lot in range(first, at_lot):
-            book.lot_cost[lot] = book.lot_spread[lot]  # tax is for the solver to add
+            book.lot_cost[lot] = book.lot_spread[lot] - course.location[k, c]  # tax is for the solver to add
     return at_lot
 
 

@@ -46,6 +46,8 @@ class Course(NamedTuple):
     """(K, S) as in ``Holders``."""
     target: Floats
     """(K, C + 1), the last of cash."""
+    location: Floats
+    """(K, C) as in ``Holders``."""
     rates: Floats
     """(K, 2)."""
     is_taxed: Flags
@@ -152,6 +154,7 @@ def course_of(market: Market, terms: Terms | Holders) -> Course:
         np.ascontiguousarray(holders.choice, np.int64),
         np.ascontiguousarray(holders.can_sell, np.bool_),
         np.ascontiguousarray(holders.target, np.float64),
+        np.ascontiguousarray(holders.location, np.float64),
         np.ascontiguousarray(holders.rates, np.float64),
         np.ascontiguousarray(holders.is_taxed, np.bool_),
     )

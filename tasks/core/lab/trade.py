@@ -196,7 +196,8 @@ def choose(
     if best < 0:
         book.buy_price[row], book.buy_step[row] = 1.0, 1.0
         return
-    book.buy_cost[row], book.buy_spread[row] = course.spread[k, best], course.spread[k, best]
+    book.buy_spread[row] = course.spread[k, best]
+    book.buy_cost[row] = course.spread[k, best] + course.location[k, c]
     book.buy_price[row], book.buy_step[row] = price_at(course, path, at, best), course.step[k, best]
 
 

@@ -119,7 +119,6 @@ LEFT_OUT: list[tuple[dict[str, str], str]] = [
     ),
     ({"restrictions": f"security_id | rule | until_date\nS | no_buy | {ago(-90)}"}, "a restriction of it ends"),
     ({"restrictions": "account_id | security_id | rule\n | S2 | no_new"}, "a restriction of it ends"),
-    ({"location_preferences": "asset_class | tax_status | cost_bps\nbonds | taxable | 10"}, "has a cost of its own"),
     ({"trades": f"security_id | trade_date\nS | {ago(40)}"}, "it sold at a loss within two wash-sale windows"),
     (
         {"trades": f"security_id | trade_date | side | realized_gain_usd\nS | {ago(20)} | buy |"},
@@ -178,7 +177,17 @@ def random_facts(seed: int, count: int = 60) -> Facts:
         for name in names[::4]
     )
     prices = "security_id | price_usd\nS | 173.25\nS2 | 88.5\nS3 | 1210\nB | 49.995\nF | 1"
-    return world(accounts=accounts, lots=lots, cash=cash, restrictions=rules, prices=prices)
+    location = "asset_class | tax_status | cost_bps\nbonds | taxable | 25\nstocks | tax_exempt | 4"
+    tables = {"accounts": accounts, "lots": lots, "cash": cash, "restrictions": rules, "prices": prices}
+    return world(**tables, location_preferences=location)
+
+
+def test_what_a_class_costs_in_an_account_comes_along() -> None:
+    facts = random_facts(1)
+    holders, _ = held(facts, facts.accounts["account_id"].to_list())
+    status = dict(facts.accounts.select("account_id", "tax_status").iter_rows())
+    wanted = [[0.0025, 0.0] if status[name] == "taxable" else [0.0, 0.0004] for name in holders.names]
+    assert holders.location.round(6).tolist() == wanted
 
 
 RULES: list[dict[str, Any]] = [
