@@ -184,6 +184,10 @@ class Settings(BaseSettings):
     """Least share of an order in a block that is filled in part, in units of the security's quantity step."""
     cut_offs: Mapping[str, TimeOfDay] = Field(default_factory=dict)
     """By custodian, the time of day in the exchange's time zone by which its orders must have left."""
+    answer_hours: Annotated[float, Field(ge=0, le=8760)] = 24
+    """How long after it left an order may be without any answer; after that it is a break. Until then it is counted apart, as not yet due."""
+    answer_hours_of: Mapping[str, Annotated[float, Field(ge=0, le=8760)]] = Field(default_factory=dict)
+    """The same by custodian, where one has a time of its own."""
     reminder_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """How long before a cut-off people are reminded of what still waits."""
     backup_url: str = ""

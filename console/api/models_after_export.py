@@ -131,6 +131,9 @@ class BreaksOut(ApiModel):
     """Some open breaks: alarms first, then the oldest, then the largest amounts; ``next_cursor`` null: there are no more."""
 
     breaks: list[BreakOut]
+    not_yet_due: Annotated[
+        dict[str, int], Field(description="By custodian, orders without an answer that need none yet: no breaks.")
+    ]
     next_cursor: str | None
 
 

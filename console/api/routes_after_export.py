@@ -145,7 +145,8 @@ def add_settlements(router: APIRouter, backend: Backend, decides: Any) -> None:
 
 
 def _breaks(backend: Backend, wanted: SentFilter) -> list[BreakOut]:
-    rows = backend.ledger.answers.breaks_found(wanted, ALARMS, limit=MOST).rows
+    due = replace(wanted, grace=backend.grace)
+    rows = backend.ledger.answers.breaks_found(due, ALARMS, limit=MOST).rows
     return [BreakOut.of(row, backend.now()) for row in rows.iter_rows(named=True)]
 
 
@@ -166,10 +167,14 @@ def _add_breaks(router: APIRouter, backend: Backend, reads: Any) -> None:
         wanted = SentFilter(run=run, custodian=custodian, account=account, proposal=proposal, code=code)
         about = f"breaks {wanted}"
         after = None if cursor is None else read_cursor(cursor, about, BREAK_KEY)
-        found = backend.ledger.answers.breaks_found(caller.narrow(wanted), ALARMS, limit=limit, after=after)
+        grace = backend.grace
+        due = replace(caller.narrow(wanted), grace=grace)
+        found = backend.ledger.answers.breaks_found(due, ALARMS, limit=limit, after=after)
+        early = backend.ledger.fills.not_yet_due(grace, caller.token.custodians)
         now = backend.now()
         return BreaksOut(
             breaks=[BreakOut.of(row, now) for row in found.rows.iter_rows(named=True)],
+            not_yet_due=early,
             next_cursor=None if found.after is None else write_cursor(found.after, about),
         )
 

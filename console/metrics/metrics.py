@@ -56,13 +56,16 @@ class LedgerCollector(Collector):
     def _after_exports(self) -> Iterable[Metric]:
         """What went wrong, or has not come back, of what left."""
         ledger = self._backend.ledger
-        broken, left_out = ledger.answers.break_counts("code", SentFilter()), ledger.answers.aside_counts()
+        grace = self._backend.grace
+        broken, left_out = ledger.answers.break_counts("code", SentFilter(grace=grace)), ledger.answers.aside_counts()
         breaks = {code: broken.get(str(code), 0) for code in Break}
         aside = {code: left_out.get(code, 0) for code in Break}
         yield _gauges("trimtab_open_breaks", "Open breaks by code.", "code", breaks)
         yield _gauges("trimtab_executions_set_aside", "Executions never used, by code.", "code", aside)
         unanswered = broken.get(str(Break.NOT_ACKNOWLEDGED), 0)
-        yield _gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered.", unanswered)
+        yield _gauge("trimtab_orders_not_acknowledged", "Orders that left and nobody answered in time.", unanswered)
+        early = sum(ledger.fills.not_yet_due(grace).values())
+        yield _gauge("trimtab_orders_not_yet_due", "Orders that left and need no answer yet.", early)
         left = count_open_orders(ledger.fills, self._backend.settings.exchange, self._backend.now())
         yield _gauge("trimtab_open_orders", "Orders that left and have no final word.", left.count)
         yield _gauge("trimtab_open_orders_age_sessions", "Trading days since the oldest.", left.session_count or 0)

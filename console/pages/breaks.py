@@ -86,12 +86,16 @@ def register(backend: Backend) -> None:
 
 @dataclass(frozen=True)
 class BreakCounts:
-    """Open breaks of one page; how many there are by code and by custodian, each without its own filter, and by both."""
+    """Open breaks of one page; how many there are by code and by custodian, each without its own filter, and by both.
+
+    ``early``: by custodian, orders that nobody has answered and that need no answer yet.
+    """
 
     rows: pl.DataFrame
     codes: dict[str, int]
     custodians: dict[str, int]
     number: int
+    early: dict[str, int]
 
 
 class BreakView:
@@ -117,6 +121,7 @@ class BreakView:
                     self.custodian = self._choice("Custodian", self.wanted.custodian)
                     ui.space()
                     self.totals = ui.row().classes("totals").props('role="status" aria-live="polite"')
+                self.early = ui.label().classes("note")
                 self.table = plain_table(COLUMNS, [], numbers=NUMBERS, cells=CELLS)
                 self.table.props('aria-label="Open breaks"')
                 self.pager = Pager(self._turn, PAGE_ROWS)
@@ -140,14 +145,15 @@ class BreakView:
             self._draw(*found)
 
     def _read(self) -> tuple[BreakCounts, RowPage, dict[Break, int]]:
-        ledger, wanted = self.ledger, self.wanted
+        ledger, wanted = self.ledger, replace(self.wanted, grace=self.desk.backend.grace)
         codes = ledger.answers.break_counts("code", replace(wanted, code=None))
         custodians = ledger.answers.break_counts("custodian", replace(wanted, custodian=None))
         number = codes.get(wanted.code, 0) if wanted.code else sum(codes.values())
         self.skip = min(self.skip, max(number - 1, 0) // PAGE_ROWS * PAGE_ROWS)
         rows = ledger.answers.breaks_found(wanted, ALARMS, limit=PAGE_ROWS, skip=self.skip).rows
         aside = ledger.answers.aside_stretch(limit=self.aside_limit)
-        return BreakCounts(rows, codes, custodians, number), aside, ledger.answers.aside_counts()
+        early = ledger.fills.not_yet_due(self.desk.backend.grace)
+        return BreakCounts(rows, codes, custodians, number, early), aside, ledger.answers.aside_counts()
 
     def _draw(self, seen: BreakCounts, aside: RowPage, left_out: Mapping[Break, int]) -> None:
         now = self.desk.now
@@ -161,6 +167,8 @@ class BreakView:
             ui.label(plural(seen.number, "break")).classes("strong")
             if alarms and self.wanted.code is None:
                 ui.label(plural(alarms, "alarm")).classes("chip bad")
+        self.early.text = _early(seen.early)
+        self.early.set_visibility(bool(seen.early))
         self.pager.show(self.skip, seen.number, "nothing is open")
         self._draw_aside(aside, left_out)
 
@@ -192,6 +200,12 @@ class BreakView:
     async def _older(self) -> None:
         self.aside_limit += ASIDE_ROWS
         await self.refresh()
+
+
+def _early(early: Mapping[str, int]) -> str:
+    """How many orders have no answer and need none yet."""
+    by = ", ".join(f"{custodian} {count(number)}" for custodian, number in early.items())
+    return f"Not yet due: {plural(sum(early.values()), 'order')} without an answer so far ({by})."
 
 
 def _choices(counts: Mapping[str, int], value: str | None, named: Callable[[str], str]) -> dict[str, str]:

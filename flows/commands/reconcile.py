@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 from flows.commands.say import hand_over, say
-from flows.commands.terminal import Json, notice, print_frame, print_json
+from flows.commands.terminal import Json, notice, print_frame, print_json, print_table
 from schemas.errors import ExitCode, WrongUsage
 from schemas.settings import Settings
 from tasks.reconcile import (
@@ -23,6 +23,7 @@ from tasks.reconcile import (
 )
 from tasks.runtime import current_actor, open_ledger, settings_of_a_home, utc_now
 from warehouse.lake import open_lake
+from warehouse.ledger import AnswerGrace
 
 FORMATS: Final = ("csv", "fix", "flex", "alpaca")
 
@@ -100,12 +101,16 @@ def _print(done: ReconcileResult) -> None:
 
 def _show_breaks(settings: Settings, *, is_json: bool) -> None:
     with closing(open_ledger(settings)) as ledger:
-        breaks, aside = open_breaks(ledger.answers, utc_now()), ledger.answers.set_aside()
+        grace = AnswerGrace.of(settings, utc_now())
+        breaks, aside = open_breaks(ledger.answers, grace.now, grace), ledger.answers.set_aside()
+        early = ledger.fills.not_yet_due(grace)
     if is_json:
-        print_json({"breaks": breaks.to_dicts(), "set_aside": aside.to_dicts()})
+        print_json({"breaks": breaks.to_dicts(), "not_yet_due": early, "set_aside": aside.to_dicts()})
         return
     by_code = breaks.group_by("code").agg(orders=pl.len(), amount_usd=pl.col("amount_usd").sum()).sort("code")
     print_frame("open breaks", by_code)
+    if early:
+        print_table("not yet due: orders without an answer", ("custodian", "orders"), sorted(early.items()))
     print_frame("of them the first", breaks.drop("run_id", "source").head(50))
     if aside.height:
         print_frame(

@@ -41,6 +41,7 @@ from tasks.review import newest_rows
 from warehouse.lake import Lake
 from warehouse.ledger import (
     Amendments,
+    AnswerGrace,
     Answers,
     ExecutionFile,
     ExecutionReading,
@@ -243,12 +244,13 @@ def _reading(read: ExecutionRecords) -> ExecutionReading:
     )
 
 
-def open_breaks(answers: Answers, now: datetime) -> pl.DataFrame:
-    """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts."""
-    stretch = answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE)
+def open_breaks(answers: Answers, now: datetime, grace: AnswerGrace | None = None) -> pl.DataFrame:
+    """Table ``OPEN_BREAKS``: alarms first, then the oldest, then the largest amounts; without orders that have ``grace``."""
+    wanted = SentFilter(grace=grace)
+    stretch = answers.breaks_found(wanted, ALARMS, limit=BREAKS_AT_ONCE)
     found = [stretch.rows]
     while stretch.after is not None:
-        stretch = answers.breaks_found(SentFilter(), ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
+        stretch = answers.breaks_found(wanted, ALARMS, limit=BREAKS_AT_ONCE, after=stretch.after)
         found.append(stretch.rows)
     age = (pl.lit(now) - pl.col("since_at")).dt.total_days()
     return pl.concat(found).with_columns(age_days=age).select(list(OPEN_BREAKS))

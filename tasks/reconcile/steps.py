@@ -14,6 +14,7 @@ from schemas.events import EventName
 from tasks.reconcile.execution_files import ExecutionFileResult, reconcile_new, reconcile_one
 from tasks.reconcile.reconcile import open_breaks
 from tasks.runtime import current_settings, open_ledger, retry_quietly, utc_now
+from warehouse.ledger import AnswerGrace
 
 
 @task(name="reconcile_step", cache_policy=NO_CACHE, **retry_quietly)
@@ -27,7 +28,8 @@ def reconcile_task(path: str | None, source: str, fmt: str) -> list[str]:
         found = [ExecutionFileResult(done.source, Path(path).name, done, None)]
     _show(found)
     with closing(open_ledger(settings)) as ledger:
-        breaks = open_breaks(ledger.answers, utc_now())
+        now = utc_now()
+        breaks = open_breaks(ledger.answers, now, AnswerGrace.of(settings, now))
     _show_breaks(breaks)
     return [*_problem_sentences(found)]
 

@@ -4,6 +4,7 @@ from .access import SessionRow as SessionRow
 from .access import TokenRow as TokenRow
 from .access import Users as Users
 from .executions import Allotments as Allotments
+from .executions import AnswerGrace as AnswerGrace
 from .executions import Answers as Answers
 from .executions import ExecutionFile as ExecutionFile
 from .executions import ExecutionReading as ExecutionReading

@@ -1,4 +1,5 @@
 from .allotments import Allotments as Allotments
+from .answer_grace import AnswerGrace as AnswerGrace
 from .execution_rows import ExecutionFile as ExecutionFile
 from .execution_rows import Rules as Rules
 from .execution_rows import Settled as Settled

@@ -1,11 +1,14 @@
 """Orders that there is news of since a moment."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
+from warehouse.ledger.executions.answer_grace import AnswerGrace
+from warehouse.ledger.executions.break_rows import all_breaks
 from warehouse.ledger.executions.execution_rows import SENT, sent_query
 from warehouse.ledger.review import to_frame
 from warehouse.ledger.store import ExportState, Store, begins, export_orders, exports, order_states, runs
@@ -20,6 +23,15 @@ class Fills(Store):
         query = sent_query().where(begins(key, prefix)).order_by(key).limit(limit)
         with self.reading() as connection:
             return to_frame(connection.execute(query).all(), SENT)
+
+    def not_yet_due(self, grace: AnswerGrace, custodians: Collection[str] | None = None) -> dict[str, int]:
+        """By custodian, orders that left, have no answer, and need none yet; ``custodians`` null: of all."""
+        rows = all_breaks().c
+        is_meant = sa.true() if custodians is None else rows.custodian.in_(sorted(custodians))
+        query = sa.select(rows.custodian, sa.func.count()).where(is_meant, grace.is_not_due(dict(rows.items())))
+        with self.reading() as connection:
+            found = connection.execute(query.group_by(rows.custodian).order_by(rows.custodian)).all()
+        return {str(name): number for name, number in found}
 
     def orders_told_since(self, moment: datetime | None) -> list[str]:
         """Orders of which something is filled and that anything was told of at that moment or later, sorted; null: ever."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from schemas.enums import Break, ExecutionKind, OrderState, Side
 from schemas.executions import BREAKS, EXECUTION_LOTS, MESSAGES, ORDER_STATES
+from warehouse.ledger.executions.answer_grace import AnswerGrace
 from warehouse.ledger.executions.break_rows import FOUND, all_breaks, is_used, literal, priced_row
 from warehouse.ledger.executions.execution_rows import SENT, messages_in, sent_query, states_in
 from warehouse.ledger.review import MOMENT, to_frame
@@ -57,6 +58,7 @@ class SentFilter:
     """Which orders that left, or which breaks of them, are meant. Null: no condition.
 
     ``state`` is for orders, ``code`` for breaks. ``custodians`` narrows what somebody may see at all: what is of none of them is left out.
+    ``grace``: breaks without orders that need no answer yet.
     """
 
     run: str | None = None
@@ -67,6 +69,7 @@ class SentFilter:
     state: OrderState | None = None
     code: Break | None = None
     custodians: frozenset[str] | None = None
+    grace: AnswerGrace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +283,7 @@ def _conditions(columns: Mapping[str, Any], wanted: SentFilter) -> list[sa.Colum
     found = [columns[name] == str(value) for name, value in given.items() if value is not None]
     if wanted.custodians is not None:
         found.append(columns["custodian"].in_(sorted(wanted.custodians)))
-    return found
+    return found if wanted.grace is None else [*found, ~wanted.grace.is_not_due(columns)]
 
 
 def _is_beyond(key: Sequence[sa.ColumnElement[Any]], after: Sequence[Any]) -> sa.ColumnElement[bool]:

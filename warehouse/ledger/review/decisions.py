@@ -91,6 +91,13 @@ class _Makers:
     amenders: Mapping[str, frozenset[str]]
 
 
+SUBMITTED: Final = "was submitted by"
+HINT_OF_MAKERS: Final = (
+    "\n\nHint: who starts a night cannot decide on it. Add somebody with `trimtab users add NAME --role reviewer`, or let a schedule start "
+    "the nights, as another user than the person who decides."
+)
+
+
 def state_problem(
     row: Row[Any] | None, seen: ReviewedVersion | None, needed: Sequence[ProposalState], verb: str
 ) -> str | None:
@@ -128,7 +135,7 @@ def _hold_problem(row: Row[Any], said: Said) -> str | None:
 
 def _approval_problem(row: Row[Any], said: Said, makers: _Makers) -> str | None:
     if said.actor == row.submitter:
-        return f"was submitted by {said.actor}; another person must approve it"
+        return f"{SUBMITTED} {said.actor}; another person must approve it"
     if said.actor in makers.amenders.get(row.proposal_id, NOBODY):
         return f"was changed by {said.actor}; another person must approve it"
     if said.actor in makers.approvers.get(row.proposal_id, NOBODY):
@@ -177,7 +184,8 @@ def refuse(problems: list[str], total: int, *, what: str = "proposals") -> None:
     if problems:
         more = f"\nand {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         listed = "\n".join(problems[:NAMED])
-        raise DecisionRefused(f"nothing was done, because of {len(problems)} of {total} {what}:\n{listed}{more}")
+        hint = HINT_OF_MAKERS if any(SUBMITTED in problem for problem in problems) else ""
+        raise DecisionRefused(f"nothing was done, because of {len(problems)} of {total} {what}:\n{listed}{more}{hint}")
 
 
 def _next_state(decision: Decision, row: Row[Any], approvers: frozenset[str]) -> ProposalState | None:

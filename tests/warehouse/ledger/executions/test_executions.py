@@ -21,7 +21,7 @@ from tests.support.after_export_scene import OTHER, TwoCustodians, told
 from tests.support.export_scene import CUSTODIAN, NOW, RUN
 from tests.support.fill_scene import fill
 from tests.support.servers import PASSWORD
-from warehouse.ledger import Ledger, RowPage, SentFilter
+from warehouse.ledger import AnswerGrace, Ledger, RowPage, SentFilter
 from warehouse.ledger.executions.execution_rows import known_in
 
 ALL = SentFilter()
@@ -283,3 +283,28 @@ def test_the_database_refuses(answered: Ledger, statement: str) -> None:
     with pytest.raises(DBAPIError) as refused, answered.writing() as connection:
         connection.exec_driver_sql(statement)
     assert isinstance(refused.value, IntegrityError) or "never changed" in str(refused.value)
+
+
+@pytest.mark.parametrize("hours_since", [0.0, 0.5, 1.5, 2.0, 2.5, 3.5, 30.0])
+@pytest.mark.parametrize("of", [{}, {CUSTODIAN: 0.0}, {OTHER: 3.0}, {CUSTODIAN: 1.0, OTHER: 26.0}])
+def test_silence_is_a_break_once_its_custodians_time_is_over_and_counted_apart_before(
+    desk: TwoCustodians, hours_since: float, of: dict[str, float]
+) -> None:
+    """Each order's time is computed here one by one; every other break stays whatever the time is."""
+    now = NOW + timedelta(hours=hours_since)
+    grace = AnswerGrace(now, 1.0, of)
+    every = desk.ledger.answers.breaks_found(ALL, ALARMS, limit=99).rows
+    due = desk.ledger.answers.breaks_found(SentFilter(grace=grace), ALARMS, limit=99).rows
+    early: dict[str, int] = {}
+    expected = []
+    for row in every.iter_rows(named=True):
+        is_silent = row["code"] == Break.NOT_ACKNOWLEDGED
+        if is_silent and row["since_at"] + timedelta(hours=of.get(row["custodian"], 1.0)) > now:
+            early[row["custodian"]] = early.get(row["custodian"], 0) + 1
+        else:
+            expected.append((row["order_id"], row["code"]))
+    assert due.select("order_id", "code").rows() == expected
+    assert desk.ledger.fills.not_yet_due(grace) == early
+    assert desk.ledger.fills.not_yet_due(grace, [OTHER]) == {name: n for name, n in early.items() if name == OTHER}
+    counted = desk.ledger.answers.break_counts("code", SentFilter(grace=grace))
+    assert sum(counted.values()) == len(expected)

@@ -44,6 +44,7 @@ def test_the_submitter_cannot_approve_not_even_as_admin(ledger: Ledger) -> None:
     route(ledger, "r1", ["a1"], submitter="bob")
 
     assert "was submitted by bob; another person must approve it" in refused(ledger, "r1.a1")
+    assert "Hint: who starts a night cannot decide on it. Add somebody with" in refused(ledger, "r1.a1")
 
 
 def test_the_submitter_may_reject_or_hold_their_own(ledger: Ledger) -> None:
