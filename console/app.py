@@ -20,7 +20,8 @@ from console.lab import studies
 from console.metrics import metrics_router
 from console.monitor import following
 from console.pages import register
-from console.pages.firm import book, models
+from console.pages.firm import book, models, people
+from console.pages.firm import settings as settings_page
 from console.pages.records import model_changes, performance
 from console.shared import Backend, RequestGuard, bind_sockets, downloads_router, open_backend
 from console.sign_in import sign_in_router
@@ -34,7 +35,7 @@ ABSENCE_SECONDS: Final = 20
 """How long a page's content waits for a browser that says nothing: behind a lid, in a tunnel, or busy drawing. Then the page loads anew, and an
 open dialog, a choice of rows and what was typed are gone. A page that says nothing is asked after four fifths of it, and a session that ended
 meanwhile is then noticed (``shared/sockets.py``)."""
-STYLE: Final = '<link rel="stylesheet" href="/static/console.css"><script src="/static/find.js" defer></script><script src="/static/scrolls.js" defer></script>'
+STYLE: Final = '<link rel="stylesheet" href="/static/console.css"><script src="/static/find.js" defer></script><script src="/static/scrolls.js" defer></script><script src="/static/notices.js"></script>'
 
 
 def make_api(backend: Backend) -> FastAPI:
@@ -79,6 +80,8 @@ def make_app(backend: Backend) -> FastAPI:
     model_changes.register(backend)
     book.register(backend)
     models.register(backend)
+    people.register(backend)
+    settings_page.register(backend)
     bind_sockets()
     ui.run_with(
         app,

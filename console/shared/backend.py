@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from schemas.enums import RunState
+from schemas.enums import Role, RunState
 from schemas.settings import Settings
 from tasks.propose import RunPicture, run_picture
 from tasks.review import (
@@ -18,21 +18,25 @@ from tasks.review import (
     FoundThing,
     Lifetime,
     NameIndex,
+    Notice,
     Reader,
     WaitStores,
     book_nights,
     find_named,
     newest_runs,
+    notices_for,
     read_names,
 )
 from tasks.runtime import open_ledger, utc_now
 from warehouse.lake import Lake, open_lake
-from warehouse.ledger import Ledger, RunRow
+from warehouse.ledger import AnswerGrace, Ledger, RunRow
 
 MOST_PICTURES: Final = 2
 """How many finished runs' pictures are kept."""
 MOST_NIGHTS: Final = 600
 """How many nights' sums are kept, a few rows each."""
+NOTICES_FOR: Final = timedelta(seconds=30)
+"""How long notices are kept while nothing is decided: what is due by the clock is noticed so late."""
 LOOK_AGAIN: Final = timedelta(milliseconds=500)
 
 
@@ -46,6 +50,7 @@ class Backend:
     _pictures: dict[str, RunPicture] = field(default_factory=dict)
     _change: dict[str, tuple[datetime, int]] = field(default_factory=dict)
     _nights: dict[str, BookNight] = field(default_factory=dict)
+    _notices: dict[str, tuple[int, datetime, list[Notice]]] = field(default_factory=dict)
     _names: dict[str, NameIndex] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,6 +85,23 @@ class Backend:
         return WaitStores(
             ledger.proposals, ledger.waits, ledger.users, ledger.runs, ledger.model_changes, ledger.policy_changes
         )
+
+    def notices(self, name: str, roles: frozenset[Role]) -> list[Notice]:
+        """What somebody should know of; as it was a few seconds ago, and read again once anything was decided."""
+        key, now, change = f"{name} {sorted(roles)}", self.now(), self.newest_change()
+        with self._lock:
+            known = self._notices.get(key)
+        if known is not None and known[0] == change and timedelta() <= now - known[1] < NOTICES_FOR:
+            return known[2]
+        found = notices_for(self.wait_stores, self.ledger.answers, self.grace, name, roles)
+        with self._lock:
+            self._notices[key] = (change, now, found)
+        return found
+
+    @property
+    def grace(self) -> AnswerGrace:
+        """Which orders without an answer are breaks by now."""
+        return AnswerGrace.of(self.settings, self.now())
 
     def names(self) -> NameIndex:
         """Names of the newest runs; kept until there is a newer one."""

@@ -11,6 +11,7 @@ from nicegui import run, ui
 from nicegui.client import ClientConnectionTimeout
 
 from console.shared.backend import Backend
+from console.shared.bell import Bell
 from console.shared.find_box import FindBox
 from console.shared.formatting import clock, sentence
 from console.shared.guard import session_in
@@ -129,6 +130,7 @@ def frame(desk: PageContext, request: Request, title: str) -> Iterator[ui.elemen
                     link.props('aria-current="page"')
         ui.space()
         FindBox(lambda text: desk.look(lambda: desk.backend.find(text)))
+        Bell(lambda: desk.look(lambda: desk.backend.notices(desk.name, desk.roles)), lambda: desk.now)
         _person(desk, dark)
     page = ui.element("div").classes("page").props('tabindex="-1"')  # within the one main part that every page has
     ui.skip_link(target=page)
@@ -166,6 +168,11 @@ def _person(desk: PageContext, dark: ui.dark_mode) -> None:
         ui.item_label(roles).props("header")
         for name in THEMES:
             ui.menu_item({"auto": "Theme of the system"}.get(name, f"{name.capitalize()} theme"), lambda n=name: use(n))
+        ui.separator()
+        if Role.ADMIN in desk.roles:
+            ui.menu_item("People…", lambda: ui.navigate.to("/people"))
+        if desk.may_operate:
+            ui.menu_item("Settings…", lambda: ui.navigate.to("/settings"))
         if desk.may_operate and desk.backend.ledger.halts.current_halt() is None:
             ui.separator()
             ui.menu_item("Halt everything…", lambda: throw_halt(desk))

@@ -39,11 +39,9 @@ def add(name: Name, roles: Roles = None, *, is_stdin: Stdin = False) -> None:
     """Add a user; with a password, given on stdin, they can sign in to the console."""
     password = _from_stdin() if is_stdin else None
     with closing(open_ledger(current_settings())) as ledger:
-        if password is not None:
-            access.need_good_password(name, password)
-        ledger.users.add_user(name, roles or [], actor=current_actor(), now=datetime.now(UTC))
-        if password is not None:
-            access.set_password(ledger.access, name, password, actor=current_actor(), now=datetime.now(UTC))
+        access.add_person(
+            ledger.users, ledger.access, name, roles or [], password, actor=current_actor(), now=datetime.now(UTC)
+        )
     notice(f"{name} was added; {_may(roles)}.")
 
 

@@ -33,6 +33,9 @@ from .model_changes import find_change as find_change
 from .model_changes import newest_findings as newest_findings
 from .models import model_page as model_page
 from .models import models_page as models_page
+from .notices import Notice as Notice
+from .notices import NoticeKind as NoticeKind
+from .notices import notices_for as notices_for
 from .quarantine import QuarantinedRow as QuarantinedRow
 from .quarantine import QuarantineFilter as QuarantineFilter
 from .quarantine import QuarantineStores as QuarantineStores
@@ -50,6 +53,7 @@ from .review import DecidedProposals as DecidedProposals
 from .review import ProposalDetail as ProposalDetail
 from .review import Reader as Reader
 from .security import security_page as security_page
+from .settings_shown import settings_shown as settings_shown
 from .versions import changes as changes
 from .versions import newest_rows as newest_rows
 from .versions import version_before as version_before

@@ -17,7 +17,7 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from schemas.enums import Scope
+from schemas.enums import Role, Scope
 from schemas.errors import DecisionRefused, WrongUsage
 from warehouse.ledger import Access, Failures, SessionRow, SignIn, TokenRow, Users
 
@@ -76,6 +76,25 @@ def set_password(access: Access, name: str, password: str, *, actor: str, now: d
     """
     need_good_password(name, password)
     access.set_password_hash(name, _hasher().hash(password), actor=actor, now=now)
+
+
+def add_person(
+    users: Users, access: Access, name: str, roles: Collection[Role], password: str | None, *, actor: str, now: datetime
+) -> None:
+    """Add a user, with a password where one is given; one that is not good enough adds nobody.
+
+    Raises
+    ------
+    WrongUsage
+        The name is empty or taken, or the password is too short or too easy.
+    DecisionRefused
+        The actor is no admin.
+    """
+    if password is not None:
+        need_good_password(name, password)
+    users.add_user(name, roles, actor=actor, now=now)
+    if password is not None:
+        set_password(access, name, password, actor=actor, now=now)
 
 
 def need_good_password(name: str, password: str) -> None:

@@ -30,6 +30,8 @@ PAGES: Final = {
     "/studies": "/studies",
     "/models": "/models",
     "/models/{model_id}": "/models/{model_id}",
+    "/people": "/people",
+    "/settings": "/settings",
     "/book": "/book?by=custodian&nights=10",
     "/audit": "/audit",
     "/model-changes": "/model-changes",

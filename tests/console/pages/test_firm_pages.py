@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
+from schemas.enums import Break, Scope
 from schemas.settings import Settings
-from tasks.runtime.stores import open_ledger
+from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.browser import Person, chromium, console_on, person
+from tests.support.console_scene import PASSWORD
 from tests.support.home_copy import copy_home
 from tests.support.reviewed_scene import Names, review_all
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, NewRun, RunRow, SentFilter
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
 CHARTS = 5
@@ -48,6 +53,12 @@ def enter(scene: tuple[Path, Names]) -> Iterator[Entering]:
         for one in entered.values():
             one.page.context.close()
     assert [one.said for one in entered.values() if one.said] == []
+
+
+def replace_run(run: RunRow) -> NewRun:
+    """A run of the next night, made like another."""
+    known = {one.name: getattr(run, one.name) for one in fields(NewRun)}
+    return NewRun(**known | {"run_id": "2022-12-29-nightly-held", "as_of_date": run.as_of_date + timedelta(days=1)})
 
 
 def test_the_book_is_shown_by_what_is_chosen_and_says_what_waits(enter: Entering, ledger: Ledger) -> None:
@@ -87,3 +98,117 @@ def test_a_model_is_found_in_the_list_and_leads_to_who_trades(enter: Entering, s
     vic.page.wait_for_url("**/performance")
     vic.go("/models/zebra")
     expect(vic.page.get_by_text("has no model zebra.")).to_be_visible()
+
+
+def test_an_admin_adds_somebody_who_signs_in_and_is_out_once_the_role_is_gone(enter: Entering, ledger: Ledger) -> None:
+    rex = enter("rex")
+    rex.go("/people")
+    people = rex.page.get_by_label("People", exact=True)
+    expect(people.get_by_role("cell", name="vic", exact=True)).to_be_visible()
+    rex.page.get_by_role("button", name="Add a person").click()
+    dialog = rex.page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("zoe")
+    dialog.get_by_label("Password").fill("short")
+    dialog.get_by_label("viewer: may look").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(rex.page.get_by_text("at least 12 characters").first).to_be_visible()
+    assert "zoe" not in {user.name for user in ledger.users.list_users()}
+    rex.page.get_by_role("button", name="Add a person").click()
+    dialog.get_by_label("Name").fill("zoe")
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_label("viewer: may look").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(people.get_by_role("cell", name="zoe", exact=True)).to_be_visible()
+    zoe = enter("zoe")
+    zoe.go("/book")
+    expect(zoe.page.get_by_role("heading", name="The whole book")).to_be_visible()
+    rex.page.get_by_label("Who", exact=True).click()
+    rex.page.get_by_role("option", name="zoe").click()
+    rex.page.get_by_role("button", name="Roles").click()
+    dialog.get_by_label("viewer: may look").click()
+    rex.shot("people")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(people.get_by_role("row", name="zoe").get_by_text("nothing")).to_be_visible()
+    zoe.go("/book")
+    zoe.page.wait_for_url("**/sign-in**")
+    said = [(row.actor, row.event) for row in ledger.audit.audit_rows() if '"zoe"' in row.detail]
+    assert said == [("rex", "user_added"), ("rex", "password_set"), ("rex", "roles_set")]
+
+
+def test_a_token_is_shown_once_works_and_is_revoked(enter: Entering, ledger: Ledger) -> None:
+    rex = enter("rex")
+    rex.go("/people")
+    rex.page.get_by_label("Who", exact=True).click()
+    rex.page.get_by_role("option", name="vic").click()
+    rex.page.get_by_role("button", name="New token").click()
+    dialog = rex.page.get_by_role("dialog")
+    dialog.get_by_label("What it is for").fill("the desk's sheet")
+    dialog.get_by_label(str(Scope.RUNS_READ), exact=True).click()
+    dialog.get_by_role("button", name="Make", exact=True).click()
+    secret = dialog.get_by_label("Token", exact=True).input_value()
+    with httpx.Client(base_url=rex.address, headers={"authorization": f"Bearer {secret}"}) as machine:
+        assert machine.get("/api/me").json()["name"] == "vic"
+        dialog.get_by_role("button", name="Close", exact=True).click()
+        expect(rex.page.get_by_role("dialog")).to_have_count(0)
+        assert secret not in rex.page.content()
+        rex.page.get_by_label("Which", exact=True).click()
+        rex.page.get_by_role("option", name="the desk's sheet of vic").click()
+        rex.page.get_by_role("button", name="Revoke").click()
+        dialog.get_by_role("button", name="Revoke", exact=True).click()
+        expect(rex.page.get_by_label("Tokens").get_by_text("revoked")).to_be_visible()
+        assert machine.get("/api/me").status_code == 401
+    assert [row.actor for row in ledger.audit.audit_rows() if row.event.startswith("token_")] == ["rex", "rex"]
+
+
+def test_who_is_no_admin_neither_sees_people_nor_settings(enter: Entering) -> None:
+    vic, rex = enter("vic"), enter("rex")
+    for path, sentence in {
+        "/people": "Only an admin",
+        "/settings": "Settings are shown to people with the role",
+    }.items():
+        vic.go(path)
+        expect(vic.page.get_by_text(sentence)).to_be_visible()
+        expect(vic.page.locator("main").get_by_role("button")).to_have_count(0)
+        expect(vic.page.locator("main").get_by_role("table")).to_have_count(0)
+    rex.go("/settings")
+    table = rex.page.get_by_label("Settings", exact=True)
+    expect(table.get_by_role("row", name="console_undo_seconds").get_by_text("environment")).to_be_visible()
+    rex.shot("settings")
+
+
+def test_the_bell_counts_what_somebody_can_do_and_tells_the_desktop_once(enter: Entering, ledger: Ledger) -> None:
+    rex, vic = enter("rex"), enter("vic")
+    rex.page.context.add_init_script(
+        "window.shown = []; window.Notification = class { static permission = 'granted';"
+        " constructor(title, options) { window.shown.push(options.body) } }"
+    )
+    run = ledger.runs.newest_run()
+    assert run is not None
+    rex.go("/breaks")
+    bell = rex.page.get_by_role("button", name="notices")
+    expect(bell).to_have_accessible_name("3 notices")  # approvals, breaks, changes of model
+    assert any("break" in text for text in rex.page.evaluate("window.shown"))
+    ledger.runs.start_run(replace_run(run), utc_now())
+    ledger.runs.hold_run("2022-12-29-nightly-held", "prices are stale", utc_now())
+    expect(bell).to_have_accessible_name("4 notices")  # by itself
+    assert "Run 2022-12-29-nightly-held is held." in rex.page.evaluate("window.shown")
+    bell.click()
+    rex.shot("bell")
+    rex.page.get_by_text("Run 2022-12-29-nightly-held is held.").click()
+    rex.page.wait_for_url("**/?run=2022-12-29-nightly-held")
+    expect(rex.page.get_by_role("button", name="notices")).to_have_accessible_name("4 notices")
+    assert rex.page.evaluate("window.shown") == []  # told before, on the other page
+    vic.go("/breaks")
+    expect(vic.page.get_by_role("button", name="notices")).to_have_accessible_name("0 notices")
+    vic.page.get_by_role("button", name="notices").click()
+    expect(vic.page.get_by_text("Nothing to know of.")).to_be_visible()
+
+
+def test_orders_without_an_answer_are_not_yet_due_right_after_the_export(enter: Entering, ledger: Ledger) -> None:
+    silent = ledger.answers.break_counts("code", SentFilter()).get(Break.NOT_ACKNOWLEDGED, 0)
+    assert silent > 0
+    vic = enter("vic")
+    vic.go("/breaks")
+    expect(vic.page.get_by_text("Not yet due:")).to_contain_text(f"{silent} order")
+    expect(vic.page.get_by_text("Nobody has said anything of it.")).to_have_count(0)
+    vic.shot("breaks")
