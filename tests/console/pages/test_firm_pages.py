@@ -8,20 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from schemas.enums import Break, Scope
+from console.shared.formatting import word
+from schemas.enums import Break, ProposalState, Scope
 from schemas.settings import Settings
+from tasks.review.household import weights_with
 from tasks.runtime.stores import open_ledger, utc_now
 from tests.support.browser import Person, chromium, console_on, person
 from tests.support.console_scene import PASSWORD
 from tests.support.home_copy import copy_home
 from tests.support.reviewed_scene import Names, review_all
-from warehouse.ledger import Ledger, NewRun, RunRow, SentFilter
+from warehouse.lake.lake import open_lake
+from warehouse.ledger import ExportPart, ExportState, Ledger, NewRun, RunRow, SentFilter
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
 CHARTS = 5
+ENDING_MS = 180_000
+"""Until a process that the console started has done its work."""
+OPTIONS = """() => {
+  const chart = [...document.querySelectorAll('aside [id^=c]')].map((one) => getElement(Number(one.id.slice(1)))?.chart).find(Boolean);
+  return chart && chart.getOption();
+}"""
+"""What the chart beside the queue draws."""
 Entering = Callable[[str], Person]
 
 
@@ -42,7 +53,8 @@ def enter(scene: tuple[Path, Names]) -> Iterator[Entering]:
     """Lets somebody in; what any page complained of fails the test."""
     known: dict[str, Any] = {}
     entered: dict[str, Person] = {}
-    with console_on(scene[0]) as address, chromium() as browser:
+    places = f'[{{"name": "archive", "url": "{scene[0] / "archive"}"}}, {{"name": "second", "url": "{scene[0] / "second"}"}}]'
+    with console_on(scene[0], TRIMTAB_DELIVERIES=places) as address, chromium() as browser:
 
         def let_in(name: str) -> Person:
             if name not in entered:
@@ -212,3 +224,78 @@ def test_orders_without_an_answer_are_not_yet_due_right_after_the_export(enter: 
     expect(vic.page.get_by_text("Not yet due:")).to_contain_text(f"{silent} order")
     expect(vic.page.get_by_text("Nobody has said anything of it.")).to_have_count(0)
     vic.shot("breaks")
+
+
+def test_what_a_place_lacks_is_delivered_by_its_button(enter: Entering, scene: tuple[Path, Names]) -> None:
+    home, names = scene
+    rex, vic = enter("rex"), enter("vic")
+    for one in (vic, rex):
+        one.go(f"/exports/{names.export_id}")
+        expect(
+            one.page.get_by_label("Deliveries").get_by_role("row", name="second").get_by_text("waiting")
+        ).to_be_visible()
+    expect(vic.page.get_by_role("button", name="Deliver", exact=True)).to_have_count(0)
+    assert not (home / "second").exists()
+    rex.page.get_by_role("button", name="Deliver", exact=True).click()
+    told = rex.page.get_by_label("Deliveries").get_by_role("row", name="second").get_by_text("delivered")
+    expect(told).to_be_visible(timeout=ENDING_MS)
+    expect(rex.page.get_by_role("button", name="Deliver", exact=True)).to_have_count(0)
+    sent, kept = (sorted(file.name for file in (home / place).rglob("*.csv")) for place in ("second", "archive"))
+    assert sent == kept != []
+    rex.shot("delivered")
+
+
+def test_an_export_that_has_not_left_is_given_up_with_a_note(
+    enter: Entering, scene: tuple[Path, Names], ledger: Ledger
+) -> None:
+    waiting = ledger.proposals.list_proposals(states=[ProposalState.PENDING_REVIEW]).filter(
+        pl.col("approvals_needed") == 1, pl.col("household_id").is_null()
+    )
+    name, run_id = waiting.sort("order_count")["proposal_id"][0], scene[1].run_id
+    ledger.decisions.decide([name], decision="approve", actor="cat", now=utc_now())
+    orders = pl.DataFrame({"order_id": [f"{name}#1"], "proposal_id": [name]})
+    export = ledger.exports.claim_export(
+        run_id, [ExportPart(orders=orders)], actor="rex", folder=str(scene[0] / "exports" / "late"), now=utc_now()
+    )
+    rex, vic = enter("rex"), enter("vic")
+    vic.go(f"/exports/{export.export_id}")
+    expect(vic.page.get_by_text("writing").first).to_be_visible()
+    expect(vic.page.get_by_role("button", name="Give it up")).to_have_count(0)
+    rex.go(f"/exports/{export.export_id}")
+    rex.page.get_by_role("button", name="Give it up").click()
+    rex.page.keyboard.press("Escape")
+    expect(rex.page.get_by_role("dialog")).to_have_count(0)
+    assert ledger.deliveries.export_named(export.export_id).state is ExportState.WRITING  # type: ignore[union-attr]
+    rex.page.get_by_role("button", name="Give it up").click()
+    expect(rex.page.get_by_role("dialog").get_by_role("button", name="Give up", exact=True)).to_be_disabled()
+    rex.page.get_by_label("Why (recorded)").fill("the disk was lost")
+    rex.page.get_by_role("dialog").get_by_role("button", name="Give up", exact=True).click()
+    expect(rex.page.get_by_text("Given up by rex: the disk was lost")).to_be_visible()
+    expect(rex.page.get_by_role("button", name="Give it up")).to_have_count(0)
+    rex.shot("given-up")
+    known = ledger.proposals.get_proposal(name)
+    assert known is not None
+    assert known["state"] == ProposalState.WITHDRAWN
+
+
+def test_the_preview_draws_the_dots_after_the_trades(
+    enter: Entering, scene: tuple[Path, Names], ledger: Ledger
+) -> None:
+    waiting = ledger.proposals.list_proposals(states=[ProposalState.PENDING_REVIEW]).filter(
+        pl.col("household_id").is_null()
+    )
+    row = waiting.sort("turnover").row(-1, named=True)
+    lake = open_lake(Settings(home=scene[0]))
+    orders = lake.read_account("orders", row["run_id"], row["account_id"])
+    expected = {word(one["asset_class"]): one["weight_after"] for one in weights_with(lake, row, orders)}
+    bob = enter("bob")
+    bob.go(f"/queue?filter=account%3D{row['account_id']}")
+    expect(bob.page.locator("aside canvas, aside svg").first).to_be_visible()
+    bob.page.wait_for_function(f"() => ({OPTIONS})()?.yAxis[0].data.length > 0")
+    drawn = bob.page.evaluate(OPTIONS)
+    series = {one["name"]: one["data"] for one in drawn["series"]}
+    after = dict(zip(drawn["yAxis"][0]["data"], series["after"], strict=True))
+    assert set(series) >= {"band", "target", "now", "after"}
+    assert {name: round(100 * weight, 3) for name, weight in expected.items()} == pytest.approx(after)
+    assert series["after"] != series["now"]
+    bob.shot("preview")
