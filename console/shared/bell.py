@@ -23,7 +23,7 @@ class Bell:
         self._read, self._now = read, now
         self._shown: list[tuple[str, str]] | None = None
         with ui.button(icon="notifications").props('flat round dense aria-label="Notices"').classes("bell") as button:
-            self._count = ui.badge("").props("floating aria-hidden=true").classes("bell-count")
+            self._count = ui.badge("", color="").props("floating aria-hidden=true").classes("bell-count")
             self._count.set_visibility(False)
             self._menu = ui.menu()
         self._button = button
