@@ -53,7 +53,7 @@ from .review import DecidedProposals as DecidedProposals
 from .review import ProposalDetail as ProposalDetail
 from .review import Reader as Reader
 from .security import security_page as security_page
-from .settings_shown import settings_shown as settings_shown
+from .settings_shown import setting_rows as setting_rows
 from .versions import changes as changes
 from .versions import newest_rows as newest_rows
 from .versions import version_before as version_before

@@ -90,7 +90,7 @@ def account_models(lake: Lake, runs: Sequence[str]) -> pl.DataFrame:
 
 def book_nights(lake: Lake, runs: Sequence[RunRow]) -> list[BookNight]:
     """Add up some runs, in their order; a few at a time, so that memory stays bounded however large the book is."""
-    return [night for some in _in_batches(runs) for night in _added_up(lake, some)]
+    return [night for some in _in_batches(runs) for night in _sums_of(lake, some)]
 
 
 def _in_batches(runs: Sequence[RunRow]) -> Iterator[list[RunRow]]:
@@ -104,7 +104,7 @@ def _in_batches(runs: Sequence[RunRow]) -> Iterator[list[RunRow]]:
         yield batch
 
 
-def _added_up(lake: Lake, runs: Sequence[RunRow]) -> Iterator[BookNight]:
+def _sums_of(lake: Lake, runs: Sequence[RunRow]) -> Iterator[BookNight]:
     names = [run.run_id for run in runs]
     groups, classes = (_of_runs(lake, statement, names) for statement in ("book_groups", "book_classes"))
     for run in runs:

@@ -47,16 +47,16 @@ class SettingShown:
     meaning: str
 
 
-def settings_shown(settings: Settings) -> list[SettingShown]:
+def setting_rows(settings: Settings) -> list[SettingShown]:
     """Every setting in the order of the reference."""
     meanings = _meanings()
     return [
         SettingShown(
             name,
             f"{PREFIX}{name}".upper(),
-            shown(getattr(settings, name)),
+            value_text(getattr(settings, name)),
             _source(settings, name),
-            shown(field.get_default(call_default_factory=True)),
+            value_text(field.get_default(call_default_factory=True)),
             meanings.get(name, ""),
         )
         for name, field in Settings.model_fields.items()
@@ -69,7 +69,7 @@ def _source(settings: Settings, name: str) -> SettingSource:
     return SettingSource.FILE if name in settings.model_fields_set - {"home"} else SettingSource.DEFAULT
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as text, without what may be a secret."""
     if isinstance(value, SecretStr):
         return NOT_SHOWN if value.get_secret_value() else EMPTY

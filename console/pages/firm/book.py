@@ -136,14 +136,14 @@ class BookView:
 
     def _choices(self) -> None:
         with ui.row().classes("filter-bar"):
-            by = ui.select({one: f"by {_called(one)}" for one in BookBy}, value=self.by, label="Groups")
+            by = ui.select({one: f"by {_group_word(one)}" for one in BookBy}, value=self.by, label="Groups")
             most = ui.select({one: f"{one} nights" for one in NIGHTS}, value=self.most, label="How far back")
             for choice in (by, most):
                 choice.props("outlined dense").classes("narrow")
                 choice.on_value_change(lambda: ui.navigate.to(f"/book?by={by.value}&nights={most.value}"))
 
     def _charts(self, seen: BookSeen) -> None:
-        by = _called(self.by)
+        by = _group_word(self.by)
         with ui.element("div").classes("halves"):
             drift = "Drift from the target" if self.by is BookBy.CLASS else "Drift"
             self._lines(f"{drift} by {by}, % of value", seen, "one_way_drift", 100, "{value} %")
@@ -157,7 +157,7 @@ class BookView:
         names = names_by_value(seen.groups)[:MOST_LINES]
         known = {(group.as_of_date, group.name): getattr(group, measure) for group in seen.groups}
         nights = [group.as_of_date for group in seen.whole]
-        lines = {name: [_scaled(known.get((night, name)), times) for night in nights] for name in names}
+        lines = {name: [_figure(known.get((night, name)), times) for night in nights] for name in names}
         with panel(title):
             _chart(lines_chart(nights, lines, axis), f"{title}, night by night")
             if len(names) < len({group.name for group in seen.groups}):
@@ -166,8 +166,8 @@ class BookView:
     def _figures(self, seen: BookSeen) -> None:
         newest_first = sorted(seen.groups, key=lambda group: group.as_of_date, reverse=True)
         rows = [_row(group, self.by) for group in newest_first]
-        with panel(f"The figures, by {_called(self.by)}", wide=True):
-            columns = {**COLUMNS, "name": _called(self.by)}
+        with panel(f"The figures, by {_group_word(self.by)}", wide=True):
+            columns = {**COLUMNS, "name": _group_word(self.by)}
             if self.by is BookBy.CLASS:
                 del columns["outcomes"]
             table = plain_table(columns, rows[:PAGE_ROWS], numbers=NUMBERS, link="name")
@@ -183,11 +183,11 @@ class BookView:
             pager.show(0, len(rows), "no figures")
 
 
-def _called(by: BookBy) -> str:
+def _group_word(by: BookBy) -> str:
     return "asset class" if by is BookBy.CLASS else str(by)
 
 
-def _scaled(value: Any, times: float) -> float | None:
+def _figure(value: Any, times: float) -> float | None:
     return None if value is None else round(float(value) * times, 4)
 
 

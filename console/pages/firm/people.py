@@ -3,14 +3,22 @@
 Every change is made by the functions of the command ``trimtab users``, which ask for the role again and write the audit.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Request
 from nicegui import ui
 
+from console.pages.firm.people_dialogs import (
+    dialog_buttons,
+    names_in,
+    open_dialog,
+    password_input,
+    role_boxes,
+    show_once,
+    ticked_names,
+)
 from console.pages.parts import panel, plain_table
 from console.shared import Backend, PageContext, clock, follow, frame, page_context, word
 from schemas.enums import Role, Scope
@@ -26,12 +34,6 @@ TOKEN_COLUMNS: Final = {
     "custodians": "sees",
     "until": "until",
     "state": "",
-}
-ROLES: Final = {
-    Role.VIEWER: "look",
-    Role.REVIEWER: "approve and reject",
-    Role.RELEASER: "export, start and resume nights",
-    Role.ADMIN: "everything, and say who may do what",
 }
 
 
@@ -131,11 +133,11 @@ class PeopleView:
         await self.refresh()
 
     async def _add(self) -> None:
-        with _dialog("Add a person") as dialog:
+        with open_dialog("Add a person") as dialog:
             name = ui.input("Name, as the operating system calls them").props("outlined autofocus").classes("full")
-            password = _password_input("Password (at least 12 characters; empty: none yet)")
-            roles = _role_boxes(frozenset())
-            _buttons(dialog, "Add", lambda: (name.value or "", password.value or "", _chosen(roles)))
+            password = password_input("Password (at least 12 characters; empty: none yet)")
+            roles = role_boxes(frozenset())
+            dialog_buttons(dialog, "Add", lambda: (name.value or "", password.value or "", ticked_names(roles)))
         answer = await dialog
         if answer is not None:
             who, secret, chosen = answer
@@ -150,10 +152,10 @@ class PeopleView:
     async def _roles(self) -> None:
         who, desk = str(self.who.value), self.desk
         now = await desk.look(lambda: desk.backend.ledger.users.roles_of(who))
-        with _dialog(f"What may {who} do?") as dialog:
+        with open_dialog(f"What may {who} do?") as dialog:
             ui.label("It counts at once, on open pages too. Without a role they are signed out and may do nothing.")
-            roles = _role_boxes(now or frozenset())
-            _buttons(dialog, "Set", lambda: _chosen(roles))
+            roles = role_boxes(now or frozenset())
+            dialog_buttons(dialog, "Set", lambda: ticked_names(roles))
         chosen = await dialog
         if chosen is not None:
             users = desk.backend.ledger.users
@@ -163,10 +165,10 @@ class PeopleView:
 
     async def _password(self) -> None:
         who, desk = str(self.who.value), self.desk
-        with _dialog(f"A new password for {who}") as dialog:
+        with open_dialog(f"A new password for {who}") as dialog:
             ui.label("Their sessions end. Tell them in person, and let them set another.")
-            first, again = _password_input("Password (at least 12 characters)"), _password_input("Again")
-            _buttons(dialog, "Set", lambda: (first.value or "", again.value or ""))
+            first, again = password_input("Password (at least 12 characters)"), password_input("Again")
+            dialog_buttons(dialog, "Set", lambda: (first.value or "", again.value or ""))
         answer = await dialog
         if answer is None:
             return
@@ -181,13 +183,13 @@ class PeopleView:
 
     async def _link(self) -> None:
         who, desk = str(self.who.value), self.desk
-        with _dialog(f"Let {who} sign in by the identity provider") as dialog:
+        with open_dialog(f"Let {who} sign in by the identity provider") as dialog:
             if not desk.backend.settings.oidc_issuer_url:
                 ui.label("No identity provider is set (oidc_issuer_url); the link counts once there is one.").classes(
                     "note"
                 )
             subject = ui.input("Subject: <issuer>|<sub>").props("outlined autofocus").classes("full")
-            _buttons(dialog, "Link", lambda: subject.value or "")
+            dialog_buttons(dialog, "Link", lambda: subject.value or "")
         answer = await dialog
         if answer:
             ledger = desk.backend.ledger
@@ -197,16 +199,21 @@ class PeopleView:
 
     async def _token(self) -> None:
         who, desk = str(self.who.value), self.desk
-        with _dialog(f"A token that acts for {who}") as dialog:
+        with open_dialog(f"A token that acts for {who}") as dialog:
             label = ui.input("What it is for").props("outlined autofocus").classes("full")
             scopes = {scope: ui.checkbox(str(scope)) for scope in Scope}
             custodians = ui.input("Custodians it sees, by commas (empty: all)").props("outlined").classes("full")
             days = ui.number("Days it lasts", value=access.TOKEN_DAYS, min=1, max=access.MOST_TOKEN_DAYS, precision=0)
             days.props("outlined")
-            _buttons(
+            dialog_buttons(
                 dialog,
                 "Make",
-                lambda: (label.value or "", _chosen(scopes), _names(custodians.value or ""), int(days.value or 0)),
+                lambda: (
+                    label.value or "",
+                    ticked_names(scopes),
+                    names_in(custodians.value or ""),
+                    int(days.value or 0),
+                ),
             )
         answer = await dialog
         if answer is None:
@@ -227,57 +234,18 @@ class PeopleView:
         )
         await self.refresh()
         if secret is not None:
-            await _show_once(secret)
+            await show_once(secret)
 
     async def _revoke(self) -> None:
         which, desk = str(self.which.value), self.desk
-        with _dialog("Revoke the token?") as dialog:
+        with open_dialog("Revoke the token?") as dialog:
             ui.label("What uses it is refused from now on.")
-            _buttons(dialog, "Revoke", lambda: True)
+            dialog_buttons(dialog, "Revoke", lambda: True)
         if await dialog:
             ledger = desk.backend.ledger
             await self._do(
                 lambda: ledger.access.revoke_token(which, actor=desk.name, now=desk.now), "The token is revoked."
             )
-
-
-async def _show_once(secret: str) -> None:
-    with _dialog("The token, shown this once") as dialog:
-        ui.label("Only its hash is kept: copy it now. It goes into the header Authorization: Bearer …")
-        ui.input("Token", value=secret).props("outlined readonly").classes("full mono")
-        with ui.row().classes("dialog-buttons"):
-            ui.button("Close", on_click=lambda: dialog.submit(None)).props("no-caps unelevated")
-    await dialog
-
-
-@contextmanager
-def _dialog(title: str) -> Iterator[ui.dialog]:
-    """A dialog; what is made inside goes into its card."""
-    with ui.dialog().props("no-backdrop-dismiss") as dialog, ui.card().classes("dialog"):
-        ui.label(title).classes("panel-title").props('role="heading" aria-level="2"')
-        yield dialog
-
-
-def _buttons(dialog: ui.dialog, go: str, answer: Callable[[], Any]) -> None:
-    with ui.row().classes("dialog-buttons"):
-        ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-        ui.button(go, on_click=lambda: dialog.submit(answer())).props("no-caps unelevated")
-
-
-def _password_input(label: str) -> ui.input:
-    return ui.input(label, password=True).props('outlined autocomplete="new-password"').classes("full")
-
-
-def _role_boxes(has: frozenset[Role]) -> dict[Role, ui.checkbox]:
-    return {role: ui.checkbox(f"{role}: may {meaning}", value=role in has) for role, meaning in ROLES.items()}
-
-
-def _chosen(boxes: Mapping[Any, ui.checkbox]) -> list[Any]:
-    return [name for name, box in boxes.items() if box.value]
-
-
-def _names(text: str) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] or None
 
 
 def _person(one: PersonRow) -> dict[str, Any]:
@@ -295,12 +263,12 @@ def _token(one: TokenRow, state: str) -> dict[str, Any]:
         "id": one.token_id,
         "label": one.label,
         "owner": one.owner,
-        "scopes": _listed(one.scopes),
-        "custodians": "every custodian" if one.custodians is None else _listed(one.custodians),
+        "scopes": _names_text(one.scopes),
+        "custodians": "every custodian" if one.custodians is None else _names_text(one.custodians),
         "until": clock(one.expires_at),
         "state": word(state),
     }
 
 
-def _listed(names: Sequence[str] | frozenset[Any]) -> str:
+def _names_text(names: Sequence[str] | frozenset[Any]) -> str:
     return ", ".join(sorted(map(str, names)))

@@ -8,7 +8,7 @@ from nicegui import ui
 from console.pages.parts import panel, plain_table
 from console.shared import Backend, frame, page_context
 from schemas.enums import Role
-from tasks.review import settings_shown
+from tasks.review import setting_rows
 
 TITLE: Final = "Settings"
 COLUMNS: Final = {
@@ -48,6 +48,6 @@ def register(backend: Backend) -> None:
                     "default": "" if one.default == one.value else one.default,
                     "meaning": one.meaning,
                 }
-                for one in settings_shown(backend.settings)
+                for one in setting_rows(backend.settings)
             ]
             plain_table(COLUMNS, rows, cells=CELLS).props('aria-label="Settings"')

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.settings import Settings, load_settings
-from tasks.review.settings_shown import NOT_SHOWN, SettingSource, settings_shown
+from tasks.review.settings_shown import NOT_SHOWN, SettingSource, setting_rows
 
 SECRET = "hunter-two-2"  # noqa: S105 - what must not be shown
 FILE = f"""
@@ -39,7 +39,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_no_secret_is_shown(settings: Settings) -> None:
-    rows = settings_shown(settings)
+    rows = setting_rows(settings)
     assert SECRET not in "\n".join(f"{row}" for row in rows)
     values = {row.name: row.value for row in rows}
     assert values["oidc_client_secret"] == values["stream_url"] == NOT_SHOWN
@@ -50,7 +50,7 @@ def test_no_secret_is_shown(settings: Settings) -> None:
 
 
 def test_each_setting_says_where_its_value_comes_from_and_what_it_is_for(settings: Settings) -> None:
-    rows: dict[str, Any] = {row.name: row for row in settings_shown(settings)}
+    rows: dict[str, Any] = {row.name: row for row in setting_rows(settings)}
     assert list(rows) == list(Settings.model_fields)
     sources = {name: row.source for name, row in rows.items()}
     assert sources["exchange"] is SettingSource.ENVIRONMENT

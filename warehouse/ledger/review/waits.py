@@ -39,7 +39,7 @@ class Waits(Store):
         summed = [columns[name] for name in ("gross_value_usd", "expires_at", "cut_off_at")]
         rows = sa.select(*key, *summed).where(is_open).subquery().c
         with self.reading() as connection:
-            found = connection.execute(_added_up(rows)).all()
+            found = connection.execute(_sum_query(rows)).all()
         summed_up = to_frame(found, {**WAITING, "gross_value_usd": pl.Float64()})
         exact = pl.col("gross_value_usd").round(6).cast(WAITING["gross_value_usd"])
         return summed_up.with_columns(exact).sort(list(WAITING)[:KEY], nulls_last=True)
@@ -63,7 +63,7 @@ class Waits(Store):
         return count, first
 
 
-def _added_up(rows: Any) -> sa.Select[Any]:
+def _sum_query(rows: Any) -> sa.Select[Any]:
     key = [rows[name] for name in list(WAITING)[:KEY]]
     sums = (
         sa.func.count(),
