@@ -12,12 +12,12 @@ from tasks.core.lab.advance import advance
 from tasks.core.lab.arrays import LOOKS, Holders, LabPolicy, Market, Measured, Terms
 from tasks.core.lab.booking import make_trades
 from tasks.core.lab.review import count_routes
-from tasks.core.lab.standing import Course, Grid, Standing, course_of, grid_of, lots_at_first, new_state
+from tasks.core.lab.standing import Course, Grid, Standing, course_of, grid_of, lots_at_first, new_state, with_room
 from tasks.core.lab.trade import find_trades
 from tasks.core.solver import Ints, processors
 
 FIRST_LOTS: Final = 16
-"""Room for lots of an account at first; where one needs more, all are solved again with twice as many."""
+"""Room for lots of an account at first; where one may need more, all get twice as much."""
 ACCOUNTS_AT_ONCE: Final = 50_000
 """Accounts whose trades are solved in one go: the book of them stays in memory."""
 
@@ -61,38 +61,36 @@ def simulate(
         raise ValueError(message)
     course, grid, paths = course_of(market, holders), grid_of(policies, market, holders), courses * len(holders.names)
     lots = max(FIRST_LOTS, 2 * classes, lots_at_first(holders) + classes)
-    while (
-        state := _run(course, grid, new_state(market, holders, len(policies), lots), paths, is_routed=is_routed)
-    ) is None:
-        lots *= 2
+    state = _run(course, grid, new_state(market, holders, len(policies), lots), paths, is_routed=is_routed)
     shape = (len(policies), paths)
     return Measured(
         state.values.reshape(*shape, -1), state.weights.reshape(*shape, -1), state.years.reshape(*shape, -1, 4)
     )
 
 
-def _run(course: Course, grid: Grid, state: Standing, paths: int, *, is_routed: bool) -> Standing | None:
-    """The accounts on the last date; null where one needs more lots than there is room for."""
+def _run(course: Course, grid: Grid, state: Standing, paths: int, *, is_routed: bool) -> Standing:
+    """The accounts on the last date."""
     every = np.arange(len(state.at), dtype=np.int64)
-    workers = processors()
+    workers, classes = processors(), state.weights.shape[1]
     with ThreadPoolExecutor(workers) as pool:
         moving = every[state.is_due == 0]  # those that hold something on the first date wait for their first look
 
-        def move(which: Ints) -> None:
+        def move(state: Standing, which: Ints) -> None:
             parts: list[Ints] = np.array_split(which, workers)
             for done in [pool.submit(advance, course, grid, state, paths, part) for part in parts]:
                 done.result()
 
-        move(moving)
+        move(state, moving)
         due = every[state.is_due > 0]
         while len(due):
+            if state.lot_count[due].max() + classes > state.lot_units.shape[1]:
+                state = with_room(state)
             for first in range(0, len(due), ACCOUNTS_AT_ONCE):
                 some = due[first : first + ACCOUNTS_AT_ONCE]
                 found = find_trades(course, grid, state, paths, some)
                 if is_routed:
                     count_routes(grid, state, paths, some, found)
-                if not make_trades(course, state, paths, some, found):
-                    return None
-            move(due)
+                make_trades(course, state, paths, some, found)
+            move(state, due)
             due = due[state.is_due[due] > 0]
     return state

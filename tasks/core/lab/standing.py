@@ -289,3 +289,10 @@ def _first_lots(market: Market, holders: Holders, lots: int) -> tuple[Ints, dict
             columns[name][k, :count] = column[own]
         np.add.at(units[k], holders.lot_security[own], holders.lot_units[own])
     return units, columns
+
+
+def with_room(state: Standing) -> Standing:
+    """The same with room for twice as many lots of each account; what is not of lots is shared."""
+    more = ((0, 0), (0, state.lot_units.shape[1]))
+    of_lots = ("lot_units", "lot_cost", "lot_security", "lot_date", "lot_used")
+    return state._replace(**{name: np.pad(getattr(state, name), more) for name in of_lots})

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from schemas.landing_columns import dtypes
 from schemas.policy import Policy
 from schemas.stored import INTERNAL
 from tasks.core.facts import Facts, with_policy_defaults
@@ -158,6 +159,10 @@ def test_what_may_not_be_bought_or_sold_for_good_is_taken_along() -> None:
     assert holders.can_sell.tolist() == [[False, True, False, True]]
 
 
+TILTED = 3
+"""Every so many accounts of ``random_facts`` have a tilt."""
+
+
 def random_facts(seed: int, count: int = 60) -> Facts:
     """Accounts with several securities of a class, whole shares, restrictions and cash that is owed or idle."""
     rng = np.random.default_rng(seed)
@@ -179,7 +184,17 @@ def random_facts(seed: int, count: int = 60) -> Facts:
     prices = "security_id | price_usd\nS | 173.25\nS2 | 88.5\nS3 | 1210\nB | 49.995\nF | 1"
     location = "asset_class | tax_status | cost_bps\nbonds | taxable | 25\nstocks | tax_exempt | 4"
     tables = {"accounts": accounts, "lots": lots, "cash": cash, "restrictions": rules, "prices": prices}
-    return world(**tables, location_preferences=location)
+    tilts = [{"account_id": name, "asset_class": "stocks", "delta_weight": 0.1} for name in names[::TILTED]]
+    return world(**tables, location_preferences=location).with_tilts(pl.DataFrame(tilts, dtypes("tilts")))
+
+
+def test_a_tilt_of_an_account_comes_along() -> None:
+    facts = random_facts(1)
+    names = facts.accounts["account_id"].to_list()
+    holders, _ = held(facts, names)
+    own = dict(zip(holders.names, holders.target.round(6).tolist(), strict=True))
+    assert own[next(name for name in names[::TILTED] if name in own)] == pytest.approx([0.3, 0.7, 0], abs=0.04)
+    assert {tuple(own[name]) for name in own if name not in names[::TILTED]} == {(0.4, 0.6, 0.0)}
 
 
 def test_what_a_class_costs_in_an_account_comes_along() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.policy import Policy
 from tasks.core.facts.facts import Facts
-from tasks.core.lab import conformance
+from tasks.core.lab import conformance, run
 from tasks.core.lab.advance import advance
 from tasks.core.lab.arrays import MEASURES, LabPolicy, Market, Measured, Terms, look_flags
 from tasks.core.lab.booking import make_trades
@@ -162,12 +162,15 @@ def test_an_account_is_the_same_alone_and_among_others() -> None:
             np.testing.assert_array_equal(alone.values[0, 0], together.values[policy, path])
 
 
-def test_an_account_of_many_lots_is_begun_again_with_room_for_them() -> None:
+def test_an_account_of_many_lots_gets_room_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     growth = np.random.default_rng(5).lognormal(0.004, 0.03, (60, 2))
     found = simulate(market(growth), [ALWAYS], terms([0.5, 0.5], flow_usd=np.full(60, 1_000.0)))
     spent = one(found, "wealth") / 100_000
     assert spent > 1
     assert one(found, "events") == 60
+    monkeypatch.setattr(run, "FIRST_LOTS", 512)
+    again = simulate(market(growth), [ALWAYS], terms([0.5, 0.5], flow_usd=np.full(60, 1_000.0)))
+    np.testing.assert_array_equal(found.values, again.values)
 
 
 def test_looks_are_the_last_dates_of_their_periods() -> None:
