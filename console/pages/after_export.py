@@ -1,7 +1,7 @@
 """What happened to a proposal after it left: what became of each order, what is broken, where its export was delivered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -81,8 +81,7 @@ def read_after(desk: PageContext, proposal: dict[str, Any]) -> After | None:
     orders = ledger.answers.answers(wanted, limit=MOST_ORDERS).rows.sort(
         "side", "symbol", "order_id", descending=[True, False, False]
     )
-    due = replace(wanted, grace=desk.backend.grace)
-    broken = ledger.answers.breaks_found(due, ALARMS, limit=MOST_ORDERS).rows
+    broken = ledger.answers.breaks_found(wanted, ALARMS, limit=MOST_ORDERS).rows
     return After(
         export.export_id, orders.to_dicts(), broken.to_dicts(), ways_of(desk.backend, [export])[export.export_id]
     )
