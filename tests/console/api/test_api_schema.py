@@ -73,6 +73,7 @@ OPERATIONS: Final = (
     "GET /api/models/{model_id}/performance",
     "GET /api/book",
     "GET /api/waiting",
+    "GET /api/monitor",
     "GET /api/models",
     "GET /api/models/{model_id}",
     "GET /api/households",
