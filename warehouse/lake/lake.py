@@ -80,7 +80,13 @@ class Lake:
         def reading() -> dict[str, pl.DataFrame]:
             values = {"run_id": run_id, "shard": shard}
             with transaction(self._cursor):
-                return {table: self._rows_once("read_rows", table, values, names) for table, names in columns.items()}
+                filled = self._filled.among(columns, self._cursor)
+                return {
+                    table: self._rows_once("read_rows", table, values, names)
+                    if table in filled
+                    else _no_rows(table, names)
+                    for table, names in columns.items()
+                }
 
         return self._retried(reading)
 
@@ -97,15 +103,20 @@ class Lake:
     def _rows(
         self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...] = ()
     ) -> pl.DataFrame:
-        return self._retried(lambda: self._rows_once(statement, table, values, columns))
+        def reading() -> pl.DataFrame:
+            if not self._filled.among([table], self._cursor):
+                return _no_rows(table, columns)
+            return self._rows_once(statement, table, values, columns)
+
+        return self._retried(reading)
 
     def _rows_once(
         self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...]
     ) -> pl.DataFrame:
-        schema = {name: dtype for name, dtype in TABLES[table].items() if name not in RUN_COLUMNS}
-        wanted = columns or tuple(schema)
-        text = sql(statement).format(table=table, columns=", ".join(f'"{name}"' for name in wanted))
-        return self._fetch(text, values).cast({name: schema[name] for name in wanted})
+        schema = _no_rows(table, columns).schema
+        text = sql(statement).format(table=table, columns=", ".join(f'"{name}"' for name in schema))
+        rows = self._fetch(text, values)
+        return rows if rows.schema == schema else rows.cast(schema)
 
     def orders_of(self, run_id: str, proposals: pl.Series) -> pl.DataFrame:
         """Orders of the run's proposals named: ``order_id, proposal_id, account_id, security_id, side, quantity, amount_usd, is_loss, cost_usd``.
@@ -282,6 +293,12 @@ class Lake:
             self._delete("delete_shard", frames, key)
             for table, frame in frames.items():
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
+
+
+def _no_rows(table: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    """The columns of a table, or those but for the run columns where none are named, without rows."""
+    names = columns or tuple(name for name in TABLES[table] if name not in RUN_COLUMNS)
+    return pl.DataFrame(schema={name: TABLES[table][name] for name in names})
 
 
 def _places(runs: Sequence[str]) -> pl.DataFrame:

@@ -157,7 +157,7 @@ def test_upkeep_beside_a_reader_without_end_waits_once_and_says_what_it_left(
     with Sharing.of(settings.lake_address).shared():
         chores = threads.submit(maintain, settings, datetime.now(UTC)).result(PATIENCE)
     done = {chore.what for chore in chores if not chore.problem}
-    assert done == {"leftover folders removed", "staged nights removed", "orphan files removed"}
+    assert done == {"leftover folders removed", "staged nights removed", "orphan files removed", "old studies removed"}
     assert {"snapshots expired", "small files merged in account_outcomes"} < {chore.what for chore in chores}
     assert all("all the time" in chore.problem for chore in chores if chore.problem)
     assert [chore.problem for chore in maintain(settings, datetime.now(UTC)) if chore.problem] == []
