@@ -21,11 +21,11 @@ from schemas.landing_columns import SHARDED_TABLES
 from schemas.run import RunRef
 from schemas.settings import Settings
 from schemas.stored import TABLES
-from schemas.tables import RUN_COLUMNS
 from warehouse.faults import disk_refusal, is_passing, is_stale, translate_damage
 from warehouse.lake.attach import T, retry_conflicts, sql, transaction, why_not
 from warehouse.lake.attachment import Attachment, attached, is_given_up
 from warehouse.lake.sharing import Sharing
+from warehouse.lake.tables import no_rows, with_run_columns
 
 _attachments: dict[tuple[str, str], Attachment] = {}
 _lock = threading.Lock()
@@ -84,7 +84,7 @@ class Lake:
                 return {
                     table: self._rows_once("read_rows", table, values, names)
                     if table in filled
-                    else _no_rows(table, names)
+                    else no_rows(table, names)
                     for table, names in columns.items()
                 }
 
@@ -105,7 +105,7 @@ class Lake:
     ) -> pl.DataFrame:
         def reading() -> pl.DataFrame:
             if not self._filled.among([table], self._cursor):
-                return _no_rows(table, columns)
+                return no_rows(table, columns)
             return self._rows_once(statement, table, values, columns)
 
         return self._retried(reading)
@@ -113,7 +113,7 @@ class Lake:
     def _rows_once(
         self, statement: str, table: str, values: Mapping[str, str | int | None], columns: tuple[str, ...]
     ) -> pl.DataFrame:
-        schema = _no_rows(table, columns).schema
+        schema = no_rows(table, columns).schema
         text = sql(statement).format(table=table, columns=", ".join(f'"{name}"' for name in schema))
         rows = self._fetch(text, values)
         return rows if rows.schema == schema else rows.cast(schema)
@@ -284,7 +284,7 @@ class Lake:
     def _insert(self, table: str, frame: pl.DataFrame, run: RunRef) -> None:
         """Append rows that DuckDB finds by the variable's name: registered, it would keep those of a whole night until they are committed (duckdb-python, issue 469)."""
         if frame.height:
-            incoming = _with_run_columns(frame, table, run).to_arrow()  # noqa: F841 - the statement reads it
+            incoming = with_run_columns(frame, table, run).to_arrow()  # noqa: F841 - the statement reads it
             self._cursor.execute(sql("insert_shard").format(table=table))
 
     def _replace(self, run: RunRef, shard: int, frames: Mapping[str, pl.DataFrame]) -> None:
@@ -295,12 +295,6 @@ class Lake:
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
 
 
-def _no_rows(table: str, columns: tuple[str, ...]) -> pl.DataFrame:
-    """The columns of a table, or those but for the run columns where none are named, without rows."""
-    names = columns or tuple(name for name in TABLES[table] if name not in RUN_COLUMNS)
-    return pl.DataFrame(schema={name: TABLES[table][name] for name in names})
-
-
 def _places(runs: Sequence[str]) -> pl.DataFrame:
     """``run_id, place``: the runs in their order."""
     return pl.DataFrame({"run_id": runs, "place": range(len(runs))}, schema={"run_id": pl.String, "place": pl.Int64})
@@ -309,8 +303,3 @@ def _places(runs: Sequence[str]) -> pl.DataFrame:
 def _count(inserted: duckdb.DuckDBPyConnection) -> int:
     """How many rows a statement inserted."""
     return int(inserted.fetchall()[0][0])
-
-
-def _with_run_columns(frame: pl.DataFrame, table: str, run: RunRef) -> pl.DataFrame:
-    filled = frame.with_columns(run_id=pl.lit(run.run_id), as_of_date=pl.lit(run.as_of_date))
-    return filled.select(pl.col(name).cast(dtype) for name, dtype in TABLES[table].items())

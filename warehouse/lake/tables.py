@@ -9,6 +9,9 @@ from typing import TypeAlias
 import duckdb
 import polars as pl
 
+from schemas.run import RunRef
+from schemas.stored import TABLES
+from schemas.tables import RUN_COLUMNS
 from warehouse.lake.attach import transaction
 
 Tables: TypeAlias = Mapping[str, Mapping[str, pl.DataType]]
@@ -46,3 +49,15 @@ def sql_type(dtype: pl.DataType) -> str:
         return f"DECIMAL({dtype.precision}, {dtype.scale})"
     names = {pl.String: "VARCHAR", pl.Float64: "DOUBLE", pl.Int64: "BIGINT", pl.Int32: "INTEGER"}
     return {**names, pl.Boolean: "BOOLEAN", pl.Date: "DATE"}[type(dtype)]
+
+
+def no_rows(table: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    """The columns of a table, or those but for the run columns where none are named, without rows."""
+    names = columns or tuple(name for name in TABLES[table] if name not in RUN_COLUMNS)
+    return pl.DataFrame(schema={name: TABLES[table][name] for name in names})
+
+
+def with_run_columns(frame: pl.DataFrame, table: str, run: RunRef) -> pl.DataFrame:
+    """Rows of a run as the table has them."""
+    filled = frame.with_columns(run_id=pl.lit(run.run_id), as_of_date=pl.lit(run.as_of_date))
+    return filled.select(pl.col(name).cast(dtype) for name, dtype in TABLES[table].items())
