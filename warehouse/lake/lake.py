@@ -25,7 +25,7 @@ from warehouse.faults import disk_refusal, is_passing, is_stale, translate_damag
 from warehouse.lake.attach import T, retry_conflicts, sql, transaction, why_not
 from warehouse.lake.attachment import Attachment, attached, is_given_up
 from warehouse.lake.sharing import Sharing
-from warehouse.lake.tables import no_rows, with_run_columns
+from warehouse.lake.tables import no_rows, run_places, with_run_columns
 
 _attachments: dict[tuple[str, str], Attachment] = {}
 _lock = threading.Lock()
@@ -131,12 +131,12 @@ class Lake:
 
         ``runs``: the runs to look into, the newest last. An account that none of them accepted or carried has no row.
         """
-        with self._registered(wanted=accounts.to_frame("account_id"), runs=_places(runs)):
+        with self._registered(wanted=accounts.to_frame("account_id"), runs=run_places(runs)):
             return self._retried(lambda: self._fetch(sql("last_accepted"), {}))
 
     def last_known(self, runs: Sequence[str]) -> pl.DataFrame:
         """Where the newest rows of each account in some runs, the newest last, are: ``account_id, run_id, shard, custodian``."""
-        with self._registered(runs=_places(runs)):
+        with self._registered(runs=run_places(runs)):
             return self._retried(lambda: self._fetch(sql("last_known"), {}))
 
     def rows_of(
@@ -293,11 +293,6 @@ class Lake:
             self._delete("delete_shard", frames, key)
             for table, frame in frames.items():
                 self._insert(table, frame.with_columns(shard=pl.lit(shard, pl.Int32)), run)
-
-
-def _places(runs: Sequence[str]) -> pl.DataFrame:
-    """``run_id, place``: the runs in their order."""
-    return pl.DataFrame({"run_id": runs, "place": range(len(runs))}, schema={"run_id": pl.String, "place": pl.Int64})
 
 
 def _count(inserted: duckdb.DuckDBPyConnection) -> int:

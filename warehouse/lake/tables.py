@@ -3,7 +3,7 @@
 A lake of an earlier version lacks tables, or columns that came since. Rows that are there have nulls in those.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import duckdb
@@ -61,3 +61,8 @@ def with_run_columns(frame: pl.DataFrame, table: str, run: RunRef) -> pl.DataFra
     """Rows of a run as the table has them."""
     filled = frame.with_columns(run_id=pl.lit(run.run_id), as_of_date=pl.lit(run.as_of_date))
     return filled.select(pl.col(name).cast(dtype) for name, dtype in TABLES[table].items())
+
+
+def run_places(runs: Sequence[str]) -> pl.DataFrame:
+    """``run_id, place``: the runs in their order."""
+    return pl.DataFrame({"run_id": runs, "place": range(len(runs))}, schema={"run_id": pl.String, "place": pl.Int64})
