@@ -17,7 +17,8 @@ from tests.support.console_scene import copied
 from warehouse.ledger import Ledger
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
-SECONDS: Final = 8
+SECONDS: Final = 20
+"""Enough to take something back on a machine that does much else."""
 LONGEST: Final = 60
 """Until a decision that counts is written, on a machine that does much else."""
 Entering = Callable[[str], Person]
