@@ -104,7 +104,7 @@ def test_a_study_is_run_once_and_shown(typed: tuple[Path, list[Command]]) -> Non
     assert exported.out.splitlines()[0] == str(folder / "out" / "study.html")
     assert pl.read_parquet(folder / "out" / "lab_policies.parquet").height == 9
     assert (wrong.code, absent.code) == (2, 2)
-    assert "the lab cannot harvest yet" in wrong.err
+    assert "is_harvesting needs something to buy in place of what is sold" in wrong.err
     assert "no study called another" in absent.err
     found = json.loads(drawn.out)
     assert found["is_hypothetical"]

@@ -395,7 +395,7 @@ def test_the_command_says_the_same_bytes_and_leaves_nothing(typed: Home) -> None
     before = sorted(path.name for path in typed.settings.home.iterdir())
     done = CliRunner().invoke(app, ["replay", typed.first.run_id])
     assert done.exit_code == 0, done.output
-    words = rf"{typed.first.run_id}: the same bytes\. 34 tables, [\d,]+ rows; 2 exports, \d+ files"
+    words = rf"{typed.first.run_id}: the same bytes\. 35 tables, [\d,]+ rows; 2 exports, \d+ files"
     assert re.search(words, done.stdout)
     assert sorted(path.name for path in typed.settings.home.iterdir() if "-" not in path.suffix) == before
 
