@@ -288,9 +288,9 @@ def test_signing_out_closes_every_page(enter: Entering, ledger: Ledger, known: d
     other = bob.page.context.new_page()
     other.goto(f"{bob.address}/proposals/{row['proposal_id']}")
     bob.page.get_by_role("button", name="bob").click()
-    bob.page.get_by_text("Sign out").click()
-    bob.page.wait_for_url("**/sign-in")
     del known["bob"]
+    bob.page.get_by_text("Sign out").click()
+    bob.page.wait_for_url("**/sign-in**")  # by its own way, or as one whose session is seen to be over
     other.wait_for_url("**/sign-in?next=*")
 
 
