@@ -156,10 +156,8 @@ def _sentence(row: Page, members: Sequence[Page]) -> str:
             f"Losses of {row['waiting_loss_usd']:,.2f} USD on {one} wait: the budget has no room for their harvest."
         )
     far = sorted(members, key=lambda one: (-abs(one["drift"] or 0.0), one["asset_class"]))[:NAMED]
-    if far:
-        named = ", ".join(f"{one['asset_class'].split(OF_CLASS, 1)[1]} {one['drift'] or 0.0:+.2%}" for one in far)
-        parts.append(f"Furthest from target: {named}.")
-    return " ".join(parts)
+    named = ", ".join(f"{one['asset_class'].split(OF_CLASS, 1)[1]} {one['drift'] or 0.0:+.2%}" for one in far)
+    return " ".join([*parts, f"Furthest from target: {named}."])
 
 
 def _waiting_losses(facts: Facts, account_ids: Sequence[str]) -> dict[str, tuple[int, float]]:

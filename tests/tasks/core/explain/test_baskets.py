@@ -94,3 +94,10 @@ def test_many_orders_of_members_stand_together_by_side_and_the_rest_alone() -> N
     assert rest == orders[4:]
     assert many == [("4 buys of members of the index that s is held as", orders[:4])]
     assert folded_orders(orders, 4) == (orders, [])
+
+
+def test_where_nothing_has_a_weight_what_is_not_held_is_not_said() -> None:
+    (one,) = found("0.2", cash="-200000")["indexes"]
+    assert (one["unheld"], one["unheld_after"]) == (None, None)
+    assert "is not held" not in one["sentence"]
+    assert "Furthest from target: " in one["sentence"]
