@@ -16,7 +16,16 @@ from schemas.landing_columns import CASH, INDEX_AGE_DAYS, INDEX_SUM_TOLERANCE
 from tasks.core.gate.contract import Rule
 from tasks.core.gate.corporate_actions import Actions
 from tasks.core.gate.restrictions import CLASS_KNOWN, with_unknown_exclusions
-from tasks.core.gate.rows import BROKEN, SECURITY_KNOWN, Checked, breaches, check_table, with_future, with_unknown
+from tasks.core.gate.rows import (
+    BROKEN,
+    SECURITY_KNOWN,
+    Checked,
+    breaches,
+    check_table,
+    with_future,
+    with_unknown,
+    wrong_sums,
+)
 from tasks.core.gate.strays import could_be_lost, lost_names
 
 INDEXES: Final = {"index_id": pl.String(), "index_class": pl.String()}
@@ -28,7 +37,6 @@ _ONE_CLASS: Final = Rule(
     "index_of_one_class", "security_id", "a security of the class that the others of the index have"
 )
 _NO_CASH: Final = Rule("index_of_no_cash", "asset_class", f"another class than {CASH}")
-_ROUNDING: Final = 1e-12
 
 
 def check_index_weights(parsed: pl.DataFrame, securities: pl.DataFrame, as_of: date) -> Checked:
@@ -55,7 +63,16 @@ def check_index_weights(parsed: pl.DataFrame, securities: pl.DataFrame, as_of: d
             )
         )
     )
-    return checked.with_broken(_wrong_sums(checked.good))
+    return checked.with_broken(
+        wrong_sums(
+            checked.good,
+            rule="index_weights_sum_to_one",
+            of="index_id",
+            part="security_id",
+            weight="weight",
+            within=INDEX_SUM_TOLERANCE,
+        )
+    )
 
 
 def whole_indexes(checked: Checked, securities: pl.DataFrame) -> pl.DataFrame:
@@ -94,20 +111,3 @@ def _lost(checked: Checked, securities: pl.Series) -> pl.Series:
     known = checked.good["index_id"].unique()
     broken = checked.rows.join(checked.broken, on="row_number", how="semi")
     return known.filter(could_be_lost(known, lost_names(broken, "index_id", "security_id", securities)))
-
-
-def _wrong_sums(rows: pl.DataFrame) -> pl.DataFrame:
-    totals = rows.sort("index_id", "security_id").with_columns(total=pl.col("weight").sum().over("index_id"))
-    off = totals.filter((pl.col("total") - 1).abs() > INDEX_SUM_TOLERANCE + _ROUNDING)
-    parts = [
-        breaches(
-            group,
-            Rule(
-                "index_weights_sum_to_one",
-                "index_id",
-                f"weight to sum to 1 within {INDEX_SUM_TOLERANCE:g}, found a sum of {group['total'][0]:.9g}",
-            ),
-        )
-        for _, group in off.group_by("index_id", maintain_order=True)
-    ]
-    return pl.concat([pl.DataFrame(schema=BROKEN), *parts])

@@ -32,7 +32,6 @@ from tasks.core.gate.indexes import INDEXES, check_index_weights, whole_indexes
 from tasks.core.gate.profile_tables import check_profiles
 from tasks.core.gate.restrictions import check_restrictions
 from tasks.core.gate.rows import (
-    BROKEN,
     SECURITY_KNOWN,
     Checked,
     Places,
@@ -41,11 +40,11 @@ from tasks.core.gate.rows import (
     quarantine_rows,
     with_future,
     with_unknown,
+    wrong_sums,
 )
 from tasks.core.gate.spellings import could_mean
 from tasks.core.gate.strays import STRAY, could_be_lost, lost_actions, lost_names, stray_names
 
-_ROUNDING: Final = 1e-12
 _BOND_FACTOR: Final = Rule(
     "bond_has_price_factor",
     "price_factor",
@@ -199,27 +198,17 @@ def _check_models(parsed: pl.DataFrame) -> Checked:
     partial = checked.good.filter(pl.col("model_id").is_in(lost.implode()))
     has_cash = (pl.col("asset_class") == CASH).any().over("model_id")
     return checked.with_broken(
-        breaches(partial, MODEL_WHOLE), breaches(whole.filter(~has_cash), _HAS_CASH), _wrong_sums(whole)
+        breaches(partial, MODEL_WHOLE),
+        breaches(whole.filter(~has_cash), _HAS_CASH),
+        wrong_sums(
+            whole,
+            rule="model_weights_sum_to_one",
+            of="model_id",
+            part="asset_class",
+            weight="target_weight",
+            within=WEIGHT_SUM_TOLERANCE,
+        ),
     )
-
-
-def _wrong_sums(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of models whose weights do not sum to 1; summed in the order of the classes."""
-    total = pl.col("target_weight").sum().over("model_id")
-    off = rows.sort("model_id", "asset_class").with_columns(total=total)
-    off = off.filter((pl.col("total") - 1).abs() > WEIGHT_SUM_TOLERANCE + _ROUNDING)
-    parts = [
-        breaches(
-            group,
-            Rule(
-                "model_weights_sum_to_one",
-                "model_id",
-                f"target_weight to sum to 1 within {WEIGHT_SUM_TOLERANCE:g}, found a sum of {group['total'][0]:.9g}",
-            ),
-        )
-        for _, group in off.group_by("model_id", maintain_order=True)
-    ]
-    return pl.concat([pl.DataFrame(schema=BROKEN), *parts])
 
 
 def _names_in_broken_rows(checked: Checked, column: str) -> pl.Series:

@@ -124,6 +124,19 @@ def breaches(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     return rows.select("row_number", rule=pl.lit(rule.name), sentence=sentence)
 
 
+def wrong_sums(rows: pl.DataFrame, *, rule: str, of: str, part: str, weight: str, within: float) -> pl.DataFrame:
+    """Rows of each ``of`` whose weights do not sum to 1 within so much, as ``BROKEN``; summed in the order of the parts."""
+    off = rows.sort(of, part).with_columns(total=pl.col(weight).sum().over(of))
+    off = off.filter((pl.col("total") - 1).abs() > within + 1e-12)
+    parts = [
+        breaches(
+            group, Rule(rule, of, f"{weight} to sum to 1 within {within:g}, found a sum of {group['total'][0]:.9g}")
+        )
+        for _, group in off.group_by(of, maintain_order=True)
+    ]
+    return pl.concat([pl.DataFrame(schema=BROKEN), *parts])
+
+
 def quarantine_rows(checked: Sequence[Checked], places: Places) -> pl.DataFrame:
     """One row for each source row that broke a rule, by table and landed row.
 
